@@ -1,0 +1,5 @@
+//! The JSON plan: types, validation, schema. Knows neither files nor ext4.
+
+mod plan;
+
+pub use plan::*;

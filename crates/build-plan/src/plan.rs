@@ -1,0 +1,191 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use image_tree::{ImagePath, Permissions, Timestamp, Xattr};
+
+/// A whole plan, valid and complete: every default is filled in, every path of this machine is joined with the
+/// base folder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The store paths to put into the image, if any.
+    pub closure: Option<ClosurePlan>,
+    /// Folders laid over the image, in the order of the plan.
+    pub trees: Vec<TreePlan>,
+    /// Single files by their path in the image; never the root as anything but a directory.
+    pub entries: BTreeMap<ImagePath, Entry>,
+    /// What is laid over the metadata that the rest gave.
+    pub attributes: BTreeMap<ImagePath, AttributesPlan>,
+    /// The file system around them.
+    pub filesystem: FilesystemPlan,
+    /// Where the image goes.
+    pub output: OutputPlan,
+}
+
+/// `plan.closure`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClosurePlan {
+    /// Where the list of store paths and what is known of them comes from.
+    pub source: ClosureSource,
+    /// Where this machine has the store.
+    pub source_dir: PathBuf,
+    /// Where the image has the store.
+    pub store_dir: ImagePath,
+    /// What is compared with the registration.
+    pub verify: Verify,
+    /// Where in the image the registration is written, if anywhere.
+    pub registration_target: Option<ImagePath>,
+}
+
+/// The forms in which a closure is given.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClosureSource {
+    /// What `closureInfo` writes.
+    Registration {
+        /// The file for `nix-store --load-db`.
+        registration: PathBuf,
+        /// A path a line; without it, all that is registered.
+        store_paths: Option<PathBuf>,
+    },
+    /// A file with a reference graph.
+    GraphFile(PathBuf),
+    /// The reference graph itself, from structured attributes or from the plan.
+    Graph(serde_json::Value),
+}
+
+/// `plan.closure.verify`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// Nothing is compared.
+    None,
+    /// The NAR size of each store path.
+    Size,
+    /// The NAR size and the NAR hash of each store path.
+    Hash,
+}
+
+/// One of `plan.trees`
+#[derive(Clone, Debug, PartialEq)]
+pub struct TreePlan {
+    /// A folder of this machine.
+    pub source: PathBuf,
+    /// The directory in the image that its entries go into.
+    pub target: ImagePath,
+    /// Whether owners and set-id bits of the source are kept; else all is root's and the bits are dropped.
+    pub keep_owner: bool,
+    /// Whether modification times of the source are kept; else they are the plan's.
+    pub keep_times: bool,
+    /// Which extended attributes of the source are kept.
+    pub xattrs: Vec<XattrPattern>,
+}
+
+/// A name of extended attributes, or all that begin with what stands before a final `*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct XattrPattern {
+    /// The name, or its beginning.
+    pub prefix: String,
+    /// Whether a `*` follows.
+    pub wildcard: bool,
+}
+
+impl XattrPattern {
+    /// Whether a full name such as `user.comment` is meant.
+    pub fn matches(&self, name: &[u8]) -> bool {
+        if self.wildcard { name.starts_with(self.prefix.as_bytes()) } else { name == self.prefix.as_bytes() }
+    }
+}
+
+/// One of `plan.entries`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Permission bits; without them 0755 for directories, 0644 for other entries, and for a file with a source
+    /// that source's bits without set-id.
+    pub permissions: Option<Permissions>,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Extended attributes, sorted, each name once.
+    pub xattrs: Vec<Xattr>,
+}
+
+/// What a single entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A file with these bytes.
+    Text(Vec<u8>),
+    /// A file with the bytes of a file of this machine (symlinks to it are followed).
+    Source(PathBuf),
+    /// A directory.
+    Directory,
+    /// A symbolic link, its target 1 to 4,095 bytes without NUL.
+    Symlink(Vec<u8>),
+    /// A character device.
+    Character {
+        /// Below 4,096.
+        major: u32,
+        /// Below 2²⁰.
+        minor: u32,
+    },
+    /// A block device.
+    Block {
+        /// Below 4,096.
+        major: u32,
+        /// Below 2²⁰.
+        minor: u32,
+    },
+    /// A named pipe.
+    Fifo,
+}
+
+/// One of `plan.attributes`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttributesPlan {
+    /// Owner, where given.
+    pub uid: Option<u32>,
+    /// Group, where given.
+    pub gid: Option<u32>,
+    /// Permission bits, where given; never laid on symlinks.
+    pub permissions: Option<Permissions>,
+    /// Extended attributes that are added or replaced, sorted, each name once.
+    pub xattrs: Vec<Xattr>,
+    /// Whether all that lies below is meant too.
+    pub recursive: bool,
+}
+
+/// `plan.filesystem`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesystemPlan {
+    /// At most 16 bytes, no NUL.
+    pub label: Vec<u8>,
+    /// In the order of its text form.
+    pub uuid: [u8; 16],
+    /// Promised free space in \[bytes\].
+    pub free_space: u64,
+    /// Promised free inodes.
+    pub free_inodes: u64,
+    /// The exact size in \[bytes\], or the smallest.
+    pub size: Option<u64>,
+    /// Up to which size in \[bytes\] online growth changes no feature; `None` asks for no reserve.
+    pub grow_to: Option<u64>,
+    /// Inode density in \[bytes an inode\], 1024 to 64 MiB, kept when the file system grows.
+    pub bytes_per_inode: u64,
+    /// Length of the journal in \[bytes\]: 0 for none, else at least 4 MiB; `None` as mke2fs would choose.
+    pub journal_size: Option<u64>,
+    /// Blocks kept for root in \[thousandths of a percent\], 0 to 50,000; `None` for 5 % but at most half of what
+    /// is free.
+    pub reserved: Option<u32>,
+    /// The time of everything that has no other.
+    pub timestamp: Timestamp,
+}
+
+/// `plan.output`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputPlan {
+    /// The image's file; `-o` goes before it.
+    pub path: Option<PathBuf>,
+    /// zstd's level, 1 to 22, where the plan says how to compress. Without it the name decides
+    /// (`.zst` asks for level 3).
+    pub zstd_level: Option<i32>,
+}

@@ -1,0 +1,26 @@
+//! The vocabulary of the middle stages: what is in an image, whoever put it there and wherever it goes.
+//!
+//! The invariant of this crate is the order of [`FileTree`]: nodes stand in depth-first order, the entries of a
+//! directory sorted by the bytes of their names. That is the order of a NAR, of the file data in the image,
+//! and of inode numbers; it depends on names alone, so two machines agree on it.
+//!
+//! Nothing here does I/O.
+
+mod display;
+mod metadata;
+mod name;
+mod path;
+mod piece;
+mod tree;
+mod writer;
+
+pub use display::escaped;
+pub use metadata::{Metadata, MetadataId, Permissions, Timestamp};
+pub use name::{InvalidName, Name};
+pub use path::{ImagePath, InvalidPath};
+pub use piece::{Content, Piece, PieceSource};
+pub use tree::{ByteRange, FileSource, FileStamp, FileTree, Node, NodeId, NodeKind, Origin, OriginId, SpecialKind};
+pub use writer::{TreeError, TreeWriter};
+pub use xattr::{InvalidXattr, Xattr, XattrName, XattrNamespace};
+
+mod xattr;

@@ -1,0 +1,104 @@
+use crate::Xattr;
+
+/// Permission bits of an inode, set-id and sticky bits included: 0 to 0o7777.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Permissions(u16);
+
+impl Permissions {
+    /// Directories and executables of a store: `r-xr-xr-x`.
+    pub const STORE_EXECUTABLE: Self = Self(0o555);
+    /// All other files of a store: `r--r--r--`.
+    pub const STORE_FILE: Self = Self(0o444);
+    /// Directories that nobody described: `rwxr-xr-x`.
+    pub const DIRECTORY: Self = Self(0o755);
+    /// What every symlink has; Linux ignores it.
+    pub const SYMLINK: Self = Self(0o777);
+
+    /// Takes the low twelve bits of a `st_mode`.
+    #[must_use]
+    pub const fn from_mode(mode: u16) -> Self {
+        Self(mode & 0o7777)
+    }
+
+    /// Checks that a number is within 0 to 0o7777.
+    #[must_use]
+    pub const fn new(bits: u16) -> Option<Self> {
+        if bits <= 0o7777 { Some(Self(bits)) } else { None }
+    }
+
+    /// Without set-user-id and set-group-id.
+    #[must_use]
+    pub const fn without_set_id(self) -> Self {
+        Self(self.0 & !0o6000)
+    }
+
+    /// The bits, 0 to 0o7777.
+    #[must_use]
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+}
+
+/// A point in time: \[seconds\] since 1970 and \[nanoseconds\] within the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp {
+    seconds: i64,
+    nanoseconds: u32,
+}
+
+impl Timestamp {
+    /// The first second that an inode of ext4 can hold: 1901-12-13 (kernel documentation, "Inode Timestamps").
+    pub const MIN_SECONDS: i64 = -(1 << 31);
+    /// The last second that an inode of ext4 with its two epoch bits can hold: 2446-05-10.
+    pub const MAX_SECONDS: i64 = (1 << 34) - (1 << 31) - 1;
+    /// The time of everything in a Nix store.
+    pub const STORE: Self = Self { seconds: 1, nanoseconds: 0 };
+
+    /// `None` where ext4 can't hold the time.
+    #[must_use]
+    pub const fn new(seconds: i64, nanoseconds: u32) -> Option<Self> {
+        if seconds < Self::MIN_SECONDS || seconds > Self::MAX_SECONDS || nanoseconds > 999_999_999 {
+            return None;
+        }
+        Some(Self { seconds, nanoseconds })
+    }
+
+    /// Whole seconds since 1970-01-01, [`Self::MIN_SECONDS`] to [`Self::MAX_SECONDS`].
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.seconds
+    }
+
+    /// Nanoseconds within the second, 0 to 999,999,999.
+    #[must_use]
+    pub const fn nanoseconds(self) -> u32 {
+        self.nanoseconds
+    }
+}
+
+/// All that an inode says of its owner, rights and times. Equal metadata are stored once in a tree.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Metadata {
+    /// Permission bits.
+    pub permissions: Permissions,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// The time of modification, access, change and creation alike.
+    pub mtime: Timestamp,
+    /// Extended attributes, sorted by namespace and name, each name once.
+    pub xattrs: Vec<Xattr>,
+}
+
+impl Metadata {
+    /// Root's, with these permissions and time, without extended attributes.
+    #[must_use]
+    pub fn root_owned(permissions: Permissions, mtime: Timestamp) -> Self {
+        Self { permissions, uid: 0, gid: 0, mtime, xattrs: Vec::new() }
+    }
+}
+
+/// Where a tree keeps one [`Metadata`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MetadataId(pub(crate) u32);

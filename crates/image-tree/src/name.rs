@@ -1,0 +1,83 @@
+use crate::escaped;
+
+/// The name of one directory entry: 1 to 255 bytes, no `/` and no NUL, neither `.` nor `..`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name<'a>(&'a [u8]);
+
+/// Why some bytes are not the name of a directory entry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidName {
+    /// No bytes at all.
+    #[error("a name is empty")]
+    Empty,
+    /// More than [`Name::MAX_LEN`] bytes.
+    #[error("a name is {0} bytes long, more than 255")]
+    TooLong(usize),
+    /// A `/` or a NUL inside.
+    #[error("the name \"{}\" contains a slash or a NUL byte", escaped(.0))]
+    BadByte(Vec<u8>),
+    /// `.` or `..`.
+    #[error("the name \"{}\" stands for a directory itself", escaped(.0))]
+    Dots(Vec<u8>),
+}
+
+impl<'a> Name<'a> {
+    /// The longest name in \[bytes\]: `EXT4_NAME_LEN`, as in every Linux file system.
+    pub const MAX_LEN: usize = 255;
+
+    /// Checks that the bytes are a name.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, InvalidName> {
+        if bytes.is_empty() {
+            Err(InvalidName::Empty)
+        } else if bytes.len() > Self::MAX_LEN {
+            Err(InvalidName::TooLong(bytes.len()))
+        } else if bytes == b"." || bytes == b".." {
+            Err(InvalidName::Dots(bytes.to_vec()))
+        } else if bytes.iter().any(|&b| b == b'/' || b == 0) {
+            Err(InvalidName::BadByte(bytes.to_vec()))
+        } else {
+            Ok(Self(bytes))
+        }
+    }
+
+    /// The bytes of the name.
+    #[must_use]
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The length in \[bytes\], 1 to 255.
+    #[must_use]
+    pub fn len_u8(self) -> u8 {
+        u8::try_from(self.0.len()).unwrap_or(u8::MAX)
+    }
+}
+
+impl std::fmt::Debug for Name<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "\"{}\"", escaped(self.0))
+    }
+}
+
+impl std::fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", escaped(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_bytes_within_the_rules_of_linux() {
+        assert!(Name::new(b"a").is_ok());
+        assert!(Name::new(&[0xff; 255]).is_ok());
+        assert!(Name::new(b"...").is_ok());
+        assert_eq!(Name::new(b""), Err(InvalidName::Empty));
+        assert_eq!(Name::new(&[b'a'; 256]), Err(InvalidName::TooLong(256)));
+        assert_eq!(Name::new(b".."), Err(InvalidName::Dots(b"..".to_vec())));
+        assert_eq!(Name::new(b"a/b"), Err(InvalidName::BadByte(b"a/b".to_vec())));
+        assert_eq!(Name::new(b"a\0"), Err(InvalidName::BadByte(b"a\0".to_vec())));
+    }
+}

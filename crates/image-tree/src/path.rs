@@ -1,0 +1,152 @@
+use crate::{InvalidName, Name, escaped};
+
+/// An absolute path in the image, in its one spelling: `/`, or `/a/b` with neither `.`, `..` nor empty parts.
+///
+/// The order is that of the tree: part by part, so a directory comes before what it holds
+/// and `/a/z` before `/a-b`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ImagePath(Vec<u8>);
+
+/// Why a text is not an [`ImagePath`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPath {
+    /// It does not begin with `/`.
+    #[error("the path \"{}\" is not absolute", escaped(.0))]
+    NotAbsolute(Vec<u8>),
+    /// One of its parts is not a name.
+    #[error("in the path \"{}\" {reason}", escaped(.path))]
+    BadPart {
+        /// The whole path.
+        path: Vec<u8>,
+        /// What is wrong with the part.
+        reason: InvalidName,
+    },
+}
+
+impl ImagePath {
+    /// The root directory.
+    #[must_use]
+    pub fn root() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Checks a path and takes it as it is; `/` is the root.
+    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidPath> {
+        let Some(rest) = bytes.strip_prefix(b"/") else {
+            return Err(InvalidPath::NotAbsolute(bytes.to_vec()));
+        };
+        if rest.is_empty() {
+            return Ok(Self::root());
+        }
+        for part in rest.split(|&b| b == b'/') {
+            if let Err(reason) = Name::new(part) {
+                return Err(InvalidPath::BadPart { path: bytes.to_vec(), reason });
+            }
+        }
+        Ok(Self(bytes.to_vec()))
+    }
+
+    /// The parts from the root down; none for the root itself.
+    pub fn parts(&self) -> impl DoubleEndedIterator<Item = Name<'_>> + Clone {
+        // Parts were checked by `parse` or are names; the empty piece before the first slash falls out here.
+        self.0.split(|&b| b == b'/').filter_map(|part| Name::new(part).ok())
+    }
+
+    /// Whether this is the root directory.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The path of an entry of this directory.
+    #[must_use]
+    pub fn join(&self, name: Name<'_>) -> Self {
+        let mut bytes = Vec::with_capacity(self.0.len() + 1 + name.as_bytes().len());
+        bytes.extend_from_slice(&self.0);
+        bytes.push(b'/');
+        bytes.extend_from_slice(name.as_bytes());
+        Self(bytes)
+    }
+
+    /// The directory that holds this path, and the name in it; `None` for the root.
+    #[must_use]
+    pub fn split_last(&self) -> Option<(Self, Name<'_>)> {
+        let slash = self.0.iter().rposition(|&b| b == b'/')?;
+        let name = Name::new(self.0.get(slash + 1..)?).ok()?;
+        Some((Self(self.0.get(..slash)?.to_vec()), name))
+    }
+
+    /// Whether `self` is `other` or lies below it.
+    #[must_use]
+    pub fn starts_with(&self, other: &Self) -> bool {
+        self.0.strip_prefix(other.0.as_slice()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    }
+
+    /// The path as text for system calls and files: `/` or `/a/b`.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        if self.0.is_empty() { b"/" } else { &self.0 }
+    }
+}
+
+impl Ord for ImagePath {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.parts().cmp(other.parts())
+    }
+}
+
+impl PartialOrd for ImagePath {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl std::fmt::Display for ImagePath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", escaped(self.as_bytes()))
+    }
+}
+
+impl std::fmt::Debug for ImagePath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> ImagePath {
+        ImagePath::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_path_has_one_spelling() {
+        for bad in ["", "a", "//", "/a/", "/a//b", "/./a", "/a/..", "/a\0"] {
+            assert!(ImagePath::parse(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+        assert_eq!(path("/").to_string(), "/");
+        assert!(path("/").is_root());
+        assert_eq!(path("/").parts().count(), 0);
+        assert_eq!(path("/a/b").parts().map(|n| n.to_string()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn order_is_that_of_the_tree() {
+        let mut paths = [path("/a-b"), path("/a/z"), path("/"), path("/a")];
+        paths.sort();
+        assert_eq!(paths.map(|p| p.to_string()), ["/", "/a", "/a/z", "/a-b"]);
+    }
+
+    #[test]
+    fn joining_and_splitting_are_inverse() {
+        let joined = path("/").join(Name::new(b"nix").unwrap()).join(Name::new(b"store").unwrap());
+        assert_eq!(joined, path("/nix/store"));
+        let (parent, name) = joined.split_last().unwrap();
+        assert_eq!((parent.to_string().as_str(), name.as_bytes()), ("/nix", &b"store"[..]));
+        assert!(path("/").split_last().is_none());
+        assert!(joined.starts_with(&path("/nix")) && joined.starts_with(&path("/")));
+        assert!(!path("/nixos").starts_with(&path("/nix")));
+    }
+}

@@ -1,0 +1,329 @@
+use std::path::{Path, PathBuf};
+
+use crate::{ImagePath, Metadata, MetadataId, Name};
+
+/// Where a node stands in its tree: 0 is the root directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(u32);
+
+impl NodeId {
+    /// The root directory of every tree.
+    pub const ROOT: Self = Self(0);
+
+    /// The node at a position of the depth-first order; `None` past 2³² nodes.
+    #[must_use]
+    pub fn from_index(index: usize) -> Option<Self> {
+        u32::try_from(index).ok().map(Self)
+    }
+
+    /// The position in the depth-first order.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "usize holds every u32 on the 64-bit targets that we support")]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The node after this one in depth-first order, if the tree has one.
+    #[must_use]
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// A piece of the tree's byte arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteRange {
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+}
+
+impl ByteRange {
+    fn of(self, arena: &[u8]) -> &[u8] {
+        let start = usize::try_from(self.start).unwrap_or(usize::MAX);
+        let len = usize::try_from(self.len).unwrap_or(usize::MAX);
+        start.checked_add(len).and_then(|end| arena.get(start..end)).unwrap_or_default()
+    }
+}
+
+/// One directory entry of the image. Everything of variable length is kept by the tree.
+#[derive(Clone, Copy, Debug)]
+pub struct Node {
+    pub(crate) name_start: u32,
+    pub(crate) name_len: u8,
+    pub(crate) parent: NodeId,
+    pub(crate) metadata: MetadataId,
+    pub(crate) kind: NodeKind,
+}
+
+impl Node {
+    /// The directory that holds the node; the root is its own parent.
+    #[must_use]
+    pub fn parent(&self) -> NodeId {
+        self.parent
+    }
+
+    /// What the node is.
+    #[must_use]
+    pub fn kind(&self) -> NodeKind {
+        self.kind
+    }
+
+    /// Its metadata; of a hard link, that of the node it leads to.
+    #[must_use]
+    pub fn metadata(&self) -> MetadataId {
+        self.metadata
+    }
+}
+
+/// What a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// A directory; its descendants are the nodes after it, up to `end`.
+    Directory {
+        /// The first node that is not below the directory.
+        end: NodeId,
+    },
+    /// A regular file, the first of its links in the order of the tree.
+    File {
+        /// Length in \[bytes\].
+        size: u64,
+        /// Where the bytes are.
+        source: FileSource,
+    },
+    /// One more name of an earlier node, which is neither a directory nor itself a hard link.
+    HardLink {
+        /// The earlier node.
+        to: NodeId,
+    },
+    /// A symbolic link, its target 1 to 4,095 bytes in the tree's arena.
+    Symlink {
+        /// See [`FileTree::symlink_target`].
+        target: ByteRange,
+    },
+    /// A device, FIFO or socket.
+    Special(SpecialKind),
+}
+
+/// An inode without contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecialKind {
+    /// A character device.
+    Character {
+        /// Major number, below 4,096.
+        major: u32,
+        /// Minor number, below 2²⁰.
+        minor: u32,
+    },
+    /// A block device.
+    Block {
+        /// Major number, below 4,096.
+        major: u32,
+        /// Minor number, below 2²⁰.
+        minor: u32,
+    },
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+}
+
+/// Where the bytes of a regular file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileSource {
+    /// A file of this machine, below the source of an origin; see [`FileTree::source_path`].
+    Scanned {
+        /// The source that it was found in.
+        origin: OriginId,
+        /// What tells that it has not changed since.
+        stamp: FileStamp,
+    },
+    /// Bytes that the tree itself keeps; see [`FileTree::inline`].
+    Inline(u32),
+}
+
+/// A digest of a source file's modification time, to notice a change between the scan and the copy. The size is
+/// compared beside it; inode number, link count and change time are not part of it, because optimising a store
+/// alters those and not the contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileStamp(u32);
+
+impl FileStamp {
+    /// The digest of a modification time as `stat` gives it.
+    #[must_use]
+    pub fn of_mtime(seconds: i64, nanoseconds: u32) -> Self {
+        // FNV-1a over the twelve bytes: any fixed mixing does.
+        let fold = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+        let hash = seconds.to_le_bytes().iter().fold(0x811c_9dc5, fold);
+        Self(nanoseconds.to_le_bytes().iter().fold(hash, fold))
+    }
+}
+
+/// Names one of a tree's origins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OriginId(pub(crate) u32);
+
+impl OriginId {
+    /// The position among the tree's origins.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "usize holds every u32 on the 64-bit targets that we support")]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A file or folder of this machine, and the path in the image at which it was laid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// On this machine.
+    pub source: PathBuf,
+    /// In the image: the file itself, or the directory that the folder's entries went into.
+    pub target: ImagePath,
+}
+
+/// All that an image shall hold: one sorted tree, the same on every machine. Made with [`crate::TreeWriter`].
+#[derive(Debug)]
+pub struct FileTree {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) metadata: Vec<Metadata>,
+    pub(crate) inline: Vec<Vec<u8>>,
+    pub(crate) origins: Vec<Origin>,
+}
+
+impl FileTree {
+    /// How many nodes there are; at least the root, so never 0.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a tree always has its root")]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The node itself.
+    ///
+    /// # Panics
+    /// If the node is of another, larger tree.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// All nodes in depth-first order, the root first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (NodeId, &Node)> + Clone {
+        self.nodes.iter().enumerate().map(|(index, node)| {
+            // The writer refuses a node past u32.
+            (NodeId::from_index(index).unwrap_or(NodeId::ROOT), node)
+        })
+    }
+
+    /// The bytes of a node's name; empty for the root alone.
+    #[must_use]
+    pub fn name(&self, id: NodeId) -> &[u8] {
+        let node = self.node(id);
+        ByteRange { start: node.name_start, len: u32::from(node.name_len) }.of(&self.bytes)
+    }
+
+    /// The first node after this one that is not below it.
+    #[must_use]
+    pub fn end(&self, id: NodeId) -> NodeId {
+        match self.node(id).kind {
+            NodeKind::Directory { end } => end,
+            _ => id.next(),
+        }
+    }
+
+    /// The entries of a directory, sorted by name; none for any other node.
+    pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + Clone + '_ {
+        let end = self.end(id);
+        let mut next = id.next();
+        std::iter::from_fn(move || {
+            if next >= end {
+                return None;
+            }
+            let child = next;
+            next = self.end(child);
+            Some(child)
+        })
+    }
+
+    /// The node of a hard link's inode; any other node itself.
+    #[must_use]
+    pub fn resolve(&self, id: NodeId) -> NodeId {
+        match self.node(id).kind {
+            NodeKind::HardLink { to } => to,
+            _ => id,
+        }
+    }
+
+    /// Owner, rights and times of a node.
+    #[must_use]
+    pub fn metadata(&self, id: MetadataId) -> &Metadata {
+        &self.metadata[usize::try_from(id.0).unwrap_or(usize::MAX)]
+    }
+
+    /// All distinct metadata of the tree.
+    pub fn all_metadata(&self) -> impl ExactSizeIterator<Item = (MetadataId, &Metadata)> {
+        self.metadata.iter().enumerate().map(|(index, m)| (MetadataId(u32::try_from(index).unwrap_or(u32::MAX)), m))
+    }
+
+    /// The target of a symlink.
+    #[must_use]
+    pub fn symlink_target(&self, target: ByteRange) -> &[u8] {
+        target.of(&self.bytes)
+    }
+
+    /// The bytes of a file that the tree itself keeps.
+    #[must_use]
+    pub fn inline(&self, index: u32) -> &[u8] {
+        usize::try_from(index).ok().and_then(|i| self.inline.get(i)).map_or(&[], Vec::as_slice)
+    }
+
+    /// An origin.
+    #[must_use]
+    pub fn origin(&self, id: OriginId) -> &Origin {
+        &self.origins[id.index()]
+    }
+
+    /// All origins, in the order of their ids.
+    #[must_use]
+    pub fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    /// The path in the image.
+    #[must_use]
+    pub fn path(&self, id: NodeId) -> ImagePath {
+        let mut chain = Vec::new();
+        let mut at = id;
+        while at != NodeId::ROOT {
+            chain.push(at);
+            at = self.node(at).parent;
+        }
+        chain.into_iter().rev().fold(ImagePath::root(), |path, node| match Name::new(self.name(node)) {
+            Ok(name) => path.join(name),
+            Err(_) => path,
+        })
+    }
+
+    /// The node at a path, found by binary search in none and by a walk of each directory's entries otherwise.
+    #[must_use]
+    pub fn find(&self, path: &ImagePath) -> Option<NodeId> {
+        path.parts().try_fold(NodeId::ROOT, |directory, name| {
+            self.children(directory).find(|&child| self.name(child) == name.as_bytes())
+        })
+    }
+
+    /// Where on this machine a scanned file is; `None` for anything else.
+    #[must_use]
+    pub fn source_path(&self, id: NodeId) -> Option<PathBuf> {
+        use std::os::unix::ffi::OsStrExt;
+        let NodeKind::File { source: FileSource::Scanned { origin, .. }, .. } = self.node(id).kind else {
+            return None;
+        };
+        let origin = self.origin(origin);
+        let path = self.path(id);
+        let below = path.parts().skip(origin.target.parts().count());
+        Some(below.fold(origin.source.clone(), |at, name| {
+            at.join(Path::new(std::ffi::OsStr::from_bytes(name.as_bytes())))
+        }))
+    }
+}

@@ -1,0 +1,225 @@
+use std::collections::HashMap;
+
+use crate::tree::{ByteRange, FileSource, FileTree, Node, NodeId, NodeKind, Origin, OriginId, SpecialKind};
+use crate::{Metadata, MetadataId, Name};
+
+/// Builds a [`FileTree`] in its own order: entries sorted, each name once, links only to what came before.
+/// What breaks a rule is refused, so a finished tree keeps them all.
+#[derive(Debug)]
+pub struct TreeWriter {
+    tree: FileTree,
+    /// Looked up, never iterated: its order can't reach the tree.
+    metadata_ids: HashMap<Metadata, MetadataId>,
+    /// The directories that are open, from the root down, each with its latest entry.
+    open: Vec<(NodeId, Option<NodeId>)>,
+}
+
+/// What [`TreeWriter`] refuses.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TreeError {
+    /// An entry that does not sort after the one before it.
+    #[error("the entry {name} does not sort after the one before it")]
+    OutOfOrder {
+        /// The later name, escaped.
+        name: String,
+    },
+    /// A hard link to a directory, to a hard link, or to nothing.
+    #[error("the hard link {name} leads to no earlier file")]
+    BadHardLink {
+        /// The link's name, escaped.
+        name: String,
+    },
+    /// A symlink target of no or too many bytes, or with a NUL.
+    #[error("the target of the symlink {name} has {len} bytes or a NUL; 1 to 4095 without NUL are possible")]
+    BadTarget {
+        /// The link's name, escaped.
+        name: String,
+        /// Length of the target in \[bytes\].
+        len: usize,
+    },
+    /// More than 2³² − 1 nodes, or 4 GiB of names.
+    #[error("there are more entries, or bytes of names, than a file system of 2^32 inodes can hold")]
+    TooMany,
+}
+
+impl TreeWriter {
+    /// Begins a tree with its root directory, which is left open.
+    #[must_use]
+    pub fn new(root: Metadata, origins: Vec<Origin>) -> Self {
+        let tree = FileTree {
+            nodes: vec![Node {
+                name_start: 0,
+                name_len: 0,
+                parent: NodeId::ROOT,
+                metadata: MetadataId(0),
+                kind: NodeKind::Directory { end: NodeId::ROOT.next() },
+            }],
+            bytes: Vec::new(),
+            metadata: vec![root.clone()],
+            inline: Vec::new(),
+            origins,
+        };
+        Self { tree, metadata_ids: HashMap::from([(root, MetadataId(0))]), open: vec![(NodeId::ROOT, None)] }
+    }
+
+    /// Makes room for this many nodes and bytes of names and targets.
+    pub fn reserve(&mut self, nodes: usize, bytes: usize) {
+        self.tree.nodes.reserve_exact(nodes);
+        self.tree.bytes.reserve_exact(bytes);
+    }
+
+    /// Where the tree keeps this metadata; to be asked once for many nodes that share it.
+    pub fn metadata(&mut self, metadata: &Metadata) -> MetadataId {
+        if let Some(&id) = self.metadata_ids.get(metadata) {
+            return id;
+        }
+        let id = MetadataId(u32::try_from(self.tree.metadata.len()).unwrap_or(u32::MAX));
+        self.tree.metadata.push(metadata.clone());
+        self.metadata_ids.insert(metadata.clone(), id);
+        id
+    }
+
+    /// An origin by its position in the list given to [`Self::new`].
+    #[must_use]
+    pub fn origin(&self, index: usize) -> Option<OriginId> {
+        (index < self.tree.origins.len()).then(|| u32::try_from(index).ok().map(OriginId)).flatten()
+    }
+
+    /// Keeps the bytes of a file in the tree.
+    pub fn inline(&mut self, bytes: Vec<u8>) -> FileSource {
+        let index = u32::try_from(self.tree.inline.len()).unwrap_or(u32::MAX);
+        self.tree.inline.push(bytes);
+        FileSource::Inline(index)
+    }
+
+    /// Opens a directory: what follows goes into it until [`Self::end_directory`].
+    pub fn begin_directory(&mut self, name: Name<'_>, metadata: MetadataId) -> Result<NodeId, TreeError> {
+        let id = self.add(name, metadata, NodeKind::Directory { end: NodeId::ROOT })?;
+        self.open.push((id, None));
+        Ok(id)
+    }
+
+    /// Closes the directory that was opened last; the root is closed by [`Self::finish`].
+    pub fn end_directory(&mut self) {
+        if self.open.len() > 1 {
+            self.close();
+        }
+    }
+
+    /// Adds a regular file.
+    pub fn file(&mut self, name: Name<'_>, metadata: MetadataId, size: u64, source: FileSource) -> Result<NodeId, TreeError> {
+        self.add(name, metadata, NodeKind::File { size, source })
+    }
+
+    /// Adds one more name for an earlier node that is not a directory.
+    pub fn hard_link(&mut self, name: Name<'_>, to: NodeId) -> Result<NodeId, TreeError> {
+        let target = self.tree.nodes.get(to.index()).copied();
+        match target {
+            Some(Node { kind: NodeKind::Directory { .. } | NodeKind::HardLink { .. }, .. }) | None => {
+                Err(TreeError::BadHardLink { name: name.to_string() })
+            }
+            Some(node) => self.add(name, node.metadata, NodeKind::HardLink { to }),
+        }
+    }
+
+    /// Adds a symbolic link with a target of 1 to 4,095 bytes.
+    pub fn symlink(&mut self, name: Name<'_>, metadata: MetadataId, target: &[u8]) -> Result<NodeId, TreeError> {
+        if target.is_empty() || target.len() > 4095 || target.contains(&0) {
+            return Err(TreeError::BadTarget { name: name.to_string(), len: target.len() });
+        }
+        let range = self.keep(target)?;
+        self.add(name, metadata, NodeKind::Symlink { target: range })
+    }
+
+    /// Adds a device, FIFO or socket.
+    pub fn special(&mut self, name: Name<'_>, metadata: MetadataId, kind: SpecialKind) -> Result<NodeId, TreeError> {
+        self.add(name, metadata, NodeKind::Special(kind))
+    }
+
+    /// Closes what is open and gives the tree.
+    #[must_use]
+    pub fn finish(mut self) -> FileTree {
+        while !self.open.is_empty() {
+            self.close();
+        }
+        self.tree
+    }
+
+    fn close(&mut self) {
+        if let Some((id, _)) = self.open.pop() {
+            let after = NodeId::from_index(self.tree.nodes.len()).unwrap_or(NodeId::ROOT);
+            if let Some(node) = self.tree.nodes.get_mut(id.index()) {
+                node.kind = NodeKind::Directory { end: after };
+            }
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<ByteRange, TreeError> {
+        let start = u32::try_from(self.tree.bytes.len()).map_err(|_| TreeError::TooMany)?;
+        let len = u32::try_from(bytes.len()).map_err(|_| TreeError::TooMany)?;
+        self.tree.bytes.extend_from_slice(bytes);
+        Ok(ByteRange { start, len })
+    }
+
+    fn add(&mut self, name: Name<'_>, metadata: MetadataId, kind: NodeKind) -> Result<NodeId, TreeError> {
+        let id = NodeId::from_index(self.tree.nodes.len()).ok_or(TreeError::TooMany)?;
+        let &(parent, latest) = self.open.last().ok_or(TreeError::TooMany)?;
+        if latest.is_some_and(|latest| self.tree.name(latest) >= name.as_bytes()) {
+            return Err(TreeError::OutOfOrder { name: name.to_string() });
+        }
+        let range = self.keep(name.as_bytes())?;
+        self.tree.nodes.push(Node { name_start: range.start, name_len: name.len_u8(), parent, metadata, kind });
+        if let Some(directory) = self.open.last_mut() {
+            directory.1 = Some(id);
+        }
+        Ok(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Permissions, Timestamp};
+
+    fn name(text: &str) -> Name<'_> {
+        Name::new(text.as_bytes()).unwrap()
+    }
+
+    fn writer() -> TreeWriter {
+        TreeWriter::new(Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE), Vec::new())
+    }
+
+    #[test]
+    fn children_paths_and_ends_agree_with_what_was_written() {
+        let mut w = writer();
+        let meta = w.metadata(&Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE));
+        let text = w.inline(b"hi".to_vec());
+        let a = w.begin_directory(name("a"), meta).unwrap();
+        let x = w.file(name("x"), meta, 2, text).unwrap();
+        let inner = w.begin_directory(name("y"), meta).unwrap();
+        w.end_directory();
+        w.end_directory();
+        let b = w.symlink(name("b"), meta, b"a/x").unwrap();
+        let c = w.hard_link(name("c"), x).unwrap();
+        let tree = w.finish();
+        assert_eq!(tree.children(NodeId::ROOT).collect::<Vec<_>>(), [a, b, c]);
+        assert_eq!(tree.children(a).collect::<Vec<_>>(), [x, inner]);
+        assert_eq!(tree.children(inner).count(), 0);
+        assert_eq!(tree.path(inner).to_string(), "/a/y");
+        assert_eq!(tree.find(&tree.path(x)), Some(x));
+        assert_eq!(tree.resolve(c), x);
+        assert_eq!(tree.all_metadata().len(), 2);
+    }
+
+    #[test]
+    fn unsorted_repeated_and_dangling_entries_are_refused() {
+        let mut w = writer();
+        let meta = w.metadata(&Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE));
+        w.special(name("b"), meta, SpecialKind::Fifo).unwrap();
+        assert!(matches!(w.special(name("a"), meta, SpecialKind::Fifo), Err(TreeError::OutOfOrder { .. })));
+        assert!(matches!(w.special(name("b"), meta, SpecialKind::Fifo), Err(TreeError::OutOfOrder { .. })));
+        assert!(matches!(w.hard_link(name("c"), NodeId::ROOT), Err(TreeError::BadHardLink { .. })));
+        assert!(matches!(w.symlink(name("c"), meta, &[b'x'; 4096]), Err(TreeError::BadTarget { .. })));
+        assert!(matches!(w.symlink(name("c"), meta, b""), Err(TreeError::BadTarget { .. })));
+    }
+}

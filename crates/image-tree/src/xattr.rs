@@ -1,0 +1,127 @@
+use crate::escaped;
+
+/// An extended attribute: a full name and a value of any bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Xattr {
+    /// Namespace and name.
+    pub name: XattrName,
+    /// The value as `getxattr` gives it; at most 64 KiB (`XATTR_SIZE_MAX`).
+    pub value: Vec<u8>,
+}
+
+impl std::fmt::Debug for Xattr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={} bytes", self.name, self.value.len())
+    }
+}
+
+/// The namespaces that Linux has for files on ext4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum XattrNamespace {
+    /// `user.*`
+    User,
+    /// `system.posix_acl_access`, a whole name
+    PosixAclAccess,
+    /// `system.posix_acl_default`, a whole name
+    PosixAclDefault,
+    /// `trusted.*`
+    Trusted,
+    /// `security.*`
+    Security,
+}
+
+/// The name of an extended attribute: a namespace and, but for ACLs, 1 to 255 bytes after it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct XattrName {
+    namespace: XattrNamespace,
+    suffix: Vec<u8>,
+}
+
+/// Why some bytes are not the name of an extended attribute.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidXattr {
+    /// A namespace that ext4 does not have.
+    #[error(
+        "the extended attribute \"{}\" is in no namespace of ext4 (user., trusted., security., system.posix_acl_access, system.posix_acl_default)",
+        escaped(.0)
+    )]
+    Namespace(Vec<u8>),
+    /// Nothing, a NUL, or more than 255 bytes after the namespace.
+    #[error("the name of the extended attribute \"{}\" must have 1 to 255 bytes after its namespace and no NUL", escaped(.0))]
+    Suffix(Vec<u8>),
+}
+
+impl XattrName {
+    /// Reads a full name such as `user.comment` or `security.capability`.
+    pub fn parse(full: &[u8]) -> Result<Self, InvalidXattr> {
+        let prefixes = [
+            (&b"user."[..], XattrNamespace::User),
+            (b"trusted.", XattrNamespace::Trusted),
+            (b"security.", XattrNamespace::Security),
+        ];
+        if full == b"system.posix_acl_access" {
+            return Ok(Self { namespace: XattrNamespace::PosixAclAccess, suffix: Vec::new() });
+        }
+        if full == b"system.posix_acl_default" {
+            return Ok(Self { namespace: XattrNamespace::PosixAclDefault, suffix: Vec::new() });
+        }
+        for (prefix, namespace) in prefixes {
+            if let Some(suffix) = full.strip_prefix(prefix) {
+                if suffix.is_empty() || suffix.len() > 255 || suffix.contains(&0) {
+                    return Err(InvalidXattr::Suffix(full.to_vec()));
+                }
+                return Ok(Self { namespace, suffix: suffix.to_vec() });
+            }
+        }
+        Err(InvalidXattr::Namespace(full.to_vec()))
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub fn namespace(&self) -> XattrNamespace {
+        self.namespace
+    }
+
+    /// What follows the namespace, 1 to 255 bytes; empty for ACLs.
+    #[must_use]
+    pub fn suffix(&self) -> &[u8] {
+        &self.suffix
+    }
+}
+
+impl std::fmt::Display for XattrName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let prefix = match self.namespace {
+            XattrNamespace::User => "user.",
+            XattrNamespace::PosixAclAccess => "system.posix_acl_access",
+            XattrNamespace::PosixAclDefault => "system.posix_acl_default",
+            XattrNamespace::Trusted => "trusted.",
+            XattrNamespace::Security => "security.",
+        };
+        write!(f, "{prefix}{}", escaped(&self.suffix))
+    }
+}
+
+impl std::fmt::Debug for XattrName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_names_are_split_into_namespace_and_suffix() {
+        let capability = XattrName::parse(b"security.capability").unwrap();
+        assert_eq!((capability.namespace(), capability.suffix()), (XattrNamespace::Security, &b"capability"[..]));
+        assert_eq!(capability.to_string(), "security.capability");
+        let acl = XattrName::parse(b"system.posix_acl_access").unwrap();
+        assert_eq!((acl.namespace(), acl.suffix()), (XattrNamespace::PosixAclAccess, &b""[..]));
+        assert!(matches!(XattrName::parse(b"user."), Err(InvalidXattr::Suffix(_))));
+        assert!(matches!(XattrName::parse(b"system.other"), Err(InvalidXattr::Namespace(_))));
+        assert!(XattrName::parse(&[b"user.", &[b'x'; 255][..]].concat()).is_ok());
+        assert!(XattrName::parse(&[b"user.", &[b'x'; 256][..]].concat()).is_err());
+    }
+}
