@@ -1,0 +1,83 @@
+{
+  description = "Exact, reproducible ext4 images of Nix closures";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";
+
+  outputs =
+    { self, nixpkgs }:
+    let
+      inherit (nixpkgs) lib;
+      systems = [
+        "x86_64-linux"
+        "aarch64-linux"
+      ];
+      forAllSystems = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system} self.packages.${system});
+
+      # The program for the machine that builds: of the caller's overlay, else this flake's own, so that a caller's
+      # nixpkgs may have any age.
+      program =
+        pkgs: pkgs.buildPackages.snugfs or self.packages.${pkgs.stdenv.buildPlatform.system}.snugfs or null;
+      makeExt4Fs =
+        pkgs: arguments: pkgs.callPackage ./nix/make-ext4-fs.nix ({ snugfs = program pkgs; } // arguments);
+    in
+    {
+      # inputs.snugfs.lib.makeExt4Fs pkgs { … }
+      lib = { inherit makeExt4Fs; };
+
+      # pkgs.makeExt4Fs { … }
+      overlays.default = import ./nix/overlay.nix;
+
+      # A function, because Nix before 2.9 refuses a path here.
+      nixosModules.default =
+        { lib, pkgs, ... }:
+        {
+          imports = [ ./nix/module.nix ];
+          sdImage.snugfs.package = lib.mkDefault (program pkgs);
+        };
+
+      # A function is no package: it stands here, where nothing is built unasked.
+      legacyPackages = forAllSystems (pkgs: _own: { makeExt4Fs = makeExt4Fs pkgs; });
+
+      packages = forAllSystems (
+        pkgs: own: {
+          default = own.snugfs;
+          snugfs = pkgs.callPackage ./nix/package.nix { };
+          sdImage = import ./nix/sd-image.nix {
+            inherit pkgs;
+            makeExt4Fs = makeExt4Fs pkgs;
+            storePaths = [ pkgs.hello ];
+            populateFirmwareCommands = "echo 'kernel=u-boot.bin' > firmware/config.txt";
+          };
+        }
+      );
+
+      apps = forAllSystems (
+        _pkgs: own: {
+          default = {
+            type = "app";
+            program = "${own.snugfs}/bin/snugfs";
+            meta.description = own.snugfs.meta.description;
+          };
+        }
+      );
+
+      checks = forAllSystems (
+        pkgs: own:
+        import ./nix/checks.nix {
+          inherit pkgs;
+          packages = own;
+          makeExt4Fs = makeExt4Fs pkgs;
+          module = self.nixosModules.default;
+          overlay = self.overlays.default;
+        }
+      );
+
+      devShells = forAllSystems (pkgs: _own: { default = import ./nix/dev-shell.nix { inherit pkgs; }; });
+      formatter = forAllSystems (pkgs: _own: import ./nix/formatter.nix { inherit pkgs; });
+
+      templates.default = {
+        path = ./templates/sd-image;
+        description = "A NixOS SD image whose root file system snugfs makes";
+      };
+    };
+}

@@ -1,0 +1,2 @@
+# The development shell for people without flakes.
+arguments: (import ./. arguments).devShell

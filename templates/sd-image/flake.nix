@@ -1,0 +1,29 @@
+{
+  description = "A NixOS SD image whose root file system snugfs makes";
+
+  inputs = {
+    nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";
+    snugfs.url = "github:snugfs/snugfs";
+  };
+
+  outputs =
+    {
+      self,
+      nixpkgs,
+      snugfs,
+    }:
+    {
+      nixosConfigurations.board = nixpkgs.lib.nixosSystem {
+        modules = [
+          "${nixpkgs}/nixos/modules/installer/sd-card/sd-image-aarch64.nix"
+          snugfs.nixosModules.default
+          ./configuration.nix
+        ];
+      };
+
+      # nix build
+      packages = nixpkgs.lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] (_system: {
+        default = self.nixosConfigurations.board.config.system.build.sdImage;
+      });
+    };
+}

@@ -1,0 +1,205 @@
+# Every wrong argument is one message that names it, and no right one is refused.
+{ pkgs, lib }:
+let
+  makeExt4Fs = import ../../../nix/make-ext4-fs.nix;
+  defaults = {
+    storePaths = [ pkgs.hello ];
+    compressImage = false;
+    populateImageCommands = "";
+    volumeLabel = "ROOT";
+    uuid = "44444444-4444-4444-8888-888888888888";
+    freeSpace = "16MiB";
+    freeInodes = 1024;
+    growTo = "1TiB";
+    entries = { };
+    attributes = { };
+    trees = [ ];
+    compressionLevel = 3;
+    verify = "size";
+    keepReferences = false;
+    plan = { };
+    snugfs = null;
+  };
+  problems =
+    arguments:
+    (import ../../../nix/plan.nix { inherit lib; } (
+      lib.filterAttrs (name: _: defaults ? ${name}) (defaults // arguments)
+      // {
+        known = lib.functionArgs makeExt4Fs;
+        given = arguments;
+      }
+    )).problems;
+
+  wrong = arguments: text: {
+    expr = problems arguments;
+    expected = [ "makeExt4Fs: ${text}" ];
+  };
+  right = arguments: {
+    expr = problems arguments;
+    expected = [ ];
+  };
+  device = fields: { entries."/dev/x" = { type = "character"; } // fields; };
+in
+{
+  "a label of 17 bytes" = wrong {
+    volumeLabel = "SEVENTEEN-LETTERS";
+  } ''volumeLabel: "SEVENTEEN-LETTERS" has 17 bytes; ext4 has room for 16'';
+  "a label is counted in bytes" = wrong {
+    volumeLabel = "ÄÖÜÄÖÜÄÖÜ";
+  } ''volumeLabel: "ÄÖÜÄÖÜÄÖÜ" has 18 bytes; ext4 has room for 16'';
+  "a label of 16 bytes" = right { volumeLabel = "SIXTEEN-LETTERS-"; };
+  "no label" = right { volumeLabel = ""; };
+  "a number as label" = wrong { volumeLabel = 7; } "volumeLabel: 7 is not a string";
+
+  "a UUID that is too short" =
+    wrong { uuid = "44444444-4444"; }
+      ''uuid: "44444444-4444" is not a UUID such as "44444444-4444-4444-8888-888888888888"'';
+  "a UUID in capitals" = right { uuid = "14E19A7B-0AE0-484D-9D54-43BD6FDC20C7"; };
+  "mke2fs' word for a random UUID" =
+    wrong { uuid = "random"; }
+      ''uuid: "random" is not a UUID such as "44444444-4444-4444-8888-888888888888"'';
+
+  "a size in a unit of its own" =
+    wrong { freeSpace = "16M"; }
+      ''freeSpace: "16M" is not a size; write whole bytes or a string such as "16MiB"'';
+  "a negative size" =
+    wrong { freeSpace = -1; }
+      ''freeSpace: -1 is not a size; write whole bytes or a string such as "16MiB"'';
+  "a size in bytes" = right { freeSpace = 1048576; };
+  "a string as count" = wrong {
+    freeInodes = "many";
+  } ''freeInodes: "many" is not a whole number of at least 0'';
+  "no reserve for growth" = right { growTo = null; };
+  "a boolean as size" =
+    wrong { growTo = true; }
+      ''growTo: true is not a size; write whole bytes or a string such as "16MiB"'';
+
+  "a level that zstd has not" = wrong { compressionLevel = 23; } "compressionLevel: 23 is not a level of zstd, 1 to 22";
+  "an unknown way to verify" = wrong { verify = "sha256"; } ''verify: "sha256" is not one of none, size, hash'';
+  "a word for a boolean" = wrong { keepReferences = "yes"; } ''keepReferences: "yes" is not true or false'';
+  "null for a boolean" = wrong { compressImage = null; } "compressImage: null is not true or false";
+  "commands as a list" = wrong {
+    populateImageCommands = [ "true" ];
+  } "populateImageCommands: a list is not a string";
+
+  "an unknown argument" = wrong { freespace = 1; } (
+    "unknown argument freespace; known are " + lib.concatStringsSep ", " (lib.attrNames (lib.functionArgs makeExt4Fs))
+  );
+
+  "a store path without context" =
+    wrong { storePaths = [ "/nix/store/00000000000000000000000000000000-x" ]; }
+      ''storePaths: "/nix/store/00000000000000000000000000000000-x" is a bare string, of which Nix does not know that it is a store path; give the derivation, or builtins.storePath'';
+  "a number as store path" = wrong { storePaths = [ 7 ]; } "storePaths: 7 is not a derivation or a store path";
+  "one derivation" = right { storePaths = pkgs.hello; };
+  "a string with context" = right { storePaths = [ "${pkgs.hello}" ]; };
+  "no store path" = right { storePaths = [ ]; };
+
+  "entries as a list" = wrong { entries = [ ]; } "entries: a list is not a set of paths";
+  "a relative path" =
+    wrong { entries."etc/x".type = "directory"; }
+      ''entries: "etc/x": the path must be absolute, with no empty part, ".", ".." or part of more than 255 bytes'';
+  "a path with a parent in it" =
+    wrong { attributes."/a/../b".uid = 1; }
+      ''attributes: "/a/../b": the path must be absolute, with no empty part, ".", ".." or part of more than 255 bytes'';
+  "the root" = right { attributes."/".mode = "0700"; };
+  "an entry without type" =
+    wrong { entries."/x" = { }; }
+      ''entries: "/x": it has no type; the types are block, character, directory, fifo, file, symlink'';
+  "an entry of an unknown type" =
+    wrong { entries."/x".type = "socket"; }
+      ''entries: "/x": "socket" is not one of block, character, directory, fifo, file, symlink'';
+  "a file with nothing in it" = wrong { entries."/x".type = "file"; } ''entries: "/x": a file has either text or source'';
+  "a file with two contents" = wrong {
+    entries."/x" = {
+      type = "file";
+      text = "";
+      source = ./default.nix;
+    };
+  } ''entries: "/x": a file has either text or source'';
+  "a symlink without target" = wrong {
+    entries."/x".type = "symlink";
+  } ''entries: "/x": a symlink needs target'';
+  "a device without numbers" = wrong (device { major = 5; }) ''entries: "/dev/x": a character needs minor'';
+  "a mode as number" = wrong (device {
+    major = 5;
+    minor = 1;
+    mode = 600;
+  }) ''entries: "/dev/x": mode: 600 is not a mode; write an octal string such as "0644"'';
+  "an unknown field of an entry" =
+    wrong
+      {
+        entries."/x" = {
+          type = "fifo";
+          owner = 0;
+        };
+      }
+      ''entries: "/x": unknown field owner; known are gid, mode, type, uid, xattrs'';
+  "entries of every type" = right {
+    entries = {
+      "/a" = {
+        type = "file";
+        text = "x";
+        mode = "0600";
+        uid = 1;
+        gid = 2;
+        xattrs."user.x" = "eA==";
+      };
+      "/b" = {
+        type = "file";
+        source = pkgs.hello;
+      };
+      "/c".type = "directory";
+      "/d" = {
+        type = "symlink";
+        target = "/a";
+      };
+      "/e" = {
+        type = "block";
+        major = 8;
+        minor = 0;
+      };
+      "/f".type = "fifo";
+    };
+  };
+
+  "an unknown attribute" =
+    wrong { attributes."/x".owner = 0; }
+      ''attributes: "/x": unknown field owner; known are gid, mode, recursive, uid, xattrs'';
+  "attributes" = right {
+    attributes."/home/pi" = {
+      uid = 1000;
+      gid = 100;
+      mode = "0700";
+      recursive = true;
+    };
+  };
+
+  "a tree without source" = wrong { trees = [ { target = "/"; } ]; } "trees: it has no source";
+  "a single tree" = wrong { trees = ./.; } "trees: a path is not a list of folders";
+  "trees" = right {
+    trees = [
+      { source = ./.; }
+      {
+        source = pkgs.hello;
+        target = "/opt/hello";
+        owner = "keep";
+        times = "keep";
+        xattrs = [ "user.*" ];
+      }
+    ];
+  };
+
+  "an unknown section of the plan" =
+    wrong { plan.fileSystem.label = "x"; }
+      "plan: unknown section fileSystem; known are attributes, closure, disk, entries, filesystem, output, trees, version";
+  "a program that is none" = wrong { snugfs = "snugfs"; } ''snugfs: "snugfs" is not a derivation'';
+
+  "several at once" = {
+    expr = lib.length (problems {
+      uuid = "x";
+      volumeLabel = 1;
+      verify = "no";
+    });
+    expected = 3;
+  };
+}

@@ -1,0 +1,101 @@
+# The plan that the program gets.
+{ pkgs, lib }:
+let
+  image = arguments: pkgs.callPackage ../../../nix/make-ext4-fs.nix (
+    {
+      storePaths = [ pkgs.hello ];
+      volumeLabel = "ROOT";
+    }
+    // arguments
+  );
+  section = name: arguments: (image arguments).plan.${name};
+in
+{
+  "the store stands where Nix has it" = {
+    expr = section "closure" { };
+    expected = {
+      graph = "closure";
+      storeDir = builtins.storeDir;
+      sourceDir = builtins.storeDir;
+      verify = "size";
+    };
+  };
+  "./files is laid over the root" = {
+    expr = section "trees" { };
+    expected = [
+      {
+        source = "files";
+        target = "/";
+      }
+    ];
+  };
+  "trees come after ./files" = {
+    expr = map (tree: tree.target) (
+      section "trees" {
+        trees = [
+          {
+            source = "more";
+            target = "/srv";
+          }
+        ];
+      }
+    );
+    expected = [
+      "/"
+      "/srv"
+    ];
+  };
+  "the file system" = {
+    expr = section "filesystem" {
+      uuid = "14e19a7b-0ae0-484d-9d54-43bd6fdc20c7";
+      freeSpace = 0;
+      freeInodes = 7;
+      growTo = null;
+    };
+    expected = {
+      label = "ROOT";
+      uuid = "14e19a7b-0ae0-484d-9d54-43bd6fdc20c7";
+      freeSpace = 0;
+      freeInodes = 7;
+      growTo = null;
+    };
+  };
+  "the level" = {
+    expr = section "output" {
+      compressImage = true;
+      compressionLevel = 19;
+    };
+    expected.compression = {
+      format = "zstd";
+      level = 19;
+    };
+  };
+  "the plan's own word is the last, field by field" = {
+    expr =
+      section "filesystem"
+        {
+          plan.filesystem = {
+            label = "OTHER";
+            reservedPercent = 0;
+          };
+        };
+    expected = section "filesystem" { } // {
+      label = "OTHER";
+      reservedPercent = 0;
+    };
+  };
+  "two kinds of entry never mix" = {
+    expr = section "entries" {
+      entries."/x" = {
+        type = "file";
+        text = "x";
+      };
+      plan.entries."/x".type = "directory";
+    };
+    expected."/x".type = "directory";
+  };
+  "the plan can leave the closure out" = {
+    expr = section "closure" { plan.closure = null; };
+    expected = null;
+  };
+}

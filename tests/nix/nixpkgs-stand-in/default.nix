@@ -1,0 +1,161 @@
+# The package set of the stand-in. Builds run the host's own tools, so they need `--option sandbox false`.
+{
+  system ? builtins.currentSystem,
+  # Another platform for the packages than for the builders.
+  crossSystem ? system,
+  overlays ? [ ],
+  # packageTests: whether a package's own tests are there.
+  config ? { },
+}:
+let
+  lib = import ./lib;
+
+  native = packagesFor system;
+  packagesFor =
+    host:
+    let
+      pkgs = lib.fix (lib.extends (lib.composeManyExtensions overlays) (base host));
+    in
+    pkgs;
+
+  base =
+    host: pkgs:
+    let
+      stdenv = import ./stdenv.nix {
+        inherit lib host;
+        build = system;
+      };
+      inherit (stdenv) mkDerivation;
+      # One directory with links to programs of the host.
+      hostTools =
+        name: programs:
+        let
+          package = mkDerivation {
+            inherit name programs;
+            buildCommand = ''
+              mkdir -p "$out/bin"
+              for program in $programs; do
+                if at=$(command -v "$program"); then
+                  ln -s "$at" "$out/bin/$program"
+                else
+                  printf '#!/bin/sh\necho "%s is not installed on this host" >&2\nexit 127\n' "$program" > "$out/bin/$program"
+                  chmod +x "$out/bin/$program"
+                fi
+              done
+            '';
+          };
+        in
+        package // { bin = package; };
+      # Where the builder's platform is another, every package knows its twin there, as nixpkgs' splicing has it.
+      spliced =
+        if host == system then
+          pkgs
+        else
+          lib.mapAttrs (
+            name: value:
+            if lib.isDerivation value then value // { __spliced.buildHost = native.${name}; } else value
+          ) pkgs;
+    in
+    {
+      inherit lib stdenv pkgs;
+      inherit (stdenv) mkDerivation;
+      path = ./.;
+      buildPackages = if host == system then pkgs else native;
+      pkgsCross.aarch64-multiplatform = import ./. {
+        inherit system overlays config;
+        crossSystem = "aarch64-linux";
+      };
+      callPackage = lib.callPackageWith spliced;
+
+      runCommand =
+        name: env: buildCommand:
+        mkDerivation ({ inherit name buildCommand; } // env);
+      mkShell = args: mkDerivation ({ name = "shell"; buildCommand = ''printf '%s\n' $packages > "$out"''; } // args);
+      writeShellApplication =
+        {
+          name,
+          runtimeInputs,
+          text,
+        }:
+        mkDerivation {
+          inherit name runtimeInputs;
+          text = "#!/bin/bash\nset -euo pipefail\n${text}";
+          passAsFile = [ "text" ];
+          buildCommand = ''install -D "$textPath" "$out/bin/$name"'';
+        };
+
+      # The files that the real one writes.
+      closureInfo =
+        { rootPaths }:
+        mkDerivation {
+          name = "closure-info";
+          __structuredAttrs = true;
+          exportReferencesGraph.closure = rootPaths;
+          buildCommand = ''
+            mkdir "$out"
+            jq -r '.closure[].path' "$NIX_ATTRS_JSON_FILE" > "$out/store-paths"
+            jq -r '.closure[] | .path, .narHash, .narSize, "", (.references | length), .references[]' \
+              "$NIX_ATTRS_JSON_FILE" > "$out/registration"
+          '';
+        };
+      rustPlatform.buildRustPackage = import ./build-rust-package.nix { inherit lib config mkDerivation; };
+
+      cargo = hostTools "cargo" [ "cargo" ];
+      clippy = hostTools "clippy" [ "cargo-clippy" ];
+      dosfstools = hostTools "dosfstools" [
+        "fsck.vfat"
+        "mkfs.vfat"
+      ];
+      e2fsprogs = hostTools "e2fsprogs" [
+        "debugfs"
+        "dumpe2fs"
+        "e2fsck"
+        "mkfs.ext4"
+        "resize2fs"
+        "tune2fs"
+      ];
+      fakeroot = hostTools "fakeroot" [ "fakeroot" ];
+      git = hostTools "git" [ "git" ];
+      libfaketime = hostTools "libfaketime" [ "faketime" ];
+      mtools = hostTools "mtools" [
+        "mcopy"
+        "mdir"
+        "mmd"
+      ];
+      nix = hostTools "nix" [
+        "nix"
+        "nix-store"
+      ];
+      nixfmt = hostTools "nixfmt" [ "nixfmt" ];
+      perl = hostTools "perl" [ "perl" ];
+      rustc = hostTools "rustc" [ "rustc" ];
+      rustfmt = hostTools "rustfmt" [ "cargo-fmt" ];
+      util-linux = hostTools "util-linux" [
+        "partx"
+        "sfdisk"
+      ];
+      zstd = hostTools "zstd" [ "zstd" ];
+
+      # Something to put into images: a package, and one that refers to it and holds more than one kind of file.
+      hello = mkDerivation {
+        name = "hello-1";
+        inherit host;
+        buildCommand = ''
+          mkdir -p "$out/bin" "$out/share"
+          printf '#!/bin/sh\necho hello from %s\n' "$host" > "$out/bin/hello"
+          chmod +x "$out/bin/hello"
+          seq 100000 > "$out/share/numbers"
+        '';
+      };
+      greeter = mkDerivation {
+        name = "greeter-1";
+        buildCommand = ''
+          mkdir -p "$out/bin" "$out/empty"
+          ln -s ${pkgs.hello}/bin/hello "$out/bin/greet"
+          echo ${pkgs.hello} > "$out/uses"
+          echo "$out" > "$out/itself"
+        '';
+      };
+    };
+in
+packagesFor crossSystem

@@ -1,0 +1,44 @@
+# stdenv.mkDerivation, with structured attributes or without.
+{
+  lib,
+  build,
+  host,
+}:
+let
+  mkDerivation =
+    args:
+    let
+      # nixpkgs marks what is made for another platform in the same way.
+      name = args.name or "${args.pname}-${args.version}" + lib.optionalString (host != build) "-${host}";
+      derivationArgs =
+        removeAttrs args [
+          "meta"
+          "passthru"
+          "pname"
+          "version"
+        ]
+        // {
+          inherit name;
+          nativeBuildInputs = map (input: input.__spliced.buildHost or input) (args.nativeBuildInputs or [ ]);
+          system = build;
+          builder = "/bin/bash";
+          args = [
+            "-e"
+            ./setup.sh
+          ];
+        };
+    in
+    derivation derivationArgs
+    // {
+      inherit name;
+      meta = args.meta or { };
+      overrideAttrs = change: mkDerivation (args // change args);
+    }
+    // args.passthru or { };
+in
+{
+  inherit mkDerivation;
+  isLinux = true;
+  hostPlatform.system = host;
+  buildPlatform.system = build;
+}
