@@ -1,1 +1,40 @@
-//! To come.
+//! Where every byte of an ext4 file system goes, decided before the first one is written.
+//!
+//! A [`FileTree`](image_tree::FileTree) and [`Options`] go in, a [`Layout`] comes out: geometry, inode numbers, block
+//! numbers, extents, directories and checksums. A layout is a [`PieceSource`](image_tree::PieceSource): it
+//! names the image's pieces in order and makes the bytes of the metadata among them when it is asked to.
+//!
+//! The invariant of this crate: the blocks that are not fixed metadata form one *data space* without gaps, and
+//! what is stored fills it from its start. So every allocation is a run in data space, bitmaps and free counts follow
+//! from one number, and the smallest size can be computed instead of searched.
+//!
+//! Nothing here does I/O, reads a clock or starts a thread.
+
+mod bitmaps;
+mod checksum;
+mod dataspace;
+mod directory;
+mod dirhash;
+mod error;
+mod extents;
+mod generate;
+mod geometry;
+mod groups;
+mod inodes;
+mod inventory;
+mod layout;
+mod numbering;
+mod ondisk;
+mod options;
+mod pieces;
+mod placement;
+mod solver;
+mod summary;
+mod superblocks;
+mod units;
+mod xattrs;
+
+pub use error::LayoutError;
+pub use layout::Layout;
+pub use options::Options;
+pub use summary::Summary;

@@ -19,7 +19,9 @@ pub use metadata::{Metadata, MetadataId, Permissions, Timestamp};
 pub use name::{InvalidName, Name};
 pub use path::{ImagePath, InvalidPath};
 pub use piece::{Content, Piece, PieceSource};
-pub use tree::{ByteRange, FileSource, FileStamp, FileTree, Node, NodeId, NodeKind, Origin, OriginId, SpecialKind};
+pub use tree::{
+    ByteRange, FileSource, FileStamp, FileTree, Node, NodeId, NodeKind, Origin, OriginId, SpecialKind,
+};
 pub use writer::{TreeError, TreeWriter};
 pub use xattr::{InvalidXattr, Xattr, XattrName, XattrNamespace};
 

@@ -102,3 +102,12 @@ impl Metadata {
 /// Where a tree keeps one [`Metadata`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MetadataId(pub(crate) u32);
+
+impl MetadataId {
+    /// The position among the tree's metadata.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "usize holds every u32 on the 64-bit targets that we support")]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}

@@ -262,7 +262,10 @@ impl FileTree {
 
     /// All distinct metadata of the tree.
     pub fn all_metadata(&self) -> impl ExactSizeIterator<Item = (MetadataId, &Metadata)> {
-        self.metadata.iter().enumerate().map(|(index, m)| (MetadataId(u32::try_from(index).unwrap_or(u32::MAX)), m))
+        self.metadata
+            .iter()
+            .enumerate()
+            .map(|(index, m)| (MetadataId(u32::try_from(index).unwrap_or(u32::MAX)), m))
     }
 
     /// The target of a symlink.

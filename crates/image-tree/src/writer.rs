@@ -107,7 +107,13 @@ impl TreeWriter {
     }
 
     /// Adds a regular file.
-    pub fn file(&mut self, name: Name<'_>, metadata: MetadataId, size: u64, source: FileSource) -> Result<NodeId, TreeError> {
+    pub fn file(
+        &mut self,
+        name: Name<'_>,
+        metadata: MetadataId,
+        size: u64,
+        source: FileSource,
+    ) -> Result<NodeId, TreeError> {
         self.add(name, metadata, NodeKind::File { size, source })
     }
 
@@ -123,7 +129,12 @@ impl TreeWriter {
     }
 
     /// Adds a symbolic link with a target of 1 to 4,095 bytes.
-    pub fn symlink(&mut self, name: Name<'_>, metadata: MetadataId, target: &[u8]) -> Result<NodeId, TreeError> {
+    pub fn symlink(
+        &mut self,
+        name: Name<'_>,
+        metadata: MetadataId,
+        target: &[u8],
+    ) -> Result<NodeId, TreeError> {
         if target.is_empty() || target.len() > 4095 || target.contains(&0) {
             return Err(TreeError::BadTarget { name: name.to_string(), len: target.len() });
         }
@@ -132,7 +143,12 @@ impl TreeWriter {
     }
 
     /// Adds a device, FIFO or socket.
-    pub fn special(&mut self, name: Name<'_>, metadata: MetadataId, kind: SpecialKind) -> Result<NodeId, TreeError> {
+    pub fn special(
+        &mut self,
+        name: Name<'_>,
+        metadata: MetadataId,
+        kind: SpecialKind,
+    ) -> Result<NodeId, TreeError> {
         self.add(name, metadata, NodeKind::Special(kind))
     }
 
@@ -168,7 +184,13 @@ impl TreeWriter {
             return Err(TreeError::OutOfOrder { name: name.to_string() });
         }
         let range = self.keep(name.as_bytes())?;
-        self.tree.nodes.push(Node { name_start: range.start, name_len: name.len_u8(), parent, metadata, kind });
+        self.tree.nodes.push(Node {
+            name_start: range.start,
+            name_len: name.len_u8(),
+            parent,
+            metadata,
+            kind,
+        });
         if let Some(directory) = self.open.last_mut() {
             directory.1 = Some(id);
         }

@@ -115,7 +115,10 @@ mod tests {
     #[test]
     fn full_names_are_split_into_namespace_and_suffix() {
         let capability = XattrName::parse(b"security.capability").unwrap();
-        assert_eq!((capability.namespace(), capability.suffix()), (XattrNamespace::Security, &b"capability"[..]));
+        assert_eq!(
+            (capability.namespace(), capability.suffix()),
+            (XattrNamespace::Security, &b"capability"[..])
+        );
         assert_eq!(capability.to_string(), "security.capability");
         let acl = XattrName::parse(b"system.posix_acl_access").unwrap();
         assert_eq!((acl.namespace(), acl.suffix()), (XattrNamespace::PosixAclAccess, &b""[..]));

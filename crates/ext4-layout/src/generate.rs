@@ -1,0 +1,213 @@
+//! The bytes of metadata, made from the layout when they are written.
+
+use std::ops::Range;
+
+use image_tree::{NodeKind, Piece, PieceSource};
+use zerocopy::IntoBytes;
+
+use crate::checksum::Checksum;
+use crate::directory::{Directories, put, put_bytes};
+use crate::extents::Extents;
+use crate::geometry::has_superblock;
+use crate::layout::Layout;
+use crate::numbering::JOURNAL;
+use crate::ondisk::journal::{MAGIC, RawJournalSuperblock, SUPERBLOCK_V2};
+use crate::ondisk::superblock::PRIMARY_OFFSET;
+use crate::placement::Object;
+use crate::units::{
+    BLOCK_BYTES, BLOCK_SIZE, BlockNr, DataNr, GroupNr, INODES_PER_BLOCK, InodeNr, clamp, index, low32, wide,
+};
+
+impl PieceSource for Layout<'_> {
+    fn len(&self) -> u64 {
+        self.bytes()
+    }
+
+    fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+        Box::new(self.all_pieces())
+    }
+
+    fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
+        let first = BlockNr::of_byte(piece.offset);
+        if let Some(data) = self.space.data(first) {
+            let blocks = wide(buffer.len()) / BLOCK_SIZE;
+            self.generate_data(data.0..data.0 + blocks, buffer);
+        } else {
+            for (block, number) in buffer.chunks_exact_mut(BLOCK_BYTES).zip(first.0..) {
+                self.generate_fixed(BlockNr(number), block);
+            }
+        }
+    }
+}
+
+impl Layout<'_> {
+    /// One block of an island.
+    fn generate_fixed(&self, number: BlockNr, block: &mut [u8]) {
+        let geometry = &self.geometry;
+        let group = number.group();
+        let inside = number.0 - group.first_block().0;
+        if has_superblock(group) && inside < geometry.super_blocks() {
+            self.generate_super(group, inside, block);
+            return;
+        }
+        let (leader, members) = geometry.flex(group);
+        let at = number.0 - geometry.block_bitmap(leader).0;
+        let members = u64::from(members);
+        let member = |n: u64| GroupNr(leader.0 + low32(n));
+        if at < members {
+            if !self.fill.is_block_bitmap_unwritten(geometry, member(at)) {
+                self.fill.write_block_bitmap(geometry, member(at), block);
+            }
+        } else if at < 2 * members {
+            let group = member(at - members);
+            if self.fill.inodes_in(geometry, group) > 0 {
+                self.fill.write_inode_bitmap(geometry, group, block);
+            }
+        } else {
+            let table_block = at - 2 * members;
+            let group = member(table_block / geometry.itable_blocks());
+            self.generate_inodes(group, low32(table_block % geometry.itable_blocks()), block);
+        }
+    }
+
+    /// One block of a superblock's copy: itself, a block of descriptors, or a block kept for more of them.
+    fn generate_super(&self, group: GroupNr, inside: u64, block: &mut [u8]) {
+        let geometry = &self.geometry;
+        if inside == 0 {
+            let offset = if group.0 == 0 { PRIMARY_OFFSET } else { 0 };
+            put(block, offset, &self.superblock(group));
+        } else if inside <= geometry.gdt {
+            let table = self.descriptors.chunks(BLOCK_BYTES).nth(index(inside - 1)).unwrap_or_default();
+            put_bytes(block, 0, table);
+        } else {
+            // In group 0: an indirect block of the resize inode, naming its own copies in the backups.
+            for (entry, backup) in geometry.backups().enumerate() {
+                let copy = backup.first_block().0 + inside;
+                put_bytes(block, 4 * entry, &low32(copy).to_le_bytes());
+            }
+        }
+    }
+
+    fn generate_inodes(&self, group: GroupNr, table_block: u32, block: &mut [u8]) {
+        let before = group.0 * self.geometry.inodes_per_group + table_block * INODES_PER_BLOCK;
+        let bytes = block.len() / index(u64::from(INODES_PER_BLOCK));
+        for (inode, number) in block.chunks_exact_mut(bytes).zip(before + 1..) {
+            if u64::from(number) <= self.fill.used_inodes {
+                put(inode, 0, &self.inode(InodeNr(number)));
+            }
+        }
+    }
+
+    /// A range of data space that holds metadata only.
+    fn generate_data(&self, range: Range<u64>, buffer: &mut [u8]) {
+        let mut canvas = Canvas { range, buffer };
+        if let Some(start) = self.placement.resize {
+            canvas.draw(start, 1, |out| self.write_resize_map(out));
+        }
+        if let Some(journal) = self.placement.journal {
+            canvas.draw(journal.start, 1, |out| put(out, 0, &self.journal_superblock(&journal)));
+            self.draw_extent_tree(&mut canvas, &journal, JOURNAL);
+        }
+        let objects = &self.placement.with_metadata;
+        let first = objects.partition_point(|&(start, _)| start.0 <= canvas.range.start).saturating_sub(1);
+        for &(start, slot) in &objects[first..] {
+            if start.0 >= canvas.range.end {
+                break;
+            }
+            let node = self.inventory.numbering.owner(slot);
+            let object = self.placement.object(&self.inventory, &self.space, slot, node);
+            self.draw_object(&mut canvas, &object);
+        }
+    }
+
+    fn draw_object(&self, canvas: &mut Canvas<'_>, object: &Object) {
+        canvas.draw(object.start, object.xattr_blocks, |out| {
+            self.inventory.xattrs(object.node).write_block(
+                self.space.block(object.start),
+                self.filesystem,
+                out,
+            );
+        });
+        let tree = self.inventory.tree;
+        let contents = object.contents;
+        match tree.node(object.node).kind() {
+            NodeKind::Directory { .. } => canvas.draw(contents.start, contents.len, |out| {
+                if let Some(record) = self.inventory.directory(object.node) {
+                    let directories = Directories { tree, seed: self.inventory.seed };
+                    directories.write(
+                        object.node,
+                        record.shape,
+                        &self.inventory.numbering,
+                        self.filesystem,
+                        out,
+                    );
+                }
+            }),
+            NodeKind::Symlink { target } => {
+                canvas
+                    .draw(contents.start, contents.len, |out| put_bytes(out, 0, tree.symlink_target(target)));
+            }
+            NodeKind::File { .. } | NodeKind::HardLink { .. } | NodeKind::Special(_) => {}
+        }
+        self.draw_extent_tree(canvas, &contents, object.slot.inode());
+    }
+
+    fn draw_extent_tree(&self, canvas: &mut Canvas<'_>, extents: &Extents, inode: InodeNr) {
+        let seed = Checksum::of_inode(self.filesystem, inode);
+        canvas.draw(extents.nodes_start(), extents.nodes, |out| extents.write_nodes(&self.space, seed, out));
+    }
+
+    /// The double-indirect block of the resize inode. Its pointers stand where the descriptor blocks' numbers lead to
+    /// (`ext2fs_create_resize_inode` of libext2fs, `verify_reserved_gdb` of the kernel).
+    fn write_resize_map(&self, out: &mut [u8]) {
+        let first = 1 + self.geometry.gdt;
+        for reserved in 0..self.geometry.reserved_gdt {
+            let entry = (self.geometry.gdt + reserved) % (BLOCK_SIZE / 4);
+            put_bytes(out, index(4 * entry), &low32(first + reserved).to_le_bytes());
+        }
+    }
+
+    fn journal_superblock(&self, journal: &Extents) -> impl IntoBytes + zerocopy::Immutable + use<> {
+        RawJournalSuperblock {
+            h_magic: MAGIC.into(),
+            h_blocktype: SUPERBLOCK_V2.into(),
+            h_sequence: 0.into(),
+            s_blocksize: low32(BLOCK_SIZE).into(),
+            s_maxlen: low32(journal.len).into(),
+            s_first: 1.into(),
+            s_sequence: 1.into(),
+            s_start: 0.into(),
+            s_errno: 0.into(),
+            s_features: [0.into(); 3],
+            s_uuid: self.options.uuid,
+            s_nr_users: 1.into(),
+        }
+    }
+}
+
+/// A range of data space and its bytes.
+struct Canvas<'b> {
+    range: Range<u64>,
+    buffer: &'b mut [u8],
+}
+
+impl Canvas<'_> {
+    /// Has an area drawn, as far as it lies in the range. What is cut by the range is drawn whole beside it.
+    fn draw(&mut self, start: DataNr, blocks: u64, write: impl FnOnce(&mut [u8])) {
+        let area = start.0..start.0 + blocks;
+        let seen = clamp(&area, &self.range);
+        if seen.is_empty() {
+            return;
+        }
+        let bytes = |from: u64, to: u64| index((to - from) * BLOCK_SIZE);
+        let target = bytes(self.range.start, seen.start)..bytes(self.range.start, seen.end);
+        if seen == area {
+            write(&mut self.buffer[target]);
+        } else {
+            let mut whole = vec![0; bytes(area.start, area.end)];
+            write(&mut whole);
+            let part = bytes(area.start, seen.start)..bytes(area.start, seen.end);
+            self.buffer[target].copy_from_slice(&whole[part]);
+        }
+    }
+}

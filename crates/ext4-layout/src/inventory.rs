@@ -1,0 +1,185 @@
+//! What is to be stored, measured: inode numbers, the shape of every directory, attributes, lengths in blocks.
+//!
+//! Everything here depends on the tree and the UUID alone, not on the geometry, so the solver can weigh geometries
+//! without looking at the tree again.
+
+use image_tree::{FileTree, NodeId, NodeKind};
+
+use crate::LayoutError;
+use crate::dataspace::DataSpace;
+use crate::directory::{Directories, Shape};
+use crate::dirhash::HashSeed;
+use crate::extents::node_blocks;
+use crate::numbering::{LOST_FOUND, Numbering, Slot};
+use crate::units::{DataNr, blocks_for};
+use crate::xattrs::{Encoded, Unstorable};
+
+/// Symlinks with at most so many bytes live in their inode.
+pub(crate) const FAST_SYMLINK_BYTES: usize = 59;
+/// The most blocks of a file: logical block numbers have 32 bits, and the last one must not be 2³² − 1.
+const MAX_FILE_BLOCKS: u64 = (1 << 32) - 1;
+/// Shorter contents take four extents at most, whatever the geometry: within so few blocks lie at most two islands.
+const LARGE_BLOCKS: u64 = 512;
+
+/// A directory and what its inode must tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DirectoryRecord {
+    pub(crate) slot: Slot,
+    pub(crate) node: NodeId,
+    pub(crate) shape: Shape,
+    pub(crate) subdirectories: u32,
+}
+
+/// Contents that may need blocks for their extent tree.
+#[derive(Clone, Copy, Debug)]
+struct Large {
+    /// Where the contents begin, counted from the first object and without any extent tree before them.
+    offset: u64,
+    /// In \[blocks\].
+    len: u64,
+}
+
+/// The measured tree.
+#[derive(Debug)]
+pub(crate) struct Inventory<'t> {
+    pub(crate) tree: &'t FileTree,
+    pub(crate) numbering: Numbering,
+    pub(crate) seed: HashSeed,
+    /// In the order of their nodes.
+    pub(crate) directories: Vec<DirectoryRecord>,
+    /// By metadata.
+    xattrs: Vec<Encoded>,
+    /// All that is stored but for extent trees, in \[blocks\].
+    plain_blocks: u64,
+    large: Vec<Large>,
+}
+
+impl<'t> Inventory<'t> {
+    /// Measures a tree.
+    pub(crate) fn of(tree: &'t FileTree, uuid: &[u8; 16]) -> Result<Self, LayoutError> {
+        let numbering = Numbering::of(tree)?;
+        let mut inventory = Self {
+            tree,
+            numbering,
+            seed: HashSeed::of_uuid(uuid),
+            directories: Vec::new(),
+            xattrs: encode_xattrs(tree)?,
+            plain_blocks: 0,
+            large: Vec::new(),
+        };
+        inventory.directories = inventory.measure_directories()?;
+        inventory.measure_contents()?;
+        Ok(inventory)
+    }
+
+    fn measure_directories(&self) -> Result<Vec<DirectoryRecord>, LayoutError> {
+        let directories = Directories { tree: self.tree, seed: self.seed };
+        let mut records = Vec::new();
+        for (node, entry) in self.tree.iter() {
+            if !matches!(entry.kind(), NodeKind::Directory { .. }) {
+                continue;
+            }
+            let inode = self.numbering.inode(node);
+            let shape = directories.measure(node, inode == LOST_FOUND)?;
+            let is_directory =
+                |&child: &NodeId| matches!(self.tree.node(child).kind(), NodeKind::Directory { .. });
+            let subdirectories = self.tree.children(node).filter(is_directory).count();
+            records.push(DirectoryRecord {
+                slot: Slot::of(inode).unwrap_or(Slot::ROOT),
+                node,
+                shape,
+                subdirectories: u32::try_from(subdirectories).unwrap_or(u32::MAX),
+            });
+        }
+        Ok(records)
+    }
+
+    fn measure_contents(&mut self) -> Result<(), LayoutError> {
+        let mut offset = 0_u64;
+        let mut large = Vec::new();
+        for (_, node) in self.objects() {
+            if let NodeKind::File { size, .. } = self.tree.node(node).kind()
+                && blocks_for(size) > MAX_FILE_BLOCKS
+            {
+                return Err(LayoutError::FileTooLarge { path: self.tree.path(node), size });
+            }
+            offset = offset.saturating_add(self.xattrs(node).blocks());
+            let len = self.content_blocks(node);
+            if len >= LARGE_BLOCKS {
+                large.push(Large { offset, len });
+            }
+            offset = offset.saturating_add(len);
+        }
+        self.plain_blocks = offset;
+        self.large = large;
+        Ok(())
+    }
+
+    /// All inodes of the tree in the order in which their blocks are stored: everything but regular files first,
+    /// so that a walk of the image reads one region; then files in the order of their paths.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = (Slot, NodeId)> + Clone + '_ {
+        let is_file =
+            |&(_, node): &(Slot, NodeId)| matches!(self.tree.node(node).kind(), NodeKind::File { .. });
+        self.numbering
+            .slots()
+            .filter(move |object| !is_file(object))
+            .chain(self.numbering.slots().filter(is_file))
+    }
+
+    /// The contents of an inode in \[blocks\], without attributes and extent tree.
+    pub(crate) fn content_blocks(&self, node: NodeId) -> u64 {
+        match self.tree.node(node).kind() {
+            NodeKind::File { size, .. } => blocks_for(size),
+            NodeKind::Directory { .. } => self.directory(node).map_or(1, |record| record.shape.blocks()),
+            NodeKind::Symlink { target } => {
+                u64::from(self.tree.symlink_target(target).len() > FAST_SYMLINK_BYTES)
+            }
+            NodeKind::HardLink { .. } | NodeKind::Special(_) => 0,
+        }
+    }
+
+    /// The record of a directory.
+    pub(crate) fn directory(&self, node: NodeId) -> Option<&DirectoryRecord> {
+        let at = self.directories.binary_search_by_key(&node, |record| record.node).ok()?;
+        self.directories.get(at)
+    }
+
+    /// The attributes of a node as they are stored.
+    pub(crate) fn xattrs(&self, node: NodeId) -> &Encoded {
+        &self.xattrs[self.tree.node(node).metadata().index()]
+    }
+
+    /// How many blocks all objects take when they begin at a place in data space.
+    pub(crate) fn blocks_from(&self, start: DataNr, space: &DataSpace) -> u64 {
+        let trees = self.large.iter().fold(0, |before, large| {
+            let at = start.plus(large.offset + before);
+            before + node_blocks(space.extent_count(at, large.len))
+        });
+        self.plain_blocks + trees
+    }
+
+    /// The least number of blocks that all objects take.
+    pub(crate) fn least_blocks(&self) -> u64 {
+        self.plain_blocks
+    }
+}
+
+fn encode_xattrs(tree: &FileTree) -> Result<Vec<Encoded>, LayoutError> {
+    let mut all = Vec::with_capacity(tree.all_metadata().len());
+    for (id, metadata) in tree.all_metadata() {
+        let encoded = Encoded::of(metadata).map_err(|reason| {
+            let path = tree
+                .iter()
+                .find(|(_, node)| node.metadata() == id)
+                .map_or_else(image_tree::ImagePath::root, |(node, _)| tree.path(node));
+            match reason {
+                Unstorable::TooLarge { by } => {
+                    LayoutError::XattrsTooLarge { path, count: metadata.xattrs.len(), bytes: by }
+                }
+                Unstorable::BadAcl => LayoutError::BadAcl { path },
+            }
+        });
+        all.push(encoded?);
+    }
+    Ok(all)
+}

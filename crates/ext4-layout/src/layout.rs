@@ -1,0 +1,106 @@
+use image_tree::FileTree;
+
+use crate::bitmaps::Fill;
+use crate::checksum::Checksum;
+use crate::dataspace::DataSpace;
+use crate::geometry::Geometry;
+use crate::inventory::Inventory;
+use crate::placement::Placement;
+use crate::units::{BLOCK_SIZE, DataNr};
+use crate::{LayoutError, Options, groups, solver};
+
+/// A file system of which every block is decided.
+///
+/// ```
+/// use ext4_layout::{Layout, Options};
+/// use image_tree::{Metadata, Name, Permissions, PieceSource, Timestamp, TreeWriter};
+///
+/// let directory = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
+/// let mut tree = TreeWriter::new(directory.clone(), Vec::new());
+/// let metadata = tree.metadata(&directory);
+/// tree.begin_directory(Name::new(b"lost+found")?, metadata)?;
+/// let tree = tree.finish();
+/// let options = Options {
+///     label: *b"EMPTY\0\0\0\0\0\0\0\0\0\0\0",
+///     uuid: [0x44; 16],
+///     free_space: 16 << 20,
+///     free_inodes: 1000,
+///     size: None,
+///     grow_to: Some(1 << 40),
+///     bytes_per_inode: 16384,
+///     journal_size: None,
+///     reserved: None,
+///     timestamp: Timestamp::STORE,
+/// };
+/// let layout = Layout::plan(&tree, &options)?;
+/// assert_eq!(layout.summary().free_blocks, 4096);
+/// assert_eq!(layout.pieces().map(|piece| piece.len).sum::<u64>(), layout.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Layout<'t> {
+    pub(crate) options: Options,
+    pub(crate) inventory: Inventory<'t>,
+    pub(crate) geometry: Geometry,
+    pub(crate) space: DataSpace,
+    pub(crate) placement: Placement,
+    pub(crate) fill: Fill,
+    /// The seed of all checksums.
+    pub(crate) filesystem: Checksum,
+    /// The table of group descriptors.
+    pub(crate) descriptors: Vec<u8>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What the superblock counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    pub(crate) free_blocks: u64,
+    pub(crate) free_inodes: u64,
+    /// Kept for root.
+    pub(crate) reserved: u64,
+}
+
+impl<'t> Layout<'t> {
+    /// Decides where everything goes. The tree must have the directory `/lost+found`.
+    ///
+    /// # Errors
+    /// Where ext4 can't hold the contents, or not in the size asked for.
+    pub fn plan(tree: &'t FileTree, options: &Options) -> Result<Self, LayoutError> {
+        let inventory = Inventory::of(tree, &options.uuid)?;
+        let solver::Solution { geometry, warnings } = solver::solve(&inventory, options)?;
+        let space = DataSpace::of(&geometry);
+        let placement = Placement::of(&inventory, &geometry, &space);
+        // The root directory is stored always, so there is a last block.
+        let last = space.block(DataNr(placement.end.0 - 1));
+        let fill = Fill { used_until: last.plus(1), used_inodes: inventory.numbering.used() };
+        let filesystem = Checksum::of_filesystem(&options.uuid);
+        let descriptors = groups::describe(&geometry, &fill, &inventory, filesystem);
+        let options = options.clone();
+        Ok(Self { options, inventory, geometry, space, placement, fill, filesystem, descriptors, warnings })
+    }
+
+    /// The tree that the layout is of.
+    pub fn tree(&self) -> &'t FileTree {
+        self.inventory.tree
+    }
+
+    /// The length of the image in \[bytes\].
+    pub(crate) fn bytes(&self) -> u64 {
+        self.options.size.unwrap_or(self.geometry.blocks * BLOCK_SIZE)
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let free_blocks = self.space.len() - self.placement.end.0;
+        let reserved = match self.options.reserved {
+            Some(thousandths) => share(self.geometry.blocks, thousandths),
+            None => share(self.geometry.blocks, 5_000).min(free_blocks / 2),
+        };
+        Counts { free_blocks, free_inodes: self.geometry.inodes() - self.fill.used_inodes, reserved }
+    }
+}
+
+/// So many thousandths of a percent of some blocks, rounded down. Blocks are fewer than 2^36.
+fn share(blocks: u64, thousandths: u32) -> u64 {
+    blocks * u64::from(thousandths) / 100_000
+}

@@ -1,0 +1,212 @@
+//! The image as a list of pieces: the islands of fixed metadata and the runs of data space, merged by their offsets.
+
+use image_tree::{Content, NodeId, NodeKind, Piece};
+
+use crate::geometry::{GROUPS_PER_FLEX, has_superblock};
+use crate::layout::Layout;
+use crate::units::{BLOCK_SIZE, BlockNr, DataNr, GroupNr, INODES_PER_BLOCK};
+
+/// How much metadata goes into one piece, in \[blocks\]; a large directory is one piece all the same.
+const BATCH_BLOCKS: u64 = 256;
+
+/// A stretch of data space and what it holds.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    start: DataNr,
+    /// In \[blocks\], at least 1.
+    blocks: u64,
+    holds: Holds,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Holds {
+    Metadata,
+    /// A file of so many \[bytes\], at least 1.
+    File {
+        node: NodeId,
+        size: u64,
+    },
+    Zeros,
+}
+
+impl Layout<'_> {
+    /// All pieces in ascending order.
+    pub(crate) fn all_pieces(&self) -> impl Iterator<Item = Piece> + Send + '_ {
+        let islands = (0..self.geometry.groups).flat_map(|group| self.island_pieces(GroupNr(group)));
+        let filesystem = merged(islands, DataPieces::new(self, self.parts()));
+        let end = self.geometry.blocks * BLOCK_SIZE;
+        let rest = self.bytes() - end;
+        filesystem.chain((rest > 0).then_some(Piece { offset: end, len: rest, content: Content::Zeros }))
+    }
+
+    /// The fixed metadata that begins in a group.
+    fn island_pieces(&self, group: GroupNr) -> Vec<Piece> {
+        let mut island = Island { at: group.first_block(), pieces: Vec::new() };
+        let geometry = &self.geometry;
+        if has_superblock(group) {
+            island.add(1 + geometry.gdt, Content::Metadata);
+            // Only the primary's reserved blocks say something: where those of the backups are.
+            let maps = if group.0 == 0 && geometry.groups > 1 { Content::Metadata } else { Content::Zeros };
+            island.add(geometry.reserved_gdt, maps);
+        }
+        if group.0.is_multiple_of(GROUPS_PER_FLEX) {
+            let (leader, members) = geometry.flex(group);
+            island.add(2 * u64::from(members), Content::Metadata);
+            for member in (leader.0..leader.0 + members).map(GroupNr) {
+                let used = u64::from(self.fill.inodes_in(geometry, member).div_ceil(INODES_PER_BLOCK));
+                for batch in 0..used.div_ceil(BATCH_BLOCKS) {
+                    island.add(BATCH_BLOCKS.min(used - batch * BATCH_BLOCKS), Content::Metadata);
+                }
+                island.add(geometry.itable_blocks() - used, Content::Zeros);
+            }
+        }
+        island.pieces
+    }
+
+    /// All of data space in order.
+    fn parts(&self) -> impl Iterator<Item = Part> + Send + '_ {
+        let end = self.placement.end;
+        let free = Part { start: end, blocks: self.space.len() - end.0, holds: Holds::Zeros };
+        self.own_parts().into_iter().chain(self.metadata_parts()).chain(self.file_parts()).chain([free])
+    }
+
+    /// The resize inode's map and the journal: a superblock, zeros, its extent tree.
+    fn own_parts(&self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        if let Some(start) = self.placement.resize {
+            parts.push(Part { start, blocks: 1, holds: Holds::Metadata });
+        }
+        if let Some(journal) = self.placement.journal {
+            parts.push(Part { start: journal.start, blocks: 1, holds: Holds::Metadata });
+            parts.push(Part { start: journal.start.plus(1), blocks: journal.len - 1, holds: Holds::Zeros });
+            parts.push(Part { start: journal.nodes_start(), blocks: journal.nodes, holds: Holds::Metadata });
+        }
+        parts
+    }
+
+    /// Directories, long symlinks and attributes before the first file, several objects a part and never a part of one.
+    fn metadata_parts(&self) -> impl Iterator<Item = Part> + Send + '_ {
+        let end = self.placement.files_start;
+        let count = self.placement.with_metadata.partition_point(|&(start, _)| start < end);
+        let mut starts = self.placement.with_metadata[..count].iter().map(|&(start, _)| start).peekable();
+        std::iter::from_fn(move || {
+            let start = starts.next()?;
+            while starts.next_if(|next| next.0 - start.0 < BATCH_BLOCKS).is_some() {}
+            let after = starts.peek().copied().unwrap_or(end);
+            Some(Part { start, blocks: after.0 - start.0, holds: Holds::Metadata })
+        })
+    }
+
+    /// Regular files, each with its attributes before and its extent tree behind it.
+    fn file_parts(&self) -> impl Iterator<Item = Part> + Send + '_ {
+        let tree = self.inventory.tree;
+        self.inventory
+            .numbering
+            .slots()
+            .filter_map(move |(slot, node)| match tree.node(node).kind() {
+                NodeKind::File { size, .. } => Some((slot, node, size)),
+                _ => None,
+            })
+            .flat_map(move |(slot, node, size)| {
+                let object = self.placement.object(&self.inventory, &self.space, slot, node);
+                let contents = object.contents;
+                [
+                    Part { start: object.start, blocks: object.xattr_blocks, holds: Holds::Metadata },
+                    Part { start: contents.start, blocks: contents.len, holds: Holds::File { node, size } },
+                    Part { start: contents.nodes_start(), blocks: contents.nodes, holds: Holds::Metadata },
+                ]
+            })
+    }
+}
+
+/// Collects an island's pieces.
+struct Island {
+    at: BlockNr,
+    pieces: Vec<Piece>,
+}
+
+impl Island {
+    fn add(&mut self, blocks: u64, content: Content) {
+        if blocks > 0 {
+            self.pieces.push(Piece { offset: self.at.byte_offset(), len: blocks * BLOCK_SIZE, content });
+            self.at = self.at.plus(blocks);
+        }
+    }
+}
+
+/// Cuts parts where islands lie between.
+struct DataPieces<'l, P> {
+    layout: &'l Layout<'l>,
+    parts: P,
+    open: Option<Open>,
+    /// What fills up the last block of a file.
+    padding: Option<Piece>,
+}
+
+struct Open {
+    part: Part,
+    /// Done of it, in \[blocks\].
+    done: u64,
+}
+
+impl<'l, P: Iterator<Item = Part>> DataPieces<'l, P> {
+    fn new(layout: &'l Layout<'_>, parts: P) -> Self {
+        Self { layout, parts, open: None, padding: None }
+    }
+}
+
+impl<P: Iterator<Item = Part>> Iterator for DataPieces<'_, P> {
+    type Item = Piece;
+
+    fn next(&mut self) -> Option<Piece> {
+        if let Some(padding) = self.padding.take() {
+            return Some(padding);
+        }
+        loop {
+            if let Some(Open { part, done }) = &mut self.open
+                && *done < part.blocks
+            {
+                let run = self.layout.space.runs(part.start.plus(*done), part.blocks - *done).next()?;
+                let begin = *done * BLOCK_SIZE;
+                *done += run.len;
+                let (offset, len) = (run.start.byte_offset(), run.len * BLOCK_SIZE);
+                let content = match part.holds {
+                    Holds::Metadata => Content::Metadata,
+                    Holds::Zeros => Content::Zeros,
+                    Holds::File { node, size } => {
+                        let bytes = len.min(size - begin);
+                        if bytes < len {
+                            self.padding = Some(Piece {
+                                offset: offset + bytes,
+                                len: len - bytes,
+                                content: Content::Zeros,
+                            });
+                        }
+                        return Some(Piece {
+                            offset,
+                            len: bytes,
+                            content: Content::File { node, offset: begin },
+                        });
+                    }
+                };
+                return Some(Piece { offset, len, content });
+            }
+            self.open = Some(Open { part: self.parts.next()?, done: 0 });
+        }
+    }
+}
+
+/// Two ascending lists as one.
+fn merged<A, B>(a: A, b: B) -> impl Iterator<Item = Piece> + Send
+where
+    A: Iterator<Item = Piece> + Send,
+    B: Iterator<Item = Piece> + Send,
+{
+    let mut a = a.peekable();
+    let mut b = b.peekable();
+    std::iter::from_fn(move || match (a.peek(), b.peek()) {
+        (Some(x), Some(y)) if x.offset < y.offset => a.next(),
+        (_, Some(_)) => b.next(),
+        (_, None) => a.next(),
+    })
+}

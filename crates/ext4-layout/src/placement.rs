@@ -1,0 +1,91 @@
+//! Where everything that is stored begins in data space.
+
+use image_tree::{NodeId, NodeKind};
+
+use crate::dataspace::DataSpace;
+use crate::extents::Extents;
+use crate::geometry::Geometry;
+use crate::inventory::Inventory;
+use crate::numbering::Slot;
+use crate::units::DataNr;
+
+/// What the file system itself stores, and where each inode's blocks begin.
+#[derive(Debug)]
+pub(crate) struct Placement {
+    /// The double-indirect block of the resize inode, where there is one.
+    pub(crate) resize: Option<DataNr>,
+    /// The journal, where there is one.
+    pub(crate) journal: Option<Extents>,
+    /// By slot.
+    starts: Vec<DataNr>,
+    /// Where the first regular file's blocks begin.
+    pub(crate) files_start: DataNr,
+    /// The end of all that is stored.
+    pub(crate) end: DataNr,
+    /// The objects that have metadata to be written in data space, in ascending order.
+    pub(crate) with_metadata: Vec<(DataNr, Slot)>,
+}
+
+/// One inode's blocks in data space: attributes, then contents, then the extent tree.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Object {
+    pub(crate) slot: Slot,
+    pub(crate) node: NodeId,
+    pub(crate) start: DataNr,
+    pub(crate) xattr_blocks: u64,
+    pub(crate) contents: Extents,
+}
+
+impl Object {
+    /// All of it in \[blocks\].
+    pub(crate) fn blocks(&self) -> u64 {
+        self.xattr_blocks + self.contents.blocks()
+    }
+}
+
+impl Placement {
+    /// Places everything, in the order of [`Inventory::objects`].
+    pub(crate) fn of(inventory: &Inventory<'_>, geometry: &Geometry, space: &DataSpace) -> Self {
+        let resize = (geometry.reserved_gdt > 0).then_some(DataNr(0));
+        let mut at = DataNr(u64::from(resize.is_some()));
+        let journal = (geometry.journal > 0).then(|| Extents::at(at, geometry.journal, space));
+        at = at.plus(journal.map_or(0, |journal| journal.blocks()));
+        let mut placement = Self {
+            resize,
+            journal,
+            starts: vec![DataNr(0); inventory.numbering.slots().count()],
+            files_start: at,
+            end: at,
+            with_metadata: Vec::new(),
+        };
+        for (slot, node) in inventory.objects() {
+            placement.starts[slot.index()] = at;
+            let object = placement.object(inventory, space, slot, node);
+            let is_file = matches!(inventory.tree.node(node).kind(), NodeKind::File { .. });
+            let contents_are_metadata = !is_file && object.contents.len > 0;
+            if contents_are_metadata || object.xattr_blocks + object.contents.nodes > 0 {
+                placement.with_metadata.push((at, slot));
+            }
+            at = at.plus(object.blocks());
+            if !is_file {
+                placement.files_start = at;
+            }
+        }
+        placement.end = at;
+        placement
+    }
+
+    /// The blocks of an inode.
+    pub(crate) fn object(
+        &self,
+        inventory: &Inventory<'_>,
+        space: &DataSpace,
+        slot: Slot,
+        node: NodeId,
+    ) -> Object {
+        let start = self.starts[slot.index()];
+        let xattr_blocks = inventory.xattrs(node).blocks();
+        let contents = Extents::at(start.plus(xattr_blocks), inventory.content_blocks(node), space);
+        Object { slot, node, start, xattr_blocks, contents }
+    }
+}

@@ -1,0 +1,252 @@
+//! The exact size: the smallest file system that holds the contents and keeps the promises, or whether a fixed size does.
+//!
+//! For a number of groups everything else follows, and more groups never make the file system smaller: the first number
+//! of groups that suffices is the answer.
+
+use crate::dataspace::DataSpace;
+use crate::extents::Extents;
+use crate::geometry::{
+    DESCS_PER_BLOCK, GROUPS_PER_FLEX, Geometry, MAX_RESERVED_GDT, default_journal, has_superblock,
+};
+use crate::inventory::Inventory;
+use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, DataNr, GroupNr, INODES_PER_BLOCK, blocks_for, low32};
+use crate::{LayoutError, Options};
+
+/// The most inodes of a group: sixteen inode tables of this length and their bitmaps fit in one group. Kernels before
+/// 3.11 could not grow file systems whose tables reach into the next one.
+const MAX_INODES_PER_GROUP: u64 = 32_640;
+/// The most groups, 128 TiB: without meta_bg every backup holds all descriptors, and these take half a group then.
+const MAX_GROUPS: u64 = 1 << 20;
+/// The resize inode is mapped by 32-bit block numbers, and its blocks lie in every backup.
+const MAX_GROWTH_BLOCKS: u64 = 1 << 32;
+/// The shortest journal that the kernel takes, in \[blocks\] (`JBD2_MIN_JOURNAL_BLOCKS`).
+const MIN_JOURNAL: u64 = 1024;
+
+/// What was decided, and what is worth telling of it.
+#[derive(Debug)]
+pub(crate) struct Solution {
+    pub(crate) geometry: Geometry,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A solver's view of the task.
+struct Task<'a> {
+    inventory: &'a Inventory<'a>,
+    options: &'a Options,
+    /// Promised, in \[blocks\].
+    free_blocks: u64,
+    /// Used and promised.
+    inodes: u64,
+}
+
+/// One number of groups, weighed.
+struct Candidate {
+    geometry: Geometry,
+    /// Everything stored, everything fixed, and the promised free blocks.
+    needed: u64,
+}
+
+/// Decides the geometry.
+pub(crate) fn solve(inventory: &Inventory<'_>, options: &Options) -> Result<Solution, LayoutError> {
+    let inodes = inventory.numbering.used().saturating_add(options.free_inodes);
+    if inodes > u64::from(u32::MAX) {
+        return Err(LayoutError::TooManyInodes { wanted: inodes });
+    }
+    if let Some(size) = options.journal_size
+        && size != 0
+        && !(MIN_JOURNAL..=u64::from(u32::MAX)).contains(&(size / BLOCK_SIZE))
+    {
+        return Err(LayoutError::JournalSize { size });
+    }
+    let task = Task { inventory, options, free_blocks: blocks_for(options.free_space), inodes };
+    let geometry = match options.size {
+        Some(size) => task.fixed(size)?,
+        None => task.smallest()?,
+    };
+    Ok(Solution { geometry, warnings: task.warnings(&geometry) })
+}
+
+impl Task<'_> {
+    /// The smallest geometry that suffices.
+    fn smallest(&self) -> Result<Geometry, LayoutError> {
+        let stored = self.inventory.least_blocks().saturating_add(self.free_blocks);
+        let mut groups =
+            stored.div_ceil(BLOCKS_PER_GROUP).max(self.inodes.div_ceil(MAX_INODES_PER_GROUP)).max(1);
+        loop {
+            let Some(candidate) = self.weigh(groups, None)? else {
+                groups += 1;
+                continue;
+            };
+            let available = groups * BLOCKS_PER_GROUP;
+            if candidate.needed <= available {
+                return self.trim(candidate);
+            }
+            // Rounding up inode tables makes a count of groups differ from the next by two blocks a group at most,
+            // so nothing between is skipped.
+            let at_least = (candidate.needed - (2 * groups).min(candidate.needed)).div_ceil(BLOCKS_PER_GROUP);
+            groups = at_least.max(groups + 1);
+        }
+    }
+
+    /// Cuts the last group to what is needed, or to what its own metadata takes.
+    fn trim(&self, candidate: Candidate) -> Result<Geometry, LayoutError> {
+        let geometry =
+            Geometry { blocks: shortest(&candidate.geometry, candidate.needed), ..candidate.geometry };
+        let journal = self.journal(geometry.blocks);
+        if journal <= geometry.journal {
+            return Ok(geometry);
+        }
+        // What the last group's metadata added has reached the next length of a journal.
+        match self.weigh(u64::from(geometry.groups), Some(journal))? {
+            Some(longer) if longer.needed <= u64::from(geometry.groups) * BLOCKS_PER_GROUP => {
+                Ok(Geometry { blocks: shortest(&longer.geometry, longer.needed), ..longer.geometry })
+            }
+            _ => Ok(geometry),
+        }
+    }
+
+    /// The geometry of a size that the plan fixes.
+    fn fixed(&self, size: u64) -> Result<Geometry, LayoutError> {
+        let blocks = size / BLOCK_SIZE;
+        let too_small = |needed: u64| LayoutError::SizeTooSmall { size, needed };
+        let mut groups = blocks.div_ceil(BLOCKS_PER_GROUP);
+        while groups > 0 {
+            let Some(candidate) = self.weigh_for(groups, self.journal(blocks))? else {
+                break;
+            };
+            let geometry = Geometry { blocks: blocks.min(groups * BLOCKS_PER_GROUP), ..candidate.geometry };
+            if candidate.needed > geometry.blocks {
+                break;
+            }
+            if shortest(&geometry, 0) <= geometry.blocks {
+                return Ok(geometry);
+            }
+            // The last group is too short for its own metadata: like mke2fs, leave it out.
+            groups -= 1;
+        }
+        Err(too_small(self.smallest()?.blocks.saturating_mul(BLOCK_SIZE)))
+    }
+
+    /// Weighs a number of groups; `None` where they can't hold the inodes. The journal is at least `journal` long.
+    fn weigh(&self, groups: u64, journal: Option<u64>) -> Result<Option<Candidate>, LayoutError> {
+        let mut journal = journal.unwrap_or_else(|| self.journal(0));
+        loop {
+            let Some(candidate) = self.weigh_for(groups, journal)? else {
+                return Ok(None);
+            };
+            // A longer journal makes the file system longer, which can ask for a longer journal; never for a shorter.
+            let wanted = self.journal(candidate.needed);
+            if wanted <= journal {
+                return Ok(Some(candidate));
+            }
+            journal = wanted;
+        }
+    }
+
+    fn weigh_for(&self, groups: u64, journal: u64) -> Result<Option<Candidate>, LayoutError> {
+        if groups > MAX_GROUPS {
+            return Err(LayoutError::TooLarge {
+                bytes: groups.saturating_mul(BLOCKS_PER_GROUP * BLOCK_SIZE),
+            });
+        }
+        let gdt = groups.div_ceil(DESCS_PER_BLOCK);
+        let reserved_gdt = self.reserved_gdt(gdt)?;
+        let Some(inodes_per_group) = self.inodes_per_group(groups, gdt + reserved_gdt) else {
+            return Ok(None);
+        };
+        let geometry = Geometry {
+            blocks: groups * BLOCKS_PER_GROUP,
+            groups: low32(groups),
+            inodes_per_group,
+            gdt,
+            reserved_gdt,
+            journal,
+        };
+        let space = DataSpace::of(&geometry);
+        let before = own_blocks(&geometry, &space);
+        let stored = before + self.inventory.blocks_from(DataNr(before), &space);
+        // The overhead counts the journal's blocks too; `before` has them already.
+        let needed = (geometry.overhead() - journal).saturating_add(stored).saturating_add(self.free_blocks);
+        Ok(Some(Candidate { geometry, needed }))
+    }
+
+    /// The journal of a file system of so many blocks, in \[blocks\].
+    fn journal(&self, blocks: u64) -> u64 {
+        self.options.journal_size.map_or_else(|| default_journal(blocks), |size| size / BLOCK_SIZE)
+    }
+
+    /// Blocks to keep for descriptors, so that those of `growTo` fit.
+    fn reserved_gdt(&self, gdt: u64) -> Result<u64, LayoutError> {
+        let Some(target) = self.options.grow_to else { return Ok(0) };
+        let wanted = (target / BLOCK_SIZE).div_ceil(BLOCKS_PER_GROUP).div_ceil(DESCS_PER_BLOCK);
+        let blocks_each = DESCS_PER_BLOCK * BLOCKS_PER_GROUP;
+        let reachable = (gdt + MAX_RESERVED_GDT).min(MAX_GROWTH_BLOCKS / blocks_each);
+        if wanted > gdt && wanted > reachable {
+            let reachable = reachable * blocks_each * BLOCK_SIZE;
+            return Err(LayoutError::GrowthOutOfReach { wanted: target, reachable });
+        }
+        Ok(wanted.saturating_sub(gdt))
+    }
+
+    /// What the density and the promise ask for, in whole blocks of the table; `None` where that is too much.
+    fn inodes_per_group(&self, groups: u64, descriptor_blocks: u64) -> Option<u32> {
+        let per_block = u64::from(INODES_PER_BLOCK);
+        let limit = most_inodes_per_group(groups, descriptor_blocks);
+        let needed = self.inodes.div_ceil(groups).next_multiple_of(per_block);
+        (needed <= limit).then(|| low32(needed.max(self.density().next_multiple_of(per_block).min(limit))))
+    }
+
+    /// Inodes a group of 128 MiB, by `bytesPerInode`.
+    fn density(&self) -> u64 {
+        (BLOCKS_PER_GROUP * BLOCK_SIZE).div_ceil(self.options.bytes_per_inode.max(1))
+    }
+
+    fn warnings(&self, geometry: &Geometry) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if u64::from(geometry.inodes_per_group) < self.density() {
+            let possible = (BLOCKS_PER_GROUP * BLOCK_SIZE).div_ceil(u64::from(geometry.inodes_per_group));
+            warnings.push(format!(
+                "plan.filesystem.bytesPerInode: {} asks for more inodes than a block group can have; it is as if {possible}",
+                self.options.bytes_per_inode
+            ));
+        }
+        let blocks = self.options.size.map_or(geometry.blocks, |size| size / BLOCK_SIZE);
+        if geometry.blocks < blocks {
+            warnings.push(format!(
+                "plan.filesystem.size: the last {} bytes are too few for a block group and stay unused",
+                (blocks - geometry.blocks) * BLOCK_SIZE
+            ));
+        }
+        warnings
+    }
+}
+
+/// The most inodes a group can have: the tables of all groups that share a place must fit there.
+fn most_inodes_per_group(groups: u64, descriptor_blocks: u64) -> u64 {
+    let sharing = groups.min(u64::from(GROUPS_PER_FLEX));
+    let room = BLOCKS_PER_GROUP.saturating_sub(1 + descriptor_blocks) / sharing;
+    let per_block = u64::from(INODES_PER_BLOCK);
+    let numbered = u64::from(u32::MAX) / groups / per_block * per_block;
+    (room.saturating_sub(2) * per_block).min(MAX_INODES_PER_GROUP).min(numbered)
+}
+
+/// The blocks in data space that the file system takes for itself: the resize inode's and the journal's.
+pub(crate) fn own_blocks(geometry: &Geometry, space: &DataSpace) -> u64 {
+    let resize = u64::from(geometry.reserved_gdt > 0);
+    resize + Extents::at(DataNr(resize), geometry.journal, space).blocks()
+}
+
+/// The least length, at least `needed`, in which the last group can hold its own metadata. A peer that forgets this
+/// makes file systems that e2fsck takes and the kernel can't grow.
+fn shortest(geometry: &Geometry, needed: u64) -> u64 {
+    let last = GroupNr(geometry.groups - 1);
+    let start = last.first_block().0;
+    let mut tail = 1;
+    if has_superblock(last) {
+        tail = tail.max(geometry.super_blocks());
+    }
+    if last.0.is_multiple_of(GROUPS_PER_FLEX) {
+        tail = tail.max(geometry.island(last).end - start);
+    }
+    needed.max(start + tail)
+}

@@ -1,0 +1,105 @@
+use crate::Layout;
+use crate::units::{BLOCK_BYTES, low32};
+
+/// A layout in numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// In \[bytes\].
+    pub block_size: u32,
+    /// Length of the file system in blocks.
+    pub blocks: u64,
+    /// Blocks that nothing uses, those reserved for root included.
+    pub free_blocks: u64,
+    /// Blocks of these that only root may use.
+    pub reserved_blocks: u64,
+    /// All inodes.
+    pub inodes: u64,
+    /// Inodes that nothing uses.
+    pub free_inodes: u64,
+    /// Block groups.
+    pub groups: u32,
+    /// Inodes in each of them.
+    pub inodes_per_group: u32,
+    /// Blocks kept behind the descriptors for more of them.
+    pub reserved_gdt_blocks: u64,
+    /// Length of the journal in blocks, without its extent tree.
+    pub journal_blocks: u64,
+    /// Features by the names of dumpe2fs, in its order.
+    pub features: Vec<&'static str>,
+    /// Kinds of metadata and what they take, in blocks. Together with the contents of files and the free blocks
+    /// that is the whole file system.
+    pub overhead: Vec<(&'static str, u64)>,
+    /// What contents of regular files take, in blocks.
+    pub file_blocks: u64,
+    /// Names that lead to an inode which has another name already.
+    pub hard_links: u64,
+    /// What is not quite as the options ask.
+    pub warnings: Vec<String>,
+}
+
+impl Layout<'_> {
+    /// Tells the layout in numbers.
+    pub fn summary(&self) -> Summary {
+        let geometry = &self.geometry;
+        let counts = self.counts();
+        let used = self.used_blocks();
+        let copies = 1 + u64::from(crate::geometry::backup_count(geometry.groups));
+        let groups = u64::from(geometry.groups);
+        Summary {
+            block_size: low32(crate::units::wide(BLOCK_BYTES)),
+            blocks: geometry.blocks,
+            free_blocks: counts.free_blocks,
+            reserved_blocks: counts.reserved,
+            inodes: geometry.inodes(),
+            free_inodes: counts.free_inodes,
+            groups: geometry.groups,
+            inodes_per_group: geometry.inodes_per_group,
+            reserved_gdt_blocks: geometry.reserved_gdt,
+            journal_blocks: geometry.journal,
+            features: self.feature_names(),
+            overhead: vec![
+                ("superblocks", copies),
+                ("groupDescriptors", copies * geometry.gdt),
+                (
+                    "growthReserve",
+                    copies * geometry.reserved_gdt + u64::from(self.placement.resize.is_some()),
+                ),
+                ("bitmaps", 2 * groups),
+                ("inodeTables", groups * geometry.itable_blocks()),
+                ("journal", self.placement.journal.map_or(0, |journal| journal.blocks())),
+                ("directories", used.directories),
+                ("symlinks", used.symlinks),
+                ("extendedAttributes", used.xattrs),
+                ("extentTrees", used.extent_trees),
+            ],
+            file_blocks: used.files,
+            hard_links: self.inventory.numbering.hard_links(),
+            warnings: self.warnings.clone(),
+        }
+    }
+
+    fn used_blocks(&self) -> UsedBlocks {
+        let mut used = UsedBlocks::default();
+        for (slot, node) in self.inventory.numbering.slots() {
+            let object = self.placement.object(&self.inventory, &self.space, slot, node);
+            used.xattrs += object.xattr_blocks;
+            used.extent_trees += object.contents.nodes;
+            match self.inventory.tree.node(node).kind() {
+                image_tree::NodeKind::Directory { .. } => used.directories += object.contents.len,
+                image_tree::NodeKind::Symlink { .. } => used.symlinks += object.contents.len,
+                _ => used.files += object.contents.len,
+            }
+        }
+        used
+    }
+}
+
+/// What objects take in data space, in blocks.
+#[derive(Default)]
+struct UsedBlocks {
+    files: u64,
+    directories: u64,
+    symlinks: u64,
+    xattrs: u64,
+    extent_trees: u64,
+}

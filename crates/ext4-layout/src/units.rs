@@ -1,0 +1,129 @@
+//! Numbers that must not be mixed up, and the few lossless conversions between integer types.
+
+use std::ops::Range;
+
+/// The block size in \[bytes\] of every image that we make.
+pub(crate) const BLOCK_SIZE: u64 = 4096;
+/// The same as a length in memory.
+pub(crate) const BLOCK_BYTES: usize = 4096;
+/// Blocks in a block group: as many as the bits of a one-block bitmap.
+pub(crate) const BLOCKS_PER_GROUP: u64 = 8 * BLOCK_SIZE;
+/// Inode size in \[bytes\].
+pub(crate) const INODE_SIZE: u64 = 256;
+/// Inodes in a block of the inode table.
+pub(crate) const INODES_PER_BLOCK: u32 = 16;
+
+/// A block of the file system, counted from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BlockNr(pub(crate) u64);
+
+/// A block of data space: of the file system without its fixed metadata. See [`crate::dataspace`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct DataNr(pub(crate) u64);
+
+/// An inode number, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct InodeNr(pub(crate) u32);
+
+/// A block group, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct GroupNr(pub(crate) u32);
+
+impl BlockNr {
+    /// The block so many blocks further on.
+    pub(crate) const fn plus(self, blocks: u64) -> Self {
+        Self(self.0 + blocks)
+    }
+
+    /// Where the block begins, in \[bytes\].
+    pub(crate) const fn byte_offset(self) -> u64 {
+        self.0 * BLOCK_SIZE
+    }
+
+    /// The block that a byte lies in.
+    pub(crate) const fn of_byte(offset: u64) -> Self {
+        Self(offset / BLOCK_SIZE)
+    }
+
+    /// The group that the block lies in. Groups are limited to u32 by the solver.
+    pub(crate) fn group(self) -> GroupNr {
+        GroupNr(low32(self.0 / BLOCKS_PER_GROUP))
+    }
+}
+
+impl DataNr {
+    /// The block so many blocks of data space further on.
+    pub(crate) const fn plus(self, blocks: u64) -> Self {
+        Self(self.0 + blocks)
+    }
+}
+
+impl GroupNr {
+    /// The first block of the group.
+    pub(crate) fn first_block(self) -> BlockNr {
+        BlockNr(u64::from(self.0) * BLOCKS_PER_GROUP)
+    }
+}
+
+/// How many blocks so many \[bytes\] take.
+pub(crate) const fn blocks_for(bytes: u64) -> u64 {
+    bytes.div_ceil(BLOCK_SIZE)
+}
+
+/// A length or index in memory. Lossless on the 64-bit targets that we support.
+#[expect(clippy::as_conversions, reason = "usize is 64 bits on the targets that we support")]
+pub(crate) const fn index(n: u64) -> usize {
+    n as usize
+}
+
+/// A length in memory as a number of the file system.
+#[expect(clippy::as_conversions, reason = "usize is at most 64 bits")]
+pub(crate) const fn wide(n: usize) -> u64 {
+    n as u64
+}
+
+/// Bits 0 to 31.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "the low half is what is asked for"
+)]
+pub(crate) const fn low32(n: u64) -> u32 {
+    n as u32
+}
+
+/// Bits 32 to 63.
+pub(crate) const fn high32(n: u64) -> u32 {
+    low32(n >> 32)
+}
+
+/// Bits 0 to 15.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "the low half is what is asked for"
+)]
+pub(crate) const fn low16(n: u32) -> u16 {
+    n as u16
+}
+
+/// Bits 16 to 31.
+pub(crate) const fn high16(n: u32) -> u16 {
+    low16(n >> 16)
+}
+
+/// Bits 0 to 7.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "the low byte is what is asked for"
+)]
+pub(crate) const fn low8(n: u64) -> u8 {
+    n as u8
+}
+
+/// The part of `range` that lies in `within`; empty where they do not meet.
+pub(crate) fn clamp(range: &Range<u64>, within: &Range<u64>) -> Range<u64> {
+    let start = range.start.max(within.start);
+    start..range.end.min(within.end).max(start)
+}

@@ -1,0 +1,258 @@
+//! Extended attributes: as many as fit in the inode, the others in one block.
+
+use image_tree::{Metadata, Xattr, XattrNamespace};
+use zerocopy::IntoBytes;
+
+use crate::checksum::Checksum;
+use crate::directory::{put, put_bytes};
+use crate::ondisk::xattr::{MAGIC, RawXattrEntry, RawXattrHeader};
+use crate::units::{BLOCK_BYTES, BlockNr, low16, low32, wide};
+
+/// What an inode has behind its fields, in \[bytes\].
+const INODE_AREA: usize = 96;
+/// Where the attributes' checksum is in a block, in \[bytes\].
+const CHECKSUM_OFFSET: usize = 0x10;
+const HEADER_BYTES: usize = 32;
+/// The list of entries ends with four zero bytes.
+const END_BYTES: usize = 4;
+
+/// The attributes of one metadata, as they stand on disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Encoded {
+    /// The end of the inode.
+    pub(crate) in_inode: Option<Box<[u8; INODE_AREA]>>,
+    /// A block, but for its checksum, which depends on where it is.
+    block: Option<Box<[u8]>>,
+}
+
+/// Why attributes can't be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unstorable {
+    /// More bytes than there is room for.
+    TooLarge { by: usize },
+    /// An access control list of another form.
+    BadAcl,
+}
+
+/// One attribute in the terms of the disk.
+struct Item {
+    index: u8,
+    name: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Item {
+    fn of(xattr: &Xattr) -> Result<Self, Unstorable> {
+        let index = match xattr.name.namespace() {
+            XattrNamespace::User => 1,
+            XattrNamespace::PosixAclAccess => 2,
+            XattrNamespace::PosixAclDefault => 3,
+            XattrNamespace::Trusted => 4,
+            XattrNamespace::Security => 6,
+        };
+        let value = if matches!(index, 2 | 3) {
+            acl_on_disk(&xattr.value).ok_or(Unstorable::BadAcl)?
+        } else {
+            xattr.value.clone()
+        };
+        Ok(Self { index, name: xattr.name.suffix().to_vec(), value })
+    }
+
+    fn bytes(&self) -> usize {
+        16 + self.name.len().next_multiple_of(4) + self.value.len().next_multiple_of(4)
+    }
+}
+
+impl Encoded {
+    /// Encodes all attributes of a metadata.
+    pub(crate) fn of(metadata: &Metadata) -> Result<Self, Unstorable> {
+        if metadata.xattrs.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut inner = Vec::new();
+        let mut outer = Vec::new();
+        let mut room = INODE_AREA - 4 - END_BYTES;
+        for xattr in &metadata.xattrs {
+            let item = Item::of(xattr)?;
+            if item.bytes() <= room {
+                room -= item.bytes();
+                inner.push(item);
+            } else {
+                outer.push(item);
+            }
+        }
+        let needed = HEADER_BYTES + END_BYTES + outer.iter().map(Item::bytes).sum::<usize>();
+        if needed > BLOCK_BYTES {
+            return Err(Unstorable::TooLarge { by: needed - BLOCK_BYTES });
+        }
+        Ok(Self { in_inode: encode_inner(&inner), block: encode_outer(outer) })
+    }
+
+    /// How many blocks the attributes take beside the inode: 0 or 1.
+    pub(crate) fn blocks(&self) -> u64 {
+        u64::from(self.block.is_some())
+    }
+
+    /// Writes the block. Its checksum covers its own number.
+    pub(crate) fn write_block(&self, at: BlockNr, filesystem: Checksum, out: &mut [u8]) {
+        if let Some(block) = &self.block {
+            put_bytes(out, 0, block);
+            let checksum = filesystem.over(&at.0.to_le_bytes()).over(out);
+            put_bytes(out, CHECKSUM_OFFSET, &checksum.value().to_le_bytes());
+        }
+    }
+}
+
+/// The area in the inode: the magic number, entries upwards, values downwards from the end, offsets counted from the
+/// first entry. Hashes stay 0 there, as mke2fs leaves them.
+fn encode_inner(items: &[Item]) -> Option<Box<[u8; INODE_AREA]>> {
+    if items.is_empty() {
+        return None;
+    }
+    let mut area = Box::new([0; INODE_AREA]);
+    put_bytes(&mut area[..], 0, &MAGIC.to_le_bytes());
+    encode(&mut area[4..], 0, items, false);
+    Some(area)
+}
+
+/// The block: a header, entries upwards, sorted by namespace, length of name and name (the kernel stops looking where
+/// an entry sorts behind the one it looks for), values downwards from the end, offsets counted from the block's start.
+fn encode_outer(mut items: Vec<Item>) -> Option<Box<[u8]>> {
+    if items.is_empty() {
+        return None;
+    }
+    items.sort_by(|a, b| (a.index, a.name.len(), &a.name).cmp(&(b.index, b.name.len(), &b.name)));
+    let mut block = vec![0; BLOCK_BYTES].into_boxed_slice();
+    let hashes = encode(&mut block, HEADER_BYTES, &items, true);
+    let all = hashes.iter().fold(0_u32, |all, hash| all.rotate_left(16) ^ hash);
+    let header = RawXattrHeader {
+        h_magic: MAGIC.into(),
+        h_refcount: 1.into(),
+        h_blocks: 1.into(),
+        h_hash: if hashes.contains(&0) { 0 } else { all }.into(),
+        h_checksum: 0.into(),
+        h_reserved: [0.into(); 3],
+    };
+    put(&mut block, 0, &header);
+    Some(block)
+}
+
+fn encode(area: &mut [u8], start: usize, items: &[Item], hashed: bool) -> Vec<u32> {
+    let mut at = start;
+    let mut value_at = area.len();
+    let mut hashes = Vec::with_capacity(items.len());
+    for item in items {
+        value_at -= item.value.len().next_multiple_of(4);
+        let hash = if hashed { entry_hash(&item.name, &item.value) } else { 0 };
+        hashes.push(hash);
+        let entry = RawXattrEntry {
+            e_name_len: u8::try_from(item.name.len()).unwrap_or(u8::MAX),
+            e_name_index: item.index,
+            // An empty value is nowhere.
+            e_value_offs: if item.value.is_empty() { 0 } else { low16(low32(wide(value_at))) }.into(),
+            e_value_inum: 0.into(),
+            e_value_size: low32(wide(item.value.len())).into(),
+            e_hash: hash.into(),
+        };
+        put_bytes(area, at, entry.as_bytes());
+        put_bytes(area, at + 16, &item.name);
+        put_bytes(area, value_at, &item.value);
+        at += 16 + item.name.len().next_multiple_of(4);
+    }
+    hashes
+}
+
+/// `ext4_xattr_hash_entry`: the name's bytes, then the value's words.
+fn entry_hash(name: &[u8], value: &[u8]) -> u32 {
+    let hash = name.iter().fold(0_u32, |hash, &byte| hash.rotate_left(5) ^ u32::from(byte));
+    value.chunks(4).fold(hash, |hash, chunk| {
+        let mut word = [0; 4];
+        word[..chunk.len()].copy_from_slice(chunk);
+        hash.rotate_left(16) ^ u32::from_le_bytes(word)
+    })
+}
+
+/// Turns an access control list as `getxattr` gives it (version 2, tag, permissions and id each time) into that of ext4
+/// (version 1, an id only with named users and groups). `fs/ext4/acl.c` of Linux.
+fn acl_on_disk(value: &[u8]) -> Option<Vec<u8>> {
+    const NAMED: [u16; 2] = [0x02, 0x08];
+    let (version, entries) = value.split_first_chunk::<4>()?;
+    if u32::from_le_bytes(*version) != 2 || !entries.len().is_multiple_of(8) {
+        return None;
+    }
+    let mut disk = 1_u32.to_le_bytes().to_vec();
+    for entry in entries.chunks_exact(8) {
+        let (short, id) = entry.split_at(4);
+        disk.extend_from_slice(short);
+        if NAMED.contains(&u16::from_le_bytes([short[0], short[1]])) {
+            disk.extend_from_slice(id);
+        }
+    }
+    Some(disk)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image_tree::{Permissions, Timestamp, XattrName};
+
+    fn metadata(xattrs: &[(&str, usize)]) -> Metadata {
+        let mut metadata = Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE);
+        metadata.xattrs = xattrs
+            .iter()
+            .map(|&(name, len)| Xattr {
+                name: XattrName::parse(name.as_bytes()).unwrap(),
+                value: vec![b'v'; len],
+            })
+            .collect();
+        metadata
+    }
+
+    #[test]
+    fn small_attributes_stay_in_the_inode() {
+        let encoded = Encoded::of(&metadata(&[("user.a", 10), ("security.capability", 20)])).unwrap();
+        assert_eq!(encoded.blocks(), 0);
+        let area = encoded.in_inode.unwrap();
+        assert_eq!(area[..4], MAGIC.to_le_bytes());
+        assert_eq!((area[4], area[5]), (1, 1));
+        assert_eq!(usize::from(u16::from_le_bytes([area[6], area[7]])), INODE_AREA - 4 - 12);
+    }
+
+    #[test]
+    fn what_does_not_fit_goes_to_a_block_and_then_nowhere() {
+        let encoded = Encoded::of(&metadata(&[("user.a", 10), ("user.large", 1000)])).unwrap();
+        assert!(encoded.in_inode.is_some());
+        assert_eq!(encoded.blocks(), 1);
+        let exact = BLOCK_BYTES - HEADER_BYTES - END_BYTES - 16 - 4;
+        assert_eq!(Encoded::of(&metadata(&[("user.a", exact)])).unwrap().blocks(), 1);
+        assert_eq!(
+            Encoded::of(&metadata(&[("user.a", exact + 1)])).unwrap_err(),
+            Unstorable::TooLarge { by: 4 }
+        );
+    }
+
+    #[test]
+    fn entries_of_a_block_are_sorted_by_length_before_bytes() {
+        let encoded =
+            Encoded::of(&metadata(&[("user.aaaaaaaa", 200), ("user.b", 200), ("user.cc", 200)])).unwrap();
+        let block = encoded.block.unwrap();
+        assert_eq!((block[32], block[48]), (1, b'b'));
+    }
+
+    #[test]
+    fn lists_of_access_lose_the_ids_that_mean_nothing() {
+        let list = [
+            &2_u32.to_le_bytes()[..],
+            &[1, 0, 6, 0, 0xff, 0xff, 0xff, 0xff],
+            &[2, 0, 4, 0, 0xe8, 3, 0, 0],
+            &[4, 0, 4, 0, 0xff, 0xff, 0xff, 0xff],
+        ]
+        .concat();
+        assert_eq!(
+            acl_on_disk(&list).unwrap(),
+            [1, 0, 0, 0, 1, 0, 6, 0, 2, 0, 4, 0, 0xe8, 3, 0, 0, 4, 0, 4, 0]
+        );
+        assert_eq!(acl_on_disk(&[1, 0, 0, 0]), None);
+        assert_eq!(acl_on_disk(&[2, 0, 0, 0, 1]), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! Everything that a tree can hold, judged by e2fsck.
+
+use crate::support::{Tree, checked, debugfs, folder, options};
+use image_tree::{Metadata, Name, Permissions, SpecialKind, Timestamp, Xattr, XattrName};
+
+#[test]
+fn an_empty_tree_is_a_file_system() {
+    let folder = folder();
+    let mut tree = Tree::new();
+    tree.lost_found();
+    checked(&tree.finish(), &options(), folder.path());
+}
+
+#[test]
+fn every_kind_of_node_is_stored() {
+    let folder = folder();
+    let mut tree = Tree::new();
+    tree.directory("a", |tree| {
+        tree.text("empty", b"").text("file", b"hello\n").text("long", &[b'x'; 10_000]);
+    });
+    let special = [
+        ("b", SpecialKind::Character { major: 5, minor: 1 }),
+        ("c", SpecialKind::Block { major: 259, minor: 70_000 }),
+        ("d", SpecialKind::Fifo),
+        ("e", SpecialKind::Socket),
+    ];
+    for (name, kind) in special {
+        tree.writer.special(Name::new(name.as_bytes()).unwrap(), tree.plain, kind).unwrap();
+    }
+    for (name, len) in [("f", 1), ("g", 59), ("h", 60), ("i", 4095)] {
+        tree.writer.symlink(Name::new(name.as_bytes()).unwrap(), tree.plain, &vec![b't'; len]).unwrap();
+    }
+    tree.lost_found();
+    let image = checked(&tree.finish(), &options(), folder.path());
+    assert_eq!(debugfs(&image, "cat /a/file"), "hello\n");
+    assert!(debugfs(&image, "stat /b").contains("Device major/minor number: 05:01"));
+    assert!(debugfs(&image, "stat /c").contains("Device major/minor number: 259:70000"));
+    assert!(debugfs(&image, "stat /g").contains("Fast link dest"));
+    assert!(!debugfs(&image, "stat /h").contains("Fast link dest"));
+}
+
+#[test]
+fn attributes_owners_and_late_times_are_stored() {
+    let folder = folder();
+    let mut tree = Tree::new();
+    let late = Timestamp::new(Timestamp::MAX_SECONDS, 999_999_999).unwrap();
+    let mut metadata = Metadata {
+        uid: 70_000,
+        gid: 80_000,
+        ..Metadata::root_owned(Permissions::new(0o4711).unwrap(), late)
+    };
+    let xattr =
+        |name: &str, len| Xattr { name: XattrName::parse(name.as_bytes()).unwrap(), value: vec![b'v'; len] };
+    metadata.xattrs = vec![
+        xattr("user.a", 3),
+        xattr("user.b", 300),
+        xattr("trusted.c", 0),
+        xattr("security.capability", 20),
+    ];
+    metadata.xattrs.extend((0..90).map(|i| xattr(&format!("user.many{i}"), 10)));
+    let id = tree.writer.metadata(&metadata);
+    let source = tree.writer.inline(b"data".to_vec());
+    tree.writer.file(Name::new(b"a").unwrap(), id, 4, source).unwrap();
+    tree.writer.begin_directory(Name::new(b"b").unwrap(), id).unwrap();
+    tree.writer.end_directory();
+    tree.writer.symlink(Name::new(b"c").unwrap(), id, &[b't'; 100]).unwrap();
+    tree.writer.special(Name::new(b"d").unwrap(), id, SpecialKind::Fifo).unwrap();
+    tree.lost_found();
+    let image = checked(&tree.finish(), &options(), folder.path());
+    let stat = debugfs(&image, "stat /a");
+    assert!(
+        stat.contains("User: 70000") && stat.contains("Group: 80000") && stat.contains("Mode:  04711"),
+        "{stat}"
+    );
+    assert!(debugfs(&image, "ea_list /a").lines().count() > 90);
+}
+
+#[test]
+fn directories_get_an_index_of_as_many_levels_as_they_need() {
+    for (entries, long) in [(120, false), (300, false), (3_000, false), (120_000, false), (60_000, true)] {
+        let folder = folder();
+        let mut tree = Tree::new();
+        tree.directory("d", |tree| {
+            for i in 0..entries {
+                let name = if long { format!("{i:08}{}", "x".repeat(200)) } else { format!("{i:08}") };
+                tree.blank(&name, 0);
+            }
+        });
+        tree.lost_found();
+        let image = checked(&tree.finish(), &options(), folder.path());
+        let htree = debugfs(&image, "htree_dump /d");
+        assert_eq!(htree.contains("Indirect levels: 1"), long, "{entries}");
+        assert_eq!(
+            htree.contains("Root node dump"),
+            entries > 300 - 1 || long,
+            "{entries}: {}",
+            &htree[..200.min(htree.len())]
+        );
+        let last = if long {
+            format!("{:08}{}", entries - 1, "x".repeat(200))
+        } else {
+            format!("{:08}", entries - 1)
+        };
+        assert!(debugfs(&image, &format!("stat /d/{last}")).contains("Type: regular"));
+    }
+}
+
+#[test]
+fn more_links_than_an_inode_can_count_go_on_in_another() {
+    let folder = folder();
+    let mut tree = Tree::new();
+    let source = tree.writer.inline(b"shared".to_vec());
+    let first = tree.writer.file(Name::new(b"a").unwrap(), tree.plain, 6, source).unwrap();
+    tree.directory("links", |tree| {
+        for i in 0..70_000 {
+            tree.writer.hard_link(Name::new(format!("{i:05}").as_bytes()).unwrap(), first).unwrap();
+        }
+    });
+    tree.lost_found();
+    let image = checked(&tree.finish(), &options(), folder.path());
+    assert!(debugfs(&image, "stat /a").contains("Links: 65000"));
+    assert!(debugfs(&image, "stat /links/69999").contains("Links: 5001"));
+    assert_eq!(debugfs(&image, "cat /links/69999"), "shared");
+}
+
+#[test]
+fn more_subdirectories_than_can_be_counted_are_not_counted() {
+    for (count, links) in [(64_998, "Links: 65000"), (64_999, "Links: 1 "), (70_000, "Links: 1 ")] {
+        let folder = folder();
+        let mut tree = Tree::new();
+        tree.directory("d", |tree| {
+            for i in 0..count {
+                tree.directory(&format!("{i:05}"), |_| {});
+            }
+        });
+        tree.lost_found();
+        let image = checked(&tree.finish(), &options(), folder.path());
+        let stat = debugfs(&image, "stat /d");
+        assert!(stat.contains(links), "{count}: {stat}");
+    }
+}
+
+#[test]
+fn names_are_bytes_and_depth_has_no_limit() {
+    let folder = folder();
+    let mut tree = Tree::new();
+    for _ in 0..1_000 {
+        tree.writer.begin_directory(Name::new(b"deep").unwrap(), tree.plain).unwrap();
+    }
+    tree.text("bottom", b"!");
+    for _ in 0..1_000 {
+        tree.writer.end_directory();
+    }
+    tree.lost_found();
+    tree.directory("names", |tree| {
+        for byte in 0x80..=0xff_u8 {
+            let source = tree.writer.inline(vec![byte]);
+            tree.writer.file(Name::new(&[byte; 255]).unwrap(), tree.plain, 1, source).unwrap();
+        }
+    });
+    checked(&tree.finish(), &options(), folder.path());
+}

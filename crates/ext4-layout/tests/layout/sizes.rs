@@ -1,0 +1,146 @@
+//! Sizes on each side of every boundary, and layouts too large to be written.
+
+use crate::support::{Tree, assemble, assert_clean, checked, debugfs, folder, options};
+use ext4_layout::{Layout, LayoutError, Options};
+use image_tree::FileTree;
+
+fn one_file(size: u64) -> FileTree {
+    let mut tree = Tree::new();
+    tree.blank("file", size).lost_found();
+    tree.finish()
+}
+
+const GROUP: u64 = 128 << 20;
+
+#[test]
+fn a_file_of_many_extents_has_a_tree() {
+    let gib = 1 << 30;
+    for (size, levels) in [(5 * gib, 1), (100 * gib, 1), (200 * gib, 2), (15 << 40, 2)] {
+        let folder = folder();
+        let options = Options { grow_to: None, free_space: 1 << 20, ..options() };
+        let image = checked(&one_file(size), &options, folder.path());
+        let extents = debugfs(&image, "extents /file");
+        assert!(extents.contains(&format!(" 0/ {levels}")), "{size}: {}", &extents[..300.min(extents.len())]);
+    }
+}
+
+#[test]
+fn files_around_the_longest_extent_are_whole() {
+    let mib = 1 << 20;
+    for size in [127 * mib, 128 * mib - 1, 128 * mib, 128 * mib + 1, 129 * mib, 640 * mib] {
+        let folder = folder();
+        checked(&one_file(size), &options(), folder.path());
+    }
+}
+
+/// The free space is moved so that the end of the file system crosses every boundary of a group by a few blocks.
+#[test]
+fn every_size_around_a_boundary_of_groups_is_sound() {
+    let folder = folder();
+    let base = Options {
+        grow_to: Some(1 << 40),
+        journal_size: Some(4 << 20),
+        bytes_per_inode: 1 << 20,
+        ..options()
+    };
+    let tree = one_file(1 << 20);
+    for groups in 1..=30_u64 {
+        let around =
+            Layout::plan(&tree, &Options { free_space: groups * GROUP, ..base.clone() }).unwrap().summary();
+        // So many free blocks end exactly with the group before.
+        let extra = around.blocks - (around.groups as u64 - 1) * 32_768;
+        let exact = groups * 32_768 - extra;
+        for off in [-1_i64, 0, 1, 2, 100, 129, 130, 300] {
+            let blocks = exact.checked_add_signed(off).unwrap();
+            let options = Options { free_space: blocks * 4096, ..base.clone() };
+            let layout = Layout::plan(&tree, &options).unwrap();
+            let image = folder.path().join("image");
+            assemble(&layout, &image);
+            assert_clean(&image);
+            let summary = layout.summary();
+            assert!(summary.free_blocks >= blocks, "{groups} {off}");
+            let metadata = 1 + summary.reserved_gdt_blocks + 1 + 2 + 8;
+            assert!(
+                summary.free_blocks <= blocks + metadata,
+                "{groups} {off}: {} of {blocks}",
+                summary.free_blocks
+            );
+        }
+    }
+}
+
+#[test]
+fn the_promise_is_kept_exactly_where_no_last_group_is_too_short() {
+    for free in [0, 1, 100, 4096, 30_000] {
+        let folder = folder();
+        let options = Options { free_space: free * 4096, grow_to: Some(1 << 40), ..options() };
+        let tree = one_file(50 << 20);
+        checked(&tree, &options, folder.path());
+        assert_eq!(Layout::plan(&tree, &options).unwrap().summary().free_blocks, free);
+    }
+}
+
+#[test]
+fn inodes_alone_can_decide_the_size() {
+    let folder = folder();
+    let options = Options { free_inodes: 500_000, ..options() };
+    checked(&one_file(1), &options, folder.path());
+    let dense = Options { bytes_per_inode: 1024, ..options };
+    let tree = one_file(1);
+    assert_eq!(Layout::plan(&tree, &dense).unwrap().summary().warnings.len(), 1);
+    checked(&tree, &dense, folder.path());
+}
+
+#[test]
+fn a_fixed_size_is_met_or_refused_with_what_is_needed() {
+    let folder = folder();
+    let tree = one_file(40 << 20);
+    for size in [
+        64 << 20,
+        GROUP,
+        GROUP + 4096,
+        GROUP + (1 << 20),
+        3 * GROUP + 4096,
+        17 * GROUP - 4096,
+        16 * GROUP + 4096,
+    ] {
+        let options = Options { size: Some(size), free_space: 1 << 20, grow_to: Some(1 << 40), ..options() };
+        let image = checked(&tree, &options, folder.path());
+        assert_eq!(std::fs::metadata(image).unwrap().len(), size);
+    }
+    let options = Options { size: Some(20 << 20), ..options() };
+    let Err(LayoutError::SizeTooSmall { needed, .. }) = Layout::plan(&tree, &options) else {
+        panic!("refused")
+    };
+    checked(&tree, &Options { size: Some(needed), ..options.clone() }, folder.path());
+    assert!(Layout::plan(&tree, &Options { size: Some(needed - 4096), ..options }).is_err());
+}
+
+#[test]
+fn journals_have_the_length_asked_for() {
+    let folder = folder();
+    let tree = one_file(1 << 20);
+    for journal in [0, 4 << 20, 5 << 20, 128 << 20, 1 << 30] {
+        let options = Options { journal_size: Some(journal), grow_to: Some(1 << 40), ..options() };
+        let image = checked(&tree, &options, folder.path());
+        let features = debugfs(&image, "features");
+        assert_eq!(features.contains("has_journal"), journal > 0, "{features}");
+    }
+    let short = Options { journal_size: Some(4096), ..options() };
+    assert_eq!(Layout::plan(&tree, &short).unwrap_err(), LayoutError::JournalSize { size: 4096 });
+}
+
+#[test]
+fn what_is_out_of_reach_is_refused() {
+    let too_large = Layout::plan(&one_file(1 << 44), &options()).unwrap_err();
+    assert!(matches!(too_large, LayoutError::FileTooLarge { .. }), "{too_large}");
+    let far = Options { grow_to: Some(16 << 40), ..options() };
+    let Err(LayoutError::GrowthOutOfReach { reachable, .. }) = Layout::plan(&one_file(1), &far) else {
+        panic!("refused")
+    };
+    assert!(Layout::plan(&one_file(1), &Options { grow_to: Some(reachable), ..far }).is_ok());
+    let inodes = Options { free_inodes: 1 << 32, ..options() };
+    assert!(matches!(Layout::plan(&one_file(1), &inodes), Err(LayoutError::TooManyInodes { .. })));
+    let huge = Options { free_space: 200 << 40, ..options() };
+    assert!(matches!(Layout::plan(&one_file(1), &huge), Err(LayoutError::TooLarge { .. })));
+}

@@ -1,0 +1,162 @@
+//! Trees to lay out, images without an assembler, and the judge: e2fsck.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ext4_layout::{Layout, Options};
+use image_tree::{
+    Content, FileSource, FileTree, Metadata, MetadataId, Name, NodeKind, Permissions, PieceSource, Timestamp,
+    TreeWriter,
+};
+
+/// The options of plan-v1 without a growth reserve, nothing promised.
+pub(crate) fn options() -> Options {
+    Options {
+        label: *b"TEST\0\0\0\0\0\0\0\0\0\0\0\0",
+        uuid: *b"snugfs test uuid",
+        free_space: 0,
+        free_inodes: 0,
+        size: None,
+        grow_to: None,
+        bytes_per_inode: 16384,
+        journal_size: None,
+        reserved: None,
+        timestamp: Timestamp::STORE,
+    }
+}
+
+/// A tree under construction.
+pub(crate) struct Tree {
+    pub(crate) writer: TreeWriter,
+    pub(crate) plain: MetadataId,
+}
+
+impl Tree {
+    pub(crate) fn new() -> Self {
+        let metadata = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
+        let mut writer = TreeWriter::new(metadata.clone(), Vec::new());
+        let plain = writer.metadata(&metadata);
+        Self { writer, plain }
+    }
+
+    pub(crate) fn directory(&mut self, name: &str, fill: impl FnOnce(&mut Self)) -> &mut Self {
+        self.writer.begin_directory(Name::new(name.as_bytes()).unwrap(), self.plain).unwrap();
+        fill(self);
+        self.writer.end_directory();
+        self
+    }
+
+    /// A file whose contents nobody reads: holes in the image.
+    pub(crate) fn blank(&mut self, name: &str, size: u64) -> &mut Self {
+        self.writer
+            .file(Name::new(name.as_bytes()).unwrap(), self.plain, size, FileSource::Inline(0))
+            .unwrap();
+        self
+    }
+
+    pub(crate) fn text(&mut self, name: &str, text: &[u8]) -> &mut Self {
+        let source = self.writer.inline(text.to_vec());
+        self.writer.file(Name::new(name.as_bytes()).unwrap(), self.plain, text.len() as u64, source).unwrap();
+        self
+    }
+
+    /// With lost+found, unless a name that sorts behind it was added already.
+    pub(crate) fn lost_found(&mut self) -> &mut Self {
+        self.directory("lost+found", |_| {})
+    }
+
+    pub(crate) fn finish(self) -> FileTree {
+        self.writer.finish()
+    }
+}
+
+/// Writes an image, files without inline contents as holes, and checks that its pieces leave no gap.
+pub(crate) fn assemble(layout: &Layout<'_>, path: &Path) {
+    let file = File::create(path).unwrap();
+    file.set_len(layout.len()).unwrap();
+    let tree = layout.tree();
+    let mut at = 0;
+    for piece in layout.pieces() {
+        assert_eq!(piece.offset, at, "pieces leave no gap: {piece:?}");
+        assert!(piece.len > 0, "no piece is empty: {piece:?}");
+        at += piece.len;
+        match piece.content {
+            Content::Zeros => {}
+            Content::Metadata => {
+                let mut bytes = vec![0; usize::try_from(piece.len).unwrap()];
+                layout.generate(&piece, &mut bytes);
+                file.write_all_at(&bytes, piece.offset).unwrap();
+            }
+            Content::File { node, offset } => {
+                if let NodeKind::File { source: FileSource::Inline(index), .. } = tree.node(node).kind() {
+                    let bytes = tree.inline(index);
+                    let from = usize::try_from(offset).unwrap();
+                    let to = from + usize::try_from(piece.len).unwrap();
+                    file.write_all_at(bytes.get(from..to).unwrap_or_default(), piece.offset).unwrap();
+                }
+            }
+        }
+    }
+    assert_eq!(at, layout.len(), "pieces reach to the end");
+}
+
+/// A folder for one test's images.
+pub(crate) fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// Fails unless `e2fsck -fn` finds nothing at all to say: it exits with 0 in spite of some errors.
+pub(crate) fn assert_clean(image: &Path) {
+    let output = Command::new("e2fsck").arg("-fn").arg(image).output();
+    let output = output.expect("e2fsck runs; install e2fsprogs");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let unexpected: Vec<&str> = text
+        .lines()
+        .filter(|line| {
+            !line.starts_with("e2fsck 1.") && !line.starts_with("Pass ") && !line.contains(" files (")
+        })
+        .collect();
+    assert!(output.status.success() && unexpected.is_empty(), "e2fsck -fn {}:\n{text}", image.display());
+}
+
+/// A number of `dumpe2fs -h`.
+pub(crate) fn dumped(image: &Path, key: &str) -> u64 {
+    let output =
+        Command::new("dumpe2fs").arg("-h").arg(image).output().expect("dumpe2fs runs; install e2fsprogs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line =
+        text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_else(|| panic!("{key} in\n{text}"));
+    line.trim_start_matches(':').trim().parse().unwrap()
+}
+
+/// What a command of debugfs prints.
+pub(crate) fn debugfs(image: &Path, request: &str) -> String {
+    let output = Command::new("debugfs").args(["-R", request]).arg(image).output().expect("debugfs runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Lays out, writes, and has it judged; gives the image's path for more.
+pub(crate) fn checked(tree: &FileTree, options: &Options, folder: &Path) -> PathBuf {
+    let layout = Layout::plan(tree, options).unwrap();
+    let image = folder.join("image");
+    assemble(&layout, &image);
+    assert_clean(&image);
+    let summary = layout.summary();
+    let free = options.free_space.div_ceil(4096);
+    assert!(summary.free_blocks >= free, "{} free blocks, {free} promised", summary.free_blocks);
+    assert!(summary.free_inodes >= options.free_inodes);
+    assert_eq!(dumped(&image, "Free blocks"), summary.free_blocks);
+    assert_eq!(dumped(&image, "Block count"), summary.blocks);
+    assert_eq!(dumped(&image, "Free inodes"), summary.free_inodes);
+    let total: u64 = summary.overhead.iter().map(|(_, blocks)| blocks).sum();
+    assert_eq!(
+        total + summary.file_blocks + summary.free_blocks,
+        summary.blocks,
+        "every block is accounted for"
+    );
+    std::io::stdout().flush().unwrap();
+    image
+}
