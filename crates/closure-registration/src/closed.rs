@@ -1,0 +1,94 @@
+//! From a draft to a closure: is each path registered, and each reference there?
+
+use std::collections::BTreeMap;
+
+use image_tree::ImagePath;
+
+use crate::closure::{Closure, PathInfo};
+use crate::draft::{Draft, PathNumber, Record};
+use crate::error::{Lack, Referring};
+use crate::shown::Place;
+use crate::{ClosureError, ClosureErrors, StorePath};
+
+/// The list of the paths that the closure shall be.
+#[derive(Debug)]
+pub(crate) struct Listed<'a> {
+    pub(crate) name: &'a str,
+    /// Each path once, with its first line.
+    pub(crate) paths: Vec<(PathNumber, Place<'a>)>,
+}
+
+/// Makes a closure of the listed paths, or without a list of all that is registered.
+pub(crate) fn close(draft: &Draft<'_>, listed: Option<&Listed<'_>>) -> Result<Closure, ClosureErrors> {
+    let mut wanted = draft.table(listed.is_none());
+    for &(path, _) in listed.iter().flat_map(|list| &list.paths) {
+        wanted[path] = true;
+    }
+    let records: Vec<&Record<'_>> = draft.records().iter().filter(|record| wanted[record.path]).collect();
+
+    let mut missing: BTreeMap<PathNumber, Missing<'_>> = BTreeMap::new();
+    for &(path, line) in listed.iter().flat_map(|list| &list.paths) {
+        if draft.record_of(path).is_none() {
+            missing.insert(path, Missing { line: Some(line), referrers: None });
+        }
+    }
+    for record in &records {
+        for &reference in draft.references_of(record) {
+            if !wanted[reference] || draft.record_of(reference).is_none() {
+                missing.entry(reference).or_default().refer(draft.path(record.path));
+            }
+        }
+    }
+    if !missing.is_empty() {
+        let list = listed.map(|list| list.name);
+        let mut errors: Vec<_> =
+            missing.iter().map(|(&path, m)| (draft.path(path), m.error(draft, list, path))).collect();
+        errors.sort_unstable_by_key(|&(path, _)| path);
+        return ClosureErrors::check(errors.into_iter().map(|(_, error)| error).collect())
+            .map(|()| Closure::new(draft.store.clone(), Vec::new()));
+    }
+    Ok(Closure::new(draft.store.clone(), records.into_iter().map(|record| info(draft, record)).collect()))
+}
+
+fn info(draft: &Draft<'_>, record: &Record<'_>) -> PathInfo {
+    PathInfo {
+        path: draft.path(record.path).clone(),
+        nar_hash: record.nar_hash,
+        nar_size: record.nar_size,
+        references: draft.references_of(record).iter().map(|&number| draft.path(number).clone()).collect(),
+        deriver: record.deriver.map(<[u8]>::to_vec),
+    }
+}
+
+/// What is known of a path that the closure should have.
+#[derive(Default)]
+struct Missing<'a> {
+    /// Where it is listed, if it is.
+    line: Option<Place<'a>>,
+    /// The first of its referrers by name, and how many more there are.
+    referrers: Option<(&'a StorePath, usize)>,
+}
+
+impl<'a> Missing<'a> {
+    fn refer(&mut self, from: &'a StorePath) {
+        self.referrers = Some(match self.referrers {
+            None => (from, 0),
+            Some((first, others)) => (first.min(from), others + 1),
+        });
+    }
+
+    fn error(&self, draft: &Draft<'_>, list: Option<&str>, path: PathNumber) -> ClosureError {
+        let at = |path: &StorePath| -> ImagePath { path.in_store(draft.store) };
+        let lack = match (self.line, list) {
+            (Some(line), Some(list)) => {
+                Lack::NotRegistered { list: format!("{list}{line}"), registration: draft.name.to_owned() }
+            }
+            (None, Some(list)) if draft.record_of(path).is_some() => {
+                Lack::NotListed { list: list.to_owned() }
+            }
+            _ => Lack::Unknown,
+        };
+        let referrers = self.referrers.map(|(first, others)| Referring { first: at(first), others });
+        ClosureError::Missing { path: at(draft.path(path)), lack, referrers }
+    }
+}

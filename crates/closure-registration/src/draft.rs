@@ -1,0 +1,177 @@
+//! Records as they are read, before anyone knows whether they are closed.
+//!
+//! Every path that is named gets a number, so that a reference costs one look-up of its bytes in the input: a
+//! closure of 100,000 paths has a million references, most of them to the same few.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use image_tree::ImagePath;
+
+use crate::shown::Place;
+use crate::{ClosureError, InvalidStorePath, NarHash, StorePath};
+
+/// The number of a path that some record names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PathNumber(usize);
+
+/// One record.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) path: PathNumber,
+    pub(crate) place: Place<'a>,
+    pub(crate) nar_hash: NarHash,
+    pub(crate) nar_size: u64,
+    pub(crate) deriver: Option<&'a [u8]>,
+    /// In the draft's references.
+    references: Range<usize>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    /// The input's name, for messages.
+    pub(crate) name: &'a str,
+    pub(crate) store: &'a ImagePath,
+    /// Looked up, never iterated: its order can't reach the outcome.
+    numbers: HashMap<&'a [u8], PathNumber>,
+    paths: Vec<StorePath>,
+    /// By number: the record, if there is one.
+    registered: Vec<Option<usize>>,
+    /// By number: the turn in which the path was last referred to, to see it twice in one record.
+    referred: Vec<Option<usize>>,
+    /// One for each record that was read, dropped ones included.
+    turn: usize,
+    records: Vec<Record<'a>>,
+    references: Vec<PathNumber>,
+    /// Where in `references` those of the record begin that is being read.
+    pending: usize,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(name: &'a str, store: &'a ImagePath) -> Self {
+        Self {
+            name,
+            store,
+            numbers: HashMap::new(),
+            paths: Vec::new(),
+            registered: Vec::new(),
+            referred: Vec::new(),
+            turn: 0,
+            records: Vec::new(),
+            references: Vec::new(),
+            pending: 0,
+        }
+    }
+
+    /// The number of a path, checked when it is first met.
+    pub(crate) fn number(&mut self, path: &'a [u8]) -> Result<PathNumber, InvalidStorePath> {
+        if let Some(&number) = self.numbers.get(path) {
+            return Ok(number);
+        }
+        let number = PathNumber(self.paths.len());
+        self.paths.push(StorePath::parse(path, self.store)?);
+        self.registered.push(None);
+        self.referred.push(None);
+        self.numbers.insert(path, number);
+        Ok(number)
+    }
+
+    /// Takes a reference of the record that is being read; one that it has already counts once.
+    pub(crate) fn refer(&mut self, to: PathNumber) {
+        let now = Some(self.turn);
+        if let Some(last) = self.referred.get_mut(to.0).filter(|last| **last != now) {
+            *last = now;
+            self.references.push(to);
+        }
+    }
+
+    /// Forgets the references of a record that has a problem.
+    pub(crate) fn forget(&mut self) {
+        self.references.truncate(self.pending);
+        self.turn += 1;
+    }
+
+    /// Ends the record whose references were taken. One that says again what is known is dropped.
+    pub(crate) fn register(
+        &mut self,
+        path: PathNumber,
+        place: Place<'a>,
+        nar_hash: NarHash,
+        nar_size: u64,
+        deriver: Option<&'a [u8]>,
+    ) -> Result<(), ClosureError> {
+        let references = self.pending..self.references.len();
+        let record = Record { path, place, nar_hash, nar_size, deriver, references };
+        if let Some(earlier) = self.record_of(path) {
+            let same = self.same(earlier, &record);
+            let first = format!("{}{}", self.name, earlier.place);
+            self.forget();
+            if same {
+                return Ok(());
+            }
+            let path = self.path(path).in_store(self.store);
+            return Err(ClosureError::RegisteredTwice {
+                place: format!("{}{place}", self.name),
+                path,
+                first,
+            });
+        }
+        if let Some(registered) = self.registered.get_mut(path.0) {
+            *registered = Some(self.records.len());
+        }
+        self.records.push(record);
+        self.pending = self.references.len();
+        self.turn += 1;
+        Ok(())
+    }
+
+    fn same(&self, a: &Record<'a>, b: &Record<'a>) -> bool {
+        let sorted = |record| {
+            let mut references = self.references_of(record).to_vec();
+            references.sort_unstable();
+            references
+        };
+        (a.nar_hash, a.nar_size, a.deriver) == (b.nar_hash, b.nar_size, b.deriver) && sorted(a) == sorted(b)
+    }
+
+    /// All records, in the order in which they were read.
+    pub(crate) fn records(&self) -> &[Record<'a>] {
+        &self.records
+    }
+
+    pub(crate) fn record_of(&self, path: PathNumber) -> Option<&Record<'a>> {
+        self.registered.get(path.0).copied().flatten().and_then(|index| self.records.get(index))
+    }
+
+    pub(crate) fn references_of(&self, record: &Record<'a>) -> &[PathNumber] {
+        self.references.get(record.references.clone()).unwrap_or_default()
+    }
+
+    /// A path by its number, which must be of this draft.
+    pub(crate) fn path(&self, number: PathNumber) -> &StorePath {
+        &self.paths[number.0]
+    }
+
+    /// A table with a value for each number.
+    pub(crate) fn table<T: Clone>(&self, value: T) -> PathTable<T> {
+        PathTable(vec![value; self.paths.len()])
+    }
+}
+
+/// A value for each path of a draft.
+#[derive(Debug)]
+pub(crate) struct PathTable<T>(Vec<T>);
+
+impl<T> std::ops::Index<PathNumber> for PathTable<T> {
+    type Output = T;
+
+    fn index(&self, number: PathNumber) -> &T {
+        &self.0[number.0]
+    }
+}
+
+impl<T> std::ops::IndexMut<PathNumber> for PathTable<T> {
+    fn index_mut(&mut self, number: PathNumber) -> &mut T {
+        &mut self.0[number.0]
+    }
+}

@@ -1,0 +1,160 @@
+//! The SHA-256 of a NAR, in every spelling that Nix writes.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::shown::quoted;
+use crate::{base32, base64};
+
+/// The SHA-256 of a NAR. Shown as `sha256:` and 52 digits of Nix's base 32.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NarHash([u8; Self::LEN]);
+
+/// Why a text is not a [`NarHash`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidHash {
+    /// Another algorithm, by name.
+    #[error("the hash {found} is not a SHA-256; NAR hashes are registered as sha256")]
+    Algorithm {
+        /// The text, quoted.
+        found: String,
+    },
+    /// Neither of the four spellings.
+    #[error(
+        "expected a NAR hash, found {found}; write sha256: and 52 digits of base 32 or 64 of base 16, or sha256-… (SRI)"
+    )]
+    Spelling {
+        /// The text, quoted.
+        found: String,
+    },
+}
+
+impl NarHash {
+    /// Length of a SHA-256 in \[bytes\].
+    pub const LEN: usize = 32;
+
+    /// Takes the digest itself.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// The digest itself.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    /// Reads `sha256:` or nothing, then 52 digits of base 32, 64 of base 16 or 44 characters of base 64; or
+    /// `sha256-` and base 64 (SRI).
+    pub fn parse(text: &[u8]) -> Result<Self, InvalidHash> {
+        let digits = match text.iter().position(|&b| b == b':' || b == b'-') {
+            None => text,
+            Some(at) => match text.split_at(at) {
+                (b"sha256", rest) => rest.get(1..).unwrap_or_default(),
+                (b"md5" | b"sha1" | b"sha512" | b"blake3", _) => {
+                    return Err(InvalidHash::Algorithm { found: quoted(text) });
+                }
+                _ => return Err(InvalidHash::Spelling { found: quoted(text) }),
+            },
+        };
+        // The three lengths differ, so the length tells the spelling.
+        match digits.len() {
+            64 => decode_base16(digits),
+            base64::LEN => base64::decode(digits),
+            _ => base32::decode(digits),
+        }
+        .map(Self)
+        .ok_or_else(|| InvalidHash::Spelling { found: quoted(text) })
+    }
+}
+
+fn decode_base16(digits: &[u8]) -> Option<[u8; NarHash::LEN]> {
+    let mut bytes = [0; NarHash::LEN];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        for &digit in pair {
+            let value = char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())?;
+            *byte = (*byte << 4) | value;
+        }
+    }
+    Some(bytes)
+}
+
+impl fmt::Display for NarHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{}", base32::encode(&self.0))
+    }
+}
+
+impl fmt::Debug for NarHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Hashes a NAR that comes in parts, as [`crate::nar_parts`] gives them.
+#[derive(Clone, Debug, Default)]
+pub struct NarHasher(Sha256);
+
+impl NarHasher {
+    /// Begins a NAR.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes: framing, or the contents of a file.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash of all bytes taken.
+    #[must_use]
+    pub fn finish(self) -> NarHash {
+        NarHash(self.0.finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_nix_is_the_same_hash() {
+        let mut hasher = NarHasher::new();
+        hasher.update(b"hel");
+        hasher.update(b"lo\n");
+        let hash = hasher.finish();
+        assert_eq!(hash.to_string(), "sha256:00xyyr3fi8l6hb839bv3f7yb86yjv7xi1cgh1xnhipym4asvb4aq");
+        for spelling in [
+            "sha256:00xyyr3fi8l6hb839bv3f7yb86yjv7xi1cgh1xnhipym4asvb4aq",
+            "00xyyr3fi8l6hb839bv3f7yb86yjv7xi1cgh1xnhipym4asvb4aq",
+            "sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
+            "5891B5B522D5DF086D0FF0B110FBD9D21BB4FC7163AF34D08286A2E846F6BE03",
+            "sha256-WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM=",
+            "sha256:WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM=",
+        ] {
+            assert_eq!(NarHash::parse(spelling.as_bytes()), Ok(hash), "{spelling}");
+        }
+    }
+
+    #[test]
+    fn other_algorithms_and_spellings_are_refused() {
+        for other in ["md5:d41d8cd98f00b204e9800998ecf8427e", "sha512-abc", "sha1:abc", "blake3-abc"] {
+            assert!(
+                matches!(NarHash::parse(other.as_bytes()), Err(InvalidHash::Algorithm { .. })),
+                "{other}"
+            );
+        }
+        let short = "0".repeat(51);
+        let padded = format!("sha256:z{short}");
+        let letters = format!("sha256:{short}e");
+        let base16 = format!("sha256:{}g", "0".repeat(63));
+        for bad in
+            ["", "sha256", "sha256:", "sha256-", "SHA256:00", &short, &padded, &letters, &base16, "x:y"]
+        {
+            assert!(matches!(NarHash::parse(bad.as_bytes()), Err(InvalidHash::Spelling { .. })), "{bad}");
+        }
+    }
+}

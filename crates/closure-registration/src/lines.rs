@@ -1,0 +1,56 @@
+//! Lines of text, numbered from 1.
+
+use crate::ClosureError;
+use crate::closure::Source;
+use crate::shown::Place;
+
+/// What is still to be read of a file.
+pub(crate) struct Lines<'a> {
+    name: &'a str,
+    rest: &'a [u8],
+    /// Of the line that was read last; 0 before the first.
+    number: u64,
+    last_may_be_open: bool,
+}
+
+impl<'a> Lines<'a> {
+    /// `last_may_be_open`: whether the last line may lack its line feed.
+    pub(crate) fn new(source: Source<'a>, last_may_be_open: bool) -> Self {
+        Self { name: source.name, rest: source.bytes, number: 0, last_may_be_open }
+    }
+
+    /// The next line without its line feed; `None` at the end of the file.
+    pub(crate) fn next(&mut self) -> Result<Option<&'a [u8]>, ClosureError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        self.number += 1;
+        let line = match self.rest.iter().position(|&b| b == b'\n') {
+            Some(end) => {
+                let (line, rest) = self.rest.split_at(end);
+                self.rest = rest.get(1..).unwrap_or_default();
+                line
+            }
+            None if self.last_may_be_open => std::mem::take(&mut self.rest),
+            None => return Err(ClosureError::CutShort { place: self.shown() }),
+        };
+        if line.ends_with(b"\r") {
+            return Err(ClosureError::CarriageReturn { place: self.shown() });
+        }
+        Ok(Some(line))
+    }
+
+    /// Whether nothing follows.
+    pub(crate) fn at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    pub(crate) fn place(&self) -> Place<'a> {
+        Place::Line(self.number)
+    }
+
+    /// File and line, for messages.
+    pub(crate) fn shown(&self) -> String {
+        format!("{}{}", self.name, self.place())
+    }
+}

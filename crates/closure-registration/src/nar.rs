@@ -1,0 +1,259 @@
+//! A store path as a NAR, Nix's archive format, without its bytes: framing, and which file stands where.
+//!
+//! The invariant is that sizes and hashes come from one walk ([`Walk::step`]), which only differs in what it does
+//! with the framing: keep it or count it. The walk follows the order of the tree, which is that of a NAR, so it
+//! needs no recursion and no memory but a stack of open directories.
+//!
+//! The format (Dolstra, "The Purely Functional Software Deployment Model", figure 5.2): strings are their length
+//! as 64 bits, little-endian, and their bytes, filled up with zeros to a multiple of 8.
+
+use image_tree::{FileTree, ImagePath, NodeId, NodeKind};
+
+/// A run of a NAR's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NarPart {
+    /// What stands around and between contents, padding included.
+    Framing(Vec<u8>),
+    /// The contents of a regular file, exactly `size` bytes; never of no bytes.
+    File {
+        /// The file, with hard links resolved.
+        node: NodeId,
+        /// Length in \[bytes\].
+        size: u64,
+    },
+}
+
+/// A device, FIFO or socket, which a NAR can't hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{path}: is neither file, directory nor symlink, which a NAR can't hold; remove it from the store path"
+)]
+pub struct NotInNar {
+    /// Its path in the image.
+    pub path: ImagePath,
+}
+
+/// The parts of one NAR, in order. Made by [`nar_parts`].
+#[derive(Clone, Debug)]
+pub struct NarParts<'a> {
+    walk: Walk<'a>,
+    framing: Vec<u8>,
+    /// A file that comes after the framing.
+    file: Option<NarPart>,
+}
+
+/// The parts of the NAR of `node`, which may be a directory, a file, a symlink or a hard link to one of these.
+pub fn nar_parts(tree: &FileTree, node: NodeId) -> Result<NarParts<'_>, NotInNar> {
+    Ok(NarParts { walk: Walk::new(tree, node)?, framing: Vec::new(), file: None })
+}
+
+/// How many \[bytes\] the NAR of `node` has. Sizes beyond 2⁶⁴ − 1 count as that.
+pub fn nar_size(tree: &FileTree, node: NodeId) -> Result<u64, NotInNar> {
+    let mut walk = Walk::new(tree, node)?;
+    let mut total = Count(0);
+    while let Some(step) = walk.step(&mut total) {
+        if let Step::File { size, .. } = step {
+            total.0 = total.0.saturating_add(size);
+        }
+    }
+    Ok(total.0)
+}
+
+impl NarParts<'_> {
+    /// A directory of many symlinks has much framing and no file: it is given in pieces of about this, in \[bytes\].
+    const ENOUGH: usize = 64 * 1024;
+}
+
+impl Iterator for NarParts<'_> {
+    type Item = NarPart;
+
+    fn next(&mut self) -> Option<NarPart> {
+        if let Some(file) = self.file.take() {
+            return Some(file);
+        }
+        while self.framing.len() < Self::ENOUGH {
+            match self.walk.step(&mut self.framing) {
+                Some(Step::File { node, size }) => {
+                    self.file = Some(NarPart::File { node, size });
+                    break;
+                }
+                Some(Step::Framing) => {}
+                None => break,
+            }
+        }
+        // A file is always preceded by framing, so framing is empty at the end alone.
+        (!self.framing.is_empty()).then(|| NarPart::Framing(std::mem::take(&mut self.framing)))
+    }
+}
+
+/// What a walk does with framing.
+trait Framing {
+    fn string(&mut self, bytes: &[u8]);
+    /// The length of a file's contents, before they come.
+    fn length(&mut self, bytes: u64);
+    /// What fills the contents up to a multiple of 8.
+    fn padding(&mut self, contents: u64);
+}
+
+impl Framing for Vec<u8> {
+    fn string(&mut self, bytes: &[u8]) {
+        // No machine has a string of more than 2^64 bytes.
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.length(len);
+        self.extend_from_slice(bytes);
+        self.padding(len);
+    }
+
+    fn length(&mut self, bytes: u64) {
+        self.extend_from_slice(&bytes.to_le_bytes());
+    }
+
+    fn padding(&mut self, contents: u64) {
+        self.extend((0..padding(contents)).map(|_| 0));
+    }
+}
+
+/// Counts framing, in \[bytes\].
+struct Count(u64);
+
+impl Framing for Count {
+    fn string(&mut self, bytes: &[u8]) {
+        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.length(len);
+        self.0 = self.0.saturating_add(len);
+        self.padding(len);
+    }
+
+    fn length(&mut self, _: u64) {
+        self.0 = self.0.saturating_add(8);
+    }
+
+    fn padding(&mut self, contents: u64) {
+        self.0 = self.0.saturating_add(padding(contents));
+    }
+}
+
+/// From a length to the next multiple of 8, 0 to 7.
+const fn padding(len: u64) -> u64 {
+    len.wrapping_neg() % 8
+}
+
+/// Where a walk stands.
+#[derive(Clone, Debug)]
+struct Walk<'a> {
+    tree: &'a FileTree,
+    top: NodeId,
+    /// Position of the next node to visit.
+    at: usize,
+    /// Position of the first node that is not below `top`.
+    end: usize,
+    /// Where the open directories end, from the top down.
+    open: Vec<usize>,
+    /// The length of the contents that were just given: their padding and what ends the file's node are due.
+    contents: Option<u64>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Start,
+    Inside,
+    Done,
+}
+
+enum Step {
+    Framing,
+    File { node: NodeId, size: u64 },
+}
+
+impl<'a> Walk<'a> {
+    fn new(tree: &'a FileTree, top: NodeId) -> Result<Self, NotInNar> {
+        let (at, end) = (top.index(), tree.end(top).index());
+        for id in (at..end).filter_map(NodeId::from_index) {
+            if let NodeKind::Special(_) = tree.node(tree.resolve(id)).kind() {
+                return Err(NotInNar { path: tree.path(id) });
+            }
+        }
+        Ok(Self { tree, top, at, end, open: Vec::new(), contents: None, state: State::Start })
+    }
+
+    /// Writes the framing up to the next file, the next node or the end; `None` once all is written.
+    fn step(&mut self, out: &mut impl Framing) -> Option<Step> {
+        match self.state {
+            State::Done => return None,
+            State::Start => {
+                out.string(b"nix-archive-1");
+                self.state = State::Inside;
+            }
+            State::Inside => {}
+        }
+        if let Some(size) = self.contents.take() {
+            out.padding(size);
+            self.end_node(out);
+        }
+        while self.open.last().is_some_and(|&end| end <= self.at) {
+            self.open.pop();
+            self.end_node(out);
+        }
+        let Some(id) = NodeId::from_index(self.at).filter(|_| self.at < self.end) else {
+            self.state = State::Done;
+            return Some(Step::Framing);
+        };
+        self.at += 1;
+        Some(self.begin_node(id, out))
+    }
+
+    fn begin_node(&mut self, id: NodeId, out: &mut impl Framing) -> Step {
+        if id != self.top {
+            for string in [b"entry", &b"("[..], b"name", self.tree.name(id), b"node"] {
+                out.string(string);
+            }
+        }
+        out.string(b"(");
+        out.string(b"type");
+        let node = self.tree.resolve(id);
+        match self.tree.node(node).kind() {
+            NodeKind::Directory { end } => {
+                out.string(b"directory");
+                self.open.push(end.index());
+            }
+            NodeKind::Symlink { target } => {
+                for string in [b"symlink", &b"target"[..], self.tree.symlink_target(target)] {
+                    out.string(string);
+                }
+                self.end_node(out);
+            }
+            NodeKind::File { size, .. } => return self.file(node, size, out),
+            // Special nodes were refused by `new`, and the tree's writer makes no link to a link.
+            NodeKind::Special(_) | NodeKind::HardLink { .. } => self.end_node(out),
+        }
+        Step::Framing
+    }
+
+    fn file(&mut self, node: NodeId, size: u64, out: &mut impl Framing) -> Step {
+        out.string(b"regular");
+        let metadata = self.tree.metadata(self.tree.node(node).metadata());
+        // As Nix: the owner's right decides.
+        if metadata.permissions.bits() & 0o100 != 0 {
+            out.string(b"executable");
+            out.string(b"");
+        }
+        out.string(b"contents");
+        out.length(size);
+        if size == 0 {
+            self.end_node(out);
+            return Step::Framing;
+        }
+        self.contents = Some(size);
+        Step::File { node, size }
+    }
+
+    /// Closes a node, and the entry that it is unless it is the top.
+    fn end_node(&self, out: &mut impl Framing) {
+        out.string(b")");
+        let at_top = self.open.is_empty();
+        if !at_top {
+            out.string(b")");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! How what was found in an input is shown in a message: on one line, and short.
+
+use std::fmt;
+
+use image_tree::escaped;
+
+/// Longer findings are cut here, in \[bytes\]: enough for the longest store path.
+const SHOWN: usize = 300;
+
+/// The bytes in quotes, escaped, cut where they are very long.
+pub(crate) fn quoted(bytes: &[u8]) -> String {
+    struct Quoted<'a>(&'a [u8]);
+    impl fmt::Display for Quoted<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self.0.split_at_checked(SHOWN) {
+                Some((shown, rest)) if !rest.is_empty() => write!(f, "\"{}\"…", escaped(shown)),
+                _ => write!(f, "\"{}\"", escaped(self.0)),
+            }
+        }
+    }
+    if bytes.is_empty() { "nothing".to_owned() } else { Quoted(bytes).to_string() }
+}
+
+/// Where a record stands in what it was read from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    /// A line, from 1 on.
+    Line(u64),
+    /// An element of a list, from 0 on.
+    Index(usize),
+    /// An entry of an object.
+    Key(&'a str),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(number) => write!(f, ":{number}"),
+            Self::Index(index) => write!(f, "[{index}]"),
+            Self::Key(key) => write!(f, "[\"{}\"]", escaped(key.as_bytes())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_one_short_line() {
+        assert_eq!(quoted(b"a\nb"), "\"a\\x0ab\"");
+        assert_eq!(quoted(b""), "nothing");
+        assert_eq!(quoted(&[b'x'; 300]), format!("\"{}\"", "x".repeat(300)));
+        assert_eq!(quoted(&[b'x'; 301]), format!("\"{}\"…", "x".repeat(300)));
+        assert_eq!(Place::Key("a\n").to_string(), "[\"a\\x0a\"]");
+    }
+}
