@@ -1,0 +1,111 @@
+"""Finding the bare file system in what a build may give: raw, compressed, inside a disk image."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+
+class Unusable(Exception):
+    """The check cannot be made; the text says why and what to do. Never a pass."""
+
+
+def add_arguments(parser):
+    parser.add_argument("image", metavar="IMAGE", help="an ext4 image; NAME.zst is decompressed to a temporary file")
+    parser.add_argument("--offset", type=int, default=0, help="where the file system begins in a disk image, in bytes")
+
+
+def copy_sparse(source, target, offset=0):
+    """Copies a file from `offset` on, leaving its holes as holes."""
+    with open(source, "rb", buffering=0) as old, open(target, "wb", buffering=0) as new:
+        size = os.fstat(old.fileno()).st_size
+        new.truncate(max(0, size - offset))
+        at = offset
+        while at < size:
+            try:
+                at = os.lseek(old.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                break
+            end = os.lseek(old.fileno(), at, os.SEEK_HOLE)
+            while at < end:
+                moved = os.copy_file_range(old.fileno(), new.fileno(), end - at, at, at - offset)
+                if not moved:
+                    break
+                at += moved
+
+
+@contextlib.contextmanager
+def bare(image, offset=0):
+    """A path of a file that begins with the file system's first byte."""
+    if not image.endswith(".zst") and not offset:
+        if not os.path.exists(image):
+            raise Unusable(f"{image}: no such file; give the path of an image")
+        yield image
+        return
+    folder = tempfile.mkdtemp(prefix="snugfs-oracle-")
+    try:
+        raw = image
+        if image.endswith(".zst"):
+            raw = os.path.join(folder, "raw.img")
+            run(["zstd", "-q", "-d", "--sparse", image, "-o", raw])
+        if offset:
+            copy_sparse(raw, os.path.join(folder, "bare.img"), offset)
+            raw = os.path.join(folder, "bare.img")
+        yield raw
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def mounted(image, options="ro"):
+    """The folder where the image is mounted through a loop device."""
+    folder = tempfile.mkdtemp(prefix="snugfs-mount-")
+    try:
+        run(["mount", "-t", "ext4", "-o", f"loop,noatime,{options}", image, folder],
+            hint="a loop mount needs root and loop devices; run it where both are there")
+        try:
+            yield folder
+        finally:
+            run(["umount", folder])
+    finally:
+        os.rmdir(folder)
+
+
+def run(command, hint="", ok=(0,), **options):
+    """Runs a program in plain English; gives its result, or raises with the command and what it said."""
+    environment = {**os.environ, "LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
+    environment.update(options.pop("env", {}))
+    try:
+        result = subprocess.run(
+            command, capture_output=True, text=True, errors="backslashreplace", env=environment, check=False,
+            stdin=subprocess.DEVNULL, **options,
+        )
+    except FileNotFoundError:
+        raise Unusable(f"{command[0]}: not installed; run tests/tools/install-test-tools") from None
+    if ok is not None and result.returncode not in ok:
+        said = (result.stderr or result.stdout).strip() or "nothing"
+        raise Unusable(f"{' '.join(command)}: exit status {result.returncode}: {said}" + (f"; {hint}" if hint else ""))
+    return result
+
+
+def verdict(tool, image, problems, note="", limit=20):
+    """Prints the first problems and ends the program: 0 without any, 1 with some."""
+    for problem in problems[:limit]:
+        print(f"{tool}: {problem}")
+    if problems:
+        more = f", the first {limit} above" if len(problems) > limit else ""
+        print(f"{tool}: {image}: FAIL: {len(problems)} differences{more}")
+        sys.exit(1)
+    print(f"{tool}: {image}: ok{note and ': ' + note}")
+    sys.exit(0)
+
+
+def main(tool, body):
+    """Runs a check; what keeps it from being made is a failure with exit status 2."""
+    try:
+        body()
+    except Unusable as reason:
+        print(f"{tool}: FAIL: cannot check: {reason}")
+        sys.exit(2)

@@ -1,0 +1,197 @@
+"""What a plan's image must hold, entry by entry, computed from the plan's sources by the rules of the plan format."""
+
+import base64
+import os
+import stat
+
+from image_files import Unusable
+
+STORE_TIME = 1
+
+
+class Node:
+    """One inode: what `lstat` and reading must give. `content` is bytes, or the path of a file with them."""
+
+    def __init__(self, kind, mode, seconds, uid=0, gid=0, content=b"", size=0, rdev=0, nanoseconds=0, xattrs=None):
+        self.kind, self.mode, self.uid, self.gid = kind, mode, uid, gid
+        self.mtime_ns = seconds * 10**9 + nanoseconds
+        self.content, self.size, self.rdev = content, size, rdev
+        self.xattrs = xattrs or {}
+        self.implied = False
+
+
+def file_size(content):
+    return os.stat(content).st_size if isinstance(content, PathContent) else len(content)
+
+
+class PathContent(bytes):
+    """A file of this machine whose bytes are meant."""
+
+
+class Expectation:
+    """All of an image by path, as bytes; hard links are one Node under several paths."""
+
+    def __init__(self, plan_file):
+        self.plan = plan_file
+        self.nodes = {}
+        self.imply(b"/")
+        closure = plan_file.plan.get("closure")
+        if closure:
+            self.add_closure(closure)
+        for tree in plan_file.plan.get("trees", []):
+            self.add_tree(tree)
+        for path, entry in sorted(plan_file.plan.get("entries", {}).items(), key=lambda item: parts(item[0])):
+            self.put(os.fsencode(path), self.entry(entry))
+        for path, change in sorted(plan_file.plan.get("attributes", {}).items(), key=lambda item: parts(item[0])):
+            self.overlay(os.fsencode(path), change)
+        # Made by the file system itself, after the plan had its say.
+        self.nodes.setdefault(b"/lost+found", Node(stat.S_IFDIR, 0o700, plan_file.timestamp))
+
+    def imply(self, path):
+        """A directory that nobody described."""
+        if path not in self.nodes:
+            if path != b"/":
+                self.imply(os.path.dirname(path))
+            self.nodes[path] = Node(stat.S_IFDIR, 0o755, self.plan.timestamp)
+            self.nodes[path].implied = True
+
+    def put(self, path, node):
+        """A later description of a directory goes before an earlier one; two of anything else is a plan's error."""
+        if path != b"/":
+            self.imply(os.path.dirname(path))
+        old = self.nodes.get(path)
+        if old and not (old.kind == node.kind == stat.S_IFDIR):
+            raise Unusable(f"{path!r}: two sources put something there; the plan is wrong")
+        self.nodes[path] = node
+
+    def add_closure(self, closure):
+        store_dir = os.fsencode(closure.get("storeDir", "/nix/store"))
+        source_dir = self.plan.path(closure.get("sourceDir", "/nix/store"))
+        self.imply(store_dir)
+        for record in self.plan.closure_records():
+            name = os.path.basename(os.fsencode(record["path"]))
+            self.walk(os.path.join(source_dir, name), os.path.join(store_dir, name), canonical)
+        target = closure.get("registrationTarget", "/nix-path-registration")
+        if target is not None:
+            text = self.plan.registration_text()
+            self.put(os.fsencode(target), Node(stat.S_IFREG, 0o444, self.plan.timestamp, content=text, size=len(text)))
+
+    def add_tree(self, tree):
+        source, target = self.plan.path(tree["source"]), os.fsencode(tree.get("target", "/"))
+        self.imply(target)
+        seen = {}
+
+        def describe(path, status):
+            inode = (status.st_dev, status.st_ino)
+            if not stat.S_ISDIR(status.st_mode) and inode in seen:
+                return seen[inode]
+            seen[inode] = self.from_tree(tree, path, status)
+            return seen[inode]
+
+        for name in sorted(os.listdir(source)):
+            self.walk(os.path.join(source, name), os.path.join(target, name), describe)
+
+    def from_tree(self, tree, path, status):
+        keep_owner, keep_times = tree.get("owner") == "keep", tree.get("times") == "keep"
+        kind = stat.S_IFMT(status.st_mode)
+        mode = stat.S_IMODE(status.st_mode)
+        time = divmod(status.st_mtime_ns, 10**9) if keep_times else (self.plan.timestamp, 0)
+        patterns = tree.get("xattrs", [])
+        node = Node(
+            kind,
+            0o777 if kind == stat.S_IFLNK else mode if keep_owner else mode & ~0o6000,
+            time[0],
+            nanoseconds=time[1],
+            uid=status.st_uid if keep_owner else 0,
+            gid=status.st_gid if keep_owner else 0,
+            rdev=status.st_rdev,
+            xattrs={
+                name: os.getxattr(path, name, follow_symlinks=False)
+                for name in (os.listxattr(path, follow_symlinks=False) if patterns else [])
+                if any(name.startswith(p[:-1]) if p.endswith("*") else name == p for p in patterns)
+            },
+        )
+        fill(node, path, status)
+        return node
+
+    def walk(self, source, target, describe):
+        status = os.lstat(source)
+        self.put(target, describe(source, status))
+        if stat.S_ISDIR(status.st_mode):
+            for name in os.listdir(source):
+                self.walk(os.path.join(source, name), os.path.join(target, name), describe)
+
+    def entry(self, entry):
+        kinds = {
+            "file": stat.S_IFREG, "directory": stat.S_IFDIR, "symlink": stat.S_IFLNK,
+            "character": stat.S_IFCHR, "block": stat.S_IFBLK, "fifo": stat.S_IFIFO,
+        }
+        kind = kinds[entry["type"]]
+        mode = 0o755 if kind == stat.S_IFDIR else 0o644
+        content = b""
+        if kind == stat.S_IFREG and "source" in entry:
+            content = PathContent(self.plan.path(entry["source"]))
+            mode = stat.S_IMODE(os.stat(content).st_mode) & ~0o6000
+        elif kind == stat.S_IFREG:
+            content = entry["text"].encode()
+        elif kind == stat.S_IFLNK:
+            content = os.fsencode(entry["target"])
+        if entry.get("mode") is not None:
+            mode = int(entry["mode"], 8)
+        return Node(
+            kind,
+            0o777 if kind == stat.S_IFLNK else mode,
+            self.plan.timestamp,
+            uid=entry.get("uid") or 0,
+            gid=entry.get("gid") or 0,
+            content=content,
+            size=file_size(content),
+            rdev=os.makedev(entry["major"], entry["minor"]) if "major" in entry else 0,
+            xattrs=decoded(entry),
+        )
+
+    def overlay(self, path, change):
+        if path not in self.nodes:
+            raise Unusable(f"{path!r}: attributes for what nothing made; the plan is wrong")
+        below = path if path == b"/" else path + b"/"
+        for other, node in self.nodes.items():
+            if other != path and not (change.get("recursive") and other.startswith(below)):
+                continue
+            if change.get("uid") is not None:
+                node.uid = change["uid"]
+            if change.get("gid") is not None:
+                node.gid = change["gid"]
+            if change.get("mode") is not None and node.kind != stat.S_IFLNK:
+                node.mode = int(change["mode"], 8)
+            node.xattrs = {**node.xattrs, **decoded(change)}
+
+
+def parts(path):
+    return os.fsencode(path).split(b"/")
+
+
+def decoded(description):
+    return {name: base64.b64decode(value) for name, value in (description.get("xattrs") or {}).items()}
+
+
+def canonical(path, status):
+    """The store's rule: whatever the source has, 0:0, 0555 or 0444, time 1, no extended attributes."""
+    kind = stat.S_IFMT(status.st_mode)
+    if kind == stat.S_IFLNK:
+        mode = 0o777
+    elif kind == stat.S_IFDIR or status.st_mode & 0o100:
+        mode = 0o555
+    else:
+        mode = 0o444
+    node = Node(kind, mode, STORE_TIME)
+    fill(node, path, status)
+    return node
+
+
+def fill(node, path, status):
+    """Takes over a source's contents."""
+    if node.kind == stat.S_IFREG:
+        node.content, node.size = PathContent(path), status.st_size
+    elif node.kind == stat.S_IFLNK:
+        node.content = os.readlink(path)
+        node.size = len(node.content)
