@@ -1,1 +1,41 @@
-//! To come.
+//! The only walker of the file system: what a plan names becomes one sorted [`image_tree::FileTree`], the same on
+//! every machine.
+//!
+//! The invariant of this crate: nothing that the tree says depends on the order in which directories were read, on
+//! the number of threads, or on inode numbers, link counts and times of a store. The walk runs in parallel and
+//! leaves a table of directories; one merge in the order of names then decides, alone, what goes where.
+//!
+//! No path of a source is ever resolved twice from the root: everything is opened relative to a descriptor that is
+//! held, without following symlinks, so what is swapped in during a build can't lead outside the source.
+//!
+//! | module | its part |
+//! |---|---|
+//! | `listing` | the names of one directory, sorted |
+//! | `walk`, `inspect`, `host_xattrs` | directories in parallel, one entry, its extended attributes |
+//! | `found` | what the walk leaves |
+//! | `plan_tree` | what the plan alone says, by path |
+//! | `merge` | all sources together in depth-first order, and their conflicts |
+//! | `metadata`, `flatten` | owners, rights and times; the finished tree |
+//! | `opener` | reading the files again |
+
+mod error;
+mod flatten;
+mod found;
+mod host_xattrs;
+mod inspect;
+mod listing;
+mod merge;
+mod metadata;
+mod opener;
+mod plan_tree;
+mod scan;
+mod source_error;
+mod sources;
+mod walk;
+mod warnings;
+
+pub use error::{ErrorKind, ScanError, ScanErrors};
+pub use opener::{Cursor, OpenFile, Opener, check_unchanged};
+pub use scan::scan;
+pub use source_error::SourceError;
+pub use sources::{InlineFile, Scan, Sources, StoreSource};

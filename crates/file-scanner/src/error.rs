@@ -1,0 +1,312 @@
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use image_tree::{InvalidName, TreeError, escaped};
+use rustix::io::Errno;
+
+/// What sort of mistake an error is; the program's exit codes follow it. In the order in which they matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorKind {
+    /// The plan contradicts itself or what it names.
+    Plan,
+    /// The closure is not complete.
+    Closure,
+    /// A source can't be read, or changed while it was.
+    Source,
+    /// The format can't hold it.
+    Limit,
+    /// A bug of this program.
+    Internal,
+}
+
+/// One thing that is wrong. Paths and names are already escaped for one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScanError {
+    /// Two sources make the same path, and not both as a directory.
+    #[error("{one} and {other} both make {path}; leave one out")]
+    Conflict {
+        /// In the image.
+        path: String,
+        /// One source, such as `plan.trees[0]`.
+        one: String,
+        /// The other source.
+        other: String,
+    },
+    /// A source makes something else where another has, or needs, a directory.
+    #[error("{one}: makes {path}, but not as the directory that {other} needs there; leave one out")]
+    NeedsDirectory {
+        /// In the image.
+        path: String,
+        /// Who makes no directory.
+        one: String,
+        /// Who needs one.
+        other: String,
+    },
+    /// Something is put at or into a store path.
+    #[error("{one}: would change the store path {path}, which stays as it is; choose another place")]
+    InsideStorePath {
+        /// In the image.
+        path: String,
+        /// Who does so.
+        one: String,
+    },
+    /// Attributes for a path that nothing made.
+    #[error("plan.attributes.\"{path}\": nothing makes this path; add it to plan.entries or leave it out")]
+    NothingMade {
+        /// In the image.
+        path: String,
+    },
+    /// A registered store path is not there.
+    #[error(
+        "{path}: the store path is registered but missing; realise it, or correct plan.closure.sourceDir"
+    )]
+    MissingStorePath {
+        /// On this machine.
+        path: String,
+    },
+    /// A store path without a usable name.
+    #[error("plan.closure: a store path has no valid name: {reason}; correct the registration")]
+    BadStoreName {
+        /// What is wrong with it.
+        reason: InvalidName,
+    },
+    /// A socket, device or FIFO in a store path.
+    #[error("{path}: is neither file, directory nor symlink, as all in a store must be; remove it")]
+    SpecialInStore {
+        /// On this machine.
+        path: String,
+    },
+    /// A tree's source that is no folder.
+    #[error("{what}.source: {path} is not a folder; name one")]
+    NotAFolder {
+        /// `plan.trees[0]` or `plan.closure`.
+        what: String,
+        /// On this machine.
+        path: String,
+    },
+    /// An entry's source that is no regular file.
+    #[error("{what}.source: {path} is not a regular file; name one")]
+    NotAFile {
+        /// `plan.entries."/x"`.
+        what: String,
+        /// On this machine.
+        path: String,
+    },
+    /// A source does not exist.
+    #[error("{what}.source: {path} does not exist; create it or correct the path")]
+    NoSource {
+        /// `plan.trees[0]`, `plan.entries."/x"` or `plan.closure`.
+        what: String,
+        /// On this machine.
+        path: String,
+    },
+    /// A system call says no.
+    #[error("{path}: can't be read: {reason}; make it readable")]
+    Unreadable {
+        /// On this machine.
+        path: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// Extended attributes that can't be had.
+    #[error(
+        "{path}: its extended attributes can't be read: {reason}; mount /proc, or leave xattrs out of the tree"
+    )]
+    UnreadableXattrs {
+        /// On this machine.
+        path: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// An entry vanished or became something else.
+    #[error("{path}: changed during the scan; leave the sources alone while an image is built")]
+    Changed {
+        /// On this machine.
+        path: String,
+    },
+    /// No descriptors are left.
+    #[error("{path}: can't be opened, all file descriptors are in use; raise the limit (ulimit -n)")]
+    TooManyOpen {
+        /// On this machine.
+        path: String,
+    },
+    /// A modification time that ext4 can't hold.
+    #[error(
+        "{path}: its time is outside 1901-12-13 to 2446-05-10, the range of ext4; touch it or don't keep times"
+    )]
+    Time {
+        /// On this machine.
+        path: String,
+    },
+    /// A symlink's target that ext4 can't hold.
+    #[error("{path}: the symlink's target has {len} bytes, 1 to 4095 are possible; replace it")]
+    SymlinkTarget {
+        /// On this machine.
+        path: String,
+        /// In \[bytes\].
+        len: usize,
+    },
+    /// An entry's name that ext4 can't hold.
+    #[error("{path}: holds the name \"{name}\" of more than 255 bytes; rename it")]
+    NameTooLong {
+        /// On this machine, the directory.
+        path: String,
+        /// The entry.
+        name: String,
+    },
+    /// A device number that ext4 can't hold.
+    #[error("{path}: has a device number outside 4095:1048575; remove it")]
+    DeviceNumber {
+        /// On this machine.
+        path: String,
+    },
+    /// An extended attribute that a pattern wants and ext4 can't hold.
+    #[error("{path}: {reason}; narrow the tree's xattrs")]
+    Xattr {
+        /// On this machine.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// More than a tree can hold.
+    #[error(
+        "the contents: more entries, or bytes of names, than a file system of 2^32 inodes can hold; put less into the image"
+    )]
+    TooMany,
+    /// The merge broke a rule of the tree.
+    #[error("the merged tree: {0}; please report this as a bug")]
+    Internal(String),
+}
+
+impl ScanError {
+    /// What sort of mistake this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Conflict { .. }
+            | Self::NeedsDirectory { .. }
+            | Self::InsideStorePath { .. }
+            | Self::NothingMade { .. } => ErrorKind::Plan,
+            Self::MissingStorePath { .. } | Self::BadStoreName { .. } => ErrorKind::Closure,
+            Self::SpecialInStore { .. }
+            | Self::NotAFolder { .. }
+            | Self::NotAFile { .. }
+            | Self::NoSource { .. }
+            | Self::Unreadable { .. }
+            | Self::UnreadableXattrs { .. }
+            | Self::Changed { .. }
+            | Self::TooManyOpen { .. } => ErrorKind::Source,
+            Self::Time { .. }
+            | Self::SymlinkTarget { .. }
+            | Self::NameTooLong { .. }
+            | Self::DeviceNumber { .. }
+            | Self::Xattr { .. }
+            | Self::TooMany => ErrorKind::Limit,
+            Self::Internal(_) => ErrorKind::Internal,
+        }
+    }
+
+    /// A refusal of the tree's writer: too much of something, or an order that the merge should have kept.
+    pub(crate) fn of_tree(error: TreeError) -> Self {
+        match error {
+            TreeError::TooMany => Self::TooMany,
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+/// Everything that a scan found wrong; at least one error, in a fixed order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanErrors {
+    errors: Vec<ScanError>,
+    omitted: usize,
+}
+
+impl ScanErrors {
+    /// More than these say nothing new.
+    const SHOWN: usize = 100;
+
+    pub(crate) fn new(mut errors: Vec<ScanError>) -> Self {
+        let omitted = errors.len().saturating_sub(Self::SHOWN);
+        errors.truncate(Self::SHOWN);
+        Self { errors, omitted }
+    }
+
+    /// The errors, at most a hundred.
+    #[must_use]
+    pub fn errors(&self) -> &[ScanError] {
+        &self.errors
+    }
+
+    /// How many more there are.
+    #[must_use]
+    pub fn omitted(&self) -> usize {
+        self.omitted
+    }
+
+    /// The kind that matters most.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.errors.iter().map(ScanError::kind).min().unwrap_or(ErrorKind::Internal)
+    }
+}
+
+impl From<ScanError> for ScanErrors {
+    fn from(error: ScanError) -> Self {
+        Self::new(vec![error])
+    }
+}
+
+impl std::fmt::Display for ScanErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, error) in self.errors.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{error}")?;
+        }
+        if self.omitted > 0 {
+            write!(f, "\nand {} more", self.omitted)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ScanErrors {}
+
+/// A path of this machine on one line.
+pub(crate) fn shown(path: &Path) -> String {
+    escaped(path.as_os_str().as_bytes()).to_string()
+}
+
+/// A system error in a few words, without its number where everyone knows it.
+pub(crate) fn reason(errno: Errno) -> String {
+    match errno {
+        Errno::ACCESS | Errno::PERM => "permission denied".to_owned(),
+        Errno::NOENT => "it does not exist".to_owned(),
+        Errno::LOOP => "a symlink stands in the way".to_owned(),
+        other => std::io::Error::from(other).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_that_matters_most_decides() {
+        let limit = ScanError::Time { path: "/a".into() };
+        let closure = ScanError::MissingStorePath { path: "/b".into() };
+        let errors = ScanErrors::new(vec![limit.clone(), closure]);
+        assert_eq!(errors.kind(), ErrorKind::Closure);
+        assert_eq!(ScanErrors::from(limit).kind(), ErrorKind::Limit);
+    }
+
+    #[test]
+    fn a_flood_of_errors_is_counted_and_not_shown() {
+        let errors = ScanErrors::new(vec![ScanError::Changed { path: "/a".into() }; 103]);
+        assert_eq!((errors.errors().len(), errors.omitted()), (100, 3));
+        assert_eq!(errors.to_string().lines().count(), 101);
+    }
+}

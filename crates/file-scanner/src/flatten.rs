@@ -1,0 +1,368 @@
+//! From the merge to the finished tree, in one pass; a second one before it only where attributes might reach a
+//! file through a later of its names.
+
+use std::collections::{BTreeSet, HashMap};
+
+use build_plan::{Entry, EntryKind};
+use image_tree::{
+    FileSource, Metadata, MetadataId, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeWriter,
+};
+
+use crate::error::{ScanError, shown};
+use crate::found::{DirectoryId, Found, HostMetadata, Inode, Kind};
+use crate::merge::{DirectoryOwner, Laid, Leaf, Merge, Step};
+use crate::metadata::{self, Bearer};
+use crate::plan_tree::{Made, PlanTree};
+use crate::scan::EntryFiles;
+use crate::sources::{Scan, Sources};
+use crate::warnings::Warnings;
+
+/// An inode with several names, in the source that has it.
+type LinkedInode = (usize, Inode);
+
+/// Mistakes after which no more are looked for; far above what is shown.
+const ENOUGH: usize = 10_000;
+
+struct Flatten<'a> {
+    sources: &'a Sources<'a>,
+    found: &'a Found,
+    files: &'a EntryFiles,
+    merge: Merge<'a>,
+    writer: TreeWriter,
+    /// Looked up, never iterated, as the next one: their order can't reach the tree.
+    links: HashMap<LinkedInode, NodeId>,
+    /// Attributes that lie on an inode through any of its names.
+    link_attributes: HashMap<LinkedInode, BTreeSet<usize>>,
+    /// Nearly everything in a store has one of a few permissions; these spare a look-up for each.
+    store: Vec<(Permissions, MetadataId)>,
+    warnings: Warnings,
+}
+
+/// Merges all sources into one tree, or says everything that is against it.
+pub(crate) fn flatten<'a>(
+    sources: &'a Sources<'a>,
+    plan: &'a PlanTree<'a>,
+    found: &'a Found,
+    files: &'a EntryFiles,
+) -> Result<Scan, Vec<ScanError>> {
+    let link_attributes = if !sources.attributes.is_empty() && found.has_links() {
+        link_attributes(Merge::new(sources, plan, found), found)
+    } else {
+        HashMap::new()
+    };
+    let mut merge = Merge::new(sources, plan, found);
+    let mut root = match merge.root_owner() {
+        DirectoryOwner::Made(Made::Entry(_, _, entry)) => {
+            of_entry(entry, Permissions::DIRECTORY, sources.timestamp)
+        }
+        _ => Metadata::root_owned(Permissions::DIRECTORY, sources.timestamp),
+    };
+    for position in merge.laid(merge.laid_on_root()) {
+        if let Some((_, attributes)) = merge.attributes(position) {
+            metadata::lay(&mut root, attributes, Bearer::Directory);
+        }
+    }
+    let mut writer = TreeWriter::new(root, files.origins.clone());
+    let ((found_nodes, found_bytes), (plan_nodes, plan_bytes)) = (found.totals(), plan.totals());
+    writer.reserve(found_nodes.saturating_add(plan_nodes), found_bytes.saturating_add(plan_bytes));
+    let mut flatten = Flatten {
+        sources,
+        found,
+        files,
+        merge,
+        writer,
+        links: HashMap::new(),
+        link_attributes,
+        store: Vec::new(),
+        warnings: Warnings::new(sources.trees.len()),
+    };
+    let errors = flatten.run();
+    if errors.is_empty() {
+        Ok(Scan { tree: flatten.writer.finish(), warnings: flatten.warnings.finish() })
+    } else {
+        Err(errors)
+    }
+}
+
+/// Which attributes reach each inode with several names, through any of them.
+fn link_attributes(mut merge: Merge<'_>, found: &Found) -> HashMap<LinkedInode, BTreeSet<usize>> {
+    let mut reached: HashMap<LinkedInode, BTreeSet<usize>> = HashMap::new();
+    while let Some(step) = merge.step() {
+        let Step::Leaf { leaf: Leaf::Found { source, directory, index, .. }, laid, .. } = step else {
+            continue;
+        };
+        if laid.is_empty() {
+            continue;
+        }
+        if let Some(inode) = found.directory(directory).and_then(|directory| directory.inode(index)) {
+            reached.entry((source, inode)).or_default().extend(merge.laid(laid));
+        }
+    }
+    reached
+}
+
+/// What an entry of the plan says of itself.
+fn of_entry(entry: &Entry, default: Permissions, mtime: Timestamp) -> Metadata {
+    Metadata {
+        permissions: entry.permissions.unwrap_or(default),
+        uid: entry.uid,
+        gid: entry.gid,
+        mtime,
+        xattrs: entry.xattrs.clone(),
+    }
+}
+
+impl<'a> Flatten<'a> {
+    fn run(&mut self) -> Vec<ScanError> {
+        let mut errors = Vec::new();
+        while let Some(step) = self.merge.step() {
+            if let Err(error) = self.write(step) {
+                let hopeless = matches!(error, ScanError::TooMany | ScanError::Internal(_));
+                errors.push(error);
+                if hopeless || errors.len() > ENOUGH {
+                    break;
+                }
+            }
+        }
+        let mut all = std::mem::take(&mut self.merge.errors);
+        all.append(&mut errors);
+        all
+    }
+
+    fn write(&mut self, step: Step<'a>) -> Result<(), ScanError> {
+        match step {
+            Step::Enter { name, owner, laid } => {
+                // The directory is opened whatever is wrong with its metadata: what it holds is still looked at.
+                let metadata = self.directory(name, owner, laid);
+                let (metadata, error) = match metadata {
+                    Ok(metadata) => (metadata, None),
+                    Err(error) => (self.store_metadata(Permissions::STORE_EXECUTABLE), Some(error)),
+                };
+                self.writer.begin_directory(valid(name)?, metadata).map_err(ScanError::of_tree)?;
+                error.map_or(Ok(()), Err)
+            }
+            Step::Leave => {
+                self.writer.end_directory();
+                Ok(())
+            }
+            Step::Leaf { name, leaf: Leaf::Found { source, directory, index, kind }, laid } => {
+                self.found_leaf(valid(name)?, FoundLeaf { source, directory, index, kind }, laid)
+            }
+            Step::Leaf { name, leaf: Leaf::Made(made), laid } => self.made_leaf(valid(name)?, made, laid),
+        }
+    }
+
+    fn directory(
+        &mut self,
+        name: &[u8],
+        owner: DirectoryOwner<'a>,
+        laid: Laid,
+    ) -> Result<MetadataId, ScanError> {
+        let time = self.sources.timestamp;
+        let base = match owner {
+            DirectoryOwner::Store if laid.is_empty() => {
+                return Ok(self.store_metadata(Permissions::STORE_EXECUTABLE));
+            }
+            DirectoryOwner::Store => Metadata::root_owned(Permissions::STORE_EXECUTABLE, Timestamp::STORE),
+            DirectoryOwner::LostAndFound => Metadata::root_owned(Permissions::from_mode(0o700), time),
+            DirectoryOwner::Made(Made::Entry(_, _, entry)) => of_entry(entry, Permissions::DIRECTORY, time),
+            DirectoryOwner::Implied | DirectoryOwner::Made(Made::Inline(_)) => {
+                Metadata::root_owned(Permissions::DIRECTORY, time)
+            }
+            DirectoryOwner::Tree { source, directory } => {
+                let own = self.found.directory(directory).and_then(|found| found.own.as_deref());
+                let Some((host, xattrs)) = own else {
+                    return Err(ScanError::Internal("a directory without metadata".to_owned()));
+                };
+                let at = (directory, None);
+                self.of_tree(name, source, at, *host, Bearer::Directory, xattrs)?
+            }
+        };
+        Ok(self.laid(base, laid, Bearer::Directory, None))
+    }
+
+    fn found_leaf(&mut self, name: Name<'_>, leaf: FoundLeaf, laid: Laid) -> Result<(), ScanError> {
+        let FoundLeaf { source, directory, index, kind } = leaf;
+        let found = self.found.directory(directory);
+        let linked = found.and_then(|found| found.inode(index)).map(|inode| (source, inode));
+        if let Some(&first) = linked.and_then(|linked| self.links.get(&linked)) {
+            return self.writer.hard_link(name, first).map(drop).map_err(ScanError::of_tree);
+        }
+        let metadata = self.leaf_metadata(name.as_bytes(), leaf, linked, laid)?;
+        let node = match kind {
+            Kind::File { size, stamp, .. } => {
+                let Some(origin) = self.writer.origin(source) else {
+                    return Err(ScanError::Internal("a source without an origin".to_owned()));
+                };
+                self.writer.file(name, metadata, size, FileSource::Scanned { origin, stamp })
+            }
+            Kind::Symlink { start, len } => {
+                let target = found.map(|found| found.target(index, start, len)).unwrap_or_default();
+                self.writer.symlink(name, metadata, target)
+            }
+            Kind::Special(special) => self.writer.special(name, metadata, special),
+            Kind::Directory(_) => return Err(ScanError::Internal("a directory as an entry".to_owned())),
+        };
+        let node = node.map_err(ScanError::of_tree)?;
+        if let Some(linked) = linked {
+            self.links.insert(linked, node);
+        }
+        Ok(())
+    }
+
+    fn leaf_metadata(
+        &mut self,
+        name: &[u8],
+        leaf: FoundLeaf,
+        linked: Option<LinkedInode>,
+        laid: Laid,
+    ) -> Result<MetadataId, ScanError> {
+        let FoundLeaf { source, directory, index, kind } = leaf;
+        let (bearer, canonical) = match kind {
+            Kind::File { executable: true, .. } => (Bearer::File, Permissions::STORE_EXECUTABLE),
+            Kind::File { .. } => (Bearer::File, Permissions::STORE_FILE),
+            Kind::Symlink { .. } => (Bearer::Symlink, Permissions::SYMLINK),
+            Kind::Special(_) | Kind::Directory(_) => (Bearer::Special, Permissions::STORE_FILE),
+        };
+        let found = self.found.directory(directory);
+        if let Some((host, xattrs)) =
+            found.and_then(|found| Some((found.metadata(index)?, found.xattrs(index))))
+        {
+            let base = self.of_tree(name, source, (directory, Some(index)), host, bearer, xattrs)?;
+            return Ok(self.laid(base, laid, bearer, linked));
+        }
+        if laid.is_empty() {
+            return Ok(self.store_metadata(canonical));
+        }
+        Ok(self.laid(Metadata::root_owned(canonical, Timestamp::STORE), laid, bearer, None))
+    }
+
+    fn made_leaf(&mut self, name: Name<'_>, made: Made<'a>, laid: Laid) -> Result<(), ScanError> {
+        let time = self.sources.timestamp;
+        let (index, entry) = match made {
+            Made::Inline(file) => {
+                let base = Metadata::root_owned(file.permissions, time);
+                let metadata = self.laid(base, laid, Bearer::File, None);
+                return self.inline(name, metadata, &file.bytes);
+            }
+            Made::Entry(index, _, entry) => (index, entry),
+        };
+        let file = self.files.files.get(&index);
+        let default = file.map_or(Permissions::from_mode(0o644), |file| file.permissions);
+        let mut base = of_entry(entry, default, time);
+        let bearer = match entry.kind {
+            EntryKind::Text(_) | EntryKind::Source(_) => Bearer::File,
+            EntryKind::Symlink(_) => {
+                base.permissions = Permissions::SYMLINK;
+                Bearer::Symlink
+            }
+            _ => Bearer::Special,
+        };
+        let metadata = self.laid(base, laid, bearer, None);
+        let special = match &entry.kind {
+            EntryKind::Text(bytes) => return self.inline(name, metadata, bytes),
+            EntryKind::Symlink(target) => {
+                return self.writer.symlink(name, metadata, target).map(drop).map_err(ScanError::of_tree);
+            }
+            EntryKind::Source(_) => {
+                let Some((file, origin)) =
+                    file.and_then(|file| Some((file, self.writer.origin(file.origin)?)))
+                else {
+                    return Err(ScanError::Internal("a file without an origin".to_owned()));
+                };
+                let source = FileSource::Scanned { origin, stamp: file.stamp };
+                return self
+                    .writer
+                    .file(name, metadata, file.size, source)
+                    .map(drop)
+                    .map_err(ScanError::of_tree);
+            }
+            EntryKind::Directory => return Err(ScanError::Internal("a directory as an entry".to_owned())),
+            EntryKind::Character { major, minor } => SpecialKind::Character { major: *major, minor: *minor },
+            EntryKind::Block { major, minor } => SpecialKind::Block { major: *major, minor: *minor },
+            EntryKind::Fifo => SpecialKind::Fifo,
+        };
+        self.writer.special(name, metadata, special).map(drop).map_err(ScanError::of_tree)
+    }
+
+    fn inline(&mut self, name: Name<'_>, metadata: MetadataId, bytes: &[u8]) -> Result<(), ScanError> {
+        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let source = self.writer.inline(bytes.to_vec());
+        self.writer.file(name, metadata, size, source).map(drop).map_err(ScanError::of_tree)
+    }
+
+    /// What a tree's entry brings along.
+    fn of_tree(
+        &mut self,
+        name: &[u8],
+        source: usize,
+        at: (DirectoryId, Option<usize>),
+        host: HostMetadata,
+        bearer: Bearer,
+        xattrs: &[image_tree::Xattr],
+    ) -> Result<Metadata, ScanError> {
+        let tree = source.saturating_sub(usize::from(self.sources.store.is_some()));
+        let Some(plan) = self.sources.trees.get(tree) else {
+            return Err(ScanError::Internal("an entry of no tree".to_owned()));
+        };
+        match metadata::of_tree(plan, host, bearer, xattrs, self.sources.timestamp) {
+            Ok((metadata, dropped)) => {
+                if dropped {
+                    let merge = &self.merge;
+                    self.warnings
+                        .set_id_dropped(tree, || merge.path_above(name, bearer == Bearer::Directory));
+                }
+                Ok(metadata)
+            }
+            Err(metadata::TimeOutOfRange) => {
+                Err(ScanError::Time { path: shown(&self.found.host_path(at.0, at.1)) })
+            }
+        }
+    }
+
+    /// Lays all attributes that reach a path, or an inode through any of its names.
+    fn laid(
+        &mut self,
+        mut base: Metadata,
+        laid: Laid,
+        bearer: Bearer,
+        linked: Option<LinkedInode>,
+    ) -> MetadataId {
+        let positions: Vec<usize> = match linked.and_then(|linked| self.link_attributes.get(&linked)) {
+            Some(reached) => reached.iter().copied().collect(),
+            None => self.merge.laid(laid),
+        };
+        for position in positions {
+            if let Some((path, attributes)) = self.merge.attributes(position) {
+                let all = metadata::lay(&mut base, attributes, bearer);
+                if !all && laid.own == Some(position) {
+                    self.warnings.xattrs_left_out(path);
+                }
+            }
+        }
+        self.writer.metadata(&base)
+    }
+
+    fn store_metadata(&mut self, permissions: Permissions) -> MetadataId {
+        if let Some(known) = self.store.iter().find(|known| known.0 == permissions) {
+            return known.1;
+        }
+        let id = self.writer.metadata(&Metadata::root_owned(permissions, Timestamp::STORE));
+        self.store.push((permissions, id));
+        id
+    }
+}
+
+/// A found entry that is no directory.
+#[derive(Clone, Copy)]
+struct FoundLeaf {
+    source: usize,
+    directory: DirectoryId,
+    index: usize,
+    kind: Kind,
+}
+
+fn valid(name: &[u8]) -> Result<Name<'_>, ScanError> {
+    // Linux gives no other names; what the plan gives was checked.
+    Name::new(name).map_err(|invalid| ScanError::Internal(invalid.to_string()))
+}

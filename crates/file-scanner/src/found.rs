@@ -1,0 +1,230 @@
+//! What the walk leaves: a table of directories that name one another by number, so that no depth of a source
+//! reaches the stack. Which number a directory has depends on the order of the walk; nothing may follow from it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use image_tree::{FileStamp, SpecialKind, Xattr};
+use rustix::fs::Stat;
+
+use crate::listing::Listing;
+
+/// Entries that one task inspects; a larger directory is shared among threads. A batch costs about 0.5 ms.
+pub(crate) const BATCH: usize = 512;
+
+/// Where a directory stands in [`Found`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DirectoryId(pub(crate) u32);
+
+impl DirectoryId {
+    #[expect(clippy::as_conversions, reason = "usize holds every u32 on the 64-bit targets that we support")]
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What one entry is, in 16 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Directory(DirectoryId),
+    File { size: u64, stamp: FileStamp, executable: bool },
+    Symlink { start: u32, len: u16 },
+    Special(SpecialKind),
+}
+
+/// Owner, rights and time as the source has them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostMetadata {
+    pub(crate) mode: u16,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) seconds: i64,
+    pub(crate) nanoseconds: u32,
+}
+
+impl HostMetadata {
+    pub(crate) fn of(stat: &Stat) -> Self {
+        Self {
+            mode: mode_bits(stat),
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            seconds: stat.st_mtime,
+            nanoseconds: nanoseconds(stat),
+        }
+    }
+}
+
+/// The permission bits of a `stat`, 0 to 0o7777.
+pub(crate) fn mode_bits(stat: &Stat) -> u16 {
+    u16::try_from(stat.st_mode & 0o7777).unwrap_or(0)
+}
+
+fn nanoseconds(stat: &Stat) -> u32 {
+    u32::try_from(stat.st_mtime_nsec).unwrap_or(0)
+}
+
+/// What tells later that a file is still the one that was scanned.
+pub(crate) fn stamp(stat: &Stat) -> FileStamp {
+    FileStamp::of_mtime(stat.st_mtime, nanoseconds(stat))
+}
+
+/// An inode of the source that has several names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Inode {
+    pub(crate) device: u64,
+    pub(crate) number: u64,
+}
+
+/// What only trees have: a store's metadata is canonical.
+#[derive(Debug, Default)]
+pub(crate) struct TreePart {
+    /// One for each entry.
+    pub(crate) metadata: Vec<HostMetadata>,
+    /// Of entries with several names, by their position in the part, ascending.
+    pub(crate) links: Vec<(usize, Inode)>,
+    /// Of entries that have some, by their position in the part, ascending.
+    pub(crate) xattrs: Vec<(usize, Vec<Xattr>)>,
+}
+
+/// Up to [`BATCH`] entries of a directory.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) targets: Vec<u8>,
+    pub(crate) tree: Option<Box<TreePart>>,
+}
+
+/// A directory of a source.
+#[derive(Debug)]
+pub(crate) struct FoundDirectory {
+    /// The directory that holds it; a root its own.
+    pub(crate) parent: DirectoryId,
+    /// Its position there.
+    pub(crate) in_parent: u32,
+    /// Of a tree's directories, but not of their roots.
+    pub(crate) own: Option<Box<(HostMetadata, Vec<Xattr>)>>,
+    /// None where it is empty.
+    pub(crate) listing: Option<Arc<Listing>>,
+    pub(crate) parts: Vec<Part>,
+}
+
+impl FoundDirectory {
+    pub(crate) fn new(parent: DirectoryId, in_parent: u32) -> Self {
+        Self { parent, in_parent, own: None, listing: None, parts: Vec::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.listing.as_ref().map_or(0, |listing| listing.len())
+    }
+
+    pub(crate) fn name(&self, index: usize) -> &[u8] {
+        self.listing.as_ref().map_or(&[], |listing| listing.name(index))
+    }
+
+    fn part(&self, index: usize) -> Option<&Part> {
+        self.parts.get(index / BATCH)
+    }
+
+    pub(crate) fn kind(&self, index: usize) -> Option<Kind> {
+        self.part(index)?.kinds.get(index % BATCH).copied()
+    }
+
+    pub(crate) fn target(&self, index: usize, start: u32, len: u16) -> &[u8] {
+        self.part(index)
+            .and_then(|part| {
+                let start = usize::try_from(start).ok()?;
+                part.targets.get(start..start.checked_add(usize::from(len))?)
+            })
+            .unwrap_or_default()
+    }
+
+    fn tree(&self, index: usize) -> Option<&TreePart> {
+        self.part(index)?.tree.as_deref()
+    }
+
+    pub(crate) fn metadata(&self, index: usize) -> Option<HostMetadata> {
+        self.tree(index)?.metadata.get(index % BATCH).copied()
+    }
+
+    pub(crate) fn inode(&self, index: usize) -> Option<Inode> {
+        let links = &self.tree(index)?.links;
+        let at = links.binary_search_by_key(&(index % BATCH), |link| link.0).ok()?;
+        links.get(at).map(|link| link.1)
+    }
+
+    pub(crate) fn xattrs(&self, index: usize) -> &[Xattr] {
+        self.tree(index)
+            .and_then(|tree| {
+                let at = tree.xattrs.binary_search_by_key(&(index % BATCH), |found| found.0).ok()?;
+                tree.xattrs.get(at)
+            })
+            .map_or(&[], |found| &found.1)
+    }
+}
+
+/// All directories of all sources. The first ones are the sources' roots, in the order of the sources.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) directories: Vec<FoundDirectory>,
+    /// Where on this machine each root is.
+    pub(crate) sources: Vec<PathBuf>,
+}
+
+impl Found {
+    pub(crate) fn directory(&self, id: DirectoryId) -> Option<&FoundDirectory> {
+        self.directories.get(id.index())
+    }
+
+    /// How many entries there are, and how many bytes of names and targets.
+    pub(crate) fn totals(&self) -> (usize, usize) {
+        self.directories.iter().fold((0, 0), |(entries, bytes), directory| {
+            let names = directory.listing.as_ref().map_or(0, |listing| listing.name_bytes());
+            let targets: usize = directory.parts.iter().map(|part| part.targets.len()).sum();
+            (entries + directory.len(), bytes + names + targets)
+        })
+    }
+
+    /// Whether any entry of a tree has several names.
+    pub(crate) fn has_links(&self) -> bool {
+        let parts = self.directories.iter().flat_map(|directory| &directory.parts);
+        parts.filter_map(|part| part.tree.as_ref()).any(|tree| !tree.links.is_empty())
+    }
+
+    /// Where on this machine a directory, or an entry of it, is.
+    pub(crate) fn host_path(&self, id: DirectoryId, entry: Option<usize>) -> PathBuf {
+        use std::ffi::OsString;
+        use std::os::unix::ffi::{OsStrExt, OsStringExt};
+        let mut names = Vec::new();
+        let mut at = id;
+        if let (Some(index), Some(directory)) = (entry, self.directory(id)) {
+            names.push(directory.name(index));
+        }
+        while let Some(directory) = self.directory(at) {
+            if directory.parent == at {
+                break;
+            }
+            let in_parent = usize::try_from(directory.in_parent).unwrap_or(usize::MAX);
+            names.push(self.directory(directory.parent).map_or(&[][..], |parent| parent.name(in_parent)));
+            at = directory.parent;
+        }
+        let source = self.sources.get(at.index()).map_or("".as_ref(), PathBuf::as_path);
+        let mut bytes = source.as_os_str().as_bytes().to_vec();
+        for name in names.into_iter().rev() {
+            if bytes.last() != Some(&b'/') {
+                bytes.push(b'/');
+            }
+            bytes.extend_from_slice(name);
+        }
+        PathBuf::from(OsString::from_vec(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_costs_sixteen_bytes_beside_its_name() {
+        assert_eq!(size_of::<Kind>(), 16);
+    }
+}

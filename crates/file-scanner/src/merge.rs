@@ -1,0 +1,416 @@
+//! All sources together, in the order of the finished tree: depth first, entries by the bytes of their names.
+//!
+//! Directories of several sources become one; anything else that two sources put at one path is a conflict, which
+//! is noted and passed over, so that all are found at once. The stack of directories is on the heap.
+
+use std::collections::BTreeMap;
+
+use build_plan::AttributesPlan;
+use image_tree::{ImagePath, escaped};
+
+use crate::error::ScanError;
+use crate::found::{DirectoryId, Found, FoundDirectory, Kind};
+use crate::plan_tree::{LOST_AND_FOUND, Made, PlanId, PlanTree, Who};
+use crate::sources::Sources;
+
+/// Whose metadata a directory gets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DirectoryOwner<'a> {
+    /// Nobody described it.
+    Implied,
+    /// Nobody described it, and it is `/lost+found`.
+    LostAndFound,
+    /// The store has it, in a store path.
+    Store,
+    /// A tree has it.
+    Tree { source: usize, directory: DirectoryId },
+    /// The plan has it as an entry.
+    Made(Made<'a>),
+}
+
+/// Something that is no directory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Leaf<'a> {
+    Found { source: usize, directory: DirectoryId, index: usize, kind: Kind },
+    Made(Made<'a>),
+}
+
+/// Which attributes lie on a path: those of the path itself, and the recursive ones of the directories above.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Laid {
+    pub(crate) inherited: Option<usize>,
+    pub(crate) own: Option<usize>,
+}
+
+impl Laid {
+    pub(crate) fn is_empty(self) -> bool {
+        self.inherited.is_none() && self.own.is_none()
+    }
+}
+
+/// One step of the depth-first order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step<'a> {
+    Enter { name: &'a [u8], owner: DirectoryOwner<'a>, laid: Laid },
+    Leaf { name: &'a [u8], leaf: Leaf<'a>, laid: Laid },
+    Leave,
+}
+
+/// What one source says of one name.
+#[derive(Clone, Copy, Debug)]
+enum Contributor {
+    Found { source: usize, directory: DirectoryId, index: usize },
+    Plan(PlanId),
+}
+
+#[derive(Debug)]
+enum Items<'a> {
+    /// One source's directory, and nothing of the plan below it.
+    One { source: usize, id: DirectoryId, directory: &'a FoundDirectory },
+    /// Sorted by name; what has the same name stands together, in the order of the sources, the plan last.
+    Many(Vec<(&'a [u8], Contributor)>),
+}
+
+#[derive(Debug)]
+struct Frame<'a> {
+    name: &'a [u8],
+    /// Recursive attributes that lie on all below: a link of [`Merge::chains`].
+    chain: Option<usize>,
+    items: Items<'a>,
+    next: usize,
+}
+
+/// The way through all sources.
+#[derive(Debug)]
+pub(crate) struct Merge<'a> {
+    sources: &'a Sources<'a>,
+    plan: &'a PlanTree<'a>,
+    found: &'a Found,
+    stack: Vec<Frame<'a>>,
+    /// Recursive attributes, each with those above it.
+    chains: Vec<(Option<usize>, usize)>,
+    attributes: Vec<(&'a ImagePath, &'a AttributesPlan)>,
+    pub(crate) errors: Vec<ScanError>,
+}
+
+/// A claim to a path.
+struct Claim<'a> {
+    who: Who<'a>,
+    leaf: Option<Leaf<'a>>,
+    store_path: bool,
+}
+
+impl<'a> Merge<'a> {
+    /// Stands in the root directory; its metadata is for the caller.
+    pub(crate) fn new(sources: &'a Sources<'a>, plan: &'a PlanTree<'a>, found: &'a Found) -> Self {
+        let attributes = sources.attributes.iter().collect();
+        let (stack, chains, errors) = (Vec::new(), Vec::new(), Vec::new());
+        let mut merge = Self { sources, plan, found, stack, chains, attributes, errors };
+        merge.push(b"", merge.laid_on_root(), Vec::new(), Some(PlanId::ROOT));
+        merge
+    }
+
+    /// What lies on the root directory.
+    pub(crate) fn laid_on_root(&self) -> Laid {
+        Laid { inherited: None, own: self.plan.node(PlanId::ROOT).and_then(|node| node.attributes) }
+    }
+
+    /// Who described the root directory.
+    pub(crate) fn root_owner(&mut self) -> DirectoryOwner<'a> {
+        match self.plan.node(PlanId::ROOT).and_then(|node| node.made) {
+            Some(made) if made.is_directory() => DirectoryOwner::Made(made),
+            Some(made) => {
+                self.errors.push(ScanError::NeedsDirectory {
+                    path: "/".to_owned(),
+                    one: made.who().to_string(),
+                    other: Who::FileSystem.to_string(),
+                });
+                DirectoryOwner::Implied
+            }
+            None => DirectoryOwner::Implied,
+        }
+    }
+
+    /// One of `plan.attributes`.
+    pub(crate) fn attributes(&self, position: usize) -> Option<(&'a ImagePath, &'a AttributesPlan)> {
+        self.attributes.get(position).copied()
+    }
+
+    /// Positions of the attributes that lie on a path, those of higher directories first.
+    pub(crate) fn laid(&self, laid: Laid) -> Vec<usize> {
+        let mut found: Vec<usize> = laid.own.into_iter().collect();
+        let mut at = laid.inherited;
+        while let Some(&(above, attributes)) = at.and_then(|id| self.chains.get(id)) {
+            found.push(attributes);
+            at = above;
+        }
+        found.reverse();
+        found
+    }
+
+    /// The path of an entry of the current directory, for messages.
+    pub(crate) fn path(&self, name: &[u8]) -> String {
+        self.path_of(self.stack.len(), name)
+    }
+
+    fn path_of(&self, depth: usize, name: &[u8]) -> String {
+        let mut path = String::new();
+        for part in self.stack.iter().take(depth).skip(1).map(|frame| frame.name).chain([name]) {
+            path.push('/');
+            path.push_str(&escaped(part).to_string());
+        }
+        path
+    }
+
+    /// The path of what the latest step gave; a directory is on the stack by then.
+    pub(crate) fn path_above(&self, name: &[u8], directory: bool) -> String {
+        if directory { self.path_of(self.stack.len().saturating_sub(1), name) } else { self.path(name) }
+    }
+
+    /// The next step; none when the root directory is through.
+    pub(crate) fn step(&mut self) -> Option<Step<'a>> {
+        loop {
+            let frame = self.stack.last_mut()?;
+            match &frame.items {
+                Items::One { source, id, directory } => {
+                    let (source, id, directory) = (*source, *id, *directory);
+                    let index = frame.next;
+                    if index < directory.len() {
+                        frame.next += 1;
+                        let inherited = frame.chain;
+                        if let Some(step) = self.single(source, id, index, Laid { inherited, own: None }) {
+                            return Some(step);
+                        }
+                        continue;
+                    }
+                }
+                Items::Many(items) => {
+                    let rest = items.get(frame.next..).unwrap_or_default();
+                    if let Some((name, _)) = rest.first() {
+                        let len = rest.iter().take_while(|item| item.0 == *name).count();
+                        let (name, inherited) = (*name, frame.chain);
+                        let step = if let (1, Some(&(_, alone))) = (len, rest.first()) {
+                            frame.next += 1;
+                            self.several(name, &[alone], inherited)
+                        } else {
+                            let run: Vec<Contributor> = rest.iter().take(len).map(|item| item.1).collect();
+                            frame.next += len;
+                            self.several(name, &run, inherited)
+                        };
+                        if step.is_some() {
+                            return step;
+                        }
+                        continue;
+                    }
+                }
+            }
+            self.stack.pop();
+            return if self.stack.is_empty() { None } else { Some(Step::Leave) };
+        }
+    }
+
+    /// A name that one source alone has.
+    fn single(&mut self, source: usize, id: DirectoryId, index: usize, laid: Laid) -> Option<Step<'a>> {
+        let directory = self.found.directory(id)?;
+        let (name, kind) = (directory.name(index), directory.kind(index)?);
+        Some(match kind {
+            Kind::Directory(child) => {
+                self.push(name, laid, vec![(source, child)], None);
+                Step::Enter { name, owner: self.found_owner(source, child), laid }
+            }
+            _ => Step::Leaf { name, leaf: Leaf::Found { source, directory: id, index, kind }, laid },
+        })
+    }
+
+    /// A name that the plan or several sources have.
+    fn several(&mut self, name: &'a [u8], run: &[Contributor], inherited: Option<usize>) -> Option<Step<'a>> {
+        if let [Contributor::Found { source, directory, index }] = *run {
+            return self.single(source, directory, index, Laid { inherited, own: None });
+        }
+        let planned = run.iter().find_map(|contributor| match contributor {
+            Contributor::Plan(id) => Some(*id),
+            Contributor::Found { .. } => None,
+        });
+        let claims = self.claims(run);
+        let node = planned.and_then(|id| self.plan.node(id));
+        let laid = Laid { inherited, own: node.and_then(|node| node.attributes) };
+        if self.conflicts(name, &claims) {
+            return None;
+        }
+        match claims.first() {
+            None => {
+                self.nothing_made(planned.into_iter());
+                None
+            }
+            Some(Claim { leaf: Some(leaf), .. }) => {
+                self.nothing_made(node.into_iter().flat_map(|node| node.children.values().copied()));
+                Some(Step::Leaf { name, leaf: *leaf, laid })
+            }
+            Some(_) => {
+                let layers = self.layers(run);
+                let owner = self.owner(name, run, planned);
+                self.push(name, laid, layers, planned);
+                Some(Step::Enter { name, owner, laid })
+            }
+        }
+    }
+
+    fn claims(&self, run: &[Contributor]) -> Vec<Claim<'a>> {
+        let mut claims = Vec::new();
+        for contributor in run {
+            match *contributor {
+                Contributor::Found { source, directory, index } => {
+                    let Some(kind) = self.found.directory(directory).and_then(|found| found.kind(index))
+                    else {
+                        continue;
+                    };
+                    let leaf = (!matches!(kind, Kind::Directory(_))).then_some(Leaf::Found {
+                        source,
+                        directory,
+                        index,
+                        kind,
+                    });
+                    let store_path = self.is_store(source) && directory.index() == source;
+                    claims.push(Claim { who: self.who(source), leaf, store_path });
+                }
+                Contributor::Plan(id) => {
+                    let Some(node) = self.plan.node(id) else { continue };
+                    if let Some(made) = node.made {
+                        let leaf = (!made.is_directory()).then_some(Leaf::Made(made));
+                        claims.push(Claim { who: made.who(), leaf, store_path: false });
+                    }
+                    if let Some(who) = node.needed_by.filter(|_| !node.made.is_some_and(Made::is_directory)) {
+                        claims.push(Claim { who, leaf: None, store_path: false });
+                    }
+                }
+            }
+        }
+        claims
+    }
+
+    /// Notes what can't be together; true if something can't.
+    fn conflicts(&mut self, name: &[u8], claims: &[Claim<'a>]) -> bool {
+        if claims.len() < 2 {
+            return false;
+        }
+        let path = self.path(name);
+        if claims.iter().any(|claim| claim.store_path) {
+            for claim in claims.iter().filter(|claim| !claim.store_path) {
+                self.errors
+                    .push(ScanError::InsideStorePath { path: path.clone(), one: claim.who.to_string() });
+            }
+            return true;
+        }
+        let Some(first) = claims.iter().position(|claim| claim.leaf.is_some()) else { return false };
+        let one = claims.get(first).map(|claim| claim.who.to_string()).unwrap_or_default();
+        for (_, claim) in claims.iter().enumerate().filter(|(index, _)| *index != first) {
+            let (path, one, other) = (path.clone(), one.clone(), claim.who.to_string());
+            self.errors.push(match claim.leaf {
+                Some(_) => ScanError::Conflict { path, one, other },
+                None => ScanError::NeedsDirectory { path, one, other },
+            });
+        }
+        true
+    }
+
+    /// Attributes that lie on nothing.
+    fn nothing_made(&mut self, nodes: impl Iterator<Item = PlanId>) {
+        for index in nodes.flat_map(|id| self.plan.attributes_below(id)) {
+            if let Some((path, _)) = self.attributes(index) {
+                self.errors.push(ScanError::NothingMade { path: path.to_string() });
+            }
+        }
+    }
+
+    /// The found directories that are one here.
+    fn layers(&self, run: &[Contributor]) -> Vec<(usize, DirectoryId)> {
+        run.iter()
+            .filter_map(|contributor| match *contributor {
+                Contributor::Found { source, directory, index } => {
+                    match self.found.directory(directory)?.kind(index)? {
+                        Kind::Directory(child) => Some((source, child)),
+                        _ => None,
+                    }
+                }
+                Contributor::Plan(_) => None,
+            })
+            .collect()
+    }
+
+    /// The last in the order: implied, trees as listed, entries.
+    fn owner(&self, name: &[u8], run: &[Contributor], planned: Option<PlanId>) -> DirectoryOwner<'a> {
+        if let Some(made) = planned.and_then(|id| self.plan.node(id)).and_then(|node| node.made) {
+            return DirectoryOwner::Made(made);
+        }
+        if let Some(&(source, child)) = self.layers(run).last() {
+            return self.found_owner(source, child);
+        }
+        if self.stack.len() == 1 && name == LOST_AND_FOUND {
+            return DirectoryOwner::LostAndFound;
+        }
+        DirectoryOwner::Implied
+    }
+
+    fn found_owner(&self, source: usize, directory: DirectoryId) -> DirectoryOwner<'a> {
+        if self.is_store(source) { DirectoryOwner::Store } else { DirectoryOwner::Tree { source, directory } }
+    }
+
+    /// Opens a directory: found ones, what the plan has below it, and the sources that are laid into it.
+    fn push(
+        &mut self,
+        name: &'a [u8],
+        laid: Laid,
+        mut layers: Vec<(usize, DirectoryId)>,
+        planned: Option<PlanId>,
+    ) {
+        let mut chain = laid.inherited;
+        if let Some(own) =
+            laid.own.filter(|&own| self.attributes(own).is_some_and(|(_, plan)| plan.recursive))
+        {
+            self.chains.push((laid.inherited, own));
+            chain = Some(self.chains.len().saturating_sub(1));
+        }
+        let node = planned.and_then(|id| self.plan.node(id));
+        let mounted = node.into_iter().flat_map(|node| &node.mounted);
+        layers.extend(mounted.filter_map(|&source| Some((source, DirectoryId(u32::try_from(source).ok()?)))));
+        layers.sort_by_key(|layer| layer.0);
+        let children = node.map(|node| &node.children).filter(|children| !children.is_empty());
+        let alone = match (layers.as_slice(), children) {
+            (&[(source, id)], None) => {
+                self.found.directory(id).map(|directory| Items::One { source, id, directory })
+            }
+            _ => None,
+        };
+        let items = alone.unwrap_or_else(|| Items::Many(self.gather(&layers, children)));
+        self.stack.push(Frame { name, chain, items, next: 0 });
+    }
+
+    /// All that several sources have in one directory, sorted by name.
+    fn gather(
+        &self,
+        layers: &[(usize, DirectoryId)],
+        children: Option<&'a BTreeMap<&'a [u8], PlanId>>,
+    ) -> Vec<(&'a [u8], Contributor)> {
+        let mut all = Vec::new();
+        for &(source, id) in layers {
+            let Some(directory) = self.found.directory(id) else { continue };
+            let contributor = |index| Contributor::Found { source, directory: id, index };
+            all.extend((0..directory.len()).map(|index| (directory.name(index), contributor(index))));
+        }
+        all.extend(children.into_iter().flatten().map(|(&name, &id)| (name, Contributor::Plan(id))));
+        // Stable, so one name's contributors stay in the order of the sources.
+        all.sort_by(|a, b| a.0.cmp(b.0));
+        all
+    }
+
+    fn is_store(&self, source: usize) -> bool {
+        source == 0 && self.sources.store.is_some()
+    }
+
+    fn who(&self, source: usize) -> Who<'a> {
+        match source.checked_sub(usize::from(self.sources.store.is_some())) {
+            Some(tree) => Who::Tree(tree),
+            None => Who::Closure,
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Reading the scanned files again, from many threads: a file is opened by its name alone, relative to its
+//! directory, and directories relative to one another, so that a file costs one call. No symlink is followed below
+//! a source, whatever was swapped in since the scan.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use image_tree::{FileSource, FileStamp, FileTree, NodeId, NodeKind, OriginId, escaped};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::error::{reason, shown};
+use crate::source_error::SourceError;
+
+/// Opens the files of one tree; shared by all threads, each with a [`Cursor`] of its own.
+#[derive(Debug)]
+pub struct Opener<'t> {
+    tree: &'t FileTree,
+    /// One for each origin, opened when the first file asks for it.
+    roots: Vec<OnceLock<Root>>,
+    no_openat2: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Root {
+    /// The origin is the file itself.
+    File,
+    /// A folder, and the directory of the tree that its entries went into.
+    Folder { fd: OwnedFd, top: NodeId },
+}
+
+/// Opens files best in the order of the tree: it holds the latest directories, each below the one before.
+#[derive(Debug)]
+pub struct Cursor<'o, 't> {
+    opener: &'o Opener<'t>,
+    origin: Option<OriginId>,
+    held: Vec<(NodeId, OwnedFd)>,
+}
+
+/// Where the bytes of a file are now.
+#[derive(Debug)]
+pub enum OpenFile<'t> {
+    /// An open file, perhaps not the one that was scanned: [`check_unchanged`] tells.
+    Fd(OwnedFd),
+    /// The tree has the bytes.
+    Inline(&'t [u8]),
+}
+
+/// How many directories a cursor holds.
+const HELD: usize = 16;
+
+/// The longest path that one call is given, in \[bytes\]: below Linux' `PATH_MAX` of 4096 with its NUL.
+const MAX_PATH: usize = 4000;
+
+/// A swapped-in FIFO must not stop the program, nor a terminal become its own.
+const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
+
+/// To stand in, not to list.
+const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+impl<'t> Opener<'t> {
+    /// Opens nothing yet.
+    #[must_use]
+    pub fn new(tree: &'t FileTree) -> Self {
+        let roots = tree.origins().iter().map(|_| OnceLock::new()).collect();
+        Self { tree, roots, no_openat2: AtomicBool::new(false) }
+    }
+
+    /// A cursor for one thread.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor<'_, 't> {
+        Cursor { opener: self, origin: None, held: Vec::new() }
+    }
+
+    fn root(&self, origin: OriginId, node: NodeId) -> Result<&Root, Errno> {
+        let Some(slot) = self.roots.get(origin.index()) else { return Err(Errno::NOENT) };
+        if let Some(root) = slot.get() {
+            return Ok(root);
+        }
+        let origin = self.tree.origin(origin);
+        // Nodes from this one up to the root of the image, the root left out.
+        let mut chain = Vec::new();
+        let mut at = node;
+        while at != NodeId::ROOT {
+            chain.push(at);
+            at = self.tree.node(at).parent();
+        }
+        let depth = origin.target.parts().count();
+        let root = if depth == chain.len() {
+            Root::File
+        } else {
+            let top =
+                depth.checked_sub(1).map_or(Some(NodeId::ROOT), |last| chain.iter().rev().nth(last).copied());
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let fd = retry_on_intr(|| rustix::fs::open(&origin.source, flags, Mode::empty()))?;
+            Root::Folder { fd, top: top.ok_or(Errno::NOENT)? }
+        };
+        Ok(slot.get_or_init(|| root))
+    }
+
+    /// Opens a directory some levels below another.
+    fn descend(&self, from: BorrowedFd<'_>, names: &[&[u8]]) -> Result<OwnedFd, Errno> {
+        let mut held: Option<OwnedFd> = None;
+        let mut rest = names;
+        loop {
+            let mut path = Vec::new();
+            let mut taken = 0;
+            for name in rest {
+                if taken > 0 && path.len() + name.len() >= MAX_PATH {
+                    break;
+                }
+                if taken > 0 {
+                    path.push(b'/');
+                }
+                path.extend_from_slice(name);
+                taken += 1;
+            }
+            let (now, later) = rest.split_at(taken);
+            let base = held.as_ref().map_or(from, AsFd::as_fd);
+            let next = self.leap(base, &path, now)?;
+            if later.is_empty() {
+                return Ok(next);
+            }
+            held = Some(next);
+            rest = later;
+        }
+    }
+
+    /// Opens a directory in one call where the kernel can promise not to follow symlinks on the way.
+    fn leap(&self, from: BorrowedFd<'_>, path: &[u8], names: &[&[u8]]) -> Result<OwnedFd, Errno> {
+        if names.len() > 1 && !self.no_openat2.load(Ordering::Relaxed) {
+            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+            match retry_on_intr(|| rustix::fs::openat2(from, path, STEP, Mode::empty(), resolve)) {
+                // An old kernel, or a sandbox that has not heard of the call.
+                Err(Errno::NOSYS | Errno::PERM) => self.no_openat2.store(true, Ordering::Relaxed),
+                Err(Errno::AGAIN) => {}
+                other => return other,
+            }
+        }
+        let mut held: Option<OwnedFd> = None;
+        for name in names {
+            let base = held.as_ref().map_or(from, AsFd::as_fd);
+            let next = retry_on_intr(|| rustix::fs::openat(base, *name, STEP, Mode::empty()))?;
+            held = Some(next);
+        }
+        held.ok_or(Errno::NOENT)
+    }
+}
+
+impl<'t> Cursor<'_, 't> {
+    /// Opens a file for reading, or gives the bytes that the tree has; a hard link opens its file.
+    pub fn open(&mut self, node: NodeId) -> Result<OpenFile<'t>, SourceError> {
+        let tree = self.opener.tree;
+        let node = tree.resolve(node);
+        let origin = match tree.node(node).kind() {
+            NodeKind::File { source: FileSource::Inline(index), .. } => {
+                return Ok(OpenFile::Inline(tree.inline(index)));
+            }
+            NodeKind::File { source: FileSource::Scanned { origin, .. }, .. } => origin,
+            _ => return Err(SourceError::NotAFile { path: tree.path(node).to_string() }),
+        };
+        let fd = self.open_scanned(origin, node).map_err(|errno| refused(tree, node, errno))?;
+        Ok(OpenFile::Fd(fd))
+    }
+
+    fn open_scanned(&mut self, origin: OriginId, node: NodeId) -> Result<OwnedFd, Errno> {
+        let opener = self.opener;
+        match opener.root(origin, node)? {
+            Root::File => {
+                let source = &opener.tree.origin(origin).source;
+                retry_on_intr(|| rustix::fs::open(source, FILE, Mode::empty()))
+            }
+            Root::Folder { fd, top } => {
+                let parent = opener.tree.node(node).parent();
+                let directory = self.directory(origin, fd.as_fd(), *top, parent)?;
+                let name = opener.tree.name(node);
+                retry_on_intr(|| {
+                    rustix::fs::openat(directory, name, FILE.union(OFlags::NOFOLLOW), Mode::empty())
+                })
+            }
+        }
+    }
+
+    /// Goes to a directory from the deepest one that is held above it.
+    fn directory<'s>(
+        &'s mut self,
+        origin: OriginId,
+        root: BorrowedFd<'s>,
+        top: NodeId,
+        wanted: NodeId,
+    ) -> Result<BorrowedFd<'s>, Errno> {
+        let tree = self.opener.tree;
+        if self.origin != Some(origin) {
+            self.held.clear();
+            self.origin = Some(origin);
+        }
+        // What lies below a directory follows it in the tree, up to its end.
+        while self.held.last().is_some_and(|held| wanted < held.0 || wanted >= tree.end(held.0)) {
+            self.held.pop();
+        }
+        let (base, from) = self.held.last().map_or((top, root), |held| (held.0, held.1.as_fd()));
+        if base != wanted {
+            let mut names = Vec::new();
+            let mut at = wanted;
+            while at != base {
+                if at == NodeId::ROOT {
+                    return Err(Errno::NOENT);
+                }
+                names.push(tree.name(at));
+                at = tree.node(at).parent();
+            }
+            names.reverse();
+            let fd = self.opener.descend(from, &names)?;
+            if self.held.len() >= HELD {
+                self.held.remove(0);
+            }
+            self.held.push((wanted, fd));
+        }
+        Ok(self.held.last().map_or(root, |held| held.1.as_fd()))
+    }
+}
+
+/// Whether an open file is still the regular file that was scanned, by its length and its time of modification. To
+/// be asked after the last byte was read, if the bytes are to be trusted.
+pub fn check_unchanged(tree: &FileTree, node: NodeId, fd: BorrowedFd<'_>) -> Result<(), SourceError> {
+    let node = tree.resolve(node);
+    let (size, stamp) = match tree.node(node).kind() {
+        NodeKind::File { source: FileSource::Inline(_), .. } => return Ok(()),
+        NodeKind::File { size, source: FileSource::Scanned { stamp, .. } } => (size, stamp),
+        _ => return Err(SourceError::NotAFile { path: tree.path(node).to_string() }),
+    };
+    let stat = rustix::fs::fstat(fd).map_err(|errno| refused(tree, node, errno))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(SourceError::Replaced { path: host_path(tree, node) });
+    }
+    let now: FileStamp = crate::found::stamp(&stat);
+    if u64::try_from(stat.st_size) != Ok(size) || now != stamp {
+        return Err(SourceError::Changed { path: host_path(tree, node) });
+    }
+    Ok(())
+}
+
+fn host_path(tree: &FileTree, node: NodeId) -> String {
+    match tree.source_path(node) {
+        Some(path) => shown(&path),
+        None => escaped(tree.path(node).as_bytes()).to_string(),
+    }
+}
+
+fn refused(tree: &FileTree, node: NodeId, errno: Errno) -> SourceError {
+    let path = host_path(tree, node);
+    match errno {
+        Errno::NOENT | Errno::STALE => SourceError::Vanished { path },
+        Errno::LOOP | Errno::NOTDIR | Errno::XDEV | Errno::NXIO | Errno::ISDIR => {
+            SourceError::Replaced { path }
+        }
+        Errno::MFILE | Errno::NFILE => SourceError::TooManyOpen { path },
+        other => SourceError::Unreadable { path, reason: reason(other) },
+    }
+}

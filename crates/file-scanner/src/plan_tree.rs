@@ -1,0 +1,188 @@
+//! What the plan alone says, by path: single entries, the directories that they need, where trees and the store
+//! go, and where attributes lie. A node for attributes alone makes nothing.
+
+use std::collections::BTreeMap;
+
+use build_plan::{Entry, EntryKind};
+use image_tree::{ImagePath, escaped};
+
+use crate::error::ScanError;
+use crate::sources::{InlineFile, Sources};
+
+/// Who puts something into the image, as messages name it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Who<'a> {
+    Closure,
+    Tree(usize),
+    Entry(&'a ImagePath),
+    Inline(&'a str),
+    FileSystem,
+}
+
+impl std::fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Closure => write!(f, "plan.closure"),
+            Self::Tree(index) => write!(f, "plan.trees[{index}]"),
+            Self::Entry(path) => write!(f, "plan.entries.\"{path}\""),
+            Self::Inline(what) => write!(f, "{}", escaped(what.as_bytes())),
+            Self::FileSystem => write!(f, "the file system"),
+        }
+    }
+}
+
+/// A single thing that the plan makes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Made<'a> {
+    /// With its position among the entries.
+    Entry(usize, &'a ImagePath, &'a Entry),
+    Inline(&'a InlineFile),
+}
+
+impl<'a> Made<'a> {
+    pub(crate) fn who(self) -> Who<'a> {
+        match self {
+            Self::Entry(_, path, _) => Who::Entry(path),
+            Self::Inline(file) => Who::Inline(&file.what),
+        }
+    }
+
+    pub(crate) fn is_directory(self) -> bool {
+        matches!(self, Self::Entry(_, _, Entry { kind: EntryKind::Directory, .. }))
+    }
+}
+
+/// Where a node stands in its [`PlanTree`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PlanId(usize);
+
+impl PlanId {
+    pub(crate) const ROOT: Self = Self(0);
+}
+
+/// What the plan says of one path.
+#[derive(Debug, Default)]
+pub(crate) struct PlanNode<'a> {
+    pub(crate) children: BTreeMap<&'a [u8], PlanId>,
+    pub(crate) made: Option<Made<'a>>,
+    /// The first that needs a directory here.
+    pub(crate) needed_by: Option<Who<'a>>,
+    /// The position among `plan.attributes`.
+    pub(crate) attributes: Option<usize>,
+    /// Which sources' entries go into this directory, by position among the scanned sources.
+    pub(crate) mounted: Vec<usize>,
+}
+
+/// All of it; the first node is the root.
+#[derive(Debug)]
+pub(crate) struct PlanTree<'a> {
+    nodes: Vec<PlanNode<'a>>,
+}
+
+/// A directory that is in every ext4 file system: e2fsck puts there what has lost its name.
+pub(crate) const LOST_AND_FOUND: &[u8] = b"lost+found";
+
+impl<'a> PlanTree<'a> {
+    /// Sorts the plan by path; two single things at one path are conflicts.
+    pub(crate) fn new(sources: &'a Sources<'a>, errors: &mut Vec<ScanError>) -> Self {
+        let mut tree = Self { nodes: vec![PlanNode::default()] };
+        let stores = sources.store.iter().map(|store| (Who::Closure, &store.store_dir));
+        let trees = sources.trees.iter().enumerate().map(|(index, plan)| (Who::Tree(index), &plan.target));
+        for (source, (who, target)) in stores.chain(trees).enumerate() {
+            let id = tree.descend(target.parts(), who);
+            tree.change(id, |node| node.mounted.push(source));
+        }
+        for (index, (path, entry)) in sources.entries.iter().enumerate() {
+            tree.make(path, Made::Entry(index, path, entry), errors);
+        }
+        for file in &sources.inline {
+            tree.make(&file.path, Made::Inline(file), errors);
+        }
+        let lost_and_found = tree.child(PlanId::ROOT, LOST_AND_FOUND);
+        tree.need(lost_and_found, Who::FileSystem);
+        for (index, path) in sources.attributes.keys().enumerate() {
+            let id = path.parts().fold(PlanId::ROOT, |at, name| tree.child(at, name.as_bytes()));
+            tree.change(id, |node| node.attributes = Some(index));
+        }
+        tree
+    }
+
+    pub(crate) fn node(&self, id: PlanId) -> Option<&PlanNode<'a>> {
+        self.nodes.get(id.0)
+    }
+
+    /// Positions of the attributes at or below a node, in the order of the paths.
+    pub(crate) fn attributes_below(&self, id: PlanId) -> Vec<usize> {
+        let mut found = Vec::new();
+        let mut open = vec![id];
+        while let Some(node) = open.pop().and_then(|id| self.node(id)) {
+            found.extend(node.attributes);
+            open.extend(node.children.values().rev());
+        }
+        found
+    }
+
+    /// How many nodes there are, and how many bytes of names and targets.
+    pub(crate) fn totals(&self) -> (usize, usize) {
+        let bytes = self.nodes.iter().map(|node| {
+            let target = match node.made {
+                Some(Made::Entry(_, _, Entry { kind: EntryKind::Symlink(target), .. })) => target.len(),
+                _ => 0,
+            };
+            node.children.keys().map(|name| name.len()).sum::<usize>() + target
+        });
+        (self.nodes.len(), bytes.sum())
+    }
+
+    fn make(&mut self, path: &'a ImagePath, made: Made<'a>, errors: &mut Vec<ScanError>) {
+        let mut above = path.parts();
+        let id = match above.next_back() {
+            Some(name) => {
+                let parent = self.descend(above, made.who());
+                self.child(parent, name.as_bytes())
+            }
+            None => PlanId::ROOT,
+        };
+        match self.node(id).and_then(|node| node.made) {
+            Some(earlier) => errors.push(ScanError::Conflict {
+                path: path.to_string(),
+                one: earlier.who().to_string(),
+                other: made.who().to_string(),
+            }),
+            None => self.change(id, |node| node.made = Some(made)),
+        }
+    }
+
+    /// Goes down from the root; every directory on the way is needed.
+    fn descend(&mut self, parts: impl Iterator<Item = image_tree::Name<'a>>, who: Who<'a>) -> PlanId {
+        self.need(PlanId::ROOT, who);
+        let mut at = PlanId::ROOT;
+        for name in parts {
+            at = self.child(at, name.as_bytes());
+            self.need(at, who);
+        }
+        at
+    }
+
+    fn need(&mut self, id: PlanId, who: Who<'a>) {
+        self.change(id, |node| {
+            node.needed_by.get_or_insert(who);
+        });
+    }
+
+    fn child(&mut self, parent: PlanId, name: &'a [u8]) -> PlanId {
+        let new = PlanId(self.nodes.len());
+        let Some(node) = self.nodes.get_mut(parent.0) else { return parent };
+        let id = *node.children.entry(name).or_insert(new);
+        if id == new {
+            self.nodes.push(PlanNode::default());
+        }
+        id
+    }
+
+    fn change(&mut self, id: PlanId, with: impl FnOnce(&mut PlanNode<'a>)) {
+        if let Some(node) = self.nodes.get_mut(id.0) {
+            with(node);
+        }
+    }
+}

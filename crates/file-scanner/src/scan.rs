@@ -1,0 +1,155 @@
+//! Opens all sources, walks them, merges them.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use build_plan::EntryKind;
+use image_tree::{FileStamp, Origin, Permissions};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit};
+
+use crate::error::{ScanError, ScanErrors, reason, shown};
+use crate::found::{mode_bits, stamp};
+use crate::listing::{ListError, Listing};
+use crate::plan_tree::{PlanTree, Who};
+use crate::sources::{Scan, Sources, StoreSource};
+use crate::walk::{Policy, WalkRoot, walk};
+use crate::{flatten, sources};
+
+/// A regular file that an entry takes its bytes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EntryFile {
+    /// Position among the origins.
+    pub(crate) origin: usize,
+    pub(crate) size: u64,
+    pub(crate) stamp: FileStamp,
+    pub(crate) permissions: Permissions,
+}
+
+/// Where everything comes from: the store, the trees, and the files of entries, in this order.
+#[derive(Debug, Default)]
+pub(crate) struct EntryFiles {
+    pub(crate) origins: Vec<Origin>,
+    /// By the position of the entry.
+    pub(crate) files: BTreeMap<usize, EntryFile>,
+}
+
+/// Finds everything that the sources put into an image, and merges it into one sorted tree.
+///
+/// Runs on the current rayon pool; the tree is the same for any number of threads. `progress` is told how many
+/// entries were found since the last call, from any thread. The soft limit of open files is raised to the hard one.
+pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Scan, ScanErrors> {
+    raise_descriptor_limit();
+    let mut errors = Vec::new();
+    let plan = PlanTree::new(sources, &mut errors);
+    let roots = open_roots(sources, &mut errors);
+    let files = stat_entry_files(sources, &mut errors);
+    if !errors.is_empty() {
+        return Err(ScanErrors::new(errors));
+    }
+    let found = walk(roots, progress).map_err(ScanErrors::new)?;
+    flatten::flatten(sources, &plan, &found, &files).map_err(ScanErrors::new)
+}
+
+/// A directory stays open while its subdirectories wait; nothing is lost where the limit can't be raised.
+fn raise_descriptor_limit() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        let _ = rustix::process::setrlimit(Resource::Nofile, raised);
+    }
+}
+
+fn open_roots<'a>(sources: &Sources<'a>, errors: &mut Vec<ScanError>) -> Vec<WalkRoot<'a>> {
+    let mut roots = Vec::new();
+    if let Some(store) = &sources.store {
+        match open_store(store) {
+            Ok(root) => roots.push(root),
+            Err(error) => errors.push(error),
+        }
+    }
+    for (index, plan) in sources.trees.iter().enumerate() {
+        let root = open_folder(&plan.source, &Who::Tree(index)).and_then(|fd| {
+            let listing = Listing::read(fd.as_fd()).map_err(|error| unlisted(error, &plan.source))?;
+            Ok(WalkRoot { policy: Policy::Tree(plan), path: plan.source.clone(), fd: Some(fd), listing })
+        });
+        match root {
+            Ok(root) => roots.push(root),
+            Err(error) => errors.push(error),
+        }
+    }
+    roots
+}
+
+fn open_store<'a>(store: &sources::StoreSource) -> Result<WalkRoot<'a>, ScanError> {
+    let listing = list_store_paths(store)?;
+    let fd = match listing.len() {
+        0 => None,
+        _ => Some(open_folder(&store.source_dir, &Who::Closure)?),
+    };
+    Ok(WalkRoot { policy: Policy::Store, path: store.source_dir.clone(), fd, listing })
+}
+
+fn list_store_paths(store: &StoreSource) -> Result<Listing, ScanError> {
+    let mut names = store.base_names.clone();
+    names.sort();
+    names.dedup();
+    for name in &names {
+        image_tree::Name::new(name).map_err(|reason| ScanError::BadStoreName { reason })?;
+    }
+    Listing::of_names(&names).map_err(|error| unlisted(error, &store.source_dir))
+}
+
+/// Opens a folder that the user names; a symlink to one is as good.
+fn open_folder(path: &Path, who: &Who<'_>) -> Result<OwnedFd, ScanError> {
+    let (what, shown) = (who.to_string(), shown(path));
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map_err(|errno| match errno {
+        Errno::NOENT => ScanError::NoSource { what, path: shown },
+        Errno::NOTDIR => ScanError::NotAFolder { what, path: shown },
+        Errno::MFILE | Errno::NFILE => ScanError::TooManyOpen { path: shown },
+        other => ScanError::Unreadable { path: shown, reason: reason(other) },
+    })
+}
+
+fn unlisted(error: ListError, path: &Path) -> ScanError {
+    crate::inspect::Problem::List(error).into_error(shown(path))
+}
+
+fn stat_entry_files(sources: &Sources<'_>, errors: &mut Vec<ScanError>) -> EntryFiles {
+    let mut all = EntryFiles::default();
+    let stores = sources.store.iter().map(|store| (&store.source_dir, &store.store_dir));
+    let trees = sources.trees.iter().map(|tree| (&tree.source, &tree.target));
+    for (source, target) in stores.chain(trees) {
+        all.origins.push(Origin { source: source.clone(), target: target.clone() });
+    }
+    for (index, (target, entry)) in sources.entries.iter().enumerate() {
+        let EntryKind::Source(source) = &entry.kind else { continue };
+        match stat_entry_file(source, all.origins.len(), &Who::Entry(target)) {
+            Ok(file) => {
+                all.files.insert(index, file);
+                all.origins.push(Origin { source: source.clone(), target: target.clone() });
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    all
+}
+
+fn stat_entry_file(source: &Path, origin: usize, who: &Who<'_>) -> Result<EntryFile, ScanError> {
+    let (what, path) = (who.to_string(), shown(source));
+    let stat = match rustix::fs::stat(source) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => stat,
+        Ok(_) => return Err(ScanError::NotAFile { what, path }),
+        Err(Errno::NOENT) => return Err(ScanError::NoSource { what, path }),
+        Err(errno) => return Err(ScanError::Unreadable { path, reason: reason(errno) }),
+    };
+    Ok(EntryFile {
+        origin,
+        size: u64::try_from(stat.st_size).map_err(|_| ScanError::Changed { path })?,
+        stamp: stamp(&stat),
+        permissions: Permissions::from_mode(mode_bits(&stat)).without_set_id(),
+    })
+}

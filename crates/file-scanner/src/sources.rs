@@ -1,0 +1,55 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use build_plan::{AttributesPlan, Entry, TreePlan};
+use image_tree::{FileTree, ImagePath, Permissions, Timestamp};
+
+/// All that an image is made of.
+#[derive(Clone, Debug)]
+pub struct Sources<'a> {
+    /// The store paths of the closure, if there is one.
+    pub store: Option<StoreSource>,
+    /// `plan.trees`
+    pub trees: &'a [TreePlan],
+    /// `plan.entries`
+    pub entries: &'a BTreeMap<ImagePath, Entry>,
+    /// `plan.attributes`
+    pub attributes: &'a BTreeMap<ImagePath, AttributesPlan>,
+    /// Files that the program itself writes.
+    pub inline: Vec<InlineFile>,
+    /// The time of everything that has no other.
+    pub timestamp: Timestamp,
+}
+
+/// Store paths, and where they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSource {
+    /// Where this machine has the store.
+    pub source_dir: PathBuf,
+    /// Where the image has it.
+    pub store_dir: ImagePath,
+    /// The store paths without the store, `hash-name`, sorted.
+    pub base_names: Vec<Vec<u8>>,
+}
+
+/// A file whose bytes come from the program, such as the registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InlineFile {
+    /// In the image.
+    pub path: ImagePath,
+    /// The contents.
+    pub bytes: Vec<u8>,
+    /// Permission bits; the owner is root.
+    pub permissions: Permissions,
+    /// What asks for the file, for messages: `plan.closure.registrationTarget`.
+    pub what: String,
+}
+
+/// What a scan gives.
+#[derive(Debug)]
+pub struct Scan {
+    /// Everything that the image shall hold.
+    pub tree: FileTree,
+    /// A line each, in a fixed order, for people.
+    pub warnings: Vec<String>,
+}

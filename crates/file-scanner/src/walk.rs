@@ -1,0 +1,250 @@
+//! Directories in parallel: a task on the heap for each, so that no depth reaches the stack.
+//!
+//! A task waits for nothing and holds its parent's descriptor only until it has opened its own. Threads take the
+//! youngest task first, depth first, so few descriptors are open at a time.
+
+use std::ops::Range;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use build_plan::TreePlan;
+use rayon::Scope;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::{ScanError, reason, shown};
+use crate::found::{BATCH, DirectoryId, Found, FoundDirectory, HostMetadata, Kind, Part};
+use crate::host_xattrs::{self, XattrError};
+use crate::inspect::{self, Problem};
+use crate::listing::{ListError, Listing};
+
+/// What is done with the entries of a source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Policy<'a> {
+    /// Everything canonical; only files, directories and symlinks.
+    Store,
+    /// As the plan says.
+    Tree(&'a TreePlan),
+}
+
+/// A source that is open and listed.
+#[derive(Debug)]
+pub(crate) struct WalkRoot<'a> {
+    pub(crate) policy: Policy<'a>,
+    pub(crate) path: PathBuf,
+    /// None where nothing is to be read, as of a store without store paths.
+    pub(crate) fd: Option<OwnedFd>,
+    pub(crate) listing: Listing,
+}
+
+/// A directory while its entries are looked at.
+pub(crate) struct OpenDirectory<'a> {
+    id: DirectoryId,
+    pub(crate) policy: Policy<'a>,
+    /// Whether its entries are the store paths themselves.
+    top_of_store: bool,
+    pub(crate) fd: OwnedFd,
+    pub(crate) listing: Arc<Listing>,
+}
+
+struct Walk<'a> {
+    directories: Mutex<Vec<FoundDirectory>>,
+    problems: Mutex<Vec<(DirectoryId, Option<usize>, Problem)>>,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// Flags for a directory whose name came from the directory above.
+pub(crate) const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Walks all sources on the current pool. Root `i` is directory `i` of the result.
+pub(crate) fn walk(
+    roots: Vec<WalkRoot<'_>>,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Found, Vec<ScanError>> {
+    let directories = (0..roots.len())
+        .filter_map(|index| u32::try_from(index).ok())
+        .map(|id| FoundDirectory::new(DirectoryId(id), 0))
+        .collect();
+    let walk = Walk { directories: Mutex::new(directories), problems: Mutex::default(), progress };
+    let mut sources = Vec::with_capacity(roots.len());
+    let mut open = Vec::with_capacity(roots.len());
+    for (id, root) in (0..).zip(roots) {
+        sources.push(root.path);
+        let Some(fd) = root.fd else { continue };
+        open.push(Arc::new(OpenDirectory {
+            id: DirectoryId(id),
+            policy: root.policy,
+            top_of_store: matches!(root.policy, Policy::Store),
+            fd,
+            listing: Arc::new(root.listing),
+        }));
+    }
+    rayon::scope(|scope| {
+        for directory in open {
+            walk.entries(scope, &directory);
+        }
+    });
+    let Walk { directories, problems, .. } = walk;
+    let found = Found { directories: into_inner(directories), sources };
+    let mut problems = into_inner(problems);
+    if problems.is_empty() {
+        return Ok(found);
+    }
+    let mut errors: Vec<(PathBuf, ScanError)> = problems
+        .drain(..)
+        .map(|(id, entry, problem)| {
+            let path = found.host_path(id, entry);
+            let error = problem.into_error(shown(&path));
+            (path, error)
+        })
+        .collect();
+    errors.sort_by(|a, b| (a.1.kind(), &a.0).cmp(&(b.1.kind(), &b.0)));
+    Err(errors.into_iter().map(|(_, error)| error).collect())
+}
+
+impl<'a> Walk<'a> {
+    /// Deals a directory's entries out, in one go where they are few.
+    fn entries<'s>(&'s self, scope: &Scope<'s>, directory: &Arc<OpenDirectory<'a>>) {
+        let count = directory.listing.len();
+        if count <= BATCH {
+            self.batch(scope, directory, 0);
+            return;
+        }
+        for batch in (0..count.div_ceil(BATCH)).rev() {
+            let directory = Arc::clone(directory);
+            scope.spawn(move |scope| self.batch(scope, &directory, batch));
+        }
+    }
+
+    /// Looks at up to [`BATCH`] entries and makes a task for each directory among them.
+    fn batch<'s>(&'s self, scope: &Scope<'s>, directory: &Arc<OpenDirectory<'a>>, batch: usize) {
+        let begin = batch.saturating_mul(BATCH);
+        let end = directory.listing.len().min(begin.saturating_add(BATCH));
+        let mut part = Part::default();
+        let mut children = Vec::new();
+        for index in begin..end {
+            match inspect::entry(directory, index, &mut part) {
+                Ok(true) => children.push((part.kinds.len().saturating_sub(1), index)),
+                Ok(false) => {}
+                Err(Problem::System(Errno::NOENT)) if directory.top_of_store => {
+                    self.problem(directory.id, Some(index), Problem::MissingStorePath);
+                }
+                Err(problem) => self.problem(directory.id, Some(index), problem),
+            }
+        }
+        let Some(ids) = self.keep(directory, batch, part, &children) else {
+            self.problem(directory.id, None, Problem::TooMany);
+            return;
+        };
+        (self.progress)(u64::try_from(end.saturating_sub(begin)).unwrap_or(0));
+        // The youngest task is taken first: so the next one is the first directory in the order of the names.
+        for (id, (_, index)) in ids.zip(children).rev() {
+            let directory = Arc::clone(directory);
+            scope.spawn(move |scope| self.child(scope, DirectoryId(id), &directory, index));
+        }
+    }
+
+    /// Stores what a batch found, numbers its directories in a row and gives the numbers.
+    fn keep(
+        &self,
+        directory: &OpenDirectory<'a>,
+        batch: usize,
+        mut part: Part,
+        children: &[(usize, usize)],
+    ) -> Option<Range<u32>> {
+        let mut all = lock(&self.directories);
+        let first = u32::try_from(all.len()).ok()?;
+        let last = u32::try_from(all.len().checked_add(children.len())?).ok()?;
+        for (id, &(position, index)) in (first..last).zip(children) {
+            if let Some(kind) = part.kinds.get_mut(position) {
+                *kind = Kind::Directory(DirectoryId(id));
+            }
+            all.push(FoundDirectory::new(directory.id, u32::try_from(index).ok()?));
+        }
+        let found = all.get_mut(directory.id.index())?;
+        if found.listing.is_none() && directory.listing.len() > 0 {
+            found.listing = Some(Arc::clone(&directory.listing));
+            found.parts.resize_with(directory.listing.len().div_ceil(BATCH), Part::default);
+        }
+        if let Some(slot) = found.parts.get_mut(batch) {
+            *slot = part;
+        }
+        Some(first..last)
+    }
+
+    /// Opens and lists a directory that its parent's listing names.
+    fn child<'s>(
+        &'s self,
+        scope: &Scope<'s>,
+        id: DirectoryId,
+        parent: &Arc<OpenDirectory<'a>>,
+        index: usize,
+    ) {
+        match self.open(id, parent, index) {
+            Ok(directory) => self.entries(scope, &Arc::new(directory)),
+            Err(problem) => self.problem(parent.id, Some(index), problem),
+        }
+    }
+
+    fn open(
+        &self,
+        id: DirectoryId,
+        parent: &OpenDirectory<'a>,
+        index: usize,
+    ) -> Result<OpenDirectory<'a>, Problem> {
+        let name = parent.listing.c_name(index);
+        let fd =
+            rustix::io::retry_on_intr(|| rustix::fs::openat(&parent.fd, name, DIRECTORY, Mode::empty()))?;
+        if let Policy::Tree(plan) = parent.policy {
+            let own = HostMetadata::of(&rustix::fs::fstat(&fd)?);
+            let xattrs = host_xattrs::of_descriptor(fd.as_fd(), &plan.xattrs)?;
+            if let Some(found) = lock(&self.directories).get_mut(id.index()) {
+                found.own = Some(Box::new((own, xattrs)));
+            }
+        }
+        let listing = Arc::new(Listing::read(fd.as_fd())?);
+        Ok(OpenDirectory { id, policy: parent.policy, top_of_store: false, fd, listing })
+    }
+
+    fn problem(&self, directory: DirectoryId, entry: Option<usize>, problem: Problem) {
+        lock(&self.problems).push((directory, entry, problem));
+    }
+}
+
+impl Problem {
+    pub(crate) fn into_error(self, path: String) -> ScanError {
+        match self {
+            Self::System(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE) | Self::Changed => {
+                ScanError::Changed { path }
+            }
+            Self::System(Errno::MFILE | Errno::NFILE) => ScanError::TooManyOpen { path },
+            Self::System(errno) => ScanError::Unreadable { path, reason: reason(errno) },
+            Self::MissingStorePath => ScanError::MissingStorePath { path },
+            Self::SpecialInStore => ScanError::SpecialInStore { path },
+            Self::Target(len) => ScanError::SymlinkTarget { path, len },
+            Self::DeviceNumber => ScanError::DeviceNumber { path },
+            Self::TooMany => ScanError::TooMany,
+            Self::List(ListError::System(errno)) => Self::System(errno).into_error(path),
+            Self::List(ListError::Changed) => ScanError::Changed { path },
+            Self::List(ListError::NameTooLong(name)) => {
+                ScanError::NameTooLong { path, name: image_tree::escaped(&name).to_string() }
+            }
+            Self::Xattr(XattrError::System(errno)) => {
+                ScanError::UnreadableXattrs { path, reason: reason(errno) }
+            }
+            Self::Xattr(XattrError::Invalid(invalid)) => {
+                ScanError::Xattr { path, reason: invalid.to_string() }
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
