@@ -1,6 +1,6 @@
 //! CRC-32C as ext4 uses it: the raw register, seeded with `!0` or with what came before, never inverted at the end.
 //!
-//! Kernel documentation, "Checksums" (metadata_csum).
+//! Kernel documentation, "Checksums" (`metadata_csum`).
 
 use crate::units::InodeNr;
 

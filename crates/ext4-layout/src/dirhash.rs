@@ -63,6 +63,7 @@ fn words_of(bytes: &[u8]) -> [u32; 8] {
 }
 
 /// Three rounds of MD4 over eight words.
+#[expect(clippy::many_single_char_names, reason = "the names of RFC 1320")]
 fn half_md4(state: &mut [u32; 4], words: &[u32; 8]) {
     const K2: u32 = 0x5a82_7999;
     const K3: u32 = 0x6ed9_eba1;

@@ -1,6 +1,6 @@
 //! Which blocks are fixed metadata: superblocks, descriptors, bitmaps and inode tables.
 //!
-//! The same recipe as mke2fs with flex_bg and sparse_super: the tables of sixteen groups stand together at the start
+//! The same recipe as mke2fs with `flex_bg` and `sparse_super`: the tables of sixteen groups stand together at the start
 //! of the first of them, copies of superblock and descriptors in groups 1 and the powers of 3, 5 and 7.
 
 use std::ops::Range;
@@ -110,7 +110,7 @@ impl Geometry {
     }
 }
 
-/// Whether a group holds a copy of the superblock (sparse_super).
+/// Whether a group holds a copy of the superblock (`sparse_super`).
 pub(crate) fn has_superblock(group: GroupNr) -> bool {
     group.0 <= 1 || [3, 5, 7].into_iter().any(|base| is_power(group.0, base))
 }

@@ -15,7 +15,7 @@ use crate::{LayoutError, Options};
 /// The most inodes of a group: sixteen inode tables of this length and their bitmaps fit in one group. Kernels before
 /// 3.11 could not grow file systems whose tables reach into the next one.
 const MAX_INODES_PER_GROUP: u64 = 32_640;
-/// The most groups, 128 TiB: without meta_bg every backup holds all descriptors, and these take half a group then.
+/// The most groups, 128 TiB: without `meta_bg` every backup holds all descriptors, and these take half a group then.
 const MAX_GROUPS: u64 = 1 << 20;
 /// The resize inode is mapped by 32-bit block numbers, and its blocks lie in every backup.
 const MAX_GROWTH_BLOCKS: u64 = 1 << 32;
@@ -79,7 +79,7 @@ impl Task<'_> {
             };
             let available = groups * BLOCKS_PER_GROUP;
             if candidate.needed <= available {
-                return self.trim(candidate);
+                return self.trim(&candidate);
             }
             // Rounding up inode tables makes a count of groups differ from the next by two blocks a group at most,
             // so nothing between is skipped.
@@ -89,7 +89,7 @@ impl Task<'_> {
     }
 
     /// Cuts the last group to what is needed, or to what its own metadata takes.
-    fn trim(&self, candidate: Candidate) -> Result<Geometry, LayoutError> {
+    fn trim(&self, candidate: &Candidate) -> Result<Geometry, LayoutError> {
         let geometry =
             Geometry { blocks: shortest(&candidate.geometry, candidate.needed), ..candidate.geometry };
         let journal = self.journal(geometry.blocks);

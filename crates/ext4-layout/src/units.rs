@@ -71,7 +71,11 @@ pub(crate) const fn blocks_for(bytes: u64) -> u64 {
 }
 
 /// A length or index in memory. Lossless on the 64-bit targets that we support.
-#[expect(clippy::as_conversions, reason = "usize is 64 bits on the targets that we support")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "usize is 64 bits on the targets that we support"
+)]
 pub(crate) const fn index(n: u64) -> usize {
     n as usize
 }

@@ -137,13 +137,13 @@ fn encode_outer(mut items: Vec<Item>) -> Option<Box<[u8]>> {
     Some(block)
 }
 
-fn encode(area: &mut [u8], start: usize, items: &[Item], hashed: bool) -> Vec<u32> {
+fn encode(area: &mut [u8], start: usize, items: &[Item], with_hashes: bool) -> Vec<u32> {
     let mut at = start;
     let mut value_at = area.len();
     let mut hashes = Vec::with_capacity(items.len());
     for item in items {
         value_at -= item.value.len().next_multiple_of(4);
-        let hash = if hashed { entry_hash(&item.name, &item.value) } else { 0 };
+        let hash = if with_hashes { entry_hash(&item.name, &item.value) } else { 0 };
         hashes.push(hash);
         let entry = RawXattrEntry {
             e_name_len: u8::try_from(item.name.len()).unwrap_or(u8::MAX),

@@ -20,7 +20,7 @@ pub(crate) const HASH_HALF_MD4: u8 = 1;
 pub(crate) const FLAG_SIGNED_HASH: u32 = 1;
 /// `s_checksum_type`: CRC-32C.
 pub(crate) const CHECKSUM_CRC32C: u8 = 1;
-/// `s_default_mount_opts`: user_xattr and acl.
+/// `s_default_mount_opts`: `user_xattr` and acl.
 pub(crate) const DEFAULT_MOUNT_OPTS: u32 = 0x0c;
 /// `s_max_mnt_count`: no check after a number of mounts.
 pub(crate) const MAX_MOUNT_COUNT: u16 = 0xffff;

@@ -1,5 +1,8 @@
-//! Layouts of every shape and size, written out and judged by e2fsck.
+//! Layouts of every shape and size, written out, judged by e2fsck and read back by a reader that is not ours.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod properties;
 mod shapes;
 mod sizes;
 mod support;

@@ -48,7 +48,7 @@ fn every_size_around_a_boundary_of_groups_is_sound() {
         let around =
             Layout::plan(&tree, &Options { free_space: groups * GROUP, ..base.clone() }).unwrap().summary();
         // So many free blocks end exactly with the group before.
-        let extra = around.blocks - (around.groups as u64 - 1) * 32_768;
+        let extra = around.blocks - (u64::from(around.groups) - 1) * 32_768;
         let exact = groups * 32_768 - extra;
         for off in [-1_i64, 0, 1, 2, 100, 129, 130, 300] {
             let blocks = exact.checked_add_signed(off).unwrap();

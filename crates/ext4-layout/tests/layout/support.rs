@@ -59,7 +59,9 @@ impl Tree {
 
     pub(crate) fn text(&mut self, name: &str, text: &[u8]) -> &mut Self {
         let source = self.writer.inline(text.to_vec());
-        self.writer.file(Name::new(name.as_bytes()).unwrap(), self.plain, text.len() as u64, source).unwrap();
+        self.writer
+            .file(Name::new(name.as_bytes()).unwrap(), self.plain, u64::try_from(text.len()).unwrap(), source)
+            .unwrap();
         self
     }
 
