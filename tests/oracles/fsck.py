@@ -1,0 +1,36 @@
+"""e2fsck read strictly: some of its findings are only printed, and it exits 0."""
+
+import re
+
+from image_files import run
+
+PASSES = (
+    "Pass 1: Checking inodes, blocks, and sizes",
+    "Pass 2: Checking directory structure",
+    "Pass 3: Checking directory connectivity",
+    "Pass 4: Checking reference counts",
+    "Pass 5: Checking group summary information",
+)
+SUMMARY = re.compile(r"^.*: \d+/\d+ files \([\d.]+% non-contiguous\), \d+/\d+ blocks$")
+VERSION = re.compile(r"^e2fsck \d+\.\d+.* \(\S+\)$")
+
+
+def clean(image, what=""):
+    """Problems that `e2fsck -fn` shows: any line but the passes, the summary and the version."""
+    result = run(["e2fsck", "-fn", image], ok=None)
+    where = f"e2fsck -fn{what and ' ' + what}"
+    lines = [line for line in result.stdout.split("\n") if line]
+    problems = [f"{where}: {line}" for line in lines if line not in PASSES and not SUMMARY.match(line)]
+    problems += [f"{where}: {line}" for line in result.stderr.split("\n") if line and not VERSION.match(line)]
+    problems += [f"{where}: did not come to {line[:6]}" for line in PASSES if line not in lines]
+    if not any(map(SUMMARY.match, lines)):
+        problems.append(f"{where}: no summary")
+    if result.returncode:
+        problems.append(f"{where}: exit status {result.returncode}")
+    return problems
+
+
+def dumpe2fs(image):
+    """The superblock's fields as dumpe2fs names them."""
+    output = run(["dumpe2fs", "-h", image]).stdout
+    return dict(re.match(r"([^:]+):\s*(.*)", line).groups() for line in output.split("\n") if ":" in line)
