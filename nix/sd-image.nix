@@ -44,8 +44,8 @@ pkgs.stdenv.mkDerivation {
     start=$rootStart, size=$rootSectors, type=83
     END
 
-    mkdir firmware
     (
+    mkdir firmware
     ${populateFirmwareCommands}
     )
     # mcopy keeps the files' times, and mmd asks the clock through SOURCE_DATE_EPOCH.
