@@ -41,6 +41,18 @@ pub struct Source<'a> {
 
 impl Closure {
     /// Reads what `nix-store --load-db` reads, and a list of paths to which the closure is restricted.
+    ///
+    /// ```
+    /// use closure_registration::{Closure, Source};
+    /// let path = "/nix/store/00000000000000000000000000000000-hello";
+    /// let text = format!("{path}\nsha256:{}\n120\n\n1\n{path}\n", "0".repeat(52));
+    /// let registration = Source { name: "registration", bytes: text.as_bytes() };
+    /// let store = image_tree::ImagePath::parse(b"/nix/store")?;
+    /// let closure = Closure::from_registration(registration, None, &store)?;
+    /// assert_eq!(closure.paths()[0].nar_size, 120);
+    /// assert_eq!(closure.registration(), text.as_bytes());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_registration(
         registration: Source<'_>,
         store_paths: Option<Source<'_>>,

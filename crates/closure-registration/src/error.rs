@@ -170,7 +170,7 @@ impl fmt::Display for Referrers<'_> {
 
 impl ClosureErrors {
     /// The errors as one, if there are any.
-    pub(crate) fn check(errors: Vec<ClosureError>) -> Result<(), Self> {
+    pub fn check(errors: Vec<ClosureError>) -> Result<(), Self> {
         if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
     }
 

@@ -15,7 +15,7 @@ pub struct NarHash([u8; Self::LEN]);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHash {
     /// Another algorithm, by name.
-    #[error("the hash {found} is not a SHA-256; NAR hashes are registered as sha256")]
+    #[error("the hash {found} is not a SHA-256; register the sha256 of the NAR")]
     Algorithm {
         /// The text, quoted.
         found: String,

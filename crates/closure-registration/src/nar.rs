@@ -4,7 +4,7 @@
 //! with the framing: keep it or count it. The walk follows the order of the tree, which is that of a NAR, so it
 //! needs no recursion and no memory but a stack of open directories.
 //!
-//! The format (Dolstra, "The Purely Functional Software Deployment Model", figure 5.2): strings are their length
+//! The format (Dolstra, "The Purely Functional Software Deployment Model", there called NAR serialisation): strings are their length
 //! as 64 bits, little-endian, and their bytes, filled up with zeros to a multiple of 8.
 
 use image_tree::{FileTree, ImagePath, NodeId, NodeKind};
@@ -255,5 +255,101 @@ impl<'a> Walk<'a> {
         if !at_top {
             out.string(b")");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image_tree::{Metadata, Name, Permissions, SpecialKind, Timestamp, TreeWriter};
+
+    use super::*;
+
+    fn name(text: &str) -> Name<'_> {
+        Name::new(text.as_bytes()).unwrap()
+    }
+
+    fn metadata(permissions: u16) -> Metadata {
+        Metadata::root_owned(Permissions::new(permissions).unwrap(), Timestamp::STORE)
+    }
+
+    fn writer() -> TreeWriter {
+        TreeWriter::new(metadata(0o755), Vec::new())
+    }
+
+    fn framing(tree: &FileTree, node: NodeId) -> Vec<u8> {
+        nar_parts(tree, node).unwrap().fold(Vec::new(), |mut all, part| {
+            match part {
+                NarPart::Framing(bytes) => all.extend(bytes),
+                NarPart::File { size, .. } => all.extend((0..size).map(|_| b'x')),
+            }
+            all
+        })
+    }
+
+    #[test]
+    fn the_owners_right_makes_an_executable_and_a_link_is_its_file() {
+        let mut w = writer();
+        let (plain, executable) = (w.metadata(&metadata(0o077)), w.metadata(&metadata(0o100)));
+        let text = w.inline(b"xx".to_vec());
+        let a = w.file(name("a"), plain, 2, text).unwrap();
+        let b = w.file(name("b"), executable, 2, text).unwrap();
+        let c = w.hard_link(name("c"), b).unwrap();
+        let tree = w.finish();
+        assert_eq!(nar_size(&tree, a), Ok(120));
+        assert_eq!(nar_size(&tree, b), Ok(120 + 32));
+        assert_eq!(framing(&tree, b), framing(&tree, c));
+        assert!(nar_parts(&tree, c).unwrap().any(|part| part == NarPart::File { node: b, size: 2 }));
+    }
+
+    #[test]
+    fn what_is_no_file_directory_or_symlink_is_refused() {
+        let mut w = writer();
+        let meta = w.metadata(&metadata(0o644));
+        let top = w.begin_directory(name("top"), meta).unwrap();
+        let fifo = w.special(name("fifo"), meta, SpecialKind::Fifo).unwrap();
+        w.end_directory();
+        let link = w.hard_link(name("x"), fifo).unwrap();
+        let tree = w.finish();
+        assert_eq!(nar_size(&tree, top).unwrap_err().path.to_string(), "/top/fifo");
+        assert_eq!(nar_parts(&tree, link).unwrap_err().path.to_string(), "/x");
+    }
+
+    #[test]
+    fn a_hundred_thousand_nested_directories_need_no_stack() {
+        let mut w = writer();
+        let meta = w.metadata(&metadata(0o555));
+        let top = w.begin_directory(name("d"), meta).unwrap();
+        for _ in 1..100_000 {
+            w.begin_directory(name("d"), meta).unwrap();
+        }
+        let tree = w.finish();
+        // "(" type directory ")" are 16 + 16 + 24 + 16; entry ( name d node ) 16 + 16 + 16 + 16 + 16 + 16.
+        assert_eq!(nar_size(&tree, top), Ok(24 + 100_000 * 72 + 99_999 * 96));
+        assert_eq!(u64::try_from(framing(&tree, top).len()).unwrap(), nar_size(&tree, top).unwrap());
+    }
+
+    #[test]
+    fn sizes_that_no_number_holds_count_as_the_largest() {
+        let mut w = writer();
+        let meta = w.metadata(&metadata(0o444));
+        let text = w.inline(Vec::new());
+        w.file(name("a"), meta, u64::MAX, text).unwrap();
+        w.file(name("b"), meta, u64::MAX, text).unwrap();
+        assert_eq!(nar_size(&w.finish(), NodeId::ROOT), Ok(u64::MAX));
+    }
+
+    #[test]
+    fn framing_without_files_comes_in_pieces() {
+        let mut w = writer();
+        let meta = w.metadata(&metadata(0o777));
+        for n in 0..10_000 {
+            w.symlink(name(&format!("{n:05}")), meta, b"target").unwrap();
+        }
+        let tree = w.finish();
+        let longest = nar_parts(&tree, NodeId::ROOT).unwrap().map(|part| match part {
+            NarPart::Framing(bytes) => bytes.len(),
+            NarPart::File { .. } => 0,
+        });
+        assert!(longest.max().unwrap() < 2 * NarParts::ENOUGH);
     }
 }

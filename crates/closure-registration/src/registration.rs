@@ -4,6 +4,7 @@
 //! references. No line stands between records (`decodeValidPathInfo` in Nix).
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use crate::closed::Listed;
 use crate::closure::Source;
@@ -14,6 +15,7 @@ use crate::shown::quoted;
 use crate::{ClosureError, InvalidStorePath, NarHash, StorePath};
 
 const REMEDY: &str = "write the registration as closureInfo or nix-store --dump-db does";
+const DERIVER: &str = "the deriver or an empty line";
 
 /// Reads all records into the draft; what is wrong comes back.
 pub(crate) fn read<'a>(source: Source<'a>, draft: &mut Draft<'a>) -> Vec<ClosureError> {
@@ -66,8 +68,8 @@ fn list<'a>(
     Ok(())
 }
 
-/// Reads records. A value that is wrong costs its record and is put among the problems; a line that is missing or
-/// stands where another should is an error, for what follows it can't be told apart.
+/// Reads records. A value that is wrong costs its record and is put among the problems; a line that is missing, or
+/// is of another kind than it should be, is an error: what the lines after it are can't be told.
 struct Reader<'a> {
     lines: Lines<'a>,
     name: &'a str,
@@ -83,14 +85,13 @@ impl<'a> Reader<'a> {
     }
 
     fn record(&mut self, draft: &mut Draft<'a>) -> Result<(), ClosureError> {
-        let line = self.expect(&"a store path")?;
+        let path = self.path(draft, &"a store path")?;
         let place = self.lines.place();
-        if line.is_empty() {
-            return Err(self.malformed("a store path", "an empty line".to_owned()));
-        }
-        let path = self.path(draft, line)?;
 
         let line = self.expect(&"a NAR hash")?;
+        if line.is_empty() || line.starts_with(b"/") {
+            return Err(self.malformed(&"a NAR hash", line));
+        }
         let nar_hash = match NarHash::parse(line) {
             Ok(hash) => Some(hash),
             Err(reason) => {
@@ -113,9 +114,12 @@ impl<'a> Reader<'a> {
 
     /// `Err` inside when the deriver is none.
     fn deriver(&mut self, draft: &Draft<'a>) -> Result<Result<Option<&'a [u8]>, ()>, ClosureError> {
-        let line = self.expect(&"the deriver or an empty line")?;
+        let line = self.expect(&DERIVER)?;
         if line.is_empty() {
             return Ok(Ok(None));
+        }
+        if !line.starts_with(b"/") {
+            return Err(self.malformed(&DERIVER, line));
         }
         // Nix would refuse it when the image boots. Not numbered: it need not be in the closure.
         match StorePath::parse(line, draft.store) {
@@ -129,8 +133,7 @@ impl<'a> Reader<'a> {
         let count = self.number("the number of references")?;
         let mut whole = true;
         for n in 1..=count {
-            let line = self.expect(&format_args!("reference {n} of {count}"))?;
-            match self.path(draft, line)? {
+            match self.path(draft, &format_args!("reference {n} of {count}"))? {
                 Some(path) => draft.refer(path),
                 None => whole = false,
             }
@@ -138,7 +141,16 @@ impl<'a> Reader<'a> {
         Ok(whole)
     }
 
-    fn path(&mut self, draft: &mut Draft<'a>, line: &'a [u8]) -> Result<Option<PathNumber>, ClosureError> {
+    /// The number of a path, `None` when it is none of the store.
+    fn path(
+        &mut self,
+        draft: &mut Draft<'a>,
+        what: &dyn Display,
+    ) -> Result<Option<PathNumber>, ClosureError> {
+        let line = self.expect(what)?;
+        if !line.starts_with(b"/") {
+            return Err(self.malformed(what, line));
+        }
         match draft.number(line) {
             Ok(path) => Ok(Some(path)),
             Err(reason) => self.wrong_path(reason).map(|()| None),
@@ -150,15 +162,15 @@ impl<'a> Reader<'a> {
         let digits = std::str::from_utf8(line).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
         match digits.map(str::parse) {
             Some(Ok(number)) => Ok(number),
-            _ => Err(self.malformed(what, quoted(line))),
+            _ => Err(self.malformed(&what, line)),
         }
     }
 
     /// The next line, which must be there.
-    fn expect(&mut self, what: &dyn std::fmt::Display) -> Result<&'a [u8], ClosureError> {
+    fn expect(&mut self, what: &dyn Display) -> Result<&'a [u8], ClosureError> {
         match self.lines.next()? {
             Some(line) => Ok(line),
-            None => Err(self.malformed(&what.to_string(), "the end of the file".to_owned())),
+            None => Err(self.wrong(what, "the end of the file".to_owned())),
         }
     }
 
@@ -166,8 +178,46 @@ impl<'a> Reader<'a> {
         self.problems.add(ClosureError::StorePath { place: self.lines.shown(), reason }, self.name)
     }
 
-    fn malformed(&self, expected: &str, found: String) -> ClosureError {
-        let (place, expected) = (self.lines.shown(), expected.to_owned());
+    fn malformed(&self, expected: &dyn Display, line: &[u8]) -> ClosureError {
+        self.wrong(expected, if line.is_empty() { "an empty line".to_owned() } else { quoted(line) })
+    }
+
+    fn wrong(&self, expected: &dyn Display, found: String) -> ClosureError {
+        let (place, expected) = (self.lines.shown(), expected.to_string());
         ClosureError::Malformed { place, expected, found, remedy: REMEDY }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image_tree::ImagePath;
+
+    use crate::{Closure, ClosureError, Source};
+
+    fn read(text: &str) -> Result<Closure, crate::ClosureErrors> {
+        let store = ImagePath::parse(b"/s").unwrap();
+        Closure::from_registration(Source { name: "r", bytes: text.as_bytes() }, None, &store)
+    }
+
+    #[test]
+    fn an_input_of_many_problems_is_read_no_further_than_a_hundred() {
+        let digits = "0".repeat(32);
+        let records = |count| format!("/s/{digits}-a\nsha1:x\n1\n\n0\n").repeat(count);
+        let errors = read(&records(100)).unwrap_err();
+        assert_eq!(errors.iter().count(), 100);
+        let errors = read(&records(100_000)).unwrap_err();
+        assert_eq!(errors.iter().count(), 101);
+        let last = ClosureError::More { name: "r".to_owned(), limit: 100 };
+        assert_eq!(errors.iter().last(), Some(&last));
+    }
+
+    #[test]
+    fn paths_are_sorted_and_the_text_is_as_given() {
+        let record = |digit: &str| format!("/s/{}-a\nsha256:{}\n1\n\n0\n", digit.repeat(32), "0".repeat(52));
+        let text = [record("2"), record("0"), record("1")].concat();
+        let closure = read(&text).unwrap();
+        let first: Vec<_> = closure.paths().iter().map(|info| &info.path.as_str()[..1]).collect();
+        assert_eq!(first, ["0", "1", "2"]);
+        assert_eq!(closure.registration(), text.as_bytes());
     }
 }

@@ -39,8 +39,8 @@ pub enum InvalidStorePath {
     Inside {
         /// The text, quoted.
         found: String,
-        /// The store path, escaped.
-        top: String,
+        /// The store path.
+        top: ImagePath,
     },
     /// Its first part is not a hash.
     #[error(
@@ -88,9 +88,7 @@ impl StorePath {
             return Err(elsewhere(path, store));
         };
         if let Some(slash) = base.iter().position(|&b| b == b'/') {
-            let top = base.get(..slash).unwrap_or_default();
-            let store = image_tree::escaped(root);
-            let top = format!("{store}/{}", image_tree::escaped(top));
+            let top = Self::check(base.get(..slash).unwrap_or_default(), path)?.in_store(store);
             return Err(InvalidStorePath::Inside { found: quoted(path), top });
         }
         Self::check(base, path)

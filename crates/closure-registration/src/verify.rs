@@ -23,12 +23,12 @@ pub enum VerifyError<E> {
     #[error("{0}")]
     Open(E),
     /// A file could not be read.
-    #[error("{file}: can't be read; see that it can and that its disk is sound")]
+    #[error("{file}: can't be read: {reason}; see that its disk is sound")]
     Read {
         /// Its path on this machine, or in the image, escaped.
         file: String,
-        /// What the system says.
-        source: io::Error,
+        /// The system's words.
+        reason: io::Error,
     },
     /// A file has another length than when it was scanned.
     #[error(transparent)]
@@ -37,7 +37,9 @@ pub enum VerifyError<E> {
 
 /// A file has another length than when it was scanned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}: changed while it was read, it had {size} bytes; build again when nothing writes there")]
+#[error(
+    "{file}: changed while it was read, it had {size} bytes; leave the sources alone while an image is built"
+)]
 pub struct Changed {
     /// Its path on this machine, or in the image, escaped.
     pub file: String,
@@ -59,16 +61,18 @@ pub fn verify_sizes(closure: &Closure, tree: &FileTree) -> Result<(), ClosureErr
 
 /// Compares the NAR hash of each path with the registered one, several paths at once. All that differ are named.
 ///
-/// `open` gives a reader of a regular file from its start; `progress` is told how many bytes of contents were hashed
+/// Each thread makes an opener of its own with `opener`, which gives a reader of a regular file from its start; so it
+/// may keep directories open, and is asked in the order of the tree within a path. `progress` is told how many bytes of contents were hashed
 /// since it was last called, by whichever thread. Where a file can't be read or has changed, that is the error, the
 /// first by the order of the tree.
-pub fn verify_hashes<R, E>(
+pub fn verify_hashes<O, R, E>(
     closure: &Closure,
     tree: &FileTree,
-    open: impl Fn(NodeId) -> Result<R, E> + Sync,
+    opener: impl Fn() -> O + Sync,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), VerifyError<E>>
 where
+    O: FnMut(NodeId) -> Result<R, E>,
     R: Read,
     E: Send,
 {
@@ -78,9 +82,9 @@ where
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
     let work = || {
-        let mut buffer = vec![0; BUFFER];
+        let (mut open, mut buffer) = (opener(), vec![0; BUFFER]);
         while let Some(&(info, node)) = nodes.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let outcome = hash(tree, node, &open, progress, &mut buffer);
+            let outcome = hash(tree, node, &mut open, progress, &mut buffer);
             let outcome = outcome.and_then(|hash| {
                 Ok(info.check_hash(closure.store_dir(), hash).map_err(ClosureErrors::from)?)
             });
@@ -107,7 +111,8 @@ where
     Ok(ClosureErrors::check(errors)?)
 }
 
-/// Bytes a thread reads at once: 128 KiB and 1 MiB took the same time for a closure of 1 GiB.
+/// Bytes a thread reads at once. From 64 KiB to 1 MiB the time is the same (2 GiB in 0.53 s with two threads), and this
+/// stays in the cache of a core.
 const BUFFER: usize = 256 * 1024;
 
 impl PathInfo {
@@ -149,7 +154,7 @@ fn find<'a>(closure: &'a Closure, tree: &FileTree) -> (Vec<(&'a PathInfo, NodeId
 fn hash<R: Read, E>(
     tree: &FileTree,
     node: NodeId,
-    open: impl Fn(NodeId) -> Result<R, E>,
+    open: &mut impl FnMut(NodeId) -> Result<R, E>,
     progress: &dyn Fn(u64),
     buffer: &mut [u8],
 ) -> Result<NarHash, VerifyError<E>> {
@@ -168,7 +173,7 @@ fn hash<R: Read, E>(
                 match read_exactly(&mut reader, size, buffer, &mut take) {
                     Ok(true) => {}
                     Ok(false) => return Err(Changed { file: shown(tree, node), size }.into()),
-                    Err(source) => return Err(VerifyError::Read { file: shown(tree, node), source }),
+                    Err(reason) => return Err(VerifyError::Read { file: shown(tree, node), reason }),
                 }
             }
         }

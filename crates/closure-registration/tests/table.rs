@@ -1,0 +1,90 @@
+//! The table of `tests/registrations`: each input beside what is made of it.
+//!
+//! `UPDATE_EXPECTED=1` writes the expectations anew; read the difference before you keep it.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use closure_registration::{Closure, ClosureErrors, Source};
+use image_tree::ImagePath;
+
+fn folder(kind: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/registrations").join(kind)
+}
+
+/// The files of a folder, and the cases that they make.
+fn cases(folder: &Path) -> BTreeSet<String> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let cases: BTreeSet<String> = files
+        .map(|file| {
+            let (case, extension) = file.split_once('.').unwrap();
+            let known = ["registration", "store-paths", "graph.json", "expected"];
+            assert!(known.contains(&extension), "{file}: no part of a case");
+            case.to_owned()
+        })
+        .collect();
+    assert!(cases.len() > 3, "{}: cases are missing", folder.display());
+    cases
+}
+
+fn read(folder: &Path, case: &str) -> Result<Closure, ClosureErrors> {
+    let store = ImagePath::parse(b"/nix/store").unwrap();
+    let input = |extension: &str| {
+        let name = format!("{case}.{extension}");
+        fs::read(folder.join(&name)).ok().map(|bytes| (name, bytes))
+    };
+    if let Some((name, bytes)) = input("graph.json") {
+        return Closure::from_graph(&name, &serde_json::from_slice(&bytes).unwrap(), &store);
+    }
+    let registration =
+        input("registration").unwrap_or_else(|| panic!("{case}: neither graph nor registration"));
+    let list = input("store-paths");
+    let source = |(name, bytes)| Source { name, bytes };
+    let registration = source((registration.0.as_str(), registration.1.as_slice()));
+    let list = list.as_ref().map(|(name, bytes)| source((name.as_str(), bytes.as_slice())));
+    Closure::from_registration(registration, list, &store)
+}
+
+fn compare(folder: &Path, case: &str, actual: &str, failures: &mut Vec<String>) {
+    let file = folder.join(format!("{case}.expected"));
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        fs::write(&file, actual).unwrap();
+    }
+    let expected = fs::read_to_string(&file).unwrap_or_default();
+    if expected != actual {
+        failures.push(format!("{case}: expected\n{expected}but it is\n{actual}"));
+    }
+}
+
+#[test]
+fn good_inputs_become_their_registration() {
+    let (folder, mut failures) = (folder("good"), Vec::new());
+    for case in cases(&folder) {
+        match read(&folder, &case) {
+            Ok(closure) => {
+                let text = String::from_utf8(closure.registration()).unwrap();
+                compare(&folder, &case, &text, &mut failures);
+            }
+            Err(errors) => failures.push(format!("{case}: {errors}\n")),
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.concat());
+}
+
+#[test]
+fn bad_inputs_are_refused_with_all_that_is_wrong() {
+    let (folder, mut failures) = (folder("bad"), Vec::new());
+    for case in cases(&folder) {
+        match read(&folder, &case) {
+            Ok(_) => failures.push(format!("{case}: was accepted\n")),
+            Err(errors) => {
+                assert_eq!(errors.to_string().lines().count(), errors.iter().count(), "{case}: a line each");
+                compare(&folder, &case, &format!("{errors}\n"), &mut failures);
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.concat());
+}
