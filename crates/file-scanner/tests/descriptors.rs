@@ -1,0 +1,50 @@
+//! How many descriptors a scan needs. A program of its own, because the limit is that of the whole process.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use build_plan::TreePlan;
+use file_scanner::{Sources, scan};
+use image_tree::{ImagePath, Timestamp};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+#[test]
+fn a_wide_and_a_deep_tree_need_few_descriptors_and_the_soft_limit_is_raised() {
+    let folder = tempfile::tempdir().unwrap();
+    for wide in 0..2000 {
+        fs::create_dir(folder.path().join(format!("wide{wide}"))).unwrap();
+    }
+    fs::create_dir_all(folder.path().join("deep/".repeat(300))).unwrap();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(16), maximum: Some(64) }).unwrap();
+
+    let trees = [TreePlan {
+        source: folder.path().to_owned(),
+        target: ImagePath::root(),
+        keep_owner: false,
+        keep_times: false,
+        xattrs: Vec::new(),
+    }];
+    let sources = Sources {
+        store: None,
+        trees: &trees,
+        entries: &BTreeMap::new(),
+        attributes: &BTreeMap::new(),
+        inline: Vec::new(),
+        timestamp: Timestamp::STORE,
+    };
+    let scanned = scan(&sources, &|_| {}).map(|scan| scan.tree.len());
+    assert_eq!(scanned, Ok(2 + 2000 + 300));
+    assert_eq!(getrlimit(Resource::Nofile).current, Some(64));
+
+    // As many as there are directories with another beside them on the way down: more than there may be.
+    let mut at = folder.path().to_owned();
+    for _ in 0..300 {
+        at.push("deep");
+        fs::create_dir(at.join("a")).unwrap();
+        fs::create_dir(at.join("z")).unwrap();
+    }
+    match scan(&sources, &|_| {}) {
+        Ok(scan) => assert_eq!(scan.tree.len(), 2 + 2000 + 900),
+        Err(errors) => assert!(errors.to_string().contains("raise the limit (ulimit -n)"), "{errors}"),
+    }
+}

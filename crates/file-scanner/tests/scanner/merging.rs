@@ -1,0 +1,245 @@
+use build_plan::{AttributesPlan, EntryKind};
+use file_scanner::{ErrorKind, InlineFile};
+use image_tree::Permissions;
+
+use crate::support::{World, attributes, entry, own_lines, path, text, xattr};
+
+#[test]
+fn an_empty_plan_has_its_root_and_lost_and_found() {
+    assert_eq!(World::new().dump(), "/ 0755 0:0 42.0 directory\n/lost+found 0700 0:0 42.0 directory\n");
+}
+
+#[test]
+fn entries_are_what_they_say_and_missing_parents_are_made() {
+    let mut world = World::new();
+    let source = world.write("kernel", "12345");
+    crate::support::chmod(&source, 0o4751);
+    world.symlink("latest", "kernel");
+    world.entry("/boot/kernel", entry(EntryKind::Source(world.at("latest"))));
+    world.entry("/etc/hostname", text("board\n"));
+    world.entry("/var/empty", entry(EntryKind::Directory));
+    world.entry("/bin/sh", entry(EntryKind::Symlink(b"/run/sh".to_vec())));
+    let mut console = entry(EntryKind::Character { major: 5, minor: 1 });
+    (console.permissions, console.uid) = (Permissions::new(0o600), 7);
+    world.entry("/dev/console", console);
+    world.entry("/dev/pipe", entry(EntryKind::Fifo));
+    world.inline.push(InlineFile {
+        path: path("/registration"),
+        bytes: b"r".to_vec(),
+        permissions: Permissions::STORE_FILE,
+        what: "plan.closure.registrationTarget".into(),
+    });
+    let dump = world.dump();
+    let expected = [
+        "/bin 0755 0:0 42.0 directory",
+        "/bin/sh 0777 0:0 42.0 symlink /run/sh",
+        "/boot 0755 0:0 42.0 directory",
+        "/boot/kernel 0751 0:0 42.0 file 5",
+        "/dev 0755 0:0 42.0 directory",
+        "/dev/console 0600 7:0 42.0 Character { major: 5, minor: 1 }",
+        "/dev/pipe 0644 0:0 42.0 Fifo",
+        "/etc 0755 0:0 42.0 directory",
+        "/etc/hostname 0644 0:0 42.0 text 6 board\\x0a",
+        "/registration 0444 0:0 42.0 text 1 r",
+        "/var 0755 0:0 42.0 directory",
+        "/var/empty 0755 0:0 42.0 directory",
+    ];
+    assert_eq!(own_lines(&dump), expected);
+}
+
+#[test]
+fn directories_merge_and_the_last_source_describes_them() {
+    let mut world = World::new();
+    for (folder, mode) in [("one", 0o700), ("two", 0o750)] {
+        world.mkdir(&format!("{folder}/both"), mode);
+        world.mkdir(&format!("{folder}/entered"), mode);
+        world.mkdir(&format!("{folder}/attributed"), mode);
+        world.write(&format!("{folder}/both/{folder}"), "");
+        world.mkdir(folder, 0o711);
+        world.tree(folder, "/");
+    }
+    let mut entered = entry(EntryKind::Directory);
+    entered.permissions = Permissions::new(0o711);
+    world.entry("/entered", entered.clone());
+    world.entry("/attributed", entered);
+    world.entry("/both/three", text(""));
+    world.attributes.insert(path("/attributed"), attributes(Some(9), Some(0o1777), false));
+    let dump = world.dump();
+    assert!(dump.starts_with("/ 0755 0:0 42.0 directory\n"), "a source lends only its contents: {dump}");
+    let expected = [
+        "/attributed 1777 9:0 42.0 directory",
+        "/both 0750 0:0 42.0 directory",
+        "/both/one 0644 0:0 42.0 file 0",
+        "/both/three 0644 0:0 42.0 text 0 ",
+        "/both/two 0644 0:0 42.0 file 0",
+        "/entered 0711 0:0 42.0 directory",
+    ];
+    assert_eq!(own_lines(&dump), expected);
+}
+
+#[test]
+fn every_conflict_is_listed_with_both_of_its_sources() {
+    let mut world = World::new();
+    world.write("one/etc/hostname", "");
+    world.write("one/file", "");
+    world.write("one/lost+found", "");
+    world.write("two/etc/hostname", "");
+    world.mkdir("two/file", 0o755);
+    world.tree("one", "/");
+    world.tree("two", "/");
+    world.entry("/etc/hostname", text(""));
+    world.entry("/a", text(""));
+    world.entry("/a/b", text(""));
+    world.entry("/z", text(""));
+    world.inline.push(InlineFile {
+        path: path("/z"),
+        bytes: Vec::new(),
+        permissions: Permissions::STORE_FILE,
+        what: "plan.closure.registrationTarget".into(),
+    });
+    assert_eq!(
+        world.errors(),
+        ["plan.entries.\"/z\" and plan.closure.registrationTarget both make /z; leave one out"]
+    );
+    world.inline.clear();
+    assert_eq!(world.scan().unwrap_err().kind(), ErrorKind::Plan);
+    let needs = "but not as the directory that";
+    assert_eq!(
+        world.errors(),
+        [
+            format!(
+                "plan.entries.\"/a\": makes /a, {needs} plan.entries.\"/a/b\" needs there; leave one out"
+            ),
+            "plan.trees[0] and plan.trees[1] both make /etc/hostname; leave one out".to_owned(),
+            "plan.trees[0] and plan.entries.\"/etc/hostname\" both make /etc/hostname; leave one out"
+                .to_owned(),
+            format!("plan.trees[0]: makes /file, {needs} plan.trees[1] needs there; leave one out"),
+            format!("plan.trees[0]: makes /lost+found, {needs} the file system needs there; leave one out"),
+        ]
+    );
+}
+
+#[test]
+fn a_tree_goes_nowhere_where_a_symlink_of_another_stands() {
+    let mut world = World::new();
+    world.symlink("one/var", "/etc");
+    world.write("two/log", "");
+    world.tree("one", "/");
+    world.tree("two", "/var/lib");
+    let errors = world.errors();
+    assert_eq!(errors.len(), 1);
+    assert!(
+        errors[0].starts_with("plan.trees[0]: makes /var,") && errors[0].contains("plan.trees[1]"),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn nothing_goes_into_a_store_path() {
+    let mut world = World::new();
+    world.write("store/aaa-x/bin/x", "");
+    world.write("store/bbb-y", "");
+    world.store("store", &["aaa-x", "bbb-y"]);
+    world.mkdir("tree/nix/store/aaa-x", 0o755);
+    world.tree("tree", "/");
+    world.entry("/nix/store/bbb-y/z", text(""));
+    let stays = "which stays as it is; choose another place";
+    assert_eq!(
+        world.errors(),
+        [
+            format!("plan.trees[0]: would change the store path /nix/store/aaa-x, {stays}"),
+            format!(
+                "plan.entries.\"/nix/store/bbb-y/z\": would change the store path /nix/store/bbb-y, {stays}"
+            ),
+        ]
+    );
+    world.trees.clear();
+    world.entries.clear();
+    world.entry("/nix/store/.keep", text(""));
+    assert!(world.dump().contains("/nix/store/.keep 0644"), "beside the store paths there is room");
+}
+
+#[test]
+fn attributes_are_laid_parents_first_and_never_on_a_symlinks_mode() {
+    let mut world = World::new();
+    world.write("tree/home/pi/.profile", "");
+    world.write("tree/home/pi/sub/x", "");
+    world.symlink("tree/home/pi/link", "x");
+    world.tree("tree", "/");
+    world.entry("/home/pi/text", text(""));
+    let user =
+        AttributesPlan { xattrs: vec![xattr("user.a", b"1")], ..attributes(Some(1000), Some(0o700), true) };
+    world.attributes.insert(path("/home/pi"), user);
+    world.attributes.insert(path("/home/pi/sub"), attributes(None, Some(0o711), true));
+    world.attributes.insert(path("/home/pi/sub/x"), attributes(Some(5), None, false));
+    world.attributes.insert(path("/"), attributes(None, Some(0o711), false));
+    let dump = world.dump();
+    assert!(dump.starts_with("/ 0711 0:0"), "{dump}");
+    let expected = [
+        "/home 0755 0:0 42.0 directory",
+        "/home/pi 0700 1000:0 42.0 directory user.a=1",
+        "/home/pi/.profile 0700 1000:0 42.0 file 0 user.a=1",
+        "/home/pi/link 0777 1000:0 42.0 symlink x",
+        "/home/pi/sub 0711 1000:0 42.0 directory user.a=1",
+        "/home/pi/sub/x 0711 5:0 42.0 file 0 user.a=1",
+        "/home/pi/text 0700 1000:0 42.0 text 0  user.a=1",
+    ];
+    assert_eq!(own_lines(&dump), expected);
+}
+
+#[test]
+fn attributes_reach_into_store_paths_too() {
+    let mut world = World::new();
+    world.write("store/aaa-x/bin/x", "");
+    world.store("store", &["aaa-x"]);
+    world.attributes.insert(path("/nix/store"), attributes(None, Some(0o1775), false));
+    world.attributes.insert(path("/nix/store/aaa-x/bin"), attributes(Some(3), None, true));
+    let expected = [
+        "/nix 0755 0:0 42.0 directory",
+        "/nix/store 1775 0:0 42.0 directory",
+        "/nix/store/aaa-x 0555 0:0 1.0 directory",
+        "/nix/store/aaa-x/bin 0555 3:0 1.0 directory",
+        "/nix/store/aaa-x/bin/x 0444 3:0 1.0 file 0",
+    ];
+    assert_eq!(own_lines(&world.dump()), expected);
+}
+
+#[test]
+fn attributes_of_a_path_that_nothing_made_are_errors() {
+    let mut world = World::new();
+    world.entry("/etc/hostname", text(""));
+    for absent in ["/etc/hostname/x", "/etc/x", "/home", "/home/pi"] {
+        world.attributes.insert(path(absent), attributes(Some(1), None, false));
+    }
+    let errors = world.scan().unwrap_err();
+    assert_eq!(errors.kind(), ErrorKind::Plan);
+    let expected = ["/etc/hostname/x", "/etc/x", "/home", "/home/pi"].map(|absent| {
+        format!(
+            "plan.attributes.\"{absent}\": nothing makes this path; add it to plan.entries or leave it out"
+        )
+    });
+    assert_eq!(world.errors(), expected);
+}
+
+#[test]
+fn attributes_that_a_path_cannot_bear_are_left_out_with_a_warning() {
+    let mut world = World::new();
+    world.entry("/link", entry(EntryKind::Symlink(b"x".to_vec())));
+    let user = AttributesPlan { xattrs: vec![xattr("user.a", b"1")], ..attributes(None, None, false) };
+    world.attributes.insert(path("/link"), user);
+    let scan = world.scan().unwrap();
+    assert_eq!(scan.warnings.len(), 1);
+    assert!(scan.warnings[0].starts_with("plan.attributes.\"/link\": "), "{:?}", scan.warnings);
+    assert!(!crate::support::dump(&scan.tree).contains("user.a"));
+}
+
+#[test]
+fn lost_and_found_is_described_by_who_has_it() {
+    let mut world = World::new();
+    world.mkdir("tree/lost+found", 0o711);
+    world.tree("tree", "/");
+    assert!(world.dump().contains("/lost+found 0711 0:0 42.0 directory"));
+    world.trees.clear();
+    world.entry("/lost+found/x", text(""));
+    assert!(world.dump().contains("/lost+found 0700 0:0 42.0 directory\n/lost+found/x 0644"));
+}

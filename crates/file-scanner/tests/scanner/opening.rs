@@ -1,0 +1,168 @@
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use build_plan::EntryKind;
+use file_scanner::{OpenFile, Opener, SourceError, check_unchanged};
+use image_tree::{FileTree, NodeId, NodeKind};
+use rustix::fs::{CWD, FileType, Mode};
+
+use crate::support::{World, entry, path, text};
+
+fn read(tree: &FileTree, node: NodeId, opened: OpenFile<'_>) -> String {
+    match opened {
+        OpenFile::Inline(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        OpenFile::Fd(fd) => {
+            let mut file = File::from(fd);
+            let mut contents = String::new();
+            file.read_to_string(&mut contents).unwrap();
+            check_unchanged(tree, node, file.as_fd()).unwrap();
+            contents
+        }
+    }
+}
+
+fn world() -> World {
+    let mut world = World::new();
+    for folder in 0..30 {
+        for file in 0..4 {
+            let name =
+                format!("{}/{folder}/x/y/{file}", if folder % 2 == 0 { "store/aaa-x" } else { "tree" });
+            world.write(&name, &name);
+        }
+    }
+    fs::hard_link(world.at("tree/1/x/y/0"), world.at("tree/link")).unwrap();
+    world.write("store/bbb-y", "store/bbb-y");
+    world.write("single", "single");
+    world.symlink("to-single", "single");
+    world.store("store", &["aaa-x", "bbb-y"]);
+    world.tree("tree", "/opt/deeper");
+    world.entry("/etc/single", entry(EntryKind::Source(world.at("to-single"))));
+    world.entry("/etc/text", text("text"));
+    world
+}
+
+#[test]
+fn files_are_read_again_in_any_order_and_from_many_threads() {
+    let world = world();
+    let tree = world.scan().unwrap().tree;
+    let has_bytes =
+        |id: NodeId| matches!(tree.node(id).kind(), NodeKind::File { .. } | NodeKind::HardLink { .. });
+    let mut files: Vec<NodeId> = tree.iter().map(|(id, _)| id).filter(|&id| has_bytes(id)).collect();
+    assert_eq!(files.len(), 30 * 4 + 4);
+    let opener = Opener::new(&tree);
+    let good = AtomicUsize::new(0);
+    let check = |files: &[NodeId]| {
+        let mut cursor = opener.cursor();
+        for &file in files {
+            let contents = read(&tree, file, cursor.open(file).unwrap());
+            let expected = match tree.path(file).to_string().as_str() {
+                "/opt/deeper/link" => "tree/1/x/y/0".to_owned(),
+                "/etc/single" => "single".to_owned(),
+                "/etc/text" => "text".to_owned(),
+                other => other.replace("/nix/store", "store").replace("/opt/deeper", "tree"),
+            };
+            assert_eq!(contents, expected);
+            good.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        for part in files.chunks(17) {
+            scope.spawn(move || check(part));
+        }
+    });
+    files.reverse();
+    check(&files);
+    files.sort_by_key(|file| file.index() % 7);
+    check(&files);
+    assert_eq!(good.into_inner(), 3 * files.len());
+}
+
+/// Opens `/opt/deeper/1/x/y/0` after something was done to the sources.
+fn after(change: impl FnOnce(&World)) -> Result<String, SourceError> {
+    let world = world();
+    let tree = world.scan().unwrap().tree;
+    change(&world);
+    let node = tree.find(&path("/opt/deeper/1/x/y/0")).unwrap();
+    let opener = Opener::new(&tree);
+    match opener.cursor().open(node)? {
+        OpenFile::Fd(fd) => {
+            check_unchanged(&tree, node, fd.as_fd())?;
+            let mut contents = String::new();
+            File::from(fd).read_to_string(&mut contents).unwrap();
+            Ok(contents)
+        }
+        OpenFile::Inline(_) => Ok(String::new()),
+    }
+}
+
+#[test]
+fn what_vanished_or_changed_is_told_by_its_path() {
+    assert_eq!(after(|_| {}).unwrap(), "tree/1/x/y/0");
+    let vanished = after(|world| fs::remove_file(world.at("tree/1/x/y/0")).unwrap()).unwrap_err();
+    assert!(matches!(vanished, SourceError::Vanished { .. }), "{vanished}");
+    assert!(vanished.to_string().contains("tree/1/x/y/0: vanished after the scan;"), "{vanished}");
+    let gone = after(|world| fs::rename(world.at("tree/1"), world.at("elsewhere")).unwrap()).unwrap_err();
+    assert!(matches!(gone, SourceError::Vanished { .. }), "{gone}");
+    let longer = after(|world| fs::write(world.at("tree/1/x/y/0"), "something longer").unwrap()).unwrap_err();
+    assert!(matches!(longer, SourceError::Changed { .. }), "{longer}");
+    let as_long = after(|world| {
+        // The clock of the kernel ticks in milliseconds.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::write(world.at("tree/1/x/y/0"), "TREE/1/x/y/0").unwrap();
+    });
+    assert!(matches!(as_long.unwrap_err(), SourceError::Changed { .. }));
+}
+
+#[test]
+fn a_symlink_swapped_in_leads_nowhere() {
+    let swapped = |at: &'static str| {
+        after(move |world| {
+            let outside = world.at("outside");
+            fs::rename(world.at(at), &outside).unwrap();
+            std::os::unix::fs::symlink(&outside, world.at(at)).unwrap();
+        })
+    };
+    for at in ["tree/1", "tree/1/x", "tree/1/x/y", "tree/1/x/y/0"] {
+        let error = swapped(at).unwrap_err();
+        assert!(matches!(error, SourceError::Replaced { .. }), "{at}: {error}");
+    }
+}
+
+#[test]
+fn a_symlink_swapped_in_below_a_held_directory_leads_nowhere() {
+    let world = world();
+    world.write("tree/1/top", "");
+    let tree = world.scan().unwrap().tree;
+    let node = |text: &str| tree.find(&path(text)).unwrap();
+    let opener = Opener::new(&tree);
+    let mut cursor = opener.cursor();
+    cursor.open(node("/opt/deeper/1/top")).unwrap();
+    fs::rename(world.at("tree/1/x"), world.at("outside")).unwrap();
+    std::os::unix::fs::symlink(world.at("outside"), world.at("tree/1/x")).unwrap();
+    assert!(matches!(cursor.open(node("/opt/deeper/1/x/y/1")), Err(SourceError::Replaced { .. })));
+    assert!(cursor.open(node("/opt/deeper/3/x/y/1")).is_ok(), "an error must not spoil the cursor");
+}
+
+#[test]
+fn a_pipe_or_folder_swapped_in_neither_stops_nor_passes() {
+    let pipe = after(|world| {
+        fs::remove_file(world.at("tree/1/x/y/0")).unwrap();
+        rustix::fs::mknodat(CWD, world.at("tree/1/x/y/0"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+    });
+    assert!(matches!(pipe.unwrap_err(), SourceError::Replaced { .. }));
+    let folder = after(|world| {
+        fs::remove_file(world.at("tree/1/x/y/0")).unwrap();
+        fs::create_dir(world.at("tree/1/x/y/0")).unwrap();
+    });
+    assert!(matches!(folder.unwrap_err(), SourceError::Replaced { .. }));
+}
+
+#[test]
+fn directories_are_not_opened_as_files() {
+    let world = world();
+    let tree = world.scan().unwrap().tree;
+    let opener = Opener::new(&tree);
+    assert!(matches!(opener.cursor().open(NodeId::ROOT), Err(SourceError::NotAFile { .. })));
+}
