@@ -16,7 +16,7 @@ def resize_inode(image):
     reserved, gdt = image.reserved_gdt, image.gdt_blocks
     inode = image.inode(RESIZE_INODE)
     if not reserved:
-        return [] if not any(inode.block) else ["resize inode: has blocks although none are reserved"]
+        return used_up(image, inode)
     problems = []
     wanted = {
         "mode": (0o100600, inode.mode), "links": (1, inode.links), "flags": (0, inode.flags),
@@ -51,6 +51,16 @@ def resize_inode(image):
         if any(image.block_run(group * image.per_group + 1 + gdt, reserved)):
             problems.append(f"resize inode: a reserved block in backup group {group} is not zero")
     return problems
+
+
+def used_up(image, inode):
+    """Without any reserve, made so or grown to the last of it, the inode may keep its double indirect block: empty."""
+    pointers = struct.unpack("<15I", inode.block)
+    if not any(pointers):
+        return []
+    if any(p for i, p in enumerate(pointers) if i != 13) or any(image.block_run(pointers[13])):
+        return ["resize inode: maps blocks although none are reserved"]
+    return []
 
 
 def backups(image):
