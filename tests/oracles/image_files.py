@@ -1,11 +1,14 @@
 """Finding the bare file system in what a build may give: raw, compressed, inside a disk image."""
 
 import contextlib
+import ctypes
+import functools
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 
 class Unusable(Exception):
@@ -58,9 +61,31 @@ def bare(image, offset=0):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+CLONE_NEWNS = 0x20000
+
+
+@functools.cache
+def own_mounts():
+    """Gives this process a mount namespace of its own. Otherwise a namespace that another process makes while an
+    image is mounted would keep it mounted; and so nothing stays mounted if this process is killed."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS):
+        raise Unusable(f"a mount namespace: {os.strerror(ctypes.get_errno())}; run it as root")
+    run(["mount", "--make-rprivate", "/"])
+
+
+def released(image, seconds=60):
+    """Waits until no loop device has the image: only then the kernel has written all of it."""
+    end = time.monotonic() + seconds
+    while run(["losetup", "-j", image]).stdout:
+        if time.monotonic() > end:
+            raise Unusable(f"{image}: its loop device stays busy; see losetup -a for who holds it")
+        time.sleep(0.01)
+
+
 @contextlib.contextmanager
 def mounted(image, options="ro"):
     """The folder where the image is mounted through a loop device."""
+    own_mounts()
     folder = tempfile.mkdtemp(prefix="snugfs-mount-")
     try:
         run(["mount", "-t", "ext4", "-o", f"loop,noatime,{options}", image, folder],
@@ -69,6 +94,7 @@ def mounted(image, options="ro"):
             yield folder
         finally:
             run(["umount", folder])
+            released(image)
     finally:
         os.rmdir(folder)
 
