@@ -124,7 +124,7 @@ in
       description = "Whether Nix looks for store paths in the root file system, which then keeps its closure alive.";
     };
     plan = mkOption {
-      type = types.attrsOf types.anything;
+      type = types.attrsOf (types.either types.attrs types.unspecified);
       default = { };
       example = {
         filesystem.reservedPercent = 0;

@@ -3,7 +3,8 @@
 
   inputs = {
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";
-    snugfs.url = "github:snugfs/snugfs";
+    # Where you have snugfs from.
+    snugfs.url = "github:OWNER/snugfs";
   };
 
   outputs =

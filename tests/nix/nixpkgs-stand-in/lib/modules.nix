@@ -39,6 +39,7 @@ let
     anything = mkType "anything" (_: true) (
       loc: values: if all isAttrs values then deep values else same loc values
     );
+    unspecified = mkType "unspecified value" (_: true) only;
     raw = mkType "raw value" (_: true) only;
     bool = mkType "boolean" isBool same;
     int = mkType "signed integer" isInt same;
