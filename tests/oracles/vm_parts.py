@@ -1,0 +1,121 @@
+"""What a small virtual machine is made of: Debian's cloud kernel, its virtio modules, busybox, resize2fs."""
+
+import glob
+import gzip
+import os
+import re
+import shutil
+import subprocess
+
+from image_files import Unusable, run
+
+# In the order in which they must be loaded.
+MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk")
+
+INIT = """\
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for module in {modules}; do insmod /modules/$module.ko || echo "VM: module $module: not loaded"; done
+mount -t ext4 /dev/vda /mnt || echo "VM: not mounted"
+resize2fs /dev/vda && echo "VM: grown" || echo "VM: not grown"
+mkdir /mnt/written-in-vm
+i=0
+while [ $i -lt 2000 ]; do echo $i > /mnt/written-in-vm/file-$i || break; i=$((i + 1)); done
+echo "VM: wrote $i files"
+dd if=/dev/zero of=/mnt/written-in-vm/large bs=1M count=64 2>/dev/null && echo "VM: wrote a large file"
+echo "VM: $(stat -f -c '%b blocks of %S, %c inodes' /mnt)"
+umount /mnt && echo "VM: unmounted"
+dmesg | grep -E 'EXT4-fs (error|warning)|orrupt|JBD2: Inv' | sed 's/^/VM: kernel: /'
+echo "VM: end"
+poweroff -f
+"""
+
+
+def kernel(cache):
+    """The folder of an unpacked kernel package, fetched if the cache has none."""
+    found = sorted(glob.glob(os.path.join(cache, "kernel", "boot", "vmlinuz-*-cloud-amd64")))
+    if not found:
+        os.makedirs(cache, exist_ok=True)
+        depends = run(["apt-cache", "depends", "linux-image-cloud-amd64"], hint="run apt-get update").stdout
+        name = re.search(r"Depends: (linux-image-\S+-cloud-amd64)$", depends, re.MULTILINE)
+        if not name:
+            raise Unusable("linux-image-cloud-amd64: apt does not know the kernel; run apt-get update")
+        run(["apt-get", "download", "-o", "APT::Sandbox::User=root", name[1]], cwd=cache)
+        run(["dpkg-deb", "-x", *glob.glob(os.path.join(cache, name[1] + "_*.deb")), os.path.join(cache, "kernel")])
+        found = sorted(glob.glob(os.path.join(cache, "kernel", "boot", "vmlinuz-*-cloud-amd64")))
+    release = os.path.basename(found[-1]).removeprefix("vmlinuz-")
+    return found[-1], os.path.join(cache, "kernel", "lib", "modules", release)
+
+
+def initrd(modules, target):
+    """Writes the machine's root: a cpio archive made of what this machine has installed."""
+    search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    resize2fs, busybox = (shutil.which(name, path=search) for name in ("resize2fs", "busybox"))
+    if not resize2fs or not busybox:
+        raise Unusable("resize2fs, busybox: not installed; run tests/tools/install-test-tools --vm")
+    # Each library where the loader looks for it: under its own path.
+    libraries = re.findall(r"(/\S+) \(0x", run(["ldd", resize2fs]).stdout)
+    files = {"/bin/busybox": busybox, "/sbin/resize2fs": resize2fs, **{path: path for path in libraries}}
+    for name in MODULES:
+        found = glob.glob(os.path.join(modules, "kernel", "**", name + ".ko"), recursive=True)
+        if not found:
+            raise Unusable(f"{name}.ko: the kernel package has no such module; remove the cache's kernel folder")
+        files[f"/modules/{name}.ko"] = found[0]
+    archive = bytearray()
+    folders = {"/proc", "/sys", "/dev", "/mnt", "/etc"}
+    for path in files:
+        while (path := os.path.dirname(path)) != "/":
+            folders.add(path)
+    for folder in sorted(folders):
+        archive += member(folder, 0o40755, b"")
+    # Before devtmpfs is mounted, the first program needs a console.
+    archive += member("/dev/console", 0o20600, b"", device=(5, 1))
+    archive += member("/etc/mtab", 0o120777, b"/proc/mounts")
+    archive += member("/init", 0o100755, INIT.format(modules=" ".join(MODULES)).encode())
+    for path, source in files.items():
+        with open(source, "rb") as file:
+            archive += member(path, 0o100755, file.read())
+    archive += member("TRAILER!!!", 0, b"")
+    with gzip.open(target, "wb", compresslevel=1) as file:
+        file.write(archive)
+
+
+def member(path, mode, data, device=(0, 0)):
+    """One entry of a cpio archive in the "newc" form (Linux, Documentation/driver-api/early-userspace)."""
+    member.inode += 1
+    name = path.lstrip("/").encode() + b"\0"
+    fields = (member.inode, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(name), 0)
+    entry = b"070701" + b"".join(b"%08X" % field for field in fields) + name
+    entry += bytes(-len(entry) % 4) + data
+    return entry + bytes(-len(entry) % 4)
+
+
+member.inode = 0
+
+
+def boot(kernel_file, initrd_file, disk, seconds):
+    """Runs the machine until it powers off; gives the lines it printed that begin with `VM: `."""
+    command = [
+        "qemu-system-x86_64", "-accel", "tcg", "-cpu", "qemu64", "-m", "768", "-nographic", "-no-reboot", "-nodefaults",
+        "-serial", "stdio", "-kernel", kernel_file, "-initrd", initrd_file, "-append", "console=ttyS0 quiet panic=-1",
+        "-drive", f"file={disk},format=raw,if=virtio,cache=unsafe,discard=unmap",
+        # Like a board without a clock of its own: nothing in the image may be of the future.
+        "-rtc", "base=1970-01-01T00:00:20",
+    ]
+    try:
+        result = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=seconds, check=False, stdin=subprocess.DEVNULL
+        )
+    except FileNotFoundError:
+        raise Unusable("qemu-system-x86_64: not installed; run tests/tools/install-test-tools --vm") from None
+    except subprocess.TimeoutExpired as expired:
+        said = (expired.stdout or b"").decode(errors="replace").strip().split("\n")[-1]
+        raise Unusable(f"the machine did not end within {seconds} s; it last said: {said}; see --timeout") from None
+    lines = [line.strip()[4:] for line in result.stdout.split("\n") if line.strip().startswith("VM: ")]
+    if "end" not in lines:
+        last = (result.stdout + result.stderr).strip().split("\n")[-5:]
+        raise Unusable("the machine did not come to its end: " + " / ".join(last))
+    return lines
