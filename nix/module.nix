@@ -30,7 +30,7 @@ let
       outPath = toString ./make-ext4-fs.nix;
     };
 
-  size = types.either types.ints.unsigned (types.strMatching "[0-9]+(KiB|MiB|GiB|TiB)");
+  size = types.either types.ints.unsigned (types.strMatching "[0-9]+(KiB|MiB|GiB|TiB)?");
   missing = !(options.sdImage ? rootFilesystemCreator);
 in
 {

@@ -60,7 +60,7 @@ let
   aString = is "a string" isString;
   aCount = is "a whole number of at least 0" (v: isInt v && v >= 0);
   aSize = is ''a size; write whole bytes or a string such as "16MiB"'' (
-    v: isInt v && v >= 0 || isString v && match "[0-9]+(KiB|MiB|GiB|TiB)" v != null
+    v: isInt v && v >= 0 || isString v && match "[0-9]+(KiB|MiB|GiB|TiB)?" v != null
   );
   aMode = is ''a mode; write an octal string such as "0644"'' (v: isString v && match "[0-7]{1,4}" v != null);
   aSource = is "a path, a derivation or a string" (v: isPath v || isString v || v ? outPath);
@@ -199,7 +199,7 @@ let
     keepReferences = aBool keepReferences;
     plan = andThen (is "a set" isAttrs plan) (
       concatMap (
-        n: no (sections ? ${n}) "unknown section ${n}; known are ${all (attrNames sections)}"
+        n: no (generated ? ${n}) "unknown section ${n}; known are ${all (attrNames generated)}"
       ) (attrNames plan)
     );
     snugfs = nullOr (is "a derivation" isDerivation) snugfs;
@@ -209,9 +209,6 @@ let
 
   # --- the plan ---
 
-  sections = generated // {
-    disk = null;
-  };
   generated = {
     version = 1;
     closure = {

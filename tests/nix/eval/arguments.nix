@@ -66,6 +66,7 @@ in
     wrong { freeSpace = -1; }
       ''freeSpace: -1 is not a size; write whole bytes or a string such as "16MiB"'';
   "a size in bytes" = right { freeSpace = 1048576; };
+  "a size in bytes, as a string" = right { freeSpace = "1048576"; };
   "a string as count" = wrong {
     freeInodes = "many";
   } ''freeInodes: "many" is not a whole number of at least 0'';
@@ -191,7 +192,7 @@ in
 
   "an unknown section of the plan" =
     wrong { plan.fileSystem.label = "x"; }
-      "plan: unknown section fileSystem; known are attributes, closure, disk, entries, filesystem, output, trees, version";
+      "plan: unknown section fileSystem; known are attributes, closure, entries, filesystem, output, trees, version";
   "a program that is none" = wrong { snugfs = "snugfs"; } ''snugfs: "snugfs" is not a derivation'';
 
   "several at once" = {
