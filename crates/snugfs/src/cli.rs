@@ -1,0 +1,206 @@
+//! The words of the command line, and the help that teaches them. What they do is in [`crate::commands`].
+
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit::{Exit, Failure};
+use crate::{output, progress};
+
+const EXAMPLES_AND_EXIT_CODES: &str = "\
+Examples:
+  snugfs build plan.json -o rootfs.img            an image, exactly as large as it must be
+  snugfs build plan.json -o rootfs.img.zst        the same, compressed on the way
+  snugfs build plan.json -o - | ssh board 'dd of=/dev/mmcblk0p2'
+  snugfs size plan.json                           how large it would be, without writing it
+  snugfs check plan.json                          every problem of the plan and its closure at once
+  snugfs schema > plan.schema.json                what a plan may say, for editors
+
+Exit codes:
+  0  done
+  1  an internal error: please report it
+  2  wrong use of the command line
+  3  the plan is wrong
+  4  the closure is wrong: malformed, incomplete, or of other size or hash than registered
+  5  a source (or PLAN itself) can't be read, or changed while it was read
+  6  the contents do not fit the size or a limit of ext4
+  7  the output can't be written
+
+Errors are lines on standard error: `snugfs: WHERE: what is wrong; what to do`.";
+
+/// Builds ext4 images from a JSON plan: exactly as large as needed, the same bytes on every machine.
+///
+/// A plan names a Nix closure, folders and single files; the image holds them, with nothing mounted, no root
+/// rights and no temporary copy.
+#[derive(Debug, Parser)]
+#[command(name = "snugfs", version, after_help = EXAMPLES_AND_EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write the image that a plan describes
+    ///
+    /// All is decided before the first byte is written. If anything fails, nothing is left under the output's
+    /// name; what stood there before is replaced only by a finished image.
+    Build(BuildArgs),
+    /// Tell what `build` would make, to the byte, without writing it
+    ///
+    /// Sources are scanned, contents are not read. What is larger: raise or lower `plan.filesystem.freeSpace`.
+    Size(SizeArgs),
+    /// Tell whether a plan is valid, its sources are there and its closure is complete
+    ///
+    /// Lists all problems of the plan; if there are none, all problems of the closure, then of the sources. With
+    /// `"verify": "hash"` the contents of every store path are hashed, too.
+    Check(CheckArgs),
+    /// Print the JSON Schema of plans
+    Schema,
+}
+
+/// What every command that reads a plan asks for.
+#[derive(Debug, Args)]
+pub(crate) struct InputArgs {
+    /// The plan, a JSON file; `-` for standard input
+    ///
+    /// Structured attributes of a Nix build (.attrs.json), with the plan under the key "plan", are understood too.
+    #[arg(value_name = "PLAN")]
+    pub(crate) plan: PathBuf,
+
+    /// Folder that relative paths in the plan are taken from [default: the plan's own]
+    ///
+    /// For a plan from standard input the default is the current folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base_dir: Option<PathBuf>,
+
+    /// How many threads to use; never changes the output [default: what this process may use]
+    ///
+    /// The default respects the limits of cgroups and, in a Nix build, those of its `cores` setting.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+
+    /// How to tell on standard error how far the work is
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::Auto)]
+    pub(crate) progress: ProgressMode,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    /// Where the image goes; `-` for standard output [default: plan.output.path]
+    ///
+    /// Taken from the current folder. A name that ends in .zst asks for zstd compression, and so does
+    /// plan.output.compression.
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Allow the output to be a block device, and overwrite what is on it
+    ///
+    /// It must not be mounted.
+    #[arg(long)]
+    pub(crate) device: bool,
+
+    /// Write a JSON report of the image to this file; `-` for standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Wait until the image is on the disk, safe from a loss of power
+    #[arg(long)]
+    pub(crate) sync: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SizeArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    /// Print the report of `build` as JSON, but for what only writing tells (compressedBytes, sha256, seconds)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressMode {
+    /// A bar on a terminal, else plain lines
+    Auto,
+    /// A bar that is drawn anew
+    Bar,
+    /// A line a stage
+    Plain,
+    /// Plain lines, and the name of each stage for the log of `nix build`
+    Nix,
+    /// Nothing but errors and warnings
+    None,
+}
+
+/// Whether a path stands for standard input or output.
+pub(crate) fn is_dash(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Tells what clap makes of a command line that is no command: help and version are results, the rest is misuse.
+pub(crate) fn tell(error: &clap::Error) -> Result<(), Failure> {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => output::print(&error.to_string()),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            progress::say(error.to_string().trim_end());
+            Err(Failure::untold(Exit::Usage))
+        }
+        _ => Err(Failure::new(Exit::Usage, usage_line(error))),
+    }
+}
+
+/// What clap has to say of a wrong command line, on one line.
+fn usage_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let told: Vec<String> = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|paragraph| !paragraph.is_empty() && !paragraph.starts_with("Usage:"))
+        .filter(|paragraph| !paragraph.starts_with("For more information"))
+        .collect();
+    format!("{}; see snugfs --help", told.join("; ").trim_start_matches("error: "))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn complaint(arguments: &[&str]) -> String {
+        let all = std::iter::once("snugfs").chain(arguments.iter().copied());
+        usage_line(&Cli::try_parse_from(all).unwrap_err())
+    }
+
+    #[test]
+    fn definition_of_the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_told_in_one_line() {
+        assert_eq!(
+            complaint(&["build", "p.json", "--treads", "2"]),
+            "unexpected argument '--treads' found; tip: a similar argument exists: '--threads'; see snugfs --help"
+        );
+        assert_eq!(
+            complaint(&["build"]),
+            "the following required arguments were not provided: <PLAN>; see snugfs --help"
+        );
+        assert_eq!(
+            complaint(&["size", "p.json", "--threads", "0"]),
+            "invalid value '0' for '--threads <N>': 0 is not in 1..=1024; see snugfs --help"
+        );
+    }
+}

@@ -1,0 +1,249 @@
+//! From an error to its lines on standard error and to the exit code. Every error of the crates below is given its
+//! code here and nowhere else.
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use closure_registration::{ClosureErrors, VerifyError};
+use ext4_layout::LayoutError;
+use file_scanner::{ErrorKind, ScanErrors, SourceError};
+use image_assembly::AssemblyError;
+use image_tree::escaped;
+
+/// The exit codes that other programs rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Anything else; a bug.
+    Bug,
+    /// Wrong use of the command line.
+    Usage,
+    /// The plan is wrong.
+    Plan,
+    /// The closure is wrong.
+    Closure,
+    /// A source can't be read, or changed while it was read.
+    Source,
+    /// The contents do not fit the size or a limit of the format.
+    Fit,
+    /// The output can't be written.
+    Output,
+}
+
+impl Exit {
+    const fn number(self) -> u8 {
+        match self {
+            Self::Bug => 1,
+            Self::Usage => 2,
+            Self::Plan => 3,
+            Self::Closure => 4,
+            Self::Source => 5,
+            Self::Fit => 6,
+            Self::Output => 7,
+        }
+    }
+}
+
+/// Why the work ended early: a code, and a line for each problem.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    problems: Vec<String>,
+}
+
+impl Failure {
+    /// A problem as `WHERE: what is wrong; what to do`.
+    pub(crate) fn new(exit: Exit, problem: impl Into<String>) -> Self {
+        Self { exit, problems: vec![problem.into()] }
+    }
+
+    /// Several problems of one kind.
+    pub(crate) fn all<T: ToString>(exit: Exit, problems: impl IntoIterator<Item = T>) -> Self {
+        Self { exit, problems: problems.into_iter().map(|problem| problem.to_string()).collect() }
+    }
+
+    /// Problems that were told already.
+    pub(crate) fn untold(exit: Exit) -> Self {
+        Self { exit, problems: Vec::new() }
+    }
+
+    /// What goes to standard error, a line each.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
+        self.problems.iter().map(|problem| format!("snugfs: {}", one_line(problem)))
+    }
+
+    /// The code of the process.
+    pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(self.exit.number())
+    }
+}
+
+impl From<build_plan::Problems> for Failure {
+    fn from(problems: build_plan::Problems) -> Self {
+        Self::all(Exit::Plan, problems.iter())
+    }
+}
+
+impl From<ClosureErrors> for Failure {
+    fn from(errors: ClosureErrors) -> Self {
+        Self::all(Exit::Closure, errors.iter())
+    }
+}
+
+impl From<VerifyError<SourceError>> for Failure {
+    fn from(error: VerifyError<SourceError>) -> Self {
+        match error {
+            VerifyError::Closure(errors) => errors.into(),
+            VerifyError::Open(error) => error.into(),
+            VerifyError::Read { file, reason } => {
+                let text = format!("{file}: can't be read: {}; see that its disk is sound", io_text(&reason));
+                Self::new(Exit::Source, text)
+            }
+            VerifyError::Changed(error) => Self::new(Exit::Source, error.to_string()),
+        }
+    }
+}
+
+impl From<ErrorKind> for Exit {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Plan => Self::Plan,
+            ErrorKind::Closure => Self::Closure,
+            ErrorKind::Source => Self::Source,
+            ErrorKind::Limit => Self::Fit,
+            ErrorKind::Internal => Self::Bug,
+        }
+    }
+}
+
+impl From<ScanErrors> for Failure {
+    fn from(errors: ScanErrors) -> Self {
+        Self::all(errors.kind().into(), errors.to_string().lines())
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::new(error.kind().into(), error.to_string())
+    }
+}
+
+impl From<LayoutError> for Failure {
+    fn from(error: LayoutError) -> Self {
+        Self::new(Exit::Fit, error.to_string())
+    }
+}
+
+impl From<AssemblyError> for Failure {
+    fn from(error: AssemblyError) -> Self {
+        let exit = match error.kind() {
+            image_assembly::ErrorKind::Source => Exit::Source,
+            image_assembly::ErrorKind::Output => Exit::Output,
+            image_assembly::ErrorKind::Internal => Exit::Bug,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+/// Makes a panic one more line on standard error: a bug shall look like one, and not like a wall of text.
+pub(crate) fn tell_panics_in_one_line() {
+    std::panic::set_hook(Box::new(|panic| {
+        let payload = panic.payload();
+        let what =
+            payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+        let place = panic.location().map(|at| format!(" at {}:{}", at.file(), at.line()));
+        crate::progress::say(&panic_line(what.unwrap_or("panic"), &place.unwrap_or_default()));
+    }));
+}
+
+fn panic_line(what: &str, place: &str) -> String {
+    format!("snugfs: internal error: {}{place}; please report it", one_line(what))
+}
+
+/// A path of this machine as messages show it.
+pub(crate) fn shown(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    escaped(path.as_os_str().as_bytes()).to_string()
+}
+
+/// What the system says of an error, as the middle of a sentence: "no such file or directory".
+pub(crate) fn io_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}
+
+/// Control characters come out as `\xNN`: a name can neither add a line nor colour a terminal.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.push_str(&escaped(character.encode_utf8(&mut [0; 4]).as_bytes()).to_string());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_those_of_the_table() {
+        let table = [
+            (Exit::Bug, 1),
+            (Exit::Usage, 2),
+            (Exit::Plan, 3),
+            (Exit::Closure, 4),
+            (Exit::Source, 5),
+            (Exit::Fit, 6),
+            (Exit::Output, 7),
+        ];
+        for (exit, number) in table {
+            assert_eq!(exit.number(), number, "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn errors_of_each_stage_have_its_code() {
+        let file = || "/store/x".to_owned();
+        let changed = VerifyError::Changed(closure_registration::Changed { file: file(), size: 1 });
+        let unread = VerifyError::Read { file: file(), reason: io::ErrorKind::PermissionDenied.into() };
+        for (failure, exit) in [
+            (Failure::from(LayoutError::NoLostFound), Exit::Fit),
+            (
+                Failure::from(ScanErrors::from(file_scanner::ScanError::MissingStorePath { path: file() })),
+                Exit::Closure,
+            ),
+            (
+                Failure::from(ScanErrors::from(file_scanner::ScanError::NothingMade { path: file() })),
+                Exit::Plan,
+            ),
+            (Failure::from(SourceError::Vanished { path: file() }), Exit::Source),
+            (Failure::from(changed), Exit::Source),
+            (Failure::from(unread), Exit::Source),
+        ] {
+            assert_eq!(failure.exit, exit, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_problem_is_one_line_whatever_it_names() {
+        let failure = Failure::new(Exit::Plan, "plan.x: \"a\nb\x1b[31m\u{85}ü\" is wrong");
+        let lines: Vec<_> = failure.lines().collect();
+        assert_eq!(lines, ["snugfs: plan.x: \"a\\x0ab\\x1b[31m\\xc2\\x85ü\" is wrong"]);
+        assert_eq!(
+            panic_line("a\nb", " at f.rs:1"),
+            "snugfs: internal error: a\\x0ab at f.rs:1; please report it"
+        );
+    }
+
+    #[test]
+    fn system_errors_are_told_without_their_numbers() {
+        assert_eq!(io_text(&io::Error::from_raw_os_error(2)), "no such file or directory");
+        assert_eq!(io_text(&io::Error::other("Odd")), "odd");
+    }
+}

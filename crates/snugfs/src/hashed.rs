@@ -1,0 +1,56 @@
+//! Opens files for the comparison of hashes, which is the one stage before writing that reads contents.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use closure_registration::{Closure, verify_hashes};
+use file_scanner::{OpenFile, Opener};
+use image_tree::{FileTree, ImagePath, NodeKind};
+
+use crate::exit::Failure;
+use crate::progress::Meter;
+
+/// Reads all contents of the closure and compares the NAR hash of each path with the registered one.
+pub(crate) fn verify(closure: &Closure, tree: &FileTree, meter: &Meter) -> Result<(), Failure> {
+    let opener = Opener::new(tree);
+    // A cursor for each thread: in the order of the tree it opens a file in one call.
+    let open = || {
+        let mut cursor = opener.cursor();
+        move |node| cursor.open(node).map(Contents::from)
+    };
+    Ok(verify_hashes(closure, tree, open, &|bytes| meter.advance(bytes))?)
+}
+
+/// How many bytes the files below a directory have.
+pub(crate) fn file_bytes(tree: &FileTree, directory: &ImagePath) -> u64 {
+    let Some(top) = tree.find(directory) else { return 0 };
+    let below = tree.iter().skip(top.index()).take_while(|&(id, _)| id < tree.end(top));
+    below.fold(0, |sum: u64, (_, node)| match node.kind() {
+        NodeKind::File { size, .. } => sum.saturating_add(size),
+        _ => sum,
+    })
+}
+
+/// The bytes of a file, from its start.
+enum Contents<'t> {
+    File(File),
+    Inline(&'t [u8]),
+}
+
+impl<'t> From<OpenFile<'t>> for Contents<'t> {
+    fn from(file: OpenFile<'t>) -> Self {
+        match file {
+            OpenFile::Fd(fd) => Self::File(File::from(fd)),
+            OpenFile::Inline(bytes) => Self::Inline(bytes),
+        }
+    }
+}
+
+impl Read for Contents<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Inline(bytes) => bytes.read(buffer),
+        }
+    }
+}

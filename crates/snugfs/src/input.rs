@@ -1,0 +1,84 @@
+//! Reads the plan and the files of its closure: all that is known before a source is scanned.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use build_plan::{ClosurePlan, ClosureSource, Plan};
+use closure_registration::{Closure, Source};
+
+use crate::cli::{InputArgs, is_dash};
+use crate::exit::{Exit, Failure, io_text, shown};
+
+/// Reads PLAN. That it can't be read is an unreadable source (5), that it is not JSON a wrong plan (3).
+pub(crate) fn read_plan(args: &InputArgs) -> Result<Plan, Failure> {
+    let unreadable = |name: &str, error: &io::Error| {
+        Failure::new(
+            Exit::Source,
+            format!("{name}: can't be read: {}; name a plan, or - for standard input", io_text(error)),
+        )
+    };
+    let json = if is_dash(&args.plan) {
+        let mut json = Vec::new();
+        io::stdin().lock().read_to_end(&mut json).map_err(|error| unreadable("standard input", &error))?;
+        json
+    } else {
+        std::fs::read(&args.plan).map_err(|error| unreadable(&shown(&args.plan), &error))?
+    };
+    Ok(build_plan::parse(&json, &base_dir(args))?)
+}
+
+/// The folder that relative paths of the plan are taken from; empty for the current one, so that messages name files
+/// as the plan does.
+fn base_dir(args: &InputArgs) -> PathBuf {
+    let beside = args.plan.parent().filter(|_| !is_dash(&args.plan));
+    args.base_dir.as_deref().or(beside).unwrap_or(Path::new("")).to_owned()
+}
+
+/// Reads the files that `plan.closure` names.
+pub(crate) fn read_closure(plan: &ClosurePlan) -> Result<Closure, Failure> {
+    match &plan.source {
+        ClosureSource::Registration { registration, store_paths } => {
+            let records = read_field("registration", registration)?;
+            let list = store_paths.as_deref().map(|path| read_field("storePaths", path)).transpose()?;
+            let list = list.as_ref().map(NamedBytes::source);
+            Ok(Closure::from_registration(records.source(), list, &plan.store_dir)?)
+        }
+        ClosureSource::GraphFile(path) => {
+            let file = read_field("graph", path)?;
+            let graph = serde_json::from_slice(&file.bytes).map_err(|error| {
+                Failure::new(
+                    Exit::Closure,
+                    format!("{}: is not JSON: {error}; write the graph anew", file.name),
+                )
+            })?;
+            Ok(Closure::from_graph(&file.name, &graph, &plan.store_dir)?)
+        }
+        ClosureSource::Graph(graph) => Ok(Closure::from_graph("plan.closure.graph", graph, &plan.store_dir)?),
+    }
+}
+
+/// A file as messages name it.
+struct NamedBytes {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+impl NamedBytes {
+    fn source(&self) -> Source<'_> {
+        Source { name: &self.name, bytes: &self.bytes }
+    }
+}
+
+fn read_field(field: &str, path: &Path) -> Result<NamedBytes, Failure> {
+    let name = shown(path);
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(NamedBytes { name, bytes }),
+        Err(error) => Err(Failure::new(
+            Exit::Source,
+            format!(
+                "plan.closure.{field}: {name} can't be read: {}; create it or correct the path",
+                io_text(&error)
+            ),
+        )),
+    }
+}

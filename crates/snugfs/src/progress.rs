@@ -1,0 +1,215 @@
+//! Stages of the work: how long each took, and what is told of it on standard error meanwhile.
+//! Nothing here reaches the image or standard output.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cli::ProgressMode;
+use crate::people;
+
+/// How long plain lines are silent within a stage: a log of a long build shows life, and a short one stays short.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// A step on the way from the plan to the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Plan,
+    Closure,
+    Scan,
+    Verify,
+    Layout,
+    Write,
+}
+
+impl Stage {
+    /// The name in reports, lines and logs.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Closure => "closure",
+            Self::Scan => "scan",
+            Self::Verify => "verify",
+            Self::Layout => "layout",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// What a stage counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Nothing: it is over at once.
+    Nothing,
+    /// Directory entries.
+    Entries,
+    /// Bytes.
+    Bytes,
+}
+
+impl Unit {
+    fn show(self, number: u64) -> String {
+        match self {
+            Self::Nothing => String::new(),
+            Self::Entries if number == 1 => "1 entry".to_owned(),
+            Self::Entries => format!("{} entries", people::grouped(number)),
+            Self::Bytes => people::size(number),
+        }
+    }
+}
+
+/// Where news of the work goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Channel {
+    Bar,
+    Plain { nix: bool },
+    Silent,
+}
+
+/// Runs the stages one after another, and keeps their times.
+#[derive(Debug)]
+pub(crate) struct Stages {
+    channel: Channel,
+    begun: Instant,
+    times: Vec<(Stage, Duration)>,
+}
+
+impl Stages {
+    pub(crate) fn new(mode: ProgressMode) -> Self {
+        let channel = match mode {
+            ProgressMode::Auto if std::io::stderr().is_terminal() => Channel::Bar,
+            ProgressMode::Bar => Channel::Bar,
+            ProgressMode::Auto | ProgressMode::Plain => Channel::Plain { nix: false },
+            ProgressMode::Nix => Channel::Plain { nix: true },
+            ProgressMode::None => Channel::Silent,
+        };
+        Self { channel, begun: Instant::now(), times: Vec::new() }
+    }
+
+    /// Does the work of a stage, which counts up to `total` if that is known (else 0).
+    pub(crate) fn run<T, E>(
+        &mut self,
+        stage: Stage,
+        unit: Unit,
+        total: u64,
+        work: impl FnOnce(&Meter) -> Result<T, E>,
+    ) -> Result<T, E> {
+        if self.channel == (Channel::Plain { nix: true }) {
+            // A line that Nix takes out of a builder's log and shows as the phase (Nix manual, JSON log messages).
+            say(&format!("@nix {{\"action\":\"setPhase\",\"phase\":\"{}\"}}", stage.name()));
+        }
+        let meter = Meter::new(stage, unit, total, self.channel);
+        let begun = Instant::now();
+        let done = work(&meter);
+        let time = begun.elapsed();
+        self.times.push((stage, time));
+        meter.finish(done.is_ok().then_some(time));
+        done
+    }
+
+    /// The stages that were run, in their order, with their times.
+    pub(crate) fn times(&self) -> &[(Stage, Duration)] {
+        &self.times
+    }
+
+    /// How long ago the first stage could begin.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+}
+
+/// Counts what a stage has done, from any thread.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    stage: Stage,
+    unit: Unit,
+    total: u64,
+    done: AtomicU64,
+    bar: Option<ProgressBar>,
+    /// When the next plain line may come; `None` where there are none.
+    next_line: Option<Mutex<Instant>>,
+}
+
+impl Meter {
+    fn new(stage: Stage, unit: Unit, total: u64, channel: Channel) -> Self {
+        let shown = unit != Unit::Nothing;
+        let bar = (shown && channel == Channel::Bar).then(|| bar(stage, unit, total));
+        let lines = shown && matches!(channel, Channel::Plain { .. });
+        let next_line = lines.then(|| Mutex::new(Instant::now() + QUIET));
+        Self { stage, unit, total, done: AtomicU64::new(0), bar, next_line }
+    }
+
+    /// Counts so many more.
+    pub(crate) fn advance(&self, number: u64) {
+        let done = self.done.fetch_add(number, Ordering::Relaxed) + number;
+        if let Some(bar) = &self.bar {
+            bar.inc(number);
+        }
+        // Whoever finds the lock taken leaves the line to the other.
+        if let Some(Ok(mut next)) = self.next_line.as_ref().map(Mutex::try_lock)
+            && Instant::now() >= *next
+        {
+            *next = Instant::now() + QUIET;
+            let whole =
+                if self.total == 0 { String::new() } else { format!(" of {}", self.unit.show(self.total)) };
+            say(&format!("snugfs: {}: {}{whole}", self.stage.name(), self.unit.show(done)));
+        }
+    }
+
+    fn finish(&self, time: Option<Duration>) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        if let (Some(time), Some(_)) = (time, &self.next_line) {
+            let done = self.unit.show(self.done.load(Ordering::Relaxed));
+            say(&format!("snugfs: {}: {done}, {}", self.stage.name(), people::seconds(time)));
+        }
+    }
+}
+
+fn bar(stage: Stage, unit: Unit, total: u64) -> ProgressBar {
+    let target = ProgressDrawTarget::stderr_with_hz(10);
+    let template = match (unit, total) {
+        (Unit::Bytes, 1..) => {
+            "{prefix:>7} [{bar:30}] {percent:>3} % {binary_bytes}/{binary_total_bytes} {eta}"
+        }
+        (Unit::Bytes, 0) => "{prefix:>7} {spinner} {binary_bytes}",
+        _ => "{prefix:>7} {spinner} {human_pos} entries",
+    };
+    let bar = ProgressBar::with_draw_target((total > 0).then_some(total), target).with_prefix(stage.name());
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
+/// A line on standard error; whether someone reads it must not decide over the image.
+pub(crate) fn say(line: &str) {
+    // Written at once, so that lines of several threads do not mix.
+    let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_kept_in_the_order_of_the_stages_also_of_one_that_failed() {
+        let mut stages = Stages::new(ProgressMode::None);
+        let counted = stages.run(Stage::Scan, Unit::Entries, 0, |meter| {
+            meter.advance(2);
+            meter.advance(3);
+            Ok::<_, ()>(meter.done.load(Ordering::Relaxed))
+        });
+        let failed = stages.run(Stage::Write, Unit::Bytes, 10, |_| Err::<(), _>("no space"));
+        assert_eq!((counted, failed), (Ok(5), Err("no space")));
+        assert_eq!(
+            stages.times().iter().map(|(stage, _)| stage.name()).collect::<Vec<_>>(),
+            ["scan", "write"]
+        );
+        assert!(stages.times().iter().all(|(_, time)| *time <= stages.elapsed()));
+    }
+}

@@ -1,0 +1,378 @@
+//! The command line that other programs drive: words, channels, names, what is left behind.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::support::{Workspace, assert_sound, empty_plan, plan_of_entries, sha256};
+
+fn hello() -> Value {
+    plan_of_entries(json!({ "/hello": { "type": "file", "text": "Hello\n" } }))
+}
+
+#[test]
+fn help_teaches_and_version_tells() {
+    let workspace = Workspace::new();
+    let help = workspace.snugfs(["--help"]).succeeded();
+    for word in [
+        "build",
+        "size",
+        "check",
+        "schema",
+        "Examples:",
+        "Exit codes:",
+        "snugfs build plan.json -o rootfs.img",
+    ] {
+        assert!(help.text().contains(word), "{word} is not in {}", help.text());
+    }
+    for absent in ["explain", "inspect", "verify"] {
+        assert!(!help.text().contains(&format!("  {absent} ")), "{absent} is announced, but not there");
+    }
+    for option in ["--output", "--base-dir", "--threads", "--report", "--progress", "--sync", "--device"] {
+        let help = workspace.snugfs(["build", "--help"]).succeeded();
+        assert!(help.text().contains(option), "{option} is not in {}", help.text());
+    }
+    let version = workspace.snugfs(["--version"]).succeeded();
+    assert_eq!(version.text(), concat!("snugfs ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn misuse_is_one_line_and_exit_2() {
+    let workspace = Workspace::with_plan(&hello());
+    for (arguments, told) in [
+        (&["build"][..], "<PLAN>"),
+        (&["explode", "plan.json"], "explode"),
+        (&["build", "plan.json", "--treads", "2"], "--threads"),
+        (&["build", "plan.json", "--threads", "0"], "1..=1024"),
+        (&["size", "plan.json", "-o", "x.img"], "-o"),
+        (&["build", "plan.json", "-o", "-", "--device"], "--device"),
+        (&["build", "plan.json", "-o", "-", "--report", "-"], "--report"),
+        (&["build", "plan.json", "-o", "x.img", "--report", "x.img"], "--report"),
+    ] {
+        let run = workspace.snugfs(arguments).failed_with(2).says(told);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    }
+    let nothing = workspace.snugfs::<&str>([]);
+    assert_eq!((nothing.code, nothing.text()), (2, ""));
+    assert!(nothing.stderr.contains("Usage: snugfs"), "{}", nothing.stderr);
+    assert_eq!(workspace.names(), ["plan.json"]);
+}
+
+#[test]
+fn an_image_without_a_name_is_misuse_and_both_ways_to_name_it_are_told() {
+    let workspace = Workspace::with_plan(&hello());
+    workspace.change_plan(|plan| plan["output"] = json!({}));
+    workspace.snugfs(["build", "plan.json"]).failed_with(2).says("-o OUT").says("plan.output.path");
+    workspace.snugfs(["size", "plan.json"]).succeeded();
+}
+
+#[test]
+fn the_plan_names_the_image_and_the_command_line_goes_before_it() {
+    let workspace = Workspace::with_plan(&hello());
+    workspace.snugfs(["build", "plan.json"]).succeeded();
+    assert_eq!(workspace.names(), ["plan.img", "plan.json"]);
+    assert_sound(&workspace.path("plan.img"));
+    workspace.build("other.img", []);
+    assert_eq!(workspace.read("plan.img"), workspace.read("other.img"));
+}
+
+#[test]
+fn relative_paths_are_taken_from_the_folder_of_the_plan_or_from_base_dir() {
+    let workspace = Workspace::new();
+    let plan = plan_of_entries(json!({ "/f": { "type": "file", "source": "f" } }));
+    workspace.write("plans/plan.json", plan.to_string());
+    workspace.write("plans/f", "beside the plan");
+    workspace.write("else/f", "elsewhere");
+    workspace.write("f", "here");
+    let contents = |image: &str| assert_sound(&workspace.path(image)).read("/f").unwrap();
+
+    workspace.snugfs(["build", "plans/plan.json"]).succeeded();
+    assert_eq!(contents("plans/plan.img"), b"beside the plan");
+    workspace.snugfs(["build", "plans/plan.json", "--base-dir", "else"]).succeeded();
+    assert_eq!(contents("else/plan.img"), b"elsewhere");
+    workspace.snugfs_with_input(["build", "-"], plan.to_string().as_bytes()).succeeded();
+    assert_eq!(contents("plan.img"), b"here");
+}
+
+#[test]
+fn structured_attributes_hold_the_plan_and_the_graph() {
+    let workspace = Workspace::with_small_example();
+    let from_registration = workspace.build("registration.img", []);
+    let mut plan = workspace.read_json("plan.json");
+    plan["closure"] = json!({ "graph": "closure", "sourceDir": "store", "verify": "hash" });
+    let attributes =
+        json!({ "plan": plan, "closure": graph_of(&workspace), "name": "an-image", "outputs": {} });
+    workspace.write(".attrs.json", attributes.to_string());
+    workspace.snugfs(["build", ".attrs.json", "-o", "graph.img"]).succeeded();
+    assert_sound(&workspace.path("graph.img"));
+    assert_eq!(std::fs::read(from_registration).unwrap(), workspace.read("graph.img"));
+}
+
+/// The registration as Nix writes it into structured attributes.
+fn graph_of(workspace: &Workspace) -> Value {
+    let registration = String::from_utf8(workspace.read("closure/registration")).unwrap();
+    let mut lines = registration.lines();
+    let mut graph = Vec::new();
+    while let Some(path) = lines.next() {
+        let (hash, size) = (lines.next().unwrap(), lines.next().unwrap().parse::<u64>().unwrap());
+        assert_eq!(lines.next(), Some(""));
+        let count = lines.next().unwrap().parse().unwrap();
+        let references: Vec<_> = lines.by_ref().take(count).collect();
+        graph.push(json!({ "path": path, "narHash": hash, "narSize": size, "references": references }));
+    }
+    Value::Array(graph)
+}
+
+#[test]
+fn standard_output_carries_the_image_and_nothing_else() {
+    let workspace = Workspace::with_plan(&hello());
+    let image = workspace.build("file.img", []);
+    let run = workspace.snugfs(["build", "plan.json", "-o", "-", "--progress", "plain"]).succeeded();
+    assert_eq!(run.stdout, std::fs::read(image).unwrap());
+    assert!(run.stderr.lines().all(|line| line.starts_with("snugfs: ")), "{}", run.stderr);
+    let compressed = workspace.snugfs(["build", "plan.json", "-o", "-"]);
+    assert_eq!(compressed.succeeded().stdout, run.stdout, "a second time");
+}
+
+#[test]
+fn a_reader_that_closes_the_pipe_ends_a_build_with_7_and_other_results_quietly() {
+    let workspace = Workspace::with_plan(&hello());
+    let closed_early = |arguments: &[&str]| {
+        let mut command = workspace.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        (child.wait().unwrap().code(), stderr)
+    };
+    let (code, stderr) = closed_early(&["build", "plan.json", "-o", "-", "--progress", "none"]);
+    assert_eq!((code, stderr.lines().count()), (Some(7), 1), "{stderr}");
+    assert_eq!(closed_early(&["schema"]), (Some(0), String::new()));
+    assert_eq!(closed_early(&["size", "plan.json", "--progress", "none"]), (Some(0), String::new()));
+}
+
+#[test]
+fn names_that_end_in_zst_ask_for_compression_and_so_does_the_plan() {
+    let workspace = Workspace::with_plan(&hello());
+    let raw = std::fs::read(workspace.build("raw.img", [])).unwrap();
+    let decompressed = |name: &str| zstd::decode_all(workspace.read(name).as_slice()).unwrap();
+    workspace.snugfs(["build", "plan.json", "-o", "by-name.img.zst"]).succeeded();
+    assert_eq!(decompressed("by-name.img.zst"), raw);
+
+    workspace.change_plan(|plan| plan["output"]["compression"] = json!({ "format": "zstd", "level": 3 }));
+    workspace.snugfs(["build", "plan.json", "-o", "by-plan.img"]).succeeded();
+    assert_eq!(workspace.read("by-plan.img"), workspace.read("by-name.img.zst"));
+    let piped = workspace.snugfs(["build", "plan.json", "-o", "-"]).succeeded().stdout;
+    assert_eq!(piped, workspace.read("by-name.img.zst"));
+
+    workspace.change_plan(|plan| plan["output"]["compression"] = Value::Null);
+    workspace.snugfs(["build", "plan.json", "-o", "null.img.zst"]).succeeded();
+    assert_eq!(workspace.read("null.img.zst"), workspace.read("by-name.img.zst"));
+}
+
+#[test]
+fn build_ends_with_a_line_for_people() {
+    let workspace = Workspace::with_plan(&hello());
+    let run = workspace.snugfs(["build", "plan.json", "--progress", "none"]).succeeded();
+    let line = run.stderr.strip_suffix('\n').unwrap();
+    assert!(!line.contains('\n') && line.starts_with("snugfs: plan.img: "), "{line}");
+    assert!(line.contains(" bytes, 1 file, ") && line.ends_with(" s"), "{line}");
+    assert!(run.stdout.is_empty());
+    let compressed =
+        workspace.snugfs(["build", "plan.json", "--progress", "none", "-o", "x.zst"]).succeeded();
+    assert!(
+        compressed.stderr.contains(", compressed to ") && compressed.stderr.contains(" %)"),
+        "{}",
+        compressed.stderr
+    );
+}
+
+#[test]
+fn progress_is_told_as_asked_for() {
+    let workspace = Workspace::with_small_example();
+    let told = |mode: &str| workspace.snugfs(["build", "plan.json", "--progress", mode]).succeeded().stderr;
+    let plain = told("plain");
+    let stages: Vec<&str> = plain
+        .lines()
+        .filter_map(|line| line.strip_prefix("snugfs: ")?.split_once(": ").map(|(stage, _)| stage))
+        .collect();
+    assert_eq!(stages, ["scan", "verify", "write", "small.img"], "{plain}");
+    assert_eq!(told("auto").lines().count(), plain.lines().count(), "no terminal: plain lines");
+    assert_eq!(told("none").lines().count(), 1);
+    assert!(!told("bar").contains("scan"), "a bar is for terminals alone");
+
+    let nix = told("nix");
+    let phases: Vec<Value> = nix
+        .lines()
+        .filter_map(|line| line.strip_prefix("@nix "))
+        .map(|json| serde_json::from_str(json).unwrap())
+        .collect();
+    let names: Vec<&str> = phases.iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
+    assert_eq!(names, ["plan", "closure", "scan", "verify", "layout", "write"]);
+    assert!(phases.iter().all(|phase| phase["action"] == "setPhase"));
+}
+
+#[test]
+fn report_has_every_key_and_only_seconds_differ_between_builds() {
+    let workspace = Workspace::with_small_example();
+    let image = workspace.build("small.img", ["--report", "report.json"]);
+    let mut report = workspace.read_json("report.json");
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        keys(&report),
+        ["contents", "filesystem", "image", "overhead", "seconds", "version", "warnings"]
+    );
+    assert_eq!(keys(&report["image"]), ["bytes", "sha256"]);
+    assert_eq!(
+        keys(&report["filesystem"]),
+        [
+            "blockSize",
+            "blocks",
+            "features",
+            "freeBlocks",
+            "freeInodes",
+            "groups",
+            "inodes",
+            "inodesPerGroup",
+            "journalBlocks",
+            "label",
+            "reservedGdtBlocks",
+            "uuid"
+        ]
+    );
+    assert_eq!(keys(&report["seconds"]), ["closure", "layout", "plan", "scan", "verify", "write"]);
+    assert_eq!(
+        report["contents"],
+        json!({
+            "files": 16, "directories": 30, "symlinks": 8, "hardLinks": 0, "others": 3,
+            "bytes": report["contents"]["bytes"], "storePaths": 5
+        })
+    );
+    let bytes = std::fs::read(image).unwrap();
+    assert_eq!(report["version"], 1);
+    assert_eq!(report["image"]["bytes"], bytes.len());
+    assert_eq!(report["image"]["sha256"], sha256(&bytes));
+    assert_eq!(report["filesystem"]["label"], "BOARD");
+    assert_eq!(report["filesystem"]["uuid"], "7f1c6c3e-52a5-4f0e-9a57-0c5d1d1a9b10");
+    assert_eq!(report["warnings"], json!([]));
+
+    workspace.build("small.img", ["--report", "again.json", "--threads", "1"]);
+    let mut again = workspace.read_json("again.json");
+    again["seconds"].take();
+    report["seconds"].take();
+    assert_eq!(again, report);
+}
+
+#[test]
+fn report_of_a_compressed_image_tells_both_lengths_and_the_digest_of_the_file() {
+    let workspace = Workspace::with_plan(&hello());
+    workspace.snugfs(["build", "plan.json", "-o", "x.zst", "--report", "report.json"]).succeeded();
+    let file = workspace.read("x.zst");
+    let image = &workspace.read_json("report.json")["image"];
+    assert_eq!(image["compressedBytes"], file.len());
+    assert_eq!(image["sha256"], sha256(&file));
+    assert_eq!(image["bytes"], zstd::decode_all(file.as_slice()).unwrap().len());
+}
+
+#[test]
+fn size_is_what_build_makes_to_the_byte() {
+    let workspace = Workspace::with_small_example();
+    let size = workspace.snugfs(["size", "plan.json", "--json"]).succeeded();
+    let mut foretold: Value = serde_json::from_str(size.text()).unwrap();
+    assert!(!workspace.names().contains(&"small.img".to_owned()));
+    let image = workspace.build("small.img", ["--report", "report.json"]);
+    assert_eq!(foretold["image"], json!({ "bytes": std::fs::metadata(image).unwrap().len() }));
+    let mut report = workspace.read_json("report.json");
+    report.as_object_mut().unwrap().remove("seconds").unwrap();
+    report["image"].take();
+    foretold["image"].take();
+    assert_eq!(foretold, report);
+
+    let table = workspace.snugfs(["size", "plan.json"]).succeeded();
+    assert!(
+        table.text().lines().any(|line| line.starts_with("image ") && line.contains(" bytes (")),
+        "{}",
+        table.text()
+    );
+}
+
+#[test]
+fn check_says_ok_in_one_line() {
+    let workspace = Workspace::with_small_example();
+    let run = workspace.snugfs(["check", "plan.json", "--progress", "none"]).succeeded();
+    assert_eq!(run.text(), "ok: the plan is valid, 5 store paths complete, 16 files found\n");
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn schema_is_json_that_knows_the_fields() {
+    let workspace = Workspace::new();
+    let run = workspace.snugfs(["schema"]).succeeded();
+    let schema: Value = serde_json::from_str(run.text()).unwrap();
+    assert!(schema["properties"]["filesystem"].is_object(), "{schema}");
+}
+
+#[test]
+fn a_finished_image_replaces_what_stood_there_and_a_failed_build_does_not() {
+    let workspace = Workspace::with_plan(&hello());
+    workspace.write("x.img", "an older image");
+    workspace.build("x.img", []);
+    let before = workspace.read("x.img");
+    workspace.change_plan(|plan| plan["filesystem"]["size"] = json!("1MiB"));
+    workspace.snugfs(["build", "plan.json", "-o", "x.img"]).failed_with(6);
+    assert_eq!(workspace.read("x.img"), before);
+    assert_eq!(workspace.names(), ["plan.json", "x.img"]);
+}
+
+#[test]
+fn outputs_that_cannot_be_are_told_and_nothing_is_left() {
+    let workspace = Workspace::with_plan(&hello());
+    workspace.write("folder/in-the-way", "");
+    for output in ["missing/x.img", "folder", "plan.json/x.img", "folder/"] {
+        let run = workspace.snugfs(["build", "plan.json", "-o", output, "--progress", "none"]).failed_with(7);
+        assert!(
+            run.stderr.starts_with("snugfs: ") && run.stderr.lines().count() == 1,
+            "{output}: {}",
+            run.stderr
+        );
+    }
+    for report in ["missing/report.json", "folder"] {
+        workspace
+            .snugfs(["build", "plan.json", "--report", report])
+            .failed_with(7)
+            .says(report.split('/').next().unwrap());
+    }
+    workspace.snugfs(["build", "plan.json", "-o", "x.img", "--device", "--progress", "none"]).failed_with(7);
+    assert_eq!(workspace.names(), ["folder", "plan.json"]);
+    assert_eq!(crate::support::sorted_names(&workspace.path("folder")), ["in-the-way"]);
+}
+
+#[test]
+fn options_that_must_not_change_the_image_do_not() {
+    let workspace = Workspace::with_small_example();
+    let plain = std::fs::read(workspace.build("plain.img", [])).unwrap();
+    let synced = workspace.build("synced.img", ["--sync", "--threads", "3", "--progress", "nix"]);
+    assert_eq!(std::fs::read(synced).unwrap(), plain);
+    let mut command = workspace.command(["build", "plan.json", "-o", "environment.img"]);
+    command
+        .env("SOURCE_DATE_EPOCH", "1234567890")
+        .env("NIX_BUILD_CORES", "1")
+        .env("TZ", "Asia/Tokyo")
+        .env("LC_ALL", "tr_TR");
+    crate::support::Run::of(&mut command).succeeded();
+    assert_eq!(workspace.read("environment.img"), plain);
+}
+
+#[test]
+fn an_empty_plan_is_an_empty_file_system() {
+    let workspace = Workspace::with_plan(&empty_plan());
+    let image = workspace.build("empty.img", []);
+    let names: Vec<_> = assert_sound(&image)
+        .read_dir("/")
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().display().to_string())
+        .filter(|name| name != "." && name != "..")
+        .collect();
+    assert_eq!(names, ["lost+found"]);
+}

@@ -1,0 +1,159 @@
+//! What is wrong is told in one line each, with its exit code, and leaves no image.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::support::{Workspace, empty_plan, plan_of_entries, repository, sorted_names};
+
+/// The stems of the files in a folder that end in `.expected`; at least one.
+fn cases(folder: &Path) -> BTreeSet<String> {
+    let names = sorted_names(folder);
+    let stems: BTreeSet<String> =
+        names.iter().filter_map(|name| name.strip_suffix(".expected")).map(str::to_owned).collect();
+    assert!(!stems.is_empty(), "no cases in {}", folder.display());
+    stems
+}
+
+fn expected_lines(folder: &Path, stem: &str) -> String {
+    let expected = std::fs::read_to_string(folder.join(format!("{stem}.expected"))).unwrap();
+    expected.lines().fold(String::new(), |all, line| format!("{all}snugfs: {line}\n"))
+}
+
+#[test]
+fn wrong_plans_are_told_problem_by_problem() {
+    let folder = repository().join("tests/plans/bad");
+    for stem in cases(&folder) {
+        let workspace = Workspace::new();
+        workspace.write("plan.json", std::fs::read(folder.join(format!("{stem}.json"))).unwrap());
+        for command in ["check", "size", "build"] {
+            let run = workspace.snugfs([command, "plan.json"]).failed_with(3);
+            assert_eq!(run.stderr, expected_lines(&folder, &stem), "{stem}");
+        }
+        assert_eq!(workspace.names(), ["plan.json"], "{stem}");
+    }
+}
+
+#[test]
+fn a_plan_that_is_not_there_is_a_source_that_cannot_be_read() {
+    let workspace = Workspace::new();
+    let told =
+        "snugfs: none.json: can't be read: no such file or directory; name a plan, or - for standard input\n";
+    for command in ["check", "size", "build"] {
+        assert_eq!(workspace.snugfs([command, "none.json"]).failed_with(5).stderr, told);
+    }
+    workspace.snugfs(["check", "."]).failed_with(5).says("snugfs: .: can't be read: is a directory");
+    workspace.snugfs(["check", "-"]).failed_with(3);
+}
+
+#[test]
+fn files_of_a_closure_are_named_with_their_field() {
+    for (field, file) in [("registration", "closure/registration"), ("storePaths", "closure/store-paths")] {
+        let workspace = Workspace::with_small_example();
+        std::fs::remove_file(workspace.path(file)).unwrap();
+        let run = workspace.snugfs(["build", "plan.json"]).failed_with(5);
+        let told = format!("snugfs: plan.closure.{field}: {file} can't be read: no such file or directory;");
+        assert!(run.stderr.starts_with(&told), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_store_path_that_is_missing_or_altered_is_a_wrong_closure() {
+    let greeting = "store/i1jjwb3gkf5brqfzqqb36yl41bs8bfgc-greeting-2.0";
+    let text = format!("{greeting}/share/greeting/en.txt");
+
+    let missing = Workspace::with_small_example();
+    std::fs::remove_dir_all(missing.path(greeting)).unwrap();
+    missing.snugfs(["check", "plan.json"]).failed_with(4).says("greeting-2.0");
+
+    let longer = Workspace::with_small_example();
+    longer.write(&text, "Hello from a snug image, and eight more bytes.\n");
+    longer.snugfs(["check", "plan.json"]).failed_with(4).says("its NAR has 1104 bytes, 1088 are registered");
+
+    // The same length: only the hash can tell.
+    let other = Workspace::with_small_example();
+    other.write(&text, "Hello from a snug imago.\n");
+    for command in ["check", "build"] {
+        other
+            .snugfs([command, "plan.json", "--progress", "none"])
+            .failed_with(4)
+            .says("its NAR has the hash");
+    }
+    other.change_plan(|plan| plan["closure"]["verify"] = json!("size"));
+    other.snugfs(["check", "plan.json"]).succeeded();
+    assert!(!other.path("small.img").exists(), "{:?}", other.names());
+
+    let neither = Workspace::with_small_example();
+    neither.write(&text, "Another length.\n");
+    neither.change_plan(|plan| plan["closure"]["verify"] = json!("none"));
+    neither.build("unverified.img", []);
+}
+
+#[test]
+fn wrong_registrations_are_told_problem_by_problem() {
+    let folder = repository().join("tests/registrations/bad");
+    for stem in cases(&folder) {
+        let workspace = Workspace::new();
+        let input = |extension: &str| {
+            let name = format!("{stem}.{extension}");
+            let bytes = std::fs::read(folder.join(&name)).ok()?;
+            workspace.write(&name, bytes);
+            Some(name)
+        };
+        let mut plan = empty_plan();
+        plan["closure"] = json!({ "sourceDir": "store" });
+        for (field, extension) in
+            [("graph", "graph.json"), ("registration", "registration"), ("storePaths", "store-paths")]
+        {
+            if let Some(name) = input(extension) {
+                plan["closure"][field] = json!(name);
+            }
+        }
+        workspace.write("plan.json", plan.to_string());
+        let before = workspace.names();
+        for command in ["check", "build"] {
+            let run = workspace.snugfs([command, "plan.json"]).failed_with(4);
+            assert_eq!(run.stderr, expected_lines(&folder, &stem), "{stem}");
+        }
+        assert_eq!(workspace.names(), before, "{stem}");
+    }
+}
+
+#[test]
+fn sources_that_are_missing_are_all_named() {
+    let workspace = Workspace::with_plan(&{
+        let mut plan = plan_of_entries(json!({ "/kernel": { "type": "file", "source": "no-kernel" } }));
+        plan["trees"] = json!([{ "source": "no-folder", "target": "/" }]);
+        plan
+    });
+    let run = workspace.snugfs(["check", "plan.json"]).failed_with(5);
+    assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
+    assert!(run.stderr.contains("no-kernel") && run.stderr.contains("no-folder"), "{}", run.stderr);
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let workspace =
+        Workspace::with_plan(&plan_of_entries(json!({ "/secret": { "type": "file", "source": "secret" } })));
+    let secret = workspace.write("secret", "x");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).unwrap();
+    if std::fs::read(&secret).is_ok() {
+        // Root may read everything; then the plan is simply right.
+        workspace.build("plan.img", []);
+    } else {
+        workspace.snugfs(["build", "plan.json"]).failed_with(5).says("secret");
+        assert_eq!(workspace.names(), ["plan.json", "secret"]);
+    }
+}
+
+#[test]
+fn contents_that_do_not_fit_are_told_with_the_size_that_would() {
+    let workspace = Workspace::with_plan(&empty_plan());
+    workspace.change_plan(|plan| plan["filesystem"]["size"] = json!("1MiB"));
+    let run = workspace.snugfs(["build", "plan.json", "--progress", "none"]).failed_with(6);
+    assert!(run.stderr.starts_with("snugfs: plan.filesystem.size: 1048576 bytes are too few"), "{}", run.stderr);
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    assert_eq!(workspace.names(), ["plan.json"]);
+}

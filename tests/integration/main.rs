@@ -1,0 +1,8 @@
+//! Tests of the whole program: plans go in, images come out, and judges that are not ours look at them.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+mod cli;
+mod errors;
+mod example;
+mod support;
