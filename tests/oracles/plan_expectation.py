@@ -17,7 +17,6 @@ class Node:
         self.mtime_ns = seconds * 10**9 + nanoseconds
         self.content, self.size, self.rdev = content, size, rdev
         self.xattrs = xattrs or {}
-        self.implied = False
 
 
 def file_size(content):
@@ -42,10 +41,10 @@ class Expectation:
             self.add_tree(tree)
         for path, entry in sorted(plan_file.plan.get("entries", {}).items(), key=lambda item: parts(item[0])):
             self.put(os.fsencode(path), self.entry(entry))
+        # Made by the file system itself, where no source has one.
+        self.nodes.setdefault(b"/lost+found", Node(stat.S_IFDIR, 0o700, plan_file.timestamp))
         for path, change in sorted(plan_file.plan.get("attributes", {}).items(), key=lambda item: parts(item[0])):
             self.overlay(os.fsencode(path), change)
-        # Made by the file system itself, after the plan had its say.
-        self.nodes.setdefault(b"/lost+found", Node(stat.S_IFDIR, 0o700, plan_file.timestamp))
 
     def imply(self, path):
         """A directory that nobody described."""
@@ -53,7 +52,6 @@ class Expectation:
             if path != b"/":
                 self.imply(os.path.dirname(path))
             self.nodes[path] = Node(stat.S_IFDIR, 0o755, self.plan.timestamp)
-            self.nodes[path].implied = True
 
     def put(self, path, node):
         """A later description of a directory goes before an earlier one; two of anything else is a plan's error."""

@@ -3,10 +3,16 @@
 It trusts the plan to be valid: what is wrong in a plan is the program's to say and other tests' to check.
 """
 
+import base64
 import json
 import os
+import sys
 
 from image_files import Unusable
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "closure"))
+# pylint: disable=wrong-import-position
+from nix_archive import nix32
 
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
@@ -57,12 +63,23 @@ class PlanFile:
         return records
 
     def registration_text(self):
-        """What the image must have at registrationTarget."""
+        """What the image must have at registrationTarget: hashes in base 32, no deriver, each reference once."""
         lines = []
         for record in self.closure_records():
-            lines += [record["path"], record["narHash"], str(record["narSize"]), record.get("deriver", "")]
-            lines += [str(len(record["references"])), *record["references"]]
+            references = list(dict.fromkeys(record["references"]))
+            lines += [record["path"], in_base_32(record["narHash"]), str(record["narSize"]), ""]
+            lines += [str(len(references)), *references]
         return "".join(line + "\n" for line in lines).encode(errors="surrogateescape")
+
+
+def in_base_32(text):
+    """A SHA-256 in any of the forms that Nix writes, as `sha256:<nix32>`."""
+    digits = text.removeprefix("sha256").lstrip(":-")
+    if len(digits) == 64:
+        return "sha256:" + nix32(bytes.fromhex(digits))
+    if len(digits) == 44:
+        return "sha256:" + nix32(base64.b64decode(digits))
+    return "sha256:" + digits
 
 
 def parse_registration(text):
@@ -72,7 +89,8 @@ def parse_registration(text):
     for path in lines:
         if not path:
             break
-        record = {"path": path, "narHash": next(lines), "narSize": int(next(lines)), "deriver": next(lines)}
+        record = {"path": path, "narHash": next(lines), "narSize": int(next(lines))}
+        next(lines)  # the deriver
         record["references"] = [next(lines) for _ in range(int(next(lines)))]
         records.append(record)
     return records
