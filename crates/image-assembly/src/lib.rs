@@ -1,1 +1,48 @@
-//! To come.
+//! The pieces of an image, in order, into a file, a stream or a device.
+//!
+//! The invariant of this crate: what is written depends on the image alone, never on the number of threads, and
+//! nothing stands under the output's name before all of it is right. A source that changed since it was scanned
+//! ends the work with an error that names it.
+//!
+//! Pieces are gathered into chunks, and every sink is another way to take chunks from the same list: a file or a
+//! device lets each thread write where its chunk belongs, a stream has them brought back into their order.
+//!
+//! | module | its part |
+//! |---|---|
+//! | `pieces` | are they ascending, without a gap, all there |
+//! | `chunks` | pieces in order, grouped into what one thread does at once |
+//! | `contents`, `fill` | opening the files of the image; the bytes of a chunk |
+//! | `positioned`, `kernel_copy` | chunks to where they belong, from all threads |
+//! | `ring`, `stream`, `sink` | chunks in order, through zstd or plain |
+//! | `place`, `pending`, `device` | what the output is; a file that appears whole or not at all; a block device |
+//! | `assemble` | which of them for which target |
+
+mod assemble;
+mod chunks;
+mod contents;
+mod device;
+mod error;
+mod fill;
+mod kernel_copy;
+mod pending;
+mod pieces;
+mod place;
+mod positioned;
+mod ring;
+mod sink;
+mod stream;
+
+pub use assemble::{Options, Target, Written, write};
+pub use contents::{Contents, FileReader, Scanned};
+pub use error::{AssemblyError, ErrorKind, Refusal};
+pub use pieces::{PieceError, check_pieces};
+
+/// A length or distance within one buffer.
+pub(crate) fn to_usize(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// A length as an offset.
+pub(crate) fn to_u64(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,36 @@
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use crate::error::{AssemblyError, Refusal};
+
+/// Opens a block device that nobody else uses and that has room for so many \[bytes\].
+pub(crate) fn open(path: &Path, needs: u64) -> Result<File, AssemblyError> {
+    let refused = |refusal| AssemblyError::refused(path, refusal);
+    let failed = |error| AssemblyError::output(path, error);
+    // Looked at before it is opened: opening a pipe would wait, opening a tape would wind it.
+    let found = std::fs::metadata(path).map_err(failed)?;
+    if !found.file_type().is_block_device() {
+        return Err(refused(Refusal::NotADevice));
+    }
+    // For a block device, EXCL without CREATE means: not while it is mounted or otherwise claimed.
+    let flags = OFlags::RDWR | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let fd = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map_err(|errno| match errno {
+        Errno::BUSY => refused(Refusal::DeviceInUse),
+        other => failed(other.into()),
+    })?;
+    let stat = rustix::fs::fstat(&fd).map_err(|errno| failed(errno.into()))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::BlockDevice {
+        return Err(refused(Refusal::NotADevice));
+    }
+    let mut file = File::from(fd);
+    let has = file.seek(SeekFrom::End(0)).map_err(failed)?;
+    if has < needs {
+        return Err(refused(Refusal::DeviceTooSmall { has, needs }));
+    }
+    Ok(file)
+}

@@ -1,0 +1,178 @@
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use file_scanner::SourceError;
+use image_tree::escaped;
+
+use crate::PieceError;
+
+/// What sort of mistake an error is; the program's exit codes follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// A source can't be read, or changed while it was.
+    Source,
+    /// The output can't be written.
+    Output,
+    /// A bug of this program.
+    Internal,
+}
+
+/// Why an image was not written. Paths are already escaped for one line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AssemblyError {
+    /// A file of the image is not what was scanned.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A file of the image has its length and time, and yet the system does not give its bytes.
+    #[error("{path}: can't be read: {}; check the disk that holds it", words(.error))]
+    Unreadable {
+        /// On this machine.
+        path: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A file of the image gave fewer bytes than its length.
+    #[error("{path}: ended before its length; leave the sources alone while an image is built")]
+    Ended {
+        /// On this machine, or in the image for what the plan itself holds.
+        path: String,
+    },
+    /// The system does not take the output.
+    #[error("{path}: can't be written: {}; {}", words(.error), advice(.error))]
+    Output {
+        /// The output, or `standard output`.
+        path: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The output is something that an image does not go into.
+    #[error("{path}: {refusal}")]
+    Refused {
+        /// The output.
+        path: String,
+        /// What is wrong with it.
+        refusal: Refusal,
+    },
+    /// The pieces do not make an image.
+    #[error("the layout: {0}; please report this as a bug")]
+    Pieces(#[from] PieceError),
+    /// No thread can be had to read with.
+    #[error("the system: no thread can be started: {}; raise the limit of processes (ulimit -u)", words(.0))]
+    NoThread(io::Error),
+}
+
+/// What speaks against an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A directory has the name.
+    #[error("exists as a directory; choose another name")]
+    Directory,
+    /// A socket has the name.
+    #[error("exists as a socket; choose another name")]
+    Socket,
+    /// The path ends in `/` or `..`.
+    #[error("names a folder; add a file name")]
+    NoName,
+    /// The folder to write into is missing, or is none.
+    #[error("its folder does not exist; create it first")]
+    NoFolder,
+    /// Symlinks lead in a circle.
+    #[error("its symlinks lead in a circle; remove them")]
+    SymlinkLoop,
+    /// A block device is written only when asked for by name.
+    #[error("is a block device; add --device to overwrite it")]
+    UnaskedDevice,
+    /// `--device` with something else.
+    #[error("is no block device; leave out --device, or name one")]
+    NotADevice,
+    /// Mounted, or opened by someone for himself.
+    #[error("is mounted or in use; unmount it first")]
+    DeviceInUse,
+    /// The image is longer than the device.
+    #[error("holds {has} bytes, the image needs {needs}; use a larger device")]
+    DeviceTooSmall {
+        /// The device's length in \[bytes\].
+        has: u64,
+        /// The image's length in \[bytes\].
+        needs: u64,
+    },
+    /// A device holds the image itself.
+    #[error("is a device, which can't hold a compressed image; leave out the compression")]
+    CompressedDevice,
+}
+
+impl AssemblyError {
+    /// What sort of mistake this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Source(error) if error.kind() == file_scanner::ErrorKind::Internal => ErrorKind::Internal,
+            Self::Source(_) | Self::Unreadable { .. } | Self::Ended { .. } => ErrorKind::Source,
+            Self::Output { .. } | Self::Refused { .. } => ErrorKind::Output,
+            Self::Pieces(_) | Self::NoThread(_) => ErrorKind::Internal,
+        }
+    }
+
+    /// The system's refusal of an output.
+    pub(crate) fn output(path: &Path, error: impl Into<io::Error>) -> Self {
+        Self::Output { path: shown(path), error: error.into() }
+    }
+
+    /// Our own refusal of an output.
+    pub(crate) fn refused(path: &Path, refusal: Refusal) -> Self {
+        Self::Refused { path: shown(path), refusal }
+    }
+}
+
+/// A path of this machine on one line.
+fn shown(path: &Path) -> String {
+    escaped(path.as_os_str().as_bytes()).to_string()
+}
+
+/// A system error as the middle of a sentence: `no space left on device`.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+}
+
+/// What to do about an output that the system does not take.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space or choose another place"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "choose a place that you may write to"
+        }
+        io::ErrorKind::FileTooLarge => "choose a file system that holds files of this length",
+        io::ErrorKind::BrokenPipe => "see why its reader ended early",
+        _ => "choose another place",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_with_place_mistake_and_remedy() {
+        let full = AssemblyError::output(Path::new("/a\nb"), io::Error::from_raw_os_error(28));
+        assert_eq!(
+            full.to_string(),
+            "/a\\x0ab: can't be written: no space left on device; free some space or choose another place"
+        );
+        assert_eq!(full.kind(), ErrorKind::Output);
+        let small = Refusal::DeviceTooSmall { has: 4096, needs: 8192 };
+        assert_eq!(
+            AssemblyError::refused(Path::new("/dev/x"), small).to_string(),
+            "/dev/x: holds 4096 bytes, the image needs 8192; use a larger device"
+        );
+        let ended = AssemblyError::Ended { path: "/s".into() };
+        assert_eq!(ended.kind(), ErrorKind::Source);
+    }
+}

@@ -1,0 +1,156 @@
+//! The bytes of a chunk. Every byte of a buffer is written anew: what an earlier chunk left there never shows.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use file_scanner::OpenFile;
+use image_tree::{Content, NodeId, Piece, PieceSource};
+use rustix::io::retry_on_intr;
+
+use crate::chunks::{CHUNK, Chunk};
+use crate::contents::{Contents, FileReader};
+use crate::error::AssemblyError;
+use crate::kernel_copy::kernel_copy;
+use crate::{to_u64, to_usize};
+
+/// What one thread needs to make bytes.
+pub(crate) struct Filler<'a> {
+    image: &'a dyn PieceSource,
+    contents: &'a dyn Contents,
+    reader: Box<dyn FileReader + 'a>,
+}
+
+/// Why bytes of a file did not come.
+enum Missing {
+    /// The file is shorter.
+    Ended,
+    Failed(io::Error),
+}
+
+impl<'a> Filler<'a> {
+    pub(crate) fn new(image: &'a dyn PieceSource, contents: &'a dyn Contents) -> Self {
+        Self { image, contents, reader: contents.reader() }
+    }
+
+    /// Gives the bytes of a chunk, made in `buffer`.
+    pub(crate) fn fill<'b>(
+        &mut self,
+        chunk: &Chunk,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], AssemblyError> {
+        let bytes = room(buffer, to_usize(chunk.len));
+        let mut rest = &mut *bytes;
+        for piece in &chunk.pieces {
+            let (here, later) = rest.split_at_mut(to_usize(piece.len));
+            self.fill_piece(piece, here)?;
+            rest = later;
+        }
+        Ok(bytes)
+    }
+
+    fn fill_piece(&mut self, piece: &Piece, bytes: &mut [u8]) -> Result<(), AssemblyError> {
+        match piece.content {
+            Content::Zeros => bytes.fill(0),
+            Content::Metadata => {
+                bytes.fill(0);
+                self.image.generate(piece, bytes);
+            }
+            Content::File { node, offset } => match self.reader.open(node)? {
+                OpenFile::Inline(whole) => {
+                    bytes.copy_from_slice(part(self.contents, node, whole, offset, bytes.len())?);
+                }
+                OpenFile::Fd(fd) => {
+                    read_at(fd.as_fd(), offset, bytes)
+                        .map_err(|why| explain(self.contents, node, fd.as_fd(), why))?;
+                    self.contents.check(node, fd.as_fd())?;
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Copies a part of a file to the chunk's place in `output`, within the kernel where it can.
+    pub(crate) fn copy(
+        &mut self,
+        chunk: &Chunk,
+        (node, from): (NodeId, u64),
+        (output, path): (&File, &Path),
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), AssemblyError> {
+        let refused = |error| AssemblyError::output(path, error);
+        let fd = match self.reader.open(node)? {
+            OpenFile::Inline(whole) => {
+                let bytes = part(self.contents, node, whole, from, to_usize(chunk.len))?;
+                return output.write_all_at(bytes, chunk.offset).map_err(refused);
+            }
+            OpenFile::Fd(fd) => fd,
+        };
+        let mut done =
+            kernel_copy((fd.as_fd(), from), (output.as_fd(), chunk.offset), chunk.len).map_err(refused)?;
+        while done < chunk.len {
+            let bytes = room(buffer, to_usize(CHUNK.min(chunk.len - done)));
+            read_at(fd.as_fd(), from + done, bytes)
+                .map_err(|why| explain(self.contents, node, fd.as_fd(), why))?;
+            output.write_all_at(bytes, chunk.offset + done).map_err(refused)?;
+            done += to_u64(bytes.len());
+        }
+        Ok(self.contents.check(node, fd.as_fd())?)
+    }
+}
+
+/// The first `len` bytes of a buffer that is used again and again; what they hold is left from before.
+fn room(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
+    let usual = to_usize(CHUNK);
+    if len <= usual && buffer.len() > usual {
+        // A huge piece of metadata passed through; its memory is not kept.
+        buffer.truncate(usual);
+        buffer.shrink_to_fit();
+    } else if buffer.len() < len.max(usual) {
+        // Fresh zero pages cost nothing until they are touched, growing would copy.
+        *buffer = vec![0; len.max(usual)];
+    }
+    &mut buffer[..len]
+}
+
+/// The wanted bytes of a file that is in memory.
+fn part<'w>(
+    contents: &dyn Contents,
+    node: NodeId,
+    whole: &'w [u8],
+    from: u64,
+    len: usize,
+) -> Result<&'w [u8], AssemblyError> {
+    let start = to_usize(from);
+    let wanted = start.checked_add(len).and_then(|end| whole.get(start..end));
+    wanted.ok_or_else(|| AssemblyError::Ended { path: contents.shown(node) })
+}
+
+/// Reads exactly as many bytes as there is room for.
+fn read_at(fd: BorrowedFd<'_>, mut from: u64, mut bytes: &mut [u8]) -> Result<(), Missing> {
+    while !bytes.is_empty() {
+        match retry_on_intr(|| rustix::io::pread(fd, &mut *bytes, from)) {
+            Ok(0) => return Err(Missing::Ended),
+            Ok(read) => {
+                from += to_u64(read);
+                bytes = &mut bytes[read..];
+            }
+            Err(errno) => return Err(Missing::Failed(errno.into())),
+        }
+    }
+    Ok(())
+}
+
+/// A file that changed explains most of what goes wrong with reading it.
+fn explain(contents: &dyn Contents, node: NodeId, fd: BorrowedFd<'_>, why: Missing) -> AssemblyError {
+    if let Err(changed) = contents.check(node, fd) {
+        return changed.into();
+    }
+    let path = contents.shown(node);
+    match why {
+        Missing::Ended => AssemblyError::Ended { path },
+        Missing::Failed(error) => AssemblyError::Unreadable { path, error },
+    }
+}

@@ -1,0 +1,125 @@
+//! A file or a device: every thread writes its chunk where it belongs. Chunks are handed out in ascending order, so
+//! the output grows from front to back and of several errors the one of the lowest offset is known.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::assemble::Job;
+use crate::chunks::{CHUNK, Chunk, Chunks, Kind};
+use crate::error::AssemblyError;
+use crate::fill::Filler;
+use crate::sink::ZEROS;
+use crate::{to_u64, to_usize};
+
+/// From this length on the kernel copies a file faster than reading and writing it with others does.
+const LARGE_FILE: u64 = 1 << 20;
+
+/// An output that can be written at any offset.
+pub(crate) struct Positioned<'o> {
+    pub(crate) file: &'o File,
+    /// For messages.
+    pub(crate) path: &'o Path,
+    /// Whether all of it reads as zeros before anything is written.
+    pub(crate) is_zero: bool,
+}
+
+/// Writes the whole image.
+pub(crate) fn write(job: &Job<'_>, output: &Positioned<'_>) -> Result<(), AssemblyError> {
+    // The kernel copies between files only.
+    let chunks = Chunks::of(job.image, output.is_zero.then_some(LARGE_FILE));
+    let list = List(Mutex::new(State { chunks, failed: None }));
+    let useful = to_usize(job.image.len().div_ceil(CHUNK));
+    std::thread::scope(|scope| {
+        for _ in 1..job.options.threads.get().min(useful) {
+            if std::thread::Builder::new().spawn_scoped(scope, || work(job, output, &list)).is_err() {
+                // Fewer threads write the same image.
+                break;
+            }
+        }
+        work(job, output, &list);
+    });
+    match list.state().failed.take() {
+        Some((_, error)) => Err(error),
+        None => Ok(()),
+    }
+}
+
+fn work(job: &Job<'_>, output: &Positioned<'_>, list: &List<'_>) {
+    let mut filler = Filler::new(job.image, job.contents);
+    let mut buffer = Vec::new();
+    let mut chunk = Chunk::new();
+    while list.take(&mut chunk) {
+        match output.put(&chunk, &mut filler, &mut buffer) {
+            Ok(()) => (job.progress)(chunk.len),
+            Err(error) => return list.fail(chunk.number, error),
+        }
+    }
+}
+
+impl Positioned<'_> {
+    fn put(&self, chunk: &Chunk, filler: &mut Filler<'_>, buffer: &mut Vec<u8>) -> Result<(), AssemblyError> {
+        match chunk.kind {
+            Kind::Zeros if self.is_zero => Ok(()),
+            Kind::Zeros => self.put_zeros(chunk),
+            Kind::File { node, from } => filler.copy(chunk, (node, from), (self.file, self.path), buffer),
+            Kind::Buffer => {
+                let bytes = filler.fill(chunk, buffer)?;
+                self.put_bytes(bytes, chunk.offset)
+            }
+        }
+    }
+
+    fn put_zeros(&self, chunk: &Chunk) -> Result<(), AssemblyError> {
+        let mut done = 0;
+        while done < chunk.len {
+            let now = to_usize(chunk.len - done).min(ZEROS.len());
+            self.put_bytes(&ZEROS[..now], chunk.offset + done)?;
+            done += to_u64(now);
+        }
+        Ok(())
+    }
+
+    fn put_bytes(&self, bytes: &[u8], offset: u64) -> Result<(), AssemblyError> {
+        self.file.write_all_at(bytes, offset).map_err(|error| AssemblyError::output(self.path, error))
+    }
+}
+
+/// The chunks that are still to do, and what went wrong so far.
+struct List<'i>(Mutex<State<'i>>);
+
+struct State<'i> {
+    chunks: Chunks<'i>,
+    /// The number of a chunk and its error, the lowest of all.
+    failed: Option<(u64, AssemblyError)>,
+}
+
+impl<'i> List<'i> {
+    fn state(&self) -> MutexGuard<'_, State<'i>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes `chunk` the next one to do; false when there is none, or an error.
+    fn take(&self, chunk: &mut Chunk) -> bool {
+        let mut state = self.state();
+        if state.failed.is_some() {
+            return false;
+        }
+        match state.chunks.next(chunk) {
+            Ok(more) => more,
+            Err(error) => {
+                // All lower chunks are already taken.
+                state.failed = Some((state.chunks.number(), error.into()));
+                false
+            }
+        }
+    }
+
+    fn fail(&self, number: u64, error: AssemblyError) {
+        let mut state = self.state();
+        if state.failed.as_ref().is_none_or(|lowest| number < lowest.0) {
+            state.failed = Some((number, error));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Chunks made by many threads and taken in order by one. A chunk is handed out only together with a buffer, so the
+//! lowest one that is missing always has its own and nobody waits for ever; buffers are the bound of the memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::chunks::{Chunk, Chunks, Kind};
+use crate::error::AssemblyError;
+use crate::pieces::PieceError;
+use crate::to_usize;
+
+/// What became of a chunk.
+pub(crate) enum Made {
+    /// So many zero bytes.
+    Zeros(u64),
+    /// The first `len` bytes of the buffer.
+    Bytes {
+        buffer: Vec<u8>,
+        len: usize,
+    },
+    Failed(AssemblyError),
+}
+
+/// Between the threads that read and the one that writes.
+pub(crate) struct Ring<'i> {
+    state: Mutex<State<'i>>,
+    /// A buffer became free, or the work ends.
+    to_readers: Condvar,
+    /// A chunk is made, or a reader is gone.
+    to_writer: Condvar,
+}
+
+struct State<'i> {
+    chunks: Chunks<'i>,
+    free: Vec<Vec<u8>>,
+    made: BTreeMap<u64, Made>,
+    /// Of the chunk that the writer waits for.
+    next: u64,
+    readers: usize,
+    /// No more chunks are handed out: there are none, or something failed.
+    ended: bool,
+    complete: bool,
+}
+
+impl<'i> Ring<'i> {
+    pub(crate) fn new(chunks: Chunks<'i>, readers: usize, buffers: usize) -> Self {
+        let state = State {
+            chunks,
+            free: vec![Vec::new(); buffers],
+            made: BTreeMap::new(),
+            next: 0,
+            readers,
+            ended: false,
+            complete: false,
+        };
+        Self { state: Mutex::new(state), to_readers: Condvar::new(), to_writer: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<'i>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes `chunk` the next one to do and gives the buffer to make it in; `None` when there is nothing to do.
+    pub(crate) fn take(&self, chunk: &mut Chunk) -> Option<Vec<u8>> {
+        let mut state = self.state();
+        while !state.ended {
+            if state.free.is_empty() {
+                state = self.to_readers.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            match state.chunks.next(chunk) {
+                Ok(true) if chunk.kind == Kind::Zeros => {
+                    state.made.insert(chunk.number, Made::Zeros(chunk.len));
+                    self.to_writer.notify_one();
+                }
+                Ok(true) => return state.free.pop(),
+                Ok(false) => {
+                    state.complete = true;
+                    self.end(&mut state);
+                }
+                Err(error) => {
+                    let number = state.chunks.number();
+                    state.made.insert(number, Made::Failed(error.into()));
+                    self.end(&mut state);
+                }
+            }
+        }
+        None
+    }
+
+    /// Brings back a chunk that was taken.
+    pub(crate) fn bring(&self, number: u64, made: Made) {
+        let mut state = self.state();
+        if matches!(made, Made::Failed(_)) {
+            self.end(&mut state);
+        }
+        state.made.insert(number, made);
+        self.to_writer.notify_one();
+    }
+
+    /// A reader is done, or dead.
+    pub(crate) fn leave(&self) {
+        self.state().readers -= 1;
+        self.to_writer.notify_one();
+    }
+
+    /// The next chunk in the order of the image; `None` after the last one.
+    pub(crate) fn next(&self) -> Result<Option<Made>, AssemblyError> {
+        let mut state = self.state();
+        loop {
+            let next = state.next;
+            if let Some(made) = state.made.remove(&next) {
+                state.next += 1;
+                return if let Made::Failed(error) = made { Err(error) } else { Ok(Some(made)) };
+            }
+            if state.readers == 0 {
+                let all = state.complete && next == state.chunks.number();
+                return if all { Ok(None) } else { Err(PieceError::Lost.into()) };
+            }
+            state = self.to_writer.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Gives back the buffer of a chunk that was written.
+    pub(crate) fn reuse(&self, buffer: Vec<u8>) {
+        self.state().free.push(buffer);
+        self.to_readers.notify_one();
+    }
+
+    /// Lets the readers go home.
+    pub(crate) fn stop(&self) {
+        let mut state = self.state();
+        self.end(&mut state);
+    }
+
+    fn end(&self, state: &mut State<'i>) {
+        state.ended = true;
+        self.to_readers.notify_all();
+        self.to_writer.notify_one();
+    }
+}
+
+impl Made {
+    /// The length in \[bytes\].
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Zeros(len) => to_usize(*len),
+            Self::Bytes { len, .. } => *len,
+            Self::Failed(_) => 0,
+        }
+    }
+}

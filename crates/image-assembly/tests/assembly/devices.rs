@@ -1,0 +1,97 @@
+//! Block devices: only when asked for, never in use, every byte written.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use image_assembly::{AssemblyError, Refusal, Target};
+
+use crate::support::*;
+
+/// A device of so many bytes, all of them 0xff.
+struct Loop {
+    name: String,
+    disk: tempfile::NamedTempFile,
+}
+
+impl Loop {
+    fn new(len: u64) -> Self {
+        let disk = tempfile::NamedTempFile::new().unwrap();
+        fs::write(disk.path(), vec![0xff; usize::try_from(len).unwrap()]).unwrap();
+        let name = run("losetup", &["--find", "--show", disk.path().to_str().unwrap()]);
+        Self { name, disk }
+    }
+
+    fn path(&self) -> &Path {
+        Path::new(&self.name)
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        run("losetup", &["--detach", &self.name]);
+    }
+}
+
+fn refusal(result: Result<image_assembly::Written, AssemblyError>) -> Refusal {
+    match result {
+        Err(AssemblyError::Refused { refusal, .. }) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_device_gets_all_bytes_zeros_included_and_keeps_what_is_behind() {
+    let device = Loop::new(12 * MIB);
+    let files = Files::new(&[5000, 3 * MIB + 1, 10]);
+    let mut image = Image::of_files(&files);
+    image.0.insert(1, Part::Zeros(3 * MIB));
+    image.0.push(Part::Zeros(MIB));
+    let mut expected = image.naive(&files);
+    for threads in THREADS {
+        let written = image.write(&files, Target::Device(device.path()), &options(threads, None)).unwrap();
+        assert_eq!(written.bytes, u64::try_from(expected.len()).unwrap());
+    }
+    expected.resize(usize::try_from(12 * MIB).unwrap(), 0xff);
+    assert!(
+        fs::read(device.disk.path()).unwrap() == expected,
+        "as the disk below has it, without any more flushing"
+    );
+}
+
+#[test]
+fn a_device_that_is_too_small_in_use_or_not_asked_for_is_refused_untouched() {
+    let device = Loop::new(MIB);
+    let files = Files::new(&[2 * MIB, 10]);
+    let large = Image::of_files(&files);
+    let small = Image(vec![Part::Metadata(4096)]);
+    let opts = options(2, None);
+    let too_small = refusal(large.write(&files, Target::Device(device.path()), &opts));
+    assert!(matches!(too_small, Refusal::DeviceTooSmall { has: 1_048_576, .. }), "{too_small:?}");
+    assert_eq!(refusal(small.write(&files, Target::File(device.path()), &opts)), Refusal::UnaskedDevice);
+    let packed = small.write(&files, Target::Device(device.path()), &options(2, Some(3)));
+    assert_eq!(refusal(packed), Refusal::CompressedDevice);
+    {
+        // As a mount holds it.
+        let o_excl = i32::try_from(rustix::fs::OFlags::EXCL.bits()).unwrap();
+        let _held = OpenOptions::new().read(true).custom_flags(o_excl).open(device.path()).unwrap();
+        assert_eq!(refusal(small.write(&files, Target::Device(device.path()), &opts)), Refusal::DeviceInUse);
+    }
+    assert!(fs::read(device.disk.path()).unwrap().iter().all(|&byte| byte == 0xff));
+}
+
+#[test]
+fn what_is_no_device_is_refused_untouched() {
+    let files = Files::new(&[10, 10]);
+    let image = Image::of_files(&files);
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("file");
+    fs::write(&path, "old").unwrap();
+    assert_eq!(refusal(image.write(&files, Target::Device(&path), &options(1, None))), Refusal::NotADevice);
+    let null = Path::new("/dev/null");
+    assert_eq!(refusal(image.write(&files, Target::Device(null), &options(1, None))), Refusal::NotADevice);
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    let missing = out.path().join("missing");
+    let error = image.write(&files, Target::Device(&missing), &options(1, None)).unwrap_err();
+    assert!(matches!(error, AssemblyError::Output { .. }), "{error}");
+}
