@@ -15,7 +15,7 @@
 //! | `found` | what the walk leaves |
 //! | `plan_tree` | what the plan alone says, by path |
 //! | `merge` | all sources together in depth-first order, and their conflicts |
-//! | `metadata`, `flatten` | owners, rights and times; the finished tree |
+//! | `metadata`, `flatten`, `warnings` | owners, rights and times; the finished tree |
 //! | `opener` | reading the files again |
 
 mod error;

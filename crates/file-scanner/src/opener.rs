@@ -48,7 +48,10 @@ pub enum OpenFile<'t> {
 }
 
 /// How many directories a cursor holds.
-const HELD: usize = 16;
+const HELD: usize = 32;
+
+/// How many levels are passed without holding one of them.
+const LEAP: usize = 8;
 
 /// The longest path that one call is given, in \[bytes\]: below Linux' `PATH_MAX` of 4096 with its NUL.
 const MAX_PATH: usize = 4000;
@@ -199,23 +202,31 @@ impl<'t> Cursor<'_, 't> {
         while self.held.last().is_some_and(|held| wanted < held.0 || wanted >= tree.end(held.0)) {
             self.held.pop();
         }
-        let (base, from) = self.held.last().map_or((top, root), |held| (held.0, held.1.as_fd()));
-        if base != wanted {
-            let mut names = Vec::new();
-            let mut at = wanted;
-            while at != base {
-                if at == NodeId::ROOT {
-                    return Err(Errno::NOENT);
-                }
-                names.push(tree.name(at));
-                at = tree.node(at).parent();
+        let base = self.held.last().map_or(top, |held| held.0);
+        let mut way = Vec::new();
+        let mut at = wanted;
+        while at != base {
+            if at == NodeId::ROOT {
+                return Err(Errno::NOENT);
             }
-            names.reverse();
+            way.push(at);
+            at = tree.node(at).parent();
+        }
+        way.reverse();
+        let mut way = way.as_slice();
+        while !way.is_empty() {
+            // Far down, what comes next in the order of the tree may lie a little higher: stops half way, half of
+            // the rest, and so on, so that going up level by level does not begin at the top each time.
+            let leap = if way.len() > LEAP { way.len().div_ceil(2) } else { way.len() };
+            let (now, later) = way.split_at(leap);
+            let from = self.held.last().map_or(root, |held| held.1.as_fd());
+            let names: Vec<&[u8]> = now.iter().map(|&node| tree.name(node)).collect();
             let fd = self.opener.descend(from, &names)?;
             if self.held.len() >= HELD {
                 self.held.remove(0);
             }
-            self.held.push((wanted, fd));
+            self.held.extend(now.last().map(|&node| (node, fd)));
+            way = later;
         }
         Ok(self.held.last().map_or(root, |held| held.1.as_fd()))
     }
@@ -257,5 +268,40 @@ fn refused(tree: &FileTree, node: NodeId, errno: Errno) -> SourceError {
         }
         Errno::MFILE | Errno::NFILE => SourceError::TooManyOpen { path },
         other => SourceError::Unreadable { path, reason: reason(other) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Sources, scan};
+    use image_tree::{ImagePath, Timestamp};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn without_openat2_symlinks_are_refused_just_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("a/b/c");
+        std::fs::create_dir_all(&inner).unwrap();
+        std::fs::write(inner.join("file"), "").unwrap();
+        let (keep_owner, keep_times, xattrs) = (false, false, Vec::new());
+        let source = folder.path().to_owned();
+        let tree = build_plan::TreePlan { source, target: ImagePath::root(), keep_owner, keep_times, xattrs };
+        let sources = Sources {
+            store: None,
+            trees: &[tree],
+            entries: &BTreeMap::new(),
+            attributes: &BTreeMap::new(),
+            inline: Vec::new(),
+            timestamp: Timestamp::STORE,
+        };
+        let tree = scan(&sources, &|_| {}).unwrap().tree;
+        let file = tree.find(&ImagePath::parse(b"/a/b/c/file").unwrap()).unwrap();
+        let opener = Opener::new(&tree);
+        opener.no_openat2.store(true, Ordering::Relaxed);
+        assert!(opener.cursor().open(file).is_ok());
+        std::fs::rename(folder.path().join("a/b"), folder.path().join("moved")).unwrap();
+        std::os::unix::fs::symlink("../moved", folder.path().join("a/b")).unwrap();
+        assert!(matches!(opener.cursor().open(file), Err(SourceError::Replaced { .. })));
     }
 }
