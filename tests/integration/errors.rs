@@ -153,7 +153,11 @@ fn contents_that_do_not_fit_are_told_with_the_size_that_would() {
     let workspace = Workspace::with_plan(&empty_plan());
     workspace.change_plan(|plan| plan["filesystem"]["size"] = json!("1MiB"));
     let run = workspace.snugfs(["build", "plan.json", "--progress", "none"]).failed_with(6);
-    assert!(run.stderr.starts_with("snugfs: plan.filesystem.size: 1048576 bytes are too few"), "{}", run.stderr);
+    assert!(
+        run.stderr.starts_with("snugfs: plan.filesystem.size: 1048576 bytes are too few"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
     assert_eq!(workspace.names(), ["plan.json"]);
 }

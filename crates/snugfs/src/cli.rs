@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Build(BuildArgs),
     /// Tell what `build` would make, to the byte, without writing it
     ///
-    /// Sources are scanned, contents are not read. What is larger: raise or lower `plan.filesystem.freeSpace`.
+    /// Sources are scanned, contents are not read: so hashes are not compared, whatever the plan says.
     Size(SizeArgs),
     /// Tell whether a plan is valid, its sources are there and its closure is complete
     ///
@@ -139,7 +139,7 @@ pub(crate) enum ProgressMode {
     Plain,
     /// Plain lines, and the name of each stage for the log of `nix build`
     Nix,
-    /// Nothing but errors and warnings
+    /// Nothing but warnings, errors and the line at the end of a build
     None,
 }
 
