@@ -51,6 +51,16 @@ pub enum ScanError {
         /// Who does so.
         one: String,
     },
+    /// Permission bits laid on what is in a store path, whose hash includes them.
+    #[error(
+        "plan.attributes.\"{path}\".mode: reaches into store paths, whose modes belong to their hashes; leave it out, or name paths outside {store_dir}"
+    )]
+    StoreMode {
+        /// In the image.
+        path: String,
+        /// Where the image has the store.
+        store_dir: String,
+    },
     /// Attributes for a path that nothing made.
     #[error("plan.attributes.\"{path}\": nothing makes this path; add it to plan.entries or leave it out")]
     NothingMade {
@@ -187,6 +197,7 @@ impl ScanError {
             Self::Conflict { .. }
             | Self::NeedsDirectory { .. }
             | Self::InsideStorePath { .. }
+            | Self::StoreMode { .. }
             | Self::NothingMade { .. } => ErrorKind::Plan,
             Self::MissingStorePath { .. } | Self::BadStoreName { .. } => ErrorKind::Closure,
             Self::SpecialInStore { .. }

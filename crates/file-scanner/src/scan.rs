@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use build_plan::EntryKind;
-use image_tree::{FileStamp, Origin, Permissions};
+use image_tree::{FileStamp, ImagePath, Origin, Permissions};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
@@ -44,6 +44,7 @@ pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Sc
     raise_descriptor_limit();
     let mut errors = Vec::new();
     let plan = PlanTree::new(sources, &mut errors);
+    refuse_store_modes(sources, &mut errors);
     let roots = open_roots(sources, &mut errors);
     let files = stat_entry_files(sources, &mut errors);
     if !errors.is_empty() {
@@ -51,6 +52,29 @@ pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Sc
     }
     let found = walk(roots, progress).map_err(ScanErrors::new)?;
     flatten::flatten(sources, &plan, &found, &files).map_err(ScanErrors::new)
+}
+
+/// Owners may be laid over a store, modes not: a NAR hash includes what is executable, and Nix expects the others to be
+/// canonical.
+fn refuse_store_modes(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
+    let Some(store) = sources.store.as_ref().filter(|store| !store.base_names.is_empty()) else { return };
+    let in_store = |path: &ImagePath| {
+        let depth = store.store_dir.parts().count();
+        path.starts_with(&store.store_dir)
+            && path
+                .parts()
+                .nth(depth)
+                .is_some_and(|name| store.base_names.iter().any(|base| base == name.as_bytes()))
+    };
+    for (path, attributes) in sources.attributes {
+        let reaches = in_store(path) || (attributes.recursive && store.store_dir.starts_with(path));
+        if attributes.permissions.is_some() && reaches {
+            errors.push(ScanError::StoreMode {
+                path: path.to_string(),
+                store_dir: store.store_dir.to_string(),
+            });
+        }
+    }
 }
 
 /// A directory stays open while its subdirectories wait; nothing is lost where the limit can't be raised.

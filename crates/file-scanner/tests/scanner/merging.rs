@@ -188,6 +188,30 @@ fn attributes_are_laid_parents_first_and_never_on_a_symlinks_mode() {
 }
 
 #[test]
+fn modes_do_not_reach_into_store_paths() {
+    for (at, recursive, refused) in [
+        ("/nix/store/aaa-x/bin", false, true),
+        ("/nix/store/aaa-x", false, true),
+        ("/nix", true, true),
+        ("/", true, true),
+        ("/nix/store", false, false),
+        ("/nix/store/beside", false, false),
+    ] {
+        let mut world = World::new();
+        world.write("store/aaa-x/bin/run", "#!");
+        world.store("store", &["aaa-x"]);
+        world.entry("/nix/store/beside", text(""));
+        world.attributes.insert(path(at), attributes(None, Some(0o700), recursive));
+        let errors =
+            if refused { world.errors() } else { world.dump().lines().take(0).map(str::to_owned).collect() };
+        let expected = format!(
+            "plan.attributes.\"{at}\".mode: reaches into store paths, whose modes belong to their hashes; leave it out, or name paths outside /nix/store"
+        );
+        assert_eq!(errors, if refused { vec![expected] } else { Vec::new() }, "{at}");
+    }
+}
+
+#[test]
 fn attributes_reach_into_store_paths_too() {
     let mut world = World::new();
     world.write("store/aaa-x/bin/x", "");
