@@ -1,0 +1,121 @@
+//! `plan.closure`: which of its forms is given, and that it is one form alone.
+
+use std::path::PathBuf;
+
+use image_tree::ImagePath;
+
+use super::Context;
+use crate::json::Json;
+use crate::object::Object;
+use crate::plan::{ClosurePlan, ClosureSource, Verify};
+use crate::tables;
+use crate::value::Value;
+
+const STORE: &str = "/nix/store";
+const REGISTRATION_TARGET: &str = "/nix-path-registration";
+
+pub(super) fn closure(value: &Value<'_>, context: Context<'_>) -> Option<ClosurePlan> {
+    let object = value.object(&tables::CLOSURE)?;
+    let source = source(value, &object, context);
+    let store_dir = object.get("storeDir").map_or_else(|| image_path(STORE), |value| store_dir(&value));
+    let source_dir = object.get("sourceDir").and_then(|value| context.host_path(&value));
+    let verify = match object.word("verify") {
+        Some("none") => Verify::None,
+        Some("hash") => Verify::Hash,
+        _ => Verify::Size,
+    };
+    let registration_target = if object.is_null("registrationTarget") {
+        None
+    } else {
+        match object.get("registrationTarget") {
+            Some(value) => registration_target(&value),
+            None => image_path(REGISTRATION_TARGET),
+        }
+    };
+    Some(ClosurePlan {
+        source: source?,
+        source_dir: source_dir.unwrap_or_else(|| PathBuf::from(STORE)),
+        store_dir: store_dir?,
+        verify,
+        registration_target,
+    })
+}
+
+fn image_path(path: &str) -> Option<ImagePath> {
+    ImagePath::parse(path.as_bytes()).ok()
+}
+
+fn store_dir(value: &Value<'_>) -> Option<ImagePath> {
+    let path = value.image_path()?;
+    if path.is_root() {
+        return value
+            .wrong(|| "the root can't be the store".to_owned(), "name a directory such as /nix/store");
+    }
+    Some(path)
+}
+
+fn registration_target(value: &Value<'_>) -> Option<ImagePath> {
+    let path = value.image_path()?;
+    if path.is_root() {
+        return value.wrong(|| "the root is a directory".to_owned(), "name a file, or write null for none");
+    }
+    Some(path)
+}
+
+fn source(closure: &Value<'_>, object: &Object<'_>, context: Context<'_>) -> Option<ClosureSource> {
+    let (registration, store_paths) = (object.get("registration"), object.get("storePaths"));
+    let graph = object.get("graph");
+    // Each of them is looked at, so that none keeps a problem back.
+    let registration_path = registration.and_then(|value| context.host_path(&value));
+    let store_paths_path = store_paths.and_then(|value| context.host_path(&value));
+    let graph_source = graph.and_then(|value| graph_source(&value, context));
+    match (registration, store_paths, graph) {
+        (None, None, None) => closure.wrong(
+            || "it has neither a registration nor a graph".to_owned(),
+            "write one of the two, or leave the closure out",
+        ),
+        (None, Some(store_paths), None) => store_paths.wrong(
+            || "there is no registration beside it".to_owned(),
+            "add the registration that closureInfo writes beside store-paths",
+        ),
+        (None, None, Some(_)) => graph_source,
+        (Some(_), _, None) => Some(ClosureSource::Registration {
+            registration: registration_path?,
+            store_paths: if store_paths.is_some() { Some(store_paths_path?) } else { None },
+        }),
+        (Some(_), _, Some(graph)) => two_forms(&graph, "registration"),
+        (None, Some(_), Some(graph)) => two_forms(&graph, "storePaths"),
+    }
+}
+
+fn two_forms(graph: &Value<'_>, other: &str) -> Option<ClosureSource> {
+    graph.wrong(
+        || format!("there is \"{other}\" as well"),
+        "keep either the graph, or the registration with its storePaths",
+    )
+}
+
+fn graph_source(value: &Value<'_>, context: Context<'_>) -> Option<ClosureSource> {
+    let name = match value.json {
+        Json::List(_) => return Some(graph_list(value)),
+        Json::Text(name) => name,
+        _ => {
+            return value
+                .not("a graph", "write a file's path, a key of the structured attributes, or a list");
+        }
+    };
+    match context.attributes.and_then(|attributes| attributes.get(name)) {
+        Some(json @ Json::List(_)) => Some(graph_list(&Value { json, ..*value })),
+        Some(_) => value.wrong(
+            || format!("the structured attribute {} is not a list", value.shown()),
+            "name the one that exportReferencesGraph makes, or write ./ before the path of a file",
+        ),
+        None => context.host_path(value).map(ClosureSource::GraphFile),
+    }
+}
+
+/// What is in the list is for the reader of closures to judge; keys that come twice can be seen only here.
+fn graph_list(value: &Value<'_>) -> ClosureSource {
+    value.check_keys();
+    ClosureSource::Graph(value.json.to_value())
+}

@@ -1,0 +1,222 @@
+//! `plan.trees`, `plan.entries` and `plan.attributes`.
+
+use std::collections::BTreeMap;
+
+use image_tree::{ImagePath, InvalidXattr, Xattr, XattrName};
+
+use super::Context;
+use crate::object::Object;
+use crate::place::quoted;
+use crate::plan::{AttributesPlan, Entry, EntryKind, TreePlan, XattrPattern};
+use crate::scalars::base64;
+use crate::shapes::Table;
+use crate::tables::{self, ENTRIES, ENTRY_TYPES, MAX_XATTR_VALUE};
+use crate::value::Value;
+
+pub(super) fn trees(value: &Value<'_>, context: Context<'_>) -> Vec<TreePlan> {
+    value.items("objects with a source").filter_map(|item| tree(&item, context)).collect()
+}
+
+fn tree(value: &Value<'_>, context: Context<'_>) -> Option<TreePlan> {
+    let object = value.object(&tables::TREE)?;
+    let source = object.get("source").and_then(|value| context.host_path(&value));
+    let target = object.get("target").map_or_else(|| Some(ImagePath::root()), |value| value.image_path());
+    let tree = TreePlan {
+        keep_owner: object.word("owner") == Some("keep"),
+        keep_times: object.word("times") == Some("keep"),
+        xattrs: object.get("xattrs").map(|value| xattr_patterns(&value)).unwrap_or_default(),
+        source: source?,
+        target: target?,
+    };
+    Some(tree)
+}
+
+fn xattr_patterns(value: &Value<'_>) -> Vec<XattrPattern> {
+    value.items("names such as \"user.*\"").filter_map(|item| xattr_pattern(&item)).collect()
+}
+
+fn xattr_pattern(value: &Value<'_>) -> Option<XattrPattern> {
+    let text = value.text("the name of an extended attribute", "write a string such as \"user.*\"")?;
+    let (prefix, wildcard) = text.strip_suffix('*').map_or((text, false), |prefix| (prefix, true));
+    if prefix.contains('*') {
+        return value
+            .wrong(|| format!("{} has a * before its end", value.shown()), "keep only a * at the end");
+    }
+    if !wildcard {
+        value.xattr_name(text)?;
+    } else if prefix.contains('\0') || !may_begin_a_name(prefix) {
+        return value.wrong(|| format!("no name begins with {}", value.shown()), XATTR_HELP);
+    }
+    Some(XattrPattern { prefix: prefix.to_owned(), wildcard })
+}
+
+const XATTR_HELP: &str = "write a name that begins with user., trusted. or security., or one of \
+                          system.posix_acl_access and system.posix_acl_default";
+
+fn may_begin_a_name(prefix: &str) -> bool {
+    let open = ["user.", "trusted.", "security."];
+    let whole = ["system.posix_acl_access", "system.posix_acl_default"];
+    open.iter().any(|name| name.starts_with(prefix) || prefix.starts_with(name))
+        || whole.iter().any(|name| name.starts_with(prefix))
+}
+
+impl Value<'_> {
+    fn xattr_name(&self, name: &str) -> Option<XattrName> {
+        match XattrName::parse(name.as_bytes()) {
+            Ok(name) => Some(name),
+            Err(InvalidXattr::Namespace(_)) => {
+                self.wrong(|| format!("{} is no extended attribute that ext4 has", quoted(name)), XATTR_HELP)
+            }
+            Err(InvalidXattr::Suffix(_)) => self.wrong(
+                || {
+                    "the name of the extended attribute is empty, longer than 255 bytes or has a NUL"
+                        .to_owned()
+                },
+                "write 1 to 255 bytes after its first dot",
+            ),
+        }
+    }
+}
+
+pub(super) fn entries(value: &Value<'_>, context: Context<'_>) -> BTreeMap<ImagePath, Entry> {
+    by_path(value, |value, path| {
+        let entry = entry(value, context)?;
+        if path.is_root() && entry.kind != EntryKind::Directory {
+            return value.wrong(|| "the root is a directory".to_owned(), "write \"type\": \"directory\"");
+        }
+        Some(entry)
+    })
+}
+
+pub(super) fn attributes(value: &Value<'_>) -> BTreeMap<ImagePath, AttributesPlan> {
+    by_path(value, |value, _| {
+        let object = value.object(&tables::ATTRIBUTES)?;
+        Some(AttributesPlan {
+            uid: object.count_u32("uid"),
+            gid: object.count_u32("gid"),
+            permissions: object.get("mode").and_then(|value| value.mode()),
+            xattrs: xattrs(&object),
+            recursive: object.get("recursive").and_then(|value| value.flag()).unwrap_or_default(),
+        })
+    })
+}
+
+/// Objects by their path in the image.
+fn by_path<T>(
+    value: &Value<'_>,
+    decode: impl Fn(&Value<'_>, &ImagePath) -> Option<T>,
+) -> BTreeMap<ImagePath, T> {
+    let mut all = BTreeMap::new();
+    for (key, json) in value.pairs().into_iter().flatten() {
+        let item = value.child(key, json);
+        let path = item.parse_image_path(key);
+        // What the path leads to is looked at even if the path is wrong.
+        let decoded = decode(&item, path.as_ref().unwrap_or(&any_path()));
+        if let (Some(path), Some(decoded)) = (path, decoded) {
+            all.insert(path, decoded);
+        }
+    }
+    all
+}
+
+/// A path of which nothing special is asked.
+fn any_path() -> ImagePath {
+    ImagePath::parse(b"/any").unwrap_or_else(|_| ImagePath::root())
+}
+
+fn entry(value: &Value<'_>, context: Context<'_>) -> Option<Entry> {
+    let fields = value.pairs()?;
+    // Any table has the type, and all types have it first.
+    let [first, ..] = ENTRIES;
+    let Some(type_value) = value.object_unchecked(fields, first).get("type") else {
+        let object = value.object_unchecked(fields, first);
+        object.check_missing();
+        return None;
+    };
+    let name = type_value.word(ENTRY_TYPES)?;
+    let table =
+        ENTRY_TYPES.iter().zip(ENTRIES).find_map(|(known, table)| (*known == name).then_some(table))?;
+    let object = value.object_unchecked(fields, table);
+    check_fields(value, &object, table);
+    let kind = kind(name, value, &object, context);
+    let entry = Entry {
+        permissions: object.get("mode").and_then(|value| value.mode()),
+        uid: object.count_u32("uid").unwrap_or_default(),
+        gid: object.count_u32("gid").unwrap_or_default(),
+        xattrs: xattrs(&object),
+        kind: kind?,
+    };
+    Some(entry)
+}
+
+/// A field of another type is not unknown, it is out of place.
+fn check_fields(value: &Value<'_>, object: &Object<'_>, table: &'static Table) {
+    let elsewhere = |key: &str| ENTRIES.iter().any(|other| other.field(key).is_some());
+    for (key, json) in object.fields {
+        if table.field(key).is_none() && elsewhere(key) {
+            value.child(key, json).wrong::<()>(
+                || format!("{} has no {key}", table.what),
+                "leave it out, or write another type",
+            );
+        }
+    }
+    object.check_unknown(elsewhere);
+    object.check_missing();
+}
+
+fn kind(name: &str, value: &Value<'_>, object: &Object<'_>, context: Context<'_>) -> Option<EntryKind> {
+    match name {
+        "file" => file(value, object, context),
+        "directory" => Some(EntryKind::Directory),
+        "symlink" => object.get("target")?.link_target().map(EntryKind::Symlink),
+        "character" => device(object).map(|(major, minor)| EntryKind::Character { major, minor }),
+        "block" => device(object).map(|(major, minor)| EntryKind::Block { major, minor }),
+        _ => Some(EntryKind::Fifo),
+    }
+}
+
+fn file(value: &Value<'_>, object: &Object<'_>, context: Context<'_>) -> Option<EntryKind> {
+    let text = object.get("text");
+    let source = object.get("source");
+    let bytes = text.and_then(|text| text.text("a string", "write what the file holds as a string"));
+    let path = source.and_then(|source| context.host_path(&source));
+    match (text, source) {
+        (Some(_), None) => bytes.map(|bytes| EntryKind::Text(bytes.as_bytes().to_vec())),
+        (None, Some(_)) => path.map(EntryKind::Source),
+        (None, None) => value.wrong(
+            || "the file has neither text nor source".to_owned(),
+            "write one of the two, \"text\": \"\" makes an empty file",
+        ),
+        (Some(_), Some(_)) => {
+            value.wrong(|| "the file has both text and source".to_owned(), "keep one of the two")
+        }
+    }
+}
+
+fn device(object: &Object<'_>) -> Option<(u32, u32)> {
+    let (major, minor) = (object.count_u32("major"), object.count_u32("minor"));
+    Some((major?, minor?))
+}
+
+fn xattrs(object: &Object<'_>) -> Vec<Xattr> {
+    let Some(value) = object.get("xattrs") else { return Vec::new() };
+    let pairs = value.pairs().unwrap_or_default();
+    let mut xattrs: Vec<Xattr> =
+        pairs.iter().filter_map(|(key, json)| xattr(&value.child(key, json), key)).collect();
+    xattrs.sort();
+    xattrs
+}
+
+fn xattr(value: &Value<'_>, key: &str) -> Option<Xattr> {
+    const HELP: &str = "write the value in base64, with A-Z a-z 0-9 + / and padded with =";
+    let name = value.xattr_name(key);
+    let bytes = match base64(value.text("base64", HELP)?) {
+        Some(bytes) if bytes.len() > MAX_XATTR_VALUE => {
+            let what = || format!("the value has {} bytes", bytes.len());
+            return value.wrong(what, "write at most 65536, which is the most that Linux reads");
+        }
+        Some(bytes) => bytes,
+        None => return value.not("base64", HELP),
+    };
+    Some(Xattr { name: name?, value: bytes })
+}

@@ -1,0 +1,62 @@
+//! `plan.filesystem` and `plan.output`.
+
+use image_tree::Timestamp;
+
+use super::Context;
+use crate::plan::{FilesystemPlan, OutputPlan};
+use crate::tables;
+use crate::value::Value;
+
+/// Without a `filesystem` it is the same as with an empty one.
+pub(super) fn filesystem(value: Option<&Value<'_>>) -> FilesystemPlan {
+    let defaults = FilesystemPlan {
+        label: Vec::new(),
+        uuid: 0x4444_4444_4444_4444_8888_8888_8888_8888_u128.to_be_bytes(),
+        free_space: 16 << 20,
+        free_inodes: 1024,
+        size: None,
+        grow_to: Some(1 << 40),
+        bytes_per_inode: 16384,
+        journal_size: None,
+        reserved: None,
+        timestamp: Timestamp::STORE,
+    };
+    let Some(object) = value.and_then(|value| value.object(&tables::FILESYSTEM)) else { return defaults };
+    let timestamp =
+        object.count("timestamp").and_then(|seconds| Timestamp::new(i64::try_from(seconds).ok()?, 0));
+    FilesystemPlan {
+        label: object.get("label").and_then(|value| value.label()).unwrap_or(defaults.label),
+        uuid: object.get("uuid").and_then(|value| value.uuid()).unwrap_or(defaults.uuid),
+        free_space: object.size("freeSpace").unwrap_or(defaults.free_space),
+        free_inodes: object.count("freeInodes").unwrap_or(defaults.free_inodes),
+        size: object.size("size"),
+        grow_to: if object.is_null("growTo") { None } else { object.size("growTo").or(defaults.grow_to) },
+        bytes_per_inode: object.size("bytesPerInode").unwrap_or(defaults.bytes_per_inode),
+        journal_size: object.size("journalSize"),
+        reserved: object.get("reservedPercent").and_then(|value| value.percent()),
+        timestamp: timestamp.unwrap_or(defaults.timestamp),
+    }
+}
+
+pub(super) fn output(value: Option<&Value<'_>>, context: Context<'_>) -> OutputPlan {
+    let nothing = OutputPlan { path: None, zstd_level: None };
+    let Some(object) = value.and_then(|value| value.object(&tables::OUTPUT)) else { return nothing };
+    OutputPlan {
+        path: object.get("path").and_then(|value| {
+            let path = context.host_path(&value)?;
+            if value.json == &crate::json::Json::Text("-".to_owned()) {
+                let help = "give -o - on the command line for standard output, or write ./- for a file";
+                return value.wrong(|| "\"-\" is not the name of a file here".to_owned(), help);
+            }
+            Some(path)
+        }),
+        zstd_level: object.get("compression").and_then(|value| zstd_level(&value)),
+    }
+}
+
+fn zstd_level(value: &Value<'_>) -> Option<i32> {
+    const DEFAULT: i32 = 3;
+    let object = value.object(&tables::COMPRESSION)?;
+    object.word("format");
+    Some(object.count("level").and_then(|level| i32::try_from(level).ok()).unwrap_or(DEFAULT))
+}

@@ -1,0 +1,117 @@
+//! From JSON to a [`Plan`]. A decoder that meets something wrong writes it down and goes on with a stand-in, so that
+//! all problems are found at once; a plan with stand-ins never leaves [`parse`].
+
+mod closure;
+mod contents;
+mod filesystem;
+
+use std::path::{Path, PathBuf};
+
+use crate::json::Json;
+use crate::object::Object;
+use crate::place::Place;
+use crate::plan::Plan;
+use crate::problem::{Log, Problems};
+use crate::value::Value;
+use crate::{conflicts, tables};
+
+/// What decoders need beside the value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    base_dir: &'a Path,
+    /// The structured attributes around the plan, if it came in them.
+    attributes: Option<&'a Json>,
+}
+
+impl Context<'_> {
+    /// A path of this machine, relative ones taken from the base folder.
+    fn host_path(&self, value: &Value<'_>) -> Option<PathBuf> {
+        value.host_path().map(|path| self.base_dir.join(path))
+    }
+}
+
+/// Reads a plan, or the structured attributes that hold one under `plan`. `base_dir` is joined to every relative
+/// path of this machine; nothing is looked up there.
+pub fn parse(json: &[u8], base_dir: &Path) -> Result<Plan, Problems> {
+    let log = Log::default();
+    let plan = match Json::parse(json) {
+        Ok(document) => read(&document, base_dir, &log),
+        Err(error) => {
+            tell_syntax(&error, json, &log);
+            None
+        }
+    };
+    let problems = log.into_problems();
+    match plan {
+        Some(plan) if problems.is_empty() => Ok(plan),
+        _ => Err(problems),
+    }
+}
+
+fn tell_syntax(error: &serde_json::Error, json: &[u8], log: &Log) {
+    log.add(&Place::PLAN, || {
+        let what = match error.classify() {
+            serde_json::error::Category::Data => error.to_string(),
+            _ if json.iter().all(u8::is_ascii_whitespace) => "there is nothing in it".to_owned(),
+            _ => format!("not JSON: {error}"),
+        };
+        (image_tree::escaped(what.as_bytes()).to_string(), "write one JSON object".to_owned())
+    });
+}
+
+fn read(document: &Json, base_dir: &Path, log: &Log) -> Option<Plan> {
+    let attributes = is_structured_attributes(document).then_some(document);
+    let plan = attributes.and_then(|attributes| attributes.get("plan")).unwrap_or(document);
+    let value = Value { json: plan, at: Place::PLAN, log };
+    if is_of_another_version(&value) {
+        return None;
+    }
+    let object = value.object(&tables::PLAN)?;
+    Some(plan_of(&object, Context { base_dir, attributes }, log))
+}
+
+/// Derivations have versions as well, but as text.
+fn is_structured_attributes(document: &Json) -> bool {
+    matches!(document.get("plan"), Some(Json::Object(_)))
+        && matches!(document.get("version"), None | Some(Json::Text(_)))
+}
+
+/// Whether the plan has the number of another version; then no other rule of ours holds for it.
+fn is_of_another_version(plan: &Value<'_>) -> bool {
+    match plan.json.get("version") {
+        None | Some(Json::Whole(tables::VERSION)) => false,
+        Some(Json::Whole(other)) => {
+            plan.log
+                .add(&plan.at.key("version"), || (format!("version {other} is not known"), known_versions()));
+            true
+        }
+        Some(json) => {
+            let value = plan.child("version", json);
+            value.not::<()>("a version", &format!("write 1, {}", known_versions()));
+            false
+        }
+    }
+}
+
+fn known_versions() -> String {
+    format!("this snugfs reads plan versions {}", tables::VERSION)
+}
+
+fn plan_of(object: &Object<'_>, context: Context<'_>, log: &Log) -> Plan {
+    let plan = Plan {
+        closure: object.get("closure").and_then(|value| closure::closure(&value, context)),
+        trees: object.get("trees").map(|value| contents::trees(&value, context)).unwrap_or_default(),
+        entries: object.get("entries").map(|value| contents::entries(&value, context)).unwrap_or_default(),
+        attributes: object.get("attributes").map(|value| contents::attributes(&value)).unwrap_or_default(),
+        filesystem: filesystem::filesystem(object.get("filesystem").as_ref()),
+        output: filesystem::output(object.get("output").as_ref(), context),
+    };
+    if let Some(disk) = object.get("disk") {
+        disk.wrong::<()>(
+            || "disk images are not made by this version".to_owned(),
+            "leave it out to get the bare file system",
+        );
+    }
+    conflicts::check(&plan, log);
+    plan
+}

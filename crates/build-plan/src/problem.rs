@@ -1,0 +1,116 @@
+//! What is wrong in a plan, told all at once.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use crate::place::Place;
+
+/// How many problems are told; a plan with more is not one that somebody reads line by line.
+const MAX_PROBLEMS: usize = 1000;
+
+/// One thing that is wrong in a plan. No part has control characters: they are escaped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{where_}: {what}; {what_to_do}")]
+pub struct Problem {
+    /// The JSON path, from `plan` on.
+    pub where_: String,
+    /// What is wrong there.
+    pub what: String,
+    /// How to repair it.
+    pub what_to_do: String,
+}
+
+/// All that is wrong in a plan; a line each. Never empty where [`crate::parse`] returns it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// The problems in the order in which a reader of the plan meets them.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> IntoIterator for &'a Problems {
+    type Item = &'a Problem;
+    type IntoIter = std::slice::Iter<'a, Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the decoder writes problems down.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    told: RefCell<Vec<Problem>>,
+    more: RefCell<u64>,
+}
+
+impl Log {
+    /// Writes a problem down. What is wrong, and what to do, is put into words only if it will be told.
+    pub(crate) fn add(&self, at: &Place<'_>, words: impl FnOnce() -> (String, String)) {
+        let mut told = self.told.borrow_mut();
+        if told.len() < MAX_PROBLEMS {
+            let (what, what_to_do) = words();
+            told.push(Problem { where_: at.to_string(), what, what_to_do });
+        } else {
+            let mut more = self.more.borrow_mut();
+            *more = more.saturating_add(1);
+        }
+    }
+
+    /// All that was written down.
+    pub(crate) fn into_problems(self) -> Problems {
+        let mut problems = self.told.into_inner();
+        let more = self.more.into_inner();
+        if more > 0 {
+            problems.push(Problem {
+                where_: "plan".to_owned(),
+                what: format!("{more} more problems"),
+                what_to_do: "repair those above first".to_owned(),
+            });
+        }
+        Problems(problems)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_each_and_a_last_one_for_the_rest() {
+        let log = Log::default();
+        for index in 0..1002 {
+            log.add(&Place::PLAN.key("x").index(index), || ("wrong".to_owned(), "leave it out".to_owned()));
+        }
+        let text = log.into_problems().to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 1001);
+        assert_eq!(lines[7], "plan.x[7]: wrong; leave it out");
+        assert_eq!(lines[1000], "plan: 2 more problems; repair those above first");
+    }
+}

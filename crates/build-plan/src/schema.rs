@@ -1,0 +1,213 @@
+//! The tables as a JSON Schema (draft 2020-12), for editors and for programs that write plans.
+
+use serde_json::{Map, Value, json};
+
+use crate::json::Json;
+use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
+use crate::tables::{self, ENTRIES, ENTRY_TYPES, MAX_LABEL, MAX_LINK_TARGET, MAX_RESERVED_PERCENT};
+
+/// The JSON Schema of plans. It accepts every valid plan; of an invalid one it can't see everything, such as
+/// conflicts between paths and the upper bounds of sizes that are written with a unit.
+pub fn schema() -> Value {
+    let mut schema = object(&tables::PLAN);
+    if let Value::Object(fields) = &mut schema {
+        fields.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+        fields.insert("title".to_owned(), json!("A plan of snugfs"));
+        fields.insert(
+            "description".to_owned(),
+            json!("What goes into an ext4 image, and how the image is made."),
+        );
+        fields.insert("$defs".to_owned(), definitions());
+    }
+    schema
+}
+
+fn definitions() -> Value {
+    json!({
+        "hostPath": {
+            "description": "A path of this machine; relative ones are taken from the plan's folder.",
+            "type": "string", "minLength": 1, "pattern": "^[^\\u0000]+$"
+        },
+        "imagePath": image_path(),
+        "size": {
+            "description": "Whole bytes, or a string with KiB, MiB, GiB or TiB.",
+            "anyOf": [{ "type": "integer", "minimum": 0, "maximum": u64::MAX }, size_text()]
+        },
+        "mode": {
+            "description": "Permission bits: an octal string of up to four digits.",
+            "type": "string", "pattern": "^[0-7]{1,4}$", "examples": ["0644"]
+        },
+        "xattrs": {
+            "description": "Values in base64 by the full names of extended attributes.",
+            "type": "object",
+            "propertyNames": { "pattern": XATTR_NAME },
+            "additionalProperties": {
+                "type": "string",
+                "pattern": "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+            },
+            "examples": [{ "user.comment": "aGVsbG8=" }]
+        },
+    })
+}
+
+const XATTR_NAME: &str = "^((user|trusted|security)\\.[^\\u0000]+|system\\.posix_acl_(access|default))$";
+
+fn image_path() -> Value {
+    json!({
+        "description": "An absolute path in the image, without \".\", \"..\" and empty parts.",
+        "type": "string",
+        "pattern": "^/$|^(/(?!\\.{1,2}(/|$))[^/\\u0000]{1,255})+$"
+    })
+}
+
+fn size_text() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9]+(KiB|MiB|GiB|TiB)?$" })
+}
+
+fn object(table: &Table) -> Value {
+    let properties: Map<String, Value> =
+        table.fields.iter().map(|field| (field.name.to_owned(), property(field))).collect();
+    let required: Vec<&str> =
+        table.fields.iter().filter(|field| is_required(field)).map(|field| field.name).collect();
+    let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    if let Ok(rules) = serde_json::from_str::<Value>(table.one_of) {
+        schema["oneOf"] = rules;
+    }
+    schema
+}
+
+fn is_required(field: &Field) -> bool {
+    matches!(field.presence, Presence::Required(_))
+}
+
+fn property(field: &Field) -> Value {
+    let mut schema = shape(&field.shape);
+    if field.nullable {
+        schema = json!({ "anyOf": [schema, { "type": "null" }] });
+    }
+    schema["description"] = json!(field.about);
+    if let Presence::Default(text) = field.presence
+        && let Ok(default) = Json::parse(text.as_bytes())
+    {
+        schema["default"] = default.to_value();
+    }
+    schema
+}
+
+fn shape(shape: &Shape) -> Value {
+    match shape {
+        Shape::Version => json!({ "const": tables::VERSION }),
+        Shape::HostPath => json!({ "$ref": "#/$defs/hostPath" }),
+        Shape::ImagePath => json!({ "$ref": "#/$defs/imagePath" }),
+        Shape::Graph => json!({ "anyOf": [
+            { "$ref": "#/$defs/hostPath" },
+            { "type": "array", "items": { "type": "object", "required": ["path", "narHash", "narSize", "references"] } },
+        ]}),
+        Shape::Word(words) => json!({ "enum": words }),
+        Shape::Size(rule) => size(rule),
+        Shape::Count(CountRule { min, max }) => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Shape::Percent => json!({ "type": "number", "minimum": 0, "maximum": MAX_RESERVED_PERCENT }),
+        Shape::Mode => json!({ "$ref": "#/$defs/mode" }),
+        Shape::Uuid => json!({
+            "type": "string",
+            "pattern": "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
+        }),
+        Shape::Label => json!({ "type": "string", "maxLength": MAX_LABEL, "pattern": "^[^\\u0000]*$" }),
+        Shape::Text => json!({ "type": "string" }),
+        Shape::LinkTarget => json!({
+            "type": "string", "minLength": 1, "maxLength": MAX_LINK_TARGET, "pattern": "^[^\\u0000]+$"
+        }),
+        Shape::Xattrs => json!({ "$ref": "#/$defs/xattrs" }),
+        Shape::XattrPatterns => {
+            json!({ "type": "array", "items": { "type": "string", "pattern": "^[^*\\u0000]*\\*?$", "minLength": 1 } })
+        }
+        Shape::Flag => json!({ "type": "boolean" }),
+        Shape::Object(table) => object(table),
+        Shape::List(table) => json!({ "type": "array", "items": object(table) }),
+        Shape::ByPath(table) => by_path(&object(table)),
+        Shape::Entries => by_path(&json!({ "oneOf": entries() })),
+        Shape::Refused => json!({ "type": "null" }),
+    }
+}
+
+/// Of a size that is written with a unit, a schema can't compare the value.
+fn size(rule: &SizeRule) -> Value {
+    let SizeRule { min, max, step, or_zero } = *rule;
+    if min == 0 && max == u64::MAX && step == 1 {
+        return json!({ "$ref": "#/$defs/size" });
+    }
+    let mut number = json!({ "type": "integer", "minimum": min, "maximum": max });
+    if step > 1 {
+        number["multipleOf"] = json!(step);
+    }
+    let mut choices = vec![number, size_text()];
+    if or_zero {
+        choices.insert(0, json!({ "const": 0 }));
+    }
+    json!({ "anyOf": choices })
+}
+
+fn by_path(item: &Value) -> Value {
+    json!({ "type": "object", "propertyNames": { "$ref": "#/$defs/imagePath" }, "additionalProperties": item })
+}
+
+/// One schema a type of entry, told apart by their `type`.
+fn entries() -> Vec<Value> {
+    let schema_of = |(name, table): (&&str, &&Table)| {
+        let mut schema = object(table);
+        schema["properties"]["type"]["enum"] = json!([name]);
+        schema
+    };
+    ENTRY_TYPES.iter().zip(&ENTRIES).map(schema_of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (key, value) in fields {
+                    match value {
+                        Value::String(text) if key == "$ref" => found.push(text.clone()),
+                        _ => references(value, found),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => (),
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_to_a_definition() {
+        let schema = schema();
+        let mut found = Vec::new();
+        references(&schema, &mut found);
+        assert!(found.len() > 10, "{found:?}");
+        for reference in found {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(schema.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn every_object_is_closed_and_every_field_described() {
+        let schema = schema();
+        assert_eq!(schema["additionalProperties"], json!(false));
+        assert_eq!(schema["required"], json!(["version"]));
+        for (name, section) in schema["properties"].as_object().unwrap() {
+            assert!(section["description"].is_string(), "{name}");
+        }
+        let closure = &schema["properties"]["closure"]["anyOf"][0];
+        assert_eq!(closure["oneOf"].as_array().map(Vec::len), Some(2));
+        let device = &schema["properties"]["entries"]["additionalProperties"]["oneOf"][3];
+        assert_eq!(device["required"], json!(["type", "major", "minor"]));
+        assert_eq!(device["properties"]["type"]["enum"], json!(["character"]));
+        assert_eq!(device["properties"]["major"]["maximum"], json!(4095));
+    }
+}

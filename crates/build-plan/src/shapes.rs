@@ -1,0 +1,151 @@
+//! What a field may hold. A shape carries its limits, for the decoder and the schema alike.
+
+/// What a value may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    /// The number of the plan's format.
+    Version,
+    /// A path of this machine.
+    HostPath,
+    /// A path in the image.
+    ImagePath,
+    /// A reference graph: its list, a file, or a name among the structured attributes.
+    Graph,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A size.
+    Size(SizeRule),
+    /// A whole number.
+    Count(CountRule),
+    /// Percent, to the thousandth.
+    Percent,
+    /// Octal permission bits.
+    Mode,
+    /// A UUID.
+    Uuid,
+    /// A label of ext4.
+    Label,
+    /// Any text.
+    Text,
+    /// Where a symlink leads.
+    LinkTarget,
+    /// Names of extended attributes with their values.
+    Xattrs,
+    /// A list of names of extended attributes, perhaps with a `*` at the end.
+    XattrPatterns,
+    /// True or false.
+    Flag,
+    /// An object with known fields.
+    Object(&'static Table),
+    /// A list of such objects.
+    List(&'static Table),
+    /// Such objects by their path in the image.
+    ByPath(&'static Table),
+    /// Entries by their path in the image.
+    Entries,
+    /// Known, and not possible in this version.
+    Refused,
+}
+
+/// Which sizes are possible, in \[bytes\].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SizeRule {
+    /// The smallest.
+    pub(crate) min: u64,
+    /// The largest.
+    pub(crate) max: u64,
+    /// All are multiples of this.
+    pub(crate) step: u64,
+    /// Whether 0 is possible beside them.
+    pub(crate) or_zero: bool,
+}
+
+/// Which whole numbers are possible: 0 or [`CountRule::min`] to [`CountRule::max`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CountRule {
+    /// The smallest.
+    pub(crate) min: u64,
+    /// The largest.
+    pub(crate) max: u64,
+}
+
+/// One field of an object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field {
+    /// Its key.
+    pub(crate) name: &'static str,
+    /// What it may hold.
+    pub(crate) shape: Shape,
+    /// What happens without it.
+    pub(crate) presence: Presence,
+    /// Whether null may stand for "not given", or has a meaning of its own.
+    pub(crate) nullable: bool,
+    /// What it means, for the schema.
+    pub(crate) about: &'static str,
+}
+
+/// What happens where a field is left out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Presence {
+    /// A problem; the text says what to write.
+    Required(&'static str),
+    /// Nothing.
+    Optional,
+    /// The same as if this JSON stood there.
+    Default(&'static str),
+}
+
+/// An object's fields.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// What the object is, with its article.
+    pub(crate) what: &'static str,
+    /// The fields, in the order in which the documentation has them.
+    pub(crate) fields: &'static [Field],
+    /// Which fields exclude or need one another: the `oneOf` of the schema, in JSON; empty for none. The decoder
+    /// has this in code, for the sake of its messages.
+    pub(crate) one_of: &'static str,
+}
+
+impl Table {
+    /// The field of a name.
+    pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+}
+
+impl Field {
+    const fn with(name: &'static str, shape: Shape, presence: Presence, about: &'static str) -> Self {
+        Self { name, shape, presence, nullable: false, about }
+    }
+
+    /// A field that must be there; `example` is shown where it is not.
+    pub(crate) const fn required(
+        name: &'static str,
+        shape: Shape,
+        example: &'static str,
+        about: &'static str,
+    ) -> Self {
+        Self::with(name, shape, Presence::Required(example), about)
+    }
+
+    /// A field that may be left out.
+    pub(crate) const fn optional(name: &'static str, shape: Shape, about: &'static str) -> Self {
+        Self::with(name, shape, Presence::Optional, about)
+    }
+
+    /// A field with a default, in JSON.
+    pub(crate) const fn default(
+        name: &'static str,
+        shape: Shape,
+        default: &'static str,
+        about: &'static str,
+    ) -> Self {
+        Self::with(name, shape, Presence::Default(default), about)
+    }
+
+    /// The same field, which may be null.
+    pub(crate) const fn or_null(self) -> Self {
+        Self { nullable: true, ..self }
+    }
+}

@@ -1,0 +1,285 @@
+//! A JSON value at its place: what it is asked for is given, or a problem is written down.
+//!
+//! The invariant: a method that gives `None` for what is there has written down why.
+
+use std::collections::BTreeSet;
+
+use image_tree::{ImagePath, InvalidName, InvalidPath, Permissions, escaped};
+
+use crate::json::Json;
+use crate::nearest::nearest;
+use crate::place::{Place, quoted};
+use crate::problem::Log;
+use crate::scalars::{self, NoSize};
+use crate::shapes::{CountRule, SizeRule};
+use crate::tables::{MAX_LABEL, MAX_LINK_TARGET, MAX_RESERVED_PERCENT};
+
+/// A value, its place, and where its problems go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Value<'a> {
+    pub(crate) json: &'a Json,
+    pub(crate) at: Place<'a>,
+    pub(crate) log: &'a Log,
+}
+
+impl<'a> Value<'a> {
+    /// Writes down that the value is wrong.
+    pub(crate) fn wrong<T>(&self, what: impl FnOnce() -> String, what_to_do: &str) -> Option<T> {
+        self.log.add(&self.at, || (what(), what_to_do.to_owned()));
+        None
+    }
+
+    /// Writes down that the value is not of the kind that the field has.
+    pub(crate) fn not<T>(&self, kind: &str, what_to_do: &str) -> Option<T> {
+        self.wrong(|| format!("{} is not {kind}", self.shown()), what_to_do)
+    }
+
+    /// The value for a message.
+    pub(crate) fn shown(&self) -> String {
+        match self.json {
+            Json::Null => "null".to_owned(),
+            Json::Bool(truth) => truth.to_string(),
+            Json::Whole(number) => number.to_string(),
+            Json::Negative(number) => number.to_string(),
+            Json::Float(number) => format!("{number:?}"),
+            Json::Text(text) => quoted(text),
+            Json::List(_) => "a list".to_owned(),
+            Json::Object(_) => "an object".to_owned(),
+        }
+    }
+
+    /// The key's value in this object.
+    pub(crate) fn child<'s>(&'s self, key: &'s str, json: &'s Json) -> Value<'s> {
+        Value { json, at: self.at.key(key), log: self.log }
+    }
+
+    /// The items of a list.
+    pub(crate) fn items<'s>(&'s self, what: &str) -> impl Iterator<Item = Value<'s>> {
+        let items: &[Json] = if let Json::List(items) = self.json { items } else { &[] };
+        if !matches!(self.json, Json::List(_)) {
+            self.not::<()>("a list", &format!("write {what}, in brackets"));
+        }
+        items.iter().enumerate().map(|(index, json)| Value { json, at: self.at.index(index), log: self.log })
+    }
+
+    /// The keys and values of an object, each key once.
+    pub(crate) fn pairs(&self) -> Option<&'a [(String, Json)]> {
+        let Json::Object(fields) = self.json else {
+            return self.not("an object", "write names with their values, in braces");
+        };
+        let mut seen = BTreeSet::new();
+        for (key, json) in fields {
+            if !seen.insert(key.as_str()) {
+                self.child(key, json).wrong::<()>(
+                    || "the key is there more than once".to_owned(),
+                    "keep one of them, readers of JSON differ in which they take",
+                );
+            }
+        }
+        Some(fields)
+    }
+
+    /// Problems of keys in whatever lies below, for values that are passed on unread.
+    pub(crate) fn check_keys(&self) {
+        match self.json {
+            Json::List(items) => {
+                for (index, json) in items.iter().enumerate() {
+                    Value { json, at: self.at.index(index), log: self.log }.check_keys();
+                }
+            }
+            Json::Object(_) => {
+                for (key, json) in self.pairs().into_iter().flatten() {
+                    self.child(key, json).check_keys();
+                }
+            }
+            _ => (),
+        }
+    }
+
+    /// A text.
+    pub(crate) fn text(&self, kind: &str, what_to_do: &str) -> Option<&'a str> {
+        match self.json {
+            Json::Text(text) => Some(text),
+            _ => self.not(kind, what_to_do),
+        }
+    }
+
+    /// One of several words.
+    pub(crate) fn word(&self, words: &[&'static str]) -> Option<&'static str> {
+        let Json::Text(text) = self.json else {
+            return self.not("a string", &format!("write {}", alternatives(words)));
+        };
+        if let Some(word) = words.iter().find(|word| *word == text) {
+            return Some(word);
+        }
+        self.log.add(&self.at, || {
+            let help = match nearest(text, words.iter().copied()) {
+                Some(word) => format!("did you mean \"{word}\"?"),
+                None => format!("write {}", alternatives(words)),
+            };
+            (format!("{} is not known here", self.shown()), help)
+        });
+        None
+    }
+
+    /// True or false.
+    pub(crate) fn flag(&self) -> Option<bool> {
+        match self.json {
+            Json::Bool(truth) => Some(*truth),
+            _ => self.not("true or false", "write one of the two, without quotes"),
+        }
+    }
+
+    /// A whole number within limits.
+    pub(crate) fn count(&self, rule: CountRule) -> Option<u64> {
+        match self.json {
+            Json::Whole(number) if (rule.min..=rule.max).contains(number) => Some(*number),
+            _ => self.not(
+                &format!("a whole number from {} to {}", rule.min, rule.max),
+                "write one, without quotes",
+            ),
+        }
+    }
+
+    /// A size in \[bytes\].
+    pub(crate) fn size(&self, rule: &SizeRule) -> Option<u64> {
+        const HELP: &str = "write whole bytes, or a string such as \"16MiB\" with KiB, MiB, GiB or TiB";
+        let size = match self.json {
+            Json::Whole(number) => Ok(*number),
+            Json::Text(text) => scalars::size(text),
+            _ => Err(NoSize::Form),
+        };
+        let size = match size {
+            Ok(size) => size,
+            Err(NoSize::Form) => return self.not("a size", HELP),
+            Err(NoSize::TooLarge) => {
+                return self
+                    .wrong(|| format!("{} is 2^64 bytes or more", self.shown()), "write a smaller size");
+            }
+        };
+        if size == 0 && rule.or_zero {
+            return Some(size);
+        }
+        if size < rule.min || size > rule.max {
+            let zero = if rule.or_zero { "0, or " } else { "" };
+            let most =
+                if rule.max == u64::MAX { String::new() } else { format!(" and at most {}", rule.max) };
+            let help = format!("write {zero}at least {}{most} bytes", rule.min);
+            let which = if size < rule.min { "too small" } else { "too large" };
+            return self.wrong(|| format!("{} is {which}", self.shown()), &help);
+        }
+        if size % rule.step != 0 {
+            let near = size - size % rule.step;
+            let help = match near.checked_add(rule.step) {
+                Some(above) => format!("{near} and {above} are"),
+                None => format!("{near} is"),
+            };
+            return self
+                .wrong(|| format!("{} is not a multiple of {} bytes", self.shown(), rule.step), &help);
+        }
+        Some(size)
+    }
+
+    /// Permission bits.
+    pub(crate) fn mode(&self) -> Option<Permissions> {
+        let mode = if let Json::Text(text) = self.json { scalars::mode(text) } else { None };
+        mode.or_else(|| self.not("a mode", "write up to four octal digits as a string, such as \"0644\""))
+    }
+
+    /// A UUID.
+    pub(crate) fn uuid(&self) -> Option<[u8; 16]> {
+        let uuid = if let Json::Text(text) = self.json { scalars::uuid(text) } else { None };
+        uuid.or_else(|| {
+            let help = "write 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12, joined by hyphens";
+            self.not("a UUID", help)
+        })
+    }
+
+    /// A volume's label.
+    pub(crate) fn label(&self) -> Option<Vec<u8>> {
+        let help = "write a string of at most 16 bytes";
+        let label = self.text("a label", help)?;
+        if label.len() > MAX_LABEL {
+            return self.wrong(|| format!("{} has {} bytes", self.shown(), label.len()), help);
+        }
+        if label.contains('\0') {
+            return self.wrong(|| format!("{} has a NUL byte", self.shown()), "leave it out");
+        }
+        Some(label.as_bytes().to_vec())
+    }
+
+    /// A number of percent in thousandths.
+    pub(crate) fn percent(&self) -> Option<u32> {
+        let thousandths = match self.json {
+            Json::Whole(number) => scalars::thousandths(&number.to_string()),
+            Json::Float(number) => scalars::thousandths(&number.to_string()),
+            _ => None,
+        };
+        thousandths.filter(|&number| number <= MAX_RESERVED_PERCENT * 1000).or_else(|| {
+            let kind = format!("a percentage from 0 to {MAX_RESERVED_PERCENT}");
+            self.not(&kind, "write a number, with at most three decimals and without quotes")
+        })
+    }
+
+    /// The text of a path of this machine.
+    pub(crate) fn host_path(&self) -> Option<&'a str> {
+        let path = self.text("a path", "write the path as a string")?;
+        if path.is_empty() {
+            return self.wrong(|| "the path is empty".to_owned(), "write a path, or leave the field out");
+        }
+        if path.contains('\0') {
+            return self.wrong(|| format!("{} has a NUL byte", self.shown()), "leave it out");
+        }
+        Some(path)
+    }
+
+    /// A path in the image.
+    pub(crate) fn image_path(&self) -> Option<ImagePath> {
+        let path = self.text("a path", "write the path as a string")?;
+        self.parse_image_path(path)
+    }
+
+    /// A path in the image that is the key of this value, or the value itself.
+    pub(crate) fn parse_image_path(&self, path: &str) -> Option<ImagePath> {
+        match ImagePath::parse(path.as_bytes()) {
+            Ok(path) => Some(path),
+            Err(InvalidPath::NotAbsolute(_)) => {
+                self.wrong(|| format!("the path {} is not absolute", quoted(path)), "let it begin with /")
+            }
+            Err(InvalidPath::BadPart { reason, .. }) => {
+                let help = match reason {
+                    InvalidName::Empty => "write one / between names, and none at the end",
+                    InvalidName::Dots(_) => "write the path without it",
+                    InvalidName::TooLong(_) => "choose shorter names",
+                    InvalidName::BadByte(_) => "leave the NUL out",
+                };
+                self.wrong(|| format!("in the path {} {reason}", quoted(path)), help)
+            }
+        }
+    }
+
+    /// Where a symlink leads.
+    pub(crate) fn link_target(&self) -> Option<Vec<u8>> {
+        let help = "write a string of 1 to 4095 bytes without NUL";
+        let target = self.text("the target of a symlink", help)?;
+        if target.is_empty() {
+            return self.wrong(|| "the target is empty".to_owned(), help);
+        }
+        if target.len() > MAX_LINK_TARGET {
+            return self.wrong(|| format!("the target has {} bytes", target.len()), help);
+        }
+        if target.contains('\0') {
+            return self.wrong(|| format!("{} has a NUL byte", self.shown()), help);
+        }
+        Some(target.as_bytes().to_vec())
+    }
+}
+
+/// `"a", "b" or "c"`
+fn alternatives(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{}\"", escaped(word.as_bytes()))).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}

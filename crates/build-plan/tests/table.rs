@@ -1,0 +1,90 @@
+//! The plans of `tests/plans`: good ones are read; bad ones give the lines of the `.expected` file beside them, and
+//! so do they in the program's own tests.
+//!
+//! `SNUGFS_UPDATE_EXPECTED=1` writes those files, and the schema, instead of comparing them: review the difference.
+
+#![expect(clippy::unwrap_used, reason = "what a test can't do without ends it")]
+
+use std::path::{Path, PathBuf};
+
+use build_plan::{parse, schema};
+
+const HINT: &str = "if that is meant, run the test with SNUGFS_UPDATE_EXPECTED=1 and review the difference";
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The plans of a folder, in the order of their names.
+fn plans(folder: &str) -> Vec<PathBuf> {
+    let folder = repository().join("tests/plans").join(folder);
+    let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut plans: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
+    plans.sort();
+    plans
+}
+
+fn updating() -> bool {
+    std::env::var_os("SNUGFS_UPDATE_EXPECTED").is_some()
+}
+
+/// Compares a text with a file, or writes it there.
+fn difference(path: &Path, actual: &str) -> Option<String> {
+    if updating() {
+        std::fs::write(path, actual).unwrap();
+        return None;
+    }
+    let expected = std::fs::read_to_string(path).unwrap_or_else(|error| format!("({error})\n"));
+    let text = format!("{}\n--- expected\n{expected}+++ actual\n{actual}", path.display());
+    (expected != actual).then_some(text)
+}
+
+#[test]
+fn good_plans_are_read() {
+    let plans = plans("good");
+    assert!(plans.len() >= 8, "{}", plans.len());
+    for path in plans {
+        let json = std::fs::read(&path).unwrap();
+        if let Err(problems) = parse(&json, Path::new("/base")) {
+            panic!("{}:\n{problems}", path.display());
+        }
+    }
+}
+
+#[test]
+fn bad_plans_give_exactly_the_expected_lines() {
+    let plans = plans("bad");
+    assert!(plans.len() >= 60, "{}", plans.len());
+    let mut differences = Vec::new();
+    for path in plans {
+        let json = std::fs::read(&path).unwrap();
+        let Err(problems) = parse(&json, Path::new("/base")) else {
+            panic!("{} is accepted", path.display())
+        };
+        differences.extend(difference(&path.with_extension("expected"), &format!("{problems}\n")));
+    }
+    assert!(differences.is_empty(), "{}\n{HINT}", differences.join("\n"));
+}
+
+#[test]
+fn every_expectation_has_its_plan() {
+    for entry in std::fs::read_dir(repository().join("tests/plans/bad")).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(path.with_extension("json").exists(), "{}", path.display());
+        assert!(path.with_extension("expected").exists() || updating(), "{}", path.display());
+    }
+}
+
+#[test]
+fn written_schema_is_the_one_of_the_code() {
+    let text = format!("{}\n", serde_json::to_string_pretty(&schema()).unwrap());
+    let difference = difference(&repository().join("docs/plan.schema.json"), &text);
+    assert!(difference.is_none(), "{}\n{HINT}", difference.unwrap_or_default());
+}
+
+#[test]
+fn example_of_the_repository_is_a_good_plan() {
+    let json = std::fs::read(repository().join("examples/small/plan.json")).unwrap();
+    assert_eq!(parse(&json, Path::new("/base")).map(|plan| plan.entries.len()), Ok(10));
+}

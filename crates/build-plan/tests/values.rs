@@ -1,0 +1,226 @@
+//! What a plan's fields become: every default, every form of a closure, every kind of entry.
+
+#![expect(clippy::unwrap_used, reason = "what a test can't do without ends it")]
+
+use std::path::{Path, PathBuf};
+
+use build_plan::{
+    AttributesPlan, ClosureSource, Entry, EntryKind, Plan, Verify, XattrPattern, parse, schema,
+};
+use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
+use serde_json::{Value, json};
+
+fn read(plan: &Value) -> Plan {
+    parse(plan.to_string().as_bytes(), Path::new("/base")).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn path(text: &str) -> ImagePath {
+    ImagePath::parse(text.as_bytes()).unwrap()
+}
+
+fn entry(kind: EntryKind) -> Entry {
+    Entry { kind, permissions: None, uid: 0, gid: 0, xattrs: Vec::new() }
+}
+
+/// An object with each default that the schema names for an object's fields, written out.
+fn defaults_of(object: &Value) -> Value {
+    let fields = object["properties"].as_object().unwrap().iter();
+    fields.filter_map(|(name, field)| Some((name.clone(), field.get("default")?.clone()))).collect()
+}
+
+#[test]
+fn defaults_of_the_schema_are_those_of_the_code() {
+    let schema = schema();
+    let section = |name: &str| &schema["properties"][name];
+    let closure = &section("closure")["anyOf"][0];
+    let compression = &section("output")["properties"]["compression"]["anyOf"][0];
+    let without = json!({
+        "version": 1,
+        "closure": { "graph": [] },
+        "trees": [{ "source": "a" }],
+        "entries": { "/a": { "type": "fifo" } },
+        "attributes": { "/a": {} },
+        "output": { "compression": { "format": "zstd" } },
+    });
+    let mut with = without.clone();
+    let mut merge = |pointer: &str, defaults: Value| {
+        assert_ne!(defaults, json!({}), "{pointer}");
+        let object = with.pointer_mut(pointer).unwrap().as_object_mut().unwrap();
+        object.extend(defaults.as_object().unwrap().clone());
+    };
+    merge("/closure", defaults_of(closure));
+    merge("/trees/0", defaults_of(&section("trees")["items"]));
+    merge("/entries/~1a", defaults_of(&section("entries")["additionalProperties"]["oneOf"][5]));
+    merge("/attributes/~1a", defaults_of(&section("attributes")["additionalProperties"]));
+    merge("/output/compression", defaults_of(compression));
+    with["filesystem"] = defaults_of(section("filesystem"));
+    assert_eq!(with["filesystem"].as_object().unwrap().len(), 10);
+    assert_eq!(read(&with), read(&without));
+
+    let mut least = json!({ "version": 1 });
+    let expected = read(&least);
+    least.as_object_mut().unwrap().extend(defaults_of(&schema).as_object().unwrap().clone());
+    assert_eq!(least.as_object().unwrap().len(), 6);
+    assert_eq!(read(&least), expected);
+}
+
+#[test]
+fn least_plan_has_the_documented_defaults() {
+    let plan = read(&json!({ "version": 1 }));
+    assert!(plan.closure.is_none() && plan.trees.is_empty() && plan.entries.is_empty());
+    let filesystem = &plan.filesystem;
+    assert_eq!(filesystem.label, b"");
+    assert_eq!(filesystem.uuid[..6], [0x44; 6]);
+    assert_eq!(filesystem.uuid[8..], [0x88; 8]);
+    assert_eq!((filesystem.free_space, filesystem.free_inodes), (16 << 20, 1024));
+    assert_eq!((filesystem.size, filesystem.grow_to), (None, Some(1 << 40)));
+    assert_eq!(
+        (filesystem.bytes_per_inode, filesystem.journal_size, filesystem.reserved),
+        (16384, None, None)
+    );
+    assert_eq!(filesystem.timestamp, Timestamp::STORE);
+    assert_eq!((plan.output.path, plan.output.zstd_level), (None, None));
+}
+
+#[test]
+fn closures_come_in_three_forms() {
+    let source = |closure: Value| read(&json!({ "version": 1, "closure": closure })).closure.unwrap().source;
+    let registration = |store_paths| ClosureSource::Registration {
+        registration: PathBuf::from("/base/c/registration"),
+        store_paths,
+    };
+    assert_eq!(source(json!({ "registration": "c/registration" })), registration(None));
+    assert_eq!(
+        source(json!({ "registration": "c/registration", "storePaths": "/abs/store-paths", "graph": null })),
+        registration(Some(PathBuf::from("/abs/store-paths")))
+    );
+    assert_eq!(source(json!({ "graph": "g.json" })), ClosureSource::GraphFile(PathBuf::from("/base/g.json")));
+    let graph = json!([{ "path": "/nix/store/a", "narSize": 1 }]);
+    assert_eq!(source(json!({ "graph": graph })), ClosureSource::Graph(graph));
+}
+
+#[test]
+fn structured_attributes_hold_the_plan_and_its_graph() {
+    let graph = json!([{ "path": "/nix/store/a", "references": [] }]);
+    let attributes = |name: &str| {
+        json!({
+            "closure": graph, "name": "image", "outputs": { "out": "/nix/store/b" },
+            "plan": { "version": 1, "closure": { "graph": name } },
+        })
+    };
+    assert_eq!(read(&attributes("closure")).closure.unwrap().source, ClosureSource::Graph(graph.clone()));
+    assert_eq!(
+        read(&attributes("./closure")).closure.unwrap().source,
+        ClosureSource::GraphFile(PathBuf::from("/base/./closure"))
+    );
+    // A derivation's own version is a text.
+    let mut versioned = attributes("closure");
+    versioned["version"] = json!("1.2");
+    assert_eq!(read(&versioned), read(&attributes("closure")));
+}
+
+#[test]
+fn closure_keeps_where_its_store_stands() {
+    let closure = read(&json!({ "version": 1, "closure": {
+        "graph": "g", "storeDir": "/gnu/store", "sourceDir": "store", "verify": "hash", "registrationTarget": null,
+    }}))
+    .closure
+    .unwrap();
+    assert_eq!(closure.store_dir, path("/gnu/store"));
+    assert_eq!(closure.source_dir, PathBuf::from("/base/store"));
+    assert_eq!((closure.verify, closure.registration_target), (Verify::Hash, None));
+    let closure =
+        read(&json!({ "version": 1, "closure": { "graph": "g", "storeDir": "/gnu/store" }})).closure;
+    assert_eq!(closure.unwrap().source_dir, PathBuf::from("/nix/store"));
+}
+
+#[test]
+fn entries_of_every_type_are_read() {
+    let plan = read(&json!({ "version": 1, "entries": {
+        "/": { "type": "directory", "mode": "0700" },
+        "/text": { "type": "file", "text": "grüß\u{0}\n", "uid": 4_294_967_294_u32, "gid": 1, "mode": "4755" },
+        "/source": { "type": "file", "source": "k.img" },
+        "/link": { "type": "symlink", "target": "../a" },
+        "/dev/c": { "type": "character", "major": 4095, "minor": 1_048_575 },
+        "/dev/b": { "type": "block", "major": 0, "minor": 0 },
+        "/pipe": { "type": "fifo", "xattrs": { "user.b": "Yg==", "security.x": "", "user.a": "YQ==" } },
+    }}));
+    let at = |text: &str| plan.entries[&path(text)].clone();
+    let permissions = |mode| Permissions::new(mode);
+    assert_eq!(at("/"), Entry { permissions: permissions(0o700), ..entry(EntryKind::Directory) });
+    let text = EntryKind::Text("grüß\0\n".as_bytes().to_vec());
+    assert_eq!(
+        at("/text"),
+        Entry { kind: text, permissions: permissions(0o4755), uid: u32::MAX - 1, gid: 1, xattrs: Vec::new() }
+    );
+    assert_eq!(at("/source"), entry(EntryKind::Source(PathBuf::from("/base/k.img"))));
+    assert_eq!(at("/link"), entry(EntryKind::Symlink(b"../a".to_vec())));
+    assert_eq!(at("/dev/c"), entry(EntryKind::Character { major: 4095, minor: 1_048_575 }));
+    assert_eq!(at("/dev/b"), entry(EntryKind::Block { major: 0, minor: 0 }));
+    let xattr =
+        |name: &[u8], value: &[u8]| Xattr { name: XattrName::parse(name).unwrap(), value: value.to_vec() };
+    let xattrs = vec![xattr(b"user.a", b"a"), xattr(b"user.b", b"b"), xattr(b"security.x", b"")];
+    assert_eq!(at("/pipe"), Entry { xattrs, ..entry(EntryKind::Fifo) });
+}
+
+#[test]
+fn trees_and_attributes_are_read() {
+    let plan = read(&json!({ "version": 1,
+        "trees": [
+            { "source": "files" },
+            { "source": "/more", "target": "/srv", "owner": "keep", "times": "keep",
+              "xattrs": ["user.*", "security.capability", "*"] },
+        ],
+        "attributes": {
+            "/": { "uid": 1, "gid": 2, "mode": "755", "recursive": true, "xattrs": { "user.a": "YQ==" } },
+            "/home": {},
+        },
+    }));
+    let [files, more] = &plan.trees[..] else { panic!("{:?}", plan.trees) };
+    assert_eq!((&files.source, &files.target), (&PathBuf::from("/base/files"), &ImagePath::root()));
+    assert!(!files.keep_owner && !files.keep_times && files.xattrs.is_empty());
+    assert_eq!((&more.source, &more.target), (&PathBuf::from("/more"), &path("/srv")));
+    assert!(more.keep_owner && more.keep_times);
+    let pattern = |prefix: &str, wildcard| XattrPattern { prefix: prefix.to_owned(), wildcard };
+    assert_eq!(
+        more.xattrs,
+        [pattern("user.", true), pattern("security.capability", false), pattern("", true)]
+    );
+
+    let xattr = Xattr { name: XattrName::parse(b"user.a").unwrap(), value: b"a".to_vec() };
+    let root = AttributesPlan {
+        uid: Some(1),
+        gid: Some(2),
+        permissions: Permissions::new(0o755),
+        xattrs: vec![xattr],
+        recursive: true,
+    };
+    let nothing =
+        AttributesPlan { uid: None, gid: None, permissions: None, xattrs: Vec::new(), recursive: false };
+    assert_eq!(
+        plan.attributes.into_iter().collect::<Vec<_>>(),
+        [(path("/"), root), (path("/home"), nothing)]
+    );
+}
+
+#[test]
+fn filesystem_and_output_are_read() {
+    let plan = read(&json!({ "version": 1,
+        "filesystem": {
+            "label": "größe_12345678", "uuid": "7F1C6C3E-52a5-4f0e-9a57-0c5d1d1a9b10", "freeSpace": "1GiB",
+            "freeInodes": 4_294_967_295_u32, "size": "8GiB", "growTo": null, "bytesPerInode": "64MiB",
+            "journalSize": 0, "reservedPercent": 2.125, "timestamp": 15_032_385_535_u64,
+        },
+        "output": { "path": "out/image.img", "compression": { "format": "zstd", "level": 22 } },
+    }));
+    let filesystem = plan.filesystem;
+    assert_eq!(filesystem.label, "größe_12345678".as_bytes());
+    assert_eq!(filesystem.uuid[..4], [0x7f, 0x1c, 0x6c, 0x3e]);
+    assert_eq!((filesystem.free_space, filesystem.free_inodes), (1 << 30, (1 << 32) - 1));
+    assert_eq!((filesystem.size, filesystem.grow_to), (Some(8 << 30), None));
+    assert_eq!(filesystem.bytes_per_inode, 64 << 20);
+    assert_eq!((filesystem.journal_size, filesystem.reserved), (Some(0), Some(2125)));
+    assert_eq!(filesystem.timestamp.seconds(), Timestamp::MAX_SECONDS);
+    assert_eq!(plan.output.path, Some(PathBuf::from("/base/out/image.img")));
+    assert_eq!(plan.output.zstd_level, Some(22));
+}
