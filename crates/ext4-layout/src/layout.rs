@@ -52,6 +52,9 @@ pub struct Layout<'t> {
     pub(crate) warnings: Vec<String>,
 }
 
+/// The most blocks that Linux keeps for itself; below, it is a fiftieth of the file system.
+const MOST_KEPT_BY_LINUX: u64 = 4096;
+
 /// What the superblock counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counts {
@@ -77,7 +80,24 @@ impl<'t> Layout<'t> {
         let filesystem = Checksum::of_filesystem(&options.uuid);
         let descriptors = groups::describe(&geometry, &fill, &inventory, filesystem);
         let options = options.clone();
-        Ok(Self { options, inventory, geometry, space, placement, fill, filesystem, descriptors, warnings })
+        let mut layout =
+            Self { options, inventory, geometry, space, placement, fill, filesystem, descriptors, warnings };
+        layout.warnings.extend(layout.unusable_free_space());
+        Ok(layout)
+    }
+
+    /// Until the file system is grown, Linux keeps some free blocks for its own delayed work, from root too
+    /// (`ext4_calculate_resv_clusters`). Free space that is no more than that is no help to a first boot.
+    fn unusable_free_space(&self) -> Option<String> {
+        let free = self.counts().free_blocks;
+        let kept = (self.geometry.blocks / 50).min(MOST_KEPT_BY_LINUX);
+        (free > 0 && free <= kept).then(|| {
+            format!(
+                "plan.filesystem.freeSpace: Linux keeps the last {} bytes of this file system's free space to itself, so the {} bytes can't be used before it is grown; ask for more if the first boot has to write, or for 0 if nobody does",
+                kept * BLOCK_SIZE,
+                free * BLOCK_SIZE
+            )
+        })
     }
 
     /// The tree that the layout is of.

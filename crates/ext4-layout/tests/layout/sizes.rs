@@ -80,6 +80,23 @@ fn the_promise_is_kept_exactly_where_no_last_group_is_too_short() {
     }
 }
 
+/// With 16 MiB free of 1 GiB not even root can make a directory: Linux keeps 2 %, at most 16 MiB.
+#[test]
+fn free_space_that_nobody_can_use_is_warned_of() {
+    let cases = [
+        (1 << 30, 16 << 20, true),
+        (1 << 30, (16 << 20) + 4096, false),
+        (1 << 20, 16 << 20, false),
+        (1 << 30, 0, false),
+    ];
+    for (size, free_space, warned) in cases {
+        let tree = one_file(size);
+        let layout = Layout::plan(&tree, &Options { free_space, ..options() }).unwrap();
+        let warnings = layout.summary().warnings;
+        assert_eq!(warnings.iter().any(|warning| warning.contains("Linux keeps")), warned, "{warnings:?}");
+    }
+}
+
 #[test]
 fn inodes_alone_can_decide_the_size() {
     let folder = folder();
