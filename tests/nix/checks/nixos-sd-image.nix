@@ -38,7 +38,7 @@ pkgs.runCommand "check-nixos-sd-image" {
 } ''
   img=$(echo ${config.system.build.sdImage}/sd-image/*.img)
   root=${config.sdImage.rootFilesystemImage}
-  eval "$(partx "$img" --nr - -o START --pairs | tail -1)"
+  START=$(partx "$img" -o START --noheadings | tail -1)
   cmp --bytes="$(stat -c %s "$root")" --ignore-initial=$((START * 512)):0 "$img" "$root"
   dumpe2fs -h "$root" 2>/dev/null | grep 'volume name: *NIXOS_SD'
   touch "$out"
