@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test can't do without ends it")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use build_plan::{parse, schema};
@@ -81,6 +82,49 @@ fn written_schema_is_the_one_of_the_code() {
     let text = format!("{}\n", serde_json::to_string_pretty(&schema()).unwrap());
     let difference = difference(&repository().join("docs/plan.schema.json"), &text);
     assert!(difference.is_none(), "{}\n{HINT}", difference.unwrap_or_default());
+}
+
+/// The names of all fields below a schema.
+fn field_names(schema: &serde_json::Value, names: &mut BTreeSet<String>) {
+    match schema {
+        serde_json::Value::Object(object) => {
+            for (key, value) in object {
+                if let (true, Some(fields)) = (key == "properties", value.as_object()) {
+                    names.extend(fields.keys().cloned());
+                }
+                field_names(value, names);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| field_names(item, names)),
+        _ => (),
+    }
+}
+
+#[test]
+fn documentation_has_a_row_for_every_field_and_only_plans_that_are_valid() {
+    let text = std::fs::read_to_string(repository().join("docs/plan-format.md")).unwrap();
+    let mut names = BTreeSet::new();
+    field_names(&schema(), &mut names);
+    assert!(names.len() > 35, "{names:?}");
+    for name in names {
+        let row = text.lines().any(|line| {
+            line.starts_with(&format!("| `{name}` |"))
+                || line.starts_with(&format!("| `compression.{name}` |"))
+        });
+        assert!(row, "{name}");
+    }
+    let mut count = 0;
+    for example in text.split("```json\n").skip(1) {
+        let example = example.split("```").next().unwrap();
+        let whole = example.starts_with('{');
+        let plan = if whole { example.to_owned() } else { format!("{{ \"version\": 1, {example} }}") };
+        // Extended attributes are shown without what bears them.
+        let plan = plan.replace("1, \"xattrs\":", "1, \"attributes\": { \"/\": { \"xattrs\":");
+        let plan = if plan.contains("\"/\": { \"xattrs\"") { format!("{plan} }} }}") } else { plan };
+        parse(plan.as_bytes(), Path::new("/base")).unwrap_or_else(|problems| panic!("{example}\n{problems}"));
+        count += 1;
+    }
+    assert!(count >= 8, "{count}");
 }
 
 #[test]

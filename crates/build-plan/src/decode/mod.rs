@@ -50,14 +50,20 @@ pub fn parse(json: &[u8], base_dir: &Path) -> Result<Plan, Problems> {
 
 fn tell_syntax(error: &serde_json::Error, json: &[u8], log: &Log) {
     log.add(&Place::PLAN, || {
-        let what = match error.classify() {
-            serde_json::error::Category::Data => error.to_string(),
-            _ if json.iter().all(u8::is_ascii_whitespace) => "there is nothing in it".to_owned(),
-            _ => format!("not JSON: {error}"),
+        let (what, what_to_do) = match error.classify() {
+            serde_json::error::Category::Data => {
+                (error.to_string(), "make it smaller, a closure can stand in files of its own")
+            }
+            _ if json.iter().all(u8::is_ascii_whitespace) => {
+                ("there is nothing in it".to_owned(), ONE_OBJECT)
+            }
+            _ => (format!("not JSON: {error}"), ONE_OBJECT),
         };
-        (image_tree::escaped(what.as_bytes()).to_string(), "write one JSON object".to_owned())
+        (image_tree::escaped(what.as_bytes()).to_string(), what_to_do.to_owned())
     });
 }
+
+const ONE_OBJECT: &str = "write one JSON object";
 
 fn read(document: &Json, base_dir: &Path, log: &Log) -> Option<Plan> {
     let attributes = is_structured_attributes(document).then_some(document);
