@@ -23,8 +23,9 @@ let
 
       # --- what snugfs adds ---
 
-      # How much room is free for files: bytes, or a string such as "16MiB".
-      freeSpace ? "16MiB",
+      # How much room is free for files: bytes, or a string such as "64MiB". Of it Linux keeps 2 % of the image, at most
+      # 16 MiB, to itself until the file system is grown.
+      freeSpace ? "32MiB",
       # How many more files can be made before the file system is grown.
       freeInodes ? 1024,
       # Up to this size the file system grows online with no change of its features: bytes, a string such as "1TiB",

@@ -50,7 +50,7 @@ in
     };
     freeSpace = mkOption {
       type = size;
-      default = "16MiB";
+      default = "32MiB";
       example = "256MiB";
       description = "How much room is free for files before the first boot grows the file system, exactly.";
     };

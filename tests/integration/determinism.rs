@@ -7,6 +7,7 @@ use std::process::Command;
 use crate::support::{Run, Workspace, assert_sound, repository, sha256, sorted_names};
 
 /// What a machine may have of its own.
+#[expect(clippy::struct_excessive_bools, reason = "each is one difference between two machines")]
 struct Machine {
     /// Where its folders are: another file system where possible.
     root: PathBuf,
@@ -106,7 +107,12 @@ impl Machine {
             self.umask, self.threads
         );
         let mut command = Command::new("sh");
-        command.arg("-c").arg(program).arg(env!("CARGO_BIN_EXE_snugfs")).arg(place.join("plan.json")).arg(&image);
+        command
+            .arg("-c")
+            .arg(program)
+            .arg(env!("CARGO_BIN_EXE_snugfs"))
+            .arg(place.join("plan.json"))
+            .arg(&image);
         command.env("LC_ALL", self.locale).env("TZ", self.zone).env("SOURCE_DATE_EPOCH", "1700000000");
         command.current_dir(&self.root);
         Run::of(&mut command).succeeded();

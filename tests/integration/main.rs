@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod cli;
+mod determinism;
 mod errors;
 mod example;
 mod support;

@@ -265,7 +265,12 @@ pub(crate) static FILESYSTEM: Table = Table {
     fields: &[
         Field::default("label", Shape::Label, "\"\"", "The volume's name, at most 16 bytes."),
         Field::default("uuid", Shape::Uuid, "\"44444444-4444-4444-8888-888888888888\"", "The file system's UUID."),
-        Field::default("freeSpace", Shape::Size(ANY_SIZE), "\"16MiB\"", "Space that the image has left at least."),
+        Field::default(
+            "freeSpace",
+            Shape::Size(ANY_SIZE),
+            "\"32MiB\"",
+            "Space that the image has left at least. Of it Linux keeps 2 % of the image, at most 16 MiB, to itself.",
+        ),
         Field::default("freeInodes", Shape::Count(FREE_INODES), "1024", "Inodes that the image has left at least."),
         Field::default(
             "size",

@@ -1,7 +1,7 @@
 //! The plans of `tests/plans`: good ones are read; bad ones give the lines of the `.expected` file beside them, and
 //! so do they in the program's own tests.
 //!
-//! `SNUGFS_UPDATE_EXPECTED=1` writes those files, and the schema, instead of comparing them: review the difference.
+//! `UPDATE_EXPECTED=1` writes those files, and the schema, instead of comparing them: review the difference.
 
 #![expect(clippy::unwrap_used, reason = "what a test can't do without ends it")]
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use build_plan::{parse, schema};
 
-const HINT: &str = "if that is meant, run the test with SNUGFS_UPDATE_EXPECTED=1 and review the difference";
+const HINT: &str = "if that is meant, run the test with UPDATE_EXPECTED=1 and review the difference";
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -27,7 +27,7 @@ fn plans(folder: &str) -> Vec<PathBuf> {
 }
 
 fn updating() -> bool {
-    std::env::var_os("SNUGFS_UPDATE_EXPECTED").is_some()
+    std::env::var_os("UPDATE_EXPECTED").is_some()
 }
 
 /// Compares a text with a file, or writes it there.

@@ -72,7 +72,7 @@ fn least_plan_has_the_documented_defaults() {
     assert_eq!(filesystem.label, b"");
     assert_eq!(filesystem.uuid[..6], [0x44; 6]);
     assert_eq!(filesystem.uuid[8..], [0x88; 8]);
-    assert_eq!((filesystem.free_space, filesystem.free_inodes), (16 << 20, 1024));
+    assert_eq!((filesystem.free_space, filesystem.free_inodes), (32 << 20, 1024));
     assert_eq!((filesystem.size, filesystem.grow_to), (None, Some(1 << 40)));
     assert_eq!(
         (filesystem.bytes_per_inode, filesystem.journal_size, filesystem.reserved),

@@ -72,7 +72,7 @@ impl DataSpace {
         (inside < run.len).then(|| run.data.plus(inside))
     }
 
-    /// The runs on disk of a stretch of data space, as long as they can be.
+    /// The runs on disk of a stretch of data space, as long as they can be; past its end there are none.
     pub(crate) fn runs(&self, start: DataNr, len: u64) -> impl Iterator<Item = BlockRun> + '_ {
         let mut index = self.run_at(start);
         let mut at = start;
@@ -83,7 +83,9 @@ impl DataSpace {
             }
             let run = self.runs.get(index)?;
             let inside = at.0 - run.data.0;
-            let len = left.min(run.len - inside);
+            // Nothing is left past the end: a geometry that is too small, as the solver weighs some.
+            let room = run.len.checked_sub(inside).filter(|&room| room > 0)?;
+            let len = left.min(room);
             (index, at, left) = (index + 1, at.plus(len), left - len);
             Some(BlockRun { start: run.block.plus(inside), len })
         })
@@ -142,5 +144,7 @@ mod tests {
         assert_eq!(space.extents(DataNr(0), 97_000).count(), 4);
         assert_eq!(space.extent_count(DataNr(0), 97_000), 4);
         assert_eq!(space.extent_count(DataNr(5), 0), 0);
+        assert_eq!(space.runs(DataNr(space.len() - 1), 10).map(|run| run.len).sum::<u64>(), 1);
+        assert_eq!(space.extent_count(DataNr(space.len() + 7), 10), 0);
     }
 }

@@ -213,23 +213,23 @@ mod tests {
 
     #[test]
     fn children_paths_and_ends_agree_with_what_was_written() {
-        let mut w = writer();
-        let meta = w.metadata(&Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE));
-        let text = w.inline(b"hi".to_vec());
-        let a = w.begin_directory(name("a"), meta).unwrap();
-        let x = w.file(name("x"), meta, 2, text).unwrap();
-        let inner = w.begin_directory(name("y"), meta).unwrap();
-        w.end_directory();
-        w.end_directory();
-        let b = w.symlink(name("b"), meta, b"a/x").unwrap();
-        let c = w.hard_link(name("c"), x).unwrap();
-        let tree = w.finish();
-        assert_eq!(tree.children(NodeId::ROOT).collect::<Vec<_>>(), [a, b, c]);
-        assert_eq!(tree.children(a).collect::<Vec<_>>(), [x, inner]);
+        let mut writer = writer();
+        let meta = writer.metadata(&Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE));
+        let text = writer.inline(b"hi".to_vec());
+        let directory = writer.begin_directory(name("a"), meta).unwrap();
+        let file = writer.file(name("x"), meta, 2, text).unwrap();
+        let inner = writer.begin_directory(name("y"), meta).unwrap();
+        writer.end_directory();
+        writer.end_directory();
+        let symlink = writer.symlink(name("b"), meta, b"a/x").unwrap();
+        let link = writer.hard_link(name("c"), file).unwrap();
+        let tree = writer.finish();
+        assert_eq!(tree.children(NodeId::ROOT).collect::<Vec<_>>(), [directory, symlink, link]);
+        assert_eq!(tree.children(directory).collect::<Vec<_>>(), [file, inner]);
         assert_eq!(tree.children(inner).count(), 0);
         assert_eq!(tree.path(inner).to_string(), "/a/y");
-        assert_eq!(tree.find(&tree.path(x)), Some(x));
-        assert_eq!(tree.resolve(c), x);
+        assert_eq!(tree.find(&tree.path(file)), Some(file));
+        assert_eq!(tree.resolve(link), file);
         assert_eq!(tree.all_metadata().len(), 2);
     }
 

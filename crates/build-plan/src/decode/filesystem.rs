@@ -12,7 +12,7 @@ pub(super) fn filesystem(value: Option<&Value<'_>>) -> FilesystemPlan {
     let defaults = FilesystemPlan {
         label: Vec::new(),
         uuid: 0x4444_4444_4444_4444_8888_8888_8888_8888_u128.to_be_bytes(),
-        free_space: 16 << 20,
+        free_space: 32 << 20,
         free_inodes: 1024,
         size: None,
         grow_to: Some(1 << 40),

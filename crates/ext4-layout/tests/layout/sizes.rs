@@ -2,7 +2,9 @@
 
 use crate::support::{Tree, assemble, assert_clean, checked, debugfs, folder, options};
 use ext4_layout::{Layout, LayoutError, Options};
-use image_tree::FileTree;
+use image_tree::{FileTree, PieceSource};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 fn one_file(size: u64) -> FileTree {
     let mut tree = Tree::new();
@@ -160,4 +162,50 @@ fn what_is_out_of_reach_is_refused() {
     assert!(matches!(Layout::plan(&one_file(1), &inodes), Err(LayoutError::TooManyInodes { .. })));
     let huge = Options { free_space: 200 << 40, ..options() };
     assert!(matches!(Layout::plan(&one_file(1), &huge), Err(LayoutError::TooLarge { .. })));
+}
+
+/// Once a file that begins past the end of a size that was weighed and too small.
+#[test]
+fn a_small_file_behind_a_large_one_is_no_surprise() {
+    let mut tree = Tree::new();
+    tree.blank("a", 4074 << 20).blank("b", 20 << 20).lost_found();
+    let tree = tree.finish();
+    assert_eq!(
+        Layout::plan(&tree, &Options { grow_to: Some(1 << 40), ..options() }).unwrap().summary().free_blocks,
+        0
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The size found is the smallest: fixed to it, the plan holds; with a block less it does not.
+    #[test]
+    fn no_smaller_size_would_do(
+        sizes in vec(prop_oneof![0..100_000_u64, 0..3_000_000_000_u64, 0..60_000_000_000_u64], 1..12),
+        free_blocks in prop_oneof![Just(0), 0..40_000_u64],
+        free_inodes in prop_oneof![0..1000_u64, 0..200_000_u64],
+        grow_to in prop_oneof![Just(None), Just(Some(1 << 40)), Just(Some(8 << 40))],
+        bytes_per_inode in prop_oneof![Just(16384_u64), Just(4096), Just(1 << 20)],
+        journal_size in prop_oneof![Just(None), Just(Some(0)), Just(Some(64 << 20))],
+    ) {
+        let mut tree = Tree::new();
+        for (i, &size) in sizes.iter().enumerate() {
+            tree.blank(&format!("{i:02}"), size);
+        }
+        tree.lost_found();
+        let tree = tree.finish();
+        let free_space = free_blocks * 4096;
+        let smallest = Options { free_space, free_inodes, grow_to, bytes_per_inode, journal_size, ..options() };
+        let layout = Layout::plan(&tree, &smallest).unwrap();
+        let summary = layout.summary();
+        prop_assert!(summary.free_blocks >= free_blocks && summary.free_inodes >= free_inodes);
+        prop_assert_eq!(layout.pieces().map(|piece| piece.len).sum::<u64>(), layout.len());
+        // The journal by default depends on the size; fixed, both ways of asking weigh the same.
+        let journal_size = Some(summary.journal_blocks * 4096);
+        let fixed = Options { journal_size, size: Some(layout.len()), ..smallest.clone() };
+        prop_assert_eq!(Layout::plan(&tree, &fixed).unwrap().summary().free_blocks, summary.free_blocks);
+        let less = Options { size: Some(layout.len() - 4096), ..fixed };
+        prop_assert!(Layout::plan(&tree, &less).is_err());
+    }
 }
