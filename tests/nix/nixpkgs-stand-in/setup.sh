@@ -6,6 +6,10 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=$NIX_BUILD_TOP LC_ALL=C TZ=UTC
 umask 022
 
+# Before Nix 2.13 the two variables name a place outside the sandbox; nixpkgs' stdenv sets them right as well.
+if [ -n "${NIX_ATTRS_SH_FILE:-}" ] && ! [ -e "$NIX_ATTRS_SH_FILE" ]; then
+  export NIX_ATTRS_SH_FILE=$NIX_BUILD_TOP/.attrs.sh NIX_ATTRS_JSON_FILE=$NIX_BUILD_TOP/.attrs.json
+fi
 if [ -e "${NIX_ATTRS_SH_FILE:-}" ]; then
   . "$NIX_ATTRS_SH_FILE"
   structured=1
