@@ -86,10 +86,10 @@ let
         inherit given;
       };
 
-      # callPackage gives the program of the image's platform; beside it stands the one of the builder's.
+      # What callPackage gives from an overlay, mkDerivation replaces by its twin for the builder's platform.
       program =
         if snugfs != null then
-          snugfs.__spliced.buildHost or snugfs
+          snugfs
         else
           pkgs.buildPackages.snugfs or (pkgs.buildPackages.callPackage ./package.nix { });
 

@@ -27,11 +27,15 @@ in
     expr = inputs (cross.makeExt4Fs (arguments cross));
     expected = [ with'.snugfs.drvPath ];
   };
-  "so it is without the overlay" = {
+  "so it is by a plain import, which nothing is replaced for" = {
+    expr = inputs (import ../../../nix/make-ext4-fs.nix (arguments cross // { pkgs = cross; }));
+    expected = [ with'.snugfs.drvPath ];
+  };
+  "and without the overlay" = {
     expr = inputs (bare.callPackage ../../../nix/make-ext4-fs.nix (arguments bare));
     expected = [ with'.snugfs.drvPath ];
   };
-  "and by a plain import" = {
+  "and by both" = {
     expr = inputs (import ../../../nix/make-ext4-fs.nix (arguments bare // { pkgs = bare; }));
     expected = [ with'.snugfs.drvPath ];
   };
