@@ -6,4 +6,5 @@ mod cli;
 mod determinism;
 mod errors;
 mod example;
+mod hashes;
 mod support;

@@ -134,7 +134,10 @@ impl PathInfo {
 }
 
 /// The node of each path, and an error for each path that has none.
-fn find<'a>(closure: &'a Closure, tree: &FileTree) -> (Vec<(&'a PathInfo, NodeId)>, Vec<ClosureError>) {
+pub(crate) fn find<'a>(
+    closure: &'a Closure,
+    tree: &FileTree,
+) -> (Vec<(&'a PathInfo, NodeId)>, Vec<ClosureError>) {
     let mut found = Vec::with_capacity(closure.paths().len());
     let mut errors = Vec::new();
     // Both are sorted by name, so one pass over the directory finds all.

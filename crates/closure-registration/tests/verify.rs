@@ -8,8 +8,9 @@ mod common;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use closure_registration::{VerifyError, verify_hashes, verify_sizes};
+use closure_registration::{Closure, ClosureErrors, PassingHashes, VerifyError, verify_hashes, verify_sizes};
 use common::{Item, Items, base_name, closure, directory, file, open, registration, tree};
+use image_tree::{FileTree, NodeKind};
 
 fn items() -> Items {
     let bin = directory([(b"hello", Item::File { executable: true, bytes: vec![7; 1_000_001] })]);
@@ -71,6 +72,38 @@ fn every_difference_is_named_once_for_any_number_of_threads() {
         assert!(lines[1].contains("-hello: its NAR has the hash sha256:"), "{hashes}");
         assert!(lines[2].contains("-x: its NAR has the hash sha256:"), "{hashes}");
     }
+}
+
+/// Shows all contents of a tree in its order, in pieces of so many bytes.
+fn pass_by(closure: &Closure, tree: &FileTree, piece: usize) -> Result<(), ClosureErrors> {
+    let mut hashes = PassingHashes::new(closure, tree);
+    for (id, node) in tree.iter() {
+        if matches!(node.kind(), NodeKind::File { .. }) {
+            let mut bytes = Vec::new();
+            open(tree, id).read_to_end(&mut bytes).unwrap();
+            bytes.chunks(piece).for_each(|bytes| hashes.see(id, bytes));
+        }
+    }
+    hashes.finish()
+}
+
+#[test]
+fn contents_that_pass_by_give_the_same_answer_as_those_that_are_opened() {
+    let mut items = items();
+    let closure = closure(&registration(&items));
+    items.insert(b".before".to_vec(), file(b"not in the closure"));
+    items.insert(base_name('1', "between"), file(b"not in the closure"));
+    items.insert(b"zz".to_vec(), file(b"not in the closure"));
+    let whole = tree(&items);
+    for piece in [1, 4096, usize::MAX] {
+        pass_by(&closure, &whole, piece).unwrap();
+    }
+    items.insert(base_name('2', "x"), file(b"y"));
+    items.insert(base_name('0', "hello"), file(b"hello"));
+    items.remove(&base_name('1', "single"));
+    let other = tree(&items);
+    let opened = verify_hashes(&closure, &other, || |node| Ok::<_, String>(open(&other, node)), &|_| ());
+    assert_eq!(pass_by(&closure, &other, 4096).unwrap_err().to_string(), opened.unwrap_err().to_string());
 }
 
 /// Gives bytes one by one, with an interruption before each.

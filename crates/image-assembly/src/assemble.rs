@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -19,6 +19,10 @@ use crate::place::{self, Place};
 use crate::positioned::{self, Positioned};
 use crate::sink::{Sink, Tally, read_back};
 use crate::stream;
+use crate::witness::Witness;
+
+/// Who sees the contents, if anyone.
+pub(crate) type Seen<'w> = Option<&'w mut dyn Witness>;
 
 /// Where an image goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,31 +75,52 @@ pub fn write(
     options: &Options,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Written, AssemblyError> {
-    let job = Job { image, contents, options, progress };
+    assemble(&Job { image, contents, options, progress }, target, None)
+}
+
+/// Writes an image in order, as a stream is, and shows a witness the contents on the way. Where the witness does not
+/// agree, the error is [`AssemblyError::Rejected`] and no file appears; what a pipe or a device got is not taken back.
+pub fn write_before(
+    witness: &mut dyn Witness,
+    image: &dyn PieceSource,
+    contents: &dyn Contents,
+    target: Target<'_>,
+    options: &Options,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Written, AssemblyError> {
+    assemble(&Job { image, contents, options, progress }, target, Some(witness))
+}
+
+fn assemble(job: &Job<'_>, target: Target<'_>, witness: Seen<'_>) -> Result<Written, AssemblyError> {
     match target {
         Target::Stdout => {
             let path = Path::new("standard output");
             let output = io::stdout().as_fd().try_clone_to_owned();
-            job.stream(File::from(output.map_err(|error| AssemblyError::output(path, error))?), path)
+            job.stream(File::from(output.map_err(|error| AssemblyError::output(path, error))?), path, witness)
         }
-        Target::Device(path) => job.device(path),
+        Target::Device(path) => job.device(path, witness),
         Target::File(path) => match place::find(path)? {
-            Place::Stream(file) => job.stream(file, path),
-            Place::Name { folder, name } => job.file(path, &folder, &name),
+            Place::Stream(file) => job.stream(file, path, witness),
+            Place::Name { folder, name } => job.file(path, (&folder, &name), witness),
         },
     }
 }
 
 impl Job<'_> {
     /// A regular file under a name in a folder; `path` is what the user calls it.
-    fn file(&self, path: &Path, folder: &Path, name: &OsStr) -> Result<Written, AssemblyError> {
+    fn file(
+        &self,
+        path: &Path,
+        (folder, name): (&Path, &OsStr),
+        witness: Seen<'_>,
+    ) -> Result<Written, AssemblyError> {
         let failed = |error| AssemblyError::output(path, error);
         let pending = Pending::create(folder, name, Unnamed::Try).map_err(|errno| match errno {
             Errno::NOENT | Errno::NOTDIR => AssemblyError::refused(path, Refusal::NoFolder),
             other => failed(other.into()),
         })?;
-        let written = if self.options.zstd_level.is_some() {
-            self.stream(pending.file().try_clone().map_err(failed)?, path)?
+        let written = if self.options.zstd_level.is_some() || witness.is_some() {
+            self.stream(pending.file().try_clone().map_err(failed)?, path, witness)?
         } else {
             pending.file().set_len(self.image.len()).map_err(failed)?;
             self.positioned(&Positioned { file: pending.file(), path, is_zero: true })?
@@ -104,13 +129,20 @@ impl Job<'_> {
         Ok(written)
     }
 
-    fn device(&self, path: &Path) -> Result<Written, AssemblyError> {
+    fn device(&self, path: &Path, witness: Seen<'_>) -> Result<Written, AssemblyError> {
+        let failed = |error| AssemblyError::output(path, error);
         if self.options.zstd_level.is_some() {
             return Err(AssemblyError::refused(path, Refusal::CompressedDevice));
         }
         let file = device::open(path, self.image.len())?;
-        let written = self.positioned(&Positioned { file: &file, path, is_zero: false })?;
-        file.sync_all().map_err(|error| AssemblyError::output(path, error))?;
+        let written = if witness.is_some() {
+            let mut whole = file.try_clone().map_err(failed)?;
+            whole.rewind().map_err(failed)?;
+            self.stream(whole, path, witness)?
+        } else {
+            self.positioned(&Positioned { file: &file, path, is_zero: false })?
+        };
+        file.sync_all().map_err(failed)?;
         Ok(written)
     }
 
@@ -121,7 +153,7 @@ impl Job<'_> {
         Ok(Written { bytes, sha256: sha256.map_err(|error| AssemblyError::output(output.path, error))? })
     }
 
-    fn stream(&self, file: File, path: &Path) -> Result<Written, AssemblyError> {
+    fn stream(&self, file: File, path: &Path, mut witness: Seen<'_>) -> Result<Written, AssemblyError> {
         let failed = |error| AssemblyError::output(path, error);
         let tally = Tally::new(file, self.options.digest);
         let mut sink = match self.options.zstd_level {
@@ -130,8 +162,11 @@ impl Job<'_> {
                 Sink::zstd(tally, level, self.image.len(), self.options.threads).map_err(failed)?
             }
         };
-        stream::write(self, &mut sink, &failed)?;
+        stream::write(self, &mut sink, &failed, &mut witness)?;
         let tally = sink.finish().map_err(failed)?;
+        if witness.is_some_and(|witness| !witness.agrees()) {
+            return Err(AssemblyError::Rejected);
+        }
         Ok(Written { bytes: tally.bytes, sha256: tally.sha256() })
     }
 }

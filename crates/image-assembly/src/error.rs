@@ -55,6 +55,9 @@ pub enum AssemblyError {
         /// What is wrong with it.
         refusal: Refusal,
     },
+    /// The witness does not agree; it knows why.
+    #[error("the contents are not what they should be; see what the check of them says")]
+    Rejected,
     /// The pieces do not make an image.
     #[error("the layout: {0}; please report this as a bug")]
     Pieces(#[from] PieceError),
@@ -110,7 +113,9 @@ impl AssemblyError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Source(error) if error.kind() == file_scanner::ErrorKind::Internal => ErrorKind::Internal,
-            Self::Source(_) | Self::Unreadable { .. } | Self::Ended { .. } => ErrorKind::Source,
+            Self::Source(_) | Self::Unreadable { .. } | Self::Ended { .. } | Self::Rejected => {
+                ErrorKind::Source
+            }
             Self::Output { .. } | Self::Refused { .. } => ErrorKind::Output,
             Self::Pieces(_) | Self::NoThread(_) => ErrorKind::Internal,
         }

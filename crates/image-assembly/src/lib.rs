@@ -14,6 +14,7 @@
 //! | `contents`, `fill` | opening the files of the image; the bytes of a chunk |
 //! | `positioned`, `kernel_copy` | chunks to where they belong, from all threads |
 //! | `ring`, `stream`, `sink` | chunks in order, through zstd or plain |
+//! | `witness` | who sees the contents pass by in a stream, and has a say at the end |
 //! | `place`, `pending`, `device` | what the output is; a file that appears whole or not at all; a block device |
 //! | `assemble` | which of them for which target |
 
@@ -31,11 +32,13 @@ mod positioned;
 mod ring;
 mod sink;
 mod stream;
+mod witness;
 
-pub use assemble::{Options, Target, Written, write};
+pub use assemble::{Options, Target, Written, write, write_before};
 pub use contents::{Contents, FileReader, Scanned};
 pub use error::{AssemblyError, ErrorKind, Refusal};
 pub use pieces::{PieceError, check_pieces};
+pub use witness::Witness;
 
 /// A length or distance within one buffer.
 pub(crate) fn to_usize(bytes: u64) -> usize {

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use image_tree::Piece;
+
 use crate::chunks::{Chunk, Chunks, Kind};
 use crate::error::AssemblyError;
 use crate::pieces::PieceError;
@@ -17,6 +19,8 @@ pub(crate) enum Made {
     Bytes {
         buffer: Vec<u8>,
         len: usize,
+        /// What they are.
+        pieces: Vec<Piece>,
     },
     Failed(AssemblyError),
 }

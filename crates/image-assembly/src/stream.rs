@@ -2,12 +2,15 @@
 
 use std::io::Write;
 
-use crate::assemble::Job;
+use image_tree::{Content, Piece};
+
+use crate::assemble::{Job, Seen};
 use crate::chunks::{Chunk, Chunks};
 use crate::error::AssemblyError;
 use crate::fill::Filler;
 use crate::ring::{Made, Ring};
 use crate::sink::ZEROS;
+use crate::witness::Witness;
 use crate::{to_u64, to_usize};
 
 /// More threads than these never wait for one another to read ahead of a writer.
@@ -21,6 +24,7 @@ pub(crate) fn write(
     job: &Job<'_>,
     sink: &mut dyn Write,
     refused: &dyn Fn(std::io::Error) -> AssemblyError,
+    witness: &mut Seen<'_>,
 ) -> Result<(), AssemblyError> {
     let readers = job.options.threads.get().min(MOST_READERS);
     let ring = Ring::new(Chunks::of(job.image, None), readers, readers + SPARE_BUFFERS);
@@ -44,7 +48,10 @@ pub(crate) fn write(
         while let Some(made) = ring.next()? {
             let len = made.len();
             match made {
-                Made::Bytes { buffer, len } => {
+                Made::Bytes { buffer, len, pieces } => {
+                    if let Some(witness) = witness {
+                        show(&pieces, &buffer[..len], *witness);
+                    }
                     sink.write_all(&buffer[..len]).map_err(refused)?;
                     ring.reuse(buffer);
                 }
@@ -63,10 +70,22 @@ fn read(job: &Job<'_>, ring: &Ring<'_>) {
     while let Some(mut buffer) = ring.take(&mut chunk) {
         let outcome = filler.fill(&chunk, &mut buffer).map(<[u8]>::len);
         let made = match outcome {
-            Ok(len) => Made::Bytes { buffer, len },
+            Ok(len) => Made::Bytes { buffer, len, pieces: std::mem::take(&mut chunk.pieces) },
             Err(error) => Made::Failed(error),
         };
         ring.bring(chunk.number, made);
+    }
+}
+
+/// Shows the files among the pieces of a chunk.
+fn show(pieces: &[Piece], bytes: &[u8], witness: &mut dyn Witness) {
+    let mut rest = bytes;
+    for piece in pieces {
+        let (here, later) = rest.split_at(to_usize(piece.len));
+        if let Content::File { node, .. } = piece.content {
+            witness.see(node, here);
+        }
+        rest = later;
     }
 }
 

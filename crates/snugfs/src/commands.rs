@@ -26,11 +26,10 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let plan = pipeline::plan(&args.input, &mut stages)?;
     let output = Output::choose(args, &plan.output)?;
     let gathered = pipeline::gather(&plan, &mut stages)?;
-    pipeline::verify(&plan, &gathered, &mut stages)?;
     let layout = pipeline::layout(&plan, &gathered.scan.tree, &mut stages)?;
     let mut report = Report::new(&plan.filesystem, &layout, contents(&gathered), &gathered.scan.warnings);
     tell_warnings(&report.warnings);
-    let written = pipeline::write(&layout, &output, &mut stages)?;
+    let written = pipeline::write(&plan, &gathered, &layout, &output, &mut stages)?;
     report.set_written(&written, output.is_compressed());
     report.set_times(stages.times());
     if let Some(path) = &args.report {

@@ -1,11 +1,13 @@
-//! Opens files for the comparison of hashes, which is the one stage before writing that reads contents.
+//! NAR hashes: from the read that fills the image where contents pass through the program in order, else in a stage
+//! of their own, several store paths at once.
 
 use std::fs::File;
 use std::io::{self, Read};
 
-use closure_registration::{Closure, verify_hashes};
+use closure_registration::{Closure, ClosureErrors, PassingHashes, verify_hashes};
 use file_scanner::{OpenFile, Opener};
-use image_tree::{FileTree, ImagePath, NodeKind};
+use image_assembly::Witness;
+use image_tree::{FileTree, ImagePath, NodeId, NodeKind};
 
 use crate::exit::Failure;
 use crate::progress::Meter;
@@ -19,6 +21,29 @@ pub(crate) fn verify(closure: &Closure, tree: &FileTree, meter: &Meter) -> Resul
         move |node| cursor.open(node).map(Contents::from)
     };
     Ok(verify_hashes(closure, tree, open, &|bytes| meter.advance(bytes))?)
+}
+
+/// Compares hashes while an image is written, and keeps what it has against them.
+pub(crate) struct Passing<'a> {
+    hashes: PassingHashes<'a>,
+    pub(crate) errors: Option<ClosureErrors>,
+}
+
+impl<'a> Passing<'a> {
+    pub(crate) fn new(closure: &'a Closure, tree: &'a FileTree) -> Self {
+        Self { hashes: PassingHashes::new(closure, tree), errors: None }
+    }
+}
+
+impl Witness for Passing<'_> {
+    fn see(&mut self, file: NodeId, bytes: &[u8]) {
+        self.hashes.see(file, bytes);
+    }
+
+    fn agrees(&mut self) -> bool {
+        self.errors = self.hashes.finish().err();
+        self.errors.is_none()
+    }
 }
 
 /// How many bytes the files below a directory have.

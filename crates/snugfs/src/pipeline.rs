@@ -4,11 +4,12 @@ use build_plan::{ClosurePlan, FilesystemPlan, Plan, Verify};
 use closure_registration::{Closure, verify_sizes};
 use ext4_layout::Layout;
 use file_scanner::{InlineFile, Scan, Sources, StoreSource};
-use image_assembly::{Scanned, Written};
+use image_assembly::{Scanned, Written, write_before};
 use image_tree::{FileTree, Permissions, PieceSource};
 
 use crate::cli::InputArgs;
 use crate::exit::Failure;
+use crate::hashed::Passing;
 use crate::output::Output;
 use crate::progress::{Stage, Stages, Unit};
 use crate::{hashed, input};
@@ -59,16 +60,31 @@ pub(crate) fn layout<'t>(
     stages.run(Stage::Layout, Unit::Nothing, 0, |_| Ok(Layout::plan(tree, &options)?))
 }
 
-/// Layout → image.
+/// Layout → image. Hashes are compared on the way where the contents pass through the program in order.
 pub(crate) fn write(
+    plan: &Plan,
+    gathered: &Gathered,
     layout: &Layout<'_>,
     output: &Output<'_>,
     stages: &mut Stages,
 ) -> Result<Written, Failure> {
+    if !output.is_in_order() {
+        verify(plan, gathered, stages)?;
+    }
+    let hashed = gathered.closure.as_ref().filter(|_| verification(plan) == Verify::Hash);
     let contents = Scanned::new(layout.tree());
     stages.run(Stage::Write, Unit::Bytes, layout.len(), |meter| {
         let progress = |bytes| meter.advance(bytes);
-        Ok(image_assembly::write(layout, &contents, output.target, &output.options, &progress)?)
+        let (target, options) = (output.target, &output.options);
+        match hashed.filter(|_| output.is_in_order()) {
+            None => Ok(image_assembly::write(layout, &contents, target, options, &progress)?),
+            Some(closure) => {
+                let mut passing = Passing::new(closure, layout.tree());
+                let written = write_before(&mut passing, layout, &contents, target, options, &progress);
+                passing.errors.map_or(Ok(()), Err)?;
+                Ok(written?)
+            }
+        }
     })
 }
 
