@@ -209,7 +209,7 @@ fn progress_is_told_as_asked_for() {
         .map(|json| serde_json::from_str(json).unwrap())
         .collect();
     let names: Vec<&str> = phases.iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
-    assert_eq!(names, ["plan", "closure", "scan", "verify", "layout", "write"]);
+    assert_eq!(names, ["plan", "closure", "scan", "layout", "verify", "write"]);
     assert!(phases.iter().all(|phase| phase["action"] == "setPhase"));
 }
 

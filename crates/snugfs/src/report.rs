@@ -40,11 +40,9 @@ pub(crate) struct Report {
 pub(crate) struct Image {
     /// Length in \[bytes\], before compression.
     pub(crate) bytes: u64,
-    /// Length in \[bytes\] after compression; only where the image was compressed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Length in \[bytes\] after compression; null where nothing was compressed.
     pub(crate) compressed_bytes: Option<u64>,
-    /// Digest of the bytes that were written (the compressed ones, if any), in hexadecimal.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Digest of the bytes that were written (the compressed ones, if any), in hexadecimal; null where nothing was.
     pub(crate) sha256: Option<String>,
 }
 
