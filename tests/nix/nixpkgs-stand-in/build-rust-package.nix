@@ -43,6 +43,8 @@ mkDerivation (
       . ${./host-toolchain.sh}
       export CARGO_HOME=$NIX_BUILD_TOP/cargo CARGO_TARGET_DIR=$NIX_BUILD_TOP/target
       mkdir -p "$CARGO_HOME"
+      # It says where this private store is, and tests that run Nix have another of their own.
+      unset NIX_STORE
       printf '[source.crates-io]\nreplace-with = "vendored"\n[source.vendored]\ndirectory = "%s"\n' \
         "$vendored" > "$CARGO_HOME/config.toml"
     '';
