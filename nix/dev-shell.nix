@@ -9,9 +9,13 @@ pkgs.mkShell {
     # The tests' judges.
     pkgs.dosfstools
     pkgs.e2fsprogs
+    pkgs.git
+    pkgs.jq
     pkgs.mtools
     pkgs.nix
+    pkgs.python3
     pkgs.util-linux
+    pkgs.xfsprogs
     pkgs.zstd
   ];
 }

@@ -116,6 +116,7 @@ let
       ];
       fakeroot = hostTools "fakeroot" [ "fakeroot" ];
       git = hostTools "git" [ "git" ];
+      jq = hostTools "jq" [ "jq" ];
       libfaketime = hostTools "libfaketime" [ "faketime" ];
       mtools = hostTools "mtools" [
         "mcopy"
@@ -128,12 +129,14 @@ let
       ];
       nixfmt = hostTools "nixfmt" [ "nixfmt" ];
       perl = hostTools "perl" [ "perl" ];
+      python3 = hostTools "python3" [ "python3" ];
       rustc = hostTools "rustc" [ "rustc" ];
       rustfmt = hostTools "rustfmt" [ "cargo-fmt" ];
       util-linux = hostTools "util-linux" [
         "partx"
         "sfdisk"
       ];
+      xfsprogs = hostTools "xfsprogs" [ "mkfs.xfs" ];
       zstd = hostTools "zstd" [ "zstd" ];
 
       # Something to put into images: a package, and one that refers to it and holds more than one kind of file.
