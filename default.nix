@@ -6,7 +6,12 @@
   pkgs ?
     let
       lock = builtins.fromJSON (builtins.readFile ./flake.lock);
-      inherit (lock.nodes.nixpkgs.locked) owner repo rev narHash;
+      inherit (lock.nodes.nixpkgs.locked)
+        owner
+        repo
+        rev
+        narHash
+        ;
     in
     import (builtins.fetchTarball {
       url = "https://github.com/${owner}/${repo}/archive/${rev}.tar.gz";

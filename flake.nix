@@ -11,7 +11,8 @@
         "x86_64-linux"
         "aarch64-linux"
       ];
-      forAllSystems = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system} self.packages.${system});
+      forAllSystems =
+        f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system} self.packages.${system});
 
       # The program for the machine that builds: of the caller's overlay, else this flake's own, so that a caller's
       # nixpkgs may have any age.

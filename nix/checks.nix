@@ -12,7 +12,9 @@ let
 
   ofPackage =
     name: package:
-    { ${name} = package; }
+    {
+      ${name} = package;
+    }
     // lib.mapAttrs' (test: value: lib.nameValuePair "${name}-${test}" value) (package.tests or { });
 
   folder = ../tests/nix/checks;

@@ -13,26 +13,34 @@ let
 in
 {
   # Not only the exit status: e2fsck also reports what it would not repair.
-  fsck = buildPackages.runCommand "ext4-fs-fsck" { nativeBuildInputs = [ buildPackages.e2fsprogs ]; } ''
-    e2fsck -fn ${plain} > log 2>&1 || { cat log; exit 1; }
-    if grep -vE '^(e2fsck |Pass [1-5]:|.*: [0-9]+/[0-9]+ files )' log; then exit 1; fi
-    dumpe2fs -h ${plain} > header 2>/dev/null
-    grep -x "Filesystem volume name: *"${lib.escapeShellArg (if label == "" then "<none>" else label)} header
-    grep -x "Filesystem UUID: *"${uuid} header
-    touch "$out"
-  '';
+  fsck =
+    buildPackages.runCommand "ext4-fs-fsck" { nativeBuildInputs = [ buildPackages.e2fsprogs ]; }
+      ''
+        e2fsck -fn ${plain} > log 2>&1 || { cat log; exit 1; }
+        if grep -vE '^(e2fsck |Pass [1-5]:|.*: [0-9]+/[0-9]+ files )' log; then exit 1; fi
+        dumpe2fs -h ${plain} > header 2>/dev/null
+        grep -x "Filesystem volume name: *"${
+          lib.escapeShellArg (if label == "" then "<none>" else label)
+        } header
+        grep -x "Filesystem UUID: *"${uuid} header
+        touch "$out"
+      '';
 
   # What the first boot loads into the board's database is what nixpkgs' closureInfo would have given it.
-  registration = buildPackages.runCommand "ext4-fs-registration" { nativeBuildInputs = [ buildPackages.e2fsprogs ]; } ''
-    debugfs -R 'cat /nix-path-registration' ${plain} > registration 2>/dev/null
-    cmp registration ${buildPackages.closureInfo { rootPaths = lib.toList storePaths; }}/registration
-    touch "$out"
-  '';
+  registration =
+    buildPackages.runCommand "ext4-fs-registration" { nativeBuildInputs = [ buildPackages.e2fsprogs ]; }
+      ''
+        debugfs -R 'cat /nix-path-registration' ${plain} > registration 2>/dev/null
+        cmp registration ${buildPackages.closureInfo { rootPaths = lib.toList storePaths; }}/registration
+        touch "$out"
+      '';
 
   # The compressed image is the other one, compressed.
-  compressed = buildPackages.runCommand "ext4-fs-compressed" { nativeBuildInputs = [ buildPackages.zstd ]; } ''
-    zstd -d --no-progress ${image.compressed} -o image
-    cmp image ${plain}
-    touch "$out"
-  '';
+  compressed =
+    buildPackages.runCommand "ext4-fs-compressed" { nativeBuildInputs = [ buildPackages.zstd ]; }
+      ''
+        zstd -d --no-progress ${image.compressed} -o image
+        cmp image ${plain}
+        touch "$out"
+      '';
 }

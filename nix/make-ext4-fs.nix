@@ -94,7 +94,8 @@ let
           pkgs.buildPackages.snugfs or (pkgs.buildPackages.callPackage ./package.nix { });
 
       variant =
-        compress: if compress == compressImage then image else makeExt4Fs (given // { compressImage = compress; });
+        compress:
+        if compress == compressImage then image else makeExt4Fs (given // { compressImage = compress; });
 
       image = pkgs.stdenv.mkDerivation (
         {
@@ -122,7 +123,14 @@ let
             inherit (checked) plan;
             uncompressed = variant false;
             compressed = variant true;
-            tests = import ./image-tests.nix { inherit pkgs lib image storePaths; };
+            tests = import ./image-tests.nix {
+              inherit
+                pkgs
+                lib
+                image
+                storePaths
+                ;
+            };
           };
         }
         # Absent rather than false: Nix 2.14 to 2.17 refuse the mere name.

@@ -84,7 +84,9 @@ rustPlatform.buildRustPackage (
         cargo test --offline --workspace --exclude file-scanner --exclude image-assembly
         cargo test --offline --package file-scanner --package image-assembly --lib
       '';
-      clippy = check "clippy" [ clippy ] "cargo clippy --offline --workspace --all-targets -- --deny warnings";
+      clippy = check "clippy" [
+        clippy
+      ] "cargo clippy --offline --workspace --all-targets -- --deny warnings";
       format = check "format" [ rustfmt ] "cargo fmt --all --check";
     };
     meta = {

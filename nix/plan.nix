@@ -44,7 +44,10 @@ let
     value:
     if isString value then
       builtins.toJSON (
-        if stringLength value > 60 then builtins.substring 0 57 value + "..." else builtins.unsafeDiscardStringContext value
+        if stringLength value > 60 then
+          builtins.substring 0 57 value + "..."
+        else
+          builtins.unsafeDiscardStringContext value
       )
     else if isInt value || isBool value || value == null then
       builtins.toJSON value
@@ -55,14 +58,18 @@ let
   andThen = first: second: if first == [ ] then second else first;
   all = list: lib.concatStringsSep ", " list;
 
-  is = what: test: value: no (test value) "${show value} is not ${what}";
+  is =
+    what: test: value:
+    no (test value) "${show value} is not ${what}";
   aBool = is "true or false" isBool;
   aString = is "a string" isString;
   aCount = is "a whole number of at least 0" (v: isInt v && v >= 0);
   aSize = is ''a size; write whole bytes or a string such as "16MiB"'' (
     v: isInt v && v >= 0 || isString v && match "[0-9]+(KiB|MiB|GiB|TiB)?" v != null
   );
-  aMode = is ''a mode; write an octal string such as "0644"'' (v: isString v && match "[0-7]{1,4}" v != null);
+  aMode = is ''a mode; write an octal string such as "0644"'' (
+    v: isString v && match "[0-7]{1,4}" v != null
+  );
   aSource = is "a path, a derivation or a string" (v: isPath v || isString v || v ? outPath);
   oneOf = list: is "one of ${all list}" (v: isString v && elem v list);
   nullOr = check: value: if value == null then [ ] else check value;
@@ -71,8 +78,7 @@ let
   aStorePath =
     v:
     if isString v then
-      no (builtins.hasContext v)
-        "${show v} is a bare string, of which Nix does not know that it is a store path; give the derivation, or builtins.storePath"
+      no (builtins.hasContext v) "${show v} is a bare string, of which Nix does not know that it is a store path; give the derivation, or builtins.storePath"
     else
       is "a derivation or a store path" (v: isPath v || isDerivation v || isAttrs v && v ? outPath) v;
 
@@ -105,7 +111,9 @@ let
     gid = aCount;
     xattrs = aSet' aString;
   };
-  aSet' = check: value: andThen (is "a set" isAttrs value) (concatMap (n: check value.${n}) (attrNames value));
+  aSet' =
+    check: value:
+    andThen (is "a set" isAttrs value) (concatMap (n: check value.${n}) (attrNames value));
 
   entryFields = {
     file = {
@@ -145,7 +153,9 @@ let
   byPath =
     check: value:
     andThen (is "a set of paths" isAttrs value) (
-      concatMap (path: map (text: "${show path}: ${text}") (anImagePath path ++ check value.${path})) (attrNames value)
+      concatMap (path: map (text: "${show path}: ${text}") (anImagePath path ++ check value.${path})) (
+        attrNames value
+      )
     );
 
   aTree =
@@ -178,8 +188,9 @@ let
     compressImage = aBool compressImage;
     populateImageCommands = aString populateImageCommands;
     volumeLabel = andThen (aString volumeLabel) (
-      no (stringLength volumeLabel <= 16)
-        "${show volumeLabel} has ${toString (stringLength volumeLabel)} bytes; ext4 has room for 16"
+      no (
+        stringLength volumeLabel <= 16
+      ) "${show volumeLabel} has ${toString (stringLength volumeLabel)} bytes; ext4 has room for 16"
     );
     uuid = is ''a UUID such as "44444444-4444-4444-8888-888888888888"'' (
       v: isString v && match "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}" v != null
@@ -254,6 +265,7 @@ in
   plan =
     generated
     // lib.mapAttrs (
-      name: value: if isAttrs value && isAttrs (generated.${name} or null) then generated.${name} // value else value
+      name: value:
+      if isAttrs value && isAttrs (generated.${name} or null) then generated.${name} // value else value
     ) plan;
 }

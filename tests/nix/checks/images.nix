@@ -36,5 +36,7 @@ let
   };
 in
 pkgs.runCommand "check-images" {
-  tests = lib.concatMap (kind: lib.mapAttrsToList (_name: test: "${test}") images.${kind}.tests) (lib.attrNames images);
+  tests = lib.concatMap (kind: lib.mapAttrsToList (_name: test: "${test}") images.${kind}.tests) (
+    lib.attrNames images
+  );
 } ''printf '%s\n' $tests > "$out"''

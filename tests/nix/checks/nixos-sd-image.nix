@@ -30,16 +30,18 @@ let
     config
     ;
 in
-pkgs.runCommand "check-nixos-sd-image" {
-  nativeBuildInputs = [
-    pkgs.util-linux
-    pkgs.e2fsprogs
-  ];
-} ''
-  img=$(echo ${config.system.build.sdImage}/sd-image/*.img)
-  root=${config.sdImage.rootFilesystemImage}
-  START=$(partx "$img" -o START --noheadings | tail -1)
-  cmp --bytes="$(stat -c %s "$root")" --ignore-initial=$((START * 512)):0 "$img" "$root"
-  dumpe2fs -h "$root" 2>/dev/null | grep 'volume name: *NIXOS_SD'
-  touch "$out"
-''
+pkgs.runCommand "check-nixos-sd-image"
+  {
+    nativeBuildInputs = [
+      pkgs.util-linux
+      pkgs.e2fsprogs
+    ];
+  }
+  ''
+    img=$(echo ${config.system.build.sdImage}/sd-image/*.img)
+    root=${config.sdImage.rootFilesystemImage}
+    START=$(partx "$img" -o START --noheadings | tail -1)
+    cmp --bytes="$(stat -c %s "$root")" --ignore-initial=$((START * 512)):0 "$img" "$root"
+    dumpe2fs -h "$root" 2>/dev/null | grep 'volume name: *NIXOS_SD'
+    touch "$out"
+  ''

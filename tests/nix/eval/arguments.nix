@@ -38,7 +38,12 @@ let
     expr = problems arguments;
     expected = [ ];
   };
-  device = fields: { entries."/dev/x" = { type = "character"; } // fields; };
+  device = fields: {
+    entries."/dev/x" = {
+      type = "character";
+    }
+    // fields;
+  };
 in
 {
   "a label of 17 bytes" = wrong {
@@ -51,46 +56,55 @@ in
   "no label" = right { volumeLabel = ""; };
   "a number as label" = wrong { volumeLabel = 7; } "volumeLabel: 7 is not a string";
 
-  "a UUID that is too short" =
-    wrong { uuid = "44444444-4444"; }
-      ''uuid: "44444444-4444" is not a UUID such as "44444444-4444-4444-8888-888888888888"'';
+  "a UUID that is too short" = wrong {
+    uuid = "44444444-4444";
+  } ''uuid: "44444444-4444" is not a UUID such as "44444444-4444-4444-8888-888888888888"'';
   "a UUID in capitals" = right { uuid = "14E19A7B-0AE0-484D-9D54-43BD6FDC20C7"; };
-  "mke2fs' word for a random UUID" =
-    wrong { uuid = "random"; }
-      ''uuid: "random" is not a UUID such as "44444444-4444-4444-8888-888888888888"'';
+  "mke2fs' word for a random UUID" = wrong {
+    uuid = "random";
+  } ''uuid: "random" is not a UUID such as "44444444-4444-4444-8888-888888888888"'';
 
-  "a size in a unit of its own" =
-    wrong { freeSpace = "16M"; }
-      ''freeSpace: "16M" is not a size; write whole bytes or a string such as "16MiB"'';
-  "a negative size" =
-    wrong { freeSpace = -1; }
-      ''freeSpace: -1 is not a size; write whole bytes or a string such as "16MiB"'';
+  "a size in a unit of its own" = wrong {
+    freeSpace = "16M";
+  } ''freeSpace: "16M" is not a size; write whole bytes or a string such as "16MiB"'';
+  "a negative size" = wrong {
+    freeSpace = -1;
+  } ''freeSpace: -1 is not a size; write whole bytes or a string such as "16MiB"'';
   "a size in bytes" = right { freeSpace = 1048576; };
   "a size in bytes, as a string" = right { freeSpace = "1048576"; };
   "a string as count" = wrong {
     freeInodes = "many";
   } ''freeInodes: "many" is not a whole number of at least 0'';
   "no reserve for growth" = right { growTo = null; };
-  "a boolean as size" =
-    wrong { growTo = true; }
-      ''growTo: true is not a size; write whole bytes or a string such as "16MiB"'';
+  "a boolean as size" = wrong {
+    growTo = true;
+  } ''growTo: true is not a size; write whole bytes or a string such as "16MiB"'';
 
-  "a level that zstd has not" = wrong { compressionLevel = 23; } "compressionLevel: 23 is not a level of zstd, 1 to 22";
-  "an unknown way to verify" = wrong { verify = "sha256"; } ''verify: "sha256" is not one of none, size, hash'';
-  "a word for a boolean" = wrong { keepReferences = "yes"; } ''keepReferences: "yes" is not true or false'';
+  "a level that zstd has not" = wrong {
+    compressionLevel = 23;
+  } "compressionLevel: 23 is not a level of zstd, 1 to 22";
+  "an unknown way to verify" = wrong {
+    verify = "sha256";
+  } ''verify: "sha256" is not one of none, size, hash'';
+  "a word for a boolean" = wrong {
+    keepReferences = "yes";
+  } ''keepReferences: "yes" is not true or false'';
   "null for a boolean" = wrong { compressImage = null; } "compressImage: null is not true or false";
   "commands as a list" = wrong {
     populateImageCommands = [ "true" ];
   } "populateImageCommands: a list is not a string";
 
   "an unknown argument" = wrong { freespace = 1; } (
-    "unknown argument freespace; known are " + lib.concatStringsSep ", " (lib.attrNames (lib.functionArgs makeExt4Fs))
+    "unknown argument freespace; known are "
+    + lib.concatStringsSep ", " (lib.attrNames (lib.functionArgs makeExt4Fs))
   );
 
   "a store path without context" =
     wrong { storePaths = [ "/nix/store/00000000000000000000000000000000-x" ]; }
       ''storePaths: "/nix/store/00000000000000000000000000000000-x" is a bare string, of which Nix does not know that it is a store path; give the derivation, or builtins.storePath'';
-  "a number as store path" = wrong { storePaths = [ 7 ]; } "storePaths: 7 is not a derivation or a store path";
+  "a number as store path" = wrong {
+    storePaths = [ 7 ];
+  } "storePaths: 7 is not a derivation or a store path";
   "one derivation" = right { storePaths = pkgs.hello; };
   "a string with context" = right { storePaths = [ "${pkgs.hello}" ]; };
   "no store path" = right { storePaths = [ ]; };
@@ -103,13 +117,15 @@ in
     wrong { attributes."/a/../b".uid = 1; }
       ''attributes: "/a/../b": the path must be absolute, with no empty part, ".", ".." or part of more than 255 bytes'';
   "the root" = right { attributes."/".mode = "0700"; };
-  "an entry without type" =
-    wrong { entries."/x" = { }; }
-      ''entries: "/x": it has no type; the types are block, character, directory, fifo, file, symlink'';
-  "an entry of an unknown type" =
-    wrong { entries."/x".type = "socket"; }
-      ''entries: "/x": "socket" is not one of block, character, directory, fifo, file, symlink'';
-  "a file with nothing in it" = wrong { entries."/x".type = "file"; } ''entries: "/x": a file has either text or source'';
+  "an entry without type" = wrong {
+    entries."/x" = { };
+  } ''entries: "/x": it has no type; the types are block, character, directory, fifo, file, symlink'';
+  "an entry of an unknown type" = wrong {
+    entries."/x".type = "socket";
+  } ''entries: "/x": "socket" is not one of block, character, directory, fifo, file, symlink'';
+  "a file with nothing in it" = wrong {
+    entries."/x".type = "file";
+  } ''entries: "/x": a file has either text or source'';
   "a file with two contents" = wrong {
     entries."/x" = {
       type = "file";
@@ -120,21 +136,20 @@ in
   "a symlink without target" = wrong {
     entries."/x".type = "symlink";
   } ''entries: "/x": a symlink needs target'';
-  "a device without numbers" = wrong (device { major = 5; }) ''entries: "/dev/x": a character needs minor'';
+  "a device without numbers" = wrong (device {
+    major = 5;
+  }) ''entries: "/dev/x": a character needs minor'';
   "a mode as number" = wrong (device {
     major = 5;
     minor = 1;
     mode = 600;
   }) ''entries: "/dev/x": mode: 600 is not a mode; write an octal string such as "0644"'';
-  "an unknown field of an entry" =
-    wrong
-      {
-        entries."/x" = {
-          type = "fifo";
-          owner = 0;
-        };
-      }
-      ''entries: "/x": unknown field owner; known are gid, mode, type, uid, xattrs'';
+  "an unknown field of an entry" = wrong {
+    entries."/x" = {
+      type = "fifo";
+      owner = 0;
+    };
+  } ''entries: "/x": unknown field owner; known are gid, mode, type, uid, xattrs'';
   "entries of every type" = right {
     entries = {
       "/a" = {
@@ -163,9 +178,9 @@ in
     };
   };
 
-  "an unknown attribute" =
-    wrong { attributes."/x".owner = 0; }
-      ''attributes: "/x": unknown field owner; known are gid, mode, recursive, uid, xattrs'';
+  "an unknown attribute" = wrong {
+    attributes."/x".owner = 0;
+  } ''attributes: "/x": unknown field owner; known are gid, mode, recursive, uid, xattrs'';
   "attributes" = right {
     attributes."/home/pi" = {
       uid = 1000;

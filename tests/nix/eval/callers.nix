@@ -39,8 +39,12 @@ in
       }
     )
   );
-  "one derivation in place of a list" = is (pkgs.callPackage file (arguments // { storePaths = pkgs.hello; }));
-  "a string in place of a derivation" = is (pkgs.callPackage file (arguments // { storePaths = [ "${pkgs.hello}" ]; }));
+  "one derivation in place of a list" = is (
+    pkgs.callPackage file (arguments // { storePaths = pkgs.hello; })
+  );
+  "a string in place of a derivation" = is (
+    pkgs.callPackage file (arguments // { storePaths = [ "${pkgs.hello}" ]; })
+  );
   "the default UUID, given" = is (
     pkgs.callPackage file (arguments // { uuid = "44444444-4444-4444-8888-888888888888"; })
   );
@@ -71,13 +75,19 @@ in
     expected = "OTHER";
   };
   "overrideAttrs" = {
-    expr = (called.overrideAttrs (_old: { name = "renamed.img"; })).name;
+    expr =
+      (called.overrideAttrs (_old: {
+        name = "renamed.img";
+      })).name;
     expected = "renamed.img";
   };
   "commands of any length are no argument of a process" = {
     expr =
       (pkgs.callPackage file (
-        arguments // { populateImageCommands = lib.concatStringsSep "\n" (lib.genList (n: "echo ${toString n}") 20000); }
+        arguments
+        // {
+          populateImageCommands = lib.concatStringsSep "\n" (lib.genList (n: "echo ${toString n}") 20000);
+        }
       )).name;
     expected = "ext4-fs.img";
   };

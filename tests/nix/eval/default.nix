@@ -5,7 +5,9 @@
 }:
 let
   inherit (pkgs) lib;
-  files = lib.filter (name: name != "default.nix" && lib.hasSuffix ".nix" name) (lib.attrNames (builtins.readDir ./.));
+  files = lib.filter (name: name != "default.nix" && lib.hasSuffix ".nix" name) (
+    lib.attrNames (builtins.readDir ./.)
+  );
   tests = lib.foldl' (
     all: file:
     all

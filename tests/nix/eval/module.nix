@@ -11,7 +11,15 @@ let
       inherit pkgs;
       modules = modules ++ [ { system.stateVersion = "25.11"; } ];
     };
-  configured = extra: (evaluate ([ sdImage module ] ++ extra)).config;
+  configured =
+    extra:
+    (evaluate (
+      [
+        sdImage
+        module
+      ]
+      ++ extra
+    )).config;
   root = extra: (configured extra).sdImage.rootFilesystemImage;
   plan = extra: (root extra).plan;
   small = {
@@ -33,15 +41,16 @@ lib.optionalAttrs hasCreator {
     expected = direct.drvPath;
   };
   "nixpkgs' options reach it" = {
-    expr =
-      (plan [
+    expr = (
+      plan [
         small
         {
           sdImage.rootPartitionUUID = "14e19a7b-0ae0-484d-9d54-43bd6fdc20c7";
           sdImage.rootVolumeLabel = "BOARD";
           sdImage.compressImage = false;
         }
-      ]);
+      ]
+    );
     expected = direct.plan // {
       filesystem = direct.plan.filesystem // {
         uuid = "14e19a7b-0ae0-484d-9d54-43bd6fdc20c7";
@@ -82,14 +91,22 @@ lib.optionalAttrs hasCreator {
     expected = true;
   };
   "the program can be chosen" = {
-    expr = map (p: p.name) (root [
-      small
-      { sdImage.snugfs.package = pkgs.hello; }
-    ]).nativeBuildInputs;
+    expr =
+      map (p: p.name)
+        (root [
+          small
+          { sdImage.snugfs.package = pkgs.hello; }
+        ]).nativeBuildInputs;
     expected = [ pkgs.hello.name ];
   };
   "a wrong value is the module system's error" = {
-    expr = (builtins.tryEval (plan [ small { sdImage.snugfs.verify = "sha256"; } ]).closure.verify).success;
+    expr =
+      (builtins.tryEval
+        (plan [
+          small
+          { sdImage.snugfs.verify = "sha256"; }
+        ]).closure.verify
+      ).success;
     expected = false;
   };
   "switched off, nixpkgs' own function is called" = {
@@ -97,7 +114,9 @@ lib.optionalAttrs hasCreator {
     expected = toString (pkgs.path + "/nixos/lib/make-ext4-fs.nix");
   };
   "the user's own creator wins" = {
-    expr = toString (configured [ { sdImage.rootFilesystemCreator = ./default.nix; } ]).sdImage.rootFilesystemCreator;
+    expr =
+      toString
+        (configured [ { sdImage.rootFilesystemCreator = ./default.nix; } ]).sdImage.rootFilesystemCreator;
     expected = toString ./default.nix;
   };
   "taken as a path, the creator is the file" = {
@@ -125,10 +144,12 @@ lib.optionalAttrs hasCreator {
     ];
   };
   "switched off, not even that" = {
-    expr = lib.filter (lib.hasPrefix "sdImage.snugfs") (evaluate [
-      module
-      { sdImage.snugfs.enable = false; }
-    ]).config.warnings;
+    expr =
+      lib.filter (lib.hasPrefix "sdImage.snugfs")
+        (evaluate [
+          module
+          { sdImage.snugfs.enable = false; }
+        ]).config.warnings;
     expected = [ ];
   };
 }

@@ -1,13 +1,15 @@
 # The plan that the program gets.
 { pkgs, lib }:
 let
-  image = arguments: pkgs.callPackage ../../../nix/make-ext4-fs.nix (
-    {
-      storePaths = [ pkgs.hello ];
-      volumeLabel = "ROOT";
-    }
-    // arguments
-  );
+  image =
+    arguments:
+    pkgs.callPackage ../../../nix/make-ext4-fs.nix (
+      {
+        storePaths = [ pkgs.hello ];
+        volumeLabel = "ROOT";
+      }
+      // arguments
+    );
   section = name: arguments: (image arguments).plan.${name};
 in
 {
@@ -71,14 +73,12 @@ in
     };
   };
   "the plan's own word is the last, field by field" = {
-    expr =
-      section "filesystem"
-        {
-          plan.filesystem = {
-            label = "OTHER";
-            reservedPercent = 0;
-          };
-        };
+    expr = section "filesystem" {
+      plan.filesystem = {
+        label = "OTHER";
+        reservedPercent = 0;
+      };
+    };
     expected = section "filesystem" { } // {
       label = "OTHER";
       reservedPercent = 0;

@@ -16,7 +16,9 @@ let
   crates = lib.filter (package: package ? checksum) lock.package;
   vendored = mkDerivation {
     name = "vendored-crates";
-    crates = lib.concatMapStringsSep "\n" (crate: "${crate.checksum} ${crate.name}-${crate.version}") crates;
+    crates = lib.concatMapStringsSep "\n" (
+      crate: "${crate.checksum} ${crate.name}-${crate.version}"
+    ) crates;
     passAsFile = [ "crates" ];
     buildCommand = ''
       . ${./host-toolchain.sh}

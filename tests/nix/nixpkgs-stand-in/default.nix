@@ -70,7 +70,15 @@ let
       runCommand =
         name: env: buildCommand:
         mkDerivation ({ inherit name buildCommand; } // env);
-      mkShell = args: mkDerivation ({ name = "shell"; buildCommand = ''printf '%s\n' $packages > "$out"''; } // args);
+      mkShell =
+        args:
+        mkDerivation (
+          {
+            name = "shell";
+            buildCommand = ''printf '%s\n' $packages > "$out"'';
+          }
+          // args
+        );
       writeShellApplication =
         {
           name,
@@ -98,7 +106,9 @@ let
               "$NIX_ATTRS_JSON_FILE" > "$out/registration"
           '';
         };
-      rustPlatform.buildRustPackage = import ./build-rust-package.nix { inherit lib config mkDerivation; };
+      rustPlatform.buildRustPackage = import ./build-rust-package.nix {
+        inherit lib config mkDerivation;
+      };
 
       cargo = hostTools "cargo" [ "cargo" ];
       clippy = hostTools "clippy" [ "cargo-clippy" ];

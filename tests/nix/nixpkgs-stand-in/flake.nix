@@ -10,6 +10,8 @@
       lib = lib // {
         nixosSystem = import ./nixos/lib/eval-config.nix;
       };
-      legacyPackages = lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] (system: import ./. { inherit system; });
+      legacyPackages = lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] (
+        system: import ./. { inherit system; }
+      );
     };
 }

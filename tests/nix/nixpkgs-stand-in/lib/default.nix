@@ -19,7 +19,11 @@ let
   # Values that can be called: functions, and sets with a __functor.
   callable = f: isFunction f || f ? __functor;
   argumentsOf =
-    f: if f ? __functor then f.__functionArgs or (argumentsOf (f.__functor f)) else builtins.functionArgs f;
+    f:
+    if f ? __functor then
+      f.__functionArgs or (argumentsOf (f.__functor f))
+    else
+      builtins.functionArgs f;
 
   overridable =
     f: given:
@@ -105,8 +109,7 @@ let
       );
     mapAttrs' = f: set: listToAttrs (map (name: f name set.${name}) (attrNames set));
     mapAttrsToList = f: set: map (name: f name set.${name}) (attrNames set);
-    filterAttrs =
-      test: set: removeAttrs set (filter (name: !(test name set.${name})) (attrNames set));
+    filterAttrs = test: set: removeAttrs set (filter (name: !(test name set.${name})) (attrNames set));
 
     concatMapStringsSep =
       separator: f: list:
@@ -122,12 +125,12 @@ let
       prefix: text: if lib.hasPrefix prefix text then substring (stringLength prefix) (-1) text else text;
     removeSuffix =
       suffix: text:
-      if lib.hasSuffix suffix text then substring 0 (stringLength text - stringLength suffix) text else text;
+      if lib.hasSuffix suffix text then
+        substring 0 (stringLength text - stringLength suffix) text
+      else
+        text;
     splitString = separator: text: filter isString (builtins.split "[${separator}]" text);
-    toLower =
-      replaceStrings
-        [ "A" "B" "C" "D" "E" "F" ]
-        [ "a" "b" "c" "d" "e" "f" ];
+    toLower = replaceStrings [ "A" "B" "C" "D" "E" "F" ] [ "a" "b" "c" "d" "e" "f" ];
     escapeShellArg = value: "'${replaceStrings [ "'" ] [ "'\\''" ] (toString value)}'";
     getExe = package: "${package}/bin/${package.meta.mainProgram}";
 

@@ -29,10 +29,26 @@ let
   # All definitions must agree.
   same =
     loc: values:
-    if all (v: v == head values) values then head values else throw "The option `${loc}' has conflicting definition values";
-  only = loc: values: if length values == 1 then head values else throw "The option `${loc}' is defined multiple times";
+    if all (v: v == head values) values then
+      head values
+    else
+      throw "The option `${loc}' has conflicting definition values";
+  only =
+    loc: values:
+    if length values == 1 then head values else throw "The option `${loc}' is defined multiple times";
   deep = foldl' (
-    a: b: a // mapAttrs (n: v: if isAttrs v && isAttrs (a.${n} or null) && !(v ? type) then deep [ a.${n} v ] else v) b
+    a: b:
+    a
+    // mapAttrs (
+      n: v:
+      if isAttrs v && isAttrs (a.${n} or null) && !(v ? type) then
+        deep [
+          a.${n}
+          v
+        ]
+      else
+        v
+    ) b
   ) { };
 
   types = {
@@ -51,16 +67,24 @@ let
     ints = {
       unsigned = mkType "unsigned integer" (v: isInt v && v >= 0) same;
       between =
-        low: high: mkType "integer between ${toString low} and ${toString high}" (v: isInt v && v >= low && v <= high) same;
+        low: high:
+        mkType "integer between ${toString low} and ${toString high}" (
+          v: isInt v && v >= low && v <= high
+        ) same;
     };
-    strMatching = pattern: mkType "string matching ${pattern}" (v: isString v && match pattern v != null) same;
+    strMatching =
+      pattern: mkType "string matching ${pattern}" (v: isString v && match pattern v != null) same;
     enum = values: mkType "one of ${toJSON values}" (v: elem v values) same;
     nullOr = type: mkType "null or ${type.name}" (v: v == null || type.check v) same;
     either = a: b: mkType "${a.name} or ${b.name}" (v: a.check v || b.check v) only;
     oneOf = list: foldl' types.either (head list) (builtins.tail list);
-    listOf = type: mkType "list of ${type.name}" (v: isList v && all type.check v) (_: builtins.concatLists);
+    listOf =
+      type: mkType "list of ${type.name}" (v: isList v && all type.check v) (_: builtins.concatLists);
     attrsOf =
-      type: mkType "attribute set of ${type.name}" (v: isAttrs v && all (n: type.check v.${n}) (attrNames v)) (_: deep);
+      type:
+      mkType "attribute set of ${type.name}" (v: isAttrs v && all (n: type.check v.${n}) (attrNames v)) (
+        _: deep
+      );
   };
 
   # A definition with its priority, mkIf and mkMerge undone.
@@ -106,17 +130,14 @@ let
         ++ [
           {
             options = set.options or { };
-            config =
-              if set ? options || set ? config then
-                set.config or { }
-              else
-                removeAttrs set [ "imports" ];
+            config = if set ? options || set ? config then set.config or { } else removeAttrs set [ "imports" ];
           }
         ];
       loaded = concatMap load modules;
 
       join =
-        a: b: a // mapAttrs (n: v: if v._type or null == "option" || !(a ? ${n}) then v else join a.${n} v) b;
+        a: b:
+        a // mapAttrs (n: v: if v._type or null == "option" || !(a ? ${n}) then v else join a.${n} v) b;
       options = foldl' join { } (map (m: m.options) loaded);
 
       evaluate =
