@@ -3,10 +3,15 @@
 import base64
 import os
 import stat
+import sys
 
 from image_files import Unusable
 
 STORE_TIME = 1
+
+
+# The walk goes into a directory by calling itself, and the limits of ext4 are tried 1,000 directories deep.
+sys.setrecursionlimit(20_000)
 
 
 class Node:
