@@ -68,7 +68,7 @@ pub enum LayoutError {
     },
     /// More block groups than their descriptors leave room for.
     #[error(
-        "plan.filesystem: {bytes} bytes are needed, more than the 128 TiB that a file system without meta_bg can have; leave something out"
+        "plan.filesystem: contents, freeSpace and size ask for at least {bytes} bytes, more than the 128 TiB that a file system without meta_bg can have; ask for less"
     )]
     TooLarge {
         /// At least so many \[bytes\] would be needed.

@@ -83,6 +83,7 @@ impl<'t> Layout<'t> {
         let mut layout =
             Self { options, inventory, geometry, space, placement, fill, filesystem, descriptors, warnings };
         layout.warnings.extend(layout.unusable_free_space());
+        layout.warnings.extend(layout.continued_files());
         Ok(layout)
     }
 
@@ -98,6 +99,16 @@ impl<'t> Layout<'t> {
                 free * BLOCK_SIZE
             )
         })
+    }
+
+    /// A file with more names than an inode can count is several files in the image.
+    fn continued_files(&self) -> Option<String> {
+        let continued = self.inventory.numbering.continued();
+        let first = self.inventory.tree.path(*continued.first()?);
+        Some(format!(
+            "{first}: has more than the 65000 names that an inode can have, so the image has copies of it; there are {} copies of such files",
+            continued.len()
+        ))
     }
 
     /// The tree that the layout is of.

@@ -29,6 +29,8 @@ pub(crate) struct Numbering {
     owners: Vec<NodeId>,
     /// Only inodes with more than one name.
     links: BTreeMap<u32, u32>,
+    /// The files that go on as another inode, once for each.
+    continued: Vec<NodeId>,
 }
 
 /// An inode of the tree, as a position in tables: 0 is the root, 1 lost+found, 2 inode 12.
@@ -65,6 +67,7 @@ impl Numbering {
             inodes: Vec::with_capacity(tree.len()),
             owners: Vec::with_capacity(tree.len()),
             links: BTreeMap::new(),
+            continued: Vec::new(),
         };
         numbering.owners.extend([NodeId::ROOT, lost_found]);
         // Looked up by node, never iterated: the latest inode of a file with several names.
@@ -81,6 +84,7 @@ impl Numbering {
                         inode
                     } else {
                         let inode = numbering.next(to)?;
+                        numbering.continued.push(to);
                         latest.insert(to, inode);
                         inode
                     }
@@ -123,6 +127,11 @@ impl Numbering {
     /// How many names an inode that is no directory has.
     pub(crate) fn links(&self, inode: InodeNr) -> u32 {
         self.links.get(&inode.0).copied().unwrap_or(1)
+    }
+
+    /// The files with more names than an inode can have, once for each inode beyond the first.
+    pub(crate) fn continued(&self) -> &[NodeId] {
+        &self.continued
     }
 
     /// How many names lead to an inode that has another name already.

@@ -22,6 +22,9 @@ const MAX_GROWTH_BLOCKS: u64 = 1 << 32;
 /// The shortest journal that the kernel takes, in \[blocks\] (`JBD2_MIN_JOURNAL_BLOCKS`).
 const MIN_JOURNAL: u64 = 1024;
 
+/// The usual lengths of journals, in \[blocks\]; see [`default_journal`].
+const JOURNALS: [u64; 8] = [1024, 4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144];
+
 /// What was decided, and what is worth telling of it.
 #[derive(Debug)]
 pub(crate) struct Solution {
@@ -44,6 +47,18 @@ struct Candidate {
     geometry: Geometry,
     /// Everything stored, everything fixed, and the promised free blocks.
     needed: u64,
+    /// Where growth as far as `growTo` needs more reserve than there can be: how far it goes, in \[bytes\].
+    out_of_reach: Option<u64>,
+}
+
+impl Candidate {
+    /// The candidate is the answer: now it counts whether it can grow as far as it shall.
+    fn accept(&self, options: &Options) -> Result<(), LayoutError> {
+        match (self.out_of_reach, options.grow_to) {
+            (Some(reachable), Some(wanted)) => Err(LayoutError::GrowthOutOfReach { wanted, reachable }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Decides the geometry.
@@ -79,6 +94,7 @@ impl Task<'_> {
             };
             let available = groups * BLOCKS_PER_GROUP;
             if candidate.needed <= available {
+                candidate.accept(self.options)?;
                 return self.trim(&candidate);
             }
             // Rounding up inode tables makes a count of groups differ from the next by two blocks a group at most,
@@ -92,7 +108,7 @@ impl Task<'_> {
     fn trim(&self, candidate: &Candidate) -> Result<Geometry, LayoutError> {
         let geometry =
             Geometry { blocks: shortest(&candidate.geometry, candidate.needed), ..candidate.geometry };
-        let journal = self.journal(geometry.blocks);
+        let journal = self.journal(geometry.blocks, geometry.reserved_gdt);
         if journal <= geometry.journal {
             return Ok(geometry);
         }
@@ -111,13 +127,9 @@ impl Task<'_> {
         let too_small = |needed: u64| LayoutError::SizeTooSmall { size, needed };
         let mut groups = blocks.div_ceil(BLOCKS_PER_GROUP);
         while groups > 0 {
-            let Some(candidate) = self.weigh_for(groups, self.journal(blocks))? else {
-                break;
-            };
+            let Some(candidate) = self.weigh_fixed(groups, blocks)? else { break };
             let geometry = Geometry { blocks: blocks.min(groups * BLOCKS_PER_GROUP), ..candidate.geometry };
-            if candidate.needed > geometry.blocks {
-                break;
-            }
+            candidate.accept(self.options)?;
             if shortest(&geometry, 0) <= geometry.blocks {
                 return Ok(geometry);
             }
@@ -127,15 +139,34 @@ impl Task<'_> {
         Err(too_small(self.smallest()?.blocks.saturating_mul(BLOCK_SIZE)))
     }
 
+    /// Weighs the groups of a size that is fixed; `None` where they can't hold everything. Where the journal that
+    /// such a size has by default does not fit, a shorter one may.
+    fn weigh_fixed(&self, groups: u64, blocks: u64) -> Result<Option<Candidate>, LayoutError> {
+        let room = blocks.min(groups * BLOCKS_PER_GROUP);
+        let Some(first) = self.weigh_for(groups, self.journal(blocks, 0))? else { return Ok(None) };
+        let reserved = first.geometry.reserved_gdt;
+        let usual = self.journal(blocks, reserved);
+        let shorter = JOURNALS.into_iter().rev().filter(|&journal| {
+            self.options.journal_size.is_none() && journal < usual && growth_fits(journal, reserved)
+        });
+        for journal in std::iter::once(usual).chain(shorter) {
+            match self.weigh_for(groups, journal)? {
+                Some(candidate) if candidate.needed <= room => return Ok(Some(candidate)),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
     /// Weighs a number of groups; `None` where they can't hold the inodes. The journal is at least `journal` long.
     fn weigh(&self, groups: u64, journal: Option<u64>) -> Result<Option<Candidate>, LayoutError> {
-        let mut journal = journal.unwrap_or_else(|| self.journal(0));
+        let mut journal = journal.unwrap_or_else(|| self.journal(0, 0));
         loop {
             let Some(candidate) = self.weigh_for(groups, journal)? else {
                 return Ok(None);
             };
             // A longer journal makes the file system longer, which can ask for a longer journal; never for a shorter.
-            let wanted = self.journal(candidate.needed);
+            let wanted = self.journal(candidate.needed, candidate.geometry.reserved_gdt);
             if wanted <= journal {
                 return Ok(Some(candidate));
             }
@@ -150,7 +181,7 @@ impl Task<'_> {
             });
         }
         let gdt = groups.div_ceil(DESCS_PER_BLOCK);
-        let reserved_gdt = self.reserved_gdt(gdt)?;
+        let (reserved_gdt, out_of_reach) = self.reserved_gdt(groups, gdt);
         let Some(inodes_per_group) = self.inodes_per_group(groups, gdt + reserved_gdt) else {
             return Ok(None);
         };
@@ -167,25 +198,35 @@ impl Task<'_> {
         let stored = before + self.inventory.blocks_from(DataNr(before), &space);
         // The overhead counts the journal's blocks too; `before` has them already.
         let needed = (geometry.overhead() - journal).saturating_add(stored).saturating_add(self.free_blocks);
-        Ok(Some(Candidate { geometry, needed }))
+        Ok(Some(Candidate { geometry, needed, out_of_reach }))
     }
 
-    /// The journal of a file system of so many blocks, in \[blocks\].
-    fn journal(&self, blocks: u64) -> u64 {
-        self.options.journal_size.map_or_else(|| default_journal(blocks), |size| size / BLOCK_SIZE)
+    /// The journal of a file system of so many blocks with such a reserve, in \[blocks\].
+    fn journal(&self, blocks: u64, reserved_gdt: u64) -> u64 {
+        if let Some(size) = self.options.journal_size {
+            return size / BLOCK_SIZE;
+        }
+        match default_journal(blocks) {
+            0 => 0,
+            usual => usual.max(shortest_for_growth(reserved_gdt)),
+        }
     }
 
-    /// Blocks to keep for descriptors, so that those of `growTo` fit.
-    fn reserved_gdt(&self, gdt: u64) -> Result<u64, LayoutError> {
-        let Some(target) = self.options.grow_to else { return Ok(0) };
-        let wanted = (target / BLOCK_SIZE).div_ceil(BLOCKS_PER_GROUP).div_ceil(DESCS_PER_BLOCK);
+    /// Blocks to keep for descriptors, so that those of `growTo` fit, and how far growth goes if that is not as far.
+    fn reserved_gdt(&self, groups: u64, gdt: u64) -> (u64, Option<u64>) {
+        let Some(target) = self.options.grow_to else { return (0, None) };
+        let target_groups = (target / BLOCK_SIZE).div_ceil(BLOCKS_PER_GROUP);
+        if target_groups < groups {
+            return (0, None);
+        }
+        let wanted = target_groups.div_ceil(DESCS_PER_BLOCK);
         let blocks_each = DESCS_PER_BLOCK * BLOCKS_PER_GROUP;
         let reachable = (gdt + MAX_RESERVED_GDT).min(MAX_GROWTH_BLOCKS / blocks_each);
         if wanted > gdt && wanted > reachable {
-            let reachable = reachable * blocks_each * BLOCK_SIZE;
-            return Err(LayoutError::GrowthOutOfReach { wanted: target, reachable });
+            return (reachable.saturating_sub(gdt), Some(reachable * blocks_each * BLOCK_SIZE));
         }
-        Ok(wanted.saturating_sub(gdt))
+        // At least one: Linux turns a file system without a resize inode to meta_bg as soon as it grows at all.
+        (wanted.saturating_sub(gdt).max(1), None)
     }
 
     /// What the density and the promise ask for, in whole blocks of the table; `None` where that is too much.
@@ -210,6 +251,13 @@ impl Task<'_> {
                 self.options.bytes_per_inode
             ));
         }
+        if !growth_fits(geometry.journal, geometry.reserved_gdt) {
+            warnings.push(format!(
+                "plan.filesystem.journalSize: {} bytes are too few to grow online as far as plan.filesystem.growTo; Linux needs at least {} for it",
+                geometry.journal * BLOCK_SIZE,
+                shortest_for_growth(geometry.reserved_gdt) * BLOCK_SIZE
+            ));
+        }
         let blocks = self.options.size.map_or(geometry.blocks, |size| size / BLOCK_SIZE);
         if geometry.blocks < blocks {
             warnings.push(format!(
@@ -219,6 +267,21 @@ impl Task<'_> {
         }
         warnings
     }
+}
+
+/// Whether Linux can grow a file system online with such a journal and reserve. It adds groups in one transaction that
+/// may touch every reserved block, and a transaction may take a quarter of the journal, less what its own descriptors
+/// take (`ext4_flex_group_add`, `jbd2_max_user_trans_buffers`; tried at both sides of the limit). Without a journal
+/// there is no such limit.
+fn growth_fits(journal: u64, reserved_gdt: u64) -> bool {
+    const OTHER_BLOCKS: u64 = 8;
+    journal == 0 || (journal / 4).saturating_sub(journal / 1000 + OTHER_BLOCKS) >= reserved_gdt + OTHER_BLOCKS
+}
+
+/// The shortest journal of the usual lengths with which a file system can grow, in \[blocks\].
+fn shortest_for_growth(reserved_gdt: u64) -> u64 {
+    let fits = |&journal: &u64| growth_fits(journal, reserved_gdt);
+    JOURNALS.into_iter().find(fits).unwrap_or(MIN_JOURNAL)
 }
 
 /// The most inodes a group can have: the tables of all groups that share a place must fit there.

@@ -149,6 +149,54 @@ fn journals_have_the_length_asked_for() {
     assert_eq!(Layout::plan(&tree, &short).unwrap_err(), LayoutError::JournalSize { size: 4096 });
 }
 
+/// Without a resize inode Linux turns a file system to `meta_bg` as soon as it grows at all.
+#[test]
+fn whatever_shall_grow_has_a_resize_inode() {
+    let folder = folder();
+    for (grow_to, free, reserved) in [
+        (Some(4 << 30), 1 << 20, 1),
+        (Some(8 << 30), 1 << 20, 1),
+        (Some(9 << 30), 1 << 20, 1),
+        (Some(16 << 30), 9 << 30, 1),
+        (Some(1 << 20), 1 << 30, 0),
+        (None, 1 << 20, 0),
+    ] {
+        let options = Options { grow_to, free_space: free, ..options() };
+        let image = checked(&one_file(1), &options, folder.path());
+        assert_eq!(debugfs(&image, "features").contains("resize_inode"), reserved > 0, "{grow_to:?}");
+        assert_eq!(Layout::plan(&one_file(1), &options).unwrap().summary().reserved_gdt_blocks, reserved);
+    }
+}
+
+/// Linux touches every reserved block in one transaction when it adds groups.
+#[test]
+fn a_journal_is_long_enough_for_growth() {
+    let tree = one_file(1);
+    let plan = |grow_to, journal_size| {
+        let options = Options { grow_to: Some(grow_to), journal_size, free_space: 32 << 20, ..options() };
+        Layout::plan(&tree, &options).unwrap().summary()
+    };
+    assert_eq!(plan(1 << 40, None).journal_blocks, 1024);
+    assert_eq!(plan(1920 << 30, None).journal_blocks, 1024);
+    assert_eq!(plan(2 << 40, None).journal_blocks, 4096);
+    assert_eq!(plan(8 << 40, None).journal_blocks, 8192);
+    let warned = |summary: ext4_layout::Summary| summary.warnings.iter().any(|w| w.contains("journalSize"));
+    assert!(warned(plan(2 << 40, Some(4 << 20))));
+    assert!(!warned(plan(2 << 40, Some(16 << 20))) && !warned(plan(8 << 40, Some(0))));
+}
+
+#[test]
+fn a_fixed_size_may_have_a_shorter_journal_than_usual() {
+    let folder = folder();
+    let tree = one_file(1);
+    for (size, free_space) in [(1 << 30, 980 << 20), (GROUP, 118 << 20)] {
+        let options = Options { size: Some(size), free_space, ..options() };
+        checked(&tree, &options, folder.path());
+    }
+    let far = Options { free_space: 8128 << 20, grow_to: Some(8208 << 30), ..options() };
+    assert!(Layout::plan(&tree, &far).is_ok(), "a second block of descriptors brings it into reach");
+}
+
 #[test]
 fn what_is_out_of_reach_is_refused() {
     let too_large = Layout::plan(&one_file(1 << 44), &options()).unwrap_err();
