@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::pending::{Pending, Unnamed};
 use crate::place::{self, Place};
 use crate::positioned::{self, Positioned};
 use crate::sink::{Sink, Tally, read_back};
-use crate::stream;
+use crate::stream::{self, Outlet};
 use crate::witness::Witness;
 
 /// Who sees the contents, if anyone.
@@ -78,7 +78,7 @@ pub fn write(
     assemble(&Job { image, contents, options, progress }, target, None)
 }
 
-/// Writes an image in order, as a stream is, and shows a witness the contents on the way. Where the witness does not
+/// Writes an image and shows a witness the contents on the way, in their order. Where the witness does not
 /// agree, the error is [`AssemblyError::Rejected`] and no file appears; what a pipe or a device got is not taken back.
 pub fn write_before(
     witness: &mut dyn Witness,
@@ -119,11 +119,11 @@ impl Job<'_> {
             Errno::NOENT | Errno::NOTDIR => AssemblyError::refused(path, Refusal::NoFolder),
             other => failed(other.into()),
         })?;
-        let written = if self.options.zstd_level.is_some() || witness.is_some() {
+        let written = if self.options.zstd_level.is_some() {
             self.stream(pending.file().try_clone().map_err(failed)?, path, witness)?
         } else {
             pending.file().set_len(self.image.len()).map_err(failed)?;
-            self.positioned(&Positioned { file: pending.file(), path, is_zero: true })?
+            self.positioned(&Positioned { file: pending.file(), path, is_zero: true }, witness)?
         };
         pending.publish(self.options.sync).map_err(failed)?;
         Ok(written)
@@ -135,19 +135,18 @@ impl Job<'_> {
             return Err(AssemblyError::refused(path, Refusal::CompressedDevice));
         }
         let file = device::open(path, self.image.len())?;
-        let written = if witness.is_some() {
-            let mut whole = file.try_clone().map_err(failed)?;
-            whole.rewind().map_err(failed)?;
-            self.stream(whole, path, witness)?
-        } else {
-            self.positioned(&Positioned { file: &file, path, is_zero: false })?
-        };
+        let written = self.positioned(&Positioned { file: &file, path, is_zero: false }, witness)?;
         file.sync_all().map_err(failed)?;
         Ok(written)
     }
 
-    fn positioned(&self, output: &Positioned<'_>) -> Result<Written, AssemblyError> {
-        positioned::write(self, output)?;
+    fn positioned(&self, output: &Positioned<'_>, mut witness: Seen<'_>) -> Result<Written, AssemblyError> {
+        if witness.is_some() {
+            stream::write(self, Outlet::Placed(output), &mut witness)?;
+        } else {
+            positioned::write(self, output)?;
+        }
+        heard(witness)?;
         let bytes = self.image.len();
         let sha256 = self.options.digest.then(|| read_back(output.file, bytes)).transpose();
         Ok(Written { bytes, sha256: sha256.map_err(|error| AssemblyError::output(output.path, error))? })
@@ -162,13 +161,16 @@ impl Job<'_> {
                 Sink::zstd(tally, level, self.image.len(), self.options.threads).map_err(failed)?
             }
         };
-        stream::write(self, &mut sink, &failed, &mut witness)?;
+        stream::write(self, Outlet::Sink(&mut sink, &failed), &mut witness)?;
         let tally = sink.finish().map_err(failed)?;
-        if witness.is_some_and(|witness| !witness.agrees()) {
-            return Err(AssemblyError::Rejected);
-        }
+        heard(witness)?;
         Ok(Written { bytes: tally.bytes, sha256: tally.sha256() })
     }
+}
+
+/// The witness has seen everything: does it agree?
+fn heard(witness: Seen<'_>) -> Result<(), AssemblyError> {
+    if witness.is_none_or(Witness::agrees) { Ok(()) } else { Err(AssemblyError::Rejected) }
 }
 
 impl fmt::Debug for Job<'_> {

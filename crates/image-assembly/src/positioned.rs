@@ -61,8 +61,7 @@ fn work(job: &Job<'_>, output: &Positioned<'_>, list: &List<'_>) {
 impl Positioned<'_> {
     fn put(&self, chunk: &Chunk, filler: &mut Filler<'_>, buffer: &mut Vec<u8>) -> Result<(), AssemblyError> {
         match chunk.kind {
-            Kind::Zeros if self.is_zero => Ok(()),
-            Kind::Zeros => self.put_zeros(chunk),
+            Kind::Zeros => self.put_zeros(chunk.offset, chunk.len),
             Kind::File { node, from } => filler.copy(chunk, (node, from), (self.file, self.path), buffer),
             Kind::Buffer => {
                 let bytes = filler.fill(chunk, buffer)?;
@@ -71,17 +70,18 @@ impl Positioned<'_> {
         }
     }
 
-    fn put_zeros(&self, chunk: &Chunk) -> Result<(), AssemblyError> {
-        let mut done = 0;
-        while done < chunk.len {
-            let now = to_usize(chunk.len - done).min(ZEROS.len());
-            self.put_bytes(&ZEROS[..now], chunk.offset + done)?;
+    /// Sees to it that so many bytes are zero; where they are already, they stay a hole.
+    pub(crate) fn put_zeros(&self, offset: u64, len: u64) -> Result<(), AssemblyError> {
+        let mut done = if self.is_zero { len } else { 0 };
+        while done < len {
+            let now = to_usize(len - done).min(ZEROS.len());
+            self.put_bytes(&ZEROS[..now], offset + done)?;
             done += to_u64(now);
         }
         Ok(())
     }
 
-    fn put_bytes(&self, bytes: &[u8], offset: u64) -> Result<(), AssemblyError> {
+    pub(crate) fn put_bytes(&self, bytes: &[u8], offset: u64) -> Result<(), AssemblyError> {
         self.file.write_all_at(bytes, offset).map_err(|error| AssemblyError::output(self.path, error))
     }
 }

@@ -1,4 +1,5 @@
-//! An output that takes bytes in order alone: some threads read ahead, one writes.
+//! Bytes in order: some threads read ahead, one takes their chunks as they stand in the image. It writes them to an
+//! output that takes bytes in order alone, or only shows them to a witness, where the readers have written them already.
 
 use std::io::Write;
 
@@ -8,6 +9,7 @@ use crate::assemble::{Job, Seen};
 use crate::chunks::{Chunk, Chunks};
 use crate::error::AssemblyError;
 use crate::fill::Filler;
+use crate::positioned::Positioned;
 use crate::ring::{Made, Ring};
 use crate::sink::ZEROS;
 use crate::witness::Witness;
@@ -19,13 +21,22 @@ const MOST_READERS: usize = 6;
 /// Beside the ones that are being filled: one on its way out, one ready behind it. So at most 8 of 4 MiB.
 const SPARE_BUFFERS: usize = 2;
 
-/// Writes the whole image in order; `refused` makes an error of what the sink says.
+/// Where bytes go whose order matters to someone.
+pub(crate) enum Outlet<'o> {
+    /// To a sink, one after the other. The function makes an error of what the sink says.
+    Sink(&'o mut dyn Write, &'o dyn Fn(std::io::Error) -> AssemblyError),
+    /// To their places, from all threads.
+    Placed(&'o Positioned<'o>),
+}
+
+/// Writes the whole image, and shows it in order.
 pub(crate) fn write(
     job: &Job<'_>,
-    sink: &mut dyn Write,
-    refused: &dyn Fn(std::io::Error) -> AssemblyError,
+    mut outlet: Outlet<'_>,
     witness: &mut Seen<'_>,
 ) -> Result<(), AssemblyError> {
+    let placed = if let Outlet::Placed(output) = outlet { Some(output) } else { None };
+    let mut at = 0;
     let readers = job.options.threads.get().min(MOST_READERS);
     let ring = Ring::new(Chunks::of(job.image, None), readers, readers + SPARE_BUFFERS);
     std::thread::scope(|scope| {
@@ -34,7 +45,7 @@ pub(crate) fn write(
         for started in 0..readers {
             let reader = || {
                 let _leave = OnDrop(|| ring.leave());
-                read(job, &ring);
+                read(job, &ring, placed);
             };
             if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, reader) {
                 if started == 0 {
@@ -52,23 +63,32 @@ pub(crate) fn write(
                     if let Some(witness) = witness {
                         show(&pieces, &buffer[..len], *witness);
                     }
-                    sink.write_all(&buffer[..len]).map_err(refused)?;
+                    if let Outlet::Sink(sink, refused) = &mut outlet {
+                        sink.write_all(&buffer[..len]).map_err(refused)?;
+                    }
                     ring.reuse(buffer);
                 }
-                Made::Zeros(len) => put_zeros(sink, len).map_err(refused)?,
+                Made::Zeros(len) => match &mut outlet {
+                    Outlet::Sink(sink, refused) => put_zeros(sink, len).map_err(refused)?,
+                    Outlet::Placed(output) => output.put_zeros(at, len)?,
+                },
                 Made::Failed(error) => return Err(error),
             }
+            at += to_u64(len);
             (job.progress)(to_u64(len));
         }
         Ok(())
     })
 }
 
-fn read(job: &Job<'_>, ring: &Ring<'_>) {
+fn read(job: &Job<'_>, ring: &Ring<'_>, placed: Option<&Positioned<'_>>) {
     let mut filler = Filler::new(job.image, job.contents);
     let mut chunk = Chunk::new();
     while let Some(mut buffer) = ring.take(&mut chunk) {
-        let outcome = filler.fill(&chunk, &mut buffer).map(<[u8]>::len);
+        let outcome = filler.fill(&chunk, &mut buffer).and_then(|bytes| {
+            placed.map_or(Ok(()), |output| output.put_bytes(bytes, chunk.offset))?;
+            Ok(bytes.len())
+        });
         let made = match outcome {
             Ok(len) => Made::Bytes { buffer, len, pieces: std::mem::take(&mut chunk.pieces) },
             Err(error) => Made::Failed(error),

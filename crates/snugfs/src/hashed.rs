@@ -1,5 +1,5 @@
-//! NAR hashes: from the read that fills the image where contents pass through the program in order, else in a stage
-//! of their own, several store paths at once.
+//! NAR hashes: from the read that fills an image, or for a mere check in a stage of their own, several store paths at
+//! once.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -48,11 +48,6 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Whether contents pass through the program in the order of the image, instead of being moved by the kernel.
-    pub(crate) fn is_in_order(&self) -> bool {
-        self.is_compressed() || self.target == Target::Stdout
-    }
-
     pub(crate) fn is_compressed(&self) -> bool {
         self.options.zstd_level.is_some()
     }

@@ -42,7 +42,7 @@ pub(crate) fn gather(plan: &Plan, stages: &mut Stages) -> Result<Gathered, Failu
     Ok(Gathered { closure, scan })
 }
 
-/// Compares hashes, where the plan asks for it.
+/// Compares hashes without writing anything, where the plan asks for it.
 pub(crate) fn verify(plan: &Plan, gathered: &Gathered, stages: &mut Stages) -> Result<(), Failure> {
     let (Some(closure), Verify::Hash) = (&gathered.closure, verification(plan)) else { return Ok(()) };
     let tree = &gathered.scan.tree;
@@ -60,7 +60,7 @@ pub(crate) fn layout<'t>(
     stages.run(Stage::Layout, Unit::Nothing, 0, |_| Ok(Layout::plan(tree, &options)?))
 }
 
-/// Layout → image. Hashes are compared on the way where the contents pass through the program in order.
+/// Layout → image. Hashes are compared by the same read that fills it.
 pub(crate) fn write(
     plan: &Plan,
     gathered: &Gathered,
@@ -68,23 +68,18 @@ pub(crate) fn write(
     output: &Output<'_>,
     stages: &mut Stages,
 ) -> Result<Written, Failure> {
-    if !output.is_in_order() {
-        verify(plan, gathered, stages)?;
-    }
     let hashed = gathered.closure.as_ref().filter(|_| verification(plan) == Verify::Hash);
     let contents = Scanned::new(layout.tree());
     stages.run(Stage::Write, Unit::Bytes, layout.len(), |meter| {
         let progress = |bytes| meter.advance(bytes);
         let (target, options) = (output.target, &output.options);
-        match hashed.filter(|_| output.is_in_order()) {
-            None => Ok(image_assembly::write(layout, &contents, target, options, &progress)?),
-            Some(closure) => {
-                let mut passing = Passing::new(closure, layout.tree());
-                let written = write_before(&mut passing, layout, &contents, target, options, &progress);
-                passing.errors.map_or(Ok(()), Err)?;
-                Ok(written?)
-            }
-        }
+        let Some(closure) = hashed else {
+            return Ok(image_assembly::write(layout, &contents, target, options, &progress)?);
+        };
+        let mut passing = Passing::new(closure, layout.tree());
+        let written = write_before(&mut passing, layout, &contents, target, options, &progress);
+        passing.errors.map_or(Ok(()), Err)?;
+        Ok(written?)
     })
 }
 
