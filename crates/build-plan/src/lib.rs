@@ -23,5 +23,5 @@ mod value;
 
 pub use decode::parse;
 pub use plan::*;
-pub use problem::{Problem, Problems};
+pub use problem::{Position, Problem, Problems};
 pub use schema::schema;

@@ -10,14 +10,31 @@ const MAX_PROBLEMS: usize = 1000;
 
 /// One thing that is wrong in a plan. No part has control characters: they are escaped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{where_}: {what}; {what_to_do}")]
+#[error("{where_}{}: {what}; {what_to_do}", .position.map(|at| at.to_string()).unwrap_or_default())]
 pub struct Problem {
-    /// The JSON path, from `plan` on.
+    /// The JSON path, from `plan` on; or the file, where there is a position in it.
     pub where_: String,
+    /// Where in the text, for what is wrong with it as JSON.
+    pub position: Option<Position>,
     /// What is wrong there.
     pub what: String,
     /// How to repair it.
     pub what_to_do: String,
+}
+
+/// A place in a text; shown as `:7:13`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// From 1.
+    pub line: usize,
+    /// In \[bytes\] from 1; 0 at the end of the text, where its last line is empty.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, ":{}:{}", self.line, self.column)
+    }
 }
 
 /// All that is wrong in a plan; a line each. Never empty where [`crate::parse`] returns it.
@@ -28,6 +45,15 @@ impl Problems {
     /// The problems in the order in which a reader of the plan meets them.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
+    }
+
+    /// Lets problems with a position begin with the name of the file that has the plan.
+    #[must_use]
+    pub fn in_file(mut self, name: &str) -> Self {
+        for problem in self.0.iter_mut().filter(|problem| problem.position.is_some()) {
+            name.clone_into(&mut problem.where_);
+        }
+        self
     }
 
     /// How many there are.
@@ -75,11 +101,17 @@ impl Log {
         let mut told = self.told.borrow_mut();
         if told.len() < MAX_PROBLEMS {
             let (what, what_to_do) = words();
-            told.push(Problem { where_: at.to_string(), what, what_to_do });
+            told.push(Problem { where_: at.to_string(), position: None, what, what_to_do });
         } else {
             let mut more = self.more.borrow_mut();
             *more = more.saturating_add(1);
         }
+    }
+
+    /// Writes down what is wrong with the text itself.
+    pub(crate) fn add_at(&self, position: Position, what: String, what_to_do: String) {
+        let where_ = Place::PLAN.to_string();
+        self.told.borrow_mut().push(Problem { where_, position: Some(position), what, what_to_do });
     }
 
     /// All that was written down.
@@ -89,6 +121,7 @@ impl Log {
         if more > 0 {
             problems.push(Problem {
                 where_: "plan".to_owned(),
+                position: None,
                 what: format!("{more} more problems"),
                 what_to_do: "repair those above first".to_owned(),
             });
@@ -100,6 +133,20 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_position_stands_behind_the_name_of_the_file() {
+        let log = Log::default();
+        log.add_at(Position { line: 7, column: 13 }, "not JSON".to_owned(), "correct it".to_owned());
+        log.add(&Place::PLAN.key("x"), || ("wrong".to_owned(), "leave it out".to_owned()));
+        let problems = log.into_problems();
+        assert_eq!(problems.to_string(), "plan:7:13: not JSON; correct it\nplan.x: wrong; leave it out");
+        let problems = problems.in_file("rootfs.json");
+        assert_eq!(
+            problems.to_string(),
+            "rootfs.json:7:13: not JSON; correct it\nplan.x: wrong; leave it out"
+        );
+    }
 
     #[test]
     fn one_line_each_and_a_last_one_for_the_rest() {

@@ -25,6 +25,12 @@ pub(crate) fn size(text: &str) -> Result<u64, NoSize> {
     digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or(NoSize::TooLarge)
 }
 
+/// The shortest text of a size with a unit, where it is a whole number of one.
+pub(crate) fn with_unit(size: u64) -> Option<String> {
+    let (unit, shift) = UNITS.iter().rev().find(|(_, shift)| size > 0 && size.trailing_zeros() >= *shift)?;
+    Some(format!("{}{unit}", size >> shift))
+}
+
 /// Reads permission bits: one to four octal digits.
 pub(crate) fn mode(text: &str) -> Option<Permissions> {
     let form = (1..=4).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
@@ -104,6 +110,13 @@ mod tests {
         for text in ["16777216TiB", "18446744073709551616", "99999999999999999999999KiB"] {
             assert_eq!(size(text), Err(NoSize::TooLarge), "{text}");
         }
+    }
+
+    #[test]
+    fn sizes_are_shown_with_the_largest_unit_that_fits() {
+        let shown = [4096, 4 << 20, 1 << 40, 5 << 39].map(|size| with_unit(size).unwrap());
+        assert_eq!(shown, ["4KiB", "4MiB", "1TiB", "2560GiB"]);
+        assert!([0, 1, 1023, 1025].iter().all(|&size| with_unit(size).is_none()));
     }
 
     #[test]

@@ -45,12 +45,7 @@ pub(crate) static PLAN: Table = Table {
     what: "a plan",
     one_of: "",
     fields: &[
-        Field::required(
-            "version",
-            Shape::Version,
-            "\"version\": 1, this snugfs reads plan versions 1",
-            "The number of this format.",
-        ),
+        Field::required("version", Shape::Version, "\"version\": 1", "The number of this format."),
         Field::optional("closure", Shape::Object(&CLOSURE), "The store paths to put into the image.")
             .or_null(),
         Field::default(

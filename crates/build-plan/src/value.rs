@@ -162,9 +162,12 @@ impl<'a> Value<'a> {
         }
         if size < rule.min || size > rule.max {
             let zero = if rule.or_zero { "0, or " } else { "" };
-            let most =
-                if rule.max == u64::MAX { String::new() } else { format!(" and at most {}", rule.max) };
-            let help = format!("write {zero}at least {}{most} bytes", rule.min);
+            let most = if rule.max == u64::MAX {
+                String::new()
+            } else {
+                format!(" and at most {}", in_bytes(rule.max))
+            };
+            let help = format!("write {zero}at least {}{most}", in_bytes(rule.min));
             let which = if size < rule.min { "too small" } else { "too large" };
             return self.wrong(|| format!("{} is {which}", self.shown()), &help);
         }
@@ -272,6 +275,14 @@ impl<'a> Value<'a> {
             return self.wrong(|| format!("{} has a NUL byte", self.shown()), help);
         }
         Some(target.as_bytes().to_vec())
+    }
+}
+
+/// `4194304 bytes (4MiB)`: as a plan can say it.
+fn in_bytes(size: u64) -> String {
+    match scalars::with_unit(size) {
+        Some(short) => format!("{size} bytes ({short})"),
+        None => format!("{size} bytes"),
     }
 }
 

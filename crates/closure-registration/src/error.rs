@@ -90,7 +90,7 @@ pub enum ClosureError {
     },
     /// A path whose contents have another size than registered.
     #[error(
-        "{path}: its NAR has {actual} bytes, {registered} are registered; repair the store path or register it anew"
+        "{path}: its NAR has {actual} bytes, but {registered} are registered; repair it (nix-store --repair-path) or register it anew"
     )]
     SizeDiffers {
         /// The path in the image.
@@ -102,7 +102,7 @@ pub enum ClosureError {
     },
     /// A path whose contents have another hash than registered.
     #[error(
-        "{path}: its NAR has the hash {actual}, {registered} is registered; repair the store path or register it anew"
+        "{path}: its NAR hash is {actual}, but {registered} is registered; repair it (nix-store --repair-path) or register it anew"
     )]
     HashDiffers {
         /// The path in the image.

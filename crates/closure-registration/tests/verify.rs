@@ -57,7 +57,7 @@ fn every_difference_is_named_once_for_any_number_of_threads() {
     let sizes = verify_sizes(&closure, &tree).unwrap_err().to_string();
     let expected = [
         "/nix/store/11111111111111111111111111111111-single: is in the closure and not in the image's tree;",
-        "/nix/store/00000000000000000000000000000000-hello: its NAR has 120 bytes, 1000872 are registered;",
+        "/nix/store/00000000000000000000000000000000-hello: its NAR has 120 bytes, but 1000872 are registered;",
     ];
     assert_eq!(sizes.lines().count(), 2, "{sizes}");
     assert!(sizes.lines().zip(expected).all(|(line, start)| line.starts_with(start)), "{sizes}");
@@ -69,8 +69,8 @@ fn every_difference_is_named_once_for_any_number_of_threads() {
         let lines: Vec<_> = hashes.lines().collect();
         assert_eq!(lines.len(), 3, "{hashes}");
         assert!(lines[0].starts_with(expected[0]), "{hashes}");
-        assert!(lines[1].contains("-hello: its NAR has the hash sha256:"), "{hashes}");
-        assert!(lines[2].contains("-x: its NAR has the hash sha256:"), "{hashes}");
+        assert!(lines[1].contains("-hello: its NAR hash is sha256:"), "{hashes}");
+        assert!(lines[2].contains("-x: its NAR hash is sha256:"), "{hashes}");
     }
 }
 

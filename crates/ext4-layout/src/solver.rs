@@ -124,7 +124,8 @@ impl Task<'_> {
     /// The geometry of a size that the plan fixes.
     fn fixed(&self, size: u64) -> Result<Geometry, LayoutError> {
         let blocks = size / BLOCK_SIZE;
-        let too_small = |needed: u64| LayoutError::SizeTooSmall { size, needed };
+        let too_small =
+            |needed: u64| LayoutError::SizeTooSmall { size, needed, free_space: self.options.free_space };
         let mut groups = blocks.div_ceil(BLOCKS_PER_GROUP);
         while groups > 0 {
             let Some(candidate) = self.weigh_fixed(groups, blocks)? else { break };

@@ -24,13 +24,13 @@ pub enum ErrorKind {
 #[non_exhaustive]
 pub enum ScanError {
     /// Two sources make the same path, and not both as a directory.
-    #[error("{one} and {other} both make {path}; leave one out")]
+    #[error("{other}: {one} makes {path} too; leave one out")]
     Conflict {
         /// In the image.
         path: String,
-        /// One source, such as `plan.trees[0]`.
+        /// The source that comes first, such as `plan.trees[0]`.
         one: String,
-        /// The other source.
+        /// The later one, where the message begins.
         other: String,
     },
     /// A source makes something else where another has, or needs, a directory.
@@ -61,6 +61,24 @@ pub enum ScanError {
         /// Where the image has the store.
         store_dir: String,
     },
+    /// An entry with an extended attribute that Linux does not let such an entry have.
+    #[error(
+        "plan.entries.\"{path}\".xattrs.\"{name}\": Linux lets no {what} have this attribute; leave it out"
+    )]
+    UnbearableXattr {
+        /// In the image.
+        path: String,
+        /// The attribute.
+        name: String,
+        /// What the entry is.
+        what: &'static str,
+    },
+    /// A file that says it is empty and is not, as those of /proc do.
+    #[error("{path}: has contents though the system tells its length as 0; copy it to a regular file first")]
+    ToldEmpty {
+        /// On this machine.
+        path: String,
+    },
     /// Attributes for a path that nothing made.
     #[error("plan.attributes.\"{path}\": nothing makes this path; add it to plan.entries or leave it out")]
     NothingMade {
@@ -69,7 +87,7 @@ pub enum ScanError {
     },
     /// A registered store path is not there.
     #[error(
-        "{path}: the store path is registered but missing; realise it, or correct plan.closure.sourceDir"
+        "{path}: the store path is registered but missing; {}, or correct plan.closure.sourceDir", realise(.path)
     )]
     MissingStorePath {
         /// On this machine.
@@ -198,9 +216,11 @@ impl ScanError {
             | Self::NeedsDirectory { .. }
             | Self::InsideStorePath { .. }
             | Self::StoreMode { .. }
+            | Self::UnbearableXattr { .. }
             | Self::NothingMade { .. } => ErrorKind::Plan,
             Self::MissingStorePath { .. } | Self::BadStoreName { .. } => ErrorKind::Closure,
             Self::SpecialInStore { .. }
+            | Self::ToldEmpty { .. }
             | Self::NotAFolder { .. }
             | Self::NotAFile { .. }
             | Self::NoSource { .. }
@@ -286,6 +306,12 @@ impl std::fmt::Display for ScanErrors {
 
 impl std::error::Error for ScanErrors {}
 
+/// How to get a store path; Nix itself knows only those of its own store.
+fn realise(path: &str) -> String {
+    let own = path.starts_with("/nix/store/");
+    if own { format!("realise it (nix-store --realise {path})") } else { "put it there".to_owned() }
+}
+
 /// A path of this machine on one line.
 pub(crate) fn shown(path: &Path) -> String {
     escaped(path.as_os_str().as_bytes()).to_string()
@@ -312,6 +338,21 @@ mod tests {
         let errors = ScanErrors::new(vec![limit.clone(), closure]);
         assert_eq!(errors.kind(), ErrorKind::Closure);
         assert_eq!(ScanErrors::from(limit).kind(), ErrorKind::Limit);
+    }
+
+    #[test]
+    fn the_command_that_gets_a_store_path_is_told_for_the_store_of_nix_alone() {
+        let told = |path: &str| ScanError::MissingStorePath { path: path.to_owned() }.to_string();
+        let missing = "the store path is registered but missing";
+        assert_eq!(
+            [told("/nix/store/x"), told("store/x")],
+            [
+                format!(
+                    "/nix/store/x: {missing}; realise it (nix-store --realise /nix/store/x), or correct plan.closure.sourceDir"
+                ),
+                format!("store/x: {missing}; put it there, or correct plan.closure.sourceDir"),
+            ]
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! One entry of a directory: at most one call for what a store says of it, and one more where a tree keeps more.
 
 use std::ffi::CStr;
+use std::os::fd::AsFd;
 
 use image_tree::SpecialKind;
-use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::found::{DirectoryId, HostMetadata, Inode, Kind, Part, TreePart, mode_bits, stamp};
@@ -21,6 +22,8 @@ pub(crate) enum Problem {
     /// A symlink's target of so many bytes.
     Target(usize),
     DeviceNumber,
+    /// A length of 0 is told, and yet there are contents.
+    ToldEmpty,
     TooMany,
     List(ListError),
     Xattr(XattrError),
@@ -113,7 +116,12 @@ fn tree_kind(
     part: &mut Part,
 ) -> Result<Kind, Problem> {
     Ok(match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => file(stat)?,
+        FileType::RegularFile => {
+            if stat.st_size == 0 && has_contents(&directory.fd, name) {
+                return Err(Problem::ToldEmpty);
+            }
+            file(stat)?
+        }
         FileType::Directory => UNNUMBERED,
         FileType::Symlink => symlink(directory, name, part)?,
         FileType::CharacterDevice => {
@@ -139,6 +147,14 @@ fn tree_extras(tree: &mut TreePart, position: usize, stat: &Stat) {
 
 fn stat(directory: &OpenDirectory<'_>, name: &CStr) -> Result<Stat, Errno> {
     rustix::fs::statat(&directory.fd, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)
+}
+
+/// Whether a file that says it is empty has contents, as those of /proc have. One that can't be opened is taken at its
+/// word.
+pub(crate) fn has_contents(directory: impl AsFd, name: impl rustix::path::Arg) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    rustix::fs::openat(directory, name, flags, Mode::empty())
+        .is_ok_and(|fd| rustix::io::read(&fd, &mut [0_u8; 1]).is_ok_and(|read| read > 0))
 }
 
 fn file(stat: &Stat) -> Result<Kind, Problem> {

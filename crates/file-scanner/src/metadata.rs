@@ -68,7 +68,7 @@ pub(crate) fn lay(metadata: &mut Metadata, plan: &AttributesPlan, bearer: Bearer
     all
 }
 
-fn bears(bearer: Bearer, namespace: XattrNamespace) -> bool {
+pub(crate) fn bears(bearer: Bearer, namespace: XattrNamespace) -> bool {
     match namespace {
         XattrNamespace::User => matches!(bearer, Bearer::Directory | Bearer::File),
         XattrNamespace::PosixAclDefault => bearer == Bearer::Directory,

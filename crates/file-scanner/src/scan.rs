@@ -1,6 +1,6 @@
 //! Opens all sources, walks them, merges them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -13,10 +13,11 @@ use rustix::process::{Resource, Rlimit};
 use crate::error::{ScanError, ScanErrors, reason, shown};
 use crate::found::{mode_bits, stamp};
 use crate::listing::{ListError, Listing};
+use crate::metadata::{Bearer, bears};
 use crate::plan_tree::{PlanTree, Who};
 use crate::sources::{Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
-use crate::{flatten, sources};
+use crate::{flatten, inspect, sources};
 
 /// A regular file that an entry takes its bytes from.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,7 @@ pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Sc
     let mut errors = Vec::new();
     let plan = PlanTree::new(sources, &mut errors);
     refuse_store_modes(sources, &mut errors);
+    refuse_unbearable_xattrs(sources, &mut errors);
     let roots = open_roots(sources, &mut errors);
     let files = stat_entry_files(sources, &mut errors);
     if !errors.is_empty() {
@@ -58,13 +60,11 @@ pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Sc
 /// canonical.
 fn refuse_store_modes(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
     let Some(store) = sources.store.as_ref().filter(|store| !store.base_names.is_empty()) else { return };
+    let names: BTreeSet<&[u8]> = store.base_names.iter().map(Vec::as_slice).collect();
     let in_store = |path: &ImagePath| {
         let depth = store.store_dir.parts().count();
         path.starts_with(&store.store_dir)
-            && path
-                .parts()
-                .nth(depth)
-                .is_some_and(|name| store.base_names.iter().any(|base| base == name.as_bytes()))
+            && path.parts().nth(depth).is_some_and(|name| names.contains(name.as_bytes()))
     };
     for (path, attributes) in sources.attributes {
         let reaches = in_store(path) || (attributes.recursive && store.store_dir.starts_with(path));
@@ -74,6 +74,25 @@ fn refuse_store_modes(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
                 store_dir: store.store_dir.to_string(),
             });
         }
+    }
+}
+
+/// What an entry is decides which extended attributes the kernel will ever give back.
+fn refuse_unbearable_xattrs(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
+    for (path, entry) in sources.entries {
+        let (bearer, what) = match entry.kind {
+            EntryKind::Text(_) | EntryKind::Source(_) => (Bearer::File, "file"),
+            EntryKind::Directory => (Bearer::Directory, "directory"),
+            EntryKind::Symlink(_) => (Bearer::Symlink, "symlink"),
+            EntryKind::Character { .. } | EntryKind::Block { .. } => (Bearer::Special, "device"),
+            EntryKind::Fifo => (Bearer::Special, "FIFO"),
+        };
+        let unbearable = entry.xattrs.iter().filter(|xattr| !bears(bearer, xattr.name.namespace()));
+        errors.extend(unbearable.map(|xattr| ScanError::UnbearableXattr {
+            path: path.to_string(),
+            name: xattr.name.to_string(),
+            what,
+        }));
     }
 }
 
@@ -164,8 +183,15 @@ fn stat_entry_files(sources: &Sources<'_>, errors: &mut Vec<ScanError>) -> Entry
 
 fn stat_entry_file(source: &Path, origin: usize, who: &Who<'_>) -> Result<EntryFile, ScanError> {
     let (what, path) = (who.to_string(), shown(source));
+    let told_empty =
+        |stat: &rustix::fs::Stat| stat.st_size == 0 && inspect::has_contents(rustix::fs::CWD, source);
     let stat = match rustix::fs::stat(source) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => stat,
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+            if told_empty(&stat) {
+                return Err(ScanError::ToldEmpty { path });
+            }
+            stat
+        }
         Ok(_) => return Err(ScanError::NotAFile { what, path }),
         Err(Errno::NOENT) => return Err(ScanError::NoSource { what, path }),
         Err(errno) => return Err(ScanError::Unreadable { path, reason: reason(errno) }),

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
+use std::io::{ErrorKind, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -13,7 +13,10 @@ pub(crate) fn open(path: &Path, needs: u64) -> Result<File, AssemblyError> {
     let refused = |refusal| AssemblyError::refused(path, refusal);
     let failed = |error| AssemblyError::output(path, error);
     // Looked at before it is opened: opening a pipe would wait, opening a tape would wind it.
-    let found = std::fs::metadata(path).map_err(failed)?;
+    let found = std::fs::metadata(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => refused(Refusal::NoDevice),
+        _ => failed(error),
+    })?;
     if !found.file_type().is_block_device() {
         return Err(refused(Refusal::NotADevice));
     }

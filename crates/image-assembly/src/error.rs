@@ -88,8 +88,11 @@ pub enum Refusal {
     /// A block device is written only when asked for by name.
     #[error("is a block device; add --device to overwrite it")]
     UnaskedDevice,
+    /// `--device` with a name that nothing has.
+    #[error("no such device; name one, or leave out --device")]
+    NoDevice,
     /// `--device` with something else.
-    #[error("is no block device; leave out --device, or name one")]
+    #[error("is no block device; name one, or leave out --device")]
     NotADevice,
     /// Mounted, or opened by someone for himself.
     #[error("is mounted or in use; unmount it first")]

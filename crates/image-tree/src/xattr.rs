@@ -30,7 +30,8 @@ pub enum XattrNamespace {
     Security,
 }
 
-/// The name of an extended attribute: a namespace and, but for ACLs, 1 to 255 bytes after it.
+/// The name of an extended attribute: a namespace and, but for ACLs, at least one byte after it; at most 255 bytes in
+/// all, which is Linux' limit (`XATTR_NAME_MAX`).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct XattrName {
     namespace: XattrNamespace,
@@ -46,8 +47,8 @@ pub enum InvalidXattr {
         escaped(.0)
     )]
     Namespace(Vec<u8>),
-    /// Nothing, a NUL, or more than 255 bytes after the namespace.
-    #[error("the name of the extended attribute \"{}\" must have 1 to 255 bytes after its namespace and no NUL", escaped(.0))]
+    /// Nothing or a NUL after the namespace, or more than 255 bytes in all.
+    #[error("the name of the extended attribute \"{}\" must have at least one byte after its namespace, at most 255 in all, and no NUL", escaped(.0))]
     Suffix(Vec<u8>),
 }
 
@@ -67,7 +68,7 @@ impl XattrName {
         }
         for (prefix, namespace) in prefixes {
             if let Some(suffix) = full.strip_prefix(prefix) {
-                if suffix.is_empty() || suffix.len() > 255 || suffix.contains(&0) {
+                if suffix.is_empty() || full.len() > 255 || suffix.contains(&0) {
                     return Err(InvalidXattr::Suffix(full.to_vec()));
                 }
                 return Ok(Self { namespace, suffix: suffix.to_vec() });
@@ -82,7 +83,7 @@ impl XattrName {
         self.namespace
     }
 
-    /// What follows the namespace, 1 to 255 bytes; empty for ACLs.
+    /// What follows the namespace, at least one byte; empty for ACLs.
     #[must_use]
     pub fn suffix(&self) -> &[u8] {
         &self.suffix
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!((acl.namespace(), acl.suffix()), (XattrNamespace::PosixAclAccess, &b""[..]));
         assert!(matches!(XattrName::parse(b"user."), Err(InvalidXattr::Suffix(_))));
         assert!(matches!(XattrName::parse(b"system.other"), Err(InvalidXattr::Namespace(_))));
-        assert!(XattrName::parse(&[b"user.", &[b'x'; 255][..]].concat()).is_ok());
-        assert!(XattrName::parse(&[b"user.", &[b'x'; 256][..]].concat()).is_err());
+        assert!(XattrName::parse(&[b"user.", &[b'x'; 250][..]].concat()).is_ok());
+        assert!(XattrName::parse(&[b"user.", &[b'x'; 251][..]].concat()).is_err());
     }
 }

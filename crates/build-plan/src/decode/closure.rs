@@ -6,7 +6,9 @@ use image_tree::ImagePath;
 
 use super::Context;
 use crate::json::Json;
+use crate::nearest::nearest;
 use crate::object::Object;
+use crate::place::quoted;
 use crate::plan::{ClosurePlan, ClosureSource, Verify};
 use crate::tables;
 use crate::value::Value;
@@ -110,8 +112,46 @@ fn graph_source(value: &Value<'_>, context: Context<'_>) -> Option<ClosureSource
             || format!("the structured attribute {} is not a list", value.shown()),
             "name the one that exportReferencesGraph makes, or write ./ before the path of a file",
         ),
-        None => context.host_path(value).map(ClosureSource::GraphFile),
+        None => match context.attributes.filter(|_| !name.is_empty() && !name.contains('/')) {
+            Some(attributes) => missing_attribute(value, name, attributes),
+            None => context.host_path(value).map(ClosureSource::GraphFile),
+        },
     }
+}
+
+/// How many names of attributes a message lists.
+const SHOWN_NAMES: usize = 8;
+
+/// A name beside which nothing stands: far more likely a key with a slip than a file in the folder of the build.
+fn missing_attribute(value: &Value<'_>, name: &str, attributes: &Json) -> Option<ClosureSource> {
+    let graphs: Vec<&str> = graph_names(attributes);
+    let what = || match graphs.get(..SHOWN_NAMES.min(graphs.len())) {
+        None | Some([]) => format!("no structured attribute is named {}, and none is a graph", value.shown()),
+        Some([graph]) => {
+            format!("no structured attribute is named {}, the graph is {}", value.shown(), quoted(graph))
+        }
+        Some(shown) => {
+            let shown: Vec<String> = shown.iter().map(|graph| quoted(graph)).collect();
+            let more = if graphs.len() > SHOWN_NAMES { ", ..." } else { "" };
+            let (value, shown) = (value.shown(), shown.join(", "));
+            format!("no structured attribute is named {value}, graphs are {shown}{more}")
+        }
+    };
+    match nearest(name, graphs.iter().copied()) {
+        Some(near) => value.wrong(what, &format!("did you mean {}?", quoted(near))),
+        None if graphs.is_empty() => {
+            value.wrong(what, "add one by exportReferencesGraph, or write ./ before the path of a file")
+        }
+        None => value.wrong(what, "name a graph, or write ./ before the path of a file"),
+    }
+}
+
+/// The attributes that look like what `exportReferencesGraph` makes: lists of objects.
+fn graph_names(attributes: &Json) -> Vec<&str> {
+    let Json::Object(fields) = attributes else { return Vec::new() };
+    let is_graph =
+        |json: &Json| matches!(json, Json::List(items) if matches!(items.first(), Some(Json::Object(_))));
+    fields.iter().filter(|(_, json)| is_graph(json)).map(|(name, _)| name.as_str()).collect()
 }
 
 /// What is in the list is for the reader of closures to judge; keys that come twice can be seen only here.

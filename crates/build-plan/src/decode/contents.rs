@@ -72,7 +72,7 @@ impl Value<'_> {
                     "the name of the extended attribute is empty, longer than 255 bytes or has a NUL"
                         .to_owned()
                 },
-                "write 1 to 255 bytes after its first dot",
+                "write at least one byte after its first dot, and at most 255 in all",
             ),
         }
     }

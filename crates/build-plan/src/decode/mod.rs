@@ -11,7 +11,7 @@ use crate::json::Json;
 use crate::object::Object;
 use crate::place::Place;
 use crate::plan::Plan;
-use crate::problem::{Log, Problems};
+use crate::problem::{Log, Position, Problems};
 use crate::value::Value;
 use crate::{conflicts, tables};
 
@@ -49,21 +49,22 @@ pub fn parse(json: &[u8], base_dir: &Path) -> Result<Plan, Problems> {
 }
 
 fn tell_syntax(error: &serde_json::Error, json: &[u8], log: &Log) {
-    log.add(&Place::PLAN, || {
-        let (what, what_to_do) = match error.classify() {
-            serde_json::error::Category::Data => {
-                (error.to_string(), "make it smaller, a closure can stand in files of its own")
-            }
-            _ if json.iter().all(u8::is_ascii_whitespace) => {
-                ("there is nothing in it".to_owned(), ONE_OBJECT)
-            }
-            _ => (format!("not JSON: {error}"), ONE_OBJECT),
-        };
-        (image_tree::escaped(what.as_bytes()).to_string(), what_to_do.to_owned())
-    });
+    if json.iter().all(u8::is_ascii_whitespace) {
+        log.add(&Place::PLAN, || ("there is nothing in it".to_owned(), "write one JSON object".to_owned()));
+        return;
+    }
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let text = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+    let text = image_tree::escaped(text.as_bytes());
+    let (what, what_to_do) = match error.classify() {
+        serde_json::error::Category::Data => {
+            (text.to_string(), "make it smaller, a closure can stand in files of its own")
+        }
+        _ => (format!("not JSON: {text}"), "correct it"),
+    };
+    log.add_at(Position { line, column }, what, what_to_do.to_owned());
 }
-
-const ONE_OBJECT: &str = "write one JSON object";
 
 fn read(document: &Json, base_dir: &Path, log: &Log) -> Option<Plan> {
     let attributes = is_structured_attributes(document).then_some(document);
@@ -87,20 +88,26 @@ fn is_of_another_version(plan: &Value<'_>) -> bool {
     match plan.json.get("version") {
         None | Some(Json::Whole(tables::VERSION)) => false,
         Some(Json::Whole(other)) => {
-            plan.log
-                .add(&plan.at.key("version"), || (format!("version {other} is not known"), known_versions()));
+            plan.log.add(&plan.at.key("version"), || {
+                let what = format!("version {other} is not known, {}", known_version());
+                (what, format!("{} or use a newer snugfs", write_version()))
+            });
             true
         }
         Some(json) => {
             let value = plan.child("version", json);
-            value.not::<()>("a version", &format!("write 1, {}", known_versions()));
+            value.not::<()>(&format!("a version, {}", known_version()), &write_version());
             false
         }
     }
 }
 
-fn known_versions() -> String {
-    format!("this snugfs reads plan versions {}", tables::VERSION)
+fn known_version() -> String {
+    format!("this snugfs reads version {}", tables::VERSION)
+}
+
+fn write_version() -> String {
+    format!("write \"version\": {}", tables::VERSION)
 }
 
 fn plan_of(object: &Object<'_>, context: Context<'_>, log: &Log) -> Plan {

@@ -1,4 +1,4 @@
-use build_plan::{AttributesPlan, EntryKind};
+use build_plan::{AttributesPlan, Entry, EntryKind};
 use file_scanner::{ErrorKind, InlineFile};
 use image_tree::Permissions;
 
@@ -99,7 +99,7 @@ fn every_conflict_is_listed_with_both_of_its_sources() {
     });
     assert_eq!(
         world.errors(),
-        ["plan.entries.\"/z\" and plan.closure.registrationTarget both make /z; leave one out"]
+        ["plan.closure.registrationTarget: plan.entries.\"/z\" makes /z too; leave one out"]
     );
     world.inline.clear();
     assert_eq!(world.scan().unwrap_err().kind(), ErrorKind::Plan);
@@ -110,9 +110,8 @@ fn every_conflict_is_listed_with_both_of_its_sources() {
             format!(
                 "plan.entries.\"/a\": makes /a, {needs} plan.entries.\"/a/b\" needs there; leave one out"
             ),
-            "plan.trees[0] and plan.trees[1] both make /etc/hostname; leave one out".to_owned(),
-            "plan.trees[0] and plan.entries.\"/etc/hostname\" both make /etc/hostname; leave one out"
-                .to_owned(),
+            "plan.trees[1]: plan.trees[0] makes /etc/hostname too; leave one out".to_owned(),
+            "plan.entries.\"/etc/hostname\": plan.trees[0] makes /etc/hostname too; leave one out".to_owned(),
             format!("plan.trees[0]: makes /file, {needs} plan.trees[1] needs there; leave one out"),
             format!("plan.trees[0]: makes /lost+found, {needs} the file system needs there; leave one out"),
         ]
@@ -185,6 +184,50 @@ fn attributes_are_laid_parents_first_and_never_on_a_symlinks_mode() {
         "/home/pi/text 0700 1000:0 42.0 text 0  user.a=1",
     ];
     assert_eq!(own_lines(&dump), expected);
+}
+
+#[test]
+fn an_entry_has_no_attributes_that_linux_would_not_give_back() {
+    let mut world = World::new();
+    let with = |kind, names: &[&str]| Entry {
+        xattrs: names.iter().map(|name| xattr(name, b"1")).collect(),
+        ..entry(kind)
+    };
+    world.entry("/directory", with(EntryKind::Directory, &["user.a", "system.posix_acl_default"]));
+    world.entry("/fifo", with(EntryKind::Fifo, &["user.a"]));
+    world.entry("/file", with(EntryKind::Text(Vec::new()), &["user.a", "system.posix_acl_default"]));
+    world.entry("/symlink", with(EntryKind::Symlink(b"x".to_vec()), &["user.a", "security.x"]));
+    let refused = |path: &str, name: &str, what: &str| {
+        format!(
+            "plan.entries.\"{path}\".xattrs.\"{name}\": Linux lets no {what} have this attribute; leave it out"
+        )
+    };
+    let expected = [
+        refused("/fifo", "user.a", "FIFO"),
+        refused("/file", "system.posix_acl_default", "file"),
+        refused("/symlink", "user.a", "symlink"),
+    ];
+    assert_eq!(world.errors(), expected);
+}
+
+/// Those of /proc tell a length of 0.
+#[test]
+fn a_file_that_only_says_it_is_empty_is_an_error() {
+    let mut world = World::new();
+    world.entry("/version", entry(EntryKind::Source("/proc/version".into())));
+    let says = |path: &str| {
+        format!(
+            "{path}: has contents though the system tells its length as 0; copy it to a regular file first"
+        )
+    };
+    assert_eq!(world.errors(), [says("/proc/version")]);
+    let mut world = World::new();
+    std::fs::write(world.at("empty"), "").unwrap();
+    world.entry("/empty", entry(EntryKind::Source(world.at("empty"))));
+    assert!(world.scan().is_ok());
+    let mut world = World::new();
+    world.tree("unused", "/random").source = "/proc/sys/kernel/random".into();
+    assert!(world.errors().contains(&says("/proc/sys/kernel/random/boot_id")));
 }
 
 #[test]
