@@ -16,10 +16,12 @@
 //! | `ring`, `stream`, `sink` | chunks in order, through zstd or plain |
 //! | `witness` | who sees the contents pass by in a stream, and has a say at the end |
 //! | `place`, `pending`, `device` | what the output is; a file that appears whole or not at all; a block device |
+//! | `companion` | a small file beside an image |
 //! | `assemble` | which of them for which target |
 
 mod assemble;
 mod chunks;
+mod companion;
 mod contents;
 mod device;
 mod error;
@@ -35,6 +37,7 @@ mod stream;
 mod witness;
 
 pub use assemble::{Options, Target, Written, write, write_before};
+pub use companion::{Companion, is_same_file};
 pub use contents::{Contents, FileReader, Scanned};
 pub use error::{AssemblyError, ErrorKind, Refusal};
 pub use pieces::{PieceError, check_pieces};

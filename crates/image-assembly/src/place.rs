@@ -70,8 +70,9 @@ fn end_of_symlinks(path: &Path) -> Result<PathBuf, Refusal> {
 }
 
 fn name_of(path: &Path) -> Result<Place, Refusal> {
-    let name =
-        path.file_name().filter(|_| !path.as_os_str().as_bytes().ends_with(b"/")).ok_or(Refusal::NoName)?;
+    let bytes = path.as_os_str().as_bytes();
+    let is_folder = bytes.ends_with(b"/") || bytes.ends_with(b"/.");
+    let name = path.file_name().filter(|_| !is_folder).ok_or(Refusal::NoName)?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
         _ => PathBuf::from("."),
