@@ -18,7 +18,7 @@ fn a_store_path_with_one_other_byte_is_refused_on_every_way() {
         let before = workspace.names();
         let run = workspace.snugfs(["build", "plan.json", "-o", way]);
         assert_eq!(run.code, 4, "{way}: {}", run.stderr);
-        let named = "snugfs: /nix/store/i1jjwb3gkf5brqfzqqb36yl41bs8bfgc-greeting-2.0: its NAR has the hash";
+        let named = "snugfs: /nix/store/i1jjwb3gkf5brqfzqqb36yl41bs8bfgc-greeting-2.0: its NAR hash is";
         assert!(run.stderr.lines().any(|line| line.starts_with(named)), "{way}: {}", run.stderr);
         assert_eq!(workspace.names(), before, "{way}: nothing is left");
     }

@@ -7,4 +7,5 @@ mod determinism;
 mod errors;
 mod example;
 mod hashes;
+mod reports;
 mod support;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, SizeArgs};
 use crate::exit::{Exit, Failure, one_line};
-use crate::output::{self, Output};
+use crate::output::{self, Output, ReportPlace};
 use crate::people;
 use crate::pipeline::{self, Gathered};
 use crate::progress::{Stages, say};
@@ -25,6 +25,7 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let mut stages = begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
     let output = Output::choose(args, &plan.output)?;
+    let report_place = ReportPlace::take(args, output.target)?;
     let gathered = pipeline::gather(&plan, &mut stages)?;
     let layout = pipeline::layout(&plan, &gathered.scan.tree, &mut stages)?;
     let mut report = Report::new(&plan.filesystem, &layout, contents(&gathered), &gathered.scan.warnings);
@@ -32,8 +33,8 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let written = pipeline::write(&plan, &gathered, &layout, &output, &mut stages)?;
     report.set_written(&written, output.is_compressed());
     report.set_times(stages.times());
-    if let Some(path) = &args.report {
-        output::write_report(path, &report.json()?)?;
+    if let Some(place) = report_place {
+        place.write(&report.json()?)?;
     }
     say(&format!("snugfs: {}: {}", output.name(), built_line(&report, stages.elapsed())));
     Ok(())

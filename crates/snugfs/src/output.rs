@@ -2,10 +2,11 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use build_plan::OutputPlan;
-use image_assembly::{AssemblyError, Options, Refusal, Target};
+use image_assembly::{AssemblyError, Companion, Options, Refusal, Target, is_same_file};
 
 use crate::cli::{BuildArgs, is_dash};
 use crate::exit::{Exit, Failure, io_text, shown};
@@ -28,9 +29,7 @@ impl<'a> Output<'a> {
             return Err(Failure::new(Exit::Usage, text));
         };
         let target = target(args, path)?;
-        check_report(args.report.as_deref(), target)?;
-        let named_zst =
-            target == Target::File(path) && path.extension().is_some_and(|extension| extension == "zst");
+        let named_zst = target == Target::File(path) && path.as_os_str().as_bytes().ends_with(b".zst");
         let options = Options {
             threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
             zstd_level: plan.zstd_level.or(named_zst.then_some(DEFAULT_LEVEL)),
@@ -73,31 +72,41 @@ fn target<'a>(args: &BuildArgs, path: &'a Path) -> Result<Target<'a>, Failure> {
     Ok(if args.device { Target::Device(path) } else { Target::File(path) })
 }
 
-/// A report that can't be written is told before the work, not after it.
-fn check_report(report: Option<&Path>, image: Target<'_>) -> Result<(), Failure> {
-    let Some(report) = report else { return Ok(()) };
-    if is_dash(report) && image == Target::Stdout {
-        let text = "--report -: standard output has the image already; name a file for the report";
-        return Err(Failure::new(Exit::Usage, text));
-    }
-    if image == Target::File(report) {
-        let text = "--report: names the image itself; choose another name for the report";
-        return Err(Failure::new(Exit::Usage, text));
-    }
-    let folder = folder_of(report);
-    match std::fs::metadata(&folder) {
-        _ if is_dash(report) => Ok(()),
-        Ok(metadata) if metadata.is_dir() && !report.is_dir() => Ok(()),
-        Ok(metadata) if metadata.is_dir() => Err(Failure::new(
-            Exit::Output,
-            format!("{}: is a folder; name a file for the report", shown(report)),
-        )),
-        Ok(_) => {
-            Err(Failure::new(Exit::Output, format!("{}: is not a folder; choose another", shown(&folder))))
+/// Where the report goes. Its place is taken before the work, so that what speaks against it is told before.
+#[derive(Debug)]
+pub(crate) enum ReportPlace {
+    Stdout,
+    File(Companion),
+}
+
+impl ReportPlace {
+    /// Takes the place that the command line names.
+    pub(crate) fn take(args: &BuildArgs, image: Target<'_>) -> Result<Option<Self>, Failure> {
+        let Some(report) = args.report.as_deref() else { return Ok(None) };
+        if is_dash(report) {
+            if image == Target::Stdout {
+                let text = "--report -: standard output has the image already; name a file for the report";
+                return Err(Failure::new(Exit::Usage, text));
+            }
+            return Ok(Some(Self::Stdout));
         }
-        Err(error) => {
-            let text = format!("{}: {}; create the folder for the report", shown(&folder), io_text(&error));
-            Err(Failure::new(Exit::Output, text))
+        let is_image = match image {
+            Target::File(path) | Target::Device(path) => is_same_file(path, report),
+            Target::Stdout => false,
+        };
+        if is_image || is_same_file(&args.input.plan, report) {
+            let what = if is_image { "image" } else { "plan" };
+            let text = format!("--report: names the {what} itself; choose another name for the report");
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        Ok(Some(Self::File(Companion::open(report)?)))
+    }
+
+    /// Writes the report: whole under its name, or not at all.
+    pub(crate) fn write(self, json: &str) -> Result<(), Failure> {
+        match self {
+            Self::Stdout => print(json),
+            Self::File(companion) => Ok(companion.write(json.as_bytes())?),
         }
     }
 }
@@ -107,28 +116,6 @@ fn folder_of(path: &Path) -> PathBuf {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
     }
-}
-
-/// Writes a report: whole under its name, or not at all.
-pub(crate) fn write_report(path: &Path, json: &str) -> Result<(), Failure> {
-    if is_dash(path) {
-        return print(json);
-    }
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(path.file_name().unwrap_or_default());
-    hidden.push(format!(".{}.part", std::process::id()));
-    let part = folder_of(path).join(hidden);
-    let written = std::fs::write(&part, json).and_then(|()| std::fs::rename(&part, path));
-    written.map_err(|error| {
-        // Whatever there is of it is of no use.
-        let _ = std::fs::remove_file(&part);
-        let text = format!(
-            "{}: the report can't be written: {}; choose another place",
-            shown(path),
-            io_text(&error)
-        );
-        Failure::new(Exit::Output, text)
-    })
 }
 
 /// Writes a result to standard output. A reader that has seen enough is no error.
