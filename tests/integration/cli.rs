@@ -33,6 +33,18 @@ fn help_teaches_and_version_tells() {
         let help = workspace.snugfs(["build", "--help"]).succeeded();
         assert!(help.text().contains(option), "{option} is not in {}", help.text());
     }
+    for arguments in [
+        &["--help"][..],
+        &["build", "--help"],
+        &["size", "--help"],
+        &["check", "--help"],
+        &["schema", "--help"],
+    ] {
+        let help = workspace.snugfs(arguments).succeeded();
+        for line in help.text().lines() {
+            assert!(line.chars().count() <= 80, "{arguments:?}: {line}");
+        }
+    }
     let version = workspace.snugfs(["--version"]).succeeded();
     assert_eq!(version.text(), concat!("snugfs ", env!("CARGO_PKG_VERSION"), "\n"));
 }
@@ -49,6 +61,7 @@ fn misuse_is_one_line_and_exit_2() {
         (&["build", "plan.json", "-o", "-", "--device"], "--device"),
         (&["build", "plan.json", "-o", "-", "--report", "-"], "--report"),
         (&["build", "plan.json", "-o", "x.img", "--report", "x.img"], "--report"),
+        (&["build", "plan.json", "--treads", "2"], "snugfs: command line: "),
     ] {
         let run = workspace.snugfs(arguments).failed_with(2).says(told);
         assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
@@ -63,7 +76,12 @@ fn misuse_is_one_line_and_exit_2() {
 fn an_image_without_a_name_is_misuse_and_both_ways_to_name_it_are_told() {
     let workspace = Workspace::with_plan(&hello());
     workspace.change_plan(|plan| plan["output"] = json!({}));
-    workspace.snugfs(["build", "plan.json"]).failed_with(2).says("-o OUT").says("plan.output.path");
+    workspace
+        .snugfs(["build", "plan.json"])
+        .failed_with(2)
+        .says("snugfs: command line: ")
+        .says("-o OUT")
+        .says("plan.output.path");
     workspace.snugfs(["size", "plan.json"]).succeeded();
 }
 
@@ -182,9 +200,37 @@ fn build_ends_with_a_line_for_people() {
     let compressed =
         workspace.snugfs(["build", "plan.json", "--progress", "none", "-o", "x.zst"]).succeeded();
     assert!(
-        compressed.stderr.contains(", compressed to ") && compressed.stderr.contains(" %)"),
+        compressed.stderr.contains(" MiB, as zstd ") && compressed.stderr.contains(" %), 1 file, "),
         "{}",
         compressed.stderr
+    );
+    assert!(compressed.stderr.trim_end().chars().count() <= 80, "{}", compressed.stderr);
+    let long = format!("{}.img", "n".repeat(40));
+    let run = workspace.snugfs(["build", "plan.json", "--progress", "none", "-o", &long]).succeeded();
+    assert!(run.stderr.contains(" MiB, 1 file, "), "no room for all digits: {}", run.stderr);
+}
+
+#[test]
+fn a_device_is_looked_at_before_the_sources_are() {
+    let workspace =
+        Workspace::with_plan(&plan_of_entries(json!({ "/f": { "type": "file", "source": "missing" } })));
+    workspace.write("folder/file", "");
+    let told = |device: &str, code| {
+        let run = workspace.snugfs(["build", "plan.json", "--device", "-o", device]).failed_with(code);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+        run.stderr
+    };
+    let absent = |name: &str| format!("snugfs: {name}: no such device; name one, or leave out --device\n");
+    let other = |name: &str| format!("snugfs: {name}: is no block device; name one, or leave out --device\n");
+    assert_eq!(told("absent", 7), absent("absent"));
+    assert_eq!(told("missing/absent", 7), absent("missing/absent"));
+    assert_eq!(told("folder", 7), other("folder"));
+    assert_eq!(told("folder/file", 7), other("folder/file"));
+    assert_eq!(told("/dev/null", 7), other("/dev/null"));
+    workspace.change_plan(|plan| plan["output"]["compression"] = json!({ "format": "zstd" }));
+    assert_eq!(
+        told("folder/file", 2),
+        "snugfs: --device: a block device can't take a compressed image; leave out plan.output.compression\n"
     );
 }
 
@@ -299,10 +345,46 @@ fn size_is_what_build_makes_to_the_byte() {
 }
 
 #[test]
+fn parts_of_the_table_add_up_to_the_image() {
+    for size in [json!(null), json!((128 << 20) + 4096), json!(512 << 20)] {
+        let workspace = Workspace::with_small_example();
+        workspace.change_plan(|plan| plan["filesystem"]["size"] = size.clone());
+        let run = workspace.snugfs(["size", "plan.json"]).succeeded();
+        let json = workspace.snugfs(["size", "plan.json", "--json"]).succeeded();
+        let report: Value = serde_json::from_str(json.text()).unwrap();
+        assert!(run.text().lines().all(|line| line.chars().count() <= 80), "{}", run.text());
+        let number = |text: &str| text.replace(',', "").parse::<u64>().unwrap();
+        // From the right: a unit, a number of it, bytes, blocks, and before them the words.
+        let rows: Vec<(&str, u64, u64)> = run
+            .text()
+            .lines()
+            .skip_while(|line| !line.starts_with("is made of "))
+            .skip(1)
+            .map(|line| {
+                let mut fields = line.rsplit("  ").map(str::trim).filter(|field| !field.is_empty());
+                let (_, bytes, blocks) = (fields.next(), fields.next().unwrap(), fields.next().unwrap());
+                (fields.next().unwrap(), number(blocks), number(bytes))
+            })
+            .collect();
+        let (total, parts) = rows.split_last().unwrap();
+        assert_eq!(total.0, "total", "{}", run.text());
+        assert_eq!(parts.iter().map(|part| part.1).sum::<u64>(), total.1, "{}", run.text());
+        assert_eq!(json!(total.2), report["image"]["bytes"]);
+        assert!(rows.iter().all(|row| row.2 == row.1 * 4096), "{}", run.text());
+        for part in ["file contents", "free", "group descriptors", "reserve for growth", "inode tables"] {
+            assert!(rows.iter().any(|row| row.0 == part), "{part}: {}", run.text());
+        }
+        assert_eq!(size == json!((128 << 20) + 4096), rows.iter().any(|row| row.0 == "beyond the groups"));
+    }
+}
+
+#[test]
 fn check_says_ok_in_one_line() {
     let workspace = Workspace::with_small_example();
     let run = workspace.snugfs(["check", "plan.json", "--progress", "none"]).succeeded();
-    assert_eq!(run.text(), "ok: the plan is valid, 5 store paths complete, 16 files found\n");
+    let (found, fits) = run.text().split_once(", fits in ").unwrap();
+    assert_eq!(found, "ok: the plan is valid, 5 store paths complete, 16 files found");
+    assert!(fits.ends_with(" MiB\n"), "{fits}");
     assert_eq!(run.stderr, "");
 }
 

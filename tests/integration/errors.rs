@@ -18,7 +18,14 @@ fn cases(folder: &Path) -> BTreeSet<String> {
 
 fn expected_lines(folder: &Path, stem: &str) -> String {
     let expected = std::fs::read_to_string(folder.join(format!("{stem}.expected"))).unwrap();
-    expected.lines().fold(String::new(), |all, line| format!("{all}snugfs: {line}\n"))
+    // What is wrong with a plan's text is told with the name of its file, which the reader of plans does not know.
+    let named = |line: &str| match line.strip_prefix("plan:") {
+        Some(place) if place.starts_with(|first: char| first.is_ascii_digit()) => {
+            format!("plan.json:{place}")
+        }
+        _ => line.to_owned(),
+    };
+    expected.lines().fold(String::new(), |all, line| format!("{all}snugfs: {}\n", named(line)))
 }
 
 #[test]
@@ -69,7 +76,10 @@ fn a_store_path_that_is_missing_or_altered_is_a_wrong_closure() {
 
     let longer = Workspace::with_small_example();
     longer.write(&text, "Hello from a snug image, and eight more bytes.\n");
-    longer.snugfs(["check", "plan.json"]).failed_with(4).says("its NAR has 1104 bytes, 1088 are registered");
+    longer
+        .snugfs(["check", "plan.json"])
+        .failed_with(4)
+        .says("its NAR has 1104 bytes, but 1088 are registered");
 
     // The same length: only the hash can tell.
     let other = Workspace::with_small_example();
@@ -78,7 +88,7 @@ fn a_store_path_that_is_missing_or_altered_is_a_wrong_closure() {
         other
             .snugfs([command, "plan.json", "--progress", "none"])
             .failed_with(4)
-            .says("its NAR has the hash");
+            .says("its NAR hash is sha256:");
     }
     other.change_plan(|plan| plan["closure"]["verify"] = json!("size"));
     other.snugfs(["check", "plan.json"]).succeeded();
@@ -152,12 +162,31 @@ fn a_file_that_may_not_be_read_is_named() {
 fn contents_that_do_not_fit_are_told_with_the_size_that_would() {
     let workspace = Workspace::with_plan(&empty_plan());
     workspace.change_plan(|plan| plan["filesystem"]["size"] = json!("1MiB"));
-    let run = workspace.snugfs(["build", "plan.json", "--progress", "none"]).failed_with(6);
-    assert!(
-        run.stderr.starts_with("snugfs: plan.filesystem.size: 1048576 bytes are too few"),
-        "{}",
-        run.stderr
-    );
-    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    for command in ["check", "size", "build"] {
+        let run = workspace.snugfs([command, "plan.json", "--progress", "none"]).failed_with(6);
+        let told =
+            "snugfs: plan.filesystem.size: 1.0 MiB is too little: contents, metadata and free space need ";
+        assert!(run.stderr.starts_with(told), "{command}: {}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "{command}: {}", run.stderr);
+    }
     assert_eq!(workspace.names(), ["plan.json"]);
+}
+
+#[test]
+fn what_is_no_json_is_told_with_file_line_and_column() {
+    let workspace = Workspace::new();
+    let text = "{ \"version\": 1,\n  }";
+    workspace.write("plans/board.json", text);
+    let told = |name: &str| format!("snugfs: {name}:2:3: not JSON: trailing comma; correct it\n");
+    let run = workspace.snugfs(["check", "plans/board.json"]).failed_with(3);
+    assert_eq!(run.stderr, told("plans/board.json"));
+    let run = workspace.snugfs_with_input(["check", "-"], text.as_bytes()).failed_with(3);
+    assert_eq!(run.stderr, told("standard input"));
+
+    let mut plan = empty_plan();
+    plan["closure"] = json!({ "graph": "graph.json", "sourceDir": "store" });
+    workspace.write("plan.json", plan.to_string());
+    workspace.write("graph.json", "[\n[}");
+    let run = workspace.snugfs(["check", "plan.json"]).failed_with(4);
+    assert_eq!(run.stderr, "snugfs: graph.json:2:2: not JSON: expected value; write the graph anew\n");
 }

@@ -10,19 +10,25 @@ use crate::{output, progress};
 
 const EXAMPLES_AND_EXIT_CODES: &str = "\
 Examples:
-  snugfs build plan.json -o rootfs.img            an image, exactly as large as it must be
-  snugfs build plan.json -o rootfs.img.zst        the same, compressed on the way
+  snugfs build plan.json -o rootfs.img
+      an image, exactly as large as it must be
+  snugfs build plan.json -o rootfs.img.zst
+      the same, compressed on the way
   snugfs build plan.json -o - | ssh board 'dd of=/dev/mmcblk0p2'
-  snugfs size plan.json                           how large it would be, without writing it
-  snugfs check plan.json                          every problem of the plan and its closure at once
-  snugfs schema > plan.schema.json                what a plan may say, for editors
+      written where it is to be, without a file in between
+  snugfs size plan.json
+      how large it would be, and of what, without writing it
+  snugfs check plan.json
+      whether it can be built, and if not, why
+  snugfs schema > plan.schema.json
+      what a plan may say, for editors
 
 Exit codes:
   0  done
   1  an internal error: please report it
   2  wrong use of the command line
   3  the plan is wrong
-  4  the closure is wrong: malformed, incomplete, or of other size or hash than registered
+  4  the closure is wrong: malformed, incomplete or not as registered
   5  a source (or PLAN itself) can't be read, or changed while it was read
   6  the contents do not fit the size or a limit of ext4
   7  the output can't be written
@@ -35,6 +41,7 @@ Errors are lines on standard error: `snugfs: WHERE: what is wrong; what to do`."
 /// rights and no temporary copy.
 #[derive(Debug, Parser)]
 #[command(name = "snugfs", version, after_help = EXAMPLES_AND_EXIT_CODES, arg_required_else_help = true)]
+#[command(max_term_width = 80)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -51,10 +58,11 @@ pub(crate) enum Command {
     ///
     /// Sources are scanned, contents are not read: so hashes are not compared, whatever the plan says.
     Size(SizeArgs),
-    /// Tell whether a plan is valid, its sources are there and its closure is complete
+    /// Tell whether a plan can be built, without writing anything
     ///
-    /// Lists all problems of the plan; if there are none, all problems of the closure, then of the sources. With
-    /// `"verify": "hash"` the contents of every store path are hashed, too.
+    /// Lists all problems of the plan; if there are none, of the closure; then of the sources; then whether it
+    /// fits the size that the plan fixes and the limits of ext4. With `"verify": "hash"` the contents of every
+    /// store path are hashed, too.
     Check(CheckArgs),
     /// Print the JSON Schema of plans
     Schema,
@@ -98,9 +106,9 @@ pub(crate) struct BuildArgs {
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Allow the output to be a block device, and overwrite what is on it
+    /// The output is a block device; overwrite what is on it
     ///
-    /// It must not be mounted.
+    /// It must not be mounted, and the image can't be compressed.
     #[arg(long)]
     pub(crate) device: bool,
 
@@ -169,7 +177,7 @@ fn usage_line(error: &clap::Error) -> String {
         .filter(|paragraph| !paragraph.is_empty() && !paragraph.starts_with("Usage:"))
         .filter(|paragraph| !paragraph.starts_with("For more information"))
         .collect();
-    format!("{}; see snugfs --help", told.join("; ").trim_start_matches("error: "))
+    format!("command line: {}; see snugfs --help", told.join("; ").trim_start_matches("error: "))
 }
 
 #[cfg(test)]
@@ -192,15 +200,15 @@ mod tests {
     fn a_wrong_command_line_is_told_in_one_line() {
         assert_eq!(
             complaint(&["build", "p.json", "--treads", "2"]),
-            "unexpected argument '--treads' found; tip: a similar argument exists: '--threads'; see snugfs --help"
+            "command line: unexpected argument '--treads' found; tip: a similar argument exists: '--threads'; see snugfs --help"
         );
         assert_eq!(
             complaint(&["build"]),
-            "the following required arguments were not provided: <PLAN>; see snugfs --help"
+            "command line: the following required arguments were not provided: <PLAN>; see snugfs --help"
         );
         assert_eq!(
             complaint(&["size", "p.json", "--threads", "0"]),
-            "invalid value '0' for '--threads <N>': 0 is not in 1..=1024; see snugfs --help"
+            "command line: invalid value '0' for '--threads <N>': 0 is not in 1..=1024; see snugfs --help"
         );
     }
 }

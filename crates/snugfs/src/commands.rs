@@ -9,7 +9,7 @@ use crate::people;
 use crate::pipeline::{self, Gathered};
 use crate::progress::{Stages, say};
 use crate::report::{Contents, Report};
-use crate::threads;
+use crate::{table, threads};
 
 /// Does what the command line says.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
@@ -36,7 +36,7 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     if let Some(place) = report_place {
         place.write(&report.json()?)?;
     }
-    say(&format!("snugfs: {}: {}", output.name(), built_line(&report, stages.elapsed())));
+    say(&built_line(&output.name(), &report, stages.elapsed()));
     Ok(())
 }
 
@@ -47,7 +47,7 @@ fn size(args: &SizeArgs) -> Result<(), Failure> {
     let layout = pipeline::layout(&plan, &gathered.scan.tree, &mut stages)?;
     let report = Report::new(&plan.filesystem, &layout, contents(&gathered), &gathered.scan.warnings);
     tell_warnings(&report.warnings);
-    output::print(&if args.json { report.json()? } else { report.table() })
+    output::print(&if args.json { report.json()? } else { table::table(&report) })
 }
 
 fn check(args: &CheckArgs) -> Result<(), Failure> {
@@ -55,13 +55,14 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
     let plan = pipeline::plan(&args.input, &mut stages)?;
     let gathered = pipeline::gather(&plan, &mut stages)?;
     pipeline::verify(&plan, &gathered, &mut stages)?;
-    tell_warnings(&gathered.scan.warnings);
-    let contents = contents(&gathered);
-    let paths = people::counted(contents.store_paths, "store path");
-    output::print(&format!(
-        "ok: the plan is valid, {paths} complete, {} found\n",
-        people::counted(contents.files, "file")
-    ))
+    // Last, as whether contents fit is of interest once they are the right ones.
+    let layout = pipeline::layout(&plan, &gathered.scan.tree, &mut stages)?;
+    let report = Report::new(&plan.filesystem, &layout, contents(&gathered), &gathered.scan.warnings);
+    tell_warnings(&report.warnings);
+    let paths = people::counted(report.contents.store_paths, "store path");
+    let files = people::counted(report.contents.files, "file");
+    let fits = people::size(report.image.bytes);
+    output::print(&format!("ok: the plan is valid, {paths} complete, {files} found, fits in {fits}\n"))
 }
 
 fn schema() -> Result<(), Failure> {
@@ -93,17 +94,25 @@ fn tell_warnings(warnings: &[String]) {
     }
 }
 
-/// `8,392,704 bytes, 14 files, 0.12 s`, and what compression made of it.
-fn built_line(report: &Report, time: Duration) -> String {
+/// How wide a terminal is at least.
+const COLUMNS: usize = 80;
+
+/// `snugfs: a.img: 8,392,704 bytes, 14 files, 0.12 s`; the exact length where there is room for it and nothing was
+/// compressed.
+fn built_line(name: &str, report: &Report, time: Duration) -> String {
     let image = &report.image;
-    let size = people::counted(image.bytes, "byte");
-    let compressed = image.compressed_bytes.map_or_else(String::new, |compressed| {
-        format!(
-            ", compressed to {} ({})",
-            people::counted(compressed, "byte"),
-            people::percent(compressed, image.bytes)
-        )
-    });
-    let files = people::counted(report.contents.files, "file");
-    format!("{size}{compressed}, {files}, {}", people::seconds(time))
+    let line = |size: &str| {
+        let files = people::counted(report.contents.files, "file");
+        format!("snugfs: {name}: {size}, {files}, {}", people::seconds(time))
+    };
+    if let Some(compressed) = image.compressed_bytes {
+        let share = people::percent(compressed, image.bytes);
+        return line(&format!(
+            "{}, as zstd {} ({share})",
+            people::size(image.bytes),
+            people::size(compressed)
+        ));
+    }
+    let exact = line(&people::counted(image.bytes, "byte"));
+    if exact.chars().count() <= COLUMNS { exact } else { line(&people::size(image.bytes)) }
 }

@@ -17,14 +17,15 @@ pub(crate) fn read_plan(args: &InputArgs) -> Result<Plan, Failure> {
             format!("{name}: can't be read: {}; name a plan, or - for standard input", io_text(error)),
         )
     };
-    let json = if is_dash(&args.plan) {
+    let (name, json) = if is_dash(&args.plan) {
         let mut json = Vec::new();
-        io::stdin().lock().read_to_end(&mut json).map_err(|error| unreadable("standard input", &error))?;
-        json
+        let read = io::stdin().lock().read_to_end(&mut json).map(|_| json);
+        ("standard input".to_owned(), read)
     } else {
-        std::fs::read(&args.plan).map_err(|error| unreadable(&shown(&args.plan), &error))?
+        (shown(&args.plan), std::fs::read(&args.plan))
     };
-    Ok(build_plan::parse(&json, &base_dir(args))?)
+    let json = json.map_err(|error| unreadable(&name, &error))?;
+    Ok(build_plan::parse(&json, &base_dir(args)).map_err(|problems| problems.in_file(&name))?)
 }
 
 /// The folder that relative paths of the plan are taken from; empty for the current one, so that messages name files
@@ -45,16 +46,19 @@ pub(crate) fn read_closure(plan: &ClosurePlan) -> Result<Closure, Failure> {
         }
         ClosureSource::GraphFile(path) => {
             let file = read_field("graph", path)?;
-            let graph = serde_json::from_slice(&file.bytes).map_err(|error| {
-                Failure::new(
-                    Exit::Closure,
-                    format!("{}: is not JSON: {error}; write the graph anew", file.name),
-                )
-            })?;
+            let graph = serde_json::from_slice(&file.bytes).map_err(|error| not_json(&file.name, &error))?;
             Ok(Closure::from_graph(&file.name, &graph, &plan.store_dir)?)
         }
         ClosureSource::Graph(graph) => Ok(Closure::from_graph("plan.closure.graph", graph, &plan.store_dir)?),
     }
+}
+
+/// `graph.json:7:13: not JSON: trailing comma; write the graph anew`
+fn not_json(name: &str, error: &serde_json::Error) -> Failure {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let text = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+    Failure::new(Exit::Closure, format!("{name}:{line}:{column}: not JSON: {text}; write the graph anew"))
 }
 
 /// A file as messages name it.

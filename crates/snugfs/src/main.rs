@@ -10,6 +10,7 @@ mod people;
 mod pipeline;
 mod progress;
 mod report;
+mod table;
 mod threads;
 
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use build_plan::OutputPlan;
@@ -25,9 +26,14 @@ impl<'a> Output<'a> {
     /// Follows `-o`, then `plan.output`.
     pub(crate) fn choose(args: &'a BuildArgs, plan: &'a OutputPlan) -> Result<Self, Failure> {
         let Some(path) = args.output.as_deref().or(plan.path.as_deref()) else {
-            let text = "the image has no name: give -o OUT on the command line, or plan.output.path";
+            let text = "command line: the image has no name; give -o OUT, or write plan.output.path";
             return Err(Failure::new(Exit::Usage, text));
         };
+        if args.device && plan.zstd_level.is_some() {
+            let text = "--device: a block device can't take a compressed image; \
+                        leave out plan.output.compression";
+            return Err(Failure::new(Exit::Usage, text));
+        }
         let target = target(args, path)?;
         let named_zst = target == Target::File(path) && path.as_os_str().as_bytes().ends_with(b".zst");
         let options = Options {
@@ -66,10 +72,15 @@ fn target<'a>(args: &BuildArgs, path: &'a Path) -> Result<Target<'a>, Failure> {
         };
     }
     // What writing would find out too, but after the scan and the hashes of a large closure.
-    if !folder_of(path).is_dir() {
-        return Err(AssemblyError::Refused { path: shown(path), refusal: Refusal::NoFolder }.into());
+    let refused = |refusal| Err(AssemblyError::Refused { path: shown(path), refusal }.into());
+    match std::fs::metadata(path) {
+        Ok(found) if args.device && !found.file_type().is_block_device() => refused(Refusal::NotADevice),
+        Err(error) if args.device && error.kind() == io::ErrorKind::NotFound => refused(Refusal::NoDevice),
+        // For writing to tell, if that fails too.
+        _ if args.device => Ok(Target::Device(path)),
+        _ if !folder_of(path).is_dir() => refused(Refusal::NoFolder),
+        _ => Ok(Target::File(path)),
     }
-    Ok(if args.device { Target::Device(path) } else { Target::File(path) })
 }
 
 /// Where the report goes. Its place is taken before the work, so that what speaks against it is told before.

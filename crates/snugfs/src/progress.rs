@@ -160,12 +160,15 @@ impl Meter {
     }
 
     fn finish(&self, time: Option<Duration>) {
+        // A bar that was seen leaves the line that stands where there is none.
+        let seen = self.bar.as_ref().is_some_and(|bar| !bar.is_hidden());
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        if let (Some(time), Some(_)) = (time, &self.next_line) {
+        if let (Some(time), true) = (time, seen || self.next_line.is_some()) {
             let done = self.unit.show(self.done.load(Ordering::Relaxed));
-            say(&format!("snugfs: {}: {done}, {}", self.stage.name(), people::seconds(time)));
+            let what = if self.stage == Stage::Verify { " hashed" } else { "" };
+            say(&format!("snugfs: {}: {done}{what}, {}", self.stage.name(), people::seconds(time)));
         }
     }
 }
@@ -174,7 +177,7 @@ fn bar(stage: Stage, unit: Unit, total: u64) -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(10);
     let template = match (unit, total) {
         (Unit::Bytes, 1..) => {
-            "{prefix:>7} [{bar:30}] {percent:>3} % {binary_bytes}/{binary_total_bytes} {eta}"
+            "{prefix:>7} [{bar:30}] {percent:>3} % {binary_bytes}/{binary_total_bytes} {eta} left"
         }
         (Unit::Bytes, 0) => "{prefix:>7} {spinner} {binary_bytes}",
         _ => "{prefix:>7} {spinner} {human_pos} entries",

@@ -12,7 +12,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::exit::{Exit, Failure};
-use crate::people;
 use crate::progress::Stage;
 
 /// The version of this form; fields may be added within a version.
@@ -27,7 +26,10 @@ pub(crate) struct Report {
     pub(crate) filesystem: Filesystem,
     pub(crate) contents: Contents,
     /// Blocks a kind of metadata, in the order of their names.
-    overhead: Map<String, Value>,
+    pub(crate) overhead: Map<String, Value>,
+    /// Blocks of the contents of files.
+    #[serde(skip)]
+    pub(crate) file_blocks: u64,
     pub(crate) warnings: Vec<String>,
     /// Only where an image was written.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,6 +103,7 @@ impl Report {
                 .iter()
                 .map(|&(kind, blocks)| (kind.to_owned(), blocks.into()))
                 .collect(),
+            file_blocks: summary.file_blocks,
             warnings: warnings.iter().chain(&summary.warnings).cloned().collect(),
             seconds: None,
         }
@@ -118,55 +121,6 @@ impl Report {
         self.seconds = Some(
             times.iter().map(|(stage, time)| (stage.name().to_owned(), milliseconds(time).into())).collect(),
         );
-    }
-
-    /// The report for people.
-    pub(crate) fn table(&self) -> String {
-        let (filesystem, contents) = (&self.filesystem, &self.contents);
-        let block = u64::from(filesystem.block_size);
-        let in_bytes = |blocks: u64| people::size(blocks.saturating_mul(block));
-        let mut rows = vec![
-            (
-                "image",
-                format!("{} ({})", people::counted(self.image.bytes, "byte"), people::size(self.image.bytes)),
-            ),
-            (
-                "blocks",
-                format!(
-                    "{} of {block} bytes, {}",
-                    people::grouped(filesystem.blocks),
-                    people::counted(filesystem.groups, "group")
-                ),
-            ),
-            (
-                "free",
-                format!(
-                    "{} ({}), {}",
-                    people::counted(filesystem.free_blocks, "block"),
-                    in_bytes(filesystem.free_blocks),
-                    people::counted(filesystem.free_inodes, "inode")
-                ),
-            ),
-            (
-                "files",
-                format!("{}, {}", people::grouped(contents.files), people::counted(contents.bytes, "byte")),
-            ),
-            ("directories", people::grouped(contents.directories)),
-            ("symlinks", people::grouped(contents.symlinks)),
-            ("hard links", people::grouped(contents.hard_links)),
-            ("others", people::grouped(contents.others)),
-            ("store paths", people::grouped(contents.store_paths)),
-        ];
-        let overhead =
-            self.overhead.iter().filter_map(|(kind, blocks)| Some((kind.as_str(), blocks.as_u64()?)));
-        rows.extend(overhead.filter(|&(_, blocks)| blocks > 0).map(|(kind, blocks)| {
-            (kind, format!("{} ({})", people::counted(blocks, "block"), in_bytes(blocks)))
-        }));
-        let mut table = String::new();
-        for (what, value) in rows {
-            let _ = writeln!(table, "{what:<19} {value}");
-        }
-        table
     }
 
     /// The JSON text, ending in a line feed.

@@ -1,0 +1,99 @@
+//! The report for people: what an image holds, and what it is made of, which adds up to its length.
+
+use std::fmt::Write;
+
+use crate::people::{counted, grouped, size};
+use crate::report::Report;
+
+/// The report as a table of at most 80 columns.
+pub(crate) fn table(report: &Report) -> String {
+    let (image, filesystem, contents) = (&report.image, &report.filesystem, &report.contents);
+    let mut table = String::new();
+    for (what, value) in [
+        ("image", format!("{} ({})", counted(image.bytes, "byte"), size(image.bytes))),
+        (
+            "blocks",
+            format!(
+                "{} of {}, {}",
+                grouped(filesystem.blocks),
+                counted(filesystem.block_size.into(), "byte"),
+                counted(filesystem.groups, "group")
+            ),
+        ),
+        (
+            "inodes",
+            format!("{}, {} of them free", grouped(filesystem.inodes), grouped(filesystem.free_inodes)),
+        ),
+    ] {
+        let _ = writeln!(table, "{what:<8} {value}");
+    }
+    let _ = writeln!(table, "\n{:<22}{:>14}{:>20}", "holds", "number", "bytes");
+    let bytes = grouped(contents.bytes);
+    for (what, number, bytes) in [
+        ("files", contents.files, bytes.as_str()),
+        ("directories", contents.directories, ""),
+        ("symlinks", contents.symlinks, ""),
+        ("hard links", contents.hard_links, ""),
+        ("others", contents.others, ""),
+        ("store paths", contents.store_paths, ""),
+    ] {
+        let row = format!("  {what:<20}{:>14}{bytes:>20}", grouped(number));
+        let _ = writeln!(table, "{}", row.trim_end());
+    }
+    table.push_str(&parts_table(report));
+    table
+}
+
+fn parts_table(report: &Report) -> String {
+    let block = u64::from(report.filesystem.block_size).max(1);
+    let mut table = format!("\n{:<22}{:>14}{:>20}\n", "is made of", "blocks", "bytes");
+    for (what, blocks) in parts(report, block) {
+        let bytes = blocks.saturating_mul(block);
+        let _ =
+            writeln!(table, "  {what:<20}{:>14}{:>20}{:>14}", grouped(blocks), grouped(bytes), size(bytes));
+    }
+    table
+}
+
+/// All that an image is made of, in blocks, and their sum.
+fn parts(report: &Report, block: u64) -> Vec<(String, u64)> {
+    let all = report.image.bytes / block;
+    let overhead =
+        report.overhead.iter().filter_map(|(kind, blocks)| Some((readable(kind), blocks.as_u64()?)));
+    let mut parts = vec![("file contents".to_owned(), report.file_blocks)];
+    parts.extend(overhead);
+    parts.push(("free".to_owned(), report.filesystem.free_blocks));
+    // What a fixed size has beyond the last group.
+    let unused = all.saturating_sub(report.filesystem.blocks);
+    if unused > 0 {
+        parts.push(("beyond the groups".to_owned(), unused));
+    }
+    parts.push(("total".to_owned(), all));
+    parts
+}
+
+/// `groupDescriptors` as `group descriptors`.
+fn readable(kind: &str) -> String {
+    if kind == "growthReserve" {
+        return "reserve for growth".to_owned();
+    }
+    let mut words = String::new();
+    for letter in kind.chars() {
+        if letter.is_ascii_uppercase() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_told_in_words() {
+        let told = ["journal", "groupDescriptors", "growthReserve"].map(readable);
+        assert_eq!(told, ["journal", "group descriptors", "reserve for growth"]);
+    }
+}
