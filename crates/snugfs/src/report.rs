@@ -97,7 +97,7 @@ impl Report {
             version: VERSION,
             image: Image { bytes: layout.len(), compressed_bytes: None, sha256: None },
             filesystem: Filesystem::new(plan, &summary),
-            contents,
+            contents: Contents { hard_links: summary.hard_links, ..contents },
             overhead: summary
                 .overhead
                 .iter()
