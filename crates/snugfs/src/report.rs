@@ -89,15 +89,17 @@ impl Report {
     pub(crate) fn new(
         plan: &FilesystemPlan,
         layout: &Layout<'_>,
-        contents: Contents,
+        mut contents: Contents,
         warnings: &[String],
     ) -> Self {
         let summary = layout.summary();
+        // A file with more names than an inode can have is several in the image.
+        contents.hard_links = summary.hard_links;
         Self {
             version: VERSION,
             image: Image { bytes: layout.len(), compressed_bytes: None, sha256: None },
             filesystem: Filesystem::new(plan, &summary),
-            contents: Contents { hard_links: summary.hard_links, ..contents },
+            contents,
             overhead: summary
                 .overhead
                 .iter()
