@@ -75,12 +75,27 @@ def without_cycles(direct):
     return kept
 
 
+def refresh_if_outdated(names):
+    """A package of the machine may be newer than apt's lists: then apt would take that version, and has no source."""
+    if addresses(names, quietly=True) is None:
+        subprocess.run(["apt-get", "update", "-q"], check=True, stdout=subprocess.DEVNULL)
+
+
+def addresses(names, quietly=False):
+    """A line a package: address, file, size, digest. With `quietly`, None where apt can't tell all."""
+    command = ["apt-get", "download", "--print-uris", *names]
+    listing = subprocess.run(command, capture_output=True, text=True)
+    if listing.returncode and quietly:
+        return None
+    if listing.returncode:
+        raise SystemExit(f"make-closure: apt-get download: {listing.stderr.strip().splitlines()[-1]}; run apt-get update")
+    return listing.stdout
+
+
 def download(names, cache):
     """Fetches the archives that `cache` lacks; gives each package's file."""
     os.makedirs(cache, exist_ok=True)
-    listing = subprocess.run(
-        ["apt-get", "download", "--print-uris", *names], check=True, capture_output=True, text=True
-    ).stdout
+    listing = addresses(names)
     files, missing = {}, []
     for line in listing.splitlines():
         _, file, size, *_ = line.split()
