@@ -1,0 +1,28 @@
+"""What one run of a command costs."""
+
+import os
+import subprocess
+import time
+
+
+class Failed(Exception):
+    """A contender that ended badly: its figures would be of no use."""
+
+
+def run(command, environment, stdout=subprocess.DEVNULL):
+    """Wall and processor seconds, peak memory and written bytes of a command and all that it waited for."""
+    # What earlier runs wrote would otherwise be flushed during this one.
+    os.sync()
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, env=environment)
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - start
+    if process.returncode:
+        raise Failed(f"{' '.join(command)}: exit status {process.returncode}: {said.decode(errors='replace')[-2000:]}")
+    return {
+        "seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "user": usage.ru_utime,
+        # The kernel counts blocks of 512 bytes, as they are made dirty.
+        "memory": usage.ru_maxrss * 1024, "written": usage.ru_oublock * 512,
+    }
