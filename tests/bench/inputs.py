@@ -26,8 +26,9 @@ def flat(folder):
 
 def big(folder):
     """Three files of 1 GiB that no compressor makes smaller."""
+    top = tree(folder)
     for number in range(3):
-        with open(os.path.join(tree(folder), f"{number}"), "wb") as file:
+        with open(os.path.join(top, f"{number}"), "wb") as file:
             for _ in range(1024):
                 file.write(os.urandom(MIB))
 

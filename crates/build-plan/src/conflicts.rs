@@ -7,47 +7,51 @@ use std::collections::BTreeMap;
 use image_tree::ImagePath;
 
 use crate::place::{Place, quoted};
-use crate::plan::{ClosurePlan, Entry, EntryKind, Plan, TreePlan};
+use crate::plan::{ClosurePlan, Entry, EntryKind, TreePlan, VolumePlan};
 use crate::problem::Log;
 
-/// Writes down the conflicts of a plan.
-pub(crate) fn check(plan: &Plan, log: &Log) {
-    let leaves = Leaves::of(&plan.entries, log);
-    if let Some(closure) = &plan.closure {
-        check_closure(closure, &plan.entries, &leaves, log);
+/// Writes down the conflicts within a file system that the plan describes at `at`.
+pub(crate) fn check(volume: &VolumePlan, at: &Place<'_>, log: &Log) {
+    let leaves = Leaves::of(&volume.entries, at, log);
+    if let Some(closure) = &volume.closure {
+        check_closure(closure, &volume.entries, &leaves, log);
     }
-    let target = plan.closure.as_ref().and_then(|closure| closure.registration_target.as_ref());
-    check_trees(&plan.trees, &leaves, target, log);
+    let target = volume.closure.as_ref().and_then(|closure| closure.registration_target.as_ref());
+    check_trees(&volume.trees, &leaves, target, log);
 }
 
 /// The entries that are no directories, but for those below others: none lies below another.
-struct Leaves<'a>(Vec<(&'a ImagePath, &'static str)>);
+struct Leaves<'a> {
+    /// Where the volume stands in the plan.
+    at: &'a Place<'a>,
+    list: Vec<(&'a ImagePath, &'static str)>,
+}
 
 impl<'a> Leaves<'a> {
     /// Entries below one that is no directory are written down. The order of entries is that of the tree, so
     /// whatever lies below an entry follows it at once.
-    fn of(entries: &'a BTreeMap<ImagePath, Entry>, log: &Log) -> Self {
-        let entries_at = Place::PLAN.key("entries");
+    fn of(entries: &'a BTreeMap<ImagePath, Entry>, at: &'a Place<'a>, log: &Log) -> Self {
+        let entries_at = at.key("entries");
         let mut leaves: Vec<(&ImagePath, &'static str)> = Vec::new();
         for (path, entry) in entries {
             match leaves.last() {
                 Some((above, kind)) if path.starts_with(above) => {
                     log.add(&entries_at.key(&text(path)), || {
-                        let what = format!("it lies below {}, which is {kind}", place_of(above));
+                        let what = format!("it lies below {}, which is {kind}", place_of(above, at));
                         (what, "make that a directory, or move one of the two".to_owned())
                     });
                 }
                 _ => leaves.extend(not_a_directory(entry).map(|kind| (path, kind))),
             }
         }
-        Self(leaves)
+        Self { at, list: leaves }
     }
 
     /// The leaf at a path or above it. Between it and the path there could only be what lies below it, so it is
     /// the last one that is not after the path.
     fn on_the_way(&self, path: &ImagePath) -> Option<(&'a ImagePath, &'static str)> {
-        let after = self.0.partition_point(|(leaf, _)| *leaf <= path);
-        let last = self.0.get(after.checked_sub(1)?)?;
+        let after = self.list.partition_point(|(leaf, _)| *leaf <= path);
+        let last = self.list.get(after.checked_sub(1)?)?;
         path.starts_with(last.0).then_some(*last)
     }
 }
@@ -58,7 +62,7 @@ fn check_closure(
     leaves: &Leaves<'_>,
     log: &Log,
 ) {
-    let closure_at = Place::PLAN.key("closure");
+    let closure_at = leaves.at.key("closure");
     let target = closure.registration_target.as_ref();
     let store = &closure.store_dir;
     needs_directory(&closure_at.key("storeDir"), store, leaves, target, log);
@@ -67,17 +71,19 @@ fn check_closure(
     let shown = quoted(&text(target));
     let help = || "name another file, or write null for none".to_owned();
     if let Some((path, kind)) = leaves.on_the_way(target).filter(|(path, _)| *path != target) {
-        log.add(&at, || (format!("{shown} lies below {}, which is {kind}", place_of(path)), help()));
+        log.add(&at, || {
+            (format!("{shown} lies below {}, which is {kind}", place_of(path, leaves.at)), help())
+        });
     }
     // The target itself, or the first entry below it.
     if let Some((path, _)) = entries.range(target..).next().filter(|(path, _)| path.starts_with(target)) {
         let what = if path == target { "is also" } else { "is a file, and below it is" };
-        log.add(&at, || (format!("{shown} {what} {}", place_of(path)), help()));
+        log.add(&at, || (format!("{shown} {what} {}", place_of(path, leaves.at)), help()));
     }
 }
 
 fn check_trees(trees: &[TreePlan], leaves: &Leaves<'_>, registration: Option<&ImagePath>, log: &Log) {
-    let list = Place::PLAN.key("trees");
+    let list = leaves.at.key("trees");
     for (index, tree) in trees.iter().enumerate() {
         let item = list.index(index);
         needs_directory(&item.key("target"), &tree.target, leaves, registration, log);
@@ -96,12 +102,13 @@ fn needs_directory(
     let help = || "move one of the two".to_owned();
     if let Some((path, kind)) = leaves.on_the_way(directory) {
         log.add(at, || {
-            (format!("{} must be a directory, but {} is {kind}", shown(), place_of(path)), help())
+            (format!("{} must be a directory, but {} is {kind}", shown(), place_of(path, leaves.at)), help())
         });
     }
     if let Some(file) = registration.filter(|file| directory.starts_with(file)) {
         log.add(at, || {
-            let what = "must be a directory, but plan.closure.registrationTarget makes the file";
+            let what =
+                format!("must be a directory, but {}.closure.registrationTarget makes the file", leaves.at);
             (format!("{} {what} {}", shown(), quoted(&text(file))), help())
         });
     }
@@ -122,6 +129,6 @@ fn text(path: &ImagePath) -> Cow<'_, str> {
     String::from_utf8_lossy(path.as_bytes())
 }
 
-fn place_of(path: &ImagePath) -> String {
-    format!("plan.entries.{}", quoted(&text(path)))
+fn place_of(path: &ImagePath, volume: &Place<'_>) -> String {
+    format!("{volume}.entries.{}", quoted(&text(path)))
 }

@@ -9,7 +9,7 @@ pub fn plan_bytes(data: &[u8]) {
     match crate::parse(data, base) {
         Ok(plan) => {
             assert!(
-                plan.trees.iter().all(|tree| tree.source.is_absolute()),
+                plan.root.trees.iter().all(|tree| tree.source.is_absolute()),
                 "a tree's source was not joined"
             );
             assert_eq!(crate::parse(data, base).as_ref(), Ok(&plan), "the same bytes gave another plan");

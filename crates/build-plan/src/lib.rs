@@ -8,10 +8,12 @@
 
 mod conflicts;
 mod decode;
+mod disk_tables;
 pub mod fuzzing;
 mod json;
 mod nearest;
 mod object;
+mod partition_types;
 mod place;
 mod plan;
 mod problem;

@@ -7,6 +7,17 @@ use image_tree::{ImagePath, Permissions, Timestamp, Xattr};
 /// base folder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    /// The file system that the plan is about.
+    pub root: VolumePlan,
+    /// The disk around it; `None` for the bare file system.
+    pub disk: Option<DiskPlan>,
+    /// Where the image goes.
+    pub output: OutputPlan,
+}
+
+/// An ext4 file system and all that is in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VolumePlan {
     /// The store paths to put into the image, if any.
     pub closure: Option<ClosurePlan>,
     /// Folders laid over the image, in the order of the plan.
@@ -17,8 +28,6 @@ pub struct Plan {
     pub attributes: BTreeMap<ImagePath, AttributesPlan>,
     /// The file system around them.
     pub filesystem: FilesystemPlan,
-    /// Where the image goes.
-    pub output: OutputPlan,
 }
 
 /// `plan.closure`
@@ -185,7 +194,134 @@ pub struct FilesystemPlan {
 pub struct OutputPlan {
     /// The image's file; `-o` goes before it.
     pub path: Option<PathBuf>,
-    /// zstd's level, 1 to 22, where the plan says how to compress. Without it the name decides
-    /// (`.zst` asks for level 3).
-    pub zstd_level: Option<i32>,
+    /// In which form the image is written.
+    pub format: Format,
+    /// Whether a map of the blocks that are not zeros is written beside the image, for bmaptool.
+    pub bmap: bool,
+    /// How to compress, where the plan says so. Without it the name decides (`.zst` asks for level 3).
+    pub compression: Option<ZstdPlan>,
+}
+
+/// `plan.output.format`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// The bytes of the image.
+    #[default]
+    Raw,
+    /// QEMU's format, where zeros take no space.
+    Qcow2,
+    /// Android's sparse format, as fastboot takes it.
+    Simg,
+}
+
+/// `plan.output.compression`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZstdPlan {
+    /// 1 to 22.
+    pub level: i32,
+    /// Whether the output is cut into frames with a table of them, so that a part can be read by itself.
+    pub seekable: bool,
+}
+
+/// `plan.disk`
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiskPlan {
+    /// The partition table.
+    pub table: TablePlan,
+    /// The whole disk's length in \[bytes\], a multiple of 512; `None` for what the rest needs.
+    pub size: Option<u64>,
+    /// The partitions, in the order of their numbers; exactly one has the root.
+    pub partitions: Vec<PartitionPlan>,
+    /// Bytes outside of partitions.
+    pub blobs: Vec<BlobPlan>,
+}
+
+/// `plan.disk.table` and `plan.disk.id`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TablePlan {
+    /// The table of a master boot record, with the disk's number.
+    Mbr {
+        /// Without one, it is derived from the root's UUID.
+        id: Option<u32>,
+    },
+    /// A GUID partition table.
+    Gpt {
+        /// In the order of its text form; without one, it is derived from the root's UUID.
+        guid: Option<[u8; 16]>,
+    },
+}
+
+/// One of `plan.disk.partitions`
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartitionPlan {
+    /// Where it begins in \[bytes\], a multiple of 512; `None` for the next MiB after what is before it.
+    pub start: Option<u64>,
+    /// Its length in \[bytes\], a multiple of 512; `None` for as much as its content has, which then is not empty
+    /// and no FAT.
+    pub size: Option<u64>,
+    /// What the table says that it is; of the table's kind.
+    pub kind: PartitionType,
+    /// The active flag of an MBR, the legacy BIOS bootable attribute of a GPT.
+    pub bootable: bool,
+    /// Its name, at most 36 UTF-16 units; only in a GPT.
+    pub name: Option<String>,
+    /// Its own GUID in the order of its text form, only in a GPT; without one, it is derived.
+    pub guid: Option<[u8; 16]>,
+    /// What is in it.
+    pub content: PartitionContent,
+}
+
+/// `plan.disk.partitions[].type`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionType {
+    /// A number, neither 0 nor one of extended partitions.
+    Mbr(u8),
+    /// A GUID in the order of its text form.
+    Gpt([u8; 16]),
+}
+
+/// `plan.disk.partitions[].content`
+#[derive(Clone, Debug, PartialEq)]
+pub enum PartitionContent {
+    /// Zeros.
+    Empty,
+    /// [`Plan::root`].
+    Root,
+    /// Another ext4 file system.
+    Ext4(Box<VolumePlan>),
+    /// A FAT file system.
+    Fat(FatPlan),
+    /// The bytes of a file of this machine.
+    Raw(PathBuf),
+}
+
+/// A FAT file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FatPlan {
+    /// A folder of this machine; without one, the file system is empty.
+    pub source: Option<PathBuf>,
+    /// Upper case, padded with spaces; `NO NAME` where there is none.
+    pub label: [u8; 11],
+    /// The volume's number; without one, it is derived from the root's UUID.
+    pub id: Option<u32>,
+    /// How many bits its table has for a cluster; without them, as mkfs.vfat would choose.
+    pub bits: Option<FatBits>,
+}
+
+/// `plan.disk.partitions[].content.bits`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FatBits {
+    /// FAT16.
+    Fat16,
+    /// FAT32.
+    Fat32,
+}
+
+/// One of `plan.disk.blobs`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobPlan {
+    /// A file of this machine.
+    pub source: PathBuf,
+    /// Where its bytes go, in \[bytes\] from the start of the disk.
+    pub offset: u64,
 }

@@ -50,6 +50,12 @@ pub(crate) fn uuid(text: &str) -> Option<[u8; 16]> {
     u128::from_str_radix(&digits, 16).ok().map(u128::to_be_bytes)
 }
 
+/// Reads one to eight hexadecimal digits of any case.
+pub(crate) fn hexadecimal_u32(digits: &str) -> Option<u32> {
+    let form = (1..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    form.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
+}
+
 /// Reads base 64 (RFC 4648, section 4): the standard alphabet, padded, no other character, and no bits left
 /// over, so that equal bytes have one text.
 pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::disk_tables::{CONTENT_KINDS, CONTENTS, MAX_FAT_LABEL, MAX_PARTITION_NAME};
 use crate::json::Json;
+use crate::partition_types;
 use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
 use crate::tables::{self, ENTRIES, ENTRY_TYPES, MAX_LABEL, MAX_LINK_TARGET, MAX_RESERVED_PERCENT};
 
@@ -111,10 +113,7 @@ fn shape(shape: &Shape) -> Value {
         Shape::Count(CountRule { min, max }) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Shape::Percent => json!({ "type": "number", "minimum": 0, "maximum": MAX_RESERVED_PERCENT }),
         Shape::Mode => json!({ "$ref": "#/$defs/mode" }),
-        Shape::Uuid => json!({
-            "type": "string",
-            "pattern": "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
-        }),
+        Shape::Uuid => uuid(),
         Shape::Label => json!({ "type": "string", "maxLength": MAX_LABEL, "pattern": "^[^\\u0000]*$" }),
         Shape::Text => json!({ "type": "string" }),
         Shape::LinkTarget => json!({
@@ -128,8 +127,25 @@ fn shape(shape: &Shape) -> Value {
         Shape::Object(table) => object(table),
         Shape::List(table) => json!({ "type": "array", "items": object(table) }),
         Shape::ByPath(table) => by_path(&object(table)),
-        Shape::Entries => by_path(&json!({ "oneOf": entries() })),
-        Shape::Refused => json!({ "type": "null" }),
+        Shape::Entries => by_path(&json!({ "oneOf": alternatives(ENTRY_TYPES, &ENTRIES, "type") })),
+        Shape::DiskId => json!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": u32::MAX },
+            { "type": "string", "pattern": "^0x[0-9A-Fa-f]{1,8}$" },
+            uuid(),
+        ]}),
+        Shape::PartitionType => json!({ "anyOf": [
+            { "enum": partition_types::GPT.iter().map(|named| named.0).collect::<Vec<_>>() },
+            { "enum": partition_types::MBR.iter().map(|named| named.0).collect::<Vec<_>>() },
+            { "type": "string", "pattern": "^(0x)?[0-9A-Fa-f]{1,2}$|^(linux|linux-(root|usr)-.+)$" },
+            uuid(),
+        ]}),
+        Shape::PartitionName => {
+            json!({ "type": "string", "maxLength": MAX_PARTITION_NAME, "pattern": "^[^\\u0000]*$" })
+        }
+        Shape::FatLabel => json!({
+            "type": "string", "maxLength": MAX_FAT_LABEL, "pattern": "^([^\\u0000- *?.,;:/|+=<>\"][^\\u0000-\\u001f*?.,;:/|+=<>\"]*)?$"
+        }),
+        Shape::Content => json!({ "oneOf": alternatives(CONTENT_KINDS, &CONTENTS, "kind") }),
     }
 }
 
@@ -154,14 +170,18 @@ fn by_path(item: &Value) -> Value {
     json!({ "type": "object", "propertyNames": { "$ref": "#/$defs/imagePath" }, "additionalProperties": item })
 }
 
-/// One schema a type of entry, told apart by their `type`.
-fn entries() -> Vec<Value> {
+/// One schema a table, told apart by the word in the field `key`.
+fn alternatives(words: &[&str], tables: &[&Table], key: &str) -> Vec<Value> {
     let schema_of = |(name, table): (&&str, &&Table)| {
         let mut schema = object(table);
-        schema["properties"]["type"]["enum"] = json!([name]);
+        schema["properties"][key]["enum"] = json!([name]);
         schema
     };
-    ENTRY_TYPES.iter().zip(&ENTRIES).map(schema_of).collect()
+    words.iter().zip(tables).map(schema_of).collect()
+}
+
+fn uuid() -> Value {
+    json!({ "type": "string", "pattern": "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$" })
 }
 
 #[cfg(test)]

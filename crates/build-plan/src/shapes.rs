@@ -43,8 +43,16 @@ pub(crate) enum Shape {
     ByPath(&'static Table),
     /// Entries by their path in the image.
     Entries,
-    /// Known, and not possible in this version.
-    Refused,
+    /// A number of 32 bits, or where a GPT is meant a GUID.
+    DiskId,
+    /// The type of a partition: a number or a name, or a GUID.
+    PartitionType,
+    /// The name of a partition.
+    PartitionName,
+    /// A label of FAT.
+    FatLabel,
+    /// What a partition holds.
+    Content,
 }
 
 /// Which sizes are possible, in \[bytes\].

@@ -63,8 +63,12 @@ pub(crate) static PLAN: Table = Table {
         ),
         Field::default("filesystem", Shape::Object(&FILESYSTEM), "{}", "The ext4 file system."),
         Field::default("output", Shape::Object(&OUTPUT), "{}", "Where the image goes, and in which form."),
-        Field::optional("disk", Shape::Refused, "Whole disks; this version makes bare file systems only.")
-            .or_null(),
+        Field::optional(
+            "disk",
+            Shape::Object(&crate::disk_tables::DISK),
+            "The disk around the file system; without it, the image is the bare file system.",
+        )
+        .or_null(),
     ],
 };
 
@@ -318,6 +322,18 @@ pub(crate) static OUTPUT: Table = Table {
         Field::optional("path", Shape::HostPath, "The image's file; -o on the command line goes before it.")
             .or_null(),
         Field::default(
+            "format",
+            Shape::Word(&["raw", "qcow2", "simg"]),
+            "\"raw\"",
+            "The bytes of the image, or a container: for QEMU, or Android's sparse format for fastboot.",
+        ),
+        Field::default(
+            "bmap",
+            Shape::Flag,
+            "false",
+            "Whether NAME.bmap is written beside the image, a map for bmaptool of the blocks that are not zeros.",
+        ),
+        Field::default(
             "compression",
             Shape::Object(&COMPRESSION),
             "null",
@@ -339,5 +355,11 @@ pub(crate) static COMPRESSION: Table = Table {
             "The format of compression.",
         ),
         Field::default("level", Shape::Count(ZSTD_LEVEL), "3", "The level of zstd."),
+        Field::default(
+            "seekable",
+            Shape::Flag,
+            "false",
+            "Whether a table of frames is added, so that tools can read a part of the image by itself.",
+        ),
     ],
 };

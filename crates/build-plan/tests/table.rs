@@ -130,5 +130,5 @@ fn documentation_has_a_row_for_every_field_and_only_plans_that_are_valid() {
 #[test]
 fn example_of_the_repository_is_a_good_plan() {
     let json = std::fs::read(repository().join("examples/small/plan.json")).unwrap();
-    assert_eq!(parse(&json, Path::new("/base")).map(|plan| plan.entries.len()), Ok(10));
+    assert_eq!(parse(&json, Path::new("/base")).map(|plan| plan.root.entries.len()), Ok(10));
 }

@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use build_plan::{
-    AttributesPlan, ClosureSource, Entry, EntryKind, Plan, Verify, XattrPattern, parse, schema,
+    AttributesPlan, BlobPlan, ClosureSource, Entry, EntryKind, FatPlan, Format, PartitionContent,
+    PartitionType, Plan, TablePlan, Verify, XattrPattern, ZstdPlan, parse, schema,
 };
 use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
 use serde_json::{Value, json};
@@ -67,8 +68,8 @@ fn defaults_of_the_schema_are_those_of_the_code() {
 #[test]
 fn least_plan_has_the_documented_defaults() {
     let plan = read(&json!({ "version": 1 }));
-    assert!(plan.closure.is_none() && plan.trees.is_empty() && plan.entries.is_empty());
-    let filesystem = &plan.filesystem;
+    assert!(plan.root.closure.is_none() && plan.root.trees.is_empty() && plan.root.entries.is_empty());
+    let filesystem = &plan.root.filesystem;
     assert_eq!(filesystem.label, b"");
     assert_eq!(filesystem.uuid[..6], [0x44; 6]);
     assert_eq!(filesystem.uuid[8..], [0x88; 8]);
@@ -79,12 +80,14 @@ fn least_plan_has_the_documented_defaults() {
         (16384, None, None)
     );
     assert_eq!(filesystem.timestamp, Timestamp::STORE);
-    assert_eq!((plan.output.path, plan.output.zstd_level), (None, None));
+    assert_eq!((plan.output.path, plan.output.compression), (None, None));
+    assert_eq!((plan.output.format, plan.output.bmap, plan.disk), (Format::Raw, false, None));
 }
 
 #[test]
 fn closures_come_in_three_forms() {
-    let source = |closure: Value| read(&json!({ "version": 1, "closure": closure })).closure.unwrap().source;
+    let source =
+        |closure: Value| read(&json!({ "version": 1, "closure": closure })).root.closure.unwrap().source;
     let registration = |store_paths| ClosureSource::Registration {
         registration: PathBuf::from("/base/c/registration"),
         store_paths,
@@ -108,9 +111,12 @@ fn structured_attributes_hold_the_plan_and_its_graph() {
             "plan": { "version": 1, "closure": { "graph": name } },
         })
     };
-    assert_eq!(read(&attributes("closure")).closure.unwrap().source, ClosureSource::Graph(graph.clone()));
     assert_eq!(
-        read(&attributes("./closure")).closure.unwrap().source,
+        read(&attributes("closure")).root.closure.unwrap().source,
+        ClosureSource::Graph(graph.clone())
+    );
+    assert_eq!(
+        read(&attributes("./closure")).root.closure.unwrap().source,
         ClosureSource::GraphFile(PathBuf::from("/base/./closure"))
     );
     // A derivation's own version is a text.
@@ -124,13 +130,14 @@ fn closure_keeps_where_its_store_stands() {
     let closure = read(&json!({ "version": 1, "closure": {
         "graph": "g", "storeDir": "/gnu/store", "sourceDir": "store", "verify": "hash", "registrationTarget": null,
     }}))
+    .root
     .closure
     .unwrap();
     assert_eq!(closure.store_dir, path("/gnu/store"));
     assert_eq!(closure.source_dir, PathBuf::from("/base/store"));
     assert_eq!((closure.verify, closure.registration_target), (Verify::Hash, None));
     let closure =
-        read(&json!({ "version": 1, "closure": { "graph": "g", "storeDir": "/gnu/store" }})).closure;
+        read(&json!({ "version": 1, "closure": { "graph": "g", "storeDir": "/gnu/store" }})).root.closure;
     assert_eq!(closure.unwrap().source_dir, PathBuf::from("/nix/store"));
 }
 
@@ -145,7 +152,7 @@ fn entries_of_every_type_are_read() {
         "/dev/b": { "type": "block", "major": 0, "minor": 0 },
         "/pipe": { "type": "fifo", "xattrs": { "user.b": "Yg==", "security.x": "", "user.a": "YQ==" } },
     }}));
-    let at = |text: &str| plan.entries[&path(text)].clone();
+    let at = |text: &str| plan.root.entries[&path(text)].clone();
     let permissions = |mode| Permissions::new(mode);
     assert_eq!(at("/"), Entry { permissions: permissions(0o700), ..entry(EntryKind::Directory) });
     let text = EntryKind::Text("grüß\0\n".as_bytes().to_vec());
@@ -176,7 +183,7 @@ fn trees_and_attributes_are_read() {
             "/home": {},
         },
     }));
-    let [files, more] = &plan.trees[..] else { panic!("{:?}", plan.trees) };
+    let [files, more] = &plan.root.trees[..] else { panic!("{:?}", plan.root.trees) };
     assert_eq!((&files.source, &files.target), (&PathBuf::from("/base/files"), &ImagePath::root()));
     assert!(!files.keep_owner && !files.keep_times && files.xattrs.is_empty());
     assert_eq!((&more.source, &more.target), (&PathBuf::from("/more"), &path("/srv")));
@@ -198,7 +205,7 @@ fn trees_and_attributes_are_read() {
     let nothing =
         AttributesPlan { uid: None, gid: None, permissions: None, xattrs: Vec::new(), recursive: false };
     assert_eq!(
-        plan.attributes.into_iter().collect::<Vec<_>>(),
+        plan.root.attributes.into_iter().collect::<Vec<_>>(),
         [(path("/"), root), (path("/home"), nothing)]
     );
 }
@@ -213,7 +220,7 @@ fn filesystem_and_output_are_read() {
         },
         "output": { "path": "out/image.img", "compression": { "format": "zstd", "level": 22 } },
     }));
-    let filesystem = plan.filesystem;
+    let filesystem = plan.root.filesystem;
     assert_eq!(filesystem.label, "größe_12345678".as_bytes());
     assert_eq!(filesystem.uuid[..4], [0x7f, 0x1c, 0x6c, 0x3e]);
     assert_eq!((filesystem.free_space, filesystem.free_inodes), (1 << 30, (1 << 32) - 1));
@@ -222,5 +229,62 @@ fn filesystem_and_output_are_read() {
     assert_eq!((filesystem.journal_size, filesystem.reserved), (Some(0), Some(2125)));
     assert_eq!(filesystem.timestamp.seconds(), Timestamp::MAX_SECONDS);
     assert_eq!(plan.output.path, Some(PathBuf::from("/base/out/image.img")));
-    assert_eq!(plan.output.zstd_level, Some(22));
+    assert_eq!(plan.output.compression, Some(ZstdPlan { level: 22, seekable: false }));
+}
+
+#[test]
+fn a_disk_is_read_with_all_that_it_may_have() {
+    let plan = read(&json!({ "version": 1, "disk": {
+        "table": "mbr", "id": "0x2178694e",
+        "partitions": [
+            { "start": "8MiB", "size": "30MiB", "type": "0b", "bootable": true,
+              "content": { "kind": "fat", "label": "Firmware", "id": "0x2178694E", "source": "firmware" } },
+            { "type": "83", "content": { "kind": "root" } },
+            { "type": "linux", "content": { "kind": "ext4", "entries": { "/a": { "type": "directory" } } } },
+            { "type": "da", "size": 512 },
+        ],
+        "blobs": [{ "source": "u-boot.bin", "offset": "8KiB" }]
+    } }));
+    let disk = plan.disk.unwrap();
+    assert_eq!(disk.table, TablePlan::Mbr { id: Some(0x2178_694e) });
+    let [fat, root, data, empty] = disk.partitions.as_slice() else { panic!("{:?}", disk.partitions) };
+    assert_eq!(
+        (fat.start, fat.size, fat.kind, fat.bootable),
+        (Some(8 << 20), Some(30 << 20), PartitionType::Mbr(0x0b), true)
+    );
+    let firmware = FatPlan {
+        source: Some("/base/firmware".into()),
+        label: *b"FIRMWARE   ",
+        id: Some(0x2178_694e),
+        bits: None,
+    };
+    assert_eq!(fat.content, PartitionContent::Fat(firmware));
+    assert_eq!((root.start, root.size, &root.content), (None, None, &PartitionContent::Root));
+    let PartitionContent::Ext4(volume) = &data.content else { panic!("{data:?}") };
+    assert_eq!(
+        (data.kind, volume.entries.len(), volume.filesystem.uuid[15]),
+        (PartitionType::Mbr(0x83), 1, 3)
+    );
+    assert_ne!(volume.filesystem.uuid, plan.root.filesystem.uuid);
+    assert_eq!((empty.size, &empty.content), (Some(512), &PartitionContent::Empty));
+    assert_eq!(disk.blobs, [BlobPlan { source: "/base/u-boot.bin".into(), offset: 8192 }]);
+}
+
+#[test]
+fn a_gpt_has_guids_and_names() {
+    let guid = "7f1c6c3e-52a5-4f0e-9a57-0c5d1d1a9b10";
+    let plan =
+        read(&json!({ "version": 1, "disk": { "table": "gpt", "id": guid, "size": "1GiB", "partitions": [
+        { "type": "esp", "size": "64MiB", "name": "boot", "content": { "kind": "fat", "bits": 32 } },
+        { "type": "linux-root-x86-64", "guid": guid, "content": { "kind": "root" } },
+    ] } }));
+    let disk = plan.disk.unwrap();
+    let bytes = 0x7f1c_6c3e_52a5_4f0e_9a57_0c5d_1d1a_9b10_u128.to_be_bytes();
+    assert_eq!((disk.table, disk.size), (TablePlan::Gpt { guid: Some(bytes) }, Some(1 << 30)));
+    let esp = 0xc12a_7328_f81f_11d2_ba4b_00a0_c93e_c93b_u128.to_be_bytes();
+    assert_eq!(
+        (disk.partitions[0].kind, disk.partitions[0].name.as_deref()),
+        (PartitionType::Gpt(esp), Some("boot"))
+    );
+    assert_eq!(disk.partitions[1].guid, Some(bytes));
 }

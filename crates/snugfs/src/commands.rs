@@ -28,7 +28,8 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let report_place = ReportPlace::take(args, output.target)?;
     let gathered = pipeline::gather(&plan, &mut stages)?;
     let layout = pipeline::layout(&plan, &gathered.scan.tree, &mut stages)?;
-    let mut report = Report::new(&plan.filesystem, &layout, contents(&gathered), &gathered.scan.warnings);
+    let mut report =
+        Report::new(&plan.root.filesystem, &layout, contents(&gathered), &gathered.scan.warnings);
     tell_warnings(&report.warnings);
     let written = pipeline::write(&plan, &gathered, &layout, &output, &mut stages)?;
     report.set_written(&written, output.is_compressed());
@@ -45,7 +46,7 @@ fn size(args: &SizeArgs) -> Result<(), Failure> {
     let plan = pipeline::plan(&args.input, &mut stages)?;
     let gathered = pipeline::gather(&plan, &mut stages)?;
     let layout = pipeline::layout(&plan, &gathered.scan.tree, &mut stages)?;
-    let report = Report::new(&plan.filesystem, &layout, contents(&gathered), &gathered.scan.warnings);
+    let report = Report::new(&plan.root.filesystem, &layout, contents(&gathered), &gathered.scan.warnings);
     tell_warnings(&report.warnings);
     output::print(&if args.json { report.json()? } else { table::table(&report) })
 }
@@ -57,7 +58,7 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
     pipeline::verify(&plan, &gathered, &mut stages)?;
     // Last, as whether contents fit is of interest once they are the right ones.
     let layout = pipeline::layout(&plan, &gathered.scan.tree, &mut stages)?;
-    let report = Report::new(&plan.filesystem, &layout, contents(&gathered), &gathered.scan.warnings);
+    let report = Report::new(&plan.root.filesystem, &layout, contents(&gathered), &gathered.scan.warnings);
     tell_warnings(&report.warnings);
     let paths = people::counted(report.contents.store_paths, "store path");
     let files = people::counted(report.contents.files, "file");

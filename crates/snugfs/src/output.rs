@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use build_plan::OutputPlan;
+use build_plan::{Format, OutputPlan};
 use image_assembly::{AssemblyError, Companion, Options, Refusal, Target, is_same_file};
 
 use crate::cli::{BuildArgs, is_dash};
@@ -29,7 +29,11 @@ impl<'a> Output<'a> {
             let text = "command line: the image has no name; give -o OUT, or write plan.output.path";
             return Err(Failure::new(Exit::Usage, text));
         };
-        if args.device && plan.zstd_level.is_some() {
+        if plan.format != Format::Raw || plan.bmap || plan.compression.is_some_and(|zstd| zstd.seekable) {
+            let text = "plan.output: format, bmap and seekable are not known to this version; leave them out";
+            return Err(Failure::new(Exit::Plan, text));
+        }
+        if args.device && plan.compression.is_some() {
             let text = "--device: a block device can't take a compressed image; \
                         leave out plan.output.compression";
             return Err(Failure::new(Exit::Usage, text));
@@ -38,7 +42,7 @@ impl<'a> Output<'a> {
         let named_zst = target == Target::File(path) && path.as_os_str().as_bytes().ends_with(b".zst");
         let options = Options {
             threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
-            zstd_level: plan.zstd_level.or(named_zst.then_some(DEFAULT_LEVEL)),
+            zstd_level: plan.compression.map(|zstd| zstd.level).or(named_zst.then_some(DEFAULT_LEVEL)),
             sync: args.sync,
             digest: args.report.is_some(),
         };

@@ -8,7 +8,7 @@ use image_assembly::{Scanned, Written, write_before};
 use image_tree::{FileTree, Permissions, PieceSource};
 
 use crate::cli::InputArgs;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::hashed::Passing;
 use crate::output::Output;
 use crate::progress::{Stage, Stages, Unit};
@@ -16,7 +16,13 @@ use crate::{hashed, input};
 
 /// The plan.
 pub(crate) fn plan(args: &InputArgs, stages: &mut Stages) -> Result<Plan, Failure> {
-    stages.run(Stage::Plan, Unit::Nothing, 0, |_| input::read_plan(args))
+    let plan = stages.run(Stage::Plan, Unit::Nothing, 0, |_| input::read_plan(args))?;
+    if plan.disk.is_some() {
+        let text =
+            "plan.disk: disk images are not made by this version; leave it out to get the bare file system";
+        return Err(Failure::new(Exit::Plan, text));
+    }
+    Ok(plan)
 }
 
 /// What an image is made of.
@@ -29,7 +35,7 @@ pub(crate) struct Gathered {
 /// Plan → closure → tree.
 pub(crate) fn gather(plan: &Plan, stages: &mut Stages) -> Result<Gathered, Failure> {
     let closure = stages.run(Stage::Closure, Unit::Nothing, 0, |_| {
-        plan.closure.as_ref().map(input::read_closure).transpose()
+        plan.root.closure.as_ref().map(input::read_closure).transpose()
     })?;
     let sources = sources(plan, closure.as_ref());
     let scan = stages.run(Stage::Scan, Unit::Entries, 0, |meter| {
@@ -56,7 +62,7 @@ pub(crate) fn layout<'t>(
     tree: &'t FileTree,
     stages: &mut Stages,
 ) -> Result<Layout<'t>, Failure> {
-    let options = layout_options(&plan.filesystem);
+    let options = layout_options(&plan.root.filesystem);
     stages.run(Stage::Layout, Unit::Nothing, 0, |_| Ok(Layout::plan(tree, &options)?))
 }
 
@@ -84,23 +90,23 @@ pub(crate) fn write(
 }
 
 fn verification(plan: &Plan) -> Verify {
-    plan.closure.as_ref().map_or(Verify::None, |closure| closure.verify)
+    plan.root.closure.as_ref().map_or(Verify::None, |closure| closure.verify)
 }
 
 /// What the scanner is to look at; the registration is one more file.
 fn sources<'p>(plan: &'p Plan, closure: Option<&Closure>) -> Sources<'p> {
-    let both = plan.closure.as_ref().zip(closure);
+    let both = plan.root.closure.as_ref().zip(closure);
     Sources {
         store: both.map(|(planned, closure)| StoreSource {
             source_dir: planned.source_dir.clone(),
             store_dir: planned.store_dir.clone(),
             base_names: closure.paths().iter().map(|info| info.path.as_str().as_bytes().to_vec()).collect(),
         }),
-        trees: &plan.trees,
-        entries: &plan.entries,
-        attributes: &plan.attributes,
+        trees: &plan.root.trees,
+        entries: &plan.root.entries,
+        attributes: &plan.root.attributes,
         inline: both.and_then(|(planned, closure)| registration(planned, closure)).into_iter().collect(),
-        timestamp: plan.filesystem.timestamp,
+        timestamp: plan.root.filesystem.timestamp,
     }
 }
 

@@ -3,15 +3,18 @@
 use image_tree::Timestamp;
 
 use super::Context;
-use crate::plan::{FilesystemPlan, OutputPlan};
+use crate::plan::{FilesystemPlan, Format, OutputPlan, ZstdPlan};
 use crate::tables;
 use crate::value::Value;
 
+/// The UUID of the root where a plan has none.
+pub(super) const DEFAULT_UUID: u128 = 0x4444_4444_4444_4444_8888_8888_8888_8888;
+
 /// Without a `filesystem` it is the same as with an empty one.
-pub(super) fn filesystem(value: Option<&Value<'_>>) -> FilesystemPlan {
+pub(super) fn filesystem(value: Option<&Value<'_>>, default_uuid: u128) -> FilesystemPlan {
     let defaults = FilesystemPlan {
         label: Vec::new(),
-        uuid: 0x4444_4444_4444_4444_8888_8888_8888_8888_u128.to_be_bytes(),
+        uuid: default_uuid.to_be_bytes(),
         free_space: 32 << 20,
         free_inodes: 1024,
         size: None,
@@ -39,7 +42,7 @@ pub(super) fn filesystem(value: Option<&Value<'_>>) -> FilesystemPlan {
 }
 
 pub(super) fn output(value: Option<&Value<'_>>, context: Context<'_>) -> OutputPlan {
-    let nothing = OutputPlan { path: None, zstd_level: None };
+    let nothing = OutputPlan { path: None, format: Format::Raw, bmap: false, compression: None };
     let Some(object) = value.and_then(|value| value.object(&tables::OUTPUT)) else { return nothing };
     OutputPlan {
         path: object.get("path").and_then(|value| {
@@ -50,13 +53,22 @@ pub(super) fn output(value: Option<&Value<'_>>, context: Context<'_>) -> OutputP
             }
             Some(path)
         }),
-        zstd_level: object.get("compression").and_then(|value| zstd_level(&value)),
+        format: match object.word("format") {
+            Some("qcow2") => Format::Qcow2,
+            Some("simg") => Format::Simg,
+            _ => Format::Raw,
+        },
+        bmap: object.get("bmap").and_then(|value| value.flag()).unwrap_or_default(),
+        compression: object.get("compression").and_then(|value| compression(&value)),
     }
 }
 
-fn zstd_level(value: &Value<'_>) -> Option<i32> {
+fn compression(value: &Value<'_>) -> Option<ZstdPlan> {
     const DEFAULT: i32 = 3;
     let object = value.object(&tables::COMPRESSION)?;
     object.word("format");
-    Some(object.count("level").and_then(|level| i32::try_from(level).ok()).unwrap_or(DEFAULT))
+    Some(ZstdPlan {
+        level: object.count("level").and_then(|level| i32::try_from(level).ok()).unwrap_or(DEFAULT),
+        seekable: object.get("seekable").and_then(|value| value.flag()).unwrap_or_default(),
+    })
 }

@@ -3,6 +3,7 @@
 
 mod closure;
 mod contents;
+mod disk;
 mod filesystem;
 
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::json::Json;
 use crate::object::Object;
 use crate::place::Place;
-use crate::plan::Plan;
+use crate::plan::{Plan, VolumePlan};
 use crate::problem::{Log, Position, Problems};
 use crate::value::Value;
 use crate::{conflicts, tables};
@@ -111,20 +112,28 @@ fn write_version() -> String {
 }
 
 fn plan_of(object: &Object<'_>, context: Context<'_>, log: &Log) -> Plan {
-    let plan = Plan {
+    Plan {
+        root: volume(object, &Place::PLAN, filesystem::DEFAULT_UUID, context, log),
+        disk: object.get("disk").and_then(|value| disk::disk(&value, context)),
+        output: filesystem::output(object.get("output").as_ref(), context),
+    }
+}
+
+/// The file system that an object describes, be it the plan or a partition's content.
+fn volume(
+    object: &Object<'_>,
+    at: &Place<'_>,
+    default_uuid: u128,
+    context: Context<'_>,
+    log: &Log,
+) -> VolumePlan {
+    let volume = VolumePlan {
         closure: object.get("closure").and_then(|value| closure::closure(&value, context)),
         trees: object.get("trees").map(|value| contents::trees(&value, context)).unwrap_or_default(),
         entries: object.get("entries").map(|value| contents::entries(&value, context)).unwrap_or_default(),
         attributes: object.get("attributes").map(|value| contents::attributes(&value)).unwrap_or_default(),
-        filesystem: filesystem::filesystem(object.get("filesystem").as_ref()),
-        output: filesystem::output(object.get("output").as_ref(), context),
+        filesystem: filesystem::filesystem(object.get("filesystem").as_ref(), default_uuid),
     };
-    if let Some(disk) = object.get("disk") {
-        disk.wrong::<()>(
-            || "disk images are not made by this version".to_owned(),
-            "leave it out to get the bare file system",
-        );
-    }
-    conflicts::check(&plan, log);
-    plan
+    conflicts::check(&volume, at, log);
+    volume
 }

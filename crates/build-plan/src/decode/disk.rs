@@ -1,0 +1,262 @@
+//! `plan.disk`.
+
+use super::filesystem::DEFAULT_UUID;
+use super::{Context, volume};
+use crate::disk_tables::{
+    self, CONTENT_KINDS, CONTENTS, MAX_FAT_LABEL, MAX_PARTITION_NAME, MOST_GPT, MOST_MBR,
+};
+use crate::json::Json;
+use crate::nearest::nearest;
+use crate::object::Object;
+use crate::partition_types;
+use crate::plan::{
+    BlobPlan, DiskPlan, FatBits, FatPlan, PartitionContent, PartitionPlan, PartitionType, TablePlan,
+};
+use crate::scalars;
+use crate::tables::FILESYSTEM_SIZE;
+use crate::value::Value;
+
+/// Which kind of table a disk has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TableKind {
+    Mbr,
+    Gpt,
+}
+
+pub(super) fn disk(value: &Value<'_>, context: Context<'_>) -> Option<DiskPlan> {
+    let object = value.object(&disk_tables::DISK)?;
+    // Without a table, what depends on it can't be judged.
+    let kind = object.word("table").map(|word| if word == "gpt" { TableKind::Gpt } else { TableKind::Mbr });
+    let id = object.get("id");
+    let table = kind.map(|kind| match kind {
+        TableKind::Mbr => TablePlan::Mbr { id: id.and_then(|id| number_id(&id)) },
+        TableKind::Gpt => TablePlan::Gpt { guid: id.and_then(|id| id.uuid()) },
+    });
+    let list = object.get("partitions");
+    let partitions = list.map(|list| partitions(&list, kind, context)).unwrap_or_default();
+    let blobs = object.get("blobs").map(|list| {
+        list.items("objects with source and offset").filter_map(|item| blob(&item, context)).collect()
+    });
+    Some(DiskPlan { table: table?, size: object.size("size"), partitions, blobs: blobs.unwrap_or_default() })
+}
+
+fn partitions(list: &Value<'_>, table: Option<TableKind>, context: Context<'_>) -> Vec<PartitionPlan> {
+    let most = match table {
+        Some(TableKind::Mbr) => MOST_MBR,
+        _ => MOST_GPT,
+    };
+    let mut partitions = Vec::new();
+    let (mut count, mut roots, mut whole) = (0_usize, 0, true);
+    for item in list.items("partitions") {
+        count = count.saturating_add(1);
+        let read = partition(&item, count, table, context);
+        let is_root = read.as_ref().is_some_and(|read| read.content == PartitionContent::Root);
+        roots += usize::from(is_root);
+        if is_root && roots > 1 {
+            item.child("content", item.json).wrong::<()>(
+                || "the root is in a partition before this one already".to_owned(),
+                "give this one a file system of its own: \"kind\": \"ext4\"",
+            );
+        }
+        whole &= read.is_some();
+        partitions.extend(read);
+    }
+    if count > most {
+        let help =
+            if most == MOST_MBR { "leave some out, or write \"table\": \"gpt\"" } else { "leave some out" };
+        list.wrong::<()>(|| format!("there are {count} partitions, the table has room for {most}"), help);
+    }
+    // A partition that could not be read may have been the root's.
+    if roots == 0 && whole && matches!(list.json, Json::List(_)) {
+        let help = "add one with \"content\": { \"kind\": \"root\" }";
+        list.wrong::<()>(|| "none of them has the root file system".to_owned(), help);
+    }
+    partitions
+}
+
+fn partition(
+    value: &Value<'_>,
+    number: usize,
+    table: Option<TableKind>,
+    context: Context<'_>,
+) -> Option<PartitionPlan> {
+    let object = value.object(&disk_tables::PARTITION)?;
+    let kind = object.get("type").and_then(|value| partition_type(&value, table?));
+    let (start, size) = (object.size("start"), object.size("size"));
+    let name =
+        object.get("name").and_then(|value| only_gpt(&value, table, "name").and_then(|()| name(&value)));
+    let guid =
+        object.get("guid").and_then(|value| only_gpt(&value, table, "guid").and_then(|()| value.uuid()));
+    let held = match object.get("content") {
+        Some(value) => content(&value, number, context),
+        None => Some(PartitionContent::Empty),
+    };
+    if object.get("size").is_none()
+        && let Some(what) = match held {
+            Some(PartitionContent::Empty) => Some("an empty partition"),
+            Some(PartitionContent::Fat(_)) => Some("a FAT file system"),
+            _ => None,
+        }
+    {
+        value.wrong::<()>(|| format!("{what} has no size of its own"), "write \"size\"");
+    }
+    if let (Some(size), Some(PartitionContent::Root | PartitionContent::Ext4(_))) = (size, &held)
+        && size < FILESYSTEM_SIZE.min
+    {
+        value.wrong::<()>(
+            || format!("a partition of {size} bytes has no room for a file system"),
+            "write a larger \"size\", or none for as much as it needs",
+        );
+    }
+    Some(PartitionPlan {
+        start,
+        size,
+        kind: kind?,
+        bootable: object.get("bootable").and_then(|value| value.flag()).unwrap_or_default(),
+        name,
+        guid,
+        content: held?,
+    })
+}
+
+fn only_gpt(value: &Value<'_>, table: Option<TableKind>, what: &str) -> Option<()> {
+    match table {
+        Some(TableKind::Mbr) => value.wrong(
+            || format!("partitions of an mbr have no {what}"),
+            "leave it out, or write \"table\": \"gpt\"",
+        ),
+        _ => Some(()),
+    }
+}
+
+fn partition_type(value: &Value<'_>, table: TableKind) -> Option<PartitionType> {
+    match table {
+        TableKind::Mbr => mbr_type(value),
+        TableKind::Gpt => gpt_type(value),
+    }
+}
+
+fn mbr_type(value: &Value<'_>) -> Option<PartitionType> {
+    const HELP: &str =
+        "write two hexadecimal digits as a string, such as \"83\" for Linux or \"0c\" for FAT32";
+    let text = value.text("a partition type", HELP)?;
+    match partition_types::mbr(text) {
+        Some(0) => value.wrong(|| "type 0 means that there is no partition".to_owned(), HELP),
+        Some(number) if partition_types::EXTENDED.contains(&number) => value.wrong(
+            || format!("type {number:02x} is an extended partition, which is not made"),
+            "write \"table\": \"gpt\" for more than four partitions",
+        ),
+        Some(number) => Some(PartitionType::Mbr(number)),
+        None => unknown_type(value, text, partition_types::MBR.iter().map(|&(name, _)| name), HELP),
+    }
+}
+
+fn gpt_type(value: &Value<'_>) -> Option<PartitionType> {
+    const HELP: &str = "write a name such as \"esp\", \"linux\" or \"root-arm64\", or a type GUID";
+    let text = value.text("a partition type", HELP)?;
+    match partition_types::gpt(text) {
+        Some(guid) if guid == [0; 16] => {
+            value.wrong(|| "this type means that there is no partition".to_owned(), HELP)
+        }
+        Some(guid) => Some(PartitionType::Gpt(guid)),
+        None => unknown_type(value, text, partition_types::GPT.iter().map(|&(name, _)| name), HELP),
+    }
+}
+
+fn unknown_type<'n>(
+    value: &Value<'_>,
+    text: &str,
+    known: impl Iterator<Item = &'n str>,
+    help: &str,
+) -> Option<PartitionType> {
+    let near = nearest(text, known).map(|name| format!("did you mean \"{name}\"?"));
+    value.not("a partition type", near.as_deref().unwrap_or(help))
+}
+
+/// A number of 32 bits: whole, or a string of hexadecimal digits after `0x`.
+fn number_id(value: &Value<'_>) -> Option<u32> {
+    let number = match value.json {
+        Json::Whole(number) => u32::try_from(*number).ok(),
+        Json::Text(text) => text.strip_prefix("0x").and_then(scalars::hexadecimal_u32),
+        _ => None,
+    };
+    number.or_else(|| value.not("a number of 32 bits", "write one such as \"0x2178694e\""))
+}
+
+fn name(value: &Value<'_>) -> Option<String> {
+    let name = value.text("a name", "write a string")?;
+    let units = name.encode_utf16().count();
+    if units > MAX_PARTITION_NAME {
+        return value.wrong(|| format!("the name has {units} UTF-16 units"), "write at most 36");
+    }
+    if name.contains('\0') {
+        return value.wrong(|| format!("{} has a NUL", value.shown()), "leave it out");
+    }
+    Some(name.to_owned())
+}
+
+fn blob(value: &Value<'_>, context: Context<'_>) -> Option<BlobPlan> {
+    let object = value.object(&disk_tables::BLOB)?;
+    let source = object.get("source").and_then(|value| context.host_path(&value));
+    let offset = object.size("offset");
+    Some(BlobPlan { source: source?, offset: offset? })
+}
+
+fn content(value: &Value<'_>, number: usize, context: Context<'_>) -> Option<PartitionContent> {
+    let fields = value.pairs()?;
+    let [first, ..] = CONTENTS;
+    let any = value.object_unchecked(fields, first);
+    let Some(kind) = any.get("kind") else {
+        any.check_missing();
+        return None;
+    };
+    let name = kind.word(CONTENT_KINDS)?;
+    let table =
+        CONTENT_KINDS.iter().zip(CONTENTS).find_map(|(known, table)| (*known == name).then_some(table))?;
+    let object = value.object(table)?;
+    match name {
+        "root" => Some(PartitionContent::Root),
+        "ext4" => {
+            // Two file systems of one disk must not have one UUID.
+            let last = u128::from(u8::try_from(number).unwrap_or(u8::MAX));
+            let uuid = (DEFAULT_UUID & !0xff) | last;
+            Some(PartitionContent::Ext4(Box::new(volume(&object, &value.at, uuid, context, value.log))))
+        }
+        "fat" => Some(PartitionContent::Fat(fat(&object, context))),
+        _ => object.get("source").and_then(|value| context.host_path(&value)).map(PartitionContent::Raw),
+    }
+}
+
+fn fat(object: &Object<'_>, context: Context<'_>) -> FatPlan {
+    FatPlan {
+        source: object.get("source").and_then(|value| context.host_path(&value)),
+        label: object.get("label").and_then(|value| fat_label(&value)).unwrap_or(*b"NO NAME    "),
+        id: object.get("id").and_then(|value| number_id(&value)),
+        bits: object.get("bits").and_then(|value| match value.json {
+            Json::Whole(16) => Some(FatBits::Fat16),
+            Json::Whole(32) => Some(FatBits::Fat32),
+            _ => value.not("16 or 32", "write one of the two, or leave it out"),
+        }),
+    }
+}
+
+/// What mkfs.vfat takes: no control characters, none of `*?.,;:/\|+=<>[]"`.
+fn fat_label(value: &Value<'_>) -> Option<[u8; MAX_FAT_LABEL]> {
+    const HELP: &str = "write a string of at most 11 letters, digits, spaces and hyphens";
+    let text = value.text("a label", HELP)?;
+    let is_allowed = |byte: u8| (b' '..0x7f).contains(&byte) && !b"*?.,;:/\\|+=<>[]\"".contains(&byte);
+    if text.len() > MAX_FAT_LABEL {
+        return value.wrong(|| format!("{} has {} bytes", value.shown(), text.len()), HELP);
+    }
+    if !text.bytes().all(is_allowed) || text.starts_with(' ') {
+        return value.not("a label that FAT can have", HELP);
+    }
+    if text.is_empty() {
+        return Some(*b"NO NAME    ");
+    }
+    let mut label = [b' '; MAX_FAT_LABEL];
+    for (to, from) in label.iter_mut().zip(text.bytes()) {
+        *to = from.to_ascii_uppercase();
+    }
+    Some(label)
+}
