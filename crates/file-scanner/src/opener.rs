@@ -293,6 +293,7 @@ mod tests {
             entries: &BTreeMap::new(),
             attributes: &BTreeMap::new(),
             inline: Vec::new(),
+            lost_and_found: true,
             timestamp: Timestamp::STORE,
         };
         let tree = scan(&sources, &|_| {}).unwrap().tree;

@@ -98,8 +98,10 @@ impl<'a> PlanTree<'a> {
         for file in &sources.inline {
             tree.make(&file.path, Made::Inline(file), errors);
         }
-        let lost_and_found = tree.child(PlanId::ROOT, LOST_AND_FOUND);
-        tree.need(lost_and_found, Who::FileSystem);
+        if sources.lost_and_found {
+            let id = tree.child(PlanId::ROOT, LOST_AND_FOUND);
+            tree.need(id, Who::FileSystem);
+        }
         for (index, path) in sources.attributes.keys().enumerate() {
             let id = path.parts().fold(PlanId::ROOT, |at, name| tree.child(at, name.as_bytes()));
             tree.change(id, |node| node.attributes = Some(index));

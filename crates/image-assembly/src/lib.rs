@@ -38,7 +38,7 @@ mod witness;
 
 pub use assemble::{Options, Target, Written, write, write_before};
 pub use companion::{Companion, is_same_file};
-pub use contents::{Contents, FileReader, Scanned};
+pub use contents::{Contents, FileReader, Joined, Scanned};
 pub use error::{AssemblyError, ErrorKind, Refusal};
 pub use pieces::{PieceError, check_pieces};
 pub use witness::Witness;

@@ -106,6 +106,7 @@ fn sources<'p>(plan: &'p Plan, closure: Option<&Closure>) -> Sources<'p> {
         entries: &plan.root.entries,
         attributes: &plan.root.attributes,
         inline: both.and_then(|(planned, closure)| registration(planned, closure)).into_iter().collect(),
+        lost_and_found: true,
         timestamp: plan.root.filesystem.timestamp,
     }
 }

@@ -120,6 +120,7 @@ impl World {
             entries: &self.entries,
             attributes: &self.attributes,
             inline: self.inline.clone(),
+            lost_and_found: true,
             timestamp: Timestamp::new(42, 0).unwrap(),
         };
         scan(&sources, &|_| {})

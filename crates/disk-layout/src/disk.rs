@@ -1,0 +1,162 @@
+use image_tree::{Content, NodeId, Piece, PieceSource};
+
+use crate::error::DiskError;
+use crate::options::{Options, Part, Table};
+use crate::places::{BOOT_CODE, PlacedPartition, Places};
+use crate::table::{self, Identifiers, TableBytes, to_u64, to_usize};
+
+/// A disk of which every byte is decided.
+#[derive(Debug)]
+pub struct Disk<'a> {
+    options: Options<'a>,
+    places: Places,
+    identifiers: Identifiers,
+    table: TableBytes,
+    /// What is not zeros, ascending and apart from each other.
+    regions: Vec<Region<'a>>,
+}
+
+/// A run of bytes with one origin.
+#[derive(Clone, Copy, Debug)]
+struct Region<'a> {
+    start: u64,
+    len: u64,
+    origin: Origin<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Origin<'a> {
+    /// Made here.
+    Table,
+    Part(Part<'a>),
+}
+
+impl<'a> Disk<'a> {
+    /// Decides where everything goes.
+    ///
+    /// # Errors
+    /// Where two things overlap, or something does not fit.
+    pub fn plan(options: Options<'a>) -> Result<Self, DiskError> {
+        let places = Places::of(&options)?;
+        let identifiers = Identifiers::of(&options);
+        let table = table::bytes(&options, &places, &identifiers)?;
+        let regions = regions(&options, &places);
+        Ok(Self { options, places, identifiers, table, regions })
+    }
+
+    /// Where the partitions are, in the order of their numbers.
+    pub fn partitions(&self) -> &[PlacedPartition] {
+        &self.places.partitions
+    }
+
+    /// The table with the disk's identifier, given or derived.
+    pub fn table(&self) -> Table {
+        self.identifiers.disk
+    }
+
+    /// The GUIDs of the partitions, given or derived, in the order of their text form; none in an MBR.
+    pub fn partition_guids(&self) -> &[[u8; 16]] {
+        &self.identifiers.partitions
+    }
+
+    /// What was asked for.
+    pub fn options(&self) -> &Options<'a> {
+        &self.options
+    }
+
+    fn region_of(&self, offset: u64) -> Option<&Region<'a>> {
+        let after = self.regions.partition_point(|region| region.start <= offset);
+        self.regions.get(after.checked_sub(1)?)
+    }
+}
+
+fn regions<'a>(options: &Options<'a>, places: &Places) -> Vec<Region<'a>> {
+    let boot_code =
+        options.blobs.iter().filter(|blob| blob.offset < BOOT_CODE).map(|blob| blob.offset + blob.len);
+    // The table's first sector, but for what blobs put before it.
+    let table_start = boot_code.max().unwrap_or(0).min(BOOT_CODE);
+    let mut regions =
+        vec![Region { start: table_start, len: places.head - table_start, origin: Origin::Table }];
+    if places.tail > 0 {
+        regions.push(Region { start: places.len - places.tail, len: places.tail, origin: Origin::Table });
+    }
+    for (partition, place) in options.partitions.iter().zip(&places.partitions) {
+        regions.push(Region {
+            start: place.start,
+            len: partition.part.len(),
+            origin: Origin::Part(partition.part),
+        });
+    }
+    for blob in &options.blobs {
+        let part = Part::File { node: blob.node, len: blob.len };
+        regions.push(Region { start: blob.offset, len: blob.len, origin: Origin::Part(part) });
+    }
+    regions.retain(|region| region.len > 0);
+    regions.sort_by_key(|region| region.start);
+    regions
+}
+
+impl PieceSource for Disk<'_> {
+    fn len(&self) -> u64 {
+        self.places.len
+    }
+
+    fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+        let ends = std::iter::once(0).chain(self.regions.iter().map(|region| region.start + region.len));
+        let starts = self.regions.iter().map(|region| region.start).chain([self.places.len]);
+        let gaps = ends.zip(starts).map(|(from, to)| {
+            (to > from).then(|| Piece { offset: from, len: to - from, content: Content::Zeros })
+        });
+        let contents = self.regions.iter().map(Some).chain([None]);
+        Box::new(gaps.zip(contents).flat_map(|(gap, region)| {
+            gap.into_iter().chain(region.into_iter().flat_map(|region| pieces_of(*region)))
+        }))
+    }
+
+    fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
+        let Some(region) = self.region_of(piece.offset) else { return };
+        match region.origin {
+            Origin::Part(Part::Volume { image, .. }) => {
+                image.generate(&Piece { offset: piece.offset - region.start, ..*piece }, buffer);
+            }
+            Origin::Part(_) => {}
+            Origin::Table => {
+                let (bytes, from) = if piece.offset < self.places.head {
+                    (&self.table.head, piece.offset)
+                } else {
+                    (&self.table.tail, piece.offset - (self.places.len - to_u64(self.table.tail.len())))
+                };
+                for (to, from) in buffer.iter_mut().zip(bytes.iter().skip(to_usize(from))) {
+                    *to = *from;
+                }
+            }
+        }
+    }
+}
+
+fn pieces_of<'a>(region: Region<'a>) -> Box<dyn Iterator<Item = Piece> + Send + 'a> {
+    let Region { start, len, origin } = region;
+    let one = |content| Box::new(std::iter::once(Piece { offset: start, len, content }));
+    match origin {
+        Origin::Table => one(Content::Metadata),
+        Origin::Part(Part::Empty) => one(Content::Zeros),
+        Origin::Part(Part::File { node, .. }) => one(Content::File { node, offset: 0 }),
+        Origin::Part(Part::Volume { image, base }) => Box::new(image.pieces().map(move |piece| Piece {
+            offset: start + piece.offset,
+            len: piece.len,
+            content: shifted(piece.content, base),
+        })),
+    }
+}
+
+/// The same file among all files of the disk.
+fn shifted(content: Content, base: usize) -> Content {
+    match content {
+        Content::File { node, offset } => {
+            let number = base.checked_add(node.index()).and_then(NodeId::from_index);
+            // That all numbers exist was seen to when the bases were given.
+            Content::File { node: number.unwrap_or(node), offset }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,114 @@
+//! Where everything goes: partitions at the next MiB where nobody says otherwise, nothing over anything else, and a
+//! disk as long as it must be.
+
+use crate::SECTOR;
+use crate::error::{DiskError, Span};
+use crate::options::{Options, Table};
+
+/// Where partitions begin that no one placed: good for every flash memory and disk.
+const ALIGNMENT: u64 = 1 << 20;
+/// Boot code ends here, the disk's number and the table follow (UEFI specification, table 5.1).
+pub(crate) const BOOT_CODE: u64 = 440;
+/// Protective MBR, header, and 128 entries of 128 bytes (UEFI specification, 5.3).
+const GPT_HEAD: u64 = 34 * SECTOR;
+/// The entries and the header again.
+const GPT_TAIL: u64 = 33 * SECTOR;
+/// The length of a disk that is as long as it must be: whole blocks of whatever takes it.
+const GRAIN: u64 = 4096;
+/// MBR entries have 32 bits for sectors.
+const MBR_SECTORS: u64 = 1 << 32;
+
+/// A partition in its place, in \[bytes\].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedPartition {
+    /// Where it begins.
+    pub start: u64,
+    /// How long it is.
+    pub len: u64,
+}
+
+/// All places of a disk.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) len: u64,
+    /// How long the table at the front is, including the boot code.
+    pub(crate) head: u64,
+    /// How long the table at the end is.
+    pub(crate) tail: u64,
+    pub(crate) partitions: Vec<PlacedPartition>,
+}
+
+impl Places {
+    pub(crate) fn of(options: &Options<'_>) -> Result<Self, DiskError> {
+        let (head, tail) = match options.table {
+            Table::Mbr(_) => (SECTOR, 0),
+            Table::Gpt(_) => (GPT_HEAD, GPT_TAIL),
+        };
+        let mut spans = vec![Span { what: "the partition table".to_owned(), start: BOOT_CODE, end: head }];
+        let mut partitions = Vec::with_capacity(options.partitions.len());
+        let mut end_before = head;
+        for partition in &options.partitions {
+            let overflow = || DiskError::Overflow { what: partition.what.clone() };
+            let start = match partition.start {
+                Some(start) => start,
+                None => end_before.checked_next_multiple_of(ALIGNMENT).ok_or_else(overflow)?,
+            };
+            let needs = partition.part.len();
+            let len = match partition.size {
+                Some(size) if needs > size => {
+                    return Err(DiskError::TooSmall { what: partition.what.clone(), size, needs });
+                }
+                Some(size) => size,
+                // A table can't say that a partition has nothing.
+                None => needs.max(1).checked_next_multiple_of(SECTOR).ok_or_else(overflow)?,
+            };
+            end_before = start.checked_add(len).ok_or_else(overflow)?;
+            spans.push(Span { what: partition.what.clone(), start, end: end_before });
+            partitions.push(PlacedPartition { start, len });
+        }
+        for blob in options.blobs.iter().filter(|blob| blob.len > 0) {
+            let overflow = || DiskError::Overflow { what: blob.what.clone() };
+            let end = blob.offset.checked_add(blob.len).ok_or_else(overflow)?;
+            spans.push(Span { what: blob.what.clone(), start: blob.offset, end });
+        }
+        let len = length(options, &spans, tail)?;
+        check(&options.table, spans, len - tail)?;
+        Ok(Self { len, head, tail, partitions })
+    }
+}
+
+/// The length of the whole disk.
+fn length(options: &Options<'_>, spans: &[Span], tail: u64) -> Result<u64, DiskError> {
+    let last = spans.iter().max_by_key(|span| span.end);
+    let end = last.map_or(0, |span| span.end);
+    let needs = end.checked_add(tail).and_then(|needs| needs.checked_next_multiple_of(GRAIN));
+    match (options.size, last) {
+        (Some(size), Some(last)) if size.checked_sub(tail).is_none_or(|usable| usable < end) => {
+            Err(DiskError::PastEnd { span: last.clone(), usable: size.saturating_sub(tail) })
+        }
+        (Some(size), _) => Ok(size),
+        (None, _) => needs.ok_or_else(|| DiskError::Overflow { what: "plan.disk".to_owned() }),
+    }
+}
+
+/// Nothing over anything else, everything within what the table can say.
+fn check(table: &Table, mut spans: Vec<Span>, usable: u64) -> Result<(), DiskError> {
+    spans.sort_by_key(|span| (span.start, span.end));
+    for two in spans.windows(2) {
+        if let [one, other] = two
+            && other.start < one.end
+        {
+            return Err(DiskError::Overlap { one: one.clone(), other: other.clone() });
+        }
+    }
+    if let Some(last) = spans.last()
+        && last.end > usable
+    {
+        return Err(DiskError::PastEnd { span: last.clone(), usable });
+    }
+    let too_far = |span: &&Span| span.end.div_ceil(SECTOR) > MBR_SECTORS;
+    match spans.into_iter().rev().find(|span| matches!(table, Table::Mbr(_)) && too_far(&span)) {
+        Some(span) => Err(DiskError::TooLargeForMbr { span }),
+        None => Ok(()),
+    }
+}
