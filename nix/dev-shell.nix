@@ -10,6 +10,7 @@ pkgs.mkShell {
     pkgs.dosfstools
     pkgs.e2fsprogs
     pkgs.git
+    pkgs.gptfdisk
     pkgs.jq
     pkgs.mtools
     pkgs.nix

@@ -19,6 +19,7 @@ fn help_teaches_and_version_tells() {
         "build",
         "size",
         "check",
+        "inspect",
         "schema",
         "Examples:",
         "Exit codes:",
@@ -26,7 +27,7 @@ fn help_teaches_and_version_tells() {
     ] {
         assert!(help.text().contains(word), "{word} is not in {}", help.text());
     }
-    for absent in ["explain", "inspect", "verify"] {
+    for absent in ["explain", "verify"] {
         assert!(!help.text().contains(&format!("  {absent} ")), "{absent} is announced, but not there");
     }
     for option in ["--output", "--base-dir", "--threads", "--report", "--progress", "--sync", "--device"] {
@@ -38,6 +39,11 @@ fn help_teaches_and_version_tells() {
         &["build", "--help"],
         &["size", "--help"],
         &["check", "--help"],
+        &["inspect", "--help"],
+        &["inspect", "image", "ls", "--help"],
+        &["inspect", "image", "cat", "--help"],
+        &["inspect", "image", "stat", "--help"],
+        &["inspect", "image", "extract", "--help"],
         &["schema", "--help"],
     ] {
         let help = workspace.snugfs(arguments).succeeded();

@@ -7,5 +7,6 @@ mod determinism;
 mod errors;
 mod example;
 mod hashes;
+mod inspect;
 mod reports;
 mod support;

@@ -20,6 +20,8 @@ Examples:
       how large it would be, and of what, without writing it
   snugfs check plan.json
       whether it can be built, and if not, why
+  snugfs inspect rootfs.img ls -l /etc
+      what is in an image, without mounting it
   snugfs schema > plan.schema.json
       what a plan may say, for editors
 
@@ -29,7 +31,7 @@ Exit codes:
   2  wrong use of the command line
   3  the plan is wrong
   4  the closure is wrong: malformed, incomplete or not as registered
-  5  a source (or PLAN itself) can't be read, or changed while it was read
+  5  a source (or PLAN, or IMAGE) can't be read, or changed while it was read
   6  the contents do not fit the size or a limit of ext4
   7  the output can't be written
 
@@ -64,6 +66,12 @@ pub(crate) enum Command {
     /// fits the size that the plan fixes and the limits of ext4. With `"verify": "hash"` the contents of every
     /// store path are hashed, too.
     Check(CheckArgs),
+    /// Look into an image without mounting it: partitions, file systems, files
+    ///
+    /// IMAGE is a file or a device with a file system (ext2, ext3, ext4, FAT) or a disk with partitions (MBR, GPT),
+    /// plain or compressed by zstd. It is only read; whatever is in it, nothing of it is trusted. Without a
+    /// command, tells what the image is.
+    Inspect(InspectArgs),
     /// Print the JSON Schema of plans
     Schema,
 }
@@ -135,6 +143,84 @@ pub(crate) struct SizeArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The image: a file or a block device
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: PathBuf,
+
+    /// Whose files are meant [default: the only partition with a file system, or the likeliest root]
+    ///
+    /// Where several have one, the root's is the one whose type says so, else the largest with ext4.
+    #[arg(long, value_name = "N", global = true)]
+    pub(crate) partition: Option<u32>,
+
+    /// Print what the image is as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<InspectCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InspectCommand {
+    /// List a directory, sorted by the bytes of the names
+    Ls {
+        /// What to list
+        #[arg(value_name = "PATH", default_value = "/")]
+        path: PathBuf,
+        /// With kind and mode, names, owner, group, size, time (UTC)
+        #[arg(short)]
+        long: bool,
+        /// With all directories below
+        #[arg(short = 'R')]
+        recursive: bool,
+    },
+    /// Write the contents of a file to standard output
+    Cat {
+        /// The file; links are followed within the image
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+    },
+    /// Tell what is known of a file; a link is not followed
+    Stat {
+        /// The file
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Copy a file, or a directory with all below it, into a folder of this machine
+    ///
+    /// Contents, holes, permissions, times and hard links are kept; sockets, extended attributes and (but for the
+    /// options below) owners, set-user-ID bits and devices are not. Nothing is replaced, and nothing is written
+    /// outside DIR.
+    Extract {
+        /// What to copy; `/` for all, which goes into DIR itself
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+        /// The folder; made if it does not exist
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// Whose the files shall be
+        #[arg(long, value_name = "WHOSE", value_enum, default_value_t = Owner::Mine)]
+        owner: Owner,
+        /// Make device nodes too; for root alone
+        #[arg(long)]
+        devices: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Owner {
+    /// Of whoever runs this
+    Mine,
+    /// As in the image, with set-user-ID bits; for root alone
+    Keep,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -9,7 +9,7 @@ use crate::people;
 use crate::pipeline::{self, Gathered};
 use crate::progress::{Stages, say};
 use crate::report::{Contents, Report};
-use crate::{table, threads};
+use crate::{inspect, table, threads};
 
 /// Does what the command line says.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
@@ -17,6 +17,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
         Command::Build(args) => build(args),
         Command::Size(args) => size(args),
         Command::Check(args) => check(args),
+        Command::Inspect(args) => inspect::run(args),
         Command::Schema => schema(),
     }
 }

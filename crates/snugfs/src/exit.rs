@@ -9,6 +9,7 @@ use closure_registration::{ClosureErrors, VerifyError};
 use ext4_layout::LayoutError;
 use file_scanner::{ErrorKind, ScanErrors, SourceError};
 use image_assembly::AssemblyError;
+use image_reader::ReadError;
 use image_tree::escaped;
 
 /// The exit codes that other programs rely on.
@@ -142,6 +143,13 @@ impl From<AssemblyError> for Failure {
             image_assembly::ErrorKind::Internal => Exit::Bug,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl Failure {
+    /// What can't be read of an image.
+    pub(crate) fn unread(image: &Path, error: &ReadError) -> Self {
+        Self::new(Exit::Source, format!("{}: {error}", shown(image)))
     }
 }
 

@@ -5,6 +5,7 @@ mod commands;
 mod exit;
 mod hashed;
 mod input;
+mod inspect;
 mod output;
 mod people;
 mod pipeline;

@@ -1,0 +1,66 @@
+//! Numbers out of bytes. Callers have checked that a structure is whole; beyond its end there are zeros.
+
+/// A structure of an image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn array<const N: usize>(self, at: usize) -> [u8; N] {
+        let mut array = [0; N];
+        if let Some(found) = at.checked_add(N).and_then(|end| self.0.get(at..end)) {
+            array.copy_from_slice(found);
+        }
+        array
+    }
+
+    pub(crate) fn byte(self, at: usize) -> u8 {
+        self.0.get(at).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn le16(self, at: usize) -> u16 {
+        u16::from_le_bytes(self.array(at))
+    }
+
+    pub(crate) fn le32(self, at: usize) -> u32 {
+        u32::from_le_bytes(self.array(at))
+    }
+
+    pub(crate) fn le64(self, at: usize) -> u64 {
+        u64::from_le_bytes(self.array(at))
+    }
+
+    /// Seconds that may be negative.
+    pub(crate) fn le32_signed(self, at: usize) -> i32 {
+        i32::from_le_bytes(self.array(at))
+    }
+
+    /// Two halves of a number.
+    pub(crate) fn le32_pair(self, low: usize, high: usize) -> u64 {
+        u64::from(self.le32(high)) << 32 | u64::from(self.le32(low))
+    }
+
+    /// So many bytes, or as many as there are.
+    pub(crate) fn slice(self, at: usize, length: usize) -> &'a [u8] {
+        let end = at.saturating_add(length).min(self.0.len());
+        self.0.get(at..end).unwrap_or_default()
+    }
+
+    pub(crate) fn id(self, at: usize) -> [u8; 16] {
+        self.array(at)
+    }
+}
+
+/// A text that zeros pad.
+pub(crate) fn until_zero(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+/// A length in memory; what does not fit there is as long as anything can be.
+pub(crate) fn to_usize(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// A length of something in memory.
+pub(crate) fn to_u64(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

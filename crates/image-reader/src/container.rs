@@ -1,0 +1,178 @@
+//! An image as it lies on a disk: plain, or compressed by zstd.
+//!
+//! With a seek table, frames are decompressed as they are needed. Without one, all is decompressed once, into a file
+//! without a name in the folder for temporary files, where zeros take no room.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::rc::Rc;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::bytes::{Bytes, to_u64};
+use crate::seekable::Seekable;
+use crate::source::FileSource;
+use crate::{ReadError, Window};
+
+/// What an image is wrapped in; lengths in \[bytes\].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Container {
+    /// Nothing.
+    Raw,
+    /// Compressed by zstd to a file of this length; `seekable`: with a table by which parts can be read.
+    Zstd {
+        /// The length of the compressed file.
+        compressed: u64,
+        /// Whether there is a seek table.
+        seekable: bool,
+    },
+}
+
+/// An image that was opened.
+#[derive(Debug)]
+pub struct Image {
+    /// What it is wrapped in.
+    pub container: Container,
+    /// Its bytes, unwrapped.
+    pub window: Window,
+}
+
+/// What begins like this is an image in a form that other programs unwrap: where, how, what it is, what to do.
+const FOREIGN: [(usize, &[u8], &str, &str); 7] = [
+    (0, b"QFI\xfb", "a qcow2 image", "convert it with `qemu-img convert -O raw`"),
+    (0, b"\x3a\xff\x26\xed", "an Android sparse image", "convert it with `simg2img`"),
+    (0, b"\x1f\x8b", "compressed by gzip", "decompress it with `gzip -dk`"),
+    (0, b"\xfd7zXZ\0", "compressed by xz", "decompress it with `xz -dk`"),
+    (0, b"BZh", "compressed by bzip2", "decompress it with `bzip2 -dk`"),
+    (0, b"\x04\x22\x4d\x18", "compressed by lz4", "decompress it with `lz4 -d`"),
+    (257, b"ustar", "a tar archive", "list it with `tar -t`"),
+];
+
+const ZSTD: u32 = 0xfd2f_b528;
+/// 16 magics of frames that hold no data.
+const SKIPPABLE: u32 = 0x184d_2a50;
+/// What is decompressed at once in \[bytes\]; zeros that fill such a block become a hole.
+const BLOCK: usize = 64 << 10;
+
+impl Image {
+    /// Opens an image file or a block device, read-only.
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        let place = "it";
+        // Looked at before it is opened: opening a pipe would wait.
+        let kind = std::fs::metadata(path).map_err(|error| ReadError::io(place, error))?.file_type();
+        if !kind.is_file() && !kind.is_block_device() {
+            let what = if kind.is_dir() { "is a folder" } else { "is neither a file nor a block device" };
+            return Err(ReadError::unsupported(place, format!("{what}; name an image")));
+        }
+        let mut file = File::open(path).map_err(|error| ReadError::io(place, error))?;
+        let length = file.seek(SeekFrom::End(0)).map_err(|error| ReadError::io(place, error))?;
+        let source = FileSource { file, length };
+        let raw = Window::whole(Rc::new(source));
+        let begin = raw.bytes(0, length.min(512)).map_err(|error| ReadError::io(place, error))?;
+        if length == 0 {
+            return Err(ReadError::unsupported(place, "is empty; name an image"));
+        }
+        for (at, magic, what, help) in FOREIGN {
+            if Bytes(&begin).slice(at, magic.len()) == magic {
+                return Err(ReadError::unsupported(
+                    place,
+                    format!("is {what}, which is not unwrapped here; {help}"),
+                ));
+            }
+        }
+        let magic = Bytes(&begin).le32(0);
+        if magic != ZSTD && magic & !0xf != SKIPPABLE {
+            return Ok(Self { container: Container::Raw, window: raw });
+        }
+        if let Some(seekable) = Seekable::open(&raw)? {
+            let container = Container::Zstd { compressed: length, seekable: true };
+            return Ok(Self { container, window: Window::whole(Rc::new(seekable)) });
+        }
+        let container = Container::Zstd { compressed: length, seekable: false };
+        Ok(Self { container, window: Window::whole(Rc::new(decompressed(&raw)?)) })
+    }
+}
+
+/// A source as a stream.
+pub(crate) struct Stream<'a> {
+    pub(crate) window: &'a Window,
+    pub(crate) at: u64,
+}
+
+impl Read for Stream<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.window.length().saturating_sub(self.at);
+        let part = buffer.len().min(crate::bytes::to_usize(left));
+        if let Some(buffer) = buffer.get_mut(..part) {
+            self.window.read(self.at, buffer)?;
+        }
+        self.at += to_u64(part);
+        Ok(part)
+    }
+}
+
+fn decompressed(raw: &Window) -> Result<FileSource, ReadError> {
+    let folder = std::env::temp_dir();
+    let place = "temporary file";
+    let mut file = unnamed(&folder).map_err(|error| ReadError::io(place, error))?;
+    let zstd_error = |error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => ReadError::damaged("zstd", "the compressed image ends too early"),
+        _ => ReadError::damaged("zstd", crate::error::plain(&error)),
+    };
+    let mut decoder = zstd::stream::read::Decoder::new(Stream { window: raw, at: 0 }).map_err(zstd_error)?;
+    let mut block = vec![0; BLOCK];
+    let mut length = 0_u64;
+    loop {
+        let mut filled = 0;
+        while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            let read = decoder.read(rest).map_err(zstd_error)?;
+            if read == 0 {
+                break;
+            }
+            filled += read;
+        }
+        let found = block.get(..filled).unwrap_or_default();
+        if found.iter().any(|&byte| byte != 0) {
+            file.seek(SeekFrom::Start(length)).and_then(|_| file.write_all(found)).map_err(|error| {
+                let text = format!(
+                    "{}; free room in {} or name another folder by TMPDIR",
+                    crate::error::plain(&error),
+                    image_tree::escaped(folder.as_os_str().as_encoded_bytes())
+                );
+                ReadError::unsupported(place, text)
+            })?;
+        }
+        length += to_u64(filled);
+        if filled < BLOCK {
+            break;
+        }
+    }
+    file.set_len(length).map_err(|error| ReadError::io(place, error))?;
+    Ok(FileSource { file, length })
+}
+
+/// A file that is gone when it is closed.
+fn unnamed(folder: &Path) -> io::Result<File> {
+    let private = Mode::RUSR | Mode::WUSR;
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    if let Ok(fd) = rustix::fs::open(folder, flags, private) {
+        return Ok(File::from(fd));
+    }
+    // Not every file system has files without a name.
+    for number in 0..100 {
+        let path = folder.join(format!(".snugfs-inspect-{}-{number}", std::process::id()));
+        let made =
+            rustix::fs::open(&path, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC, private);
+        match made {
+            Ok(fd) => {
+                std::fs::remove_file(&path)?;
+                return Ok(File::from(fd));
+            }
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}

@@ -1,0 +1,158 @@
+//! ext2, ext3 and ext4, read as the kernel's documentation of ext4 lays them out.
+
+mod directory;
+mod extents;
+mod inode;
+mod superblock;
+
+pub(crate) use superblock::is_there;
+
+use crate::bytes::to_u64;
+use crate::file_system::{Contents, Entry, Kind, Node, Place, Usage};
+use crate::{ReadError, Window};
+use superblock::Superblock;
+
+/// The root directory's inode (`EXT4_ROOT_INO`).
+const ROOT: u32 = 2;
+/// The longest target of a symbolic link in \[bytes\] (`PATH_MAX`).
+const LONGEST_TARGET: u64 = 4096;
+
+/// An ext2, ext3 or ext4 file system.
+#[derive(Debug)]
+pub struct Ext4 {
+    window: Window,
+    superblock: Superblock,
+}
+
+impl Ext4 {
+    /// Reads the superblock.
+    pub fn open(window: Window) -> Result<Self, ReadError> {
+        let superblock = Superblock::read(&window)?;
+        Ok(Self { window, superblock })
+    }
+
+    /// The volume's label: up to 16 bytes.
+    pub fn label(&self) -> &[u8] {
+        &self.superblock.label
+    }
+
+    /// The UUID, in the order of its text.
+    pub fn uuid(&self) -> [u8; 16] {
+        self.superblock.uuid
+    }
+
+    /// The size of a block in \[bytes\].
+    pub fn block_size(&self) -> u64 {
+        self.superblock.block_size
+    }
+
+    /// `ext2`, `ext3` or `ext4`, by what it needs.
+    pub fn generation(&self) -> &'static str {
+        self.superblock.generation()
+    }
+
+    /// What someone who reads it should know.
+    pub fn warnings(&self) -> &[String] {
+        &self.superblock.warnings
+    }
+
+    pub(crate) fn window(&self) -> &Window {
+        &self.window
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        let superblock = &self.superblock;
+        Usage {
+            bytes: superblock.bytes(),
+            free: superblock.free_blocks.saturating_mul(superblock.block_size),
+            inodes: Some((superblock.inodes, superblock.free_inodes)),
+        }
+    }
+
+    pub(crate) fn root(&self) -> Result<Node, ReadError> {
+        let root = self.node(ROOT)?;
+        if root.is_directory() { Ok(root) } else { Err(ReadError::damaged("inode 2", "is no directory")) }
+    }
+
+    pub(crate) fn node(&self, number: u32) -> Result<Node, ReadError> {
+        inode::read(&self.window, &self.superblock, number)
+    }
+
+    pub(crate) fn contents(&self, node: &Node) -> Result<Contents, ReadError> {
+        let Place::Inode { flags, block } = &node.place else {
+            return Err(ReadError::damaged("inode", "is of another file system"));
+        };
+        let place = named(node);
+        if *flags & inode::ENCRYPTED != 0 {
+            return Err(ReadError::unsupported(
+                place,
+                "is encrypted, which can't be read; mount it with its key",
+            ));
+        }
+        if *flags & inode::INLINE_DATA != 0 {
+            let bytes = usize::try_from(node.size).ok().and_then(|size| block.get(..size));
+            return bytes.map(|bytes| Contents::Inline(bytes.to_vec())).ok_or_else(|| {
+                ReadError::unsupported(
+                    place,
+                    "lies in its inode's attributes (inline_data); mount it instead",
+                )
+            });
+        }
+        let blocks = node.size.div_ceil(self.superblock.block_size);
+        let runs = if *flags & inode::EXTENTS != 0 {
+            extents::from_tree(&self.window, &self.superblock, &place, block)?
+        } else {
+            extents::from_map(&self.window, &self.superblock, &place, block, blocks)?
+        };
+        Ok(Contents::Runs(runs))
+    }
+
+    pub(crate) fn link_target(&self, node: &Node) -> Result<Vec<u8>, ReadError> {
+        let Place::Inode { flags, block } = &node.place else {
+            return Err(ReadError::damaged("inode", "is of another file system"));
+        };
+        if node.kind != Kind::Symlink || node.size == 0 || node.size > LONGEST_TARGET {
+            return Err(ReadError::damaged(named(node), format!("is no link of {} bytes", node.size)));
+        }
+        // Short targets stand where else the extents are.
+        if node.size < 60 && *flags & (inode::EXTENTS | inode::INLINE_DATA | inode::ENCRYPTED) == 0 {
+            let bytes = usize::try_from(node.size).ok().and_then(|size| block.get(..size));
+            return Ok(bytes.unwrap_or_default().to_vec());
+        }
+        self.bytes(node)
+    }
+
+    pub(crate) fn entries(&self, directory: &Node) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
+        if directory.size > self.superblock.bytes() {
+            let what = format!("a directory of {} bytes is larger than the file system", directory.size);
+            return Err(ReadError::damaged(named(directory), what));
+        }
+        directory::entries(self, directory)
+    }
+
+    /// The contents of something small.
+    fn bytes(&self, node: &Node) -> Result<Vec<u8>, ReadError> {
+        let runs = match self.contents(node)? {
+            Contents::Inline(bytes) => return Ok(bytes),
+            Contents::Runs(runs) => runs,
+        };
+        let mut bytes = Vec::new();
+        for run in runs {
+            if run.at != to_u64(bytes.len()) {
+                return Err(ReadError::damaged(named(node), "has a hole where there can be none"));
+            }
+            let part = run.length.min(node.size.saturating_sub(run.at));
+            let found = self.window.bytes(run.from, part);
+            bytes.extend(found.map_err(|error| ReadError::io(named(node), error))?);
+        }
+        if to_u64(bytes.len()) == node.size {
+            Ok(bytes)
+        } else {
+            Err(ReadError::damaged(named(node), "is shorter than it says"))
+        }
+    }
+}
+
+fn named(node: &Node) -> String {
+    format!("inode {}", node.inode.unwrap_or(0))
+}

@@ -1,0 +1,120 @@
+//! The boot sector and its parameter block (fatgen103, "Boot Sector and BPB").
+
+use crate::bytes::Bytes;
+use crate::{ReadError, Window};
+
+/// What is needed of a boot sector; places and lengths in \[bytes\].
+#[derive(Debug)]
+pub(super) struct Boot {
+    pub(super) bits: u32,
+    pub(super) bytes: u64,
+    pub(super) table: u64,
+    pub(super) table_bytes: u64,
+    /// Place and length; the length is 0 on FAT32.
+    pub(super) fixed_root: (u64, u64),
+    pub(super) root_cluster: Option<u32>,
+    data: u64,
+    pub(super) cluster_size: u64,
+    pub(super) clusters: u64,
+    pub(super) label: Vec<u8>,
+    pub(super) id: u32,
+    pub(super) warnings: Vec<String>,
+}
+
+fn damaged(what: impl Into<String>) -> ReadError {
+    ReadError::damaged("boot sector", what)
+}
+
+/// Whether this seems to be a FAT file system's first sector, and not that of a partition table or a boot program.
+pub(crate) fn seems_to_be(sector: &[u8]) -> bool {
+    let bytes = Bytes(sector);
+    let jumps = bytes.byte(0) == 0xe9 || (bytes.byte(0) == 0xeb && bytes.byte(2) == 0x90);
+    let sector_size = bytes.le16(0xb);
+    jumps
+        && bytes.le16(0x1fe) == 0xaa55
+        && (512..=4096).contains(&sector_size)
+        && sector_size.is_power_of_two()
+        && bytes.byte(0xd).is_power_of_two()
+        && bytes.le16(0xe) > 0
+        && (1..=2).contains(&bytes.byte(0x10))
+        // exFAT and NTFS have zeros here.
+        && (bytes.le16(0x16) > 0 || bytes.le32(0x24) > 0)
+}
+
+impl Boot {
+    pub(super) fn read(window: &Window) -> Result<Self, ReadError> {
+        let raw = window.bytes(0, 512).map_err(|error| ReadError::io("boot sector", error))?;
+        if !seems_to_be(&raw) {
+            return Err(damaged("is none of FAT"));
+        }
+        let bytes = Bytes(&raw);
+        let sector = u64::from(bytes.le16(0xb));
+        let either = |small: u16, large: u32| if small == 0 { u64::from(large) } else { u64::from(small) };
+        let sectors = either(bytes.le16(0x13), bytes.le32(0x20));
+        let table_sectors = either(bytes.le16(0x16), bytes.le32(0x24));
+        let table = u64::from(bytes.le16(0xe)) * sector;
+        let root_bytes = u64::from(bytes.le16(0x11)) * 32;
+        let root = table + u64::from(bytes.byte(0x10)) * table_sectors * sector;
+        let data = root + root_bytes.div_ceil(sector) * sector;
+        let cluster_size = u64::from(bytes.byte(0xd)) * sector;
+        let total = sectors * sector;
+        let clusters =
+            total.checked_sub(data).ok_or_else(|| damaged("leaves no room for files"))? / cluster_size;
+        // The number of clusters alone decides (fatgen103, "FAT Type Determination").
+        let bits = match clusters {
+            0 => return Err(damaged("leaves no room for files")),
+            1..4085 => 12,
+            4085..65_525 => 16,
+            65_525..0x0fff_fff5 => 32,
+            _ => return Err(damaged("names too many clusters")),
+        };
+        if (bits == 32) != (root_bytes == 0) {
+            return Err(damaged(format!("its root directory does not fit {clusters} clusters")));
+        }
+        let table_bytes = table_sectors * sector;
+        if (clusters + 2) * u64::from(bits) > table_bytes * 8 {
+            return Err(damaged("its allocation table is too short"));
+        }
+        let mut warnings = Vec::new();
+        if total > window.length() {
+            let has = window.length();
+            warnings.push(format!("the file system is of {total} bytes, of which the image has {has}"));
+        }
+        let (id, label) = if bits == 32 { (0x43, 0x47) } else { (0x27, 0x2b) };
+        Ok(Self {
+            bits,
+            bytes: total,
+            table,
+            table_bytes,
+            fixed_root: (root, root_bytes),
+            root_cluster: (bits == 32).then(|| bytes.le32(0x2c)),
+            data,
+            cluster_size,
+            clusters,
+            label: label_of(bytes.slice(label, 11)),
+            id: bytes.le32(id),
+            warnings,
+        })
+    }
+
+    /// Where a cluster is; `None` for what is none.
+    pub(super) fn offset_of(&self, cluster: u32) -> Option<u64> {
+        let index = u64::from(cluster).checked_sub(2).filter(|index| *index < self.clusters)?;
+        Some(self.data + index * self.cluster_size)
+    }
+
+    pub(super) fn is_end(&self, entry: u32) -> bool {
+        let ends = match self.bits {
+            12 => 0xff8,
+            16 => 0xfff8,
+            _ => 0x0fff_fff8,
+        };
+        entry >= ends
+    }
+}
+
+/// A label without the blanks that pad it; "NO NAME" is what a volume without one says.
+pub(super) fn label_of(bytes: &[u8]) -> Vec<u8> {
+    let label = bytes.trim_ascii_end();
+    if label == b"NO NAME" { Vec::new() } else { label.to_vec() }
+}

@@ -1,0 +1,32 @@
+//! Looks into disk images and file systems that nobody vouches for: what an image is, what is in it, and out with it.
+//!
+//! The invariant of this crate: whatever an image says, reading it ends, takes memory in proportion to what is
+//! asked for, and gives a value or an error. So every number from an image is checked against the image before it
+//! is used, every chain and tree has an order or a count that it must keep, and no directory is entered twice.
+//!
+//! An image is opened read-only. What is read is what is there: checksums are compared where a wrong structure
+//! would mislead (partition tables, superblocks, inodes), all others are for a checker of file systems.
+
+mod bytes;
+mod container;
+mod error;
+mod ext4;
+mod extract;
+mod fat;
+mod file_system;
+mod lookup;
+mod overview;
+mod seekable;
+mod source;
+mod table;
+
+pub use container::{Container, Image};
+pub use error::ReadError;
+pub use ext4::Ext4;
+pub use extract::{ExtractOptions, Extracted, extract};
+pub use fat::Fat;
+pub use file_system::{Contents, Entry, FileSystem, Kind, Node, Run, Time, Usage};
+pub use lookup::{Found, Links, find};
+pub use overview::{Gap, Overview, Volume, VolumeContent};
+pub use source::{ReadAt, Window};
+pub use table::{Guid, Partition, PartitionTable, PartitionType, TableKind};

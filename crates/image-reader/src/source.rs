@@ -1,0 +1,111 @@
+//! Bytes at a place: a file, a part of it, or what decompression gives.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::rc::Rc;
+
+use crate::bytes::{to_u64, to_usize};
+
+/// Something with a length whose bytes can be read at any place.
+pub trait ReadAt: std::fmt::Debug {
+    /// The length in \[bytes\].
+    fn length(&self) -> u64;
+
+    /// Fills the buffer with the bytes from `offset` \[bytes\] on. `UnexpectedEof` where they do not exist.
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+}
+
+/// A file or device of a length that was found when it was opened.
+#[derive(Debug)]
+pub(crate) struct FileSource {
+    pub(crate) file: File,
+    pub(crate) length: u64,
+}
+
+impl ReadAt for FileSource {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+}
+
+/// A part of a source, such as a partition.
+#[derive(Clone, Debug)]
+pub struct Window {
+    source: Rc<dyn ReadAt>,
+    offset: u64,
+    length: u64,
+}
+
+impl Window {
+    /// All of a source.
+    pub fn whole(source: Rc<dyn ReadAt>) -> Self {
+        let length = source.length();
+        Self { source, offset: 0, length }
+    }
+
+    /// A part, as much of it as exists.
+    #[must_use]
+    pub fn part(&self, offset: u64, length: u64) -> Self {
+        let offset = offset.min(self.length);
+        let length = length.min(self.length - offset);
+        Self { source: Rc::clone(&self.source), offset: self.offset.saturating_add(offset), length }
+    }
+
+    /// The length in \[bytes\].
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Fills the buffer from `offset` \[bytes\] of the part on; `UnexpectedEof` beyond its end.
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let end = offset.checked_add(to_u64(buffer.len())).filter(|end| *end <= self.length);
+        let at = end.and_then(|_| self.offset.checked_add(offset)).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.source.read_exact_at(at, buffer)
+    }
+
+    /// Bytes of a length that the caller keeps small.
+    pub(crate) fn bytes(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        if offset.checked_add(length).is_none_or(|end| end > self.length) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut bytes = vec![0; to_usize(length)];
+        self.read(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+impl ReadAt for Vec<u8> {
+    fn length(&self) -> u64 {
+        to_u64(self.len())
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let at = to_usize(offset);
+        let found = at.checked_add(buffer.len()).and_then(|end| self.get(at..end));
+        buffer.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_shows_its_part_and_nothing_else() {
+        let whole = Window::whole(Rc::new((0..100).collect::<Vec<u8>>()));
+        let part = whole.part(10, 20).part(5, 100);
+        assert_eq!((part.length(), part.bytes(0, 15).unwrap()), (15, (15..30).collect::<Vec<u8>>()));
+        for (offset, length) in [(0, 16), (15, 1), (u64::MAX, 1), (1, u64::MAX)] {
+            let error = part.bytes(offset, length).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{offset} {length}");
+        }
+        assert_eq!(whole.part(200, 1).length(), 0);
+    }
+}

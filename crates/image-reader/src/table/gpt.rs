@@ -1,0 +1,107 @@
+//! GUID partition tables (UEFI 2.10, chapter 5): a header and an array of entries, both twice.
+
+use super::{Guid, Partition, PartitionTable, PartitionType, TableKind, sector};
+use crate::bytes::{Bytes, to_usize};
+use crate::{ReadError, Window};
+
+/// The most \[bytes\] of the array of entries; the usual array has 16 KiB.
+const LARGEST_ARRAY: u64 = 1 << 20;
+
+struct Header {
+    raw: Vec<u8>,
+    array: Vec<u8>,
+    size: u64,
+}
+
+/// A table, from its backup where the first one is broken.
+pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
+    for sector_size in [512, 4096] {
+        let last = (disk.length() / sector_size).saturating_sub(1);
+        let first = header(disk, 1, sector_size)?;
+        if let Some(Ok(header)) = &first {
+            let mut table = table(header, sector_size);
+            let backup = Bytes(&header.raw).le64(0x20);
+            if !matches!(self::header(disk, backup, sector_size)?, Some(Ok(_))) {
+                table.warnings.push("the backup of the partition table is missing or broken".to_owned());
+            } else if backup != last {
+                table.warnings.push("the backup of the partition table is not at the end".to_owned());
+            }
+            return Ok(Some(table));
+        }
+        if let Some(Ok(header)) = header(disk, last, sector_size)? {
+            let mut table = table(&header, sector_size);
+            let text = "the partition table is missing or broken; shown is its backup";
+            table.warnings.push(text.to_owned());
+            return Ok(Some(table));
+        }
+        if let Some(Err(what)) = first {
+            return Err(ReadError::damaged("partition table", what));
+        }
+    }
+    Ok(None)
+}
+
+/// A header with its array; `None` where there is none, a text where it is broken.
+fn header(disk: &Window, number: u64, size: u64) -> Result<Option<Result<Header, String>>, ReadError> {
+    let raw = sector(disk, number, size)?;
+    let bytes = Bytes(&raw);
+    if bytes.slice(0, 8) != b"EFI PART" {
+        return Ok(None);
+    }
+    let broken = |what: &str| Ok(Some(Err(what.to_owned())));
+    let length = u64::from(bytes.le32(0xc));
+    if length < 92 || length > size {
+        return broken("its header has a wrong length");
+    }
+    let mut zeroed = bytes.slice(0, to_usize(length)).to_vec();
+    zeroed.iter_mut().skip(0x10).take(4).for_each(|byte| *byte = 0);
+    if crc32fast::hash(&zeroed) != bytes.le32(0x10) {
+        return broken("the checksum of its header is wrong");
+    }
+    let entry = u64::from(bytes.le32(0x54));
+    let array = entry * u64::from(bytes.le32(0x50));
+    if entry < 128 || !entry.is_power_of_two() || array > LARGEST_ARRAY {
+        return broken("its entries have a wrong length or number");
+    }
+    let Ok(array) = disk.bytes(bytes.le64(0x48).saturating_mul(size), array) else {
+        return broken("its entries are not in the image");
+    };
+    if crc32fast::hash(&array) != bytes.le32(0x58) {
+        return broken("the checksum of its entries is wrong");
+    }
+    Ok(Some(Ok(Header { array, size: entry, raw })))
+}
+
+fn table(header: &Header, sector: u64) -> PartitionTable {
+    let bytes = Bytes(&header.raw);
+    let mut partitions = Vec::new();
+    for (number, raw) in (1..).zip(header.array.chunks_exact(to_usize(header.size))) {
+        let entry = Bytes(raw);
+        let kind = entry.id(0);
+        let (first, last) = (entry.le64(0x20), entry.le64(0x28));
+        if kind == [0; 16] || last < first {
+            continue;
+        }
+        let units = (0..36).map(|index| entry.le16(0x38 + index * 2)).take_while(|unit| *unit != 0);
+        let name = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+        partitions.push(Partition {
+            number,
+            start: first.saturating_mul(sector),
+            size: (last - first).saturating_add(1).saturating_mul(sector),
+            kind: PartitionType::Gpt(Guid::from_disk(kind)),
+            // Legacy BIOS bootable (UEFI 2.10, table 5.8).
+            bootable: entry.le64(0x30) & 4 != 0,
+            name,
+            guid: Some(Guid::from_disk(entry.id(0x10))),
+        });
+    }
+    PartitionTable {
+        kind: TableKind::Gpt(Guid::from_disk(bytes.id(0x38))),
+        usable: (
+            bytes.le64(0x28).saturating_mul(sector),
+            bytes.le64(0x30).saturating_add(1).saturating_mul(sector),
+        ),
+        partitions,
+        warnings: Vec::new(),
+    }
+}

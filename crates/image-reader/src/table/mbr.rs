@@ -1,0 +1,96 @@
+//! Master boot records: four partitions, and logical ones in a chain of further records.
+
+use super::{Partition, PartitionTable, PartitionType, TableKind, has_boot_signature, sector};
+use crate::bytes::{Bytes, to_u64};
+use crate::{ReadError, Window, fat};
+
+const SECTOR: u64 = 512;
+/// The most logical partitions that are read; Linux knows 60 at most.
+const MOST_LOGICAL: u32 = 128;
+
+struct Record {
+    bootable: u8,
+    kind: u8,
+    start: u64,
+    size: u64,
+}
+
+fn records(sector: &[u8]) -> [Record; 4] {
+    [0x1be, 0x1ce, 0x1de, 0x1ee].map(|at| {
+        let bytes = Bytes(sector);
+        Record {
+            bootable: bytes.byte(at),
+            kind: bytes.byte(at + 4),
+            start: u64::from(bytes.le32(at + 8)) * SECTOR,
+            size: u64::from(bytes.le32(at + 12)) * SECTOR,
+        }
+    })
+}
+
+pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
+    let first = sector(disk, 0, SECTOR)?;
+    let primary = records(&first);
+    let plausible = primary.iter().all(|record| matches!(record.bootable, 0 | 0x80));
+    let some = primary.iter().any(|record| record.kind != 0 && record.size > 0 && record.start > 0);
+    if !has_boot_signature(&first) || fat::seems_to_be(&first) || !plausible || !some {
+        return Ok(None);
+    }
+    let mut table = PartitionTable {
+        kind: TableKind::Mbr(Bytes(&first).le32(0x1b8)),
+        usable: (SECTOR, disk.length()),
+        partitions: Vec::new(),
+        warnings: Vec::new(),
+    };
+    for (number, record) in (1..).zip(&primary) {
+        if record.kind == 0 || record.size == 0 {
+            continue;
+        }
+        table.partitions.push(partition(number, record.start, record));
+        if PartitionType::Mbr(record.kind).is_extended() {
+            logical(disk, record.start, &mut table)?;
+        }
+    }
+    table.partitions.sort_by_key(|partition| partition.number);
+    Ok(Some(table))
+}
+
+fn partition(number: u32, start: u64, record: &Record) -> Partition {
+    Partition {
+        number,
+        start,
+        size: record.size,
+        kind: PartitionType::Mbr(record.kind),
+        bootable: record.bootable == 0x80,
+        name: String::new(),
+        guid: None,
+    }
+}
+
+/// Each record of the chain has a partition, relative to the record, and the next record, relative to the first.
+fn logical(disk: &Window, first: u64, table: &mut PartitionTable) -> Result<(), ReadError> {
+    let mut at = first;
+    let mut visited = Vec::new();
+    let taken = table.partitions.iter().filter(|partition| partition.number > 4).count();
+    let mut number = 5 + u32::try_from(taken).unwrap_or(0);
+    loop {
+        if visited.contains(&at) || to_u64(visited.len()) == u64::from(MOST_LOGICAL) {
+            table.warnings.push("the chain of logical partitions has no end".to_owned());
+            return Ok(());
+        }
+        visited.push(at);
+        let raw = sector(disk, at / SECTOR, SECTOR)?;
+        if !has_boot_signature(&raw) {
+            table.warnings.push(format!("there is no record of logical partitions at {at}"));
+            return Ok(());
+        }
+        let [own, next, _, _] = records(&raw);
+        if own.kind != 0 && own.size > 0 {
+            table.partitions.push(partition(number, at.saturating_add(own.start), &own));
+            number += 1;
+        }
+        if !PartitionType::Mbr(next.kind).is_extended() || next.size == 0 {
+            return Ok(());
+        }
+        at = first.saturating_add(next.start);
+    }
+}

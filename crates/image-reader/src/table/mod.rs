@@ -1,0 +1,159 @@
+//! Partition tables: which kind, what they say, what is wrong with them.
+
+mod gpt;
+mod mbr;
+mod types;
+
+use crate::bytes::Bytes;
+use crate::{ReadError, Window};
+
+/// A GUID in the order of its text form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guid(pub [u8; 16]);
+
+/// The kind of a table and what identifies the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableKind {
+    /// A master boot record with the disk's signature.
+    Mbr(u32),
+    /// A GUID partition table with the disk's GUID.
+    Gpt(Guid),
+}
+
+/// What a partition is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionType {
+    /// The byte of a master boot record.
+    Mbr(u8),
+    /// The GUID of a GUID partition table.
+    Gpt(Guid),
+}
+
+/// A partition as its table describes it; places in \[bytes\].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partition {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Where it begins.
+    pub start: u64,
+    /// How long it is.
+    pub size: u64,
+    /// What it is for.
+    pub kind: PartitionType,
+    /// Whether firmware of PCs would boot it.
+    pub bootable: bool,
+    /// Its name on a GUID partition table.
+    pub name: String,
+    /// Its GUID on a GUID partition table.
+    pub guid: Option<Guid>,
+}
+
+/// A partition table.
+#[derive(Clone, Debug)]
+pub struct PartitionTable {
+    /// Its kind.
+    pub kind: TableKind,
+    /// Where partitions may be, in \[bytes\]: from, to.
+    pub usable: (u64, u64),
+    /// Its partitions, in the order of their numbers.
+    pub partitions: Vec<Partition>,
+    /// What is wrong with it.
+    pub warnings: Vec<String>,
+}
+
+impl PartitionTable {
+    /// The table of a disk, `None` where there is none.
+    pub fn read(disk: &Window) -> Result<Option<Self>, ReadError> {
+        let mut table = match gpt::read(disk)? {
+            Some(table) => table,
+            None => match mbr::read(disk)? {
+                Some(table) => table,
+                None => return Ok(None),
+            },
+        };
+        for partition in &table.partitions {
+            let end = partition.start.saturating_add(partition.size);
+            if end > disk.length() {
+                let (number, beyond) = (partition.number, end - disk.length());
+                let text = format!("partition {number} ends {beyond} bytes beyond the image");
+                table.warnings.push(text);
+            }
+        }
+        // An extended partition is where logical ones are.
+        let holds_files = |partition: &&Partition| !partition.kind.is_extended();
+        let mut sorted: Vec<_> = table.partitions.iter().filter(holds_files).collect();
+        sorted.sort_by_key(|partition| partition.start);
+        for pair in sorted.windows(2) {
+            if let [a, b] = pair
+                && a.start.saturating_add(a.size) > b.start
+            {
+                table.warnings.push(format!("partitions {} and {} overlap", a.number, b.number));
+            }
+        }
+        Ok(Some(table))
+    }
+}
+
+impl PartitionType {
+    /// The type's usual name; its number or GUID where it has none.
+    pub fn name(&self) -> String {
+        types::name(*self).map_or_else(|| self.code(), str::to_owned)
+    }
+
+    /// The type's number or GUID as text.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Mbr(byte) => format!("{byte:02x}"),
+            Self::Gpt(guid) => guid.to_string(),
+        }
+    }
+
+    /// Whether it is what logical partitions are in.
+    pub(crate) fn is_extended(&self) -> bool {
+        matches!(self, Self::Mbr(0x05 | 0x0f | 0x85))
+    }
+
+    /// Whether a Linux root file system belongs here by this type.
+    pub(crate) fn is_root(&self) -> bool {
+        types::name(*self).is_some_and(|name| name.starts_with("linux-root"))
+    }
+}
+
+impl Guid {
+    /// From the order on a disk, where the first three numbers are little-endian (UEFI 2.10, appendix A).
+    pub(crate) fn from_disk(raw: [u8; 16]) -> Self {
+        let mut text = raw;
+        for part in [0..4, 4..6, 6..8] {
+            if let Some(number) = text.get_mut(part) {
+                number.reverse();
+            }
+        }
+        Self(text)
+    }
+}
+
+impl std::fmt::Display for Guid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            if matches!(index, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A sector, or zeros where the disk is shorter.
+fn sector(disk: &Window, number: u64, size: u64) -> Result<Vec<u8>, ReadError> {
+    let offset = number.saturating_mul(size);
+    if offset.saturating_add(size) > disk.length() {
+        return Ok(vec![0; crate::bytes::to_usize(size)]);
+    }
+    disk.bytes(offset, size).map_err(|error| ReadError::io(format!("sector {number}"), error))
+}
+
+/// Whether the first sector has the signature of a boot record.
+fn has_boot_signature(sector: &[u8]) -> bool {
+    Bytes(sector).le16(0x1fe) == 0xaa55
+}

@@ -1,0 +1,237 @@
+//! Images that lie: whatever they say, looking into them ends, quickly and without a panic.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use image_reader::{
+    Container, Contents, FileSystem, Image, Kind, Links, Overview, ReadAt, VolumeContent, Window, find,
+};
+
+#[derive(Debug)]
+struct Memory(Vec<u8>);
+
+impl ReadAt for Memory {
+    fn length(&self) -> u64 {
+        u64::try_from(self.0.len()).unwrap()
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let at = usize::try_from(offset).unwrap();
+        let found = self.0.get(at..at + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        buffer.copy_from_slice(found);
+        Ok(())
+    }
+}
+
+/// The same numbers every time (xorshift64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(end).unwrap()).unwrap()
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let run = Command::new(program).args(arguments).env("PATH", path).output();
+    let run = run.unwrap_or_else(|error| panic!("{program}: {error}; install what has it"));
+    assert!(run.status.success(), "{program}: {}", String::from_utf8_lossy(&run.stderr));
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A folder with something of each kind.
+fn source(folder: &Path) {
+    std::fs::create_dir_all(folder.join("a/b/c")).unwrap();
+    std::fs::write(folder.join("a/large"), vec![7; 90_000]).unwrap();
+    std::fs::write(folder.join("a/b/small with a long name.text"), "small").unwrap();
+    for number in 0..40 {
+        std::fs::write(folder.join(format!("a/b/c/file number {number}")), vec![number; 100]).unwrap();
+    }
+}
+
+fn ext4(folder: &Path, features: &str) -> Vec<u8> {
+    let (tree, image) = (folder.join("tree"), folder.join("ext4.img"));
+    source(&tree);
+    let _ = std::os::unix::fs::symlink("b/small with a long name.text", tree.join("a/link"));
+    let _ = std::fs::hard_link(tree.join("a/large"), tree.join("a/second"));
+    let _ = std::fs::remove_file(&image);
+    run(
+        "mke2fs",
+        &[
+            "-q",
+            "-t",
+            "ext4",
+            "-b",
+            "1024",
+            "-N",
+            "96",
+            "-O",
+            features,
+            "-d",
+            text(&tree),
+            text(&image),
+            "1M",
+        ],
+    );
+    std::fs::read(image).unwrap()
+}
+
+fn fat(folder: &Path, bits: &str, size: u64) -> Vec<u8> {
+    let (tree, image) = (folder.join("tree"), folder.join("fat.img"));
+    source(&tree);
+    std::fs::File::create(&image).unwrap().set_len(size).unwrap();
+    run("mkfs.vfat", &["-F", bits, "-n", "FIRMWARE", "-s", "1", text(&image)]);
+    run("mcopy", &["-s", "-i", text(&image), text(&tree.join("a")), "::a"]);
+    std::fs::read(image).unwrap()
+}
+
+/// How much was seen: that the whole images are read at all is asserted below.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    names: u64,
+    bytes: u64,
+    errors: u64,
+}
+
+fn look(bytes: Vec<u8>) -> Seen {
+    let mut seen = Seen::default();
+    let image = Image { container: Container::Raw, window: Window::whole(Rc::new(Memory(bytes))) };
+    let Ok(overview) = Overview::read(&image) else { return Seen { errors: 1, ..seen } };
+    for volume in &overview.volumes {
+        if let VolumeContent::FileSystem(fs) = &volume.content {
+            look_into(fs, &mut seen);
+        }
+    }
+    seen
+}
+
+/// Every name once or, where directories make a ring, as often as five levels have it.
+fn look_into(fs: &FileSystem, seen: &mut Seen) {
+    let mut open: Vec<_> = fs.root().into_iter().map(|root| (root, 0)).collect();
+    let _ = find(fs, b"/a/link", Links::Follow);
+    while let Some((node, depth)) = open.pop() {
+        let Ok((entries, errors)) = fs.entries(&node) else {
+            seen.errors += 1;
+            continue;
+        };
+        seen.errors += u64::try_from(errors.len()).unwrap();
+        for entry in entries {
+            seen.names += 1;
+            let Ok(node) = fs.node(&entry) else {
+                seen.errors += 1;
+                continue;
+            };
+            match node.kind {
+                Kind::Directory if depth < 5 && seen.names < 20_000 => open.push((node, depth + 1)),
+                Kind::Symlink => seen.errors += u64::from(fs.link_target(&node).is_err()),
+                Kind::File => match fs.contents(&node) {
+                    Ok(Contents::Runs(runs)) => {
+                        seen.bytes += runs.iter().map(|run| run.length).sum::<u64>().min(node.size);
+                    }
+                    Ok(Contents::Inline(bytes)) => seen.bytes += u64::try_from(bytes.len()).unwrap(),
+                    Err(_) => seen.errors += 1,
+                },
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Changes bytes where structures are likely: most of these images is empty, so places are chosen among those that
+/// are not zero, and beside them.
+fn corrupt(image: &[u8], places: &[usize], numbers: &mut Numbers) -> Vec<u8> {
+    let mut bytes = image.to_vec();
+    for _ in 0..=numbers.below(12) {
+        let place = (places[numbers.below(places.len())] + numbers.below(8)).min(bytes.len() - 1);
+        bytes[place] = match numbers.below(4) {
+            0 => 0xff,
+            1 => 0,
+            2 => bytes[place] ^ (1 << numbers.below(8)),
+            _ => u8::try_from(numbers.below(256)).unwrap(),
+        };
+    }
+    if numbers.below(20) == 0 {
+        bytes.truncate(numbers.below(bytes.len()));
+    }
+    bytes
+}
+
+fn campaign(name: &str, image: &[u8], rounds: u32) {
+    let whole = look(image.to_vec());
+    assert!(whole.names >= 45 && whole.bytes > 94_000 && whole.errors == 0, "{name}: {whole:?}");
+    let places: Vec<_> =
+        image.iter().enumerate().filter(|(_, byte)| **byte != 0 && **byte != 7).map(|(at, _)| at).collect();
+    let mut numbers = Numbers(0x5eed);
+    let mut different = 0;
+    for round in 0..rounds {
+        let bytes = corrupt(image, &places, &mut numbers);
+        let begun = Instant::now();
+        different += u32::from(look(bytes) != whole);
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "{name}: round {round} took {:?}",
+            begun.elapsed()
+        );
+    }
+    // Else the places were not those that matter.
+    assert!(different > rounds / 20, "{name}: only {different} of {rounds} were seen");
+}
+
+#[test]
+fn ext4_with_and_without_checksums() {
+    let folder = tempfile::tempdir().unwrap();
+    for (features, rounds) in
+        [("default", 500), ("^metadata_csum", 1500), ("^metadata_csum,^extents,^64bit", 1500)]
+    {
+        let features = if features == "default" { "dir_index" } else { features };
+        campaign(features, &ext4(folder.path(), features), rounds);
+    }
+}
+
+#[test]
+fn fat_of_all_widths() {
+    let folder = tempfile::tempdir().unwrap();
+    for (bits, size, rounds) in [("12", 1 << 20, 1500), ("16", 5 << 20, 700), ("32", 34 << 20, 60)] {
+        campaign(bits, &fat(folder.path(), bits, size), rounds);
+    }
+}
+
+#[test]
+fn rings_of_directories_and_clusters_are_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = fat(folder.path(), "16", 5 << 20);
+    // Every cluster leads to itself.
+    let reserved = usize::from(u16::from_le_bytes([image[14], image[15]])) * 512;
+    let sectors = usize::from(u16::from_le_bytes([image[22], image[23]]));
+    let mut ring = image;
+    for cluster in 2..sectors * 256 {
+        let entry = u16::try_from(cluster).unwrap_or(0).to_le_bytes();
+        ring[reserved + cluster * 2..][..2].copy_from_slice(&entry);
+    }
+    let begun = Instant::now();
+    assert!(look(ring).errors > 0);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn every_length_of_a_truncated_image_is_an_error_or_less() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = ext4(folder.path(), "dir_index");
+    let whole = look(image.clone());
+    for length in (0..image.len()).step_by(4093) {
+        let seen = look(image[..length].to_vec());
+        assert!(seen.names <= whole.names, "{length}");
+    }
+}

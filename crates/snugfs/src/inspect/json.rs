@@ -1,0 +1,106 @@
+//! The same for programs. Bytes that are no UTF-8 are replaced, as JSON can't have them.
+
+use image_reader::{Container, FileSystem, Found, Image, Kind, Overview, TableKind, Volume, VolumeContent};
+use serde_json::{Value, json};
+
+use super::{listing, overview};
+use crate::exit::{Exit, Failure};
+
+/// The version of this form; fields may be added within a version.
+const VERSION: u32 = 1;
+
+pub(super) fn overview(image: &Image, overview: &Overview) -> Result<String, Failure> {
+    let (format, compressed) = match image.container {
+        Container::Raw => ("raw", None),
+        Container::Zstd { compressed, seekable: false } => ("zstd", Some(compressed)),
+        Container::Zstd { compressed, seekable: true } => ("zstd-seekable", Some(compressed)),
+    };
+    let table = overview.table.as_ref().map(|table| match table.kind {
+        TableKind::Mbr(id) => {
+            json!({ "type": "mbr", "id": format!("{id:#010x}"), "warnings": table.warnings })
+        }
+        TableKind::Gpt(guid) => {
+            json!({ "type": "gpt", "guid": guid.to_string(), "warnings": table.warnings })
+        }
+    });
+    let gaps = overview.gaps.iter().map(|gap| json!({ "start": gap.start, "size": gap.size }));
+    pretty(&json!({
+        "version": VERSION,
+        "image": { "bytes": image.window.length(), "format": format, "compressedBytes": compressed },
+        "table": table,
+        "volumes": overview.volumes.iter().map(volume).collect::<Vec<_>>(),
+        "unallocated": gaps.collect::<Vec<_>>(),
+    }))
+}
+
+fn volume(volume: &Volume) -> Value {
+    let partition = volume.partition.as_ref().map(|partition| {
+        json!({
+            "number": partition.number,
+            "start": partition.start,
+            "size": partition.size,
+            "type": partition.kind.code(),
+            "typeName": partition.kind.name(),
+            "bootable": partition.bootable,
+            "name": partition.name,
+            "guid": partition.guid.map(|guid| guid.to_string()),
+        })
+    });
+    let (holds, file_system, error) = match &volume.content {
+        VolumeContent::FileSystem(fs) => {
+            (Some(overview::name(fs).to_lowercase()), Some(file_system(fs)), None)
+        }
+        VolumeContent::Unreadable(error) => (None, None, Some(error.to_string())),
+        VolumeContent::Other(name) => (Some((*name).to_owned()), None, None),
+        VolumeContent::Unknown => (None, None, None),
+    };
+    json!({ "partition": partition, "holds": holds, "filesystem": file_system, "error": error })
+}
+
+fn file_system(fs: &FileSystem) -> Value {
+    let usage = fs.usage();
+    json!({
+        "label": String::from_utf8_lossy(&overview::label(fs)),
+        "uuid": overview::id(fs),
+        "bytes": usage.bytes,
+        "freeBytes": usage.free,
+        "inodes": usage.inodes.map(|(all, _)| all),
+        "freeInodes": usage.inodes.map(|(_, free)| free),
+        "warnings": overview::warnings(fs),
+    })
+}
+
+pub(super) fn stat(found: &Found, target: Option<&[u8]>) -> Result<String, Failure> {
+    let node = &found.node;
+    let device = match node.kind {
+        Kind::Character(major, minor) | Kind::Block(major, minor) => Some((major, minor)),
+        _ => None,
+    };
+    pretty(&json!({
+        "version": VERSION,
+        "path": String::from_utf8_lossy(&found.path),
+        "type": listing::kind_name(node.kind),
+        "size": node.size,
+        "mode": format!("{:04o}", node.mode),
+        "uid": node.uid,
+        "gid": node.gid,
+        "links": node.links,
+        "mtime": node.modified.seconds,
+        "mtimeNanoseconds": node.modified.nanoseconds,
+        "inode": node.inode,
+        "target": target.map(String::from_utf8_lossy),
+        "major": device.map(|(major, _)| major),
+        "minor": device.map(|(_, minor)| minor),
+    }))
+}
+
+fn pretty(value: &Value) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value)
+        .map(|text| text + "\n")
+        .map_err(|error| Failure::new(Exit::Bug, format!("inspect: {error}; please report it")))
+}
+
+/// 16 bytes as `8-4-4-4-12` hexadecimal digits.
+pub(super) fn uuid_text(uuid: [u8; 16]) -> String {
+    image_reader::Guid(uuid).to_string()
+}

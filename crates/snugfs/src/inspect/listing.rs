@@ -1,0 +1,237 @@
+//! Files as lines for people. Names are escaped: none can add a line or colour a terminal.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use image_reader::{FileSystem, Found, Kind, Node, ReadError, Time};
+use image_tree::escaped;
+
+use crate::people::grouped;
+
+/// The most problems that a listing keeps.
+const MOST_PROBLEMS: usize = 1000;
+
+/// Lists a file, or a directory and, if asked, all below it. Gives what could not be read.
+pub(super) fn list(
+    fs: &FileSystem,
+    found: &Found,
+    long: bool,
+    recursive: bool,
+    out: &mut impl Write,
+) -> io::Result<Vec<String>> {
+    let mut problems = Vec::new();
+    if !found.node.is_directory() {
+        line(fs, &found.path, &found.node, long, out, &mut problems)?;
+        return Ok(problems);
+    }
+    // Only whether a directory was seen is asked, its order never is.
+    let mut seen = HashSet::new();
+    let mut left = fs.usage().bytes;
+    let mut open = vec![(found.path.clone(), found.node.clone())];
+    let mut first = true;
+    while let Some((path, directory)) = open.pop() {
+        let mut tell = |error: &ReadError| tell(&mut problems, &path, error);
+        if !seen.insert(key(&path, &directory)) || directory.size > left {
+            tell(&ReadError::Damaged {
+                place: "the directory".to_owned(),
+                what: "has a second name".to_owned(),
+            });
+            continue;
+        }
+        left -= directory.size;
+        if recursive {
+            writeln!(out, "{}{}:", if first { "" } else { "\n" }, escaped(&path))?;
+            first = false;
+        }
+        let entries = match fs.entries(&directory) {
+            Ok((entries, errors)) => {
+                errors.iter().for_each(&mut tell);
+                entries
+            }
+            Err(error) => {
+                tell(&error);
+                continue;
+            }
+        };
+        let mut below = Vec::new();
+        for entry in &entries {
+            if !long && !recursive {
+                writeln!(out, "{}", escaped(&entry.name))?;
+                continue;
+            }
+            let mut whole = path.clone();
+            if whole != b"/" {
+                whole.push(b'/');
+            }
+            whole.extend_from_slice(&entry.name);
+            match fs.node(entry) {
+                Ok(node) => {
+                    line(fs, &entry.name, &node, long, out, &mut problems)?;
+                    if recursive && node.is_directory() {
+                        below.push((whole, node));
+                    }
+                }
+                Err(error) => {
+                    // It is there, whatever is known of it.
+                    let unknown = if long { "?????????? " } else { "" };
+                    writeln!(out, "{unknown}{}", escaped(&entry.name))?;
+                    self::tell(&mut problems, &whole, &error);
+                }
+            }
+        }
+        open.extend(below.into_iter().rev());
+    }
+    Ok(problems)
+}
+
+/// What tells a directory from the others: its inode; on FAT, which has none, all but the path is the same.
+fn key(path: &[u8], directory: &Node) -> (Option<u32>, Vec<u8>) {
+    (directory.inode, if directory.inode.is_some() { Vec::new() } else { path.to_vec() })
+}
+
+fn tell(problems: &mut Vec<String>, path: &[u8], error: &ReadError) {
+    if problems.len() < MOST_PROBLEMS {
+        problems.push(format!("{}: {error}", escaped(path)));
+    }
+}
+
+fn line(
+    fs: &FileSystem,
+    name: &[u8],
+    node: &Node,
+    long: bool,
+    out: &mut impl Write,
+    problems: &mut Vec<String>,
+) -> io::Result<()> {
+    if !long {
+        return writeln!(out, "{}", escaped(name));
+    }
+    let size = match node.kind {
+        Kind::Character(major, minor) | Kind::Block(major, minor) => format!("{major}, {minor}"),
+        _ => node.size.to_string(),
+    };
+    write!(
+        out,
+        "{} {:>3} {:>5} {:>5} {size:>11} {} {}",
+        mode_text(node),
+        node.links,
+        node.uid,
+        node.gid,
+        time_text(node.modified),
+        escaped(name)
+    )?;
+    if node.kind == Kind::Symlink {
+        match fs.link_target(node) {
+            Ok(target) => write!(out, " -> {}", escaped(&target))?,
+            Err(error) => tell(problems, name, &error),
+        }
+    }
+    writeln!(out)
+}
+
+/// All that is known of a file.
+pub(super) fn stat(found: &Found, target: Option<&[u8]>) -> String {
+    let node = &found.node;
+    let mut text = String::new();
+    let mut row = |what: &str, value: String| {
+        let _ = writeln!(text, "{what:<10}{value}");
+    };
+    row("path", escaped(&found.path).to_string());
+    row("type", kind_name(node.kind).to_owned());
+    if let Some(target) = target {
+        row("target", escaped(target).to_string());
+    }
+    match node.kind {
+        Kind::Character(major, minor) | Kind::Block(major, minor) => {
+            row("device", format!("{major}, {minor}"));
+        }
+        _ => row("size", grouped(node.size)),
+    }
+    row("mode", format!("{:04o} ({})", node.mode, mode_text(node)));
+    row("owner", format!("{}:{}", node.uid, node.gid));
+    row("links", node.links.to_string());
+    row("modified", format!("{}.{:09} UTC", time_with_seconds(node.modified), node.modified.nanoseconds));
+    if let Some(inode) = node.inode {
+        row("inode", inode.to_string());
+    }
+    text
+}
+
+pub(super) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "file",
+        Kind::Directory => "directory",
+        Kind::Symlink => "symlink",
+        Kind::Character(..) => "character",
+        Kind::Block(..) => "block",
+        Kind::Fifo => "fifo",
+        Kind::Socket => "socket",
+    }
+}
+
+/// As `ls -l` shows it: `drwxr-sr-t`.
+fn mode_text(node: &Node) -> String {
+    let kind = match node.kind {
+        Kind::File => '-',
+        Kind::Directory => 'd',
+        Kind::Symlink => 'l',
+        Kind::Character(..) => 'c',
+        Kind::Block(..) => 'b',
+        Kind::Fifo => 'p',
+        Kind::Socket => 's',
+    };
+    let mut text = String::from(kind);
+    for (shift, special, letter) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
+        let bits = node.mode >> shift;
+        text.push(if bits & 4 == 0 { '-' } else { 'r' });
+        text.push(if bits & 2 == 0 { '-' } else { 'w' });
+        text.push(match (node.mode & special != 0, bits & 1 != 0) {
+            (true, true) => letter,
+            (true, false) => letter.to_ascii_uppercase(),
+            (false, true) => 'x',
+            (false, false) => '-',
+        });
+    }
+    text
+}
+
+fn time_text(time: Time) -> String {
+    let text = time_with_seconds(time);
+    text.rsplit_once(':').map_or(text.clone(), |(minutes, _)| minutes.to_owned())
+}
+
+/// `2026-11-24 07:16:00`, in UTC and the Gregorian calendar.
+fn time_with_seconds(time: Time) -> String {
+    let (days, clock) = (time.seconds.div_euclid(86_400), time.seconds.rem_euclid(86_400));
+    // Years that begin in March put the leap day at their end; 400 of them have 146,097 days.
+    let shifted = days + 719_468;
+    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", clock / 3600, clock / 60 % 60, clock % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_dates() {
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (-1, "1969-12-31 23:59:59"),
+            (951_782_400, "2000-02-29 00:00:00"),
+            (1_709_251_199, "2024-02-29 23:59:59"),
+            (4_107_542_400, "2100-03-01 00:00:00"),
+            (-2_147_483_648, "1901-12-13 20:45:52"),
+            (15_032_385_535, "2446-05-10 22:38:55"),
+        ] {
+            assert_eq!(time_with_seconds(Time { seconds, nanoseconds: 0 }), text);
+        }
+    }
+}

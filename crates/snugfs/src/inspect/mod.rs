@@ -1,0 +1,168 @@
+//! `snugfs inspect`: looks into an image by way of `image-reader`, and tells what it sees.
+
+mod json;
+mod listing;
+mod overview;
+
+use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use image_reader::{
+    ExtractOptions, Extracted, FileSystem, Image, Kind, Links, Overview, ReadError, VolumeContent, extract,
+    find,
+};
+
+use crate::cli::{InspectArgs, InspectCommand, Owner};
+use crate::exit::{Exit, Failure, io_text, one_line, shown};
+use crate::output;
+use crate::people;
+use crate::progress::say;
+
+/// Does what the command line says.
+pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
+    if args.json && args.command.is_some() {
+        let text = "command line: --json before a command is for what the image is; give it after `stat`";
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let failed = |error: ReadError| Failure::unread(&args.image, &error);
+    let image = Image::open(&args.image).map_err(failed)?;
+    let overview = Overview::read(&image).map_err(failed)?;
+    let Some(command) = &args.command else {
+        if let Some(number) = args.partition {
+            let text =
+                format!("command line: --partition {number} is for ls, cat, stat and extract; name one");
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        let text =
+            if args.json { json::overview(&image, &overview)? } else { overview::table(&image, &overview) };
+        output::print(&text)?;
+        return whole(args, &overview);
+    };
+    let fs = choose(args, &overview)?;
+    match command {
+        InspectCommand::Ls { path, long, recursive } => {
+            let found = find(fs, path.as_os_str().as_bytes(), Links::Follow).map_err(failed)?;
+            let problems = to_stdout(|out| listing::list(fs, &found, *long, *recursive, out))?;
+            problems_of(args, &problems)
+        }
+        InspectCommand::Cat { path } => cat(args, fs, path),
+        InspectCommand::Stat { path, json } => {
+            let found = find(fs, path.as_os_str().as_bytes(), Links::Keep).map_err(failed)?;
+            let target = match found.node.kind {
+                Kind::Symlink => Some(fs.link_target(&found.node).map_err(failed)?),
+                _ => None,
+            };
+            let target = target.as_deref();
+            output::print(&if *json { json::stat(&found, target)? } else { listing::stat(&found, target) })
+        }
+        InspectCommand::Extract { path, output, owner, devices } => {
+            let options = ExtractOptions { owners: *owner == Owner::Keep, devices: *devices };
+            let found = find(fs, path.as_os_str().as_bytes(), Links::Keep).map_err(failed)?;
+            let done = extract(fs, &found, output, options).map_err(|error| {
+                Failure::new(
+                    Exit::Output,
+                    format!("{}: {}; choose another folder", shown(output), io_text(&error)),
+                )
+            })?;
+            extracted(args, output, &done)
+        }
+    }
+}
+
+/// A volume whose file system could not be read makes an overview a partial one.
+fn whole(args: &InspectArgs, overview: &Overview) -> Result<(), Failure> {
+    let unread = overview.volumes.iter().filter_map(|volume| match (&volume.content, &volume.partition) {
+        (VolumeContent::Unreadable(error), Some(partition)) => {
+            Some(format!("partition {}: {error}", partition.number))
+        }
+        (VolumeContent::Unreadable(error), None) => Some(error.to_string()),
+        (VolumeContent::Unknown, None) => {
+            Some("neither a partition table nor a file system that is known; is this an image?".to_owned())
+        }
+        _ => None,
+    });
+    problems_of(args, &unread.collect::<Vec<_>>())
+}
+
+/// The file system that is meant; tells which, where there was a choice.
+fn choose<'a>(args: &InspectArgs, overview: &'a Overview) -> Result<&'a FileSystem, Failure> {
+    let failed = |error: ReadError| Failure::unread(&args.image, &error);
+    let (volume, chosen) = overview.choose(args.partition).map_err(failed)?;
+    let fs = volume.file_system().map_err(failed)?;
+    if let (true, Some(partition)) = (chosen, &volume.partition) {
+        let number = partition.number;
+        say(&format!("snugfs: {}: partition {number}; others by --partition", shown(&args.image)));
+    }
+    for warning in overview::warnings(fs) {
+        say(&format!("snugfs: warning: {}: {}", shown(&args.image), one_line(warning)));
+    }
+    Ok(fs)
+}
+
+fn cat(args: &InspectArgs, fs: &FileSystem, path: &Path) -> Result<(), Failure> {
+    let failed = |error: ReadError| Failure::unread(&args.image, &error);
+    let found = find(fs, path.as_os_str().as_bytes(), Links::Follow).map_err(failed)?;
+    if found.node.kind != Kind::File {
+        let what = if found.node.is_directory() { "is a directory; list it with `ls`" } else { "is no file" };
+        return Err(Failure::new(Exit::Source, format!("{}: {}: {what}", shown(&args.image), shown(path))));
+    }
+    let mut unread = None;
+    to_stdout(|out| {
+        fs.copy(&found.node, out).unwrap_or_else(|error| {
+            unread = Some(error);
+            Ok(())
+        })
+    })?;
+    unread.map_or(Ok(()), |error| {
+        Err(Failure::new(Exit::Source, format!("{}: {}: {error}", shown(&args.image), shown(path))))
+    })
+}
+
+/// Writes a result as it comes. A reader that has seen enough is no error.
+fn to_stdout<T: Default>(
+    write: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<T>,
+) -> Result<T, Failure> {
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let written = write(&mut out).and_then(|result| out.flush().map(|()| result));
+    match written {
+        Ok(result) => Ok(result),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(T::default()),
+        Err(error) => {
+            let text = format!("standard output: {}; redirect it elsewhere", io_text(&error));
+            Err(Failure::new(Exit::Output, text))
+        }
+    }
+}
+
+fn problems_of(args: &InspectArgs, problems: &[String]) -> Result<(), Failure> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let image = shown(&args.image);
+    Err(Failure::all(Exit::Source, problems.iter().map(|problem| format!("{image}: {problem}"))))
+}
+
+fn extracted(args: &InspectArgs, folder: &Path, done: &Extracted) -> Result<(), Failure> {
+    let folder = shown(folder);
+    let mut parts = vec![
+        people::size(done.bytes),
+        people::counted(done.files, "file"),
+        people::counted(done.directories, "folder"),
+    ];
+    if done.symlinks > 0 {
+        parts.push(people::counted(done.symlinks, "link"));
+    }
+    if done.left_out > 0 {
+        parts.push(format!("{} left out", people::counted(done.left_out, "special file")));
+    }
+    say(&format!("snugfs: {folder}: {}", parts.join(", ")));
+    if !done.unwritten.is_empty() {
+        for problem in &done.unread {
+            say(&format!("snugfs: {}: {}", shown(&args.image), one_line(problem)));
+        }
+        let problems = done.unwritten.iter().map(|problem| format!("{folder}/{problem}"));
+        return Err(Failure::all(Exit::Output, problems));
+    }
+    problems_of(args, &done.unread)
+}

@@ -1,0 +1,133 @@
+//! What an image is, as a table of at most 80 columns.
+
+use std::fmt::Write;
+
+use image_reader::{Container, FileSystem, Image, Overview, TableKind, Volume, VolumeContent};
+use image_tree::escaped;
+
+use super::json::uuid_text;
+use crate::exit::one_line;
+use crate::people::{counted, grouped, percent, size};
+
+/// How much of a name fits a row.
+const NAME: usize = 16;
+
+pub(super) fn table(image: &Image, overview: &Overview) -> String {
+    let mut text = String::new();
+    let bytes = image.window.length();
+    let mut image_line = format!("{} ({})", counted(bytes, "byte"), size(bytes));
+    if let Container::Zstd { compressed, seekable } = image.container {
+        let how = if seekable { "seekable zstd" } else { "zstd" };
+        let _ = write!(image_line, ", as {how} {} ({})", size(compressed), percent(compressed, bytes));
+    }
+    let _ = writeln!(text, "{:<8} {image_line}", "image");
+    if let Some(table) = &overview.table {
+        let kind = match table.kind {
+            TableKind::Mbr(id) => format!("mbr, id {id:#010x}"),
+            TableKind::Gpt(guid) => format!("gpt, GUID {guid}"),
+        };
+        let _ = writeln!(text, "{:<8} {kind}", "table");
+        let _ = writeln!(text, "\n{:>3}{:>18}{:>11}  {:<19} holds", "", "start", "size", "type");
+        for volume in &overview.volumes {
+            partition(&mut text, volume);
+        }
+        if !overview.gaps.is_empty() {
+            let sum = overview.gaps.iter().fold(0_u64, |sum, gap| sum.saturating_add(gap.size));
+            let _ = writeln!(text, "\nin no partition: {}", size(sum));
+            for gap in &overview.gaps {
+                let _ = writeln!(text, "{:>3}{:>18}{:>11}", "", grouped(gap.start), size(gap.size));
+            }
+        }
+    }
+    for volume in &overview.volumes {
+        file_system(&mut text, volume);
+    }
+    let warnings = overview.table.iter().flat_map(|table| &table.warnings);
+    for warning in warnings {
+        let _ = writeln!(text, "\nwarning: {}", one_line(warning));
+    }
+    text
+}
+
+fn partition(text: &mut String, volume: &Volume) {
+    let Some(partition) = &volume.partition else { return };
+    let kind = partition.kind.name();
+    // A GUID is longer than its column: it goes below.
+    let (kind, below) = if kind.len() > 18 { ("(see below)".to_owned(), Some(kind)) } else { (kind, None) };
+    let mut holds = match &volume.content {
+        VolumeContent::FileSystem(fs) => name(fs),
+        VolumeContent::Unreadable(_) => "unreadable".to_owned(),
+        VolumeContent::Other(name) => (*name).to_owned(),
+        VolumeContent::Unknown => "-".to_owned(),
+    };
+    if partition.bootable {
+        holds += ", boots";
+    }
+    let _ = writeln!(
+        text,
+        "{:>3}{:>18}{:>11}  {kind:<19} {holds}",
+        partition.number,
+        grouped(partition.start),
+        size(partition.size),
+    );
+    if !partition.name.is_empty() {
+        let _ = writeln!(text, "{:>34}name {}", "", escaped(partition.name.as_bytes()));
+    }
+    if let Some(kind) = below {
+        let _ = writeln!(text, "{:>34}type {kind}", "");
+    }
+}
+
+/// The kind of a file system.
+pub(super) fn name(fs: &FileSystem) -> String {
+    match fs {
+        FileSystem::Ext4(ext4) => ext4.generation().to_owned(),
+        FileSystem::Fat(fat) => format!("FAT{}", fat.bits()),
+    }
+}
+
+/// The label of a file system, as it is.
+pub(super) fn label(fs: &FileSystem) -> Vec<u8> {
+    match fs {
+        FileSystem::Ext4(ext4) => ext4.label().to_vec(),
+        FileSystem::Fat(fat) => fat.label(),
+    }
+}
+
+/// What identifies a file system.
+pub(super) fn id(fs: &FileSystem) -> String {
+    match fs {
+        FileSystem::Ext4(ext4) => uuid_text(ext4.uuid()),
+        FileSystem::Fat(fat) => format!("{:04X}-{:04X}", fat.id() >> 16, fat.id() & 0xffff),
+    }
+}
+
+pub(super) fn warnings(fs: &FileSystem) -> &[String] {
+    match fs {
+        FileSystem::Ext4(ext4) => ext4.warnings(),
+        FileSystem::Fat(fat) => fat.warnings(),
+    }
+}
+
+fn file_system(text: &mut String, volume: &Volume) {
+    let VolumeContent::FileSystem(fs) = &volume.content else { return };
+    let place = volume.partition.as_ref().map_or_else(String::new, |p| format!("{}: ", p.number));
+    let (usage, label) = (fs.usage(), label(fs));
+    let label = if label.is_empty() { "no label".to_owned() } else { escaped(&label).to_string() };
+    let _ = writeln!(text, "\n{place}{}, {label:.NAME$}, {}", name(fs), id(fs));
+    let used = usage.bytes.saturating_sub(usage.free);
+    let free = percent(usage.free, usage.bytes);
+    let _ = writeln!(text, "  size     {}", counted(usage.bytes, "byte"));
+    let _ = writeln!(text, "  free     {} ({free}), used {}", counted(usage.free, "byte"), size(used));
+    if let Some((inodes, free)) = usage.inodes {
+        let _ =
+            writeln!(text, "  inodes   {}, {} of them free", grouped(inodes.into()), grouped(free.into()));
+    }
+    let rest = volume.window.length().saturating_sub(usage.bytes);
+    if rest > 0 {
+        let _ = writeln!(text, "  beyond   {}, in no file system", counted(rest, "byte"));
+    }
+    for warning in warnings(fs) {
+        let _ = writeln!(text, "  warning: {}", one_line(warning));
+    }
+}
