@@ -101,7 +101,7 @@ fn what_is_wrong_is_a_line_and_a_code() {
     workspace.write("short", &image[..3000]);
     workspace.write("zst", [&0xfd2f_b528_u32.to_le_bytes()[..], b"garbage"].concat());
     for (arguments, code, told) in [
-        (&["absent"][..], 5, "absent: it: no such file or directory"),
+        (&["absent"][..], 5, "absent: no such file or directory; name an image that exists"),
         (&["."], 5, "is a folder"),
         (&["/dev/null"], 5, "neither a file nor a block device"),
         (&["empty"], 5, "is empty"),
@@ -337,4 +337,24 @@ fn names_can_neither_add_lines_nor_colours() {
         assert!(told.text().contains("a\\x0ab\\x1b[31m"), "{}", told.text());
         assert!(!told.text().contains('\u{1b}'));
     }
+}
+
+#[test]
+fn a_ring_of_directories_is_gone_through_once() {
+    let workspace = Workspace::new();
+    let mut fat = make_fat(&workspace, "fat.img", 4 << 20);
+    let path = workspace.path("fat.img");
+    run("mmd", &["-i", path.to_str().unwrap(), "::outer", "::outer/inner"], "");
+    fat.clone_from(&workspace.read("fat.img"));
+    let entry = |name: &[u8; 11]| fat.windows(11).position(|bytes| bytes == name).unwrap();
+    let (outer, inner) = (entry(b"OUTER      "), entry(b"INNER      "));
+    // The cluster of the inner directory becomes that of the outer one.
+    let cluster = fat[outer + 26..outer + 28].to_vec();
+    fat[inner + 26..inner + 28].copy_from_slice(&cluster);
+    workspace.write("ring.img", fat);
+    let listed = workspace.snugfs(["inspect", "ring.img", "ls", "-R"]).says("has a second name");
+    assert_eq!(listed.code, 5);
+    assert_eq!(listed.text(), "/:\nconfig.txt\nouter\n\n/outer:\ninner\n\n/outer/inner:\n");
+    let extracted = workspace.snugfs(["inspect", "ring.img", "extract", "/", "-o", "out"]);
+    extracted.failed_with(5).says("/outer/inner: the directory: has a second name");
 }

@@ -59,7 +59,7 @@ const BLOCK: usize = 64 << 10;
 impl Image {
     /// Opens an image file or a block device, read-only.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let place = "it";
+        let place = "";
         // Looked at before it is opened: opening a pipe would wait.
         let kind = std::fs::metadata(path).map_err(|error| ReadError::io(place, error))?.file_type();
         if !kind.is_file() && !kind.is_block_device() {

@@ -5,15 +5,15 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The system did not let it be read.
-    #[error("{place}: {}; see that it is readable and its disk sound", plain(.reason))]
+    #[error("{}{}", at(.place), told(.reason))]
     Io {
-        /// What was read.
+        /// What was read; empty for the image itself.
         place: String,
         /// What the system said.
         reason: io::Error,
     },
     /// It contradicts itself or its format.
-    #[error("{place}: {what}; the image is damaged or incomplete")]
+    #[error("{}{what}; the image is damaged or incomplete", at(.place))]
     Damaged {
         /// Which structure.
         place: String,
@@ -21,9 +21,9 @@ pub enum ReadError {
         what: String,
     },
     /// It is of a kind that is not read.
-    #[error("{place}: {what}")]
+    #[error("{}{what}", at(.place))]
     Unsupported {
-        /// What it is.
+        /// What it is; empty for the image itself.
         place: String,
         /// Why it is not read; what to do.
         what: String,
@@ -66,6 +66,23 @@ pub(crate) fn plain(error: &io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+fn at(place: &str) -> String {
+    if place.is_empty() { String::new() } else { format!("{place}: ") }
+}
+
+/// What the system says and what to do about it.
+fn told(error: &io::Error) -> String {
+    let help = match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            return "lies beyond the end; the image is damaged or incomplete".to_owned();
+        }
+        io::ErrorKind::NotFound => "name an image that exists",
+        io::ErrorKind::PermissionDenied => "see that you may read it",
+        _ => "see that its disk is sound",
+    };
+    format!("{}; {help}", plain(error))
 }
 
 fn near(nearest: Option<&str>) -> String {

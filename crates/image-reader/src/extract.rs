@@ -3,7 +3,7 @@
 //! Every directory but the one that was named is made anew and held open; names are single parts, nothing that exists
 //! is opened, and links are made but never followed. So no image can lead a write elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use crate::error::plain;
 use crate::file_system::Piece;
-use crate::{FileSystem, Found, Kind, Node, ReadError, Time};
+use crate::{FileSystem, Found, Kind, Node, ReadError, Time, Visits};
 
 /// How many directories deep; each holds a descriptor.
 const DEEPEST: usize = 500;
@@ -63,9 +63,7 @@ struct Work<'a> {
     done: Extracted,
     /// First names of files with several names, relative to the folder.
     names: BTreeMap<u32, Vec<u8>>,
-    visited: BTreeSet<u32>,
-    /// How many bytes of directories may still be read.
-    left: u64,
+    visits: Visits,
 }
 
 /// Writes what was found into a folder: the root's entries, or one entry with all that is in it.
@@ -89,8 +87,7 @@ pub fn extract(
         root: root.as_fd(),
         done: Extracted::default(),
         names: BTreeMap::new(),
-        visited: BTreeSet::new(),
-        left: fs.most_directory_bytes(),
+        visits: fs.visits(),
     };
     match found.path.rsplit(|&byte| byte == b'/').next() {
         Some(name) if !name.is_empty() => work.entry(root.as_fd(), name, &found.node, name, 0),
@@ -119,20 +116,11 @@ impl Work<'_> {
 
     /// What is in a directory, into one that was made for it.
     fn directory(&mut self, into: BorrowedFd<'_>, node: &Node, path: &[u8], depth: usize) {
-        if !self.visited.insert(node.identity()) {
-            let error = ReadError::damaged("the directory", "has a second name");
-            return self.unread(path, &error);
-        }
-        let Some(left) = self.left.checked_sub(node.size) else {
-            let error = ReadError::damaged("the directory", "all of them are larger than the file system");
-            return self.unread(path, &error);
-        };
-        self.left = left;
         if depth > DEEPEST {
             let error = ReadError::unsupported("the directory", "is too deep; extract it by its own path");
             return self.unread(path, &error);
         }
-        let entries = match self.fs.entries(node) {
+        let entries = match self.visits.entries(self.fs, node) {
             Ok((entries, errors)) => {
                 for error in &errors {
                     self.unread(path, error);

@@ -1,5 +1,6 @@
 //! What the file systems have in common: nodes, entries, where contents lie.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use image_tree::escaped;
@@ -184,9 +185,9 @@ impl FileSystem {
         }
     }
 
-    /// How many \[bytes\] of directories it can hold: more were read only if some are read twice.
-    pub(crate) fn most_directory_bytes(&self) -> u64 {
-        self.usage().bytes
+    /// A guard for a walk through directories.
+    pub fn visits(&self) -> Visits {
+        Visits { seen: BTreeSet::new(), left: self.usage().bytes }
     }
 
     /// Writes a file's contents, zeros for its holes.
@@ -240,6 +241,41 @@ impl FileSystem {
     }
 }
 
+/// Keeps a walk through directories from going in circles, and from reading the same bytes again and again under
+/// several names: together, directories are no larger than their file system.
+#[derive(Debug)]
+pub struct Visits {
+    seen: BTreeSet<u32>,
+    left: u64,
+}
+
+/// The least that an entry takes in \[bytes\] (an entry of ext4 with a name of up to four bytes).
+const LEAST_ENTRY: u64 = 12;
+
+impl Visits {
+    /// Reads a directory like [`FileSystem::entries`], if it was not read before.
+    pub fn entries(
+        &mut self,
+        fs: &FileSystem,
+        directory: &Node,
+    ) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
+        if !self.seen.insert(directory.identity()) {
+            return Err(ReadError::damaged("the directory", "has a second name"));
+        }
+        if directory.size > self.left {
+            return Err(too_many());
+        }
+        let (entries, errors) = fs.entries(directory)?;
+        let cost = directory.size.max(to_u64(entries.len()).saturating_mul(LEAST_ENTRY));
+        self.left = self.left.checked_sub(cost).ok_or_else(too_many)?;
+        Ok((entries, errors))
+    }
+}
+
+fn too_many() -> ReadError {
+    ReadError::damaged("the directory", "with it, directories are larger than the file system")
+}
+
 /// A piece of a file on its way out.
 #[derive(Debug)]
 pub(crate) enum Piece<'a> {
@@ -255,8 +291,8 @@ impl Node {
         self.kind == Kind::Directory
     }
 
-    /// What tells it from other directories.
-    pub(crate) fn identity(&self) -> u32 {
+    /// What tells it from other directories: the number of its inode, or of its first cluster.
+    pub fn identity(&self) -> u32 {
         match &self.place {
             Place::Inode { .. } => self.inode.unwrap_or(0),
             Place::Fat(entry) => entry.cluster,

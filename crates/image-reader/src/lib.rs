@@ -25,7 +25,7 @@ pub use error::ReadError;
 pub use ext4::Ext4;
 pub use extract::{ExtractOptions, Extracted, extract};
 pub use fat::Fat;
-pub use file_system::{Contents, Entry, FileSystem, Kind, Node, Run, Time, Usage};
+pub use file_system::{Contents, Entry, FileSystem, Kind, Node, Run, Time, Usage, Visits};
 pub use lookup::{Found, Links, find};
 pub use overview::{Gap, Overview, Volume, VolumeContent};
 pub use source::{ReadAt, Window};

@@ -125,7 +125,7 @@ impl Overview {
 }
 
 fn none() -> ReadError {
-    ReadError::unsupported("image", "no file system that can be read was found; see `snugfs inspect` of it")
+    ReadError::unsupported("", "no file system that can be read was found; see `snugfs inspect` of it")
 }
 
 impl Volume {
@@ -133,7 +133,7 @@ impl Volume {
     pub fn file_system(&self) -> Result<&FileSystem, ReadError> {
         let place = match &self.partition {
             Some(partition) => format!("partition {}", partition.number),
-            None => "it".to_owned(),
+            None => String::new(),
         };
         match &self.content {
             VolumeContent::FileSystem(fs) => Ok(fs),

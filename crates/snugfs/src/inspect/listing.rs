@@ -1,6 +1,5 @@
 //! Files as lines for people. Names are escaped: none can add a line or colour a terminal.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -25,26 +24,16 @@ pub(super) fn list(
         line(fs, &found.path, &found.node, long, out, &mut problems)?;
         return Ok(problems);
     }
-    // Only whether a directory was seen is asked, its order never is.
-    let mut seen = HashSet::new();
-    let mut left = fs.usage().bytes;
+    let mut visits = fs.visits();
     let mut open = vec![(found.path.clone(), found.node.clone())];
     let mut first = true;
     while let Some((path, directory)) = open.pop() {
         let mut tell = |error: &ReadError| tell(&mut problems, &path, error);
-        if !seen.insert(key(&path, &directory)) || directory.size > left {
-            tell(&ReadError::Damaged {
-                place: "the directory".to_owned(),
-                what: "has a second name".to_owned(),
-            });
-            continue;
-        }
-        left -= directory.size;
         if recursive {
             writeln!(out, "{}{}:", if first { "" } else { "\n" }, escaped(&path))?;
             first = false;
         }
-        let entries = match fs.entries(&directory) {
+        let entries = match visits.entries(fs, &directory) {
             Ok((entries, errors)) => {
                 errors.iter().for_each(&mut tell);
                 entries
@@ -83,11 +72,6 @@ pub(super) fn list(
         open.extend(below.into_iter().rev());
     }
     Ok(problems)
-}
-
-/// What tells a directory from the others: its inode; on FAT, which has none, all but the path is the same.
-fn key(path: &[u8], directory: &Node) -> (Option<u32>, Vec<u8>) {
-    (directory.inode, if directory.inode.is_some() { Vec::new() } else { path.to_vec() })
 }
 
 fn tell(problems: &mut Vec<String>, path: &[u8], error: &ReadError) {
