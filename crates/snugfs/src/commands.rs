@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use build_plan::Plan;
+use disk_layout::Disk;
+use image_tree::PieceSource;
+
 use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, SizeArgs};
+use crate::disk_report::DiskReport;
 use crate::exit::{Exit, Failure, one_line};
 use crate::output::{self, Output, ReportPlace};
 use crate::people;
-use crate::pipeline::{self, Gathered};
+use crate::pipeline::{self, Gathered, Layouts};
 use crate::progress::{Stages, say};
 use crate::report::{Contents, Report};
-use crate::{inspect, table, threads};
+use crate::{disk, inspect, table, threads};
 
 /// Does what the command line says.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
@@ -28,11 +33,12 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let output = Output::choose(args, &plan.output)?;
     let report_place = ReportPlace::take(args, output.target)?;
     let gathered = pipeline::gather(&plan, &mut stages)?;
-    let layout = pipeline::layout(&plan, &gathered.scan.tree, &mut stages)?;
-    let mut report =
-        Report::new(&plan.root.filesystem, &layout, contents(&gathered), &gathered.scan.warnings);
+    let layouts = pipeline::layout(&gathered, &mut stages)?;
+    let disk = disk::disk(&plan, &gathered, &layouts)?;
+    let mut report = report(&plan, &gathered, &layouts, disk.as_ref());
     tell_warnings(&report.warnings);
-    let written = pipeline::write(&plan, &gathered, &layout, &output, &mut stages)?;
+    let image: &dyn PieceSource = disk.as_ref().map_or(&layouts.root, |disk| disk);
+    let written = pipeline::write(&gathered, image, &output, &mut stages)?;
     report.set_written(&written, output.is_compressed());
     report.set_times(stages.times());
     if let Some(place) = report_place {
@@ -46,8 +52,9 @@ fn size(args: &SizeArgs) -> Result<(), Failure> {
     let mut stages = begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
     let gathered = pipeline::gather(&plan, &mut stages)?;
-    let layout = pipeline::layout(&plan, &gathered.scan.tree, &mut stages)?;
-    let report = Report::new(&plan.root.filesystem, &layout, contents(&gathered), &gathered.scan.warnings);
+    let layouts = pipeline::layout(&gathered, &mut stages)?;
+    let disk = disk::disk(&plan, &gathered, &layouts)?;
+    let report = report(&plan, &gathered, &layouts, disk.as_ref());
     tell_warnings(&report.warnings);
     output::print(&if args.json { report.json()? } else { table::table(&report) })
 }
@@ -56,10 +63,11 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
     let mut stages = begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
     let gathered = pipeline::gather(&plan, &mut stages)?;
-    pipeline::verify(&plan, &gathered, &mut stages)?;
+    pipeline::verify(&gathered, &mut stages)?;
     // Last, as whether contents fit is of interest once they are the right ones.
-    let layout = pipeline::layout(&plan, &gathered.scan.tree, &mut stages)?;
-    let report = Report::new(&plan.root.filesystem, &layout, contents(&gathered), &gathered.scan.warnings);
+    let layouts = pipeline::layout(&gathered, &mut stages)?;
+    let disk = disk::disk(&plan, &gathered, &layouts)?;
+    let report = report(&plan, &gathered, &layouts, disk.as_ref());
     tell_warnings(&report.warnings);
     let paths = people::counted(report.contents.store_paths, "store path");
     let files = people::counted(report.contents.files, "file");
@@ -85,9 +93,15 @@ fn begin(args: &InputArgs) -> Result<Stages, Failure> {
     Ok(Stages::new(args.progress))
 }
 
-fn contents(gathered: &Gathered) -> Contents {
-    let store_paths = gathered.closure.as_ref().map_or(0, |closure| closure.paths().len());
-    Contents::of(&gathered.scan.tree, u64::try_from(store_paths).unwrap_or(u64::MAX))
+fn report(plan: &Plan, gathered: &Gathered<'_>, layouts: &Layouts<'_>, disk: Option<&Disk<'_>>) -> Report {
+    let root = &gathered.root;
+    let store_paths = root.closure.as_ref().map_or(0, |closure| closure.paths().len());
+    let contents = Contents::of(&root.scan.tree, u64::try_from(store_paths).unwrap_or(u64::MAX));
+    let mut report = Report::new(&plan.root.filesystem, &layouts.root, contents, &gathered.warnings());
+    if let (Some(disk), Some(planned)) = (disk, &plan.disk) {
+        report.set_disk(disk.len(), DiskReport::new(planned, disk, gathered, layouts));
+    }
+    report
 }
 
 fn tell_warnings(warnings: &[String]) {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use closure_registration::{ClosureErrors, VerifyError};
+use disk_layout::DiskError;
 use ext4_layout::LayoutError;
 use file_scanner::{ErrorKind, ScanErrors, SourceError};
 use image_assembly::AssemblyError;
@@ -66,6 +67,25 @@ impl Failure {
     /// Problems that were told already.
     pub(crate) fn untold(exit: Exit) -> Self {
         Self { exit, problems: Vec::new() }
+    }
+
+    /// The same of a file system that the plan describes elsewhere than at its top: fields are named from there.
+    pub(crate) fn within(self, place: &str) -> Self {
+        const FIELDS: [&str; 5] = ["closure", "trees", "entries", "attributes", "filesystem"];
+        if place == "plan" {
+            return self;
+        }
+        FIELDS.iter().fold(self, |failure, field| {
+            failure.renamed(&format!("plan.{field}"), &format!("{place}.{field}"))
+        })
+    }
+
+    /// The same with another name for a field.
+    pub(crate) fn renamed(mut self, field: &str, name: &str) -> Self {
+        for problem in &mut self.problems {
+            *problem = problem.replace(field, name);
+        }
+        self
     }
 
     /// What goes to standard error, a line each.
@@ -132,6 +152,13 @@ impl From<SourceError> for Failure {
 impl From<LayoutError> for Failure {
     fn from(error: LayoutError) -> Self {
         Self::new(Exit::Fit, error.to_string())
+    }
+}
+
+impl From<DiskError> for Failure {
+    fn from(error: DiskError) -> Self {
+        let exit = if error.is_conflict() { Exit::Plan } else { Exit::Fit };
+        Self::new(exit, error.to_string())
     }
 }
 

@@ -25,23 +25,33 @@ pub(crate) fn verify(closure: &Closure, tree: &FileTree, meter: &Meter) -> Resul
 
 /// Compares hashes while an image is written, and keeps what it has against them.
 pub(crate) struct Passing<'a> {
-    hashes: PassingHashes<'a>,
+    /// Each with the number that the numbers of its files are counted from, ascending.
+    closures: Vec<(usize, &'a FileTree, PassingHashes<'a>)>,
     pub(crate) errors: Option<ClosureErrors>,
 }
 
 impl<'a> Passing<'a> {
-    pub(crate) fn new(closure: &'a Closure, tree: &'a FileTree) -> Self {
-        Self { hashes: PassingHashes::new(closure, tree), errors: None }
+    /// `closures` with their trees, and what is added to the numbers of each tree.
+    pub(crate) fn new(closures: Vec<(usize, &'a Closure, &'a FileTree)>) -> Self {
+        let with_hashes = |(base, closure, tree)| (base, tree, PassingHashes::new(closure, tree));
+        Self { closures: closures.into_iter().map(with_hashes).collect(), errors: None }
     }
 }
 
 impl Witness for Passing<'_> {
     fn see(&mut self, file: NodeId, bytes: &[u8]) {
-        self.hashes.see(file, bytes);
+        for (base, tree, hashes) in &mut self.closures {
+            let own = file.index().checked_sub(*base).filter(|index| *index < tree.len());
+            if let Some(own) = own.and_then(NodeId::from_index) {
+                hashes.see(own, bytes);
+            }
+        }
     }
 
     fn agrees(&mut self) -> bool {
-        self.errors = self.hashes.finish().err();
+        for (_, _, hashes) in &mut self.closures {
+            self.errors = self.errors.take().or(hashes.finish().err());
+        }
         self.errors.is_none()
     }
 }

@@ -2,6 +2,8 @@
 
 mod cli;
 mod commands;
+mod disk;
+mod disk_report;
 mod exit;
 mod hashed;
 mod input;

@@ -1,113 +1,181 @@
 //! The whole way: plan → closure → tree → layout → image. Each stage is one crate, each `?` ends at its exit code.
 
-use build_plan::{ClosurePlan, FilesystemPlan, Plan, Verify};
+use build_plan::{ClosurePlan, Plan, Verify, VolumePlan};
 use closure_registration::{Closure, verify_sizes};
 use ext4_layout::Layout;
+use fat_layout::FatLayout;
 use file_scanner::{InlineFile, Scan, Sources, StoreSource};
-use image_assembly::{Scanned, Written, write_before};
+use image_assembly::{Joined, Written, write_before};
 use image_tree::{FileTree, Permissions, PieceSource};
 
 use crate::cli::InputArgs;
-use crate::exit::{Exit, Failure};
+use crate::disk::{self, Beside, Planned};
+use crate::exit::Failure;
 use crate::hashed::Passing;
 use crate::output::Output;
-use crate::progress::{Stage, Stages, Unit};
+use crate::progress::{Meter, Stage, Stages, Unit};
 use crate::{hashed, input};
 
 /// The plan.
 pub(crate) fn plan(args: &InputArgs, stages: &mut Stages) -> Result<Plan, Failure> {
-    let plan = stages.run(Stage::Plan, Unit::Nothing, 0, |_| input::read_plan(args))?;
-    if plan.disk.is_some() {
-        let text =
-            "plan.disk: disk images are not made by this version; leave it out to get the bare file system";
-        return Err(Failure::new(Exit::Plan, text));
-    }
-    Ok(plan)
+    stages.run(Stage::Plan, Unit::Nothing, 0, |_| input::read_plan(args))
 }
 
-/// What an image is made of.
+/// A file system of a plan, with all that is known of its contents.
 #[derive(Debug)]
-pub(crate) struct Gathered {
+pub(crate) struct Volume<'p> {
+    pub(crate) planned: Planned<'p>,
     pub(crate) closure: Option<Closure>,
     pub(crate) scan: Scan,
 }
 
-/// Plan → closure → tree.
-pub(crate) fn gather(plan: &Plan, stages: &mut Stages) -> Result<Gathered, Failure> {
-    let closure = stages.run(Stage::Closure, Unit::Nothing, 0, |_| {
-        plan.root.closure.as_ref().map(input::read_closure).transpose()
+/// What an image is made of: the root first, then what else is on its disk.
+#[derive(Debug)]
+pub(crate) struct Gathered<'p> {
+    pub(crate) root: Volume<'p>,
+    pub(crate) others: Vec<Volume<'p>>,
+    /// What is neither: firmware folders and single files.
+    pub(crate) beside: Beside,
+}
+
+impl<'p> Gathered<'p> {
+    /// All file systems, the root first.
+    pub(crate) fn volumes(&self) -> impl Iterator<Item = &Volume<'p>> {
+        std::iter::once(&self.root).chain(&self.others)
+    }
+
+    /// All trees, in the order in which their files are numbered.
+    fn trees(&self) -> impl Iterator<Item = &FileTree> {
+        self.volumes().map(|volume| &volume.scan.tree).chain(self.beside.trees())
+    }
+
+    /// All warnings of the scans.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.volumes().flat_map(|volume| volume.scan.warnings.clone()).chain(self.beside.warnings()).collect()
+    }
+}
+
+/// Plan → closures → trees.
+pub(crate) fn gather<'p>(plan: &'p Plan, stages: &mut Stages) -> Result<Gathered<'p>, Failure> {
+    let (root, others) = disk::file_systems(plan);
+    let closures = stages.run(Stage::Closure, Unit::Nothing, 0, |_| {
+        let read = |planned: &Planned<'_>| {
+            let closure = planned.volume.closure.as_ref().map(input::read_closure).transpose();
+            closure.map_err(|failure| failure.within(&planned.place))
+        };
+        let others: Vec<_> = others.iter().map(read).collect::<Result<_, _>>()?;
+        Ok::<_, Failure>((read(&root)?, others))
     })?;
-    let sources = sources(plan, closure.as_ref());
-    let scan = stages.run(Stage::Scan, Unit::Entries, 0, |meter| {
+    stages.run(Stage::Scan, Unit::Entries, 0, |meter| {
+        let root = scan(root, closures.0, meter)?;
+        let others = others.into_iter().zip(closures.1);
+        let others =
+            others.map(|(planned, closure)| scan(planned, closure, meter)).collect::<Result<_, _>>()?;
+        let beside = Beside::scan(plan, meter)?;
+        Ok(Gathered { root, others, beside })
+    })
+}
+
+fn scan<'p>(planned: Planned<'p>, closure: Option<Closure>, meter: &Meter) -> Result<Volume<'p>, Failure> {
+    let sources = sources(planned.volume, closure.as_ref());
+    let scanned = || {
         let scan = file_scanner::scan(&sources, &|entries| meter.advance(entries))?;
-        if let (Some(closure), true) = (&closure, verification(plan) != Verify::None) {
+        if let (Some(closure), true) = (&closure, verification(planned.volume) != Verify::None) {
             verify_sizes(closure, &scan.tree)?;
         }
         Ok::<_, Failure>(scan)
-    })?;
-    Ok(Gathered { closure, scan })
+    };
+    let scan = scanned().map_err(|failure| failure.within(&planned.place))?;
+    Ok(Volume { planned, closure, scan })
 }
 
 /// Compares hashes without writing anything, where the plan asks for it.
-pub(crate) fn verify(plan: &Plan, gathered: &Gathered, stages: &mut Stages) -> Result<(), Failure> {
-    let (Some(closure), Verify::Hash) = (&gathered.closure, verification(plan)) else { return Ok(()) };
-    let tree = &gathered.scan.tree;
-    let bytes = hashed::file_bytes(tree, closure.store_dir());
-    stages.run(Stage::Verify, Unit::Bytes, bytes, |meter| hashed::verify(closure, tree, meter))
+pub(crate) fn verify(gathered: &Gathered<'_>, stages: &mut Stages) -> Result<(), Failure> {
+    let hashed: Vec<_> = gathered.volumes().filter_map(to_be_hashed).collect();
+    if hashed.is_empty() {
+        return Ok(());
+    }
+    let bytes = hashed.iter().map(|(_, closure, tree)| hashed::file_bytes(tree, closure.store_dir())).sum();
+    stages.run(Stage::Verify, Unit::Bytes, bytes, |meter| {
+        hashed.iter().try_for_each(|(place, closure, tree)| {
+            hashed::verify(closure, tree, meter).map_err(|failure| failure.within(place))
+        })
+    })
 }
 
-/// Tree → layout.
-pub(crate) fn layout<'t>(
-    plan: &Plan,
-    tree: &'t FileTree,
-    stages: &mut Stages,
-) -> Result<Layout<'t>, Failure> {
-    let options = layout_options(&plan.root.filesystem);
-    stages.run(Stage::Layout, Unit::Nothing, 0, |_| Ok(Layout::plan(tree, &options)?))
+fn to_be_hashed<'g>(volume: &'g Volume<'_>) -> Option<(&'g str, &'g Closure, &'g FileTree)> {
+    let closure = volume.closure.as_ref().filter(|_| verification(volume.planned.volume) == Verify::Hash)?;
+    Some((&volume.planned.place, closure, &volume.scan.tree))
 }
 
-/// Layout → image. Hashes are compared by the same read that fills it.
+/// The file systems of an image, laid out.
+#[derive(Debug)]
+pub(crate) struct Layouts<'g> {
+    pub(crate) root: Layout<'g>,
+    pub(crate) others: Vec<Layout<'g>>,
+    pub(crate) firmware: Vec<FatLayout<'g>>,
+}
+
+/// Trees → layouts.
+pub(crate) fn layout<'g>(gathered: &'g Gathered<'_>, stages: &mut Stages) -> Result<Layouts<'g>, Failure> {
+    stages.run(Stage::Layout, Unit::Nothing, 0, |_| {
+        let plan = |volume: &'g Volume<'_>| {
+            let options = layout_options(&volume.planned);
+            Layout::plan(&volume.scan.tree, &options).map_err(|error| volume.planned.does_not_fit(error))
+        };
+        Ok(Layouts {
+            root: plan(&gathered.root)?,
+            others: gathered.others.iter().map(plan).collect::<Result<_, _>>()?,
+            firmware: gathered.beside.layouts()?,
+        })
+    })
+}
+
+/// Layouts → image. Hashes are compared by the same read that fills it.
 pub(crate) fn write(
-    plan: &Plan,
-    gathered: &Gathered,
-    layout: &Layout<'_>,
+    gathered: &Gathered<'_>,
+    image: &dyn PieceSource,
     output: &Output<'_>,
     stages: &mut Stages,
 ) -> Result<Written, Failure> {
-    let hashed = gathered.closure.as_ref().filter(|_| verification(plan) == Verify::Hash);
-    let contents = Scanned::new(layout.tree());
-    stages.run(Stage::Write, Unit::Bytes, layout.len(), |meter| {
+    let contents = Joined::new(gathered.trees());
+    let hashed: Vec<_> = gathered
+        .volumes()
+        .zip(contents.bases())
+        .filter_map(|(volume, base)| to_be_hashed(volume).map(|(_, closure, tree)| (base, closure, tree)))
+        .collect();
+    stages.run(Stage::Write, Unit::Bytes, image.len(), |meter| {
         let progress = |bytes| meter.advance(bytes);
         let (target, options) = (output.target, &output.options);
-        let Some(closure) = hashed else {
-            return Ok(image_assembly::write(layout, &contents, target, options, &progress)?);
-        };
-        let mut passing = Passing::new(closure, layout.tree());
-        let written = write_before(&mut passing, layout, &contents, target, options, &progress);
+        if hashed.is_empty() {
+            return Ok(image_assembly::write(image, &contents, target, options, &progress)?);
+        }
+        let mut passing = Passing::new(hashed);
+        let written = write_before(&mut passing, image, &contents, target, options, &progress);
         passing.errors.map_or(Ok(()), Err)?;
         Ok(written?)
     })
 }
 
-fn verification(plan: &Plan) -> Verify {
-    plan.root.closure.as_ref().map_or(Verify::None, |closure| closure.verify)
+fn verification(plan: &VolumePlan) -> Verify {
+    plan.closure.as_ref().map_or(Verify::None, |closure| closure.verify)
 }
 
 /// What the scanner is to look at; the registration is one more file.
-fn sources<'p>(plan: &'p Plan, closure: Option<&Closure>) -> Sources<'p> {
-    let both = plan.root.closure.as_ref().zip(closure);
+fn sources<'p>(plan: &'p VolumePlan, closure: Option<&Closure>) -> Sources<'p> {
+    let both = plan.closure.as_ref().zip(closure);
     Sources {
         store: both.map(|(planned, closure)| StoreSource {
             source_dir: planned.source_dir.clone(),
             store_dir: planned.store_dir.clone(),
             base_names: closure.paths().iter().map(|info| info.path.as_str().as_bytes().to_vec()).collect(),
         }),
-        trees: &plan.root.trees,
-        entries: &plan.root.entries,
-        attributes: &plan.root.attributes,
+        trees: &plan.trees,
+        entries: &plan.entries,
+        attributes: &plan.attributes,
         inline: both.and_then(|(planned, closure)| registration(planned, closure)).into_iter().collect(),
         lost_and_found: true,
-        timestamp: plan.root.filesystem.timestamp,
+        timestamp: plan.filesystem.timestamp,
     }
 }
 
@@ -120,7 +188,8 @@ fn registration(plan: &ClosurePlan, closure: &Closure) -> Option<InlineFile> {
     })
 }
 
-fn layout_options(plan: &FilesystemPlan) -> ext4_layout::Options {
+fn layout_options(planned: &Planned<'_>) -> ext4_layout::Options {
+    let plan = &planned.volume.filesystem;
     let mut label = [0; 16];
     for (to, from) in label.iter_mut().zip(&plan.label) {
         *to = *from;
@@ -130,7 +199,7 @@ fn layout_options(plan: &FilesystemPlan) -> ext4_layout::Options {
         uuid: plan.uuid,
         free_space: plan.free_space,
         free_inodes: plan.free_inodes,
-        size: plan.size,
+        size: planned.size(),
         grow_to: plan.grow_to,
         bytes_per_inode: plan.bytes_per_inode,
         journal_size: plan.journal_size,

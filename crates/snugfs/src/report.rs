@@ -11,6 +11,7 @@ use image_tree::{FileTree, NodeKind, PieceSource};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::disk_report::DiskReport;
 use crate::exit::{Exit, Failure};
 use crate::progress::Stage;
 
@@ -27,9 +28,15 @@ pub(crate) struct Report {
     pub(crate) contents: Contents,
     /// Blocks a kind of metadata, in the order of their names.
     pub(crate) overhead: Map<String, Value>,
+    /// The length of the root file system in \[bytes\].
+    #[serde(skip)]
+    pub(crate) root_bytes: u64,
     /// Blocks of the contents of files.
     #[serde(skip)]
     pub(crate) file_blocks: u64,
+    /// Only where the image is a disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) disk: Option<DiskReport>,
     pub(crate) warnings: Vec<String>,
     /// Only where an image was written.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,10 +112,18 @@ impl Report {
                 .iter()
                 .map(|&(kind, blocks)| (kind.to_owned(), blocks.into()))
                 .collect(),
+            root_bytes: layout.len(),
             file_blocks: summary.file_blocks,
+            disk: None,
             warnings: warnings.iter().chain(&summary.warnings).cloned().collect(),
             seconds: None,
         }
+    }
+
+    /// Adds the disk around the file system, and its length.
+    pub(crate) fn set_disk(&mut self, bytes: u64, disk: DiskReport) {
+        self.image.bytes = bytes;
+        self.disk = Some(disk);
     }
 
     /// Adds what is known since the image was written.
@@ -181,7 +196,7 @@ fn hexadecimal(digest: [u8; 32]) -> String {
 }
 
 /// 16 bytes as `8-4-4-4-12` hexadecimal digits.
-fn uuid_text(uuid: [u8; 16]) -> String {
+pub(crate) fn uuid_text(uuid: [u8; 16]) -> String {
     let mut text = String::with_capacity(36);
     for (index, byte) in uuid.iter().enumerate() {
         if matches!(index, 4 | 6 | 8 | 10) {

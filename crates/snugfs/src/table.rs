@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::disk_report::DiskReport;
 use crate::people::{counted, grouped, size};
 use crate::report::Report;
 
@@ -41,6 +42,7 @@ pub(crate) fn table(report: &Report) -> String {
         let _ = writeln!(table, "{}", row.trim_end());
     }
     table.push_str(&parts_table(report));
+    table.extend(report.disk.as_ref().map(DiskReport::table));
     table
 }
 
@@ -57,7 +59,7 @@ fn parts_table(report: &Report) -> String {
 
 /// All that an image is made of, in blocks, and their sum.
 fn parts(report: &Report, block: u64) -> Vec<(String, u64)> {
-    let all = report.image.bytes / block;
+    let all = report.root_bytes / block;
     let overhead =
         report.overhead.iter().filter_map(|(kind, blocks)| Some((readable(kind), blocks.as_u64()?)));
     let mut parts = vec![("file contents".to_owned(), report.file_blocks)];

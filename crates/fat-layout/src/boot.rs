@@ -1,0 +1,126 @@
+//! The sectors before the tables: boot sector, and in FAT32 `FSInfo` and a copy of both (specification, sections 3.1 to
+//! 3.5 and 5).
+
+use crate::geometry::{Geometry, SECTOR, TABLES};
+use crate::{Bits, Options, to_usize};
+
+/// Where FAT32 has `FSInfo`.
+const FS_INFO: u16 = 1;
+/// Where FAT32 has its second boot sector, and behind it its second `FSInfo`.
+const BACKUP: u16 = 6;
+/// A hard disk.
+pub(crate) const MEDIA: u8 = 0xf8;
+/// The first cluster, which in FAT32 is the root's.
+pub(crate) const FIRST_CLUSTER: u32 = 2;
+/// Firmware that runs this sector stops: `hlt`, and back to it.
+const HALT: [u8; 3] = [0xf4, 0xeb, 0xfd];
+const SIGNATURE: [u8; 2] = [0x55, 0xaa];
+
+/// Numbers that only `FSInfo` has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    pub(crate) free_clusters: u32,
+    /// The last one that is in use.
+    pub(crate) last_used: u32,
+}
+
+/// All reserved sectors.
+pub(crate) fn reserved_sectors(options: &Options, geometry: &Geometry, usage: Usage) -> Vec<u8> {
+    let mut bytes = vec![0; to_usize(geometry.reserved * SECTOR)];
+    let boot = boot_sector(options, geometry);
+    put(&mut bytes, 0, &boot);
+    if geometry.bits == Bits::Fat32 {
+        let info = fs_info(usage);
+        let sector = to_usize(SECTOR);
+        put(&mut bytes, sector * usize::from(FS_INFO), &info);
+        put(&mut bytes, sector * usize::from(BACKUP), &boot);
+        put(&mut bytes, sector * usize::from(BACKUP + FS_INFO), &info);
+    }
+    bytes
+}
+
+fn boot_sector(options: &Options, geometry: &Geometry) -> Vec<u8> {
+    let mut sector = vec![0; to_usize(SECTOR)];
+    let is_32 = geometry.bits == Bits::Fat32;
+    let code: u8 = if is_32 { 90 } else { 62 };
+    // A jump over the fields to the code.
+    put(&mut sector, 0, &[0xeb, code - 2, 0x90]);
+    put(&mut sector, 3, b"mkfs.fat");
+    let mut fields = Fields { bytes: &mut sector, at: 11 };
+    fields.u16(SECTOR);
+    fields.u8(geometry.cluster);
+    fields.u16(geometry.reserved);
+    fields.u8(TABLES);
+    fields.u16(geometry.root * SECTOR / crate::geometry::ENTRY);
+    let is_short = geometry.sectors < 1 << 16;
+    fields.u16(if is_short { geometry.sectors } else { 0 });
+    fields.u8(MEDIA.into());
+    fields.u16(if is_32 { 0 } else { geometry.table });
+    fields.u16(geometry.sectors_a_track.into());
+    fields.u16(geometry.heads.into());
+    // Sectors before the partition: nobody who reads files needs them.
+    fields.u32(0);
+    fields.u32(if is_short { 0 } else { geometry.sectors });
+    if is_32 {
+        fields.u32(geometry.table);
+        // Tables are mirrored, version 0.0.
+        fields.u32(0);
+        fields.u32(FIRST_CLUSTER.into());
+        fields.u16(FS_INFO.into());
+        fields.u16(BACKUP.into());
+        fields.at += 12;
+    }
+    // The first hard disk, and the mark that three more fields follow.
+    fields.u16(0x80);
+    fields.u8(0x29);
+    fields.u32(options.id.into());
+    let at = fields.at;
+    put(&mut sector, at, &options.label);
+    put(&mut sector, at + options.label.len(), if is_32 { b"FAT32   " } else { b"FAT16   " });
+    put(&mut sector, code.into(), &HALT);
+    put(&mut sector, 510, &SIGNATURE);
+    sector
+}
+
+fn fs_info(usage: Usage) -> Vec<u8> {
+    let mut sector = vec![0; to_usize(SECTOR)];
+    put(&mut sector, 0, b"RRaA");
+    put(&mut sector, 484, b"rrAa");
+    put(&mut sector, 488, &usage.free_clusters.to_le_bytes());
+    put(&mut sector, 492, &usage.last_used.to_le_bytes());
+    put(&mut sector, 510, &SIGNATURE);
+    sector
+}
+
+/// Writes one field after the other, little-endian. All numbers fit: geometry sees to it.
+struct Fields<'a> {
+    bytes: &'a mut [u8],
+    at: usize,
+}
+
+impl Fields<'_> {
+    fn put(&mut self, number: u64, len: usize) {
+        let bytes = number.to_le_bytes();
+        put(self.bytes, self.at, bytes.get(..len).unwrap_or_default());
+        self.at += len;
+    }
+
+    fn u8(&mut self, number: u64) {
+        self.put(number, 1);
+    }
+
+    fn u16(&mut self, number: u64) {
+        self.put(number, 2);
+    }
+
+    fn u32(&mut self, number: u64) {
+        self.put(number, 4);
+    }
+}
+
+/// Puts bytes at a place that has room for them.
+pub(crate) fn put(target: &mut [u8], at: usize, bytes: &[u8]) {
+    for (to, from) in target.iter_mut().skip(at).zip(bytes) {
+        *to = *from;
+    }
+}

@@ -1,0 +1,377 @@
+//! Which clusters hold what, and the pieces of that.
+
+use std::collections::BTreeMap;
+
+use image_tree::{Content, FileTree, NodeId, NodeKind, Piece, PieceSource};
+
+use crate::boot::{self, FIRST_CLUSTER, MEDIA, Usage, put};
+use crate::directory::{self, ARCHIVE, DIRECTORY, ENTRY};
+use crate::error::FatError;
+use crate::geometry::{Geometry, SECTOR, TABLES};
+use crate::names::{self, EntryName};
+use crate::{Bits, Options, to_usize};
+
+/// The most entries of a directory (specification, section 6.5: 2 MiB).
+const MOST_ENTRIES: usize = 65_536;
+/// The longest piece of metadata, in \[bytes\].
+const LONGEST_PIECE: u64 = 64 << 10;
+
+/// A file system of which every byte is decided.
+#[derive(Debug)]
+pub struct FatLayout<'t> {
+    options: Options,
+    geometry: Geometry,
+    tree: &'t FileTree,
+    /// All reserved sectors.
+    head: Vec<u8>,
+    /// The root directory of FAT16.
+    root: Vec<u8>,
+    /// What is in clusters, ascending and without a gap.
+    runs: Vec<Run>,
+    files: u64,
+    directories: u64,
+}
+
+/// Clusters that follow one another and belong together.
+#[derive(Debug)]
+struct Run {
+    first: u32,
+    clusters: u32,
+    holds: Holds,
+}
+
+#[derive(Debug)]
+enum Holds {
+    /// The entries of a directory.
+    Directory(Vec<u8>),
+    /// A file and its length in \[bytes\].
+    File(NodeId, u64),
+}
+
+/// What people want to know of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The type.
+    pub bits: Bits,
+    /// The length of a cluster in \[bytes\].
+    pub cluster_bytes: u64,
+    /// All clusters.
+    pub clusters: u64,
+    /// Those that are not in use.
+    pub free_clusters: u64,
+    /// Files.
+    pub files: u64,
+    /// Directories without the root.
+    pub directories: u64,
+}
+
+impl<'t> FatLayout<'t> {
+    /// Decides where everything goes.
+    ///
+    /// # Errors
+    /// Where FAT can't hold the tree, or not in so many bytes.
+    pub fn plan(tree: &'t FileTree, options: &Options) -> Result<Self, FatError> {
+        let geometry = Geometry::of(options)?;
+        let names = names_of(tree)?;
+        let places = Places::of(tree, options, &geometry, &names)?;
+        let (root, runs) = places.fill(tree, options, &names);
+        let used = u32::try_from(places.used).unwrap_or(u32::MAX);
+        let free = u32::try_from(geometry.clusters - places.used).unwrap_or(u32::MAX);
+        let usage = Usage { free_clusters: free, last_used: FIRST_CLUSTER + used.saturating_sub(1) };
+        let head = boot::reserved_sectors(options, &geometry, usage);
+        let count = |is: fn(&NodeKind) -> bool| {
+            u64::try_from(tree.iter().filter(|(_, node)| is(&node.kind())).count()).unwrap_or(u64::MAX)
+        };
+        Ok(Self {
+            options: *options,
+            geometry,
+            tree,
+            head,
+            root,
+            runs,
+            files: count(|kind| matches!(kind, NodeKind::File { .. } | NodeKind::HardLink { .. })),
+            directories: count(|kind| matches!(kind, NodeKind::Directory { .. })) - 1,
+        })
+    }
+
+    /// The tree that is in it.
+    pub fn tree(&self) -> &'t FileTree {
+        self.tree
+    }
+
+    /// What was asked for.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What there is.
+    pub fn summary(&self) -> Summary {
+        let used: u64 = self.runs.iter().map(|run| u64::from(run.clusters)).sum();
+        Summary {
+            bits: self.geometry.bits,
+            cluster_bytes: self.geometry.cluster_bytes(),
+            clusters: self.geometry.clusters,
+            free_clusters: self.geometry.clusters - used,
+            files: self.files,
+            directories: self.directories,
+        }
+    }
+
+    /// Where a cluster is, in \[bytes\].
+    fn cluster_offset(&self, cluster: u32) -> u64 {
+        self.geometry.data() * SECTOR + u64::from(cluster - FIRST_CLUSTER) * self.geometry.cluster_bytes()
+    }
+
+    /// The part of a table that begins at so many \[bytes\].
+    fn table(&self, from: u64, buffer: &mut [u8]) {
+        let width = self.geometry.entry_bytes();
+        let first = u32::try_from(from / width).unwrap_or(u32::MAX);
+        let mut run = self.runs.partition_point(|run| run.first + run.clusters <= first);
+        for (entry, cluster) in buffer.chunks_mut(to_usize(width)).zip(first..) {
+            while self.runs.get(run).is_some_and(|run| run.first + run.clusters <= cluster) {
+                run += 1;
+            }
+            let value = match (cluster, self.runs.get(run)) {
+                // The media, and that the volume is clean (specification, section 4).
+                (0, _) => 0x0fff_ff00 | u32::from(MEDIA),
+                (1, _) => 0x0fff_ffff,
+                (_, Some(run)) if cluster >= run.first => {
+                    let is_last = cluster + 1 == run.first + run.clusters;
+                    if is_last { 0x0fff_ffff } else { cluster + 1 }
+                }
+                _ => 0,
+            };
+            // In 16 bits the mark of an end is the lower half of it.
+            put(entry, 0, &value.to_le_bytes());
+        }
+    }
+}
+
+/// The names of every directory's children, in the order of the tree.
+type Names = BTreeMap<NodeId, Vec<EntryName>>;
+
+fn names_of(tree: &FileTree) -> Result<Names, FatError> {
+    let mut all = Names::new();
+    for (id, node) in tree.iter() {
+        if !matches!(node.kind(), NodeKind::Directory { .. }) {
+            continue;
+        }
+        let mut names = Vec::new();
+        let mut seen: BTreeMap<String, NodeId> = BTreeMap::new();
+        for child in tree.children(id) {
+            let path = || tree.path(child).to_string();
+            let name = names::check(tree.name(child)).map_err(|why| FatError::Name { path: path(), why })?;
+            if let Some(other) = seen.insert(names::folded(name), child) {
+                return Err(FatError::SameName { one: tree.path(other).to_string(), other: path() });
+            }
+            let what = match tree.node(child).kind() {
+                NodeKind::Symlink { .. } => Some("a symlink"),
+                NodeKind::Special(_) => Some("a device, FIFO or socket"),
+                _ => None,
+            };
+            if let Some(what) = what {
+                return Err(FatError::Kind { path: path(), what });
+            }
+            names.push(name);
+        }
+        all.insert(id, names::in_directory(&names));
+    }
+    Ok(all)
+}
+
+/// Where everything begins.
+struct Places {
+    /// The first cluster and the number of clusters of each node that has any.
+    of: BTreeMap<NodeId, (u32, u32)>,
+    /// How many clusters are in use.
+    used: u64,
+}
+
+impl Places {
+    fn of(tree: &FileTree, options: &Options, geometry: &Geometry, names: &Names) -> Result<Self, FatError> {
+        let mut of = BTreeMap::new();
+        let mut used: u64 = 0;
+        for (id, node) in tree.iter() {
+            let bytes = match node.kind() {
+                NodeKind::Directory { .. } => directory_bytes(tree, id, options, geometry, names)?,
+                _ => file_bytes(tree, id)?,
+            };
+            let clusters = bytes.div_ceil(geometry.cluster_bytes());
+            if clusters == 0 {
+                continue;
+            }
+            // What does not fit is counted on, to say how much is missing; its places are never used.
+            let first = used.saturating_add(FIRST_CLUSTER.into());
+            of.insert(id, (narrow(first), narrow(clusters)));
+            used = used.saturating_add(clusters);
+        }
+        match used.checked_sub(geometry.clusters) {
+            None | Some(0) => Ok(Self { of, used }),
+            Some(missing) => {
+                Err(FatError::Full { missing: missing.saturating_mul(geometry.cluster_bytes()) })
+            }
+        }
+    }
+
+    /// The first cluster of a node, 0 where it has none.
+    fn first(&self, id: NodeId) -> u32 {
+        self.of.get(&id).map_or(0, |&(first, _)| first)
+    }
+
+    /// The root of FAT16, and what is in all clusters.
+    fn fill(&self, tree: &FileTree, options: &Options, names: &Names) -> (Vec<u8>, Vec<Run>) {
+        let mut root = Vec::new();
+        let mut runs = Vec::with_capacity(self.of.len());
+        for (id, node) in tree.iter() {
+            let place = self.of.get(&id);
+            let holds = if matches!(node.kind(), NodeKind::Directory { .. }) {
+                let entries = self.entries(tree, id, options, names);
+                if place.is_none() {
+                    root = entries;
+                    continue;
+                }
+                Holds::Directory(entries)
+            } else {
+                let file = tree.resolve(id);
+                Holds::File(file, size_of(tree, file))
+            };
+            runs.extend(place.map(|&(first, clusters)| Run { first, clusters, holds }));
+        }
+        (root, runs)
+    }
+
+    fn entries(&self, tree: &FileTree, id: NodeId, options: &Options, names: &Names) -> Vec<u8> {
+        let mut bytes = if id == NodeId::ROOT {
+            directory::label(&options.label)
+        } else {
+            let parent = tree.node(id).parent();
+            // Even where the root has a cluster, it is 0 here (specification, section 6.5).
+            let parent = if parent == NodeId::ROOT { 0 } else { self.first(parent) };
+            directory::dots(self.first(id), parent)
+        };
+        let names = names.get(&id).map(Vec::as_slice).unwrap_or_default();
+        for (child, name) in tree.children(id).zip(names) {
+            let (attributes, size) = match tree.node(child).kind() {
+                NodeKind::Directory { .. } => (DIRECTORY, 0),
+                _ => (ARCHIVE, size_of(tree, tree.resolve(child))),
+            };
+            bytes.extend(directory::named(name, attributes, self.first(child), narrow(size)));
+        }
+        bytes
+    }
+}
+
+/// How many \[bytes\] of clusters a directory needs. The root of FAT16 needs none, and has a limit of its own.
+fn directory_bytes(
+    tree: &FileTree,
+    id: NodeId,
+    options: &Options,
+    geometry: &Geometry,
+    names: &Names,
+) -> Result<u64, FatError> {
+    let own = if id == NodeId::ROOT { directory::label(&options.label).len() / ENTRY } else { 2 };
+    let entries =
+        names.get(&id).map_or(0, |names| names.iter().map(directory::entries_of).sum::<usize>()) + own;
+    if id == NodeId::ROOT && geometry.bits == Bits::Fat16 {
+        let room = to_usize(geometry.root * SECTOR) / ENTRY;
+        return if entries > room { Err(FatError::RootFull { needed: entries, room }) } else { Ok(0) };
+    }
+    if entries > MOST_ENTRIES {
+        return Err(FatError::DirectoryFull { path: tree.path(id).to_string() });
+    }
+    // The root of FAT32 has a cluster even if it has no entry.
+    Ok(u64::try_from(entries.max(1) * ENTRY).unwrap_or(u64::MAX))
+}
+
+fn file_bytes(tree: &FileTree, id: NodeId) -> Result<u64, FatError> {
+    let bytes = size_of(tree, tree.resolve(id));
+    if bytes > u64::from(u32::MAX) {
+        return Err(FatError::TooLarge { path: tree.path(id).to_string(), bytes });
+    }
+    Ok(bytes)
+}
+
+fn size_of(tree: &FileTree, id: NodeId) -> u64 {
+    if let NodeKind::File { size, .. } = tree.node(id).kind() { size } else { 0 }
+}
+
+/// Numbers that were found to fit, or are never used.
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+impl PieceSource for FatLayout<'_> {
+    fn len(&self) -> u64 {
+        self.options.bytes
+    }
+
+    fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+        let geometry = &self.geometry;
+        let reserved = geometry.reserved * SECTOR;
+        let table = geometry.table * SECTOR;
+        let last_used = self.runs.last().map_or(FIRST_CLUSTER, |run| run.first + run.clusters);
+        let in_use = (u64::from(last_used) * geometry.entry_bytes()).next_multiple_of(SECTOR).min(table);
+        let tables = (0..TABLES).flat_map(move |number| {
+            let start = reserved + number * table;
+            metadata(start, in_use).chain(zeros(start + in_use, start + table))
+        });
+        let root_at = reserved + TABLES * table;
+        let root = metadata(root_at, geometry.root * SECTOR);
+        let runs = self.runs.iter().flat_map(|run| self.run(run));
+        let end = self.cluster_offset(last_used);
+        let rest = zeros(end, self.options.bytes);
+        Box::new(metadata(0, reserved).chain(tables).chain(root).chain(runs).chain(rest))
+    }
+
+    fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
+        let geometry = &self.geometry;
+        let tables_at = geometry.reserved * SECTOR;
+        let root_at = tables_at + TABLES * geometry.table * SECTOR;
+        let data_at = geometry.data() * SECTOR;
+        let copy = |bytes: &[u8], from: u64, buffer: &mut [u8]| {
+            put(buffer, 0, bytes.get(to_usize(from)..).unwrap_or_default());
+        };
+        match piece.offset {
+            at if at < tables_at => copy(&self.head, at, buffer),
+            at if at < root_at => self.table((at - tables_at) % (geometry.table * SECTOR), buffer),
+            at if at < data_at => copy(&self.root, at - root_at, buffer),
+            at => {
+                let cluster = FIRST_CLUSTER + narrow((at - data_at) / geometry.cluster_bytes());
+                let run = self.runs.partition_point(|run| run.first + run.clusters <= cluster);
+                if let Some(Run { first, holds: Holds::Directory(bytes), .. }) = self.runs.get(run) {
+                    copy(bytes, at - self.cluster_offset(*first), buffer);
+                }
+            }
+        }
+    }
+}
+
+impl FatLayout<'_> {
+    fn run(&self, run: &Run) -> Box<dyn Iterator<Item = Piece> + Send> {
+        let start = self.cluster_offset(run.first);
+        let end = start + u64::from(run.clusters) * self.geometry.cluster_bytes();
+        match run.holds {
+            Holds::Directory(_) => Box::new(metadata(start, end - start)),
+            Holds::File(node, len) => {
+                let content = Content::File { node, offset: 0 };
+                Box::new(
+                    std::iter::once(Piece { offset: start, len, content }).chain(zeros(start + len, end)),
+                )
+            }
+        }
+    }
+}
+
+/// Metadata in pieces of at most [`LONGEST_PIECE`].
+fn metadata(start: u64, len: u64) -> impl Iterator<Item = Piece> + Send {
+    let at = (0..len).step_by(to_usize(LONGEST_PIECE));
+    at.map(move |at| Piece {
+        offset: start + at,
+        len: (len - at).min(LONGEST_PIECE),
+        content: Content::Metadata,
+    })
+}
+
+fn zeros(from: u64, to: u64) -> impl Iterator<Item = Piece> + Send {
+    (to > from).then(|| Piece { offset: from, len: to - from, content: Content::Zeros }).into_iter()
+}

@@ -1,0 +1,166 @@
+//! Names: the long ones that people see, and beside them the short ones of 8 and 3 characters (specification, sections
+//! 6.1 and 7).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A short name, padded with spaces.
+pub(crate) type ShortName = [u8; 11];
+
+/// The base of a short name is in lower case.
+const LOWER_BASE: u8 = 0x08;
+/// The extension of a short name is in lower case.
+const LOWER_EXTENSION: u8 = 0x10;
+/// Characters that short names have beside letters and digits.
+const SHORT_MARKS: &[u8] = b"!#$%&'()-@^_`{}~";
+/// The most UTF-16 units of a long name.
+const LONGEST: usize = 255;
+
+/// How a directory entry has a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EntryName {
+    pub(crate) short: ShortName,
+    /// Which parts of the short name are shown in lower case, as Windows NT, Linux and mtools have it.
+    pub(crate) case: u8,
+    /// The long name, where the short one does not say all.
+    pub(crate) long: Option<Vec<u16>>,
+}
+
+/// Whether FAT can have a name; if not, why.
+pub(crate) fn check(name: &[u8]) -> Result<&str, &'static str> {
+    let Ok(name) = std::str::from_utf8(name) else { return Err("it is not UTF-8") };
+    if name.chars().any(|c| c.is_control() || "\"*/:<>?\\|".contains(c)) {
+        return Err("it has a control character or one of \"*/:<>?\\|");
+    }
+    if name.ends_with(['.', ' ']) {
+        return Err("it ends with a dot or a space");
+    }
+    if name.encode_utf16().count() > LONGEST {
+        return Err("it has more than 255 UTF-16 units");
+    }
+    Ok(name)
+}
+
+/// What FAT takes for the same name.
+pub(crate) fn folded(name: &str) -> String {
+    name.chars().flat_map(char::to_uppercase).collect()
+}
+
+/// The names of one directory, each with a short name that no other has.
+pub(crate) fn in_directory(names: &[&str]) -> Vec<EntryName> {
+    let exact: Vec<_> = names.iter().map(|name| exact(name)).collect();
+    let mut taken: BTreeSet<ShortName> = exact.iter().flatten().map(|&(short, _)| short).collect();
+    let mut tails: BTreeMap<(Vec<u8>, Vec<u8>), u32> = BTreeMap::new();
+    let name_of = |(name, exact): (&&str, Option<(ShortName, u8)>)| {
+        if let Some((short, case)) = exact {
+            return EntryName { short, case, long: None };
+        }
+        let short = numbered(name, &mut taken, &mut tails);
+        EntryName { short, case: 0, long: Some(name.encode_utf16().collect()) }
+    };
+    names.iter().zip(exact).map(name_of).collect()
+}
+
+/// The short name that says all, with its case.
+fn exact(name: &str) -> Option<(ShortName, u8)> {
+    let (base, extension) = match name.rsplit_once('.') {
+        Some((base, extension)) if !extension.is_empty() => (base, extension),
+        Some(_) => return None,
+        None => (name, ""),
+    };
+    let is_short = |part: &str| part.bytes().all(|b| b.is_ascii_alphanumeric() || SHORT_MARKS.contains(&b));
+    if base.is_empty() || base.len() > 8 || extension.len() > 3 || !is_short(base) || !is_short(extension) {
+        return None;
+    }
+    let case = |part: &str, bit: u8| {
+        let lower = part.bytes().any(|b| b.is_ascii_lowercase());
+        let upper = part.bytes().any(|b| b.is_ascii_uppercase());
+        (!(lower && upper)).then_some(if lower { bit } else { 0 })
+    };
+    let case = case(base, LOWER_BASE)? | case(extension, LOWER_EXTENSION)?;
+    Some((padded(base.as_bytes(), extension.as_bytes()), case))
+}
+
+/// A short name with a number that makes it the only one of its directory.
+fn numbered(
+    name: &str,
+    taken: &mut BTreeSet<ShortName>,
+    tails: &mut BTreeMap<(Vec<u8>, Vec<u8>), u32>,
+) -> ShortName {
+    let (base, extension) =
+        name.trim_start_matches('.').rsplit_once('.').unwrap_or((name.trim_start_matches('.'), ""));
+    let (base, extension) = (plain(base, 6), plain(extension, 3));
+    let next = tails.entry((base.clone(), extension.clone())).or_insert(1);
+    loop {
+        let tail = format!("~{next}");
+        *next = next.saturating_add(1);
+        let kept = base.len().min(8 - tail.len().min(8));
+        let short = padded(&[&base[..kept], tail.as_bytes()].concat(), &extension);
+        // A directory has fewer entries than there are numbers.
+        if taken.insert(short) {
+            return short;
+        }
+    }
+}
+
+/// The beginning of a part as a short name can have it.
+fn plain(part: &str, most: usize) -> Vec<u8> {
+    let kept = part.chars().filter(|c| !matches!(c, ' ' | '.')).map(|c| match u8::try_from(c) {
+        Ok(byte) if byte.is_ascii_alphanumeric() || SHORT_MARKS.contains(&byte) => byte.to_ascii_uppercase(),
+        _ => b'_',
+    });
+    kept.take(most).collect()
+}
+
+fn padded(base: &[u8], extension: &[u8]) -> ShortName {
+    let mut short = [b' '; 11];
+    crate::boot::put(&mut short[..8], 0, base);
+    crate::boot::put(&mut short[8..], 0, extension);
+    short.make_ascii_uppercase();
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_fit_are_short_with_their_case() {
+        for (name, short, case) in [
+            ("START.ELF", b"START   ELF", 0),
+            ("start4.elf", b"START4  ELF", LOWER_BASE | LOWER_EXTENSION),
+            ("README.txt", b"README  TXT", LOWER_EXTENSION),
+            ("overlays", b"OVERLAYS   ", LOWER_BASE),
+            ("a-b_1.c~d", b"A-B_1   C~D", LOWER_BASE | LOWER_EXTENSION),
+        ] {
+            assert_eq!(exact(name), Some((*short, case)), "{name}");
+        }
+        for name in
+            ["Readme.txt", "config.json", "bcm2711-rpi-4-b.dtb", ".hidden", "a.b.c", "ü", "a b", "x+y"]
+        {
+            assert_eq!(exact(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn short_names_of_long_ones_are_numbered() {
+        let names = ["LONGNA~1.TXT", "Long Name.txt", "Long Names.txt", "ünïcode", ".a.longext", "..."];
+        let shorts: Vec<_> = in_directory(&names).into_iter().map(|name| name.short).collect();
+        let expected: [&ShortName; 6] =
+            [b"LONGNA~1TXT", b"LONGNA~2TXT", b"LONGNA~3TXT", b"_N_COD~1   ", b"A~1     LON", b"~1         "];
+        assert_eq!(shorts, expected.map(|short| *short));
+        let many: Vec<String> = (0..20_000).map(|number| format!("Same beginning {number}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let shorts: BTreeSet<_> = in_directory(&many).into_iter().map(|name| name.short).collect();
+        assert_eq!(shorts.len(), many.len());
+    }
+
+    #[test]
+    fn names_that_fat_can_not_have_are_told() {
+        assert_eq!(check(b"a b"), Ok("a b"));
+        let long = "n".repeat(256);
+        for name in [&b"a\xff"[..], b"a:b", b"a\n", b"a.", b"a ", long.as_bytes()] {
+            assert!(check(name).is_err(), "{name:?}");
+        }
+        assert_eq!(folded("Übung"), folded("übung"));
+    }
+}

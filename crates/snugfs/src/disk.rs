@@ -1,0 +1,302 @@
+//! From the disk of a plan to the pieces of an image: which file systems there are, what stands beside them, and the
+//! disk around all of them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use build_plan::{
+    DiskPlan, Entry, EntryKind, FatBits, FatPlan, PartitionContent, PartitionPlan, PartitionType, Plan,
+    TablePlan, TreePlan, VolumePlan,
+};
+use disk_layout::{Blob, Disk, Kind, Part, Partition, Table};
+use ext4_layout::LayoutError;
+use fat_layout::FatLayout;
+use file_scanner::{Scan, Sources};
+use image_tree::{FileTree, ImagePath, NodeKind, PieceSource, Timestamp};
+
+use crate::exit::{Exit, Failure};
+use crate::pipeline::{Gathered, Layouts};
+use crate::progress::Meter;
+
+/// A file system that a plan describes, and where.
+#[derive(Debug)]
+pub(crate) struct Planned<'p> {
+    pub(crate) volume: &'p VolumePlan,
+    /// What stands before its fields: `plan`, or `plan.disk.partitions[1].content`.
+    pub(crate) place: String,
+    /// The index and the length of its partition, where they are given.
+    partition: Option<(usize, Option<u64>)>,
+}
+
+/// Length of the blocks of a file system, in \[bytes\].
+const BLOCK: u64 = 4096;
+
+impl Planned<'_> {
+    /// The exact size of the file system: its own, or that of its partition.
+    pub(crate) fn size(&self) -> Option<u64> {
+        let of_partition = self.partition.and_then(|(_, size)| size).map(|size| size - size % BLOCK);
+        self.volume.filesystem.size.or(of_partition)
+    }
+
+    /// Names the partition where that is what is too small.
+    pub(crate) fn does_not_fit(&self, error: LayoutError) -> Failure {
+        match self.partition {
+            Some((index, Some(_))) if self.volume.filesystem.size.is_none() => {
+                let place = format!("plan.disk.partitions[{index}].size");
+                Failure::from(error).renamed("plan.filesystem.size", &place).within(&self.place)
+            }
+            _ => Failure::from(error).within(&self.place),
+        }
+    }
+}
+
+/// The root, and the other ext4 file systems in the order of their partitions.
+pub(crate) fn file_systems(plan: &Plan) -> (Planned<'_>, Vec<Planned<'_>>) {
+    let mut root = Planned { volume: &plan.root, place: "plan".to_owned(), partition: None };
+    let mut others = Vec::new();
+    for (index, partition) in partitions(plan.disk.as_ref()) {
+        match &partition.content {
+            PartitionContent::Root => root.partition = Some((index, partition.size)),
+            PartitionContent::Ext4(volume) => others.push(Planned {
+                volume,
+                place: format!("plan.disk.partitions[{index}].content"),
+                partition: Some((index, partition.size)),
+            }),
+            _ => {}
+        }
+    }
+    (root, others)
+}
+
+fn partitions(disk: Option<&DiskPlan>) -> impl Iterator<Item = (usize, &PartitionPlan)> {
+    disk.into_iter().flat_map(|disk| disk.partitions.iter().enumerate())
+}
+
+/// What is on a disk beside ext4 file systems.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    firmware: Vec<Firmware>,
+    /// Single files, each at the path of its number in the root of one tree.
+    files: Option<Scan>,
+}
+
+/// A folder that becomes a FAT file system.
+#[derive(Debug)]
+struct Firmware {
+    index: usize,
+    bytes: u64,
+    plan: FatPlan,
+    scan: Scan,
+}
+
+impl Beside {
+    /// Looks at all of it.
+    pub(crate) fn scan(plan: &Plan, meter: &Meter) -> Result<Self, Failure> {
+        let mut firmware = Vec::new();
+        for (index, partition) in partitions(plan.disk.as_ref()) {
+            if let PartitionContent::Fat(fat) = &partition.content {
+                let bytes = partition.size.unwrap_or_default();
+                let scan = scan_firmware(index, fat, meter)?;
+                firmware.push(Firmware { index, bytes, plan: fat.clone(), scan });
+            }
+        }
+        let sources: Vec<_> = plan.disk.iter().flat_map(single_files).collect();
+        let files = if sources.is_empty() { None } else { Some(scan_files(&sources, meter)?) };
+        Ok(Self { firmware, files })
+    }
+
+    pub(crate) fn trees(&self) -> impl Iterator<Item = &FileTree> {
+        self.firmware.iter().map(|firmware| &firmware.scan).chain(&self.files).map(|scan| &scan.tree)
+    }
+
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.firmware.iter().flat_map(|firmware| firmware.scan.warnings.clone())
+    }
+
+    /// The FAT file systems, in the order of their partitions.
+    pub(crate) fn layouts(&self) -> Result<Vec<FatLayout<'_>>, Failure> {
+        self.firmware.iter().map(Firmware::layout).collect()
+    }
+}
+
+impl Firmware {
+    fn layout(&self) -> Result<FatLayout<'_>, Failure> {
+        let options = fat_layout::Options {
+            bytes: self.bytes,
+            label: self.plan.label,
+            // Any number will do that is the same in every build.
+            id: self.plan.id.unwrap_or(0x2178_694e),
+            bits: self.plan.bits.map(|bits| match bits {
+                FatBits::Fat16 => fat_layout::Bits::Fat16,
+                FatBits::Fat32 => fat_layout::Bits::Fat32,
+            }),
+        };
+        FatLayout::plan(&self.scan.tree, &options).map_err(|error| {
+            Failure::new(Exit::Fit, format!("plan.disk.partitions[{}].content: {error}", self.index))
+        })
+    }
+}
+
+fn scan_firmware(index: usize, plan: &FatPlan, meter: &Meter) -> Result<Scan, Failure> {
+    let trees: Vec<TreePlan> = plan.source.iter().map(|source| tree(source)).collect();
+    let nothing = BTreeMap::new();
+    let sources = sources(&trees, &nothing);
+    let scan = file_scanner::scan(&sources, &|entries| meter.advance(entries)).map_err(Failure::from);
+    scan.map_err(|failure| {
+        failure.renamed("plan.trees[0]", &format!("plan.disk.partitions[{index}].content"))
+    })
+}
+
+fn tree(source: &Path) -> TreePlan {
+    let source = source.to_owned();
+    TreePlan { source, target: ImagePath::root(), keep_owner: false, keep_times: false, xattrs: Vec::new() }
+}
+
+fn sources<'a>(trees: &'a [TreePlan], entries: &'a BTreeMap<ImagePath, Entry>) -> Sources<'a> {
+    static NO_ATTRIBUTES: BTreeMap<ImagePath, build_plan::AttributesPlan> = BTreeMap::new();
+    Sources {
+        store: None,
+        trees,
+        entries,
+        attributes: &NO_ATTRIBUTES,
+        inline: Vec::new(),
+        lost_and_found: false,
+        timestamp: Timestamp::STORE,
+    }
+}
+
+/// The single files of a disk, with the field that names each: contents of raw partitions, then blobs.
+fn single_files(disk: &DiskPlan) -> Vec<(String, &Path)> {
+    let raw = disk.partitions.iter().enumerate().filter_map(|(index, partition)| match &partition.content {
+        PartitionContent::Raw(source) => {
+            Some((format!("plan.disk.partitions[{index}].content"), source.as_path()))
+        }
+        _ => None,
+    });
+    let blobs = disk.blobs.iter().enumerate();
+    raw.chain(blobs.map(|(index, blob)| (format!("plan.disk.blobs[{index}]"), blob.source.as_path())))
+        .collect()
+}
+
+fn scan_files(files: &[(String, &Path)], meter: &Meter) -> Result<Scan, Failure> {
+    let entry = |source: &Path| Entry {
+        kind: EntryKind::Source(source.to_owned()),
+        permissions: None,
+        uid: 0,
+        gid: 0,
+        xattrs: Vec::new(),
+    };
+    let entries =
+        files.iter().enumerate().filter_map(|(number, (_, source))| Some((path_of(number)?, entry(source))));
+    let entries: BTreeMap<_, _> = entries.collect();
+    let scan = file_scanner::scan(&sources(&[], &entries), &|entries| meter.advance(entries));
+    scan.map_err(|errors| {
+        let rename = |failure: Failure, (number, (field, _)): (usize, &(String, &Path))| {
+            failure.renamed(&format!("plan.entries.\"/{number}\""), field)
+        };
+        files.iter().enumerate().fold(Failure::from(errors), rename)
+    })
+}
+
+fn path_of(number: usize) -> Option<ImagePath> {
+    ImagePath::parse(format!("/{number}").as_bytes()).ok()
+}
+
+/// The disk that a plan asks for, around the file systems; `None` where it asks for none.
+pub(crate) fn disk<'g>(
+    plan: &Plan,
+    gathered: &'g Gathered<'_>,
+    layouts: &'g Layouts<'g>,
+) -> Result<Option<Disk<'g>>, Failure> {
+    let Some(planned) = &plan.disk else { return Ok(None) };
+    let bases = bases(gathered)?;
+    let mut volumes = layouts.others.iter().map(image).zip(bases.others.iter().copied());
+    let mut firmware = layouts.firmware.iter().map(image).zip(bases.firmware.iter().copied());
+    let mut files = gathered.beside.files(bases.files);
+    let mut partitions = Vec::with_capacity(planned.partitions.len());
+    for (index, partition) in planned.partitions.iter().enumerate() {
+        let volume = |(image, base)| Part::Volume { image, base };
+        let part = match &partition.content {
+            PartitionContent::Empty => Some(Part::Empty),
+            PartitionContent::Root => Some(Part::Volume { image: &layouts.root, base: 0 }),
+            PartitionContent::Ext4(_) => volumes.next().map(volume),
+            PartitionContent::Fat(_) => firmware.next().map(volume),
+            PartitionContent::Raw(_) => files.next().map(|(node, len)| Part::File { node, len }),
+        };
+        let what = format!("plan.disk.partitions[{index}]");
+        partitions.push(Partition {
+            start: partition.start,
+            size: partition.size,
+            kind: match partition.kind {
+                PartitionType::Mbr(number) => Kind::Mbr(number),
+                PartitionType::Gpt(guid) => Kind::Gpt(guid),
+            },
+            bootable: partition.bootable,
+            name: partition.name.clone().unwrap_or_default(),
+            guid: partition.guid,
+            part: part.ok_or_else(|| lost(&what))?,
+            what,
+        });
+    }
+    let blobs = planned.blobs.iter().enumerate().map(|(index, blob)| {
+        let what = format!("plan.disk.blobs[{index}]");
+        let (node, len) = files.next().ok_or_else(|| lost(&what))?;
+        Ok(Blob { offset: blob.offset, node, len, what })
+    });
+    let options = disk_layout::Options {
+        table: match planned.table {
+            TablePlan::Mbr { id } => Table::Mbr(id),
+            TablePlan::Gpt { guid } => Table::Gpt(guid),
+        },
+        size: planned.size,
+        seed: plan.root.filesystem.uuid,
+        blobs: blobs.collect::<Result<_, Failure>>()?,
+        partitions,
+    };
+    Disk::plan(options).map(Some).map_err(Failure::from)
+}
+
+fn image<T: PieceSource>(layout: &T) -> &dyn PieceSource {
+    layout
+}
+
+/// What is added to the numbers of the files of each tree.
+struct Bases {
+    others: Vec<usize>,
+    firmware: Vec<usize>,
+    files: usize,
+}
+
+fn bases(gathered: &Gathered<'_>) -> Result<Bases, Failure> {
+    let mut next = gathered.root.scan.tree.len();
+    let mut take = |tree: &FileTree| {
+        let base = next;
+        next = next.saturating_add(tree.len());
+        base
+    };
+    let others = gathered.others.iter().map(|volume| take(&volume.scan.tree)).collect();
+    let firmware = gathered.beside.firmware.iter().map(|firmware| take(&firmware.scan.tree)).collect();
+    let files = gathered.beside.files.as_ref().map_or(0, |scan| take(&scan.tree));
+    if image_tree::NodeId::from_index(next).is_none() {
+        let text = "plan.disk: its file systems have more than 4294967295 entries in all; leave some out";
+        return Err(Failure::new(Exit::Fit, text));
+    }
+    Ok(Bases { others, firmware, files })
+}
+
+impl Beside {
+    /// The numbers and lengths of single files, in the order of [`single_files`].
+    fn files(&self, base: usize) -> impl Iterator<Item = (image_tree::NodeId, u64)> {
+        let tree = self.files.as_ref().map(|scan| &scan.tree);
+        (0..).map_while(move |number| {
+            let tree = tree?;
+            let node = tree.find(&path_of(number)?)?;
+            let NodeKind::File { size, .. } = tree.node(node).kind() else { return None };
+            Some((image_tree::NodeId::from_index(base.checked_add(node.index())?)?, size))
+        })
+    }
+}
+
+fn lost(what: &str) -> Failure {
+    Failure::new(Exit::Bug, format!("{what}: lost on the way from the plan to the disk; please report it"))
+}
