@@ -246,6 +246,8 @@ let
         growTo
         ;
     };
+    # The bare file system, unless the argument plan has a disk.
+    disk = null;
     output.compression =
       if compressImage then
         {

@@ -4,6 +4,7 @@
 
 mod cli;
 mod determinism;
+mod disks;
 mod errors;
 mod example;
 mod hashes;

@@ -1,0 +1,137 @@
+//! Tables through libraries that did not write them, pieces without a gap, and places.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+use std::io::Cursor;
+
+use disk_layout::{Blob, Disk, DiskError, Kind, Options, Part, Partition, Table};
+use image_tree::{Content, NodeId, PieceSource};
+use proptest::prelude::*;
+
+const MIB: u64 = 1 << 20;
+const LINUX: [u8; 16] = 0x0fc6_3daf_8483_4772_8e79_3d69_d847_7de4_u128.to_be_bytes();
+
+fn partition(start: Option<u64>, size: u64, kind: Kind, number: usize) -> Partition<'static> {
+    Partition {
+        start,
+        size: Some(size),
+        kind,
+        bootable: number == 0,
+        name: format!("part {number}"),
+        guid: None,
+        part: Part::Empty,
+        what: format!("partition {number}"),
+    }
+}
+
+fn options(table: Table, partitions: Vec<Partition<'_>>) -> Options<'_> {
+    Options { table, size: None, seed: [7; 16], partitions, blobs: Vec::new() }
+}
+
+/// All bytes of a disk of which nothing is from files. The pieces must follow one another.
+fn bytes(disk: &Disk<'_>) -> Vec<u8> {
+    let at = |offset: u64| usize::try_from(offset).unwrap();
+    let mut bytes = vec![0; at(disk.len())];
+    let mut end = 0;
+    for piece in disk.pieces() {
+        assert_eq!(piece.offset, end);
+        end += piece.len;
+        if piece.content == Content::Metadata {
+            disk.generate(&piece, &mut bytes[at(piece.offset)..at(end)]);
+        }
+    }
+    assert_eq!(end, disk.len());
+    bytes
+}
+
+#[test]
+fn a_gpt_is_read_by_another_library_from_both_ends() {
+    let partitions = vec![
+        partition(None, 3 * MIB, Kind::Gpt(LINUX), 0),
+        partition(Some(20 * MIB), 512, Kind::Gpt(LINUX), 1),
+        partition(Some(10 * MIB), MIB, Kind::Gpt(LINUX), 2),
+    ];
+    let disk = Disk::plan(options(Table::Gpt(None), partitions)).unwrap();
+    let mut image = bytes(&disk);
+    for damaged in [false, true] {
+        if damaged {
+            image[512..1024].fill(0);
+        }
+        let table = gpt::GptConfig::new().writable(false).open_from_device(Cursor::new(image.clone())).unwrap();
+        let found: Vec<_> = table
+            .partitions()
+            .iter()
+            .map(|(number, found)| (*number, found.first_lba, found.last_lba, found.name.clone()))
+            .collect();
+        let sector = |bytes: u64| bytes / 512;
+        assert_eq!(
+            found,
+            [
+                (1, sector(MIB), sector(4 * MIB) - 1, "part 0".to_owned()),
+                (2, sector(20 * MIB), sector(20 * MIB), "part 1".to_owned()),
+                (3, sector(10 * MIB), sector(11 * MIB) - 1, "part 2".to_owned()),
+            ]
+        );
+        let guids: Vec<_> = table.partitions().values().map(|found| found.part_guid.into_bytes()).collect();
+        assert_eq!(guids, disk.partition_guids());
+        assert_eq!(Table::Gpt(Some(table.guid().into_bytes())), disk.table());
+    }
+    assert_eq!(disk.len() % 4096, 0);
+}
+
+#[test]
+fn what_is_too_close_or_too_far_is_refused() {
+    let one = |start, size| partition(start, size, Kind::Mbr(0x83), 0);
+    let plan = |partitions| Disk::plan(options(Table::Mbr(None), partitions)).map(|disk| disk.len());
+    assert_eq!(plan(vec![one(None, MIB)]), Ok(2 * MIB));
+    assert_eq!(plan(vec![one(Some(512), 512)]), Ok(4096));
+    assert!(matches!(plan(vec![one(Some(0), 512)]), Err(DiskError::Overlap { .. })));
+    assert!(matches!(plan(vec![one(None, MIB), one(Some(MIB), 512)]), Err(DiskError::Overlap { .. })));
+    assert!(plan(vec![one(Some((1 << 41) - 512), 512)]).is_ok());
+    assert!(matches!(plan(vec![one(Some(1 << 41), 512)]), Err(DiskError::TooLargeForMbr { .. })));
+    assert!(matches!(plan(vec![one(Some(u64::MAX - 511), 512)]), Err(DiskError::Overflow { .. })));
+    assert!(matches!(plan(vec![one(Some(u64::MAX - 1023), 512)]), Err(DiskError::Overflow { .. })));
+    let blob = Blob { offset: u64::MAX, node: NodeId::ROOT, len: 2, what: "blob".to_owned() };
+    let with_blob = Options { blobs: vec![blob], ..options(Table::Mbr(None), vec![one(None, 512)]) };
+    assert!(matches!(Disk::plan(with_blob), Err(DiskError::Overflow { .. })));
+    let sized = |size| {
+        Disk::plan(Options {
+            size: Some(size),
+            ..options(Table::Gpt(None), vec![partition(None, MIB, Kind::Gpt(LINUX), 0)])
+        })
+    };
+    assert_eq!(sized(2 * MIB + 33 * 512).unwrap().len(), 2 * MIB + 33 * 512);
+    assert!(matches!(sized(2 * MIB + 32 * 512), Err(DiskError::PastEnd { .. })));
+    assert!(matches!(sized(512), Err(DiskError::PastEnd { .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_planned_covers_the_disk_or_is_refused(
+        places in proptest::collection::vec((proptest::option::of(0_u64..64), 1_u64..16), 1..6),
+        blobs in proptest::collection::vec((0_u64..80_000, 0_u64..9000), 0..3),
+        is_gpt in any::<bool>(),
+    ) {
+        let kind = if is_gpt { Kind::Gpt(LINUX) } else { Kind::Mbr(0x83) };
+        let table = if is_gpt { Table::Gpt(None) } else { Table::Mbr(None) };
+        let partitions = places.iter().take(4).enumerate().map(|(number, (start, size))| {
+            partition(start.map(|start| start * 32 * 1024), size * 32 * 1024, kind, number)
+        });
+        let blobs = blobs.iter().enumerate().map(|(number, (offset, len))| {
+            Blob { offset: *offset, len: *len, node: NodeId::from_index(number + 1).unwrap(), what: format!("blob {number}") }
+        });
+        let options = Options { blobs: blobs.collect(), ..options(table, partitions.collect()) };
+        match Disk::plan(options) {
+            Ok(disk) => {
+                let image = bytes(&disk);
+                prop_assert_eq!(&image[510..512], &[0x55, 0xaa]);
+                let files: u64 = disk.pieces().filter(|piece| matches!(piece.content, Content::File { .. })).map(|piece| piece.len).sum();
+                let blobs: u64 = disk.options().blobs.iter().map(|blob| blob.len).sum();
+                prop_assert_eq!(files, blobs);
+            }
+            Err(error) => prop_assert!(error.is_conflict(), "{}", error),
+        }
+    }
+}

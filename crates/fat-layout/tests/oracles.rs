@@ -1,0 +1,298 @@
+//! Geometry beside mkfs.vfat's, contents through fsck.vfat and through a reader that is not ours.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+
+use fat_layout::{Bits, FatError, FatLayout, Options};
+use image_tree::{Content, FileTree, Metadata, Name, Permissions, PieceSource, Timestamp, TreeWriter};
+use proptest::prelude::*;
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+fn options(bytes: u64, bits: Option<Bits>) -> Options {
+    Options { bytes, label: *b"FIRMWARE   ", id: 0x2178_694e, bits }
+}
+
+/// Files by their paths; a path that ends in `/` is a directory. Parents come before what they hold.
+type Files = BTreeMap<Vec<String>, Option<Vec<u8>>>;
+
+fn tree_of(files: &Files) -> FileTree {
+    let meta = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
+    let mut writer = TreeWriter::new(meta.clone(), Vec::new());
+    let meta = writer.metadata(&meta);
+    let mut open = 0;
+    for (path, bytes) in files {
+        let (name, parents) = path.split_last().unwrap();
+        while open > parents.len() {
+            writer.end_directory();
+            open -= 1;
+        }
+        let name = Name::new(name.as_bytes()).unwrap();
+        if let Some(bytes) = bytes {
+            let len = u64::try_from(bytes.len()).unwrap();
+            let source = writer.inline(bytes.clone());
+            writer.file(name, meta, len, source).unwrap();
+        } else {
+            writer.begin_directory(name, meta).unwrap();
+            open += 1;
+        }
+    }
+    while open > 0 {
+        writer.end_directory();
+        open -= 1;
+    }
+    writer.finish()
+}
+
+/// Writes the image; pieces must follow one another to its end.
+fn write(layout: &FatLayout<'_>, files: &Files, path: &Path) {
+    let tree = layout.tree();
+    let file = File::create(path).unwrap();
+    file.set_len(layout.len()).unwrap();
+    let mut at = 0;
+    for piece in layout.pieces() {
+        assert_eq!(piece.offset, at);
+        assert!(piece.len > 0);
+        at += piece.len;
+        match piece.content {
+            Content::Zeros => {}
+            Content::Metadata => {
+                let mut buffer = vec![0; usize::try_from(piece.len).unwrap()];
+                layout.generate(&piece, &mut buffer);
+                file.write_all_at(&buffer, piece.offset).unwrap();
+            }
+            Content::File { node, offset } => {
+                assert_eq!(offset, 0);
+                let path = tree.path(node).to_string();
+                let key: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
+                let bytes = files[&key].as_ref().unwrap();
+                assert_eq!(u64::try_from(bytes.len()).unwrap(), piece.len);
+                file.write_all_at(bytes, piece.offset).unwrap();
+            }
+        }
+    }
+    assert_eq!(at, layout.len());
+}
+
+/// What fsck.vfat says besides its name; nothing is to be repaired.
+fn checked(path: &Path) -> String {
+    let output = Command::new("fsck.vfat").arg("-n").arg(path).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.lines().count() == 2, "{text}");
+    text
+}
+
+fn read_all<T: fatfs::ReadWriteSeek>(folder: &fatfs::Dir<'_, T>, at: &[String], found: &mut Files) {
+    for entry in folder.iter() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        if name == "." || name == ".." {
+            continue;
+        }
+        let path = [at, &[name]].concat();
+        if entry.is_dir() {
+            found.insert(path.clone(), None);
+            read_all(&entry.to_dir(), &path, found);
+        } else {
+            let mut bytes = Vec::new();
+            entry.to_file().read_to_end(&mut bytes).unwrap();
+            found.insert(path, Some(bytes));
+        }
+    }
+}
+
+/// Builds, has it checked, reads it back: everything is there, under its own name.
+fn assert_holds(files: &Files, options: &Options) {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("fat.img");
+    let tree = tree_of(files);
+    let layout = FatLayout::plan(&tree, options).unwrap();
+    write(&layout, files, &image);
+    let told = checked(&image);
+    let summary = layout.summary();
+    let used = summary.clusters - summary.free_clusters;
+    assert!(told.contains(&format!("{used}/{} clusters", summary.clusters)), "{told}\n{summary:?}");
+    let device = File::options().read(true).write(true).open(&image).unwrap();
+    let system = fatfs::FileSystem::new(device, fatfs::FsOptions::new()).unwrap();
+    assert_eq!(system.volume_label(), "FIRMWARE");
+    assert_eq!(system.volume_id(), 0x2178_694e);
+    assert_eq!(u64::from(system.stats().unwrap().free_clusters()), summary.free_clusters);
+    let mut found = Files::new();
+    read_all(&system.root_dir(), &[], &mut found);
+    assert!(&found == files, "{:?} instead of {:?}", found.keys(), files.keys());
+}
+
+fn files(list: &[(&str, Option<usize>)]) -> Files {
+    let path = |text: &str| text.split('/').map(str::to_owned).collect();
+    let bytes = |len: usize| (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect();
+    list.iter().map(|&(name, len)| (path(name), len.map(bytes))).collect()
+}
+
+/// The fields of a boot sector that say what a file system is like, and the message of its tables' first entries.
+fn shape(path: &Path) -> Vec<u8> {
+    let mut head = vec![0; 90];
+    let file = File::open(path).unwrap();
+    file.read_exact_at(&mut head, 0).unwrap();
+    let is_32 = head[22] == 0 && head[23] == 0;
+    // Past the label and the name of the type follows the code.
+    head.truncate(if is_32 { 90 } else { 62 });
+    head
+}
+
+#[test]
+fn geometry_is_that_of_mkfs_vfat() {
+    let sizes = [
+        9 * MIB,
+        10 * MIB + 512,
+        16 * MIB,
+        17 * MIB,
+        30 * MIB,
+        32 * MIB,
+        33 * MIB,
+        64 * MIB,
+        100 * MIB + 1536,
+        128 * MIB,
+        129 * MIB,
+        200 * MIB,
+        256 * MIB,
+        257 * MIB,
+        400 * MIB,
+        504 * MIB,
+        505 * MIB,
+        511 * MIB,
+        512 * MIB,
+        GIB,
+        2 * GIB,
+        4 * GIB,
+        8 * GIB,
+        8 * GIB + MIB,
+        16 * GIB,
+        17 * GIB,
+        32 * GIB,
+        33 * GIB,
+    ];
+    let of_16 = [9 * MIB, 512 * MIB, GIB, 2 * GIB];
+    let of_32 = [30 * MIB, 33 * MIB, 64 * MIB, 256 * MIB, 260 * MIB, 261 * MIB, 300 * MIB];
+    let cases = sizes.map(|size| (size, None)).into_iter();
+    let cases = cases
+        .chain(of_16.map(|size| (size, Some(Bits::Fat16))))
+        .chain(of_32.map(|size| (size, Some(Bits::Fat32))));
+    let folder = tempfile::tempdir().unwrap();
+    for (size, bits) in cases {
+        let theirs = folder.path().join("theirs");
+        File::create(&theirs).unwrap().set_len(size).unwrap();
+        let mut command = Command::new("mkfs.vfat");
+        command.args(["--invariant", "-i", "2178694e", "-n", "FIRMWARE"]);
+        if let Some(bits) = bits {
+            command.args(["-F", if bits == Bits::Fat16 { "16" } else { "32" }]);
+        }
+        let output = command.arg(&theirs).output().unwrap();
+        assert!(output.status.success(), "{size}: {}", String::from_utf8_lossy(&output.stderr));
+        let none = Files::new();
+        let tree = tree_of(&none);
+        let layout = FatLayout::plan(&tree, &options(size, bits)).unwrap();
+        let ours = folder.path().join("ours");
+        write(&layout, &none, &ours);
+        assert_eq!(shape(&ours), shape(&theirs), "{size} {bits:?}");
+        checked(&ours);
+    }
+}
+
+#[test]
+fn all_kinds_of_names_and_sizes_are_read_back() {
+    let many: Vec<String> = (0..300).map(|number| format!("Same Beginning {number}.conf")).collect();
+    let mut list = vec![
+        ("bcm2711-rpi-4-b.dtb", Some(50_000)),
+        ("config.txt", Some(20)),
+        ("empty", Some(0)),
+        ("start4.elf", Some(3_000_000)),
+        ("README", Some(1)),
+        ("Mixed.Case", Some(2048)),
+        ("Über äöü 你好.dtbo", Some(2049)),
+        ("a.b.c.d", Some(511)),
+        (".hidden", Some(512)),
+        ("many", None),
+        ("none", None),
+        ("deep", None),
+        ("deep/er", None),
+        ("deep/er/est", None),
+        ("deep/er/est/file.txt", Some(4096)),
+        ("spaces in name", Some(3)),
+        ("x+y=z,[1];2", Some(4)),
+    ];
+    let paths: Vec<String> = many.iter().map(|name| format!("many/{name}")).collect();
+    list.extend(paths.iter().map(|path| (path.as_str(), Some(7))));
+    let long = "n".repeat(255);
+    list.push((&long, Some(9)));
+    for options in
+        [options(30 * MIB, None), options(64 * MIB, Some(Bits::Fat32)), options(3 * MIB + MIB / 2, None)]
+    {
+        if options.bytes > 4 * MIB {
+            assert_holds(&files(&list), &options);
+        } else {
+            assert_holds(&files(&list[..2]), &options);
+        }
+    }
+}
+
+#[test]
+fn a_full_partition_is_full_to_the_last_cluster_and_no_further() {
+    let none = FatLayout::plan(&tree_of(&Files::new()), &options(9 * MIB, None)).unwrap().summary();
+    let room = usize::try_from(none.free_clusters * none.cluster_bytes).unwrap();
+    assert_holds(&files(&[("all", Some(room))]), &options(9 * MIB, None));
+    let tree = tree_of(&files(&[("all", Some(room + 1)), ("b", Some(1))]));
+    let error = FatLayout::plan(&tree, &options(9 * MIB, None)).unwrap_err();
+    assert_eq!(error, FatError::Full { missing: 2 * none.cluster_bytes });
+}
+
+#[test]
+fn what_fat_can_not_hold_is_told() {
+    let names: Vec<String> = (0..512).map(|number| format!("f{number}")).collect();
+    let list: Vec<_> = names.iter().map(|name| (name.as_str(), Some(0))).collect();
+    let error = |list: &[(&str, Option<usize>)], bytes, bits| {
+        FatLayout::plan(&tree_of(&files(list)), &options(bytes, bits)).unwrap_err().to_string()
+    };
+    assert!(
+        error(&list, 30 * MIB, None)
+            .starts_with("the root needs 513 entries of 32 bytes, FAT16 has room for 512")
+    );
+    assert_holds(&files(&list), &options(64 * MIB, Some(Bits::Fat32)));
+    assert!(error(&[("a:b", Some(0))], 30 * MIB, None).starts_with("/a:b: FAT can't have this name"));
+    assert!(
+        error(&[("A", Some(0)), ("a", Some(0))], 30 * MIB, None).starts_with("/A and /a differ only in case")
+    );
+    assert!(error(&[], MIB, None).starts_with("1048576 bytes are too few for FAT16"));
+    assert!(error(&[], 5 * GIB, Some(Bits::Fat16)).starts_with("5368709120 bytes are too many for FAT16"));
+    assert!(error(&[], 10_000, Some(Bits::Fat32)).starts_with("10000 bytes are too few for FAT32"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_trees_are_read_back(
+        list in proptest::collection::btree_map("[a-zA-Zäß0-9 ._~+-]{0,20}[a-zA-Zäß0-9]", 0_usize..9000, 0..60),
+        in_folder in any::<bool>(),
+        is_32 in any::<bool>(),
+    ) {
+        let mut seen = std::collections::BTreeSet::new();
+        let prefix = if in_folder { "folder/" } else { "" };
+        let named: Vec<(String, usize)> = list
+            .into_iter()
+            .filter(|(name, _)| !name.trim_matches('.').is_empty() && seen.insert(name.to_uppercase()))
+            .map(|(name, len)| (format!("{prefix}{name}"), len))
+            .collect();
+        let mut list: Vec<(&str, Option<usize>)> = named.iter().map(|(name, len)| (name.as_str(), Some(*len))).collect();
+        if in_folder {
+            list.push(("folder", None));
+        }
+        assert_holds(&files(&list), &options(if is_32 { 40 * MIB } else { 9 * MIB }, is_32.then_some(Bits::Fat32)));
+    }
+}

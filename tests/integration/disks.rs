@@ -1,0 +1,312 @@
+//! Whole disks: tables that others read, partitions that hold what they would by themselves, firmware.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{Run, Workspace, assert_sound, empty_plan, sha256};
+
+const MIB: u64 = 1 << 20;
+const MIB_LEN: usize = 1 << 20;
+
+/// Sources for disks: a firmware folder, a loader, a folder for the root.
+fn workspace(disk: Value) -> Workspace {
+    let mut plan = empty_plan();
+    plan["trees"] = json!([{ "source": "files" }]);
+    plan["disk"] = disk;
+    let workspace = Workspace::with_plan(&plan);
+    workspace.write("files/etc/hostname", "board\n");
+    workspace.write("files/large", vec![7; 3 * MIB_LEN]);
+    workspace.write("firmware/config.txt", "arm_64bit=1\n");
+    workspace.write("firmware/bcm2711-rpi-4-b.dtb", vec![1; 50_000]);
+    workspace.write("firmware/overlays/Über lange Namen.dtbo", "overlay");
+    workspace.write("firmware/empty", "");
+    workspace.write("loader.bin", vec![0xab; 300_001]);
+    workspace
+}
+
+fn mbr() -> Value {
+    json!({ "table": "mbr", "id": "0x2178694e",
+        "partitions": [
+            { "start": "8MiB", "size": "30MiB", "type": "0b",
+              "content": { "kind": "fat", "label": "FIRMWARE", "id": "0x2178694e", "source": "firmware" } },
+            { "type": "83", "bootable": true, "content": { "kind": "root" } },
+            { "type": "83", "size": "40MiB", "content": {
+                "kind": "ext4", "filesystem": { "label": "DATA" }, "trees": [{ "source": "firmware", "target": "/copy" }] } },
+            { "type": "da", "content": { "kind": "raw", "source": "loader.bin" } },
+        ],
+        "blobs": [{ "source": "loader.bin", "offset": "8KiB" }] })
+}
+
+fn gpt() -> Value {
+    json!({ "table": "gpt", "partitions": [
+        { "type": "esp", "size": "64MiB", "name": "boot", "content": { "kind": "fat", "bits": 32, "source": "firmware" } },
+        { "type": "root-arm64", "name": "root-a", "content": { "kind": "root" } },
+        { "type": "linux", "size": "1MiB", "bootable": true, "guid": "7f1c6c3e-52a5-4f0e-9a57-0c5d1d1a9b11" },
+    ], "blobs": [{ "source": "loader.bin", "offset": "64KiB" }] })
+}
+
+/// The partitions as sfdisk reads them: start and length in bytes, type.
+fn sfdisk(image: &Path) -> (Value, Vec<(u64, u64, String)>) {
+    let run = Run::of(Command::new("sfdisk").arg("--json").arg(image)).succeeded();
+    let table = serde_json::from_slice::<Value>(&run.stdout).unwrap()["partitiontable"].clone();
+    let partitions = table["partitions"].as_array().unwrap().iter().map(|partition| {
+        let bytes = |key: &str| partition[key].as_u64().unwrap() * 512;
+        (bytes("start"), bytes("size"), partition["type"].as_str().unwrap().to_owned())
+    });
+    let partitions = partitions.collect();
+    (table, partitions)
+}
+
+fn cut(image: &[u8], from: u64, len: u64) -> &[u8] {
+    let at = |offset: u64| usize::try_from(offset).unwrap();
+    &image[at(from)..at(from + len)]
+}
+
+/// Has fsck.vfat look at a partition, and reads its files with mtools.
+fn assert_firmware(workspace: &Workspace, bytes: &[u8]) {
+    let path = workspace.write("firmware.img", bytes);
+    let run = Run::of(Command::new("fsck.vfat").arg("-n").arg(&path)).succeeded();
+    assert_eq!(run.text().lines().count(), 2, "only its name and the count of files: {}", run.text());
+    let listed = Run::of(Command::new("mdir").args(["-/", "-b", "-i"]).arg(&path)).succeeded();
+    let expected =
+        "::/bcm2711-rpi-4-b.dtb\n::/config.txt\n::/empty\n::/overlays/\n::/overlays/Über lange Namen.dtbo\n";
+    assert_eq!(listed.text(), expected);
+    for name in ["config.txt", "bcm2711-rpi-4-b.dtb", "overlays/Über lange Namen.dtbo", "empty"] {
+        let read = Run::of(Command::new("mtype").arg("-i").arg(&path).arg(format!("::{name}"))).succeeded();
+        assert_eq!(read.stdout, workspace.read(&format!("firmware/{name}")), "{name}");
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn an_mbr_disk_has_its_parts_where_the_plan_puts_them() {
+    let workspace = workspace(mbr());
+    workspace.snugfs(["build", "plan.json", "-o", "disk.img", "--report", "report.json"]).succeeded();
+    let image = workspace.read("disk.img");
+    let verified =
+        Run::of(Command::new("sfdisk").arg("--verify").arg(workspace.path("disk.img"))).succeeded();
+    assert!(verified.text().contains("No errors detected"), "{}", verified.text());
+    let (table, partitions) = sfdisk(&workspace.path("disk.img"));
+    assert_eq!((&table["label"], &table["id"]), (&json!("dos"), &json!("0x2178694e")));
+    assert_eq!(table["partitions"][1]["bootable"], json!(true));
+    let [firmware, root, data, raw] = partitions.as_slice() else { panic!("{partitions:?}") };
+    assert_eq!((firmware.0, firmware.1, firmware.2.as_str()), (8 * MIB, 30 * MIB, "b"));
+    assert_eq!((root.0, data.1, raw.1), (38 * MIB, 40 * MIB, 300_032));
+    assert_firmware(&workspace, cut(&image, firmware.0, firmware.1));
+    assert!(cut(&image, 8192, 300_001) == workspace.read("loader.bin"));
+    assert!(cut(&image, raw.0, 300_001) == workspace.read("loader.bin"));
+
+    // By itself the file system has the very same bytes.
+    workspace.change_plan(|plan| plan["disk"] = Value::Null);
+    let bare = std::fs::read(workspace.build("bare.img", [])).unwrap();
+    assert!(cut(&image, root.0, root.1) == bare);
+    workspace.write("data.img", cut(&image, data.0, data.1));
+    let data = assert_sound(&workspace.path("data.img"));
+    assert_eq!(data.read("/copy/config.txt").unwrap(), b"arm_64bit=1\n");
+
+    let report = workspace.read_json("report.json");
+    assert_eq!(report["image"]["bytes"], json!(image.len()));
+    assert_eq!(report["filesystem"]["blocks"], json!(bare.len() / 4096));
+    let told = report["disk"]["partitions"].as_array().unwrap().iter();
+    let told: Vec<_> =
+        told.map(|told| (told["start"].as_u64().unwrap(), told["bytes"].as_u64().unwrap())).collect();
+    assert_eq!(told, partitions.iter().map(|(start, len, _)| (*start, *len)).collect::<Vec<_>>());
+    assert_eq!(report["disk"]["partitions"][0]["uuid"], json!("2178-694E"));
+}
+
+#[test]
+fn a_gpt_disk_passes_sgdisk_and_has_the_same_identifiers_every_time() {
+    let workspace = workspace(gpt());
+    workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).succeeded();
+    let image = workspace.path("disk.img");
+    let verified = Run::of(Command::new("sgdisk").arg("--verify").arg(&image)).succeeded();
+    assert!(verified.text().contains("No problems found"), "{}", verified.text());
+    let (table, partitions) = sfdisk(&image);
+    assert_eq!(table["label"], json!("gpt"));
+    assert_eq!(table["partitions"][1]["name"], json!("root-a"));
+    assert_eq!(table["partitions"][2]["uuid"], json!("7F1C6C3E-52A5-4F0E-9A57-0C5D1D1A9B11"));
+    assert_eq!(table["partitions"][2]["attrs"], json!("LegacyBIOSBootable"));
+    assert_eq!(partitions[0].2, "C12A7328-F81F-11D2-BA4B-00A0C93EC93B");
+    assert_eq!(partitions[1].2, "B921B045-1DF0-41C3-AF44-4C6F280D3FAE");
+    let bytes = std::fs::read(&image).unwrap();
+    assert_firmware(&workspace, cut(&bytes, partitions[0].0, partitions[0].1));
+    workspace.write("root.img", cut(&bytes, partitions[1].0, partitions[1].1));
+    assert_eq!(assert_sound(&workspace.path("root.img")).read("/etc/hostname").unwrap(), b"board\n");
+
+    // The table at the end is whole: sgdisk finds the disk by it alone.
+    let mut without = bytes.clone();
+    without[512..1024].fill(0);
+    let damaged = workspace.write("damaged.img", &without);
+    let printed = Run::of(Command::new("sgdisk").arg("--print").arg(&damaged));
+    assert!(printed.text().contains("root-a"), "{}{}", printed.text(), printed.stderr);
+
+    // Another root has other identifiers.
+    workspace.change_plan(|plan| plan["filesystem"]["uuid"] = json!("7f1c6c3e-52a5-4f0e-9a57-0c5d1d1a9b12"));
+    workspace.snugfs(["build", "plan.json", "-o", "other.img"]).succeeded();
+    let (other, _) = sfdisk(&workspace.path("other.img"));
+    assert_ne!(other["id"], table["id"]);
+    assert_ne!(other["partitions"][0]["uuid"], table["partitions"][0]["uuid"]);
+    assert_eq!(other["partitions"][2]["uuid"], table["partitions"][2]["uuid"]);
+}
+
+#[test]
+fn every_way_of_writing_gives_the_same_disk() {
+    for disk in [mbr(), gpt()] {
+        let workspace = workspace(disk);
+        for (name, threads) in [("one.img", "1"), ("two.img", "2"), ("eight.img", "8"), ("one.img.zst", "2")]
+        {
+            workspace.snugfs(["build", "plan.json", "-o", name, "--threads", threads]).succeeded();
+        }
+        let digest = sha256(&workspace.read("one.img"));
+        assert_eq!(sha256(&workspace.read("two.img")), digest);
+        assert_eq!(sha256(&workspace.read("eight.img")), digest);
+        assert_eq!(sha256(&zstd::decode_all(workspace.read("one.img.zst").as_slice()).unwrap()), digest);
+        let streamed = workspace.snugfs(["build", "plan.json", "-o", "-"]).succeeded();
+        assert_eq!(sha256(&streamed.stdout), digest);
+    }
+}
+
+#[test]
+fn a_partition_with_a_size_is_filled_by_its_file_system() {
+    let workspace = workspace(json!({ "table": "mbr", "partitions": [
+        { "type": "83", "size": "100MiB", "content": { "kind": "root" } },
+    ], "size": "200MiB" }));
+    workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).succeeded();
+    let image = workspace.read("disk.img");
+    assert_eq!(image.len(), 200 * MIB_LEN);
+    workspace.write("root.img", cut(&image, MIB, 100 * MIB));
+    assert_sound(&workspace.path("root.img"));
+    workspace.change_plan(|plan| plan["disk"]["partitions"][0]["size"] = json!("4MiB"));
+    let run = workspace.snugfs(["build", "plan.json", "-o", "small.img"]).failed_with(6);
+    run.says("plan.disk.partitions[0].size: 4.0 MiB is too little");
+}
+
+#[test]
+fn what_can_not_be_a_disk_is_told_with_both_sides() {
+    let root = json!({ "type": "83", "content": { "kind": "root" } });
+    let fat = |size: &str| json!({ "type": "0b", "size": size, "content": { "kind": "fat", "source": "firmware" } });
+    let at = |start: &str, mut partition: Value| {
+        partition["start"] = json!(start);
+        partition
+    };
+    let loader = |offset: u64| json!([{ "source": "loader.bin", "offset": offset }]);
+    for (disk, code, told) in [
+        (
+            json!({ "table": "mbr", "partitions": [at("1MiB", fat("16MiB")), at("8MiB", root.clone())] }),
+            3,
+            "plan.disk.partitions[0] (bytes 1048576 to 17825792) overlaps plan.disk.partitions[1] (bytes 8388608 to",
+        ),
+        (
+            json!({ "table": "mbr", "partitions": [root], "blobs": loader(1 << 20) }),
+            3,
+            "plan.disk.blobs[0] (bytes 1048576 to 1348577)",
+        ),
+        (
+            json!({ "table": "mbr", "partitions": [root], "blobs": loader(0) }),
+            3,
+            "plan.disk.blobs[0] (bytes 0 to 300001) overlaps the partition table (bytes 440 to 512); move one of the two",
+        ),
+        (
+            json!({ "table": "gpt", "partitions": [{ "type": "linux", "content": { "kind": "root" } }], "blobs": loader(8192) }),
+            3,
+            "the partition table (bytes 440 to 17408) overlaps plan.disk.blobs[0] (bytes 8192 to",
+        ),
+        (
+            json!({ "table": "mbr", "partitions": [root], "size": "2MiB" }),
+            6,
+            "ends behind the disk's last usable byte at 2097152; make plan.disk.size larger or leave it out",
+        ),
+        (
+            json!({ "table": "mbr", "partitions": [at("4TiB", root.clone())] }),
+            6,
+            "can't be written into an mbr",
+        ),
+        (
+            json!({ "table": "mbr", "partitions": [root, { "type": "83", "size": 512, "content": { "kind": "raw", "source": "loader.bin" } }] }),
+            6,
+            "plan.disk.partitions[1]: the content has 300001 bytes, 299489 more than the partition's 512; make it larger",
+        ),
+        (
+            json!({ "table": "mbr", "partitions": [root, fat("1MiB")] }),
+            6,
+            "plan.disk.partitions[1].content: 1048576 bytes are too few for FAT16",
+        ),
+        (
+            json!({ "table": "mbr", "partitions": [root, { "type": "83", "content": { "kind": "raw", "source": "none.bin" } }] }),
+            5,
+            "plan.disk.partitions[1].content.source: none.bin",
+        ),
+        (
+            json!({ "table": "mbr", "partitions": [root], "blobs": [{ "source": "firmware", "offset": 8192 }] }),
+            5,
+            "plan.disk.blobs[0].source: firmware",
+        ),
+        (
+            json!({ "table": "mbr", "partitions": [root, { "type": "0b", "size": "9MiB", "content": { "kind": "fat", "source": "nothing" } }] }),
+            5,
+            "plan.disk.partitions[1].content.source: nothing",
+        ),
+        (
+            json!({ "table": "mbr", "partitions": [root, { "type": "83", "content": { "kind": "ext4", "trees": [{ "source": "nothing" }] } }] }),
+            5,
+            "plan.disk.partitions[1].content.trees[0].source: nothing",
+        ),
+    ] {
+        let workspace = workspace(disk);
+        let before = workspace.names();
+        workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(code).says(told);
+        assert_eq!(workspace.names(), before, "{told}");
+    }
+}
+
+#[test]
+fn firmware_that_does_not_fit_is_told_by_how_much() {
+    let workspace = workspace(json!({ "table": "mbr", "partitions": [
+        { "type": "0b", "size": "30MiB", "content": { "kind": "fat", "source": "firmware" } },
+        { "type": "83", "content": { "kind": "root" } },
+    ] }));
+    workspace.write("firmware/large", vec![1; 31 * MIB_LEN]);
+    let run = workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(6);
+    run.says("plan.disk.partitions[0].content: the files need ").says(" bytes more than the partition has");
+    std::fs::remove_file(workspace.path("firmware/large")).unwrap();
+    std::os::unix::fs::symlink("config.txt", workspace.path("firmware/link")).unwrap();
+    let run = workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(6);
+    run.says("plan.disk.partitions[0].content: /link: is a symlink, which FAT does not know");
+    std::fs::remove_file(workspace.path("firmware/link")).unwrap();
+    workspace.write("firmware/CONFIG.txt", "");
+    let run = workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(6);
+    run.says("/CONFIG.txt and /config.txt differ only in case");
+}
+
+#[test]
+fn a_boot_sector_keeps_its_code_before_the_table() {
+    let workspace = workspace(mbr());
+    workspace.write("boot.bin", vec![0xcc; 440]);
+    workspace.change_plan(|plan| plan["disk"]["blobs"] = json!([{ "source": "boot.bin", "offset": 0 }]));
+    workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).succeeded();
+    let image = workspace.read("disk.img");
+    assert!(image[..440] == [0xcc; 440]);
+    assert_eq!(sfdisk(&workspace.path("disk.img")).1.len(), 4);
+}
+
+#[test]
+fn inspect_reads_what_build_has_made() {
+    for disk in [mbr(), gpt()] {
+        let workspace = workspace(disk);
+        workspace.snugfs(["build", "plan.json", "-o", "disk.img.zst"]).succeeded();
+        let told = workspace.snugfs(["inspect", "disk.img.zst", "--json"]).succeeded();
+        let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+        let count = workspace.read_json("plan.json")["disk"]["partitions"].as_array().unwrap().len();
+        assert_eq!(told["volumes"].as_array().map(Vec::len), Some(count), "{told}");
+        let read = workspace
+            .snugfs(["inspect", "disk.img.zst", "--partition", "2", "cat", "/etc/hostname"])
+            .succeeded();
+        assert_eq!(read.stdout, b"board\n");
+        let read = workspace
+            .snugfs(["inspect", "disk.img.zst", "--partition", "1", "cat", "/config.txt"])
+            .succeeded();
+        assert_eq!(read.stdout, b"arm_64bit=1\n");
+    }
+}
