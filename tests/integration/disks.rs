@@ -310,3 +310,18 @@ fn inspect_reads_what_build_has_made() {
         assert_eq!(read.stdout, b"arm_64bit=1\n");
     }
 }
+
+#[test]
+fn the_example_of_a_card_builds_from_the_root_of_the_repository() {
+    let workspace = Workspace::new();
+    let image = workspace.path("card.img");
+    let mut command = workspace.command(["build", "examples/sd-card/plan.json", "-o"]);
+    Run::of(command.arg(&image).current_dir(crate::support::repository())).succeeded();
+    let (_, partitions) = sfdisk(&image);
+    let bytes = std::fs::read(&image).unwrap();
+    workspace.write("root.img", cut(&bytes, partitions[1].0, partitions[1].1));
+    assert_sound(&workspace.path("root.img"));
+    let firmware = workspace.write("firmware.img", cut(&bytes, partitions[0].0, partitions[0].1));
+    let read = Run::of(Command::new("mtype").arg("-i").arg(firmware).arg("::config.txt")).succeeded();
+    assert!(read.text().starts_with("arm_64bit=1\n"));
+}

@@ -57,7 +57,8 @@ fn a_gpt_is_read_by_another_library_from_both_ends() {
         if damaged {
             image[512..1024].fill(0);
         }
-        let table = gpt::GptConfig::new().writable(false).open_from_device(Cursor::new(image.clone())).unwrap();
+        let table =
+            gpt::GptConfig::new().writable(false).open_from_device(Cursor::new(image.clone())).unwrap();
         let found: Vec<_> = table
             .partitions()
             .iter()
