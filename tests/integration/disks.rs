@@ -325,3 +325,48 @@ fn the_example_of_a_card_builds_from_the_root_of_the_repository() {
     let read = Run::of(Command::new("mtype").arg("-i").arg(firmware).arg("::config.txt")).succeeded();
     assert!(read.text().starts_with("arm_64bit=1\n"));
 }
+
+#[test]
+fn containers_hold_the_same_bytes() {
+    for disk in [mbr(), gpt(), Value::Null] {
+        let workspace = workspace(disk);
+        workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
+        let raw = sha256(&workspace.read("raw.img"));
+        for (format, judge) in [("qcow2", "qemu-img"), ("simg", "simg2img")] {
+            workspace.change_plan(|plan| plan["output"] = json!({ "format": format }));
+            workspace
+                .snugfs(["build", "plan.json", "-o", "container", "--report", "report.json"])
+                .succeeded();
+            let (container, back) = (workspace.path("container"), workspace.path("back.img"));
+            let mut command = Command::new(judge);
+            if judge == "qemu-img" {
+                let mut check = Command::new(judge);
+                Run::of(check.args(["check", "-f", "qcow2"]).arg(&container)).succeeded();
+                command.args(["convert", "-f", "qcow2", "-O", "raw"]);
+            }
+            Run::of(command.arg(&container).arg(&back)).succeeded();
+            assert_eq!(sha256(&workspace.read("back.img")), raw, "{format}");
+            std::fs::remove_file(back).unwrap();
+            let length = std::fs::metadata(&container).unwrap().len();
+            assert!(
+                length < std::fs::metadata(workspace.path("raw.img")).unwrap().len() / 2,
+                "{format}: {length}"
+            );
+            let report = workspace.read_json("report.json");
+            assert_eq!(
+                (&report["image"]["format"], &report["image"]["fileBytes"]),
+                (&json!(format), &json!(length))
+            );
+            // As a stream, through any number of threads and compressed it is the same file.
+            let digest = sha256(&workspace.read("container"));
+            assert_eq!(report["image"]["sha256"], json!(digest));
+            let streamed = workspace.snugfs(["build", "plan.json", "-o", "-", "--threads", "1"]).succeeded();
+            assert_eq!(sha256(&streamed.stdout), digest);
+            workspace.snugfs(["build", "plan.json", "-o", "container.zst"]).succeeded();
+            assert_eq!(
+                sha256(&zstd::decode_all(workspace.read("container.zst").as_slice()).unwrap()),
+                digest
+            );
+        }
+    }
+}

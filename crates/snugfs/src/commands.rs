@@ -7,6 +7,7 @@ use disk_layout::Disk;
 use image_tree::PieceSource;
 
 use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, SizeArgs};
+use crate::container::Container;
 use crate::disk_report::DiskReport;
 use crate::exit::{Exit, Failure, one_line};
 use crate::output::{self, Output, ReportPlace};
@@ -38,8 +39,9 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let mut report = report(&plan, &gathered, &layouts, disk.as_ref());
     tell_warnings(&report.warnings);
     let image: &dyn PieceSource = disk.as_ref().map_or(&layouts.root, |disk| disk);
-    let written = pipeline::write(&gathered, image, &output, &mut stages)?;
-    report.set_written(&written, output.is_compressed());
+    let container = Container::around(image, plan.output.format)?;
+    let written = pipeline::write(&gathered, container.pieces(), &output, &mut stages)?;
+    report.set_written(&written, output.is_compressed(), plan.output.format);
     report.set_times(stages.times());
     if let Some(place) = report_place {
         place.write(&report.json()?)?;
@@ -121,13 +123,15 @@ fn built_line(name: &str, report: &Report, time: Duration) -> String {
         let files = people::counted(report.contents.files, "file");
         format!("snugfs: {name}: {size}, {files}, {}", people::seconds(time))
     };
-    if let Some(compressed) = image.compressed_bytes {
-        let share = people::percent(compressed, image.bytes);
-        return line(&format!(
-            "{}, as zstd {} ({share})",
-            people::size(image.bytes),
-            people::size(compressed)
-        ));
+    let form = match (image.format, image.compressed_bytes) {
+        (None, None) => None,
+        (None, Some(compressed)) => Some(("zstd".to_owned(), compressed)),
+        (Some(format), None) => image.file_bytes.map(|bytes| (format.to_owned(), bytes)),
+        (Some(format), Some(compressed)) => Some((format!("{format} and zstd"), compressed)),
+    };
+    if let Some((form, bytes)) = form {
+        let share = people::percent(bytes, image.bytes);
+        return line(&format!("{}, as {form} {} ({share})", people::size(image.bytes), people::size(bytes)));
     }
     let exact = line(&people::counted(image.bytes, "byte"));
     if exact.chars().count() <= COLUMNS { exact } else { line(&people::size(image.bytes)) }

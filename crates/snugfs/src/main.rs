@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod container;
 mod disk;
 mod disk_report;
 mod exit;

@@ -29,9 +29,14 @@ impl<'a> Output<'a> {
             let text = "command line: the image has no name; give -o OUT, or write plan.output.path";
             return Err(Failure::new(Exit::Usage, text));
         };
-        if plan.format != Format::Raw || plan.bmap || plan.compression.is_some_and(|zstd| zstd.seekable) {
-            let text = "plan.output: format, bmap and seekable are not known to this version; leave them out";
+        if plan.bmap || plan.compression.is_some_and(|zstd| zstd.seekable) {
+            let text =
+                "plan.output: bmap and compression.seekable are not made by this version; leave them out";
             return Err(Failure::new(Exit::Plan, text));
+        }
+        if args.device && plan.format != Format::Raw {
+            let text = "--device: a block device takes the bytes of an image; leave out plan.output.format";
+            return Err(Failure::new(Exit::Usage, text));
         }
         if args.device && plan.compression.is_some() {
             let text = "--device: a block device can't take a compressed image; \

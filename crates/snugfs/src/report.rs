@@ -4,13 +4,14 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use build_plan::FilesystemPlan;
+use build_plan::{FilesystemPlan, Format};
 use ext4_layout::{Layout, Summary};
 use image_assembly::Written;
 use image_tree::{FileTree, NodeKind, PieceSource};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::container;
 use crate::disk_report::DiskReport;
 use crate::exit::{Exit, Failure};
 use crate::progress::Stage;
@@ -51,6 +52,12 @@ pub(crate) struct Image {
     pub(crate) bytes: u64,
     /// Length in \[bytes\] after compression; null where nothing was compressed.
     pub(crate) compressed_bytes: Option<u64>,
+    /// The container around the image, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) format: Option<&'static str>,
+    /// Length in \[bytes\] of what was written, only of a container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) file_bytes: Option<u64>,
     /// Digest of the bytes that were written (the compressed ones, if any), in hexadecimal; null where nothing was.
     pub(crate) sha256: Option<String>,
 }
@@ -104,7 +111,13 @@ impl Report {
         contents.hard_links = summary.hard_links;
         Self {
             version: VERSION,
-            image: Image { bytes: layout.len(), compressed_bytes: None, sha256: None },
+            image: Image {
+                bytes: layout.len(),
+                compressed_bytes: None,
+                format: None,
+                file_bytes: None,
+                sha256: None,
+            },
             filesystem: Filesystem::new(plan, &summary),
             contents,
             overhead: summary
@@ -127,7 +140,9 @@ impl Report {
     }
 
     /// Adds what is known since the image was written.
-    pub(crate) fn set_written(&mut self, written: &Written, compressed: bool) {
+    pub(crate) fn set_written(&mut self, written: &Written, compressed: bool, format: Format) {
+        self.image.format = container::name(format);
+        self.image.file_bytes = self.image.format.map(|_| written.bytes);
         self.image.compressed_bytes = compressed.then_some(written.bytes);
         self.image.sha256 = written.sha256.map(hexadecimal);
     }

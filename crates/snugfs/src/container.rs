@@ -1,0 +1,54 @@
+//! The form in which an image is written.
+
+use build_plan::Format;
+use image_containers::{ContainerError, Qcow2, Simg};
+use image_tree::PieceSource;
+
+use crate::exit::{Exit, Failure};
+
+/// An image as it is, or in a container.
+#[derive(Debug)]
+pub(crate) enum Container<'i> {
+    Qcow2(Qcow2<'i>),
+    Simg(Simg<'i>),
+    Raw(Raw<'i>),
+}
+
+/// The bytes themselves.
+pub(crate) struct Raw<'i>(&'i dyn PieceSource);
+
+impl std::fmt::Debug for Raw<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl<'i> Container<'i> {
+    /// Puts an image into the form that a plan asks for.
+    pub(crate) fn around(image: &'i dyn PieceSource, format: Format) -> Result<Self, Failure> {
+        let refused = |error: ContainerError| Failure::new(Exit::Fit, format!("plan.output.format: {error}"));
+        match format {
+            Format::Raw => Ok(Self::Raw(Raw(image))),
+            Format::Qcow2 => Qcow2::new(image).map(Self::Qcow2).map_err(refused),
+            Format::Simg => Simg::new(image).map(Self::Simg).map_err(refused),
+        }
+    }
+
+    /// What is written.
+    pub(crate) fn pieces(&self) -> &dyn PieceSource {
+        match self {
+            Self::Raw(Raw(image)) => *image,
+            Self::Qcow2(image) => image,
+            Self::Simg(image) => image,
+        }
+    }
+}
+
+/// The name of a container in plans and reports; none for the bytes themselves.
+pub(crate) fn name(format: Format) -> Option<&'static str> {
+    match format {
+        Format::Raw => None,
+        Format::Qcow2 => Some("qcow2"),
+        Format::Simg => Some("simg"),
+    }
+}
