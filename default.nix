@@ -19,23 +19,25 @@
     }) { inherit system; },
 }:
 let
-  makeExt4Fs = arguments: pkgs.callPackage ./nix/make-ext4-fs.nix arguments;
+  functions = pkgs.lib.mapAttrs (_name: file: arguments: pkgs.callPackage file arguments) (
+    import ./nix/functions.nix
+  );
   packages = {
     snugfs = pkgs.callPackage ./nix/package.nix { };
-    sdImage = import ./nix/sd-image.nix {
-      inherit pkgs makeExt4Fs;
+    sdImage = functions.makeSdImage {
       storePaths = [ pkgs.hello ];
     };
   };
 in
 packages
+// functions
 // {
-  inherit makeExt4Fs;
   overlay = import ./nix/overlay.nix;
   # A path, for `imports`.
   nixosModule = ./nix/module.nix;
   checks = import ./nix/checks.nix {
-    inherit pkgs packages makeExt4Fs;
+    inherit pkgs packages;
+    inherit (functions) makeExt4Fs makeSdImage makeDiskImage;
     module = ./nix/module.nix;
     overlay = import ./nix/overlay.nix;
   };

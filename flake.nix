@@ -1,5 +1,5 @@
 {
-  description = "Exact, reproducible ext4 images of Nix closures";
+  description = "Exact, reproducible ext4 and disk images of Nix closures";
 
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";
 
@@ -18,12 +18,16 @@
       # nixpkgs may have any age.
       program =
         pkgs: pkgs.buildPackages.snugfs or self.packages.${pkgs.stdenv.buildPlatform.system}.snugfs or null;
-      makeExt4Fs =
-        pkgs: arguments: pkgs.callPackage ./nix/make-ext4-fs.nix ({ snugfs = program pkgs; } // arguments);
+      # makeExt4Fs, makeSdImage and makeDiskImage, each a function of pkgs and its arguments.
+      functions = lib.mapAttrs (
+        _name: file: pkgs: arguments:
+        pkgs.callPackage file ({ snugfs = program pkgs; } // arguments)
+      ) (import ./nix/functions.nix);
+      functionsFor = pkgs: lib.mapAttrs (_name: function: function pkgs) functions;
     in
     {
       # inputs.snugfs.lib.makeExt4Fs pkgs { … }
-      lib = { inherit makeExt4Fs; };
+      lib = functions;
 
       # pkgs.makeExt4Fs { … }
       overlays.default = import ./nix/overlay.nix;
@@ -37,15 +41,13 @@
         };
 
       # A function is no package: it stands here, where nothing is built unasked.
-      legacyPackages = forAllSystems (pkgs: _own: { makeExt4Fs = makeExt4Fs pkgs; });
+      legacyPackages = forAllSystems (pkgs: _own: functionsFor pkgs);
 
       packages = forAllSystems (
         pkgs: own: {
           default = own.snugfs;
           snugfs = pkgs.callPackage ./nix/package.nix { };
-          sdImage = import ./nix/sd-image.nix {
-            inherit pkgs;
-            makeExt4Fs = makeExt4Fs pkgs;
+          sdImage = functions.makeSdImage pkgs {
             storePaths = [ pkgs.hello ];
             populateFirmwareCommands = "echo 'kernel=u-boot.bin' > firmware/config.txt";
           };
@@ -67,7 +69,7 @@
         import ./nix/checks.nix {
           inherit pkgs;
           packages = own;
-          makeExt4Fs = makeExt4Fs pkgs;
+          inherit (functionsFor pkgs) makeExt4Fs makeSdImage makeDiskImage;
           module = self.nixosModules.default;
           overlay = self.overlays.default;
         }
@@ -78,7 +80,7 @@
 
       templates.default = {
         path = ./templates/sd-image;
-        description = "A NixOS SD image whose root file system snugfs makes";
+        description = "A NixOS SD image made by snugfs";
       };
     };
 }

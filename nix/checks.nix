@@ -4,6 +4,8 @@
   pkgs,
   packages,
   makeExt4Fs,
+  makeSdImage,
+  makeDiskImage,
   module,
   overlay,
 }:
@@ -25,6 +27,8 @@ let
         lib
         packages
         makeExt4Fs
+        makeSdImage
+        makeDiskImage
         module
         overlay
         ;

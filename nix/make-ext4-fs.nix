@@ -86,56 +86,33 @@ let
         inherit given;
       };
 
-      # What callPackage gives from an overlay, mkDerivation replaces by its twin for the builder's platform.
-      program =
-        if snugfs != null then
-          snugfs
-        else
-          pkgs.buildPackages.snugfs or (pkgs.buildPackages.callPackage ./package.nix { });
-
       variant =
         compress:
         if compress == compressImage then image else makeExt4Fs (given // { compressImage = compress; });
 
-      image = pkgs.stdenv.mkDerivation (
-        {
-          name = "ext4-fs.img${lib.optionalString compressImage ".zst"}";
-
-          # No environment, hence no limit on the length of anything. Nix writes the plan and the closure's graph
-          # into one JSON file, which the program reads: no derivation beside this one, no copy of the closure.
-          __structuredAttrs = true;
-          exportReferencesGraph.closure = lib.toList storePaths;
+      image = import ./image.nix { inherit pkgs lib snugfs; } {
+        name = "ext4-fs.img${lib.optionalString compressImage ".zst"}";
+        inherit (checked) plan;
+        inherit keepReferences;
+        closures.closure = storePaths;
+        commands = ''
+          mkdir -p ./files
+          ${populateImageCommands}
+        '';
+        passthru = {
           inherit (checked) plan;
-
-          nativeBuildInputs = [ program ];
-
-          buildCommand = ''
-            # Commands written for the old function may name it.
-            img=${if compressImage then "temp.img" else "$out"}
-            (
-            mkdir -p ./files
-            ${populateImageCommands}
-            )
-            snugfs build "$NIX_ATTRS_JSON_FILE" --base-dir "$PWD" -o "$out" --progress nix
-          '';
-
-          passthru = {
-            inherit (checked) plan;
-            uncompressed = variant false;
-            compressed = variant true;
-            tests = import ./image-tests.nix {
-              inherit
-                pkgs
-                lib
-                image
-                storePaths
-                ;
-            };
+          uncompressed = variant false;
+          compressed = variant true;
+          tests = import ./image-tests.nix {
+            inherit
+              pkgs
+              lib
+              image
+              storePaths
+              ;
           };
-        }
-        # Absent rather than false: Nix 2.14 to 2.17 refuse the mere name.
-        // lib.optionalAttrs (!keepReferences) { unsafeDiscardReferences.out = true; }
-      );
+        };
+      };
     in
     if checked.problems == [ ] then image else throw (lib.concatStringsSep "\n" checked.problems);
 in

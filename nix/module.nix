@@ -1,8 +1,10 @@
-# NixOS module: the root file system of nixpkgs' SD image is made by snugfs, and nothing else changes.
+# NixOS module: the root file system of nixpkgs' SD image is made by snugfs, and nothing else changes; or, with `onePass`,
+# the whole SD image, under the same path and by the same options.
 {
   config,
   lib,
   options,
+  pkgs,
   ...
 }:
 let
@@ -10,13 +12,23 @@ let
   cfg = config.sdImage.snugfs;
 
   makeExt4Fs = import ./make-ext4-fs.nix;
-  # Every option but these is an argument of makeExt4Fs, under the same name.
-  arguments =
+  # Arguments of makeSdImage alone, under the same names.
+  forDisks = [
+    "blobs"
+    "extraPartitions"
+    "firmwarePartition"
+    "partitionTable"
+    "rootPartition"
+  ];
+  # Every other option is an argument of makeExt4Fs too, under the same name.
+  sdImageArguments =
     removeAttrs cfg [
       "enable"
+      "onePass"
       "package"
     ]
     // lib.optionalAttrs (cfg.package != null) { snugfs = cfg.package; };
+  arguments = removeAttrs sdImageArguments forDisks;
 
   # The option takes a package or a path, and hands it to callPackage, which calls functions and sets that can be
   # called. A file could not carry the arguments: written at evaluation it may not name derivations, and built it
@@ -30,8 +42,67 @@ let
       outPath = toString ./make-ext4-fs.nix;
     };
 
+  # --- the whole image in one pass ---
+
+  sd = config.sdImage;
+  # NixOS 25.05 gave all images' names options of their own; sdImage.imageName is an alias then, which warns.
+  named =
+    if options ? image.baseName then
+      {
+        name = config.image.fileName;
+        imageName = "${config.image.baseName}.img";
+      }
+    else
+      {
+        name = sd.imageName;
+        inherit (sd) imageName;
+      };
+  # Which partition boots was changed within NixOS 25.11, and no option says it: sd-image.nix itself does.
+  bootsFromFirmware =
+    let
+      declarations = map toString options.sdImage.storePaths.declarations;
+      says =
+        file:
+        builtins.pathExists file && lib.length (lib.splitString "type=b, bootable" (builtins.readFile file)) > 1;
+    in
+    lib.any says declarations;
+  # One that the user replaces would not be used.
+  ownRoot =
+    (options.sdImage ? rootFilesystemCreator && toString sd.rootFilesystemCreator != toString creator)
+    || (options.sdImage.rootFilesystemImage.highestPrio or 1500) < 1500;
+  onePassImage = pkgs.callPackage ./make-sd-image.nix (
+    sdImageArguments
+    // {
+      inherit (sd)
+        storePaths
+        compressImage
+        populateRootCommands
+        populateFirmwareCommands
+        firmwareSize
+        firmwarePartitionID
+        firmwarePartitionName
+        rootPartitionUUID
+        ;
+      directory = "sd-image";
+      firmwarePartition = {
+        bootable = bootsFromFirmware;
+      }
+      // cfg.firmwarePartition;
+      rootPartition = {
+        bootable = !bootsFromFirmware;
+      }
+      // cfg.rootPartition;
+    }
+    // named
+    # Older sd-image.nix have not these; their values were what the defaults are.
+    // lib.filterAttrs (name: _value: options.sdImage ? ${name}) {
+      inherit (sd) firmwarePartitionOffset postBuildCommands rootVolumeLabel;
+    }
+  );
+
   size = types.either types.ints.unsigned (types.strMatching "[0-9]+(KiB|MiB|GiB|TiB)?");
   missing = !(options.sdImage ? rootFilesystemCreator);
+  hasSdImage = options.sdImage ? storePaths;
 in
 {
   options.sdImage.snugfs = {
@@ -39,6 +110,58 @@ in
       type = types.bool;
       default = true;
       description = "Whether snugfs makes the root file system of the SD image.";
+    };
+    onePass = mkOption {
+      type = types.bool;
+      default = false;
+      description = ''
+        Whether snugfs makes the whole SD image, `system.build.sdImage`, in one derivation and without an image of the
+        root in between. The options of `sdImage`, the image's path and its name are the same.
+      '';
+    };
+    blobs = mkOption {
+      type = types.listOf types.attrs;
+      default = [ ];
+      example = lib.literalExpression ''[ { source = "${pkgs.ubootPine64}/u-boot-sunxi-with-spl.bin"; offset = "8KiB"; } ]'';
+      description = ''
+        Bytes outside of the partitions, such as boot loaders that a chip reads from a fixed place, with `onePass`. Unlike
+        `postBuildCommands` they need no image that is written twice, and they cannot overwrite a partition.
+      '';
+    };
+    partitionTable = mkOption {
+      type = types.enum [
+        "mbr"
+        "gpt"
+      ];
+      default = "mbr";
+      description = "The kind of partition table, with `onePass`.";
+    };
+    extraPartitions = mkOption {
+      type = types.listOf types.attrs;
+      default = [ ];
+      example = [
+        {
+          type = "83";
+          size = "64MiB";
+        }
+      ];
+      description = "Partitions between the firmware's and the root, as snugfs' plan has them, with `onePass`.";
+    };
+    firmwarePartition = mkOption {
+      type = types.attrs;
+      default = { };
+      example = {
+        type = "0c";
+      };
+      description = "Laid over the firmware partition, as snugfs' plan has it, with `onePass`.";
+    };
+    rootPartition = mkOption {
+      type = types.attrs;
+      default = { };
+      example = {
+        size = "4GiB";
+      };
+      description = "Laid over the root partition, as snugfs' plan has it, with `onePass`.";
     };
     package = mkOption {
       type = types.nullOr types.package;
@@ -139,10 +262,23 @@ in
       # Above nixpkgs' default, below anything the user writes.
       sdImage.rootFilesystemCreator = lib.mkDefault creator;
     }
-    // lib.optionalAttrs (missing && options ? warnings) {
-      warnings = [
-        "sdImage.snugfs: there is no option sdImage.rootFilesystemCreator here, so snugfs does nothing; import nixpkgs' sd-image.nix of NixOS 25.11 or newer beside this module, or see \"Older nixpkgs\" in snugfs' docs/nix.md"
-      ];
+    // lib.optionalAttrs hasSdImage {
+      # Above nixpkgs' plain definition, below what the user forces.
+      system.build.sdImage = lib.mkIf cfg.onePass (
+        lib.mkOverride 75 (
+          if ownRoot then
+            throw "sdImage.snugfs.onePass: sdImage.rootFilesystemCreator or rootFilesystemImage is set to another root, which one pass would not use; switch onePass off, or do not set it"
+          else
+            onePassImage
+        )
+      );
+    }
+    // lib.optionalAttrs (options ? warnings) {
+      warnings =
+        lib.optional (missing && !(hasSdImage && cfg.onePass))
+          "sdImage.snugfs: there is no option sdImage.rootFilesystemCreator here, so snugfs does nothing; import nixpkgs' sd-image.nix of NixOS 25.11 or newer beside this module, set sdImage.snugfs.onePass where there is an older one, or see \"Older nixpkgs\" in snugfs' docs/nix.md"
+        ++ lib.optional (!cfg.onePass && lib.any (name: options.sdImage.snugfs.${name}.highestPrio < 1500) forDisks)
+          "sdImage.snugfs: ${lib.concatStringsSep ", " forDisks} say something with sdImage.snugfs.onePass only";
     }
   );
 }

@@ -1,5 +1,8 @@
-# snugfs and makeExt4Fs beside nixpkgs' own packages, built by that nixpkgs.
-final: _prev: {
+# snugfs and its functions beside nixpkgs' own packages, built by that nixpkgs.
+final: _prev:
+{
   snugfs = final.callPackage ./package.nix { };
-  makeExt4Fs = arguments: final.callPackage ./make-ext4-fs.nix arguments;
 }
+// builtins.mapAttrs (_name: file: arguments: final.callPackage file arguments) (
+  import ./functions.nix
+)

@@ -1,8 +1,21 @@
-# From makeExt4Fs' arguments to the program's plan, and what is wrong with them: pure, so that tests evaluate it
-# alone. Whatever can be said before a build is said here; the rest (what the closure and the files hold) is the
+# From the arguments to the program's plan, and what is wrong with them: pure, so that tests evaluate it alone. Whatever
+# can be said before a build is said here; the rest (what the closure and the files hold, how a disk is laid out) is the
 # program's. -> { problems = [ one line each ]; plan = { … }; }
 { lib }:
 {
+  # What the caller called, for messages.
+  function ? "makeExt4Fs",
+  # Names of its arguments, and the arguments as they came.
+  known,
+  given,
+  # What is wrong with arguments that only this function has, by their names: lists of texts.
+  alsoWrong ? { },
+  # The plan's section of this name, where the image is a disk.
+  disk ? null,
+  # Whether the result is a folder, where more than the image has its place.
+  inFolder ? false,
+
+  # The arguments of makeExt4Fs.
   storePaths,
   compressImage,
   populateImageCommands,
@@ -19,167 +32,38 @@
   keepReferences,
   plan,
   snugfs,
-  # Names of makeExt4Fs' arguments, and the arguments as they came.
-  known,
-  given,
 }:
 let
   inherit (builtins)
     attrNames
     concatMap
-    elem
     isAttrs
-    isBool
     isInt
-    isList
-    isPath
     isString
     match
     stringLength
     ;
-
-  # --- what is wrong with a value: a list of texts, empty where it is right ---
-
-  show =
-    value:
-    if isString value then
-      builtins.toJSON (
-        if stringLength value > 60 then
-          builtins.substring 0 57 value + "..."
-        else
-          builtins.unsafeDiscardStringContext value
-      )
-    else if isInt value || isBool value || value == null then
-      builtins.toJSON value
-    else
-      "a ${builtins.typeOf value}";
-  no = condition: text: lib.optional (!condition) text;
-  # The second check may rely on the first.
-  andThen = first: second: if first == [ ] then second else first;
-  all = list: lib.concatStringsSep ", " list;
-
-  is =
-    what: test: value:
-    no (test value) "${show value} is not ${what}";
-  aBool = is "true or false" isBool;
-  aString = is "a string" isString;
-  aCount = is "a whole number of at least 0" (v: isInt v && v >= 0);
-  aSize = is ''a size; write whole bytes or a string such as "16MiB"'' (
-    v: isInt v && v >= 0 || isString v && match "[0-9]+(KiB|MiB|GiB|TiB)?" v != null
-  );
-  aMode = is ''a mode; write an octal string such as "0644"'' (
-    v: isString v && match "[0-7]{1,4}" v != null
-  );
-  aSource = is "a path, a derivation or a string" (v: isPath v || isString v || v ? outPath);
-  oneOf = list: is "one of ${all list}" (v: isString v && elem v list);
-  nullOr = check: value: if value == null then [ ] else check value;
-
-  isDerivation = v: isAttrs v && v.type or null == "derivation";
-  aStorePath =
-    v:
-    if isString v then
-      no (builtins.hasContext v) "${show v} is a bare string, of which Nix does not know that it is a store path; give the derivation, or builtins.storePath"
-    else
-      is "a derivation or a store path" (v: isPath v || isDerivation v || isAttrs v && v ? outPath) v;
-
-  anImagePath =
-    path:
-    let
-      parts = lib.tail (lib.splitString "/" path);
-    in
-    no (
-      lib.hasPrefix "/" path
-      && (path == "/" || lib.all (p: p != "" && p != "." && p != ".." && stringLength p < 256) parts)
-    ) ''the path must be absolute, with no empty part, ".", ".." or part of more than 255 bytes'';
-
-  # A set of which each field has its check.
-  aSet =
-    fields: value:
-    andThen (is "a set" isAttrs value) (
-      concatMap (
-        name:
-        if fields ? ${name} then
-          map (text: "${name}: ${text}") (fields.${name} value.${name})
-        else
-          [ "unknown field ${name}; known are ${all (attrNames fields)}" ]
-      ) (attrNames value)
-    );
-
-  metadata = {
-    mode = aMode;
-    uid = aCount;
-    gid = aCount;
-    xattrs = aSet' aString;
-  };
-  aSet' =
-    check: value:
-    andThen (is "a set" isAttrs value) (concatMap (n: check value.${n}) (attrNames value));
-
-  entryFields = {
-    file = {
-      text = aString;
-      source = aSource;
-    };
-    directory = { };
-    symlink.target = aString;
-    character = device;
-    block = device;
-    fifo = { };
-  };
-  device = {
-    major = aCount;
-    minor = aCount;
-  };
-  anEntry =
-    value:
-    andThen (is "a set" isAttrs value) (
-      andThen (no (value ? type) "it has no type; the types are ${all (attrNames entryFields)}") (
-        andThen (oneOf (attrNames entryFields) value.type) (
-          let
-            fields = entryFields.${value.type};
-            missing = lib.filter (n: !(value ? ${n})) (attrNames fields);
-          in
-          aSet (metadata // fields // { type = _: [ ]; }) value
-          ++ (
-            if value.type == "file" then
-              no (lib.length missing == 1) "a file has either text or source"
-            else
-              no (missing == [ ]) "a ${value.type} needs ${all missing}"
-          )
-        )
-      )
-    );
-
-  byPath =
-    check: value:
-    andThen (is "a set of paths" isAttrs value) (
-      concatMap (path: map (text: "${show path}: ${text}") (anImagePath path ++ check value.${path})) (
-        attrNames value
-      )
-    );
-
-  aTree =
-    value:
-    andThen (is "a set with source and target" isAttrs value) (
-      no (value ? source) "it has no source"
-      ++ aSet {
-        source = aSource;
-        target = anImagePath;
-        owner = oneOf [
-          "keep"
-          "root"
-        ];
-        times = oneOf [
-          "keep"
-          "plan"
-        ];
-        xattrs = is "a list of names" (v: isList v && lib.all isString v);
-      } value
-    );
-
-  eachOf =
-    what: check: value:
-    andThen (is "a list of ${what}" isList value) (concatMap check value);
+  inherit (import ./values.nix { inherit lib; })
+    aBool
+    aCount
+    aSet
+    aSize
+    aStorePath
+    aString
+    aTree
+    all
+    anEntry
+    andThen
+    byPath
+    eachOf
+    is
+    isDerivation
+    metadata
+    no
+    nullOr
+    oneOf
+    show
+    ;
 
   # --- the arguments ---
 
@@ -212,9 +96,13 @@ let
       concatMap (
         n: no (generated ? ${n}) "unknown section ${n}; known are ${all (attrNames generated)}"
       ) (attrNames plan)
+      ++ no (
+        inFolder || !(plan.output.bmap or false)
+      ) "output.bmap asks for a file beside the image, and this result is a single file; set directory of makeSdImage or makeDiskImage"
     );
     snugfs = nullOr (is "a derivation" isDerivation) snugfs;
-  };
+  }
+  // alsoWrong;
 
   unknown = attrNames (removeAttrs given (attrNames known));
 
@@ -246,8 +134,8 @@ let
         growTo
         ;
     };
-    # The bare file system, unless the argument plan has a disk.
-    disk = null;
+    # Null is the bare file system.
+    inherit disk;
     output.compression =
       if compressImage then
         {
@@ -260,8 +148,8 @@ let
 in
 {
   problems =
-    map (name: "makeExt4Fs: unknown argument ${name}; known are ${all (attrNames known)}") unknown
-    ++ concatMap (name: map (text: "makeExt4Fs: ${name}: ${text}") wrong.${name}) (attrNames wrong);
+    map (name: "${function}: unknown argument ${name}; known are ${all (attrNames known)}") unknown
+    ++ concatMap (name: map (text: "${function}: ${name}: ${text}") wrong.${name}) (attrNames wrong);
 
   # One level deep: whole values are replaced below the sections' fields, so that two kinds of entry never mix.
   plan =

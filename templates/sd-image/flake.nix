@@ -1,5 +1,5 @@
 {
-  description = "A NixOS SD image whose root file system snugfs makes";
+  description = "A NixOS SD image made by snugfs";
 
   inputs = {
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";

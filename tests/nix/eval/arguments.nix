@@ -207,7 +207,7 @@ in
 
   "an unknown section of the plan" =
     wrong { plan.fileSystem.label = "x"; }
-      "plan: unknown section fileSystem; known are attributes, closure, entries, filesystem, output, trees, version";
+      "plan: unknown section fileSystem; known are attributes, closure, disk, entries, filesystem, output, trees, version";
   "a program that is none" = wrong { snugfs = "snugfs"; } ''snugfs: "snugfs" is not a derivation'';
 
   "several at once" = {

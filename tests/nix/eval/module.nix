@@ -28,6 +28,40 @@ let
     sdImage.populateFirmwareCommands = "";
     sdImage.populateRootCommands = "mkdir -p ./files/boot";
   };
+  onePass =
+    extra:
+    (configured (
+      [
+        small
+        { sdImage.snugfs.onePass = true; }
+      ]
+      ++ extra
+    )).system.build.sdImage;
+  # Options of an sd-image.nix before NixOS 25.05, of which some have been added later still.
+  older =
+    { lib, ... }:
+    {
+      options.sdImage =
+        lib.mapAttrs
+          (
+            _name: default:
+            lib.mkOption {
+              type = lib.types.unspecified;
+              inherit default;
+            }
+          )
+          {
+            imageName = "older.img";
+            storePaths = [ pkgs.hello ];
+            compressImage = true;
+            populateRootCommands = "";
+            populateFirmwareCommands = "";
+            firmwareSize = 30;
+            firmwarePartitionID = "0x2178694e";
+            firmwarePartitionName = "FIRMWARE";
+            rootPartitionUUID = null;
+          };
+    };
   direct = pkgs.callPackage ../../../nix/make-ext4-fs.nix {
     storePaths = [ pkgs.hello ];
     volumeLabel = "NIXOS_SD";
@@ -123,12 +157,177 @@ lib.optionalAttrs hasCreator {
     expr = toString (configured [ ]).sdImage.rootFilesystemCreator;
     expected = toString ../../../nix/make-ext4-fs.nix;
   };
+  "in one pass, the image has nixpkgs' path and name" = {
+    expr =
+      let
+        image = onePass [ { image.baseName = "board"; } ];
+      in
+      [
+        image.name
+        (lib.hasInfix "$out/sd-image/board.img" (toString image.buildCommand))
+        image.uncompressed.name
+      ];
+    expected = [
+      "board.img.zst"
+      true
+      "board.img"
+    ];
+  };
+  "and nixpkgs' options reach it" = {
+    expr =
+      (onePass [
+        {
+          sdImage = {
+            compressImage = false;
+            rootVolumeLabel = "BOARD";
+            firmwarePartitionOffset = 16;
+            firmwareSize = 100;
+            firmwarePartitionID = "0x12345678";
+            firmwarePartitionName = "FW";
+          };
+        }
+      ]).plan.disk;
+    expected = {
+      table = "mbr";
+      id = "0x12345678";
+      partitions = [
+        {
+          start = "16MiB";
+          size = "100MiB";
+          type = "0b";
+          bootable = true;
+          content = {
+            kind = "fat";
+            source = "firmware";
+            label = "FW";
+            id = "0x12345678";
+          };
+        }
+        {
+          type = "83";
+          bootable = false;
+          content.kind = "root";
+        }
+      ];
+      blobs = [ ];
+    };
+  };
+  "and so do ours for disks" = {
+    expr =
+      let
+        inherit
+          (onePass [
+            {
+              sdImage.snugfs = {
+                blobs = [
+                  {
+                    source = ./default.nix;
+                    offset = "8KiB";
+                  }
+                ];
+                partitionTable = "gpt";
+                extraPartitions = [ { size = "1MiB"; } ];
+                firmwarePartition.type = "linux";
+                rootPartition.size = "1GiB";
+              };
+            }
+          ])
+          plan
+          ;
+      in
+      [
+        (map (blob: blob.offset) plan.disk.blobs)
+        plan.disk.table
+        (map (partition: partition.size) plan.disk.partitions)
+        (lib.head plan.disk.partitions).type
+      ];
+    expected = [
+      [ "8KiB" ]
+      "gpt"
+      [
+        "30MiB"
+        "1MiB"
+        "1GiB"
+      ]
+      "linux"
+    ];
+  };
+  "its root is the one that nixpkgs' image would have" = {
+    expr = (onePass [ ]).root.drvPath;
+    expected = direct.uncompressed.drvPath;
+  };
+  "what the user forces wins" = {
+    expr = toString (onePass [ { system.build.sdImage = lib.mkForce "own"; } ]);
+    expected = "own";
+  };
+  "a root of the user's own is no part of one pass" = {
+    expr = map (extra: (builtins.tryEval (onePass [ extra ]).drvPath).success) [
+      { sdImage.rootFilesystemCreator = ./default.nix; }
+      { sdImage.rootFilesystemImage = pkgs.hello; }
+    ];
+    expected = [
+      false
+      false
+    ];
+  };
+  "options for disks are told to need one pass" = {
+    expr =
+      map
+        (
+          snugfs:
+          lib.length (
+            lib.filter (lib.hasPrefix "sdImage.snugfs") (configured [ { sdImage = { inherit snugfs; }; } ]).warnings
+          )
+        )
+        [
+          { partitionTable = "gpt"; }
+          {
+            partitionTable = "gpt";
+            onePass = true;
+          }
+        ];
+    expected = [
+      1
+      0
+    ];
+  };
   "no warning" = {
     expr = lib.filter (lib.hasPrefix "sdImage.snugfs") (configured [ ]).warnings;
     expected = [ ];
   };
 }
 // {
+  "one pass works with older nixpkgs, and boots from the partition that they boot from" = {
+    expr =
+      let
+        inherit
+          ((evaluate [
+            older
+            module
+            { sdImage.snugfs.onePass = true; }
+          ]).config
+          )
+          system
+          warnings
+          ;
+        image = system.build.sdImage;
+      in
+      [
+        image.name
+        (map (partition: partition.bootable) image.plan.disk.partitions)
+        image.plan.filesystem.label
+        (lib.filter (lib.hasPrefix "sdImage.snugfs") warnings)
+      ];
+    expected = [
+      "older.img"
+      [
+        false
+        true
+      ]
+      "NIXOS_SD"
+      [ ]
+    ];
+  };
   "without nixpkgs' option there is a warning and nothing else" = {
     expr =
       let

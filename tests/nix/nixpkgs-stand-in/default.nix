@@ -126,12 +126,14 @@ let
       ];
       fakeroot = hostTools "fakeroot" [ "fakeroot" ];
       git = hostTools "git" [ "git" ];
+      gptfdisk = hostTools "gptfdisk" [ "sgdisk" ];
       jq = hostTools "jq" [ "jq" ];
       libfaketime = hostTools "libfaketime" [ "faketime" ];
       mtools = hostTools "mtools" [
         "mcopy"
         "mdir"
         "mmd"
+        "mtype"
       ];
       nix = hostTools "nix" [
         "nix"
@@ -143,6 +145,7 @@ let
       rustc = hostTools "rustc" [ "rustc" ];
       rustfmt = hostTools "rustfmt" [ "cargo-fmt" ];
       util-linux = hostTools "util-linux" [
+        "blkid"
         "partx"
         "sfdisk"
       ];

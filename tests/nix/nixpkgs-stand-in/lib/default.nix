@@ -99,6 +99,8 @@ let
 
     nameValuePair = name: value: { inherit name value; };
     genList = builtins.genList;
+    last = list: builtins.elemAt list (builtins.length list - 1);
+    imap0 = f: list: builtins.genList (n: f n (builtins.elemAt list n)) (builtins.length list);
     genAttrs =
       names: f:
       listToAttrs (
@@ -111,9 +113,13 @@ let
     mapAttrsToList = f: set: map (name: f name set.${name}) (attrNames set);
     filterAttrs = test: set: removeAttrs set (filter (name: !(test name set.${name})) (attrNames set));
 
+    attrValues = builtins.attrValues;
+    concatStrings = builtins.concatStringsSep "";
+    concatMapStrings = lib.concatMapStringsSep "";
     concatMapStringsSep =
       separator: f: list:
       builtins.concatStringsSep separator (map f list);
+    hasInfix = infix: text: builtins.length (lib.splitString infix text) > 1;
     hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;
     hasSuffix =
       suffix: text:
@@ -129,8 +135,14 @@ let
         substring 0 (stringLength text - stringLength suffix) text
       else
         text;
-    splitString = separator: text: filter isString (builtins.split "[${separator}]" text);
-    toLower = replaceStrings [ "A" "B" "C" "D" "E" "F" ] [ "a" "b" "c" "d" "e" "f" ];
+    splitString =
+      separator: text:
+      filter isString (builtins.split (replaceStrings [ "." "+" "*" "$" ] [ "[.]" "[+]" "[*]" "[$]" ] separator) text);
+    upperChars = lib.stringToCharacters "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    lowerChars = lib.stringToCharacters "abcdefghijklmnopqrstuvwxyz";
+    toLower = replaceStrings lib.upperChars lib.lowerChars;
+    toUpper = replaceStrings lib.lowerChars lib.upperChars;
+    stringToCharacters = text: builtins.genList (n: substring n 1 text) (stringLength text);
     escapeShellArg = value: "'${replaceStrings [ "'" ] [ "'\\''" ] (toString value)}'";
     getExe = package: "${package}/bin/${package.meta.mainProgram}";
 

@@ -80,6 +80,8 @@ let
     oneOf = list: foldl' types.either (head list) (builtins.tail list);
     listOf =
       type: mkType "list of ${type.name}" (v: isList v && all type.check v) (_: builtins.concatLists);
+    # Each attribute is defined by itself, with its own priorities.
+    lazyAttrsOf = type: mkType "lazy attribute set" isAttrs only // { ofEach = type; };
     attrsOf =
       type:
       mkType "attribute set of ${type.name}" (v: isAttrs v && all (n: type.check v.${n}) (attrNames v)) (
@@ -125,11 +127,18 @@ let
         let
           value = if isPath module || isString module then import module else module;
           set = if isFunction value then value arguments else value;
+          file = if isPath module || isString module then [ (toString module) ] else [ ];
+          declared =
+            option:
+            if option._type or null == "option" then
+              option // { declarations = file; }
+            else
+              mapAttrs (_: declared) option;
         in
         concatMap load (set.imports or [ ])
         ++ [
           {
-            options = set.options or { };
+            options = mapAttrs (_: declared) (set.options or { });
             config = if set ? options || set ? config then set.config or { } else removeAttrs set [ "imports" ];
           }
         ];
@@ -138,7 +147,8 @@ let
       join =
         a: b:
         a // mapAttrs (n: v: if v._type or null == "option" || !(a ? ${n}) then v else join a.${n} v) b;
-      options = foldl' join { } (map (m: m.options) loaded);
+      declaredOptions = foldl' join { } (map (m: m.options) loaded);
+      options = seen declaredOptions (map (m: m.config) loaded);
 
       evaluate =
         path: declared: definitions:
@@ -152,22 +162,51 @@ let
         else
           mapAttrs (
             n: option:
-            if option._type or null == "option" then
+            if option.type.ofEach or null != null then
+              each (path ++ [ n ]) option (concatMap spread (below n))
+            else if option._type or null == "option" then
               value (concatStringsSep "." (path ++ [ n ])) option (below n)
             else
               evaluate (path ++ [ n ]) option (below n)
           ) declared;
 
+      each =
+        path: option: sets:
+        mapAttrs (
+          n: _:
+          value (concatStringsSep "." (path ++ [ n ])) { type = option.type.ofEach; } (
+            concatMap (set: lib.optional (set ? ${n}) set.${n}) sets
+          )
+        ) (foldl' (a: b: a // b) { } sets);
+
+      definitionsOf =
+        option: definitions:
+        concatMap (discharge 100) definitions
+        ++ lib.optional (option ? default) {
+          priority = 1500;
+          value = option.default;
+        };
+      bestOf = foldl' (low: d: if d.priority < low then d.priority else low) 9999;
+      # The options with what they were given at.
+      seen =
+        declared: definitions:
+        let
+          sets = concatMap spread definitions;
+          below = n: concatMap (set: lib.optional (set ? ${n}) set.${n}) sets;
+        in
+        mapAttrs (
+          n: option:
+          if option._type or null == "option" then
+            option // { highestPrio = bestOf (definitionsOf option (below n)); }
+          else
+            seen option (below n)
+        ) declared;
+
       value =
         loc: option: definitions:
         let
-          given =
-            concatMap (discharge 100) definitions
-            ++ lib.optional (option ? default) {
-              priority = 1500;
-              value = option.default;
-            };
-          best = foldl' (low: d: if d.priority < low then d.priority else low) 9999 given;
+          given = definitionsOf option definitions;
+          best = bestOf given;
           values = map (d: d.value) (filter (d: d.priority == best) given);
         in
         if values == [ ] then
@@ -177,7 +216,7 @@ let
         else
           option.type.merge loc values;
 
-      config = evaluate [ ] options (map (m: m.config) loaded);
+      config = evaluate [ ] declaredOptions (map (m: m.config) loaded);
     in
     {
       inherit config options;

@@ -18,7 +18,7 @@ in
       type = types.listOf types.str;
       default = [ ];
     };
-    system.build = anything;
+    system.build = mkOption { type = types.lazyAttrsOf types.raw; };
     system.stateVersion = mkOption { type = types.str; };
     networking = anything;
     services = anything;

@@ -1,0 +1,97 @@
+# The derivation of an image: the commands run, then the program reads the plan and the closures' graphs from Nix' own
+# JSON file. Beside the plan (what nix/plan.nix gives) it takes what becomes of the result.
+{
+  pkgs,
+  lib,
+  # The program, or null for that of the builder's packages.
+  snugfs,
+}:
+{
+  name,
+  plan,
+  # The closures' roots by the key that the plan has for their graph.
+  closures,
+  # Shell commands that make what the plan names in the build's folder. They see the final place of the image as $img.
+  commands,
+  # null: the result is the image. { directory; file; }: the result is a folder that has the image as directory/file, or
+  # directory/file.zst, and what Hydra wants to know, as nixpkgs' SD images have it.
+  layout ? null,
+  # Shell commands that change the finished image, which they get uncompressed as $img; it is compressed after them.
+  postBuildCommands ? "",
+  keepReferences,
+  passthru,
+}:
+let
+  compression = plan.output.compression or null;
+  compressed = compression != null;
+  # With commands after the image, compressing it is not the program's.
+  changed = postBuildCommands != "";
+  program =
+    if snugfs != null then
+      snugfs
+    else
+      # What callPackage gives from an overlay, mkDerivation replaces by its twin for the builder's platform.
+      pkgs.buildPackages.snugfs or (pkgs.buildPackages.callPackage ./package.nix { });
+
+  level = compression.level or 3;
+  zstd = "zstd --quiet -T\"$NIX_BUILD_CORES\" ${lib.optionalString (level > 19) "--ultra "}-${toString level}";
+
+  place =
+    if layout != null then
+      ''
+        mkdir -p "$out/${layout.directory}" "$out/nix-support"
+        img=$out/${layout.directory}/${layout.file}
+        echo ${pkgs.stdenv.buildPlatform.system} > "$out/nix-support/system"
+        echo "file ${layout.directory} $img${lib.optionalString compressed ".zst"}" >> "$out/nix-support/hydra-build-products"
+      ''
+    else
+      ''
+        img=${if compressed then "temp.img" else "$out"}
+      '';
+  target = if layout != null then "$img${lib.optionalString compressed ".zst"}" else "$out";
+in
+pkgs.stdenv.mkDerivation (
+  {
+    inherit name passthru;
+
+    # No environment, hence no limit on the length of anything. Nix writes the plan and the closures' graphs into one
+    # JSON file, which the program reads: no derivation beside this one, no copy of the closure.
+    __structuredAttrs = true;
+    exportReferencesGraph = lib.mapAttrs (_key: lib.toList) closures;
+    plan =
+      if changed then plan // { output = plan.output // { compression = null; }; } else plan;
+
+    nativeBuildInputs = [ program ] ++ lib.optional (changed && compressed) pkgs.buildPackages.zstd;
+
+    buildCommand = ''
+      ${place}
+      export img
+      (
+      ${commands}
+      )
+      if [ -e "$img" ]; then
+        echo "the commands that populate the image wrote to \$img, which is made after them; give what they write as blobs, or write it in postBuildCommands" >&2
+        exit 1
+      fi
+    ''
+    + (
+      if changed then
+        ''
+          snugfs build "$NIX_ATTRS_JSON_FILE" --base-dir "$PWD" -o "$img" --progress nix
+          chmod u+w "$img"
+          (
+          ${postBuildCommands}
+          )
+        ''
+        + lib.optionalString compressed ''
+          ${zstd} --rm "$img" -o "${target}"
+        ''
+      else
+        ''
+          snugfs build "$NIX_ATTRS_JSON_FILE" --base-dir "$PWD" -o "${target}" --progress nix
+        ''
+    );
+  }
+  # Absent rather than false: Nix 2.14 to 2.17 refuse the mere name.
+  // lib.optionalAttrs (!keepReferences) { unsafeDiscardReferences.out = true; }
+)

@@ -1,0 +1,180 @@
+# What is wrong with a value: checks that give a list of texts, empty where it is right.
+{ lib }:
+let
+  inherit (builtins)
+    attrNames
+    concatMap
+    elem
+    isAttrs
+    isBool
+    isInt
+    isList
+    isPath
+    isString
+    match
+    stringLength
+    ;
+
+  show =
+    value:
+    if isString value then
+      builtins.toJSON (
+        if stringLength value > 60 then
+          builtins.substring 0 57 value + "..."
+        else
+          builtins.unsafeDiscardStringContext value
+      )
+    else if isInt value || isBool value || value == null then
+      builtins.toJSON value
+    else
+      "a ${builtins.typeOf value}";
+  no = condition: text: lib.optional (!condition) text;
+  # The second check may rely on the first.
+  andThen = first: second: if first == [ ] then second else first;
+  all = list: lib.concatStringsSep ", " list;
+
+  is =
+    what: test: value:
+    no (test value) "${show value} is not ${what}";
+  aBool = is "true or false" isBool;
+  aString = is "a string" isString;
+  aCount = is "a whole number of at least 0" (v: isInt v && v >= 0);
+  aSize = is ''a size; write whole bytes or a string such as "16MiB"'' (
+    v: isInt v && v >= 0 || isString v && match "[0-9]+(KiB|MiB|GiB|TiB)?" v != null
+  );
+  aMode = is ''a mode; write an octal string such as "0644"'' (
+    v: isString v && match "[0-7]{1,4}" v != null
+  );
+  aSource = is "a path, a derivation or a string" (v: isPath v || isString v || v ? outPath);
+  oneOf = list: is "one of ${all list}" (v: isString v && elem v list);
+  nullOr = check: value: if value == null then [ ] else check value;
+
+  isDerivation = v: isAttrs v && v.type or null == "derivation";
+  aStorePath =
+    v:
+    if isString v then
+      no (builtins.hasContext v) "${show v} is a bare string, of which Nix does not know that it is a store path; give the derivation, or builtins.storePath"
+    else
+      is "a derivation or a store path" (v: isPath v || isDerivation v || isAttrs v && v ? outPath) v;
+
+  anImagePath =
+    path:
+    let
+      parts = lib.tail (lib.splitString "/" path);
+    in
+    no (
+      lib.hasPrefix "/" path
+      && (path == "/" || lib.all (p: p != "" && p != "." && p != ".." && stringLength p < 256) parts)
+    ) ''the path must be absolute, with no empty part, ".", ".." or part of more than 255 bytes'';
+
+  # A set of which each field has its check.
+  aSet =
+    fields: value:
+    andThen (is "a set" isAttrs value) (
+      concatMap (
+        name:
+        if fields ? ${name} then
+          map (text: "${name}: ${text}") (fields.${name} value.${name})
+        else
+          [ "unknown field ${name}; known are ${all (attrNames fields)}" ]
+      ) (attrNames value)
+    );
+
+  metadata = {
+    mode = aMode;
+    uid = aCount;
+    gid = aCount;
+    xattrs =
+      value: andThen (is "a set" isAttrs value) (concatMap (n: aString value.${n}) (attrNames value));
+  };
+  entryFields = {
+    file = {
+      text = aString;
+      source = aSource;
+    };
+    directory = { };
+    symlink.target = aString;
+    character = device;
+    block = device;
+    fifo = { };
+  };
+  device = {
+    major = aCount;
+    minor = aCount;
+  };
+  anEntry =
+    value:
+    andThen (is "a set" isAttrs value) (
+      andThen (no (value ? type) "it has no type; the types are ${all (attrNames entryFields)}") (
+        andThen (oneOf (attrNames entryFields) value.type) (
+          let
+            fields = entryFields.${value.type};
+            missing = lib.filter (n: !(value ? ${n})) (attrNames fields);
+          in
+          aSet (metadata // fields // { type = _: [ ]; }) value
+          ++ (
+            if value.type == "file" then
+              no (lib.length missing == 1) "a file has either text or source"
+            else
+              no (missing == [ ]) "a ${value.type} needs ${all missing}"
+          )
+        )
+      )
+    );
+
+  byPath =
+    check: value:
+    andThen (is "a set of paths" isAttrs value) (
+      concatMap (path: map (text: "${show path}: ${text}") (anImagePath path ++ check value.${path})) (
+        attrNames value
+      )
+    );
+
+  aTree =
+    value:
+    andThen (is "a set with source and target" isAttrs value) (
+      no (value ? source) "it has no source"
+      ++ aSet {
+        source = aSource;
+        target = anImagePath;
+        owner = oneOf [
+          "keep"
+          "root"
+        ];
+        times = oneOf [
+          "keep"
+          "plan"
+        ];
+        xattrs = is "a list of names" (v: isList v && lib.all isString v);
+      } value
+    );
+
+  eachOf =
+    what: check: value:
+    andThen (is "a list of ${what}" isList value) (concatMap check value);
+in
+{
+  inherit
+    aBool
+    aCount
+    aMode
+    aSet
+    aSize
+    aSource
+    aStorePath
+    aString
+    aTree
+    all
+    anEntry
+    andThen
+    byPath
+    eachOf
+    is
+    isDerivation
+    metadata
+    no
+    nullOr
+    oneOf
+    show
+    ;
+}
