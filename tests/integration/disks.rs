@@ -370,3 +370,65 @@ fn containers_hold_the_same_bytes() {
         }
     }
 }
+
+#[test]
+fn a_map_beside_the_image_is_what_bmaptool_takes() {
+    for disk in [mbr(), Value::Null] {
+        let workspace = workspace(disk);
+        workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
+        workspace.change_plan(|plan| plan["output"] = json!({ "bmap": true }));
+        for (name, threads) in [("mapped.img", "2"), ("packed.img.zst", "1")] {
+            workspace.snugfs(["build", "plan.json", "-o", name, "--threads", threads]).succeeded();
+        }
+        assert_eq!(workspace.read("mapped.img.bmap"), workspace.read("packed.img.bmap"));
+        assert!(workspace.read("mapped.img") == workspace.read("raw.img"));
+        // It compares the digest of every range, and writes those alone over what there is.
+        let target = workspace.write("card", vec![0; workspace.read("raw.img").len()]);
+        Run::of(
+            Command::new("bmaptool")
+                .args(["copy", "--bmap"])
+                .arg(workspace.path("mapped.img.bmap"))
+                .arg(workspace.path("mapped.img"))
+                .arg(&target),
+        )
+        .succeeded();
+        assert!(std::fs::read(target).unwrap() == workspace.read("raw.img"));
+    }
+    let workspace = workspace(mbr());
+    workspace.change_plan(|plan| plan["output"] = json!({ "bmap": true }));
+    workspace.snugfs(["build", "plan.json", "-o", "-"]).failed_with(2).says("plan.output.bmap: ");
+    workspace.change_plan(|plan| plan["output"] = json!({ "bmap": true, "format": "qcow2" }));
+    workspace.snugfs(["build", "plan.json", "-o", "a"]).failed_with(3).says("plan.output.bmap: ");
+}
+
+#[test]
+fn a_seekable_image_is_read_whole_by_zstd_and_in_parts_by_its_table() {
+    let workspace = workspace(mbr());
+    workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
+    workspace.change_plan(|plan| {
+        plan["output"] = json!({ "compression": { "format": "zstd", "seekable": true } })
+    });
+    let mut digests = Vec::new();
+    for threads in ["1", "2", "5"] {
+        workspace.snugfs(["build", "plan.json", "-o", "seekable.zst", "--threads", threads]).succeeded();
+        digests.push(sha256(&workspace.read("seekable.zst")));
+    }
+    assert!(digests.iter().all(|digest| *digest == digests[0]));
+    let run = Run::of(Command::new("zstd").args(["-q", "-d", "-c"]).arg(workspace.path("seekable.zst")))
+        .succeeded();
+    assert!(run.stdout == workspace.read("raw.img"));
+    // The table, as its specification has it.
+    let packed = workspace.read("seekable.zst");
+    let word = |at: usize| u32::from_le_bytes(packed[at..at + 4].try_into().unwrap());
+    let frames = usize::try_from(word(packed.len() - 9)).unwrap();
+    assert_eq!((word(packed.len() - 4), packed[packed.len() - 5]), (0x8f92_eab1, 0));
+    let table = packed.len() - 9 - frames * 8;
+    assert_eq!((word(table - 8), usize::try_from(word(table - 4)).unwrap()), (0x184d_2a5e, frames * 8 + 9));
+    let length = |frame: usize, column: usize| usize::try_from(word(table + frame * 8 + column * 4)).unwrap();
+    let third = (0..2).map(|frame| length(frame, 0)).sum::<usize>();
+    let part = zstd::decode_all(&packed[third..third + length(2, 0)]).unwrap();
+    assert!(part == workspace.read("raw.img")[8 * MIB_LEN..8 * MIB_LEN + length(2, 1)]);
+    let read =
+        workspace.snugfs(["inspect", "seekable.zst", "--partition", "2", "cat", "/etc/hostname"]).succeeded();
+    assert_eq!(read.stdout, b"board\n");
+}

@@ -8,8 +8,9 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use image_tree::PieceSource;
+use image_tree::{NodeId, PieceSource};
 use rustix::io::Errno;
+use sha2::{Digest, Sha256};
 
 use crate::contents::Contents;
 use crate::device;
@@ -17,9 +18,10 @@ use crate::error::{AssemblyError, Refusal};
 use crate::pending::{Pending, Unnamed};
 use crate::place::{self, Place};
 use crate::positioned::{self, Positioned};
-use crate::sink::{Sink, Tally, read_back};
+use crate::sink::{Sink, Tally, ZEROS, read_back};
 use crate::stream::{self, Outlet};
 use crate::witness::Witness;
+use crate::{to_u64, to_usize};
 
 /// Who sees the contents, if anyone.
 pub(crate) type Seen<'w> = Option<&'w mut dyn Witness>;
@@ -41,12 +43,23 @@ pub enum Target<'a> {
 pub struct Options {
     /// How many threads read, write and compress; at least 1.
     pub threads: NonZeroUsize,
-    /// Compress as one zstd frame of this level; 0 is zstd's default.
-    pub zstd_level: Option<i32>,
+    /// Compress with zstd.
+    pub compression: Option<Compression>,
     /// Have a file and its name on the disk before the end; a device always is.
     pub sync: bool,
+    /// Read a device's bytes again and compare them, past what the system remembers of them.
+    pub read_back: bool,
     /// Hash what is written; of a file that is not compressed, or a device, by reading it back.
     pub digest: bool,
+}
+
+/// How an image is compressed with zstd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compression {
+    /// The level; 0 is zstd's default.
+    pub level: i32,
+    /// In frames with a table of them, so that a part can be read by itself; else in one frame.
+    pub seekable: bool,
 }
 
 /// What was written.
@@ -119,7 +132,7 @@ impl Job<'_> {
             Errno::NOENT | Errno::NOTDIR => AssemblyError::refused(path, Refusal::NoFolder),
             other => failed(other.into()),
         })?;
-        let written = if self.options.zstd_level.is_some() {
+        let written = if self.options.compression.is_some() {
             self.stream(pending.file().try_clone().map_err(failed)?, path, witness)?
         } else {
             pending.file().set_len(self.image.len()).map_err(failed)?;
@@ -131,13 +144,27 @@ impl Job<'_> {
 
     fn device(&self, path: &Path, witness: Seen<'_>) -> Result<Written, AssemblyError> {
         let failed = |error| AssemblyError::output(path, error);
-        if self.options.zstd_level.is_some() {
+        if self.options.compression.is_some() {
             return Err(AssemblyError::refused(path, Refusal::CompressedDevice));
         }
         let file = device::open(path, self.image.len())?;
-        let written = self.positioned(&Positioned { file: &file, path, is_zero: false }, witness)?;
+        let mut hashing = Hashing { inner: witness, hash: Sha256::new() };
+        let output = Positioned { file: &file, path, is_zero: false };
+        if !self.options.read_back {
+            let written = self.positioned(&output, hashing.inner)?;
+            file.sync_all().map_err(failed)?;
+            return Ok(written);
+        }
+        stream::write(self, Outlet::Placed(&output), &mut Some(&mut hashing))?;
+        heard(hashing.inner)?;
+        let written: [u8; 32] = hashing.hash.finalize().into();
         file.sync_all().map_err(failed)?;
-        Ok(written)
+        device::forget(&file);
+        let bytes = self.image.len();
+        if read_back(&file, bytes).map_err(failed)? != written {
+            return Err(AssemblyError::refused(path, Refusal::Unfaithful));
+        }
+        Ok(Written { bytes, sha256: self.options.digest.then_some(written) })
     }
 
     fn positioned(&self, output: &Positioned<'_>, mut witness: Seen<'_>) -> Result<Written, AssemblyError> {
@@ -155,16 +182,55 @@ impl Job<'_> {
     fn stream(&self, file: File, path: &Path, mut witness: Seen<'_>) -> Result<Written, AssemblyError> {
         let failed = |error| AssemblyError::output(path, error);
         let tally = Tally::new(file, self.options.digest);
-        let mut sink = match self.options.zstd_level {
+        let threads = self.options.threads;
+        let mut sink = match self.options.compression {
             None => Sink::plain(tally),
-            Some(level) => {
-                Sink::zstd(tally, level, self.image.len(), self.options.threads).map_err(failed)?
+            Some(Compression { level, seekable: true }) => Sink::seekable(tally, level, threads),
+            Some(Compression { level, .. }) => {
+                Sink::zstd(tally, level, self.image.len(), threads).map_err(failed)?
             }
         };
         stream::write(self, Outlet::Sink(&mut sink, &failed), &mut witness)?;
         let tally = sink.finish().map_err(failed)?;
         heard(witness)?;
         Ok(Written { bytes: tally.bytes, sha256: tally.sha256() })
+    }
+}
+
+/// Hashes all bytes, and lets another witness see them.
+struct Hashing<'w> {
+    inner: Seen<'w>,
+    hash: Sha256,
+}
+
+impl Witness for Hashing<'_> {
+    fn see(&mut self, file: NodeId, bytes: &[u8]) {
+        if let Some(inner) = &mut self.inner {
+            inner.see(file, bytes);
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        if let Some(inner) = &mut self.inner {
+            inner.bytes(bytes);
+        }
+    }
+
+    fn zeros(&mut self, len: u64) {
+        let mut left = len;
+        while left > 0 {
+            let now = to_usize(left).min(ZEROS.len());
+            self.hash.update(&ZEROS[..now]);
+            left -= to_u64(now);
+        }
+        if let Some(inner) = &mut self.inner {
+            inner.zeros(len);
+        }
+    }
+
+    fn agrees(&mut self) -> bool {
+        self.inner.as_mut().is_none_or(|inner| inner.agrees())
     }
 }
 

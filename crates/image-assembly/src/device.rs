@@ -37,3 +37,9 @@ pub(crate) fn open(path: &Path, needs: u64) -> Result<File, AssemblyError> {
     }
     Ok(file)
 }
+
+/// Has the system forget what it remembers of a device, so that reading asks the device itself. What it can't forget, it
+/// would not lose either.
+pub(crate) fn forget(file: &File) {
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}

@@ -105,6 +105,11 @@ pub enum Refusal {
         /// The image's length in \[bytes\].
         needs: u64,
     },
+    /// A device gave back other bytes than it got.
+    #[error(
+        "gives back other bytes than were written to it; it is broken or smaller than it says, use another"
+    )]
+    Unfaithful,
     /// A device holds the image itself.
     #[error("is a device, which can't hold a compressed image; leave out the compression")]
     CompressedDevice,

@@ -16,10 +16,13 @@
 //! | `ring`, `stream`, `sink` | chunks in order, through zstd or plain |
 //! | `witness` | who sees the contents pass by in a stream, and has a say at the end |
 //! | `place`, `pending`, `device` | what the output is; a file that appears whole or not at all; a block device |
+//! | `seekable` | zstd in frames with a table of them |
+//! | `bmap` | a map of the blocks that are not zeros, for bmaptool |
 //! | `companion` | a small file beside an image |
 //! | `assemble` | which of them for which target |
 
 mod assemble;
+mod bmap;
 mod chunks;
 mod companion;
 mod contents;
@@ -32,11 +35,13 @@ mod pieces;
 mod place;
 mod positioned;
 mod ring;
+mod seekable;
 mod sink;
 mod stream;
 mod witness;
 
-pub use assemble::{Options, Target, Written, write, write_before};
+pub use assemble::{Compression, Options, Target, Written, write, write_before};
+pub use bmap::BlockMap;
 pub use companion::{Companion, is_same_file};
 pub use contents::{Contents, FileReader, Joined, Scanned};
 pub use error::{AssemblyError, ErrorKind, Refusal};

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use sha2::{Digest, Sha256};
 use zstd::stream::write::Encoder;
 
+use crate::seekable::Seekable;
 use crate::{to_u64, to_usize};
 
 /// Zeros to write, however many are needed.
@@ -20,6 +21,7 @@ const BUFFER: usize = 1 << 20;
 pub(crate) enum Sink {
     Plain(BufWriter<Tally>),
     Zstd(Box<Encoder<'static, BufWriter<Tally>>>),
+    Seekable(Seekable<BufWriter<Tally>>),
 }
 
 /// Counts, and hashes where that is wanted, what went into a file.
@@ -33,6 +35,11 @@ impl Sink {
     /// Plain bytes.
     pub(crate) fn plain(tally: Tally) -> Self {
         Self::Plain(BufWriter::with_capacity(BUFFER, tally))
+    }
+
+    /// zstd frames with a table of them.
+    pub(crate) fn seekable(tally: Tally, level: i32, threads: NonZeroUsize) -> Self {
+        Self::Seekable(Seekable::new(BufWriter::with_capacity(BUFFER, tally), level, threads))
     }
 
     /// One zstd frame with the length of its contents and a checksum.
@@ -51,6 +58,7 @@ impl Sink {
         let writer = match self {
             Self::Plain(writer) => writer,
             Self::Zstd(encoder) => encoder.finish()?,
+            Self::Seekable(seekable) => seekable.finish()?,
         };
         writer.into_inner().map_err(io::IntoInnerError::into_error)
     }
@@ -64,6 +72,7 @@ impl Write for Sink {
         match self {
             Self::Plain(writer) => writer.write(bytes),
             Self::Zstd(encoder) => encoder.write(bytes),
+            Self::Seekable(seekable) => seekable.write(bytes),
         }
     }
 
@@ -71,6 +80,7 @@ impl Write for Sink {
         match self {
             Self::Plain(writer) => writer.flush(),
             Self::Zstd(encoder) => encoder.flush(),
+            Self::Seekable(seekable) => seekable.flush(),
         }
     }
 }

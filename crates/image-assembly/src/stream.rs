@@ -62,16 +62,22 @@ pub(crate) fn write(
                 Made::Bytes { buffer, len, pieces } => {
                     if let Some(witness) = witness {
                         show(&pieces, &buffer[..len], *witness);
+                        witness.bytes(&buffer[..len]);
                     }
                     if let Outlet::Sink(sink, refused) = &mut outlet {
                         sink.write_all(&buffer[..len]).map_err(refused)?;
                     }
                     ring.reuse(buffer);
                 }
-                Made::Zeros(len) => match &mut outlet {
-                    Outlet::Sink(sink, refused) => put_zeros(sink, len).map_err(refused)?,
-                    Outlet::Placed(output) => output.put_zeros(at, len)?,
-                },
+                Made::Zeros(len) => {
+                    if let Some(witness) = witness {
+                        witness.zeros(len);
+                    }
+                    match &mut outlet {
+                        Outlet::Sink(sink, refused) => put_zeros(sink, len).map_err(refused)?,
+                        Outlet::Placed(output) => output.put_zeros(at, len)?,
+                    }
+                }
                 Made::Failed(error) => return Err(error),
             }
             at += to_u64(len);

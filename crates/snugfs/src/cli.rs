@@ -116,9 +116,14 @@ pub(crate) struct BuildArgs {
 
     /// The output is a block device; overwrite what is on it
     ///
-    /// It must not be mounted, and the image can't be compressed.
+    /// It must not be mounted, nor any of its partitions, and the image can't be compressed. What was written is read
+    /// back and compared.
     #[arg(long)]
     pub(crate) device: bool,
+
+    /// Do not read a block device back to compare it with what was written
+    #[arg(long, requires = "device")]
+    pub(crate) no_read_back: bool,
 
     /// Write a JSON report of the image to this file; `-` for standard output
     #[arg(long, value_name = "FILE")]

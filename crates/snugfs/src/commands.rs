@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use build_plan::Plan;
 use disk_layout::Disk;
+use image_assembly::BlockMap;
+use image_containers::data_blocks;
 use image_tree::PieceSource;
 
 use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, SizeArgs};
@@ -33,6 +35,7 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let plan = pipeline::plan(&args.input, &mut stages)?;
     let output = Output::choose(args, &plan.output)?;
     let report_place = ReportPlace::take(args, output.target)?;
+    let map_place = output.map_place(&plan.output)?;
     let gathered = pipeline::gather(&plan, &mut stages)?;
     let layouts = pipeline::layout(&gathered, &mut stages)?;
     let disk = disk::disk(&plan, &gathered, &layouts)?;
@@ -40,7 +43,12 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     tell_warnings(&report.warnings);
     let image: &dyn PieceSource = disk.as_ref().map_or(&layouts.root, |disk| disk);
     let container = Container::around(image, plan.output.format)?;
-    let written = pipeline::write(&gathered, container.pieces(), &output, &mut stages)?;
+    let mut map =
+        map_place.is_some().then(|| BlockMap::new(image.len(), data_blocks(image, BlockMap::block())));
+    let written = pipeline::write(&gathered, container.pieces(), &output, map.as_mut(), &mut stages)?;
+    if let Some((place, map)) = map_place.zip(map) {
+        place.write(map.text().as_bytes())?;
+    }
     report.set_written(&written, output.is_compressed(), plan.output.format);
     report.set_times(stages.times());
     if let Some(place) = report_place {

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use closure_registration::{Closure, ClosureErrors, PassingHashes, verify_hashes};
 use file_scanner::{OpenFile, Opener};
-use image_assembly::Witness;
+use image_assembly::{BlockMap, Witness};
 use image_tree::{FileTree, ImagePath, NodeId, NodeKind};
 
 use crate::exit::Failure;
@@ -27,14 +27,19 @@ pub(crate) fn verify(closure: &Closure, tree: &FileTree, meter: &Meter) -> Resul
 pub(crate) struct Passing<'a> {
     /// Each with the number that the numbers of its files are counted from, ascending.
     closures: Vec<(usize, &'a FileTree, PassingHashes<'a>)>,
+    map: Option<&'a mut BlockMap>,
     pub(crate) errors: Option<ClosureErrors>,
 }
 
 impl<'a> Passing<'a> {
-    /// `closures` with their trees, and what is added to the numbers of each tree.
-    pub(crate) fn new(closures: Vec<(usize, &'a Closure, &'a FileTree)>) -> Self {
+    /// `closures` with their trees, and what is added to the numbers of each tree; and a map of the image, if one is
+    /// wanted.
+    pub(crate) fn new(
+        closures: Vec<(usize, &'a Closure, &'a FileTree)>,
+        map: Option<&'a mut BlockMap>,
+    ) -> Self {
         let with_hashes = |(base, closure, tree)| (base, tree, PassingHashes::new(closure, tree));
-        Self { closures: closures.into_iter().map(with_hashes).collect(), errors: None }
+        Self { closures: closures.into_iter().map(with_hashes).collect(), map, errors: None }
     }
 }
 
@@ -45,6 +50,18 @@ impl Witness for Passing<'_> {
             if let Some(own) = own.and_then(NodeId::from_index) {
                 hashes.see(own, bytes);
             }
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        if let Some(map) = &mut self.map {
+            map.bytes(bytes);
+        }
+    }
+
+    fn zeros(&mut self, len: u64) {
+        if let Some(map) = &mut self.map {
+            map.zeros(len);
         }
     }
 

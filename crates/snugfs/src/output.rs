@@ -1,13 +1,14 @@
 //! Where results go: the image, the report, and what standard output carries.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use build_plan::{Format, OutputPlan};
-use image_assembly::{AssemblyError, Companion, Options, Refusal, Target, is_same_file};
+use image_assembly::{AssemblyError, Companion, Compression, Options, Refusal, Target, is_same_file};
 
 use crate::cli::{BuildArgs, is_dash};
 use crate::exit::{Exit, Failure, io_text, shown};
@@ -29,11 +30,6 @@ impl<'a> Output<'a> {
             let text = "command line: the image has no name; give -o OUT, or write plan.output.path";
             return Err(Failure::new(Exit::Usage, text));
         };
-        if plan.bmap || plan.compression.is_some_and(|zstd| zstd.seekable) {
-            let text =
-                "plan.output: bmap and compression.seekable are not made by this version; leave them out";
-            return Err(Failure::new(Exit::Plan, text));
-        }
         if args.device && plan.format != Format::Raw {
             let text = "--device: a block device takes the bytes of an image; leave out plan.output.format";
             return Err(Failure::new(Exit::Usage, text));
@@ -47,8 +43,12 @@ impl<'a> Output<'a> {
         let named_zst = target == Target::File(path) && path.as_os_str().as_bytes().ends_with(b".zst");
         let options = Options {
             threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
-            zstd_level: plan.compression.map(|zstd| zstd.level).or(named_zst.then_some(DEFAULT_LEVEL)),
+            compression: plan
+                .compression
+                .map(|zstd| Compression { level: zstd.level, seekable: zstd.seekable })
+                .or(named_zst.then_some(Compression { level: DEFAULT_LEVEL, seekable: false })),
             sync: args.sync,
+            read_back: !args.no_read_back,
             digest: args.report.is_some(),
         };
         Ok(Self { target, options })
@@ -62,8 +62,28 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Takes the place of the map beside the image, where the plan wants one: the image's name without `.zst`, and `.bmap`.
+    pub(crate) fn map_place(&self, plan: &OutputPlan) -> Result<Option<Companion>, Failure> {
+        if !plan.bmap {
+            return Ok(None);
+        }
+        if plan.format != Format::Raw {
+            let text = "plan.output.bmap: a container has no map of its own; leave out bmap or format";
+            return Err(Failure::new(Exit::Plan, text));
+        }
+        let Target::File(path) = self.target else {
+            let text =
+                "plan.output.bmap: the map goes beside a file; write the image to one, or leave bmap out";
+            return Err(Failure::new(Exit::Usage, text));
+        };
+        let name = path.as_os_str().as_bytes();
+        let name = name.strip_suffix(b".zst").unwrap_or(name);
+        let map = PathBuf::from(OsString::from_vec([name, b".bmap"].concat()));
+        Ok(Some(Companion::open(&map)?))
+    }
+
     pub(crate) fn is_compressed(&self) -> bool {
-        self.options.zstd_level.is_some()
+        self.options.compression.is_some()
     }
 }
 

@@ -5,7 +5,7 @@ use closure_registration::{Closure, verify_sizes};
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
 use file_scanner::{InlineFile, Scan, Sources, StoreSource};
-use image_assembly::{Joined, Written, write_before};
+use image_assembly::{BlockMap, Joined, Written, write_before};
 use image_tree::{FileTree, Permissions, PieceSource};
 
 use crate::cli::InputArgs;
@@ -131,11 +131,12 @@ pub(crate) fn layout<'g>(gathered: &'g Gathered<'_>, stages: &mut Stages) -> Res
     })
 }
 
-/// Layouts → image. Hashes are compared by the same read that fills it.
+/// Layouts → image. Hashes are compared, and a map of its blocks is completed, by the same read that fills it.
 pub(crate) fn write(
     gathered: &Gathered<'_>,
     image: &dyn PieceSource,
     output: &Output<'_>,
+    map: Option<&mut BlockMap>,
     stages: &mut Stages,
 ) -> Result<Written, Failure> {
     let contents = Joined::new(gathered.trees());
@@ -147,10 +148,10 @@ pub(crate) fn write(
     stages.run(Stage::Write, Unit::Bytes, image.len(), |meter| {
         let progress = |bytes| meter.advance(bytes);
         let (target, options) = (output.target, &output.options);
-        if hashed.is_empty() {
+        if hashed.is_empty() && map.is_none() {
             return Ok(image_assembly::write(image, &contents, target, options, &progress)?);
         }
-        let mut passing = Passing::new(hashed);
+        let mut passing = Passing::new(hashed, map);
         let written = write_before(&mut passing, image, &contents, target, options, &progress);
         passing.errors.map_or(Ok(()), Err)?;
         Ok(written?)

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use image_assembly::{AssemblyError, Options, Scanned, Target, Written, write};
+use image_assembly::{AssemblyError, Compression, Options, Scanned, Target, Written, write};
 use image_tree::{
     Content, FileSource, FileStamp, FileTree, ImagePath, Metadata, Name, NodeId, Origin, Permissions, Piece,
     PieceSource, Timestamp, TreeWriter,
@@ -177,7 +177,13 @@ impl Image {
 }
 
 pub(crate) fn options(threads: usize, zstd_level: Option<i32>) -> Options {
-    Options { threads: NonZeroUsize::new(threads).unwrap(), zstd_level, sync: false, digest: true }
+    Options {
+        threads: NonZeroUsize::new(threads).unwrap(),
+        compression: zstd_level.map(|level| Compression { level, seekable: false }),
+        sync: false,
+        read_back: true,
+        digest: true,
+    }
 }
 
 /// The names in a folder, sorted.

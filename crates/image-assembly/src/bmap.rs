@@ -1,0 +1,156 @@
+//! The map of an image's blocks that are not zeros, with their digests, as bmaptool reads it (version 2.0 of its format).
+//! Whoever flashes the image with it writes those blocks alone, and learns whether they are whole.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+use crate::{to_u64, to_usize};
+
+/// The block of the format, in \[bytes\].
+const BLOCK: u64 = 4096;
+/// Zeros to hash.
+static ZEROS: [u8; 4096] = [0; 4096];
+
+/// A map that is completed by the bytes of its image, in their order.
+#[derive(Debug)]
+pub struct BlockMap {
+    len: u64,
+    ranges: Vec<Range>,
+    /// Where the next bytes are.
+    at: u64,
+    /// The range that they are in, or before.
+    current: usize,
+    hash: Sha256,
+}
+
+/// Blocks that follow one another.
+#[derive(Debug)]
+struct Range {
+    first: u64,
+    count: u64,
+    digest: [u8; 32],
+}
+
+impl BlockMap {
+    /// The map of an image of so many \[bytes\] with something in these blocks: ascending first blocks with their numbers.
+    #[must_use]
+    pub fn new(len: u64, ranges: Vec<(u64, u64)>) -> Self {
+        let ranges = ranges.into_iter().map(|(first, count)| Range { first, count, digest: [0; 32] });
+        Self { len, ranges: ranges.collect(), at: 0, current: 0, hash: Sha256::new() }
+    }
+
+    /// How long the blocks of the format are, in \[bytes\].
+    #[must_use]
+    pub fn block() -> u64 {
+        BLOCK
+    }
+
+    /// The next bytes of the image.
+    pub fn bytes(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let Some(range) = self.ranges.get(self.current) else { return };
+            let (start, end) = (range.first * BLOCK, ((range.first + range.count) * BLOCK).min(self.len));
+            let before = start.saturating_sub(self.at).min(to_u64(bytes.len()));
+            self.at += before;
+            bytes = bytes.get(to_usize(before)..).unwrap_or_default();
+            let inside = end.saturating_sub(self.at).min(to_u64(bytes.len()));
+            if self.at >= start {
+                let (here, later) = bytes.split_at(to_usize(inside));
+                self.hash.update(here);
+                self.at += inside;
+                bytes = later;
+            }
+            if self.at >= end {
+                let digest = self.hash.finalize_reset().into();
+                if let Some(range) = self.ranges.get_mut(self.current) {
+                    range.digest = digest;
+                }
+                self.current += 1;
+            }
+        }
+    }
+
+    /// The next bytes of the image are zeros.
+    pub fn zeros(&mut self, len: u64) {
+        let mut left = len;
+        while left > 0 {
+            let Some(range) = self.ranges.get(self.current) else { return };
+            let start = range.first * BLOCK;
+            // Between ranges there is nothing to hash.
+            let skipped = start.saturating_sub(self.at).min(left);
+            self.at += skipped;
+            left -= skipped;
+            let now = left.min(to_u64(ZEROS.len()));
+            self.bytes(ZEROS.get(..to_usize(now)).unwrap_or_default());
+            left -= now;
+        }
+    }
+
+    /// The text of the map, complete once all bytes have passed.
+    #[must_use]
+    pub fn text(&self) -> String {
+        const NOTHING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+        let blocks = self.len.div_ceil(BLOCK);
+        let mapped: u64 = self.ranges.iter().map(|range| range.count).sum();
+        let mut text = format!(
+            "<?xml version=\"1.0\" ?>\n\
+             <bmap version=\"2.0\">\n\
+             \x20   <ImageSize> {} </ImageSize>\n\
+             \x20   <BlockSize> {BLOCK} </BlockSize>\n\
+             \x20   <BlocksCount> {blocks} </BlocksCount>\n\
+             \x20   <MappedBlocksCount> {mapped} </MappedBlocksCount>\n\
+             \x20   <ChecksumType> sha256 </ChecksumType>\n\
+             \x20   <BmapFileChecksum> {NOTHING} </BmapFileChecksum>\n\
+             \x20   <BlockMap>\n",
+            self.len
+        );
+        for range in &self.ranges {
+            let last = range.first + range.count - 1;
+            let blocks =
+                if last == range.first { format!("{last}") } else { format!("{}-{last}", range.first) };
+            let _ =
+                writeln!(text, "        <Range chksum=\"{}\"> {blocks} </Range>", hexadecimal(&range.digest));
+        }
+        text.push_str("    </BlockMap>\n</bmap>\n");
+        // The digest of the file is that with zeros in its own place.
+        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        text.replacen(NOTHING, &hexadecimal(&digest), 1)
+    }
+}
+
+fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_have_the_digests_of_their_bytes_however_these_come() {
+        let mut image = vec![0_u8; 10 * 4096 + 100];
+        image[4096..3 * 4096].fill(1);
+        image[10 * 4096..].fill(2);
+        let expected =
+            [&image[4096..3 * 4096], &image[10 * 4096..]].map(|bytes| hexadecimal(&Sha256::digest(bytes)));
+        for step in [1, 100, 4096, 5000, image.len()] {
+            let mut map = BlockMap::new(to_u64(image.len()), vec![(1, 2), (10, 1)]);
+            for part in image.chunks(step) {
+                if part.iter().all(|byte| *byte == 0) {
+                    map.zeros(to_u64(part.len()));
+                } else {
+                    map.bytes(part);
+                }
+            }
+            let text = map.text();
+            let found: Vec<_> = text.lines().filter(|line| line.contains("<Range")).map(str::trim).collect();
+            let range = |digest: &str, blocks: &str| format!("<Range chksum=\"{digest}\"> {blocks} </Range>");
+            assert_eq!(found, [range(&expected[0], "1-2"), range(&expected[1], "10")], "{step}");
+            assert!(
+                text.contains("<BlocksCount> 11 </BlocksCount>") && text.contains("<MappedBlocksCount> 3 <"),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! zstd in frames of a fixed length with a table of them at the end, so that a part can be read without the rest
+//! (`contrib/seekable_format/zstd_seekable_compression_format.md` of zstd). Any zstd decompresses it: the table is a frame
+//! that decompressors pass over.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+
+use crate::to_u64;
+
+/// How much one frame holds, in \[bytes\]: a part costs at most so much to read.
+const FRAME: usize = 4 << 20;
+/// `ZSTD_MAGIC_SKIPPABLE_START` with the number that the format has taken.
+const SKIPPABLE: u32 = 0x184d_2a5e;
+/// The end of a file with a table.
+const MAGIC: u32 = 0x8f92_eab1;
+
+/// Compresses what is written to it.
+pub(crate) struct Seekable<W> {
+    writer: W,
+    level: i32,
+    /// Frames that are collected before they are compressed at once, each by its own thread.
+    batch: Vec<Vec<u8>>,
+    threads: usize,
+    /// Compressed and decompressed lengths.
+    table: Vec<(u32, u32)>,
+}
+
+impl<W: Write> Seekable<W> {
+    pub(crate) fn new(writer: W, level: i32, threads: NonZeroUsize) -> Self {
+        Self { writer, level, batch: Vec::new(), threads: threads.get(), table: Vec::new() }
+    }
+
+    fn compress_batch(&mut self) -> io::Result<()> {
+        let level = self.level;
+        let frames: Vec<io::Result<Vec<u8>>> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                self.batch.iter().map(|frame| scope.spawn(move || compress(frame, level))).collect();
+            let lost = || Err(io::Error::other("a thread that compressed was lost"));
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| lost())).collect()
+        });
+        for (frame, compressed) in self.batch.drain(..).zip(frames) {
+            let compressed = compressed?;
+            self.writer.write_all(&compressed)?;
+            self.table.push((narrow(compressed.len())?, narrow(frame.len())?));
+        }
+        Ok(())
+    }
+
+    /// Writes what is left, and the table.
+    pub(crate) fn finish(mut self) -> io::Result<W> {
+        self.compress_batch()?;
+        let mut bytes = Vec::with_capacity(self.table.len() * 8 + 17);
+        bytes.extend(SKIPPABLE.to_le_bytes());
+        bytes.extend(narrow(self.table.len() * 8 + 9)?.to_le_bytes());
+        for (compressed, decompressed) in &self.table {
+            bytes.extend(compressed.to_le_bytes());
+            bytes.extend(decompressed.to_le_bytes());
+        }
+        bytes.extend(narrow(self.table.len())?.to_le_bytes());
+        // No checksums in the table: each frame has its own.
+        bytes.push(0);
+        bytes.extend(MAGIC.to_le_bytes());
+        self.writer.write_all(&bytes)?;
+        Ok(self.writer)
+    }
+}
+
+fn compress(frame: &[u8], level: i32) -> io::Result<Vec<u8>> {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), level)?;
+    encoder.include_checksum(true)?;
+    encoder.set_pledged_src_size(Some(to_u64(frame.len())))?;
+    encoder.write_all(frame)?;
+    encoder.finish()
+}
+
+fn narrow(len: usize) -> io::Result<u32> {
+    u32::try_from(len).map_err(|_| io::Error::other("too long for a table of frames; leave out seekable"))
+}
+
+impl<W: Write> Write for Seekable<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.batch.last().is_none_or(|frame| frame.len() == FRAME) {
+            if self.batch.len() == self.threads {
+                self.compress_batch()?;
+            }
+            self.batch.push(Vec::with_capacity(FRAME));
+        }
+        let Some(frame) = self.batch.last_mut() else { return Ok(0) };
+        let taken = bytes.len().min(FRAME - frame.len());
+        frame.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
