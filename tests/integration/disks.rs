@@ -406,7 +406,7 @@ fn a_seekable_image_is_read_whole_by_zstd_and_in_parts_by_its_table() {
     let workspace = workspace(mbr());
     workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
     workspace.change_plan(|plan| {
-        plan["output"] = json!({ "compression": { "format": "zstd", "seekable": true } })
+        plan["output"] = json!({ "compression": { "format": "zstd", "seekable": true } });
     });
     let mut digests = Vec::new();
     for threads in ["1", "2", "5"] {
