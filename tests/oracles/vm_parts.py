@@ -50,15 +50,17 @@ def kernel(cache):
     return found[-1], os.path.join(cache, "kernel", "lib", "modules", release)
 
 
-def initrd(modules, target):
+def initrd(modules, target, init=INIT, programs=("resize2fs",)):
     """Writes the machine's root: a cpio archive made of what this machine has installed."""
     search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    resize2fs, busybox = (shutil.which(name, path=search) for name in ("resize2fs", "busybox"))
-    if not resize2fs or not busybox:
-        raise Unusable("resize2fs, busybox: not installed; run tests/tools/install-test-tools --vm")
-    # Each library where the loader looks for it: under its own path.
-    libraries = re.findall(r"(/\S+) \(0x", run(["ldd", resize2fs]).stdout)
-    files = {"/bin/busybox": busybox, "/sbin/resize2fs": resize2fs, **{path: path for path in libraries}}
+    found = {name: shutil.which(name, path=search) for name in ("busybox", *programs)}
+    if missing := [name for name, path in found.items() if not path]:
+        raise Unusable(f"{', '.join(missing)}: not installed; run tests/tools/install-test-tools --vm")
+    files = {"/bin/busybox": found["busybox"]}
+    for name in programs:
+        # Each library where the loader looks for it: under its own path.
+        libraries = re.findall(r"(/\S+) \(0x", run(["ldd", found[name]]).stdout)
+        files |= {f"/sbin/{name}": found[name], **{path: path for path in libraries}}
     for name in MODULES:
         found = glob.glob(os.path.join(modules, "kernel", "**", name + ".ko"), recursive=True)
         if not found:
@@ -74,7 +76,7 @@ def initrd(modules, target):
     # Before devtmpfs is mounted, the first program needs a console.
     archive += member("/dev/console", 0o20600, b"", device=(5, 1))
     archive += member("/etc/mtab", 0o120777, b"/proc/mounts")
-    archive += member("/init", 0o100755, INIT.format(modules=" ".join(MODULES)).encode())
+    archive += member("/init", 0o100755, init.format(modules=" ".join(MODULES)).encode())
     for path, source in files.items():
         with open(source, "rb") as file:
             archive += member(path, 0o100755, file.read())
@@ -97,10 +99,12 @@ member.inode = 0
 
 
 def boot(kernel_file, initrd_file, disk, seconds):
-    """Runs the machine until it powers off; gives the lines it printed that begin with `VM: `."""
+    """Runs the machine until it powers off; gives the lines it printed that begin with `VM: `. Without a kernel, the
+    machine's BIOS starts the disk."""
+    direct = ["-kernel", kernel_file, "-initrd", initrd_file, "-append", "console=ttyS0 quiet panic=-1"] if kernel_file else []
     command = [
         "qemu-system-x86_64", "-accel", "tcg", "-cpu", "qemu64", "-m", "768", "-nographic", "-no-reboot", "-nodefaults",
-        "-serial", "stdio", "-kernel", kernel_file, "-initrd", initrd_file, "-append", "console=ttyS0 quiet panic=-1",
+        "-serial", "stdio", *direct,
         "-drive", f"file={disk},format=raw,if=virtio,cache=unsafe,discard=unmap",
         # Like a board without a clock of its own: nothing in the image may be of the future.
         "-rtc", "base=1970-01-01T00:00:20",
@@ -114,7 +118,8 @@ def boot(kernel_file, initrd_file, disk, seconds):
     except subprocess.TimeoutExpired as expired:
         said = (expired.stdout or b"").decode(errors="replace").strip().split("\n")[-1]
         raise Unusable(f"the machine did not end within {seconds} s; it last said: {said}; see --timeout") from None
-    lines = [line.strip()[4:] for line in result.stdout.split("\n") if line.strip().startswith("VM: ")]
+    # GRUB moves the cursor before it prints.
+    lines = [line[line.index("VM: ") + 4:].strip() for line in result.stdout.split("\n") if "VM: " in line]
     if "end" not in lines:
         last = (result.stdout + result.stderr).strip().split("\n")[-5:]
         raise Unusable("the machine did not come to its end: " + " / ".join(last))
