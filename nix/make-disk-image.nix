@@ -61,6 +61,7 @@ let
         nullOr
         show
         ;
+      output = plan.output or { };
       aFileName = is "a file name" (
         v: builtins.isString v && builtins.match "[0-9a-zA-Z+._?=-]+" v != null
       );
@@ -91,7 +92,13 @@ let
           populateImageCommands = [ ];
           populateRootCommands = aString populateRootCommands;
           populateCommands = aString populateCommands;
-          postBuildCommands = aString postBuildCommands;
+          postBuildCommands =
+            aString postBuildCommands
+            # What the program wrote beside the image, or around it, would not be true of the changed one.
+            ++ no (
+              postBuildCommands == ""
+              || !(output.bmap or false || output.format or "raw" != "raw" || output.compression.seekable or false)
+            ) "they change an image of which output.bmap, output.format or output.compression.seekable asks for another form; give what they write as blobs";
           imageName = aFileName imageName;
           directory = nullOr aFileName directory;
           disk = is "a set" builtins.isAttrs disk;

@@ -196,6 +196,15 @@ in
       true
     ];
   };
+  "commands after a container" = refused {
+    postBuildCommands = "true";
+    plan.output.format = "qcow2";
+  };
+  "commands after a map" = refused {
+    postBuildCommands = "true";
+    directory = "sd-image";
+    plan.output.bmap = true;
+  };
   "a firmware name in lower case" = refused { firmwarePartitionName = "boot"; };
   "a firmware name of 12 bytes" = refused { firmwarePartitionName = "TWELVE-BYTES"; };
   "an id that is no number" = refused { firmwarePartitionID = "NIXOS"; };
