@@ -61,6 +61,11 @@ def initrd(modules, target, init=INIT, programs=("resize2fs",)):
         # Each library where the loader looks for it: under its own path.
         libraries = re.findall(r"(/\S+) \(0x", run(["ldd", found[name]]).stdout)
         files |= {f"/sbin/{name}": found[name], **{path: path for path in libraries}}
+    archive(files, modules, target, init)
+
+
+def archive(files, modules, target, init):
+    """Writes a cpio archive with these files, the modules that a disk needs, and a first program."""
     for name in MODULES:
         found = glob.glob(os.path.join(modules, "kernel", "**", name + ".ko"), recursive=True)
         if not found:
