@@ -27,6 +27,8 @@ pub struct Qcow2<'i> {
     /// Clusters with data, and how many come before each run.
     runs: Vec<(Run, u64)>,
     tables: Tables,
+    /// Entries of the first table that have a second one: those with data, ascending.
+    second: Vec<u64>,
     data_clusters: u64,
 }
 
@@ -80,14 +82,14 @@ impl<'i> Qcow2<'i> {
             (run, before)
         };
         let runs: Vec<_> = runs(image, CLUSTER).into_iter().map(with_count).collect();
-        // One table a first-level entry: a few clusters more, and a place for each that needs no search.
-        let mut tables = Tables {
-            refcount_table: 1,
-            refcount_blocks: 1,
-            l1: l1_entries.div_ceil(TABLE_ENTRIES),
-            l1_entries,
-            l2: l1_entries,
-        };
+        let mut second: Vec<u64> = Vec::new();
+        for (run, _) in &runs {
+            let first = (run.first / TABLE_ENTRIES).max(second.last().map_or(0, |last| last + 1));
+            second.extend(first..=(run.end() - 1) / TABLE_ENTRIES);
+        }
+        let l2 = u64::try_from(second.len()).unwrap_or(u64::MAX);
+        let l1 = l1_entries.div_ceil(TABLE_ENTRIES);
+        let mut tables = Tables { refcount_table: 1, refcount_blocks: 1, l1, l1_entries, l2 };
         loop {
             let clusters = tables.data_at() + data_clusters;
             let blocks = clusters.div_ceil(COUNTS);
@@ -102,7 +104,7 @@ impl<'i> Qcow2<'i> {
                 break;
             }
         }
-        Ok(Self { image, runs, tables, data_clusters })
+        Ok(Self { image, runs, tables, second, data_clusters })
     }
 
     /// All clusters of the file.
@@ -174,14 +176,21 @@ impl<'i> Qcow2<'i> {
             }
             at if at < tables.l2_at() => self.table(
                 at - tables.l1_at(),
-                |_, number| entry(number < tables.l1_entries, tables.l2_at() + number, COPIED),
+                |image, number| {
+                    let place = u64::try_from(image.second.binary_search(&number).ok()?).ok()?;
+                    entry(true, tables.l2_at() + place, COPIED)
+                },
                 buffer,
             ),
-            at => self.table(
-                at - tables.l2_at(),
-                |image, number| image.place_of(number).and_then(|place| entry(true, place, COPIED)),
-                buffer,
-            ),
+            at => {
+                // The table of the first-level entry that this is the second table of.
+                let Some(table) = self.second.get(to_usize(at - tables.l2_at())) else { return };
+                self.table(
+                    *table,
+                    |image, number| image.place_of(number).and_then(|place| entry(true, place, COPIED)),
+                    buffer,
+                );
+            }
         }
     }
 }
