@@ -11,3 +11,4 @@ mod hashes;
 mod inspect;
 mod reports;
 mod support;
+mod verify;

@@ -235,10 +235,18 @@ pub(crate) fn tool(name: &str) -> PathBuf {
         })
 }
 
-/// Has an image judged by e2fsck and by a reader that is not ours, and opens it.
+/// Has an image judged by e2fsck, by ourselves and by a reader that is not ours, and opens it.
 pub(crate) fn assert_sound(image: &Path) -> ext4_view::Ext4 {
     assert_fsck_clean(image);
+    assert_verified(image);
     ext4_view::Ext4::load_from_path(image).unwrap_or_else(|error| panic!("{}: {error}", image.display()))
+}
+
+/// `snugfs verify` finds nothing.
+pub(crate) fn assert_verified(image: &Path) {
+    let run = Run::of(Command::new(env!("CARGO_BIN_EXE_snugfs")).arg("verify").arg(image));
+    assert_eq!(run.code, 0, "{}: {}", image.display(), run.stderr);
+    assert!(run.text().ends_with(": sound to the last byte\n"), "{}", run.text());
 }
 
 /// e2fsck ends with 0 and has nothing to say: it prints some complaints without counting them as errors.

@@ -14,6 +14,11 @@ pub trait ReadAt: std::fmt::Debug {
 
     /// Fills the buffer with the bytes from `offset` \[bytes\] on. `UnexpectedEof` where they do not exist.
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// The first place from `offset` \[bytes\] on that may be other than zero: beyond a hole, where holes are known.
+    fn next_data(&self, offset: u64) -> u64 {
+        offset
+    }
 }
 
 /// A file or device of a length that was found when it was opened.
@@ -30,6 +35,15 @@ impl ReadAt for FileSource {
 
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
+    }
+
+    fn next_data(&self, offset: u64) -> u64 {
+        match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(offset)) {
+            Ok(data) => data,
+            Err(rustix::io::Errno::NXIO) => self.length.max(offset),
+            // What does not know holes has none.
+            Err(_) => offset,
+        }
     }
 }
 
@@ -66,6 +80,12 @@ impl Window {
         let end = offset.checked_add(to_u64(buffer.len())).filter(|end| *end <= self.length);
         let at = end.and_then(|_| self.offset.checked_add(offset)).ok_or(io::ErrorKind::UnexpectedEof)?;
         self.source.read_exact_at(at, buffer)
+    }
+
+    /// The first place from `offset` \[bytes\] on that may be other than zero; the end where there is none.
+    pub fn next_data(&self, offset: u64) -> u64 {
+        let data = self.source.next_data(self.offset.saturating_add(offset));
+        data.saturating_sub(self.offset).max(offset).min(self.length.max(offset))
     }
 
     /// Bytes of a length that the caller keeps small.

@@ -22,6 +22,8 @@ Examples:
       whether it can be built, and if not, why
   snugfs inspect rootfs.img ls -l /etc
       what is in an image, without mounting it
+  snugfs verify rootfs.img
+      whether every byte of it is as it must be
   snugfs schema > plan.schema.json
       what a plan may say, for editors
 
@@ -34,6 +36,7 @@ Exit codes:
   5  a source (or PLAN, or IMAGE) can't be read, or changed while it was read
   6  the contents do not fit the size or a limit of ext4
   7  the output can't be written
+  8  an image is not sound, or does not hold what its plan says
 
 Errors are lines on standard error: `snugfs: WHERE: what is wrong; what to do`.";
 
@@ -72,6 +75,12 @@ pub(crate) enum Command {
     /// plain or compressed by zstd. It is only read; whatever is in it, nothing of it is trusted. Without a
     /// command, tells what the image is.
     Inspect(InspectArgs),
+    /// Tell whether an image is sound, to the last byte
+    ///
+    /// IMAGE is a file or a device with an ext4 file system, or a disk with partitions (MBR, GPT), plain or compressed by
+    /// zstd. Every checksum, copy, count and index is judged, and whether all that has no use is zero: more than e2fsck
+    /// looks at. The image is only read; whatever is in it, nothing of it is trusted.
+    Verify(VerifyArgs),
     /// Print the JSON Schema of plans
     Schema,
 }
@@ -168,6 +177,28 @@ pub(crate) struct InspectArgs {
 
     #[command(subcommand)]
     pub(crate) command: Option<InspectCommand>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The image: a file or a block device
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: PathBuf,
+
+    /// Accept what the format allows, although snugfs does not write it so
+    ///
+    /// For images that were mounted since they were made, or that another program made: what makes a file system
+    /// unsound is a problem, the rest is told and counted.
+    #[arg(long)]
+    pub(crate) used: bool,
+
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print nothing where all is well
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]

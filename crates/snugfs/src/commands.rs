@@ -17,7 +17,7 @@ use crate::people;
 use crate::pipeline::{self, Gathered, Layouts};
 use crate::progress::{Stages, say};
 use crate::report::{Contents, Report};
-use crate::{disk, inspect, table, threads};
+use crate::{disk, inspect, table, threads, verify};
 
 /// Does what the command line says.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
@@ -26,6 +26,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
         Command::Size(args) => size(args),
         Command::Check(args) => check(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Verify(args) => verify::run(args),
         Command::Schema => schema(),
     }
 }

@@ -30,6 +30,8 @@ pub(crate) enum Exit {
     Fit,
     /// The output can't be written.
     Output,
+    /// An image is not sound, or does not hold what its plan says.
+    Unsound,
 }
 
 impl Exit {
@@ -42,6 +44,7 @@ impl Exit {
             Self::Source => 5,
             Self::Fit => 6,
             Self::Output => 7,
+            Self::Unsound => 8,
         }
     }
 }
@@ -236,6 +239,7 @@ mod tests {
             (Exit::Source, 5),
             (Exit::Fit, 6),
             (Exit::Output, 7),
+            (Exit::Unsound, 8),
         ];
         for (exit, number) in table {
             assert_eq!(exit.number(), number, "{exit:?}");

@@ -16,6 +16,7 @@ mod progress;
 mod report;
 mod table;
 mod threads;
+mod verify;
 
 use std::process::ExitCode;
 

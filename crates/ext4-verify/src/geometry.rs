@@ -1,0 +1,144 @@
+//! Which blocks are fixed metadata, by the rules of `sparse_super` and `flex_bg`. Kernel documentation, "Layout" and
+//! "Flexible Block Groups".
+
+use std::ops::Range;
+
+use crate::numbers::to_u32;
+
+/// The block size in \[bytes\].
+pub(crate) const BLOCK: u64 = 4096;
+/// The same as a length in memory.
+pub(crate) const BLOCK_BYTES: usize = 4096;
+/// Blocks in a group.
+pub(crate) const GROUP_BLOCKS: u64 = 32768;
+/// Groups whose bitmaps and tables stand together.
+const FLEX: u32 = 16;
+
+/// The numbers that a file system is built by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Geometry {
+    pub(crate) blocks: u64,
+    pub(crate) groups: u32,
+    pub(crate) inodes_per_group: u32,
+    /// Blocks of descriptors.
+    pub(crate) gdt: u64,
+    /// Blocks kept for more of them.
+    pub(crate) reserved_gdt: u64,
+}
+
+impl Geometry {
+    /// `None` where the numbers can't be: every group must have some inodes in whole blocks of 16, and the first one
+    /// must hold all descriptors.
+    pub(crate) fn new(blocks: u64, inodes_per_group: u32, reserved_gdt: u16) -> Option<Self> {
+        let groups = u32::try_from(blocks.div_ceil(GROUP_BLOCKS)).ok().filter(|&groups| groups > 0)?;
+        let inodes = u64::from(groups) * u64::from(inodes_per_group);
+        let geometry = Self {
+            blocks,
+            groups,
+            inodes_per_group,
+            gdt: u64::from(groups).div_ceil(BLOCK / 64),
+            reserved_gdt: u64::from(reserved_gdt),
+        };
+        let fits = (16..=32768).contains(&inodes_per_group)
+            && inodes_per_group.is_multiple_of(16)
+            && u32::try_from(inodes).is_ok()
+            && reserved_gdt <= 1024
+            && geometry.super_blocks() < blocks.min(GROUP_BLOCKS);
+        fits.then_some(geometry)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.blocks.saturating_mul(BLOCK)
+    }
+
+    pub(crate) fn inodes(&self) -> u64 {
+        u64::from(self.groups) * u64::from(self.inodes_per_group)
+    }
+
+    /// Blocks of a group's inode table.
+    pub(crate) fn table_blocks(&self) -> u64 {
+        u64::from(self.inodes_per_group / 16)
+    }
+
+    /// Blocks of a superblock with all its descriptors, present and reserved.
+    pub(crate) fn super_blocks(&self) -> u64 {
+        1 + self.gdt + self.reserved_gdt
+    }
+
+    /// The blocks of a group.
+    pub(crate) fn group(&self, group: u32) -> Range<u64> {
+        let start = u64::from(group) * GROUP_BLOCKS;
+        start..(start + GROUP_BLOCKS).min(self.blocks)
+    }
+
+    /// The groups behind the first that hold a copy of the superblock.
+    pub(crate) fn backups(&self) -> impl Iterator<Item = u32> {
+        (1..self.groups).filter(|&group| has_super(group))
+    }
+
+    /// Where block bitmap, inode bitmap and inode table of a group are by the usual rule: for sixteen groups together, behind
+    /// what the first of them has of superblock and descriptors.
+    pub(crate) fn usual_tables(&self, group: u32) -> [u64; 3] {
+        let leader = group / FLEX * FLEX;
+        let (members, own) = (u64::from(FLEX.min(self.groups - leader)), u64::from(group - leader));
+        let start = self.group(leader).start + if has_super(leader) { self.super_blocks() } else { 0 };
+        [start + own, start + members + own, start + 2 * members + own * self.table_blocks()]
+    }
+
+    /// The group and the index in it of an inode.
+    pub(crate) fn place_of(&self, inode: u32) -> (u32, u32) {
+        let index = inode.saturating_sub(1);
+        (index / self.inodes_per_group, index % self.inodes_per_group)
+    }
+
+    /// The first inode of a group.
+    pub(crate) fn first_inode(&self, group: u32) -> u32 {
+        to_u32(u64::from(group) * u64::from(self.inodes_per_group) + 1)
+    }
+}
+
+/// Whether a group holds the superblock or a copy of it: 0, 1, and the powers of 3, 5 and 7.
+pub(crate) fn has_super(group: u32) -> bool {
+    let is_power_of = |base: u64| {
+        let mut power = base;
+        while power < u64::from(group) {
+            power *= base;
+        }
+        power == u64::from(group)
+    };
+    group <= 1 || [3, 5, 7].into_iter().any(is_power_of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_are_where_the_kernel_looks_for_them() {
+        let found: Vec<u32> = (0..400).filter(|&group| has_super(group)).collect();
+        assert_eq!(found, [0, 1, 3, 5, 7, 9, 25, 27, 49, 81, 125, 243, 343]);
+    }
+
+    /// `dumpe2fs` of 20 GiB made by mke2fs 1.47.0: tables of group 16 begin at 524288.
+    #[test]
+    fn tables_are_where_mke2fs_puts_them() {
+        let geometry = Geometry::new(5_242_880, 8192, 1024).unwrap();
+        assert_eq!(geometry.usual_tables(16), [524_288, 524_304, 524_320]);
+        assert_eq!(geometry.usual_tables(0), [1028, 1044, 1060]);
+    }
+
+    #[test]
+    fn impossible_numbers_are_refused() {
+        for (blocks, inodes, reserved) in [
+            (0, 16, 0),
+            (1000, 0, 0),
+            (1000, 15, 0),
+            (1000, 65536, 0),
+            (u64::MAX, 16, 0),
+            (100, 16, 100),
+            (1 << 45, 8192, 0),
+        ] {
+            assert!(Geometry::new(blocks, inodes, reserved).is_none(), "{blocks} {inodes} {reserved}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What was found, for people and for programs.
+
+use std::collections::BTreeMap;
+
+use ext4_verify::{Code, Findings, Severity};
+use image_reader::Image;
+use serde_json::{Value, json};
+
+use super::judge::{Judged, Verdict};
+use crate::exit::{Exit, Failure};
+use crate::people;
+
+/// The version of the JSON; fields may be added within a version.
+const VERSION: u32 = 1;
+
+/// Every problem that is kept, a line each, then how many more there are.
+pub(super) fn lines(verdict: &Verdict, used: bool) -> Vec<String> {
+    let mut lines: Vec<String> =
+        verdict.table.iter().map(|what| format!("partition table: {what}")).collect();
+    for volume in &verdict.volumes {
+        let Some(findings) = &volume.findings else { continue };
+        let place = place(volume);
+        // With `used`, lines are either problems, or notes where there is no problem.
+        let is_told = |code: Code| !used || findings.is_sound() || code.severity() == Severity::Unsound;
+        let told = findings.problems.iter().filter(|problem| is_told(problem.code));
+        lines.extend(told.map(|problem| format!("{place}{problem}")));
+        lines.extend(rest(findings, &is_told).map(|rest| format!("{place}{rest}")));
+    }
+    lines
+}
+
+fn place(volume: &Judged) -> String {
+    volume
+        .partition
+        .as_ref()
+        .map_or_else(String::new, |partition| format!("partition {}: ", partition.number))
+}
+
+/// What was counted, but not kept.
+fn rest(findings: &Findings, is_told: &dyn Fn(Code) -> bool) -> Option<String> {
+    let mut kept: BTreeMap<Code, u64> = BTreeMap::new();
+    for problem in &findings.problems {
+        *kept.entry(problem.code).or_default() += 1;
+    }
+    let more = findings.counts.iter().filter(|(code, _)| is_told(**code)).filter_map(|(code, count)| {
+        let more = count.saturating_sub(kept.get(code).copied().unwrap_or(0));
+        (more > 0).then(|| format!("{} {code}", people::grouped(more)))
+    });
+    let more: Vec<_> = more.collect();
+    (!more.is_empty()).then(|| format!("and more: {}", more.join(", ")))
+}
+
+/// `8,392,704 bytes, ext4, as snugfs makes it`
+pub(super) fn summary(image: &Image, verdict: &Verdict) -> String {
+    let parts = verdict.volumes.iter().map(|volume| {
+        let is_judged = if volume.findings.is_some() { "" } else { ", not judged" };
+        match &volume.partition {
+            Some(partition) => format!("partition {} {}{is_judged}", partition.number, volume.what),
+            None => format!("{}{is_judged}", volume.what),
+        }
+    });
+    let parts: Vec<_> = parts.collect();
+    let notes = verdict.count(Severity::Foreign);
+    let tone = match notes {
+        0 => "sound to the last byte".to_owned(),
+        _ => format!("sound, with {} from what snugfs writes", people::counted(notes, "difference")),
+    };
+    format!("{}, {}: {tone}", people::counted(image.window.length(), "byte"), parts.join(", "))
+}
+
+pub(super) fn json(image: &Image, verdict: &Verdict, used: bool) -> Result<String, Failure> {
+    let value = json!({
+        "version": VERSION,
+        "image": { "bytes": image.window.length() },
+        "ok": verdict.is_right(used),
+        "sound": verdict.is_right(true),
+        "table": verdict.table,
+        "volumes": verdict.volumes.iter().map(volume).collect::<Vec<_>>(),
+    });
+    let text = serde_json::to_string_pretty(&value);
+    let text = text.map_err(|error| Failure::new(Exit::Bug, format!("json: {error}; please report it")))?;
+    Ok(text + "\n")
+}
+
+fn volume(volume: &Judged) -> Value {
+    let findings = volume.findings.as_ref();
+    let problems = findings.map(|findings| {
+        let problem = |problem: &ext4_verify::Problem| {
+            json!({
+                "code": problem.code.name(),
+                "severity": severity(problem.code),
+                "place": problem.place.to_string(),
+                "text": problem.text,
+            })
+        };
+        findings.problems.iter().map(problem).collect::<Vec<_>>()
+    });
+    let counts = findings.map(|findings| {
+        findings.counts.iter().map(|(code, count)| (code.name(), *count)).collect::<BTreeMap<_, _>>()
+    });
+    json!({
+        "partition": volume.partition.as_ref().map(|partition| partition.number),
+        "holds": volume.what,
+        "judged": volume.findings.is_some(),
+        "problems": problems,
+        "counts": counts,
+    })
+}
+
+fn severity(code: Code) -> &'static str {
+    match code.severity() {
+        Severity::Unsound => "unsound",
+        Severity::Foreign => "foreign",
+    }
+}

@@ -1,0 +1,67 @@
+//! `snugfs verify`: images that are right, and images that are not.
+
+use std::os::unix::fs::FileExt;
+
+use serde_json::{Value, json};
+
+use crate::support::{Workspace, plan_of_entries};
+
+fn with_image() -> Workspace {
+    let workspace = Workspace::with_plan(&plan_of_entries(json!({
+        "/etc/hostname": { "type": "file", "text": "board\n" },
+        "/etc/link": { "type": "symlink", "target": "hostname" },
+    })));
+    workspace.build("plan.img", []);
+    workspace
+}
+
+/// Sets a bit of a file.
+fn flip(workspace: &Workspace, name: &str, at: u64) {
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(workspace.path(name)).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 0x10], at).unwrap();
+}
+
+#[test]
+fn a_right_image_is_told_in_a_line_or_not_at_all() {
+    let workspace = with_image();
+    let told = workspace.snugfs(["verify", "plan.img"]).succeeded();
+    assert!(told.text().starts_with("ok: ") && told.stderr.is_empty(), "{told:?}");
+    let quiet = workspace.snugfs(["verify", "-q", "plan.img"]).succeeded();
+    assert!(quiet.text().is_empty() && quiet.stderr.is_empty(), "{quiet:?}");
+}
+
+#[test]
+fn a_wrong_image_is_8_with_the_kind_of_the_problem() {
+    let workspace = with_image();
+    flip(&workspace, "plan.img", 1024 + 0x10);
+    let run = workspace.snugfs(["verify", "plan.img"]).failed_with(8);
+    run.says("(superblock-checksum)").says("(superblock-free-inodes)");
+    let run = workspace.snugfs(["verify", "--json", "plan.img"]);
+    assert_eq!(run.code, 8);
+    let json: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!((json["ok"].as_bool(), json["sound"].as_bool()), (Some(false), Some(false)));
+    assert_eq!(json["volumes"][0]["counts"]["superblock-checksum"], 1);
+}
+
+#[test]
+fn what_the_format_allows_is_a_note_for_used_images() {
+    let workspace = with_image();
+    flip(&workspace, "plan.img", 3000);
+    workspace.snugfs(["verify", "plan.img"]).failed_with(8).says("(metadata-padding)");
+    let workspace = with_image();
+    let length = workspace.path("plan.img").metadata().unwrap().len();
+    let file = std::fs::OpenOptions::new().write(true).open(workspace.path("plan.img")).unwrap();
+    file.write_all_at(&[1], length).unwrap();
+    workspace.snugfs(["verify", "plan.img"]).failed_with(8).says("(trailing-data)");
+    workspace.snugfs(["verify", "plan.img", "--used"]).succeeded().says("note: plan.img: ");
+}
+
+#[test]
+fn what_is_no_image_is_told() {
+    let workspace = Workspace::new();
+    workspace.write("text", "x".repeat(5000));
+    workspace.snugfs(["verify", "text"]).failed_with(8).says("(superblock-magic)");
+    workspace.snugfs(["verify", "absent"]).failed_with(5);
+}
