@@ -28,16 +28,21 @@ impl Checker<'_> {
                 continue;
             };
             let first = self.geometry().first_inode(group);
-            let end = (table + u64::from(per_group / IN_BLOCK)) * BLOCK;
-            let mut at = table * BLOCK;
-            // Most of most tables is zero: from one byte that is not to the next.
-            while let Some(byte) = self.first_not_zero(at, end)? {
-                let index = to_u32((byte - table * BLOCK) / 256);
-                let number = first.saturating_add(index);
-                if !self.is_used(number) {
-                    self.unused_inode(number)?;
+            let end = table + u64::from(per_group / IN_BLOCK);
+            let mut at = table;
+            loop {
+                at = at.max(self.source.next_data(at * BLOCK) / BLOCK);
+                if at >= end {
+                    break;
                 }
-                at = table * BLOCK + (u64::from(index) + 1) * 256;
+                let block = self.block(at)?;
+                let numbers = first.saturating_add(to_u32((at - table) * u64::from(IN_BLOCK)))..;
+                for (raw, number) in block.chunks_exact(256).zip(numbers) {
+                    if !is_zero(raw) && !self.is_used(number) {
+                        self.unused_inode(number)?;
+                    }
+                }
+                at += 1;
             }
         }
         Ok(())

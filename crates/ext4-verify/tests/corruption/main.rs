@@ -1,0 +1,86 @@
+//! Damage of every kind to good images: each is found, and called by its name. Where a checksum would tell of the damage,
+//! it is made right again, so that the check that is meant has to find it.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+mod image;
+mod kinds;
+
+use std::collections::BTreeSet;
+
+use ext4_verify::{Behind, check};
+
+use crate::image::{Image, full, tiny};
+
+/// Fewer kinds than these would be a loss.
+const KINDS: usize = 200;
+
+#[test]
+fn good_images_have_no_problem() {
+    for image in [tiny(), full().0] {
+        let findings = check(&image, Behind::Zeros).unwrap();
+        assert!(findings.is_empty(), "{:#?}", findings.problems);
+    }
+}
+
+#[test]
+fn every_kind_of_damage_is_found_and_named() {
+    let (good, names) = full();
+    let kinds = kinds::all(&good, &names);
+    let mut missed = Vec::new();
+    for kind in &kinds {
+        let mut image = good.clone();
+        (kind.damage)(&mut image);
+        let findings = check(&image, Behind::Zeros).unwrap();
+        if !findings.counts.contains_key(&kind.expected) {
+            let found: Vec<_> = findings.counts.keys().map(|code| code.name()).collect();
+            missed.push(format!("{}: expected {}, found {found:?}", kind.name, kind.expected));
+        }
+    }
+    assert!(missed.is_empty(), "{} of {} kinds:\n{}", missed.len(), kinds.len(), missed.join("\n"));
+    let distinct: BTreeSet<_> = kinds.iter().map(|kind| kind.name.as_str()).collect();
+    assert_eq!(distinct.len(), kinds.len(), "each kind has a name of its own");
+    assert!(kinds.len() >= KINDS, "only {} kinds", kinds.len());
+    println!("{} kinds of damage found and named", kinds.len());
+}
+
+/// A small generator (splitmix64): the same inputs every time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % end
+    }
+}
+
+/// Damages some bytes of blocks that hold something, and has the image judged: it must come to an end without a panic.
+fn judge_random(good: &Image, data: &[u64], seed: u64) {
+    let mut random = Random(seed);
+    let mut image = good.clone();
+    for _ in 0..=random.below(4) {
+        let block = data[image::narrow(random.below(image::wide(data.len())))];
+        let at = block * image::BLOCK + random.below(image::BLOCK);
+        match random.below(3) {
+            0 => image.add(at, 1, 1 << random.below(8)),
+            1 => image.put(at, &[0xff]),
+            _ => image.put(at, &[0]),
+        }
+    }
+    image.fix_super(1024);
+    check(&image, Behind::Zeros).unwrap();
+}
+
+#[test]
+fn whatever_an_image_says_judging_it_ends() {
+    let inputs = std::env::var("SNUGFS_FUZZ_INPUTS").ok().and_then(|text| text.parse().ok()).unwrap_or(5000);
+    let good = tiny();
+    let data = good.data();
+    for seed in 0..inputs {
+        judge_random(&good, &data, seed);
+    }
+    println!("{inputs} damaged images judged");
+}
