@@ -3,6 +3,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use crate::error::{AssemblyError, Refusal};
@@ -39,6 +40,19 @@ impl Companion {
             }
         };
         Ok(Self { path: path.to_path_buf(), way })
+    }
+
+    /// Takes room for so many \[bytes\], where the file system can, so that a full disk is known before the image is
+    /// written.
+    pub fn reserve(&self, len: u64) -> Result<(), AssemblyError> {
+        let Way::Pending(pending) = &self.way else { return Ok(()) };
+        match rustix::fs::fallocate(pending.file(), FallocateFlags::KEEP_SIZE, 0, len) {
+            Err(full @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
+                Err(AssemblyError::output(&self.path, full))
+            }
+            // Not every file system has the call; writing tells the rest.
+            _ => Ok(()),
+        }
     }
 
     /// Writes the bytes; a file has its name afterwards.

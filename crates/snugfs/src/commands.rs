@@ -46,6 +46,9 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let container = Container::around(image, plan.output.format)?;
     let mut map =
         map_place.is_some().then(|| BlockMap::new(image.len(), data_blocks(image, BlockMap::block())));
+    if let Some(place) = &report_place {
+        place.reserve(&report.json()?)?;
+    }
     let written = pipeline::write(&gathered, container.pieces(), &output, map.as_mut(), &mut stages)?;
     if let Some((place, map)) = map_place.zip(map) {
         place.write(map.text().as_bytes())?;

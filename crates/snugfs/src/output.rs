@@ -142,6 +142,17 @@ impl ReportPlace {
         Ok(Some(Self::File(Companion::open(report)?)))
     }
 
+    /// Takes room for a report that is somewhat longer than what is known of it yet.
+    pub(crate) fn reserve(&self, known: &str) -> Result<(), Failure> {
+        const REST: usize = 4096;
+        match self {
+            Self::Stdout => Ok(()),
+            Self::File(companion) => {
+                Ok(companion.reserve(u64::try_from(known.len() + REST).unwrap_or(u64::MAX))?)
+            }
+        }
+    }
+
     /// Writes the report: whole under its name, or not at all.
     pub(crate) fn write(self, json: &str) -> Result<(), Failure> {
         match self {

@@ -1,0 +1,189 @@
+"""What every fault is tried in: a folder with sources and an old output, and the judgement of how a run ended."""
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OLD = b"the old output\n"
+NOBODY = 65534
+UUID = "7f1c6c3e-52a5-4f0e-9a57-0c5d1d1a9b10"
+
+
+class Wrong(Exception):
+    """A run that did not end as it should."""
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def pattern(seed, size):
+    """Bytes that repeat nowhere nearby, and no compressor makes small."""
+    return hashlib.shake_128(str(seed).encode()).digest(size)
+
+
+class Lab:
+    """A folder for one case, with the program, sources and a plan in it; removed afterwards."""
+
+    def __init__(self, program, references):
+        self.folder = tempfile.mkdtemp(prefix="snugfs-faults-")
+        os.chmod(self.folder, 0o755)
+        self.program = program
+        self.references = references
+        self.undo = contextlib.ExitStack()
+        self.undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def write(self, name, content):
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(content)
+        return path
+
+    def sources(self):
+        """A tree with files of many sizes, a plan of it, and an empty folder for outputs."""
+        for number in range(40):
+            self.write(f"tree/folder {number % 4}/file {number}", pattern(number, number * number * 7))
+        self.write("tree/large", pattern("large", 3 << 20))
+        os.symlink("large", self.path("tree/link"))
+        os.link(self.path("tree/large"), self.path("tree/folder 0/again"))
+        self.plan()
+        os.mkdir(self.path("out"))
+        return self
+
+    def plan(self, name="plan.json", **changes):
+        plan = {
+            "version": 1,
+            "trees": [{"source": "tree", "target": "/"}],
+            "filesystem": {"label": "FAULTS", "uuid": UUID, "growTo": "1GiB", **changes},
+        }
+        self.write(name, json.dumps(plan).encode())
+
+    @contextlib.contextmanager
+    def mounted(self, name, *arguments):
+        """A file system mounted at a name, unmounted afterwards."""
+        at = self.path(name)
+        os.makedirs(at, exist_ok=True)
+        call("mount", *arguments, at)
+        try:
+            yield at
+        finally:
+            call("umount", at)
+
+    @contextlib.contextmanager
+    def misbehaving(self, name, *arguments):
+        """Files that misbehave, as fuse_files.py has them."""
+        at = self.path(name)
+        os.makedirs(at, exist_ok=True)
+        server = subprocess.Popen(
+            [sys.executable, os.path.join(HERE, "fuse_files.py"), at, *arguments], stdout=subprocess.PIPE, text=True
+        )
+        if server.stdout.readline() != "mounted\n":
+            raise Wrong("fuse_files.py did not start; /dev/fuse is needed")
+        try:
+            yield at
+        finally:
+            call("umount", "--lazy", at)
+            server.wait(timeout=20)
+
+    def build(self, output, *more, plan="plan.json"):
+        return [self.program, "build", self.path(plan), "-o", output, "--progress", "none", *more]
+
+    def run(self, command, timeout=60, **options):
+        done = subprocess.run(command, capture_output=True, timeout=timeout, check=False, **options)
+        return Run(command, done.returncode, done.stdout, done.stderr.decode(errors="replace"))
+
+    def reference(self, suffix):
+        """The digest of an image without any fault; the same in every lab, as the sources are."""
+        if suffix not in self.references:
+            output = self.path(f"reference{suffix}")
+            self.run(self.build(output)).ended(0)
+            if suffix == ".img":
+                judged = self.run(["e2fsck", "-fn", output], env={**os.environ, "LC_ALL": "C"})
+                if judged.code != 0:
+                    raise Wrong(f"e2fsck: {judged.out.decode()}{judged.errors}")
+            self.references[suffix] = sha256(output)
+            os.remove(output)
+        return self.references[suffix]
+
+    def is_whole(self, output):
+        suffix = ".img.zst" if output.endswith(".zst") else ".img"
+        if sha256(output) != self.reference(suffix):
+            raise Wrong(f"{output}: not the bytes of a build without faults")
+
+    def nothing_left(self, folder, keeps=()):
+        """Fails where more is in a folder than what must stay."""
+        names = sorted(os.listdir(folder))
+        if names != sorted(keeps):
+            raise Wrong(f"{folder} holds {names}, not {sorted(keeps)}")
+
+    def old_untouched(self, path):
+        with open(path, "rb") as file:
+            if file.read() != OLD:
+                raise Wrong(f"{path}: the old output was touched")
+
+    def fails(self, command, code, says="", output=None, **options):
+        """Runs twice, with and without an old output; each time the code, one line, and nothing left must be right."""
+        output = output or self.path("out/x.img")
+        folder = os.path.dirname(output)
+        for old in (None, OLD):
+            keeps = set(os.listdir(folder)) - {os.path.basename(output)}
+            if old:
+                with open(output, "wb") as file:
+                    file.write(old)
+                os.chmod(output, 0o666)
+                keeps.add(os.path.basename(output))
+            self.run(command, **options).ended(code, says)
+            self.nothing_left(folder, keeps)
+            if old:
+                self.old_untouched(output)
+                os.remove(output)
+
+
+class Run:
+    def __init__(self, command, code, out, errors):
+        self.command, self.code, self.out, self.errors = command, code, out, errors
+
+    def lines(self):
+        ours = self.errors.splitlines()
+        stages = tuple(f"snugfs: {stage}: " for stage in ("plan", "closure", "scan", "verify", "layout", "write"))
+        return [line for line in ours if not line.startswith(("@nix ", "snugfs: warning:", *stages))]
+
+    def ended(self, code, says=""):
+        """Fails unless the run ended with this code (or one of these) and, where that is no success, with one line."""
+        codes = code if isinstance(code, (tuple, list, set)) else (code,)
+        told = f"{' '.join(map(str, self.command))}: exit {self.code}, wanted {code}: {self.errors[-800:]}"
+        if self.code not in codes:
+            raise Wrong(told)
+        if self.code != 0:
+            lines = self.lines()
+            if len(lines) != 1 or not lines[0].startswith("snugfs: ") or "; " not in lines[0]:
+                raise Wrong(f"not one line with what to do: {told}")
+            if "internal error" in lines[0]:
+                raise Wrong(f"a bug: {told}")
+        if says not in self.errors:
+            raise Wrong(f"{says!r} is not said: {told}")
+        return self
+
+
+def call(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Wrong(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def as_nobody(*command):
+    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]

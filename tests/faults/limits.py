@@ -1,0 +1,75 @@
+"""Scarce descriptors and memory, and clocks that are wrong."""
+import os
+
+from harness import Wrong, call
+
+CASES = []
+
+
+def case(name):
+    def add(function):
+        CASES.append((name, function))
+        return function
+
+    return add
+
+
+@case("64 descriptors, and fewer")
+def descriptors(lab):
+    deep = lab.path("tree", *["deep"] * 200)
+    os.makedirs(deep)
+    for number in range(200):
+        os.makedirs(lab.path(f"tree/wide/{number}"))
+        lab.write(f"tree/wide/{number}/file", b"x" * number)
+    lab.references = {}
+    for suffix in (".img", ".img.zst"):
+        output = lab.path(f"out/x{suffix}")
+        for threads in ("1", "4"):
+            lab.run(["prlimit", "--nofile=64", *lab.build(output, "--threads", threads)]).ended(0)
+            lab.is_whole(output)
+            os.remove(output)
+    for fewest in (5, 6, 7, 8, 9, 10, 12, 16):
+        run = lab.run(["prlimit", f"--nofile={fewest}", *lab.build(lab.path("out/x.img"))])
+        if run.code not in (0, 1, 5, 7) or not all(line.startswith("snugfs: ") for line in run.lines()):
+            raise Wrong(f"{fewest} descriptors: exit {run.code}: {run.errors}")
+        lab.nothing_left(lab.path("out"), {"x.img"} if run.code == 0 else ())
+        if run.code == 0:
+            lab.is_whole(lab.path("out/x.img"))
+            os.remove(lab.path("out/x.img"))
+
+
+@case("memory limits")
+def memory(lab):
+    enough = aborted = 0
+    for mebibytes in (24, 32, 48, 64, 96, 128, 256, 512):
+        for suffix in (".img", ".img.zst"):
+            output = lab.path(f"out/x{suffix}")
+            run = lab.run(["prlimit", f"--as={mebibytes << 20}", *lab.build(output, "--threads", "2")])
+            if run.code == 0:
+                lab.is_whole(output)
+                os.remove(output)
+                enough += 1
+            elif run.code > 0:
+                run.ended((1, 5, 7))
+                aborted += 1
+            else:
+                # Without memory there are no errors to be had: the process ends itself, and says so.
+                if "memory" not in run.errors:
+                    raise Wrong(f"{mebibytes} MiB: signal {-run.code}: {run.errors}")
+                aborted += 1
+            lab.nothing_left(lab.path("out"))
+    if not enough:
+        raise Wrong("not even 512 MiB are enough")
+    return f"{enough} builds had enough, {aborted} ended early"
+
+
+@case("clock at 1970 and at 2100")
+def clocks(lab):
+    for date, year in (("1970-01-02 00:00:00", "1970"), ("2100-06-01 00:00:00", "2100")):
+        if call("faketime", date, "date", "+%Y").strip() != year:
+            raise Wrong("faketime does not work here")
+        for suffix in (".img", ".img.zst"):
+            output = lab.path(f"out/x{suffix}")
+            lab.run(["faketime", date, *lab.build(output)]).ended(0)
+            lab.is_whole(output)
+            os.remove(output)
