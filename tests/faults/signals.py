@@ -1,11 +1,12 @@
 """A build that is killed: at random moments, and with a signal for files that become too long."""
 import os
 import random
+import re
 import signal
 import subprocess
 import time
 
-from harness import OLD, Wrong, sha256
+from harness import OLD, Wrong, call, sha256
 
 CASES = []
 
@@ -24,10 +25,8 @@ def killed(lab):
     interrupted = finished = 0
     took = {}
     for suffix in (".img", ".img.zst"):
-        begun = time.monotonic()
         lab.reference(suffix)
-        lab.run(lab.build(lab.path(f"timed{suffix}"))).ended(0)
-        took[suffix] = time.monotonic() - begun
+        took[suffix] = timed(lab, lab.path(f"timed{suffix}"))
     for round_ in range(lab.kills):
         suffix = (".img", ".img.zst")[round_ % 2]
         ending = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)[round_ // 2 % 3]
@@ -36,13 +35,16 @@ def killed(lab):
         if old:
             lab.write(f"out/x{suffix}", OLD)
         program = subprocess.Popen(lab.build(output), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        time.sleep(numbers.uniform(0, took[suffix] * 1.1))
+        time.sleep(numbers.uniform(0, took[suffix]))
         program.send_signal(ending)
         _, errors = program.communicate(timeout=60)
+        # So that most come in time, and some at the very end, however fast the machine is just now.
         if program.returncode == 0:
             finished += 1
+            took[suffix] *= 0.93
         elif program.returncode == -ending:
             interrupted += 1
+            took[suffix] *= 1.05
         else:
             raise Wrong(f"round {round_}: exit {program.returncode} after {ending.name}: {errors.decode()}")
         for name in sorted(os.listdir(lab.path("out"))):
@@ -58,6 +60,103 @@ def killed(lab):
     if interrupted * 4 < lab.kills:
         raise Wrong(f"only {interrupted} of {lab.kills} kills came in time")
     return f"{interrupted} builds killed, {finished} had ended before"
+
+
+@case("ended while a new image replaces an old one")
+def ended_while_replacing(lab):
+    """strace holds the program where the whole image has a temporary name beside the old one."""
+    held = "rename,renameat,renameat2"
+    trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={held}", "-e", f"inject={held}:delay_enter=400000"]
+    tried = 0
+    for suffix in (".img", ".img.zst"):
+        for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            output = lab.path(f"out/x{suffix}")
+            lab.write(f"out/x{suffix}", OLD)
+            tracer = subprocess.Popen([*trace, *lab.build(output)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            beside = wait_for(lambda: set(os.listdir(lab.path("out"))) - {f"x{suffix}"}, tracer)
+            os.kill(int(re.fullmatch(r".*\.snugfs-(\d+)-\d+", beside.pop())[1]), ending)
+            tracer.wait(timeout=60)
+            # Whichever of the two comes first once the image has its name, the signal or the end of the program.
+            if tracer.returncode not in (0, -ending):
+                raise Wrong(f"exit {tracer.returncode} after {ending.name}")
+            lab.nothing_left(lab.path("out"), [f"x{suffix}"])
+            lab.is_whole(output)
+            os.remove(output)
+            tried += 1
+    return f"{tried} signals between the two names"
+
+
+@case("ended where a file has a name from the start")
+def ended_with_a_name(lab):
+    """fuse2fs knows no files without a name: until an image is whole, it has a temporary one."""
+    numbers = random.Random(lab.seed)
+    disk = lab.write("disk", b"")
+    os.truncate(disk, 256 << 20)
+    call("mke2fs", "-q", "-t", "ext4", disk)
+    at = lab.path("named")
+    os.mkdir(at)
+    call("fuse2fs", disk, at)
+    interrupted = 0
+    try:
+        output = os.path.join(at, "x.img")
+        took = timed(lab, output)
+        lab.is_whole(output)
+        for round_ in range(30):
+            ending = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)[round_ % 3]
+            with open(output, "wb") as file:
+                file.write(OLD)
+            program = subprocess.Popen(lab.build(output), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            time.sleep(numbers.uniform(0, took))
+            program.send_signal(ending)
+            _, errors = program.communicate(timeout=60)
+            if program.returncode not in (0, -ending):
+                raise Wrong(f"exit {program.returncode} after {ending.name}: {errors.decode()}")
+            interrupted += program.returncode != 0
+            took *= 0.93 if program.returncode == 0 else 1.05
+            lab.nothing_left(at, ["lost+found", "x.img"])
+            with open(output, "rb") as file:
+                is_old = file.read(len(OLD) + 1) == OLD
+            if program.returncode == 0 or not is_old:
+                lab.is_whole(output)
+    finally:
+        call("umount", at)
+    if interrupted < 6:
+        raise Wrong(f"only {interrupted} of 30 signals came in time")
+    return f"{interrupted} builds ended, no name left"
+
+
+@case("a signal that is ignored from the start stays so (nohup)")
+def ignored(lab):
+    output = lab.path("out/x.img")
+    # The program itself is held where it takes the image's name, so that the signal comes before that.
+    trace = "strace -f -qq -o /dev/null -e trace=linkat -e inject=linkat:delay_enter=400000"
+    shell = f'trap "" HUP; exec {trace} "$@"'
+    program = subprocess.Popen(["bash", "-c", shell, "bash", *lab.build(output)], stderr=subprocess.DEVNULL, start_new_session=True)
+    time.sleep(0.3)
+    os.killpg(program.pid, signal.SIGHUP)
+    if program.wait(timeout=60) != 0:
+        raise Wrong(f"exit {program.returncode} after SIGHUP that is ignored")
+    lab.is_whole(output)
+
+
+def timed(lab, output):
+    """How long a build takes that nothing disturbs, in seconds."""
+    times = []
+    for _ in range(3):
+        begun = time.monotonic()
+        lab.run(lab.build(output)).ended(0)
+        times.append(time.monotonic() - begun)
+    return min(times)
+
+
+def wait_for(found, process):
+    """What a function gives as soon as that is something."""
+    end = time.monotonic() + 30
+    while not (it := found()):
+        if process.poll() is not None or time.monotonic() > end:
+            raise Wrong("what was waited for did not come")
+        time.sleep(0.002)
+    return it
 
 
 @case("files may not be that long (ulimit -f)")

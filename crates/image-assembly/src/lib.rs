@@ -16,6 +16,7 @@
 //! | `ring`, `stream`, `sink` | chunks in order, through zstd or plain |
 //! | `witness` | who sees the contents pass by in a stream, and has a say at the end |
 //! | `place`, `pending`, `device` | what the output is; a file that appears whole or not at all; a block device |
+//! | `temporaries` | the temporary names there are, for whoever ends the process early |
 //! | `seekable` | zstd in frames with a table of them |
 //! | `bmap` | a map of the blocks that are not zeros, for bmaptool |
 //! | `companion` | a small file beside an image |
@@ -38,6 +39,7 @@ mod ring;
 mod seekable;
 mod sink;
 mod stream;
+mod temporaries;
 mod witness;
 
 pub use assemble::{Compression, Options, Target, Written, write, write_before};
@@ -46,6 +48,7 @@ pub use companion::{Companion, is_same_file};
 pub use contents::{Contents, FileReader, Joined, Scanned};
 pub use error::{AssemblyError, ErrorKind, Refusal};
 pub use pieces::{PieceError, check_pieces};
+pub use temporaries::remove_temporaries;
 pub use witness::Witness;
 
 /// A length or distance within one buffer.

@@ -1,6 +1,6 @@
 //! A file that gets its name when all of it is written. Until then it has none where the file system can do that,
 //! so that not even a killed process leaves something behind; elsewhere it has a temporary name beside the final
-//! one, removed on any error.
+//! one, removed on any error and, by [`crate::remove_temporaries`], before a signal ends the process.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -8,18 +8,21 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::temporaries::{Temporaries, Temporary};
+
 /// A file on its way to its name.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    folder: OwnedFd,
+    folder: Arc<OwnedFd>,
     name: OsString,
     file: File,
     /// Removed when this is dropped.
-    temporary: Option<OsString>,
+    temporary: Option<Temporary>,
 }
 
 /// Whether a file may be without a name at first; that it may not is for tests of the other way.
@@ -43,7 +46,7 @@ impl Pending {
     /// Makes an empty file for a name in a folder.
     pub(crate) fn create(folder: &Path, name: &OsStr, unnamed: Unnamed) -> rustix::io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+        let folder = Arc::new(rustix::fs::open(folder, flags, Mode::empty())?);
         let name = name.to_owned();
         if unnamed == Unnamed::Try
             && let Some(file) = without_name(&folder)?
@@ -51,7 +54,9 @@ impl Pending {
             return Ok(Self { folder, name, file, temporary: None });
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let (temporary, fd) = with_free_name(&name, |free| rustix::fs::openat(&folder, free, flags, MODE))?;
+        let mut temporaries = Temporaries::lock();
+        let (free, fd) = with_free_name(&name, |free| rustix::fs::openat(&*folder, free, flags, MODE))?;
+        let temporary = temporaries.add(&folder, free);
         Ok(Self { folder, name, file: File::from(fd), temporary: Some(temporary) })
     }
 
@@ -65,39 +70,46 @@ impl Pending {
         if sync {
             self.file.sync_all()?;
         }
+        self.take_name()?;
+        if sync {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            File::from(rustix::fs::openat(&*self.folder, ".", flags, Mode::empty())?).sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// All under one lock: a signal finds no temporary name, or one that it knows of.
+    fn take_name(&mut self) -> rustix::io::Result<()> {
+        let mut temporaries = Temporaries::lock();
         if self.temporary.is_none() {
             match self.link(&self.name) {
-                Ok(()) => {}
                 // A link never replaces, a rename does.
                 Err(Errno::EXIST) => {
                     let (free, ()) = with_free_name(&self.name, |free| self.link(free))?;
-                    self.temporary = Some(free);
+                    self.temporary = Some(temporaries.add(&self.folder, free));
                 }
-                Err(errno) => return Err(errno.into()),
+                done => return done,
             }
         }
         if let Some(temporary) = &self.temporary {
-            rustix::fs::renameat(&self.folder, temporary, &self.folder, &self.name)?;
-            self.temporary = None;
+            rustix::fs::renameat(&*self.folder, temporary.name(), &*self.folder, &self.name)?;
         }
-        if sync {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            File::from(rustix::fs::openat(&self.folder, ".", flags, Mode::empty())?).sync_all()?;
+        if let Some(temporary) = self.temporary.take() {
+            temporaries.forget(&temporary);
         }
         Ok(())
     }
 
     fn link(&self, name: &OsStr) -> rustix::io::Result<()> {
         let own = own_path(&self.file);
-        retry_on_intr(|| rustix::fs::linkat(CWD, own.as_str(), &self.folder, name, AtFlags::SYMLINK_FOLLOW))
+        retry_on_intr(|| rustix::fs::linkat(CWD, own.as_str(), &*self.folder, name, AtFlags::SYMLINK_FOLLOW))
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
-            // Nobody is left to be told.
-            let _ = rustix::fs::unlinkat(&self.folder, temporary, AtFlags::empty());
+        if let Some(temporary) = self.temporary.take() {
+            Temporaries::lock().remove(&temporary);
         }
     }
 }

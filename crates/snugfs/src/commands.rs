@@ -17,7 +17,7 @@ use crate::people;
 use crate::pipeline::{self, Gathered, Layouts};
 use crate::progress::{Stages, say};
 use crate::report::{Contents, Report};
-use crate::{disk, inspect, table, threads, verify};
+use crate::{disk, inspect, signals, table, threads, verify};
 
 /// Does what the command line says.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
@@ -32,6 +32,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn build(args: &BuildArgs) -> Result<(), Failure> {
+    signals::tidy_before_the_end();
     let mut stages = begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
     let output = Output::choose(args, &plan.output)?;

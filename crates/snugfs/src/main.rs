@@ -14,12 +14,12 @@ mod people;
 mod pipeline;
 mod progress;
 mod report;
+mod signals;
 mod table;
 mod threads;
 mod verify;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Parser;
 
@@ -28,9 +28,7 @@ use crate::exit::{Exit, Failure};
 
 fn main() -> ExitCode {
     exit::tell_panics_in_one_line();
-    // Without a handler, a file that becomes longer than `ulimit -f` would end the process without a word; with one, the
-    // write fails and is told. The flag itself is of no interest, and without a handler nothing worse happens.
-    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+    signals::survive_size_limit();
     match std::panic::catch_unwind(run) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
