@@ -99,19 +99,22 @@ def mounted(image, options="ro"):
         os.rmdir(folder)
 
 
-def run(command, hint="", ok=(0,), **options):
-    """Runs a program in plain English; gives its result, or raises with the command and what it said."""
+def run(command, hint="", ok=(0,), binary=False, **options):
+    """Runs a program in plain English; gives its result, or raises with the command and what it said. What it prints is
+    text, or bytes as they are."""
     environment = {**os.environ, "LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
     environment.update(options.pop("env", {}))
+    if not binary:
+        options |= {"text": True, "errors": "backslashreplace"}
     try:
         result = subprocess.run(
-            command, capture_output=True, text=True, errors="backslashreplace", env=environment, check=False,
-            stdin=subprocess.DEVNULL, **options,
+            command, capture_output=True, env=environment, check=False, stdin=subprocess.DEVNULL, **options
         )
     except FileNotFoundError:
         raise Unusable(f"{command[0]}: not installed; run tests/tools/install-test-tools") from None
     if ok is not None and result.returncode not in ok:
         said = (result.stderr or result.stdout).strip() or "nothing"
+        said = said.decode(errors="backslashreplace") if isinstance(said, bytes) else said
         raise Unusable(f"{' '.join(command)}: exit status {result.returncode}: {said}" + (f"; {hint}" if hint else ""))
     return result
 
