@@ -37,6 +37,7 @@ let
       compressImage ? false,
       compressionLevel ? 3,
       verify ? "size",
+      deduplicate ? false,
       keepReferences ? false,
       plan ? { },
       snugfs ? null,
@@ -82,6 +83,7 @@ let
           trees
           compressionLevel
           verify
+          deduplicate
           keepReferences
           plan
           snugfs

@@ -43,6 +43,8 @@ let
       compressionLevel ? 3,
       # What of the closure is compared with Nix' database while it is read: "none", "size" or "hash".
       verify ? "size",
+      # Whether equal files of the store become hard links, as nix-store --optimise makes them.
+      deduplicate ? false,
       # Whether Nix looks for store paths in the image, which then keeps its closure alive. The image holds its
       # closure, so nothing is lost without it, and gigabytes need not be searched.
       keepReferences ? false,
@@ -78,6 +80,7 @@ let
           trees
           compressionLevel
           verify
+          deduplicate
           keepReferences
           plan
           snugfs

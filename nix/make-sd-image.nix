@@ -58,6 +58,7 @@ let
       trees ? [ ],
       compressionLevel ? 3,
       verify ? "size",
+      deduplicate ? false,
       keepReferences ? false,
       plan ? { },
       snugfs ? null,
@@ -161,6 +162,7 @@ let
           compressImage
           compressionLevel
           verify
+          deduplicate
           keepReferences
           snugfs
           pkgs

@@ -241,6 +241,11 @@ in
       default = "size";
       description = "What of the closure is compared with Nix' database while it is read.";
     };
+    deduplicate = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Whether equal files of the store become hard links, as `nix-store --optimise` makes them.";
+    };
     keepReferences = mkOption {
       type = types.bool;
       default = false;

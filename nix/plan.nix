@@ -29,6 +29,7 @@
   trees,
   compressionLevel,
   verify,
+  deduplicate,
   keepReferences,
   plan,
   snugfs,
@@ -91,6 +92,7 @@ let
       "size"
       "hash"
     ] verify;
+    deduplicate = aBool deduplicate;
     keepReferences = aBool keepReferences;
     plan = andThen (is "a set" isAttrs plan) (
       concatMap (
@@ -115,7 +117,7 @@ let
       graph = "closure";
       storeDir = builtins.storeDir;
       sourceDir = builtins.storeDir;
-      inherit verify;
+      inherit verify deduplicate;
     };
     trees = [
       {

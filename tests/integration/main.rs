@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod cli;
+mod deduplicate;
 mod determinism;
 mod disks;
 mod errors;
@@ -10,5 +11,6 @@ mod example;
 mod hashes;
 mod inspect;
 mod reports;
+mod store;
 mod support;
 mod verify;

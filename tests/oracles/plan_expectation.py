@@ -1,6 +1,7 @@
 """What a plan's image must hold, entry by entry, computed from the plan's sources by the rules of the plan format."""
 
 import base64
+import hashlib
 import os
 import stat
 import sys
@@ -50,6 +51,22 @@ class Expectation:
         self.nodes.setdefault(b"/lost+found", Node(stat.S_IFDIR, 0o700, plan_file.timestamp))
         for path, change in sorted(plan_file.plan.get("attributes", {}).items(), key=lambda item: parts(item[0])):
             self.overlay(os.fsencode(path), change)
+        if closure and closure.get("deduplicate"):
+            self.deduplicate(closure)
+
+    def deduplicate(self, closure):
+        """Equal files of the store are one Node, whatever the source's own links are."""
+        store_dir = os.fsencode(closure.get("storeDir", "/nix/store"))
+        first = {}
+        for record in self.plan.closure_records():
+            top = os.path.join(store_dir, os.path.basename(os.fsencode(record["path"])))
+            for path in [path for path in self.nodes if path == top or path.startswith(top + b"/")]:
+                node = self.nodes[path]
+                if node.kind == stat.S_IFREG:
+                    with open(node.content, "rb") as file:
+                        digest = hashlib.file_digest(file, "sha256").digest()
+                    same = (digest, node.mode, node.uid, node.gid, node.mtime_ns, tuple(sorted(node.xattrs.items())))
+                    self.nodes[path] = first.setdefault(same, node)
 
     def imply(self, path):
         """A directory that nobody described."""

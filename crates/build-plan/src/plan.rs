@@ -41,6 +41,8 @@ pub struct ClosurePlan {
     pub store_dir: ImagePath,
     /// What is compared with the registration.
     pub verify: Verify,
+    /// Whether equal files of the store become names of one inode.
+    pub deduplicate: bool,
     /// Where in the image the registration is written, if anywhere.
     pub registration_target: Option<ImagePath>,
 }

@@ -112,6 +112,12 @@ pub(crate) static CLOSURE: Table = Table {
             "What of each store path must be as it is registered: nothing, its NAR size, or its NAR hash too.",
         ),
         Field::default(
+            "deduplicate",
+            Shape::Flag,
+            "false",
+            "Whether files of the store with the same contents become hard links, as nix-store --optimise makes them.",
+        ),
+        Field::default(
             "registrationTarget",
             Shape::ImagePath,
             "\"/nix-path-registration\"",

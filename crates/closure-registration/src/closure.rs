@@ -1,8 +1,9 @@
 use std::io::Write;
 
-use image_tree::ImagePath;
+use image_tree::{FileTree, ImagePath, NodeId};
 use serde_json::Value;
 
+use crate::verify::find;
 use crate::{ClosureErrors, NarHash, StorePath, closed, draft::Draft, graph, registration};
 
 /// The store paths of an image and what is registered of them.
@@ -87,6 +88,11 @@ impl Closure {
     /// The directory in the image that holds the paths.
     pub fn store_dir(&self) -> &ImagePath {
         &self.store
+    }
+
+    /// The nodes of a tree that are its paths, in the order of the tree; those that it has not are left out.
+    pub fn nodes(&self, tree: &FileTree) -> Vec<NodeId> {
+        find(self, tree).0.into_iter().map(|(_, node)| node).collect()
     }
 
     /// All paths, sorted by base name, each once.

@@ -36,5 +36,6 @@ mod xattrs;
 
 pub use error::LayoutError;
 pub use layout::Layout;
+pub use numbering::MAX_LINKS;
 pub use options::Options;
 pub use summary::Summary;

@@ -8,7 +8,7 @@ use crate::LayoutError;
 use crate::units::{InodeNr, index, wide};
 
 /// The most names that a file can have: `EXT4_LINK_MAX`.
-pub(crate) const MAX_LINKS: u32 = 65_000;
+pub const MAX_LINKS: u32 = 65_000;
 /// Inodes 1 to 10 have a fixed meaning, 11 is lost+found.
 pub(crate) const RESERVED_INODES: u32 = 11;
 /// The root directory.

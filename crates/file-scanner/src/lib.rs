@@ -17,7 +17,9 @@
 //! | `merge` | all sources together in depth-first order, and their conflicts |
 //! | `metadata`, `flatten`, `warnings` | owners, rights and times; the finished tree |
 //! | `opener` | reading the files again |
+//! | `equal` | which of them have the same contents |
 
+mod equal;
 mod error;
 mod flatten;
 mod found;
@@ -34,6 +36,7 @@ mod sources;
 mod walk;
 mod warnings;
 
+pub use equal::Alike;
 pub use error::{ErrorKind, ScanError, ScanErrors};
 pub use opener::{Cursor, OpenFile, Opener, check_unchanged};
 pub use scan::scan;

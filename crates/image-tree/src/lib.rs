@@ -7,6 +7,7 @@
 //! Nothing here does I/O.
 
 mod display;
+mod links;
 mod metadata;
 mod name;
 mod path;

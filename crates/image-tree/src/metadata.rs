@@ -100,7 +100,7 @@ impl Metadata {
 }
 
 /// Where a tree keeps one [`Metadata`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MetadataId(pub(crate) u32);
 
 impl MetadataId {

@@ -111,7 +111,8 @@ fn begin(args: &InputArgs) -> Result<Stages, Failure> {
 fn report(plan: &Plan, gathered: &Gathered<'_>, layouts: &Layouts<'_>, disk: Option<&Disk<'_>>) -> Report {
     let root = &gathered.root;
     let store_paths = root.closure.as_ref().map_or(0, |closure| closure.paths().len());
-    let contents = Contents::of(&root.scan.tree, u64::try_from(store_paths).unwrap_or(u64::MAX));
+    let mut contents = Contents::of(&root.scan.tree, u64::try_from(store_paths).unwrap_or(u64::MAX));
+    contents.deduplicated = root.deduplicated;
     let mut report = Report::new(&plan.root.filesystem, &layouts.root, contents, &gathered.warnings());
     if let (Some(disk), Some(planned)) = (disk, &plan.disk) {
         report.set_disk(disk.len(), DiskReport::new(planned, disk, gathered, layouts));

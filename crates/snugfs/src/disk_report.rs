@@ -6,6 +6,7 @@ use build_plan::PartitionContent;
 use disk_layout::{Disk, Kind, SECTOR, Table};
 use serde::Serialize;
 
+use crate::deduplicate::Deduplicated;
 use crate::pipeline::{Gathered, Layouts};
 use crate::report::uuid_text;
 
@@ -46,6 +47,9 @@ pub(crate) struct PartitionReport {
     /// The UUID of an ext4 file system, the number of a FAT one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) uuid: Option<String>,
+    /// Equal files of its store that became hard links.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) deduplicated: Option<Deduplicated>,
 }
 
 /// A blob, in \[bytes\].
@@ -60,6 +64,7 @@ struct FileSystem {
     free_bytes: u64,
     label: String,
     uuid: String,
+    deduplicated: Option<Deduplicated>,
 }
 
 impl DiskReport {
@@ -102,6 +107,7 @@ impl DiskReport {
                 content,
                 free_bytes: system.as_ref().map(|system| system.free_bytes),
                 label: system.as_ref().map(|system| system.label.clone()),
+                deduplicated: system.as_ref().and_then(|system| system.deduplicated),
                 uuid: system.map(|system| system.uuid),
             });
         }
@@ -141,6 +147,7 @@ fn ext4_of(volume: &crate::pipeline::Volume<'_>, layout: &ext4_layout::Layout<'_
         free_bytes: summary.free_blocks.saturating_mul(summary.block_size.into()),
         label: String::from_utf8_lossy(&plan.label).into_owned(),
         uuid: uuid_text(plan.uuid),
+        deduplicated: volume.deduplicated,
     }
 }
 
@@ -151,5 +158,6 @@ fn fat_of(layout: &fat_layout::FatLayout<'_>) -> FileSystem {
         free_bytes: summary.free_clusters.saturating_mul(summary.cluster_bytes),
         label: String::from_utf8_lossy(&options.label).trim_end().to_owned(),
         uuid: format!("{:04X}-{:04X}", options.id >> 16, options.id & 0xffff),
+        deduplicated: None,
     }
 }

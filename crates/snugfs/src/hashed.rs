@@ -73,11 +73,11 @@ impl Witness for Passing<'_> {
     }
 }
 
-/// How many bytes the files below a directory have.
+/// How many bytes the files below a directory have, those with several names as often as they have names.
 pub(crate) fn file_bytes(tree: &FileTree, directory: &ImagePath) -> u64 {
     let Some(top) = tree.find(directory) else { return 0 };
     let below = tree.iter().skip(top.index()).take_while(|&(id, _)| id < tree.end(top));
-    below.fold(0, |sum: u64, (_, node)| match node.kind() {
+    below.fold(0, |sum: u64, (id, _)| match tree.node(tree.resolve(id)).kind() {
         NodeKind::File { size, .. } => sum.saturating_add(size),
         _ => sum,
     })

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod container;
+mod deduplicate;
 mod disk;
 mod disk_report;
 mod exit;

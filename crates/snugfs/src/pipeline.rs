@@ -9,6 +9,7 @@ use image_assembly::{BlockMap, Joined, Written, write_before};
 use image_tree::{FileTree, Permissions, PieceSource};
 
 use crate::cli::InputArgs;
+use crate::deduplicate::{self, Deduplicated};
 use crate::disk::{self, Beside, Planned};
 use crate::exit::Failure;
 use crate::hashed::Passing;
@@ -27,6 +28,8 @@ pub(crate) struct Volume<'p> {
     pub(crate) planned: Planned<'p>,
     pub(crate) closure: Option<Closure>,
     pub(crate) scan: Scan,
+    /// What became hard links, where the plan asks for it.
+    pub(crate) deduplicated: Option<Deduplicated>,
 }
 
 /// What an image is made of: the root first, then what else is on its disk.
@@ -42,6 +45,11 @@ impl<'p> Gathered<'p> {
     /// All file systems, the root first.
     pub(crate) fn volumes(&self) -> impl Iterator<Item = &Volume<'p>> {
         std::iter::once(&self.root).chain(&self.others)
+    }
+
+    /// The same, to be completed.
+    pub(crate) fn volumes_mut(&mut self) -> impl Iterator<Item = &mut Volume<'p>> {
+        std::iter::once(&mut self.root).chain(&mut self.others)
     }
 
     /// All trees, in the order in which their files are numbered.
@@ -66,14 +74,16 @@ pub(crate) fn gather<'p>(plan: &'p Plan, stages: &mut Stages) -> Result<Gathered
         let others: Vec<_> = others.iter().map(read).collect::<Result<_, _>>()?;
         Ok::<_, Failure>((read(&root)?, others))
     })?;
-    stages.run(Stage::Scan, Unit::Entries, 0, |meter| {
+    let mut gathered = stages.run(Stage::Scan, Unit::Entries, 0, |meter| {
         let root = scan(root, closures.0, meter)?;
         let others = others.into_iter().zip(closures.1);
         let others =
             others.map(|(planned, closure)| scan(planned, closure, meter)).collect::<Result<_, _>>()?;
         let beside = Beside::scan(plan, meter)?;
-        Ok(Gathered { root, others, beside })
-    })
+        Ok::<_, Failure>(Gathered { root, others, beside })
+    })?;
+    deduplicate::run(&mut gathered, stages)?;
+    Ok(gathered)
 }
 
 fn scan<'p>(planned: Planned<'p>, closure: Option<Closure>, meter: &Meter) -> Result<Volume<'p>, Failure> {
@@ -86,12 +96,19 @@ fn scan<'p>(planned: Planned<'p>, closure: Option<Closure>, meter: &Meter) -> Re
         Ok::<_, Failure>(scan)
     };
     let scan = scanned().map_err(|failure| failure.within(&planned.place))?;
-    Ok(Volume { planned, closure, scan })
+    Ok(Volume { planned, closure, scan, deduplicated: None })
 }
 
 /// Compares hashes without writing anything, where the plan asks for it.
 pub(crate) fn verify(gathered: &Gathered<'_>, stages: &mut Stages) -> Result<(), Failure> {
-    let hashed: Vec<_> = gathered.volumes().filter_map(to_be_hashed).collect();
+    verify_all(gathered.volumes(), stages)
+}
+
+fn verify_all<'g, 'p: 'g>(
+    volumes: impl Iterator<Item = &'g Volume<'p>>,
+    stages: &mut Stages,
+) -> Result<(), Failure> {
+    let hashed: Vec<_> = volumes.filter_map(to_be_hashed).collect();
     if hashed.is_empty() {
         return Ok(());
     }
@@ -131,7 +148,8 @@ pub(crate) fn layout<'g>(gathered: &'g Gathered<'_>, stages: &mut Stages) -> Res
     })
 }
 
-/// Layouts → image. Hashes are compared, and a map of its blocks is completed, by the same read that fills it.
+/// Layouts → image. Hashes are compared, and a map of its blocks is completed, by the same read that fills it. Only where
+/// files became hard links, contents do not come in the order of a NAR: there they are read once more, before.
 pub(crate) fn write(
     gathered: &Gathered<'_>,
     image: &dyn PieceSource,
@@ -140,9 +158,11 @@ pub(crate) fn write(
     stages: &mut Stages,
 ) -> Result<Written, Failure> {
     let contents = Joined::new(gathered.trees());
+    verify_all(gathered.volumes().filter(|volume| volume.deduplicated.is_some()), stages)?;
     let hashed: Vec<_> = gathered
         .volumes()
         .zip(contents.bases())
+        .filter(|(volume, _)| volume.deduplicated.is_none())
         .filter_map(|(volume, base)| to_be_hashed(volume).map(|(_, closure, tree)| (base, closure, tree)))
         .collect();
     stages.run(Stage::Write, Unit::Bytes, image.len(), |meter| {

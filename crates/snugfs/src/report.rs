@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::container;
+use crate::deduplicate::Deduplicated;
 use crate::disk_report::DiskReport;
 use crate::exit::{Exit, Failure};
 use crate::progress::Stage;
@@ -96,6 +97,9 @@ pub(crate) struct Contents {
     pub(crate) bytes: u64,
     /// Paths of the closure.
     pub(crate) store_paths: u64,
+    /// Equal files of the store that became hard links, only where the plan asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) deduplicated: Option<Deduplicated>,
 }
 
 impl Report {
@@ -252,7 +256,8 @@ mod tests {
                 hard_links: 1,
                 others: 1,
                 bytes: 7,
-                store_paths: 3
+                store_paths: 3,
+                deduplicated: None
             }
         );
     }

@@ -30,14 +30,19 @@ pub(crate) fn table(report: &Report) -> String {
     }
     let _ = writeln!(table, "\n{:<22}{:>14}{:>20}", "holds", "number", "bytes");
     let bytes = grouped(contents.bytes);
-    for (what, number, bytes) in [
+    let saved = contents.deduplicated.unwrap_or_default();
+    let saved_bytes = grouped(saved.bytes);
+    let rows = [
         ("files", contents.files, bytes.as_str()),
         ("directories", contents.directories, ""),
         ("symlinks", contents.symlinks, ""),
         ("hard links", contents.hard_links, ""),
         ("others", contents.others, ""),
         ("store paths", contents.store_paths, ""),
-    ] {
+        ("deduplicated", saved.files, saved_bytes.as_str()),
+    ];
+    let told = rows.len() - usize::from(contents.deduplicated.is_none());
+    for (what, number, bytes) in rows.into_iter().take(told) {
         let row = format!("  {what:<20}{:>14}{bytes:>20}", grouped(number));
         let _ = writeln!(table, "{}", row.trim_end());
     }

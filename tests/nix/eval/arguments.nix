@@ -16,6 +16,7 @@ let
     trees = [ ];
     compressionLevel = 3;
     verify = "size";
+    deduplicate = false;
     keepReferences = false;
     plan = { };
     snugfs = null;
@@ -83,6 +84,9 @@ in
   "a level that zstd has not" = wrong {
     compressionLevel = 23;
   } "compressionLevel: 23 is not a level of zstd, 1 to 22";
+  "a word where only true or false is possible" = wrong {
+    deduplicate = "yes";
+  } ''deduplicate: "yes" is not true or false'';
   "an unknown way to verify" = wrong {
     verify = "sha256";
   } ''verify: "sha256" is not one of none, size, hash'';

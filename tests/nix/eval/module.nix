@@ -113,6 +113,7 @@ lib.optionalAttrs hasCreator {
           ];
           compressionLevel = 9;
           verify = "hash";
+          deduplicate = true;
           keepReferences = true;
           plan.filesystem.reservedPercent = 0;
         };

@@ -20,6 +20,7 @@ in
       storeDir = builtins.storeDir;
       sourceDir = builtins.storeDir;
       verify = "size";
+      deduplicate = false;
     };
   };
   "./files is laid over the root" = {

@@ -39,6 +39,7 @@ pub(super) fn closure(value: &Value<'_>, context: Context<'_>) -> Option<Closure
         source_dir: source_dir.unwrap_or_else(|| PathBuf::from(STORE)),
         store_dir: store_dir?,
         verify,
+        deduplicate: object.get("deduplicate").and_then(|value| value.flag()).unwrap_or_default(),
         registration_target,
     })
 }

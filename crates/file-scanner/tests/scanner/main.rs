@@ -4,6 +4,7 @@
 
 mod deep;
 mod deterministic;
+mod equal;
 mod merging;
 mod opening;
 mod store;

@@ -1,0 +1,136 @@
+//! Which files have the same contents. Their lengths tell most of them apart; the others are read once, in parallel,
+//! and told apart by their SHA-256. What depends on threads or on the host's inodes is not asked.
+
+use image_tree::{FileTree, MetadataId, NodeId, NodeKind};
+use rayon::prelude::*;
+use rustix::io::retry_on_intr;
+use sha2::{Digest, Sha256};
+use std::os::fd::AsFd;
+
+use crate::error::{reason, shown};
+use crate::opener::{Cursor, OpenFile, Opener, check_unchanged};
+use crate::source_error::SourceError;
+
+/// Files that one task reads: neighbours, so that a cursor stays where it is.
+const BATCH: usize = 64;
+/// What is read at once, in \[bytes\].
+const BUFFER: usize = 256 << 10;
+
+/// Files of which each has the length and the metadata of another.
+#[derive(Debug)]
+pub struct Alike<'t> {
+    tree: &'t FileTree,
+    /// In the order of the tree.
+    files: Vec<Candidate>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    node: NodeId,
+    size: u64,
+    metadata: MetadataId,
+}
+
+impl Candidate {
+    fn key(self) -> (u64, MetadataId) {
+        (self.size, self.metadata)
+    }
+}
+
+impl<'t> Alike<'t> {
+    /// Looks at all regular files at and below some nodes, which are in the order of the tree and none below another.
+    #[must_use]
+    pub fn below(tree: &'t FileTree, tops: impl Iterator<Item = NodeId>) -> Self {
+        let nodes = tops.flat_map(|top| top.index()..tree.end(top).index()).filter_map(NodeId::from_index);
+        let mut files: Vec<_> = nodes
+            .filter_map(|node| match tree.node(node).kind() {
+                NodeKind::File { size, .. } => {
+                    Some(Candidate { node, size, metadata: tree.node(node).metadata() })
+                }
+                _ => None,
+            })
+            .collect();
+        files.sort_unstable_by_key(|file| (file.key(), file.node));
+        let mut files: Vec<_> = files
+            .chunk_by(|a, b| a.key() == b.key())
+            .filter(|alike| alike.len() > 1)
+            .flatten()
+            .copied()
+            .collect();
+        files.sort_unstable_by_key(|file| file.node);
+        Self { tree, files }
+    }
+
+    /// How much has to be read, in \[bytes\].
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size))
+    }
+
+    /// Pairs of a file and an earlier one with the same bytes, for [`FileTree::link`]: of equal files, the first in the
+    /// order of the tree is the one that the others are paired with, up to `names` in all; then the next is.
+    ///
+    /// Runs on the current rayon pool. `progress` is told how many bytes were read since the last call, from any thread.
+    pub fn equal(
+        &self,
+        names: usize,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<(NodeId, NodeId)>, SourceError> {
+        let opener = Opener::new(self.tree);
+        let digests: Vec<_> = self
+            .files
+            .par_chunks(BATCH)
+            .map_init(
+                || (opener.cursor(), vec![0; BUFFER]),
+                |(cursor, buffer), files| {
+                    let digest = |file: &Candidate| self.digest(file.node, cursor, buffer, progress);
+                    files.iter().map(digest).collect::<Result<Vec<_>, _>>()
+                },
+            )
+            .collect();
+        let mut known = Vec::with_capacity(self.files.len());
+        // One after another, so that of several errors the first of the tree is told.
+        let mut files = self.files.iter();
+        for digests in digests {
+            known.extend(files.by_ref().zip(digests?).map(|(file, digest)| (file.key(), digest, file.node)));
+        }
+        known.sort_unstable();
+        let equal = known.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1));
+        let inodes = equal.flat_map(|equal| equal.chunks(names.max(1)));
+        let pairs = inodes.filter_map(|inode| {
+            let (first, others) = inode.split_first()?;
+            Some(others.iter().map(|other| (other.2, first.2)))
+        });
+        Ok(pairs.flatten().collect())
+    }
+
+    fn digest(
+        &self,
+        node: NodeId,
+        cursor: &mut Cursor<'_, 't>,
+        buffer: &mut [u8],
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<[u8; 32], SourceError> {
+        let fd = match cursor.open(node)? {
+            OpenFile::Inline(bytes) => return Ok(Sha256::digest(bytes).into()),
+            OpenFile::Fd(fd) => fd,
+        };
+        let mut hasher = Sha256::new();
+        loop {
+            match retry_on_intr(|| rustix::io::read(fd.as_fd(), &mut *buffer)) {
+                Ok(0) => break,
+                Ok(got) => {
+                    hasher.update(buffer.get(..got).unwrap_or_default());
+                    progress(u64::try_from(got).unwrap_or(u64::MAX));
+                }
+                Err(errno) => {
+                    let path = self.tree.source_path(node).map(|path| shown(&path)).unwrap_or_default();
+                    return Err(SourceError::Unreadable { path, reason: reason(errno) });
+                }
+            }
+        }
+        // It also compares the length with that of the scan.
+        check_unchanged(self.tree, node, fd.as_fd())?;
+        Ok(hasher.finalize().into())
+    }
+}
