@@ -49,7 +49,7 @@ pub struct Options {
     pub sync: bool,
     /// Read a device's bytes again and compare them, past what the system remembers of them.
     pub read_back: bool,
-    /// Hash what is written; of a file that is not compressed, or a device, by reading it back.
+    /// Hash what is written, on its way.
     pub digest: bool,
 }
 
@@ -148,16 +148,13 @@ impl Job<'_> {
             return Err(AssemblyError::refused(path, Refusal::CompressedDevice));
         }
         let file = device::open(path, self.image.len())?;
-        let mut hashing = Hashing { inner: witness, hash: Sha256::new() };
         let output = Positioned { file: &file, path, is_zero: false };
         if !self.options.read_back {
-            let written = self.positioned(&output, hashing.inner)?;
+            let written = self.positioned(&output, witness)?;
             file.sync_all().map_err(failed)?;
             return Ok(written);
         }
-        stream::write(self, Outlet::Placed(&output), &mut Some(&mut hashing))?;
-        heard(hashing.inner)?;
-        let written: [u8; 32] = hashing.hash.finalize().into();
+        let written = self.hashed(&output, witness)?;
         file.sync_all().map_err(failed)?;
         device::forget(&file);
         let bytes = self.image.len();
@@ -168,15 +165,25 @@ impl Job<'_> {
     }
 
     fn positioned(&self, output: &Positioned<'_>, mut witness: Seen<'_>) -> Result<Written, AssemblyError> {
+        let bytes = self.image.len();
+        if self.options.digest {
+            return Ok(Written { bytes, sha256: Some(self.hashed(output, witness)?) });
+        }
         if witness.is_some() {
             stream::write(self, Outlet::Placed(output), &mut witness)?;
+            heard(witness)?;
         } else {
             positioned::write(self, output)?;
         }
-        heard(witness)?;
-        let bytes = self.image.len();
-        let sha256 = self.options.digest.then(|| read_back(output.file, bytes)).transpose();
-        Ok(Written { bytes, sha256: sha256.map_err(|error| AssemblyError::output(output.path, error))? })
+        Ok(Written { bytes, sha256: None })
+    }
+
+    /// Writes to places, and hashes all of it in its order.
+    fn hashed(&self, output: &Positioned<'_>, witness: Seen<'_>) -> Result<[u8; 32], AssemblyError> {
+        let mut hashing = Hashing { inner: witness, hash: Sha256::new() };
+        stream::write(self, Outlet::Placed(output), &mut Some(&mut hashing))?;
+        heard(hashing.inner)?;
+        Ok(hashing.hash.finalize().into())
     }
 
     fn stream(&self, file: File, path: &Path, mut witness: Seen<'_>) -> Result<Written, AssemblyError> {

@@ -102,7 +102,7 @@ impl<'a> Filler<'a> {
 }
 
 /// The first `len` bytes of a buffer that is used again and again; what they hold is left from before.
-fn room(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
+pub(crate) fn room(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
     let usual = to_usize(CHUNK);
     if len <= usual && buffer.len() > usual {
         // A huge piece of metadata passed through; its memory is not kept.

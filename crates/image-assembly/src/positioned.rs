@@ -9,12 +9,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::assemble::Job;
 use crate::chunks::{CHUNK, Chunk, Chunks, Kind};
 use crate::error::AssemblyError;
-use crate::fill::Filler;
+use crate::fill::{Filler, room};
 use crate::sink::ZEROS;
 use crate::{to_u64, to_usize};
 
 /// From this length on the kernel copies a file faster than reading and writing it with others does.
 const LARGE_FILE: u64 = 1 << 20;
+
+/// How much is read back at once, so that it is still in the processor's cache when it is looked at.
+const READ_BACK: usize = 256 << 10;
 
 /// An output that can be written at any offset.
 pub(crate) struct Positioned<'o> {
@@ -27,8 +30,7 @@ pub(crate) struct Positioned<'o> {
 
 /// Writes the whole image.
 pub(crate) fn write(job: &Job<'_>, output: &Positioned<'_>) -> Result<(), AssemblyError> {
-    // The kernel copies between files only.
-    let chunks = Chunks::of(job.image, output.is_zero.then_some(LARGE_FILE));
+    let chunks = Chunks::of(job.image, output.lone_file());
     let list = List(Mutex::new(State { chunks, failed: None }));
     let useful = to_usize(job.image.len().div_ceil(CHUNK));
     std::thread::scope(|scope| {
@@ -68,6 +70,30 @@ impl Positioned<'_> {
                 self.put_bytes(bytes, chunk.offset)
             }
         }
+    }
+
+    /// From which length on files are left to the kernel, which copies between files only.
+    pub(crate) fn lone_file(&self) -> Option<u64> {
+        self.is_zero.then_some(LARGE_FILE)
+    }
+
+    /// Shows so many bytes that are written already, part by part.
+    pub(crate) fn read_back(
+        &self,
+        offset: u64,
+        len: u64,
+        buffer: &mut Vec<u8>,
+        mut show: impl FnMut(&[u8]),
+    ) -> Result<(), AssemblyError> {
+        let mut done = 0;
+        while done < len {
+            let part = room(buffer, to_usize(len - done).min(READ_BACK));
+            let read = self.file.read_exact_at(part, offset + done);
+            read.map_err(|error| AssemblyError::output(self.path, error))?;
+            show(part);
+            done += to_u64(part.len());
+        }
+        Ok(())
     }
 
     /// Sees to it that so many bytes are zero; where they are already, they stay a hole.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use image_tree::Piece;
+use image_tree::{NodeId, Piece};
 
 use crate::chunks::{Chunk, Chunks, Kind};
 use crate::error::AssemblyError;
@@ -21,6 +21,12 @@ pub(crate) enum Made {
         len: usize,
         /// What they are.
         pieces: Vec<Piece>,
+    },
+    /// So many bytes of a file that the kernel has put to their place; the buffer is free.
+    Copied {
+        buffer: Vec<u8>,
+        node: NodeId,
+        len: u64,
     },
     Failed(AssemblyError),
 }
@@ -148,7 +154,7 @@ impl Made {
     /// The length in \[bytes\].
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Zeros(len) => to_usize(*len),
+            Self::Zeros(len) | Self::Copied { len, .. } => to_usize(*len),
             Self::Bytes { len, .. } => *len,
             Self::Failed(_) => 0,
         }

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 
 use sha2::{Digest, Sha256};
+use zstd::stream::raw::CParameter;
 use zstd::stream::write::Encoder;
 
 use crate::seekable::Seekable;
@@ -47,6 +48,10 @@ impl Sink {
         let mut encoder = Encoder::new(BufWriter::with_capacity(BUFFER, tally), level)?;
         // Any number of workers gives the same bytes, none at all gives others.
         encoder.multithread(u32::try_from(threads.get()).unwrap_or(u32::MAX).min(MOST_WORKERS))?;
+        if level <= SHORT_JOBS {
+            encoder.set_parameter(CParameter::JobSize(JOB))?;
+            encoder.set_parameter(CParameter::OverlapSizeLog(OVERLAP))?;
+        }
         encoder.include_checksum(true)?;
         encoder.include_contentsize(true)?;
         encoder.set_pledged_src_size(Some(len))?;
@@ -66,6 +71,16 @@ impl Sink {
 
 /// Each worker has its own input and tables: past this they cost memory and save no time.
 const MOST_WORKERS: u32 = 64;
+
+/// The highest level with a window of at most 2 MiB (zstd's `clevels.h`); above it memory is not what one asks for.
+const SHORT_JOBS: i32 = 8;
+
+/// What a worker compresses at once, in \[bytes\]: half of zstd's own choice, as each is in memory several times.
+const JOB: u32 = 4 << 20;
+
+/// How much a worker looks back into the job before: a quarter of the window instead of zstd's eighth, which makes up for
+/// the shorter jobs (tried: 0.1 % smaller than with zstd's own choices, in the same time).
+const OVERLAP: u32 = 7;
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

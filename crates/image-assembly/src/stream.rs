@@ -6,7 +6,7 @@ use std::io::Write;
 use image_tree::{Content, Piece};
 
 use crate::assemble::{Job, Seen};
-use crate::chunks::{Chunk, Chunks};
+use crate::chunks::{Chunk, Chunks, Kind};
 use crate::error::AssemblyError;
 use crate::fill::Filler;
 use crate::positioned::Positioned;
@@ -38,7 +38,8 @@ pub(crate) fn write(
     let placed = if let Outlet::Placed(output) = outlet { Some(output) } else { None };
     let mut at = 0;
     let readers = job.options.threads.get().min(MOST_READERS);
-    let ring = Ring::new(Chunks::of(job.image, None), readers, readers + SPARE_BUFFERS);
+    let lone_file = placed.and_then(Positioned::lone_file);
+    let ring = Ring::new(Chunks::of(job.image, lone_file), readers, readers + SPARE_BUFFERS);
     std::thread::scope(|scope| {
         // However this ends, the readers do not wait any longer.
         let _stop = OnDrop(|| ring.stop());
@@ -69,6 +70,15 @@ pub(crate) fn write(
                     }
                     ring.reuse(buffer);
                 }
+                Made::Copied { mut buffer, node, len } => {
+                    if let (Some(witness), Some(output)) = (&mut *witness, placed) {
+                        output.read_back(at, len, &mut buffer, |bytes| {
+                            witness.see(node, bytes);
+                            witness.bytes(bytes);
+                        })?;
+                    }
+                    ring.reuse(buffer);
+                }
                 Made::Zeros(len) => {
                     if let Some(witness) = witness {
                         witness.zeros(len);
@@ -90,17 +100,26 @@ pub(crate) fn write(
 fn read(job: &Job<'_>, ring: &Ring<'_>, placed: Option<&Positioned<'_>>) {
     let mut filler = Filler::new(job.image, job.contents);
     let mut chunk = Chunk::new();
-    while let Some(mut buffer) = ring.take(&mut chunk) {
-        let outcome = filler.fill(&chunk, &mut buffer).and_then(|bytes| {
-            placed.map_or(Ok(()), |output| output.put_bytes(bytes, chunk.offset))?;
-            Ok(bytes.len())
-        });
-        let made = match outcome {
-            Ok(len) => Made::Bytes { buffer, len, pieces: std::mem::take(&mut chunk.pieces) },
-            Err(error) => Made::Failed(error),
-        };
-        ring.bring(chunk.number, made);
+    while let Some(buffer) = ring.take(&mut chunk) {
+        let made = make(&mut filler, &mut chunk, buffer, placed);
+        ring.bring(chunk.number, made.unwrap_or_else(Made::Failed));
     }
+}
+
+fn make(
+    filler: &mut Filler<'_>,
+    chunk: &mut Chunk,
+    mut buffer: Vec<u8>,
+    placed: Option<&Positioned<'_>>,
+) -> Result<Made, AssemblyError> {
+    if let (Kind::File { node, from }, Some(output)) = (chunk.kind, placed) {
+        filler.copy(chunk, (node, from), (output.file, output.path), &mut buffer)?;
+        return Ok(Made::Copied { buffer, node, len: chunk.len });
+    }
+    let bytes = filler.fill(chunk, &mut buffer)?;
+    placed.map_or(Ok(()), |output| output.put_bytes(bytes, chunk.offset))?;
+    let len = bytes.len();
+    Ok(Made::Bytes { buffer, len, pieces: std::mem::take(&mut chunk.pieces) })
 }
 
 /// Shows the files among the pieces of a chunk.

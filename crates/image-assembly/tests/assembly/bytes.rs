@@ -52,6 +52,11 @@ proptest! {
             prop_assert!(fs::read(&raw).unwrap() == expected, "raw, {} threads", threads);
             prop_assert_eq!((written.bytes, written.sha256), (len(&expected), Some(sha256(&expected))));
 
+            let unhashed = image_assembly::Options { digest: false, ..options(threads, None) };
+            let written = image.write(&files, Target::File(&raw), &unhashed).unwrap();
+            prop_assert!(fs::read(&raw).unwrap() == expected, "raw, not hashed, {} threads", threads);
+            prop_assert_eq!((written.bytes, written.sha256), (len(&expected), None));
+
             let written = image.write(&files, Target::File(&packed), &options(threads, Some(1))).unwrap();
             let frame = fs::read(&packed).unwrap();
             prop_assert_eq!((written.bytes, written.sha256), (len(&frame), Some(sha256(&frame))));
@@ -77,7 +82,7 @@ fn through_pipe(image: &Image, files: &Files, threads: usize) -> (image_assembly
     })
 }
 
-/// Enough for many of zstd's jobs, which are of 8 MiB at these levels.
+/// Enough for many of zstd's jobs, which are of 4 to 16 MiB at these levels.
 #[test]
 fn a_frame_is_one_says_its_length_has_a_checksum_and_is_the_same_for_any_number_of_workers() {
     let files = Files::new(&[50 * MIB + 17, 300 * KIB, 12]);
@@ -151,8 +156,13 @@ fn large_files_share_their_blocks_where_the_file_system_can() {
     let files = Files::within(mounted.path(), &[70 * MIB + 123, 10]);
     let image = Image::of_files(&files);
     let out = mounted.path().join("image");
-    image.write(&files, Target::File(&out), &options(2, None)).unwrap();
-    assert!(fs::read(&out).unwrap() == image.naive(&files));
-    let extents = run("filefrag", &["-v", out.to_str().unwrap()]);
-    assert!(extents.contains("shared"), "{extents}");
+    for digest in [false, true] {
+        let options = image_assembly::Options { digest, ..options(2, None) };
+        let written = image.write(&files, Target::File(&out), &options).unwrap();
+        let expected = image.naive(&files);
+        assert!(fs::read(&out).unwrap() == expected);
+        assert_eq!(written.sha256, digest.then(|| sha256(&expected)));
+        let extents = run("filefrag", &["-v", out.to_str().unwrap()]);
+        assert!(extents.contains("shared"), "{extents}");
+    }
 }
