@@ -13,6 +13,9 @@ MKEXT4 = "0.0.3"
 
 ABOUT = {
     "raw": "snugfs, raw image",
+    "tenth": "snugfs, raw image of a tenth of it",
+    "hundredth": "snugfs, raw image of a hundredth",
+    "report": "snugfs, raw image and its digest",
     "zstd": "snugfs, zstd image",
     "sd": "snugfs, zstd SD image",
     "size": "snugfs size (scan and layout)",
@@ -30,9 +33,14 @@ ABOUT = {
 }
 EVERYWHERE = ["raw", "size", "walk", "cat", "mke2fs", "mkext4"]
 OF = {
-    "closure": [*EVERYWHERE, "zstd", "zstd-of-raw", "sd", "cp", "write", "today"],
-    "big": [*EVERYWHERE, "write"],
+    "closure": [*EVERYWHERE, "report", "zstd", "zstd-of-raw", "sd", "cp", "write", "today"],
+    "big": [*EVERYWHERE, "report", "write"],
+    "million": [*EVERYWHERE, "tenth", "hundredth"],
 }
+# What takes minutes for each run is run in the first round alone: mke2fs looks through a folder for each of its names.
+ONCE = {("flat", "mke2fs")}
+# The plans of a part of an input.
+PARTS = {"tenth": "plan-100000.json", "hundredth": "plan-10000.json"}
 # contender: (another one, at most so many times its seconds)
 GOALS = {
     "closure": [
@@ -40,12 +48,18 @@ GOALS = {
         ("zstd", "today-zstd", 1 / 6), ("sd", "zstd", 1.05), ("sd", "today-sd", 1 / 10), ("size", "walk", 1.0),
         ("raw", "mke2fs", 1.0),
     ],
+    # In proportion: ten times as many files take ten times as long, give or take what wobbles.
+    "million": [("raw", "mkext4", 1.0), ("raw", "mke2fs", 1.0), ("raw", "tenth", 12.0), ("tenth", "hundredth", 12.0)],
 }
 EVERYWHERES_GOALS = [("raw", "mkext4", 1.0), ("raw", "mke2fs", 1.0)]
 
 
 def of(name):
     return OF.get(name, EVERYWHERE)
+
+
+def rounds_of(name, contender, rounds):
+    return 1 if (name, contender) in ONCE else rounds
 
 
 def goals(name):
@@ -115,6 +129,10 @@ class Contenders:
         environment = self.environment
         if name == "raw":
             return self.build(out), environment, out
+        if name in PARTS:
+            return self.build(out, os.path.join(self.input.folder, PARTS[name])), environment, out
+        if name == "report":
+            return [*self.build(out), "--report", os.path.join(self.work, "report")], environment, out
         if name == "zstd":
             return self.build(out + ".zst"), environment, out + ".zst"
         if name == "sd":

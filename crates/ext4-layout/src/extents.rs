@@ -57,8 +57,23 @@ impl Extents {
     /// The `i_block` of the inode.
     pub(crate) fn root(&self, space: &DataSpace) -> [u8; 60] {
         let mut block = [0; 60];
-        self.write_tree(space, None, &mut block);
+        if self.nodes == 0 {
+            // Nearly every file: the inode has room for all extents, and nothing is taken from the heap.
+            write_entries(&mut block, 0, INODE_ENTRIES, self.leaves(space));
+        } else {
+            self.write_tree(space, None, &mut block);
+        }
         block
+    }
+
+    /// The extents of the contents.
+    fn leaves<'s>(&self, space: &'s DataSpace) -> impl Iterator<Item = Entry> + use<'s> {
+        let mut logical = 0;
+        space.extents(self.start, self.len).map(move |run| {
+            let entry = Entry { logical, run };
+            logical += run.len;
+            entry
+        })
     }
 
     /// Writes the tree's blocks, from the leaves up. `out` is zero and has their length.
@@ -67,15 +82,7 @@ impl Extents {
     }
 
     fn write_tree(&self, space: &DataSpace, mut nodes: Option<(Checksum, &mut [u8])>, root: &mut [u8; 60]) {
-        let mut logical = 0;
-        let mut level: Vec<Entry> = space
-            .extents(self.start, self.len)
-            .map(|run| {
-                let entry = Entry { logical, run };
-                logical += run.len;
-                entry
-            })
-            .collect();
+        let mut level: Vec<Entry> = self.leaves(space).collect();
         let mut depth = 0;
         let mut next = self.nodes_start();
         while level.len() > usize::from(INODE_ENTRIES) {
@@ -91,27 +98,21 @@ impl Extents {
             }
             (level, depth) = (above, depth + 1);
         }
-        write_entries(root, depth, INODE_ENTRIES, &level);
+        write_entries(root, depth, INODE_ENTRIES, level.into_iter());
     }
 }
 
 fn write_block(block: &mut [u8], depth: u16, entries: &[Entry], seed: Checksum) {
-    write_entries(block, depth, BLOCK_ENTRIES, entries);
+    write_entries(block, depth, BLOCK_ENTRIES, entries.iter().copied());
     let checksum = seed.over(&block[..CHECKSUM_OFFSET]);
     put_bytes(block, CHECKSUM_OFFSET, &checksum.value().to_le_bytes());
 }
 
-fn write_entries(out: &mut [u8], depth: u16, max: u16, entries: &[Entry]) {
-    let header = RawHeader {
-        eh_magic: MAGIC.into(),
-        eh_entries: low16(low32(wide(entries.len()))).into(),
-        eh_max: max.into(),
-        eh_depth: depth.into(),
-        eh_generation: 0.into(),
-    };
-    put(out, 0, &header);
-    for (i, entry) in entries.iter().enumerate() {
-        let at = 12 + 12 * i;
+fn write_entries(out: &mut [u8], depth: u16, max: u16, entries: impl Iterator<Item = Entry>) {
+    let mut count = 0;
+    for entry in entries {
+        let at = 12 + 12 * usize::from(count);
+        count += 1;
         let BlockRun { start: BlockNr(block), len } = entry.run;
         if depth == 0 {
             let extent = RawExtent {
@@ -131,6 +132,14 @@ fn write_entries(out: &mut [u8], depth: u16, max: u16, entries: &[Entry]) {
             put(out, at, &index);
         }
     }
+    let header = RawHeader {
+        eh_magic: MAGIC.into(),
+        eh_entries: count.into(),
+        eh_max: max.into(),
+        eh_depth: depth.into(),
+        eh_generation: 0.into(),
+    };
+    put(out, 0, &header);
 }
 
 #[cfg(test)]
