@@ -6,7 +6,7 @@ use crate::directory::{put, put_bytes};
 use crate::ondisk::extent::{
     BLOCK_ENTRIES, CHECKSUM_OFFSET, INODE_ENTRIES, MAGIC, RawExtent, RawHeader, RawIndex,
 };
-use crate::units::{BLOCK_BYTES, BlockNr, DataNr, high32, index, low16, low32, wide};
+use crate::units::{BLOCK_BYTES, BlockNr, DataNr, high32, index, low16, low32};
 
 /// Contents and the blocks of their extent tree, which follow them in data space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
