@@ -10,6 +10,7 @@
 //!
 //! Nothing here does I/O, reads a clock or starts a thread.
 
+mod areas;
 mod bitmaps;
 mod checksum;
 mod dataspace;
@@ -34,6 +35,7 @@ mod superblocks;
 mod units;
 mod xattrs;
 
+pub use areas::{Area, Purpose};
 pub use error::LayoutError;
 pub use layout::Layout;
 pub use numbering::MAX_LINKS;

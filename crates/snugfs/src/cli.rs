@@ -18,6 +18,8 @@ Examples:
       written where it is to be, without a file in between
   snugfs size plan.json
       how large it would be, and of what, without writing it
+  snugfs explain plan.json --why glibc
+      where the bytes go; why a store path is there
   snugfs check plan.json
       whether it can be built, and if not, why
   snugfs inspect rootfs.img ls -l /etc
@@ -63,6 +65,12 @@ pub(crate) enum Command {
     ///
     /// Sources are scanned, contents are not read: so hashes are not compared, whatever the plan says.
     Size(SizeArgs),
+    /// Tell where the bytes of an image go, and why they are there
+    ///
+    /// Of every store path: what it takes itself, what would leave the image with it, who refers to it. Of the rest:
+    /// directories, files, kinds of metadata, journal, what is kept for growth, what is free. And what would make the
+    /// image smaller, by how much. Sizes are whole blocks, as in the image, and add up to its length; nothing is written.
+    Explain(ExplainArgs),
     /// Tell whether a plan can be built, without writing anything
     ///
     /// Lists all problems of the plan; if there are none, of the closure; then of the sources; then whether it
@@ -86,7 +94,7 @@ pub(crate) enum Command {
 }
 
 /// What every command that reads a plan asks for.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct InputArgs {
     /// The plan, a JSON file; `-` for standard input
     ///
@@ -149,6 +157,40 @@ pub(crate) struct SizeArgs {
     pub(crate) input: InputArgs,
 
     /// Print the report of `build` as JSON, but for what only writing tells (compressedBytes, sha256, seconds)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    /// Tell why a store path is there: the way from a root, who refers to it, what it refers to
+    ///
+    /// NAME is a whole path, its hash or the first digits of it, or its name with or without the version. Can be given
+    /// several times.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["json", "compare"])]
+    pub(crate) why: Vec<String>,
+
+    /// Tell what grew and shrank since another plan, or since the image of a report
+    ///
+    /// Store paths are matched by their names without hashes, in one version or another. PLAN may be a report, too:
+    /// what `build --report` wrote, or `size --json` printed.
+    #[arg(long, value_name = "PLAN|REPORT")]
+    pub(crate) compare: Option<PathBuf>,
+
+    /// Write one page for a browser instead: a map to click into, search, the layout to scale
+    ///
+    /// The page needs no network and no other file. It appears whole, or not at all.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "compare", "why"])]
+    pub(crate) html: Option<PathBuf>,
+
+    /// How many rows a table has at most
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) limit: u16,
+
+    /// Print it as JSON, with all store paths
     #[arg(long)]
     pub(crate) json: bool,
 }

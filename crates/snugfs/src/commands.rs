@@ -17,13 +17,14 @@ use crate::people;
 use crate::pipeline::{self, Gathered, Layouts};
 use crate::progress::{Stages, say};
 use crate::report::{Contents, Report};
-use crate::{disk, inspect, signals, table, threads, verify};
+use crate::{disk, explain, inspect, signals, table, threads, verify};
 
 /// Does what the command line says.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Build(args) => build(args),
         Command::Size(args) => size(args),
+        Command::Explain(args) => explain::run(args),
         Command::Check(args) => check(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),
@@ -97,7 +98,7 @@ fn schema() -> Result<(), Failure> {
 }
 
 /// Prepares threads and progress, which no command's result depends on.
-fn begin(args: &InputArgs) -> Result<Stages, Failure> {
+pub(crate) fn begin(args: &InputArgs) -> Result<Stages, Failure> {
     let threads = threads::count(args.threads);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| {
         Failure::new(
@@ -108,19 +109,27 @@ fn begin(args: &InputArgs) -> Result<Stages, Failure> {
     Ok(Stages::new(args.progress))
 }
 
-fn report(plan: &Plan, gathered: &Gathered<'_>, layouts: &Layouts<'_>, disk: Option<&Disk<'_>>) -> Report {
+/// All that is known of an image before it is written.
+pub(crate) fn report(
+    plan: &Plan,
+    gathered: &Gathered<'_>,
+    layouts: &Layouts<'_>,
+    disk: Option<&Disk<'_>>,
+) -> Report {
     let root = &gathered.root;
     let store_paths = root.closure.as_ref().map_or(0, |closure| closure.paths().len());
     let mut contents = Contents::of(&root.scan.tree, u64::try_from(store_paths).unwrap_or(u64::MAX));
     contents.deduplicated = root.deduplicated;
     let mut report = Report::new(&plan.root.filesystem, &layouts.root, contents, &gathered.warnings());
+    report.set_store_paths(root.closure.as_ref(), &layouts.root);
     if let (Some(disk), Some(planned)) = (disk, &plan.disk) {
         report.set_disk(disk.len(), DiskReport::new(planned, disk, gathered, layouts));
     }
     report
 }
 
-fn tell_warnings(warnings: &[String]) {
+/// Tells warnings, a line each.
+pub(crate) fn tell_warnings(warnings: &[String]) {
     for warning in warnings {
         say(&format!("snugfs: warning: {}", one_line(warning)));
     }

@@ -7,6 +7,7 @@ mod deduplicate;
 mod disk;
 mod disk_report;
 mod exit;
+mod explain;
 mod hashed;
 mod input;
 mod inspect;

@@ -209,7 +209,8 @@ fn registration(plan: &ClosurePlan, closure: &Closure) -> Option<InlineFile> {
     })
 }
 
-fn layout_options(planned: &Planned<'_>) -> ext4_layout::Options {
+/// What a plan asks of a file system.
+pub(crate) fn layout_options(planned: &Planned<'_>) -> ext4_layout::Options {
     let plan = &planned.volume.filesystem;
     let mut label = [0; 16];
     for (to, from) in label.iter_mut().zip(&plan.label) {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use build_plan::{FilesystemPlan, Format};
+use closure_registration::{Closure, PathInfo};
 use ext4_layout::{Layout, Summary};
 use image_assembly::Written;
 use image_tree::{FileTree, NodeKind, PieceSource};
@@ -36,6 +37,8 @@ pub(crate) struct Report {
     /// Blocks of the contents of files.
     #[serde(skip)]
     pub(crate) file_blocks: u64,
+    /// What each store path takes itself, sorted by path; empty without a closure.
+    store_paths: Vec<StorePathReport>,
     /// Only where the image is a disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) disk: Option<DiskReport>,
@@ -43,6 +46,14 @@ pub(crate) struct Report {
     /// Only where an image was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<Map<String, Value>>,
+}
+
+/// A store path.
+#[derive(Clone, Debug, Serialize)]
+struct StorePathReport {
+    path: String,
+    /// In \[bytes\] of whole blocks.
+    bytes: u64,
 }
 
 /// The image as a file.
@@ -131,10 +142,22 @@ impl Report {
                 .collect(),
             root_bytes: layout.len(),
             file_blocks: summary.file_blocks,
+            store_paths: Vec::new(),
             disk: None,
             warnings: warnings.iter().chain(&summary.warnings).cloned().collect(),
             seconds: None,
         }
+    }
+
+    /// Adds what each store path of the root takes.
+    pub(crate) fn set_store_paths(&mut self, closure: Option<&Closure>, layout: &Layout<'_>) {
+        let Some(closure) = closure else { return };
+        let path = |(info, bytes): (&PathInfo, u64)| {
+            let path = info.path.in_store(closure.store_dir());
+            StorePathReport { path: String::from_utf8_lossy(path.as_bytes()).into_owned(), bytes }
+        };
+        let sizes = image_explain::store_path_sizes(layout, closure);
+        self.store_paths = closure.paths().iter().zip(sizes).map(path).collect();
     }
 
     /// Adds the disk around the file system, and its length.

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ext4_layout::{Layout, Options};
+use ext4_layout::{Layout, Options, Purpose};
 use image_tree::{
     Content, FileSource, FileTree, Metadata, MetadataId, Name, NodeKind, Permissions, PieceSource, Timestamp,
     TreeWriter,
@@ -159,6 +159,37 @@ pub(crate) fn checked(tree: &FileTree, options: &Options, folder: &Path) -> Path
         summary.blocks,
         "every block is accounted for"
     );
+    assert_areas(&layout);
     std::io::stdout().flush().unwrap();
     image
+}
+
+/// Every block is for one purpose, and the sums are those of the summary.
+fn assert_areas(layout: &Layout<'_>) {
+    let summary = layout.summary();
+    let areas = layout.areas();
+    let end = areas.iter().fold(0, |at, area| {
+        assert_eq!(area.start, at, "areas leave no gap: {area:?}");
+        at + area.blocks
+    });
+    assert_eq!(end * 4096, layout.len());
+    let sum =
+        |purpose| areas.iter().filter(|area| area.purpose == purpose).map(|area| area.blocks).sum::<u64>();
+    let kinds = [
+        ("superblocks", Purpose::Superblock),
+        ("groupDescriptors", Purpose::GroupDescriptors),
+        ("growthReserve", Purpose::GrowthReserve),
+        ("bitmaps", Purpose::Bitmaps),
+        ("inodeTables", Purpose::InodeTables),
+        ("journal", Purpose::Journal),
+    ];
+    for (kind, purpose) in kinds {
+        assert!(summary.overhead.contains(&(kind, sum(purpose))), "{kind}: {:?}", summary.overhead);
+    }
+    assert_eq!(sum(Purpose::Free), summary.free_blocks);
+    assert_eq!(
+        layout.blocks_by_node().iter().sum::<u64>(),
+        sum(Purpose::Directories) + sum(Purpose::Files),
+        "blocks of all inodes are those of directories and files"
+    );
 }

@@ -1,0 +1,110 @@
+//! What the blocks of a file system are for, told for people and for pictures.
+
+use crate::Layout;
+use crate::dataspace::BlockRun;
+use crate::geometry::{GROUPS_PER_FLEX, has_superblock};
+use crate::units::{BLOCK_SIZE, DataNr, GroupNr};
+
+/// What blocks are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// A superblock or a copy of it.
+    Superblock,
+    /// Group descriptors or a copy of them.
+    GroupDescriptors,
+    /// Kept for the descriptors of a larger file system, and the map of these blocks.
+    GrowthReserve,
+    /// Bitmaps of blocks and of inodes.
+    Bitmaps,
+    /// Tables of inodes.
+    InodeTables,
+    /// The journal with its extent tree.
+    Journal,
+    /// Directories, long symlinks, and attributes and extent trees of all that is no regular file.
+    Directories,
+    /// Regular files with their attributes and extent trees.
+    Files,
+    /// Nothing.
+    Free,
+    /// Behind the last group: too little for one more.
+    BeyondGroups,
+}
+
+/// Blocks that follow one another and are for the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Area {
+    /// The first of them.
+    pub start: u64,
+    /// How many they are, at least 1.
+    pub blocks: u64,
+    /// What they are for.
+    pub purpose: Purpose,
+}
+
+impl Layout<'_> {
+    /// What all blocks of the file system are for: ascending, without a gap, neighbours of one purpose as one.
+    pub fn areas(&self) -> Vec<Area> {
+        let islands = (0..self.geometry.groups).flat_map(|group| self.island_areas(GroupNr(group)));
+        let mut areas: Vec<Area> = islands.chain(self.data_areas()).collect();
+        let beyond = self.bytes() / BLOCK_SIZE - self.geometry.blocks;
+        areas.push(Area { start: self.geometry.blocks, blocks: beyond, purpose: Purpose::BeyondGroups });
+        areas.retain(|area| area.blocks > 0);
+        areas.sort_by_key(|area| area.start);
+        areas.dedup_by(|next, area| {
+            let continues = area.purpose == next.purpose && area.start + area.blocks == next.start;
+            area.blocks += if continues { next.blocks } else { 0 };
+            continues
+        });
+        areas
+    }
+
+    /// What each inode takes in data space, in \[blocks\]: contents, attributes and extent tree, by the node that describes
+    /// the inode. Nodes that describe none, such as hard links, have 0.
+    pub fn blocks_by_node(&self) -> Vec<u64> {
+        let mut blocks = vec![0; self.inventory.tree.len()];
+        for (slot, node) in self.inventory.numbering.slots() {
+            blocks[node.index()] += self.placement.object(&self.inventory, &self.space, slot, node).blocks();
+        }
+        blocks
+    }
+
+    /// The fixed metadata that begins in a group.
+    fn island_areas(&self, group: GroupNr) -> Vec<Area> {
+        let geometry = &self.geometry;
+        let mut start = group.first_block().0;
+        let mut areas = Vec::new();
+        let mut add = |blocks, purpose| {
+            areas.push(Area { start, blocks, purpose });
+            start += blocks;
+        };
+        if has_superblock(group) {
+            add(1, Purpose::Superblock);
+            add(geometry.gdt, Purpose::GroupDescriptors);
+            add(geometry.reserved_gdt, Purpose::GrowthReserve);
+        }
+        if group.0.is_multiple_of(GROUPS_PER_FLEX) {
+            let (_, members) = geometry.flex(group);
+            add(2 * u64::from(members), Purpose::Bitmaps);
+            add(u64::from(members) * geometry.itable_blocks(), Purpose::InodeTables);
+        }
+        areas
+    }
+
+    /// All of data space, cut where islands lie between.
+    fn data_areas(&self) -> impl Iterator<Item = Area> + '_ {
+        let resize = u64::from(self.placement.resize.is_some());
+        let journal = self.placement.journal.map_or(0, |journal| journal.blocks());
+        let ends = [
+            (resize, Purpose::GrowthReserve),
+            (resize + journal, Purpose::Journal),
+            (self.placement.files_start.0, Purpose::Directories),
+            (self.placement.end.0, Purpose::Files),
+            (self.space.len(), Purpose::Free),
+        ];
+        let starts = std::iter::once(0).chain(ends.map(|(end, _)| end));
+        starts.zip(ends).flat_map(move |(start, (end, purpose))| {
+            let area = move |BlockRun { start, len }| Area { start: start.0, blocks: len, purpose };
+            self.space.runs(DataNr(start), end - start).map(area)
+        })
+    }
+}

@@ -1,0 +1,317 @@
+//! One file system: its parts, and its store paths.
+
+use std::collections::BTreeMap;
+
+use closure_registration::{Closure, PathInfo};
+use ext4_layout::{Area, Layout, Purpose};
+use image_tree::{FileTree, NodeId, NodeKind};
+
+use crate::dominators::Dominators;
+use crate::{References, StoreName, Usage};
+
+/// The length of a block in \[bytes\]. All sizes here are multiples of it.
+pub const BLOCK: u64 = 4096;
+
+/// What a part of a file system is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Store paths, with all that is in them.
+    StorePaths,
+    /// Files and directories that are in no store path, the store's own directory among them.
+    OtherFiles,
+    /// The journal.
+    Journal,
+    /// Tables of inodes.
+    InodeTables,
+    /// Bitmaps of blocks and inodes.
+    Bitmaps,
+    /// Superblocks.
+    Superblocks,
+    /// Group descriptors.
+    GroupDescriptors,
+    /// Kept for more of them.
+    GrowthReserve,
+    /// What nothing uses.
+    Free,
+    /// What a fixed size has behind the last group.
+    BeyondGroups,
+}
+
+impl Kind {
+    /// All of them, in the order in which they are told.
+    pub const ALL: [Self; 10] = [
+        Self::StorePaths,
+        Self::OtherFiles,
+        Self::Journal,
+        Self::InodeTables,
+        Self::Bitmaps,
+        Self::Superblocks,
+        Self::GroupDescriptors,
+        Self::GrowthReserve,
+        Self::Free,
+        Self::BeyondGroups,
+    ];
+
+    /// The name in JSON, that of a report's `overhead` where it has one.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::StorePaths => "storePaths",
+            Self::OtherFiles => "otherFiles",
+            Self::Journal => "journal",
+            Self::InodeTables => "inodeTables",
+            Self::Bitmaps => "bitmaps",
+            Self::Superblocks => "superblocks",
+            Self::GroupDescriptors => "groupDescriptors",
+            Self::GrowthReserve => "growthReserve",
+            Self::Free => "free",
+            Self::BeyondGroups => "beyondGroups",
+        }
+    }
+
+    const fn of(purpose: Purpose) -> Option<Self> {
+        match purpose {
+            Purpose::Superblock => Some(Self::Superblocks),
+            Purpose::GroupDescriptors => Some(Self::GroupDescriptors),
+            Purpose::GrowthReserve => Some(Self::GrowthReserve),
+            Purpose::Bitmaps => Some(Self::Bitmaps),
+            Purpose::InodeTables => Some(Self::InodeTables),
+            Purpose::Journal => Some(Self::Journal),
+            Purpose::Free => Some(Self::Free),
+            Purpose::BeyondGroups => Some(Self::BeyondGroups),
+            // By where they are in the tree.
+            Purpose::Directories | Purpose::Files => None,
+        }
+    }
+}
+
+/// A part of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What it is for.
+    pub kind: Kind,
+    /// In \[bytes\].
+    pub bytes: u64,
+}
+
+/// What a store path takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StorePathUse {
+    /// Where it is in the tree.
+    pub node: NodeId,
+    /// What it takes itself, in \[bytes\]: contents, directories, attributes. An inode with names in several paths counts
+    /// for the first of them.
+    pub own: u64,
+    /// What would leave the image if nobody referred to the path any more: itself and all that is there through it alone.
+    /// An inode with several names leaves with the last of them.
+    pub exclusive: u64,
+    /// The nearest path that all ways to this one lead through, by position; none for a root or where there are several
+    /// ways.
+    pub only_through: Option<usize>,
+}
+
+/// Where the bytes of a file system go.
+#[derive(Debug)]
+pub struct FileSystem<'l> {
+    /// The whole file system in \[bytes\].
+    pub bytes: u64,
+    /// All of [`Kind::ALL`], in that order; their sum is `bytes`.
+    pub parts: Vec<Part>,
+    /// What its blocks are for, in order.
+    pub areas: Vec<Area>,
+    /// What is in it.
+    pub tree: &'l FileTree,
+    /// What the nodes of the tree take.
+    pub usage: Usage,
+    /// Who refers to whom.
+    pub references: References,
+    /// In the order of [`Self::paths`].
+    pub store_paths: Vec<StorePathUse>,
+    closure: Option<&'l Closure>,
+}
+
+impl<'l> FileSystem<'l> {
+    /// Explains a layout, and the closure that is in it.
+    pub fn of(layout: &'l Layout<'l>, closure: Option<&'l Closure>) -> Self {
+        let tree = layout.tree();
+        let usage = usage(layout);
+        let areas = layout.areas();
+        let references = closure.map(References::of).unwrap_or_default();
+        let store = closure.map(|closure| Store::of(tree, closure)).unwrap_or_default();
+        let store_paths = store.uses(tree, &usage, &references);
+        let bytes = areas.iter().map(|area| area.blocks * BLOCK).sum();
+        let parts = parts(&areas, &usage, &store_paths);
+        Self { bytes, parts, areas, tree, usage, references, store_paths, closure }
+    }
+
+    /// What is registered of the store paths.
+    pub fn paths(&self) -> &'l [PathInfo] {
+        self.closure.map_or(&[], Closure::paths)
+    }
+
+    /// The name of a store path without its hash.
+    pub fn name(&self, path: usize) -> StoreName<'l> {
+        StoreName::of(self.paths().get(path).map_or("", |info| info.path.as_str()))
+    }
+
+    /// The store path that a node is in.
+    pub fn holder(&self, node: NodeId) -> Option<usize> {
+        let path = self.store_paths.partition_point(|found| found.node <= node).checked_sub(1)?;
+        (node < self.tree.end(self.store_paths[path].node)).then_some(path)
+    }
+
+    /// What one kind of parts takes, in \[bytes\].
+    pub fn part(&self, kind: Kind) -> u64 {
+        self.parts.iter().filter(|part| part.kind == kind).map(|part| part.bytes).sum()
+    }
+
+    /// The store paths by what they take themselves, the largest first.
+    pub fn largest_paths(&self) -> Vec<usize> {
+        self.sorted(|found| found.own)
+    }
+
+    /// The store paths by what would leave the image with them, the largest first, without the roots: these are what the
+    /// image is for.
+    pub fn largest_exclusive(&self) -> Vec<usize> {
+        let mut paths = self.sorted(|found| found.exclusive);
+        paths.retain(|path| self.references.roots().binary_search(path).is_err());
+        paths
+    }
+
+    fn sorted(&self, size: fn(&StorePathUse) -> u64) -> Vec<usize> {
+        let mut paths: Vec<usize> = (0..self.store_paths.len()).collect();
+        paths.sort_by_key(|&path| std::cmp::Reverse(size(&self.store_paths[path])));
+        paths
+    }
+
+    /// The largest directories in no store path, without the root, and without those that only lead to another one.
+    pub fn largest_directories(&self, most: usize) -> Vec<NodeId> {
+        let only_leads_on = |id: NodeId| {
+            let mut children = self.tree.children(id);
+            matches!((children.next(), children.next()), (Some(child), None) if self.is_directory(child))
+        };
+        // Store paths are in the order of the tree.
+        let mut inside =
+            self.store_paths.iter().map(|found| found.node..self.tree.end(found.node)).peekable();
+        let outside = self.tree.iter().map(|(id, _)| id).filter(move |id| {
+            while inside.next_if(|range| range.end <= *id).is_some() {}
+            inside.peek().is_none_or(|range| !range.contains(id))
+        });
+        let directories =
+            outside.filter(|&id| id != NodeId::ROOT && self.is_directory(id) && !only_leads_on(id));
+        self.usage.largest(directories, most)
+    }
+
+    /// The largest regular files.
+    pub fn largest_files(&self, most: usize) -> Vec<NodeId> {
+        let is_file = |node: &image_tree::Node| matches!(node.kind(), NodeKind::File { .. });
+        self.usage.largest(self.tree.iter().filter(|(_, node)| is_file(node)).map(|(id, _)| id), most)
+    }
+
+    /// Store paths whose contents are equal, by the hashes of their NARs: groups of at least two.
+    pub fn equal_paths(&self) -> Vec<Vec<usize>> {
+        let mut by_hash: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
+        for (path, info) in self.paths().iter().enumerate() {
+            by_hash.entry(*info.nar_hash.as_bytes()).or_default().push(path);
+        }
+        let mut groups: Vec<_> = by_hash.into_values().filter(|paths| paths.len() > 1).collect();
+        groups.sort_unstable();
+        groups
+    }
+
+    fn is_directory(&self, id: NodeId) -> bool {
+        matches!(self.tree.node(id).kind(), NodeKind::Directory { .. })
+    }
+}
+
+/// What each store path of a closure takes itself, in \[bytes\], in the order of [`Closure::paths`].
+pub fn store_path_sizes(layout: &Layout<'_>, closure: &Closure) -> Vec<u64> {
+    let tree = layout.tree();
+    let usage = usage(layout);
+    Store::of(tree, closure).nodes.iter().map(|&node| usage.bytes(node)).collect()
+}
+
+fn usage(layout: &Layout<'_>) -> Usage {
+    let blocks = layout.blocks_by_node();
+    Usage::of(layout.tree(), blocks.iter().map(|blocks| blocks * BLOCK).collect())
+}
+
+fn parts(areas: &[Area], usage: &Usage, store_paths: &[StorePathUse]) -> Vec<Part> {
+    let in_store = store_paths.iter().map(|found| found.own).sum();
+    let sum = |kind| {
+        let of_kind = areas.iter().filter(|area| Kind::of(area.purpose) == Some(kind));
+        of_kind.map(|area| area.blocks * BLOCK).sum()
+    };
+    let bytes = |kind| match kind {
+        Kind::StorePaths => in_store,
+        Kind::OtherFiles => usage.total() - in_store,
+        kind => sum(kind),
+    };
+    Kind::ALL.map(|kind| Part { kind, bytes: bytes(kind) }).to_vec()
+}
+
+/// The nodes of a closure's paths, in the order of both.
+#[derive(Default)]
+struct Store {
+    nodes: Vec<NodeId>,
+}
+
+impl Store {
+    fn of(tree: &FileTree, closure: &Closure) -> Self {
+        // Both are sorted by the bytes of the names.
+        let mut entries = tree.find(closure.store_dir()).into_iter().flat_map(|store| tree.children(store));
+        let node = |info: &PathInfo| {
+            let wanted = info.path.as_str().as_bytes();
+            entries.find(|&entry| tree.name(entry) >= wanted).unwrap_or(NodeId::ROOT)
+        };
+        Self { nodes: closure.paths().iter().map(node).collect() }
+    }
+
+    /// The path that a node is in.
+    fn holder(&self, tree: &FileTree, node: NodeId) -> Option<usize> {
+        let path = self.nodes.partition_point(|&path| path <= node).checked_sub(1)?;
+        (node < tree.end(self.nodes[path])).then_some(path)
+    }
+
+    fn uses(&self, tree: &FileTree, usage: &Usage, references: &References) -> Vec<StorePathUse> {
+        let dominators = Dominators::of(references);
+        let own: Vec<u64> = self.nodes.iter().map(|&node| usage.bytes(node)).collect();
+        let mut leaving = own.clone();
+        for (owner, holders) in self.shared(tree) {
+            // Its blocks leave with the last of its names: with what all of these are there through.
+            let bytes = usage.bytes(owner);
+            if let Some(Some(first)) = holders.first() {
+                leaving[*first] -= bytes;
+            }
+            let all: Option<Vec<usize>> = holders.into_iter().collect();
+            if let Some(above) = all.and_then(|paths| dominators.above_all(paths)) {
+                leaving[above] += bytes;
+            }
+        }
+        let exclusive = dominators.sums(&leaving);
+        let found = self.nodes.iter().zip(own).zip(exclusive).enumerate();
+        found
+            .map(|(path, ((&node, own), exclusive))| StorePathUse {
+                node,
+                own,
+                exclusive,
+                only_through: dominators.above(path),
+            })
+            .collect()
+    }
+
+    /// The inodes with names in several places, and for each name the path that it is in.
+    fn shared(&self, tree: &FileTree) -> BTreeMap<NodeId, Vec<Option<usize>>> {
+        let mut shared: BTreeMap<NodeId, Vec<Option<usize>>> = BTreeMap::new();
+        for (id, node) in tree.iter() {
+            if let NodeKind::HardLink { to } = node.kind() {
+                let holders = shared.entry(to).or_insert_with(|| vec![self.holder(tree, to)]);
+                let holder = self.holder(tree, id);
+                if holders.last() != Some(&holder) {
+                    holders.push(holder);
+                }
+            }
+        }
+        shared.retain(|_, holders| holders.len() > 1);
+        shared
+    }
+}

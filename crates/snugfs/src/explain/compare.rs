@@ -1,0 +1,187 @@
+//! `--compare`: what grew and shrank from one image to another.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use image_explain::{Change, PathSize, compare};
+use image_tree::escaped;
+use serde_json::{Value, json};
+
+use super::json::pretty;
+use super::rows::{fit, signed};
+use super::sizes::{Sizes, is_report};
+use crate::cli::{ExplainArgs, InputArgs, is_dash};
+use crate::commands::{self, tell_warnings};
+use crate::exit::{Exit, Failure, shown};
+use crate::people::{counted, percent, size};
+use crate::progress::Stages;
+use crate::{disk, output, pipeline};
+
+/// Compares PLAN with what was before.
+pub(super) fn run(args: &ExplainArgs, other: &Path) -> Result<(), Failure> {
+    let mut stages = commands::begin(&args.input)?;
+    let before = InputArgs { plan: other.to_owned(), base_dir: None, ..args.input.clone() };
+    let before = sizes(&before, &mut stages)?;
+    let after = sizes(&args.input, &mut stages)?;
+    let difference = Difference::of(&before, &after);
+    let limit = usize::from(args.limit);
+    output::print(&if args.json { difference.json()? } else { difference.text(limit) })
+}
+
+/// What a plan would make, or what a report says was made.
+fn sizes(args: &InputArgs, stages: &mut Stages) -> Result<Sizes, Failure> {
+    let report = match report_at(&args.plan) {
+        Some(report) => report,
+        None => report_of(args, stages)?,
+    };
+    Sizes::of(&report).ok_or_else(|| {
+        let text = "is a report that lacks something, or does not add up; make it anew with this version";
+        Failure::new(Exit::Source, format!("{}: {text}", shown(&args.plan)))
+    })
+}
+
+/// The report that a file is; `None` for anything else, which is then read as a plan and told of as such.
+fn report_at(path: &Path) -> Option<Value> {
+    if is_dash(path) {
+        return None;
+    }
+    let json: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    is_report(&json).then_some(json)
+}
+
+fn report_of(args: &InputArgs, stages: &mut Stages) -> Result<Value, Failure> {
+    let plan = pipeline::plan(args, stages)?;
+    let gathered = pipeline::gather(&plan, stages)?;
+    let layouts = pipeline::layout(&gathered, stages)?;
+    let disk = disk::disk(&plan, &gathered, &layouts)?;
+    let report = commands::report(&plan, &gathered, &layouts, disk.as_ref());
+    tell_warnings(&report.warnings);
+    let bug = |error| Failure::new(Exit::Bug, format!("report: {error}; please report it"));
+    serde_json::to_value(&report).map_err(bug)
+}
+
+/// What two images are made of, side by side.
+struct Difference<'s> {
+    before: &'s Sizes,
+    after: &'s Sizes,
+    paths: Vec<Change<'s>>,
+    /// What it is, before, after; in the order in which it is told.
+    others: Vec<(&'s str, u64, u64)>,
+}
+
+impl<'s> Difference<'s> {
+    fn of(before: &'s Sizes, after: &'s Sizes) -> Self {
+        let paths = |sizes: &'s Sizes| -> Vec<PathSize<'s>> {
+            let path = |(base_name, bytes): &'s (String, u64)| PathSize { base_name, bytes: *bytes };
+            sizes.store_paths.iter().map(path).collect()
+        };
+        let mut others: Vec<(&str, u64, u64)> =
+            after.others.iter().map(|(name, bytes)| (name.as_str(), 0, *bytes)).collect();
+        for (name, bytes) in &before.others {
+            match others.iter_mut().find(|(other, _, _)| other == name) {
+                Some((_, before, _)) => *before = *bytes,
+                None => others.push((name, *bytes, 0)),
+            }
+        }
+        Self { before, after, paths: compare(&paths(before), &paths(after)), others }
+    }
+
+    /// At most so many store paths that changed; all else.
+    fn text(&self, limit: usize) -> String {
+        let mut text = format!("{:<43}{:>12}{:>12}{:>13}\n", "", "before", "after", "change");
+        let changed: Vec<&Change<'_>> = self.paths.iter().filter(|change| change.growth() != 0).collect();
+        let (told, rest) = changed.split_at(limit.min(changed.len()));
+        if !self.paths.is_empty() {
+            text.push_str("store paths\n");
+        }
+        for change in told {
+            let bytes = |path: Option<PathSize<'_>>| path.map(|path| path.bytes);
+            row(&mut text, &name(change), bytes(change.before), bytes(change.after));
+        }
+        self.rest(&mut text, rest);
+        text.push_str("all else\n");
+        for &(name, before, after) in &self.others {
+            if before > 0 || after > 0 {
+                row(&mut text, &escaped(name.as_bytes()).to_string(), Some(before), Some(after));
+            }
+        }
+        let (before, after) = (self.before.total, self.after.total);
+        row(&mut text, "the whole image", Some(before), Some(after));
+        let change = i128::from(after) - i128::from(before);
+        let share = percent(u64::try_from(change.unsigned_abs()).unwrap_or(u64::MAX), before);
+        let _ = match change.signum() {
+            0 => writeln!(text, "\nno change: {}", counted(after, "byte")),
+            1 => writeln!(text, "\nit grew by {} ({share})", counted(after - before, "byte")),
+            _ => writeln!(text, "\nit shrank by {} ({share})", counted(before - after, "byte")),
+        };
+        text
+    }
+
+    /// The changes that are too small for a row, and what did not change.
+    fn rest(&self, text: &mut String, rest: &[&Change<'_>]) {
+        let sum = |side: fn(&Change<'_>) -> u64| rest.iter().map(|change| side(change)).sum();
+        let before = sum(|change| change.before.map_or(0, |path| path.bytes));
+        let after = sum(|change| change.after.map_or(0, |path| path.bytes));
+        let count = |paths: usize, noun| counted(u64::try_from(paths).unwrap_or(u64::MAX), noun);
+        if !rest.is_empty() {
+            row(text, &count(rest.len(), "smaller change"), Some(before), Some(after));
+        }
+        let same = self.paths.iter().filter(|change| change.growth() == 0);
+        let (kept, rebuilt): (Vec<&Change<'_>>, Vec<&Change<'_>>) =
+            same.partition(|change| change.before == change.after);
+        for (paths, what) in [(kept, "unchanged"), (rebuilt, "rebuilt, of the same size")] {
+            if !paths.is_empty() {
+                let bytes = paths.iter().filter_map(|change| change.after).map(|path| path.bytes).sum();
+                row(text, &format!("{} {what}", count(paths.len(), "path")), Some(bytes), Some(bytes));
+            }
+        }
+    }
+
+    fn json(&self) -> Result<String, Failure> {
+        let path = |change: &Change<'_>| {
+            let side = |path: Option<PathSize<'_>>| {
+                path.map(|path| json!({ "path": path.base_name, "bytes": path.bytes }))
+            };
+            json!({ "name": change.name().name, "before": side(change.before), "after": side(change.after) })
+        };
+        let other = |&(name, before, after): &(&str, u64, u64)| json!({ "name": name, "before": before, "after": after });
+        pretty(&json!({
+            "version": 1,
+            "before": { "bytes": self.before.total },
+            "after": { "bytes": self.after.total },
+            "storePaths": self.paths.iter().map(path).collect::<Vec<_>>(),
+            "others": self.others.iter().map(other).collect::<Vec<_>>(),
+        }))
+    }
+}
+
+/// `firefox 1.2 -> 1.3`; with a sign for what came or went; the mere name of what was only built anew.
+fn name(change: &Change<'_>) -> String {
+    let now = change.name();
+    let text = match (change.before, change.after) {
+        (None, _) => format!("+ {}", now.full),
+        (_, None) => format!("- {}", now.full),
+        (Some(before), Some(_)) => {
+            let then = image_explain::StoreName::of(before.base_name);
+            if then.full == now.full {
+                now.full.to_owned()
+            } else {
+                let output = if now.output.is_empty() { String::new() } else { format!(" ({})", now.output) };
+                format!("{} {} -> {}{output}", now.name, version(then.version), version(now.version))
+            }
+        }
+    };
+    escaped(text.as_bytes()).to_string()
+}
+
+fn version(version: &str) -> &str {
+    if version.is_empty() { "(none)" } else { version }
+}
+
+fn row(text: &mut String, name: &str, before: Option<u64>, after: Option<u64>) {
+    const NAME: usize = 41;
+    let side = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), size);
+    let change = i128::from(after.unwrap_or(0)) - i128::from(before.unwrap_or(0));
+    let change = if change == 0 { "=".to_owned() } else { signed(change) };
+    let _ = writeln!(text, "  {:<NAME$}{:>12}{:>12}{change:>13}", fit(name, NAME), side(before), side(after));
+}

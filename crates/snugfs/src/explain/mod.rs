@@ -1,0 +1,99 @@
+//! `explain`: where the bytes go, and why.
+
+mod compare;
+mod json;
+mod page;
+mod rows;
+mod shrink;
+mod sizes;
+mod text;
+mod why;
+
+use fat_layout::FatLayout;
+use image_assembly::Companion;
+use image_explain::FileSystem;
+
+use crate::cli::ExplainArgs;
+use crate::commands::{self, tell_warnings};
+use crate::exit::{Failure, shown};
+use crate::pipeline::{self, Gathered, Layouts, Volume};
+use crate::progress::say;
+use crate::report::Report;
+use crate::{disk, output, people};
+
+use self::shrink::Saving;
+
+/// Explains a plan, or compares it.
+pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
+    if let Some(other) = &args.compare {
+        return compare::run(args, other);
+    }
+    let page = args.html.as_deref().map(Companion::open).transpose()?;
+    let mut stages = commands::begin(&args.input)?;
+    let plan = pipeline::plan(&args.input, &mut stages)?;
+    let gathered = pipeline::gather(&plan, &mut stages)?;
+    let layouts = pipeline::layout(&gathered, &mut stages)?;
+    let disk = disk::disk(&plan, &gathered, &layouts)?;
+    let report = commands::report(&plan, &gathered, &layouts, disk.as_ref());
+    tell_warnings(&report.warnings);
+    if !args.why.is_empty() {
+        let systems = explain(&gathered, &layouts, false);
+        return output::print(&why::text(&systems, &args.why)?);
+    }
+    let systems = explain(&gathered, &layouts, true);
+    let image = Explained { report: &report, systems, firmware: &layouts.firmware };
+    if let (Some(place), Some(path)) = (page, &args.html) {
+        let page = page::page(&image)?;
+        place.write(page.as_bytes())?;
+        let bytes = people::size(u64::try_from(page.len()).unwrap_or(u64::MAX));
+        say(&format!("snugfs: {}: a page of {bytes}; open it in a browser", shown(path)));
+        return Ok(());
+    }
+    let limit = usize::from(args.limit);
+    output::print(&if args.json { json::text(&image, limit)? } else { text::text(&image, limit) })
+}
+
+/// All that is known of an image.
+#[derive(Debug)]
+struct Explained<'g> {
+    report: &'g Report,
+    /// The root first.
+    systems: Vec<System<'g>>,
+    /// The FAT file systems, in the order of their partitions.
+    firmware: &'g [FatLayout<'g>],
+}
+
+/// An ext4 file system of the image.
+#[derive(Debug)]
+struct System<'g> {
+    volume: &'g Volume<'g>,
+    /// Its name in the plan: `plan`, or the partition's.
+    place: &'g str,
+    label: String,
+    explained: FileSystem<'g>,
+    /// By kind of metadata, in \[blocks\], as in a report.
+    overhead: Vec<(&'static str, u64)>,
+    /// What contents of files take, in \[blocks\].
+    file_blocks: u64,
+    /// What would make it smaller, the most first; empty where that was not asked for.
+    savings: Vec<Saving>,
+}
+
+fn explain<'g>(gathered: &'g Gathered<'g>, layouts: &'g Layouts<'g>, with_savings: bool) -> Vec<System<'g>> {
+    let all = std::iter::once(&layouts.root).chain(&layouts.others);
+    let explained = gathered.volumes().zip(all).map(|(volume, layout)| {
+        let explained = FileSystem::of(layout, volume.closure.as_ref());
+        let summary = layout.summary();
+        let savings = if with_savings { shrink::savings(volume, layout, &explained) } else { Vec::new() };
+        System {
+            volume,
+            place: &volume.planned.place,
+            label: String::from_utf8_lossy(&volume.planned.volume.filesystem.label).into_owned(),
+            explained,
+            overhead: summary.overhead,
+            file_blocks: summary.file_blocks,
+            savings,
+        }
+    });
+    explained.collect()
+}

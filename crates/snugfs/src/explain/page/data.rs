@@ -1,0 +1,256 @@
+//! What the page shows, as one JSON value.
+
+use ext4_layout::Purpose;
+use image_explain::{BLOCK, Part};
+use image_tree::escaped;
+use serde_json::{Value, json};
+
+use super::nodes::{KINDS, Nodes};
+use crate::disk_report::{DiskReport, PartitionReport};
+use crate::explain::json::purpose;
+use crate::explain::rows::kind_name;
+use crate::explain::shrink::Way;
+use crate::explain::{Explained, System};
+
+/// How many store paths have a row.
+const MOST_PATHS: usize = 20_000;
+/// How many of a path's referrers are named.
+const MOST_REFERRERS: usize = 12;
+/// How many stretches of blocks a file system is drawn with.
+const MOST_AREAS: usize = 20_000;
+
+/// The name of the image: the label of its root.
+pub(super) fn title(image: &Explained<'_>) -> String {
+    match image.systems.first().map(|system| system.label.as_str()) {
+        None | Some("") => "An image without a label".to_owned(),
+        Some(label) => escaped(label.as_bytes()).to_string(),
+    }
+}
+
+pub(super) fn data(image: &Explained<'_>, title: &str) -> Value {
+    let disk = image.report.disk.as_ref();
+    let segments = disk.map(|disk| segments(disk, image.report.image.bytes)).unwrap_or_default();
+    let numbers = path_numbers(image);
+    let parts = if disk.is_some() { segments.clone() } else { parts(image) };
+    json!({
+        "title": title,
+        "bytes": image.report.image.bytes,
+        "block": BLOCK,
+        "groupBlocks": 8 * BLOCK,
+        "start": 0,
+        "kinds": KINDS,
+        "purposes": PURPOSES.map(|(of, name)| json!([purpose(of), name])),
+        "notes": notes(),
+        "parts": parts,
+        "disk": segments,
+        "nodes": nodes(image, &numbers, title),
+        "paths": paths(image, &numbers),
+        "smaller": smaller(image, &numbers),
+        "systems": image.systems.iter().map(|system| areas(system, disk.is_some())).collect::<Vec<_>>(),
+    })
+}
+
+const PURPOSES: [(Purpose, &str); 10] = [
+    (Purpose::Superblock, "superblocks"),
+    (Purpose::GroupDescriptors, "group descriptors"),
+    (Purpose::GrowthReserve, "reserve for growth"),
+    (Purpose::Bitmaps, "bitmaps"),
+    (Purpose::InodeTables, "inode tables"),
+    (Purpose::Journal, "journal"),
+    (Purpose::Directories, "directories and long symlinks"),
+    (Purpose::Files, "files"),
+    (Purpose::Free, "free"),
+    (Purpose::BeyondGroups, "beyond the groups"),
+];
+
+/// What there is to say of the parts that are no files.
+fn notes() -> Value {
+    json!({
+        "image": "Point at an area, or move to it, to see what it is and why it is there.",
+        "storePaths": "What the closure brought along, each path with all that is in it.",
+        "otherFiles": "What the plan's trees and entries put elsewhere, and the directories that lead to the store.",
+        "journal": "Keeps the file system sound when power fails. Its length is plan.filesystem.journalSize.",
+        "inodeTables": "256 bytes for every file there is or may be: plan.filesystem.bytesPerInode and freeInodes.",
+        "bitmaps": "Which blocks and inodes are in use, two blocks for every 128 MiB.",
+        "superblocks": "What the file system is, with copies.",
+        "groupDescriptors": "Where the tables of each group of 128 MiB are, with copies.",
+        "growthReserve": "Room for the descriptors of a larger file system, up to plan.filesystem.growTo.",
+        "free": "What the plan promises by plan.filesystem.freeSpace, or its size leaves.",
+        "beyondGroups": "Behind the last group of blocks: too little for one more.",
+        "folded": "Too small to be shown one by one.",
+        "other": "In no partition: the partition table, and what is left between partitions.",
+    })
+}
+
+fn parts(image: &Explained<'_>) -> Vec<Value> {
+    let parts = image.systems.first().map(|system| system.explained.parts.as_slice()).unwrap_or_default();
+    parts.iter().map(|Part { kind, bytes }| json!([kind.key(), kind_name(*kind), bytes])).collect()
+}
+
+fn partition_name(partition: &PartitionReport) -> String {
+    let label = partition.label.as_deref().unwrap_or_default();
+    let text = format!("{}: {} {label}", partition.number, partition.content);
+    escaped(text.trim_end().as_bytes()).to_string()
+}
+
+/// A disk from its first byte to its last: colour, name, bytes.
+fn segments(disk: &DiskReport, total: u64) -> Vec<Value> {
+    let colour = |content: &str| match content {
+        "root" | "ext4" => "files",
+        "fat" => "directories",
+        "raw" => "bitmaps",
+        _ => "free",
+    };
+    let partitions = disk
+        .partitions
+        .iter()
+        .map(|found| (found.start, found.bytes, colour(found.content), partition_name(found)));
+    let blobs = disk.blobs.iter().map(|blob| (blob.offset, blob.bytes, "journal", "blob".to_owned()));
+    let mut all: Vec<_> = partitions.chain(blobs).collect();
+    all.sort();
+    let mut segments = Vec::new();
+    let mut at = 0;
+    for (start, bytes, colour, name) in all {
+        if start > at {
+            segments.push(json!(["free", "no partition", start - at]));
+        }
+        segments.push(json!([colour, name, bytes]));
+        at = start.saturating_add(bytes);
+    }
+    if total > at {
+        segments.push(json!(["free", "no partition", total - at]));
+    }
+    segments
+}
+
+/// The numbers that the store paths of a file system have on the page; none for those that are left out.
+type PathNumbers = Vec<Option<usize>>;
+
+/// Numbers the largest store paths of each file system.
+fn path_numbers(image: &Explained<'_>) -> Vec<PathNumbers> {
+    let mut next = 0;
+    let numbers = image.systems.iter().map(|system| {
+        let largest = system.explained.largest_paths();
+        let mut numbers = vec![None; largest.len()];
+        for path in largest.into_iter().take(MOST_PATHS) {
+            numbers[path] = Some(next);
+            next += 1;
+        }
+        numbers
+    });
+    numbers.collect()
+}
+
+fn nodes(image: &Explained<'_>, numbers: &[PathNumbers], title: &str) -> Value {
+    let mut nodes = Nodes::default();
+    let root = nodes.add(0, title, image.report.image.bytes, "image");
+    let systems: Vec<_> = image.systems.iter().zip(numbers).collect();
+    match &image.report.disk {
+        Some(disk) => add_disk(&mut nodes, root, image, disk, systems),
+        None => systems.into_iter().for_each(|(system, paths)| nodes.add_system(root, system, paths)),
+    }
+    nodes.into_value()
+}
+
+fn add_disk(
+    nodes: &mut Nodes,
+    root: usize,
+    image: &Explained<'_>,
+    disk: &DiskReport,
+    mut systems: Vec<(&System<'_>, &PathNumbers)>,
+) {
+    let mut rest = image.report.image.bytes;
+    let mut firmware = image.firmware.iter();
+    for partition in &disk.partitions {
+        let node = nodes.add(root, &partition_name(partition), partition.bytes, "partition");
+        rest = rest.saturating_sub(partition.bytes);
+        let mut left = partition.bytes;
+        match partition.content {
+            // The root is the first of all, wherever its partition is.
+            "root" | "ext4" => {
+                let is_meant = |(system, _): &(&System<'_>, &PathNumbers)| {
+                    (system.place == "plan") == (partition.content == "root")
+                };
+                if let Some(at) = systems.iter().position(is_meant) {
+                    let (system, paths) = systems.remove(at);
+                    nodes.add_system(node, system, paths);
+                    left = left.saturating_sub(system.explained.bytes);
+                }
+            }
+            "fat" => {
+                if let Some(layout) = firmware.next() {
+                    let files = nodes.add_clusters(node, layout.tree(), layout.summary().cluster_bytes);
+                    let free = partition.free_bytes.unwrap_or_default();
+                    nodes.add(node, "free", free, "free");
+                    left = left.saturating_sub(files).saturating_sub(free);
+                    nodes.add(node, "tables and directories", left, "inodeTables");
+                    left = 0;
+                }
+            }
+            "empty" => drop(nodes.add(node, "empty", left, "free")),
+            _ => drop(nodes.add(node, "contents of a file", left, "file")),
+        }
+        if matches!(partition.content, "root" | "ext4") && left > 0 {
+            nodes.add(node, "behind the file system", left, "other");
+        }
+    }
+    for blob in &disk.blobs {
+        nodes.add(root, &format!("blob at {}", blob.offset), blob.bytes, "file");
+        rest = rest.saturating_sub(blob.bytes);
+    }
+    nodes.add(root, "in no partition", rest, "other");
+}
+
+/// Of each store path: itself, what it takes, what would leave with it, some of those who refer to it, the one before it on
+/// the shortest way (-1 for none), how many refer to it.
+fn paths(image: &Explained<'_>, numbers: &[PathNumbers]) -> Vec<Value> {
+    let mut list = Vec::new();
+    for (system, numbers) in image.systems.iter().zip(numbers) {
+        let Some(closure) = &system.volume.closure else { continue };
+        let explained = &system.explained;
+        for path in explained.largest_paths().into_iter().take(MOST_PATHS) {
+            let found = &explained.store_paths[path];
+            let referrers = explained.references.referrers(path);
+            let named = referrers.iter().filter_map(|&referrer| numbers[referrer]).take(MOST_REFERRERS);
+            let before = explained.references.before(path).and_then(|before| numbers[before]);
+            let whole = closure.paths()[path].path.in_store(closure.store_dir());
+            list.push(json!([
+                escaped(whole.as_bytes()).to_string(),
+                found.own,
+                found.exclusive,
+                named.collect::<Vec<_>>(),
+                before.map_or(json!(-1), |before| json!(before)),
+                referrers.len(),
+            ]));
+        }
+    }
+    list
+}
+
+fn smaller(image: &Explained<'_>, numbers: &[PathNumbers]) -> Vec<Value> {
+    const MOST: usize = 24;
+    let mut all = Vec::new();
+    for (system, numbers) in image.systems.iter().zip(numbers) {
+        for saving in &system.savings {
+            let path = match saving.way {
+                Way::Path(path) => numbers[path],
+                _ => None,
+            };
+            let path = path.map_or(json!(-1), |path| json!(path));
+            let place = if image.systems.len() > 1 { format!("{}: ", system.place) } else { String::new() };
+            all.push((saving.bytes, json!([saving.bytes, format!("{place}{}", saving.what), path])));
+        }
+    }
+    all.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+    all.into_iter().map(|(_, saving)| saving).take(MOST).collect()
+}
+
+fn areas(system: &System<'_>, named: bool) -> Value {
+    let areas = system.explained.areas.iter().take(MOST_AREAS).map(|area| {
+        let index = PURPOSES.iter().position(|(purpose, _)| *purpose == area.purpose);
+        json!([area.start, area.blocks, index])
+    });
+    let place = if system.place == "plan" { "root" } else { system.place };
+    let name = if named { format!("{place} {}", system.label) } else { String::new() };
+    json!({ "name": escaped(name.as_bytes()).to_string(), "areas": areas.collect::<Vec<_>>() })
+}

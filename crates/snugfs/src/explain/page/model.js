@@ -1,0 +1,70 @@
+'use strict';
+// What the page knows: nodes with their parents, sizes and kinds; store paths; the places of blocks.
+const data = JSON.parse(document.getElementById('data').textContent);
+const KINDS = data.kinds;
+const nodes = data.nodes.map(([parent, name, bytes, kind, path], id) =>
+  ({ id, parent, name, bytes, kind: KINDS[kind], path: path === undefined ? -1 : path, children: [] }));
+for (const node of nodes) {
+  if (node.id > 0) nodes[node.parent].children.push(node);
+}
+for (const node of nodes) {
+  node.children = node.children.filter((child) => child.bytes > 0)
+    .sort((a, b) => b.bytes - a.bytes || a.id - b.id);
+}
+const byPath = [];
+for (const node of nodes) {
+  if (node.path >= 0) byPath[node.path] = node;
+}
+
+function size(bytes) {
+  for (const [unit, name] of [[2 ** 40, 'TiB'], [2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [2 ** 10, 'KiB']]) {
+    if (bytes >= unit) return `${(bytes / unit).toFixed(1)} ${name}`;
+  }
+  return `${bytes} bytes`;
+}
+
+function percent(part, whole) {
+  const share = whole > 0 ? 100 * part / whole : 0;
+  return share >= 9.95 ? `${share.toFixed(0)} %` : `${share.toFixed(1)} %`;
+}
+
+function counted(count, noun) {
+  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+// The nodes that lead to one, from the image down.
+function lineage(node) {
+  const line = [node];
+  while (line[0].id > 0) line.unshift(nodes[line[0].parent]);
+  return line;
+}
+
+// The path of a file or directory in the image; for the rest, its name.
+function fullName(node) {
+  const names = [];
+  let at = node;
+  for (; at.kind === 'file' || at.kind === 'directory'; at = nodes[at.parent]) names.unshift(at.name);
+  if (at.kind === 'storePath') names.unshift(data.paths[at.path][0]);
+  else if (names.length) names.unshift('');
+  return names.length ? names.join('/') : node.name;
+}
+
+// What is in a node; where that is but one directory, what is in that.
+function contents(node) {
+  let at = node;
+  while (at.children.length === 1 && at.children[0].children.length > 0) at = at.children[0];
+  return at.children;
+}
+
+// Makes an element; text is only ever text.
+function make(tag, className, text) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+function colour(element, kind) {
+  if (kind === 'free') element.classList.add('free');
+  else element.style.background = `var(--${kind}, var(--other))`;
+}

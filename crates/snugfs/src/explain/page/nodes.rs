@@ -1,0 +1,161 @@
+//! The treemap: what is in what, as one list of bounded length.
+
+use image_explain::{FileSystem, Folded, Kind, Usage, fold};
+use image_tree::{FileTree, NodeId, NodeKind, escaped};
+use serde_json::{Value, json};
+
+use crate::explain::System;
+use crate::explain::rows::kind_name;
+use crate::people::counted;
+
+/// How many nodes of a file system are shown singly: a page of about a megabyte.
+const MOST: usize = 8000;
+
+/// The kinds of nodes, beside those of [`Kind`].
+pub(super) const KINDS: [&str; 17] = [
+    "storePaths",
+    "otherFiles",
+    "journal",
+    "inodeTables",
+    "bitmaps",
+    "superblocks",
+    "groupDescriptors",
+    "growthReserve",
+    "free",
+    "beyondGroups",
+    "image",
+    "partition",
+    "storePath",
+    "directory",
+    "file",
+    "folded",
+    "other",
+];
+
+/// The nodes of a treemap, each after what it is in.
+#[derive(Debug, Default)]
+pub(super) struct Nodes {
+    list: Vec<Value>,
+}
+
+impl Nodes {
+    /// Adds a node of some \[bytes\], and gives its number; the first one is in itself.
+    pub(super) fn add(&mut self, parent: usize, name: &str, bytes: u64, kind: &str) -> usize {
+        self.push(parent, name, bytes, kind, None)
+    }
+
+    fn push(&mut self, parent: usize, name: &str, bytes: u64, kind: &str, path: Option<usize>) -> usize {
+        let kind = KINDS.iter().position(|known| *known == kind).unwrap_or(KINDS.len() - 1);
+        self.list.push(match path {
+            Some(path) => json!([parent, name, bytes, kind, path]),
+            None => json!([parent, name, bytes, kind]),
+        });
+        self.list.len() - 1
+    }
+
+    /// Adds the parts of a file system, and the tree in it. `paths` has the numbers of store paths.
+    pub(super) fn add_system(&mut self, parent: usize, system: &System<'_>, paths: &[Option<usize>]) {
+        let explained = &system.explained;
+        let mut homes = (parent, parent);
+        for part in &explained.parts {
+            let node = self.add(parent, kind_name(part.kind), part.bytes, part.kind.key());
+            match part.kind {
+                Kind::StorePaths => homes.0 = node,
+                Kind::OtherFiles => homes.1 = node,
+                _ => {}
+            }
+        }
+        self.add_tree(explained, homes, paths);
+    }
+
+    /// Adds a tree: store paths into one node, what is in none into another.
+    fn add_tree(
+        &mut self,
+        explained: &FileSystem<'_>,
+        (in_store, elsewhere): (usize, usize),
+        paths: &[Option<usize>],
+    ) {
+        let tree = explained.tree;
+        let folded = fold(tree, &explained.usage, MOST);
+        let path_at = |node| explained.store_paths.binary_search_by_key(&node, |found| found.node).ok();
+        let shown: Vec<usize> = folded.iter().filter_map(|found| path_at(found.node)).collect();
+        let all = explained.part(Kind::StorePaths);
+        let small = all - shown.iter().map(|&path| explained.store_paths[path].own).sum::<u64>();
+        // Store paths stand apart, so the directories that lead to them are what else is in them.
+        let leads_to_paths = |node: NodeId| {
+            explained.store_paths.first().is_some_and(|first| (node..tree.end(node)).contains(&first.node))
+        };
+        let last =
+            folded.iter().rposition(|found| leads_to_paths(found.node) && path_at(found.node).is_none());
+        let mut numbers: Vec<usize> = Vec::with_capacity(folded.len());
+        for (index, found) in folded.iter().enumerate() {
+            let path = path_at(found.node);
+            let number = match path {
+                _ if index == 0 => elsewhere,
+                Some(path) => {
+                    let name = explained.name(path).full;
+                    self.push(in_store, name, found.bytes, "storePath", paths[path])
+                }
+                None => {
+                    let inside = numbers[found.parent];
+                    let bytes = found.bytes - if leads_to_paths(found.node) { all } else { 0 };
+                    self.add(inside, &name(tree, found.node), bytes, kind(tree, found.node))
+                }
+            };
+            numbers.push(number);
+            let apart = if Some(index) == last { small } else { 0 };
+            self.add_folded(number, found, found.folded_bytes - apart);
+        }
+        let count = explained.store_paths.len() - shown.len();
+        if count > 0 {
+            self.add(in_store, &counted_usize(count, "smaller path"), small, "folded");
+        }
+    }
+
+    fn add_folded(&mut self, parent: usize, found: &Folded, bytes: u64) {
+        if bytes > 0 {
+            self.add(parent, &format!("{} smaller", found.folded_entries), bytes, "folded");
+        }
+    }
+
+    /// Adds the files of a file system that has clusters of so many \[bytes\]; gives what they take.
+    pub(super) fn add_clusters(&mut self, parent: usize, tree: &FileTree, cluster: u64) -> u64 {
+        let bytes = |id: NodeId| match tree.node(tree.resolve(id)).kind() {
+            NodeKind::File { size, .. } => size.div_ceil(cluster).saturating_mul(cluster),
+            _ => 0,
+        };
+        let usage = Usage::of(tree, tree.iter().map(|(id, _)| bytes(id)).collect());
+        let mut numbers = Vec::new();
+        for found in fold(tree, &usage, MOST) {
+            let number = match numbers.get(found.parent) {
+                None => parent,
+                Some(&inside) => {
+                    self.add(inside, &name(tree, found.node), found.bytes, kind(tree, found.node))
+                }
+            };
+            numbers.push(number);
+            self.add_folded(number, &found, found.folded_bytes);
+        }
+        usage.total()
+    }
+
+    /// The list for the page: parent, name, bytes, kind, and of store paths their number.
+    pub(super) fn into_value(self) -> Value {
+        self.list.into()
+    }
+}
+
+fn name(tree: &FileTree, node: NodeId) -> String {
+    escaped(tree.name(node)).to_string()
+}
+
+fn kind(tree: &FileTree, node: NodeId) -> &'static str {
+    match tree.node(node).kind() {
+        NodeKind::Directory { .. } => "directory",
+        _ => "file",
+    }
+}
+
+fn counted_usize(count: usize, noun: &str) -> String {
+    counted(u64::try_from(count).unwrap_or(u64::MAX), noun)
+}

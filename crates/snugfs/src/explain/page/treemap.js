@@ -1,0 +1,96 @@
+// Squarified treemap: rows of rectangles that are as square as they can be (Bruls, Huizing, van Wijk, 2000).
+function squarify(items, x, y, width, height) {
+  const placed = [];
+  const total = items.reduce((sum, item) => sum + item.bytes, 0);
+  if (total <= 0 || width <= 0 || height <= 0) return placed;
+  const scale = width * height / total;
+  let start = 0;
+  while (start < items.length) {
+    const side = Math.min(width, height);
+    let end = start;
+    let area = 0;
+    let worst = Infinity;
+    while (end < items.length) {
+      const next = area + items[end].bytes * scale;
+      const thick = next / side;
+      const first = items[start].bytes * scale / thick;
+      const last = items[end].bytes * scale / thick;
+      const ratio = Math.max(first / thick, thick / last, thick / first, last / thick);
+      if (ratio > worst) break;
+      worst = ratio;
+      area = next;
+      end += 1;
+    }
+    const thick = area / side;
+    let along = 0;
+    for (const item of items.slice(start, end)) {
+      const length = item.bytes * scale / thick;
+      placed.push(width >= height
+        ? { item, x, y: y + along, width: thick, height: length }
+        : { item, x: x + along, y, width: length, height: thick });
+      along += length;
+    }
+    if (width >= height) { x += thick; width -= thick; } else { y += thick; height -= thick; }
+    start = end;
+  }
+  return placed;
+}
+
+const LABEL = 18;
+const DEPTH = 3;
+let room = 0;
+
+function hue(node) {
+  if (node.kind === 'storePath' || node.kind === 'directory' || node.kind === 'file') {
+    let hash = 7;
+    for (const letter of node.name) hash = (hash * 31 + letter.codePointAt(0)) % 9973;
+    return 150 + hash % 130;
+  }
+  return { storePaths: 205, otherFiles: 38, partition: 265, volume: 205 }[node.kind];
+}
+
+function cell(node, place, depth, inherited) {
+  const element = make(depth === 0 ? 'button' : 'span', 'cell');
+  const own = hue(node);
+  const shade = own === undefined ? inherited : own;
+  if (shade === undefined) element.classList.add('plain');
+  else element.style.setProperty('--hue', shade);
+  if (node.kind === 'free') element.classList.add('free');
+  Object.assign(element.style, {
+    left: `${place.x}px`, top: `${place.y}px`, width: `${place.width}px`, height: `${place.height}px`,
+  });
+  element.dataset.node = node.id;
+  if (place.width > 34 && place.height > 15) {
+    const label = element.appendChild(make('span', 'label'));
+    label.append(make('bdi', depth === 0 ? 'name' : '', node.name), ' ', make('span', 'num', size(node.bytes)));
+  }
+  const inside = { width: place.width - 6, height: place.height - LABEL - 5 };
+  if (depth + 1 < DEPTH && inside.width > 16 && inside.height > 12 && node.children.length > 0 && room > 0) {
+    for (const part of squarify(contents(node), 2, LABEL, inside.width, inside.height)) {
+      if (part.width < 3 || part.height < 3 || room <= 0) continue;
+      room -= 1;
+      element.append(cell(part.item, part, depth + 1, shade));
+    }
+  }
+  return element;
+}
+
+// Draws what is in a node, and gives the cells in the order of their sizes.
+function drawMap(map, node) {
+  room = 1600;
+  map.replaceChildren();
+  const shown = node.children.length > 0 ? contents(node) : [node];
+  const cells = [];
+  for (const place of squarify(shown, 0, 0, map.clientWidth, map.clientHeight)) {
+    if (place.width < 1 || place.height < 1) continue;
+    const element = cell(place.item, place, 0, hue(node));
+    const share = percent(place.item.bytes, node.bytes);
+    element.setAttribute('aria-label', `${place.item.name}, ${size(place.item.bytes)}, ${share}`);
+    element.tabIndex = -1;
+    element.type = 'button';
+    map.append(element);
+    cells.push({ element, node: place.item, x: place.x + place.width / 2, y: place.y + place.height / 2 });
+  }
+  if (cells.length > 0) cells[0].element.tabIndex = 0;
+  return cells;
+}

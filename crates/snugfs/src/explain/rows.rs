@@ -1,0 +1,108 @@
+//! What the tables have in common: names that fit their column, sizes with a sign.
+
+use image_explain::{FileSystem, Kind};
+use image_tree::{NodeId, escaped};
+
+use crate::people;
+
+/// How wide a terminal is at least.
+pub(super) const COLUMNS: usize = 80;
+
+/// A text of at most so many characters; what is too long loses its middle.
+pub(super) fn fit(text: &str, width: usize) -> String {
+    let count = text.chars().count();
+    if count <= width {
+        return text.to_owned();
+    }
+    let kept = width.saturating_sub(1);
+    let tail = kept / 2;
+    let head: String = text.chars().take(kept - tail).collect();
+    let tail: String = text.chars().skip(count - tail).collect();
+    format!("{head}…{tail}")
+}
+
+/// A text cut into lines of at most so many characters, at spaces.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last().map_or(0, |line| line.chars().count());
+        if line > 0 && line + 1 + word.chars().count() > width {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+/// The same with a sign: `+1.5 MiB`, `-12 bytes`.
+pub(super) fn signed(bytes: i128) -> String {
+    let sign = match bytes.signum() {
+        0 => "",
+        1 => "+",
+        _ => "-",
+    };
+    format!("{sign}{}", people::size(u64::try_from(bytes.unsigned_abs()).unwrap_or(u64::MAX)))
+}
+
+/// The name of a store path without its hash; with the hash's first digits where others are called the same.
+pub(super) fn store_name(system: &FileSystem<'_>, path: usize) -> String {
+    let name = system.name(path);
+    let others = (0..system.paths().len()).filter(|&other| system.name(other).full == name.full).count();
+    let base = system.paths().get(path).map_or("", |info| info.path.as_str());
+    match base.get(..6) {
+        Some(hash) if others > 1 => format!("{} ({hash})", name.full),
+        _ => name.full.to_owned(),
+    }
+}
+
+/// The path of a node, escaped; in a store path, from its name on.
+pub(super) fn path_of(system: &FileSystem<'_>, node: NodeId) -> String {
+    let path = escaped(system.tree.path(node).as_bytes()).to_string();
+    let Some(holder) = system.holder(node) else { return path };
+    let store = escaped(system.tree.path(system.store_paths[holder].node).as_bytes()).to_string();
+    format!("{}{}", system.name(holder).full, path.strip_prefix(&store).unwrap_or_default())
+}
+
+/// What a kind of parts is called.
+pub(super) const fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::StorePaths => "store paths",
+        Kind::OtherFiles => "other files",
+        Kind::Journal => "journal",
+        Kind::InodeTables => "inode tables",
+        Kind::Bitmaps => "bitmaps",
+        Kind::Superblocks => "superblocks",
+        Kind::GroupDescriptors => "group descriptors",
+        Kind::GrowthReserve => "reserve for growth",
+        Kind::Free => "free",
+        Kind::BeyondGroups => "beyond the groups",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_lose_their_middle() {
+        assert_eq!(fit("short", 5), "short");
+        assert_eq!(fit("größer als der Platz", 9), "größ…latz");
+        assert_eq!(fit("abcdef", 1), "…");
+    }
+
+    #[test]
+    fn lines_are_cut_at_spaces() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("a-very-long-word and", 5), ["a-very-long-word", "and"]);
+    }
+
+    #[test]
+    fn changes_have_a_sign() {
+        assert_eq!([0, 1536, -1536].map(signed), ["0 bytes", "+1.5 KiB", "-1.5 KiB"]);
+    }
+}

@@ -1,0 +1,177 @@
+//! What would make a file system smaller. For fields of the plan that is found by laying it out once more with another
+//! value, so it is exact; for store paths it is what would leave with them.
+
+use std::collections::BTreeMap;
+
+use ext4_layout::{Layout, Options};
+use image_explain::{BLOCK, FileSystem};
+use image_tree::PieceSource;
+
+use super::rows::store_name;
+use crate::people::counted;
+use crate::pipeline::{self, Volume};
+
+/// How many store paths are named.
+const MOST_PATHS: usize = 6;
+/// A density of inodes that leaves out nearly all that nothing uses.
+const SPARSE: u64 = 64 << 20;
+
+/// What would make a file system smaller, and by how much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Saving {
+    /// In \[bytes\].
+    pub(super) bytes: u64,
+    pub(super) way: Way,
+    /// For people: what to do.
+    pub(super) what: String,
+}
+
+/// What kind of change it would be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// That nothing refers to a store path, by its position.
+    Path(usize),
+    /// That of paths with equal contents only one is there.
+    Equal(Vec<usize>),
+    /// That of one name only one version is there.
+    Versions(Vec<usize>),
+    /// Other values of fields of the plan.
+    Fields(Vec<&'static str>),
+}
+
+/// All of it, the most first.
+pub(super) fn savings(volume: &Volume<'_>, layout: &Layout<'_>, explained: &FileSystem<'_>) -> Vec<Saving> {
+    let mut savings = of_fields(&pipeline::layout_options(&volume.planned), layout);
+    savings.extend(of_paths(explained));
+    savings.extend(of_equal_paths(explained));
+    savings.extend(of_versions(explained));
+    savings.retain(|saving| saving.bytes >= BLOCK);
+    savings.sort_by_key(|saving| std::cmp::Reverse(saving.bytes));
+    savings
+}
+
+fn of_paths(explained: &FileSystem<'_>) -> Vec<Saving> {
+    let largest = explained.largest_exclusive().into_iter().take(MOST_PATHS);
+    let saving = |path| {
+        let name = store_name(explained, path);
+        let what = match *explained.references.referrers(path) {
+            [one] => format!("if {} did not refer to {name}", store_name(explained, one)),
+            ref several => {
+                let count = u64::try_from(several.len()).unwrap_or(u64::MAX);
+                format!("if nothing referred to {name} ({} now)", does(count))
+            }
+        };
+        Saving { bytes: explained.store_paths[path].exclusive, way: Way::Path(path), what }
+    };
+    largest.map(saving).collect()
+}
+
+fn does(count: u64) -> String {
+    format!("{} {}", counted(count, "path"), if count == 1 { "does" } else { "do" })
+}
+
+/// Of paths with the same NAR hash all but one.
+fn of_equal_paths(explained: &FileSystem<'_>) -> Vec<Saving> {
+    let saving = |paths: Vec<usize>| {
+        let own = |path: &usize| explained.store_paths[*path].own;
+        let all: u64 = paths.iter().map(own).sum();
+        let names = listed(explained, &paths);
+        let bytes = all - paths.iter().map(own).max().unwrap_or_default();
+        Saving { bytes, what: format!("if one did for {names}: equal contents"), way: Way::Equal(paths) }
+    };
+    explained.equal_paths().into_iter().map(saving).collect()
+}
+
+/// Of each name and output with several versions all but the largest.
+fn of_versions(explained: &FileSystem<'_>) -> Vec<Saving> {
+    let mut versions: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+    for path in 0..explained.paths().len() {
+        let name = explained.name(path);
+        if !name.version.is_empty() {
+            versions.entry((name.name, name.output)).or_default().push(path);
+        }
+    }
+    let several = |paths: &Vec<usize>| {
+        let mut names: Vec<&str> = paths.iter().map(|&path| explained.name(path).full).collect();
+        names.dedup();
+        names.len() > 1
+    };
+    let saving = |paths: Vec<usize>| {
+        let own = |path: &usize| explained.store_paths[*path].own;
+        let all: u64 = paths.iter().map(own).sum();
+        let bytes = all - paths.iter().map(own).max().unwrap_or_default();
+        let names = listed(explained, &paths);
+        Saving { bytes, what: format!("if one version did for {names}"), way: Way::Versions(paths) }
+    };
+    versions.into_values().filter(several).map(saving).collect()
+}
+
+/// The names of a few paths.
+fn listed(explained: &FileSystem<'_>, paths: &[usize]) -> String {
+    const NAMED: usize = 3;
+    let mut names: Vec<String> = paths.iter().take(NAMED).map(|&path| store_name(explained, path)).collect();
+    if paths.len() > NAMED {
+        names.push(format!("{} more", paths.len() - NAMED));
+    }
+    let last = names.pop().unwrap_or_default();
+    if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) }
+}
+
+/// A change of the options, and the field that asks for it.
+type Change = (&'static str, &'static str, fn(&mut Options));
+
+/// Changes that take something away which the plan has.
+fn changes(options: &Options, layout: &Layout<'_>) -> Vec<Change> {
+    if options.size.is_some() {
+        return vec![("size", "without a fixed size: just as large as needed", |options| {
+            options.size = None;
+        })];
+    }
+    let mut changes: Vec<Change> = Vec::new();
+    if options.free_space > 0 {
+        changes.push(("freeSpace", "freeSpace 0: nothing can be written", |options| options.free_space = 0));
+    }
+    if layout.summary().journal_blocks > 0 {
+        changes.push(("journalSize", "journalSize 0: no journal", |options| options.journal_size = Some(0)));
+    }
+    if options.grow_to.is_some() {
+        changes.push(("growTo", "growTo null: no reserve for growth", |options| options.grow_to = None));
+    }
+    if options.bytes_per_inode < SPARSE {
+        changes.push((
+            "bytesPerInode",
+            "bytesPerInode \"64MiB\": few inodes beyond those in use",
+            |options| {
+                options.bytes_per_inode = SPARSE;
+            },
+        ));
+    }
+    if options.free_inodes > 0 {
+        changes.push(("freeInodes", "freeInodes 0: no new files", |options| options.free_inodes = 0));
+    }
+    changes
+}
+
+fn of_fields(options: &Options, layout: &Layout<'_>) -> Vec<Saving> {
+    let changes = changes(options, layout);
+    let saved = |changes: &[Change]| {
+        let mut options = options.clone();
+        for (_, _, change) in changes {
+            change(&mut options);
+        }
+        let smaller = Layout::plan(layout.tree(), &options).ok()?;
+        layout.len().checked_sub(smaller.len())
+    };
+    let mut savings: Vec<Saving> = Vec::new();
+    let mut add = |changes: &[Change], what: String| {
+        let fields = changes.iter().map(|&(field, _, _)| field).collect();
+        savings.extend(saved(changes).map(|bytes| Saving { bytes, way: Way::Fields(fields), what }));
+    };
+    for change in &changes {
+        add(std::slice::from_ref(change), change.1.to_owned());
+    }
+    if changes.len() > 1 {
+        add(&changes, "all of these fields together: nothing for later".to_owned());
+    }
+    savings
+}
