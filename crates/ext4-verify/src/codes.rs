@@ -63,6 +63,7 @@ codes! {
     BackupState "backup-state" Foreign "a copy of the superblock has another state than a new one";
     BackupChecksum "backup-checksum" Unsound "the checksum of a copy of the superblock is wrong";
     BackupDescriptors "backup-descriptors" Unsound "a copy of the descriptors differs from them";
+    BackupOld "backup-old" Foreign "a copy of superblock or descriptors is older than the first, as use leaves it";
     MetadataPadding "metadata-padding" Unsound "the rest of a metadata block is not zero";
     DescriptorChecksum "descriptor-checksum" Unsound "the checksum of a group's descriptor is wrong";
     DescriptorLocation "descriptor-location" Unsound "a bitmap or an inode table is where it can't be";
@@ -79,6 +80,7 @@ codes! {
     BlockUninit "block-uninit" Unsound "a group's block bitmap counts as not written although it holds blocks in use";
     InodeUninit "inode-uninit" Unsound "a group's inode bitmap counts as not written although it holds inodes in use";
     UninitBitmap "uninit-bitmap" Unsound "a bitmap that counts as not written, or its checksum, is not zero";
+    UninitBitmapUsed "uninit-bitmap-used" Foreign "a bitmap that counts as not written, or its checksum, is not zero, as use leaves it";
     BlockBitmapChecksum "block-bitmap-checksum" Unsound "the checksum of a block bitmap is wrong";
     InodeBitmapChecksum "inode-bitmap-checksum" Unsound "the checksum of an inode bitmap is wrong";
     BlockBitmapPadding "block-bitmap-padding" Unsound "a bit of a block bitmap behind the end is not set";
@@ -124,6 +126,7 @@ codes! {
     ExtentOrder "extent-order" Unsound "extents are out of order, or overlap";
     ExtentLength "extent-length" Unsound "an extent has no blocks";
     ExtentPastEnd "extent-past-end" Unsound "there are extents behind the end of the file";
+    ExtentReserved "extent-reserved" Foreign "room is reserved behind the end of a file";
     ExtentHole "extent-hole" Foreign "a file has a hole";
     ExtentUnwritten "extent-unwritten" Foreign "an extent counts as not written";
     ExtentSplit "extent-split" Foreign "two extents could be one";

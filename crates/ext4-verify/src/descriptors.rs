@@ -1,5 +1,7 @@
 //! Group descriptors, and the copies of superblock and descriptors. Kernel documentation, "Block Group Descriptors".
 
+use std::ops::Range;
+
 use crate::checker::{Checker, read};
 use crate::checksum::Crc;
 use crate::codes::Code;
@@ -13,6 +15,26 @@ pub(crate) const INODE_UNINIT: u16 = 1;
 pub(crate) const BLOCK_UNINIT: u16 = 2;
 const ITABLE_ZEROED: u16 = 4;
 const DESC_BYTES: usize = 64;
+
+/// What changes in the first superblock while a file system is used, and not in its copies, in \[bytes\]: counts of what is free,
+/// times, mounts, orphans, that the journal is in use, where it was mounted, kilobytes written, records of errors.
+const SUPERBLOCK_AT_USE: [Range<usize>; 9] = [
+    0x0c..0x14,
+    0x2c..0x36,
+    0x40..0x44,
+    0x60..0x61,
+    0x88..0xc8,
+    0xe8..0xec,
+    0x158..0x15c,
+    0x178..0x200,
+    0x274..0x27c,
+];
+/// The same of a descriptor: counts, flags, checksums.
+const DESCRIPTOR_AT_USE: [Range<usize>; 4] = [0x0c..0x14, 0x18..0x20, 0x2c..0x34, 0x38..0x3c];
+
+fn within(ranges: &[Range<usize>], at: usize) -> bool {
+    ranges.iter().any(|range| range.contains(&at))
+}
 
 /// What a descriptor says.
 #[derive(Clone, Copy, Debug)]
@@ -137,9 +159,12 @@ impl Checker<'_> {
             }
             self.backup_superblock(group, &self.block(range.start)?);
             for index in 1..=geometry.gdt {
-                if self.block(index)? != self.block(range.start + index)? {
+                let (first, copy) = (self.block(index)?, self.block(range.start + index)?);
+                if first != copy {
                     let text = format!("its copy of descriptor block {index} differs from the first");
-                    self.problem(Code::BackupDescriptors, Place::Group(group), text);
+                    let at_use = |at: usize| within(&DESCRIPTOR_AT_USE, at % DESC_BYTES);
+                    let code = self.difference(&first, &copy, at_use, Code::BackupDescriptors);
+                    self.problem(code, Place::Group(group), text);
                 }
             }
             for index in geometry.gdt + 1..geometry.super_blocks() {
@@ -184,11 +209,19 @@ impl Checker<'_> {
         let differs = copy.iter().zip(&self.sb.raw).enumerate().find(|(at, (a, b))| a != b && !own(*at));
         if let Some((at, _)) = differs {
             let text = format!("its superblock differs from the first at byte {at:#x}");
-            self.problem(Code::BackupSuperblock, place(), text);
+            let at_use = |at: usize| own(at) || within(&SUPERBLOCK_AT_USE, at);
+            let code = self.difference(copy, &self.sb.raw, at_use, Code::BackupSuperblock);
+            self.problem(code, place(), text);
         }
         if !is_zero(part(block, superblock::BYTES, BLOCK_BYTES)) {
             self.problem(Code::MetadataPadding, place(), "something stands behind its superblock");
         }
+    }
+
+    /// What a difference is: `code`, or that of a copy that was left behind when the file system was used.
+    fn difference(&self, one: &[u8], other: &[u8], at_use: impl Fn(usize) -> bool, code: Code) -> Code {
+        let old = one.iter().zip(other).enumerate().all(|(at, (a, b))| a == b || at_use(at));
+        if old && self.sb.was_used() { Code::BackupOld } else { code }
     }
 
     /// Block `number` of the primary descriptors and reserve, for checks of single blocks.

@@ -37,6 +37,15 @@ pub(crate) struct Superblock {
     pub(crate) has_resize_inode: bool,
 }
 
+impl Superblock {
+    /// Whether it was mounted since it was made.
+    pub(crate) fn was_used(&self) -> bool {
+        let never = |at, len| is_zero(part(&self.raw, at, len));
+        // s_mtime and s_mtime_hi, s_mnt_count, s_kbytes_written
+        !(never(0x2c, 4) && never(0x275, 1) && never(0x34, 2) && never(0x178, 8))
+    }
+}
+
 /// A field whose value is known beforehand: where, how long in \[bytes\], value, name.
 type Fixed = (usize, usize, u64, &'static str);
 

@@ -183,7 +183,9 @@ impl Checker<'_> {
     fn unwritten(&mut self, group: u32, what: &str, bitmap: &[u8], checksum: u32) {
         if !is_zero(bitmap) || checksum != 0 {
             let text = format!("the {what} bitmap counts as not written, but it or its checksum is not zero");
-            self.problem(Code::UninitBitmap, Place::Group(group), text);
+            // Linux gives one to the groups that it adds.
+            let code = if self.sb.was_used() { Code::UninitBitmapUsed } else { Code::UninitBitmap };
+            self.problem(code, Place::Group(group), text);
         }
     }
 
