@@ -40,10 +40,14 @@ pub(crate) struct Superblock {
 impl Superblock {
     /// Whether it was mounted since it was made.
     pub(crate) fn was_used(&self) -> bool {
-        let never = |at, len| is_zero(part(&self.raw, at, len));
-        // s_mtime and s_mtime_hi, s_mnt_count, s_kbytes_written
-        !(never(0x2c, 4) && never(0x275, 1) && never(0x34, 2) && never(0x178, 8))
+        was_used(&self.raw)
     }
+}
+
+fn was_used(raw: &[u8]) -> bool {
+    let never = |at, len| is_zero(part(raw, at, len));
+    // s_mtime and s_mtime_hi, s_mnt_count, s_kbytes_written
+    !(never(0x2c, 4) && never(0x275, 1) && never(0x34, 2) && never(0x178, 8))
 }
 
 /// A field whose value is known beforehand: where, how long in \[bytes\], value, name.
@@ -162,7 +166,10 @@ fn features(raw: &[u8], findings: &mut Findings) -> bool {
         findings.add(Code::JournalNotEmpty, Place::Superblock, text);
     }
     let reserve = le16(raw, 0xce);
-    if (le32(raw, 0x5c) & RESIZE_INODE != 0) != (reserve > 0) {
+    let has_resize_inode = le32(raw, 0x5c) & RESIZE_INODE != 0;
+    if has_resize_inode && reserve == 0 && was_used(raw) {
+        findings.add(Code::SuperblockUse, Place::Superblock, "growth used up all reserved descriptor blocks");
+    } else if has_resize_inode != (reserve > 0) {
         let text = format!("{reserve} reserved descriptor blocks do not go with the feature resize_inode");
         findings.add(Code::SuperblockFeatures, Place::Superblock, text);
     }
