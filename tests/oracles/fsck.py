@@ -18,15 +18,19 @@ VERSION = re.compile(r"^e2fsck \d+\.\d+.* \(\S+\)$")
 def clean(image, what=""):
     """Problems that `e2fsck -fn` shows: any line but the passes, the summary and the version."""
     result = run(["e2fsck", "-fn", image], ok=None)
-    where = f"e2fsck -fn{what and ' ' + what}"
-    lines = [line for line in result.stdout.split("\n") if line]
+    said = result.stdout.split("\n") + result.stderr.split("\n")
+    return judged(said, result.returncode, f"e2fsck -fn{what and ' ' + what}")
+
+
+def judged(said, status, where):
+    """Problems in the lines that `e2fsck -fn` said, and in its exit status."""
+    lines = [line for line in said if line and not VERSION.match(line)]
     problems = [f"{where}: {line}" for line in lines if line not in PASSES and not SUMMARY.match(line)]
-    problems += [f"{where}: {line}" for line in result.stderr.split("\n") if line and not VERSION.match(line)]
     problems += [f"{where}: did not come to {line[:6]}" for line in PASSES if line not in lines]
     if not any(map(SUMMARY.match, lines)):
         problems.append(f"{where}: no summary")
-    if result.returncode:
-        problems.append(f"{where}: exit status {result.returncode}")
+    if status:
+        problems.append(f"{where}: exit status {status}")
     return problems
 
 

@@ -6,7 +6,8 @@ import time
 
 from image_files import Unusable
 
-U_BOOT = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
+# Of Debian's u-boot-qemu, or another one.
+U_BOOT = os.environ.get("SNUGFS_TEST_U_BOOT", "/usr/lib/u-boot/qemu_arm64/u-boot.bin")
 TIMEOUT = 120
 
 

@@ -6,9 +6,13 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+import time
 
 from image_files import Unusable, run
 
+# The package that always depends on Debian's newest kernel for virtual machines.
+KERNEL = "linux-image-cloud-amd64"
 # In the order in which they must be loaded.
 MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk")
 
@@ -34,29 +38,31 @@ poweroff -f
 """
 
 
-def kernel(cache):
-    """The folder of an unpacked kernel package, fetched if the cache has none."""
-    found = sorted(glob.glob(os.path.join(cache, "kernel", "boot", "vmlinuz-*-cloud-amd64")))
+def kernel(cache, package=KERNEL):
+    """The files of an unpacked kernel package, fetched if the cache has none."""
+    folder = os.path.join(cache, "kernel" if package == KERNEL else package)
+    find = lambda: sorted(glob.glob(os.path.join(folder, "boot", "vmlinuz-*-cloud-amd64")))
+    found = find()
     if not found:
         os.makedirs(cache, exist_ok=True)
-        depends = run(["apt-cache", "depends", "linux-image-cloud-amd64"], hint="run apt-get update").stdout
+        depends = run(["apt-cache", "depends", package], hint="run apt-get update").stdout
         name = re.search(r"Depends: (linux-image-\S+-cloud-amd64)$", depends, re.MULTILINE)
         if not name:
-            raise Unusable("linux-image-cloud-amd64: apt does not know the kernel; run apt-get update")
+            raise Unusable(f"{package}: apt does not know the kernel; run apt-get update")
         run(["apt-get", "download", "-o", "APT::Sandbox::User=root", name[1]], cwd=cache)
-        run(["dpkg-deb", "-x", *glob.glob(os.path.join(cache, name[1] + "_*.deb")), os.path.join(cache, "kernel")])
-        found = sorted(glob.glob(os.path.join(cache, "kernel", "boot", "vmlinuz-*-cloud-amd64")))
+        run(["dpkg-deb", "-x", *glob.glob(os.path.join(cache, name[1] + "_*.deb")), folder])
+        found = find()
     release = os.path.basename(found[-1]).removeprefix("vmlinuz-")
-    return found[-1], os.path.join(cache, "kernel", "lib", "modules", release)
+    return found[-1], os.path.join(folder, "lib", "modules", release)
 
 
-def initrd(modules, target, init=INIT, programs=("resize2fs",)):
-    """Writes the machine's root: a cpio archive made of what this machine has installed."""
+def initrd(modules, target, init=INIT, programs=("resize2fs",), own=()):
+    """Writes the machine's root: a cpio archive made of what this machine has installed, and of programs of our own."""
     search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     found = {name: shutil.which(name, path=search) for name in ("busybox", *programs)}
     if missing := [name for name, path in found.items() if not path]:
         raise Unusable(f"{', '.join(missing)}: not installed; run tests/tools/install-test-tools --vm")
-    files = {"/bin/busybox": found["busybox"]}
+    files = {"/bin/busybox": found["busybox"], **{f"/sbin/{os.path.basename(path)}": path for path in own}}
     for name in programs:
         # Each library where the loader looks for it: under its own path.
         libraries = re.findall(r"(/\S+) \(0x", run(["ldd", found[name]]).stdout)
@@ -103,29 +109,60 @@ def member(path, mode, data, device=(0, 0)):
 member.inode = 0
 
 
-def boot(kernel_file, initrd_file, disk, seconds):
-    """Runs the machine until it powers off; gives the lines it printed that begin with `VM: `. Without a kernel, the
-    machine's BIOS starts the disk."""
-    direct = ["-kernel", kernel_file, "-initrd", initrd_file, "-append", "console=ttyS0 quiet panic=-1"] if kernel_file else []
-    command = [
+# Like a board without a clock of its own: nothing in the image may be of the future.
+WITHOUT_CLOCK = "1970-01-01T00:00:20"
+
+
+def command(kernel_file, initrd_file, disk, words="", clock=WITHOUT_CLOCK, cache="unsafe"):
+    """The command of a machine. `words` go to the kernel, which keeps them in /proc/cmdline. Without a kernel, the machine's
+    BIOS starts the disk."""
+    append = f"console=ttyS0 quiet panic=-1 {words}"
+    direct = ["-kernel", kernel_file, "-initrd", initrd_file, "-append", append] if kernel_file else []
+    return [
         "qemu-system-x86_64", "-accel", "tcg", "-cpu", "qemu64", "-m", "768", "-nographic", "-no-reboot", "-nodefaults",
         "-serial", "stdio", *direct,
-        "-drive", f"file={disk},format=raw,if=virtio,cache=unsafe,discard=unmap",
-        # Like a board without a clock of its own: nothing in the image may be of the future.
-        "-rtc", "base=1970-01-01T00:00:20",
+        "-drive", f"file={disk},format=raw,if=virtio,cache={cache},discard=unmap", "-rtc", f"base={clock}",
     ]
+
+
+def boot(kernel_file, initrd_file, disk, seconds, **options):
+    """Runs the machine until it powers off; gives the lines it printed that begin with `VM: `."""
     try:
         result = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=seconds, check=False, stdin=subprocess.DEVNULL
+            command(kernel_file, initrd_file, disk, **options), capture_output=True, text=True, errors="replace",
+            timeout=seconds, check=False, stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
         raise Unusable("qemu-system-x86_64: not installed; run tests/tools/install-test-tools --vm") from None
     except subprocess.TimeoutExpired as expired:
         said = (expired.stdout or b"").decode(errors="replace").strip().split("\n")[-1]
         raise Unusable(f"the machine did not end within {seconds} s; it last said: {said}; see --timeout") from None
-    # GRUB moves the cursor before it prints.
-    lines = [line[line.index("VM: ") + 4:].strip() for line in result.stdout.split("\n") if "VM: " in line]
+    lines = said_by(result.stdout)
     if "end" not in lines:
         last = (result.stdout + result.stderr).strip().split("\n")[-5:]
         raise Unusable("the machine did not come to its end: " + " / ".join(last))
     return lines
+
+
+def boot_and_cut(kernel_file, initrd_file, disk, seconds, ready, delay, **options):
+    """Runs the machine until it says `ready` and `delay` seconds longer, then cuts its power; gives the lines it printed."""
+    begin = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        with subprocess.Popen(
+            command(kernel_file, initrd_file, disk, **options), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        ) as machine:
+            said = lambda: os.pread(output.fileno(), 1 << 24, 0).decode(errors="replace")
+            while ready not in said_by(said()):
+                if machine.poll() is not None or time.monotonic() - begin > seconds:
+                    machine.kill()
+                    raise Unusable(f"the machine did not say {ready!r}: " + " / ".join(said().strip().split("\n")[-5:]))
+                time.sleep(0.05)
+            time.sleep(delay)
+            machine.kill()
+        # The last line may be cut as well.
+        return said_by(said().rpartition("\n")[0])
+
+
+def said_by(output):
+    """The lines for us. GRUB moves the cursor before it prints."""
+    return [line[line.index("VM: ") + 4:].strip() for line in output.split("\n") if "VM: " in line]
