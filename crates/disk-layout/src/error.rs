@@ -61,9 +61,9 @@ pub enum DiskError {
         /// What it is.
         what: String,
     },
-    /// A table that its library refused to write, which is our mistake.
+    /// Partitions that the table can't hold: whoever made the options should have refused them.
     #[error("plan.disk.table: {0}; please report it")]
-    Table(String),
+    Table(&'static str),
 }
 
 impl DiskError {

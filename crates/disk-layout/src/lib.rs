@@ -8,13 +8,16 @@
 //! |---|---|
 //! | `options` | what is asked for |
 //! | `places` | where everything goes, and that nothing overlaps |
-//! | `table` | the bytes of MBR and GPT |
+//! | `table` | identifiers, and the bytes at both ends of a disk |
+//! | `mbr`, `gpt` | the bytes of the two kinds of tables |
 //! | `identifiers` | GUIDs and numbers that nobody gave |
 //! | `disk` | the pieces |
 
 mod disk;
 mod error;
+mod gpt;
 mod identifiers;
+mod mbr;
 mod options;
 mod places;
 mod table;

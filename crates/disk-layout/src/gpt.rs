@@ -1,0 +1,131 @@
+//! The bytes of a GUID partition table. UEFI specification, 5.3.
+
+use std::mem::{offset_of, size_of};
+
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::SECTOR;
+use crate::places::PlacedPartition;
+
+/// How many partitions it holds: as many as every system expects.
+pub(crate) const ENTRIES: usize = 128;
+/// Attribute "Legacy BIOS Bootable" (table 5.8).
+const LEGACY_BOOTABLE: u64 = 1 << 2;
+/// A name's UTF-16 units.
+const NAME: usize = 36;
+const HEADER_BYTES: u32 = 92;
+const ENTRY_BYTES: u32 = 128;
+/// Sectors of all entries.
+const TABLE_SECTORS: u64 = 32;
+
+#[derive(FromZeros, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct Header {
+    signature: [u8; 8],
+    revision: U32,
+    size: U32,
+    /// 16
+    crc32: U32,
+    reserved: U32,
+    /// 24
+    my_lba: U64,
+    alternate_lba: U64,
+    first_usable_lba: U64,
+    last_usable_lba: U64,
+    /// 56
+    disk_guid: [u8; 16],
+    /// 72
+    partition_entry_lba: U64,
+    number_of_partition_entries: U32,
+    size_of_partition_entry: U32,
+    partition_entry_array_crc32: U32,
+}
+
+#[derive(Clone, Copy, FromZeros, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct Entry {
+    type_guid: [u8; 16],
+    unique_guid: [u8; 16],
+    /// 32
+    starting_lba: U64,
+    ending_lba: U64,
+    attributes: U64,
+    /// 56
+    name: [U16; NAME],
+}
+
+const _: () = {
+    assert!(size_of::<Header>() == 92);
+    assert!(offset_of!(Header, disk_guid) == 56);
+    assert!(offset_of!(Header, partition_entry_lba) == 72);
+    assert!(size_of::<Entry>() == 128);
+    assert!(offset_of!(Entry, starting_lba) == 32);
+    assert!(offset_of!(Entry, name) == 56);
+};
+
+/// An entry; GUIDs in the order of their text form.
+pub(crate) fn entry(
+    kind: [u8; 16],
+    guid: [u8; 16],
+    bootable: bool,
+    name: &str,
+    place: &PlacedPartition,
+) -> Entry {
+    let mut entry = Entry::new_zeroed();
+    entry.type_guid = on_disk(kind);
+    entry.unique_guid = on_disk(guid);
+    entry.starting_lba = (place.start / SECTOR).into();
+    entry.ending_lba = ((place.start + place.len) / SECTOR - 1).into();
+    entry.attributes = if bootable { LEGACY_BOOTABLE } else { 0 }.into();
+    for (slot, unit) in entry.name.iter_mut().zip(name.encode_utf16()) {
+        *slot = unit.into();
+    }
+    entry
+}
+
+/// The header and the entries behind the first sector of a disk of `len` \[bytes\], and those at its end, where the entries come
+/// first; at most [`ENTRIES`] entries.
+pub(crate) fn tables(disk: [u8; 16], entries: &[Entry], len: u64) -> (Vec<u8>, Vec<u8>) {
+    let mut table = [Entry::new_zeroed(); ENTRIES];
+    for (slot, entry) in table.iter_mut().zip(entries) {
+        *slot = *entry;
+    }
+    let table = table.as_bytes();
+    let last = len / SECTOR - 1;
+    let header = |mine: u64, other: u64, entries_at: u64| {
+        let mut header = Header {
+            signature: *b"EFI PART",
+            revision: 0x0001_0000.into(),
+            size: HEADER_BYTES.into(),
+            crc32: 0.into(),
+            reserved: 0.into(),
+            my_lba: mine.into(),
+            alternate_lba: other.into(),
+            first_usable_lba: (2 + TABLE_SECTORS).into(),
+            last_usable_lba: (last - 1 - TABLE_SECTORS).into(),
+            disk_guid: on_disk(disk),
+            partition_entry_lba: entries_at.into(),
+            number_of_partition_entries: u32::try_from(ENTRIES).unwrap_or(0).into(),
+            size_of_partition_entry: ENTRY_BYTES.into(),
+            partition_entry_array_crc32: crc32fast::hash(table).into(),
+        };
+        header.crc32 = crc32fast::hash(header.as_bytes()).into();
+        let mut sector = header.as_bytes().to_vec();
+        sector.resize(crate::table::to_usize(SECTOR), 0);
+        sector
+    };
+    let front = [header(1, last, 2).as_slice(), table].concat();
+    let back = [table, header(last, 1, last - TABLE_SECTORS).as_slice()].concat();
+    (front, back)
+}
+
+/// GUIDs on disks have their first three numbers in little-endian order (UEFI specification, appendix A).
+fn on_disk(mut guid: [u8; 16]) -> [u8; 16] {
+    for number in [0..4, 4..6, 6..8] {
+        if let Some(bytes) = guid.get_mut(number) {
+            bytes.reverse();
+        }
+    }
+    guid
+}

@@ -1,0 +1,110 @@
+//! The bytes of a master boot record. UEFI specification, tables 5.1 to 5.4.
+
+use std::mem::{offset_of, size_of};
+
+use zerocopy::little_endian::{U16, U32};
+use zerocopy::{FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::SECTOR;
+use crate::places::PlacedPartition;
+
+/// How many partitions it holds.
+pub(crate) const ENTRIES: usize = 4;
+/// The active flag.
+const ACTIVE: u8 = 0x80;
+/// The type of the one partition of a protective MBR.
+const PROTECTIVE: u8 = 0xee;
+/// The last two bytes of the sector.
+const SIGNATURE: u16 = 0xaa55;
+
+#[derive(Clone, Copy, FromZeros, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(crate) struct Entry {
+    boot: u8,
+    first_chs: [u8; 3],
+    kind: u8,
+    last_chs: [u8; 3],
+    start: U32,
+    sectors: U32,
+}
+
+#[derive(FromZeros, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct Record {
+    boot_code: [u8; 440],
+    /// 440
+    disk: U32,
+    unknown: [u8; 2],
+    /// 446
+    entries: [Entry; ENTRIES],
+    signature: U16,
+}
+
+const _: () = {
+    assert!(size_of::<Record>() == 512);
+    assert!(offset_of!(Record, disk) == 440);
+    assert!(offset_of!(Record, entries) == 446);
+};
+
+/// The first sector of a disk; at most [`ENTRIES`] entries.
+pub(crate) fn sector(disk: u32, entries: &[Entry]) -> Vec<u8> {
+    let mut record = Record::new_zeroed();
+    record.disk = disk.into();
+    for (slot, entry) in record.entries.iter_mut().zip(entries) {
+        *slot = *entry;
+    }
+    record.signature = SIGNATURE.into();
+    record.as_bytes().to_vec()
+}
+
+/// An entry for a partition. Places have 32 bits for sectors; more was refused.
+pub(crate) fn entry(kind: u8, bootable: bool, place: &PlacedPartition) -> Entry {
+    let last = (place.start + place.len - 1) / SECTOR;
+    Entry {
+        boot: if bootable { ACTIVE } else { 0 },
+        first_chs: chs(place.start / SECTOR),
+        kind,
+        last_chs: chs(last),
+        start: sectors(place.start),
+        sectors: sectors(place.len),
+    }
+}
+
+/// The entry that keeps those away who know nothing of a GPT: all of a disk of `len` \[bytes\].
+pub(crate) fn protective(len: u64) -> Entry {
+    Entry {
+        boot: 0,
+        first_chs: packed(0, 0, 2),
+        kind: PROTECTIVE,
+        // What can't be said is all ones.
+        last_chs: packed(1023, 255, 63),
+        start: 1.into(),
+        sectors: sectors(len - SECTOR),
+    }
+}
+
+fn sectors(bytes: u64) -> U32 {
+    u32::try_from(bytes / SECTOR).unwrap_or(u32::MAX).into()
+}
+
+/// Cylinder, head and sector of the geometry that every tool assumes, 255 heads of 63 sectors; the last that can be
+/// said for what lies behind it.
+fn chs(lba: u64) -> [u8; 3] {
+    const HEADS: u64 = 255;
+    const SECTORS: u64 = 63;
+    let parts = (
+        u16::try_from(lba / (HEADS * SECTORS)),
+        u8::try_from(lba / SECTORS % HEADS),
+        u8::try_from(lba % SECTORS + 1),
+    );
+    match parts {
+        (Ok(cylinder @ 0..=1023), Ok(head), Ok(sector)) => packed(cylinder, head, sector),
+        _ => packed(1023, 254, 63),
+    }
+}
+
+/// Three bytes: the head, the sector below the cylinder's upper two bits, the cylinder's lower eight.
+fn packed(cylinder: u16, head: u8, sector: u8) -> [u8; 3] {
+    let [low, high] = cylinder.to_le_bytes();
+    [head, sector | high << 6, low]
+}
