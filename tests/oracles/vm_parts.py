@@ -2,6 +2,7 @@
 
 import glob
 import gzip
+import lzma
 import os
 import re
 import shutil
@@ -70,15 +71,27 @@ def initrd(modules, target, init=INIT, programs=("resize2fs",), own=()):
     archive(files, modules, target, init)
 
 
+def kernel_modules(modules):
+    """The modules that a disk needs and the kernel has not built in, by name."""
+    with open(os.path.join(modules, "modules.builtin"), encoding="ascii") as file:
+        built_in = {os.path.basename(line.strip()) for line in file}
+    found = {}
+    for name in MODULES:
+        if f"{name}.ko" in built_in:
+            continue
+        paths = glob.glob(os.path.join(modules, "kernel", "**", name + ".ko*"), recursive=True)
+        if not paths:
+            raise Unusable(f"{name}.ko: the kernel package has no such module; remove the cache's kernel folder")
+        with open(paths[0], "rb") as file:
+            found[name] = lzma.decompress(file.read()) if paths[0].endswith(".xz") else file.read()
+    return found
+
+
 def archive(files, modules, target, init):
     """Writes a cpio archive with these files, the modules that a disk needs, and a first program."""
-    for name in MODULES:
-        found = glob.glob(os.path.join(modules, "kernel", "**", name + ".ko"), recursive=True)
-        if not found:
-            raise Unusable(f"{name}.ko: the kernel package has no such module; remove the cache's kernel folder")
-        files[f"/modules/{name}.ko"] = found[0]
+    loaded = kernel_modules(modules)
     archive = bytearray()
-    folders = {"/proc", "/sys", "/dev", "/mnt", "/etc"}
+    folders = {"/proc", "/sys", "/dev", "/mnt", "/etc", "/modules"}
     for path in files:
         while (path := os.path.dirname(path)) != "/":
             folders.add(path)
@@ -87,10 +100,12 @@ def archive(files, modules, target, init):
     # Before devtmpfs is mounted, the first program needs a console.
     archive += member("/dev/console", 0o20600, b"", device=(5, 1))
     archive += member("/etc/mtab", 0o120777, b"/proc/mounts")
-    archive += member("/init", 0o100755, init.format(modules=" ".join(MODULES)).encode())
+    archive += member("/init", 0o100755, init.format(modules=" ".join(loaded)).encode())
     for path, source in files.items():
         with open(source, "rb") as file:
             archive += member(path, 0o100755, file.read())
+    for name, data in loaded.items():
+        archive += member(f"/modules/{name}.ko", 0o100644, data)
     archive += member("TRAILER!!!", 0, b"")
     with gzip.open(target, "wb", compresslevel=1) as file:
         file.write(archive)
