@@ -9,7 +9,6 @@
 mod conflicts;
 mod decode;
 mod disk_tables;
-pub mod fuzzing;
 mod json;
 mod nearest;
 mod object;
@@ -23,7 +22,7 @@ mod shapes;
 mod tables;
 mod value;
 
-pub use decode::parse;
+pub use decode::{parse, parse_document};
 pub use plan::*;
 pub use problem::{Position, Problem, Problems};
 pub use schema::schema;

@@ -37,6 +37,9 @@ pub(crate) const MAX_RESERVED_PERCENT: u32 = 50;
 pub(crate) const MAX_LABEL: usize = 16;
 /// `PATH_MAX` without its NUL, in \[bytes\].
 pub(crate) const MAX_LINK_TARGET: usize = 4095;
+
+/// The longest path of a plan in \[bytes\]: Linux takes no longer one in a call.
+pub(crate) const MAX_PATH: usize = 4095;
 /// `XATTR_SIZE_MAX`, in \[bytes\].
 pub(crate) const MAX_XATTR_VALUE: usize = 65536;
 

@@ -12,7 +12,7 @@ use crate::place::{Place, quoted};
 use crate::problem::Log;
 use crate::scalars::{self, NoSize};
 use crate::shapes::{CountRule, SizeRule};
-use crate::tables::{MAX_LABEL, MAX_LINK_TARGET, MAX_RESERVED_PERCENT};
+use crate::tables::{MAX_LABEL, MAX_LINK_TARGET, MAX_PATH, MAX_RESERVED_PERCENT};
 
 /// A value, its place, and where its problems go.
 #[derive(Clone, Copy, Debug)]
@@ -192,10 +192,15 @@ impl<'a> Value<'a> {
     /// A UUID.
     pub(crate) fn uuid(&self) -> Option<[u8; 16]> {
         let uuid = if let Json::Text(text) = self.json { scalars::uuid(text) } else { None };
-        uuid.or_else(|| {
-            let help = "write 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12, joined by hyphens";
-            self.not("a UUID", help)
-        })
+        let help = "write 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12, joined by hyphens";
+        match uuid {
+            // A file system with it has none: it is found by no UUID.
+            Some(uuid) if uuid == [0; 16] => {
+                self.wrong(|| format!("{} stands for none", self.shown()), "choose another UUID")
+            }
+            Some(uuid) => Some(uuid),
+            None => self.not("a UUID", help),
+        }
     }
 
     /// A volume's label.
@@ -244,6 +249,10 @@ impl<'a> Value<'a> {
 
     /// A path in the image that is the key of this value, or the value itself.
     pub(crate) fn parse_image_path(&self, path: &str) -> Option<ImagePath> {
+        if path.len() > MAX_PATH {
+            let what = || format!("the path {} has {} bytes", quoted(path), path.len());
+            return self.wrong(what, &format!("write one of at most {MAX_PATH}"));
+        }
         match ImagePath::parse(path.as_bytes()) {
             Ok(path) => Some(path),
             Err(InvalidPath::NotAbsolute(_)) => {

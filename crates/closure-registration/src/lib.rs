@@ -13,8 +13,6 @@ mod closed;
 mod closure;
 mod draft;
 mod error;
-#[doc(hidden)]
-pub mod fuzzing;
 mod graph;
 mod hash;
 mod lines;

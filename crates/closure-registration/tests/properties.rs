@@ -7,9 +7,7 @@ mod common;
 
 use std::fmt::Write;
 
-use closure_registration::{
-    Closure, NarHash, NarPart, PathInfo, Source, StorePath, fuzzing, nar_parts, nar_size,
-};
+use closure_registration::{Closure, NarHash, NarPart, PathInfo, Source, StorePath, nar_parts, nar_size};
 use common::{Item, Items, nar, open, tree};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
@@ -137,34 +135,5 @@ proptest! {
         prop_assert_eq!(NarHash::parse(hash.to_string().as_bytes()), Ok(hash));
         let base16 = bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         prop_assert_eq!(NarHash::parse(base16.as_bytes()), Ok(hash));
-    }
-
-    #[test]
-    fn no_bytes_panic(bytes in vec(any::<u8>(), 0..200), json in "[\\[\\]{}\":,0-9a-z/-]{0,80}") {
-        fuzzing::registration_bytes(&bytes);
-        fuzzing::registration_and_list(&bytes);
-        fuzzing::graph_bytes(&bytes);
-        fuzzing::graph_bytes(json.as_bytes());
-        fuzzing::words(&bytes);
-    }
-
-    #[test]
-    fn no_damage_panics(
-        text in registrations(),
-        damage in vec((any::<prop::sample::Index>(), prop_oneof![Just(b'\n'), Just(b'/'), Just(b'9'), any::<u8>()]), 1..4),
-    ) {
-        let harm = |text: String| {
-            let mut bytes = text.replace("/nix/store", "/s").into_bytes();
-            for (at, byte) in damage.iter().filter(|_| !text.is_empty()) {
-                let at = at.index(bytes.len());
-                bytes[at] = *byte;
-            }
-            bytes
-        };
-        let json = graph(&read(text.as_bytes()), false).to_string();
-        let bytes = harm(text);
-        fuzzing::registration_bytes(&bytes);
-        fuzzing::registration_and_list(&bytes);
-        fuzzing::graph_bytes(&harm(json));
     }
 }

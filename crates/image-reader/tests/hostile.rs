@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use image_reader::{
-    Container, Contents, FileSystem, Image, Kind, Links, Overview, ReadAt, VolumeContent, Window, find,
+    Container, Contents, Fat, FileSystem, Image, Kind, Links, Overview, ReadAt, VolumeContent, Window, find,
 };
 
 #[derive(Debug)]
@@ -206,6 +206,18 @@ fn fat_of_all_widths() {
     for (bits, size, rounds) in [("12", 1 << 20, 1500), ("16", 5 << 20, 700), ("32", 34 << 20, 60)] {
         campaign(bits, &fat(folder.path(), bits, size), rounds);
     }
+}
+
+#[test]
+fn fat32_of_few_clusters_is_read_as_linux_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fat.img");
+    std::fs::File::create(&path).unwrap().set_len(8 << 20).unwrap();
+    // mtools go by the number of clusters alone, so it stays empty.
+    run("mkfs.vfat", &["-F", "32", "-s", "1", text(&path)]);
+    let bytes = std::fs::read(path).unwrap();
+    let fat = Fat::open(Window::whole(Rc::new(Memory(bytes.clone())))).unwrap();
+    assert_eq!((fat.bits(), look(bytes)), (32, Seen::default()));
 }
 
 #[test]

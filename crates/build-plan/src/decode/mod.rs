@@ -49,6 +49,11 @@ pub fn parse(json: &[u8], base_dir: &Path) -> Result<Plan, Problems> {
     }
 }
 
+/// Reads a JSON document that a plan names, with the limits of a plan: so many values and so many levels.
+pub fn parse_document(json: &[u8]) -> Result<serde_json::Value, serde_json::Error> {
+    Json::parse(json).map(|document| document.to_value())
+}
+
 fn tell_syntax(error: &serde_json::Error, json: &[u8], log: &Log) {
     if json.iter().all(u8::is_ascii_whitespace) {
         log.add(&Place::PLAN, || ("there is nothing in it".to_owned(), "write one JSON object".to_owned()));

@@ -60,12 +60,13 @@ impl Boot {
         let total = sectors * sector;
         let clusters =
             total.checked_sub(data).ok_or_else(|| damaged("leaves no room for files"))? / cluster_size;
-        // The number of clusters alone decides (fatgen103, "FAT Type Determination").
+        // The number of clusters decides (fatgen103, "FAT Type Determination"), except that small cards have FAT32 too:
+        // as to Linux, a table whose length stands in the field of FAT32 is one of FAT32.
         let bits = match clusters {
             0 => return Err(damaged("leaves no room for files")),
+            1..0x0fff_fff5 if bytes.le16(0x16) == 0 => 32,
             1..4085 => 12,
             4085..65_525 => 16,
-            65_525..0x0fff_fff5 => 32,
             _ => return Err(damaged("names too many clusters")),
         };
         if (bits == 32) != (root_bytes == 0) {

@@ -1,0 +1,74 @@
+//! What says which store paths there are.
+
+use closure_registration::{Closure, ClosureErrors, NarHash, Source, StorePath};
+use image_tree::ImagePath;
+
+use crate::{Outcome, assert_one_line};
+
+/// A registration alone. What is accepted and written again is accepted again, as the same closure and text.
+pub fn registration(bytes: &[u8]) -> Outcome {
+    with_list(bytes, None)
+}
+
+/// A registration and, after the first NUL byte, a list of store paths.
+pub fn registration_and_list(bytes: &[u8]) -> Outcome {
+    let mut halves = bytes.splitn(2, |&b| b == 0);
+    let registration = halves.next().unwrap_or_default();
+    with_list(registration, halves.next())
+}
+
+fn with_list(registration: &[u8], list: Option<&[u8]>) -> Outcome {
+    let list = list.map(|bytes| Source { name: "store-paths", bytes });
+    let source = Source { name: "registration", bytes: registration };
+    judged(Closure::from_registration(source, list, &store()))
+}
+
+/// A reference graph as JSON. What is accepted can be written as a registration, and read as the same closure.
+pub fn graph(bytes: &[u8]) -> Outcome {
+    let Ok(graph) = build_plan::parse_document(bytes) else { return Outcome::Refused };
+    judged(Closure::from_graph("graph", &graph, &store()))
+}
+
+/// A hash and a store path. What is accepted is shown as it can be read.
+pub fn hash_and_store_path(bytes: &[u8]) -> Outcome {
+    let mut accepted = false;
+    match NarHash::parse(bytes) {
+        Ok(hash) => {
+            accepted = true;
+            assert_eq!(NarHash::parse(hash.to_string().as_bytes()), Ok(hash));
+        }
+        Err(error) => assert_one_line(&error.to_string()),
+    }
+    match StorePath::parse(bytes, &store()) {
+        Ok(path) => {
+            accepted = true;
+            assert_eq!(path.in_store(&store()).as_bytes(), bytes);
+        }
+        Err(error) => assert_one_line(&error.to_string()),
+    }
+    if accepted { Outcome::Accepted } else { Outcome::Refused }
+}
+
+fn judged(read: Result<Closure, ClosureErrors>) -> Outcome {
+    match read {
+        Ok(closure) => {
+            let text = closure.registration();
+            let source = Source { name: "again", bytes: &text };
+            let again = Closure::from_registration(source, None, closure.store_dir());
+            assert_eq!(again.as_ref(), Ok(&closure));
+            assert!(again.is_ok_and(|again| again.registration() == text));
+            Outcome::Accepted
+        }
+        Err(errors) => {
+            for error in &errors {
+                assert_one_line(&error.to_string());
+            }
+            Outcome::Refused
+        }
+    }
+}
+
+fn store() -> ImagePath {
+    // `/s` is shorter than `/nix/store`, so random input meets it more often.
+    ImagePath::parse(b"/s").unwrap_or_else(|_| ImagePath::root())
+}

@@ -1,0 +1,232 @@
+//! What makes images: any tree and any options give a layout without a gap that is judged sound, or are refused in words.
+
+use closure_registration::{NarPart, nar_parts, nar_size};
+use disk_layout::{Blob, Disk, Kind, Part, Partition, SECTOR, Table};
+use ext4_layout::Layout;
+use ext4_verify::{Behind, check};
+use fat_layout::{Bits, FatLayout};
+use image_containers::{Qcow2, Simg};
+use image_reader::{Ext4, Fat, FileSystem, PartitionTable, Window};
+use image_tree::{FileTree, NodeId, PieceSource, Timestamp};
+use std::rc::Rc;
+
+use crate::images::read_all;
+use crate::memory::{Memory, assembled, assert_covers};
+use crate::trees::{Flavour, tree};
+use crate::{Choices, Outcome, assert_one_line, to_u64};
+
+/// The longest image in \[bytes\] that is made whole.
+const LARGEST: u64 = 24 << 20;
+
+/// The longest in \[bytes\] whose pieces are all looked at.
+const LONGEST: u64 = 1 << 44;
+
+/// A store path of any tree has a NAR, whose size is that of its parts.
+pub fn nar(bytes: &[u8]) -> Outcome {
+    let tree = tree(&mut Choices::new(bytes), Flavour::Any);
+    let (size, parts) = (nar_size(&tree, NodeId::ROOT), nar_parts(&tree, NodeId::ROOT));
+    match (size, parts) {
+        (Ok(size), Ok(parts)) => {
+            let sum = parts.fold(0_u64, |sum, part| match part {
+                NarPart::Framing(bytes) => sum.saturating_add(to_u64(bytes.len())),
+                NarPart::File { size, .. } => sum.saturating_add(size),
+            });
+            assert_eq!(size, sum);
+            assert!(size.is_multiple_of(8) || size == u64::MAX, "{size}");
+            Outcome::Accepted
+        }
+        (Err(one), Err(other)) => {
+            assert_eq!(one, other);
+            assert_one_line(&one.to_string());
+            Outcome::Refused
+        }
+        (size, _) => panic!("the size and the parts of a NAR do not agree: {size:?}"),
+    }
+}
+
+/// Any tree is laid out as ext4, in a size that follows from it or is given, and in containers.
+pub fn ext4(bytes: &[u8]) -> Outcome {
+    let mut choices = Choices::new(bytes);
+    let flavour = if choices.below(4) == 0 { Flavour::Any } else { Flavour::Short };
+    let options = ext4_options(&mut choices, flavour);
+    let tree = tree(&mut choices, flavour);
+    let layout = match Layout::plan(&tree, &options) {
+        Ok(layout) => layout,
+        Err(error) => {
+            assert_one_line(&error.to_string());
+            return Outcome::Refused;
+        }
+    };
+    let summary = layout.summary();
+    assert!(summary.free_blocks >= options.free_space.div_ceil(4096), "{summary:?}");
+    assert!(summary.free_inodes >= options.free_inodes, "{summary:?}");
+    assert!(options.size.is_none_or(|size| size == layout.len()), "{summary:?}");
+    if layout.len() > LONGEST {
+        return Outcome::Accepted;
+    }
+    assert_covers(&layout);
+    if layout.len() <= LARGEST {
+        in_containers(&layout);
+        let image = assembled(&layout, &tree);
+        let findings = check(&image.0, Behind::Zeros);
+        assert!(findings.as_ref().is_ok_and(ext4_verify::Findings::is_empty), "{findings:?}");
+        let fs = Ext4::open(Window::whole(Rc::new(image))).map(FileSystem::Ext4);
+        assert_same_names(&tree, &fs.unwrap_or_else(|error| panic!("{error}")));
+    }
+    Outcome::Accepted
+}
+
+fn in_containers(image: &dyn PieceSource) {
+    match Qcow2::new(image) {
+        Ok(qcow2) => assert!(assert_covers(&qcow2) > 0),
+        Err(error) => assert_one_line(&error.to_string()),
+    }
+    match Simg::new(image) {
+        Ok(simg) => assert!(assert_covers(&simg) > 0),
+        Err(error) => assert_one_line(&error.to_string()),
+    }
+}
+
+/// Every name of a tree is read back; what counts here is that none is lost or added.
+fn assert_same_names(tree: &FileTree, fs: &FileSystem) {
+    let (names, outcome) = read_all(fs);
+    let written = to_u64(tree.iter().count()) - 1;
+    if written < 2000 {
+        assert_eq!((names, outcome), (written, Outcome::Accepted));
+    }
+}
+
+fn ext4_options(choices: &mut Choices<'_>, flavour: Flavour) -> ext4_layout::Options {
+    let any = |choices: &mut Choices<'_>| if flavour == Flavour::Any { choices.size() } else { 0 };
+    ext4_layout::Options {
+        label: *b"FUZZ\0\0\0\0\0\0\0\0\0\0\0\0",
+        uuid: [choices.byte().max(1); 16],
+        free_space: u64::from(choices.byte()).saturating_mul(4096).saturating_add(any(choices)),
+        free_inodes: u64::from(choices.byte()).saturating_add(any(choices)),
+        size: match choices.below(4) {
+            0 => Some(choices.size() & !0xfff),
+            _ => None,
+        },
+        grow_to: match choices.below(4) {
+            0 => Some(choices.size()),
+            1 => Some(1 << 40),
+            _ => None,
+        },
+        bytes_per_inode: match choices.below(4) {
+            0 => 16384,
+            1 => choices.size().max(1024),
+            2 => 1024 << choices.below(20),
+            _ => 64 << 20,
+        },
+        journal_size: match choices.below(4) {
+            0 => None,
+            1 => Some((4 << 20) + (u64::from(choices.byte()) << 12)),
+            _ => Some(0),
+        },
+        reserved: choices.flag().then(|| u32::from(choices.byte()) * 196),
+        timestamp: Timestamp::new(i64::from(choices.byte()) << 24, 0).unwrap_or(Timestamp::STORE),
+    }
+}
+
+/// Any directories and files are laid out as FAT and read back.
+pub fn fat(bytes: &[u8]) -> Outcome {
+    let mut choices = Choices::new(bytes);
+    let options = fat_layout::Options {
+        bytes: match choices.below(4) {
+            0 => choices.size(),
+            1 => (33 << 20) + (u64::from(choices.byte()) << 12),
+            _ => (5 << 20) + (u64::from(choices.byte()) << 14),
+        },
+        label: fat_layout::NO_LABEL,
+        id: 0x2178_694e,
+        bits: match choices.below(3) {
+            0 => None,
+            1 => Some(Bits::Fat16),
+            _ => Some(Bits::Fat32),
+        },
+    };
+    let tree = tree(&mut choices, Flavour::Firmware);
+    let layout = match FatLayout::plan(&tree, &options) {
+        Ok(layout) => layout,
+        Err(error) => {
+            assert_one_line(&error.to_string());
+            return Outcome::Refused;
+        }
+    };
+    assert_eq!(layout.len(), options.bytes);
+    assert_covers(&layout);
+    if layout.len() <= LARGEST {
+        let image = assembled(&layout, &tree);
+        let fs = Fat::open(Window::whole(Rc::new(image))).map(FileSystem::Fat);
+        assert_same_names(&tree, &fs.unwrap_or_else(|error| panic!("{error}")));
+    }
+    Outcome::Accepted
+}
+
+/// Partitions and blobs anywhere are put there without an overlap, or refused; the table is read back.
+pub fn disk(bytes: &[u8]) -> Outcome {
+    let mut choices = Choices::new(bytes);
+    let gpt = choices.flag();
+    let sectors = |number: u64| number & !(SECTOR - 1);
+    let count = choices.below(5);
+    let partitions = (0..count).map(|number| Partition {
+        start: choices.flag().then(|| sectors(choices.size())),
+        size: choices.flag().then(|| sectors(choices.size()).max(SECTOR)),
+        kind: if gpt { Kind::Gpt([7; 16]) } else { Kind::Mbr(choices.byte().max(1)) },
+        bootable: choices.flag(),
+        name: String::from("p").repeat(usize::from(choices.below(37))),
+        guid: choices.flag().then(|| [choices.byte(); 16]),
+        part: match choices.below(3) {
+            0 => Part::Empty,
+            _ => Part::File { node: NodeId::ROOT, len: sectors(choices.size()) },
+        },
+        what: format!("partition {number}"),
+    });
+    let partitions: Vec<_> = partitions.collect();
+    let count = choices.below(3);
+    let blobs = (0..count).map(|number| Blob {
+        offset: choices.size(),
+        node: NodeId::ROOT,
+        len: choices.size(),
+        what: format!("blob {number}"),
+    });
+    let blobs: Vec<_> = blobs.collect();
+    let options = disk_layout::Options {
+        table: if gpt { Table::Gpt(None) } else { Table::Mbr(None) },
+        size: choices.flag().then(|| sectors(choices.size()).max(SECTOR)),
+        seed: [5; 16],
+        partitions,
+        blobs,
+    };
+    let disk = match Disk::plan(options) {
+        Ok(disk) => disk,
+        Err(error) => {
+            assert_one_line(&error.to_string());
+            return Outcome::Refused;
+        }
+    };
+    assert_covers(&disk);
+    assert_table(&disk);
+    Outcome::Accepted
+}
+
+/// The metadata of a disk alone, read as a partition table.
+fn assert_table(disk: &Disk<'_>) {
+    if disk.len() > LARGEST {
+        return;
+    }
+    let mut bytes = vec![0; crate::to_usize(disk.len())];
+    for piece in disk.pieces() {
+        let from = crate::to_usize(piece.offset);
+        if let (image_tree::Content::Metadata, Some(part)) =
+            (piece.content, bytes.get_mut(from..from + crate::to_usize(piece.len)))
+        {
+            disk.generate(&piece, part);
+        }
+    }
+    let read = PartitionTable::read(&Window::whole(Rc::new(Memory(bytes))));
+    let read = read.unwrap_or_else(|error| panic!("{error}"));
+    let found: Vec<_> = read.iter().flat_map(|table| &table.partitions).map(|p| (p.start, p.size)).collect();
+    let placed: Vec<_> = disk.partitions().iter().map(|p| (p.start, p.len)).collect();
+    assert_eq!(found, placed);
+}

@@ -1,0 +1,377 @@
+//! Good inputs: the fixtures of the repository, and images made of small trees.
+
+use std::path::Path;
+
+use disk_layout::{Disk, Kind, Part, Partition, Table};
+use ext4_layout::{Layout, Options};
+use fat_layout::{Bits, FatLayout};
+use image_tree::{FileTree, PieceSource, Timestamp};
+
+use crate::memory::assembled;
+use crate::mutation::Numbers;
+use crate::trees::{Flavour, tree};
+use crate::{Choices, to_u64};
+
+/// Of a plan and a graph.
+pub(crate) const JSON: &[&[u8]] = &[
+    b"null",
+    b"true",
+    b"[]",
+    b"{}",
+    b"\"\"",
+    b"0",
+    b"-1",
+    b"0.5",
+    b"1e3",
+    b"1e30",
+    b"-0",
+    b"18446744073709551615",
+    b"18446744073709551616",
+    b"9223372036854775808",
+    b"4294967296",
+    b"\"/\"",
+    b"\"/a/../b\"",
+    b"\"16MiB\"",
+    b"\"9999999999TiB\"",
+    b"\"\\u0000\"",
+    b"\"\\n\"",
+    b"\"\\ud800\"",
+    b",",
+    b":",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"plan\":",
+    b"\"graph\":",
+    b"\"type\":",
+    b"\"references\":",
+    b"\"version\":1,",
+    b"[[[[[[[[[[[[[[[[",
+];
+
+/// Of a registration.
+pub(crate) const LINES: &[&[u8]] = &[
+    b"",
+    b"\n",
+    b"\r",
+    b"\0",
+    b"0",
+    b"1",
+    b"-1",
+    b"1000000000",
+    b"18446744073709551615",
+    b"18446744073709551616",
+    b"00",
+    b"/s/",
+    b"/s/00000000000000000000000000000000-a",
+    b"/s/00000000000000000000000000000001-b\n",
+    b"sha256:",
+    b"\x1b[0m",
+];
+
+/// Of a field of a plan.
+pub(crate) const FIELD_PARTS: &[&[u8]] = &[
+    b"",
+    b"0",
+    b"1",
+    b"9",
+    b"-",
+    b"e",
+    b"e30",
+    b".",
+    b".0",
+    b"KiB",
+    b"MiB",
+    b"GiB",
+    b"TiB",
+    b"B",
+    b" ",
+    b"/",
+    b"..",
+    b"0x",
+    b"ffffffff",
+    b"18446744073709551615",
+    b"18446744073709551616",
+    b"9223372036854775807",
+    b"4294967295",
+    b"4294967296",
+    b"\0",
+    b"\n",
+    b"\"",
+    b"\xff",
+    b"ff-",
+    b"user.",
+    b"7777",
+];
+
+/// Of hashes and store paths.
+pub(crate) const WORD_PARTS: &[&[u8]] =
+    &[b"sha256:", b"sha256-", b"=", b"/s/", b"-", b"0", b"z", b"e", b"/", b".", b"..", b"\0", b"\xff", b"A"];
+
+/// Of names.
+pub(crate) const NAME_PARTS: &[&[u8]] = &[
+    b"/",
+    b"//",
+    b".",
+    b"..",
+    b"/../",
+    b"\0",
+    b"\n",
+    b"\\",
+    b"\x1b[2J",
+    b"\xc2\x85",
+    b"\xff",
+    b"user.",
+    b"security.",
+    b"x",
+];
+
+/// Of images: numbers at their edges.
+pub(crate) const NUMBERS: &[&[u8]] = &[
+    &[0],
+    &[1],
+    &[0x7f],
+    &[0x80],
+    &[0xff],
+    &[0, 0],
+    &[0xff, 0xff],
+    &[0, 0x80],
+    &[0; 4],
+    &[1, 0, 0, 0],
+    &[0xff; 4],
+    &[0, 0, 0, 0x80],
+    &[0xff, 0xff, 0xff, 0x7f],
+    &[0; 8],
+    &[0xff; 8],
+    &[0, 0, 0, 0, 0, 0, 0, 0x80],
+    &[0xff; 32],
+    &[0; 32],
+    &[0; 256],
+];
+
+fn files(folder: &str, extension: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(folder);
+    let listed = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<_> = listed
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter_map(|path| {
+            Some((path.to_str()?.strip_suffix(extension)?.to_owned(), std::fs::read(&path).ok()?))
+        })
+        .collect();
+    assert!(!files.is_empty(), "no {extension} in {}", folder.display());
+    files.sort();
+    files
+}
+
+/// Good ones weigh more: most changes spoil them.
+const FOLDERS: [&str; 6] = ["good", "good", "good", "good", "good", "bad"];
+
+fn all(of: &str, extension: &str) -> Vec<Vec<u8>> {
+    let files = FOLDERS.iter().flat_map(|folder| files(&format!("{of}/{folder}"), extension));
+    files.map(|(_, bytes)| short_store(&bytes)).collect()
+}
+
+/// Those under `/nix/store` are moved to the store of the bodies.
+fn short_store(bytes: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(bytes);
+    if text.contains('\u{fffd}') { bytes.to_vec() } else { text.replace("/nix/store", "/s").into_bytes() }
+}
+
+pub(crate) fn plans() -> Vec<Vec<u8>> {
+    all("plans", ".json")
+}
+
+pub(crate) fn registrations() -> Vec<Vec<u8>> {
+    all("registrations", ".registration")
+}
+
+pub(crate) fn graphs() -> Vec<Vec<u8>> {
+    all("registrations", ".graph.json")
+}
+
+pub(crate) fn registrations_and_lists() -> Vec<Vec<u8>> {
+    FOLDERS
+        .iter()
+        .map(|folder| format!("registrations/{folder}"))
+        .flat_map(|folder| {
+            let lists = files(&folder, ".store-paths");
+            files(&folder, ".registration").into_iter().filter_map(move |(stem, registration)| {
+                let (_, list) = lists.iter().find(|(other, _)| *other == stem)?;
+                Some([short_store(&registration), vec![0], short_store(list)].concat())
+            })
+        })
+        .collect()
+}
+
+fn owned(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+pub(crate) fn fields() -> Vec<Vec<u8>> {
+    owned(&[
+        "16MiB",
+        "4096",
+        "0",
+        "-1",
+        "0.5",
+        "1e30",
+        "0644",
+        "7777",
+        "44444444-4444-4444-8888-888888888888",
+        "0x2178694e",
+        "/a/b",
+        "esp",
+        "83",
+        "0b",
+        "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
+        "aGVsbG8=",
+        "user.*",
+        "18446744073709551615",
+        "16TiB",
+        "root",
+        "null",
+    ])
+}
+
+pub(crate) fn words() -> Vec<Vec<u8>> {
+    owned(&[
+        "sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s",
+        "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=",
+        "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=",
+        "/s/00000000000000000000000000000000-name-1.0",
+        "/s/zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz-a_b?c=d+e.f",
+    ])
+}
+
+pub(crate) fn names() -> Vec<Vec<u8>> {
+    owned(&[
+        "/",
+        "/a/b/c",
+        "/nix/store",
+        "name",
+        "user.name",
+        "security.capability",
+        "system.posix_acl_access",
+    ])
+}
+
+/// Choices of every length.
+pub(crate) fn choices() -> Vec<Vec<u8>> {
+    (0..40_u64)
+        .map(|seed| {
+            let mut numbers = Numbers::new(seed);
+            (0..20 + 40 * seed).map(|_| numbers.any().to_le_bytes()[0]).collect()
+        })
+        .collect()
+}
+
+fn small_trees(flavour: Flavour) -> impl Iterator<Item = FileTree> {
+    choices().into_iter().step_by(7).map(move |bytes| tree(&mut Choices::new(&bytes), flavour))
+}
+
+pub(crate) fn ext4_images() -> Vec<Vec<u8>> {
+    let options = Options {
+        label: *b"SEED\0\0\0\0\0\0\0\0\0\0\0\0",
+        uuid: *b"snugfs fuzz seed",
+        free_space: 0,
+        free_inodes: 8,
+        size: None,
+        grow_to: None,
+        bytes_per_inode: 64 << 20,
+        journal_size: Some(0),
+        reserved: None,
+        timestamp: Timestamp::STORE,
+    };
+    small_trees(Flavour::Short)
+        .filter_map(|tree| {
+            let layout = Layout::plan(&tree, &options).ok()?;
+            Some(assembled(&layout, &tree).0)
+        })
+        .filter(|bytes| bytes.len() < 4 << 20)
+        .collect()
+}
+
+fn fat_images() -> Vec<Vec<u8>> {
+    let options =
+        fat_layout::Options { bytes: 5 << 20, label: fat_layout::NO_LABEL, id: 1, bits: Some(Bits::Fat16) };
+    small_trees(Flavour::Firmware)
+        .filter_map(|tree| Some(assembled(&FatLayout::plan(&tree, &options).ok()?, &tree).0))
+        .collect()
+}
+
+/// The last sectors belong to the table too, so disks are whole, and small.
+pub(crate) fn tables() -> Vec<Vec<u8>> {
+    let disk = |gpt: bool, count: u64| {
+        let partitions = (0..count).map(|number| Partition {
+            start: Some((1 + number) << 15),
+            size: Some(8 << 10),
+            kind: if gpt { Kind::Gpt([9; 16]) } else { Kind::Mbr(0x83) },
+            bootable: number == 0,
+            name: format!("part {number}"),
+            guid: None,
+            part: Part::Empty,
+            what: String::new(),
+        });
+        let options = disk_layout::Options {
+            table: if gpt { Table::Gpt(None) } else { Table::Mbr(None) },
+            size: None,
+            seed: [3; 16],
+            partitions: partitions.collect(),
+            blobs: Vec::new(),
+        };
+        let disk = Disk::plan(options).unwrap_or_else(|error| panic!("{error}"));
+        let mut bytes = vec![0; crate::to_usize(disk.len())];
+        for piece in disk.pieces().filter(|piece| piece.content == image_tree::Content::Metadata) {
+            let from = crate::to_usize(piece.offset);
+            if let Some(part) = bytes.get_mut(from..from + crate::to_usize(piece.len)) {
+                disk.generate(&piece, part);
+            }
+        }
+        bytes
+    };
+    vec![disk(false, 1), disk(false, 3), disk(true, 1), disk(true, 2)]
+}
+
+/// File systems, bare and on disks.
+pub(crate) fn images() -> Vec<Vec<u8>> {
+    let mut images = ext4_images();
+    images.extend(fat_images());
+    let on_disks: Vec<_> = images
+        .iter()
+        .zip(tables().iter().cycle())
+        .step_by(2)
+        .map(|(image, table)| {
+            // Where the first partition begins.
+            let mut disk = table.clone();
+            disk.resize(disk.len().max((1 << 15) + image.len()), 0);
+            for (to, from) in disk.iter_mut().skip(1 << 15).zip(image) {
+                *to = *from;
+            }
+            disk
+        })
+        .collect();
+    images.extend(on_disks);
+    images
+}
+
+/// Compressed by zstd as a whole, in frames, and in frames with a table; and what is not unwrapped.
+pub(crate) fn containers() -> Vec<Vec<u8>> {
+    let contents: Vec<u8> = (0..20_000_u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
+    let compressed = |bytes: &[u8]| zstd::bulk::compress(bytes, 3).unwrap_or_default();
+    let frames: Vec<_> = contents.chunks(30_000).map(|part| (compressed(part), part.len())).collect();
+    let joined: Vec<u8> = frames.iter().flat_map(|(frame, _)| frame.clone()).collect();
+    let low = |number: u64| number.to_le_bytes().into_iter().take(4);
+    let table = frames.iter().flat_map(|(frame, len)| low(to_u64(frame.len())).chain(low(to_u64(*len))));
+    let table: Vec<u8> = table.collect();
+    let mut seekable = joined.clone();
+    seekable.extend(0x184d_2a5e_u32.to_le_bytes());
+    seekable.extend(low(to_u64(table.len()) + 9));
+    seekable.extend(&table);
+    seekable.extend(low(to_u64(frames.len())));
+    seekable.push(0);
+    seekable.extend(0x8f92_eab1_u32.to_le_bytes());
+    let skippable = [&b"\x50\x2a\x4d\x18\x04\0\0\0skip"[..], &joined].concat();
+    vec![compressed(&contents), joined, seekable, skippable, contents, b"QFI\xfb".to_vec(), vec![0x1f, 0x8b]]
+}

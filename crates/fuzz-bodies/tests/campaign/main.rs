@@ -1,0 +1,224 @@
+//! Runs every body of this crate on inputs made from fixed seeds, then on inputs that once broke something.
+//!
+//! ```sh
+//! cargo test -p fuzz-bodies                                     # a fixed number of each
+//! SNUGFS_FUZZ_INPUTS=1000000 cargo test -p fuzz-bodies          # so many of each
+//! cargo test -p fuzz-bodies --test campaign -- plan fat         # these two
+//! cargo test -p fuzz-bodies --test campaign -- --seeds FOLDER   # writes the good inputs, for libFuzzer
+//! ```
+//!
+//! An input that breaks something is made shorter and kept in a file whose name is told.
+
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use fuzz_bodies::{Outcome, TARGETS, Target, mutation};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// The longest that one input may take.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// The input that is tried, since when, and of which target.
+static TRIED: Mutex<Option<(Instant, &'static str, Vec<u8>)>> = Mutex::new(None);
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [option, folder] = words.as_slice()
+        && option == "--seeds"
+    {
+        return write_seeds(Path::new(folder));
+    }
+    let inputs = std::env::var("SNUGFS_FUZZ_INPUTS").ok().map(|text| {
+        text.parse().unwrap_or_else(|_| panic!("SNUGFS_FUZZ_INPUTS={text}: is no number of inputs"))
+    });
+    std::thread::spawn(watch);
+    // What a body says when it breaks is told once, with the shortest input.
+    std::panic::set_hook(Box::new(|_| {}));
+    // Options of the usual harness mean nothing here.
+    let names: Vec<_> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    let chosen = |target: &&Target| names.is_empty() || names.iter().any(|name| *name == target.name);
+    let (mut passed, mut failed, mut tried) = (0, 0, 0);
+    for target in TARGETS.iter().filter(chosen) {
+        match campaign(target, inputs.unwrap_or(target.inputs)) {
+            Ok(figures) => {
+                tried += figures.inputs;
+                passed += 1;
+                println!("{:22}{figures}", target.name);
+            }
+            Err(why) => {
+                failed += 1;
+                println!("{:22}FAILED: {why}", target.name);
+            }
+        }
+    }
+    println!("{tried} inputs");
+    println!("test result: {passed} passed; {failed} failed");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What a campaign did.
+struct Figures {
+    inputs: u64,
+    accepted: u64,
+    found: u64,
+    peak: usize,
+    took: Duration,
+}
+
+impl std::fmt::Display for Figures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { inputs, accepted, found, peak, took } = self;
+        write!(
+            f,
+            "{inputs:9} inputs, {accepted:9} accepted, {found} known ones, at most {} KiB, {:.1} s",
+            peak >> 10,
+            took.as_secs_f64()
+        )
+    }
+}
+
+fn campaign(target: &'static Target, inputs: u64) -> Result<Figures, String> {
+    let begun = Instant::now();
+    let mut figures = Figures { inputs, accepted: 0, found: 0, peak: 0, took: Duration::ZERO };
+    let known = known(target);
+    for (name, bytes) in &known {
+        attempt(target, bytes).map_err(|why| format!("{name} breaks it again: {why}"))?;
+        figures.found += 1;
+    }
+    let seeds = (target.seeds)();
+    for (number, seed) in seeds.iter().enumerate() {
+        let (outcome, _) = attempt(target, seed).map_err(|why| format!("seed {number}: {why}"))?;
+        figures.inputs += 1;
+        figures.accepted += u64::from(outcome == Outcome::Accepted);
+    }
+    for number in 0..inputs {
+        let bytes = mutation::input(target, &seeds, number);
+        match attempt(target, &bytes) {
+            Ok((outcome, peak)) => {
+                figures.accepted += u64::from(outcome == Outcome::Accepted);
+                figures.peak = figures.peak.max(peak);
+            }
+            Err(why) => return Err(told(target, number, bytes, &why)),
+        }
+    }
+    if figures.accepted == 0 || figures.accepted == figures.inputs {
+        return Err(format!(
+            "{} of {} inputs accepted: one side was never reached",
+            figures.accepted, figures.inputs
+        ));
+    }
+    figures.took = begun.elapsed();
+    Ok(figures)
+}
+
+/// Runs a body; what it says of the input and the memory that it took, or why it broke.
+fn attempt(target: &'static Target, bytes: &[u8]) -> Result<(Outcome, usize), String> {
+    if let Ok(mut tried) = TRIED.lock() {
+        *tried = Some((Instant::now(), target.name, bytes.to_vec()));
+    }
+    ALLOCATOR.reset_peak_usage();
+    let before = ALLOCATOR.current_usage();
+    let outcome = catch_unwind(AssertUnwindSafe(|| (target.body)(bytes)));
+    let peak = ALLOCATOR.peak_usage().saturating_sub(before);
+    if let Ok(mut tried) = TRIED.lock() {
+        *tried = None;
+    }
+    let outcome = outcome.map_err(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+        text.chars().take(2000).collect::<String>()
+    })?;
+    let (own, each) = target.memory;
+    if peak > own + each * bytes.len() {
+        return Err(format!("{} bytes of memory for an input of {}", peak, bytes.len()));
+    }
+    Ok((outcome, peak))
+}
+
+/// Makes a bad input shorter, keeps it, and says where.
+fn told(target: &'static Target, number: u64, mut bytes: Vec<u8>, why: &str) -> String {
+    let mut len = bytes.len().div_ceil(2);
+    let end = Instant::now() + Duration::from_secs(20);
+    while len > 0 && Instant::now() < end {
+        let mut at = 0;
+        while at < bytes.len() && Instant::now() < end {
+            let mut shorter = bytes.clone();
+            shorter.drain(at..bytes.len().min(at + len));
+            if attempt(target, &shorter).is_err() {
+                bytes = shorter;
+            } else {
+                at += len;
+            }
+        }
+        len /= 2;
+    }
+    let why = attempt(target, &bytes).err().unwrap_or_else(|| why.to_owned());
+    format!("input {number}, kept as {}: {why}", kept(target.name, &bytes).display())
+}
+
+fn kept(name: &str, bytes: &[u8]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let path = folder.join(format!("broke-{name}"));
+    if let Err(error) = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, bytes)) {
+        println!("{}: {error}", path.display());
+    }
+    path
+}
+
+/// Ends the program where one input takes too long.
+fn watch() {
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+        let Ok(tried) = TRIED.lock() else { return };
+        if let Some((begun, name, bytes)) = tried.as_ref()
+            && begun.elapsed() > LONGEST
+        {
+            println!(
+                "{name}: FAILED: takes longer than {LONGEST:?}, kept as {}",
+                kept(name, bytes).display()
+            );
+            println!("test result: 0 passed; 1 failed");
+            let _ = std::io::stdout().flush();
+            std::process::exit(1);
+        }
+    }
+}
+
+/// Inputs that once broke something, in a folder with the name of the target.
+fn known(target: &Target) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/found").join(target.name);
+    let Ok(listed) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut known: Vec<_> = listed
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            Some((path.file_name()?.to_str()?.to_owned(), std::fs::read(&path).ok()?))
+        })
+        .collect();
+    known.sort();
+    known
+}
+
+fn write_seeds(folder: &Path) -> ExitCode {
+    for target in TARGETS {
+        let folder = folder.join(target.name);
+        let written = std::fs::create_dir_all(&folder).and_then(|()| {
+            let seeds = (target.seeds)();
+            let mut seeds = (0..).zip(&seeds);
+            seeds.try_for_each(|(number, seed): (u32, _)| {
+                std::fs::write(folder.join(format!("seed-{number}")), seed)
+            })
+        });
+        if let Err(error) = written {
+            println!("{}: {error}", folder.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
