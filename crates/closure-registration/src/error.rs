@@ -169,8 +169,15 @@ impl fmt::Display for Referrers<'_> {
 }
 
 impl ClosureErrors {
+    /// How many are told of a whole closure.
+    const LIMIT: usize = 1000;
+
     /// The errors as one, if there are any.
-    pub fn check(errors: Vec<ClosureError>) -> Result<(), Self> {
+    pub fn check(mut errors: Vec<ClosureError>) -> Result<(), Self> {
+        if errors.len() > Self::LIMIT {
+            errors.truncate(Self::LIMIT);
+            errors.push(ClosureError::More { name: "plan.closure".to_owned(), limit: Self::LIMIT });
+        }
         if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
     }
 

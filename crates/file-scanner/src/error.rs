@@ -298,7 +298,7 @@ impl std::fmt::Display for ScanErrors {
             write!(f, "{error}")?;
         }
         if self.omitted > 0 {
-            write!(f, "\nand {} more", self.omitted)?;
+            write!(f, "\n{} more problems; repair those above first", self.omitted)?;
         }
         Ok(())
     }

@@ -192,14 +192,15 @@ fn scan_files(files: &[(String, &Path)], meter: &Meter) -> Result<Scan, Failure>
     let scan = file_scanner::scan(&sources(&[], &entries), &|entries| meter.advance(entries));
     scan.map_err(|errors| {
         let rename = |failure: Failure, (number, (field, _)): (usize, &(String, &Path))| {
-            failure.renamed(&format!("plan.entries.\"/{number}\""), field)
+            failure.renamed(&format!("plan.entries.\"/{number:020}\""), field)
         };
         files.iter().enumerate().fold(Failure::from(errors), rename)
     })
 }
 
+/// So that the order of the tree is that of the numbers.
 fn path_of(number: usize) -> Option<ImagePath> {
-    ImagePath::parse(format!("/{number}").as_bytes()).ok()
+    ImagePath::parse(format!("/{number:020}").as_bytes()).ok()
 }
 
 /// The disk that a plan asks for, around the file systems; `None` where it asks for none.
@@ -287,12 +288,10 @@ fn bases(gathered: &Gathered<'_>) -> Result<Bases, Failure> {
 impl Beside {
     /// The numbers and lengths of single files, in the order of [`single_files`].
     fn files(&self, base: usize) -> impl Iterator<Item = (image_tree::NodeId, u64)> {
-        let tree = self.files.as_ref().map(|scan| &scan.tree);
-        (0..).map_while(move |number| {
-            let tree = tree?;
-            let node = tree.find(&path_of(number)?)?;
-            let NodeKind::File { size, .. } = tree.node(node).kind() else { return None };
-            Some((image_tree::NodeId::from_index(base.checked_add(node.index())?)?, size))
+        let nodes = self.files.iter().flat_map(|scan| scan.tree.iter());
+        nodes.filter_map(move |(id, node)| {
+            let NodeKind::File { size, .. } = node.kind() else { return None };
+            Some((image_tree::NodeId::from_index(base.checked_add(id.index())?)?, size))
         })
     }
 }

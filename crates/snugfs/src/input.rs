@@ -1,5 +1,6 @@
 //! Reads the plan and the files of its closure: all that is known before a source is scanned.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,30 @@ use closure_registration::{Closure, Source};
 
 use crate::cli::{InputArgs, is_dash};
 use crate::exit::{Exit, Failure, io_text, shown};
+
+/// The most that a plan or a file of a closure may have, in \[bytes\]: what never ends must not fill the memory. A graph of
+/// 400,000 store paths has about as many.
+const MOST: u64 = 512 << 20;
+
+/// All that comes, if it ends in time.
+fn read_all(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(MOST + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|len| len <= MOST) {
+        Ok(bytes)
+    } else {
+        Err(io::ErrorKind::FileTooLarge.into())
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    read_all(File::open(path)?)
+}
+
+/// Of a file that is no plan or no part of a closure, but something that goes on and on.
+fn too_long(exit: Exit, name: &str, what: &str) -> Failure {
+    Failure::new(exit, format!("{name}: has more than {MOST} bytes, too many for {what}; name another file"))
+}
 
 /// Reads PLAN. That it can't be read is an unreadable source (5), that it is not JSON a wrong plan (3).
 pub(crate) fn read_plan(args: &InputArgs) -> Result<Plan, Failure> {
@@ -18,13 +43,14 @@ pub(crate) fn read_plan(args: &InputArgs) -> Result<Plan, Failure> {
         )
     };
     let (name, json) = if is_dash(&args.plan) {
-        let mut json = Vec::new();
-        let read = io::stdin().lock().read_to_end(&mut json).map(|_| json);
-        ("standard input".to_owned(), read)
+        ("standard input".to_owned(), read_all(io::stdin().lock()))
     } else {
-        (shown(&args.plan), std::fs::read(&args.plan))
+        (shown(&args.plan), read_file(&args.plan))
     };
-    let json = json.map_err(|error| unreadable(&name, &error))?;
+    let json = json.map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => too_long(Exit::Plan, &name, "a plan"),
+        _ => unreadable(&name, &error),
+    })?;
     Ok(build_plan::parse(&json, &base_dir(args)).map_err(|problems| problems.in_file(&name))?)
 }
 
@@ -46,7 +72,8 @@ pub(crate) fn read_closure(plan: &ClosurePlan) -> Result<Closure, Failure> {
         }
         ClosureSource::GraphFile(path) => {
             let file = read_field("graph", path)?;
-            let graph = serde_json::from_slice(&file.bytes).map_err(|error| not_json(&file.name, &error))?;
+            let graph =
+                build_plan::parse_document(&file.bytes).map_err(|error| not_json(&file.name, &error))?;
             Ok(Closure::from_graph(&file.name, &graph, &plan.store_dir)?)
         }
         ClosureSource::Graph(graph) => Ok(Closure::from_graph("plan.closure.graph", graph, &plan.store_dir)?),
@@ -75,8 +102,11 @@ impl NamedBytes {
 
 fn read_field(field: &str, path: &Path) -> Result<NamedBytes, Failure> {
     let name = shown(path);
-    match std::fs::read(path) {
+    match read_file(path) {
         Ok(bytes) => Ok(NamedBytes { name, bytes }),
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            Err(too_long(Exit::Closure, &name, "a closure"))
+        }
         Err(error) => Err(Failure::new(
             Exit::Source,
             format!(
