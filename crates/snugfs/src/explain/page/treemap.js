@@ -37,23 +37,38 @@ function squarify(items, x, y, width, height) {
 }
 
 const LABEL = 18;
-const DEPTH = 3;
+const LEVELS = 2;
+// Drawn in the colours of the legend.
+const KIND_COLOURS = new Set([
+  'journal', 'inodeTables', 'bitmaps', 'superblocks', 'groupDescriptors', 'growthReserve', 'beyondGroups',
+]);
 let room = 0;
 
+// Every store path and every directory beside the store has a colour of its own, and what is in it the same.
 function hue(node) {
-  if (node.kind === 'storePath' || node.kind === 'directory' || node.kind === 'file') {
+  const beside = nodes[node.parent].kind === 'otherFiles' || nodes[node.parent].kind === 'partition';
+  if (node.kind === 'storePath' || (beside && (node.kind === 'directory' || node.kind === 'file'))) {
     let hash = 7;
     for (const letter of node.name) hash = (hash * 31 + letter.codePointAt(0)) % 9973;
-    return 150 + hash % 130;
+    return 150 + hash % 150;
   }
-  return { storePaths: 205, otherFiles: 38, partition: 265, volume: 205 }[node.kind];
+  return { storePaths: 208, otherFiles: 38, partition: 208 }[node.kind];
 }
 
-function cell(node, place, depth, inherited) {
+// The nearest colour above a node that is opened.
+function inheritedHue(node) {
+  return lineage(node).map(hue).filter((own) => own !== undefined).pop();
+}
+
+// `levels` are those still to be drawn inside; one that holds little but the next is not counted.
+function cell(node, place, depth, levels, inherited) {
   const element = make(depth === 0 ? 'button' : 'span', 'cell');
   const own = hue(node);
   const shade = own === undefined ? inherited : own;
-  if (shade === undefined) element.classList.add('plain');
+  if (KIND_COLOURS.has(node.kind)) {
+    element.classList.add('kind');
+    element.style.setProperty('--kind', `var(--${node.kind})`);
+  } else if (shade === undefined) element.classList.add('plain');
   else element.style.setProperty('--hue', shade);
   if (node.kind === 'free') element.classList.add('free');
   Object.assign(element.style, {
@@ -65,11 +80,12 @@ function cell(node, place, depth, inherited) {
     label.append(make('bdi', depth === 0 ? 'name' : '', node.name), ' ', make('span', 'num', size(node.bytes)));
   }
   const inside = { width: place.width - 6, height: place.height - LABEL - 5 };
-  if (depth + 1 < DEPTH && inside.width > 16 && inside.height > 12 && node.children.length > 0 && room > 0) {
+  if (levels > 0 && inside.width > 16 && inside.height > 12 && node.children.length > 0 && room > 0) {
     for (const part of squarify(contents(node), 2, LABEL, inside.width, inside.height)) {
       if (part.width < 3 || part.height < 3 || room <= 0) continue;
       room -= 1;
-      element.append(cell(part.item, part, depth + 1, shade));
+      const counts = part.item.bytes < 0.9 * node.bytes ? 1 : 0;
+      element.append(cell(part.item, part, depth + 1, levels - counts, shade));
     }
   }
   return element;
@@ -83,7 +99,7 @@ function drawMap(map, node) {
   const cells = [];
   for (const place of squarify(shown, 0, 0, map.clientWidth, map.clientHeight)) {
     if (place.width < 1 || place.height < 1) continue;
-    const element = cell(place.item, place, 0, hue(node));
+    const element = cell(place.item, place, 0, LEVELS, inheritedHue(node));
     const share = percent(place.item.bytes, node.bytes);
     element.setAttribute('aria-label', `${place.item.name}, ${size(place.item.bytes)}, ${share}`);
     element.tabIndex = -1;
