@@ -48,7 +48,7 @@ fn gpt() -> Value {
 }
 
 /// The partitions as sfdisk reads them: start and length in bytes, type.
-fn sfdisk(image: &Path) -> (Value, Vec<(u64, u64, String)>) {
+pub(crate) fn sfdisk(image: &Path) -> (Value, Vec<(u64, u64, String)>) {
     let run = Run::of(Command::new("sfdisk").arg("--json").arg(image)).succeeded();
     let table = serde_json::from_slice::<Value>(&run.stdout).unwrap()["partitiontable"].clone();
     let partitions = table["partitions"].as_array().unwrap().iter().map(|partition| {
@@ -59,7 +59,8 @@ fn sfdisk(image: &Path) -> (Value, Vec<(u64, u64, String)>) {
     (table, partitions)
 }
 
-fn cut(image: &[u8], from: u64, len: u64) -> &[u8] {
+/// A range of an image.
+pub(crate) fn cut(image: &[u8], from: u64, len: u64) -> &[u8] {
     let at = |offset: u64| usize::try_from(offset).unwrap();
     &image[at(from)..at(from + len)]
 }

@@ -8,6 +8,7 @@ mod determinism;
 mod disks;
 mod errors;
 mod example;
+mod examples;
 mod explain;
 mod hashes;
 mod inspect;
