@@ -31,6 +31,7 @@ let
       freeSpace ? "32MiB",
       freeInodes ? 1024,
       growTo ? "1TiB",
+      seal ? false,
       entries ? { },
       attributes ? { },
       trees ? [ ],
@@ -38,6 +39,7 @@ let
       compressionLevel ? 3,
       verify ? "size",
       deduplicate ? false,
+      nixDatabase ? false,
       keepReferences ? false,
       plan ? { },
       snugfs ? null,
@@ -78,12 +80,14 @@ let
           freeSpace
           freeInodes
           growTo
+          seal
           entries
           attributes
           trees
           compressionLevel
           verify
           deduplicate
+          nixDatabase
           keepReferences
           plan
           snugfs

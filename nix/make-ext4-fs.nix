@@ -31,6 +31,9 @@ let
       # Up to this size the file system grows online with no change of its features: bytes, a string such as "1TiB",
       # or null for no reserve.
       growTo ? "1TiB",
+      # Whether nobody shall ever write into it: as small as its contents, and Linux mounts it read-only alone. The three
+      # above are not given then.
+      seal ? false,
       # Single files by their path in the image:
       # { "/dev/console" = { type = "character"; major = 5; minor = 1; mode = "0600"; }; }
       entries ? { },
@@ -45,6 +48,8 @@ let
       verify ? "size",
       # Whether equal files of the store become hard links, as nix-store --optimise makes them.
       deduplicate ? false,
+      # Whether the image has Nix' database of its closure, so that a first boot need not load the registration.
+      nixDatabase ? false,
       # Whether Nix looks for store paths in the image, which then keeps its closure alive. The image holds its
       # closure, so nothing is lost without it, and gigabytes need not be searched.
       keepReferences ? false,
@@ -75,12 +80,14 @@ let
           freeSpace
           freeInodes
           growTo
+          seal
           entries
           attributes
           trees
           compressionLevel
           verify
           deduplicate
+          nixDatabase
           keepReferences
           plan
           snugfs

@@ -53,12 +53,14 @@ let
       freeSpace ? "32MiB",
       freeInodes ? 1024,
       growTo ? "1TiB",
+      seal ? false,
       entries ? { },
       attributes ? { },
       trees ? [ ],
       compressionLevel ? 3,
       verify ? "size",
       deduplicate ? false,
+      nixDatabase ? false,
       keepReferences ? false,
       plan ? { },
       snugfs ? null,
@@ -156,6 +158,7 @@ let
           freeSpace
           freeInodes
           growTo
+          seal
           entries
           attributes
           trees
@@ -163,6 +166,7 @@ let
           compressionLevel
           verify
           deduplicate
+          nixDatabase
           keepReferences
           snugfs
           pkgs

@@ -246,6 +246,11 @@ in
       default = false;
       description = "Whether equal files of the store become hard links, as `nix-store --optimise` makes them.";
     };
+    nixDatabase = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Whether the root has Nix' database of its closure already, before the first boot loads the registration.";
+    };
     keepReferences = mkOption {
       type = types.bool;
       default = false;

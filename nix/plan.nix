@@ -24,12 +24,14 @@
   freeSpace,
   freeInodes,
   growTo,
+  seal,
   entries,
   attributes,
   trees,
   compressionLevel,
   verify,
   deduplicate,
+  nixDatabase,
   keepReferences,
   plan,
   snugfs,
@@ -83,6 +85,14 @@ let
     freeSpace = aSize freeSpace;
     freeInodes = aCount freeInodes;
     growTo = nullOr aSize growTo;
+    seal = andThen (aBool seal) (
+      concatMap (
+        name:
+        no (
+          !seal || given.${name} or null == null || given.${name} == 0
+        ) "a sealed file system is as small as its contents, and ${name} is given; leave one of the two out"
+      ) promises
+    );
     entries = byPath anEntry entries;
     attributes = byPath (aSet (metadata // { recursive = aBool; })) attributes;
     trees = eachOf "folders" aTree trees;
@@ -93,6 +103,7 @@ let
       "hash"
     ] verify;
     deduplicate = aBool deduplicate;
+    nixDatabase = aBool nixDatabase;
     keepReferences = aBool keepReferences;
     plan = andThen (is "a set" isAttrs plan) (
       concatMap (
@@ -106,6 +117,13 @@ let
   }
   // alsoWrong;
 
+  # What a sealed file system has nothing of.
+  promises = [
+    "freeSpace"
+    "freeInodes"
+    "growTo"
+  ];
+
   unknown = attrNames (removeAttrs given (attrNames known));
 
   # --- the plan ---
@@ -117,7 +135,7 @@ let
       graph = "closure";
       storeDir = builtins.storeDir;
       sourceDir = builtins.storeDir;
-      inherit verify deduplicate;
+      inherit verify deduplicate nixDatabase;
     };
     trees = [
       {
@@ -129,13 +147,16 @@ let
     inherit entries attributes;
     filesystem = {
       label = volumeLabel;
-      inherit
-        uuid
-        freeSpace
-        freeInodes
-        growTo
-        ;
-    };
+      inherit uuid;
+    }
+    // (
+      if seal then
+        { inherit seal; }
+      else
+        {
+          inherit freeSpace freeInodes growTo;
+        }
+    );
     # Null is the bare file system.
     inherit disk;
     output.compression =

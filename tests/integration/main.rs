@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod cli;
+mod database;
 mod deduplicate;
 mod determinism;
 mod disks;
@@ -13,6 +14,7 @@ mod explain;
 mod hashes;
 mod inspect;
 mod reports;
+mod seal;
 mod store;
 mod support;
 mod verify;

@@ -1,12 +1,16 @@
 """What a plan's image must hold, entry by entry, computed from the plan's sources by the rules of the plan format."""
 
 import base64
+import contextlib
 import hashlib
 import os
+import sqlite3
 import stat
 import sys
+import urllib.parse
 
 from image_files import Unusable
+from plan_reader import in_base_16
 
 STORE_TIME = 1
 
@@ -31,6 +35,31 @@ def file_size(content):
 
 class PathContent(bytes):
     """A file of this machine whose bytes are meant."""
+
+
+class DatabaseContent:
+    """Nix's database, of which the rows are known and the bytes are not."""
+
+    def __init__(self, records, timestamp):
+        self.records, self.timestamp = records, timestamp
+
+    def differs(self, host):
+        """None, or what SQLite says of the file at `host` that is not in the closure."""
+        name = urllib.parse.quote(os.fsencode(host))
+        with contextlib.closing(sqlite3.connect(f"file:{name}?immutable=1", uri=True)) as database:
+            paths = database.execute("select path, hash, narSize, registrationTime from ValidPaths").fetchall()
+            references = database.execute(
+                "select a.path, b.path from Refs join ValidPaths a on a.id = referrer join ValidPaths b on b.id = reference"
+            ).fetchall()
+            sound = database.execute("pragma integrity_check").fetchall()
+        expected = sorted(
+            (record["path"], in_base_16(record["narHash"]), record["narSize"], self.timestamp) for record in self.records
+        )
+        if sorted(paths) != expected:
+            return f"its paths: {paths[:3]}"
+        if sorted(references) != sorted({(r["path"], to) for r in self.records for to in r["references"]}):
+            return f"its references: {references[:3]}"
+        return None if sound == [("ok",)] else str(sound)
 
 
 class Expectation:
@@ -95,6 +124,13 @@ class Expectation:
         if target is not None:
             text = self.plan.registration_text()
             self.put(os.fsencode(target), Node(stat.S_IFREG, 0o444, self.plan.timestamp, content=text, size=len(text)))
+
+        if closure.get("nixDatabase"):
+            folder = os.path.join(os.path.dirname(store_dir), b"var/nix/db")
+            database = DatabaseContent(self.plan.closure_records(), self.plan.timestamp)
+            for name, content, size in ((b"db.sqlite", database, None), (b"schema", b"10", 2)):
+                node = Node(stat.S_IFREG, 0o644, self.plan.timestamp, content=content, size=size)
+                self.put(os.path.join(folder, name), node)
 
     def add_tree(self, tree):
         source, target = self.plan.path(tree["source"]), os.fsencode(tree.get("target", "/"))

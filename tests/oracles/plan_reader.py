@@ -12,7 +12,10 @@ from image_files import Unusable
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "closure"))
 # pylint: disable=wrong-import-position
-from nix_archive import nix32
+from nix_archive import NIX32_DIGITS, nix32
+
+# What a sealed file system is, in other words.
+SEALED = {"freeSpace": 0, "freeInodes": 0, "growTo": None, "bytesPerInode": "64MiB", "journalSize": 0}
 
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
@@ -37,6 +40,8 @@ class PlanFile:
         self.plan = self.attributes.get("plan", document)
         self.base = base or os.path.dirname(os.path.abspath(path))
         self.filesystem = self.plan.get("filesystem", {})
+        if self.filesystem.get("seal"):
+            self.filesystem = {**SEALED, **self.filesystem}
         self.timestamp = self.filesystem.get("timestamp", 1)
 
     def path(self, name):
@@ -80,6 +85,14 @@ def in_base_32(text):
     if len(digits) == 44:
         return "sha256:" + nix32(base64.b64decode(digits))
     return "sha256:" + digits
+
+
+def in_base_16(text):
+    """The same as `sha256:` and 64 digits."""
+    number = 0
+    for digit in in_base_32(text).removeprefix("sha256:"):
+        number = number << 5 | NIX32_DIGITS.index(digit)
+    return "sha256:" + number.to_bytes(32, "little").hex()
 
 
 def parse_registration(text):

@@ -6,7 +6,7 @@ import itertools
 import os
 import stat
 
-from plan_expectation import PathContent
+from plan_expectation import DatabaseContent, PathContent
 
 CHUNK = 1 << 20
 LINK_MAX = 65000
@@ -31,6 +31,8 @@ def found_in(root, problems, only=None):
 
 def same_content(host, content):
     """None, or where the file at `host` first differs."""
+    if isinstance(content, DatabaseContent):
+        return content.differs(host)
     if not isinstance(content, PathContent):
         with open(host, "rb") as file:
             return None if file.read() == content else "its text"
@@ -102,7 +104,7 @@ class Comparison:
             ("ctime in nanoseconds", node.mtime_ns, status.st_ctime_ns),
             ("atime in nanoseconds", node.mtime_ns, status.st_atime_ns),
         ]
-        if node.kind in (stat.S_IFREG, stat.S_IFLNK):
+        if node.kind in (stat.S_IFREG, stat.S_IFLNK) and node.size is not None:
             pairs.append(("size", node.size, status.st_size))
         if node.kind in (stat.S_IFCHR, stat.S_IFBLK):
             pairs.append(("device", divide(node.rdev), divide(status.st_rdev)))

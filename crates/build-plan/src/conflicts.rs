@@ -13,11 +13,14 @@ use crate::problem::Log;
 /// Writes down the conflicts within a file system that the plan describes at `at`.
 pub(crate) fn check(volume: &VolumePlan, at: &Place<'_>, log: &Log) {
     let leaves = Leaves::of(&volume.entries, at, log);
+    let files = volume.closure.as_ref().map(ClosurePlan::files).unwrap_or_default();
     if let Some(closure) = &volume.closure {
-        check_closure(closure, &volume.entries, &leaves, log);
+        needs_directory(&at.key("closure").key("storeDir"), &closure.store_dir, &leaves, &files, log);
     }
-    let target = volume.closure.as_ref().and_then(|closure| closure.registration_target.as_ref());
-    check_trees(&volume.trees, &leaves, target, log);
+    for (index, file) in files.iter().enumerate() {
+        check_file(*file, &files[..index], &volume.entries, &leaves, log);
+    }
+    check_trees(&volume.trees, &leaves, &files, log);
 }
 
 /// The entries that are no directories, but for those below others: none lies below another.
@@ -56,20 +59,27 @@ impl<'a> Leaves<'a> {
     }
 }
 
-fn check_closure(
-    closure: &ClosurePlan,
+/// A file that the closure makes, and the name of the field that asks for it.
+type ClosureFile<'a> = (&'a ImagePath, &'static str);
+
+fn check_file(
+    (target, field): ClosureFile<'_>,
+    before: &[ClosureFile<'_>],
     entries: &BTreeMap<ImagePath, Entry>,
     leaves: &Leaves<'_>,
     log: &Log,
 ) {
     let closure_at = leaves.at.key("closure");
-    let target = closure.registration_target.as_ref();
-    let store = &closure.store_dir;
-    needs_directory(&closure_at.key("storeDir"), store, leaves, target, log);
-    let Some(target) = target else { return };
-    let at = closure_at.key("registrationTarget");
+    let at = closure_at.key(field);
     let shown = quoted(&text(target));
-    let help = || "name another file, or write null for none".to_owned();
+    let help = || {
+        let help = if field == "nixDatabase" {
+            "move the other, or leave the database out"
+        } else {
+            "name another file, or write null for none"
+        };
+        help.to_owned()
+    };
     if let Some((path, kind)) = leaves.on_the_way(target).filter(|(path, _)| *path != target) {
         log.add(&at, || {
             (format!("{shown} lies below {}, which is {kind}", place_of(path, leaves.at)), help())
@@ -80,13 +90,21 @@ fn check_closure(
         let what = if path == target { "is also" } else { "is a file, and below it is" };
         log.add(&at, || (format!("{shown} {what} {}", place_of(path, leaves.at)), help()));
     }
+    for (other, of) in
+        before.iter().filter(|(other, _)| other.starts_with(target) || target.starts_with(other))
+    {
+        log.add(&at, || {
+            let other = quoted(&text(other));
+            (format!("{shown} and {other} of {closure_at}.{of} can't both be files"), help())
+        });
+    }
 }
 
-fn check_trees(trees: &[TreePlan], leaves: &Leaves<'_>, registration: Option<&ImagePath>, log: &Log) {
+fn check_trees(trees: &[TreePlan], leaves: &Leaves<'_>, files: &[ClosureFile<'_>], log: &Log) {
     let list = leaves.at.key("trees");
     for (index, tree) in trees.iter().enumerate() {
         let item = list.index(index);
-        needs_directory(&item.key("target"), &tree.target, leaves, registration, log);
+        needs_directory(&item.key("target"), &tree.target, leaves, files, log);
     }
 }
 
@@ -95,7 +113,7 @@ fn needs_directory(
     at: &Place<'_>,
     directory: &ImagePath,
     leaves: &Leaves<'_>,
-    registration: Option<&ImagePath>,
+    files: &[ClosureFile<'_>],
     log: &Log,
 ) {
     let shown = || quoted(&text(directory));
@@ -105,10 +123,9 @@ fn needs_directory(
             (format!("{} must be a directory, but {} is {kind}", shown(), place_of(path, leaves.at)), help())
         });
     }
-    if let Some(file) = registration.filter(|file| directory.starts_with(file)) {
+    if let Some((file, field)) = files.iter().find(|(file, _)| directory.starts_with(file)) {
         log.add(at, || {
-            let what =
-                format!("must be a directory, but {}.closure.registrationTarget makes the file", leaves.at);
+            let what = format!("must be a directory, but {}.closure.{field} makes the file", leaves.at);
             (format!("{} {what} {}", shown(), quoted(&text(file))), help())
         });
     }

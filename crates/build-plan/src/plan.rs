@@ -45,6 +45,26 @@ pub struct ClosurePlan {
     pub deduplicate: bool,
     /// Where in the image the registration is written, if anywhere.
     pub registration_target: Option<ImagePath>,
+    /// Where in the image Nix's database of the closure is, if anywhere.
+    pub database: Option<DatabasePlan>,
+}
+
+/// Where Nix looks for the database of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabasePlan {
+    /// The database itself.
+    pub file: ImagePath,
+    /// The file that tells the version of its schema.
+    pub schema: ImagePath,
+}
+
+impl ClosurePlan {
+    /// The files that a closure puts beside its store, and the field that asks for each.
+    pub(crate) fn files(&self) -> Vec<(&ImagePath, &'static str)> {
+        let registration = self.registration_target.iter().map(|path| (path, "registrationTarget"));
+        let database = self.database.iter().flat_map(|database| [&database.file, &database.schema]);
+        registration.chain(database.map(|path| (path, "nixDatabase"))).collect()
+    }
 }
 
 /// The forms in which a closure is given.
@@ -168,6 +188,9 @@ pub struct AttributesPlan {
 /// `plan.filesystem`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesystemPlan {
+    /// Whether nobody shall ever write into it. Then the fields below promise nothing: no free space, no journal, no
+    /// growth.
+    pub sealed: bool,
     /// At most 16 bytes, no NUL.
     pub label: Vec<u8>,
     /// In the order of its text form.

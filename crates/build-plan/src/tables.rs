@@ -127,6 +127,12 @@ pub(crate) static CLOSURE: Table = Table {
             "Where in the image the registration is written; null for nowhere.",
         )
         .or_null(),
+        Field::default(
+            "nixDatabase",
+            Shape::Flag,
+            "false",
+            "Whether the image has Nix's database of the closure, so that nothing need load the registration.",
+        ),
     ],
 };
 
@@ -271,6 +277,12 @@ pub(crate) static FILESYSTEM: Table = Table {
     what: "a file system",
     one_of: "",
     fields: &[
+        Field::default(
+            "seal",
+            Shape::Flag,
+            "false",
+            "Whether nobody shall ever write into it: as small as can be, and Linux mounts it read-only alone.",
+        ),
         Field::default("label", Shape::Label, "\"\"", "The volume's name, at most 16 bytes."),
         Field::default("uuid", Shape::Uuid, "\"44444444-4444-4444-8888-888888888888\"", "The file system's UUID."),
         Field::default(

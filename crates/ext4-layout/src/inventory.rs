@@ -1,11 +1,10 @@
 //! What is to be stored, measured: inode numbers, the shape of every directory, attributes, lengths in blocks.
 //!
-//! Everything here depends on the tree and the UUID alone, not on the geometry, so the solver can weigh geometries
-//! without looking at the tree again.
+//! Everything here depends on the tree, the UUID and whether the file system is sealed, not on the geometry, so the
+//! solver can weigh geometries without looking at the tree again.
 
 use image_tree::{FileTree, NodeId, NodeKind};
 
-use crate::LayoutError;
 use crate::dataspace::DataSpace;
 use crate::directory::{Directories, Shape};
 use crate::dirhash::HashSeed;
@@ -13,6 +12,7 @@ use crate::extents::node_blocks;
 use crate::numbering::{LOST_FOUND, Numbering, Slot};
 use crate::units::{DataNr, blocks_for};
 use crate::xattrs::{Encoded, Unstorable};
+use crate::{LayoutError, Options};
 
 /// Symlinks with at most so many bytes live in their inode.
 pub(crate) const FAST_SYMLINK_BYTES: usize = 59;
@@ -56,23 +56,23 @@ pub(crate) struct Inventory<'t> {
 
 impl<'t> Inventory<'t> {
     /// Measures a tree.
-    pub(crate) fn of(tree: &'t FileTree, uuid: &[u8; 16]) -> Result<Self, LayoutError> {
+    pub(crate) fn of(tree: &'t FileTree, options: &Options) -> Result<Self, LayoutError> {
         let numbering = Numbering::of(tree)?;
         let mut inventory = Self {
             tree,
             numbering,
-            seed: HashSeed::of_uuid(uuid),
+            seed: HashSeed::of_uuid(&options.uuid),
             directories: Vec::new(),
             xattrs: encode_xattrs(tree)?,
             plain_blocks: 0,
             large: Vec::new(),
         };
-        inventory.directories = inventory.measure_directories()?;
+        inventory.directories = inventory.measure_directories(options.sealed)?;
         inventory.measure_contents()?;
         Ok(inventory)
     }
 
-    fn measure_directories(&self) -> Result<Vec<DirectoryRecord>, LayoutError> {
+    fn measure_directories(&self, sealed: bool) -> Result<Vec<DirectoryRecord>, LayoutError> {
         let directories = Directories { tree: self.tree, seed: self.seed };
         let mut records = Vec::new();
         for (node, entry) in self.tree.iter() {
@@ -80,7 +80,7 @@ impl<'t> Inventory<'t> {
                 continue;
             }
             let inode = self.numbering.inode(node);
-            let shape = directories.measure(node, inode == LOST_FOUND)?;
+            let shape = directories.measure(node, inode == LOST_FOUND && !sealed)?;
             let is_directory =
                 |&child: &NodeId| matches!(self.tree.node(child).kind(), NodeKind::Directory { .. });
             let subdirectories = self.tree.children(node).filter(is_directory).count();

@@ -21,6 +21,7 @@ use crate::{LayoutError, Options, groups, solver};
 /// tree.begin_directory(Name::new(b"lost+found")?, metadata)?;
 /// let tree = tree.finish();
 /// let options = Options {
+///     sealed: false,
 ///     label: *b"EMPTY\0\0\0\0\0\0\0\0\0\0\0",
 ///     uuid: [0x44; 16],
 ///     free_space: 16 << 20,
@@ -70,7 +71,7 @@ impl<'t> Layout<'t> {
     /// # Errors
     /// Where ext4 can't hold the contents, or not in the size asked for.
     pub fn plan(tree: &'t FileTree, options: &Options) -> Result<Self, LayoutError> {
-        let inventory = Inventory::of(tree, &options.uuid)?;
+        let inventory = Inventory::of(tree, options)?;
         let solver::Solution { geometry, warnings } = solver::solve(&inventory, options)?;
         let space = DataSpace::of(&geometry);
         let placement = Placement::of(&inventory, &geometry, &space);
@@ -92,7 +93,7 @@ impl<'t> Layout<'t> {
     fn unusable_free_space(&self) -> Option<String> {
         let free = self.counts().free_blocks;
         let kept = (self.geometry.blocks / 50).min(MOST_KEPT_BY_LINUX);
-        (free > 0 && free <= kept).then(|| {
+        (free > 0 && free <= kept && !self.options.sealed).then(|| {
             format!(
                 "plan.filesystem.freeSpace: Linux keeps the last {} bytes of this file system's free space to itself, so the {} bytes can't be used before it is grown; ask for more if the first boot has to write, or for 0 if nobody does",
                 kept * BLOCK_SIZE,

@@ -3,6 +3,9 @@ use image_tree::Timestamp;
 /// What a file system shall be like, apart from what it holds. Every field is within its range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
+    /// Whether nobody shall ever write into it: Linux then mounts it read-only alone, and `/lost+found` is as short as
+    /// any directory. The other fields hold all the same.
+    pub sealed: bool,
     /// The volume's name, filled up with NUL.
     pub label: [u8; 16],
     /// The volume's UUID in the order of its text form; also seeds directory hashes and checksums.

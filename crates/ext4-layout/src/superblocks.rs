@@ -23,7 +23,7 @@ enum Word {
 }
 
 /// All features that we ever set: word, bit, name as dumpe2fs tells it.
-const FEATURES: [(Word, u32, &str); 14] = [
+const FEATURES: [(Word, u32, &str); 15] = [
     (Word::Compat, 0x4, "has_journal"),
     (Word::Compat, 0x8, "ext_attr"),
     (Word::Compat, 0x10, "resize_inode"),
@@ -38,6 +38,7 @@ const FEATURES: [(Word, u32, &str); 14] = [
     (Word::RoCompat, 0x20, "dir_nlink"),
     (Word::RoCompat, 0x40, "extra_isize"),
     (Word::RoCompat, 0x400, "metadata_csum"),
+    (Word::RoCompat, 0x1000, "read-only"),
 ];
 
 impl Layout<'_> {
@@ -46,6 +47,7 @@ impl Layout<'_> {
         FEATURES.into_iter().filter(|&(_, _, name)| match name {
             "has_journal" => self.geometry.journal > 0,
             "resize_inode" => self.geometry.reserved_gdt > 0,
+            "read-only" => self.options.sealed,
             _ => true,
         })
     }

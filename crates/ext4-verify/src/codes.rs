@@ -147,7 +147,7 @@ codes! {
     EntryUnused "entry-unused" Foreign "a directory has an unused entry";
     EntryPadding "entry-padding" Foreign "there is something behind a name";
     LostFound "lost-found" Unsound "the directory /lost+found is missing or is not inode 11";
-    LostFoundShort "lost-found-short" Foreign "the directory /lost+found has less than four blocks";
+    LostFoundShort "lost-found-short" Foreign "the directory /lost+found has less than four blocks, and the file system is not sealed";
     HtreeHeader "htree-header" Unsound "the header of a directory's index is wrong";
     HtreeHash "htree-hash" Foreign "a directory's index uses another hash than the superblock says";
     HtreeLimit "htree-limit" Unsound "the room of an index block is not that of a block";

@@ -20,6 +20,8 @@ const RO_COMPAT: u32 = 0x46b;
 /// Those that it uses where there is a journal, or a reserve for growth.
 const HAS_JOURNAL: u32 = 0x4;
 const RESIZE_INODE: u32 = 0x10;
+/// That of a sealed file system, into which nobody writes.
+const READ_ONLY: u32 = 0x1000;
 /// The journal has to be replayed.
 const RECOVER: u32 = 0x4;
 
@@ -41,6 +43,11 @@ impl Superblock {
     /// Whether it was mounted since it was made.
     pub(crate) fn was_used(&self) -> bool {
         was_used(&self.raw)
+    }
+
+    /// Whether it is sealed, so that nobody writes into it.
+    pub(crate) fn is_read_only(&self) -> bool {
+        le32(&self.raw, 0x64) & READ_ONLY != 0
     }
 }
 
@@ -145,7 +152,7 @@ fn features(raw: &[u8], findings: &mut Findings) -> bool {
     let words = [
         ("compatible", 0x5c, COMPAT, HAS_JOURNAL | RESIZE_INODE),
         ("incompatible", 0x60, INCOMPAT, RECOVER),
-        ("read-only compatible", 0x64, RO_COMPAT, 0),
+        ("read-only compatible", 0x64, RO_COMPAT, READ_ONLY),
     ];
     let mut readable = true;
     for (name, at, always, sometimes) in words {
@@ -164,6 +171,11 @@ fn features(raw: &[u8], findings: &mut Findings) -> bool {
     if le32(raw, 0x60) & RECOVER != 0 {
         let text = "the journal waits to be replayed; mount the file system once, or run e2fsck";
         findings.add(Code::JournalNotEmpty, Place::Superblock, text);
+    }
+    let sealed = le32(raw, 0x64) & READ_ONLY != 0;
+    if sealed && le32(raw, 0x5c) & (HAS_JOURNAL | RESIZE_INODE) != 0 {
+        let text = "a journal and a reserve for growth do not go with the feature read-only";
+        findings.add(Code::SuperblockFeatures, Place::Superblock, text);
     }
     let reserve = le16(raw, 0xce);
     let has_resize_inode = le32(raw, 0x5c) & RESIZE_INODE != 0;

@@ -202,7 +202,7 @@ impl Checker<'_> {
             let text = format!("{} bytes do not go with {} blocks", inode.size, mapped.end);
             self.at_inode(Code::DirectorySize, number, text);
         }
-        if number == LOST_FOUND && mapped.end < 4 {
+        if number == LOST_FOUND && mapped.end < 4 && !self.sb.is_read_only() {
             let text = format!("has {} blocks, less than the four that e2fsck needs", mapped.end);
             self.at_inode(Code::LostFoundShort, number, text);
         }

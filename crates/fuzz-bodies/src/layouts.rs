@@ -99,6 +99,7 @@ fn assert_same_names(tree: &FileTree, fs: &FileSystem) {
 fn ext4_options(choices: &mut Choices<'_>, flavour: Flavour) -> ext4_layout::Options {
     let any = |choices: &mut Choices<'_>| if flavour == Flavour::Any { choices.size() } else { 0 };
     ext4_layout::Options {
+        sealed: false,
         label: *b"FUZZ\0\0\0\0\0\0\0\0\0\0\0\0",
         uuid: [choices.byte().max(1); 16],
         free_space: u64::from(choices.byte()).saturating_mul(4096).saturating_add(any(choices)),

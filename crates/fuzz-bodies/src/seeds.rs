@@ -273,6 +273,7 @@ fn small_trees(flavour: Flavour) -> impl Iterator<Item = FileTree> {
 
 pub(crate) fn ext4_images() -> Vec<Vec<u8>> {
     let options = Options {
+        sealed: false,
         label: *b"SEED\0\0\0\0\0\0\0\0\0\0\0\0",
         uuid: *b"snugfs fuzz seed",
         free_space: 0,

@@ -80,6 +80,7 @@ fn closure(paths: &[Path]) -> Closure {
 
 fn options() -> Options {
     Options {
+        sealed: false,
         label: [0; 16],
         uuid: *b"snugfs test uuid",
         free_space: 123_456,

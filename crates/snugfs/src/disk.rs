@@ -32,8 +32,11 @@ pub(crate) struct Planned<'p> {
 const BLOCK: u64 = 4096;
 
 impl Planned<'_> {
-    /// The exact size of the file system: its own, or that of its partition.
+    /// The exact size of the file system: its own, or that of its partition, which a sealed one does not fill.
     pub(crate) fn size(&self) -> Option<u64> {
+        if self.volume.filesystem.sealed {
+            return None;
+        }
         let of_partition = self.partition.and_then(|(_, size)| size).map(|size| size - size % BLOCK);
         self.volume.filesystem.size.or(of_partition)
     }

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod container;
+mod database;
 mod deduplicate;
 mod disk;
 mod disk_report;

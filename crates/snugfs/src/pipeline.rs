@@ -15,7 +15,7 @@ use crate::exit::Failure;
 use crate::hashed::Passing;
 use crate::output::Output;
 use crate::progress::{Meter, Stage, Stages, Unit};
-use crate::{hashed, input};
+use crate::{database, hashed, input};
 
 /// The plan.
 pub(crate) fn plan(args: &InputArgs, stages: &mut Stages) -> Result<Plan, Failure> {
@@ -87,8 +87,8 @@ pub(crate) fn gather<'p>(plan: &'p Plan, stages: &mut Stages) -> Result<Gathered
 }
 
 fn scan<'p>(planned: Planned<'p>, closure: Option<Closure>, meter: &Meter) -> Result<Volume<'p>, Failure> {
-    let sources = sources(planned.volume, closure.as_ref());
     let scanned = || {
+        let sources = sources(planned.volume, closure.as_ref())?;
         let scan = file_scanner::scan(&sources, &|entries| meter.advance(entries))?;
         if let (Some(closure), true) = (&closure, verification(planned.volume) != Verify::None) {
             verify_sizes(closure, &scan.tree)?;
@@ -182,10 +182,13 @@ fn verification(plan: &VolumePlan) -> Verify {
     plan.closure.as_ref().map_or(Verify::None, |closure| closure.verify)
 }
 
-/// What the scanner is to look at; the registration is one more file.
-fn sources<'p>(plan: &'p VolumePlan, closure: Option<&Closure>) -> Sources<'p> {
+/// What the scanner is to look at; the registration and the database are files like others.
+fn sources<'p>(plan: &'p VolumePlan, closure: Option<&Closure>) -> Result<Sources<'p>, Failure> {
     let both = plan.closure.as_ref().zip(closure);
-    Sources {
+    let timestamp = plan.filesystem.timestamp;
+    let database = both.map(|(planned, closure)| database::files(planned, closure, timestamp)).transpose()?;
+    let registration = both.and_then(|(planned, closure)| registration(planned, closure));
+    Ok(Sources {
         store: both.map(|(planned, closure)| StoreSource {
             source_dir: planned.source_dir.clone(),
             store_dir: planned.store_dir.clone(),
@@ -194,10 +197,10 @@ fn sources<'p>(plan: &'p VolumePlan, closure: Option<&Closure>) -> Sources<'p> {
         trees: &plan.trees,
         entries: &plan.entries,
         attributes: &plan.attributes,
-        inline: both.and_then(|(planned, closure)| registration(planned, closure)).into_iter().collect(),
+        inline: registration.into_iter().chain(database.into_iter().flatten()).collect(),
         lost_and_found: true,
-        timestamp: plan.filesystem.timestamp,
-    }
+        timestamp,
+    })
 }
 
 fn registration(plan: &ClosurePlan, closure: &Closure) -> Option<InlineFile> {
@@ -217,6 +220,7 @@ pub(crate) fn layout_options(planned: &Planned<'_>) -> ext4_layout::Options {
         *to = *from;
     }
     ext4_layout::Options {
+        sealed: plan.sealed,
         label,
         uuid: plan.uuid,
         free_space: plan.free_space,

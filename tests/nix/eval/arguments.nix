@@ -11,12 +11,14 @@ let
     freeSpace = "16MiB";
     freeInodes = 1024;
     growTo = "1TiB";
+    seal = false;
     entries = { };
     attributes = { };
     trees = [ ];
     compressionLevel = 3;
     verify = "size";
     deduplicate = false;
+    nixDatabase = false;
     keepReferences = false;
     plan = { };
     snugfs = null;
@@ -84,6 +86,15 @@ in
   "a level that zstd has not" = wrong {
     compressionLevel = 23;
   } "compressionLevel: 23 is not a level of zstd, 1 to 22";
+  "a sealed file system with free space" = wrong {
+    seal = true;
+    freeSpace = "1MiB";
+  } "seal: a sealed file system is as small as its contents, and freeSpace is given; leave one of the two out";
+  "a sealed file system without" = right {
+    seal = true;
+    freeSpace = 0;
+    growTo = null;
+  };
   "a word where only true or false is possible" = wrong {
     deduplicate = "yes";
   } ''deduplicate: "yes" is not true or false'';

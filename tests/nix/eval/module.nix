@@ -114,6 +114,7 @@ lib.optionalAttrs hasCreator {
           compressionLevel = 9;
           verify = "hash";
           deduplicate = true;
+          nixDatabase = true;
           keepReferences = true;
           plan.filesystem.reservedPercent = 0;
         };

@@ -21,6 +21,7 @@ in
       sourceDir = builtins.storeDir;
       verify = "size";
       deduplicate = false;
+      nixDatabase = false;
     };
   };
   "./files is laid over the root" = {
@@ -47,6 +48,14 @@ in
       "/"
       "/srv"
     ];
+  };
+  "a sealed file system promises nothing" = {
+    expr = section "filesystem" { seal = true; };
+    expected = {
+      label = "ROOT";
+      uuid = "44444444-4444-4444-8888-888888888888";
+      seal = true;
+    };
   };
   "the file system" = {
     expr = section "filesystem" {

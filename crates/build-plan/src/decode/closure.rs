@@ -9,7 +9,7 @@ use crate::json::Json;
 use crate::nearest::nearest;
 use crate::object::Object;
 use crate::place::quoted;
-use crate::plan::{ClosurePlan, ClosureSource, Verify};
+use crate::plan::{ClosurePlan, ClosureSource, DatabasePlan, Verify};
 use crate::tables;
 use crate::value::Value;
 
@@ -34,6 +34,8 @@ pub(super) fn closure(value: &Value<'_>, context: Context<'_>) -> Option<Closure
             None => image_path(REGISTRATION_TARGET),
         }
     };
+    let database = object.get("nixDatabase").filter(|value| value.flag() == Some(true));
+    let database = database.and_then(|value| database_of(&value, store_dir.as_ref()?));
     Some(ClosurePlan {
         source: source?,
         source_dir: source_dir.unwrap_or_else(|| PathBuf::from(STORE)),
@@ -41,6 +43,7 @@ pub(super) fn closure(value: &Value<'_>, context: Context<'_>) -> Option<Closure
         verify,
         deduplicate: object.get("deduplicate").and_then(|value| value.flag()).unwrap_or_default(),
         registration_target,
+        database,
     })
 }
 
@@ -55,6 +58,19 @@ fn store_dir(value: &Value<'_>) -> Option<ImagePath> {
             .wrong(|| "the root can't be the store".to_owned(), "name a directory such as /nix/store");
     }
     Some(path)
+}
+
+/// Nix puts what it knows of a store beside it: `/nix/var/nix/db` for `/nix/store`.
+fn database_of(value: &Value<'_>, store_dir: &ImagePath) -> Option<DatabasePlan> {
+    let text = String::from_utf8_lossy(store_dir.as_bytes());
+    let Some(above) = text.strip_suffix("/store") else {
+        return value.wrong(
+            || format!("Nix has no usual place for the database of {}", quoted(&text)),
+            "leave it out, or let storeDir end in /store",
+        );
+    };
+    let file = |name: &str| image_path(&format!("{above}/var/nix/db/{name}"));
+    Some(DatabasePlan { file: file("db.sqlite")?, schema: file("schema")? })
 }
 
 fn registration_target(value: &Value<'_>) -> Option<ImagePath> {

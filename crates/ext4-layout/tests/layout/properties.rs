@@ -65,6 +65,7 @@ fn random_options() -> impl Strategy<Value = Options> {
     let density = prop_oneof![Just(4096), Just(16384), Just(1 << 20)];
     (any::<[u8; 16]>(), promises, growth, journal, density, 0..1_700_000_000_i64).prop_map(
         |(uuid, (free_blocks, free_inodes), grow_to, journal_size, bytes_per_inode, time)| Options {
+            sealed: grow_to.is_none() && journal_size == Some(0),
             uuid,
             free_space: free_blocks * 4096,
             free_inodes,

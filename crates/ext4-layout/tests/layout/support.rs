@@ -15,6 +15,7 @@ use image_tree::{
 /// The options of plan-v1 without a growth reserve, nothing promised.
 pub(crate) fn options() -> Options {
     Options {
+        sealed: false,
         label: *b"TEST\0\0\0\0\0\0\0\0\0\0\0\0",
         uuid: *b"snugfs test uuid",
         free_space: 0,

@@ -208,6 +208,7 @@ impl Names {
 
 fn options() -> Options {
     Options {
+        sealed: false,
         label: *b"TEST\0\0\0\0\0\0\0\0\0\0\0\0",
         uuid: *b"snugfs test uuid",
         free_space: 64 << 20,

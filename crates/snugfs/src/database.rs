@@ -1,0 +1,58 @@
+//! Nix's database as a file of the image, where the plan asks for it.
+
+use std::path::Path;
+
+use build_plan::ClosurePlan;
+use closure_registration::{Closure, PathInfo};
+use file_scanner::InlineFile;
+use image_tree::{ImagePath, Permissions, Timestamp};
+use nix_database::{Deriving, Output};
+
+use crate::exit::{Exit, Failure, io_text, shown};
+
+/// As Nix makes these two files: root writes into them.
+const PERMISSIONS: u16 = 0o644;
+
+/// The database and the version of its schema; nothing where the plan asks for none.
+pub(crate) fn files(
+    plan: &ClosurePlan,
+    closure: &Closure,
+    timestamp: Timestamp,
+) -> Result<Vec<InlineFile>, Failure> {
+    let Some(database) = &plan.database else { return Ok(Vec::new()) };
+    let bytes = nix_database::database(closure, timestamp.seconds(), &deriving(plan, closure)?);
+    let bytes =
+        bytes.map_err(|error| Failure::new(Exit::Bug, format!("plan.closure.nixDatabase: {error}")))?;
+    let file = |path: &ImagePath, bytes| InlineFile {
+        path: path.clone(),
+        bytes,
+        permissions: Permissions::from_mode(PERMISSIONS),
+        what: "plan.closure.nixDatabase".to_owned(),
+    };
+    Ok(vec![file(&database.file, bytes), file(&database.schema, nix_database::VERSION.to_vec())])
+}
+
+/// What the derivations of a closure make. Closures that run somewhere have none.
+fn deriving(plan: &ClosurePlan, closure: &Closure) -> Result<Deriving, Failure> {
+    let derivations = closure.paths().iter().enumerate();
+    let derivations = derivations.filter(|(_, info)| info.path.as_str().as_bytes().ends_with(b".drv"));
+    derivations.map(|(index, info)| Ok((index, outputs(&plan.source_dir, info)?))).collect()
+}
+
+fn outputs(store: &Path, derivation: &PathInfo) -> Result<Vec<Output>, Failure> {
+    let path = store.join(derivation.path.as_str());
+    let unread = |error| {
+        let text = format!("{}: can't be read: {}; make it readable", shown(&path), io_text(&error));
+        Failure::new(Exit::Source, text)
+    };
+    // A symlink of that name is no derivation, and must not lead out of the store.
+    let file = if path.symlink_metadata().map_err(unread)?.is_file() {
+        nix_database::outputs(&std::fs::read(&path).map_err(unread)?)
+    } else {
+        None
+    };
+    file.ok_or_else(|| {
+        let text = "is named like a derivation and is none; leave plan.closure.nixDatabase out";
+        Failure::new(Exit::Closure, format!("{}: {text}", shown(&path)))
+    })
+}

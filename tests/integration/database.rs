@@ -1,0 +1,161 @@
+//! `plan.closure.nixDatabase`: Nix knows the store of an image at once.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::store::{base_name, plan, record, store_path, write};
+use crate::support::{Run, Workspace, assert_sound, debugfs, tool};
+
+/// Two store paths, one of which refers to itself and to the other.
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    write(&workspace, "lib", "lib/libx.so", "library\n", false);
+    write(
+        &workspace,
+        "program",
+        "bin/program",
+        format!("{}\n{}\n", store_path("lib"), store_path("program")),
+        true,
+    );
+    let records = [record(&workspace, "program", &["program", "lib"]), record(&workspace, "lib", &[])];
+    let mut plan = plan(&records);
+    plan["closure"]["nixDatabase"] = json!(true);
+    workspace.write("plan.json", plan.to_string());
+    workspace
+}
+
+/// Real Nix on the store below a folder.
+fn nix(root: &Path, program: &str, arguments: &[&str], input: Option<&Path>) -> Run {
+    let mut command = Command::new(tool(program));
+    command.args(arguments).env("NIX_REMOTE", format!("local?root={}", root.display()));
+    command.env("NIX_CONFIG", "build-users-group =\nkeep-derivations = false");
+    if let Some(input) = input {
+        command.stdin(std::fs::File::open(input).unwrap());
+    }
+    Run::of(&mut command)
+}
+
+fn asked(root: &Path, arguments: &[&str]) -> Vec<String> {
+    let run = nix(root, "nix-store", arguments, None).succeeded();
+    run.text().lines().map(str::to_owned).collect()
+}
+
+/// Nix sees nothing wrong, and has read the contents.
+fn assert_nix_agrees(root: &Path) {
+    let run = nix(root, "nix-store", &["--verify", "--check-contents"], None).succeeded();
+    let wrong = ["modified", "missing", "disappeared", "not valid", "error"];
+    assert!(!wrong.iter().any(|word| run.stderr.contains(word)), "{}", run.stderr);
+    assert!(run.stderr.contains("checking"), "{}", run.stderr);
+}
+
+#[test]
+fn nix_knows_the_store_of_an_image_and_goes_on_with_it() {
+    let workspace = workspace();
+    let image = workspace.build("out.img", []);
+    for (path, mode) in [("/nix/var/nix/db/db.sqlite", "0644"), ("/nix/var/nix/db", "0755")] {
+        assert!(debugfs(&image, &format!("stat {path}")).contains(&format!("Mode:  {mode}")), "{path}");
+    }
+    let loaded = assert_sound(&image);
+    assert_eq!(loaded.read("/nix/var/nix/db/schema").unwrap(), b"10");
+
+    let root = workspace.path("root");
+    workspace.snugfs(["inspect", "out.img", "extract", "/", "-o", "root"]).succeeded();
+    let (program, lib) = (store_path("program"), store_path("lib"));
+    let mut both = [lib.clone(), program.clone()];
+    both.sort();
+    let sorted = |arguments: &[&str]| {
+        let mut lines = asked(&root, arguments);
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&["-q", "--references", &program]), both);
+    assert_eq!(sorted(&["-q", "--requisites", &program]), both);
+    assert_eq!(sorted(&["-q", "--referrers", &lib]), [program.as_str()]);
+    assert_eq!(asked(&root, &["-q", "--requisites", &lib]), [lib.as_str()]);
+    let plan = workspace.read_json("plan.json");
+    let recorded = &plan["closure"]["graph"][0];
+    assert_eq!(asked(&root, &["-q", "--size", &program]), [recorded["narSize"].to_string()]);
+    let hash = asked(&root, &["-q", "--hash", &program]).concat();
+    let digits = hash.strip_prefix("sha256:").unwrap();
+    let base16 = Run::of(Command::new(tool("nix-hash")).args(["--type", "sha256", "--to-base16", digits]));
+    assert_eq!(recorded["narHash"], json!(format!("sha256:{}", base16.succeeded().text().trim())));
+    assert_nix_agrees(&root);
+
+    // What a first boot does, then the life of any store.
+    let registration = root.join("nix-path-registration");
+    nix(&root, "nix-store", &["--load-db"], Some(&registration)).succeeded();
+    assert_eq!(sorted(&["-q", "--requisites", &program]), both);
+    let added = asked(&root, &["--add", workspace.path("plan.json").to_str().unwrap()]);
+    std::os::unix::fs::symlink(&lib, root.join("nix/var/nix/gcroots/lib")).unwrap();
+    asked(&root, &["--gc"]);
+    assert!(root.join(lib.trim_start_matches('/')).exists(), "what has a root stays");
+    for gone in [&program, &added[0]] {
+        assert!(!root.join(gone.trim_start_matches('/')).exists(), "{gone} has no root");
+        assert_ne!(nix(&root, "nix-store", &["-q", "--hash", gone], None).code, 0);
+    }
+    assert_nix_agrees(&root);
+}
+
+#[test]
+fn nix_would_see_what_is_wrong() {
+    let workspace = workspace();
+    workspace.build("out.img", []);
+    workspace.snugfs(["inspect", "out.img", "extract", "/", "-o", "root"]).succeeded();
+    let root = workspace.path("root");
+    let file = root.join("nix/store").join(base_name("lib")).join("lib/libx.so");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, "another\n").unwrap();
+    let run = nix(&root, "nix-store", &["--verify", "--check-contents"], None);
+    assert!(run.code != 0 && run.stderr.contains("was modified"), "{}", run.stderr);
+}
+
+#[test]
+fn size_and_threads_and_the_registration_do_not_matter_to_it() {
+    let workspace = workspace();
+    workspace.build("one.img", ["--threads", "1", "--report", "report.json"]);
+    workspace.build("two.img", ["--threads", "7"]);
+    assert!(workspace.read("one.img") == workspace.read("two.img"));
+    let told: Value =
+        serde_json::from_str(workspace.snugfs(["size", "plan.json", "--json"]).succeeded().text()).unwrap();
+    assert_eq!(told["image"]["bytes"], workspace.read_json("report.json")["image"]["bytes"]);
+    let database =
+        |image: &str| assert_sound(&workspace.path(image)).read("/nix/var/nix/db/db.sqlite").unwrap();
+    let with = database("one.img");
+    workspace.change_plan(|plan| {
+        plan["closure"]["registrationTarget"] = json!(null);
+        plan["closure"]["graph"].as_array_mut().unwrap().reverse();
+    });
+    let without = workspace.build("without.img", []);
+    assert!(database("without.img") == with);
+    assert!(!assert_sound(&without).exists("/nix-path-registration").unwrap());
+}
+
+#[test]
+fn it_stands_beside_the_store_and_gives_way_to_nobody() {
+    let workspace = workspace();
+    workspace.change_plan(|plan| {
+        plan["trees"] = json!([{ "source": "files" }]);
+    });
+    workspace.write("files/nix/var/nix/db/db.sqlite", "");
+    let run = workspace.snugfs(["build", "plan.json", "-o", "out.img"]).failed_with(3);
+    run.says("/nix/var/nix/db/db.sqlite").says("plan.closure.nixDatabase");
+    std::fs::remove_dir_all(workspace.path("files")).unwrap();
+    workspace.write("files/nix/var/nix/db/other", "");
+    let image = workspace.build("out.img", []);
+    assert!(assert_sound(&image).exists("/nix/var/nix/db/other").unwrap());
+}
+
+#[test]
+fn what_is_named_like_a_derivation_must_be_one() {
+    let workspace = Workspace::new();
+    write(&workspace, "x.drv", "", "no derivation", false);
+    let mut plan = plan(&[record(&workspace, "x.drv", &[])]);
+    plan["closure"]["nixDatabase"] = json!(true);
+    workspace.write("plan.json", plan.to_string());
+    let run = workspace.snugfs(["build", "plan.json", "-o", "out.img"]).failed_with(4);
+    run.says(&format!("store/{}: is named like a derivation", base_name("x.drv")));
+    workspace.change_plan(|plan| plan["closure"]["nixDatabase"] = json!(false));
+    workspace.build("out.img", []);
+}
