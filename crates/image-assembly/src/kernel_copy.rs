@@ -1,12 +1,29 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use rustix::fs::StatFs;
 use rustix::io::Errno;
 
 use crate::{to_u64, to_usize};
 
 /// File systems that clone do so by whole blocks; none of them has larger ones on common hardware.
 const BLOCK: u64 = 4096;
+
+/// From which length on the kernel puts a file to its place faster than reading and writing it with others does.
+const LARGE_FILE: u64 = 1 << 20;
+/// The same where blocks are shared: then a call costs as much for any length.
+const LARGE_CLONE: u64 = 64 << 10;
+
+/// `statfs(2)`'s types of file systems that share blocks between files: XFS, btrfs, bcachefs.
+const CLONING: [u32; 3] = [0x5846_5342, 0x9123_683e, 0xca45_1a4e];
+
+/// From which length on a file is left to the kernel, by where it goes.
+pub(crate) fn large_file(to: BorrowedFd<'_>) -> u64 {
+    // A type has 32 bits, in a word whose width and sign depend on the processor.
+    let is = |kind: u32, stat: &StatFs| stat.f_type.to_le_bytes().starts_with(&kind.to_le_bytes());
+    let cloning = rustix::fs::fstatfs(to).is_ok_and(|stat| CLONING.into_iter().any(|kind| is(kind, &stat)));
+    if cloning { LARGE_CLONE } else { LARGE_FILE }
+}
 
 /// Copies between two files, each at an offset, without the bytes passing through the program; on file systems
 /// that can, by sharing the blocks. Gives how many bytes came over, perhaps 0: the rest is to be read and written,

@@ -2,6 +2,7 @@
 //! the output grows from front to back and of several errors the one of the lowest offset is known.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,11 +11,9 @@ use crate::assemble::Job;
 use crate::chunks::{CHUNK, Chunk, Chunks, Kind};
 use crate::error::AssemblyError;
 use crate::fill::{Filler, room};
+use crate::kernel_copy::large_file;
 use crate::sink::ZEROS;
 use crate::{to_u64, to_usize};
-
-/// From this length on the kernel copies a file faster than reading and writing it with others does.
-const LARGE_FILE: u64 = 1 << 20;
 
 /// How much is read back at once, so that it is still in the processor's cache when it is looked at.
 const READ_BACK: usize = 256 << 10;
@@ -74,7 +73,7 @@ impl Positioned<'_> {
 
     /// From which length on files are left to the kernel, which copies between files only.
     pub(crate) fn lone_file(&self) -> Option<u64> {
-        self.is_zero.then_some(LARGE_FILE)
+        self.is_zero.then(|| large_file(self.file.as_fd()))
     }
 
     /// Shows so many bytes that are written already, part by part.
