@@ -1,17 +1,9 @@
 """Block devices that lie. Device mapper is not needed: a loop device stands on a file that FUSE serves."""
 import os
 
-from harness import Wrong, call
+from harness import Wrong, call, collection
 
-CASES = []
-
-
-def case(name):
-    def add(function):
-        CASES.append((name, function))
-        return function
-
-    return add
+CASES, case = collection()
 
 
 def on_device(lab, name, *faults):

@@ -14,6 +14,20 @@ NOBODY = 65534
 UUID = "7f1c6c3e-52a5-4f0e-9a57-0c5d1d1a9b10"
 
 
+def collection():
+    """An empty list of cases, and the decorator that adds a function to it under a name."""
+    cases = []
+
+    def case(name):
+        def add(function):
+            cases.append((name, function))
+            return function
+
+        return add
+
+    return cases, case
+
+
 class Wrong(Exception):
     """A run that did not end as it should."""
 

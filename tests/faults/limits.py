@@ -1,17 +1,9 @@
 """Scarce descriptors and memory, and clocks that are wrong."""
 import os
 
-from harness import Wrong, call
+from harness import Wrong, call, collection
 
-CASES = []
-
-
-def case(name):
-    def add(function):
-        CASES.append((name, function))
-        return function
-
-    return add
+CASES, case = collection()
 
 
 @case("64 descriptors, and fewer")

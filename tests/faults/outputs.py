@@ -3,17 +3,9 @@ import os
 import socket
 import subprocess
 
-from harness import NOBODY, OLD, Wrong, as_nobody, call, pattern
+from harness import NOBODY, OLD, Wrong, as_nobody, call, collection, pattern
 
-CASES = []
-
-
-def case(name):
-    def add(function):
-        CASES.append((name, function))
-        return function
-
-    return add
+CASES, case = collection()
 
 
 def small_disk(lab, *options):

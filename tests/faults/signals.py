@@ -6,17 +6,9 @@ import signal
 import subprocess
 import time
 
-from harness import OLD, Wrong, call, sha256
+from harness import OLD, Wrong, call, collection, sha256
 
-CASES = []
-
-
-def case(name):
-    def add(function):
-        CASES.append((name, function))
-        return function
-
-    return add
+CASES, case = collection()
 
 
 @case("killed at random moments")

@@ -3,17 +3,9 @@ import os
 import shutil
 import subprocess
 
-from harness import OLD, Run, Wrong, as_nobody, pattern
+from harness import OLD, Run, Wrong, as_nobody, collection, pattern
 
-CASES = []
-
-
-def case(name):
-    def add(function):
-        CASES.append((name, function))
-        return function
-
-    return add
+CASES, case = collection()
 
 
 def while_it_waits(lab, output, change):
