@@ -40,9 +40,19 @@ fn sizes(args: &InputArgs, stages: &mut Stages) -> Result<Sizes, Failure> {
     })
 }
 
+/// A report has no sources to explain, but can be compared.
+pub(super) fn refuse_report(path: &Path) -> Result<(), Failure> {
+    let text = "is a report; name a plan, or compare the report with another one by --compare";
+    match report_at(path) {
+        Some(_) => Err(Failure::new(Exit::Usage, format!("{}: {text}", shown(path)))),
+        None => Ok(()),
+    }
+}
+
 /// The report that a file is; `None` for anything else, which is then read as a plan and told of as such.
 fn report_at(path: &Path) -> Option<Value> {
-    if is_dash(path) {
+    // A pipe can be read but once, and is for the plan.
+    if is_dash(path) || !std::fs::metadata(path).is_ok_and(|found| found.is_file()) {
         return None;
     }
     let json: Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;

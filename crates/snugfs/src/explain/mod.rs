@@ -28,6 +28,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     if let Some(other) = &args.compare {
         return compare::run(args, other);
     }
+    compare::refuse_report(&args.input.plan)?;
     let page = args.html.as_deref().map(Companion::open).transpose()?;
     let mut stages = commands::begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;

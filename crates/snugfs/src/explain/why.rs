@@ -97,8 +97,10 @@ fn answer(text: &mut String, explained: &FileSystem<'_>, path: usize) {
                 let _ = writeln!(text, "  and would be there without any one of these, by another way");
             }
         }
-    } else {
+    } else if explained.references.referrers(path).is_empty() {
         let _ = writeln!(text, "  is a root: it is in the closure, and no other path refers to it");
+    } else {
+        let _ = writeln!(text, "  is a root: only paths that it leads to itself refer to it");
     }
     listed(text, explained, "referred to by", explained.references.referrers(path));
     listed(text, explained, "refers to", explained.references.references(path));
