@@ -40,6 +40,7 @@ let
       verify ? "size",
       deduplicate ? false,
       nixDatabase ? false,
+      verifyOutput ? false,
       keepReferences ? false,
       plan ? { },
       snugfs ? null,
@@ -88,6 +89,7 @@ let
           verify
           deduplicate
           nixDatabase
+          verifyOutput
           keepReferences
           plan
           snugfs

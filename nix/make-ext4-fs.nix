@@ -50,6 +50,8 @@ let
       deduplicate ? false,
       # Whether the image has Nix' database of its closure, so that a first boot need not load the registration.
       nixDatabase ? false,
+      # Whether the program reads what it wrote again, judges it and compares it with the plan, before there is a result.
+      verifyOutput ? false,
       # Whether Nix looks for store paths in the image, which then keeps its closure alive. The image holds its
       # closure, so nothing is lost without it, and gigabytes need not be searched.
       keepReferences ? false,
@@ -88,6 +90,7 @@ let
           verify
           deduplicate
           nixDatabase
+          verifyOutput
           keepReferences
           plan
           snugfs

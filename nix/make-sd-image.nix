@@ -61,6 +61,7 @@ let
       verify ? "size",
       deduplicate ? false,
       nixDatabase ? false,
+      verifyOutput ? false,
       keepReferences ? false,
       plan ? { },
       snugfs ? null,
@@ -167,6 +168,7 @@ let
           verify
           deduplicate
           nixDatabase
+          verifyOutput
           keepReferences
           snugfs
           pkgs

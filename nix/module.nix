@@ -251,6 +251,11 @@ in
       default = false;
       description = "Whether the root has Nix' database of its closure already, before the first boot loads the registration.";
     };
+    verifyOutput = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Whether what was written is read again, judged and compared with the plan before there is a result.";
+    };
     keepReferences = mkOption {
       type = types.bool;
       default = false;

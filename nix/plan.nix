@@ -32,6 +32,7 @@
   verify,
   deduplicate,
   nixDatabase,
+  verifyOutput,
   keepReferences,
   plan,
   snugfs,
@@ -104,6 +105,7 @@ let
     ] verify;
     deduplicate = aBool deduplicate;
     nixDatabase = aBool nixDatabase;
+    verifyOutput = aBool verifyOutput;
     keepReferences = aBool keepReferences;
     plan = andThen (is "a set" isAttrs plan) (
       concatMap (
@@ -159,14 +161,17 @@ let
     );
     # Null is the bare file system.
     inherit disk;
-    output.compression =
-      if compressImage then
-        {
-          format = "zstd";
-          level = compressionLevel;
-        }
-      else
-        null;
+    output = {
+      compression =
+        if compressImage then
+          {
+            format = "zstd";
+            level = compressionLevel;
+          }
+        else
+          null;
+      verify = verifyOutput;
+    };
   };
 in
 {

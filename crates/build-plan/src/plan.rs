@@ -223,6 +223,8 @@ pub struct OutputPlan {
     pub format: Format,
     /// Whether a map of the blocks that are not zeros is written beside the image, for bmaptool.
     pub bmap: bool,
+    /// Whether the image is judged and compared with the plan before it appears.
+    pub verify: bool,
     /// How to compress, where the plan says so. Without it the name decides (`.zst` asks for level 3).
     pub compression: Option<ZstdPlan>,
 }

@@ -355,6 +355,12 @@ pub(crate) static OUTPUT: Table = Table {
             "Whether NAME.bmap is written beside the image, a map for bmaptool of the blocks that are not zeros.",
         ),
         Field::default(
+            "verify",
+            Shape::Flag,
+            "false",
+            "Whether what was written is read again, judged and compared with the plan before it gets its name.",
+        ),
+        Field::default(
             "compression",
             Shape::Object(&COMPRESSION),
             "null",

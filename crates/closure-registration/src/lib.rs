@@ -29,4 +29,4 @@ pub use hash::{InvalidHash, NarHash, NarHasher};
 pub use nar::{NarPart, NarParts, NotInNar, nar_parts, nar_size};
 pub use passing::PassingHashes;
 pub use store_path::{InvalidStorePath, StorePath};
-pub use verify::{Changed, VerifyError, verify_hashes, verify_sizes};
+pub use verify::{Changed, VerifyError, verify_hashes, verify_sizes, verify_sizes_then_hashes};

@@ -9,8 +9,8 @@ use image_tree::{FileTree, ImagePath, NodeId};
 use rayon::prelude::*;
 
 use crate::{
-    Closure, ClosureError, ClosureErrors, NarHash, NarHasher, NarPart, NotInNar, PathInfo, nar_parts,
-    nar_size,
+    Closure, ClosureError, ClosureErrors, NarHash, NarHasher, NarPart, NarParts, NotInNar, PathInfo,
+    nar_parts, nar_size,
 };
 
 /// Why hashes could not be verified, or do not agree.
@@ -76,6 +76,37 @@ where
     R: Read,
     E: Send,
 {
+    compare(closure, tree, opener, progress, false)
+}
+
+/// The same of a tree that nobody vouches for: what has another size is named by that, and not read. So nobody is kept busy by
+/// more bytes than are registered.
+pub fn verify_sizes_then_hashes<O, R, E>(
+    closure: &Closure,
+    tree: &FileTree,
+    opener: impl Fn() -> O + Sync,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), VerifyError<E>>
+where
+    O: FnMut(NodeId) -> Result<R, E>,
+    R: Read,
+    E: Send,
+{
+    compare(closure, tree, opener, progress, true)
+}
+
+fn compare<O, R, E>(
+    closure: &Closure,
+    tree: &FileTree,
+    opener: impl Fn() -> O + Sync,
+    progress: &(dyn Fn(u64) + Sync),
+    sizes_first: bool,
+) -> Result<(), VerifyError<E>>
+where
+    O: FnMut(NodeId) -> Result<R, E>,
+    R: Read,
+    E: Send,
+{
     let (mut nodes, absent) = find(closure, tree);
     // Largest first: else a large path that begins last would keep one thread at work alone.
     nodes.sort_by_key(|&(info, _)| std::cmp::Reverse(info.nar_size));
@@ -84,9 +115,8 @@ where
     let work = || {
         let (mut open, mut buffer) = (opener(), vec![0; BUFFER]);
         while let Some(&(info, node)) = nodes.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let outcome = hash(tree, node, &mut open, progress, &mut buffer);
-            let outcome = outcome.and_then(|hash| {
-                Ok(info.check_hash(closure.store_dir(), hash).map_err(ClosureErrors::from)?)
+            let outcome = check(closure, tree, (info, node), sizes_first, &mut |parts| {
+                hash(tree, parts, &mut open, progress, &mut buffer)
             });
             if let (Err(error), Ok(mut failed)) = (outcome, failed.lock()) {
                 failed.push((node, error));
@@ -154,15 +184,30 @@ pub(crate) fn find<'a>(
     (found, errors)
 }
 
+/// Compares the size of a path, if that is asked for, then its hash.
+fn check<E>(
+    closure: &Closure,
+    tree: &FileTree,
+    (info, node): (&PathInfo, NodeId),
+    size_first: bool,
+    hash: &mut dyn FnMut(NarParts<'_>) -> Result<NarHash, VerifyError<E>>,
+) -> Result<(), VerifyError<E>> {
+    let special = |NotInNar { path }| ClosureErrors::from(ClosureError::NotInNar { path });
+    let store = closure.store_dir();
+    if size_first {
+        info.check_size(store, nar_size(tree, node).map_err(special)?).map_err(ClosureErrors::from)?;
+    }
+    let hash = hash(nar_parts(tree, node).map_err(special)?)?;
+    Ok(info.check_hash(store, hash).map_err(ClosureErrors::from)?)
+}
+
 fn hash<R: Read, E>(
     tree: &FileTree,
-    node: NodeId,
+    parts: NarParts<'_>,
     open: &mut impl FnMut(NodeId) -> Result<R, E>,
     progress: &dyn Fn(u64),
     buffer: &mut [u8],
 ) -> Result<NarHash, VerifyError<E>> {
-    let parts = nar_parts(tree, node)
-        .map_err(|NotInNar { path }| ClosureErrors::from(ClosureError::NotInNar { path }))?;
     let mut hasher = NarHasher::new();
     for part in parts {
         match part {

@@ -33,6 +33,7 @@ mod solver;
 mod summary;
 mod superblocks;
 mod units;
+mod whereabouts;
 mod xattrs;
 
 pub use areas::{Area, Purpose};

@@ -12,8 +12,10 @@ pub trait Observer {
 /// What a name leads to.
 #[derive(Debug)]
 pub struct Found<'a> {
-    /// The path, `/` for the root.
-    pub path: &'a [u8],
+    /// The inode of the directory that has the name; the root's own for the root.
+    pub directory: u32,
+    /// The name, as it stands there; empty for the root.
+    pub name: &'a [u8],
     /// The inode's number; several names of the same inode are hard links.
     pub inode: u32,
     /// What it is.

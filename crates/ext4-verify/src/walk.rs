@@ -160,10 +160,12 @@ impl Checker<'_> {
 
     /// Shows the observer what the entry that is looked at leads to.
     fn show(&mut self, inode: &Inode, attributes: &[Attribute], body: &Body) {
-        let (Some(kind), true) = (inode.kind, self.observer.is_some()) else { return };
-        let path = self.path_of_entry(usize::MAX);
-        let found = Found {
-            path: &path,
+        let (Some(kind), Some(observer)) = (inode.kind, &mut self.observer) else { return };
+        let (_, directory, name) = &self.here;
+        // Not the path: directories can be so deep that paths alone would fill the memory.
+        observer.found(Found {
+            directory: self.directories.get(*directory).map_or(ROOT, |directory| directory.inode),
+            name,
             inode: inode.number,
             kind,
             permissions: inode.permissions(),
@@ -175,10 +177,7 @@ impl Checker<'_> {
             device: inode.device(),
             runs: &body.runs,
             attributes,
-        };
-        if let Some(observer) = &mut self.observer {
-            observer.found(found);
-        }
+        });
     }
 
     /// Reads a directory and follows its entries.

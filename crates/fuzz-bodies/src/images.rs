@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use ext4_verify::{Behind, Findings, check};
 use image_reader::{
@@ -209,7 +209,7 @@ fn refused(error: &ReadError) -> Outcome {
 }
 
 fn window(bytes: &[u8]) -> Window {
-    Window::whole(Rc::new(Memory(bytes.to_vec())))
+    Window::whole(Arc::new(Memory(bytes.to_vec())))
 }
 
 /// Makes the checksums of an ext4 file system right, as far as the reader compares them: of the superblock, of

@@ -8,7 +8,7 @@ use fat_layout::{Bits, FatLayout};
 use image_containers::{Qcow2, Simg};
 use image_reader::{Ext4, Fat, FileSystem, PartitionTable, Window};
 use image_tree::{FileTree, NodeId, PieceSource, Timestamp};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::images::read_all;
 use crate::memory::{Memory, assembled, assert_covers};
@@ -70,7 +70,7 @@ pub fn ext4(bytes: &[u8]) -> Outcome {
         let image = assembled(&layout, &tree);
         let findings = check(&image.0, Behind::Zeros);
         assert!(findings.as_ref().is_ok_and(ext4_verify::Findings::is_empty), "{findings:?}");
-        let fs = Ext4::open(Window::whole(Rc::new(image))).map(FileSystem::Ext4);
+        let fs = Ext4::open(Window::whole(Arc::new(image))).map(FileSystem::Ext4);
         assert_same_names(&tree, &fs.unwrap_or_else(|error| panic!("{error}")));
     }
     Outcome::Accepted
@@ -158,7 +158,7 @@ pub fn fat(bytes: &[u8]) -> Outcome {
     assert_covers(&layout);
     if layout.len() <= LARGEST {
         let image = assembled(&layout, &tree);
-        let fs = Fat::open(Window::whole(Rc::new(image))).map(FileSystem::Fat);
+        let fs = Fat::open(Window::whole(Arc::new(image))).map(FileSystem::Fat);
         assert_same_names(&tree, &fs.unwrap_or_else(|error| panic!("{error}")));
     }
     Outcome::Accepted
@@ -225,7 +225,7 @@ fn assert_table(disk: &Disk<'_>) {
             disk.generate(&piece, part);
         }
     }
-    let read = PartitionTable::read(&Window::whole(Rc::new(Memory(bytes))));
+    let read = PartitionTable::read(&Window::whole(Arc::new(Memory(bytes))));
     let read = read.unwrap_or_else(|error| panic!("{error}"));
     let found: Vec<_> = read.iter().flat_map(|table| &table.partitions).map(|p| (p.start, p.size)).collect();
     let placed: Vec<_> = disk.partitions().iter().map(|p| (p.start, p.len)).collect();

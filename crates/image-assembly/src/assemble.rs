@@ -23,6 +23,26 @@ use crate::stream::{self, Outlet};
 use crate::witness::Witness;
 use crate::{to_u64, to_usize};
 
+/// Looks at all that was written, before it gets its name; whether it may.
+pub type Judge<'j> = dyn Fn(&File) -> bool + Sync + 'j;
+
+/// Who looks at an image before it appears.
+#[derive(Default)]
+pub struct Watch<'w> {
+    /// Sees the contents on the way, in their order.
+    pub witness: Option<&'w mut dyn Witness>,
+    /// Reads the output when all is written, past what the system remembers of a device. A stream can't be read again:
+    /// there nothing is written.
+    pub judge: Option<&'w Judge<'w>>,
+}
+
+impl fmt::Debug for Watch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (witness, judge) = (self.witness.is_some(), self.judge.is_some());
+        f.debug_struct("Watch").field("witness", &witness).field("judge", &judge).finish()
+    }
+}
+
 /// Who sees the contents, if anyone.
 pub(crate) type Seen<'w> = Option<&'w mut dyn Witness>;
 
@@ -77,6 +97,7 @@ pub(crate) struct Job<'a> {
     pub(crate) contents: &'a dyn Contents,
     pub(crate) options: &'a Options,
     pub(crate) progress: &'a (dyn Fn(u64) + Sync),
+    judge: Option<&'a Judge<'a>>,
 }
 
 /// Writes an image. `progress` is told how many more \[bytes\] of the image are done, zeros included, from any
@@ -88,11 +109,10 @@ pub fn write(
     options: &Options,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Written, AssemblyError> {
-    assemble(&Job { image, contents, options, progress }, target, None)
+    write_watched(Watch::default(), image, contents, target, options, progress)
 }
 
-/// Writes an image and shows a witness the contents on the way, in their order. Where the witness does not
-/// agree, the error is [`AssemblyError::Rejected`] and no file appears; what a pipe or a device got is not taken back.
+/// Writes an image and shows a witness the contents on the way, in their order.
 pub fn write_before(
     witness: &mut dyn Witness,
     image: &dyn PieceSource,
@@ -101,25 +121,53 @@ pub fn write_before(
     options: &Options,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Written, AssemblyError> {
-    assemble(&Job { image, contents, options, progress }, target, Some(witness))
+    let watch = Watch { witness: Some(witness), judge: None };
+    write_watched(watch, image, contents, target, options, progress)
+}
+
+/// Writes an image under the eyes of others. Where one of them does not
+/// agree, the error is [`AssemblyError::Rejected`] and no file appears; what a pipe or a device got is not taken back.
+pub fn write_watched(
+    watch: Watch<'_>,
+    image: &dyn PieceSource,
+    contents: &dyn Contents,
+    target: Target<'_>,
+    options: &Options,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Written, AssemblyError> {
+    assemble(&Job { image, contents, options, progress, judge: watch.judge }, target, watch.witness)
 }
 
 fn assemble(job: &Job<'_>, target: Target<'_>, witness: Seen<'_>) -> Result<Written, AssemblyError> {
     match target {
         Target::Stdout => {
+            job.refuse_to_judge()?;
             let path = Path::new("standard output");
             let output = io::stdout().as_fd().try_clone_to_owned();
             job.stream(File::from(output.map_err(|error| AssemblyError::output(path, error))?), path, witness)
         }
         Target::Device(path) => job.device(path, witness),
         Target::File(path) => match place::find(path)? {
-            Place::Stream(file) => job.stream(file, path, witness),
+            Place::Stream(file) => {
+                job.refuse_to_judge()?;
+                job.stream(file, path, witness)
+            }
             Place::Name { folder, name } => job.file(path, (&folder, &name), witness),
         },
     }
 }
 
 impl Job<'_> {
+    /// Has what was written looked at.
+    fn judged(&self, output: &File) -> Result<(), AssemblyError> {
+        if self.judge.is_none_or(|judge| judge(output)) { Ok(()) } else { Err(AssemblyError::Rejected) }
+    }
+
+    /// What goes into a stream is gone before anyone could look at it.
+    fn refuse_to_judge(&self) -> Result<(), AssemblyError> {
+        if self.judge.is_none() { Ok(()) } else { Err(AssemblyError::Rejected) }
+    }
+
     /// A regular file under a name in a folder; `path` is what the user calls it.
     fn file(
         &self,
@@ -138,6 +186,7 @@ impl Job<'_> {
             pending.file().set_len(self.image.len()).map_err(failed)?;
             self.positioned(&Positioned { file: pending.file(), path, is_zero: true }, witness)?
         };
+        self.judged(pending.file())?;
         pending.publish(self.options.sync).map_err(failed)?;
         Ok(written)
     }
@@ -152,6 +201,8 @@ impl Job<'_> {
         if !self.options.read_back {
             let written = self.positioned(&output, witness)?;
             file.sync_all().map_err(failed)?;
+            device::forget(&file);
+            self.judged(&file)?;
             return Ok(written);
         }
         let written = self.hashed(&output, witness)?;
@@ -161,6 +212,7 @@ impl Job<'_> {
         if read_back(&file, bytes).map_err(failed)? != written {
             return Err(AssemblyError::refused(path, Refusal::Unfaithful));
         }
+        self.judged(&file)?;
         Ok(Written { bytes, sha256: self.options.digest.then_some(written) })
     }
 

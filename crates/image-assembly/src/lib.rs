@@ -42,7 +42,7 @@ mod stream;
 mod temporaries;
 mod witness;
 
-pub use assemble::{Compression, Options, Target, Written, write, write_before};
+pub use assemble::{Compression, Judge, Options, Target, Watch, Written, write, write_before, write_watched};
 pub use bmap::BlockMap;
 pub use companion::{Companion, is_same_file};
 pub use contents::{Contents, FileReader, Joined, Scanned};

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -66,10 +66,15 @@ impl Image {
             let what = if kind.is_dir() { "is a folder" } else { "is neither a file nor a block device" };
             return Err(ReadError::unsupported(place, format!("{what}; name an image")));
         }
-        let mut file = File::open(path).map_err(|error| ReadError::io(place, error))?;
+        Self::of_file(File::open(path).map_err(|error| ReadError::io(place, error))?)
+    }
+
+    /// The same of a file that is open for reading.
+    pub fn of_file(mut file: File) -> Result<Self, ReadError> {
+        let place = "";
         let length = file.seek(SeekFrom::End(0)).map_err(|error| ReadError::io(place, error))?;
         let source = FileSource { file, length };
-        let raw = Window::whole(Rc::new(source));
+        let raw = Window::whole(Arc::new(source));
         let begin = raw.bytes(0, length.min(512)).map_err(|error| ReadError::io(place, error))?;
         if length == 0 {
             return Err(ReadError::unsupported(place, "is empty; name an image"));
@@ -88,10 +93,10 @@ impl Image {
         }
         if let Some(seekable) = Seekable::open(&raw)? {
             let container = Container::Zstd { compressed: length, seekable: true };
-            return Ok(Self { container, window: Window::whole(Rc::new(seekable)) });
+            return Ok(Self { container, window: Window::whole(Arc::new(seekable)) });
         }
         let container = Container::Zstd { compressed: length, seekable: false };
-        Ok(Self { container, window: Window::whole(Rc::new(decompressed(&raw)?)) })
+        Ok(Self { container, window: Window::whole(Arc::new(decompressed(&raw)?)) })
     }
 }
 

@@ -1,8 +1,8 @@
 //! Zstd's seekable format (`contrib/seekable_format` of zstd): frames of known lengths, and a table of them in a
 //! skippable frame at the end. The last frame that was used is kept.
 
-use std::cell::RefCell;
 use std::io::{self, Read};
+use std::sync::{Mutex, PoisonError};
 
 use crate::bytes::{Bytes, to_u64, to_usize};
 use crate::container::Stream;
@@ -29,7 +29,7 @@ pub(crate) struct Seekable {
     raw: Window,
     /// The last one is the end.
     frames: Vec<Frame>,
-    kept: RefCell<Vec<(usize, Vec<u8>)>>,
+    kept: Mutex<Vec<(usize, Vec<u8>)>>,
 }
 
 impl Seekable {
@@ -65,7 +65,7 @@ impl Seekable {
         if next.from != table_at {
             return Ok(None);
         }
-        Ok(Some(Self { raw: raw.clone(), frames, kept: RefCell::default() }))
+        Ok(Some(Self { raw: raw.clone(), frames, kept: Mutex::default() }))
     }
 
     fn decompress(&self, index: usize) -> io::Result<Vec<u8>> {
@@ -98,7 +98,7 @@ impl ReadAt for Seekable {
         while !buffer.is_empty() {
             // Of frames that begin here the last one: empty ones are passed over.
             let index = self.frames.partition_point(|frame| frame.at <= offset).saturating_sub(1);
-            let mut kept = self.kept.borrow_mut();
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             if !kept.iter().any(|(number, _)| *number == index) {
                 let bytes = self.decompress(index)?;
                 kept.truncate(KEPT - 1);

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::bytes::{to_u64, to_usize};
 
-/// Something with a length whose bytes can be read at any place.
-pub trait ReadAt: std::fmt::Debug {
+/// Something with a length whose bytes can be read at any place, by several threads at once.
+pub trait ReadAt: std::fmt::Debug + Send + Sync {
     /// The length in \[bytes\].
     fn length(&self) -> u64;
 
@@ -50,14 +50,14 @@ impl ReadAt for FileSource {
 /// A part of a source, such as a partition.
 #[derive(Clone, Debug)]
 pub struct Window {
-    source: Rc<dyn ReadAt>,
+    source: Arc<dyn ReadAt>,
     offset: u64,
     length: u64,
 }
 
 impl Window {
     /// All of a source.
-    pub fn whole(source: Rc<dyn ReadAt>) -> Self {
+    pub fn whole(source: Arc<dyn ReadAt>) -> Self {
         let length = source.length();
         Self { source, offset: 0, length }
     }
@@ -67,7 +67,7 @@ impl Window {
     pub fn part(&self, offset: u64, length: u64) -> Self {
         let offset = offset.min(self.length);
         let length = length.min(self.length - offset);
-        Self { source: Rc::clone(&self.source), offset: self.offset.saturating_add(offset), length }
+        Self { source: Arc::clone(&self.source), offset: self.offset.saturating_add(offset), length }
     }
 
     /// The length in \[bytes\].
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_window_shows_its_part_and_nothing_else() {
-        let whole = Window::whole(Rc::new((0..100).collect::<Vec<u8>>()));
+        let whole = Window::whole(Arc::new((0..100).collect::<Vec<u8>>()));
         let part = whole.part(10, 20).part(5, 100);
         assert_eq!((part.length(), part.bytes(0, 15).unwrap()), (15, (15..30).collect::<Vec<u8>>()));
         for (offset, length) in [(0, 16), (15, 1), (u64::MAX, 1), (1, u64::MAX)] {

@@ -5,7 +5,7 @@
 use std::io;
 use std::path::Path;
 use std::process::Command;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image_reader::{
@@ -107,7 +107,7 @@ struct Seen {
 
 fn look(bytes: Vec<u8>) -> Seen {
     let mut seen = Seen::default();
-    let image = Image { container: Container::Raw, window: Window::whole(Rc::new(Memory(bytes))) };
+    let image = Image { container: Container::Raw, window: Window::whole(Arc::new(Memory(bytes))) };
     let Ok(overview) = Overview::read(&image) else { return Seen { errors: 1, ..seen } };
     for volume in &overview.volumes {
         if let VolumeContent::FileSystem(fs) = &volume.content {
@@ -216,7 +216,7 @@ fn fat32_of_few_clusters_is_read_as_linux_reads_it() {
     // mtools go by the number of clusters alone, so it stays empty.
     run("mkfs.vfat", &["-F", "32", "-s", "1", text(&path)]);
     let bytes = std::fs::read(path).unwrap();
-    let fat = Fat::open(Window::whole(Rc::new(Memory(bytes.clone())))).unwrap();
+    let fat = Fat::open(Window::whole(Arc::new(Memory(bytes.clone())))).unwrap();
     assert_eq!((fat.bits(), look(bytes)), (32, Seen::default()));
 }
 

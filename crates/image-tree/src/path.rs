@@ -30,6 +30,16 @@ impl ImagePath {
         Self(Vec::new())
     }
 
+    /// The path of these names, from the root down.
+    pub(crate) fn of_names<'n>(names: impl Iterator<Item = Name<'n>>) -> Self {
+        let mut bytes = Vec::new();
+        for name in names {
+            bytes.push(b'/');
+            bytes.extend_from_slice(name.as_bytes());
+        }
+        Self(bytes)
+    }
+
     /// Checks a path and takes it as it is; `/` is the root.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidPath> {
         let Some(rest) = bytes.strip_prefix(b"/") else {

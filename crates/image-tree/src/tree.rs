@@ -301,10 +301,7 @@ impl FileTree {
             chain.push(at);
             at = self.node(at).parent;
         }
-        chain.into_iter().rev().fold(ImagePath::root(), |path, node| match Name::new(self.name(node)) {
-            Ok(name) => path.join(name),
-            Err(_) => path,
-        })
+        ImagePath::of_names(chain.into_iter().rev().filter_map(|node| Name::new(self.name(node)).ok()))
     }
 
     /// The node at a path, found by binary search in none and by a walk of each directory's entries otherwise.

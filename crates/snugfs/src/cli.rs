@@ -26,6 +26,8 @@ Examples:
       what is in an image, without mounting it
   snugfs verify rootfs.img
       whether every byte of it is as it must be
+  snugfs verify rootfs.img --against plan.json
+      and whether it holds what the plan says
   snugfs schema > plan.schema.json
       what a plan may say, for editors
 
@@ -120,6 +122,7 @@ pub(crate) struct InputArgs {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct BuildArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
@@ -141,6 +144,13 @@ pub(crate) struct BuildArgs {
     /// Do not read a block device back to compare it with what was written
     #[arg(long, requires = "device")]
     pub(crate) no_read_back: bool,
+
+    /// Read what was written again, judge it and compare it with the plan before it gets its name
+    ///
+    /// As `verify --against` does; what is wrong is told, and no image appears. A device has been overwritten by then. A
+    /// compressed image is decompressed into the folder for temporary files (TMPDIR). Not for standard output.
+    #[arg(long)]
+    pub(crate) verify_output: bool,
 
     /// Write a JSON report of the image to this file; `-` for standard output
     #[arg(long, value_name = "FILE")]
@@ -226,6 +236,25 @@ pub(crate) struct VerifyArgs {
     /// The image: a file or a block device
     #[arg(value_name = "IMAGE")]
     pub(crate) image: PathBuf,
+
+    /// Compare it with what this plan makes, to the last byte; `-` for a plan from standard input
+    ///
+    /// Every entry, the promises, the table and all partitions are compared with the plan and its sources; store paths by
+    /// the registered hash of their NAR, computed from the image's bytes, whatever plan.closure.verify says.
+    #[arg(long, value_name = "PLAN")]
+    pub(crate) against: Option<PathBuf>,
+
+    /// Folder that relative paths in the plan are taken from [default: the plan's own]
+    #[arg(long, value_name = "DIR", requires = "against")]
+    pub(crate) base_dir: Option<PathBuf>,
+
+    /// How many threads to use [default: what this process may use]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), requires = "against")]
+    pub(crate) threads: Option<u16>,
+
+    /// How to tell on standard error how far the work is
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::None)]
+    pub(crate) progress: ProgressMode,
 
     /// Accept what the format allows, although snugfs does not write it so
     ///

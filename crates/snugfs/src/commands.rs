@@ -1,5 +1,6 @@
 //! What each command does with the stages of [`crate::pipeline`], and what it tells.
 
+use std::fs::File;
 use std::time::Duration;
 
 use build_plan::Plan;
@@ -17,6 +18,7 @@ use crate::people;
 use crate::pipeline::{self, Gathered, Layouts};
 use crate::progress::{Stages, say};
 use crate::report::{Contents, Report};
+use crate::verify::Expected;
 use crate::{disk, explain, inspect, signals, table, threads, verify};
 
 /// Does what the command line says.
@@ -51,7 +53,12 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     if let Some(place) = &report_place {
         place.reserve(&report.json()?)?;
     }
-    let written = pipeline::write(&gathered, container.pieces(), &output, map.as_mut(), &mut stages)?;
+    let expected = Expected { plan: &plan, gathered: &gathered, layouts: &layouts, disk: disk.as_ref() };
+    let name = output.name();
+    let judge = |file: &File| verify::output(file, &name, &expected);
+    let judge: Option<&pipeline::Judge<'_>> = output.is_judged.then_some(&judge);
+    let pieces = container.pieces();
+    let written = pipeline::write(&gathered, pieces, &output, map.as_mut(), judge, &mut stages)?;
     if let Some((place, map)) = map_place.zip(map) {
         place.write(map.text().as_bytes())?;
     }
@@ -60,7 +67,7 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     if let Some(place) = report_place {
         place.write(&report.json()?)?;
     }
-    say(&built_line(&output.name(), &report, stages.elapsed()));
+    say(&built_line(&name, &report, stages.elapsed()));
     Ok(())
 }
 

@@ -21,6 +21,8 @@ const DEFAULT_LEVEL: i32 = 3;
 pub(crate) struct Output<'a> {
     pub(crate) target: Target<'a>,
     pub(crate) options: Options,
+    /// Whether what was written is judged before it appears.
+    pub(crate) is_judged: bool,
 }
 
 impl<'a> Output<'a> {
@@ -51,7 +53,11 @@ impl<'a> Output<'a> {
             read_back: !args.no_read_back,
             digest: args.report.is_some(),
         };
-        Ok(Self { target, options })
+        let is_judged = args.verify_output || plan.verify;
+        if is_judged {
+            check_readable(target, plan.format)?;
+        }
+        Ok(Self { target, options, is_judged })
     }
 
     /// The image's name for people.
@@ -84,6 +90,25 @@ impl<'a> Output<'a> {
 
     pub(crate) fn is_compressed(&self) -> bool {
         self.options.compression.is_some()
+    }
+}
+
+/// Only what stays can be read again.
+fn check_readable(target: Target<'_>, format: Format) -> Result<(), Failure> {
+    let misuse = |text: &str| Err(Failure::new(Exit::Usage, format!("--verify-output: {text}")));
+    let is_stream = match target {
+        Target::Stdout => true,
+        Target::Device(_) => false,
+        Target::File(path) => std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()),
+    };
+    match format {
+        _ if is_stream => misuse(
+            "what goes into a stream can't be read again; write to a file, or leave the check out (plan.output.verify)",
+        ),
+        Format::Raw => Ok(()),
+        Format::Qcow2 | Format::Simg => misuse(
+            "an image in a container is not read here; write it raw, or leave the check out (plan.output.verify)",
+        ),
     }
 }
 

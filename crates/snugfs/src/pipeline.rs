@@ -1,11 +1,14 @@
 //! The whole way: plan → closure → tree → layout → image. Each stage is one crate, each `?` ends at its exit code.
 
+use std::fs::File;
+use std::sync::{Mutex, PoisonError};
+
 use build_plan::{ClosurePlan, Plan, Verify, VolumePlan};
 use closure_registration::{Closure, verify_sizes};
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
 use file_scanner::{InlineFile, Scan, Sources, StoreSource};
-use image_assembly::{BlockMap, Joined, Written, write_before};
+use image_assembly::{BlockMap, Joined, Watch, Witness, Written, write_watched};
 use image_tree::{FileTree, Permissions, PieceSource};
 
 use crate::cli::InputArgs;
@@ -150,11 +153,14 @@ pub(crate) fn layout<'g>(gathered: &'g Gathered<'_>, stages: &mut Stages) -> Res
 
 /// Layouts → image. Hashes are compared, and a map of its blocks is completed, by the same read that fills it. Only where
 /// files became hard links, contents do not come in the order of a NAR: there they are read once more, before.
+///
+/// With a judge, the image appears only if that finds nothing wrong with what was written.
 pub(crate) fn write(
     gathered: &Gathered<'_>,
     image: &dyn PieceSource,
     output: &Output<'_>,
     map: Option<&mut BlockMap>,
+    judge: Option<&Judge<'_>>,
     stages: &mut Stages,
 ) -> Result<Written, Failure> {
     let contents = Joined::new(gathered.trees());
@@ -168,15 +174,26 @@ pub(crate) fn write(
     stages.run(Stage::Write, Unit::Bytes, image.len(), |meter| {
         let progress = |bytes| meter.advance(bytes);
         let (target, options) = (output.target, &output.options);
-        if hashed.is_empty() && map.is_none() {
-            return Ok(image_assembly::write(image, &contents, target, options, &progress)?);
-        }
+        let is_watched = !hashed.is_empty() || map.is_some();
         let mut passing = Passing::new(hashed, map);
-        let written = write_before(&mut passing, image, &contents, target, options, &progress);
+        let wrong = Mutex::new(None);
+        let judged = |file: &File| {
+            let found = judge.and_then(|judge| judge(file).err());
+            let is_right = found.is_none();
+            *wrong.lock().unwrap_or_else(PoisonError::into_inner) = found;
+            is_right
+        };
+        let witness: Option<&mut dyn Witness> = if is_watched { Some(&mut passing) } else { None };
+        let watch = Watch { witness, judge: if judge.is_some() { Some(&judged) } else { None } };
+        let written = write_watched(watch, image, &contents, target, options, &progress);
         passing.errors.map_or(Ok(()), Err)?;
+        wrong.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)?;
         Ok(written?)
     })
 }
+
+/// Looks at a file or device that was written, and says what is wrong with it.
+pub(crate) type Judge<'j> = dyn Fn(&File) -> Result<(), Failure> + Sync + 'j;
 
 fn verification(plan: &VolumePlan) -> Verify {
     plan.closure.as_ref().map_or(Verify::None, |closure| closure.verify)

@@ -19,6 +19,7 @@ let
     verify = "size";
     deduplicate = false;
     nixDatabase = false;
+    verifyOutput = false;
     keepReferences = false;
     plan = { };
     snugfs = null;
@@ -98,6 +99,9 @@ in
   "a word where only true or false is possible" = wrong {
     deduplicate = "yes";
   } ''deduplicate: "yes" is not true or false'';
+  "a word for whether to look again" = wrong {
+    verifyOutput = "yes";
+  } ''verifyOutput: "yes" is not true or false'';
   "an unknown way to verify" = wrong {
     verify = "sha256";
   } ''verify: "sha256" is not one of none, size, hash'';

@@ -90,7 +90,9 @@ lib.optionalAttrs hasCreator {
         uuid = "14e19a7b-0ae0-484d-9d54-43bd6fdc20c7";
         label = "BOARD";
       };
-      output.compression = null;
+      output = direct.plan.output // {
+        compression = null;
+      };
     };
   };
   "and so do ours, with what they refer to" = {
@@ -115,6 +117,7 @@ lib.optionalAttrs hasCreator {
           verify = "hash";
           deduplicate = true;
           nixDatabase = true;
+          verifyOutput = true;
           keepReferences = true;
           plan.filesystem.reservedPercent = 0;
         };

@@ -77,9 +77,12 @@ in
       compressImage = true;
       compressionLevel = 19;
     };
-    expected.compression = {
-      format = "zstd";
-      level = 19;
+    expected = {
+      compression = {
+        format = "zstd";
+        level = 19;
+      };
+      verify = false;
     };
   };
   "the plan's own word is the last, field by field" = {

@@ -79,7 +79,8 @@ fn check_sealed(object: &Object<'_>, plan: &FilesystemPlan) {
 }
 
 pub(super) fn output(value: Option<&Value<'_>>, context: Context<'_>) -> OutputPlan {
-    let nothing = OutputPlan { path: None, format: Format::Raw, bmap: false, compression: None };
+    let nothing =
+        OutputPlan { path: None, format: Format::Raw, bmap: false, verify: false, compression: None };
     let Some(object) = value.and_then(|value| value.object(&tables::OUTPUT)) else { return nothing };
     OutputPlan {
         path: object.get("path").and_then(|value| {
@@ -96,6 +97,7 @@ pub(super) fn output(value: Option<&Value<'_>>, context: Context<'_>) -> OutputP
             _ => Format::Raw,
         },
         bmap: object.get("bmap").and_then(|value| value.flag()).unwrap_or_default(),
+        verify: object.get("verify").and_then(|value| value.flag()).unwrap_or_default(),
         compression: object.get("compression").and_then(|value| compression(&value)),
     }
 }

@@ -3,7 +3,7 @@
 mod boot;
 mod directory;
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use crate::bytes::{Bytes, to_u64};
 use crate::file_system::{Contents, Entry, Kind, Node, Place, Run, Time, Usage};
@@ -21,7 +21,7 @@ const PAGE: u64 = 12 << 10;
 pub struct Fat {
     window: Window,
     boot: Boot,
-    free: OnceCell<u64>,
+    free: OnceLock<u64>,
 }
 
 /// What a directory knows of a file.
@@ -46,7 +46,7 @@ impl Fat {
     /// Reads the boot sector.
     pub fn open(window: Window) -> Result<Self, ReadError> {
         let boot = Boot::read(&window)?;
-        let fat = Self { window, boot, free: OnceCell::new() };
+        let fat = Self { window, boot, free: OnceLock::new() };
         // Counted now, as what can't be counted can't be read.
         let free = fat.count_free()?;
         let _ = fat.free.set(free);

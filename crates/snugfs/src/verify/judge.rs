@@ -3,7 +3,8 @@
 use std::io;
 
 use ext4_verify::{Behind, Findings, Severity, Source};
-use image_reader::{FileSystem, Image, Overview, Partition, ReadError, VolumeContent, Window};
+use image_compare::{Differences, Ext4Tree};
+use image_reader::{FileSystem, Image, Overview, Partition, ReadError, Volume, VolumeContent, Window};
 
 /// A window as a source of bytes to judge.
 struct Bytes<'w>(&'w Window);
@@ -27,6 +28,20 @@ pub(super) struct Verdict {
     /// What is wrong around the file systems.
     pub(super) table: Vec<String>,
     pub(super) volumes: Vec<Judged>,
+    /// What differs from a plan, if it was compared with one.
+    pub(super) differences: Option<Differences>,
+}
+
+/// Where a tree is collected while a file system is judged.
+pub(super) struct Watched {
+    /// Where the file system should be, in \[bytes\].
+    pub(super) start: u64,
+    /// How long what it is in should be, in \[bytes\].
+    pub(super) length: u64,
+    /// How many entries it should have.
+    pub(super) entries: usize,
+    /// Where it is, and what was collected.
+    pub(super) found: Option<(Window, Ext4Tree)>,
 }
 
 /// A part of an image.
@@ -42,7 +57,8 @@ impl Verdict {
     /// Whether there is no problem; `used`: what the format allows is none.
     pub(super) fn is_right(&self, used: bool) -> bool {
         let right = |findings: &Findings| if used { findings.is_sound() } else { findings.is_empty() };
-        self.table.is_empty() && self.findings().all(right)
+        let holds = self.differences.as_ref().is_none_or(Differences::is_empty);
+        self.table.is_empty() && self.findings().all(right) && holds
     }
 
     pub(super) fn findings(&self) -> impl Iterator<Item = &Findings> {
@@ -57,10 +73,19 @@ impl Verdict {
 
 /// Judges all that is known of an image.
 pub(super) fn image(image: &Image) -> Result<Verdict, ReadError> {
-    let overview = Overview::read(image)?;
+    overview(&Overview::read(image)?, &image.window, &mut [])
+}
+
+/// The same with the trees of some file systems, which are judged also where nothing tells of them.
+pub(super) fn overview(
+    overview: &Overview,
+    image: &Window,
+    watched: &mut [Watched],
+) -> Result<Verdict, ReadError> {
     let table = overview.table.as_ref().map(|table| table.warnings.clone()).unwrap_or_default();
     let is_disk = overview.table.is_some();
-    let volumes = overview.volumes.iter().map(|volume| {
+    let mut volumes = Vec::new();
+    for volume in &overview.volumes {
         let (what, is_ext4) = match &volume.content {
             VolumeContent::FileSystem(FileSystem::Ext4(_)) => ("ext4".to_owned(), true),
             VolumeContent::FileSystem(FileSystem::Fat(fat)) => (format!("fat{}", fat.bits()), false),
@@ -69,13 +94,32 @@ pub(super) fn image(image: &Image) -> Result<Verdict, ReadError> {
             VolumeContent::Unknown => ("unknown".to_owned(), !is_disk),
             VolumeContent::Unreadable(_) => ("unreadable".to_owned(), true),
         };
-        let findings = is_ext4.then(|| ext4(&volume.window)).transpose()?;
-        Ok(Judged { partition: volume.partition.clone(), what, findings })
-    });
-    Ok(Verdict { table, volumes: volumes.collect::<Result<_, ReadError>>()? })
+        let watched = watched.iter_mut().find(|watched| watched.start == start(volume));
+        let findings = if is_ext4 || watched.is_some() { Some(ext4(&volume.window, watched)?) } else { None };
+        volumes.push(Judged { partition: volume.partition.clone(), what, findings });
+    }
+    for watched in watched.iter_mut().filter(|watched| watched.found.is_none()) {
+        let window = image.part(watched.start, watched.length);
+        let what = format!("ext4 at byte {}", watched.start);
+        volumes.push(Judged { partition: None, what, findings: Some(ext4(&window, Some(watched))?) });
+    }
+    Ok(Verdict { table, volumes, differences: None })
 }
 
-fn ext4(window: &Window) -> Result<Findings, ReadError> {
-    ext4_verify::check(&Bytes(window), Behind::Zeros)
-        .map_err(|unread| ReadError::Io { place: format!("byte {}", unread.offset), reason: unread.error })
+/// Where a volume begins, in \[bytes\].
+pub(super) fn start(volume: &Volume) -> u64 {
+    volume.partition.as_ref().map_or(0, |partition| partition.start)
+}
+
+fn ext4(window: &Window, watched: Option<&mut Watched>) -> Result<Findings, ReadError> {
+    let bytes = Bytes(window);
+    let judged = match watched {
+        None => ext4_verify::check(&bytes, Behind::Zeros),
+        Some(watched) => {
+            let (_, tree) =
+                watched.found.insert((window.clone(), Ext4Tree::new(window.clone(), watched.entries)));
+            ext4_verify::check_and_show(&bytes, Behind::Zeros, tree)
+        }
+    };
+    judged.map_err(|unread| ReadError::Io { place: format!("byte {}", unread.offset), reason: unread.error })
 }

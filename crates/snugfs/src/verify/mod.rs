@@ -1,25 +1,78 @@
 //! `snugfs verify`: judges an image by way of `ext4-verify`, and tells what is wrong with it.
 
+mod against;
 mod judge;
 mod told;
 
+use std::fs::File;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use image_compare::Use;
 use image_reader::{Image, ReadError};
 
-use crate::cli::VerifyArgs;
+use crate::cli::{InputArgs, VerifyArgs};
 use crate::exit::{Exit, Failure, shown};
-use crate::output;
+use crate::progress::{Stage, Unit};
+use crate::{commands, disk, output, pipeline};
 
+pub(crate) use against::Expected;
 use judge::Verdict;
 
 /// Does what the command line says.
 pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let failed = |error: ReadError| Failure::unread(&args.image, &error);
     let image = Image::open(&args.image).map_err(failed)?;
-    let verdict = judge::image(&image).map_err(failed)?;
+    let verdict = match &args.against {
+        None => judge::image(&image).map_err(failed)?,
+        Some(plan) => against_plan(args, plan, &image)?,
+    };
     if args.json {
         output::print(&told::json(&image, &verdict, args.used)?)?;
     }
     result(args, &image, &verdict)
+}
+
+fn against_plan(args: &VerifyArgs, plan: &Path, image: &Image) -> Result<Verdict, Failure> {
+    let input = InputArgs {
+        plan: plan.to_owned(),
+        base_dir: args.base_dir.clone(),
+        threads: args.threads,
+        progress: args.progress,
+    };
+    let mut stages = commands::begin(&input)?;
+    let plan = pipeline::plan(&input, &mut stages)?;
+    let gathered = pipeline::gather(&plan, &mut stages)?;
+    let layouts = pipeline::layout(&gathered, &mut stages)?;
+    let disk = disk::disk(&plan, &gathered, &layouts)?;
+    let expected = Expected { plan: &plan, gathered: &gathered, layouts: &layouts, disk: disk.as_ref() };
+    let used = if args.used { Use::Mounted } else { Use::None };
+    // A device is as long as it is; what is behind the image is not of it.
+    let is_device = std::fs::metadata(&args.image).is_ok_and(|found| found.file_type().is_block_device());
+    let length = if is_device && !args.used { expected.image().len() } else { u64::MAX };
+    let image = Image { container: image.container, window: image.window.part(0, length) };
+    stages.run(Stage::Verify, Unit::Bytes, against::bytes(&expected), |meter| {
+        against::judge(&image, &expected, used, &|bytes| meter.advance(bytes))
+    })
+}
+
+/// Judges what `build` has written, and compares it with what it should have.
+pub(crate) fn output(file: &File, name: &str, expected: &Expected<'_>) -> Result<(), Failure> {
+    let unread = |error: &ReadError| Failure::new(Exit::Output, format!("{name}: {error}"));
+    let file =
+        file.try_clone().map_err(|error| unread(&ReadError::Io { place: String::new(), reason: error }))?;
+    let image = Image::of_file(file).map_err(|error| unread(&error))?;
+    let image = Image { container: image.container, window: image.window.part(0, expected.image().len()) };
+    let verdict = against::judge(&image, expected, Use::None, &|_| {})?;
+    if verdict.is_right(false) {
+        return Ok(());
+    }
+    let lines = told::lines(&verdict, false);
+    let lines = lines.iter().map(|line| format!("{name}: {line}"));
+    let what = format!(
+        "{name}: is not what it should be and was given up; if the machine is sound, please report it"
+    );
+    Err(Failure::all(Exit::Unsound, lines.chain([what])))
 }
 
 fn result(args: &VerifyArgs, image: &Image, verdict: &Verdict) -> Result<(), Failure> {
@@ -35,4 +88,9 @@ fn result(args: &VerifyArgs, image: &Image, verdict: &Verdict) -> Result<(), Fai
         return Ok(());
     }
     Err(Failure::all(Exit::Unsound, lines.iter().map(|line| format!("{name}: {line}"))))
+}
+
+/// What can't be read of an image whose name the caller adds.
+fn unread(error: &ReadError) -> Failure {
+    Failure::new(Exit::Source, format!("image: {error}"))
 }

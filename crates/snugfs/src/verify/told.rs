@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ext4_verify::{Code, Findings, Severity};
+use image_compare::Differences;
 use image_reader::Image;
 use serde_json::{Value, json};
 
@@ -15,16 +16,21 @@ const VERSION: u32 = 1;
 
 /// Every problem that is kept, a line each, then how many more there are.
 pub(super) fn lines(verdict: &Verdict, used: bool) -> Vec<String> {
+    let is_right = verdict.is_right(used);
     let mut lines: Vec<String> =
         verdict.table.iter().map(|what| format!("partition table: {what}")).collect();
     for volume in &verdict.volumes {
         let Some(findings) = &volume.findings else { continue };
         let place = place(volume);
         // With `used`, lines are either problems, or notes where there is no problem.
-        let is_told = |code: Code| !used || findings.is_sound() || code.severity() == Severity::Unsound;
+        let is_told = |code: Code| !used || is_right || code.severity() == Severity::Unsound;
         let told = findings.problems.iter().filter(|problem| is_told(problem.code));
         lines.extend(told.map(|problem| format!("{place}{problem}")));
         lines.extend(rest(findings, &is_told).map(|rest| format!("{place}{rest}")));
+    }
+    if let Some(differences) = &verdict.differences {
+        lines.extend(differences.kept.iter().map(ToString::to_string));
+        lines.extend(more_differences(differences));
     }
     lines
 }
@@ -50,6 +56,16 @@ fn rest(findings: &Findings, is_told: &dyn Fn(Code) -> bool) -> Option<String> {
     (!more.is_empty()).then(|| format!("and more: {}", more.join(", ")))
 }
 
+fn more_differences(differences: &Differences) -> Option<String> {
+    let more = differences.counts.iter().filter_map(|(kind, count)| {
+        let kept = differences.kept.iter().filter(|difference| difference.kind == *kind).count();
+        let more = count.saturating_sub(u64::try_from(kept).unwrap_or(u64::MAX));
+        (more > 0).then(|| format!("{} {kind}", people::grouped(more)))
+    });
+    let more: Vec<_> = more.collect();
+    (!more.is_empty()).then(|| format!("and more: {}", more.join(", ")))
+}
+
 /// `8,392,704 bytes, ext4, as snugfs makes it`
 pub(super) fn summary(image: &Image, verdict: &Verdict) -> String {
     let parts = verdict.volumes.iter().map(|volume| {
@@ -65,7 +81,8 @@ pub(super) fn summary(image: &Image, verdict: &Verdict) -> String {
         0 => "sound to the last byte".to_owned(),
         _ => format!("sound, with {} from what snugfs writes", people::counted(notes, "difference")),
     };
-    format!("{}, {}: {tone}", people::counted(image.window.length(), "byte"), parts.join(", "))
+    let plan = if verdict.differences.is_some() { ", and what the plan says" } else { "" };
+    format!("{}, {}: {tone}{plan}", people::counted(image.window.length(), "byte"), parts.join(", "))
 }
 
 pub(super) fn json(image: &Image, verdict: &Verdict, used: bool) -> Result<String, Failure> {
@@ -76,10 +93,24 @@ pub(super) fn json(image: &Image, verdict: &Verdict, used: bool) -> Result<Strin
         "sound": verdict.is_right(true),
         "table": verdict.table,
         "volumes": verdict.volumes.iter().map(volume).collect::<Vec<_>>(),
+        "plan": verdict.differences.as_ref().map(plan),
     });
     let text = serde_json::to_string_pretty(&value);
     let text = text.map_err(|error| Failure::new(Exit::Bug, format!("json: {error}; please report it")))?;
     Ok(text + "\n")
+}
+
+/// What differs from a plan.
+fn plan(differences: &Differences) -> Value {
+    let told = differences.kept.iter().map(|difference| {
+        json!({ "code": difference.kind.name(), "place": difference.place, "text": difference.text })
+    });
+    let counts = differences.counts.iter().map(|(kind, count)| (kind.name(), *count));
+    json!({
+        "holds": differences.is_empty(),
+        "differences": told.collect::<Vec<_>>(),
+        "counts": counts.collect::<BTreeMap<_, _>>(),
+    })
 }
 
 fn volume(volume: &Judged) -> Value {

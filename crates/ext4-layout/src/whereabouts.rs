@@ -1,0 +1,26 @@
+//! From names to inodes and from blocks to names, for those who look at an image afterwards.
+
+use image_tree::NodeId;
+
+use crate::layout::Layout;
+use crate::units::BlockNr;
+
+impl Layout<'_> {
+    /// The inode of a name; names of one file have the same, unless they are more than an inode can have.
+    pub fn inode_number(&self, node: NodeId) -> u32 {
+        self.inventory.numbering.inode(node).0
+    }
+
+    /// The node whose contents, attributes or extent tree are in a block, counted from the start of the file system. Takes a
+    /// walk over all nodes.
+    pub fn node_at(&self, block: u64) -> Option<NodeId> {
+        let data = self.space.data(BlockNr(block))?;
+        let objects = self
+            .inventory
+            .objects()
+            .map(|(slot, node)| self.placement.object(&self.inventory, &self.space, slot, node));
+        let mut within =
+            objects.filter(|object| object.start <= data && data.0 < object.start.0 + object.blocks());
+        within.next().map(|object| object.node)
+    }
+}

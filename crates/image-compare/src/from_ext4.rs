@@ -1,0 +1,286 @@
+//! From what a judge of ext4 is shown, in the order of the directories, to a sorted tree.
+
+use std::collections::HashMap;
+
+use ext4_verify::{Attribute, Found, Kind, Observer};
+use image_reader::{Run, Window};
+use image_tree::{
+    FileSource, Metadata, MetadataId, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeError,
+    TreeWriter, Xattr, XattrName,
+};
+
+use crate::FoundTree;
+use crate::found::Places;
+
+/// The block size of what the judge knows, in \[bytes\].
+const BLOCK: u64 = 4096;
+/// The root directory.
+const ROOT: u32 = 2;
+/// How much of attributes is kept, in \[bytes\]: blocks of them can be shared, so they can be far more than the image.
+const MOST_ATTRIBUTES: usize = 64 << 20;
+
+/// Collects a file system while it is judged.
+#[derive(Debug)]
+pub struct Ext4Tree {
+    window: Window,
+    writer: Option<TreeWriter>,
+    entries: Vec<Entry>,
+    names: Vec<u8>,
+    /// Where each directory stands among the entries, by inode.
+    directories: HashMap<u32, u32>,
+    /// The first name of each other inode, as a position among the entries.
+    firsts: HashMap<u32, u32>,
+    places: Places,
+    attributes: usize,
+    most_entries: usize,
+    cut_short: Option<String>,
+}
+
+/// A name and what it leads to.
+#[derive(Debug)]
+struct Entry {
+    directory: u32,
+    name: (usize, u8),
+    inode: u32,
+    metadata: MetadataId,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Directory,
+    File {
+        size: u64,
+        source: FileSource,
+    },
+    Symlink {
+        start: usize,
+        len: usize,
+    },
+    Special(SpecialKind),
+    /// One more name of an inode: the position of its first entry.
+    Again(u32),
+}
+
+impl Ext4Tree {
+    /// Nothing yet, of the file system in `window`. A tree of far more entries than are `expected` is cut short.
+    pub fn new(window: Window, expected: usize) -> Self {
+        Self {
+            window,
+            writer: None,
+            entries: Vec::new(),
+            names: Vec::new(),
+            directories: HashMap::new(),
+            firsts: HashMap::new(),
+            places: Places::default(),
+            attributes: 0,
+            most_entries: expected.saturating_mul(2).saturating_add(1 << 20),
+            cut_short: None,
+        }
+    }
+
+    /// The tree; `None` where not even a root was shown.
+    pub fn finish(mut self) -> Option<FoundTree> {
+        let mut writer = self.writer.take()?;
+        let mut order: Vec<u32> = (0..).take(self.entries.len()).collect();
+        order.sort_by_key(|&position| self.entry(position).map(|entry| (entry.directory, self.name(entry))));
+        let mut sorter = Sorter { tree: &self, order, inodes: vec![ROOT], firsts: HashMap::new() };
+        let outcome = sorter.write(&mut writer);
+        let inodes = std::mem::take(&mut sorter.inodes);
+        if outcome.is_err() {
+            self.cut_short = Some("has more names than any file system".to_owned());
+        }
+        Some(FoundTree {
+            tree: writer.finish(),
+            inodes,
+            runs: self.places.runs,
+            places: self.places.places,
+            window: self.window,
+            cut_short: self.cut_short,
+        })
+    }
+
+    fn entry(&self, position: u32) -> Option<&Entry> {
+        self.entries.get(usize::try_from(position).ok()?)
+    }
+
+    fn name(&self, entry: &Entry) -> &[u8] {
+        let (start, len) = entry.name;
+        self.names.get(start..start.saturating_add(len.into())).unwrap_or_default()
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> usize {
+        let start = self.names.len();
+        self.names.extend_from_slice(bytes);
+        start
+    }
+
+    fn metadata(&mut self, found: &Found<'_>) -> Metadata {
+        let (seconds, nanoseconds) = found.modified;
+        let size: usize = found.attributes.iter().map(|attribute| attribute.value.len() + 255).sum();
+        self.attributes = self.attributes.saturating_add(size);
+        let xattrs = if self.attributes > MOST_ATTRIBUTES {
+            self.cut_short = Some("has more extended attributes than are compared".to_owned());
+            Vec::new()
+        } else {
+            xattrs(found.attributes)
+        };
+        Metadata {
+            permissions: Permissions::from_mode(found.permissions),
+            uid: found.uid,
+            gid: found.gid,
+            // The judge has told of what is no time.
+            mtime: Timestamp::new(seconds, nanoseconds).unwrap_or(Timestamp::STORE),
+            xattrs,
+        }
+    }
+
+    /// What a name leads to that was not seen before.
+    fn what(&mut self, found: &Found<'_>) -> What {
+        let (major, minor) = found.device;
+        match found.kind {
+            Kind::Directory => What::Directory,
+            Kind::File => {
+                let runs = found.runs.iter().filter(|run| run.written).map(|run| Run {
+                    at: run.logical.saturating_mul(BLOCK),
+                    length: run.len.saturating_mul(BLOCK),
+                    from: run.start.saturating_mul(BLOCK),
+                });
+                What::File { size: found.size, source: self.places.add(runs) }
+            }
+            Kind::Symlink => What::Symlink { start: self.keep(found.target), len: found.target.len() },
+            Kind::Character => What::Special(SpecialKind::Character { major, minor }),
+            Kind::Block => What::Special(SpecialKind::Block { major, minor }),
+            Kind::Fifo => What::Special(SpecialKind::Fifo),
+            Kind::Socket => What::Special(SpecialKind::Socket),
+        }
+    }
+}
+
+/// As a tree has them: sorted. The judge has told of names that do not exist.
+fn xattrs(found: &[Attribute]) -> Vec<Xattr> {
+    let parsed = found.iter().filter_map(|attribute| {
+        Some(Xattr { name: XattrName::parse(&attribute.name).ok()?, value: attribute.value.clone() })
+    });
+    let mut xattrs: Vec<Xattr> = parsed.collect();
+    xattrs.sort_by(|a, b| a.name.cmp(&b.name));
+    xattrs
+}
+
+impl Observer for Ext4Tree {
+    fn found(&mut self, found: Found<'_>) {
+        if found.inode == ROOT && self.writer.is_none() {
+            let metadata = self.metadata(&found);
+            self.writer = Some(TreeWriter::new(metadata, Vec::new()));
+            return;
+        }
+        if self.writer.is_none() {
+            return;
+        }
+        if self.entries.len() >= self.most_entries {
+            self.cut_short =
+                Some(format!("has more than {} entries, the rest is not compared", self.most_entries));
+            return;
+        }
+        let position = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let first = self.firsts.get(&found.inode).copied();
+        let (metadata, what) = if let Some(first) = first {
+            let metadata = self.entry(first).map(|entry| entry.metadata);
+            (metadata, What::Again(first))
+        } else {
+            let metadata = self.metadata(&found);
+            let metadata = self.writer.as_mut().map(|writer| writer.metadata(&metadata));
+            (metadata, self.what(&found))
+        };
+        let Some(metadata) = metadata else { return };
+        if matches!(what, What::Directory) {
+            self.directories.insert(found.inode, position);
+        } else if first.is_none() {
+            self.firsts.insert(found.inode, position);
+        }
+        let name = (self.keep(found.name), u8::try_from(found.name.len()).unwrap_or(u8::MAX));
+        self.entries.push(Entry { directory: found.directory, name, inode: found.inode, metadata, what });
+    }
+}
+
+/// Writes entries in the order of a tree.
+struct Sorter<'t> {
+    tree: &'t Ext4Tree,
+    /// Positions of entries by directory, then name.
+    order: Vec<u32>,
+    /// The inode of each node that was written.
+    inodes: Vec<u32>,
+    /// The node of each inode with several names.
+    firsts: HashMap<u32, NodeId>,
+}
+
+impl Sorter<'_> {
+    fn write(&mut self, writer: &mut TreeWriter) -> Result<(), TreeError> {
+        let mut open = vec![self.entries_of(ROOT)];
+        while let Some(entries) = open.last_mut() {
+            let Some(position) = entries.next() else {
+                open.pop();
+                if !open.is_empty() {
+                    writer.end_directory();
+                }
+                continue;
+            };
+            let entry = self.order.get(position).and_then(|&position| self.tree.entry(position));
+            let Some(entry) = entry else { continue };
+            if self.add(writer, entry)? {
+                open.push(self.entries_of(entry.inode));
+            }
+        }
+        Ok(())
+    }
+
+    fn entries_of(&self, directory: u32) -> std::ops::Range<usize> {
+        let of = |position: &u32| self.tree.entry(*position).map_or(u32::MAX, |entry| entry.directory);
+        let start = self.order.partition_point(|position| of(position) < directory);
+        let end = self.order.partition_point(|position| of(position) <= directory);
+        start..end
+    }
+
+    /// Writes an entry; whether it is a directory, now open.
+    fn add(&mut self, writer: &mut TreeWriter, entry: &Entry) -> Result<bool, TreeError> {
+        // Of names that do not exist, or twice, the judge has told.
+        let Ok(name) = Name::new(self.tree.name(entry)) else { return Ok(false) };
+        let outcome = match self.firsts.get(&entry.inode) {
+            Some(&first) => writer.hard_link(name, first),
+            None => self.new_inode(writer, entry, name),
+        };
+        match outcome {
+            Ok(node) => {
+                self.inodes.push(entry.inode);
+                let is_directory = matches!(entry.what, What::Directory);
+                if !is_directory {
+                    self.firsts.entry(entry.inode).or_insert(node);
+                }
+                Ok(is_directory)
+            }
+            Err(TreeError::TooMany) => Err(TreeError::TooMany),
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn new_inode(&self, writer: &mut TreeWriter, entry: &Entry, name: Name<'_>) -> Result<NodeId, TreeError> {
+        let what = match &entry.what {
+            What::Again(first) => self.tree.entry(*first).map(|entry| &entry.what),
+            what => Some(what),
+        };
+        match what {
+            Some(What::Directory) => writer.begin_directory(name, entry.metadata),
+            Some(What::File { size, source }) => writer.file(name, entry.metadata, *size, *source),
+            Some(What::Special(kind)) => writer.special(name, entry.metadata, *kind),
+            Some(What::Symlink { start, len }) => {
+                let target = self.tree.names.get(*start..start.saturating_add(*len)).unwrap_or_default();
+                // What is no target is told by the judge, and is none of a plan.
+                writer.symlink(name, entry.metadata, target).or_else(|error| match error {
+                    TreeError::BadTarget { .. } => writer.symlink(name, entry.metadata, b"?"),
+                    other => Err(other),
+                })
+            }
+            Some(What::Again(_)) | None => Err(TreeError::BadHardLink { name: name.to_string() }),
+        }
+    }
+}

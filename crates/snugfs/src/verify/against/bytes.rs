@@ -1,0 +1,256 @@
+//! The bytes of an image beside those that `build` would write. Contents of files in file systems are compared with their
+//! trees; here are the others: metadata, zeros, blobs and raw partitions.
+
+use disk_layout::Disk;
+use ext4_layout::Purpose;
+use file_scanner::{OpenFile, Opener};
+use image_compare::{Differences, Kind, Use, shown_path};
+use image_reader::Window;
+use image_tree::{Content, FileTree, NodeId, Piece, PieceSource};
+
+use super::{Expected, Holds, Part, Subject};
+use crate::exit::{Exit, Failure, io_text};
+use crate::people;
+
+/// What is compared at once, in \[bytes\]; a piece of metadata can be longer.
+const BUFFER: u64 = 1 << 20;
+/// The unit in which differences are counted, in \[bytes\].
+const BLOCK: u64 = 4096;
+
+/// Compares all bytes of which no tree tells. Where something is wrong that has a better name, these are told in one line.
+pub(super) fn compare(
+    subject: &mut Subject<'_>,
+    expected: &Expected<'_>,
+    is_sound: bool,
+) -> Result<(), Failure> {
+    let files = Files::of(expected);
+    let image = expected.image();
+    let mut differing = Differing::default();
+    let is_new = subject.used == Use::None;
+    let is_named = !is_sound || !subject.differences.is_empty();
+    // What is behind the end of the image was told with its length.
+    let length = subject.window.length();
+    for piece in image.pieces().take_while(|piece| piece.offset < length) {
+        match piece.content {
+            Content::File { node, offset } => {
+                if let Some(tree) = files.tree
+                    && let Some(own) = node.index().checked_sub(files.base).and_then(NodeId::from_index)
+                {
+                    file(subject, tree, (own, offset), &piece, expected)?;
+                }
+            }
+            Content::Zeros if is_new => zeros(subject.window, &piece, &mut differing)?,
+            Content::Metadata if is_new => metadata(subject.window, image, &piece, &mut differing)?,
+            Content::Zeros | Content::Metadata => {}
+        }
+    }
+    if is_named && differing.count > 0 {
+        let count = people::counted(differing.count, "block");
+        subject.differences.add(Kind::ImageBytes, || {
+            let text = format!("{count} of metadata and zeros differ from what build would write");
+            ("image".to_owned(), text)
+        });
+        return Ok(());
+    }
+    let parts = expected.parts();
+    for &block in &differing.first {
+        subject.differences.add(Kind::ImageBytes, || {
+            let (place, what) = purpose(&parts, expected, block);
+            (place, format!("{what}, at byte {}, is not as build would write it", block * BLOCK))
+        });
+    }
+    let told = u64::try_from(differing.first.len()).unwrap_or(u64::MAX);
+    subject.differences.add_untold(Kind::ImageBytes, differing.count.saturating_sub(told));
+    Ok(())
+}
+
+/// The single files of a disk and what their numbers are counted from.
+struct Files<'e> {
+    tree: Option<&'e FileTree>,
+    base: usize,
+}
+
+impl<'e> Files<'e> {
+    fn of(expected: &Expected<'e>) -> Self {
+        let firmware = expected.layouts.firmware.len();
+        let volumes = expected.gathered.volumes().map(|volume| volume.scan.tree.len());
+        let beside = expected.gathered.beside.trees();
+        let before = volumes.chain(beside.take(firmware).map(FileTree::len));
+        Self {
+            base: before.fold(0, usize::saturating_add),
+            tree: expected.gathered.beside.trees().nth(firmware),
+        }
+    }
+}
+
+/// Blocks that differ.
+#[derive(Default)]
+struct Differing {
+    /// The first of them, as many as are told by their places.
+    first: Vec<u64>,
+    count: u64,
+}
+
+impl Differing {
+    fn add(&mut self, block: u64) {
+        self.count = self.count.saturating_add(1);
+        if self.first.len() < Differences::KEPT_OF_EACH {
+            self.first.push(block);
+        }
+    }
+}
+
+fn zeros(window: &Window, piece: &Piece, differing: &mut Differing) -> Result<(), Failure> {
+    let end = piece.offset.saturating_add(piece.len).min(window.length());
+    let mut at = piece.offset;
+    let mut buffer = Vec::new();
+    loop {
+        at = window.next_data(at).max(at);
+        if at >= end {
+            return Ok(());
+        }
+        let length = (BUFFER - at % BLOCK).min(end - at);
+        read(window, at, length, &mut buffer)?;
+        if buffer.iter().any(|&byte| byte != 0) {
+            each_block(at, &buffer, |block, bytes| {
+                if bytes.iter().any(|&byte| byte != 0) {
+                    differing.add(block);
+                }
+            });
+        }
+        at += length;
+    }
+}
+
+fn metadata(
+    window: &Window,
+    image: &dyn PieceSource,
+    piece: &Piece,
+    differing: &mut Differing,
+) -> Result<(), Failure> {
+    let length = piece.len.min(window.length().saturating_sub(piece.offset));
+    let mut found = Vec::new();
+    read(window, piece.offset, length, &mut found)?;
+    let mut should = vec![0; usize::try_from(piece.len).unwrap_or(0)];
+    image.generate(piece, &mut should);
+    if found != should {
+        let mut rest = should.as_slice();
+        each_block(piece.offset, &found, |block, bytes| {
+            let (here, later) = rest.split_at_checked(bytes.len()).unwrap_or((rest, &[]));
+            rest = later;
+            if here != bytes {
+                differing.add(block);
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Hands over bytes in parts that end where blocks do.
+fn each_block(offset: u64, bytes: &[u8], mut take: impl FnMut(u64, &[u8])) {
+    let (mut at, mut rest) = (offset, bytes);
+    while !rest.is_empty() {
+        let length = usize::try_from(BLOCK - at % BLOCK).unwrap_or(1).min(rest.len());
+        let (here, later) = rest.split_at(length);
+        take(at / BLOCK, here);
+        at += u64::try_from(length).unwrap_or(0);
+        rest = later;
+    }
+}
+
+fn read(window: &Window, at: u64, length: u64, buffer: &mut Vec<u8>) -> Result<(), Failure> {
+    buffer.resize(usize::try_from(length).unwrap_or(0), 0);
+    window.read(at, buffer).map_err(|error| super::volume::unreadable(&error))
+}
+
+/// A blob or a raw partition.
+fn file(
+    subject: &mut Subject<'_>,
+    tree: &FileTree,
+    (node, offset): (NodeId, u64),
+    piece: &Piece,
+    expected: &Expected<'_>,
+) -> Result<(), Failure> {
+    use std::os::unix::fs::FileExt;
+    let mut done = 0;
+    let opener = Opener::new(tree);
+    let mut cursor = opener.cursor();
+    let OpenFile::Fd(fd) = cursor.open(node)? else { return Ok(()) };
+    let source = std::fs::File::from(fd);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    while done < piece.len {
+        let length = BUFFER.min(piece.len - done);
+        let at = piece.offset.saturating_add(done);
+        let there = length.min(subject.window.length().saturating_sub(at));
+        if there == 0 {
+            break;
+        }
+        read(subject.window, at, there, &mut theirs)?;
+        ours.resize(usize::try_from(length).unwrap_or(0), 0);
+        source.read_exact_at(&mut ours, offset.saturating_add(done)).map_err(|error| {
+            let what = tree.source_path(node).map_or_else(String::new, |path| crate::exit::shown(&path));
+            Failure::new(
+                Exit::Source,
+                format!("{what}: can't be read: {}; leave it alone meanwhile", io_text(&error)),
+            )
+        })?;
+        if there < length {
+            ours.truncate(theirs.len());
+        }
+        if ours != theirs {
+            let same = ours.iter().zip(&theirs).take_while(|(our, their)| our == their).count();
+            let at = done.saturating_add(u64::try_from(same).unwrap_or(0));
+            let (kind, place) = raw_place(expected, piece.offset);
+            subject.differences.add(kind, || (place, format!("its bytes differ from byte {at} on")));
+            break;
+        }
+        done += length;
+    }
+    file_scanner::check_unchanged(tree, node, std::os::fd::AsFd::as_fd(&source))?;
+    Ok(())
+}
+
+/// Which raw partition or blob begins at a place.
+fn raw_place(expected: &Expected<'_>, offset: u64) -> (Kind, String) {
+    let partitions = expected.disk.map(Disk::partitions).unwrap_or_default();
+    match partitions.iter().position(|place| place.start == offset) {
+        Some(index) => (Kind::DiskRaw, format!("partition {}", index + 1)),
+        None => (Kind::DiskBlob, format!("blob at byte {offset}")),
+    }
+}
+
+/// Where a block of the image is, and what it is for.
+fn purpose(parts: &[Part<'_>], expected: &Expected<'_>, block: u64) -> (String, String) {
+    let at = block * BLOCK;
+    let part = parts.iter().find(|part| at >= part.start && at - part.start < part.length);
+    let Some(part) = part else {
+        let partitions = expected.disk.map(Disk::partitions).unwrap_or_default();
+        let within = partitions.iter().position(|place| at >= place.start && at - place.start < place.len);
+        let place = within.map_or_else(|| "image".to_owned(), |index| format!("partition {}", index + 1));
+        let head = expected.disk.is_some()
+            && (at < 34 * 512 || at.saturating_add(34 * 512) > expected.image().len());
+        let what = if within.is_none() && head { "the partition table" } else { "what nothing uses" };
+        return (place, what.to_owned());
+    };
+    let place = |text: String| format!("{}{text}", part.prefix);
+    let (tree, layout) = match part.holds {
+        Holds::Ext4(volume, layout) => (&volume.scan.tree, layout),
+        Holds::Fat(..) => return (place("file system".to_owned()), "metadata of FAT".to_owned()),
+    };
+    let block = (at - part.start) / BLOCK;
+    if let Some(node) = layout.node_at(block) {
+        return (place(shown_path(tree, node)), "a block of it".to_owned());
+    }
+    let areas = layout.areas();
+    let area = areas.iter().find(|area| block >= area.start && block - area.start < area.blocks);
+    let what = match area.map(|area| area.purpose) {
+        Some(Purpose::Superblock) => "the superblock or its copy",
+        Some(Purpose::GroupDescriptors) => "a block of descriptors",
+        Some(Purpose::GrowthReserve) => "the reserve for growth",
+        Some(Purpose::Bitmaps) => "a bitmap",
+        Some(Purpose::InodeTables) => "a block of an inode table",
+        Some(Purpose::Journal) => "the journal",
+        _ => "free space",
+    };
+    (place(format!("block {block}")), what.to_owned())
+}

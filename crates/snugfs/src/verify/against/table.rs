@@ -1,0 +1,94 @@
+//! The partition table that a disk has, and the one that a plan describes.
+
+use disk_layout::{Disk, Kind as Type, Table};
+use image_compare::{Differences, Kind, Use};
+use image_reader::{Guid, Partition, PartitionTable, PartitionType, TableKind};
+use image_tree::escaped;
+
+/// Compares all that a table says.
+pub(super) fn compare(
+    found: Option<&PartitionTable>,
+    disk: &Disk<'_>,
+    used: Use,
+    differences: &mut Differences,
+) {
+    let Some(found) = found else {
+        differences.add(Kind::DiskTable, || ("partition table".to_owned(), "there is none".to_owned()));
+        return;
+    };
+    let should = match disk.table() {
+        Table::Mbr(id) => TableKind::Mbr(id.unwrap_or_default()),
+        Table::Gpt(guid) => TableKind::Gpt(Guid(guid.unwrap_or_default())),
+    };
+    if found.kind != should {
+        let text = |kind: TableKind| match kind {
+            TableKind::Mbr(id) => format!("an MBR with number {id:#010x}"),
+            TableKind::Gpt(guid) => format!("a GPT with GUID {guid}"),
+        };
+        differences.add(Kind::DiskTable, || {
+            ("partition table".to_owned(), format!("is {}, should be {}", text(found.kind), text(should)))
+        });
+    }
+    let expected = expected(disk);
+    for should in &expected {
+        let place = || format!("partition {}", should.number);
+        match found.partitions.iter().find(|partition| partition.number == should.number) {
+            None => differences.add(Kind::DiskPartition, || (place(), "is not in the table".to_owned())),
+            Some(is) => {
+                for text in differing(is, should, used) {
+                    differences.add(Kind::DiskPartition, || (place(), text));
+                }
+            }
+        }
+    }
+    for is in &found.partitions {
+        if !expected.iter().any(|should| should.number == is.number) {
+            differences.add(Kind::DiskPartition, || {
+                (format!("partition {}", is.number), "is in the table, and not in the plan".to_owned())
+            });
+        }
+    }
+}
+
+fn expected(disk: &Disk<'_>) -> Vec<Partition> {
+    let described = disk.options().partitions.iter().zip(disk.partitions());
+    let with_number = (1..).zip(described);
+    let partition =
+        |(number, (options, place)): (u32, (&disk_layout::Partition<'_>, &disk_layout::PlacedPartition))| {
+            let at = usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
+            Partition {
+                number,
+                start: place.start,
+                size: place.len,
+                kind: match options.kind {
+                    Type::Mbr(number) => PartitionType::Mbr(number),
+                    Type::Gpt(guid) => PartitionType::Gpt(Guid(guid)),
+                },
+                bootable: options.bootable,
+                name: options.name.clone(),
+                guid: disk.partition_guids().get(at).copied().map(Guid),
+            }
+        };
+    with_number.map(partition).collect()
+}
+
+/// All fields of a partition that differ. The one that grows at the first start may be longer.
+fn differing(is: &Partition, should: &Partition, used: Use) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut field = |name: &str, is: String, should: String| {
+        if is != should {
+            texts.push(format!("{name} is {is}, should be {should}"));
+        }
+    };
+    field("start", is.start.to_string(), should.start.to_string());
+    if used == Use::None || is.size < should.size {
+        field("length", is.size.to_string(), should.size.to_string());
+    }
+    field("type", is.kind.code(), should.kind.code());
+    field("boot flag", is.bootable.to_string(), should.bootable.to_string());
+    let name = |name: &str| format!("\"{}\"", escaped(name.as_bytes()));
+    field("name", name(&is.name), name(&should.name));
+    let guid = |guid: Option<Guid>| guid.map_or_else(|| "none".to_owned(), |guid| guid.to_string());
+    field("GUID", guid(is.guid), guid(should.guid));
+    texts
+}

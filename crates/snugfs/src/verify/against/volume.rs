@@ -1,0 +1,192 @@
+//! A file system and the one that a plan describes.
+
+use ext4_layout::Layout;
+use fat_layout::FatLayout;
+use image_compare::{
+    Differences, FoundTree, Kind, Pair, Rules, Use, compare_superblocks, compare_trees, fat_tree, shown_path,
+};
+use image_reader::{FileSystem, Window};
+use image_tree::{Content, FileTree, NodeId, Piece, PieceSource};
+
+use closure_registration::{Closure, ClosureError, VerifyError, verify_sizes_then_hashes};
+
+use super::{Subject, contents};
+use crate::exit::{Exit, Failure, io_text};
+use crate::pipeline::Volume;
+
+/// Where the superblock is, and how long, in \[bytes\].
+const SUPERBLOCK: std::ops::Range<usize> = 1024..2048;
+
+impl Subject<'_> {
+    /// An ext4 file system. `found` is what the judge has seen in it.
+    pub(super) fn ext4(
+        &mut self,
+        volume: &Volume<'_>,
+        layout: &Layout<'_>,
+        window: &Window,
+        found: Option<FoundTree>,
+    ) -> Result<(), Failure> {
+        let mut superblock = vec![0; SUPERBLOCK.len()];
+        // What can't be read is no superblock either: the judge tells of that.
+        if window.read(1024, &mut superblock).is_ok() {
+            compare_superblocks(&expected_superblock(layout), &superblock, self.used, &mut self.differences);
+        }
+        let expected = &volume.scan.tree;
+        let Some(found) = found else {
+            self.differences
+                .add(Kind::TreeMissing, || ("/".to_owned(), "can't be read in the image".to_owned()));
+            return Ok(());
+        };
+        let is_new = self.used == Use::None;
+        let rules = Rules { metadata: true, directory_times: is_new, lost_found: is_new };
+        let inode = |node| layout.inode_number(node);
+        let pairs = compare_trees(expected, &inode, &found, rules, &mut self.differences);
+        let right = match &volume.closure {
+            Some(closure) => self.closure(closure, &found)?,
+            None => Vec::new(),
+        };
+        self.contents(expected, &found, &pairs, &right)
+    }
+
+    /// Compares the NAR hashes of a closure, made of the image's bytes. Gives the nodes of the image below which all is as
+    /// registered.
+    fn closure(
+        &mut self,
+        closure: &Closure,
+        found: &FoundTree,
+    ) -> Result<Vec<std::ops::Range<NodeId>>, Failure> {
+        let tree = &found.tree;
+        let open = || |node| found.open(node);
+        let outcome = verify_sizes_then_hashes(closure, tree, open, &|bytes| (self.progress)(bytes));
+        let mut wrong = Vec::new();
+        match outcome {
+            Ok(()) => {}
+            Err(VerifyError::Closure(errors)) => {
+                for error in &errors {
+                    wrong.extend(told(error, &mut self.differences));
+                }
+            }
+            Err(VerifyError::Open(reason) | VerifyError::Read { reason, .. }) => {
+                return Err(unreadable(&reason));
+            }
+            Err(VerifyError::Changed(changed)) => {
+                return Err(Failure::new(Exit::Source, changed.to_string()));
+            }
+        }
+        wrong.sort();
+        let store = tree.find(closure.store_dir());
+        let paths = store.into_iter().flat_map(|store| tree.children(store));
+        let registered: std::collections::HashSet<&[u8]> =
+            closure.paths().iter().map(|info| info.path.as_str().as_bytes()).collect();
+        let right = paths.filter(|&node| registered.contains(tree.name(node)));
+        let right = right.filter(|&node| wrong.binary_search(&tree.path(node)).is_err());
+        Ok(right.map(|node| node..tree.end(node)).collect())
+    }
+
+    /// Compares the contents of files with their sources, but for those that a hash has proven.
+    pub(super) fn contents(
+        &mut self,
+        expected: &FileTree,
+        found: &FoundTree,
+        pairs: &[Pair],
+        proven: &[std::ops::Range<NodeId>],
+    ) -> Result<(), Failure> {
+        let is_proven = |pair: &&Pair| {
+            let before = proven.partition_point(|range| range.start <= pair.found);
+            before
+                .checked_sub(1)
+                .and_then(|at| proven.get(at))
+                .is_some_and(|range| range.contains(&pair.found))
+        };
+        let pairs: Vec<Pair> = pairs.iter().filter(|pair| !is_proven(pair)).copied().collect();
+        for (node, at) in contents::compare(expected, found, &pairs, self.progress)? {
+            self.differences.add(Kind::TreeContents, || {
+                (shown_path(expected, node), format!("its bytes differ from byte {at} on"))
+            });
+        }
+        Ok(())
+    }
+
+    /// A FAT file system.
+    pub(super) fn fat(
+        &mut self,
+        expected: &FileTree,
+        layout: &FatLayout<'_>,
+        found: Option<&FileSystem>,
+    ) -> Result<(), Failure> {
+        let Some(fs @ FileSystem::Fat(fat)) = found else {
+            self.differences.add(Kind::FatUnreadable, || {
+                ("/".to_owned(), "there is no FAT file system that can be read".to_owned())
+            });
+            return Ok(());
+        };
+        let options = layout.options();
+        let label = options.label.trim_ascii_end();
+        let label = if options.label == fat_layout::NO_LABEL { &[][..] } else { label };
+        let is = fat.label();
+        if is != label {
+            let text = |label: &[u8]| image_tree::escaped(label).to_string();
+            self.differences.add(Kind::FatLabel, || {
+                (
+                    "file system".to_owned(),
+                    format!("label is \"{}\", should be \"{}\"", text(&is), text(label)),
+                )
+            });
+        }
+        if fat.id() != options.id {
+            self.differences.add(Kind::FatNumber, || {
+                let (is, should) = (fat.id(), options.id);
+                ("file system".to_owned(), format!("number is {is:#010x}, should be {should:#010x}"))
+            });
+        }
+        let found = match fat_tree(fs, expected.len(), &mut self.differences) {
+            Ok(found) => found,
+            Err(error) => {
+                self.differences.add(Kind::FatUnreadable, || ("/".to_owned(), error.to_string()));
+                return Ok(());
+            }
+        };
+        let rules = Rules { metadata: false, directory_times: false, lost_found: true };
+        let pairs = compare_trees(expected, &|_| 0, &found, rules, &mut self.differences);
+        self.contents(expected, &found, &pairs, &[])
+    }
+}
+
+/// What a closure's error is as a difference; the path that it is about.
+fn told(error: &ClosureError, differences: &mut Differences) -> Option<image_tree::ImagePath> {
+    let (kind, path, text) = match error {
+        ClosureError::NotInTree { path } => {
+            (Kind::StorePathMissing, path, "is registered, and not in the image".to_owned())
+        }
+        ClosureError::NotInNar { path } => {
+            (Kind::StorePathKind, path, "is neither file, directory nor symlink".to_owned())
+        }
+        ClosureError::SizeDiffers { path, registered, actual } => (
+            Kind::StorePathSize,
+            path,
+            format!("its NAR has {actual} bytes, but {registered} are registered"),
+        ),
+        ClosureError::HashDiffers { path, registered, actual } => {
+            (Kind::StorePathHash, path, format!("its NAR hash is {actual}, but {registered} is registered"))
+        }
+        _ => return None,
+    };
+    differences.add(kind, || (path.to_string(), text));
+    Some(path.clone())
+}
+
+/// What a layout's superblock is.
+fn expected_superblock(layout: &Layout<'_>) -> Vec<u8> {
+    let first: Option<Piece> = layout.pieces().next().filter(|piece| piece.content == Content::Metadata);
+    let Some(first) = first else { return Vec::new() };
+    let mut bytes = vec![0; usize::try_from(first.len).unwrap_or(0)];
+    layout.generate(&first, &mut bytes);
+    bytes.get(SUPERBLOCK).unwrap_or_default().to_vec()
+}
+
+pub(super) fn unreadable(error: &std::io::Error) -> Failure {
+    Failure::new(
+        Exit::Source,
+        format!("image: can't be read: {}; see that its disk is sound", io_text(error)),
+    )
+}
