@@ -1,11 +1,17 @@
 # The program. Its tests are derivations of their own under `passthru.tests`, so that installing it runs none.
 {
   lib,
+  stdenv,
   rustPlatform,
+  installShellFiles,
   clippy,
   rustfmt,
   e2fsprogs,
+  fish,
+  mandoc,
   nix,
+  util-linux,
+  zsh,
 }:
 let
   manifest = builtins.fromTOML (builtins.readFile ../Cargo.toml);
@@ -35,6 +41,7 @@ let
   ];
   # What the tests read besides.
   testParts = [
+    "docs/command-line.md"
     "docs/plan-format.md"
     "docs/plan.schema.json"
     "examples"
@@ -78,9 +85,19 @@ rustPlatform.buildRustPackage (
       "--package"
       "snugfs"
     ];
+    nativeBuildInputs = [ installShellFiles ];
+    # The program writes them; one for another machine can't be run here, and goes without.
+    postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+      for shell in bash fish zsh; do
+        "$out/bin/snugfs" completions "$shell" > "snugfs.$shell"
+      done
+      installShellCompletion snugfs.{bash,fish,zsh}
+      "$out/bin/snugfs" man manual
+      installManPage manual/man*/*
+    '';
     passthru.tests = {
       # Without the tests of two crates that mount file systems, for which a build has not the right.
-      cargo = check "tests" [ e2fsprogs nix ] ''
+      cargo = check "tests" [ e2fsprogs fish mandoc nix util-linux zsh ] ''
         cargo test --offline --workspace --exclude file-scanner --exclude image-assembly
         cargo test --offline --package file-scanner --package image-assembly --lib
       '';

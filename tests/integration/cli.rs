@@ -46,6 +46,15 @@ fn help_teaches_and_version_tells() {
         &["inspect", "image", "stat", "--help"],
         &["inspect", "image", "extract", "--help"],
         &["schema", "--help"],
+        &["help"],
+        &["help", "--help"],
+        &["help", "plan"],
+        &["help", "plan", "filesystem"],
+        &["help", "exit-codes"],
+        &["help", "build"],
+        &["help", "inspect", "ls"],
+        &["completions", "--help"],
+        &["man", "--help"],
     ] {
         let help = workspace.snugfs(arguments).succeeded();
         for line in help.text().lines() {
@@ -69,6 +78,11 @@ fn misuse_is_one_line_and_exit_2() {
         (&["build", "plan.json", "-o", "-", "--report", "-"], "--report"),
         (&["build", "plan.json", "-o", "x.img", "--report", "x.img"], "--report"),
         (&["build", "plan.json", "--treads", "2"], "snugfs: command line: "),
+        (&["help", "plam"], "plan"),
+        (&["help", "plan", "file"], "filesystem"),
+        (&["help", "inspect", "rm"], "extract"),
+        (&["help", "build", "x"], "leave it out"),
+        (&["completions", "csh"], "zsh"),
     ] {
         let run = workspace.snugfs(arguments).failed_with(2).says(told);
         assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
@@ -202,19 +216,23 @@ fn build_ends_with_a_line_for_people() {
     let run = workspace.snugfs(["build", "plan.json", "--progress", "none"]).succeeded();
     let line = run.stderr.strip_suffix('\n').unwrap();
     assert!(!line.contains('\n') && line.starts_with("snugfs: plan.img: "), "{line}");
-    assert!(line.contains(" bytes, 1 file, ") && line.ends_with(" s"), "{line}");
+    assert!(line.contains(" bytes, ") && line.contains(" free, 1 file, ") && line.ends_with(" s"), "{line}");
     assert!(run.stdout.is_empty());
     let compressed =
         workspace.snugfs(["build", "plan.json", "--progress", "none", "-o", "x.zst"]).succeeded();
     assert!(
-        compressed.stderr.contains(" MiB, as zstd ") && compressed.stderr.contains(" %), 1 file, "),
+        compressed.stderr.contains(" MiB, as zstd ") && compressed.stderr.contains(" MiB free, 1 file, "),
         "{}",
         compressed.stderr
     );
     assert!(compressed.stderr.trim_end().chars().count() <= 80, "{}", compressed.stderr);
     let long = format!("{}.img", "n".repeat(40));
     let run = workspace.snugfs(["build", "plan.json", "--progress", "none", "-o", &long]).succeeded();
-    assert!(run.stderr.contains(" MiB, 1 file, "), "no room for all digits: {}", run.stderr);
+    assert!(
+        run.stderr.contains(" MiB, ") && run.stderr.contains(" 1 file, "),
+        "no room for all digits: {}",
+        run.stderr
+    );
 }
 
 #[test]

@@ -9,7 +9,9 @@
 mod conflicts;
 mod decode;
 mod disk_tables;
+mod guide;
 mod json;
+mod locate;
 mod nearest;
 mod object;
 mod partition_types;
@@ -23,6 +25,8 @@ mod tables;
 mod value;
 
 pub use decode::{parse, parse_document};
+pub use guide::{GuideField, Section, guide};
+pub use locate::{Part, locate};
 pub use plan::*;
 pub use problem::{Position, Problem, Problems};
 pub use schema::schema;

@@ -89,7 +89,7 @@ impl<'a> Object<'a> {
             if is_known(key) {
                 continue;
             }
-            self.value.log.add(&self.value.child(key, json).at, || {
+            self.value.log.add_key(&self.value.child(key, json).at, || {
                 let known = || self.table.fields.iter().map(|field| field.name);
                 let help = match nearest(key, known()) {
                     Some(name) => format!("did you mean \"{name}\"?"),

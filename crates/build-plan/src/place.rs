@@ -43,10 +43,14 @@ impl fmt::Display for Place<'_> {
         match self.step {
             Step::Plan => f.write_str("plan"),
             Step::Index(index) => write!(f, "[{index}]"),
-            Step::Key(key) if is_plain(key) => write!(f, ".{key}"),
-            Step::Key(key) => write!(f, ".{}", quoted(key)),
+            Step::Key(key) => f.write_str(&step(key)),
         }
     }
+}
+
+/// The part of a place that a key is.
+pub(crate) fn step(key: &str) -> String {
+    if is_plain(key) { format!(".{key}") } else { format!(".{}", quoted(key)) }
 }
 
 fn is_plain(key: &str) -> bool {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use crate::locate::Part;
 use crate::place::Place;
 
 /// How many problems are told; a plan with more is not one that somebody reads line by line.
@@ -16,6 +17,8 @@ pub struct Problem {
     pub where_: String,
     /// Where in the text, for what is wrong with it as JSON.
     pub position: Option<Position>,
+    /// Whether the key or the value at that place is wrong.
+    pub part: Part,
     /// What is wrong there.
     pub what: String,
     /// How to repair it.
@@ -98,10 +101,19 @@ pub(crate) struct Log {
 impl Log {
     /// Writes a problem down. What is wrong, and what to do, is put into words only if it will be told.
     pub(crate) fn add(&self, at: &Place<'_>, words: impl FnOnce() -> (String, String)) {
+        self.add_part(at, Part::Value, words);
+    }
+
+    /// Writes down that a key is wrong.
+    pub(crate) fn add_key(&self, at: &Place<'_>, words: impl FnOnce() -> (String, String)) {
+        self.add_part(at, Part::Key, words);
+    }
+
+    fn add_part(&self, at: &Place<'_>, part: Part, words: impl FnOnce() -> (String, String)) {
         let mut told = self.told.borrow_mut();
         if told.len() < MAX_PROBLEMS {
             let (what, what_to_do) = words();
-            told.push(Problem { where_: at.to_string(), position: None, what, what_to_do });
+            told.push(Problem { where_: at.to_string(), position: None, part, what, what_to_do });
         } else {
             let mut more = self.more.borrow_mut();
             *more = more.saturating_add(1);
@@ -111,7 +123,8 @@ impl Log {
     /// Writes down what is wrong with the text itself.
     pub(crate) fn add_at(&self, position: Position, what: String, what_to_do: String) {
         let where_ = Place::PLAN.to_string();
-        self.told.borrow_mut().push(Problem { where_, position: Some(position), what, what_to_do });
+        let part = Part::Value;
+        self.told.borrow_mut().push(Problem { where_, position: Some(position), part, what, what_to_do });
     }
 
     /// All that was written down.
@@ -122,6 +135,7 @@ impl Log {
             problems.push(Problem {
                 where_: "plan".to_owned(),
                 position: None,
+                part: Part::Value,
                 what: format!("{more} more problems"),
                 what_to_do: "repair those above first".to_owned(),
             });

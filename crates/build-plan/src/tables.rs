@@ -72,6 +72,11 @@ pub(crate) static PLAN: Table = Table {
             "The disk around the file system; without it, the image is the bare file system.",
         )
         .or_null(),
+        Field::optional(
+            "$schema",
+            Shape::Text,
+            "Where an editor finds the schema of plans; nothing is read from there.",
+        ),
     ],
 };
 

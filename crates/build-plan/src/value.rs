@@ -70,10 +70,10 @@ impl<'a> Value<'a> {
         let mut seen = BTreeSet::new();
         for (key, json) in fields {
             if !seen.insert(key.as_str()) {
-                self.child(key, json).wrong::<()>(
-                    || "the key is there more than once".to_owned(),
-                    "keep one of them, readers of JSON differ in which they take",
-                );
+                self.log.add_key(&self.child(key, json).at, || {
+                    let help = "keep one of them, readers of JSON differ in which they take";
+                    ("the key is there more than once".to_owned(), help.to_owned())
+                });
             }
         }
         Some(fields)
@@ -296,7 +296,7 @@ fn in_bytes(size: u64) -> String {
 }
 
 /// `"a", "b" or "c"`
-fn alternatives(words: &[&str]) -> String {
+pub(crate) fn alternatives(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("\"{}\"", escaped(word.as_bytes()))).collect();
     match quoted.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),

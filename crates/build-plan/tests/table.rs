@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use build_plan::{parse, schema};
+use build_plan::{guide, parse, schema};
 
 const HINT: &str = "if that is meant, run the test with UPDATE_EXPECTED=1 and review the difference";
 
@@ -98,6 +98,55 @@ fn field_names(schema: &serde_json::Value, names: &mut BTreeSet<String>) {
         serde_json::Value::Array(items) => items.iter().for_each(|item| field_names(item, names)),
         _ => (),
     }
+}
+
+#[test]
+fn guide_tells_every_field_of_the_schema_and_each_section_once() {
+    let sections = guide();
+    let mut places: Vec<_> = sections.iter().map(|section| section.place.as_str()).collect();
+    assert_eq!(places.first(), Some(&"plan"));
+    for place in ["plan.filesystem", "plan.entries.\"PATH\"", "plan.disk.partitions[].content"] {
+        assert!(places.contains(&place), "{place}: {places:?}");
+    }
+    places.sort_unstable();
+    places.dedup();
+    assert_eq!(places.len(), sections.len());
+    let mut known = BTreeSet::new();
+    field_names(&schema(), &mut known);
+    let fields = || sections.iter().flat_map(|section| &section.fields);
+    assert_eq!(fields().map(|field| field.name.to_owned()).collect::<BTreeSet<_>>(), known);
+    for field in fields() {
+        assert!(field.about.ends_with('.') && !field.values.is_empty(), "{field:?}");
+    }
+}
+
+/// Whether every field of an object, at any depth, has a description.
+fn assert_described(schema: &serde_json::Value, place: &str) {
+    match schema {
+        serde_json::Value::Object(object) => {
+            // The rules of a `oneOf` name fields as well, but describe no object.
+            let fields = object.get("properties").filter(|_| object.get("type") == Some(&"object".into()));
+            for (name, field) in fields.and_then(|fields| fields.as_object()).into_iter().flatten() {
+                assert!(field["description"].is_string(), "{place}/{name}");
+            }
+            for (key, value) in object {
+                let here = format!("{place}/{key}");
+                assert_described(value, &here);
+            }
+        }
+        serde_json::Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, item)| assert_described(item, &format!("{place}/{index}")));
+        }
+        _ => (),
+    }
+}
+
+#[test]
+fn every_field_of_the_schema_is_described() {
+    assert_described(&schema(), "");
 }
 
 #[test]

@@ -1,56 +1,22 @@
 //! The words of the command line, and the help that teaches them. What they do is in [`crate::commands`].
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::exit::{Exit, Failure};
-use crate::{output, progress};
-
-const EXAMPLES_AND_EXIT_CODES: &str = "\
-Examples:
-  snugfs build plan.json -o rootfs.img
-      an image, exactly as large as it must be
-  snugfs build plan.json -o rootfs.img.zst
-      the same, compressed on the way
-  snugfs build plan.json -o - | ssh board 'dd of=/dev/mmcblk0p2'
-      written where it is to be, without a file in between
-  snugfs size plan.json
-      how large it would be, and of what, without writing it
-  snugfs explain plan.json --why glibc
-      where the bytes go; why a store path is there
-  snugfs check plan.json
-      whether it can be built, and if not, why
-  snugfs inspect rootfs.img ls -l /etc
-      what is in an image, without mounting it
-  snugfs verify rootfs.img
-      whether every byte of it is as it must be
-  snugfs verify rootfs.img --against plan.json
-      and whether it holds what the plan says
-  snugfs schema > plan.schema.json
-      what a plan may say, for editors
-
-Exit codes:
-  0  done
-  1  an internal error: please report it
-  2  wrong use of the command line
-  3  the plan is wrong
-  4  the closure is wrong: malformed, incomplete or not as registered
-  5  a source (or PLAN, or IMAGE) can't be read, or changed while it was read
-  6  the contents do not fit the size or a limit of ext4
-  7  the output can't be written
-  8  an image is not sound, or does not hold what its plan says
-
-Errors are lines on standard error: `snugfs: WHERE: what is wrong; what to do`.";
+use crate::{help, output, progress};
 
 /// Builds ext4 images from a JSON plan: exactly as large as needed, the same bytes on every machine.
 ///
 /// A plan names a Nix closure, folders and single files; the image holds them, with nothing mounted, no root
 /// rights and no temporary copy.
 #[derive(Debug, Parser)]
-#[command(name = "snugfs", version, after_help = EXAMPLES_AND_EXIT_CODES, arg_required_else_help = true)]
-#[command(max_term_width = 80)]
+#[command(name = "snugfs", version, after_help = help::after_all(), arg_required_else_help = true)]
+#[command(max_term_width = 80, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -62,37 +28,59 @@ pub(crate) enum Command {
     ///
     /// All is decided before the first byte is written. If anything fails, nothing is left under the output's
     /// name; what stood there before is replaced only by a finished image.
+    #[command(after_help = help::after("build"))]
     Build(BuildArgs),
     /// Tell what `build` would make, to the byte, without writing it
     ///
     /// Sources are scanned, contents are not read: so hashes are not compared, whatever the plan says.
+    #[command(after_help = help::after("size"))]
     Size(SizeArgs),
     /// Tell where the bytes of an image go, and why they are there
     ///
     /// Of every store path: what it takes itself, what would leave the image with it, who refers to it. Of the rest:
     /// directories, files, kinds of metadata, journal, what is kept for growth, what is free. And what would make the
     /// image smaller, by how much. Sizes are whole blocks, as in the image, and add up to its length; nothing is written.
+    #[command(after_help = help::after("explain"))]
     Explain(ExplainArgs),
     /// Tell whether a plan can be built, without writing anything
     ///
     /// Lists all problems of the plan; if there are none, of the closure; then of the sources; then whether it
     /// fits the size that the plan fixes and the limits of ext4. With `"verify": "hash"` the contents of every
     /// store path are hashed, too.
+    #[command(after_help = help::after("check"))]
     Check(CheckArgs),
     /// Look into an image without mounting it: partitions, file systems, files
     ///
     /// IMAGE is a file or a device with a file system (ext2, ext3, ext4, FAT) or a disk with partitions (MBR, GPT),
     /// plain or compressed by zstd. It is only read; whatever is in it, nothing of it is trusted. Without a
     /// command, tells what the image is.
+    #[command(after_help = help::after("inspect"))]
     Inspect(InspectArgs),
     /// Tell whether an image is sound, to the last byte
     ///
     /// IMAGE is a file or a device with an ext4 file system, or a disk with partitions (MBR, GPT), plain or compressed by
     /// zstd. Every checksum, copy, count and index is judged, and whether all that has no use is zero: more than e2fsck
     /// looks at. The image is only read; whatever is in it, nothing of it is trusted.
+    #[command(after_help = help::after("verify"))]
     Verify(VerifyArgs),
     /// Print the JSON Schema of plans
+    ///
+    /// An editor that knows it completes and checks a plan while it is written.
+    #[command(after_help = help::after("schema"))]
     Schema,
+    /// Explain a command, the plan, or the exit codes
+    ///
+    /// Without a topic, tells what `snugfs --help` tells.
+    #[command(after_help = help::after("help"))]
+    Help(HelpArgs),
+    /// Print a script that completes commands and options in a shell
+    #[command(after_help = help::after("completions"))]
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a folder
+    ///
+    /// DIR gets man1 and man5, as `share/man` has them. Existing pages are replaced.
+    #[command(after_help = help::after("man"))]
+    Man(ManArgs),
 }
 
 /// What every command that reads a plan asks for.
@@ -101,13 +89,13 @@ pub(crate) struct InputArgs {
     /// The plan, a JSON file; `-` for standard input
     ///
     /// Structured attributes of a Nix build (.attrs.json), with the plan under the key "plan", are understood too.
-    #[arg(value_name = "PLAN")]
+    #[arg(value_name = "PLAN", value_hint = ValueHint::FilePath)]
     pub(crate) plan: PathBuf,
 
     /// Folder that relative paths in the plan are taken from [default: the plan's own]
     ///
     /// For a plan from standard input the default is the current folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) base_dir: Option<PathBuf>,
 
     /// How many threads to use; never changes the output [default: what this process may use]
@@ -131,7 +119,7 @@ pub(crate) struct BuildArgs {
     ///
     /// Taken from the current folder. A name that ends in .zst asks for zstd compression, and so does
     /// plan.output.compression.
-    #[arg(short, long, value_name = "OUT")]
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
 
     /// The output is a block device; overwrite what is on it
@@ -153,7 +141,7 @@ pub(crate) struct BuildArgs {
     pub(crate) verify_output: bool,
 
     /// Write a JSON report of the image to this file; `-` for standard output
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) report: Option<PathBuf>,
 
     /// Wait until the image is on the disk, safe from a loss of power
@@ -187,13 +175,14 @@ pub(crate) struct ExplainArgs {
     ///
     /// Store paths are matched by their names without hashes, in one version or another. PLAN may be a report, too:
     /// what `build --report` wrote, or `size --json` printed.
-    #[arg(long, value_name = "PLAN|REPORT")]
+    #[arg(long, value_name = "PLAN|REPORT", value_hint = ValueHint::FilePath)]
     pub(crate) compare: Option<PathBuf>,
 
     /// Write one page for a browser instead: a map to click into, search, the layout to scale
     ///
     /// The page needs no network and no other file. It appears whole, or not at all.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "compare", "why"])]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["json", "compare", "why"])]
     pub(crate) html: Option<PathBuf>,
 
     /// How many rows a table has at most
@@ -212,9 +201,35 @@ pub(crate) struct CheckArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct HelpArgs {
+    /// A command, `plan` or `exit-codes`
+    #[arg(value_name = "TOPIC", index = 1)]
+    pub(crate) topic: Option<String>,
+
+    /// A command of `inspect`, or a section of the plan such as `filesystem`
+    #[arg(value_name = "PART", index = 2)]
+    pub(crate) part: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The folder; made if it does not exist
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(disable_help_subcommand = true)]
 pub(crate) struct InspectArgs {
     /// The image: a file or a block device
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
     pub(crate) image: PathBuf,
 
     /// Whose files are meant [default: the only partition with a file system, or the likeliest root]
@@ -234,7 +249,7 @@ pub(crate) struct InspectArgs {
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// The image: a file or a block device
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
     pub(crate) image: PathBuf,
 
     /// Compare it with what this plan makes, to the last byte; `-` for a plan from standard input
@@ -275,6 +290,7 @@ pub(crate) struct VerifyArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum InspectCommand {
     /// List a directory, sorted by the bytes of the names
+    #[command(after_help = help::after("inspect ls"))]
     Ls {
         /// What to list
         #[arg(value_name = "PATH", default_value = "/")]
@@ -287,12 +303,14 @@ pub(crate) enum InspectCommand {
         recursive: bool,
     },
     /// Write the contents of a file to standard output
+    #[command(after_help = help::after("inspect cat"))]
     Cat {
         /// The file; links are followed within the image
         #[arg(value_name = "PATH")]
         path: PathBuf,
     },
     /// Tell what is known of a file; a link is not followed
+    #[command(after_help = help::after("inspect stat"))]
     Stat {
         /// The file
         #[arg(value_name = "PATH")]
@@ -306,12 +324,13 @@ pub(crate) enum InspectCommand {
     /// Contents, holes, permissions, times and hard links are kept; sockets, extended attributes and (but for the
     /// options below) owners, set-user-ID bits and devices are not. Nothing is replaced, and nothing is written
     /// outside DIR.
+    #[command(after_help = help::after("inspect extract"))]
     Extract {
         /// What to copy; `/` for all, which goes into DIR itself
         #[arg(value_name = "PATH")]
         path: PathBuf,
         /// The folder; made if it does not exist
-        #[arg(short, long, value_name = "DIR")]
+        #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         output: PathBuf,
         /// Whose the files shall be
         #[arg(long, value_name = "WHOSE", value_enum, default_value_t = Owner::Mine)]
@@ -342,6 +361,24 @@ pub(crate) enum ProgressMode {
     Nix,
     /// Nothing but warnings, errors and the line at the end of a build
     None,
+}
+
+/// The whole command line: also what only its parts together tell, the topics of help.
+pub(crate) fn definition() -> clap::Command {
+    let command = Cli::command();
+    let commands = command.get_subcommands().map(|command| command.get_name().to_owned());
+    let topics: Vec<String> = commands.chain(help::TOPICS.map(str::to_owned)).collect();
+    command.mut_subcommand("help", |help| {
+        help.mut_arg("topic", |topic| {
+            topic.value_parser(PossibleValuesParser::new(topics)).hide_possible_values(true)
+        })
+    })
+}
+
+/// Reads a command line, whose first word is the program's name.
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = definition().try_get_matches_from(words)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut definition()))
 }
 
 /// Whether a path stands for standard input or output.
@@ -375,18 +412,16 @@ fn usage_line(error: &clap::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn complaint(arguments: &[&str]) -> String {
-        let all = std::iter::once("snugfs").chain(arguments.iter().copied());
-        usage_line(&Cli::try_parse_from(all).unwrap_err())
+        let all = std::iter::once("snugfs").chain(arguments.iter().copied()).map(OsString::from);
+        usage_line(&parse(all).unwrap_err())
     }
 
     #[test]
     fn definition_of_the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        definition().debug_assert();
     }
 
     #[test]

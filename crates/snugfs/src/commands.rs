@@ -1,7 +1,6 @@
 //! What each command does with the stages of [`crate::pipeline`], and what it tells.
 
 use std::fs::File;
-use std::time::Duration;
 
 use build_plan::Plan;
 use disk_layout::Disk;
@@ -12,14 +11,14 @@ use image_tree::PieceSource;
 use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, SizeArgs};
 use crate::container::Container;
 use crate::disk_report::DiskReport;
-use crate::exit::{Exit, Failure, one_line};
+use crate::exit::{Exit, Failure};
 use crate::output::{self, Output, ReportPlace};
 use crate::people;
 use crate::pipeline::{self, Gathered, Layouts};
 use crate::progress::{Stages, say};
 use crate::report::{Contents, Report};
 use crate::verify::Expected;
-use crate::{disk, explain, inspect, signals, table, threads, verify};
+use crate::{disk, explain, help, inspect, last_line, signals, table, threads, told, verify};
 
 /// Does what the command line says.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
@@ -31,6 +30,9 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
         Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Schema => schema(),
+        Command::Help(args) => help::run(args),
+        Command::Completions(args) => help::completions(args),
+        Command::Man(args) => help::manual::write(args),
     }
 }
 
@@ -67,7 +69,7 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     if let Some(place) = report_place {
         place.write(&report.json()?)?;
     }
-    say(&built_line(&name, &report, stages.elapsed()));
+    say(&last_line::built(&name, &report, stages.elapsed()));
     Ok(())
 }
 
@@ -138,31 +140,6 @@ pub(crate) fn report(
 /// Tells warnings, a line each.
 pub(crate) fn tell_warnings(warnings: &[String]) {
     for warning in warnings {
-        say(&format!("snugfs: warning: {}", one_line(warning)));
+        told::warning(warning);
     }
-}
-
-/// How wide a terminal is at least.
-const COLUMNS: usize = 80;
-
-/// `snugfs: a.img: 8,392,704 bytes, 14 files, 0.12 s`; the exact length where there is room for it and nothing was
-/// compressed.
-fn built_line(name: &str, report: &Report, time: Duration) -> String {
-    let image = &report.image;
-    let line = |size: &str| {
-        let files = people::counted(report.contents.files, "file");
-        format!("snugfs: {name}: {size}, {files}, {}", people::seconds(time))
-    };
-    let form = match (image.format, image.compressed_bytes) {
-        (None, None) => None,
-        (None, Some(compressed)) => Some(("zstd".to_owned(), compressed)),
-        (Some(format), None) => image.file_bytes.map(|bytes| (format.to_owned(), bytes)),
-        (Some(format), Some(compressed)) => Some((format!("{format} and zstd"), compressed)),
-    };
-    if let Some((form, bytes)) = form {
-        let share = people::percent(bytes, image.bytes);
-        return line(&format!("{}, as {form} {} ({share})", people::size(image.bytes), people::size(bytes)));
-    }
-    let exact = line(&people::counted(image.bytes, "byte"));
-    if exact.chars().count() <= COLUMNS { exact } else { line(&people::size(image.bytes)) }
 }

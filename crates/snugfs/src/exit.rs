@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use build_plan::{Part, Position};
 use closure_registration::{ClosureErrors, VerifyError};
 use disk_layout::DiskError;
 use ext4_layout::LayoutError;
@@ -35,7 +36,33 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    const fn number(self) -> u8 {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Bug,
+        Self::Usage,
+        Self::Plan,
+        Self::Closure,
+        Self::Source,
+        Self::Fit,
+        Self::Output,
+        Self::Unsound,
+    ];
+
+    /// What help says of it.
+    pub(crate) const fn about(self) -> &'static str {
+        match self {
+            Self::Bug => "an internal error: please report it",
+            Self::Usage => "wrong use of the command line",
+            Self::Plan => "the plan is wrong",
+            Self::Closure => "the closure is wrong: malformed, incomplete or not as registered",
+            Self::Source => "a source (or PLAN, or IMAGE) can't be read, or changed while it was read",
+            Self::Fit => "the contents do not fit the size or a limit of ext4",
+            Self::Output => "the output can't be written",
+            Self::Unsound => "an image is not sound, or does not hold what its plan says",
+        }
+    }
+
+    pub(crate) const fn number(self) -> u8 {
         match self {
             Self::Bug => 1,
             Self::Usage => 2,
@@ -53,18 +80,34 @@ impl Exit {
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
-    problems: Vec<String>,
+    problems: Vec<Told>,
+}
+
+/// One problem, as `WHERE: what is wrong; what to do`.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) text: String,
+    /// Where in the plan's text it is, if that is no JSON.
+    pub(crate) position: Option<Position>,
+    /// Whether WHERE means a key of the plan or its value.
+    pub(crate) part: Part,
+}
+
+impl From<String> for Told {
+    fn from(text: String) -> Self {
+        Self { text, position: None, part: Part::Value }
+    }
 }
 
 impl Failure {
     /// A problem as `WHERE: what is wrong; what to do`.
     pub(crate) fn new(exit: Exit, problem: impl Into<String>) -> Self {
-        Self { exit, problems: vec![problem.into()] }
+        Self { exit, problems: vec![problem.into().into()] }
     }
 
     /// Several problems of one kind.
     pub(crate) fn all<T: ToString>(exit: Exit, problems: impl IntoIterator<Item = T>) -> Self {
-        Self { exit, problems: problems.into_iter().map(|problem| problem.to_string()).collect() }
+        Self { exit, problems: problems.into_iter().map(|problem| problem.to_string().into()).collect() }
     }
 
     /// Problems that were told already.
@@ -86,14 +129,19 @@ impl Failure {
     /// The same with another name for a field.
     pub(crate) fn renamed(mut self, field: &str, name: &str) -> Self {
         for problem in &mut self.problems {
-            *problem = problem.replace(field, name);
+            problem.text = problem.text.replace(field, name);
         }
         self
     }
 
     /// What goes to standard error, a line each.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
-        self.problems.iter().map(|problem| format!("snugfs: {}", one_line(problem)))
+        self.problems.iter().map(|problem| format!("snugfs: {}", one_line(&problem.text)))
+    }
+
+    /// The problems, in the order of [`Failure::lines`].
+    pub(crate) fn problems(&self) -> &[Told] {
+        &self.problems
     }
 
     /// The code of the process.
@@ -104,7 +152,12 @@ impl Failure {
 
 impl From<build_plan::Problems> for Failure {
     fn from(problems: build_plan::Problems) -> Self {
-        Self::all(Exit::Plan, problems.iter())
+        let told = |problem: &build_plan::Problem| Told {
+            text: problem.to_string(),
+            position: problem.position,
+            part: problem.part,
+        };
+        Self { exit: Exit::Plan, problems: problems.iter().map(told).collect() }
     }
 }
 
@@ -244,6 +297,7 @@ mod tests {
         for (exit, number) in table {
             assert_eq!(exit.number(), number, "{exit:?}");
         }
+        assert_eq!(Exit::ALL, table.map(|(exit, _)| exit));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use closure_registration::{Closure, Source};
 
 use crate::cli::{InputArgs, is_dash};
 use crate::exit::{Exit, Failure, io_text, shown};
+use crate::told;
 
 /// The most that a plan or a file of a closure may have, in \[bytes\]: what never ends must not fill the memory. A graph of
 /// 400,000 store paths has about as many.
@@ -51,6 +52,7 @@ pub(crate) fn read_plan(args: &InputArgs) -> Result<Plan, Failure> {
         io::ErrorKind::FileTooLarge => too_long(Exit::Plan, &name, "a plan"),
         _ => unreadable(&name, &error),
     })?;
+    told::remember(&name, &json);
     Ok(build_plan::parse(&json, &base_dir(args)).map_err(|problems| problems.in_file(&name))?)
 }
 

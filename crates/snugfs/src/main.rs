@@ -7,11 +7,14 @@ mod database;
 mod deduplicate;
 mod disk;
 mod disk_report;
+mod excerpt;
 mod exit;
 mod explain;
 mod hashed;
+mod help;
 mod input;
 mod inspect;
+mod last_line;
 mod output;
 mod people;
 mod pipeline;
@@ -19,14 +22,13 @@ mod progress;
 mod report;
 mod signals;
 mod table;
+mod terminal;
 mod threads;
+mod told;
 mod verify;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::cli::Cli;
 use crate::exit::{Exit, Failure};
 
 fn main() -> ExitCode {
@@ -35,9 +37,7 @@ fn main() -> ExitCode {
     match std::panic::catch_unwind(run) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
-            for line in failure.lines() {
-                progress::say(&line);
-            }
+            told::failure(&failure);
             failure.code()
         }
         // The hook has told it.
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    match Cli::try_parse() {
+    match cli::parse(std::env::args_os()) {
         Ok(cli) => commands::run(&cli.command),
         Err(error) => cli::tell(&error),
     }

@@ -1,7 +1,7 @@
 //! Stages of the work: how long each took, and what is told of it on standard error meanwhile.
 //! Nothing here reaches the image or standard output.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,9 +10,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::ProgressMode;
 use crate::people;
+use crate::terminal::Terminal;
 
 /// How long plain lines are silent within a stage: a log of a long build shows life, and a short one stays short.
 const QUIET: Duration = Duration::from_secs(5);
+
+/// How often a bar is drawn anew at least.
+const TICK: Duration = Duration::from_millis(250);
 
 /// A step on the way from the plan to the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +70,7 @@ impl Unit {
 /// Where news of the work goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Channel {
-    Bar,
+    Bar(Terminal),
     Plain { nix: bool },
     Silent,
 }
@@ -81,9 +85,10 @@ pub(crate) struct Stages {
 
 impl Stages {
     pub(crate) fn new(mode: ProgressMode) -> Self {
+        let terminal = Terminal::stderr();
         let channel = match mode {
-            ProgressMode::Auto if std::io::stderr().is_terminal() => Channel::Bar,
-            ProgressMode::Bar => Channel::Bar,
+            ProgressMode::Auto if terminal.redraws => Channel::Bar(terminal),
+            ProgressMode::Bar => Channel::Bar(terminal),
             ProgressMode::Auto | ProgressMode::Plain => Channel::Plain { nix: false },
             ProgressMode::Nix => Channel::Plain { nix: true },
             ProgressMode::None => Channel::Silent,
@@ -138,7 +143,10 @@ pub(crate) struct Meter {
 impl Meter {
     fn new(stage: Stage, unit: Unit, total: u64, channel: Channel) -> Self {
         let shown = unit != Unit::Nothing;
-        let bar = (shown && channel == Channel::Bar).then(|| bar(stage, unit, total));
+        let bar = match channel {
+            Channel::Bar(terminal) if shown => Some(bar(stage, unit, total, terminal)),
+            _ => None,
+        };
         let lines = shown && matches!(channel, Channel::Plain { .. });
         let next_line = lines.then(|| Mutex::new(Instant::now() + QUIET));
         Self { stage, unit, total, done: AtomicU64::new(0), bar, next_line }
@@ -175,20 +183,33 @@ impl Meter {
     }
 }
 
-fn bar(stage: Stage, unit: Unit, total: u64) -> ProgressBar {
+fn bar(stage: Stage, unit: Unit, total: u64, terminal: Terminal) -> ProgressBar {
     let target = ProgressDrawTarget::stderr_with_hz(10);
-    let template = match (unit, total) {
-        (Unit::Bytes, 1..) => {
-            "{prefix:>7} [{bar:30}] {percent:>3} % {binary_bytes}/{binary_total_bytes} {eta} left"
-        }
-        (Unit::Bytes, 0) => "{prefix:>7} {spinner} {binary_bytes}",
-        _ => "{prefix:>7} {spinner} {human_pos} entries",
-    };
     let bar = ProgressBar::with_draw_target((total > 0).then_some(total), target).with_prefix(stage.name());
-    if let Ok(style) = ProgressStyle::with_template(template) {
+    if let Ok(style) = ProgressStyle::with_template(&template(unit, total, terminal)) {
         bar.set_style(style.progress_chars("=> "));
     }
+    // Rate and time left are right also while nothing is done, as before a compressor gives its first bytes.
+    bar.enable_steady_tick(TICK);
     bar
+}
+
+/// What a bar shows: its stage, how much is done, how fast, and how long it will take; on a narrow terminal less.
+fn template(unit: Unit, total: u64, terminal: Terminal) -> String {
+    let (bar, percent, left) = match (unit, total) {
+        (Unit::Bytes, 1..) => {
+            ("[{wide_bar}]", "{percent:>3} %", "{binary_bytes:>10} of {binary_total_bytes}")
+        }
+        (Unit::Bytes, 0) => return "{prefix:>7} {spinner} {binary_bytes}".to_owned(),
+        _ => return "{prefix:>7} {spinner} {human_pos} entries".to_owned(),
+    };
+    let bar = if terminal.colours { bar.replace("wide_bar", "wide_bar:.cyan") } else { bar.to_owned() };
+    match terminal.columns {
+        76.. => format!("{{prefix:>7}} {bar} {percent} {left} {{binary_bytes_per_sec:>12}} {{eta:>4}} left"),
+        50.. => format!("{{prefix:>7}} {bar} {percent} {{binary_bytes_per_sec:>12}} {{eta:>4}} left"),
+        30.. => format!("{{prefix:>7}} {percent} {{binary_bytes:>10}} {{eta:>4}} left"),
+        _ => format!("{{prefix:>7}} {percent}"),
+    }
 }
 
 /// A line on standard error; whether someone reads it must not decide over the image.

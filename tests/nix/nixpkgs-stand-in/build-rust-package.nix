@@ -54,6 +54,7 @@ mkDerivation (
     installPhase = ''
       mkdir -p "$out/bin"
       find "$CARGO_TARGET_DIR/release" -maxdepth 1 -type f -executable -exec cp -t "$out/bin" {} +
+      runHook postInstall
     '';
   }
   // removeAttrs args [ "cargoLock" ]

@@ -125,10 +125,36 @@ let
         "tune2fs"
       ];
       fakeroot = hostTools "fakeroot" [ "fakeroot" ];
+      fish = hostTools "fish" [ "fish" ];
       git = hostTools "git" [ "git" ];
       gptfdisk = hostTools "gptfdisk" [ "sgdisk" ];
+      # Where the real one puts completions and pages.
+      installShellFiles = mkDerivation {
+        name = "install-shell-files";
+        buildCommand = ''
+          mkdir -p "$out/bin"
+          cat > "$out/bin/installShellCompletion" <<'END'
+          #!/bin/bash -e
+          for file; do
+            name=''${file##*/}
+            case $file in
+              *.bash) install -D -m 644 "$file" "$out/share/bash-completion/completions/$name" ;;
+              *.fish) install -D -m 644 "$file" "$out/share/fish/vendor_completions.d/$name" ;;
+              *.zsh) install -D -m 644 "$file" "$out/share/zsh/site-functions/_''${name%.zsh}" ;;
+            esac
+          done
+          END
+          cat > "$out/bin/installManPage" <<'END'
+          #!/bin/bash -e
+          for file; do install -D -m 644 "$file" "$out/share/man/man''${file##*.}/''${file##*/}"; done
+          END
+          sed -i 's/^          //' "$out/bin/"*
+          chmod +x "$out/bin/"*
+        '';
+      };
       jq = hostTools "jq" [ "jq" ];
       libfaketime = hostTools "libfaketime" [ "faketime" ];
+      mandoc = hostTools "mandoc" [ "mandoc" ];
       mtools = hostTools "mtools" [
         "mcopy"
         "mdir"
@@ -147,9 +173,11 @@ let
       util-linux = hostTools "util-linux" [
         "blkid"
         "partx"
+        "script"
         "sfdisk"
       ];
       xfsprogs = hostTools "xfsprogs" [ "mkfs.xfs" ];
+      zsh = hostTools "zsh" [ "zsh" ];
       zstd = hostTools "zstd" [ "zstd" ];
 
       # Something to put into images: a package, and one that refers to it and holds more than one kind of file.

@@ -40,5 +40,8 @@ in
   inherit mkDerivation;
   isLinux = true;
   hostPlatform.system = host;
-  buildPlatform.system = build;
+  buildPlatform = {
+    system = build;
+    canExecute = platform: platform.system == build;
+  };
 }

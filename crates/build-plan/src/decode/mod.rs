@@ -80,11 +80,14 @@ fn read(document: &Json, base_dir: &Path, log: &Log) -> Option<Plan> {
         return None;
     }
     let object = value.object(&tables::PLAN)?;
+    if let Some(place) = object.get("$schema") {
+        place.text("a string", "write where the schema is, or leave it out");
+    }
     Some(plan_of(&object, Context { base_dir, attributes }, log))
 }
 
 /// Derivations have versions as well, but as text.
-fn is_structured_attributes(document: &Json) -> bool {
+pub(crate) fn is_structured_attributes(document: &Json) -> bool {
     matches!(document.get("plan"), Some(Json::Object(_)))
         && matches!(document.get("version"), None | Some(Json::Text(_)))
 }

@@ -21,24 +21,6 @@ pub(super) fn fit(text: &str, width: usize) -> String {
     format!("{head}…{tail}")
 }
 
-/// A text cut into lines of at most so many characters, at spaces.
-pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last().map_or(0, |line| line.chars().count());
-        if line > 0 && line + 1 + word.chars().count() > width {
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines
-}
-
 /// The same with a sign: `+1.5 MiB`, `-12 bytes`.
 pub(super) fn signed(bytes: i128) -> String {
     let sign = match bytes.signum() {
@@ -93,12 +75,6 @@ mod tests {
         assert_eq!(fit("short", 5), "short");
         assert_eq!(fit("größer als der Platz", 9), "größ…latz");
         assert_eq!(fit("abcdef", 1), "…");
-    }
-
-    #[test]
-    fn lines_are_cut_at_spaces() {
-        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrapped("a-very-long-word and", 5), ["a-very-long-word", "and"]);
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::fmt::Write;
 use image_explain::{BLOCK, FileSystem, Kind, Part};
 use image_tree::{NodeId, NodeKind, escaped};
 
-use super::rows::{COLUMNS, fit, kind_name, path_of, store_name, wrapped};
+use super::rows::{COLUMNS, fit, kind_name, path_of, store_name};
 use super::{Explained, System};
-use crate::people::{counted, grouped, percent, size};
+use crate::people::{counted, grouped, percent, size, wrapped};
 
 /// The whole explanation, with at most so many rows of a table.
 pub(super) fn text(image: &Explained<'_>, limit: usize) -> String {

@@ -6,9 +6,9 @@ use closure_registration::PathInfo;
 use image_explain::{FileSystem, StoreName};
 
 use super::System;
-use super::rows::{COLUMNS, fit, store_name, wrapped};
+use super::rows::{COLUMNS, fit, store_name};
 use crate::exit::{Exit, Failure, one_line};
-use crate::people::{counted, size};
+use crate::people::{counted, size, wrapped};
 
 /// The answers for all names, one after another.
 pub(super) fn text(systems: &[System<'_>], names: &[String]) -> Result<String, Failure> {

@@ -18,6 +18,7 @@ use crate::exit::{Exit, Failure, io_text, one_line, shown};
 use crate::output;
 use crate::people;
 use crate::progress::say;
+use crate::told;
 
 /// Does what the command line says.
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
@@ -95,7 +96,7 @@ fn choose<'a>(args: &InspectArgs, overview: &'a Overview) -> Result<&'a FileSyst
         say(&format!("snugfs: {}: partition {number}; others by --partition", shown(&args.image)));
     }
     for warning in overview::warnings(fs) {
-        say(&format!("snugfs: warning: {}: {}", shown(&args.image), one_line(warning)));
+        told::warning(&format!("{}: {warning}", shown(&args.image)));
     }
     Ok(fs)
 }

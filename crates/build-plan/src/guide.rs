@@ -1,0 +1,215 @@
+//! The tables as words for people: what help and manual pages say about plans.
+
+use crate::disk_tables::{CONTENT_KINDS, CONTENTS};
+use crate::partition_types;
+use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
+use crate::tables::{ENTRIES, ENTRY_TYPES, MAX_LABEL, MAX_RESERVED_PERCENT, PLAN, VERSION};
+use crate::value::alternatives;
+
+/// An object of the plan, and its fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// Where it stands: `plan.filesystem`, `plan.disk.partitions[]`, `plan.entries."PATH"`.
+    pub place: String,
+    /// What it is for.
+    pub about: &'static str,
+    /// Its fields, in the order in which the documentation has them.
+    pub fields: Vec<GuideField>,
+}
+
+/// A field of a [`Section`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuideField {
+    /// Its key.
+    pub name: &'static str,
+    /// What may stand there.
+    pub values: String,
+    /// What happens without it: `required`, `default 1024`; or nothing.
+    pub otherwise: Option<String>,
+    /// Which kinds of the object have it; nothing where all have.
+    pub only_for: Vec<&'static str>,
+    /// What it means.
+    pub about: String,
+}
+
+/// All sections of a plan, the plan itself first; one that stands at several places is told once.
+pub fn guide() -> Vec<Section> {
+    let mut guide = Guide::default();
+    guide.add("plan", "What goes into an image, and how it is made.", &PLAN);
+    guide.sections
+}
+
+/// Sections as they are found on the way through the tables.
+#[derive(Default)]
+struct Guide {
+    sections: Vec<Section>,
+    told: Vec<*const Table>,
+}
+
+impl Guide {
+    /// Adds a table and, after it, those of its fields.
+    fn add(&mut self, place: &str, about: &'static str, table: &'static Table) {
+        if self.is_told(table) {
+            return;
+        }
+        let fields = table.fields.iter().map(|field| guide_field(field, Vec::new())).collect();
+        self.sections.push(Section { place: place.to_owned(), about, fields });
+        self.add_below(place, table);
+    }
+
+    /// Whether a table was told before; from now on it is.
+    fn is_told(&mut self, table: &'static Table) -> bool {
+        let table = std::ptr::from_ref(table);
+        let told = self.told.contains(&table);
+        self.told.push(table);
+        told
+    }
+
+    fn add_below(&mut self, place: &str, table: &'static Table) {
+        for field in table.fields {
+            let here = format!("{place}.{}", field.name);
+            match field.shape {
+                Shape::Object(table) => self.add(&here, field.about, table),
+                Shape::List(table) => self.add(&format!("{here}[]"), field.about, table),
+                Shape::ByPath(table) => self.add(&format!("{here}.\"PATH\""), field.about, table),
+                Shape::Entries => {
+                    let kinds = Kinds { key: "type", words: ENTRY_TYPES, tables: &ENTRIES };
+                    self.add_kinds(&format!("{here}.\"PATH\""), field.about, &kinds);
+                }
+                Shape::Content => {
+                    let kinds = Kinds { key: "kind", words: CONTENT_KINDS, tables: &CONTENTS };
+                    self.add_kinds(&here, field.about, &kinds);
+                }
+                _ => (),
+            }
+        }
+    }
+
+    /// Adds an object of several kinds as one section.
+    fn add_kinds(&mut self, place: &str, about: &'static str, kinds: &Kinds) {
+        if kinds.tables.first().is_some_and(|table| self.is_told(table)) {
+            return;
+        }
+        self.sections.push(Section { place: place.to_owned(), about, fields: kinds.fields() });
+        for table in kinds.tables {
+            self.add_below(place, table);
+        }
+    }
+}
+
+/// An object of several kinds.
+struct Kinds {
+    /// The field that says which.
+    key: &'static str,
+    /// What it may say.
+    words: &'static [&'static str],
+    /// The fields of each, in the order of the words.
+    tables: &'static [&'static Table],
+}
+
+impl Kinds {
+    /// The fields of all kinds, each told once.
+    fn fields(&self) -> Vec<GuideField> {
+        let mut fields: Vec<GuideField> = Vec::new();
+        for (word, table) in self.words.iter().zip(self.tables) {
+            for field in table.fields {
+                // The field that says the kind means another in each.
+                let same = |known: &&mut GuideField| {
+                    known.name == field.name && (field.name == self.key || known.about == field.about)
+                };
+                match fields.iter_mut().find(same) {
+                    Some(known) => known.only_for.push(word),
+                    None => fields.push(guide_field(field, vec![word])),
+                }
+            }
+        }
+        for field in &mut fields {
+            if field.name == self.key {
+                field.about = self.meanings();
+            }
+            if field.only_for.len() == self.words.len() {
+                field.only_for.clear();
+            }
+        }
+        fields
+    }
+
+    /// `file: a regular file; directory: a directory.`
+    fn meanings(&self) -> String {
+        let meanings = self.words.iter().zip(self.tables).filter_map(|(word, table)| {
+            table.field(self.key).map(|field| format!("{word}: {}", within_a_sentence(field.about)))
+        });
+        meanings.collect::<Vec<_>>().join("; ") + "."
+    }
+}
+
+fn within_a_sentence(text: &str) -> String {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+fn guide_field(field: &Field, only_for: Vec<&'static str>) -> GuideField {
+    let null = if field.nullable { ", or null" } else { "" };
+    GuideField {
+        name: field.name,
+        values: format!("{}{null}", values(&field.shape)),
+        otherwise: match field.presence {
+            Presence::Required(_) => Some("required".to_owned()),
+            Presence::Optional => None,
+            Presence::Default(json) => Some(format!("default {json}")),
+        },
+        only_for,
+        about: field.about.to_owned(),
+    }
+}
+
+/// What a shape allows, in a few words.
+fn values(shape: &Shape) -> String {
+    match shape {
+        Shape::Version => VERSION.to_string(),
+        Shape::HostPath => "path of this machine".to_owned(),
+        Shape::ImagePath => "path in the image".to_owned(),
+        Shape::Graph => "path of this machine, key, or list".to_owned(),
+        Shape::Word(words) => alternatives(words),
+        Shape::Size(rule) => size(rule),
+        Shape::Count(CountRule { min, max }) => format!("whole number from {min} to {max}"),
+        Shape::Percent => format!("number from 0 to {MAX_RESERVED_PERCENT}"),
+        Shape::Mode => "mode such as \"0644\"".to_owned(),
+        Shape::Uuid => "UUID".to_owned(),
+        Shape::Label => format!("string of at most {MAX_LABEL} bytes"),
+        Shape::Text | Shape::LinkTarget | Shape::PartitionName | Shape::FatLabel => "string".to_owned(),
+        Shape::Xattrs => "object: names with values in base64".to_owned(),
+        Shape::XattrPatterns => "list of strings such as \"user.*\"".to_owned(),
+        Shape::Flag => "true or false".to_owned(),
+        Shape::Object(_) | Shape::Content => "object".to_owned(),
+        Shape::List(_) => "list of objects".to_owned(),
+        Shape::ByPath(_) | Shape::Entries => "object: paths in the image with objects".to_owned(),
+        Shape::DiskId => "number, string such as \"0x2178694e\", or GUID".to_owned(),
+        Shape::PartitionType => {
+            let name = partition_types::GPT.first().map_or("esp", |named| named.0);
+            format!("string such as \"83\" or \"{name}\", or GUID")
+        }
+    }
+}
+
+fn size(rule: &SizeRule) -> String {
+    let zero = if rule.or_zero { "0, or " } else { "" };
+    format!("{zero}size such as \"16MiB\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_share_their_fields_and_keep_their_own() {
+        let sections = guide();
+        let entries = sections.iter().find(|section| section.place == "plan.entries.\"PATH\"").unwrap();
+        let field = |name| entries.fields.iter().find(|field| field.name == name).unwrap();
+        assert_eq!(field("mode").only_for, [""; 0]);
+        assert_eq!(field("target").only_for, ["symlink"]);
+        assert_eq!(field("major").only_for, ["character", "block"]);
+        assert!(field("type").about.contains("; fifo: a named pipe."), "{}", field("type").about);
+    }
+}

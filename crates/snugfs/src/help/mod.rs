@@ -1,0 +1,102 @@
+//! Help on the command line: topics beyond the commands, examples, completions, manual pages. All of it is made from the
+//! definition of the command line and from the tables of the plan, so that none of it can tell another story.
+
+mod examples;
+pub(crate) mod manual;
+mod plan;
+#[cfg(test)]
+mod reference;
+
+use crate::cli::{self, CompletionsArgs, HelpArgs};
+use crate::exit::{Exit, Failure};
+use crate::output;
+use crate::people;
+
+/// What there is help about beside the commands.
+pub(crate) const TOPICS: [&str; 2] = ["plan", "exit-codes"];
+
+/// What the environment changes; the image is never among it.
+const ENVIRONMENT: [(&str, &str); 3] = [
+    ("NO_COLOR", "if set and not empty, no colours, and errors are plain lines on a terminal too"),
+    ("TERM", "dumb: a terminal that can't move its cursor; lines instead of a bar"),
+    ("NIX_BUILD_CORES", "the most threads within a Nix build"),
+];
+
+/// What stands below the options of a command.
+pub(crate) fn after(command: &str) -> String {
+    examples::text(command)
+}
+
+/// What stands below the commands of the program.
+pub(crate) fn after_all() -> String {
+    format!(
+        "{}\n\nExit codes:\n{}\n\nEnvironment:\n{}\n\n{ERRORS}",
+        examples::text(""),
+        exit_codes(),
+        environment()
+    )
+}
+
+const ERRORS: &str = "Errors are lines on standard error: `snugfs: WHERE: what is wrong; what to do`. \
+                      On a terminal, problems of a plan are shown in its text below them.";
+
+fn exit_codes() -> String {
+    let codes = all_exit_codes().map(|(number, about)| format!("  {number}  {about}"));
+    codes.collect::<Vec<_>>().join("\n")
+}
+
+fn all_exit_codes() -> impl Iterator<Item = (u8, &'static str)> {
+    std::iter::once((0, "done")).chain(Exit::ALL.map(|exit| (exit.number(), exit.about())))
+}
+
+fn environment() -> String {
+    let lines = ENVIRONMENT.map(|(name, about)| format!("  {name}\n      {about}"));
+    lines.join("\n")
+}
+
+/// Prints what help there is about a topic.
+pub(crate) fn run(args: &HelpArgs) -> Result<(), Failure> {
+    let (topic, part) = (args.topic.as_deref(), args.part.as_deref());
+    match (topic, part) {
+        (Some("plan"), None) => output::print(&plan::page()),
+        (Some("plan"), Some(section)) => {
+            let section = section.strip_prefix("plan.").unwrap_or(section);
+            let text = plan::section(section).ok_or_else(|| unknown("plan", section, &plan::names()))?;
+            output::print(&text)
+        }
+        (Some("exit-codes"), None) => output::print(&format!("Exit codes:\n{}\n", exit_codes())),
+        _ => output::print(&of_command(topic, part)?),
+    }
+}
+
+/// The long help of a command, or of the program.
+fn of_command(command: Option<&str>, part: Option<&str>) -> Result<String, Failure> {
+    let mut found = &mut cli::definition();
+    found.build();
+    for (name, above) in [(command, "snugfs"), (part, command.unwrap_or_default())] {
+        let Some(name) = name else { break };
+        let known: Vec<String> =
+            found.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        found = found.find_subcommand_mut(name).ok_or_else(|| unknown(above, name, &known))?;
+    }
+    Ok(found.render_long_help().to_string())
+}
+
+fn unknown(topic: &str, part: &str, known: &[String]) -> Failure {
+    let known =
+        if known.is_empty() { "leave it out".to_owned() } else { format!("known are {}", known.join(", ")) };
+    Failure::new(Exit::Usage, format!("command line: help on {topic} has no part \"{part}\"; {known}"))
+}
+
+/// Prints a completion script.
+pub(crate) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut cli::definition(), "snugfs", &mut script);
+    output::print(&String::from_utf8_lossy(&script))
+}
+
+/// A text in lines of at most so many columns, each after the same indent.
+fn wrapped(text: &str, columns: usize, indent: &str) -> String {
+    let lines = people::wrapped(text, columns.saturating_sub(indent.len()));
+    lines.iter().map(|line| format!("{indent}{line}")).collect::<Vec<_>>().join("\n")
+}

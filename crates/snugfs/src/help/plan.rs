@@ -1,0 +1,157 @@
+//! `snugfs help plan`: a page that teaches plans, and a page a section.
+
+use std::fmt::Write;
+
+use build_plan::{GuideField, Section, guide};
+
+use super::wrapped;
+
+/// How wide a terminal is at least.
+const COLUMNS: usize = 80;
+/// Where descriptions begin.
+const INDENT: &str = "      ";
+
+/// The least that is of use.
+pub(super) const SMALL: &str = r#"{
+  "version": 1,
+  "trees": [ { "source": "files" } ],
+  "output": { "path": "rootfs.img" }
+}
+"#;
+
+/// What most plans are made of; lines of at most 78 columns, as the page indents them.
+pub(super) const FULL: &str = r#"{
+  "$schema": "plan.schema.json",
+  "version": 1,
+  "closure": {
+    "storePaths": "closure/store-paths",
+    "registration": "closure/registration"
+  },
+  "trees": [ { "source": "files", "target": "/" } ],
+  "entries": {
+    "/etc/hostname": { "type": "file", "text": "board\n" },
+    "/bin/sh": {
+      "type": "symlink", "target": "/run/current-system/sw/bin/sh"
+    },
+    "/dev/console": { "type": "character", "major": 5, "minor": 1 }
+  },
+  "attributes": { "/home/pi": { "uid": 1000, "recursive": true } },
+  "filesystem": { "label": "NIXOS_SD", "freeSpace": "64MiB" },
+  "disk": {
+    "table": "mbr",
+    "partitions": [
+      { "type": "0b", "start": "8MiB", "size": "30MiB",
+        "content": { "kind": "fat", "source": "firmware" } },
+      { "type": "83", "bootable": true, "content": { "kind": "root" } }
+    ]
+  },
+  "output": { "path": "card.img.zst" }
+}
+"#;
+
+/// What holds for every field.
+pub(super) const RULES: &[&str] = &[
+    "Sizes are whole bytes, or strings with KiB, MiB, GiB or TiB. Modes are octal strings. Relative paths of this \
+     machine are taken from the plan's folder, or from --base-dir; paths in the image begin with /.",
+    "Whatever is not said has a default. An unknown field is a problem that names the nearest known one; \
+     `snugfs check` tells all problems at once.",
+];
+
+/// The page that teaches plans.
+pub(super) fn page() -> String {
+    let mut page =
+        wrapped("A plan is one JSON object: what an image holds, and how it is made.", COLUMNS, "");
+    let _ = write!(page, "\n\nA small one, of the files of a folder:\n\n{}", indented(SMALL));
+    let _ = write!(page, "\nA larger one, of an SD card with a Nix closure:\n\n{}", indented(FULL));
+    page.push_str("\nIts sections (* marks what must be there):\n");
+    for section in guide() {
+        let _ = write!(page, "\n  {}\n{}\n", section.place, wrapped(section.about, COLUMNS, INDENT));
+        let names: Vec<String> = section.fields.iter().map(marked).collect();
+        let _ = writeln!(page, "{}", wrapped(&format!("Fields: {}", names.join(", ")), COLUMNS, INDENT));
+    }
+    for rule in RULES {
+        let _ = write!(page, "\n{}\n", wrapped(rule, COLUMNS, ""));
+    }
+    let more = format!(
+        "More: `snugfs help plan SECTION` explains every field of {}; `man snugfs-plan` has all of it on one page; \
+         `snugfs schema` is for editors.",
+        names().join(", ")
+    );
+    let _ = write!(page, "\n{}\n", wrapped(&more, COLUMNS, ""));
+    page
+}
+
+fn marked(field: &GuideField) -> String {
+    let required = field.otherwise.as_deref() == Some("required");
+    format!("{}{}", field.name, if required { "*" } else { "" })
+}
+
+fn indented(text: &str) -> String {
+    text.lines().fold(String::new(), |text, line| text + "  " + line + "\n")
+}
+
+/// The sections that have a page: those right below the plan.
+pub(super) fn names() -> Vec<String> {
+    let mut names: Vec<String> =
+        guide().iter().filter_map(|section| name(section).map(str::to_owned)).collect();
+    names.dedup();
+    names
+}
+
+/// `disk` of `plan.disk.partitions[]`
+fn name(section: &Section) -> Option<&str> {
+    let rest = section.place.strip_prefix("plan.")?;
+    rest.split(['.', '[']).next()
+}
+
+/// The page of a section, with what stands below it.
+pub(super) fn section(wanted: &str) -> Option<String> {
+    let mut page = String::new();
+    for section in guide().iter().filter(|section| name(section) == Some(wanted)) {
+        let _ = write!(
+            page,
+            "{}{}\n{}\n",
+            if page.is_empty() { "" } else { "\n" },
+            section.place,
+            wrapped(section.about, COLUMNS, "  ")
+        );
+        for field in &section.fields {
+            let _ =
+                write!(page, "\n{}\n", wrapped(&format!("{}: {}", field.name, terms(field)), COLUMNS, "  "));
+            let _ = writeln!(page, "{}", wrapped(&field.about, COLUMNS, INDENT));
+        }
+    }
+    (!page.is_empty()).then_some(page)
+}
+
+/// What may stand in a field, what happens without it, and which kinds have it.
+pub(super) fn terms(field: &GuideField) -> String {
+    let otherwise = field.otherwise.iter().map(|otherwise| format!("; {otherwise}"));
+    let only_for = (!field.only_for.is_empty()).then(|| format!("; of {} only", field.only_for.join(", ")));
+    std::iter::once(field.values.clone()).chain(otherwise).chain(only_for).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn examples_of_the_page_are_valid_plans() {
+        for example in [SMALL, FULL] {
+            build_plan::parse(example.as_bytes(), Path::new("/base"))
+                .unwrap_or_else(|problems| panic!("{problems}"));
+        }
+    }
+
+    #[test]
+    fn pages_fit_a_terminal_and_every_section_has_one() {
+        assert_eq!(names(), ["closure", "trees", "entries", "attributes", "filesystem", "output", "disk"]);
+        let pages = names().into_iter().map(|name| section(&name).unwrap()).chain([page()]);
+        for page in pages {
+            assert!(page.lines().all(|line| line.chars().count() <= COLUMNS), "{page}");
+        }
+        assert_eq!(section("files"), None);
+    }
+}

@@ -1,0 +1,72 @@
+//! What standard error is: whether people sit before it, and what their terminal can do.
+
+use std::ffi::OsStr;
+use std::io::IsTerminal;
+
+use clap::builder::styling::{AnsiColor, Style};
+
+/// How wide a terminal is where it does not say so.
+const COLUMNS: usize = 80;
+
+/// What is bad.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What might be bad.
+pub(crate) const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
+/// What stands out.
+pub(crate) const STRONG: Style = Style::new().bold();
+/// What helps.
+pub(crate) const HELPFUL: Style = AnsiColor::Cyan.on_default();
+
+/// How standard error may be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terminal {
+    /// Lines can be drawn anew.
+    pub(crate) redraws: bool,
+    /// Colours are seen, and wished for.
+    pub(crate) colours: bool,
+    /// How wide it is.
+    pub(crate) columns: usize,
+}
+
+impl Terminal {
+    /// Standard error as it is.
+    pub(crate) fn stderr() -> Self {
+        let stderr = std::io::stderr();
+        let width = terminal_size::terminal_size_of(&stderr).map(|(width, _)| usize::from(width.0));
+        let variable = |name| std::env::var_os(name);
+        Self::of(stderr.is_terminal(), width, variable("TERM").as_deref(), variable("NO_COLOR").as_deref())
+    }
+
+    /// `term` and `no_color` are the variables of the environment.
+    fn of(is_terminal: bool, width: Option<usize>, term: Option<&OsStr>, no_color: Option<&OsStr>) -> Self {
+        let redraws = is_terminal && term.is_some_and(|term| !term.is_empty() && term != "dumb");
+        // https://no-color.org: present and not empty.
+        let colours = redraws && no_color.is_none_or(OsStr::is_empty);
+        Self { redraws, colours, columns: width.filter(|&width| width > 0).unwrap_or(COLUMNS) }
+    }
+}
+
+/// A text in a style.
+pub(crate) fn styled(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_need_a_terminal_that_has_them_and_nobody_against_them() {
+        let of = |is_terminal, term: Option<&str>, no_color: Option<&str>| {
+            let found = Terminal::of(is_terminal, Some(100), term.map(OsStr::new), no_color.map(OsStr::new));
+            (found.redraws, found.colours)
+        };
+        assert_eq!(of(true, Some("xterm"), None), (true, true));
+        assert_eq!(of(true, Some("xterm"), Some("")), (true, true));
+        assert_eq!(of(true, Some("xterm"), Some("1")), (true, false));
+        assert_eq!(of(true, Some("dumb"), None), (false, false));
+        assert_eq!(of(true, None, None), (false, false));
+        assert_eq!(of(false, Some("xterm"), None), (false, false));
+        assert_eq!(Terminal::of(true, Some(0), None, None).columns, 80);
+    }
+}
