@@ -127,10 +127,19 @@ fn assert_readable(page: &Path) {
     assert!(complaints.is_empty(), "{complaints:#?}");
     let mut man = Command::new(tool("man"));
     man.args(["--warnings", "--encoding=UTF-8", "-Tutf8", "--local-file"]).arg(page);
-    let run = Run::of(man.env("LC_ALL", "C.UTF-8").env("MANWIDTH", "80").env("MAN_KEEP_FORMATTING", "1"))
-        .succeeded();
+    let run = Run::of(man.env("LC_ALL", "C.UTF-8").env("MANWIDTH", "80")).succeeded();
     assert_eq!(run.stderr, "", "{}", page.display());
-    assert!(run.text().contains("NAME"), "{}", run.text());
+    // Bold letters may come struck twice, as for a printer.
+    let mut letters: Vec<char> = Vec::new();
+    for letter in run.text().chars() {
+        if letter == '\u{8}' {
+            letters.pop();
+        } else {
+            letters.push(letter);
+        }
+    }
+    let plain: String = letters.into_iter().collect();
+    assert!(plain.contains("NAME"), "{plain}");
 }
 
 #[test]
