@@ -407,7 +407,15 @@ fn usage_line(error: &clap::Error) -> String {
         .filter(|paragraph| !paragraph.is_empty() && !paragraph.starts_with("Usage:"))
         .filter(|paragraph| !paragraph.starts_with("For more information"))
         .collect();
-    format!("command line: {}; see snugfs --help", told.join("; ").trim_start_matches("error: "))
+    let told = told.join("; ");
+    format!("command line: {}; see {} --help", told.trim_start_matches("error: "), command_of(&text))
+}
+
+/// `snugfs build`, where clap tells how that is used; the program where it does not tell.
+fn command_of(text: &str) -> String {
+    let usage = text.rsplit_once("\nUsage: ").map_or("snugfs", |(_, usage)| usage);
+    let is_name = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
+    usage.split_whitespace().take_while(is_name).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -428,11 +436,15 @@ mod tests {
     fn a_wrong_command_line_is_told_in_one_line() {
         assert_eq!(
             complaint(&["build", "p.json", "--treads", "2"]),
-            "command line: unexpected argument '--treads' found; tip: a similar argument exists: '--threads'; see snugfs --help"
+            "command line: unexpected argument '--treads' found; tip: a similar argument exists: '--threads'; see snugfs build --help"
         );
         assert_eq!(
             complaint(&["build"]),
-            "command line: the following required arguments were not provided: <PLAN>; see snugfs --help"
+            "command line: the following required arguments were not provided: <PLAN>; see snugfs build --help"
+        );
+        assert_eq!(
+            complaint(&["biuld"]),
+            "command line: unrecognized subcommand 'biuld'; tip: a similar subcommand exists: 'build'; see snugfs --help"
         );
         assert_eq!(
             complaint(&["size", "p.json", "--threads", "0"]),

@@ -69,7 +69,7 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     if let Some(place) = report_place {
         place.write(&report.json()?)?;
     }
-    say(&last_line::built(&name, &report, stages.elapsed()));
+    say(&last_line::built(&name, &report, output.is_judged, stages.elapsed()));
     Ok(())
 }
 

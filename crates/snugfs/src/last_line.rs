@@ -8,15 +8,15 @@ use crate::report::{Image, Report};
 /// How wide a terminal is at least.
 const COLUMNS: usize = 80;
 
-/// `snugfs: a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, 0.12 s`
-pub(crate) fn built(name: &str, report: &Report, time: Duration) -> String {
+/// `snugfs: a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, 0.12 s`; `verified` too, if it was judged.
+pub(crate) fn built(name: &str, report: &Report, is_judged: bool, time: Duration) -> String {
     let free = report.filesystem.free_blocks.saturating_mul(report.filesystem.block_size.into());
-    line(name, &report.image, free, report.contents.files, time)
+    line(name, &report.image, free, report.contents.files, is_judged, time)
 }
 
 /// The most telling form that fits: sizes to the byte where nothing is compressed, then rounded, then without what is
 /// missed least.
-fn line(name: &str, image: &Image, free: u64, files: u64, time: Duration) -> String {
+fn line(name: &str, image: &Image, free: u64, files: u64, is_judged: bool, time: Duration) -> String {
     let form = match (image.format, image.compressed_bytes) {
         (None, None) => None,
         (None, Some(compressed)) => Some(("zstd".to_owned(), compressed)),
@@ -33,7 +33,8 @@ fn line(name: &str, image: &Image, free: u64, files: u64, time: Duration) -> Str
         }
     };
     let free = format!(", {} free", people::size(free));
-    let rest = format!("{}, {}", people::counted(files, "file"), people::seconds(time));
+    let judged = if is_judged { ", verified" } else { "" };
+    let rest = format!("{}{judged}, {}", people::counted(files, "file"), people::seconds(time));
     let forms = [(&exact, free.as_str()), (&short, &free), (&short, ""), (&rounded, "")];
     let mut last = String::new();
     for (size, free) in forms {
@@ -57,15 +58,26 @@ mod tests {
     fn the_line_has_what_people_ask_for() {
         let time = Duration::from_millis(120);
         assert_eq!(
-            line("a.img", &image(8_392_704, None, None), 4 << 20, 14, time),
+            line("a.img", &image(8_392_704, None, None), 4 << 20, 14, false, time),
             "snugfs: a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, 0.12 s"
         );
         assert_eq!(
-            line("a.zst", &image(8 << 20, None, Some(2 << 20)), 4 << 20, 1, time),
+            line("a.img", &image(8_392_704, None, None), 4 << 20, 14, true, time),
+            "snugfs: a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, verified, 0.12 s"
+        );
+        assert_eq!(
+            line("a.zst", &image(8 << 20, None, Some(2 << 20)), 4 << 20, 1, false, time),
             "snugfs: a.zst: 8.0 MiB, as zstd 2.0 MiB (25.0 %), 4.0 MiB free, 1 file, 0.12 s"
         );
         assert_eq!(
-            line("root.img.zst", &image(1600 << 20, None, Some(560 << 20)), 40 << 20, 47_634, time * 100),
+            line(
+                "root.img.zst",
+                &image(1600 << 20, None, Some(560 << 20)),
+                40 << 20,
+                47_634,
+                false,
+                time * 100
+            ),
             "snugfs: root.img.zst: 1.6 GiB (zstd 35.0 %), 40.0 MiB free, 47,634 files, 12.0 s"
         );
     }
@@ -77,7 +89,8 @@ mod tests {
             for compressed in [None, Some(u64::MAX)] {
                 for bytes in [0, 1 << 30, u64::MAX] {
                     for files in [0, u64::from(u32::MAX)] {
-                        let line = line("card.img", &image(bytes, form, compressed), bytes, files, time);
+                        let line =
+                            line("card.img", &image(bytes, form, compressed), bytes, files, true, time);
                         assert!(line.chars().count() <= COLUMNS, "{line}");
                     }
                 }

@@ -66,7 +66,13 @@ pub(super) fn page() -> String {
     page.push_str("\nIts sections (* marks what must be there):\n");
     for section in guide() {
         let _ = write!(page, "\n  {}\n{}\n", section.place, wrapped(section.about, COLUMNS, INDENT));
-        let names: Vec<String> = section.fields.iter().map(marked).collect();
+        let mut names: Vec<String> = Vec::new();
+        for name in section.fields.iter().map(marked) {
+            // Kinds can have a field of the same name, each with its own terms.
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         let _ = writeln!(page, "{}", wrapped(&format!("Fields: {}", names.join(", ")), COLUMNS, INDENT));
     }
     for rule in RULES {
@@ -81,8 +87,9 @@ pub(super) fn page() -> String {
     page
 }
 
+/// A field's name, with a mark where the section can't be without it.
 fn marked(field: &GuideField) -> String {
-    let required = field.otherwise.as_deref() == Some("required");
+    let required = field.only_for.is_empty() && field.otherwise.as_deref() == Some("required");
     format!("{}{}", field.name, if required { "*" } else { "" })
 }
 
@@ -153,5 +160,8 @@ mod tests {
             assert!(page.lines().all(|line| line.chars().count() <= COLUMNS), "{page}");
         }
         assert_eq!(section("files"), None);
+        assert!(
+            page().contains("Fields: type*, text, source, mode, uid, gid, xattrs, target, major, minor\n")
+        );
     }
 }
