@@ -108,9 +108,13 @@ impl<'i> Ring<'i> {
         self.to_writer.notify_one();
     }
 
-    /// A reader is done, or dead.
+    /// A reader is done, or dead: then its chunk never comes, and the others must not wait for room behind it.
     pub(crate) fn leave(&self) {
-        self.state().readers -= 1;
+        let mut state = self.state();
+        state.readers -= 1;
+        if std::thread::panicking() {
+            self.end(&mut state);
+        }
         self.to_writer.notify_one();
     }
 

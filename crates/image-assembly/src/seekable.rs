@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
+use std::thread;
 
 use crate::to_u64;
 
@@ -32,11 +33,17 @@ impl<W: Write> Seekable<W> {
 
     fn compress_batch(&mut self) -> io::Result<()> {
         let level = self.level;
-        let frames: Vec<io::Result<Vec<u8>>> = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                self.batch.iter().map(|frame| scope.spawn(move || compress(frame, level))).collect();
+        let frames: Vec<io::Result<Vec<u8>>> = thread::scope(|scope| {
+            // What can't have a thread of its own is compressed by this one, to the same bytes.
+            let start = |frame| thread::Builder::new().spawn_scoped(scope, move || compress(frame, level));
+            let threads: Vec<_> = self.batch.iter().map(|frame| (frame, start(frame))).collect();
             let lost = || Err(io::Error::other("a thread that compressed was lost"));
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| lost())).collect()
+            let frame =
+                |(frame, started): (&Vec<u8>, io::Result<thread::ScopedJoinHandle<'_, _>>)| match started {
+                    Ok(thread) => thread.join().unwrap_or_else(|_| lost()),
+                    Err(_) => compress(frame, level),
+                };
+            threads.into_iter().map(frame).collect()
         });
         for (frame, compressed) in self.batch.drain(..).zip(frames) {
             let compressed = compressed?;

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use image_assembly::{AssemblyError, ErrorKind, Options, Refusal, Scanned, Target, write};
+use image_tree::{Piece, PieceSource};
 
 use crate::support::*;
 
@@ -156,6 +157,39 @@ fn a_panic_of_the_caller_passes_through_and_leaves_nothing() {
         let scanned = Scanned::new(&files.tree);
         let attempt =
             || write(&image, &scanned, Target::File(&path), &options(4, level), &|_| panic!("on purpose"));
+        assert!(catch_unwind(AssertUnwindSafe(attempt)).is_err());
+        assert!(names(out.path()).is_empty());
+    }
+}
+
+/// An image that breaks down over one piece.
+struct Broken(Image);
+
+impl PieceSource for Broken {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+        self.0.pieces()
+    }
+
+    fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
+        assert_ne!(piece.offset, 0, "on purpose");
+        self.0.generate(piece, buffer);
+    }
+}
+
+/// The other threads once waited for room behind the lost chunk, and the writer for them.
+#[test]
+fn a_panic_of_one_reader_ends_the_others_and_leaves_nothing() {
+    let files = Files::new(&[60 * MIB, 10]);
+    let image = Broken(Image::of_files(&files));
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("image");
+    for level in [None, Some(1)] {
+        let scanned = Scanned::new(&files.tree);
+        let attempt = || write(&image, &scanned, Target::File(&path), &options(3, level), &|_| {});
         assert!(catch_unwind(AssertUnwindSafe(attempt)).is_err());
         assert!(names(out.path()).is_empty());
     }
