@@ -147,6 +147,9 @@ pub(crate) const MBR: &[(&str, u8)] = &[
 /// Types that say that a partition holds further partitions.
 pub(crate) const EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
 
+/// The type that says that the disk has a GPT; Linux looks no further at an MBR that has one.
+pub(crate) const PROTECTIVE: u8 = 0xee;
+
 /// The type GUID that a text stands for, in the order of its text form.
 pub(crate) fn gpt(text: &str) -> Option<[u8; 16]> {
     let plain = match text.strip_prefix("linux-") {

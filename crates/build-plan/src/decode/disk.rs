@@ -45,7 +45,7 @@ fn partitions(list: &Value<'_>, table: Option<TableKind>, context: Context<'_>) 
         Some(TableKind::Mbr) => MOST_MBR,
         _ => MOST_GPT,
     };
-    let mut partitions = Vec::new();
+    let mut partitions: Vec<PartitionPlan> = Vec::new();
     let (mut count, mut roots, mut whole) = (0_usize, 0, true);
     for item in list.items("partitions") {
         count = count.saturating_add(1);
@@ -56,6 +56,14 @@ fn partitions(list: &Value<'_>, table: Option<TableKind>, context: Context<'_>) 
             item.child("content", item.json).wrong::<()>(
                 || "the root is in a partition before this one already".to_owned(),
                 "give this one a file system of its own: \"kind\": \"ext4\"",
+            );
+        }
+        if let Some(guid) = read.as_ref().and_then(|read| read.guid)
+            && let Some(index) = partitions.iter().position(|other| other.guid == Some(guid))
+        {
+            item.child("guid", item.json).wrong::<()>(
+                || format!("partitions[{index}] has this GUID already"),
+                "give each its own, or leave them out",
             );
         }
         whole &= read.is_some();
@@ -145,6 +153,10 @@ fn mbr_type(value: &Value<'_>) -> Option<PartitionType> {
         Some(number) if partition_types::EXTENDED.contains(&number) => value.wrong(
             || format!("type {number:02x} is an extended partition, which is not made"),
             "write \"table\": \"gpt\" for more than four partitions",
+        ),
+        Some(partition_types::PROTECTIVE) => value.wrong(
+            || "type ee says that the disk has a GPT, so that Linux would see no partition".to_owned(),
+            "write \"table\": \"gpt\", or another type",
         ),
         Some(number) => Some(PartitionType::Mbr(number)),
         None => unknown_type(value, text, partition_types::MBR.iter().map(|&(name, _)| name), HELP),
