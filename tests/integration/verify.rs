@@ -59,6 +59,40 @@ fn what_the_format_allows_is_a_note_for_used_images() {
 }
 
 #[test]
+fn a_partition_table_that_systems_would_not_take_is_told() {
+    let workspace = with_image();
+    let build = |name: &str| {
+        workspace.change_plan(|plan| {
+            plan["disk"] = json!({ "table": "gpt", "partitions": [
+                { "type": "linux", "name": name, "content": { "kind": "root" } },
+            ] });
+        });
+        workspace.snugfs(["build", "plan.json", "-o", name]).succeeded();
+        workspace.snugfs(["verify", name]).succeeded();
+        std::fs::read(workspace.path(name)).unwrap()
+    };
+    let (good, other) = (build("a.img"), build("b.img"));
+    // The type of the protective MBR's entry, where it begins, the record's signature.
+    for at in [450, 454, 510] {
+        workspace.write("bad.img", &good);
+        flip(&workspace, "bad.img", at);
+        workspace.snugfs(["verify", "bad.img"]).failed_with(8).says("no protective MBR");
+    }
+    // A backup that is whole, of another table.
+    let backup = good.len() - 33 * 512;
+    workspace.write("bad.img", [&good[..backup], &other[backup..]].concat());
+    workspace
+        .snugfs(["verify", "bad.img"])
+        .failed_with(8)
+        .says("the backup of the partition table says something else");
+    // A header that is whole, in the place of the other.
+    let mut swapped = good.clone();
+    swapped.copy_within(good.len() - 512.., 512);
+    workspace.write("bad.img", &swapped);
+    workspace.snugfs(["verify", "bad.img"]).failed_with(8).says("is missing or broken");
+}
+
+#[test]
 fn what_is_no_image_is_told() {
     let workspace = Workspace::new();
     workspace.write("text", "x".repeat(5000));

@@ -13,6 +13,15 @@ struct Header {
     size: u64,
 }
 
+impl Header {
+    /// Whether it says the same as the first header, to which it leads back.
+    fn is_backup_of(&self, first: &Self) -> bool {
+        // The first and the last usable sector and the disk's GUID; then how many entries there are.
+        let same = |at, len| Bytes(&self.raw).slice(at, len) == Bytes(&first.raw).slice(at, len);
+        Bytes(&self.raw).le64(0x20) == 1 && same(0x28, 0x20) && same(0x50, 8) && self.array == first.array
+    }
+}
+
 /// A table, from its backup where the first one is broken.
 pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
     for sector_size in [512, 4096] {
@@ -21,11 +30,12 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
         if let Some(Ok(header)) = &first {
             let mut table = table(header, sector_size);
             let backup = Bytes(&header.raw).le64(0x20);
-            if !matches!(self::header(disk, backup, sector_size)?, Some(Ok(_))) {
-                table.warnings.push("the backup of the partition table is missing or broken".to_owned());
-            } else if backup != last {
-                table.warnings.push("the backup of the partition table is not at the end".to_owned());
-            }
+            let wrong = match self::header(disk, backup, sector_size)? {
+                Some(Ok(copy)) if !copy.is_backup_of(header) => Some("says something else"),
+                Some(Ok(_)) => (backup != last).then_some("is not at the end"),
+                _ => Some("is missing or broken"),
+            };
+            table.warnings.extend(wrong.map(|wrong| format!("the backup of the partition table {wrong}")));
             return Ok(Some(table));
         }
         if let Some(Ok(header)) = header(disk, last, sector_size)? {
@@ -57,6 +67,9 @@ fn header(disk: &Window, number: u64, size: u64) -> Result<Option<Result<Header,
     zeroed.iter_mut().skip(0x10).take(4).for_each(|byte| *byte = 0);
     if crc32fast::hash(&zeroed) != bytes.le32(0x10) {
         return broken("the checksum of its header is wrong");
+    }
+    if bytes.le64(0x18) != number {
+        return broken("its header says that it stands elsewhere");
     }
     let entry = u64::from(bytes.le32(0x54));
     let array = entry * u64::from(bytes.le32(0x50));

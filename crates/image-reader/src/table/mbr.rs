@@ -27,6 +27,13 @@ fn records(sector: &[u8]) -> [Record; 4] {
     })
 }
 
+/// Whether the first sector says that there is a GPT: Linux and firmware believe no GPT without (UEFI 2.10, 5.2.3).
+pub(super) fn is_protective(disk: &Window) -> Result<bool, ReadError> {
+    let first = sector(disk, 0, SECTOR)?;
+    let protects = |record: &Record| record.kind == 0xee && record.start == SECTOR;
+    Ok(has_boot_signature(&first) && records(&first).iter().any(protects))
+}
+
 pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
     let first = sector(disk, 0, SECTOR)?;
     let primary = records(&first);

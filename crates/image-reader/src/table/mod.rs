@@ -65,7 +65,14 @@ impl PartitionTable {
     /// The table of a disk, `None` where there is none.
     pub fn read(disk: &Window) -> Result<Option<Self>, ReadError> {
         let mut table = match gpt::read(disk)? {
-            Some(table) => table,
+            Some(mut table) => {
+                if !mbr::is_protective(disk)? {
+                    table
+                        .warnings
+                        .push("no protective MBR stands before it, so no system sees it".to_owned());
+                }
+                table
+            }
             None => match mbr::read(disk)? {
                 Some(table) => table,
                 None => return Ok(None),
