@@ -147,6 +147,23 @@ fn it_stands_beside_the_store_and_gives_way_to_nobody() {
     assert!(assert_sound(&image).exists("/nix/var/nix/db/other").unwrap());
 }
 
+/// SQLite would play it back, whichever database it was written for.
+#[test]
+fn the_log_of_another_database_is_not_put_beside_it() {
+    let workspace = workspace();
+    workspace.change_plan(|plan| {
+        plan["trees"] = json!([{ "source": "files" }]);
+    });
+    for log in ["db.sqlite-wal", "db.sqlite-shm", "db.sqlite-journal"] {
+        let file = format!("files/nix/var/nix/db/{log}");
+        workspace.write(&file, "");
+        let run = workspace.snugfs(["build", "plan.json", "-o", "out.img"]).failed_with(3);
+        run.says("plan.closure.nixDatabase").says(log);
+        std::fs::remove_file(workspace.path(&file)).unwrap();
+    }
+    workspace.build("out.img", []);
+}
+
 #[test]
 fn what_is_named_like_a_derivation_must_be_one() {
     let workspace = Workspace::new();

@@ -37,6 +37,10 @@ pub fn outputs(file: &[u8]) -> Option<Vec<Output>> {
             rest.string()?;
         }
         rest.take(b")")?;
+        // The database has each once.
+        if outputs.iter().any(|other: &Output| other.id == id) {
+            return None;
+        }
         outputs.push(Output { id, path });
     }
     outputs.retain(|output| !output.path.is_empty());
@@ -103,6 +107,7 @@ mod tests {
         }
         for wrong in [
             "Derive([,(\"a\",\"b\",\"\",\"\")]",
+            "Derive([(\"a\",\"b\",\"\",\"\"),(\"a\",\"c\",\"\",\"\")]",
             "Derive([(\"a\",\"b\",\"\",\"\")(\"a\",\"b\",\"\",\"\")]",
             "\u{1}",
         ] {

@@ -5,10 +5,11 @@ use std::path::Path;
 use build_plan::ClosurePlan;
 use closure_registration::{Closure, PathInfo};
 use file_scanner::InlineFile;
-use image_tree::{ImagePath, Permissions, Timestamp};
+use image_tree::{FileTree, ImagePath, Permissions, Timestamp};
 use nix_database::{Deriving, Output};
 
 use crate::exit::{Exit, Failure, io_text, shown};
+use crate::input;
 
 /// As Nix makes these two files: root writes into them.
 const PERMISSIONS: u16 = 0o644;
@@ -32,6 +33,24 @@ pub(crate) fn files(
     Ok(vec![file(&database.file, bytes), file(&database.schema, nix_database::VERSION.to_vec())])
 }
 
+/// The ends of the names of what SQLite would play back into the database.
+const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// No source has left the log of another database beside this one.
+pub(crate) fn stands_alone(plan: &ClosurePlan, tree: &FileTree) -> Result<(), Failure> {
+    let Some(database) = &plan.database else { return Ok(()) };
+    for log in LOGS {
+        let path = ImagePath::parse(&[database.file.as_bytes(), log.as_bytes()].concat());
+        if let Some(path) = path.ok().filter(|path| tree.find(path).is_some()) {
+            let text = format!(
+                "plan.closure.nixDatabase: {path} would be taken for the log of the database; leave that file out"
+            );
+            return Err(Failure::new(Exit::Plan, text));
+        }
+    }
+    Ok(())
+}
+
 /// What the derivations of a closure make. Closures that run somewhere have none.
 fn deriving(plan: &ClosurePlan, closure: &Closure) -> Result<Deriving, Failure> {
     let derivations = closure.paths().iter().enumerate();
@@ -47,7 +66,7 @@ fn outputs(store: &Path, derivation: &PathInfo) -> Result<Vec<Output>, Failure> 
     };
     // A symlink of that name is no derivation, and must not lead out of the store.
     let file = if path.symlink_metadata().map_err(unread)?.is_file() {
-        nix_database::outputs(&std::fs::read(&path).map_err(unread)?)
+        nix_database::outputs(&input::read_file(&path).map_err(unread)?)
     } else {
         None
     };

@@ -26,7 +26,8 @@ fn read_all(from: impl Read) -> io::Result<Vec<u8>> {
     }
 }
 
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a file, unless it goes on and on.
+pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     read_all(File::open(path)?)
 }
 

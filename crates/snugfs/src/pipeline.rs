@@ -96,6 +96,7 @@ fn scan<'p>(planned: Planned<'p>, closure: Option<Closure>, meter: &Meter) -> Re
         if let (Some(closure), true) = (&closure, verification(planned.volume) != Verify::None) {
             verify_sizes(closure, &scan.tree)?;
         }
+        planned.volume.closure.as_ref().map_or(Ok(()), |plan| database::stands_alone(plan, &scan.tree))?;
         Ok::<_, Failure>(scan)
     };
     let scan = scanned().map_err(|failure| failure.within(&planned.place))?;
