@@ -6,7 +6,7 @@ use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
-use signal_hook::low_level::emulate_default_handler;
+use signal_hook::low_level::{emulate_default_handler, exit};
 
 /// What ends a process that has nothing against it.
 const ENDING: [c_int; 3] = [SIGHUP, SIGINT, SIGTERM];
@@ -30,6 +30,10 @@ pub(crate) fn tidy_before_the_end() {
         let Ok(mut signals) = signals else { return };
         for signal in signals.forever() {
             image_assembly::remove_temporaries();
+            if std::process::id() == 1 {
+                // The first process of a container is spared by its own signals (pid_namespaces(7)).
+                exit(128 + signal);
+            }
             let _ = emulate_default_handler(signal);
         }
     };
