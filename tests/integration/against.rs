@@ -2,10 +2,11 @@
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::Workspace;
+use crate::support::{Workspace, tool};
 
 /// A disk with all that there can be: the small example as its root, firmware, another file system, a raw partition, a blob.
 fn workspace() -> Workspace {
@@ -40,6 +41,28 @@ fn workspace() -> Workspace {
         ], "blobs": [{ "source": "loader.bin", "offset": "64KiB" }] });
     });
     workspace
+}
+
+/// A raw partition may hold a file system that is none of ours: its bytes are compared, its form is nobody's business.
+#[test]
+fn a_foreign_file_system_in_a_raw_partition_is_compared_and_not_judged() {
+    let workspace = Workspace::with_small_example();
+    let foreign = workspace.path("foreign.img");
+    let made = Command::new(tool("mke2fs"))
+        .args(["-q", "-t", "ext4", "-b", "1024"])
+        .arg(&foreign)
+        .arg("4M")
+        .output();
+    assert!(made.unwrap().status.success());
+    workspace.change_plan(|plan| {
+        plan["disk"] = json!({ "table": "mbr", "partitions": [
+            { "type": "83", "content": { "kind": "root" } },
+            { "type": "83", "content": { "kind": "raw", "source": "foreign.img" } },
+        ] });
+    });
+    workspace.snugfs(["build", "plan.json", "-o", "disk.img", "--verify-output"]).succeeded();
+    workspace.snugfs(["verify", "disk.img", "--against", "plan.json"]).succeeded();
+    workspace.snugfs(["verify", "disk.img"]).failed_with(8).says("partition 2: superblock");
 }
 
 /// A plan that the image was not made from: name, what must be said, where, and how the plan differs.

@@ -76,7 +76,8 @@ pub(super) fn image(image: &Image) -> Result<Verdict, ReadError> {
     overview(&Overview::read(image)?, &image.window, &mut [])
 }
 
-/// The same with the trees of some file systems, which are judged also where nothing tells of them.
+/// The same with the trees of some file systems, which are judged also where nothing tells of them. Where there are such,
+/// others are none of ours: their bytes alone are compared.
 pub(super) fn overview(
     overview: &Overview,
     image: &Window,
@@ -84,6 +85,7 @@ pub(super) fn overview(
 ) -> Result<Verdict, ReadError> {
     let table = overview.table.as_ref().map(|table| table.warnings.clone()).unwrap_or_default();
     let is_disk = overview.table.is_some();
+    let all = watched.is_empty();
     let mut volumes = Vec::new();
     for volume in &overview.volumes {
         let (what, is_ext4) = match &volume.content {
@@ -95,7 +97,8 @@ pub(super) fn overview(
             VolumeContent::Unreadable(_) => ("unreadable".to_owned(), true),
         };
         let watched = watched.iter_mut().find(|watched| watched.start == start(volume));
-        let findings = if is_ext4 || watched.is_some() { Some(ext4(&volume.window, watched)?) } else { None };
+        let findings =
+            if (is_ext4 && all) || watched.is_some() { Some(ext4(&volume.window, watched)?) } else { None };
         volumes.push(Judged { partition: volume.partition.clone(), what, findings });
     }
     for watched in watched.iter_mut().filter(|watched| watched.found.is_none()) {
