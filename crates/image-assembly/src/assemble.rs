@@ -69,6 +69,8 @@ pub struct Options {
     pub sync: bool,
     /// Read a device's bytes again and compare them, past what the system remembers of them.
     pub read_back: bool,
+    /// How long the sectors are that the image counts in, in \[bytes\]; a device with others is refused.
+    pub sector: Option<u32>,
     /// Hash what is written, on its way.
     pub digest: bool,
 }
@@ -196,7 +198,7 @@ impl Job<'_> {
         if self.options.compression.is_some() {
             return Err(AssemblyError::refused(path, Refusal::CompressedDevice));
         }
-        let file = device::open(path, self.image.len())?;
+        let file = device::open(path, self.image.len(), self.options.sector)?;
         let output = Positioned { file: &file, path, is_zero: false };
         if !self.options.read_back {
             let written = self.positioned(&output, witness)?;

@@ -8,8 +8,8 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::error::{AssemblyError, Refusal};
 
-/// Opens a block device that nobody else uses and that has room for so many \[bytes\].
-pub(crate) fn open(path: &Path, needs: u64) -> Result<File, AssemblyError> {
+/// Opens a block device that nobody else uses, that has room for so many \[bytes\], and sectors of a length if one is given.
+pub(crate) fn open(path: &Path, needs: u64, sector: Option<u32>) -> Result<File, AssemblyError> {
     let refused = |refusal| AssemblyError::refused(path, refusal);
     let failed = |error| AssemblyError::output(path, error);
     // Looked at before it is opened: opening a pipe would wait, opening a tape would wind it.
@@ -29,6 +29,12 @@ pub(crate) fn open(path: &Path, needs: u64) -> Result<File, AssemblyError> {
     let stat = rustix::fs::fstat(&fd).map_err(|errno| failed(errno.into()))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::BlockDevice {
         return Err(refused(Refusal::NotADevice));
+    }
+    if let Some(needs) = sector {
+        let has = rustix::fs::ioctl_blksszget(&fd).map_err(|errno| failed(errno.into()))?;
+        if has != needs {
+            return Err(refused(Refusal::OtherSectors { has, needs }));
+        }
     }
     let mut file = File::from(fd);
     let has = file.seek(SeekFrom::End(0)).map_err(failed)?;

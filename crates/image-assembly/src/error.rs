@@ -105,6 +105,14 @@ pub enum Refusal {
         /// The image's length in \[bytes\].
         needs: u64,
     },
+    /// The partition table would stand where nobody looks for it.
+    #[error("has sectors of {has} bytes, the image's partition table counts in {needs}; use another device")]
+    OtherSectors {
+        /// The device's, in \[bytes\].
+        has: u32,
+        /// The image's, in \[bytes\].
+        needs: u32,
+    },
     /// A device gave back other bytes than it got.
     #[error(
         "gives back other bytes than were written to it; it is broken or smaller than it says, use another"

@@ -40,7 +40,7 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     signals::tidy_before_the_end();
     let mut stages = begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
-    let output = Output::choose(args, &plan.output)?;
+    let output = Output::choose(args, &plan)?;
     let report_place = ReportPlace::take(args, output.target)?;
     let map_place = output.map_place(&plan.output)?;
     let gathered = pipeline::gather(&plan, &mut stages)?;

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use build_plan::{Format, OutputPlan};
+use build_plan::{Format, OutputPlan, Plan};
 use image_assembly::{AssemblyError, Companion, Compression, Options, Refusal, Target, is_same_file};
 
 use crate::cli::{BuildArgs, is_dash};
@@ -27,7 +27,9 @@ pub(crate) struct Output<'a> {
 
 impl<'a> Output<'a> {
     /// Follows `-o`, then `plan.output`.
-    pub(crate) fn choose(args: &'a BuildArgs, plan: &'a OutputPlan) -> Result<Self, Failure> {
+    pub(crate) fn choose(args: &'a BuildArgs, plan: &'a Plan) -> Result<Self, Failure> {
+        let sector = plan.disk.as_ref().and_then(|_| u32::try_from(disk_layout::SECTOR).ok());
+        let plan = &plan.output;
         let Some(path) = args.output.as_deref().or(plan.path.as_deref()) else {
             let text = "command line: the image has no name; give -o OUT, or write plan.output.path";
             return Err(Failure::new(Exit::Usage, text));
@@ -51,6 +53,7 @@ impl<'a> Output<'a> {
                 .or(named_zst.then_some(Compression { level: DEFAULT_LEVEL, seekable: false })),
             sync: args.sync,
             read_back: !args.no_read_back,
+            sector,
             digest: args.report.is_some(),
         };
         let is_judged = args.verify_output || plan.verify;

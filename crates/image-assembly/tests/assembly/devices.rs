@@ -94,3 +94,23 @@ fn what_is_no_device_is_refused_untouched() {
     let missing = out.path().join("missing");
     assert_eq!(refusal(image.write(&files, Target::Device(&missing), &options(1, None))), Refusal::NoDevice);
 }
+
+/// A partition table in sectors of 512 bytes is not found by a system that looks for it in sectors of 4096.
+#[test]
+fn a_device_of_other_sectors_is_refused_where_the_image_counts_in_them() {
+    let disk = tempfile::NamedTempFile::new().unwrap();
+    disk.as_file().set_len(MIB).unwrap();
+    let path = disk.path().to_str().unwrap();
+    let name = run("losetup", &["--find", "--show", "--sector-size", "4096", path]);
+    let device = Loop { name, disk };
+    let files = Files::new(&[5000, 10]);
+    let image = Image::of_files(&files);
+    for (sector, refused) in [(None, false), (Some(4096), false), (Some(512), true)] {
+        let options = image_assembly::Options { sector, ..options(2, None) };
+        let result = image.write(&files, Target::Device(device.path()), &options);
+        match result {
+            Ok(_) => assert!(!refused),
+            other => assert_eq!(refusal(other), Refusal::OtherSectors { has: 4096, needs: 512 }),
+        }
+    }
+}

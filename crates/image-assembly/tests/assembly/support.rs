@@ -182,6 +182,7 @@ pub(crate) fn options(threads: usize, zstd_level: Option<i32>) -> Options {
         compression: zstd_level.map(|level| Compression { level, seekable: false }),
         sync: false,
         read_back: true,
+        sector: None,
         digest: true,
     }
 }
