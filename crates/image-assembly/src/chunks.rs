@@ -5,8 +5,9 @@ use image_tree::{Content, NodeId, Piece, PieceSource};
 
 use crate::pieces::{PieceError, Pieces};
 
-/// The most bytes that a chunk holds in memory; a longer piece of metadata is a chunk of its own.
-pub(crate) const CHUNK: u64 = 4 << 20;
+/// The most bytes that a chunk holds in memory; a longer piece of metadata is a chunk of its own. They fit the cache of
+/// one core: what was read is still there when it is written or compressed.
+pub(crate) const CHUNK: u64 = 1 << 20;
 
 /// From this length on zeros are a chunk of their own and take no memory.
 const LONG_ZEROS: u64 = 64 << 10;

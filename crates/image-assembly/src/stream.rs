@@ -18,7 +18,7 @@ use crate::{to_u64, to_usize};
 /// More threads than these never wait for one another to read ahead of a writer.
 const MOST_READERS: usize = 6;
 
-/// Beside the ones that are being filled: one on its way out, one ready behind it. So at most 8 of 4 MiB.
+/// Beside the ones that are being filled: one on its way out, one ready behind it. So at most 8 of 1 MiB.
 const SPARE_BUFFERS: usize = 2;
 
 /// Where bytes go whose order matters to someone.
