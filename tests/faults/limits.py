@@ -1,7 +1,8 @@
 """Scarce descriptors and memory, and clocks that are wrong."""
+import json
 import os
 
-from harness import Wrong, call, collection
+from harness import Wrong, as_nobody, call, collection, sha256
 
 CASES, case = collection()
 
@@ -28,6 +29,38 @@ def descriptors(lab):
         if run.code == 0:
             lab.is_whole(lab.path("out/x.img"))
             os.remove(lab.path("out/x.img"))
+
+
+@case("fewer threads than asked for")
+def threads(lab):
+    """Root has no limit of threads; somebody else has one for all that is his."""
+    with open(lab.path("plan.json"), encoding="utf-8") as file:
+        plan = json.load(file)
+    lab.write("seekable.json", json.dumps({**plan, "output": {"compression": {"format": "zstd", "seekable": True}}}).encode())
+    os.chmod(lab.path("out"), 0o777)
+    whole = fewer = 0
+    for plan, suffix in (("plan.json", ".img"), ("plan.json", ".img.zst"), ("seekable.json", ".seekable")):
+        output = lab.path(f"out/x{suffix}")
+        lab.run(lab.build(output, plan=plan)).ended(0)
+        expected = sha256(output)
+        os.remove(output)
+        for asked in ("1", "4"):
+            for most in range(1, 14):
+                limited = ["prlimit", f"--nproc={most}", *lab.build(output, "--threads", asked, plan=plan)]
+                run = lab.run(as_nobody(*limited)).ended((0, 1))
+                if run.code == 0:
+                    if sha256(output) != expected:
+                        raise Wrong(f"{suffix}: other bytes with {most} threads")
+                    os.remove(output)
+                    whole += 1
+                else:
+                    if "thread" not in run.errors:
+                        raise Wrong(f"{suffix}: {most} threads: {run.errors}")
+                    fewer += 1
+                lab.nothing_left(lab.path("out"))
+    if not whole or not fewer:
+        raise Wrong(f"{whole} builds had enough threads, {fewer} had not: nothing was tried")
+    return f"{whole} builds had enough, {fewer} told that they had not"
 
 
 @case("memory limits")

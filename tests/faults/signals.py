@@ -54,6 +54,26 @@ def killed(lab):
     return f"{interrupted} builds killed, {finished} had ended before"
 
 
+@case("ended as the first process of a container")
+def ended_as_first_process(lab):
+    """Such a process is spared by signals that it has no handler for, and by those that it sends itself."""
+    for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        command = ["unshare", "--pid", "--fork", "--kill-child", *lab.build("-")]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as outer:
+            # What is written is not read: it stands where it is.
+            outer.stdout.read(1)
+            with open(f"/proc/{outer.pid}/task/{outer.pid}/children", encoding="ascii") as file:
+                inner = int(file.read())
+            os.kill(inner, ending)
+            try:
+                outer.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                outer.kill()
+                raise Wrong(f"goes on after {ending.name}") from None
+        if outer.returncode != 128 + ending:
+            raise Wrong(f"exit {outer.returncode} after {ending.name}")
+
+
 @case("ended while a new image replaces an old one")
 def ended_while_replacing(lab):
     """strace holds the program where the whole image has a temporary name beside the old one."""

@@ -65,6 +65,35 @@ fn a_foreign_file_system_in_a_raw_partition_is_compared_and_not_judged() {
     workspace.snugfs(["verify", "disk.img"]).failed_with(8).says("partition 2: superblock");
 }
 
+/// Boot code may begin as a FAT file system does, so that firmware takes the disk for a floppy; the table counts.
+#[test]
+fn boot_code_that_looks_like_a_file_system_hides_no_table() {
+    let workspace = Workspace::with_small_example();
+    let floppy = workspace.path("floppy.img");
+    std::fs::File::create(&floppy).unwrap().set_len(16 << 20).unwrap();
+    let made = Command::new(tool("mkfs.vfat")).args(["-F", "16"]).arg(&floppy).output();
+    assert!(made.unwrap().status.success());
+    workspace.write("code.bin", &workspace.read("floppy.img")[..440]);
+    workspace.change_plan(|plan| {
+        plan["disk"] = json!({ "table": "mbr",
+            "partitions": [{ "type": "83", "bootable": true, "content": { "kind": "root" } }],
+            "blobs": [{ "source": "code.bin", "offset": 0 }] });
+    });
+    workspace.snugfs(["build", "plan.json", "-o", "disk.img", "--verify-output"]).succeeded();
+    assert!(workspace.read("disk.img").starts_with(&workspace.read("code.bin")));
+    workspace.snugfs(["verify", "disk.img", "--against", "plan.json"]).succeeded();
+    let told = workspace.snugfs(["verify", "disk.img"]).succeeded();
+    assert!(told.text().contains("partition 1 ext4"), "{}", told.text());
+    let told = workspace.snugfs(["inspect", "floppy.img"]).succeeded();
+    assert!(told.text().contains("FAT16"), "a file system by itself stays one: {}", told.text());
+    let mut text = workspace.read("floppy.img");
+    text[0x1be..0x1fe].copy_from_slice(
+        &[b"Remove disks or other media.\xff\r\nPress any key".as_slice(), &[0; 64]].concat()[..64],
+    );
+    workspace.write("text.img", text);
+    assert!(workspace.snugfs(["inspect", "text.img"]).succeeded().text().contains("FAT16"));
+}
+
 /// A plan that the image was not made from: name, what must be said, where, and how the plan differs.
 type Case = (&'static str, &'static str, &'static str, fn(&mut Value));
 
@@ -346,6 +375,53 @@ fn every_damaged_byte_of_contents_is_named_by_its_file() {
         let is_named = run.stderr.lines().any(|line| line.contains(place) && line.contains(code));
         assert!(is_named, "byte {at}: {code} at {place}: {}", run.stderr);
     }
+}
+
+/// One bit at a time, anywhere: half of the places by chance, half where something is written.
+#[test]
+fn no_bit_changes_unnoticed() {
+    const EACH: u64 = 75;
+    let workspace = workspace();
+    workspace.snugfs(["build", "plan.json", "-o", "0.img"]).succeeded();
+    let image = workspace.read("0.img");
+    let len = u64::try_from(image.len()).unwrap();
+    let written: Vec<u64> = (0..)
+        .zip(image.chunks(512))
+        .filter(|(_, sector)| sector.iter().any(|&byte| byte != 0))
+        .map(|(number, _)| number)
+        .collect();
+    let flip = &|worker: u64| {
+        let name = format!("{worker}.img");
+        workspace.snugfs(["build", "plan.json", "-o", &name]).succeeded();
+        let path = workspace.path(&name);
+        let mut number = worker * 2 + 1;
+        for round in 0..EACH {
+            // The same numbers every time (xorshift64).
+            for _ in 0..8 {
+                number ^= number << 13;
+                number ^= number >> 7;
+                number ^= number << 17;
+            }
+            let at = if round % 2 == 0 {
+                number % len
+            } else {
+                let count = u64::try_from(written.len()).unwrap();
+                written[usize::try_from(number / 512 % count).unwrap()] * 512 + number % 512
+            };
+            let was = image[usize::try_from(at).unwrap()];
+            put(&path, at, &[was ^ (1 << (number >> 32 & 7))]);
+            let run = workspace.snugfs(["verify", &name, "--against", "plan.json", "--threads", "1"]);
+            assert_eq!(run.code, 8, "byte {at}: {}", run.stderr);
+            assert!(!run.stderr.contains("internal error"), "byte {at}: {}", run.stderr);
+            put(&path, at, &[was]);
+        }
+        workspace.snugfs(["verify", &name, "--against", "plan.json"]).succeeded();
+    };
+    std::thread::scope(|scope| {
+        for worker in 0..2 {
+            scope.spawn(move || flip(worker));
+        }
+    });
 }
 
 #[test]

@@ -260,6 +260,33 @@ fn a_device_is_looked_at_before_the_sources_are() {
 }
 
 #[test]
+fn what_a_name_promises_and_the_plan_does_not_is_told() {
+    let workspace = Workspace::with_small_example();
+    let warned = |name: &str| {
+        let run = workspace.snugfs(["build", "plan.json", "--progress", "none", "-o", name]).succeeded();
+        run.stderr.lines().filter(|line| line.starts_with("snugfs: warning: ") && line.contains(name)).count()
+    };
+    for name in ["a.qcow2", "a.QCOW2.zst", "a.simg", "a.img.gz", "a.vmdk"] {
+        assert_eq!(warned(name), 1, "{name}");
+    }
+    for name in ["a.img", "a.img.zst", "a.zst", "qcow2", "a"] {
+        assert_eq!(warned(name), 0, "{name}");
+    }
+    workspace.change_plan(|plan| plan["output"]["format"] = json!("qcow2"));
+    assert_eq!((warned("b.qcow2"), warned("b.simg")), (0, 1));
+}
+
+#[test]
+fn a_folder_as_output_is_refused_before_the_sources_are_read() {
+    let workspace =
+        Workspace::with_plan(&plan_of_entries(json!({ "/f": { "type": "file", "source": "missing" } })));
+    for name in [".", "..", "/", "missing/"] {
+        let run = workspace.snugfs(["build", "plan.json", "-o", name]).failed_with(7);
+        assert!(!run.stderr.contains("/f"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn progress_is_told_as_asked_for() {
     let workspace = Workspace::with_small_example();
     let told = |mode: &str| workspace.snugfs(["build", "plan.json", "--progress", mode]).succeeded().stderr;
@@ -269,6 +296,9 @@ fn progress_is_told_as_asked_for() {
         .filter_map(|line| line.strip_prefix("snugfs: ")?.split_once(": ").map(|(stage, _)| stage))
         .collect();
     assert_eq!(stages, ["scan", "write", "small.img"], "{plain}");
+    let judged =
+        workspace.snugfs(["build", "plan.json", "--progress", "plain", "--verify-output"]).succeeded();
+    assert!(judged.stderr.lines().any(|line| line.starts_with("snugfs: compare: ")), "{}", judged.stderr);
     assert_eq!(told("auto").lines().count(), plain.lines().count(), "no terminal: plain lines");
     assert_eq!(told("none").lines().count(), 1);
     assert!(!told("bar").contains("scan"), "a bar is for terminals alone");

@@ -120,7 +120,7 @@ fn zsh_reads_its_script() {
 }
 
 /// Fails where a reader of manual pages has anything to say.
-fn assert_readable(page: &Path) {
+fn assert_readable(page: &Path) -> String {
     let lint = Run::of(Command::new(tool("mandoc")).args(["-T", "lint", "-W", "warning"]).arg(page));
     // Pages have no date: they are the same whenever they are made.
     let complaints: Vec<_> = lint.text().lines().filter(|line| !line.contains("missing date")).collect();
@@ -140,6 +140,7 @@ fn assert_readable(page: &Path) {
     }
     let plain: String = letters.into_iter().collect();
     assert!(plain.contains("NAME"), "{plain}");
+    plain
 }
 
 #[test]
@@ -155,7 +156,18 @@ fn manual_pages_are_whole_and_readable() {
     }
     assert_eq!(sorted_names(&folder.join("man5")), ["snugfs-plan.5"]);
     for page in pages {
-        assert_readable(&folder.join("man1").join(page));
+        let text = assert_readable(&folder.join("man1").join(&page));
+        let words: Vec<_> = text.split_whitespace().collect();
+        let synopsis = words.join(" ");
+        if page == "snugfs-inspect-extract.1" {
+            assert!(synopsis.contains("SYNOPSIS snugfs inspect IMAGE extract ["), "{text}");
+            assert!(
+                synopsis.contains("-o DIR PATH DESCRIPTION")
+                    || synopsis.contains("--output DIR PATH DESCRIPTION"),
+                "{text}"
+            );
+            assert!(synopsis.contains(" [--partition N] ") && synopsis.contains(" [--devices] "), "{text}");
+        }
     }
     assert_readable(&folder.join("man5/snugfs-plan.5"));
     let text = |name: &str| String::from_utf8(workspace.read(name)).unwrap();

@@ -97,6 +97,10 @@ impl<'t> Opener<'t> {
                 depth.checked_sub(1).map_or(Some(NodeId::ROOT), |last| chain.iter().rev().nth(last).copied());
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let fd = retry_on_intr(|| rustix::fs::open(&origin.source, flags, Mode::empty()))?;
+            // The path may lead elsewhere by now.
+            if origin.folder.is_some_and(|scanned| crate::found::host_folder(fd.as_fd()) != Some(scanned)) {
+                return Err(Errno::XDEV);
+            }
             Root::Folder { fd, top: top.ok_or(Errno::NOENT)? }
         };
         Ok(slot.get_or_init(|| root))

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use build_plan::EntryKind;
-use image_tree::{FileStamp, ImagePath, Origin, Permissions};
+use image_tree::{FileStamp, HostFolder, ImagePath, Origin, Permissions};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
@@ -17,7 +17,7 @@ use crate::metadata::{Bearer, bears};
 use crate::plan_tree::{PlanTree, Who};
 use crate::sources::{Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
-use crate::{flatten, inspect, sources};
+use crate::{flatten, found, inspect, sources};
 
 /// A regular file that an entry takes its bytes from.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,9 @@ pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Sc
     refuse_store_modes(sources, &mut errors);
     refuse_unbearable_xattrs(sources, &mut errors);
     let roots = open_roots(sources, &mut errors);
-    let files = stat_entry_files(sources, &mut errors);
+    let folders = roots.iter().map(|root| root.fd.as_ref().and_then(|fd| found::host_folder(fd.as_fd())));
+    let folders: Vec<_> = folders.collect();
+    let files = stat_entry_files(sources, &folders, &mut errors);
     if !errors.is_empty() {
         return Err(ScanErrors::new(errors));
     }
@@ -161,19 +163,25 @@ fn unlisted(error: ListError, path: &Path) -> ScanError {
     crate::inspect::Problem::List(error).into_error(shown(path))
 }
 
-fn stat_entry_files(sources: &Sources<'_>, errors: &mut Vec<ScanError>) -> EntryFiles {
+/// `folders`: what the store and the trees are; of others than all of them where one could not be opened, which is an error.
+fn stat_entry_files(
+    sources: &Sources<'_>,
+    folders: &[Option<HostFolder>],
+    errors: &mut Vec<ScanError>,
+) -> EntryFiles {
     let mut all = EntryFiles::default();
     let stores = sources.store.iter().map(|store| (&store.source_dir, &store.store_dir));
     let trees = sources.trees.iter().map(|tree| (&tree.source, &tree.target));
-    for (source, target) in stores.chain(trees) {
-        all.origins.push(Origin { source: source.clone(), target: target.clone() });
+    for (index, (source, target)) in stores.chain(trees).enumerate() {
+        let folder = folders.get(index).copied().flatten();
+        all.origins.push(Origin { source: source.clone(), target: target.clone(), folder });
     }
     for (index, (target, entry)) in sources.entries.iter().enumerate() {
         let EntryKind::Source(source) = &entry.kind else { continue };
         match stat_entry_file(source, all.origins.len(), &Who::Entry(target)) {
             Ok(file) => {
                 all.files.insert(index, file);
-                all.origins.push(Origin { source: source.clone(), target: target.clone() });
+                all.origins.push(Origin { source: source.clone(), target: target.clone(), folder: None });
             }
             Err(error) => errors.push(error),
         }

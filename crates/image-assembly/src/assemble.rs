@@ -241,7 +241,7 @@ impl Job<'_> {
     }
 
     fn stream(&self, file: File, path: &Path, mut witness: Seen<'_>) -> Result<Written, AssemblyError> {
-        let failed = |error| AssemblyError::output(path, error);
+        let failed = |error| AssemblyError::sink(path, error);
         let tally = Tally::new(file, self.options.digest);
         let threads = self.options.threads;
         let mut sink = match self.options.compression {

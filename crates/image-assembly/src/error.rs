@@ -64,6 +64,10 @@ pub enum AssemblyError {
     /// No thread can be had to read with.
     #[error("the system: no thread can be started: {}; raise the limit of processes (ulimit -u)", words(.0))]
     NoThread(io::Error),
+    /// zstd gets no thread or no memory.
+    #[error("the compressor: {}; ask for fewer threads by --threads, or raise the limits of processes and memory \
+             (ulimit -u, ulimit -v)", words(.0))]
+    Compressor(io::Error),
 }
 
 /// What speaks against an output.
@@ -133,13 +137,19 @@ impl AssemblyError {
                 ErrorKind::Source
             }
             Self::Output { .. } | Self::Refused { .. } => ErrorKind::Output,
-            Self::Pieces(_) | Self::NoThread(_) => ErrorKind::Internal,
+            Self::Pieces(_) | Self::NoThread(_) | Self::Compressor(_) => ErrorKind::Internal,
         }
     }
 
     /// The system's refusal of an output.
     pub(crate) fn output(path: &Path, error: impl Into<io::Error>) -> Self {
         Self::Output { path: shown(path), error: error.into() }
+    }
+
+    /// What stopped a stream: the system has a number for its refusals, the compressor has none.
+    pub(crate) fn sink(path: &Path, error: io::Error) -> Self {
+        let is_of_system = error.raw_os_error().is_some() || error.kind() != io::ErrorKind::Other;
+        if is_of_system { Self::output(path, error) } else { Self::Compressor(error) }
     }
 
     /// Our own refusal of an output.
@@ -193,6 +203,13 @@ mod tests {
             AssemblyError::refused(Path::new("/dev/x"), small).to_string(),
             "/dev/x: holds 4096 bytes, the image needs 8192; use a larger device"
         );
+        let silent =
+            AssemblyError::sink(Path::new("/a"), io::Error::other("Allocation error : not enough memory"));
+        assert!(
+            silent.to_string().starts_with("the compressor: allocation error : not enough memory; ask for")
+        );
+        let full = AssemblyError::sink(Path::new("/a"), io::Error::from_raw_os_error(28));
+        assert_eq!(full.kind(), ErrorKind::Output);
         let ended = AssemblyError::Ended { path: "/s".into() };
         assert_eq!(ended.kind(), ErrorKind::Source);
     }

@@ -178,6 +178,17 @@ pub struct Origin {
     pub source: PathBuf,
     /// In the image: the file itself, or the directory that the folder's entries went into.
     pub target: ImagePath,
+    /// Which folder it was when it was scanned; `None` for a file, and for a folder of which nothing was read.
+    pub folder: Option<HostFolder>,
+}
+
+/// A folder of this machine, whatever its path leads to later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostFolder {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`.
+    pub inode: u64,
 }
 
 /// All that an image shall hold: one sorted tree, the same on every machine. Made with [`crate::TreeWriter`].

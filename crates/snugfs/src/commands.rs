@@ -14,7 +14,7 @@ use crate::disk_report::DiskReport;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Output, ReportPlace};
 use crate::people;
-use crate::pipeline::{self, Gathered, Layouts};
+use crate::pipeline::{self, Gathered, Judging, Layouts};
 use crate::progress::{Stages, say};
 use crate::report::{Contents, Report};
 use crate::verify::Expected;
@@ -41,6 +41,7 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let mut stages = begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
     let output = Output::choose(args, &plan)?;
+    output.warning(plan.output.format).iter().for_each(|warning| told::warning(warning));
     let report_place = ReportPlace::take(args, output.target)?;
     let map_place = output.map_place(&plan.output)?;
     let gathered = pipeline::gather(&plan, &mut stages)?;
@@ -57,8 +58,9 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     }
     let expected = Expected { plan: &plan, gathered: &gathered, layouts: &layouts, disk: disk.as_ref() };
     let name = output.name();
-    let judge = |file: &File| verify::output(file, &name, &expected);
-    let judge: Option<&pipeline::Judge<'_>> = output.is_judged.then_some(&judge);
+    let judge =
+        |file: &File, progress: &verify::Progress<'_>| verify::output(file, &name, &expected, progress);
+    let judge = output.is_judged.then_some(Judging { bytes: verify::bytes(&expected), judge: &judge });
     let pieces = container.pieces();
     let written = pipeline::write(&gathered, pieces, &output, map.as_mut(), judge, &mut stages)?;
     if let Some((place, map)) = map_place.zip(map) {
@@ -69,7 +71,7 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     if let Some(place) = report_place {
         place.write(&report.json()?)?;
     }
-    say(&last_line::built(&name, &report, output.is_judged, stages.elapsed()));
+    say(&last_line::built(&name, &report, gathered.files(), output.is_judged, stages.elapsed()));
     Ok(())
 }
 

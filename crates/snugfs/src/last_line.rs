@@ -9,9 +9,9 @@ use crate::report::{Image, Report};
 const COLUMNS: usize = 80;
 
 /// `snugfs: a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, 0.12 s`; `verified` too, if it was judged.
-pub(crate) fn built(name: &str, report: &Report, is_judged: bool, time: Duration) -> String {
+pub(crate) fn built(name: &str, report: &Report, files: u64, is_judged: bool, time: Duration) -> String {
     let free = report.filesystem.free_blocks.saturating_mul(report.filesystem.block_size.into());
-    line(name, &report.image, free, report.contents.files, is_judged, time)
+    line(name, &report.image, free, files, is_judged, time)
 }
 
 /// The most telling form that fits: sizes to the byte where nothing is compressed, then rounded, then without what is

@@ -16,6 +16,21 @@ use crate::exit::{Exit, Failure, io_text, shown};
 /// The level where only a name ends in `.zst`: the zstd program's own default.
 const DEFAULT_LEVEL: i32 = 3;
 
+/// Endings of names that tell of a form, and the form if it is one that can be made.
+const OTHER_ENDINGS: [(&str, Option<Format>); 11] = [
+    (".qcow2", Some(Format::Qcow2)),
+    (".simg", Some(Format::Simg)),
+    (".gz", None),
+    (".xz", None),
+    (".bz2", None),
+    (".lz4", None),
+    (".zip", None),
+    (".vdi", None),
+    (".vmdk", None),
+    (".vhd", None),
+    (".vhdx", None),
+];
+
 /// Where an image goes and in which form, decided before anything that takes long.
 #[derive(Debug)]
 pub(crate) struct Output<'a> {
@@ -61,6 +76,25 @@ impl<'a> Output<'a> {
             check_readable(target, plan.format)?;
         }
         Ok(Self { target, options, is_judged })
+    }
+
+    /// What the name says and the image will not be.
+    pub(crate) fn warning(&self, format: Format) -> Option<String> {
+        let Target::File(path) = self.target else { return None };
+        let name = path.file_name().map(|name| name.as_bytes().to_ascii_lowercase())?;
+        let name = name.strip_suffix(b".zst").unwrap_or(&name);
+        let ends = |ending: &&str| name.ends_with(ending.as_bytes());
+        let ending = OTHER_ENDINGS.iter().find(|(ending, is)| ends(ending) && *is != Some(format))?;
+        let what = match ending.1 {
+            Some(Format::Qcow2) => "set plan.output.format to qcow2",
+            Some(Format::Simg) => "set plan.output.format to simg",
+            _ => "that is not made here; choose .img, or .img.zst to compress it",
+        };
+        Some(format!(
+            "{}: the name ends in {}, and the image is not of that form; {what}",
+            shown(path),
+            ending.0
+        ))
     }
 
     /// The image's name for people.
@@ -135,6 +169,8 @@ fn target<'a>(args: &BuildArgs, path: &'a Path) -> Result<Target<'a>, Failure> {
         Err(error) if args.device && error.kind() == io::ErrorKind::NotFound => refused(Refusal::NoDevice),
         // For writing to tell, if that fails too.
         _ if args.device => Ok(Target::Device(path)),
+        Ok(found) if found.is_dir() => refused(Refusal::Directory),
+        _ if path.as_os_str().as_bytes().ends_with(b"/") => refused(Refusal::NoName),
         _ if !folder_of(path).is_dir() => refused(Refusal::NoFolder),
         _ => Ok(Target::File(path)),
     }

@@ -9,7 +9,7 @@ use ext4_layout::Layout;
 use fat_layout::FatLayout;
 use file_scanner::{InlineFile, Scan, Sources, StoreSource};
 use image_assembly::{BlockMap, Joined, Watch, Witness, Written, write_watched};
-use image_tree::{FileTree, Permissions, PieceSource};
+use image_tree::{FileTree, NodeKind, Permissions, PieceSource};
 
 use crate::cli::InputArgs;
 use crate::deduplicate::{self, Deduplicated};
@@ -58,6 +58,15 @@ impl<'p> Gathered<'p> {
     /// All trees, in the order in which their files are numbered.
     fn trees(&self) -> impl Iterator<Item = &FileTree> {
         self.volumes().map(|volume| &volume.scan.tree).chain(self.beside.trees())
+    }
+
+    /// Regular files of the whole image, each once however many names it has.
+    pub(crate) fn files(&self) -> u64 {
+        let files = self
+            .trees()
+            .flat_map(FileTree::iter)
+            .filter(|(_, node)| matches!(node.kind(), NodeKind::File { .. }));
+        u64::try_from(files.count()).unwrap_or(u64::MAX)
     }
 
     /// All warnings of the scans.
@@ -161,7 +170,7 @@ pub(crate) fn write(
     image: &dyn PieceSource,
     output: &Output<'_>,
     map: Option<&mut BlockMap>,
-    judge: Option<&Judge<'_>>,
+    judge: Option<Judging<'_>>,
     stages: &mut Stages,
 ) -> Result<Written, Failure> {
     let contents = Joined::new(gathered.trees());
@@ -179,7 +188,12 @@ pub(crate) fn write(
         let mut passing = Passing::new(hashed, map);
         let wrong = Mutex::new(None);
         let judged = |file: &File| {
-            let found = judge.and_then(|judge| judge(file).err());
+            let compare = |Judging { bytes, judge }| {
+                meter.then(Stage::Compare, Unit::Bytes, bytes, |meter| {
+                    judge(file, &|bytes| meter.advance(bytes))
+                })
+            };
+            let found = judge.and_then(|judging| compare(judging).err());
             let is_right = found.is_none();
             *wrong.lock().unwrap_or_else(PoisonError::into_inner) = found;
             is_right
@@ -193,8 +207,16 @@ pub(crate) fn write(
     })
 }
 
-/// Looks at a file or device that was written, and says what is wrong with it.
-pub(crate) type Judge<'j> = dyn Fn(&File) -> Result<(), Failure> + Sync + 'j;
+/// Someone who looks at what was written.
+#[derive(Clone, Copy)]
+pub(crate) struct Judging<'j> {
+    /// How much there is to read, roughly, in \[bytes\].
+    pub(crate) bytes: u64,
+    pub(crate) judge: &'j Judge<'j>,
+}
+
+/// Looks at a file or device that was written, tells how many more \[bytes\] were read, and says what is wrong.
+pub(crate) type Judge<'j> = dyn Fn(&File, &(dyn Fn(u64) + Sync)) -> Result<(), Failure> + Sync + 'j;
 
 fn verification(plan: &VolumePlan) -> Verify {
     plan.closure.as_ref().map_or(Verify::None, |closure| closure.verify)

@@ -2,8 +2,8 @@
 //! Nothing here reaches the image or standard output.
 
 use std::io::Write;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -28,6 +28,8 @@ pub(crate) enum Stage {
     Verify,
     Layout,
     Write,
+    /// Judging what was written, or an image that is there.
+    Compare,
 }
 
 impl Stage {
@@ -41,6 +43,7 @@ impl Stage {
             Self::Verify => "verify",
             Self::Layout => "layout",
             Self::Write => "write",
+            Self::Compare => "compare",
         }
     }
 }
@@ -104,16 +107,11 @@ impl Stages {
         total: u64,
         work: impl FnOnce(&Meter) -> Result<T, E>,
     ) -> Result<T, E> {
-        if self.channel == (Channel::Plain { nix: true }) {
-            // A line that Nix takes out of a builder's log and shows as the phase (Nix manual, JSON log messages).
-            say(&format!("@nix {{\"action\":\"setPhase\",\"phase\":\"{}\"}}", stage.name()));
-        }
-        let meter = Meter::new(stage, unit, total, self.channel);
-        let begun = Instant::now();
+        let meter = Meter::begin(stage, unit, total, self.channel);
         let done = work(&meter);
-        let time = begun.elapsed();
+        let time = meter.finish(done.is_ok());
         self.times.push((stage, time));
-        meter.finish(done.is_ok().then_some(time));
+        self.times.extend(meter.next.into_inner().unwrap_or_else(PoisonError::into_inner));
         done
     }
 
@@ -134,14 +132,24 @@ pub(crate) struct Meter {
     stage: Stage,
     unit: Unit,
     total: u64,
+    channel: Channel,
+    begun: Instant,
     done: AtomicU64,
+    /// How long it took, once it is over.
+    time: OnceLock<Duration>,
+    /// The stage that followed within this one's work.
+    next: Mutex<Option<(Stage, Duration)>>,
     bar: Option<ProgressBar>,
     /// When the next plain line may come; `None` where there are none.
     next_line: Option<Mutex<Instant>>,
 }
 
 impl Meter {
-    fn new(stage: Stage, unit: Unit, total: u64, channel: Channel) -> Self {
+    fn begin(stage: Stage, unit: Unit, total: u64, channel: Channel) -> Self {
+        if channel == (Channel::Plain { nix: true }) {
+            // A line that Nix takes out of a builder's log and shows as the phase (Nix manual, JSON log messages).
+            say(&format!("@nix {{\"action\":\"setPhase\",\"phase\":\"{}\"}}", stage.name()));
+        }
         let shown = unit != Unit::Nothing;
         let bar = match channel {
             Channel::Bar(terminal) if shown => Some(bar(stage, unit, total, terminal)),
@@ -149,7 +157,34 @@ impl Meter {
         };
         let lines = shown && matches!(channel, Channel::Plain { .. });
         let next_line = lines.then(|| Mutex::new(Instant::now() + QUIET));
-        Self { stage, unit, total, done: AtomicU64::new(0), bar, next_line }
+        Self {
+            stage,
+            unit,
+            total,
+            channel,
+            begun: Instant::now(),
+            done: AtomicU64::new(0),
+            time: OnceLock::new(),
+            next: Mutex::new(None),
+            bar,
+            next_line,
+        }
+    }
+
+    /// Ends this stage, whose own work is done, and does that of the one that follows from within it.
+    pub(crate) fn then<T, E>(
+        &self,
+        stage: Stage,
+        unit: Unit,
+        total: u64,
+        work: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.finish(true);
+        let meter = Self::begin(stage, unit, total, self.channel);
+        let done = work(&meter);
+        let time = meter.finish(done.is_ok());
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some((stage, time));
+        done
     }
 
     /// Counts so many more.
@@ -169,17 +204,23 @@ impl Meter {
         }
     }
 
-    fn finish(&self, time: Option<Duration>) {
+    /// Ends the stage, if it is not over yet; how long it took.
+    fn finish(&self, is_done: bool) -> Duration {
+        if let Some(time) = self.time.get() {
+            return *time;
+        }
+        let time = *self.time.get_or_init(|| self.begun.elapsed());
         // A bar that was seen leaves the line that stands where there is none.
         let seen = self.bar.as_ref().is_some_and(|bar| !bar.is_hidden());
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        if let (Some(time), true) = (time, seen || self.next_line.is_some()) {
+        if is_done && (seen || self.next_line.is_some()) {
             let done = self.unit.show(self.done.load(Ordering::Relaxed));
             let what = if self.stage == Stage::Verify { " hashed" } else { "" };
             say(&format!("snugfs: {}: {done}{what}, {}", self.stage.name(), people::seconds(time)));
         }
+        time
     }
 }
 
@@ -237,5 +278,22 @@ mod tests {
             ["scan", "write"]
         );
         assert!(stages.times().iter().all(|(_, time)| *time <= stages.elapsed()));
+    }
+
+    #[test]
+    fn a_stage_that_follows_within_another_has_a_time_of_its_own() {
+        let mut stages = Stages::new(ProgressMode::None);
+        let compare = |meter: &Meter| {
+            meter.advance(7);
+            std::thread::sleep(Duration::from_millis(20));
+            Err::<(), _>("differs")
+        };
+        let done = stages
+            .run(Stage::Write, Unit::Bytes, 7, |meter| meter.then(Stage::Compare, Unit::Bytes, 7, compare));
+        assert_eq!(done, Err("differs"));
+        let [(Stage::Write, write), (Stage::Compare, compare)] = stages.times() else {
+            panic!("{:?}", stages.times())
+        };
+        assert!(*compare >= Duration::from_millis(20) && *write + *compare <= stages.elapsed());
     }
 }

@@ -131,6 +131,28 @@ fn a_symlink_swapped_in_leads_nowhere() {
 }
 
 #[test]
+fn another_folder_under_the_name_of_a_source_is_not_read_even_if_its_files_look_the_same() {
+    for linked in [false, true] {
+        let replaced = after(|world| {
+            let scanned = world.at("scanned");
+            fs::rename(world.at("tree"), &scanned).unwrap();
+            let copy = if linked { world.at("copy") } else { world.at("tree") };
+            let done = std::process::Command::new("cp").arg("-a").args([&scanned, &copy]).status().unwrap();
+            assert!(done.success());
+            if linked {
+                std::os::unix::fs::symlink(&copy, world.at("tree")).unwrap();
+            }
+        });
+        assert!(matches!(replaced, Err(SourceError::Replaced { .. })), "{replaced:?}");
+    }
+    let moved = after(|world| {
+        fs::rename(world.at("tree"), world.at("moved")).unwrap();
+        std::os::unix::fs::symlink(world.at("moved"), world.at("tree")).unwrap();
+    });
+    assert_eq!(moved.unwrap(), "tree/1/x/y/0", "the same folder by another way");
+}
+
+#[test]
 fn a_symlink_swapped_in_below_a_held_directory_leads_nowhere() {
     let world = world();
     world.write("tree/1/top", "");

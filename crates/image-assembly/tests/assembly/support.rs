@@ -43,7 +43,7 @@ impl Files {
 
     pub(crate) fn within(parent: &Path, lens: &[u64]) -> Self {
         let folder = tempfile::tempdir_in(parent).unwrap();
-        let origin = Origin { source: folder.path().to_path_buf(), target: ImagePath::root() };
+        let origin = Origin { source: folder.path().to_path_buf(), target: ImagePath::root(), folder: None };
         let owner = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
         let mut writer = TreeWriter::new(owner.clone(), vec![origin]);
         let metadata = writer.metadata(&owner);

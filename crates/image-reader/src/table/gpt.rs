@@ -32,7 +32,10 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
             let backup = Bytes(&header.raw).le64(0x20);
             let wrong = match self::header(disk, backup, sector_size)? {
                 Some(Ok(copy)) if !copy.is_backup_of(header) => Some("says something else"),
-                Some(Ok(_)) => (backup != last).then_some("is not at the end"),
+                Some(Ok(_)) => {
+                    table.is_longer = backup < last;
+                    None
+                }
                 _ => Some("is missing or broken"),
             };
             table.warnings.extend(wrong.map(|wrong| format!("the backup of the partition table {wrong}")));
@@ -116,5 +119,6 @@ fn table(header: &Header, sector: u64) -> PartitionTable {
         ),
         partitions,
         warnings: Vec::new(),
+        is_longer: false,
     }
 }

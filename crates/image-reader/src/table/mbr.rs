@@ -39,7 +39,8 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
     let primary = records(&first);
     let plausible = primary.iter().all(|record| matches!(record.bootable, 0 | 0x80));
     let some = primary.iter().any(|record| record.kind != 0 && record.size > 0 && record.start > 0);
-    if !has_boot_signature(&first) || fat::seems_to_be(&first) || !plausible || !some {
+    let is_beyond_doubt = || !fat::seems_to_be(&first) || is_exact(&primary, disk.length());
+    if !has_boot_signature(&first) || !plausible || !some || !is_beyond_doubt() {
         return Ok(None);
     }
     let mut table = PartitionTable {
@@ -47,6 +48,7 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
         usable: (SECTOR, disk.length()),
         partitions: Vec::new(),
         warnings: Vec::new(),
+        is_longer: false,
     };
     for (number, record) in (1..).zip(&primary) {
         if record.kind == 0 || record.size == 0 {
@@ -59,6 +61,25 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
     }
     table.partitions.sort_by_key(|partition| partition.number);
     Ok(Some(table))
+}
+
+/// Whether records tell partitions of this very disk. The first sector of a FAT file system, whose code or text stands in
+/// the records' place, does not; and boot code before a table may begin as a FAT file system does.
+fn is_exact(records: &[Record; 4], length: u64) -> bool {
+    let is_unused = |record: &Record| (record.kind, record.start, record.size) == (0, 0, 0);
+    let mut used: Vec<_> = records.iter().filter(|record| !is_unused(record)).collect();
+    used.sort_by_key(|record| record.start);
+    let are_disjoint = used.windows(2).all(|pair| match pair {
+        [a, b] => a.start.saturating_add(a.size) <= b.start,
+        _ => true,
+    });
+    let is_there = |record: &&Record| {
+        record.kind != 0
+            && record.start > 0
+            && record.size > 0
+            && record.start.saturating_add(record.size) <= length
+    };
+    are_disjoint && used.iter().all(is_there)
 }
 
 fn partition(number: u32, start: u64, record: &Record) -> Partition {

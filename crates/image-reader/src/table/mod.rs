@@ -59,6 +59,8 @@ pub struct PartitionTable {
     pub partitions: Vec<Partition>,
     /// What is wrong with it.
     pub warnings: Vec<String>,
+    /// Whether more of the disk follows behind it and its backup, as where an image was written to a longer device.
+    pub is_longer: bool,
 }
 
 impl PartitionTable {
@@ -98,6 +100,12 @@ impl PartitionTable {
             }
         }
         Ok(Some(table))
+    }
+
+    /// What is unusual, and nothing wrong.
+    pub fn note(&self) -> Option<&'static str> {
+        let text = "its backup is not at the end: the disk is longer than what was written to it";
+        self.is_longer.then_some(text)
     }
 }
 

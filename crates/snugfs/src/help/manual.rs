@@ -5,9 +5,9 @@ use std::io;
 use std::path::Path;
 
 use build_plan::guide;
-use clap::Command;
+use clap::{Arg, Command};
 use clap_mangen::Man;
-use roff::{Inline, Roff, bold, roman};
+use roff::{Inline, Roff, bold, italic, roman};
 
 use super::{ENVIRONMENT, ERRORS, all_exit_codes, examples, plan};
 use crate::cli::{self, ManArgs};
@@ -63,7 +63,10 @@ fn command_page(command: &Command, page: &str, words: &str) -> io::Result<Vec<u8
     let mut text = Vec::new();
     text.extend(title(page, "1").into_bytes());
     man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
+    let mut synopsis = Roff::new();
+    synopsis.control("SH", ["SYNOPSIS"]);
+    synopsis.text(self::synopsis(command));
+    text.extend(synopsis.to_roff().into_bytes());
     man.render_description_section(&mut text)?;
     if command.get_arguments().next().is_some() {
         let mut options = Vec::new();
@@ -95,6 +98,46 @@ fn command_page(command: &Command, page: &str, words: &str) -> io::Result<Vec<u8
     rest.text(see_also(page));
     text.extend(rest.to_roff().into_bytes());
     Ok(text)
+}
+
+/// The usage of a command with each of its options by name, and what they take.
+fn synopsis(command: &Command) -> Vec<Inline> {
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).replace("[OPTIONS]", &options(command));
+    let mut inlines = Vec::new();
+    for word in usage.split_whitespace() {
+        if !inlines.is_empty() {
+            inlines.push(roman(" "));
+        }
+        let bare = word.trim_start_matches('[');
+        inlines.push(roman("[".repeat(word.len() - bare.len())));
+        let name = bare.trim_end_matches(['.', ']']);
+        let value = name.strip_prefix('<').and_then(|name| name.strip_suffix('>'));
+        // What `[COMMAND]` stands for is chosen by whoever types it, too.
+        let is_choice = name.bytes().all(|byte| byte.is_ascii_uppercase());
+        inlines.push(match value {
+            Some(value) => italic(value),
+            None if is_choice => italic(name),
+            None => bold(name),
+        });
+        inlines.push(roman(bare.strip_prefix(name).unwrap_or_default()));
+    }
+    inlines
+}
+
+/// Options that may be left out, each in brackets.
+fn options(command: &Command) -> String {
+    let shown = |arg: &&Arg| !arg.is_positional() && !arg.is_required_set() && !arg.is_hide_set();
+    let name = |arg: &Arg| match (arg.get_short(), arg.get_long()) {
+        (Some(short), _) => format!("-{short}"),
+        (None, long) => format!("--{}", long.unwrap_or_default()),
+    };
+    let value = |arg: &Arg| {
+        let names = arg.get_value_names().filter(|_| arg.get_action().takes_values()).unwrap_or_default();
+        names.iter().fold(String::new(), |all, name| all + " <" + name + ">")
+    };
+    let options = command.get_arguments().filter(shown);
+    options.map(|arg| format!("[{}{}]", name(arg), value(arg))).collect::<Vec<_>>().join(" ")
 }
 
 /// Which page belongs beside one: that of the program, and that of plans.

@@ -20,7 +20,8 @@ pub(super) fn overview(image: &Image, overview: &Overview) -> Result<String, Fai
             json!({ "type": "mbr", "id": format!("{id:#010x}"), "warnings": table.warnings })
         }
         TableKind::Gpt(guid) => {
-            json!({ "type": "gpt", "guid": guid.to_string(), "warnings": table.warnings })
+            let (guid, notes) = (guid.to_string(), table.note().into_iter().collect::<Vec<_>>());
+            json!({ "type": "gpt", "guid": guid, "warnings": table.warnings, "notes": notes })
         }
     });
     let gaps = overview.gaps.iter().map(|gap| json!({ "start": gap.start, "size": gap.size }));

@@ -42,9 +42,13 @@ pub(super) fn table(image: &Image, overview: &Overview) -> String {
     for volume in &overview.volumes {
         file_system(&mut text, volume);
     }
-    let warnings = overview.table.iter().flat_map(|table| &table.warnings);
-    for warning in warnings {
-        let _ = writeln!(text, "\nwarning: {}", one_line(warning));
+    if let Some(table) = &overview.table {
+        for warning in &table.warnings {
+            let _ = writeln!(text, "\nwarning: {}", one_line(warning));
+        }
+        if let Some(note) = table.note() {
+            let _ = writeln!(text, "\nnote: partition table: {note}");
+        }
     }
     text
 }

@@ -4,7 +4,9 @@ use std::io;
 
 use ext4_verify::{Behind, Findings, Severity, Source};
 use image_compare::{Differences, Ext4Tree};
-use image_reader::{FileSystem, Image, Overview, Partition, ReadError, Volume, VolumeContent, Window};
+use image_reader::{
+    FileSystem, Image, Overview, Partition, PartitionTable, ReadError, Volume, VolumeContent, Window,
+};
 
 /// A window as a source of bytes to judge.
 struct Bytes<'w>(&'w Window);
@@ -23,10 +25,23 @@ impl Source for Bytes<'_> {
     }
 }
 
+/// What an image is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// A file as long as the image.
+    File,
+    /// A device, as long as it is; what is behind the image was there before.
+    Device,
+}
+
 /// What was found in an image.
 pub(super) struct Verdict {
     /// What is wrong around the file systems.
     pub(super) table: Vec<String>,
+    /// Where it is.
+    pub(super) on: Medium,
+    /// What is unusual about the table where an image is as long as what it holds.
+    pub(super) note: Option<&'static str>,
     pub(super) volumes: Vec<Judged>,
     /// What differs from a plan, if it was compared with one.
     pub(super) differences: Option<Differences>,
@@ -58,7 +73,8 @@ impl Verdict {
     pub(super) fn is_right(&self, used: bool) -> bool {
         let right = |findings: &Findings| if used { findings.is_sound() } else { findings.is_empty() };
         let holds = self.differences.as_ref().is_none_or(Differences::is_empty);
-        self.table.is_empty() && self.findings().all(right) && holds
+        let fits = used || self.on == Medium::Device || self.note.is_none();
+        self.table.is_empty() && fits && self.findings().all(right) && holds
     }
 
     pub(super) fn findings(&self) -> impl Iterator<Item = &Findings> {
@@ -72,8 +88,8 @@ impl Verdict {
 }
 
 /// Judges all that is known of an image.
-pub(super) fn image(image: &Image) -> Result<Verdict, ReadError> {
-    overview(&Overview::read(image)?, &image.window, &mut [])
+pub(super) fn image(image: &Image, on: Medium) -> Result<Verdict, ReadError> {
+    overview(&Overview::read(image)?, &image.window, on, &mut [])
 }
 
 /// The same with the trees of some file systems, which are judged also where nothing tells of them. Where there are such,
@@ -81,9 +97,11 @@ pub(super) fn image(image: &Image) -> Result<Verdict, ReadError> {
 pub(super) fn overview(
     overview: &Overview,
     image: &Window,
+    on: Medium,
     watched: &mut [Watched],
 ) -> Result<Verdict, ReadError> {
     let table = overview.table.as_ref().map(|table| table.warnings.clone()).unwrap_or_default();
+    let note = overview.table.as_ref().and_then(PartitionTable::note);
     let is_disk = overview.table.is_some();
     let all = watched.is_empty();
     let mut volumes = Vec::new();
@@ -97,16 +115,22 @@ pub(super) fn overview(
             VolumeContent::Unreadable(_) => ("unreadable".to_owned(), true),
         };
         let watched = watched.iter_mut().find(|watched| watched.start == start(volume));
-        let findings =
-            if (is_ext4 && all) || watched.is_some() { Some(ext4(&volume.window, watched)?) } else { None };
+        let is_alone = on == Medium::Device && volume.partition.is_none();
+        let behind = if is_alone { Behind::Anything } else { Behind::Zeros };
+        let is_judged = (is_ext4 && all) || watched.is_some();
+        let findings = if is_judged { Some(ext4(&volume.window, behind, watched)?) } else { None };
         volumes.push(Judged { partition: volume.partition.clone(), what, findings });
     }
     for watched in watched.iter_mut().filter(|watched| watched.found.is_none()) {
         let window = image.part(watched.start, watched.length);
         let what = format!("ext4 at byte {}", watched.start);
-        volumes.push(Judged { partition: None, what, findings: Some(ext4(&window, Some(watched))?) });
+        volumes.push(Judged {
+            partition: None,
+            what,
+            findings: Some(ext4(&window, Behind::Zeros, Some(watched))?),
+        });
     }
-    Ok(Verdict { table, volumes, differences: None })
+    Ok(Verdict { table, on, note, volumes, differences: None })
 }
 
 /// Where a volume begins, in \[bytes\].
@@ -114,14 +138,14 @@ pub(super) fn start(volume: &Volume) -> u64 {
     volume.partition.as_ref().map_or(0, |partition| partition.start)
 }
 
-fn ext4(window: &Window, watched: Option<&mut Watched>) -> Result<Findings, ReadError> {
+fn ext4(window: &Window, behind: Behind, watched: Option<&mut Watched>) -> Result<Findings, ReadError> {
     let bytes = Bytes(window);
     let judged = match watched {
-        None => ext4_verify::check(&bytes, Behind::Zeros),
+        None => ext4_verify::check(&bytes, behind),
         Some(watched) => {
             let (_, tree) =
                 watched.found.insert((window.clone(), Ext4Tree::new(window.clone(), watched.entries)));
-            ext4_verify::check_and_show(&bytes, Behind::Zeros, tree)
+            ext4_verify::check_and_show(&bytes, behind, tree)
         }
     };
     judged.map_err(|unread| ReadError::Io { place: format!("byte {}", unread.offset), reason: unread.error })

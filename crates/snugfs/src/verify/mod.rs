@@ -16,15 +16,15 @@ use crate::exit::{Exit, Failure, shown};
 use crate::progress::{Stage, Unit};
 use crate::{commands, disk, output, pipeline};
 
-pub(crate) use against::Expected;
-use judge::Verdict;
+pub(crate) use against::{Expected, Progress, bytes};
+use judge::{Medium, Verdict};
 
 /// Does what the command line says.
 pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let failed = |error: ReadError| Failure::unread(&args.image, &error);
     let image = Image::open(&args.image).map_err(failed)?;
     let verdict = match &args.against {
-        None => judge::image(&image).map_err(failed)?,
+        None => judge::image(&image, medium(&args.image)).map_err(failed)?,
         Some(plan) => against_plan(args, plan, &image)?,
     };
     if args.json {
@@ -47,23 +47,27 @@ fn against_plan(args: &VerifyArgs, plan: &Path, image: &Image) -> Result<Verdict
     let disk = disk::disk(&plan, &gathered, &layouts)?;
     let expected = Expected { plan: &plan, gathered: &gathered, layouts: &layouts, disk: disk.as_ref() };
     let used = if args.used { Use::Mounted } else { Use::None };
-    // A device is as long as it is; what is behind the image is not of it.
-    let is_device = std::fs::metadata(&args.image).is_ok_and(|found| found.file_type().is_block_device());
-    let length = if is_device && !args.used { expected.image().len() } else { u64::MAX };
+    let on = medium(&args.image);
+    let length = if on == Medium::Device && !args.used { expected.image().len() } else { u64::MAX };
     let image = Image { container: image.container, window: image.window.part(0, length) };
-    stages.run(Stage::Verify, Unit::Bytes, against::bytes(&expected), |meter| {
-        against::judge(&image, &expected, used, &|bytes| meter.advance(bytes))
+    stages.run(Stage::Compare, Unit::Bytes, bytes(&expected), |meter| {
+        against::judge(&image, &expected, (used, on), &|bytes| meter.advance(bytes))
     })
 }
 
 /// Judges what `build` has written, and compares it with what it should have.
-pub(crate) fn output(file: &File, name: &str, expected: &Expected<'_>) -> Result<(), Failure> {
+pub(crate) fn output(
+    file: &File,
+    name: &str,
+    expected: &Expected<'_>,
+    progress: &Progress<'_>,
+) -> Result<(), Failure> {
     let unread = |error: &ReadError| Failure::new(Exit::Output, format!("{name}: {error}"));
     let file =
         file.try_clone().map_err(|error| unread(&ReadError::Io { place: String::new(), reason: error }))?;
     let image = Image::of_file(file).map_err(|error| unread(&error))?;
     let image = Image { container: image.container, window: image.window.part(0, expected.image().len()) };
-    let verdict = against::judge(&image, expected, Use::None, &|_| {})?;
+    let verdict = against::judge(&image, expected, (Use::None, Medium::File), progress)?;
     if verdict.is_right(false) {
         return Ok(());
     }
@@ -88,6 +92,11 @@ fn result(args: &VerifyArgs, image: &Image, verdict: &Verdict) -> Result<(), Fai
         return Ok(());
     }
     Err(Failure::all(Exit::Unsound, lines.iter().map(|line| format!("{name}: {line}"))))
+}
+
+fn medium(image: &Path) -> Medium {
+    let is_device = std::fs::metadata(image).is_ok_and(|found| found.file_type().is_block_device());
+    if is_device { Medium::Device } else { Medium::File }
 }
 
 /// What can't be read of an image whose name the caller adds.

@@ -17,8 +17,13 @@ const VERSION: u32 = 1;
 /// Every problem that is kept, a line each, then how many more there are.
 pub(super) fn lines(verdict: &Verdict, used: bool) -> Vec<String> {
     let is_right = verdict.is_right(used);
-    let mut lines: Vec<String> =
-        verdict.table.iter().map(|what| format!("partition table: {what}")).collect();
+    let mut lines: Vec<String> = verdict
+        .table
+        .iter()
+        .map(String::as_str)
+        .chain(verdict.note)
+        .map(|what| format!("partition table: {what}"))
+        .collect();
     for volume in &verdict.volumes {
         let Some(findings) = &volume.findings else { continue };
         let place = place(volume);
@@ -69,7 +74,7 @@ fn more_differences(differences: &Differences) -> Option<String> {
 /// `8,392,704 bytes, ext4, as snugfs makes it`
 pub(super) fn summary(image: &Image, verdict: &Verdict) -> String {
     let parts = verdict.volumes.iter().map(|volume| {
-        let is_judged = if volume.findings.is_some() { "" } else { ", not judged" };
+        let is_judged = if volume.findings.is_some() { "" } else { " (not judged)" };
         match &volume.partition {
             Some(partition) => format!("partition {} {}{is_judged}", partition.number, volume.what),
             None => format!("{}{is_judged}", volume.what),
@@ -77,12 +82,21 @@ pub(super) fn summary(image: &Image, verdict: &Verdict) -> String {
     });
     let parts: Vec<_> = parts.collect();
     let notes = verdict.count(Severity::Foreign);
+    let is_compared = verdict.differences.is_some();
     let tone = match notes {
+        // The table was read, and what is in no judged partition was not looked at.
+        0 if is_disk(verdict) && !is_compared => {
+            "table and ext4 are sound; --against compares the rest".to_owned()
+        }
         0 => "sound to the last byte".to_owned(),
         _ => format!("sound, with {} from what snugfs writes", people::counted(notes, "difference")),
     };
-    let plan = if verdict.differences.is_some() { ", and what the plan says" } else { "" };
+    let plan = if is_compared { ", and what the plan says" } else { "" };
     format!("{}, {}: {tone}{plan}", people::counted(image.window.length(), "byte"), parts.join(", "))
+}
+
+fn is_disk(verdict: &Verdict) -> bool {
+    verdict.volumes.iter().any(|volume| volume.partition.is_some())
 }
 
 pub(super) fn json(image: &Image, verdict: &Verdict, used: bool) -> Result<String, Failure> {
@@ -92,6 +106,7 @@ pub(super) fn json(image: &Image, verdict: &Verdict, used: bool) -> Result<Strin
         "ok": verdict.is_right(used),
         "sound": verdict.is_right(true),
         "table": verdict.table,
+        "notes": verdict.note.into_iter().collect::<Vec<_>>(),
         "volumes": verdict.volumes.iter().map(volume).collect::<Vec<_>>(),
         "plan": verdict.differences.as_ref().map(plan),
     });

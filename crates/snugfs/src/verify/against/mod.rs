@@ -14,7 +14,7 @@ use image_compare::{Differences, Ext4Tree, Kind, Use};
 use image_reader::{FileSystem, Image, Overview, VolumeContent, Window};
 use image_tree::{FileTree, PieceSource};
 
-use super::judge::{self, Verdict, Watched};
+use super::judge::{self, Medium, Verdict, Watched};
 use crate::exit::Failure;
 use crate::pipeline::{Gathered, Layouts, Volume};
 
@@ -103,7 +103,7 @@ pub(crate) fn bytes(expected: &Expected<'_>) -> u64 {
 pub(crate) fn judge(
     image: &Image,
     expected: &Expected<'_>,
-    used: Use,
+    (used, on): (Use, Medium),
     progress: &Progress<'_>,
 ) -> Result<Verdict, Failure> {
     let parts = expected.parts();
@@ -120,7 +120,7 @@ pub(crate) fn judge(
     }
     let overview = Overview::read(image).map_err(|error| super::unread(&error))?;
     let mut verdict =
-        judge::overview(&overview, &image.window, &mut watched).map_err(|error| super::unread(&error))?;
+        judge::overview(&overview, &image.window, on, &mut watched).map_err(|error| super::unread(&error))?;
     let mut subject = Subject { window: &image.window, used, progress, differences: Differences::default() };
     subject.size(expected);
     if let Some(disk) = expected.disk {
