@@ -1,10 +1,29 @@
 """Block devices that lie. Device mapper is not needed: a loop device stands on a file that FUSE serves."""
+import contextlib
 import json
 import os
+import zlib
 
 from harness import Wrong, call, collection, pattern
 
 CASES, case = collection()
+
+
+def disk_plan(lab, name, table="gpt", **more):
+    """A plan of the same as a disk."""
+    kind = "linux" if table == "gpt" else "83"
+    disk = {"table": table, "partitions": [{"type": kind, "content": {"kind": "root"}}], **more}
+    with open(lab.path("plan.json"), encoding="utf-8") as file:
+        lab.write(name, json.dumps({**json.load(file), "disk": disk}).encode())
+
+
+@contextlib.contextmanager
+def on_loop(path):
+    loop = call("losetup", "--find", "--show", path).strip()
+    try:
+        yield loop
+    finally:
+        call("losetup", "--detach", loop)
 
 
 def on_device(lab, name, *faults, options=()):
@@ -45,25 +64,55 @@ def judged(lab):
         run = on_device(lab, name, fault, options=["--no-read-back", "--verify-output"])
         if run.code != 8 or "is not what it should be" not in run.errors:
             raise Wrong(f"{name}: exit {run.code}: {run.errors}")
-    disk = {"table": "gpt", "partitions": [{"type": "linux", "content": {"kind": "root"}}]}
-    with open(lab.path("plan.json"), encoding="utf-8") as file:
-        lab.write("disk.json", json.dumps({**json.load(file), "disk": disk}).encode())
+    disk_plan(lab, "mbr.json", table="mbr")
+    disk_plan(lab, "disk.json")
+    disk_plan(lab, "former.json", size="64MiB")
+    # What was there before: anything, and a disk whose table has its backup at the very end.
     old = lab.write("old", pattern("old", 64 << 20))
-    loop = call("losetup", "--find", "--show", old).strip()
-    try:
-        for plan, note in (("plan.json", ""), ("disk.json", "the disk is longer than what was written to it")):
-            lab.run(lab.build(loop, "--device", "--verify-output", plan=plan), timeout=120).ended(0, "verified")
-            for arguments in ([], ["--against", lab.path(plan)]):
-                run = lab.run([lab.program, "verify", loop, *arguments], timeout=120).ended(0)
-                if not arguments and note not in run.errors:
-                    raise Wrong(f"{plan}: {note!r} is not said: {run.errors}")
-    finally:
-        call("losetup", "--detach", loop)
+    lab.run(lab.build(lab.path("former"), plan="former.json")).ended(0)
+    longer = "the disk is longer than what was written to it"
+    for before in (old, lab.path("former")):
+        with on_loop(before) as loop:
+            for plan, note in (("plan.json", ""), ("mbr.json", ""), ("disk.json", longer)):
+                lab.run(lab.build(loop, "--device", "--verify-output", plan=plan), timeout=120).ended(0, "verified")
+                for arguments in ([], ["--against", lab.path(plan)], ["--used", "--against", lab.path(plan)]):
+                    run = lab.run([lab.program, "verify", loop, *arguments], timeout=120).ended(0)
+                    if not arguments and note not in run.errors:
+                        raise Wrong(f"{plan}: {note!r} is not said: {run.errors}")
     # In a file the same is no image of ours.
     run = lab.run([lab.program, "verify", old])
     if run.code != 8 or "partition table: its backup is not at the end" not in run.errors:
         raise Wrong(f"a file: exit {run.code}: {run.errors}")
-    return "3 kinds of damage; 64 MiB of other bytes under a file system and under a disk"
+    # A table that can't be read, on a device that is longer: its backup still can.
+    with on_loop(old) as loop:
+        with open(loop, "r+b") as file:
+            file.seek(512 + 60)
+            file.write(b"?")
+        run = lab.run([lab.program, "verify", loop])
+        if run.code != 8 or "shown is its backup" not in run.errors:
+            raise Wrong(f"a broken table: exit {run.code}: {run.errors}")
+    return "3 kinds of damage; a file system and disks over other bytes and over another disk"
+
+
+@case("a table that calls itself its own backup")
+def own_backup(lab):
+    disk_plan(lab, "disk.json")
+    image = lab.path("disk.img")
+    lab.run(lab.build(image, plan="disk.json")).ended(0)
+    with open(image, "r+b") as file:
+        file.seek(512)
+        header = bytearray(file.read(92))
+        header[0x20:0x28] = (1).to_bytes(8, "little")
+        header[0x10:0x14] = bytes(4)
+        header[0x10:0x14] = zlib.crc32(header).to_bytes(4, "little")
+        file.seek(512)
+        file.write(header)
+        file.seek(-512, os.SEEK_END)
+        file.write(bytes(512))
+    for arguments in ([], ["--used"]):
+        run = lab.run([lab.program, "verify", image, *arguments])
+        if run.code != 8 or "the backup of the partition table" not in run.errors:
+            raise Wrong(f"exit {run.code}: {run.errors}")
 
 
 @case("devices that are too small, mounted, or none")

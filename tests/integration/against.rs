@@ -84,6 +84,14 @@ fn boot_code_that_looks_like_a_file_system_hides_no_table() {
     workspace.snugfs(["verify", "disk.img", "--against", "plan.json"]).succeeded();
     let told = workspace.snugfs(["verify", "disk.img"]).succeeded();
     assert!(told.text().contains("partition 1 ext4"), "{}", told.text());
+    let cut = workspace.read("disk.img");
+    workspace.write("cut.img", &cut[..cut.len() - 4096]);
+    workspace
+        .snugfs(["verify", "cut.img"])
+        .failed_with(8)
+        .says("partition 1 ends 4096 bytes beyond the image");
+    let told = workspace.snugfs(["verify", "floppy.img"]).succeeded();
+    assert!(told.text().ends_with("fat16 (not judged): there is no ext4 to judge\n"), "{}", told.text());
     let told = workspace.snugfs(["inspect", "floppy.img"]).succeeded();
     assert!(told.text().contains("FAT16"), "a file system by itself stays one: {}", told.text());
     let mut text = workspace.read("floppy.img");

@@ -1,11 +1,10 @@
 //! What the walk leaves: a table of directories that name one another by number, so that no depth of a source
 //! reaches the stack. Which number a directory has depends on the order of the walk; nothing may follow from it.
 
-use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use image_tree::{FileStamp, HostFolder, SpecialKind, Xattr};
+use image_tree::{FileStamp, SpecialKind, Xattr};
 use rustix::fs::Stat;
 
 use crate::listing::Listing;
@@ -53,12 +52,6 @@ impl HostMetadata {
             nanoseconds: nanoseconds(stat),
         }
     }
-}
-
-/// Which folder is open; `None` where the system does not tell.
-pub(crate) fn host_folder(folder: BorrowedFd<'_>) -> Option<HostFolder> {
-    let stat = rustix::fs::fstat(folder).ok()?;
-    Some(HostFolder { device: stat.st_dev, inode: stat.st_ino })
 }
 
 /// The permission bits of a `stat`, 0 to 0o7777.

@@ -3,8 +3,8 @@
 //! a source, whatever was swapped in since the scan.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use image_tree::{FileSource, FileStamp, FileTree, NodeId, NodeKind, OriginId, escaped};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
@@ -27,7 +27,7 @@ enum Root {
     /// The origin is the file itself.
     File,
     /// A folder, and the directory of the tree that its entries went into.
-    Folder { fd: OwnedFd, top: NodeId },
+    Folder { fd: Arc<OwnedFd>, top: NodeId },
 }
 
 /// Opens files best in the order of the tree: it holds the latest directories, each below the one before.
@@ -96,11 +96,11 @@ impl<'t> Opener<'t> {
             let top =
                 depth.checked_sub(1).map_or(Some(NodeId::ROOT), |last| chain.iter().rev().nth(last).copied());
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let fd = retry_on_intr(|| rustix::fs::open(&origin.source, flags, Mode::empty()))?;
-            // The path may lead elsewhere by now.
-            if origin.folder.is_some_and(|scanned| crate::found::host_folder(fd.as_fd()) != Some(scanned)) {
-                return Err(Errno::XDEV);
-            }
+            let fd = match &origin.folder {
+                // The path may lead elsewhere by now.
+                Some(folder) => Arc::clone(folder),
+                None => Arc::new(retry_on_intr(|| rustix::fs::open(&origin.source, flags, Mode::empty()))?),
+            };
             Root::Folder { fd, top: top.ok_or(Errno::NOENT)? }
         };
         Ok(slot.get_or_init(|| root))

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use build_plan::EntryKind;
-use image_tree::{FileStamp, HostFolder, ImagePath, Origin, Permissions};
+use image_tree::{FileStamp, ImagePath, Origin, Permissions};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
@@ -17,7 +18,7 @@ use crate::metadata::{Bearer, bears};
 use crate::plan_tree::{PlanTree, Who};
 use crate::sources::{Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
-use crate::{flatten, found, inspect, sources};
+use crate::{flatten, inspect, sources};
 
 /// A regular file that an entry takes its bytes from.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +49,7 @@ pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Sc
     refuse_store_modes(sources, &mut errors);
     refuse_unbearable_xattrs(sources, &mut errors);
     let roots = open_roots(sources, &mut errors);
-    let folders = roots.iter().map(|root| root.fd.as_ref().and_then(|fd| found::host_folder(fd.as_fd())));
-    let folders: Vec<_> = folders.collect();
+    let folders: Vec<_> = roots.iter().map(|root| root.fd.clone()).collect();
     let files = stat_entry_files(sources, &folders, &mut errors);
     if !errors.is_empty() {
         return Err(ScanErrors::new(errors));
@@ -118,7 +118,12 @@ fn open_roots<'a>(sources: &Sources<'a>, errors: &mut Vec<ScanError>) -> Vec<Wal
     for (index, plan) in sources.trees.iter().enumerate() {
         let root = open_folder(&plan.source, &Who::Tree(index)).and_then(|fd| {
             let listing = Listing::read(fd.as_fd()).map_err(|error| unlisted(error, &plan.source))?;
-            Ok(WalkRoot { policy: Policy::Tree(plan), path: plan.source.clone(), fd: Some(fd), listing })
+            Ok(WalkRoot {
+                policy: Policy::Tree(plan),
+                path: plan.source.clone(),
+                fd: Some(Arc::new(fd)),
+                listing,
+            })
         });
         match root {
             Ok(root) => roots.push(root),
@@ -132,7 +137,7 @@ fn open_store<'a>(store: &sources::StoreSource) -> Result<WalkRoot<'a>, ScanErro
     let listing = list_store_paths(store)?;
     let fd = match listing.len() {
         0 => None,
-        _ => Some(open_folder(&store.source_dir, &Who::Closure)?),
+        _ => Some(Arc::new(open_folder(&store.source_dir, &Who::Closure)?)),
     };
     Ok(WalkRoot { policy: Policy::Store, path: store.source_dir.clone(), fd, listing })
 }
@@ -163,17 +168,17 @@ fn unlisted(error: ListError, path: &Path) -> ScanError {
     crate::inspect::Problem::List(error).into_error(shown(path))
 }
 
-/// `folders`: what the store and the trees are; of others than all of them where one could not be opened, which is an error.
+/// `folders` are the store and the trees, as far as they could be opened; one that could not is an error anyway.
 fn stat_entry_files(
     sources: &Sources<'_>,
-    folders: &[Option<HostFolder>],
+    folders: &[Option<Arc<OwnedFd>>],
     errors: &mut Vec<ScanError>,
 ) -> EntryFiles {
     let mut all = EntryFiles::default();
     let stores = sources.store.iter().map(|store| (&store.source_dir, &store.store_dir));
     let trees = sources.trees.iter().map(|tree| (&tree.source, &tree.target));
     for (index, (source, target)) in stores.chain(trees).enumerate() {
-        let folder = folders.get(index).copied().flatten();
+        let folder = folders.get(index).cloned().flatten();
         all.origins.push(Origin { source: source.clone(), target: target.clone(), folder });
     }
     for (index, (target, entry)) in sources.entries.iter().enumerate() {

@@ -34,7 +34,7 @@ pub(crate) struct WalkRoot<'a> {
     pub(crate) policy: Policy<'a>,
     pub(crate) path: PathBuf,
     /// None where nothing is to be read, as of a store without store paths.
-    pub(crate) fd: Option<OwnedFd>,
+    pub(crate) fd: Option<Arc<OwnedFd>>,
     pub(crate) listing: Listing,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct OpenDirectory<'a> {
     pub(crate) policy: Policy<'a>,
     /// Whether its entries are the store paths themselves.
     top_of_store: bool,
-    pub(crate) fd: OwnedFd,
+    pub(crate) fd: Arc<OwnedFd>,
     pub(crate) listing: Arc<Listing>,
 }
 
@@ -205,7 +205,7 @@ impl<'a> Walk<'a> {
             }
         }
         let listing = Arc::new(Listing::read(fd.as_fd())?);
-        Ok(OpenDirectory { id, policy: parent.policy, top_of_store: false, fd, listing })
+        Ok(OpenDirectory { id, policy: parent.policy, top_of_store: false, fd: Arc::new(fd), listing })
     }
 
     fn problem(&self, directory: DirectoryId, entry: Option<usize>, problem: Problem) {

@@ -65,8 +65,8 @@ pub enum AssemblyError {
     #[error("the system: no thread can be started: {}; raise the limit of processes (ulimit -u)", words(.0))]
     NoThread(io::Error),
     /// zstd gets no thread or no memory.
-    #[error("the compressor: {}; ask for fewer threads by --threads, or raise the limits of processes and memory \
-             (ulimit -u, ulimit -v)", words(.0))]
+    #[error("the compressor: {}; ask for a lower level or, by --threads, for fewer threads, or raise \
+             the limits of processes and memory (ulimit -u, ulimit -v)", words(.0))]
     Compressor(io::Error),
 }
 

@@ -21,8 +21,7 @@ pub use name::{InvalidName, Name};
 pub use path::{ImagePath, InvalidPath};
 pub use piece::{Content, Piece, PieceSource};
 pub use tree::{
-    ByteRange, FileSource, FileStamp, FileTree, HostFolder, Node, NodeId, NodeKind, Origin, OriginId,
-    SpecialKind,
+    ByteRange, FileSource, FileStamp, FileTree, Node, NodeId, NodeKind, Origin, OriginId, SpecialKind,
 };
 pub use writer::{TreeError, TreeWriter};
 pub use xattr::{InvalidXattr, Xattr, XattrName, XattrNamespace};

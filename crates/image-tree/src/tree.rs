@@ -1,4 +1,6 @@
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::{ImagePath, Metadata, MetadataId, Name};
 
@@ -172,23 +174,14 @@ impl OriginId {
 }
 
 /// A file or folder of this machine, and the path in the image at which it was laid.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Origin {
     /// On this machine.
     pub source: PathBuf,
     /// In the image: the file itself, or the directory that the folder's entries went into.
     pub target: ImagePath,
-    /// Which folder it was when it was scanned; `None` for a file, and for a folder of which nothing was read.
-    pub folder: Option<HostFolder>,
-}
-
-/// A folder of this machine, whatever its path leads to later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostFolder {
-    /// `st_dev`.
-    pub device: u64,
-    /// `st_ino`.
-    pub inode: u64,
+    /// The folder itself, wherever its path leads to by now; `None` for a file, and for a folder of which nothing was read.
+    pub folder: Option<Arc<OwnedFd>>,
 }
 
 /// All that an image shall hold: one sorted tree, the same on every machine. Made with [`crate::TreeWriter`].

@@ -41,6 +41,14 @@ pub(crate) fn seems_to_be(sector: &[u8]) -> bool {
         && (bytes.le16(0x16) > 0 || bytes.le32(0x24) > 0)
 }
 
+/// Whether an allocation table stands where the first sector says: it begins with the medium's byte, all other bits of that
+/// entry being set (fatgen103, "FAT[0]").
+pub(crate) fn has_table(volume: &Window, sector: &[u8]) -> bool {
+    let bytes = Bytes(sector);
+    let at = u64::from(bytes.le16(0xe)) * u64::from(bytes.le16(0xb));
+    volume.bytes(at, 2).is_ok_and(|entry| entry == [bytes.byte(0x15), 0xff])
+}
+
 impl Boot {
     pub(super) fn read(window: &Window) -> Result<Self, ReadError> {
         let raw = window.bytes(0, 512).map_err(|error| ReadError::io("boot sector", error))?;

@@ -9,7 +9,7 @@ use crate::bytes::{Bytes, to_u64};
 use crate::file_system::{Contents, Entry, Kind, Node, Place, Run, Time, Usage};
 use crate::{ReadError, Window};
 use boot::Boot;
-pub(crate) use boot::seems_to_be;
+pub(crate) use boot::{has_table, seems_to_be};
 
 /// The most of a directory in \[bytes\]: 65,536 entries of 32.
 const LARGEST_DIRECTORY: u64 = 65_536 * 32;

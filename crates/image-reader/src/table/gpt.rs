@@ -1,6 +1,6 @@
 //! GUID partition tables (UEFI 2.10, chapter 5): a header and an array of entries, both twice.
 
-use super::{Guid, Partition, PartitionTable, PartitionType, TableKind, sector};
+use super::{Guid, Partition, PartitionTable, PartitionType, TableKind, mbr, sector};
 use crate::bytes::{Bytes, to_usize};
 use crate::{ReadError, Window};
 
@@ -14,6 +14,14 @@ struct Header {
 }
 
 impl Header {
+    /// Whether the backup of this header, which stands in that sector, is what ends a shorter disk: behind all partitions,
+    /// with its own array before it (UEFI 2.10, 5.3.1).
+    fn ends_a_shorter_disk(&self, backup: &Self, sector: u64, last: u64) -> bool {
+        let usable = Bytes(&self.raw).le64(0x30);
+        let array = Bytes(&backup.raw).le64(0x48);
+        usable < array && array < sector && sector < last
+    }
+
     /// Whether it says the same as the first header, to which it leads back.
     fn is_backup_of(&self, first: &Self) -> bool {
         // The first and the last usable sector and the disk's GUID; then how many entries there are.
@@ -26,22 +34,29 @@ impl Header {
 pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
     for sector_size in [512, 4096] {
         let last = (disk.length() / sector_size).saturating_sub(1);
+        let raw = sector(disk, 1, sector_size)?;
         let first = header(disk, 1, sector_size)?;
         if let Some(Ok(header)) = &first {
             let mut table = table(header, sector_size);
             let backup = Bytes(&header.raw).le64(0x20);
             let wrong = match self::header(disk, backup, sector_size)? {
                 Some(Ok(copy)) if !copy.is_backup_of(header) => Some("says something else"),
-                Some(Ok(_)) => {
-                    table.is_longer = backup < last;
+                Some(Ok(copy)) if header.ends_a_shorter_disk(&copy, backup, last) => {
+                    table.is_longer = true;
                     None
                 }
+                Some(Ok(_)) => (backup != last).then_some("is not at the end"),
                 _ => Some("is missing or broken"),
             };
             table.warnings.extend(wrong.map(|wrong| format!("the backup of the partition table {wrong}")));
             return Ok(Some(table));
         }
-        if let Some(Ok(header)) = header(disk, last, sector_size)? {
+        // At the end of a device, the backup of a table that is there no more may be left.
+        let is_expected = first.is_some() || mbr::is_protective(disk)?;
+        // A broken header may know where the end was when the disk was shorter.
+        let ends = [last, if first.is_some() { Bytes(&raw).le64(0x20) } else { last }];
+        for end in if is_expected { &ends[..] } else { &[] } {
+            let Some(Ok(header)) = header(disk, *end, sector_size)? else { continue };
             let mut table = table(&header, sector_size);
             let text = "the partition table is missing or broken; shown is its backup";
             table.warnings.push(text.to_owned());

@@ -39,8 +39,10 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
     let primary = records(&first);
     let plausible = primary.iter().all(|record| matches!(record.bootable, 0 | 0x80));
     let some = primary.iter().any(|record| record.kind != 0 && record.size > 0 && record.start > 0);
-    let is_beyond_doubt = || !fat::seems_to_be(&first) || is_exact(&primary, disk.length());
-    if !has_boot_signature(&first) || !plausible || !some || !is_beyond_doubt() {
+    // Boot code before a table may begin as a FAT file system does; and one that is there may have been made bootable.
+    let is_fat =
+        || fat::seems_to_be(&first) && fat::has_table(disk, &first) && !is_exact(&primary, disk.length());
+    if !has_boot_signature(&first) || !plausible || !some || is_fat() {
         return Ok(None);
     }
     let mut table = PartitionTable {
@@ -64,7 +66,7 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
 }
 
 /// Whether records tell partitions of this very disk. The first sector of a FAT file system, whose code or text stands in
-/// the records' place, does not; and boot code before a table may begin as a FAT file system does.
+/// the records' place, does not.
 fn is_exact(records: &[Record; 4], length: u64) -> bool {
     let is_unused = |record: &Record| (record.kind, record.start, record.size) == (0, 0, 0);
     let mut used: Vec<_> = records.iter().filter(|record| !is_unused(record)).collect();

@@ -36,6 +36,8 @@ pub(super) enum Medium {
 
 /// What was found in an image.
 pub(super) struct Verdict {
+    /// Whether there is a partition table.
+    pub(super) is_disk: bool,
     /// What is wrong around the file systems.
     pub(super) table: Vec<String>,
     /// Where it is.
@@ -130,7 +132,7 @@ pub(super) fn overview(
             findings: Some(ext4(&window, Behind::Zeros, Some(watched))?),
         });
     }
-    Ok(Verdict { table, on, note, volumes, differences: None })
+    Ok(Verdict { is_disk, table, on, note, volumes, differences: None })
 }
 
 /// Where a volume begins, in \[bytes\].

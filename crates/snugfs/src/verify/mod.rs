@@ -9,7 +9,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use image_compare::Use;
-use image_reader::{Image, ReadError};
+use image_reader::{Container, Image, ReadError};
 
 use crate::cli::{InputArgs, VerifyArgs};
 use crate::exit::{Exit, Failure, shown};
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let failed = |error: ReadError| Failure::unread(&args.image, &error);
     let image = Image::open(&args.image).map_err(failed)?;
     let verdict = match &args.against {
-        None => judge::image(&image, medium(&args.image)).map_err(failed)?,
+        None => judge::image(&image, medium(args, &image)).map_err(failed)?,
         Some(plan) => against_plan(args, plan, &image)?,
     };
     if args.json {
@@ -47,7 +47,7 @@ fn against_plan(args: &VerifyArgs, plan: &Path, image: &Image) -> Result<Verdict
     let disk = disk::disk(&plan, &gathered, &layouts)?;
     let expected = Expected { plan: &plan, gathered: &gathered, layouts: &layouts, disk: disk.as_ref() };
     let used = if args.used { Use::Mounted } else { Use::None };
-    let on = medium(&args.image);
+    let on = medium(args, image);
     let length = if on == Medium::Device && !args.used { expected.image().len() } else { u64::MAX };
     let image = Image { container: image.container, window: image.window.part(0, length) };
     stages.run(Stage::Compare, Unit::Bytes, bytes(&expected), |meter| {
@@ -94,9 +94,10 @@ fn result(args: &VerifyArgs, image: &Image, verdict: &Verdict) -> Result<(), Fai
     Err(Failure::all(Exit::Unsound, lines.iter().map(|line| format!("{name}: {line}"))))
 }
 
-fn medium(image: &Path) -> Medium {
-    let is_device = std::fs::metadata(image).is_ok_and(|found| found.file_type().is_block_device());
-    if is_device { Medium::Device } else { Medium::File }
+/// What a device holds compressed is as long as it is meant to be.
+fn medium(args: &VerifyArgs, image: &Image) -> Medium {
+    let is_device = std::fs::metadata(&args.image).is_ok_and(|found| found.file_type().is_block_device());
+    if is_device && image.container == Container::Raw { Medium::Device } else { Medium::File }
 }
 
 /// What can't be read of an image whose name the caller adds.

@@ -7,7 +7,7 @@ use image_compare::Differences;
 use image_reader::Image;
 use serde_json::{Value, json};
 
-use super::judge::{Judged, Verdict};
+use super::judge::{Judged, Medium, Verdict};
 use crate::exit::{Exit, Failure};
 use crate::people;
 
@@ -83,20 +83,23 @@ pub(super) fn summary(image: &Image, verdict: &Verdict) -> String {
     let parts: Vec<_> = parts.collect();
     let notes = verdict.count(Severity::Foreign);
     let is_compared = verdict.differences.is_some();
-    let tone = match notes {
+    let is_judged = verdict.findings().next().is_some();
+    let tone = match (notes, is_judged) {
+        (0, false) if verdict.is_disk => "the table is sound, there is no ext4 to judge".to_owned(),
+        (0, false) => "there is no ext4 to judge".to_owned(),
         // The table was read, and what is in no judged partition was not looked at.
-        0 if is_disk(verdict) && !is_compared => {
+        (0, true) if verdict.is_disk && !is_compared => {
             "table and ext4 are sound; --against compares the rest".to_owned()
         }
-        0 => "sound to the last byte".to_owned(),
+        (0, true) if verdict.on == Medium::Device => {
+            "sound to the last byte of what was written to it".to_owned()
+        }
+        (0, true) => "sound to the last byte".to_owned(),
         _ => format!("sound, with {} from what snugfs writes", people::counted(notes, "difference")),
     };
     let plan = if is_compared { ", and what the plan says" } else { "" };
-    format!("{}, {}: {tone}{plan}", people::counted(image.window.length(), "byte"), parts.join(", "))
-}
-
-fn is_disk(verdict: &Verdict) -> bool {
-    verdict.volumes.iter().any(|volume| volume.partition.is_some())
+    let what = if parts.is_empty() { "no partitions".to_owned() } else { parts.join(", ") };
+    format!("{}, {what}: {tone}{plan}", people::counted(image.window.length(), "byte"))
 }
 
 pub(super) fn json(image: &Image, verdict: &Verdict, used: bool) -> Result<String, Failure> {
