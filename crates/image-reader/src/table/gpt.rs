@@ -53,8 +53,8 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
         }
         // At the end of a device, the backup of a table that is there no more may be left.
         let is_expected = first.is_some() || mbr::is_protective(disk)?;
-        // A broken header may know where the end was when the disk was shorter.
-        let ends = [last, if first.is_some() { Bytes(&raw).le64(0x20) } else { last }];
+        // A broken header may still know where its backup is, before the end of a device that is longer.
+        let ends = [if first.is_some() { Bytes(&raw).le64(0x20) } else { last }, last];
         for end in if is_expected { &ends[..] } else { &[] } {
             let Some(Ok(header)) = header(disk, *end, sector_size)? else { continue };
             let mut table = table(&header, sector_size);

@@ -71,7 +71,7 @@ fn more_differences(differences: &Differences) -> Option<String> {
     (!more.is_empty()).then(|| format!("and more: {}", more.join(", ")))
 }
 
-/// `8,392,704 bytes, ext4, as snugfs makes it`
+/// `8,392,704 bytes, ext4: sound to the last byte`
 pub(super) fn summary(image: &Image, verdict: &Verdict) -> String {
     let parts = verdict.volumes.iter().map(|volume| {
         let is_judged = if volume.findings.is_some() { "" } else { " (not judged)" };
