@@ -1,6 +1,8 @@
 //! The same for programs. Bytes that are no UTF-8 are replaced, as JSON can't have them.
 
-use image_reader::{Container, FileSystem, Found, Image, Kind, Overview, TableKind, Volume, VolumeContent};
+use image_reader::{
+    Container, FileSystem, Found, Image, Kind, Overview, PartitionTable, TableKind, Volume, VolumeContent,
+};
 use serde_json::{Value, json};
 
 use super::{listing, overview};
@@ -17,11 +19,10 @@ pub(super) fn overview(image: &Image, overview: &Overview) -> Result<String, Fai
     };
     let table = overview.table.as_ref().map(|table| match table.kind {
         TableKind::Mbr(id) => {
-            json!({ "type": "mbr", "id": format!("{id:#010x}"), "warnings": table.warnings })
+            json!({ "type": "mbr", "id": format!("{id:#010x}"), "warnings": table.warnings, "notes": notes(table) })
         }
         TableKind::Gpt(guid) => {
-            let (guid, notes) = (guid.to_string(), table.note().into_iter().collect::<Vec<_>>());
-            json!({ "type": "gpt", "guid": guid, "warnings": table.warnings, "notes": notes })
+            json!({ "type": "gpt", "guid": guid.to_string(), "warnings": table.warnings, "notes": notes(table) })
         }
     });
     let gaps = overview.gaps.iter().map(|gap| json!({ "start": gap.start, "size": gap.size }));
@@ -32,6 +33,10 @@ pub(super) fn overview(image: &Image, overview: &Overview) -> Result<String, Fai
         "volumes": overview.volumes.iter().map(volume).collect::<Vec<_>>(),
         "unallocated": gaps.collect::<Vec<_>>(),
     }))
+}
+
+fn notes(table: &PartitionTable) -> Vec<&'static str> {
+    table.note().into_iter().collect()
 }
 
 fn volume(volume: &Volume) -> Value {
