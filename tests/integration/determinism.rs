@@ -4,7 +4,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Run, Workspace, assert_sound, repository, sorted_names};
+use crate::support::{Run, Workspace, assert_sound, empty_plan, repository, sorted_names};
 
 /// What a machine may have of its own.
 #[expect(clippy::struct_excessive_bools, reason = "each is one difference between two machines")]
@@ -46,6 +46,11 @@ impl Machine {
             self.file(&more.join(&name), name.repeat(50).as_bytes(), 0o640);
         }
         self.file(&more.join("zeros"), &contents_with_zeros(), 0o644);
+        // Which files of a tree are sparse is part of the tree, unless holes are filled.
+        let plan = std::fs::read_to_string(place.join("plan.json")).unwrap();
+        let mut plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+        plan["trees"][0]["holes"] = "fill".into();
+        std::fs::write(place.join("plan.json"), plan.to_string()).unwrap();
         if self.optimised {
             let store = place.join("store");
             optimise(&store);
@@ -192,4 +197,38 @@ fn machines_that_differ_in_everything_make_the_same_image() {
     let other = std::fs::read(two.build(&place_two, "b.img.zst")).unwrap();
     assert!(compressed == other, "compressed images differ");
     assert!(zstd::decode_all(&compressed[..]).unwrap() == expected, "the compressed image is another");
+}
+
+/// Writes a sparse file whose holes end at multiples of `grain`; what lies between is stored, zeros included.
+fn sparse(path: &Path, grain: usize) {
+    let mut bytes = vec![0; 3 << 20];
+    bytes[500_000..500_010].copy_from_slice(b"in between");
+    bytes[2_000_000..2_600_000].fill(b'x');
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let file = std::fs::File::create(path).unwrap();
+    file.set_len(u64::try_from(bytes.len()).unwrap()).unwrap();
+    for (block, at) in bytes.chunks(grain).zip((0..).step_by(grain)) {
+        if block.iter().any(|&byte| byte != 0) {
+            file.write_all_at(block, at).unwrap();
+        }
+    }
+    file.set_permissions(std::fs::Permissions::from_mode(0o644)).unwrap();
+}
+
+#[test]
+fn a_sparse_file_is_the_same_whatever_its_file_system_makes_of_holes() {
+    let here = Workspace::with_plan(&empty_plan());
+    here.change_plan(|plan| plan["trees"] = serde_json::json!([{ "source": "tree" }]));
+    let memory = tempfile::Builder::new().prefix("snugfs-test-").tempdir_in("/dev/shm").unwrap();
+    let mut images = Vec::new();
+    for (tree, grain) in
+        [(here.path("tree"), 4096), (here.path("tree"), 256 << 10), (memory.path().join("tree"), 64 << 10)]
+    {
+        sparse(&tree.join("log"), grain);
+        if tree != here.path("tree") {
+            here.change_plan(|plan| plan["trees"][0]["source"] = tree.to_str().unwrap().into());
+        }
+        images.push(std::fs::read(here.build("a.img", [])).unwrap());
+    }
+    assert!(images.iter().all(|image| *image == images[0]));
 }

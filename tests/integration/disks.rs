@@ -433,3 +433,158 @@ fn a_seekable_image_is_read_whole_by_zstd_and_in_parts_by_its_table() {
         workspace.snugfs(["inspect", "seekable.zst", "--partition", "2", "cat", "/etc/hostname"]).succeeded();
     assert_eq!(read.stdout, b"board\n");
 }
+
+/// A loop device with sectors of this length, and its partitions.
+struct Loop(String);
+
+impl Loop {
+    fn new(file: &Path, sector: &str) -> Self {
+        let run =
+            Run::of(Command::new("losetup").args(["-P", "-f", "--show", "-b", sector]).arg(file)).succeeded();
+        Self(run.text().trim().to_owned())
+    }
+
+    fn partition(&self, number: u32) -> String {
+        format!("{}p{number}", self.0)
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["-d", &self.0]).status();
+    }
+}
+
+/// What a file of a mounted file system holds.
+fn mounted_file(device: &str, kind: &str, name: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    Run::of(Command::new("mount").args(["-o", "ro", "-t", kind, device]).arg(folder.path())).succeeded();
+    let bytes = std::fs::read(folder.path().join(name));
+    Run::of(Command::new("umount").arg(folder.path())).succeeded();
+    bytes.unwrap()
+}
+
+/// FAT16 and FAT32 of the least lengths with such sectors, the root, a raw partition.
+fn of_long_sectors(table: &str) -> Value {
+    let is_gpt = table == "gpt";
+    let (boot, data, linux) = if is_gpt { ("esp", "linux", "linux") } else { ("0e", "0c", "83") };
+    json!({ "table": table, "sectorSize": 4096, "partitions": [
+        { "type": boot, "size": "17MiB", "content": { "kind": "fat", "bits": 16, "label": "BOOT", "source": "firmware" } },
+        { "type": linux, "content": { "kind": "root" } },
+        { "type": data, "size": "260MiB", "content": { "kind": "fat", "bits": 32, "source": "firmware" } },
+        { "type": linux, "content": { "kind": "raw", "source": "loader.bin" } },
+    ] })
+}
+
+#[test]
+fn a_disk_of_sectors_of_4096_bytes_is_read_by_all_who_know_such_disks() {
+    for table in ["gpt", "mbr"] {
+        let workspace = workspace(of_long_sectors(table));
+        let image = workspace.path("disk.img");
+        let more = ["--report", "report.json"];
+        workspace.snugfs(["build", "plan.json", "-o", "disk.img"].into_iter().chain(more)).succeeded();
+        let report = workspace.read_json("report.json");
+        assert_eq!(report["disk"]["sectorSize"], json!(4096));
+        let places: Vec<_> = report["disk"]["partitions"].as_array().unwrap().clone();
+        let device = Loop::new(&image, "4096");
+        // The same places, in other units, to sfdisk, sgdisk and the kernel.
+        let run = Run::of(Command::new("sfdisk").args(["--json", &device.0])).succeeded();
+        let read = serde_json::from_slice::<Value>(&run.stdout).unwrap()["partitiontable"].clone();
+        assert_eq!(
+            (&read["label"], &read["sectorsize"]),
+            (&json!(if table == "mbr" { "dos" } else { "gpt" }), &json!(4096))
+        );
+        for (number, place) in (1..).zip(&places) {
+            let found = &read["partitions"][number - 1];
+            let bytes = |value: &Value| value.as_u64().unwrap() * 4096;
+            assert_eq!(json!(bytes(&found["start"])), place["start"], "{table} {number}");
+            assert_eq!(json!(bytes(&found["size"])), place["bytes"], "{table} {number}");
+            let name = device.partition(u32::try_from(number).unwrap());
+            let size = Run::of(Command::new("blockdev").args(["--getsize64", &name])).succeeded();
+            assert_eq!(size.text().trim(), place["bytes"].to_string(), "{name}");
+        }
+        let verify = Run::of(Command::new("sfdisk").args(["--verify", &device.0])).succeeded();
+        assert!(verify.text().contains("No errors detected"), "{}", verify.text());
+        if table == "gpt" {
+            let verify = Run::of(Command::new("sgdisk").args(["--verify", &device.0])).succeeded();
+            assert!(verify.text().contains("No problems found"), "{}", verify.text());
+        }
+        for number in [1, 3] {
+            let run = Run::of(Command::new("fsck.vfat").args(["-n", &device.partition(number)])).succeeded();
+            assert_eq!(run.text().lines().count(), 2, "{}", run.text());
+            let read = mounted_file(&device.partition(number), "vfat", "bcm2711-rpi-4-b.dtb");
+            assert!(read == workspace.read("firmware/bcm2711-rpi-4-b.dtb"));
+            let listed =
+                Run::of(Command::new("mdir").args(["-b", "-i", &device.partition(number)])).succeeded();
+            assert!(listed.text().contains("config.txt"), "{}", listed.text());
+        }
+        assert_eq!(mounted_file(&device.partition(2), "ext4", "etc/hostname"), b"board\n");
+        // Our own readers, of the image and of the device.
+        for of in [image.to_str().unwrap(), &device.0] {
+            let read =
+                workspace.snugfs(["inspect", of, "--partition", "2", "cat", "/etc/hostname"]).succeeded();
+            assert_eq!(read.stdout, b"board\n");
+            let read =
+                workspace.snugfs(["inspect", of, "--partition", "3", "cat", "/config.txt"]).succeeded();
+            assert_eq!(read.stdout, b"arm_64bit=1\n");
+            workspace.snugfs(["verify", of]).succeeded();
+            workspace.snugfs(["verify", of, "--against", "plan.json"]).succeeded();
+        }
+        drop(device);
+        // Straight to a device with such sectors; one with others is refused.
+        let card = workspace.write("card", vec![0xa5; workspace.read("disk.img").len()]);
+        let device = Loop::new(&card, "4096");
+        workspace.snugfs(["build", "plan.json", "--device", "-o", &device.0]).succeeded();
+        drop(device);
+        assert!(std::fs::read(&card).unwrap() == workspace.read("disk.img"), "{table}");
+        let device = Loop::new(&card, "512");
+        workspace.snugfs(["build", "plan.json", "--device", "-o", &device.0]).failed_with(7).says("512");
+    }
+}
+
+#[test]
+fn places_on_a_disk_of_long_sectors_are_whole_sectors() {
+    let workspace = workspace(of_long_sectors("gpt"));
+    workspace.change_plan(|plan| plan["disk"]["partitions"][0]["start"] = json!(1_049_088));
+    workspace.snugfs(["check", "plan.json"]).failed_with(3).says(
+        "plan.disk.partitions[0].start: 1049088 is not a multiple of the disk's sectors of 4096 bytes;",
+    );
+    workspace.change_plan(|plan| plan["disk"]["sectorSize"] = json!(2048));
+    workspace
+        .snugfs(["check", "plan.json"])
+        .failed_with(3)
+        .says("plan.disk.sectorSize: 2048 is not 512 or 4096; write one of the two, without quotes");
+}
+
+#[test]
+fn a_fat_that_readers_would_take_for_another_type_is_refused_with_the_least_size() {
+    let workspace = workspace(gpt());
+    workspace.change_plan(|plan| plan["disk"]["partitions"][0]["size"] = json!("32MiB"));
+    workspace
+        .snugfs(["build", "plan.json", "-o", "a.img"])
+        .failed_with(6)
+        .says("plan.disk.partitions[0].content: 33554432 bytes are too few for FAT32; make the partition at least 33 MiB long");
+    workspace.change_plan(|plan| plan["disk"]["partitions"][0]["size"] = json!("33MiB"));
+    workspace.snugfs(["build", "plan.json", "-o", "a.img"]).succeeded();
+    let bytes = workspace.read("a.img");
+    let (_, partitions) = sfdisk(&workspace.path("a.img"));
+    assert_firmware(&workspace, cut(&bytes, partitions[0].0, partitions[0].1));
+}
+
+#[test]
+fn a_partition_whose_type_promises_what_is_not_there_is_told() {
+    let workspace = workspace(gpt());
+    workspace.change_plan(|plan| {
+        let partitions = plan["disk"]["partitions"].as_array_mut().unwrap();
+        partitions[0]["content"] = Value::Null;
+        partitions[2] = json!({ "type": "swap", "size": "8MiB" });
+    });
+    let run = workspace.snugfs(["check", "plan.json"]).succeeded();
+    for line in [
+        "plan.disk.partitions[0]: is an EFI system partition without a file system",
+        "plan.disk.partitions[2]: is a swap partition, but holds no swap area; run mkswap",
+    ] {
+        assert!(run.stderr.contains(line), "{line}: {}", run.stderr);
+    }
+    assert_eq!(run.stderr.matches("warning").count(), 2, "{}", run.stderr);
+}

@@ -17,6 +17,7 @@ mod help;
 mod inspect;
 mod reports;
 mod seal;
+mod sources;
 mod store;
 mod support;
 mod terminal;

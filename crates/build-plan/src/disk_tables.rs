@@ -1,9 +1,9 @@
 //! The fields of `plan.disk`, as [`crate::tables`] has those of the rest.
 
-use crate::shapes::{CountRule, Field, Shape, SizeRule, Table};
+use crate::shapes::{Field, Shape, SizeRule, Table};
 use crate::tables::{ATTRIBUTES, CLOSURE, FILESYSTEM, TREE};
 
-/// Partition tables count in sectors of 512 bytes.
+/// Partition tables count in sectors; that a disk of longer ones has multiples of these is looked at with the disk.
 const SECTORS: SizeRule = SizeRule { min: 0, max: u64::MAX, step: 512, or_zero: false };
 /// The same, where nothing would be no partition.
 const SOME_SECTORS: SizeRule = SizeRule { min: 512, max: u64::MAX, step: 512, or_zero: false };
@@ -30,6 +30,12 @@ pub(crate) static DISK: Table = Table {
             "The disk's identifier: a number of 32 bits for mbr, a GUID for gpt; by default derived from the root's UUID.",
         )
         .or_null(),
+        Field::default(
+            "sectorSize",
+            Shape::Number(&[512, 4096]),
+            "512",
+            "The length of the disk's logical sectors, in which the table and FAT count; 4096 for 4Kn disks and UFS.",
+        ),
         Field::optional(
             "size",
             Shape::Size(SOME_SECTORS),
@@ -142,12 +148,8 @@ static FAT: Table = Table {
             "The volume's number of 32 bits; by default derived from the root's UUID.",
         )
         .or_null(),
-        Field::optional(
-            "bits",
-            Shape::Count(CountRule { min: 16, max: 32 }),
-            "16 or 32; by default as mkfs.vfat would choose.",
-        )
-        .or_null(),
+        Field::optional("bits", Shape::Number(&[16, 32]), "16 or 32; by default as mkfs.vfat would choose.")
+            .or_null(),
     ],
 };
 static RAW: Table = Table {

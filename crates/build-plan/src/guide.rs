@@ -174,6 +174,7 @@ fn values(shape: &Shape) -> String {
         Shape::Word(words) => alternatives(words),
         Shape::Size(rule) => size(rule),
         Shape::Count(CountRule { min, max }) => format!("whole number from {min} to {max}"),
+        Shape::Number(numbers) => numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(" or "),
         Shape::Percent => format!("number from 0 to {MAX_RESERVED_PERCENT}"),
         Shape::Mode => "mode such as \"0644\"".to_owned(),
         Shape::Uuid => "UUID".to_owned(),

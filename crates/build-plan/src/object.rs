@@ -69,6 +69,19 @@ impl<'a> Object<'a> {
         self.count(name).and_then(|number| u32::try_from(number).ok())
     }
 
+    /// The number in a field that has a few possible ones.
+    pub(crate) fn number(&self, name: &'static str) -> Option<u64> {
+        let value = self.get(name)?;
+        let Shape::Number(known) = self.table.field(name)?.shape else {
+            return value.not("a number", "tell the authors, this is their mistake");
+        };
+        let found = if let Json::Whole(number) = value.json { u64::try_from(*number).ok() } else { None };
+        found.filter(|number| known.contains(number)).or_else(|| {
+            let words: Vec<_> = known.iter().map(u64::to_string).collect();
+            value.not(&words.join(" or "), "write one of the two, without quotes")
+        })
+    }
+
     /// The word in a field.
     pub(crate) fn word(&self, name: &'static str) -> Option<&'static str> {
         let value = self.get(name)?;

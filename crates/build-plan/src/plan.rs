@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use image_tree::{ImagePath, Permissions, Timestamp, Xattr};
+use image_tree::{ImagePath, Permissions, SectorSize, Timestamp, Xattr};
+
+use crate::partition_types;
 
 /// A whole plan, valid and complete: every default is filled in, every path of this machine is joined with the
 /// base folder.
@@ -107,6 +109,10 @@ pub struct TreePlan {
     pub keep_times: bool,
     /// Which extended attributes of the source are kept.
     pub xattrs: Vec<XattrPattern>,
+    /// Whether holes of sparse files stay holes; else zeros are stored for them.
+    pub keep_holes: bool,
+    /// Whether other file systems that are mounted below the source are left out; `None` takes them in and warns.
+    pub one_file_system: Option<bool>,
 }
 
 /// A name of extended attributes, or all that begin with what stands before a final `*`.
@@ -139,6 +145,8 @@ pub struct Entry {
     pub gid: u32,
     /// Extended attributes, sorted, each name once.
     pub xattrs: Vec<Xattr>,
+    /// Whether holes of a sparse source stay holes; of no meaning for what has no source.
+    pub keep_holes: bool,
 }
 
 /// What a single entry is.
@@ -221,7 +229,7 @@ pub struct OutputPlan {
     pub path: Option<PathBuf>,
     /// In which form the image is written.
     pub format: Format,
-    /// Whether a map of the blocks that are not zeros is written beside the image, for bmaptool.
+    /// Whether a map of all blocks except unused space is written beside the image, for bmaptool.
     pub bmap: bool,
     /// Whether the image is judged and compared with the plan before it appears.
     pub verify: bool,
@@ -255,7 +263,9 @@ pub struct ZstdPlan {
 pub struct DiskPlan {
     /// The partition table.
     pub table: TablePlan,
-    /// The whole disk's length in \[bytes\], a multiple of 512; `None` for what the rest needs.
+    /// The length of the disk's logical sectors.
+    pub sector: SectorSize,
+    /// The whole disk's length in \[bytes\], a multiple of the sector; `None` for what the rest needs.
     pub size: Option<u64>,
     /// The partitions, in the order of their numbers; exactly one has the root.
     pub partitions: Vec<PartitionPlan>,
@@ -281,9 +291,9 @@ pub enum TablePlan {
 /// One of `plan.disk.partitions`
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartitionPlan {
-    /// Where it begins in \[bytes\], a multiple of 512; `None` for the next MiB after what is before it.
+    /// Where it begins in \[bytes\], a multiple of the sector; `None` for the next MiB after what is before it.
     pub start: Option<u64>,
-    /// Its length in \[bytes\], a multiple of 512; `None` for as much as its content has, which then is not empty
+    /// Its length in \[bytes\], a multiple of the sector; `None` for as much as its content has, which then is not empty
     /// and no FAT.
     pub size: Option<u64>,
     /// What the table says that it is; of the table's kind.
@@ -305,6 +315,27 @@ pub enum PartitionType {
     Mbr(u8),
     /// A GUID in the order of its text form.
     Gpt([u8; 16]),
+}
+
+impl PartitionType {
+    /// Whether Linux swaps to such a partition.
+    #[must_use]
+    pub fn is_swap(self) -> bool {
+        self.is_named("swap")
+    }
+
+    /// Whether EFI firmware looks for boot loaders there.
+    #[must_use]
+    pub fn is_esp(self) -> bool {
+        self.is_named("esp")
+    }
+
+    fn is_named(self, name: &str) -> bool {
+        match self {
+            Self::Mbr(number) => partition_types::mbr(name) == Some(number),
+            Self::Gpt(guid) => partition_types::gpt(name) == Some(guid),
+        }
+    }
 }
 
 /// `plan.disk.partitions[].content`

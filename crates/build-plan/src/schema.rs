@@ -111,6 +111,7 @@ fn shape(shape: &Shape) -> Value {
         Shape::Word(words) => json!({ "enum": words }),
         Shape::Size(rule) => size(rule),
         Shape::Count(CountRule { min, max }) => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Shape::Number(numbers) => json!({ "enum": numbers }),
         Shape::Percent => json!({ "type": "number", "minimum": 0, "maximum": MAX_RESERVED_PERCENT }),
         Shape::Mode => json!({ "$ref": "#/$defs/mode" }),
         Shape::Uuid => uuid(),

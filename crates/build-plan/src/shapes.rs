@@ -17,6 +17,8 @@ pub(crate) enum Shape {
     Size(SizeRule),
     /// A whole number.
     Count(CountRule),
+    /// One of these whole numbers.
+    Number(&'static [u64]),
     /// Percent, to the thousandth.
     Percent,
     /// Octal permission bits.

@@ -171,8 +171,22 @@ pub(crate) static TREE: Table = Table {
             "[]",
             "Names of extended attributes that are kept; a * at the end stands for any rest.",
         ),
+        HOLES,
+        Field::optional(
+            "oneFileSystem",
+            Shape::Flag,
+            "Whether what is mounted below the folder is left out. Without a value it is taken in, with a warning.",
+        )
+        .or_null(),
     ],
 };
+
+const HOLES: Field = Field::default(
+    "holes",
+    Shape::Word(&["keep", "fill"]),
+    "\"keep\"",
+    "Whether holes of sparse files stay holes, or zeros are stored for them.",
+);
 
 const MODE: Field =
     Field::optional("mode", Shape::Mode, "Permission bits, setuid, setgid and sticky included.");
@@ -201,6 +215,7 @@ static FILE: Table = Table {
         type_of("A regular file, from either text or source."),
         Field::optional("text", Shape::Text, "What the file holds, as UTF-8."),
         Field::optional("source", Shape::HostPath, "A file of this machine that has the contents."),
+        HOLES,
         MODE,
         ENTRY_UID,
         ENTRY_GID,
@@ -357,7 +372,7 @@ pub(crate) static OUTPUT: Table = Table {
             "bmap",
             Shape::Flag,
             "false",
-            "Whether NAME.bmap is written beside the image, a map for bmaptool of the blocks that are not zeros.",
+            "Whether NAME.bmap is written beside the image: a map for bmaptool of all blocks except unused space.",
         ),
         Field::default(
             "verify",

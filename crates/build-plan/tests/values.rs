@@ -20,7 +20,7 @@ fn path(text: &str) -> ImagePath {
 }
 
 fn entry(kind: EntryKind) -> Entry {
-    Entry { kind, permissions: None, uid: 0, gid: 0, xattrs: Vec::new() }
+    Entry { kind, permissions: None, uid: 0, gid: 0, xattrs: Vec::new(), keep_holes: true }
 }
 
 /// An object with each default that the schema names for an object's fields, written out.
@@ -158,7 +158,14 @@ fn entries_of_every_type_are_read() {
     let text = EntryKind::Text("grüß\0\n".as_bytes().to_vec());
     assert_eq!(
         at("/text"),
-        Entry { kind: text, permissions: permissions(0o4755), uid: u32::MAX - 1, gid: 1, xattrs: Vec::new() }
+        Entry {
+            kind: text,
+            permissions: permissions(0o4755),
+            uid: u32::MAX - 1,
+            gid: 1,
+            xattrs: Vec::new(),
+            keep_holes: true
+        }
     );
     assert_eq!(at("/source"), entry(EntryKind::Source(PathBuf::from("/base/k.img"))));
     assert_eq!(at("/link"), entry(EntryKind::Symlink(b"../a".to_vec())));
@@ -175,7 +182,7 @@ fn trees_and_attributes_are_read() {
     let plan = read(&json!({ "version": 1,
         "trees": [
             { "source": "files" },
-            { "source": "/more", "target": "/srv", "owner": "keep", "times": "keep",
+            { "source": "/more", "target": "/srv", "owner": "keep", "times": "keep", "holes": "fill", "oneFileSystem": false,
               "xattrs": ["user.*", "security.capability", "*"] },
         ],
         "attributes": {
@@ -188,6 +195,8 @@ fn trees_and_attributes_are_read() {
     assert!(!files.keep_owner && !files.keep_times && files.xattrs.is_empty());
     assert_eq!((&more.source, &more.target), (&PathBuf::from("/more"), &path("/srv")));
     assert!(more.keep_owner && more.keep_times);
+    assert!(files.keep_holes && files.one_file_system.is_none());
+    assert!(!more.keep_holes && more.one_file_system == Some(false));
     let pattern = |prefix: &str, wildcard| XattrPattern { prefix: prefix.to_owned(), wildcard };
     assert_eq!(
         more.xattrs,

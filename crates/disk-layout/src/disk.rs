@@ -28,6 +28,8 @@ struct Region<'a> {
 enum Origin<'a> {
     /// Made here.
     Table,
+    /// The rest of a partition behind its content.
+    Zeros,
     Part(Part<'a>),
 }
 
@@ -64,6 +66,15 @@ impl<'a> Disk<'a> {
         &self.options
     }
 
+    /// Bytes outside of partitions. Before the first one they are zeros: boot ROMs and boot loaders look there for the
+    /// next stage and for their settings.
+    fn gap(&self, from: u64, to: u64) -> impl Iterator<Item = Piece> + Send + use<> {
+        let first = self.places.partitions.iter().map(|place| place.start).min();
+        let cut = first.unwrap_or(0).clamp(from, to.max(from));
+        let before = (cut > from).then(|| Piece { offset: from, len: cut - from, content: Content::Zeros });
+        before.into_iter().chain(Piece::unused(cut, to, self.places.len))
+    }
+
     fn region_of(&self, offset: u64) -> Option<&Region<'a>> {
         let after = self.regions.partition_point(|region| region.start <= offset);
         self.regions.get(after.checked_sub(1)?)
@@ -81,11 +92,9 @@ fn regions<'a>(options: &Options<'a>, places: &Places) -> Vec<Region<'a>> {
         regions.push(Region { start: places.len - places.tail, len: places.tail, origin: Origin::Table });
     }
     for (partition, place) in options.partitions.iter().zip(&places.partitions) {
-        regions.push(Region {
-            start: place.start,
-            len: partition.part.len(),
-            origin: Origin::Part(partition.part),
-        });
+        let len = partition.part.len();
+        regions.push(Region { start: place.start, len, origin: Origin::Part(partition.part) });
+        regions.push(Region { start: place.start + len, len: place.len - len, origin: Origin::Zeros });
     }
     for blob in &options.blobs {
         let part = Part::File { node: blob.node, len: blob.len };
@@ -104,13 +113,13 @@ impl PieceSource for Disk<'_> {
     fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
         let ends = std::iter::once(0).chain(self.regions.iter().map(|region| region.start + region.len));
         let starts = self.regions.iter().map(|region| region.start).chain([self.places.len]);
-        let gaps = ends.zip(starts).map(|(from, to)| {
-            (to > from).then(|| Piece { offset: from, len: to - from, content: Content::Zeros })
-        });
+        let gaps = ends.zip(starts).map(|(from, to)| self.gap(from, to));
         let contents = self.regions.iter().map(Some).chain([None]);
-        Box::new(gaps.zip(contents).flat_map(|(gap, region)| {
-            gap.into_iter().chain(region.into_iter().flat_map(|region| pieces_of(*region)))
-        }))
+        Box::new(
+            gaps.zip(contents).flat_map(|(gap, region)| {
+                gap.chain(region.into_iter().flat_map(|region| pieces_of(*region)))
+            }),
+        )
     }
 
     fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
@@ -119,7 +128,7 @@ impl PieceSource for Disk<'_> {
             Origin::Part(Part::Volume { image, .. }) => {
                 image.generate(&Piece { offset: piece.offset - region.start, ..*piece }, buffer);
             }
-            Origin::Part(_) => {}
+            Origin::Part(_) | Origin::Zeros => {}
             Origin::Table => {
                 let (bytes, from) = if piece.offset < self.places.head {
                     (&self.table.head, piece.offset)
@@ -139,7 +148,7 @@ fn pieces_of<'a>(region: Region<'a>) -> Box<dyn Iterator<Item = Piece> + Send + 
     let one = |content| Box::new(std::iter::once(Piece { offset: start, len, content }));
     match origin {
         Origin::Table => one(Content::Metadata),
-        Origin::Part(Part::Empty) => one(Content::Zeros),
+        Origin::Part(Part::Empty) | Origin::Zeros => one(Content::Zeros),
         Origin::Part(Part::File { node, .. }) => one(Content::File { node, offset: 0 }),
         Origin::Part(Part::Volume { image, base }) => Box::new(image.pieces().map(move |piece| Piece {
             offset: start + piece.offset,

@@ -50,10 +50,12 @@ pub enum DiskError {
         usable: u64,
     },
     /// Numbers that the table can't hold.
-    #[error("{span} can't be written into an mbr, whose sectors end at 2 TiB; write \"table\": \"gpt\"")]
+    #[error("{span} can't be written into an mbr, which ends at {} TiB; write \"table\": \"gpt\"", most >> 40)]
     TooLargeForMbr {
         /// What lies too far away.
         span: Span,
+        /// Where such a table ends, in \[bytes\].
+        most: u64,
     },
     /// Something whose end can't be counted in 64 bits.
     #[error("{what}: ends behind the last byte that can be numbered; move it to the front")]

@@ -5,8 +5,8 @@ use std::mem::{offset_of, size_of};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::SECTOR;
-use crate::places::PlacedPartition;
+use crate::places::{GPT_ENTRIES, PlacedPartition};
+use crate::table::to_usize;
 
 /// How many partitions it holds: as many as every system expects.
 pub(crate) const ENTRIES: usize = 128;
@@ -16,8 +16,6 @@ const LEGACY_BOOTABLE: u64 = 1 << 2;
 const NAME: usize = 36;
 const HEADER_BYTES: u32 = 92;
 const ENTRY_BYTES: u32 = 128;
-/// Sectors of all entries.
-const TABLE_SECTORS: u64 = 32;
 
 #[derive(FromZeros, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -71,12 +69,13 @@ pub(crate) fn entry(
     bootable: bool,
     name: &str,
     place: &PlacedPartition,
+    sector: u64,
 ) -> Entry {
     let mut entry = Entry::new_zeroed();
     entry.type_guid = on_disk(kind);
     entry.unique_guid = on_disk(guid);
-    entry.starting_lba = (place.start / SECTOR).into();
-    entry.ending_lba = ((place.start + place.len) / SECTOR - 1).into();
+    entry.starting_lba = (place.start / sector).into();
+    entry.ending_lba = ((place.start + place.len) / sector - 1).into();
     entry.attributes = if bootable { LEGACY_BOOTABLE } else { 0 }.into();
     for (slot, unit) in entry.name.iter_mut().zip(name.encode_utf16()) {
         *slot = unit.into();
@@ -84,15 +83,16 @@ pub(crate) fn entry(
     entry
 }
 
-/// The header and the entries behind the first sector of a disk of `len` \[bytes\], and those at its end, where the entries come
-/// first; at most [`ENTRIES`] entries.
-pub(crate) fn tables(disk: [u8; 16], entries: &[Entry], len: u64) -> (Vec<u8>, Vec<u8>) {
+/// The header and the entries behind the first sector of a disk of `len` \[bytes\] with sectors of `sector`, and those at its end,
+/// where the entries come first; at most [`ENTRIES`] entries.
+pub(crate) fn tables(disk: [u8; 16], entries: &[Entry], len: u64, sector: u64) -> (Vec<u8>, Vec<u8>) {
     let mut table = [Entry::new_zeroed(); ENTRIES];
     for (slot, entry) in table.iter_mut().zip(entries) {
         *slot = *entry;
     }
     let table = table.as_bytes();
-    let last = len / SECTOR - 1;
+    let last = len / sector - 1;
+    let table_sectors = GPT_ENTRIES / sector;
     let header = |mine: u64, other: u64, entries_at: u64| {
         let mut header = Header {
             signature: *b"EFI PART",
@@ -102,8 +102,8 @@ pub(crate) fn tables(disk: [u8; 16], entries: &[Entry], len: u64) -> (Vec<u8>, V
             reserved: 0.into(),
             my_lba: mine.into(),
             alternate_lba: other.into(),
-            first_usable_lba: (2 + TABLE_SECTORS).into(),
-            last_usable_lba: (last - 1 - TABLE_SECTORS).into(),
+            first_usable_lba: (2 + table_sectors).into(),
+            last_usable_lba: (last - 1 - table_sectors).into(),
             disk_guid: on_disk(disk),
             partition_entry_lba: entries_at.into(),
             number_of_partition_entries: u32::try_from(ENTRIES).unwrap_or(0).into(),
@@ -111,12 +111,12 @@ pub(crate) fn tables(disk: [u8; 16], entries: &[Entry], len: u64) -> (Vec<u8>, V
             partition_entry_array_crc32: crc32fast::hash(table).into(),
         };
         header.crc32 = crc32fast::hash(header.as_bytes()).into();
-        let mut sector = header.as_bytes().to_vec();
-        sector.resize(crate::table::to_usize(SECTOR), 0);
-        sector
+        let mut bytes = header.as_bytes().to_vec();
+        bytes.resize(to_usize(sector), 0);
+        bytes
     };
     let front = [header(1, last, 2).as_slice(), table].concat();
-    let back = [table, header(last, 1, last - TABLE_SECTORS).as_slice()].concat();
+    let back = [table, header(last, 1, last - table_sectors).as_slice()].concat();
     (front, back)
 }
 

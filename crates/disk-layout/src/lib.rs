@@ -26,6 +26,3 @@ pub use disk::Disk;
 pub use error::{DiskError, Span};
 pub use options::{Blob, Kind, Options, Part, Partition, Table};
 pub use places::PlacedPartition;
-
-/// The unit of partition tables, in \[bytes\]: disks with larger sectors show 512 to who reads an image.
-pub const SECTOR: u64 = 512;

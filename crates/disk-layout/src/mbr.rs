@@ -5,8 +5,8 @@ use std::mem::{offset_of, size_of};
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::SECTOR;
 use crate::places::PlacedPartition;
+use crate::table::to_usize;
 
 /// How many partitions it holds.
 pub(crate) const ENTRIES: usize = 4;
@@ -46,32 +46,34 @@ const _: () = {
     assert!(offset_of!(Record, entries) == 446);
 };
 
-/// The first sector of a disk; at most [`ENTRIES`] entries.
-pub(crate) fn sector(disk: u32, entries: &[Entry]) -> Vec<u8> {
+/// The first sector of a disk, of so many \[bytes\]; at most [`ENTRIES`] entries.
+pub(crate) fn sector(disk: u32, entries: &[Entry], sector: u64) -> Vec<u8> {
     let mut record = Record::new_zeroed();
     record.disk = disk.into();
     for (slot, entry) in record.entries.iter_mut().zip(entries) {
         *slot = *entry;
     }
     record.signature = SIGNATURE.into();
-    record.as_bytes().to_vec()
+    let mut bytes = record.as_bytes().to_vec();
+    bytes.resize(to_usize(sector), 0);
+    bytes
 }
 
 /// An entry for a partition. Places have 32 bits for sectors; more was refused.
-pub(crate) fn entry(kind: u8, bootable: bool, place: &PlacedPartition) -> Entry {
-    let last = (place.start + place.len - 1) / SECTOR;
+pub(crate) fn entry(kind: u8, bootable: bool, place: &PlacedPartition, sector: u64) -> Entry {
+    let last = (place.start + place.len - 1) / sector;
     Entry {
         boot: if bootable { ACTIVE } else { 0 },
-        first_chs: chs(place.start / SECTOR),
+        first_chs: chs(place.start / sector),
         kind,
         last_chs: chs(last),
-        start: sectors(place.start),
-        sectors: sectors(place.len),
+        start: sectors(place.start / sector),
+        sectors: sectors(place.len / sector),
     }
 }
 
 /// The entry that keeps those away who know nothing of a GPT: all of a disk of `len` \[bytes\].
-pub(crate) fn protective(len: u64) -> Entry {
+pub(crate) fn protective(len: u64, sector: u64) -> Entry {
     Entry {
         boot: 0,
         first_chs: packed(0, 0, 2),
@@ -79,12 +81,13 @@ pub(crate) fn protective(len: u64) -> Entry {
         // What can't be said is all ones.
         last_chs: packed(1023, 255, 63),
         start: 1.into(),
-        sectors: sectors(len - SECTOR),
+        sectors: sectors(len / sector - 1),
     }
 }
 
-fn sectors(bytes: u64) -> U32 {
-    u32::try_from(bytes / SECTOR).unwrap_or(u32::MAX).into()
+/// A number of sectors; all ones for more than can be said.
+fn sectors(count: u64) -> U32 {
+    u32::try_from(count).unwrap_or(u32::MAX).into()
 }
 
 /// Cylinder, head and sector of the geometry that every tool assumes, 255 heads of 63 sectors; the last that can be

@@ -1,13 +1,15 @@
 use std::fmt;
 
-use image_tree::{NodeId, PieceSource};
+use image_tree::{NodeId, PieceSource, SectorSize};
 
 /// What a disk is made of.
 #[derive(Debug)]
 pub struct Options<'a> {
     /// The partition table.
     pub table: Table,
-    /// The whole disk's length in \[bytes\], a multiple of [`crate::SECTOR`]; `None` for what the rest needs.
+    /// What the table counts in.
+    pub sector: SectorSize,
+    /// The whole disk's length in \[bytes\], a multiple of the sector; `None` for what the rest needs.
     pub size: Option<u64>,
     /// What identifiers are derived from: the UUID of the root file system.
     pub seed: [u8; 16],
@@ -26,7 +28,7 @@ pub enum Table {
     Gpt(Option<[u8; 16]>),
 }
 
-/// A partition; sizes and places in \[bytes\], multiples of [`crate::SECTOR`].
+/// A partition; sizes and places in \[bytes\], multiples of the sector.
 #[derive(Debug)]
 pub struct Partition<'a> {
     /// Where it begins; `None` for the next MiB after the one before.

@@ -1,7 +1,6 @@
 //! Where everything goes: partitions at the next MiB where nobody says otherwise, nothing over anything else, and a
 //! disk as long as it must be.
 
-use crate::SECTOR;
 use crate::error::{DiskError, Span};
 use crate::options::{Options, Table};
 
@@ -9,10 +8,8 @@ use crate::options::{Options, Table};
 const ALIGNMENT: u64 = 1 << 20;
 /// Boot code ends here, the disk's number and the table follow (UEFI specification, table 5.1).
 pub(crate) const BOOT_CODE: u64 = 440;
-/// Protective MBR, header, and 128 entries of 128 bytes (UEFI specification, 5.3).
-const GPT_HEAD: u64 = 34 * SECTOR;
-/// The entries and the header again.
-const GPT_TAIL: u64 = 33 * SECTOR;
+/// 128 entries of 128 bytes (UEFI specification, 5.3); whole sectors of every length.
+pub(crate) const GPT_ENTRIES: u64 = 128 * 128;
 /// The length of a disk that is as long as it must be: whole blocks of whatever takes it.
 const GRAIN: u64 = 4096;
 /// MBR entries have 32 bits for sectors.
@@ -40,9 +37,12 @@ pub(crate) struct Places {
 
 impl Places {
     pub(crate) fn of(options: &Options<'_>) -> Result<Self, DiskError> {
+        let sector = options.sector.bytes();
         let (head, tail) = match options.table {
-            Table::Mbr(_) => (SECTOR, 0),
-            Table::Gpt(_) => (GPT_HEAD, GPT_TAIL),
+            // What is behind the first 512 bytes of a longer sector is reserved (UEFI specification, table 5.1).
+            Table::Mbr(_) => (sector, 0),
+            // A protective MBR, the header, the entries; the entries and the header again.
+            Table::Gpt(_) => (2 * sector + GPT_ENTRIES, GPT_ENTRIES + sector),
         };
         let mut spans = vec![Span { what: "the partition table".to_owned(), start: BOOT_CODE, end: head }];
         let mut partitions = Vec::with_capacity(options.partitions.len());
@@ -60,7 +60,7 @@ impl Places {
                 }
                 Some(size) => size,
                 // A table can't say that a partition has nothing.
-                None => needs.max(1).checked_next_multiple_of(SECTOR).ok_or_else(overflow)?,
+                None => needs.max(1).checked_next_multiple_of(sector).ok_or_else(overflow)?,
             };
             end_before = start.checked_add(len).ok_or_else(overflow)?;
             spans.push(Span { what: partition.what.clone(), start, end: end_before });
@@ -72,7 +72,7 @@ impl Places {
             spans.push(Span { what: blob.what.clone(), start: blob.offset, end });
         }
         let len = length(options, &spans, tail)?;
-        check(&options.table, spans, len - tail)?;
+        check(options, spans, len - tail)?;
         Ok(Self { len, head, tail, partitions })
     }
 }
@@ -92,7 +92,7 @@ fn length(options: &Options<'_>, spans: &[Span], tail: u64) -> Result<u64, DiskE
 }
 
 /// Nothing over anything else, everything within what the table can say.
-fn check(table: &Table, mut spans: Vec<Span>, usable: u64) -> Result<(), DiskError> {
+fn check(options: &Options<'_>, mut spans: Vec<Span>, usable: u64) -> Result<(), DiskError> {
     spans.sort_by_key(|span| (span.start, span.end));
     for two in spans.windows(2) {
         if let [one, other] = two
@@ -106,9 +106,10 @@ fn check(table: &Table, mut spans: Vec<Span>, usable: u64) -> Result<(), DiskErr
     {
         return Err(DiskError::PastEnd { span: last.clone(), usable });
     }
-    let too_far = |span: &&Span| span.end.div_ceil(SECTOR) > MBR_SECTORS;
-    match spans.into_iter().rev().find(|span| matches!(table, Table::Mbr(_)) && too_far(&span)) {
-        Some(span) => Err(DiskError::TooLargeForMbr { span }),
+    let most = MBR_SECTORS * options.sector.bytes();
+    let is_mbr = matches!(options.table, Table::Mbr(_));
+    match spans.into_iter().rev().find(|span| is_mbr && span.end > most) {
+        Some(span) => Err(DiskError::TooLargeForMbr { span, most }),
         None => Ok(()),
     }
 }

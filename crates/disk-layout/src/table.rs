@@ -46,24 +46,27 @@ pub(crate) fn bytes(
     places: &Places,
     identifiers: &Identifiers,
 ) -> Result<TableBytes, DiskError> {
+    let sector = options.sector.bytes();
     let partitions = || options.partitions.iter().zip(&places.partitions);
     match identifiers.disk {
         Table::Mbr(id) => {
             let entry = |(partition, place): (&Partition<'_>, &PlacedPartition)| match partition.kind {
-                Kind::Mbr(kind) => Some(mbr::entry(kind, partition.bootable, place)),
+                Kind::Mbr(kind) => Some(mbr::entry(kind, partition.bootable, place, sector)),
                 Kind::Gpt(_) => None,
             };
             let entries = all(partitions().map(entry), mbr::ENTRIES)?;
-            Ok(TableBytes { head: mbr::sector(id.unwrap_or_default(), &entries), tail: Vec::new() })
+            Ok(TableBytes { head: mbr::sector(id.unwrap_or_default(), &entries, sector), tail: Vec::new() })
         }
         Table::Gpt(guid) => {
             let entry = |((partition, place), guid): ((&Partition<'_>, _), &[u8; 16])| match partition.kind {
-                Kind::Gpt(kind) => Some(gpt::entry(kind, *guid, partition.bootable, &partition.name, place)),
+                Kind::Gpt(kind) => {
+                    Some(gpt::entry(kind, *guid, partition.bootable, &partition.name, place, sector))
+                }
                 Kind::Mbr(_) => None,
             };
             let entries = all(partitions().zip(&identifiers.partitions).map(entry), gpt::ENTRIES)?;
-            let (front, tail) = gpt::tables(guid.unwrap_or_default(), &entries, places.len);
-            let mut head = mbr::sector(0, &[mbr::protective(places.len)]);
+            let (front, tail) = gpt::tables(guid.unwrap_or_default(), &entries, places.len, sector);
+            let mut head = mbr::sector(0, &[mbr::protective(places.len, sector)], sector);
             head.extend(front);
             Ok(TableBytes { head, tail })
         }

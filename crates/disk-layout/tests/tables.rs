@@ -5,7 +5,7 @@
 use std::io::Cursor;
 
 use disk_layout::{Blob, Disk, DiskError, Kind, Options, Part, Partition, Table};
-use image_tree::{Content, NodeId, PieceSource};
+use image_tree::{Content, NodeId, PieceSource, SectorSize};
 use proptest::prelude::*;
 
 const MIB: u64 = 1 << 20;
@@ -25,7 +25,8 @@ fn partition(start: Option<u64>, size: u64, kind: Kind, number: usize) -> Partit
 }
 
 fn options(table: Table, partitions: Vec<Partition<'_>>) -> Options<'_> {
-    Options { table, size: None, seed: [7; 16], partitions, blobs: Vec::new() }
+    let sector = SectorSize::Bytes512;
+    Options { table, sector, size: None, seed: [7; 16], partitions, blobs: Vec::new() }
 }
 
 /// All bytes of a disk of which nothing is from files. The pieces must follow one another.

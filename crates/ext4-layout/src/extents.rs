@@ -1,22 +1,66 @@
 //! Extent trees: four extents in the inode, or blocks of 340 below it, as deep as it takes.
 
+use image_tree::{DataRun, HOLE_GRAIN};
+
 use crate::checksum::Checksum;
 use crate::dataspace::{BlockRun, DataSpace};
 use crate::directory::{put, put_bytes};
 use crate::ondisk::extent::{
     BLOCK_ENTRIES, CHECKSUM_OFFSET, INODE_ENTRIES, MAGIC, RawExtent, RawHeader, RawIndex,
 };
-use crate::units::{BLOCK_BYTES, BlockNr, DataNr, high32, index, low16, low32};
+use crate::units::{BLOCK_BYTES, BLOCK_SIZE, BlockNr, DataNr, high32, index, low16, low32};
 
 /// Contents and the blocks of their extent tree, which follow them in data space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Extents {
+pub(crate) struct Extents<'t> {
     /// Where the contents begin.
     pub(crate) start: DataNr,
-    /// The contents in \[blocks\].
+    /// The contents in \[blocks\], without holes.
     pub(crate) len: u64,
     /// The extent tree in \[blocks\].
     pub(crate) nodes: u64,
+    map: Map<'t>,
+}
+
+/// Which blocks of a file are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Map<'t> {
+    /// So many blocks, all of them.
+    Dense(u64),
+    /// Those of these runs; what is between is holes.
+    Sparse(&'t [DataRun]),
+}
+
+const _: () = assert!(HOLE_GRAIN == BLOCK_SIZE);
+
+impl<'t> Map<'t> {
+    /// How many \[blocks\] are stored.
+    pub(crate) fn len(self) -> u64 {
+        match self {
+            Self::Dense(blocks) => blocks,
+            Self::Sparse(runs) => runs.iter().map(|run| u64::from(run.len)).sum(),
+        }
+    }
+
+    /// The stored stretches: where each begins in the file, and how long it is, both in \[blocks\].
+    pub(crate) fn stretches(self) -> impl Iterator<Item = (u64, u64)> + use<'t> {
+        let (dense, runs) = match self {
+            Self::Dense(blocks) => (Some((0, blocks)), &[][..]),
+            Self::Sparse(runs) => (None, runs),
+        };
+        dense.into_iter().chain(runs.iter().map(|run| (u64::from(run.start), u64::from(run.len))))
+    }
+
+    /// How many extents they take when they begin at a place in data space.
+    pub(crate) fn extent_count(self, start: DataNr, space: &DataSpace) -> u64 {
+        let mut at = start;
+        let mut count = 0;
+        for (_, len) in self.stretches() {
+            count += space.extent_count(at, len);
+            at = at.plus(len);
+        }
+        count
+    }
 }
 
 /// How many blocks a tree of so many extents takes beside the inode.
@@ -38,10 +82,20 @@ struct Entry {
     run: BlockRun,
 }
 
-impl Extents {
+impl<'t> Extents<'t> {
     /// Contents at a place in data space.
-    pub(crate) fn at(start: DataNr, len: u64, space: &DataSpace) -> Self {
-        Self { start, len, nodes: node_blocks(space.extent_count(start, len)) }
+    pub(crate) fn at(start: DataNr, map: Map<'t>, space: &DataSpace) -> Self {
+        Self { start, len: map.len(), nodes: node_blocks(map.extent_count(start, space)), map }
+    }
+
+    /// The stored stretches: where each begins in the file in \[blocks\], its place in data space, its length in \[blocks\].
+    pub(crate) fn stretches(&self) -> impl Iterator<Item = (u64, DataNr, u64)> + use<'t> {
+        let mut at = self.start;
+        self.map.stretches().map(move |(logical, len)| {
+            let start = at;
+            at = at.plus(len);
+            (logical, start, len)
+        })
     }
 
     /// Contents and tree in \[blocks\].
@@ -67,12 +121,13 @@ impl Extents {
     }
 
     /// The extents of the contents.
-    fn leaves<'s>(&self, space: &'s DataSpace) -> impl Iterator<Item = Entry> + use<'s> {
-        let mut logical = 0;
-        space.extents(self.start, self.len).map(move |run| {
-            let entry = Entry { logical, run };
-            logical += run.len;
-            entry
+    fn leaves<'s>(&self, space: &'s DataSpace) -> impl Iterator<Item = Entry> + use<'s, 't> {
+        self.stretches().flat_map(move |(mut logical, start, len)| {
+            space.extents(start, len).map(move |run| {
+                let entry = Entry { logical, run };
+                logical += run.len;
+                entry
+            })
         })
     }
 
@@ -145,6 +200,38 @@ fn write_entries(out: &mut [u8], depth: u16, max: u16, entries: impl Iterator<It
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geometry::Geometry;
+
+    #[test]
+    fn holes_take_no_blocks_and_every_stretch_keeps_its_place_in_the_file() {
+        let space = DataSpace::of(&Geometry {
+            blocks: 100_000,
+            groups: 4,
+            inodes_per_group: 8192,
+            gdt: 1,
+            reserved_gdt: 127,
+            journal: 0,
+        });
+        let runs = [DataRun { start: 3, len: 2 }, DataRun { start: 4_000_000_000, len: 1 }];
+        let extents = Extents::at(DataNr(10), Map::Sparse(&runs), &space);
+        assert_eq!((extents.len, extents.nodes), (3, 0));
+        let leaves: Vec<_> = extents.leaves(&space).map(|entry| (entry.logical, entry.run)).collect();
+        let run = |data, len| BlockRun { start: space.block(DataNr(data)), len };
+        assert_eq!(leaves, [(3, run(10, 2)), (4_000_000_000, run(12, 1))]);
+        // Five stretches do not fit the inode.
+        let runs: Vec<_> = (0..5).map(|n| DataRun { start: 2 * n, len: 1 }).collect();
+        assert_eq!(Extents::at(DataNr(10), Map::Sparse(&runs), &space).nodes, 1);
+        assert_eq!(Extents::at(DataNr(10), Map::Sparse(&[]), &space).blocks(), 0);
+        // An island cuts a stretch, and the file goes on behind it.
+        let first = space.block(DataNr(0)).0;
+        let before = 32_768 - first;
+        let runs = [DataRun { start: 7, len: 4 }];
+        let cut: Vec<_> = Extents::at(DataNr(before - 1), Map::Sparse(&runs), &space)
+            .leaves(&space)
+            .map(|entry| (entry.logical, entry.run.len))
+            .collect();
+        assert_eq!(cut, [(7, 1), (8, 3)]);
+    }
 
     #[test]
     fn a_tree_has_a_block_for_every_340_entries_of_the_level_below() {

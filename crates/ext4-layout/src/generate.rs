@@ -120,7 +120,7 @@ impl Layout<'_> {
         }
     }
 
-    fn draw_object(&self, canvas: &mut Canvas<'_>, object: &Object) {
+    fn draw_object(&self, canvas: &mut Canvas<'_>, object: &Object<'_>) {
         canvas.draw(object.start, object.xattr_blocks, |out| {
             self.inventory.xattrs(object.node).write_block(
                 self.space.block(object.start),
@@ -152,7 +152,7 @@ impl Layout<'_> {
         self.draw_extent_tree(canvas, &contents, object.slot.inode());
     }
 
-    fn draw_extent_tree(&self, canvas: &mut Canvas<'_>, extents: &Extents, inode: InodeNr) {
+    fn draw_extent_tree(&self, canvas: &mut Canvas<'_>, extents: &Extents<'_>, inode: InodeNr) {
         let seed = Checksum::of_inode(self.filesystem, inode);
         canvas.draw(extents.nodes_start(), extents.nodes, |out| extents.write_nodes(&self.space, seed, out));
     }
@@ -167,7 +167,7 @@ impl Layout<'_> {
         }
     }
 
-    fn journal_superblock(&self, journal: &Extents) -> impl IntoBytes + zerocopy::Immutable + use<> {
+    fn journal_superblock(&self, journal: &Extents<'_>) -> impl IntoBytes + zerocopy::Immutable + use<> {
         RawJournalSuperblock {
             h_magic: MAGIC.into(),
             h_blocktype: SUPERBLOCK_V2.into(),

@@ -95,7 +95,7 @@ impl Layout<'_> {
     }
 
     /// Fills in size, block map and flags; gives the type bits of the mode.
-    fn describe_contents(&self, object: &Object, inode: &mut RawInode) -> u16 {
+    fn describe_contents(&self, object: &Object<'_>, inode: &mut RawInode) -> u16 {
         let tree = self.inventory.tree;
         match tree.node(object.node).kind() {
             NodeKind::Directory { .. } => {
@@ -133,12 +133,12 @@ impl Layout<'_> {
         }
     }
 
-    fn map_contents(&self, object: &Object, inode: &mut RawInode) {
+    fn map_contents(&self, object: &Object<'_>, inode: &mut RawInode) {
         inode.i_flags = (inode.i_flags.get() | FLAG_EXTENTS).into();
         inode.i_block = object.contents.root(&self.space);
     }
 
-    fn attach_xattrs(&self, object: &Object, inode: &mut RawInode) {
+    fn attach_xattrs(&self, object: &Object<'_>, inode: &mut RawInode) {
         if let Some(area) = &self.inventory.xattrs(object.node).in_inode {
             inode.tail = **area;
         }

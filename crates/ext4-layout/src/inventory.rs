@@ -8,7 +8,7 @@ use image_tree::{FileTree, NodeId, NodeKind};
 use crate::dataspace::DataSpace;
 use crate::directory::{Directories, Shape};
 use crate::dirhash::HashSeed;
-use crate::extents::node_blocks;
+use crate::extents::{Map, node_blocks};
 use crate::numbering::{LOST_FOUND, Numbering, Slot};
 use crate::units::{DataNr, blocks_for};
 use crate::xattrs::{Encoded, Unstorable};
@@ -32,11 +32,10 @@ pub(crate) struct DirectoryRecord {
 
 /// Contents that may need blocks for their extent tree.
 #[derive(Clone, Copy, Debug)]
-struct Large {
+struct Large<'t> {
     /// Where the contents begin, counted from the first object and without any extent tree before them.
     offset: u64,
-    /// In \[blocks\].
-    len: u64,
+    map: Map<'t>,
 }
 
 /// The measured tree.
@@ -51,7 +50,7 @@ pub(crate) struct Inventory<'t> {
     xattrs: Vec<Encoded>,
     /// All that is stored but for extent trees, in \[blocks\].
     plain_blocks: u64,
-    large: Vec<Large>,
+    large: Vec<Large<'t>>,
 }
 
 impl<'t> Inventory<'t> {
@@ -104,9 +103,10 @@ impl<'t> Inventory<'t> {
                 return Err(LayoutError::FileTooLarge { path: self.tree.path(node), size });
             }
             offset = offset.saturating_add(self.xattrs(node).blocks());
-            let len = self.content_blocks(node);
-            if len >= LARGE_BLOCKS {
-                large.push(Large { offset, len });
+            let map = self.content_map(node);
+            let len = map.len();
+            if len >= LARGE_BLOCKS || matches!(map, Map::Sparse(_)) {
+                large.push(Large { offset, map });
             }
             offset = offset.saturating_add(len);
         }
@@ -126,16 +126,20 @@ impl<'t> Inventory<'t> {
             .chain(self.numbering.slots().filter(is_file))
     }
 
-    /// The contents of an inode in \[blocks\], without attributes and extent tree.
-    pub(crate) fn content_blocks(&self, node: NodeId) -> u64 {
-        match self.tree.node(node).kind() {
-            NodeKind::File { size, .. } => blocks_for(size),
+    /// Which blocks of an inode's contents are stored.
+    pub(crate) fn content_map(&self, node: NodeId) -> Map<'t> {
+        let blocks = match self.tree.node(node).kind() {
+            NodeKind::File { size, .. } => match self.tree.data_runs(node) {
+                Some(runs) => return Map::Sparse(runs),
+                None => blocks_for(size),
+            },
             NodeKind::Directory { .. } => self.directory(node).map_or(1, |record| record.shape.blocks()),
             NodeKind::Symlink { target } => {
                 u64::from(self.tree.symlink_target(target).len() > FAST_SYMLINK_BYTES)
             }
             NodeKind::HardLink { .. } | NodeKind::Special(_) => 0,
-        }
+        };
+        Map::Dense(blocks)
     }
 
     /// The record of a directory.
@@ -153,7 +157,7 @@ impl<'t> Inventory<'t> {
     pub(crate) fn blocks_from(&self, start: DataNr, space: &DataSpace) -> u64 {
         let trees = self.large.iter().fold(0, |before, large| {
             let at = start.plus(large.offset + before);
-            before + node_blocks(space.extent_count(at, large.len))
+            before + node_blocks(large.map.extent_count(at, space))
         });
         self.plain_blocks + trees
     }

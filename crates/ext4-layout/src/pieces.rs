@@ -21,20 +21,27 @@ struct Part {
 #[derive(Clone, Copy, Debug)]
 enum Holds {
     Metadata,
-    /// A file of so many \[bytes\], at least 1.
+    /// A part of a file, from so many \[bytes\] on; the file is longer than that.
     File {
         node: NodeId,
+        from: u64,
         size: u64,
     },
     Zeros,
+    /// Nothing.
+    Free,
 }
 
 impl Layout<'_> {
     /// All pieces in ascending order.
     pub(crate) fn all_pieces(&self) -> impl Iterator<Item = Piece> + Send + '_ {
         let islands = (0..self.geometry.groups).flat_map(|group| self.island_pieces(GroupNr(group)));
-        let filesystem = merged(islands, DataPieces::new(self, self.parts()));
         let end = self.geometry.blocks * BLOCK_SIZE;
+        let filesystem = merged(islands, DataPieces::new(self, self.parts())).flat_map(move |piece| {
+            let is_free = piece.content == Content::Unused;
+            let free = is_free.then(|| Piece::unused(piece.offset, piece.offset + piece.len, end));
+            free.into_iter().flatten().chain((!is_free).then_some(piece))
+        });
         let rest = self.bytes() - end;
         filesystem.chain((rest > 0).then_some(Piece { offset: end, len: rest, content: Content::Zeros }))
     }
@@ -66,7 +73,7 @@ impl Layout<'_> {
     /// All of data space in order.
     fn parts(&self) -> impl Iterator<Item = Part> + Send + '_ {
         let end = self.placement.end;
-        let free = Part { start: end, blocks: self.space.len() - end.0, holds: Holds::Zeros };
+        let free = Part { start: end, blocks: self.space.len() - end.0, holds: Holds::Free };
         self.own_parts().into_iter().chain(self.metadata_parts()).chain(self.file_parts()).chain([free])
     }
 
@@ -110,11 +117,14 @@ impl Layout<'_> {
             .flat_map(move |(slot, node, size)| {
                 let object = self.placement.object(&self.inventory, &self.space, slot, node);
                 let contents = object.contents;
-                [
-                    Part { start: object.start, blocks: object.xattr_blocks, holds: Holds::Metadata },
-                    Part { start: contents.start, blocks: contents.len, holds: Holds::File { node, size } },
-                    Part { start: contents.nodes_start(), blocks: contents.nodes, holds: Holds::Metadata },
-                ]
+                let metadata = |start, blocks| Part { start, blocks, holds: Holds::Metadata };
+                let stretches = contents.stretches().map(move |(logical, start, blocks)| {
+                    let holds = Holds::File { node, from: logical * BLOCK_SIZE, size };
+                    Part { start, blocks, holds }
+                });
+                std::iter::once(metadata(object.start, object.xattr_blocks))
+                    .chain(stretches)
+                    .chain([metadata(contents.nodes_start(), contents.nodes)])
             })
     }
 }
@@ -173,8 +183,10 @@ impl<P: Iterator<Item = Part>> Iterator for DataPieces<'_, P> {
                 let content = match part.holds {
                     Holds::Metadata => Content::Metadata,
                     Holds::Zeros => Content::Zeros,
-                    Holds::File { node, size } => {
-                        let bytes = len.min(size - begin);
+                    Holds::Free => Content::Unused,
+                    Holds::File { node, from, size } => {
+                        let offset_in_file = from + begin;
+                        let bytes = len.min(size - offset_in_file);
                         if bytes < len {
                             self.padding = Some(Piece {
                                 offset: offset + bytes,
@@ -185,7 +197,7 @@ impl<P: Iterator<Item = Part>> Iterator for DataPieces<'_, P> {
                         return Some(Piece {
                             offset,
                             len: bytes,
-                            content: Content::File { node, offset: begin },
+                            content: Content::File { node, offset: offset_in_file },
                         });
                     }
                 };

@@ -3,7 +3,7 @@
 use image_tree::{NodeId, NodeKind};
 
 use crate::dataspace::DataSpace;
-use crate::extents::Extents;
+use crate::extents::{Extents, Map};
 use crate::geometry::Geometry;
 use crate::inventory::Inventory;
 use crate::numbering::Slot;
@@ -15,7 +15,7 @@ pub(crate) struct Placement {
     /// The double-indirect block of the resize inode, where there is one.
     pub(crate) resize: Option<DataNr>,
     /// The journal, where there is one.
-    pub(crate) journal: Option<Extents>,
+    pub(crate) journal: Option<Extents<'static>>,
     /// By slot.
     starts: Vec<DataNr>,
     /// Where the first regular file's blocks begin.
@@ -28,15 +28,15 @@ pub(crate) struct Placement {
 
 /// One inode's blocks in data space: attributes, then contents, then the extent tree.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Object {
+pub(crate) struct Object<'t> {
     pub(crate) slot: Slot,
     pub(crate) node: NodeId,
     pub(crate) start: DataNr,
     pub(crate) xattr_blocks: u64,
-    pub(crate) contents: Extents,
+    pub(crate) contents: Extents<'t>,
 }
 
-impl Object {
+impl Object<'_> {
     /// All of it in \[blocks\].
     pub(crate) fn blocks(&self) -> u64 {
         self.xattr_blocks + self.contents.blocks()
@@ -48,7 +48,7 @@ impl Placement {
     pub(crate) fn of(inventory: &Inventory<'_>, geometry: &Geometry, space: &DataSpace) -> Self {
         let resize = (geometry.reserved_gdt > 0).then_some(DataNr(0));
         let mut at = DataNr(u64::from(resize.is_some()));
-        let journal = (geometry.journal > 0).then(|| Extents::at(at, geometry.journal, space));
+        let journal = (geometry.journal > 0).then(|| Extents::at(at, Map::Dense(geometry.journal), space));
         at = at.plus(journal.map_or(0, |journal| journal.blocks()));
         let mut placement = Self {
             resize,
@@ -76,16 +76,16 @@ impl Placement {
     }
 
     /// The blocks of an inode.
-    pub(crate) fn object(
+    pub(crate) fn object<'t>(
         &self,
-        inventory: &Inventory<'_>,
+        inventory: &Inventory<'t>,
         space: &DataSpace,
         slot: Slot,
         node: NodeId,
-    ) -> Object {
+    ) -> Object<'t> {
         let start = self.starts[slot.index()];
         let xattr_blocks = inventory.xattrs(node).blocks();
-        let contents = Extents::at(start.plus(xattr_blocks), inventory.content_blocks(node), space);
+        let contents = Extents::at(start.plus(xattr_blocks), inventory.content_map(node), space);
         Object { slot, node, start, xattr_blocks, contents }
     }
 }

@@ -4,7 +4,7 @@
 //! of groups that suffices is the answer.
 
 use crate::dataspace::DataSpace;
-use crate::extents::Extents;
+use crate::extents::{Extents, Map};
 use crate::geometry::{
     DESCS_PER_BLOCK, GROUPS_PER_FLEX, Geometry, MAX_RESERVED_GDT, default_journal, has_superblock,
 };
@@ -297,7 +297,7 @@ fn most_inodes_per_group(groups: u64, descriptor_blocks: u64) -> u64 {
 /// The blocks in data space that the file system takes for itself: the resize inode's and the journal's.
 pub(crate) fn own_blocks(geometry: &Geometry, space: &DataSpace) -> u64 {
     let resize = u64::from(geometry.reserved_gdt > 0);
-    resize + Extents::at(DataNr(resize), geometry.journal, space).blocks()
+    resize + Extents::at(DataNr(resize), Map::Dense(geometry.journal), space).blocks()
 }
 
 /// The least length, at least `needed`, in which the last group can hold its own metadata. A peer that forgets this

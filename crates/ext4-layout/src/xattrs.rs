@@ -1,6 +1,6 @@
 //! Extended attributes: as many as fit in the inode, the others in one block.
 
-use image_tree::{Metadata, Xattr, XattrNamespace};
+use image_tree::{Acl, Metadata, Xattr, XattrNamespace};
 use zerocopy::IntoBytes;
 
 use crate::checksum::Checksum;
@@ -172,40 +172,20 @@ fn entry_hash(name: &[u8], value: &[u8]) -> u32 {
     })
 }
 
-/// Tags of an access control list's entries, in the order that they must have.
-const USER_OBJ: u16 = 0x01;
-const USER: u16 = 0x02;
-const GROUP_OBJ: u16 = 0x04;
-const GROUP: u16 = 0x08;
-const MASK: u16 = 0x10;
-const OTHER: u16 = 0x20;
-
-/// What Linux demands of a list (`posix_acl_valid`): tags in order, the three of the mode bits once each, a mask if
-/// users or groups are named. A list that breaks this makes a file that nobody can open.
-fn is_valid_acl(entries: &[u8]) -> bool {
-    let word = |entry: &[u8], at: usize| u16::from_le_bytes([entry[at], entry[at + 1]]);
-    let tags: Vec<u16> = entries.chunks_exact(8).map(|entry| word(entry, 0)).collect();
-    let count = |tag| tags.iter().filter(|&&other| other == tag).count();
-    let named = count(USER) + count(GROUP) > 0;
-    tags.is_sorted()
-        && tags.iter().all(|tag| [USER_OBJ, USER, GROUP_OBJ, GROUP, MASK, OTHER].contains(tag))
-        && [USER_OBJ, GROUP_OBJ, OTHER].into_iter().all(|tag| count(tag) == 1)
-        && (count(MASK) == 1 || (count(MASK) == 0 && !named))
-        && entries.chunks_exact(8).all(|entry| word(entry, 2) <= 7)
-}
+/// Tags of the entries of an access control list that have an id on disk.
+const WITH_ID: [u16; 2] = [0x02, 0x08];
 
 /// Turns an access control list as `getxattr` gives it (version 2, tag, permissions and id each time) into that of ext4
 /// (version 1, an id only with named users and groups). `fs/ext4/acl.c` of Linux.
 fn acl_on_disk(value: &[u8]) -> Option<Vec<u8>> {
-    let (version, entries) = value.split_first_chunk::<4>()?;
-    if u32::from_le_bytes(*version) != 2 || !entries.len().is_multiple_of(8) || !is_valid_acl(entries) {
-        return None;
-    }
+    // A list that Linux refuses makes a file that nobody can open.
+    Acl::parse(value)?;
+    let (_, entries) = value.split_first_chunk::<4>()?;
     let mut disk = 1_u32.to_le_bytes().to_vec();
     for entry in entries.chunks_exact(8) {
         let (short, id) = entry.split_at(4);
         disk.extend_from_slice(short);
-        if [USER, GROUP].contains(&u16::from_le_bytes([short[0], short[1]])) {
+        if WITH_ID.contains(&u16::from_le_bytes([short[0], short[1]])) {
             disk.extend_from_slice(id);
         }
     }

@@ -41,3 +41,13 @@ pub(crate) fn as_read(stored: &[u8]) -> Option<Vec<u8>> {
         && (count(MASK) == 1 || (count(MASK) == 0 && !named));
     valid.then_some(read)
 }
+
+/// The nine permission bits that Linux keeps in the mode of a file with this list, as [`as_read`] gives it: the group's are
+/// those of the mask where there is one (`posix_acl_equiv_mode`).
+pub(crate) fn mode_bits(read: &[u8]) -> Option<u16> {
+    let permissions = |tag: u16| {
+        read.get(4..)?.chunks_exact(8).find(|entry| le16(entry, 0) == tag).map(|entry| le16(entry, 2))
+    };
+    let group = permissions(MASK).or_else(|| permissions(GROUP_OBJ))?;
+    Some(permissions(USER_OBJ)? << 6 | group << 3 | permissions(OTHER)?)
+}

@@ -127,12 +127,12 @@ codes! {
     ExtentLength "extent-length" Unsound "an extent has no blocks";
     ExtentPastEnd "extent-past-end" Unsound "there are extents behind the end of the file";
     ExtentReserved "extent-reserved" Foreign "room is reserved behind the end of a file";
-    ExtentHole "extent-hole" Foreign "a file has a hole";
     ExtentUnwritten "extent-unwritten" Foreign "an extent counts as not written";
     ExtentSplit "extent-split" Foreign "two extents could be one";
     ExtentUnused "extent-unused" Foreign "an unused part of an extent node is not zero";
     ExtentChecksum "extent-checksum" Unsound "the checksum of an extent block is wrong";
     DirectorySize "directory-size" Unsound "a directory's size is not that of its blocks";
+    DirectoryHole "directory-hole" Unsound "a directory has a hole, or a block that counts as not written";
     DirectoryDots "directory-dots" Unsound "the entries . and .. are missing or wrong";
     DirectoryParent "directory-parent" Unsound "a directory's .. is not the directory that holds it";
     DirectoryLinkedTwice "directory-linked-twice" Unsound "a directory has two names";
@@ -173,7 +173,8 @@ codes! {
     XattrShared "xattr-shared" Foreign "an attribute block has several users";
     XattrPadding "xattr-padding" Foreign "an unused part of an attribute area is not zero";
     XattrAcl "xattr-acl" Unsound "a list of access is not one that Linux takes";
-    SymlinkTarget "symlink-target" Unsound "the target of a link is empty, too long, or has a NUL in it";
+    XattrAclMode "xattr-acl-mode" Unsound "the mode and the access control list do not agree";
+    SymlinkTarget "symlink-target" Unsound "the target of a link is empty, too long, or does not end with the first NUL";
     SymlinkPlace "symlink-place" Foreign "a short target is in a block of its own";
     SlackNotZero "slack-not-zero" Foreign "there is something behind the end of a file or a link in its last block";
     FreeBlockNotZero "free-block-not-zero" Foreign "a free block is not zero";

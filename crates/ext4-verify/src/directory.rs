@@ -151,6 +151,10 @@ impl Checker<'_> {
         }
         if logical == 0 {
             self.dots(directory, inode, &entries);
+            // e2fsck takes the dot as a string.
+            if byte(bytes, 9) != 0 {
+                self.at_inode(Code::DirectoryDots, number, "the name . is not followed by a NUL");
+            }
         }
         entries
     }

@@ -122,7 +122,7 @@ impl Checker<'_> {
         let blocks = inode.size / BLOCK;
         self.journal_blocks = mapped.blocks() + mapped.nodes;
         self.inode_blocks(inode, self.journal_blocks);
-        if !inode.size.is_multiple_of(BLOCK) || mapped.end != blocks || mapped.blocks() != blocks {
+        if !inode.size.is_multiple_of(BLOCK) || mapped.end != blocks || !mapped.is_whole() {
             let text = format!("{} bytes do not go with {} blocks", inode.size, mapped.blocks());
             self.at_inode(Code::JournalInode, JOURNAL, text);
             return Ok(());

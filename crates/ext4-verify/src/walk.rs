@@ -197,6 +197,10 @@ impl Checker<'_> {
         }
         let mapped = self.extents(&inode)?;
         self.inode_blocks(&inode, mapped.blocks() + mapped.nodes + u64::from(inode.xattr_block != 0));
+        if !mapped.is_whole() {
+            let text = format!("{} of its {} blocks are there and written", mapped.blocks(), mapped.end);
+            self.at_inode(Code::DirectoryHole, number, text);
+        }
         if mapped.end == 0 || mapped.end.checked_mul(BLOCK) != Some(inode.size) {
             let text = format!("{} bytes do not go with {} blocks", inode.size, mapped.end);
             self.at_inode(Code::DirectorySize, number, text);

@@ -34,6 +34,18 @@ struct List<'b> {
 impl Checker<'_> {
     /// Judges the attributes of an inode, and gives them and the number of blocks that they take.
     pub(crate) fn xattrs(&mut self, inode: &Inode) -> Result<(u64, Vec<Attribute>), Unreadable> {
+        let (blocks, found) = self.all_xattrs(inode)?;
+        let mode = le16(&inode.raw, 0) & 0o777;
+        let access = found.iter().find(|attribute| attribute.name == b"system.posix_acl_access");
+        let agreed = access.and_then(|attribute| acl::mode_bits(&attribute.value));
+        if let Some(bits) = agreed.filter(|bits| *bits != mode) {
+            let text = format!("has mode {mode:03o}, but its access control list says {bits:03o}");
+            self.at_inode(Code::XattrAclMode, inode.number, text);
+        }
+        Ok((blocks, found))
+    }
+
+    fn all_xattrs(&mut self, inode: &Inode) -> Result<(u64, Vec<Attribute>), Unreadable> {
         let mut found = Vec::new();
         let area = part(&inode.raw, IN_INODE.0, IN_INODE.1);
         if !is_zero(area) {

@@ -1,13 +1,15 @@
 //! The sectors before the tables: boot sector, and in FAT32 `FSInfo` and a copy of both (specification, sections 3.1 to
 //! 3.5 and 5).
 
-use crate::geometry::{Geometry, SECTOR, TABLES};
+use crate::geometry::{Geometry, TABLES};
 use crate::{Bits, Options, to_usize};
 
 /// Where FAT32 has `FSInfo`.
 const FS_INFO: u16 = 1;
 /// Where FAT32 has its second boot sector, and behind it its second `FSInfo`.
 const BACKUP: u16 = 6;
+/// What is used of a boot sector and of `FSInfo` in \[bytes\], however long sectors are (specification, sections 3.1 and 5).
+const BOOT: usize = 512;
 /// A hard disk.
 pub(crate) const MEDIA: u8 = 0xf8;
 /// The first cluster, which in FAT32 is the root's.
@@ -26,12 +28,12 @@ pub(crate) struct Usage {
 
 /// All reserved sectors.
 pub(crate) fn reserved_sectors(options: &Options, geometry: &Geometry, usage: Usage) -> Vec<u8> {
-    let mut bytes = vec![0; to_usize(geometry.reserved * SECTOR)];
+    let mut bytes = vec![0; to_usize(geometry.reserved * geometry.sector)];
     let boot = boot_sector(options, geometry);
     put(&mut bytes, 0, &boot);
     if geometry.bits == Bits::Fat32 {
         let info = fs_info(usage);
-        let sector = to_usize(SECTOR);
+        let sector = to_usize(geometry.sector);
         put(&mut bytes, sector * usize::from(FS_INFO), &info);
         put(&mut bytes, sector * usize::from(BACKUP), &boot);
         put(&mut bytes, sector * usize::from(BACKUP + FS_INFO), &info);
@@ -40,18 +42,18 @@ pub(crate) fn reserved_sectors(options: &Options, geometry: &Geometry, usage: Us
 }
 
 fn boot_sector(options: &Options, geometry: &Geometry) -> Vec<u8> {
-    let mut sector = vec![0; to_usize(SECTOR)];
+    let mut sector = vec![0; BOOT];
     let is_32 = geometry.bits == Bits::Fat32;
     let code: u8 = if is_32 { 90 } else { 62 };
     // A jump over the fields to the code.
     put(&mut sector, 0, &[0xeb, code - 2, 0x90]);
     put(&mut sector, 3, b"mkfs.fat");
     let mut fields = Fields { bytes: &mut sector, at: 11 };
-    fields.u16(SECTOR);
+    fields.u16(geometry.sector);
     fields.u8(geometry.cluster);
     fields.u16(geometry.reserved);
     fields.u8(TABLES);
-    fields.u16(geometry.root * SECTOR / crate::geometry::ENTRY);
+    fields.u16(geometry.root * geometry.sector / crate::geometry::ENTRY);
     let is_short = geometry.sectors < 1 << 16;
     fields.u16(if is_short { geometry.sectors } else { 0 });
     fields.u8(MEDIA.into());
@@ -83,7 +85,7 @@ fn boot_sector(options: &Options, geometry: &Geometry) -> Vec<u8> {
 }
 
 fn fs_info(usage: Usage) -> Vec<u8> {
-    let mut sector = vec![0; to_usize(SECTOR)];
+    let mut sector = vec![0; BOOT];
     put(&mut sector, 0, b"RRaA");
     put(&mut sector, 484, b"rrAa");
     put(&mut sector, 488, &usage.free_clusters.to_le_bytes());

@@ -5,15 +5,17 @@ use std::fmt;
 #[non_exhaustive]
 pub enum FatError {
     /// A partition too short for the type, or for any.
-    #[error("{bytes} bytes are too few for {0}; make the partition larger", Type(*fat32))]
+    #[error("{bytes} bytes are too few for {0}; make the partition at least {1} MiB long{2}", Type(*fat32), least >> 20, Or(*fat32))]
     TooShort {
         /// How long it is.
         bytes: u64,
         /// Whether FAT32 was meant.
         fat32: bool,
+        /// The least whole number of MiB that does, in \[bytes\].
+        least: u64,
     },
     /// A partition too long for the type.
-    #[error("{bytes} bytes are too many for {0}; make the partition smaller", Type(*fat32))]
+    #[error("{bytes} bytes are too many for {0}; make the partition smaller{1}", Type(*fat32), OrLarger(*fat32))]
     TooLong {
         /// How long it is.
         bytes: u64,
@@ -76,6 +78,24 @@ pub enum FatError {
         /// What comes later.
         other: String,
     },
+}
+
+/// The other type that a partition may have which is too short for one.
+struct Or(bool);
+
+impl fmt::Display for Or {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 { ", or leave out \"bits\"" } else { "" })
+    }
+}
+
+/// The same of one that is too long.
+struct OrLarger(bool);
+
+impl fmt::Display for OrLarger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 { "" } else { ", or leave out \"bits\"" })
+    }
 }
 
 /// What messages call the type.

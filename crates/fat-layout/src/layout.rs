@@ -7,7 +7,7 @@ use image_tree::{Content, FileTree, NodeId, NodeKind, Piece, PieceSource};
 use crate::boot::{self, FIRST_CLUSTER, MEDIA, Usage, put};
 use crate::directory::{self, ARCHIVE, DIRECTORY, ENTRY};
 use crate::error::FatError;
-use crate::geometry::{Geometry, SECTOR, TABLES};
+use crate::geometry::{Geometry, TABLES};
 use crate::names::{self, EntryName};
 use crate::{Bits, Options, to_usize};
 
@@ -119,7 +119,8 @@ impl<'t> FatLayout<'t> {
 
     /// Where a cluster is, in \[bytes\].
     fn cluster_offset(&self, cluster: u32) -> u64 {
-        self.geometry.data() * SECTOR + u64::from(cluster - FIRST_CLUSTER) * self.geometry.cluster_bytes()
+        self.geometry.data() * self.geometry.sector
+            + u64::from(cluster - FIRST_CLUSTER) * self.geometry.cluster_bytes()
     }
 
     /// The part of a table that begins at so many \[bytes\].
@@ -273,7 +274,7 @@ fn directory_bytes(
     let entries =
         names.get(&id).map_or(0, |names| names.iter().map(directory::entries_of).sum::<usize>()) + own;
     if id == NodeId::ROOT && geometry.bits == Bits::Fat16 {
-        let room = to_usize(geometry.root * SECTOR) / ENTRY;
+        let room = to_usize(geometry.root * geometry.sector) / ENTRY;
         return if entries > room { Err(FatError::RootFull { needed: entries, room }) } else { Ok(0) };
     }
     if entries > MOST_ENTRIES {
@@ -307,33 +308,34 @@ impl PieceSource for FatLayout<'_> {
 
     fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
         let geometry = &self.geometry;
-        let reserved = geometry.reserved * SECTOR;
-        let table = geometry.table * SECTOR;
+        let reserved = geometry.reserved * geometry.sector;
+        let table = geometry.table * geometry.sector;
         let last_used = self.runs.last().map_or(FIRST_CLUSTER, |run| run.first + run.clusters);
-        let in_use = (u64::from(last_used) * geometry.entry_bytes()).next_multiple_of(SECTOR).min(table);
+        let in_use =
+            (u64::from(last_used) * geometry.entry_bytes()).next_multiple_of(geometry.sector).min(table);
         let tables = (0..TABLES).flat_map(move |number| {
             let start = reserved + number * table;
             metadata(start, in_use).chain(zeros(start + in_use, start + table))
         });
         let root_at = reserved + TABLES * table;
-        let root = metadata(root_at, geometry.root * SECTOR);
+        let root = metadata(root_at, geometry.root * geometry.sector);
         let runs = self.runs.iter().flat_map(|run| self.run(run));
         let end = self.cluster_offset(last_used);
-        let rest = zeros(end, self.options.bytes);
+        let rest = Piece::unused(end, self.options.bytes, self.options.bytes);
         Box::new(metadata(0, reserved).chain(tables).chain(root).chain(runs).chain(rest))
     }
 
     fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
         let geometry = &self.geometry;
-        let tables_at = geometry.reserved * SECTOR;
-        let root_at = tables_at + TABLES * geometry.table * SECTOR;
-        let data_at = geometry.data() * SECTOR;
+        let tables_at = geometry.reserved * geometry.sector;
+        let root_at = tables_at + TABLES * geometry.table * geometry.sector;
+        let data_at = geometry.data() * geometry.sector;
         let copy = |bytes: &[u8], from: u64, buffer: &mut [u8]| {
             put(buffer, 0, bytes.get(to_usize(from)..).unwrap_or_default());
         };
         match piece.offset {
             at if at < tables_at => copy(&self.head, at, buffer),
-            at if at < root_at => self.table((at - tables_at) % (geometry.table * SECTOR), buffer),
+            at if at < root_at => self.table((at - tables_at) % (geometry.table * geometry.sector), buffer),
             at if at < data_at => copy(&self.root, at - root_at, buffer),
             at => {
                 let cluster = FIRST_CLUSTER + narrow((at - data_at) / geometry.cluster_bytes());

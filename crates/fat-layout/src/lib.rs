@@ -13,6 +13,8 @@
 //! | `boot` | boot sector and `FSInfo` |
 //! | `layout` | which clusters hold what, and the pieces |
 
+use image_tree::SectorSize;
+
 mod boot;
 mod directory;
 mod error;
@@ -34,6 +36,8 @@ pub struct Options {
     pub id: u32,
     /// The type of FAT; `None` as mkfs.vfat chooses: FAT32 from 512 MiB on.
     pub bits: Option<Bits>,
+    /// The length of a sector.
+    pub sector: SectorSize,
 }
 
 /// The label of a volume that has none.

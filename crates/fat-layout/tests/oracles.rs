@@ -10,14 +10,20 @@ use std::path::Path;
 use std::process::Command;
 
 use fat_layout::{Bits, FatError, FatLayout, Options};
-use image_tree::{Content, FileTree, Metadata, Name, Permissions, PieceSource, Timestamp, TreeWriter};
+use image_tree::{
+    Content, FileTree, Metadata, Name, Permissions, PieceSource, SectorSize, Timestamp, TreeWriter,
+};
 use proptest::prelude::*;
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 fn options(bytes: u64, bits: Option<Bits>) -> Options {
-    Options { bytes, label: *b"FIRMWARE   ", id: 0x2178_694e, bits }
+    Options { bytes, label: *b"FIRMWARE   ", id: 0x2178_694e, bits, sector: SectorSize::Bytes512 }
+}
+
+fn of_4096(bytes: u64, bits: Option<Bits>) -> Options {
+    Options { sector: SectorSize::Bytes4096, ..options(bytes, bits) }
 }
 
 /// Files by their paths; a path that ends in `/` is a directory. Parents come before what they hold.
@@ -62,7 +68,7 @@ fn write(layout: &FatLayout<'_>, files: &Files, path: &Path) {
         assert!(piece.len > 0);
         at += piece.len;
         match piece.content {
-            Content::Zeros => {}
+            Content::Zeros | Content::Unused | Content::FileZeros { .. } => {}
             Content::Metadata => {
                 let mut buffer = vec![0; usize::try_from(piece.len).unwrap()];
                 layout.generate(&piece, &mut buffer);
@@ -179,7 +185,7 @@ fn geometry_is_that_of_mkfs_vfat() {
         33 * GIB,
     ];
     let of_16 = [9 * MIB, 512 * MIB, GIB, 2 * GIB];
-    let of_32 = [30 * MIB, 33 * MIB, 64 * MIB, 256 * MIB, 260 * MIB, 261 * MIB, 300 * MIB];
+    let of_32 = [33 * MIB, 64 * MIB, 256 * MIB, 260 * MIB, 261 * MIB, 300 * MIB];
     let cases = sizes.map(|size| (size, None)).into_iter();
     let cases = cases
         .chain(of_16.map(|size| (size, Some(Bits::Fat16))))
@@ -231,15 +237,57 @@ fn all_kinds_of_names_and_sizes_are_read_back() {
     list.extend(paths.iter().map(|path| (path.as_str(), Some(7))));
     let long = "n".repeat(255);
     list.push((&long, Some(9)));
-    for options in
-        [options(30 * MIB, None), options(64 * MIB, Some(Bits::Fat32)), options(3 * MIB + MIB / 2, None)]
-    {
+    for options in [
+        options(30 * MIB, None),
+        options(64 * MIB, Some(Bits::Fat32)),
+        options(3 * MIB + MIB / 2, None),
+        of_4096(20 * MIB, None),
+        of_4096(300 * MIB, Some(Bits::Fat32)),
+        of_4096(600 * MIB, None),
+    ] {
         if options.bytes > 4 * MIB {
             assert_holds(&files(&list), &options);
         } else {
             assert_holds(&files(&list[..2]), &options);
         }
     }
+}
+
+/// mtools, which refuses what other readers take with a warning, lists the root.
+fn assert_mtools_reads(layout: &FatLayout<'_>, folder: &Path) {
+    let image = folder.join("mtools.img");
+    write(layout, &Files::new(), &image);
+    let output = Command::new("mdir").arg("-i").arg(&image).arg("::").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{:?}: {said}", layout.summary());
+    checked(&image);
+}
+
+#[test]
+fn the_least_size_that_an_error_names_does_and_less_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let none = Files::new();
+    let tree = tree_of(&none);
+    for (bits, sector, expected) in [
+        (Bits::Fat16, SectorSize::Bytes512, 3),
+        (Bits::Fat32, SectorSize::Bytes512, 33),
+        (Bits::Fat16, SectorSize::Bytes4096, 16),
+        (Bits::Fat32, SectorSize::Bytes4096, 257),
+    ] {
+        let of = |bytes| Options { sector, ..options(bytes, Some(bits)) };
+        let fat32 = bits == Bits::Fat32;
+        let error = FatLayout::plan(&tree, &of(MIB)).unwrap_err();
+        let FatError::TooShort { least, .. } = error else { panic!("{error}") };
+        assert_eq!(least, expected * MIB, "{bits:?} {sector:?}");
+        assert_mtools_reads(&FatLayout::plan(&tree, &of(least)).unwrap(), folder.path());
+        let less = FatLayout::plan(&tree, &of(least - MIB)).unwrap_err();
+        assert_eq!(less, FatError::TooShort { bytes: least - MIB, fat32, least });
+    }
+    let error = FatLayout::plan(&tree, &options(32 * MIB, Some(Bits::Fat32))).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "33554432 bytes are too few for FAT32; make the partition at least 33 MiB long, or leave out \"bits\""
+    );
 }
 
 #[test]
@@ -271,6 +319,39 @@ fn what_fat_can_not_hold_is_told() {
     assert!(error(&[], MIB, None).starts_with("1048576 bytes are too few for FAT16"));
     assert!(error(&[], 5 * GIB, Some(Bits::Fat16)).starts_with("5368709120 bytes are too many for FAT16"));
     assert!(error(&[], 10_000, Some(Bits::Fat32)).starts_with("10000 bytes are too few for FAT32"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The number of clusters alone tells a reader which type it is (specification, section 3.5).
+    #[test]
+    fn every_size_has_the_clusters_of_its_type_or_is_refused_with_one_that_has(
+        bytes in prop_oneof![0..80 * MIB, 200 * MIB..600 * MIB, 0..40 * GIB],
+        bits in prop_oneof![Just(None), Just(Some(Bits::Fat16)), Just(Some(Bits::Fat32))],
+        long_sectors in any::<bool>(),
+    ) {
+        let sector = if long_sectors { SectorSize::Bytes4096 } else { SectorSize::Bytes512 };
+        let bytes = bytes - bytes % sector.bytes();
+        let of = |bytes| Options { sector, ..options(bytes, bits) };
+        let none = Files::new();
+        let tree = tree_of(&none);
+        match FatLayout::plan(&tree, &of(bytes)) {
+            Ok(layout) => {
+                let found = layout.summary();
+                let range = if found.bits == Bits::Fat32 { 65_525..268_435_445 } else { 4085..65_525 };
+                prop_assert!(range.contains(&found.clusters), "{:?}", found);
+                prop_assert!(bits.is_none_or(|bits| bits == found.bits));
+                prop_assert!(found.cluster_bytes <= 64 << 10 && found.cluster_bytes >= sector.bytes());
+            }
+            Err(FatError::TooShort { least, .. }) => {
+                prop_assert!(least > bytes, "{} of {}", least, bytes);
+                prop_assert!(FatLayout::plan(&tree, &of(least)).is_ok());
+            }
+            Err(FatError::TooLong { .. }) => prop_assert!(bits == Some(Bits::Fat16) && bytes > 3 * GIB),
+            Err(other) => panic!("{other}"),
+        }
+    }
 }
 
 proptest! {

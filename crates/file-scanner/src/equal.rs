@@ -7,7 +7,7 @@ use rustix::io::retry_on_intr;
 use sha2::{Digest, Sha256};
 use std::os::fd::AsFd;
 
-use crate::error::{reason, shown};
+use crate::error::{reason, remedy, shown};
 use crate::opener::{Cursor, OpenFile, Opener, check_unchanged};
 use crate::source_error::SourceError;
 
@@ -125,7 +125,11 @@ impl<'t> Alike<'t> {
                 }
                 Err(errno) => {
                     let path = self.tree.source_path(node).map(|path| shown(&path)).unwrap_or_default();
-                    return Err(SourceError::Unreadable { path, reason: reason(errno) });
+                    return Err(SourceError::Unreadable {
+                        path,
+                        reason: reason(errno),
+                        remedy: remedy(errno),
+                    });
                 }
             }
         }

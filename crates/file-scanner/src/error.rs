@@ -130,22 +130,66 @@ pub enum ScanError {
         path: String,
     },
     /// A system call says no.
-    #[error("{path}: can't be read: {reason}; make it readable")]
+    #[error("{path}: can't be read: {reason}; {remedy}")]
     Unreadable {
         /// On this machine.
         path: String,
         /// The system's words.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// Extended attributes that can't be had.
     #[error(
-        "{path}: its extended attributes can't be read: {reason}; mount /proc, or leave xattrs out of the tree"
+        "{path}: its extended attributes can't be read: {reason}; {remedy}, or leave xattrs out of the tree"
     )]
     UnreadableXattrs {
         /// On this machine.
         path: String,
         /// The system's words.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Extended attributes that can't be asked for, as /proc is not mounted.
+    #[error(
+        "{path}: its extended attributes can't be read without /proc; mount /proc, or leave xattrs out of the tree"
+    )]
+    XattrsWithoutProc {
+        /// On this machine.
+        path: String,
+    },
+    /// Something in a file system that is mounted below a tree.
+    #[error(
+        "{path}: another file system is mounted here, and {count} of its entries can't be taken in; set \"oneFileSystem\" of the tree to true to leave it out"
+    )]
+    InMount {
+        /// On this machine, where it is mounted.
+        path: String,
+        /// How many problems there are.
+        count: usize,
+    },
+    /// An owner that the user namespace of this process does not know.
+    #[error(
+        "{path}: its {whose} is not mapped into this user namespace, so it shows as {id}; run snugfs where it is known, for example in \"podman unshare\" or as root, or leave out \"owner\": \"keep\""
+    )]
+    UnmappedOwner {
+        /// On this machine.
+        path: String,
+        /// `owner` or `group`.
+        whose: &'static str,
+        /// The number that stands for unknown owners.
+        id: u32,
+    },
+    /// A library shows other owners to programs, and can't to this one.
+    #[error(
+        "plan.trees[{tree}].owner: {library} can't show its owners to this snugfs, which is linked statically; use a snugfs that is linked dynamically, or leave out \"owner\": \"keep\""
+    )]
+    FakedOwners {
+        /// The position of the tree.
+        tree: usize,
+        /// `fakeroot` or `pseudo`.
+        library: &'static str,
     },
     /// An entry vanished or became something else.
     #[error("{path}: changed during the scan; leave the sources alone while an image is built")]
@@ -161,7 +205,7 @@ pub enum ScanError {
     },
     /// A modification time that ext4 can't hold.
     #[error(
-        "{path}: its time is outside 1901-12-13 to 2446-05-10, the range of ext4; touch it or don't keep times"
+        "{path}: its time is outside 1901-12-13 to 2446-05-10, the range of ext4; fix it with touch, or leave out \"times\": \"keep\""
     )]
     Time {
         /// On this machine.
@@ -226,6 +270,10 @@ impl ScanError {
             | Self::NoSource { .. }
             | Self::Unreadable { .. }
             | Self::UnreadableXattrs { .. }
+            | Self::XattrsWithoutProc { .. }
+            | Self::InMount { .. }
+            | Self::UnmappedOwner { .. }
+            | Self::FakedOwners { .. }
             | Self::Changed { .. }
             | Self::TooManyOpen { .. } => ErrorKind::Source,
             Self::Time { .. }
@@ -236,6 +284,11 @@ impl ScanError {
             | Self::TooMany => ErrorKind::Limit,
             Self::Internal(_) => ErrorKind::Internal,
         }
+    }
+
+    /// Something that the system does not let this process read.
+    pub(crate) fn unreadable(path: String, errno: Errno) -> Self {
+        Self::Unreadable { path, reason: reason(errno), remedy: remedy(errno) }
     }
 
     /// A refusal of the tree's writer: too much of something, or an order that the merge should have kept.
@@ -315,6 +368,16 @@ fn realise(path: &str) -> String {
 /// A path of this machine on one line.
 pub(crate) fn shown(path: &Path) -> String {
     escaped(path.as_os_str().as_bytes()).to_string()
+}
+
+/// What to do about a system error.
+pub(crate) fn remedy(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ACCESS | Errno::PERM => "run snugfs as a user who may read it, such as its owner or root",
+        Errno::LOOP => "name what the symlink leads to",
+        Errno::IO | Errno::UCLEAN | Errno::BADMSG => "check the disk that holds it",
+        _ => "see that it can be read",
+    }
 }
 
 /// A system error in a few words, without its number where everyone knows it.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use build_plan::{Entry, EntryKind};
+use build_plan::EntryKind;
 use image_tree::{
     FileSource, Metadata, MetadataId, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeWriter,
 };
@@ -15,7 +15,8 @@ use crate::metadata::{self, Bearer};
 use crate::plan_tree::{Made, PlanTree};
 use crate::scan::EntryFiles;
 use crate::sources::{Scan, Sources};
-use crate::warnings::Warnings;
+use crate::warnings::{self, Warnings};
+use crate::{mounts, owners::Unmapped};
 
 /// An inode with several names, in the source that has it.
 type LinkedInode = (usize, Inode);
@@ -36,6 +37,7 @@ struct Flatten<'a> {
     /// Nearly everything in a store has one of a few permissions; these spare a look-up for each.
     store: Vec<(Permissions, MetadataId)>,
     warnings: Warnings,
+    unmapped: Unmapped,
 }
 
 /// Merges all sources into one tree, or says everything that is against it.
@@ -53,7 +55,7 @@ pub(crate) fn flatten<'a>(
     let mut merge = Merge::new(sources, plan, found);
     let mut root = match merge.root_owner() {
         DirectoryOwner::Made(Made::Entry(_, _, entry)) => {
-            of_entry(entry, Permissions::DIRECTORY, sources.timestamp)
+            metadata::of_entry(entry, Permissions::DIRECTORY, sources.timestamp)
         }
         _ => Metadata::root_owned(Permissions::DIRECTORY, sources.timestamp),
     };
@@ -75,10 +77,14 @@ pub(crate) fn flatten<'a>(
         link_attributes,
         store: Vec::new(),
         warnings: Warnings::new(sources.trees.len()),
+        unmapped: Unmapped::of_this_process(),
     };
     let errors = flatten.run();
     if errors.is_empty() {
-        Ok(Scan { tree: flatten.writer.finish(), warnings: flatten.warnings.finish() })
+        let mut warnings = flatten.warnings.finish();
+        warnings.extend(mounts::warnings(found, usize::from(sources.store.is_some())));
+        warnings.extend(warnings::inflated(found, files));
+        Ok(Scan { tree: flatten.writer.finish(), warnings })
     } else {
         Err(errors)
     }
@@ -99,17 +105,6 @@ fn link_attributes(mut merge: Merge<'_>, found: &Found) -> HashMap<LinkedInode, 
         }
     }
     reached
-}
-
-/// What an entry of the plan says of itself.
-fn of_entry(entry: &Entry, default: Permissions, mtime: Timestamp) -> Metadata {
-    Metadata {
-        permissions: entry.permissions.unwrap_or(default),
-        uid: entry.uid,
-        gid: entry.gid,
-        mtime,
-        xattrs: entry.xattrs.clone(),
-    }
 }
 
 impl<'a> Flatten<'a> {
@@ -165,7 +160,9 @@ impl<'a> Flatten<'a> {
             }
             DirectoryOwner::Store => Metadata::root_owned(Permissions::STORE_EXECUTABLE, Timestamp::STORE),
             DirectoryOwner::LostAndFound => Metadata::root_owned(Permissions::from_mode(0o700), time),
-            DirectoryOwner::Made(Made::Entry(_, _, entry)) => of_entry(entry, Permissions::DIRECTORY, time),
+            DirectoryOwner::Made(Made::Entry(_, _, entry)) => {
+                metadata::of_entry(entry, Permissions::DIRECTORY, time)
+            }
             DirectoryOwner::Implied | DirectoryOwner::Made(Made::Inline(_)) => {
                 Metadata::root_owned(Permissions::DIRECTORY, time)
             }
@@ -194,7 +191,11 @@ impl<'a> Flatten<'a> {
                 let Some(origin) = self.writer.origin(source) else {
                     return Err(ScanError::Internal("a source without an origin".to_owned()));
                 };
-                self.writer.file(name, metadata, size, FileSource::Scanned { origin, stamp })
+                let node = self.writer.file(name, metadata, size, FileSource::Scanned { origin, stamp });
+                if let (Ok(_), Some(runs)) = (&node, found.and_then(|found| found.data_runs(index))) {
+                    self.writer.data_runs(runs.to_vec()).map_err(ScanError::of_tree)?;
+                }
+                node
             }
             Kind::Symlink { start, len } => {
                 let target = found.map(|found| found.target(index, start, len)).unwrap_or_default();
@@ -249,7 +250,7 @@ impl<'a> Flatten<'a> {
         };
         let file = self.files.files.get(&index);
         let default = file.map_or(Permissions::from_mode(0o644), |file| file.permissions);
-        let mut base = of_entry(entry, default, time);
+        let mut base = metadata::of_entry(entry, default, time);
         let bearer = match entry.kind {
             EntryKind::Text(_) | EntryKind::Source(_) => Bearer::File,
             EntryKind::Symlink(_) => {
@@ -271,11 +272,9 @@ impl<'a> Flatten<'a> {
                     return Err(ScanError::Internal("a file without an origin".to_owned()));
                 };
                 let source = FileSource::Scanned { origin, stamp: file.stamp };
-                return self
-                    .writer
-                    .file(name, metadata, file.size, source)
-                    .map(drop)
-                    .map_err(ScanError::of_tree);
+                self.writer.file(name, metadata, file.size, source).map_err(ScanError::of_tree)?;
+                let runs = file.runs.clone().map_or(Ok(()), |runs| self.writer.data_runs(runs));
+                return runs.map_err(ScanError::of_tree);
             }
             EntryKind::Directory => return Err(ScanError::Internal("a directory as an entry".to_owned())),
             EntryKind::Character { major, minor } => SpecialKind::Character { major: *major, minor: *minor },
@@ -305,6 +304,9 @@ impl<'a> Flatten<'a> {
         let Some(plan) = self.sources.trees.get(tree) else {
             return Err(ScanError::Internal("an entry of no tree".to_owned()));
         };
+        if plan.keep_owner {
+            self.check_owner(at, host)?;
+        }
         match metadata::of_tree(plan, host, bearer, xattrs, self.sources.timestamp) {
             Ok((metadata, dropped)) => {
                 if dropped {
@@ -317,6 +319,19 @@ impl<'a> Flatten<'a> {
             Err(metadata::TimeOutOfRange) => {
                 Err(ScanError::Time { path: shown(&self.found.host_path(at.0, at.1)) })
             }
+        }
+    }
+
+    /// Refuses an owner that is only what the system shows for one that it does not know here.
+    fn check_owner(&self, at: (DirectoryId, Option<usize>), host: HostMetadata) -> Result<(), ScanError> {
+        let unmapped = self.unmapped;
+        let found = [("owner", unmapped.uid, host.uid), ("group", unmapped.gid, host.gid)];
+        match found.into_iter().find(|(_, unknown, id)| *unknown == Some(*id)) {
+            Some((whose, _, id)) => {
+                let path = shown(&self.found.host_path(at.0, at.1));
+                Err(ScanError::UnmappedOwner { path, whose, id })
+            }
+            None => Ok(()),
         }
     }
 

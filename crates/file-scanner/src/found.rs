@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use image_tree::{FileStamp, SpecialKind, Xattr};
+use image_tree::{DataRun, FileStamp, SpecialKind, Xattr};
 use rustix::fs::Stat;
 
 use crate::listing::Listing;
@@ -84,7 +84,44 @@ pub(crate) struct TreePart {
     pub(crate) links: Vec<(usize, Inode)>,
     /// Of entries that have some, by their position in the part, ascending.
     pub(crate) xattrs: Vec<(usize, Vec<Xattr>)>,
+    /// Where sparse files have data, by their position in the part, ascending.
+    pub(crate) sparse: Vec<(usize, Vec<DataRun>)>,
 }
+
+/// What files take, in \[bytes\].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Room {
+    /// In the image.
+    pub(crate) stored: u64,
+    /// On this machine.
+    pub(crate) taken: u64,
+}
+
+impl Room {
+    /// Adds a file that stores so many bytes; gives how many more these are than it takes here, where that is much.
+    pub(crate) fn add(&mut self, stored: u64, stat: &Stat) -> Option<u64> {
+        let taken = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+        self.stored = self.stored.saturating_add(stored);
+        self.taken = self.taken.saturating_add(taken);
+        (stored > MUCH && stored / 10 > taken).then(|| stored - taken)
+    }
+
+    /// Both together.
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self {
+            stored: self.stored.saturating_add(other.stored),
+            taken: self.taken.saturating_add(other.taken),
+        }
+    }
+
+    /// Whether the image stores so much more than is taken here that people should know.
+    pub(crate) fn is_inflated(self) -> bool {
+        self.stored > MUCH && self.stored / 10 > self.taken
+    }
+}
+
+/// Less is not worth a word, in \[bytes\].
+const MUCH: u64 = 64 << 20;
 
 /// Up to [`BATCH`] entries of a directory.
 #[derive(Debug, Default)]
@@ -92,6 +129,9 @@ pub(crate) struct Part {
     pub(crate) kinds: Vec<Kind>,
     pub(crate) targets: Vec<u8>,
     pub(crate) tree: Option<Box<TreePart>>,
+    pub(crate) room: Room,
+    /// Files that store much more than they take here, by their position, and how much more.
+    pub(crate) inflated: Vec<(usize, u64)>,
 }
 
 /// A directory of a source.
@@ -152,6 +192,13 @@ impl FoundDirectory {
         links.get(at).map(|link| link.1)
     }
 
+    /// Where a sparse file has data.
+    pub(crate) fn data_runs(&self, index: usize) -> Option<&[DataRun]> {
+        let sparse = &self.tree(index)?.sparse;
+        let at = sparse.binary_search_by_key(&(index % BATCH), |found| found.0).ok()?;
+        sparse.get(at).map(|found| found.1.as_slice())
+    }
+
     pub(crate) fn xattrs(&self, index: usize) -> &[Xattr] {
         self.tree(index)
             .and_then(|tree| {
@@ -168,9 +215,40 @@ pub(crate) struct Found {
     pub(crate) directories: Vec<FoundDirectory>,
     /// Where on this machine each root is.
     pub(crate) sources: Vec<PathBuf>,
+    /// Directories where another file system is mounted, which the plan says nothing of.
+    pub(crate) mounts: Vec<DirectoryId>,
 }
 
 impl Found {
+    /// The source that a directory is of, by its position.
+    pub(crate) fn source_of(&self, id: DirectoryId) -> usize {
+        let mut at = id;
+        while let Some(directory) = self.directory(at).filter(|directory| directory.parent != at) {
+            at = directory.parent;
+        }
+        at.index()
+    }
+
+    /// What all files take.
+    pub(crate) fn room(&self) -> Room {
+        let parts = self.directories.iter().flat_map(|directory| &directory.parts);
+        parts.fold(Room::default(), |room, part| room.with(part.room))
+    }
+
+    /// The files that store much more than they take here, the first of them first: how much more, and where they are.
+    pub(crate) fn inflated(&self) -> Vec<(u64, PathBuf)> {
+        let mut all = Vec::new();
+        for (id, directory) in (0..).zip(&self.directories) {
+            for (number, part) in directory.parts.iter().enumerate() {
+                let at = |position: usize| Some(number * BATCH + position);
+                let path = |position| self.host_path(DirectoryId(id), at(position));
+                all.extend(part.inflated.iter().map(|(position, more)| (*more, path(*position))));
+            }
+        }
+        all.sort_by(|one, other| (other.0, &one.1).cmp(&(one.0, &other.1)));
+        all
+    }
+
     pub(crate) fn directory(&self, id: DirectoryId) -> Option<&FoundDirectory> {
         self.directories.get(id.index())
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use build_plan::XattrPattern;
 use image_tree::{InvalidXattr, Xattr, XattrName};
@@ -11,6 +12,8 @@ use rustix::io::Errno;
 #[derive(Debug)]
 pub(crate) enum XattrError {
     System(Errno),
+    /// The entry was asked through /proc, which is not there.
+    NoProc,
     /// One that ext4 has no place for.
     Invalid(InvalidXattr),
 }
@@ -47,11 +50,17 @@ pub(crate) fn of_entry(
     let mut path = format!("/proc/self/fd/{}/", directory.as_fd().as_raw_fd()).into_bytes();
     path.extend_from_slice(name.to_bytes());
     let path = path.as_slice();
-    collect(
+    let found = collect(
         wanted,
         |list| rustix::fs::llistxattr(path, list),
         |name, value| rustix::fs::lgetxattr(path, name, value),
-    )
+    );
+    match found {
+        Err(XattrError::System(Errno::NOENT | Errno::NOTDIR)) if !Path::new("/proc/self/fd").exists() => {
+            Err(XattrError::NoProc)
+        }
+        other => other,
+    }
 }
 
 fn collect(

@@ -1,13 +1,15 @@
 //! One entry of a directory: at most one call for what a store says of it, and one more where a tree keeps more.
 
 use std::ffi::CStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use image_tree::SpecialKind;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use build_plan::TreePlan;
+use image_tree::{DataRun, HOLE_GRAIN, SpecialKind};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::found::{DirectoryId, HostMetadata, Inode, Kind, Part, TreePart, mode_bits, stamp};
+use crate::holes;
 use crate::host_xattrs::{self, XattrError};
 use crate::listing::ListError;
 use crate::walk::{OpenDirectory, Policy};
@@ -24,6 +26,8 @@ pub(crate) enum Problem {
     DeviceNumber,
     /// A length of 0 is told, and yet there are contents.
     ToldEmpty,
+    /// This process may not read it.
+    Forbidden,
     TooMany,
     List(ListError),
     Xattr(XattrError),
@@ -62,7 +66,7 @@ pub(crate) fn entry(directory: &OpenDirectory<'_>, index: usize, part: &mut Part
         Policy::Tree(plan) => {
             let stat = if listed == FileType::Directory { None } else { Some(stat(directory, name)?) };
             let kind = match &stat {
-                Some(stat) => tree_kind(directory, name, stat, part)?,
+                Some(stat) => tree_kind(directory, plan, name, stat, part)?,
                 None => UNNUMBERED,
             };
             let position = part.kinds.len();
@@ -98,7 +102,11 @@ fn store_entry(
         FileType::RegularFile | FileType::Unknown => {
             let stat = stat(directory, name)?;
             match FileType::from_raw_mode(stat.st_mode) {
-                FileType::RegularFile => file(&stat),
+                FileType::RegularFile => {
+                    let kind = readable_file(&directory.fd, name, &stat)?;
+                    account(part, &kind, None, &stat);
+                    Ok(kind)
+                }
                 _ if listed == FileType::RegularFile => Err(Problem::Changed),
                 FileType::Directory => Ok(UNNUMBERED),
                 FileType::Symlink => symlink(directory, name, part),
@@ -111,6 +119,7 @@ fn store_entry(
 
 fn tree_kind(
     directory: &OpenDirectory<'_>,
+    plan: &TreePlan,
     name: &CStr,
     stat: &Stat,
     part: &mut Part,
@@ -120,7 +129,14 @@ fn tree_kind(
             if stat.st_size == 0 && has_contents(&directory.fd, name) {
                 return Err(Problem::ToldEmpty);
             }
-            file(stat)?
+            let kind = readable_file(&directory.fd, name, stat)?;
+            let runs = if plan.keep_holes { data_runs(&directory.fd, name, stat)? } else { None };
+            account(part, &kind, runs.as_deref(), stat);
+            if let Some(runs) = runs {
+                let position = part.kinds.len();
+                part.tree.get_or_insert_default().sparse.push((position, runs));
+            }
+            kind
         }
         FileType::Directory => UNNUMBERED,
         FileType::Symlink => symlink(directory, name, part)?,
@@ -155,6 +171,42 @@ pub(crate) fn has_contents(directory: impl AsFd, name: impl rustix::path::Arg) -
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     rustix::fs::openat(directory, name, flags, Mode::empty())
         .is_ok_and(|fd| rustix::io::read(&fd, &mut [0_u8; 1]).is_ok_and(|read| read > 0))
+}
+
+/// A regular file that this process may read: else the copy would fail, after much work.
+fn readable_file(directory: &OwnedFd, name: &CStr, stat: &Stat) -> Result<Kind, Problem> {
+    if is_readable(directory, name, stat) { file(stat) } else { Err(Problem::Forbidden) }
+}
+
+/// Whether this process may read a file, by its effective owner and capabilities. What everybody may read needs no call.
+pub(crate) fn is_readable(directory: impl AsFd, name: impl rustix::path::Arg, stat: &Stat) -> bool {
+    let everybody = mode_bits(stat) & 0o444 == 0o444;
+    let refused = |errno| matches!(errno, Errno::ACCESS | Errno::PERM);
+    everybody || !rustix::fs::accessat(directory, name, Access::READ_OK, AtFlags::EACCESS).is_err_and(refused)
+}
+
+/// Where a sparse file has data.
+pub(crate) fn data_runs(
+    directory: impl AsFd,
+    name: impl rustix::path::Arg + Copy,
+    stat: &Stat,
+) -> Result<Option<Vec<DataRun>>, Errno> {
+    let (size, blocks) = (u64::try_from(stat.st_size), u64::try_from(stat.st_blocks));
+    match (size, blocks) {
+        (Ok(size), Ok(blocks)) if holes::may_have_holes(size, blocks) => {
+            holes::of_entry(directory, name, size)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Counts what a file takes; `runs` is what it stores, if that is not all.
+fn account(part: &mut Part, kind: &Kind, runs: Option<&[DataRun]>, stat: &Stat) {
+    let Kind::File { size, .. } = kind else { return };
+    let stored = |runs: &[DataRun]| runs.iter().map(|run| u64::from(run.len) * HOLE_GRAIN).sum();
+    let position = part.kinds.len();
+    let more = part.room.add(runs.map_or(*size, stored), stat);
+    part.inflated.extend(more.map(|more| (position, more)));
 }
 
 fn file(stat: &Stat) -> Result<Kind, Problem> {

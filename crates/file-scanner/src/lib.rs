@@ -11,7 +11,8 @@
 //! | module | its part |
 //! |---|---|
 //! | `listing` | the names of one directory, sorted |
-//! | `walk`, `inspect`, `host_xattrs` | directories in parallel, one entry, its extended attributes |
+//! | `walk`, `inspect`, `host_xattrs`, `holes` | directories in parallel, one entry, its extended attributes, its holes |
+//! | `owners`, `mounts` | whether owners are the files' own; other file systems below a tree |
 //! | `found` | what the walk leaves |
 //! | `plan_tree` | what the plan alone says, by path |
 //! | `merge` | all sources together in depth-first order, and their conflicts |
@@ -23,12 +24,15 @@ mod equal;
 mod error;
 mod flatten;
 mod found;
+mod holes;
 mod host_xattrs;
 mod inspect;
 mod listing;
 mod merge;
 mod metadata;
+mod mounts;
 mod opener;
+mod owners;
 mod plan_tree;
 mod scan;
 mod source_error;

@@ -1,6 +1,6 @@
 //! Owners, rights and times: what a source gives, and what `plan.attributes` lays over it.
 
-use build_plan::{AttributesPlan, TreePlan};
+use build_plan::{AttributesPlan, Entry, TreePlan};
 use image_tree::{Metadata, Permissions, Timestamp, Xattr, XattrNamespace};
 
 use crate::found::HostMetadata;
@@ -37,7 +37,9 @@ pub(crate) fn of_tree(
     } else {
         timestamp
     };
-    let metadata = Metadata { permissions, uid, gid, mtime, xattrs: xattrs.to_vec() };
+    let mut metadata = Metadata { permissions, uid, gid, mtime, xattrs: xattrs.to_vec() };
+    // The two agree in every file system; not where fakeroot shows another mode than the file has.
+    metadata.set_permissions(permissions);
     Ok((metadata, permissions != source))
 }
 
@@ -47,25 +49,32 @@ pub(crate) fn of_tree(
 pub(crate) fn lay(metadata: &mut Metadata, plan: &AttributesPlan, bearer: Bearer) -> bool {
     metadata.uid = plan.uid.unwrap_or(metadata.uid);
     metadata.gid = plan.gid.unwrap_or(metadata.gid);
-    if bearer != Bearer::Symlink {
-        metadata.permissions = plan.permissions.unwrap_or(metadata.permissions);
-    }
     let mut all = true;
     for xattr in &plan.xattrs {
-        if !bears(bearer, xattr.name.namespace()) {
+        if bears(bearer, xattr.name.namespace()) {
+            metadata.set_xattr(xattr);
+        } else {
             all = false;
-            continue;
-        }
-        match metadata.xattrs.binary_search_by(|known| known.name.cmp(&xattr.name)) {
-            Ok(at) => {
-                if let Some(known) = metadata.xattrs.get_mut(at) {
-                    known.value.clone_from(&xattr.value);
-                }
-            }
-            Err(at) => metadata.xattrs.insert(at, xattr.clone()),
         }
     }
+    // After the attributes, as chmod after setfacl: a mode that the plan gives is the one that holds.
+    if let Some(permissions) = plan.permissions.filter(|_| bearer != Bearer::Symlink) {
+        metadata.set_permissions(permissions);
+    }
     all
+}
+
+/// What an entry of the plan says of itself. Without a mode, an access control list decides; with one, the mode does.
+pub(crate) fn of_entry(entry: &Entry, default: Permissions, mtime: Timestamp) -> Metadata {
+    let mut metadata = Metadata::root_owned(default, mtime);
+    (metadata.uid, metadata.gid) = (entry.uid, entry.gid);
+    for xattr in &entry.xattrs {
+        metadata.set_xattr(xattr);
+    }
+    if let Some(permissions) = entry.permissions {
+        metadata.set_permissions(permissions);
+    }
+    metadata
 }
 
 pub(crate) fn bears(bearer: Bearer, namespace: XattrNamespace) -> bool {
@@ -100,6 +109,61 @@ mod tests {
         assert!(lay(&mut metadata, &plan, Bearer::File));
         assert_eq!((metadata.uid, metadata.gid), (7, 0));
         assert_eq!(metadata.xattrs, [xattr("user.a", "1"), xattr("user.b", "new"), xattr("security.x", "2")]);
+    }
+
+    /// rw- for the owner, r-- for user 1234 and the group, r-- as the mask.
+    fn access_list() -> Xattr {
+        let entry = |tag: u8, bits: u8| [tag, 0, bits, 0, 0xd2, 4, 0, 0];
+        let entries = [entry(1, 6), entry(2, 4), entry(4, 4), entry(16, 4), entry(32, 0)];
+        let value = [&[2, 0, 0, 0][..], &entries.concat()].concat();
+        Xattr { name: XattrName::parse(b"system.posix_acl_access").unwrap(), value }
+    }
+
+    fn mask_of(metadata: &Metadata) -> u8 {
+        metadata.xattrs[0].value[4 + 3 * 8 + 2]
+    }
+
+    #[test]
+    fn a_mode_that_is_laid_over_an_access_list_changes_its_mask() {
+        let mut metadata = Metadata::root_owned(Permissions::from_mode(0o640), Timestamp::STORE);
+        metadata.xattrs = vec![access_list()];
+        let permissions = Permissions::new(0o610);
+        let plan = AttributesPlan { uid: None, gid: None, permissions, xattrs: Vec::new(), recursive: false };
+        lay(&mut metadata, &plan, Bearer::File);
+        assert_eq!((metadata.permissions.bits(), mask_of(&metadata)), (0o610, 1));
+    }
+
+    #[test]
+    fn a_list_that_is_laid_over_a_mode_changes_it_and_a_mode_beside_it_holds() {
+        let plan = |permissions| AttributesPlan {
+            uid: None,
+            gid: None,
+            permissions,
+            xattrs: vec![access_list()],
+            recursive: false,
+        };
+        let mut metadata = Metadata::root_owned(Permissions::from_mode(0o2777), Timestamp::STORE);
+        lay(&mut metadata, &plan(None), Bearer::File);
+        assert_eq!((metadata.permissions.bits(), mask_of(&metadata)), (0o2640, 4));
+        lay(&mut metadata, &plan(Permissions::new(0o777)), Bearer::Directory);
+        assert_eq!((metadata.permissions.bits(), mask_of(&metadata)), (0o777, 7));
+    }
+
+    #[test]
+    fn an_entry_with_a_list_and_no_mode_has_the_mode_of_the_list() {
+        let mut entry = Entry {
+            kind: build_plan::EntryKind::Directory,
+            permissions: None,
+            uid: 7,
+            gid: 8,
+            xattrs: vec![access_list()],
+            keep_holes: true,
+        };
+        let metadata = of_entry(&entry, Permissions::DIRECTORY, Timestamp::STORE);
+        assert_eq!((metadata.permissions.bits(), metadata.uid, metadata.gid), (0o640, 7, 8));
+        entry.permissions = Permissions::new(0o750);
+        let metadata = of_entry(&entry, Permissions::DIRECTORY, Timestamp::STORE);
+        assert_eq!((metadata.permissions.bits(), mask_of(&metadata)), (0o750, 5));
     }
 
     #[test]

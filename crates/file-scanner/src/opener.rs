@@ -10,7 +10,7 @@ use image_tree::{FileSource, FileStamp, FileTree, NodeId, NodeKind, OriginId, es
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::error::{reason, shown};
+use crate::error::{reason, remedy, shown};
 use crate::source_error::SourceError;
 
 /// Opens the files of one tree; shared by all threads, each with a [`Cursor`] of its own.
@@ -271,7 +271,7 @@ fn refused(tree: &FileTree, node: NodeId, errno: Errno) -> SourceError {
             SourceError::Replaced { path }
         }
         Errno::MFILE | Errno::NFILE => SourceError::TooManyOpen { path },
-        other => SourceError::Unreadable { path, reason: reason(other) },
+        other => SourceError::Unreadable { path, reason: reason(other), remedy: remedy(other) },
     }
 }
 
@@ -290,7 +290,17 @@ mod tests {
         std::fs::write(inner.join("file"), "").unwrap();
         let (keep_owner, keep_times, xattrs) = (false, false, Vec::new());
         let source = folder.path().to_owned();
-        let tree = build_plan::TreePlan { source, target: ImagePath::root(), keep_owner, keep_times, xattrs };
+        let (keep_holes, one_file_system) = (true, None);
+        let target = ImagePath::root();
+        let tree = build_plan::TreePlan {
+            source,
+            target,
+            keep_owner,
+            keep_times,
+            xattrs,
+            keep_holes,
+            one_file_system,
+        };
         let sources = Sources {
             store: None,
             trees: &[tree],

@@ -2,32 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use build_plan::EntryKind;
-use image_tree::{FileStamp, ImagePath, Origin, Permissions};
-use rustix::fs::{FileType, Mode, OFlags};
+use image_tree::{DataRun, FileStamp, HOLE_GRAIN, ImagePath, Origin, Permissions};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 
-use crate::error::{ScanError, ScanErrors, reason, shown};
-use crate::found::{mode_bits, stamp};
+use crate::error::{ScanError, ScanErrors, shown};
+use crate::found::{Room, mode_bits, stamp};
 use crate::listing::{ListError, Listing};
 use crate::metadata::{Bearer, bears};
 use crate::plan_tree::{PlanTree, Who};
 use crate::sources::{Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
-use crate::{flatten, inspect, sources};
+use crate::{flatten, holes, inspect, owners, sources};
 
 /// A regular file that an entry takes its bytes from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct EntryFile {
     /// Position among the origins.
     pub(crate) origin: usize,
     pub(crate) size: u64,
     pub(crate) stamp: FileStamp,
     pub(crate) permissions: Permissions,
+    /// Where it has data, if it is sparse and stays so.
+    pub(crate) runs: Option<Vec<DataRun>>,
 }
 
 /// Where everything comes from: the store, the trees, and the files of entries, in this order.
@@ -36,6 +38,9 @@ pub(crate) struct EntryFiles {
     pub(crate) origins: Vec<Origin>,
     /// By the position of the entry.
     pub(crate) files: BTreeMap<usize, EntryFile>,
+    pub(crate) room: Room,
+    /// Those that store much more than they take on this machine, and how much more.
+    pub(crate) inflated: Vec<(u64, PathBuf)>,
 }
 
 /// Finds everything that the sources put into an image, and merges it into one sorted tree.
@@ -48,6 +53,7 @@ pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Sc
     let plan = PlanTree::new(sources, &mut errors);
     refuse_store_modes(sources, &mut errors);
     refuse_unbearable_xattrs(sources, &mut errors);
+    refuse_faked_owners(sources, &mut errors);
     let roots = open_roots(sources, &mut errors);
     let folders: Vec<_> = roots.iter().map(|root| root.fd.clone()).collect();
     let files = stat_entry_files(sources, &folders, &mut errors);
@@ -95,6 +101,15 @@ fn refuse_unbearable_xattrs(sources: &Sources<'_>, errors: &mut Vec<ScanError>) 
             name: xattr.name.to_string(),
             what,
         }));
+    }
+}
+
+/// A tree whose owners are kept, where a library is to show them to programs and can't.
+fn refuse_faked_owners(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
+    if let Some(tree) = sources.trees.iter().position(|tree| tree.keep_owner)
+        && let Some(library) = owners::library_without_effect()
+    {
+        errors.push(ScanError::FakedOwners { tree, library });
     }
 }
 
@@ -160,7 +175,7 @@ fn open_folder(path: &Path, who: &Who<'_>) -> Result<OwnedFd, ScanError> {
         Errno::NOENT => ScanError::NoSource { what, path: shown },
         Errno::NOTDIR => ScanError::NotAFolder { what, path: shown },
         Errno::MFILE | Errno::NFILE => ScanError::TooManyOpen { path: shown },
-        other => ScanError::Unreadable { path: shown, reason: reason(other) },
+        other => ScanError::unreadable(shown, other),
     })
 }
 
@@ -183,8 +198,11 @@ fn stat_entry_files(
     }
     for (index, (target, entry)) in sources.entries.iter().enumerate() {
         let EntryKind::Source(source) = &entry.kind else { continue };
-        match stat_entry_file(source, all.origins.len(), &Who::Entry(target)) {
-            Ok(file) => {
+        match stat_entry_file((source, entry.keep_holes), all.origins.len(), &Who::Entry(target)) {
+            Ok((file, stat)) => {
+                let data = file.runs.as_ref().map_or(file.size, |runs| data_bytes(runs));
+                let more = all.room.add(data, &stat);
+                all.inflated.extend(more.map(|more| (more, source.clone())));
                 all.files.insert(index, file);
                 all.origins.push(Origin { source: source.clone(), target: target.clone(), folder: None });
             }
@@ -194,7 +212,15 @@ fn stat_entry_files(
     all
 }
 
-fn stat_entry_file(source: &Path, origin: usize, who: &Who<'_>) -> Result<EntryFile, ScanError> {
+fn data_bytes(runs: &[DataRun]) -> u64 {
+    runs.iter().map(|run| u64::from(run.len) * HOLE_GRAIN).sum()
+}
+
+fn stat_entry_file(
+    (source, keep_holes): (&Path, bool),
+    origin: usize,
+    who: &Who<'_>,
+) -> Result<(EntryFile, Stat), ScanError> {
     let (what, path) = (who.to_string(), shown(source));
     let told_empty =
         |stat: &rustix::fs::Stat| stat.st_size == 0 && inspect::has_contents(rustix::fs::CWD, source);
@@ -207,12 +233,32 @@ fn stat_entry_file(source: &Path, origin: usize, who: &Who<'_>) -> Result<EntryF
         }
         Ok(_) => return Err(ScanError::NotAFile { what, path }),
         Err(Errno::NOENT) => return Err(ScanError::NoSource { what, path }),
-        Err(errno) => return Err(ScanError::Unreadable { path, reason: reason(errno) }),
+        Err(errno) => return Err(ScanError::unreadable(path, errno)),
     };
-    Ok(EntryFile {
+    if !inspect::is_readable(rustix::fs::CWD, source, &stat) {
+        return Err(ScanError::unreadable(path, Errno::ACCESS));
+    }
+    let runs = if keep_holes { data_runs(source, &stat) } else { Ok(None) };
+    let runs = runs.map_err(|errno| ScanError::unreadable(path.clone(), errno))?;
+    let file = EntryFile {
         origin,
         size: u64::try_from(stat.st_size).map_err(|_| ScanError::Changed { path })?,
         stamp: stamp(&stat),
         permissions: Permissions::from_mode(mode_bits(&stat)).without_set_id(),
-    })
+        runs,
+    };
+    Ok((file, stat))
+}
+
+/// Where a sparse file has data; a symlink to it is followed.
+fn data_runs(source: &Path, stat: &Stat) -> Result<Option<Vec<DataRun>>, Errno> {
+    let (Ok(size), Ok(blocks)) = (u64::try_from(stat.st_size), u64::try_from(stat.st_blocks)) else {
+        return Ok(None);
+    };
+    if !holes::may_have_holes(size, blocks) {
+        return Ok(None);
+    }
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let fd = rustix::io::retry_on_intr(|| rustix::fs::open(source, flags, Mode::empty()))?;
+    holes::of_file(fd.as_fd(), size)
 }

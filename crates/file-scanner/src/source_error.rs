@@ -23,12 +23,14 @@ pub enum SourceError {
         path: String,
     },
     /// The system says no.
-    #[error("{path}: can't be opened: {reason}; make it readable")]
+    #[error("{path}: can't be opened: {reason}; {remedy}")]
     Unreadable {
         /// The file.
         path: String,
         /// The system's words.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// No descriptors are left.
     #[error("{path}: can't be opened, all file descriptors are in use; raise the limit (ulimit -n)")]

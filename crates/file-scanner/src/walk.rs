@@ -13,11 +13,12 @@ use rayon::Scope;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::{ScanError, reason, shown};
+use crate::error::{ScanError, reason, remedy, shown};
 use crate::found::{BATCH, DirectoryId, Found, FoundDirectory, HostMetadata, Kind, Part};
 use crate::host_xattrs::{self, XattrError};
 use crate::inspect::{self, Problem};
 use crate::listing::{ListError, Listing};
+use crate::mounts;
 
 /// What is done with the entries of a source.
 #[derive(Clone, Copy, Debug)]
@@ -46,11 +47,14 @@ pub(crate) struct OpenDirectory<'a> {
     top_of_store: bool,
     pub(crate) fd: Arc<OwnedFd>,
     pub(crate) listing: Arc<Listing>,
+    /// The number of the file system that it is in; 0 in a store, where nobody asks.
+    device: u64,
 }
 
 struct Walk<'a> {
     directories: Mutex<Vec<FoundDirectory>>,
     problems: Mutex<Vec<(DirectoryId, Option<usize>, Problem)>>,
+    mounts: Mutex<Vec<DirectoryId>>,
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
@@ -67,13 +71,19 @@ pub(crate) fn walk(
         .filter_map(|index| u32::try_from(index).ok())
         .map(|id| FoundDirectory::new(DirectoryId(id), 0))
         .collect();
-    let walk = Walk { directories: Mutex::new(directories), problems: Mutex::default(), progress };
+    let (problems, mounts) = (Mutex::default(), Mutex::default());
+    let walk = Walk { directories: Mutex::new(directories), problems, mounts, progress };
     let mut sources = Vec::with_capacity(roots.len());
     let mut open = Vec::with_capacity(roots.len());
     for (id, root) in (0..).zip(roots) {
         sources.push(root.path);
         let Some(fd) = root.fd else { continue };
+        let device = match root.policy {
+            Policy::Store => 0,
+            Policy::Tree(_) => rustix::fs::fstat(&fd).map_or(0, |stat| stat.st_dev),
+        };
         open.push(Arc::new(OpenDirectory {
+            device,
             id: DirectoryId(id),
             policy: root.policy,
             top_of_store: matches!(root.policy, Policy::Store),
@@ -86,12 +96,13 @@ pub(crate) fn walk(
             walk.entries(scope, &directory);
         }
     });
-    let Walk { directories, problems, .. } = walk;
-    let found = Found { directories: into_inner(directories), sources };
+    let Walk { directories, problems, mounts, .. } = walk;
+    let found = Found { directories: into_inner(directories), sources, mounts: into_inner(mounts) };
     let mut problems = into_inner(problems);
     if problems.is_empty() {
         return Ok(found);
     }
+    let in_mounts = mounts::errors(&found, &mut problems);
     let mut errors: Vec<(PathBuf, ScanError)> = problems
         .drain(..)
         .map(|(id, entry, problem)| {
@@ -100,6 +111,7 @@ pub(crate) fn walk(
             (path, error)
         })
         .collect();
+    errors.extend(in_mounts);
     errors.sort_by(|a, b| (a.1.kind(), &a.0).cmp(&(b.1.kind(), &b.0)));
     Err(errors.into_iter().map(|(_, error)| error).collect())
 }
@@ -197,15 +209,26 @@ impl<'a> Walk<'a> {
         let name = parent.listing.c_name(index);
         let fd =
             rustix::io::retry_on_intr(|| rustix::fs::openat(&parent.fd, name, DIRECTORY, Mode::empty()))?;
+        let mut device = 0;
+        let mut is_left_out = false;
         if let Policy::Tree(plan) = parent.policy {
-            let own = HostMetadata::of(&rustix::fs::fstat(&fd)?);
+            let stat = rustix::fs::fstat(&fd)?;
+            device = stat.st_dev;
+            if device != parent.device {
+                is_left_out = plan.one_file_system == Some(true);
+                if plan.one_file_system.is_none() {
+                    lock(&self.mounts).push(id);
+                }
+            }
+            let own = HostMetadata::of(&stat);
             let xattrs = host_xattrs::of_descriptor(fd.as_fd(), &plan.xattrs)?;
             if let Some(found) = lock(&self.directories).get_mut(id.index()) {
                 found.own = Some(Box::new((own, xattrs)));
             }
         }
-        let listing = Arc::new(Listing::read(fd.as_fd())?);
-        Ok(OpenDirectory { id, policy: parent.policy, top_of_store: false, fd: Arc::new(fd), listing })
+        let listing = if is_left_out { Listing::default() } else { Listing::read(fd.as_fd())? };
+        let (fd, listing) = (Arc::new(fd), Arc::new(listing));
+        Ok(OpenDirectory { id, policy: parent.policy, top_of_store: false, fd, listing, device })
     }
 
     fn problem(&self, directory: DirectoryId, entry: Option<usize>, problem: Problem) {
@@ -220,7 +243,8 @@ impl Problem {
                 ScanError::Changed { path }
             }
             Self::System(Errno::MFILE | Errno::NFILE) => ScanError::TooManyOpen { path },
-            Self::System(errno) => ScanError::Unreadable { path, reason: reason(errno) },
+            Self::System(errno) => ScanError::unreadable(path, errno),
+            Self::Forbidden => ScanError::unreadable(path, Errno::ACCESS),
             Self::MissingStorePath => ScanError::MissingStorePath { path },
             Self::SpecialInStore => ScanError::SpecialInStore { path },
             Self::Target(len) => ScanError::SymlinkTarget { path, len },
@@ -228,12 +252,15 @@ impl Problem {
             Self::ToldEmpty => ScanError::ToldEmpty { path },
             Self::TooMany => ScanError::TooMany,
             Self::List(ListError::System(errno)) => Self::System(errno).into_error(path),
-            Self::List(ListError::Changed) => ScanError::Changed { path },
+            Self::List(ListError::Changed)
+            | Self::Xattr(XattrError::System(Errno::NODATA | Errno::RANGE)) => ScanError::Changed { path },
             Self::List(ListError::NameTooLong(name)) => {
                 ScanError::NameTooLong { path, name: image_tree::escaped(&name).to_string() }
             }
+            Self::Xattr(XattrError::NoProc) => ScanError::XattrsWithoutProc { path },
             Self::Xattr(XattrError::System(errno)) => {
-                ScanError::UnreadableXattrs { path, reason: reason(errno) }
+                let (reason, remedy) = (reason(errno), remedy(errno));
+                ScanError::UnreadableXattrs { path, reason, remedy }
             }
             Self::Xattr(XattrError::Invalid(invalid)) => {
                 ScanError::Xattr { path, reason: invalid.to_string() }

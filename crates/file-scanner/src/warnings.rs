@@ -2,6 +2,10 @@
 
 use image_tree::ImagePath;
 
+use crate::error::shown;
+use crate::found::Found;
+use crate::scan::EntryFiles;
+
 /// How many files a warning names.
 const NAMED: usize = 10;
 
@@ -57,6 +61,28 @@ impl Warnings {
         });
         lines.chain(self.other).collect()
     }
+}
+
+/// How many files are named that store much more than they take.
+const LARGEST: usize = 3;
+
+/// Whether the contents take much more room in the image than on this machine: mostly a sparse file that is filled.
+pub(crate) fn inflated(found: &Found, files: &EntryFiles) -> Option<String> {
+    let room = found.room().with(files.room);
+    if !room.is_inflated() {
+        return None;
+    }
+    let mut largest = found.inflated();
+    largest.extend(files.inflated.iter().cloned());
+    largest.sort_by(|one, other| (other.0, &one.1).cmp(&(one.0, &other.1)));
+    let named: Vec<_> = largest.iter().take(LARGEST).map(|(_, path)| shown(path)).collect();
+    let what =
+        if named.is_empty() { String::new() } else { format!("; the largest are {}", named.join(", ")) };
+    Some(format!(
+        "the contents: {} bytes are stored for files that take {} on this machine, as holes are filled with zeros{what}; set \
+         \"holes\" to \"keep\" where it is \"fill\", or leave these files out",
+        room.stored, room.taken
+    ))
 }
 
 #[cfg(test)]

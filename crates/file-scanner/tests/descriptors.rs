@@ -23,6 +23,8 @@ fn a_wide_and_a_deep_tree_need_few_descriptors_and_the_soft_limit_is_raised() {
         keep_owner: false,
         keep_times: false,
         xattrs: Vec::new(),
+        keep_holes: true,
+        one_file_system: None,
     }];
     let sources = Sources {
         store: None,

@@ -1,13 +1,13 @@
 //! What makes images: any tree and any options give a layout without a gap that is judged sound, or are refused in words.
 
 use closure_registration::{NarPart, nar_parts, nar_size};
-use disk_layout::{Blob, Disk, Kind, Part, Partition, SECTOR, Table};
+use disk_layout::{Blob, Disk, Kind, Part, Partition, Table};
 use ext4_layout::Layout;
 use ext4_verify::{Behind, check};
 use fat_layout::{Bits, FatLayout};
 use image_containers::{Qcow2, Simg};
 use image_reader::{Ext4, Fat, FileSystem, PartitionTable, Window};
-use image_tree::{FileTree, NodeId, PieceSource, Timestamp};
+use image_tree::{FileTree, NodeId, PieceSource, SectorSize, Timestamp};
 use std::sync::Arc;
 
 use crate::images::read_all;
@@ -129,10 +129,16 @@ fn ext4_options(choices: &mut Choices<'_>, flavour: Flavour) -> ext4_layout::Opt
     }
 }
 
+fn sector_size(choices: &mut Choices<'_>) -> SectorSize {
+    if choices.below(4) == 0 { SectorSize::Bytes4096 } else { SectorSize::Bytes512 }
+}
+
 /// Any directories and files are laid out as FAT and read back.
 pub fn fat(bytes: &[u8]) -> Outcome {
     let mut choices = Choices::new(bytes);
+    let sector = sector_size(&mut choices);
     let options = fat_layout::Options {
+        sector,
         bytes: match choices.below(4) {
             0 => choices.size(),
             1 => (33 << 20) + (u64::from(choices.byte()) << 12),
@@ -168,11 +174,12 @@ pub fn fat(bytes: &[u8]) -> Outcome {
 pub fn disk(bytes: &[u8]) -> Outcome {
     let mut choices = Choices::new(bytes);
     let gpt = choices.flag();
-    let sectors = |number: u64| number & !(SECTOR - 1);
+    let sector = sector_size(&mut choices);
+    let sectors = |number: u64| number & !(sector.bytes() - 1);
     let count = choices.below(5);
     let partitions = (0..count).map(|number| Partition {
         start: choices.flag().then(|| sectors(choices.size())),
-        size: choices.flag().then(|| sectors(choices.size()).max(SECTOR)),
+        size: choices.flag().then(|| sectors(choices.size()).max(sector.bytes())),
         kind: if gpt { Kind::Gpt([7; 16]) } else { Kind::Mbr(choices.byte().max(1)) },
         bootable: choices.flag(),
         name: String::from("p").repeat(usize::from(choices.below(37))),
@@ -194,7 +201,8 @@ pub fn disk(bytes: &[u8]) -> Outcome {
     let blobs: Vec<_> = blobs.collect();
     let options = disk_layout::Options {
         table: if gpt { Table::Gpt(None) } else { Table::Mbr(None) },
-        size: choices.flag().then(|| sectors(choices.size()).max(SECTOR)),
+        size: choices.flag().then(|| sectors(choices.size()).max(sector.bytes())),
+        sector,
         seed: [5; 16],
         partitions,
         blobs,
@@ -213,7 +221,9 @@ pub fn disk(bytes: &[u8]) -> Outcome {
 
 /// The metadata of a disk alone, read as a partition table.
 fn assert_table(disk: &Disk<'_>) {
-    if disk.len() > LARGEST {
+    // An MBR does not say how long its sectors are, and there is no file system in these partitions that would.
+    let is_unknown = disk.options().sector != SectorSize::Bytes512 && matches!(disk.table(), Table::Mbr(_));
+    if disk.len() > LARGEST || is_unknown {
         return;
     }
     let mut bytes = vec![0; crate::to_usize(disk.len())];

@@ -54,7 +54,7 @@ pub(crate) fn assembled(image: &dyn PieceSource, tree: &FileTree) -> Memory {
 
 fn fill(image: &dyn PieceSource, tree: &FileTree, piece: &Piece, part: &mut [u8]) {
     match piece.content {
-        Content::Zeros => {}
+        Content::Zeros | Content::Unused | Content::FileZeros { .. } => {}
         Content::Metadata => image.generate(piece, part),
         Content::File { node, offset } => {
             let NodeKind::File { size, source } = tree.node(node).kind() else {

@@ -5,7 +5,7 @@ use std::path::Path;
 use disk_layout::{Disk, Kind, Part, Partition, Table};
 use ext4_layout::{Layout, Options};
 use fat_layout::{Bits, FatLayout};
-use image_tree::{FileTree, PieceSource, Timestamp};
+use image_tree::{FileTree, PieceSource, SectorSize, Timestamp};
 
 use crate::memory::assembled;
 use crate::mutation::Numbers;
@@ -295,8 +295,13 @@ pub(crate) fn ext4_images() -> Vec<Vec<u8>> {
 }
 
 fn fat_images() -> Vec<Vec<u8>> {
-    let options =
-        fat_layout::Options { bytes: 5 << 20, label: fat_layout::NO_LABEL, id: 1, bits: Some(Bits::Fat16) };
+    let options = fat_layout::Options {
+        bytes: 5 << 20,
+        label: fat_layout::NO_LABEL,
+        id: 1,
+        bits: Some(Bits::Fat16),
+        sector: SectorSize::Bytes512,
+    };
     small_trees(Flavour::Firmware)
         .filter_map(|tree| Some(assembled(&FatLayout::plan(&tree, &options).ok()?, &tree).0))
         .collect()
@@ -317,6 +322,7 @@ pub(crate) fn tables() -> Vec<Vec<u8>> {
         });
         let options = disk_layout::Options {
             table: if gpt { Table::Gpt(None) } else { Table::Mbr(None) },
+            sector: if count == 1 { SectorSize::Bytes4096 } else { SectorSize::Bytes512 },
             size: None,
             seed: [3; 16],
             partitions: partitions.collect(),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use image_tree::{
-    FileSource, FileTree, Metadata, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeWriter, Xattr,
-    XattrName,
+    DataRun, FileSource, FileTree, HOLE_GRAIN, Metadata, Name, NodeId, Permissions, SpecialKind, Timestamp,
+    TreeWriter, Xattr, XattrName,
 };
 
 use crate::Choices;
@@ -26,6 +26,8 @@ enum Item<'a> {
     Text(u8, Vec<u8>),
     /// Of a length alone.
     Blank(u8, u64),
+    /// Of a length alone, with data in some places.
+    Sparse(u8, u64, &'a [u8]),
     Symlink(Vec<u8>),
     Special(SpecialKind),
     /// One more name for a file before.
@@ -108,6 +110,8 @@ fn item<'a>(choices: &mut Choices<'a>, flavour: Flavour, depth: u8, left: &mut u
             _ => SpecialKind::Character { major: 4095, minor: 0xf_ff00 | u32::from(choices.byte()) },
         }),
         8 => Item::Link(choices.byte()),
+        9 if flavour == Flavour::Any => Item::Sparse(metadata, choices.size(), choices.bytes(40)),
+        9 => Item::Sparse(metadata, u64::from(choices.byte()) << 12, choices.bytes(40)),
         _ => Item::Text(metadata, choices.bytes(255).to_vec()),
     }
 }
@@ -146,6 +150,14 @@ impl Writing {
                 let source = self.tree.inline(Vec::new());
                 self.tree.file(name, metadata, *size, source)
             }
+            Item::Sparse(choice, size, places) => {
+                let metadata = self.tree.metadata(&metadata(*choice));
+                let source = self.tree.inline(vec![0; crate::to_usize((*size).min(1 << 20))]);
+                let file = self.tree.file(name, metadata, *size, source);
+                let runs = self.tree.data_runs(data_runs(*size, places));
+                assert!(runs.is_ok(), "{runs:?}");
+                file
+            }
             Item::Symlink(target) => self.tree.symlink(name, plain, target),
             Item::Special(kind) => self.tree.special(name, plain, *kind),
             Item::Link(to) => match self.files.get(usize::from(*to) % self.files.len().max(1)) {
@@ -164,6 +176,21 @@ impl Writing {
             self.files.extend(file);
         }
     }
+}
+
+/// A hole and a run of data for each pair of bytes, as far as the file reaches.
+fn data_runs(size: u64, places: &[u8]) -> Vec<DataRun> {
+    let units = u32::try_from(size.div_ceil(HOLE_GRAIN)).unwrap_or(u32::MAX);
+    let mut runs = Vec::new();
+    let mut at = 0_u32;
+    for (place, pair) in places.chunks_exact(2).enumerate() {
+        let hole = u32::from(pair[0]).max(u32::from(place > 0));
+        let Some(start) = at.checked_add(hole).filter(|start| *start < units) else { break };
+        let len = u32::from(pair[1]).max(1).min(units - start);
+        runs.push(DataRun { start, len });
+        at = start + len;
+    }
+    runs
 }
 
 /// One of 256 metadata, some with attributes.

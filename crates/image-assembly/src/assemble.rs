@@ -186,7 +186,7 @@ impl Job<'_> {
             self.stream(pending.file().try_clone().map_err(failed)?, path, witness)?
         } else {
             pending.file().set_len(self.image.len()).map_err(failed)?;
-            self.positioned(&Positioned { file: pending.file(), path, is_zero: true }, witness)?
+            self.positioned(&Positioned::new(pending.file(), path, true), witness)?
         };
         self.judged(pending.file())?;
         pending.publish(self.options.sync).map_err(failed)?;
@@ -199,7 +199,7 @@ impl Job<'_> {
             return Err(AssemblyError::refused(path, Refusal::CompressedDevice));
         }
         let file = device::open(path, self.image.len(), self.options.sector)?;
-        let output = Positioned { file: &file, path, is_zero: false };
+        let output = Positioned::new(&file, path, false);
         if !self.options.read_back {
             let written = self.positioned(&output, witness)?;
             file.sync_all().map_err(failed)?;

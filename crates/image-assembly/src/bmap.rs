@@ -1,5 +1,5 @@
-//! The map of an image's blocks that are not zeros, with their digests, as bmaptool reads it (version 2.0 of its format).
-//! Whoever flashes the image with it writes those blocks alone, and learns whether they are whole.
+//! The map of the blocks that a copy of an image must have, with their digests, as bmaptool reads it (version 2.0 of its
+//! format). bmaptool writes only these blocks to a device and checks their digests.
 
 use std::fmt::Write;
 
@@ -33,7 +33,7 @@ struct Range {
 }
 
 impl BlockMap {
-    /// The map of an image of so many \[bytes\] with something in these blocks: ascending first blocks with their numbers.
+    /// The map of an image of so many \[bytes\] with these blocks: ascending first blocks and how many follow.
     #[must_use]
     pub fn new(len: u64, ranges: Vec<(u64, u64)>) -> Self {
         let ranges = ranges.into_iter().map(|(first, count)| Range { first, count, digest: [0; 32] });

@@ -35,8 +35,8 @@ pub(crate) struct Chunk {
 pub(crate) enum Kind {
     /// Pieces to be brought together in memory.
     Buffer,
-    /// Nothing but zeros.
-    Zeros,
+    /// Nothing but zeros; of a file, if one is named.
+    Zeros { of: Option<NodeId> },
     /// A part of a large file, from this offset on.
     File { node: NodeId, from: u64 },
 }
@@ -112,7 +112,10 @@ impl<'i> Chunks<'i> {
     fn alone(&self, piece: &Piece, first: bool) -> Option<(Kind, u64)> {
         match piece.content {
             // Short zeros fill the gaps between other pieces; at the edge of a chunk nobody needs them.
-            Content::Zeros => (first || piece.len >= LONG_ZEROS).then_some((Kind::Zeros, u64::MAX)),
+            Content::Zeros | Content::Unused => {
+                (first || piece.len >= LONG_ZEROS).then_some((Kind::Zeros { of: None }, u64::MAX))
+            }
+            Content::FileZeros { node } => Some((Kind::Zeros { of: Some(node) }, u64::MAX)),
             Content::File { node, offset } => {
                 let large = self.lone_file.is_some_and(|from| piece.len >= from);
                 large.then_some((Kind::File { node, from: offset }, KERNEL_COPY))
@@ -126,10 +129,7 @@ impl<'i> Chunks<'i> {
         if piece.len <= at {
             return piece;
         }
-        let content = match piece.content {
-            Content::File { node, offset } => Content::File { node, offset: offset + at },
-            other => other,
-        };
+        let content = piece.content.skip(at);
         self.rest = Some(Piece { offset: piece.offset + at, len: piece.len - at, content });
         Piece { len: at, ..piece }
     }
@@ -153,10 +153,15 @@ impl<'i> Chunks<'i> {
     }
 
     fn fresh(&mut self) -> Result<Option<Piece>, PieceError> {
-        match self.ahead.take() {
-            Some(piece) => Ok(Some(piece)),
-            None => self.pieces.next(),
+        if let Some(piece) = self.ahead.take() {
+            return Ok(Some(piece));
         }
+        let piece = self.pieces.next()?;
+        // What no reader looks at is written as zeros too.
+        Ok(piece.map(|piece| match piece.content {
+            Content::Unused => Piece { content: Content::Zeros, ..piece },
+            _ => piece,
+        }))
     }
 }
 
@@ -208,7 +213,7 @@ mod tests {
         let pieces = [(M, 4096), (F, 100), (Z, 3996), (M, 4096), (Z, 32 << 10), (Z, 32 << 10), (F, 5)];
         assert_eq!(
             cut(&pieces, None),
-            [(Kind::Buffer, 12288, 4), (Kind::Zeros, 64 << 10, 0), (Kind::Buffer, 5, 1)]
+            [(Kind::Buffer, 12288, 4), (Kind::Zeros { of: None }, 64 << 10, 0), (Kind::Buffer, 5, 1)]
         );
     }
 
@@ -251,7 +256,7 @@ mod tests {
                 (Kind::Buffer, 4096, 1),
                 (part(0), KERNEL_COPY, 0),
                 (part(KERNEL_COPY), (1 << 20) + 7, 0),
-                (Kind::Zeros, 4089, 0),
+                (Kind::Zeros { of: None }, 4089, 0),
                 (Kind::Buffer, 4096, 1)
             ]
         );

@@ -1,10 +1,8 @@
 //! The bytes of a chunk. Every byte of a buffer is written anew: what an earlier chunk left there never shows.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use file_scanner::OpenFile;
 use image_tree::{Content, NodeId, Piece, PieceSource};
@@ -14,6 +12,8 @@ use crate::chunks::{CHUNK, Chunk};
 use crate::contents::{Contents, FileReader};
 use crate::error::AssemblyError;
 use crate::kernel_copy::kernel_copy;
+use crate::positioned::Positioned;
+use crate::zero_runs::{self, Placed};
 use crate::{to_u64, to_usize};
 
 /// What one thread needs to make bytes.
@@ -24,7 +24,7 @@ pub(crate) struct Filler<'a> {
 }
 
 /// Why bytes of a file did not come.
-enum Missing {
+pub(crate) enum Missing {
     /// The file is shorter.
     Ended,
     Failed(io::Error),
@@ -53,7 +53,7 @@ impl<'a> Filler<'a> {
 
     fn fill_piece(&mut self, piece: &Piece, bytes: &mut [u8]) -> Result<(), AssemblyError> {
         match piece.content {
-            Content::Zeros => bytes.fill(0),
+            Content::Zeros | Content::Unused | Content::FileZeros { .. } => bytes.fill(0),
             Content::Metadata => {
                 bytes.fill(0);
                 self.image.generate(piece, bytes);
@@ -72,33 +72,55 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    /// Copies a part of a file to the chunk's place in `output`, within the kernel where it can.
+    /// Copies a part of a file to the chunk's place in `output`, within the kernel where it can. Runs of zeros are left
+    /// out where the output has them already.
     pub(crate) fn copy(
         &mut self,
         chunk: &Chunk,
         (node, from): (NodeId, u64),
-        (output, path): (&File, &Path),
+        output: &Positioned<'_>,
         buffer: &mut Vec<u8>,
     ) -> Result<(), AssemblyError> {
-        let refused = |error| AssemblyError::output(path, error);
+        let placed = Placed { from, offset: chunk.offset, len: chunk.len };
         let fd = match self.reader.open(node)? {
             OpenFile::Inline(whole) => {
                 let bytes = part(self.contents, node, whole, from, to_usize(chunk.len))?;
-                return output.write_all_at(bytes, chunk.offset).map_err(refused);
+                return output.put_bytes(bytes, chunk.offset);
             }
             OpenFile::Fd(fd) => fd,
         };
-        let mut done =
-            kernel_copy((fd.as_fd(), from), (output.as_fd(), chunk.offset), chunk.len).map_err(refused)?;
-        while done < chunk.len {
-            let bytes = room(buffer, to_usize(CHUNK.min(chunk.len - done)));
-            read_at(fd.as_fd(), from + done, bytes)
-                .map_err(|why| explain(self.contents, node, fd.as_fd(), why))?;
-            output.write_all_at(bytes, chunk.offset + done).map_err(refused)?;
-            done += to_u64(bytes.len());
+        let failed = |why| explain(self.contents, node, fd.as_fd(), why);
+        let mut at = placed.offset;
+        if output.looks_for_zeros() {
+            let mut zeros = Vec::new();
+            zero_runs::in_file(fd.as_fd(), placed, buffer, |run| zeros.push(run)).map_err(failed)?;
+            for run in zeros {
+                copy_part(fd.as_fd(), placed.part(at, run.start), output, buffer, &failed)?;
+                at = run.end;
+            }
         }
+        copy_part(fd.as_fd(), placed.part(at, placed.end()), output, buffer, &failed)?;
         Ok(self.contents.check(node, fd.as_fd())?)
     }
+}
+
+/// Copies bytes from an open file to their place; `failed` makes an error of what is wrong with the file.
+fn copy_part(
+    fd: BorrowedFd<'_>,
+    Placed { from, offset, len }: Placed,
+    output: &Positioned<'_>,
+    buffer: &mut Vec<u8>,
+    failed: &dyn Fn(Missing) -> AssemblyError,
+) -> Result<(), AssemblyError> {
+    let refused = |error| AssemblyError::output(output.path, error);
+    let mut done = kernel_copy((fd, from), (output.file.as_fd(), offset), len).map_err(refused)?;
+    while done < len {
+        let bytes = room(buffer, to_usize(CHUNK.min(len - done)));
+        read_at(fd, from + done, bytes).map_err(failed)?;
+        output.file.write_all_at(bytes, offset + done).map_err(refused)?;
+        done += to_u64(bytes.len());
+    }
+    Ok(())
 }
 
 /// The first `len` bytes of a buffer that is used again and again; what they hold is left from before.
@@ -116,7 +138,7 @@ pub(crate) fn room(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
 }
 
 /// The wanted bytes of a file that is in memory.
-fn part<'w>(
+pub(crate) fn part<'w>(
     contents: &dyn Contents,
     node: NodeId,
     whole: &'w [u8],
@@ -129,7 +151,7 @@ fn part<'w>(
 }
 
 /// Reads exactly as many bytes as there is room for.
-fn read_at(fd: BorrowedFd<'_>, mut from: u64, mut bytes: &mut [u8]) -> Result<(), Missing> {
+pub(crate) fn read_at(fd: BorrowedFd<'_>, mut from: u64, mut bytes: &mut [u8]) -> Result<(), Missing> {
     while !bytes.is_empty() {
         match retry_on_intr(|| rustix::io::pread(fd, &mut *bytes, from)) {
             Ok(0) => return Err(Missing::Ended),
@@ -144,7 +166,12 @@ fn read_at(fd: BorrowedFd<'_>, mut from: u64, mut bytes: &mut [u8]) -> Result<()
 }
 
 /// A file that changed explains most of what goes wrong with reading it.
-fn explain(contents: &dyn Contents, node: NodeId, fd: BorrowedFd<'_>, why: Missing) -> AssemblyError {
+pub(crate) fn explain(
+    contents: &dyn Contents,
+    node: NodeId,
+    fd: BorrowedFd<'_>,
+    why: Missing,
+) -> AssemblyError {
     if let Err(changed) = contents.check(node, fd) {
         return changed.into();
     }

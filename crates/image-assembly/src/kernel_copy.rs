@@ -17,12 +17,16 @@ const LARGE_CLONE: u64 = 64 << 10;
 /// `statfs(2)`'s types of file systems that share blocks between files: XFS, btrfs, bcachefs.
 const CLONING: [u32; 3] = [0x5846_5342, 0x9123_683e, 0xca45_1a4e];
 
-/// From which length on a file is left to the kernel, by where it goes.
-pub(crate) fn large_file(to: BorrowedFd<'_>) -> u64 {
+/// From which length on a file is left to the kernel, by whether its blocks are shared.
+pub(crate) fn large_file(shares_blocks: bool) -> u64 {
+    if shares_blocks { LARGE_CLONE } else { LARGE_FILE }
+}
+
+/// Whether a file is on a file system that shares blocks between files.
+pub(crate) fn shares_blocks(file: BorrowedFd<'_>) -> bool {
     // A type has 32 bits, in a word whose width and sign depend on the processor.
     let is = |kind: u32, stat: &StatFs| stat.f_type.to_le_bytes().starts_with(&kind.to_le_bytes());
-    let cloning = rustix::fs::fstatfs(to).is_ok_and(|stat| CLONING.into_iter().any(|kind| is(kind, &stat)));
-    if cloning { LARGE_CLONE } else { LARGE_FILE }
+    rustix::fs::fstatfs(file).is_ok_and(|stat| CLONING.into_iter().any(|kind| is(kind, &stat)))
 }
 
 /// Copies between two files, each at an offset, without the bytes passing through the program; on file systems

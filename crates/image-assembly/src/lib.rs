@@ -18,7 +18,8 @@
 //! | `place`, `pending`, `device` | what the output is; a file that appears whole or not at all; a block device |
 //! | `temporaries` | the temporary names there are, for whoever ends the process early |
 //! | `seekable` | zstd in frames with a table of them |
-//! | `bmap` | a map of the blocks that are not zeros, for bmaptool |
+//! | `zero_runs` | long runs of zeros within files |
+//! | `bmap` | a map of the blocks that a copy needs, for bmaptool |
 //! | `companion` | a small file beside an image |
 //! | `assemble` | which of them for which target |
 
@@ -41,6 +42,7 @@ mod sink;
 mod stream;
 mod temporaries;
 mod witness;
+mod zero_runs;
 
 pub use assemble::{Compression, Judge, Options, Target, Watch, Written, write, write_before, write_watched};
 pub use bmap::BlockMap;
@@ -50,6 +52,7 @@ pub use error::{AssemblyError, ErrorKind, Refusal};
 pub use pieces::{PieceError, check_pieces};
 pub use temporaries::remove_temporaries;
 pub use witness::Witness;
+pub use zero_runs::KnownZeros;
 
 /// A length or distance within one buffer.
 pub(crate) fn to_usize(bytes: u64) -> usize {

@@ -11,8 +11,9 @@ use crate::assemble::Job;
 use crate::chunks::{CHUNK, Chunk, Chunks, Kind};
 use crate::error::AssemblyError;
 use crate::fill::{Filler, room};
-use crate::kernel_copy::large_file;
+use crate::kernel_copy::{large_file, shares_blocks};
 use crate::sink::ZEROS;
+use crate::zero_runs;
 use crate::{to_u64, to_usize};
 
 /// How much is read back at once, so that it is still in the processor's cache when it is looked at.
@@ -25,6 +26,8 @@ pub(crate) struct Positioned<'o> {
     pub(crate) path: &'o Path,
     /// Whether all of it reads as zeros before anything is written.
     pub(crate) is_zero: bool,
+    /// Whether its file system shares blocks between files.
+    shares_blocks: bool,
 }
 
 /// Writes the whole image.
@@ -59,11 +62,17 @@ fn work(job: &Job<'_>, output: &Positioned<'_>, list: &List<'_>) {
     }
 }
 
+impl<'o> Positioned<'o> {
+    pub(crate) fn new(file: &'o File, path: &'o Path, is_zero: bool) -> Self {
+        Self { file, path, is_zero, shares_blocks: shares_blocks(file.as_fd()) }
+    }
+}
+
 impl Positioned<'_> {
     fn put(&self, chunk: &Chunk, filler: &mut Filler<'_>, buffer: &mut Vec<u8>) -> Result<(), AssemblyError> {
         match chunk.kind {
-            Kind::Zeros => self.put_zeros(chunk.offset, chunk.len),
-            Kind::File { node, from } => filler.copy(chunk, (node, from), (self.file, self.path), buffer),
+            Kind::Zeros { .. } => self.put_zeros(chunk.offset, chunk.len),
+            Kind::File { node, from } => filler.copy(chunk, (node, from), self, buffer),
             Kind::Buffer => {
                 let bytes = filler.fill(chunk, buffer)?;
                 self.put_bytes(bytes, chunk.offset)
@@ -73,7 +82,7 @@ impl Positioned<'_> {
 
     /// From which length on files are left to the kernel, which copies between files only.
     pub(crate) fn lone_file(&self) -> Option<u64> {
-        self.is_zero.then(|| large_file(self.file.as_fd()))
+        self.is_zero.then(|| large_file(self.shares_blocks))
     }
 
     /// Shows so many bytes that are written already, part by part.
@@ -106,8 +115,24 @@ impl Positioned<'_> {
         Ok(())
     }
 
+    /// Writes bytes; in a file that is zero, long runs of zeros stay holes.
     pub(crate) fn put_bytes(&self, bytes: &[u8], offset: u64) -> Result<(), AssemblyError> {
-        self.file.write_all_at(bytes, offset).map_err(|error| AssemblyError::output(self.path, error))
+        let put = |bytes: &[u8], at: u64| {
+            self.file.write_all_at(bytes, at).map_err(|error| AssemblyError::output(self.path, error))
+        };
+        if !self.is_zero {
+            return put(bytes, offset);
+        }
+        for (range, _) in zero_runs::cut(bytes, offset).filter(|(_, is_zero)| !is_zero) {
+            let at = offset + to_u64(range.start);
+            put(bytes.get(range).unwrap_or_default(), at)?;
+        }
+        Ok(())
+    }
+
+    /// Whether zeros in files are worth looking for: not where blocks are shared with the source, which costs nothing.
+    pub(crate) fn looks_for_zeros(&self) -> bool {
+        self.is_zero && !self.shares_blocks
     }
 }
 

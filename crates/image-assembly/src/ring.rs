@@ -13,8 +13,11 @@ use crate::to_usize;
 
 /// What became of a chunk.
 pub(crate) enum Made {
-    /// So many zero bytes.
-    Zeros(u64),
+    /// So many zero bytes; of a file, if one is named.
+    Zeros {
+        len: u64,
+        of: Option<NodeId>,
+    },
     /// The first `len` bytes of the buffer.
     Bytes {
         buffer: Vec<u8>,
@@ -79,11 +82,11 @@ impl<'i> Ring<'i> {
                 continue;
             }
             match state.chunks.next(chunk) {
-                Ok(true) if chunk.kind == Kind::Zeros => {
-                    state.made.insert(chunk.number, Made::Zeros(chunk.len));
+                Ok(true) => {
+                    let Kind::Zeros { of } = chunk.kind else { return state.free.pop() };
+                    state.made.insert(chunk.number, Made::Zeros { len: chunk.len, of });
                     self.to_writer.notify_one();
                 }
-                Ok(true) => return state.free.pop(),
                 Ok(false) => {
                     state.complete = true;
                     self.end(&mut state);
@@ -158,7 +161,7 @@ impl Made {
     /// The length in \[bytes\].
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Zeros(len) | Self::Copied { len, .. } => to_usize(*len),
+            Self::Zeros { len, .. } | Self::Copied { len, .. } => to_usize(*len),
             Self::Bytes { len, .. } => *len,
             Self::Failed(_) => 0,
         }

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use image_tree::{Content, Piece};
+use image_tree::{Content, NodeId, Piece};
 
 use crate::assemble::{Job, Seen};
 use crate::chunks::{Chunk, Chunks, Kind};
@@ -79,8 +79,11 @@ pub(crate) fn write(
                     }
                     ring.reuse(buffer);
                 }
-                Made::Zeros(len) => {
+                Made::Zeros { len, of } => {
                     if let Some(witness) = witness {
+                        if let Some(file) = of {
+                            show_zeros(file, len, *witness);
+                        }
                         witness.zeros(len);
                     }
                     match &mut outlet {
@@ -113,7 +116,7 @@ fn make(
     placed: Option<&Positioned<'_>>,
 ) -> Result<Made, AssemblyError> {
     if let (Kind::File { node, from }, Some(output)) = (chunk.kind, placed) {
-        filler.copy(chunk, (node, from), (output.file, output.path), &mut buffer)?;
+        filler.copy(chunk, (node, from), output, &mut buffer)?;
         return Ok(Made::Copied { buffer, node, len: chunk.len });
     }
     let bytes = filler.fill(chunk, &mut buffer)?;
@@ -131,6 +134,16 @@ fn show(pieces: &[Piece], bytes: &[u8], witness: &mut dyn Witness) {
             witness.see(node, here);
         }
         rest = later;
+    }
+}
+
+/// Shows so many bytes of a file that are known to be zero.
+fn show_zeros(file: NodeId, len: u64, witness: &mut dyn Witness) {
+    let mut left = len;
+    while left > 0 {
+        let now = to_usize(left).min(ZEROS.len());
+        witness.see(file, &ZEROS[..now]);
+        left -= to_u64(now);
     }
 }
 

@@ -53,6 +53,19 @@ pub struct FileBytes<'f> {
     size: u64,
 }
 
+impl FileBytes<'_> {
+    /// How many \[bytes\] from here on are a hole.
+    pub fn hole(&self) -> u64 {
+        let behind = self.runs.iter().find(|run| run.at.saturating_add(run.length) > self.at);
+        behind.map_or(self.size, |run| run.at.min(self.size)).saturating_sub(self.at)
+    }
+
+    /// Goes on so many \[bytes\] behind here.
+    pub fn skip(&mut self, bytes: u64) {
+        self.at = self.at.saturating_add(bytes);
+    }
+}
+
 impl Read for FileBytes<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.runs.first().is_some_and(|run| run.at.saturating_add(run.length) <= self.at) {

@@ -15,7 +15,7 @@ mod runs;
 mod simg;
 
 pub use qcow2::Qcow2;
-pub use runs::data_blocks;
+pub use runs::needed_blocks;
 pub use simg::Simg;
 
 /// Why an image can't be in a container.

@@ -3,7 +3,7 @@
 
 use image_tree::{Content, Piece, PieceSource};
 
-use crate::runs::{Cutter, Run, runs};
+use crate::runs::{Cutter, Kind, Run, runs};
 use crate::{ContainerError, to_usize};
 
 /// `cluster_bits`
@@ -76,12 +76,14 @@ impl<'i> Qcow2<'i> {
             return Err(ContainerError::TooLong { len, most: MOST_L1 / 8 * TABLE_ENTRIES * CLUSTER });
         }
         let mut data_clusters = 0;
-        let with_count = |run: Run| {
+        let with_count = |(run, kind): (Run, Kind)| {
             let before = data_clusters;
-            data_clusters += run.count;
-            (run, before)
+            // Clusters without an entry read as zeros.
+            let is_data = kind == Kind::Data;
+            data_clusters += if is_data { run.count } else { 0 };
+            is_data.then_some((run, before))
         };
-        let runs: Vec<_> = runs(image, CLUSTER).into_iter().map(with_count).collect();
+        let runs: Vec<_> = runs(image, CLUSTER).into_iter().filter_map(with_count).collect();
         let mut second: Vec<u64> = Vec::new();
         for (run, _) in &runs {
             let first = (run.first / TABLE_ENTRIES).max(second.last().map_or(0, |last| last + 1));

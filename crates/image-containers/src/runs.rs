@@ -1,8 +1,8 @@
-//! Where an image has more than zeros, and its pieces moved to other places.
+//! Which blocks of an image hold data, needed zeros or nothing, and its pieces moved to other places.
 
 use image_tree::{Content, Piece, PieceSource};
 
-/// Blocks that follow one another; none is known to be zeros.
+/// Blocks that follow one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
     /// Its first block in the image.
@@ -20,11 +20,32 @@ impl Run {
 /// After so many \[bytes\] a run ends where it can, so that its pieces need little memory at once.
 const LONG: u64 = 256 << 20;
 
-/// The blocks of `grain` \[bytes\] in which an image has anything but pieces of zeros: ascending first blocks with their
-/// numbers. What files contain is not looked at.
-pub fn data_blocks(image: &dyn PieceSource, grain: u64) -> Vec<(u64, u64)> {
+/// What is known of a block before the image is written, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// No reader looks at it.
+    Unused,
+    /// Zeros that readers rely on.
+    Zeros,
+    /// Anything.
+    Data,
+}
+
+impl Kind {
+    fn of(content: Content) -> Self {
+        match content {
+            Content::Unused => Self::Unused,
+            Content::Zeros | Content::FileZeros { .. } => Self::Zeros,
+            Content::Metadata | Content::File { .. } => Self::Data,
+        }
+    }
+}
+
+/// The blocks of `grain` \[bytes\] that a copy of the image must have, whatever was on the device before: all of them
+/// except those that are [`Content::Unused`] as a whole. Ascending first blocks with their numbers.
+pub fn needed_blocks(image: &dyn PieceSource, grain: u64) -> Vec<(u64, u64)> {
     let mut all: Vec<(u64, u64)> = Vec::new();
-    for run in runs(image, grain) {
+    for (run, _) in runs(image, grain).into_iter().filter(|(_, kind)| *kind != Kind::Unused) {
         match all.last_mut() {
             Some((first, count)) if *first + *count == run.first => *count += run.count,
             _ => all.push((run.first, run.count)),
@@ -33,30 +54,62 @@ pub fn data_blocks(image: &dyn PieceSource, grain: u64) -> Vec<(u64, u64)> {
     all
 }
 
-/// The same in runs that are not much longer than [`LONG`]. Metadata never lies across the end of a run.
-pub(crate) fn runs(image: &dyn PieceSource, grain: u64) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    let long = LONG / grain;
-    for piece in image.pieces().filter(|piece| piece.content != Content::Zeros) {
-        let mut first = piece.offset / grain;
+/// All blocks of an image in order, in runs of one kind; those of data are not much longer than [`LONG`]. A block with
+/// several kinds of pieces is of the greatest. Metadata never lies across the end of a run.
+pub(crate) fn runs(image: &dyn PieceSource, grain: u64) -> Vec<(Run, Kind)> {
+    let mut runs = Runs { list: Vec::new(), long: LONG / grain };
+    for piece in image.pieces() {
+        let first = piece.offset / grain;
         let end = (piece.offset + piece.len).div_ceil(grain);
-        if let Some(last) = runs.last_mut()
-            && (first < last.end() || (first == last.end() && last.count < long))
+        runs.add(first, end, Kind::of(piece.content), matches!(piece.content, Content::Metadata));
+    }
+    runs.list
+}
+
+struct Runs {
+    list: Vec<(Run, Kind)>,
+    /// How long a run of data may be, in blocks.
+    long: u64,
+}
+
+impl Runs {
+    /// Adds the blocks of a piece. Only the first of them may be there already, from the piece before.
+    fn add(&mut self, mut first: u64, end: u64, kind: Kind, is_whole: bool) {
+        if let Some((last, last_kind)) = self.list.last_mut()
+            && first < last.end()
         {
-            // Of a file the run takes as much as it has room for, of metadata all.
-            let room = (last.first + long.max(last.count)).max(first + 1);
-            let taken = if matches!(piece.content, Content::File { .. }) { end.min(room) } else { end };
-            last.count = taken.max(last.end()) - last.first;
-            first = taken.max(first);
+            match (*last_kind).cmp(&kind) {
+                std::cmp::Ordering::Less => {
+                    last.count -= 1;
+                    if last.count == 0 {
+                        self.list.pop();
+                    }
+                }
+                // Metadata is not cut: what began in this run ends in it.
+                std::cmp::Ordering::Equal if is_whole => {
+                    last.count = end - last.first;
+                    return;
+                }
+                std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => first += 1,
+            }
         }
         while first < end {
-            let is_file = matches!(piece.content, Content::File { .. });
-            let count = if is_file { (end - first).min(long) } else { end - first };
-            runs.push(Run { first, count });
-            first += count;
+            let most = if kind == Kind::Data { self.long } else { u64::MAX };
+            let wanted = end - first;
+            match self.list.last_mut() {
+                Some((last, last_kind)) if *last_kind == kind && last.end() == first && last.count < most => {
+                    let taken = if is_whole { wanted } else { wanted.min(most - last.count) };
+                    last.count += taken;
+                    first += taken;
+                }
+                _ => {
+                    let count = if is_whole { wanted } else { wanted.min(most) };
+                    self.list.push((Run { first, count }, kind));
+                    first += count;
+                }
+            }
         }
     }
-    runs
 }
 
 /// Takes pieces from an image, cut where a run ends.
@@ -95,11 +148,8 @@ impl<'i> Cutter<'i> {
         }
         let len = piece.len.min(end - piece.offset);
         if len < piece.len {
-            let content = match piece.content {
-                Content::File { node, offset } => Content::File { node, offset: offset + len },
-                other => other,
-            };
-            self.rest = Some(Piece { offset: piece.offset + len, len: piece.len - len, content });
+            let (offset, content) = (piece.offset + len, piece.content.skip(len));
+            self.rest = Some(Piece { offset, len: piece.len - len, content });
         }
         Some(Piece { len, ..piece })
     }

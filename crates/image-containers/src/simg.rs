@@ -1,11 +1,11 @@
 //! Android's sparse format (`system/core/libsparse/sparse_format.h` of AOSP), as fastboot and simg2img take it.
 //!
-//! Zeros are chunks of the kind "fill", not "don't care": a flash memory keeps what it had where nobody cares, and a file
-//! system counts on its zeros.
+//! Zeros that a reader relies on are chunks of the kind "fill": a device keeps what it had where a chunk says "don't care".
+//! Only [`Content::Unused`] is "don't care".
 
 use image_tree::{Content, Piece, PieceSource};
 
-use crate::runs::{Cutter, Run, runs};
+use crate::runs::{Cutter, Kind, Run, runs};
 use crate::{ContainerError, to_usize};
 
 /// The block of the format, in \[bytes\].
@@ -20,6 +20,8 @@ const CHUNK_HEADER: u64 = 12;
 const RAW: u16 = 0xcac1;
 /// `CHUNK_TYPE_FILL`
 const FILL: u16 = 0xcac2;
+/// `CHUNK_TYPE_DONT_CARE`
+const DONT_CARE: u16 = 0xcac3;
 /// What a chunk is filled with, in \[bytes\].
 const PATTERN: u64 = 4;
 
@@ -33,18 +35,18 @@ pub struct Simg<'i> {
 #[derive(Clone, Copy, Debug)]
 struct Chunk {
     run: Run,
-    is_data: bool,
+    kind: Kind,
     /// Where its header is.
     at: u64,
 }
 
 impl Chunk {
     fn header_len(&self) -> u64 {
-        if self.is_data { CHUNK_HEADER } else { CHUNK_HEADER + PATTERN }
+        if self.kind == Kind::Zeros { CHUNK_HEADER + PATTERN } else { CHUNK_HEADER }
     }
 
     fn len(&self) -> u64 {
-        self.header_len() + if self.is_data { self.run.count * BLOCK } else { 0 }
+        self.header_len() + if self.kind == Kind::Data { self.run.count * BLOCK } else { 0 }
     }
 }
 
@@ -63,20 +65,11 @@ impl<'i> Simg<'i> {
         }
         let mut chunks = Vec::new();
         let mut at = HEADER;
-        let mut reached = 0;
-        let mut push = |run: Run, is_data| {
-            if run.count > 0 {
-                let chunk = Chunk { run, is_data, at };
-                at += chunk.len();
-                chunks.push(chunk);
-            }
-        };
-        for run in runs(image, BLOCK) {
-            push(Run { first: reached, count: run.first - reached }, false);
-            push(run, true);
-            reached = run.end();
+        for (run, kind) in runs(image, BLOCK) {
+            let chunk = Chunk { run, kind, at };
+            at += chunk.len();
+            chunks.push(chunk);
         }
-        push(Run { first: reached, count: len / BLOCK - reached }, false);
         Ok(Self { image, chunks, len: at })
     }
 
@@ -98,11 +91,16 @@ impl<'i> Simg<'i> {
 
 fn chunk_header(chunk: &Chunk) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(to_usize(CHUNK_HEADER + PATTERN));
-    bytes.extend(if chunk.is_data { RAW } else { FILL }.to_le_bytes());
+    let kind = match chunk.kind {
+        Kind::Data => RAW,
+        Kind::Zeros => FILL,
+        Kind::Unused => DONT_CARE,
+    };
+    bytes.extend(kind.to_le_bytes());
     bytes.extend([0, 0]);
     bytes.extend(narrow(chunk.run.count).to_le_bytes());
     bytes.extend(narrow(chunk.len()).to_le_bytes());
-    if !chunk.is_data {
+    if chunk.kind == Kind::Zeros {
         bytes.extend([0; 4]);
     }
     bytes
@@ -123,7 +121,7 @@ impl PieceSource for Simg<'_> {
         let header = Piece { offset: 0, len: HEADER, content: Content::Metadata };
         let chunks = self.chunks.iter().flat_map(move |chunk| {
             let header = Piece { offset: chunk.at, len: chunk.header_len(), content: Content::Metadata };
-            let data = if chunk.is_data {
+            let data = if chunk.kind == Kind::Data {
                 cutter.moved(chunk.run, BLOCK, chunk.at + CHUNK_HEADER)
             } else {
                 Vec::new()

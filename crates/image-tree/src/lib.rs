@@ -6,22 +6,27 @@
 //!
 //! Nothing here does I/O.
 
+mod acl;
 mod display;
 mod links;
 mod metadata;
 mod name;
 mod path;
 mod piece;
+mod sector;
 mod tree;
 mod writer;
 
+pub use acl::Acl;
 pub use display::escaped;
 pub use metadata::{Metadata, MetadataId, Permissions, Timestamp};
 pub use name::{InvalidName, Name};
 pub use path::{ImagePath, InvalidPath};
-pub use piece::{Content, Piece, PieceSource};
+pub use piece::{Content, PROBED, Piece, PieceSource};
+pub use sector::SectorSize;
 pub use tree::{
-    ByteRange, FileSource, FileStamp, FileTree, Node, NodeId, NodeKind, Origin, OriginId, SpecialKind,
+    ByteRange, DataRun, FileSource, FileStamp, FileTree, HOLE_GRAIN, Node, NodeId, NodeKind, Origin,
+    OriginId, SpecialKind,
 };
 pub use writer::{TreeError, TreeWriter};
 pub use xattr::{InvalidXattr, Xattr, XattrName, XattrNamespace};

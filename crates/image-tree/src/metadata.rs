@@ -1,4 +1,4 @@
-use crate::Xattr;
+use crate::{Acl, Xattr, XattrNamespace};
 
 /// Permission bits of an inode, set-id and sticky bits included: 0 to 0o7777.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,6 +96,44 @@ impl Metadata {
     #[must_use]
     pub fn root_owned(permissions: Permissions, mtime: Timestamp) -> Self {
         Self { permissions, uid: 0, gid: 0, mtime, xattrs: Vec::new() }
+    }
+
+    /// Gives it other permission bits, as `chmod(2)` does: an access control list follows.
+    pub fn set_permissions(&mut self, permissions: Permissions) {
+        self.permissions = permissions;
+        let access =
+            self.xattrs.iter_mut().find(|xattr| xattr.name.namespace() == XattrNamespace::PosixAclAccess);
+        if let Some(access) = access
+            && let Some(acl) = Acl::parse(&access.value)
+        {
+            access.value = acl.changed_mode(permissions).to_value();
+        }
+    }
+
+    /// Adds or replaces an extended attribute, as `setxattr(2)` does: the permission bits follow an access control list,
+    /// and one that says no more than they do is not kept. A list that Linux would refuse is kept as it is, for the layout to
+    /// report.
+    pub fn set_xattr(&mut self, xattr: &Xattr) {
+        let at = self.xattrs.binary_search_by(|known| known.name.cmp(&xattr.name));
+        if xattr.name.namespace() == XattrNamespace::PosixAclAccess
+            && let Some(acl) = Acl::parse(&xattr.value)
+        {
+            self.permissions = acl.mode(self.permissions);
+            if acl.is_mode() {
+                if let Ok(at) = at {
+                    self.xattrs.remove(at);
+                }
+                return;
+            }
+        }
+        match at {
+            Ok(at) => {
+                if let Some(known) = self.xattrs.get_mut(at) {
+                    known.value.clone_from(&xattr.value);
+                }
+            }
+            Err(at) => self.xattrs.insert(at, xattr.clone()),
+        }
     }
 }
 

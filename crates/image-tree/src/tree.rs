@@ -143,6 +143,26 @@ pub enum FileSource {
     Inline(u32),
 }
 
+/// The unit in which the data of a sparse file is described, in \[bytes\].
+pub const HOLE_GRAIN: u64 = 4096;
+
+/// A stretch of a sparse file that holds data; what is between two of them is a hole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataRun {
+    /// Where it begins, in units of [`HOLE_GRAIN`] from the start of the file.
+    pub start: u32,
+    /// How long it is, in the same units; at least 1. The file may end within the last one.
+    pub len: u32,
+}
+
+impl DataRun {
+    /// The first unit behind it.
+    #[must_use]
+    pub fn end(self) -> u64 {
+        u64::from(self.start) + u64::from(self.len)
+    }
+}
+
 /// A digest of a source file's modification time, to notice a change between the scan and the copy. The size is
 /// compared beside it; inode number, link count and change time are not part of it, because optimising a store
 /// alters those and not the contents.
@@ -192,6 +212,8 @@ pub struct FileTree {
     pub(crate) metadata: Vec<Metadata>,
     pub(crate) inline: Vec<Vec<u8>>,
     pub(crate) origins: Vec<Origin>,
+    /// Of the sparse files, in the order of their nodes.
+    pub(crate) sparse: Vec<(NodeId, Box<[DataRun]>)>,
 }
 
 impl FileTree {
@@ -282,6 +304,25 @@ impl FileTree {
     #[must_use]
     pub fn inline(&self, index: u32) -> &[u8] {
         usize::try_from(index).ok().and_then(|i| self.inline.get(i)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where a sparse file has data, ascending and with holes between; `None` for a file that is all data.
+    #[must_use]
+    pub fn data_runs(&self, id: NodeId) -> Option<&[DataRun]> {
+        let at = self.sparse.binary_search_by_key(&id, |(node, _)| *node).ok()?;
+        self.sparse.get(at).map(|(_, runs)| &**runs)
+    }
+
+    /// How many \[bytes\] of a regular file are data, holes left out; 0 for any other node.
+    #[must_use]
+    pub fn stored_bytes(&self, id: NodeId) -> u64 {
+        let NodeKind::File { size, .. } = self.node(id).kind else { return 0 };
+        let Some(runs) = self.data_runs(id) else { return size };
+        let bytes = |run: &DataRun| {
+            let start = u64::from(run.start) * HOLE_GRAIN;
+            (run.end() * HOLE_GRAIN).min(size).saturating_sub(start)
+        };
+        runs.iter().map(bytes).sum()
     }
 
     /// An origin.

@@ -1,6 +1,9 @@
 use std::collections::HashMap;
 
-use crate::tree::{ByteRange, FileSource, FileTree, Node, NodeId, NodeKind, Origin, OriginId, SpecialKind};
+use crate::tree::{
+    ByteRange, DataRun, FileSource, FileTree, HOLE_GRAIN, Node, NodeId, NodeKind, Origin, OriginId,
+    SpecialKind,
+};
 use crate::{Metadata, MetadataId, Name};
 
 /// Builds a [`FileTree`] in its own order: entries sorted, each name once, links only to what came before.
@@ -37,6 +40,9 @@ pub enum TreeError {
         /// Length of the target in \[bytes\].
         len: usize,
     },
+    /// Data runs that are not in order, that are not within their file, or that belong to no file.
+    #[error("the data runs of a sparse file are not in order and within it")]
+    BadDataRuns,
     /// More than 2³² − 1 nodes, or 4 GiB of names.
     #[error("there are more entries, or bytes of names, than a file system of 2^32 inodes can hold")]
     TooMany,
@@ -58,6 +64,7 @@ impl TreeWriter {
             metadata: vec![root.clone()],
             inline: Vec::new(),
             origins,
+            sparse: Vec::new(),
         };
         Self { tree, metadata_ids: HashMap::from([(root, MetadataId(0))]), open: vec![(NodeId::ROOT, None)] }
     }
@@ -115,6 +122,29 @@ impl TreeWriter {
         source: FileSource,
     ) -> Result<NodeId, TreeError> {
         self.add(name, metadata, NodeKind::File { size, source })
+    }
+
+    /// Says where a file has data; all else of it is holes. To be called after [`Self::file`] and before the next entry.
+    ///
+    /// # Errors
+    /// If the latest entry is no regular file, or the runs are not ascending, apart from each other, or within the file.
+    pub fn data_runs(&mut self, runs: Vec<DataRun>) -> Result<(), TreeError> {
+        let latest = self.open.last().and_then(|(_, latest)| *latest);
+        let size = latest.map(|id| (id, self.tree.node(id).kind));
+        let Some((id, NodeKind::File { size, .. })) = size else { return Err(TreeError::BadDataRuns) };
+        let mut free = 0;
+        for run in &runs {
+            let is_apart = free == 0 || u64::from(run.start) > free;
+            if run.len == 0 || !is_apart || run.end() > size.div_ceil(HOLE_GRAIN) {
+                return Err(TreeError::BadDataRuns);
+            }
+            free = run.end();
+        }
+        if self.tree.sparse.last().is_some_and(|(last, _)| *last >= id) {
+            return Err(TreeError::BadDataRuns);
+        }
+        self.tree.sparse.push((id, runs.into_boxed_slice()));
+        Ok(())
     }
 
     /// Adds one more name for an earlier node that is not a directory.
@@ -231,6 +261,39 @@ mod tests {
         assert_eq!(tree.find(&tree.path(file)), Some(file));
         assert_eq!(tree.resolve(link), file);
         assert_eq!(tree.all_metadata().len(), 2);
+    }
+
+    #[test]
+    fn data_runs_belong_to_the_latest_file_and_are_in_order() {
+        let run = |start, len| DataRun { start, len };
+        let refused: [Vec<DataRun>; 5] = [
+            vec![run(0, 0)],
+            vec![run(0, 4)],
+            vec![run(1, 1), run(0, 1)],
+            vec![run(0, 1), run(1, 1)],
+            vec![run(u32::MAX, u32::MAX)],
+        ];
+        for runs in refused {
+            let mut w = writer();
+            let meta = w.metadata(&Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE));
+            assert_eq!(w.data_runs(vec![]), Err(TreeError::BadDataRuns));
+            let source = w.inline(vec![0; 9000]);
+            w.file(name("a"), meta, 9000, source).unwrap();
+            assert_eq!(w.data_runs(runs.clone()), Err(TreeError::BadDataRuns), "{runs:?}");
+        }
+        let mut w = writer();
+        let meta = w.metadata(&Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE));
+        let source = w.inline(vec![0; 9000]);
+        let dense = w.file(name("a"), meta, 9000, source).unwrap();
+        let sparse = w.file(name("b"), meta, 9000, source).unwrap();
+        w.data_runs(vec![run(0, 1), run(2, 1)]).unwrap();
+        assert_eq!(w.data_runs(vec![run(0, 1)]), Err(TreeError::BadDataRuns));
+        let empty = w.file(name("c"), meta, 9000, source).unwrap();
+        w.data_runs(vec![]).unwrap();
+        let tree = w.finish();
+        assert_eq!(tree.data_runs(dense), None);
+        assert_eq!(tree.data_runs(sparse), Some(&[run(0, 1), run(2, 1)][..]));
+        assert_eq!(tree.data_runs(empty), Some(&[][..]));
     }
 
     #[test]

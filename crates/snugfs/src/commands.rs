@@ -2,10 +2,10 @@
 
 use std::fs::File;
 
-use build_plan::Plan;
+use build_plan::{Format, Plan};
 use disk_layout::Disk;
 use image_assembly::BlockMap;
-use image_containers::data_blocks;
+use image_containers::needed_blocks;
 use image_tree::PieceSource;
 
 use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, SizeArgs};
@@ -50,9 +50,12 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let mut report = report(&plan, &gathered, &layouts, disk.as_ref());
     tell_warnings(&report.warnings);
     let image: &dyn PieceSource = disk.as_ref().map_or(&layouts.root, |disk| disk);
-    let container = Container::around(image, plan.output.format)?;
+    let is_contained = plan.output.format != Format::Raw;
+    let known =
+        is_contained.then(|| pipeline::find_zeros(&gathered, image, &output, &mut stages)).transpose()?;
+    let container = Container::around(known.as_ref().map_or(image, |known| known), plan.output.format)?;
     let mut map =
-        map_place.is_some().then(|| BlockMap::new(image.len(), data_blocks(image, BlockMap::block())));
+        map_place.is_some().then(|| BlockMap::new(image.len(), needed_blocks(image, BlockMap::block())));
     if let Some(place) = &report_place {
         place.reserve(&report.json()?)?;
     }

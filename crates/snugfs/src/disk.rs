@@ -12,7 +12,7 @@ use disk_layout::{Blob, Disk, Kind, Part, Partition, Table};
 use ext4_layout::LayoutError;
 use fat_layout::FatLayout;
 use file_scanner::{Scan, Sources};
-use image_tree::{FileTree, ImagePath, NodeKind, PieceSource, Timestamp};
+use image_tree::{FileTree, ImagePath, NodeKind, PieceSource, SectorSize, Timestamp};
 
 use crate::exit::{Exit, Failure};
 use crate::pipeline::{Gathered, Layouts};
@@ -79,6 +79,8 @@ fn partitions(disk: Option<&DiskPlan>) -> impl Iterator<Item = (usize, &Partitio
 #[derive(Debug, Default)]
 pub(crate) struct Beside {
     firmware: Vec<Firmware>,
+    /// What is unusual about the partitions themselves.
+    warnings: Vec<String>,
     /// Single files, each at the path of its number in the root of one tree.
     files: Option<Scan>,
 }
@@ -89,6 +91,7 @@ struct Firmware {
     index: usize,
     bytes: u64,
     plan: FatPlan,
+    sector: SectorSize,
     scan: Scan,
 }
 
@@ -96,16 +99,17 @@ impl Beside {
     /// Looks at all of it.
     pub(crate) fn scan(plan: &Plan, meter: &Meter) -> Result<Self, Failure> {
         let mut firmware = Vec::new();
+        let sector = plan.disk.as_ref().map_or_else(SectorSize::default, |disk| disk.sector);
         for (index, partition) in partitions(plan.disk.as_ref()) {
             if let PartitionContent::Fat(fat) = &partition.content {
                 let bytes = partition.size.unwrap_or_default();
                 let scan = scan_firmware(index, fat, meter)?;
-                firmware.push(Firmware { index, bytes, plan: fat.clone(), scan });
+                firmware.push(Firmware { index, bytes, plan: fat.clone(), sector, scan });
             }
         }
         let sources: Vec<_> = plan.disk.iter().flat_map(single_files).collect();
         let files = if sources.is_empty() { None } else { Some(scan_files(&sources, meter)?) };
-        Ok(Self { firmware, files })
+        Ok(Self { firmware, warnings: empty_partitions(plan), files })
     }
 
     pub(crate) fn trees(&self) -> impl Iterator<Item = &FileTree> {
@@ -113,7 +117,8 @@ impl Beside {
     }
 
     pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
-        self.firmware.iter().flat_map(|firmware| firmware.scan.warnings.clone())
+        let scans = self.firmware.iter().map(|firmware| &firmware.scan).chain(&self.files);
+        scans.flat_map(|scan| scan.warnings.clone()).chain(self.warnings.clone())
     }
 
     /// The FAT file systems, in the order of their partitions.
@@ -129,6 +134,7 @@ impl Firmware {
             label: self.plan.label,
             // Any number will do that is the same in every build.
             id: self.plan.id.unwrap_or(0x2178_694e),
+            sector: self.sector,
             bits: self.plan.bits.map(|bits| match bits {
                 FatBits::Fat16 => fat_layout::Bits::Fat16,
                 FatBits::Fat32 => fat_layout::Bits::Fat32,
@@ -138,6 +144,23 @@ impl Firmware {
             Failure::new(Exit::Fit, format!("plan.disk.partitions[{}].content: {error}", self.index))
         })
     }
+}
+
+/// Partitions of types that are of no use without a content, and have none.
+fn empty_partitions(plan: &Plan) -> Vec<String> {
+    let empty =
+        partitions(plan.disk.as_ref()).filter(|(_, partition)| partition.content == PartitionContent::Empty);
+    let warning = |(index, partition): (usize, &PartitionPlan)| {
+        let text = if partition.kind.is_swap() {
+            "is a swap partition, but holds no swap area; run mkswap on it at the first boot, or give its line in fstab the option x-systemd.makefs"
+        } else if partition.kind.is_esp() {
+            "is an EFI system partition without a file system, from which no firmware boots; give it \"content\": { \"kind\": \"fat\" }"
+        } else {
+            return None;
+        };
+        Some(format!("plan.disk.partitions[{index}]: {text}"))
+    };
+    empty.filter_map(warning).collect()
 }
 
 fn scan_firmware(index: usize, plan: &FatPlan, meter: &Meter) -> Result<Scan, Failure> {
@@ -152,7 +175,16 @@ fn scan_firmware(index: usize, plan: &FatPlan, meter: &Meter) -> Result<Scan, Fa
 
 fn tree(source: &Path) -> TreePlan {
     let source = source.to_owned();
-    TreePlan { source, target: ImagePath::root(), keep_owner: false, keep_times: false, xattrs: Vec::new() }
+    TreePlan {
+        source,
+        target: ImagePath::root(),
+        keep_owner: false,
+        keep_times: false,
+        xattrs: Vec::new(),
+        // FAT has no holes.
+        keep_holes: false,
+        one_file_system: None,
+    }
 }
 
 fn sources<'a>(trees: &'a [TreePlan], entries: &'a BTreeMap<ImagePath, Entry>) -> Sources<'a> {
@@ -188,6 +220,7 @@ fn scan_files(files: &[(String, &Path)], meter: &Meter) -> Result<Scan, Failure>
         uid: 0,
         gid: 0,
         xattrs: Vec::new(),
+        keep_holes: false,
     };
     let entries =
         files.iter().enumerate().filter_map(|(number, (_, source))| Some((path_of(number)?, entry(source))));
@@ -252,6 +285,7 @@ pub(crate) fn disk<'g>(
             TablePlan::Mbr { id } => Table::Mbr(id),
             TablePlan::Gpt { guid } => Table::Gpt(guid),
         },
+        sector: planned.sector,
         size: planned.size,
         seed: plan.root.filesystem.uuid,
         blobs: blobs.collect::<Result<_, Failure>>()?,

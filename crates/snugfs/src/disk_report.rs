@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use build_plan::PartitionContent;
-use disk_layout::{Disk, Kind, SECTOR, Table};
+use disk_layout::{Disk, Kind, Table};
 use serde::Serialize;
 
 use crate::deduplicate::Deduplicated;
@@ -113,7 +113,7 @@ impl DiskReport {
         }
         let blobs = disk.options().blobs.iter();
         let blobs = blobs.map(|blob| BlobReport { offset: blob.offset, bytes: blob.len }).collect();
-        Self { table, id, sector_size: SECTOR, partitions, blobs }
+        Self { table, id, sector_size: plan.sector.bytes(), partitions, blobs }
     }
 
     /// The partitions as lines of a table.

@@ -43,7 +43,7 @@ pub(crate) struct Output<'a> {
 impl<'a> Output<'a> {
     /// Follows `-o`, then `plan.output`.
     pub(crate) fn choose(args: &'a BuildArgs, plan: &'a Plan) -> Result<Self, Failure> {
-        let sector = plan.disk.as_ref().and_then(|_| u32::try_from(disk_layout::SECTOR).ok());
+        let sector = plan.disk.as_ref().and_then(|disk| u32::try_from(disk.sector.bytes()).ok());
         let plan = &plan.output;
         let Some(path) = args.output.as_deref().or(plan.path.as_deref()) else {
             let text = "command line: the image has no name; give -o OUT, or write plan.output.path";

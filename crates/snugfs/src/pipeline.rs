@@ -8,7 +8,7 @@ use closure_registration::{Closure, verify_sizes};
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
 use file_scanner::{InlineFile, Scan, Sources, StoreSource};
-use image_assembly::{BlockMap, Joined, Watch, Witness, Written, write_watched};
+use image_assembly::{BlockMap, Joined, KnownZeros, Watch, Witness, Written, write_watched};
 use image_tree::{FileTree, NodeKind, Permissions, PieceSource};
 
 use crate::cli::InputArgs;
@@ -158,6 +158,19 @@ pub(crate) fn layout<'g>(gathered: &'g Gathered<'_>, stages: &mut Stages) -> Res
             others: gathered.others.iter().map(plan).collect::<Result<_, _>>()?,
             firmware: gathered.beside.layouts()?,
         })
+    })
+}
+
+/// Finds the long runs of zeros in the files of an image, for a form that leaves them out and has its tables in front.
+pub(crate) fn find_zeros<'i>(
+    gathered: &Gathered<'_>,
+    image: &'i dyn PieceSource,
+    output: &Output<'_>,
+    stages: &mut Stages,
+) -> Result<KnownZeros<'i>, Failure> {
+    let contents = Joined::new(gathered.trees());
+    stages.run(Stage::Zeros, Unit::Bytes, image.len(), |meter| {
+        Ok(KnownZeros::find(image, &contents, output.options.threads, &|bytes| meter.advance(bytes))?)
     })
 }
 

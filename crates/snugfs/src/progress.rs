@@ -27,6 +27,8 @@ pub(crate) enum Stage {
     Deduplicate,
     Verify,
     Layout,
+    /// Looking for zeros in files, for forms that leave them out.
+    Zeros,
     Write,
     /// Judging what was written, or an image that is there.
     Compare,
@@ -42,6 +44,7 @@ impl Stage {
             Self::Deduplicate => "deduplicate",
             Self::Verify => "verify",
             Self::Layout => "layout",
+            Self::Zeros => "zeros",
             Self::Write => "write",
             Self::Compare => "compare",
         }

@@ -25,6 +25,8 @@ fn tree(value: &Value<'_>, context: Context<'_>) -> Option<TreePlan> {
         keep_owner: object.word("owner") == Some("keep"),
         keep_times: object.word("times") == Some("keep"),
         xattrs: object.get("xattrs").map(|value| xattr_patterns(&value)).unwrap_or_default(),
+        keep_holes: object.word("holes") != Some("fill"),
+        one_file_system: object.get("oneFileSystem").and_then(|value| value.flag()),
         source: source?,
         target: target?,
     };
@@ -144,6 +146,7 @@ fn entry(value: &Value<'_>, context: Context<'_>) -> Option<Entry> {
         uid: object.count_u32("uid").unwrap_or_default(),
         gid: object.count_u32("gid").unwrap_or_default(),
         xattrs: xattrs(&object),
+        keep_holes: name != "file" || object.word("holes") != Some("fill"),
         kind: kind?,
     };
     Some(entry)

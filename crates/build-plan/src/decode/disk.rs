@@ -1,5 +1,7 @@
 //! `plan.disk`.
 
+use image_tree::SectorSize;
+
 use super::filesystem::DEFAULT_UUID;
 use super::{Context, volume};
 use crate::disk_tables::{
@@ -32,15 +34,36 @@ pub(super) fn disk(value: &Value<'_>, context: Context<'_>) -> Option<DiskPlan> 
         TableKind::Mbr => TablePlan::Mbr { id: id.and_then(|id| number_id(&id)) },
         TableKind::Gpt => TablePlan::Gpt { guid: id.and_then(|id| id.uuid()) },
     });
+    let sector = match object.number("sectorSize") {
+        Some(4096) => SectorSize::Bytes4096,
+        _ => SectorSize::Bytes512,
+    };
+    let size = in_sectors(&object, sector, "size");
     let list = object.get("partitions");
-    let partitions = list.map(|list| partitions(&list, kind, context)).unwrap_or_default();
+    let partitions = list.map(|list| partitions(&list, kind, sector, context)).unwrap_or_default();
     let blobs = object.get("blobs").map(|list| {
         list.items("objects with source and offset").filter_map(|item| blob(&item, context)).collect()
     });
-    Some(DiskPlan { table: table?, size: object.size("size"), partitions, blobs: blobs.unwrap_or_default() })
+    Some(DiskPlan { table: table?, sector, size, partitions, blobs: blobs.unwrap_or_default() })
 }
 
-fn partitions(list: &Value<'_>, table: Option<TableKind>, context: Context<'_>) -> Vec<PartitionPlan> {
+/// A size in whole sectors; the rule of the field itself knows only the short ones.
+fn in_sectors(object: &Object<'_>, sector: SectorSize, field: &'static str) -> Option<u64> {
+    let (size, bytes) = (object.size(field)?, sector.bytes());
+    if size.is_multiple_of(bytes) {
+        return Some(size);
+    }
+    let value = object.get(field)?;
+    let what = || format!("{} is not a multiple of the disk's sectors of {bytes} bytes", value.shown());
+    value.wrong(what, "write a multiple")
+}
+
+fn partitions(
+    list: &Value<'_>,
+    table: Option<TableKind>,
+    sector: SectorSize,
+    context: Context<'_>,
+) -> Vec<PartitionPlan> {
     let most = match table {
         Some(TableKind::Mbr) => MOST_MBR,
         _ => MOST_GPT,
@@ -49,7 +72,7 @@ fn partitions(list: &Value<'_>, table: Option<TableKind>, context: Context<'_>) 
     let (mut count, mut roots, mut whole) = (0_usize, 0, true);
     for item in list.items("partitions") {
         count = count.saturating_add(1);
-        let read = partition(&item, count, table, context);
+        let read = partition(&item, count, (table, sector), context);
         let is_root = read.as_ref().is_some_and(|read| read.content == PartitionContent::Root);
         roots += usize::from(is_root);
         if is_root && roots > 1 {
@@ -85,12 +108,12 @@ fn partitions(list: &Value<'_>, table: Option<TableKind>, context: Context<'_>) 
 fn partition(
     value: &Value<'_>,
     number: usize,
-    table: Option<TableKind>,
+    (table, sector): (Option<TableKind>, SectorSize),
     context: Context<'_>,
 ) -> Option<PartitionPlan> {
     let object = value.object(&disk_tables::PARTITION)?;
     let kind = object.get("type").and_then(|value| partition_type(&value, table?));
-    let (start, size) = (object.size("start"), object.size("size"));
+    let (start, size) = (in_sectors(&object, sector, "start"), in_sectors(&object, sector, "size"));
     let name =
         object.get("name").and_then(|value| only_gpt(&value, table, "name").and_then(|()| name(&value)));
     let guid =
@@ -244,11 +267,7 @@ fn fat(object: &Object<'_>, context: Context<'_>) -> FatPlan {
         source: object.get("source").and_then(|value| context.host_path(&value)),
         label: object.get("label").and_then(|value| fat_label(&value)).unwrap_or(*b"NO NAME    "),
         id: object.get("id").and_then(|value| number_id(&value)),
-        bits: object.get("bits").and_then(|value| match value.json {
-            Json::Whole(16) => Some(FatBits::Fat16),
-            Json::Whole(32) => Some(FatBits::Fat32),
-            _ => value.not("16 or 32", "write one of the two, or leave it out"),
-        }),
+        bits: object.number("bits").map(|bits| if bits == 32 { FatBits::Fat32 } else { FatBits::Fat16 }),
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use ext4_layout::{Layout, Options};
 use ext4_view::{Ext4, FileType};
 use image_tree::{
-    FileSource, FileTree, Metadata, Name, NodeId, NodeKind, Permissions, SpecialKind, Timestamp, TreeWriter,
-    Xattr, XattrName,
+    DataRun, FileSource, FileTree, Metadata, Name, NodeId, NodeKind, Permissions, SpecialKind, Timestamp,
+    TreeWriter, Xattr, XattrName,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -19,6 +19,8 @@ use crate::support::{checked, folder, options};
 enum Random {
     Directory(u8, BTreeMap<Vec<u8>, Random>),
     File(u8, usize),
+    /// A file of which these blocks hold data and the others are holes; the last one is not full.
+    Sparse(Vec<bool>),
     Symlink(usize),
     Special(SpecialKind),
     /// One more name for the file that stands at this place among those before it, if there is any.
@@ -44,6 +46,7 @@ fn leaf() -> impl Strategy<Value = Random> {
     ];
     prop_oneof![
         5 => (any::<u8>(), size).prop_map(|(meta, size)| Random::File(meta, size)),
+        1 => vec(any::<bool>(), 1..40).prop_map(Random::Sparse),
         2 => target.prop_map(Random::Symlink),
         1 => special.prop_map(Random::Special),
         2 => any::<prop::sample::Index>().prop_map(Random::Link),
@@ -135,6 +138,21 @@ fn write(writer: &mut TreeWriter, files: &mut Vec<NodeId>, bytes: &[u8], node: &
             let source = writer.inline(contents(bytes, *size));
             files.push(writer.file(name, id, u64::try_from(*size).unwrap(), source).unwrap());
         }
+        Random::Sparse(blocks) => {
+            let mut text = contents(bytes, blocks.len() * 4096 - 7);
+            let mut runs: Vec<DataRun> = Vec::new();
+            for ((block, is_data), start) in text.chunks_mut(4096).zip(blocks).zip(0..) {
+                match runs.last_mut() {
+                    Some(run) if *is_data && run.end() == u64::from(start) => run.len += 1,
+                    _ if *is_data => runs.push(DataRun { start, len: 1 }),
+                    _ => block.fill(0),
+                }
+            }
+            let size = u64::try_from(text.len()).unwrap();
+            let source = writer.inline(text);
+            files.push(writer.file(name, plain, size, source).unwrap());
+            writer.data_runs(runs).unwrap();
+        }
     }
 }
 
@@ -148,6 +166,21 @@ fn build(entries: &BTreeMap<Vec<u8>, Random>) -> FileTree {
         write(&mut writer, &mut files, name, node);
     }
     writer.finish()
+}
+
+/// Compares the blocks that files take with those that hold data.
+fn assert_no_holes_stored(tree: &FileTree, options: &Options) {
+    let layout = Layout::plan(tree, options).unwrap();
+    let stored: u64 = tree
+        .iter()
+        .map(|(id, node)| match node.kind() {
+            NodeKind::File { size, .. } => tree
+                .data_runs(id)
+                .map_or(size.div_ceil(4096), |runs| runs.iter().map(|run| u64::from(run.len)).sum()),
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(layout.summary().file_blocks, stored);
 }
 
 /// Compares every node with what the reader finds at its path.
@@ -204,6 +237,7 @@ proptest! {
         let tree = build(&entries);
         let image = checked(&tree, &options, folder.path());
         assert_same(&tree, &image);
+        assert_no_holes_stored(&tree, &options);
         let again = Layout::plan(&tree, &options).unwrap();
         prop_assert_eq!(again.summary().blocks * 4096, std::fs::metadata(&image).unwrap().len());
     }

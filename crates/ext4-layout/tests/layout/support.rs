@@ -87,7 +87,7 @@ pub(crate) fn assemble(layout: &Layout<'_>, path: &Path) {
         assert!(piece.len > 0, "no piece is empty: {piece:?}");
         at += piece.len;
         match piece.content {
-            Content::Zeros => {}
+            Content::Zeros | Content::Unused | Content::FileZeros { .. } => {}
             Content::Metadata => {
                 let mut bytes = vec![0; usize::try_from(piece.len).unwrap()];
                 layout.generate(&piece, &mut bytes);

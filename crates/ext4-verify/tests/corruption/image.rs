@@ -306,6 +306,15 @@ pub(crate) fn full() -> (Image, Names) {
     let source = tree.writer.inline(b"text".to_vec());
     tree.writer.file(name("xattr"), metadata, 4, source).unwrap();
     names.insert("xattr", next + 4);
+    // User 1234 may read, the mask says no more than that.
+    let entry = |tag: u16, bits: u16| [tag.to_le_bytes(), bits.to_le_bytes(), [0xd2, 4], [0, 0]].concat();
+    let entries = [entry(1, 6), entry(2, 4), entry(4, 4), entry(0x10, 4), entry(0x20, 0)];
+    let mut metadata = Metadata::root_owned(Permissions::from_mode(0o640), Timestamp::STORE);
+    metadata.xattrs = vec![xattr("system.posix_acl_access", &[vec![2, 0, 0, 0], entries.concat()].concat())];
+    let metadata = tree.writer.metadata(&metadata);
+    let source = tree.writer.inline(b"key".to_vec());
+    tree.writer.file(name("zacl"), metadata, 3, source).unwrap();
+    names.insert("zacl", next + 5);
     let options = Options { free_space: 1 << 30, grow_to: Some(64 << 30), free_inodes: 200_000, ..options() };
     (assemble(&tree.writer.finish(), &options), Names(names))
 }
@@ -315,7 +324,7 @@ fn assemble(tree: &FileTree, options: &Options) -> Image {
     let mut image = Image { len: layout.len(), blocks: BTreeMap::new() };
     for piece in layout.pieces() {
         let bytes = match piece.content {
-            Content::Zeros => continue,
+            Content::Zeros | Content::Unused | Content::FileZeros { .. } => continue,
             Content::Metadata => {
                 let mut bytes = vec![0; narrow(piece.len)];
                 layout.generate(&piece, &mut bytes);

@@ -7,7 +7,7 @@ use crate::image::{BLOCK, Image, Names};
 pub(crate) struct Kind {
     pub(crate) name: String,
     pub(crate) expected: Code,
-    pub(crate) damage: Box<dyn Fn(&mut Image)>,
+    pub(crate) damage: Box<dyn Fn(&mut Image) + Sync>,
 }
 
 /// A field: place, length, what is added to it, name, what verify must say.
@@ -136,7 +136,6 @@ const INODES: &[(&str, &[Field])] = &[
         &[
             (0x00, 2, 0x1000, "i_mode, no such type", Code::InodeType),
             (0x00, 2, 0x2000, "i_mode, a link", Code::EntryType),
-            (0x04, 4, 4096, "i_size_lo, longer", Code::ExtentHole),
             (0x04, 4, (1 << 32) - 4096, "i_size_lo, a block less", Code::ExtentPastEnd),
             (0x04, 4, (1 << 32) - 1, "i_size_lo, a byte less", Code::SlackNotZero),
             (0x08, 4, 1, "i_atime", Code::InodeTimes),
@@ -154,7 +153,7 @@ const INODES: &[(&str, &[Field])] = &[
             (0x2c, 2, 1, "eh_max", Code::ExtentHeader),
             (0x2e, 2, 6, "eh_depth", Code::ExtentHeader),
             (0x30, 4, 1, "eh_generation", Code::ExtentUnused),
-            (0x34, 4, 1, "ee_block", Code::ExtentHole),
+            (0x34, 4, 1, "ee_block", Code::ExtentPastEnd),
             (0x38, 2, 0xfffe, "ee_len, none", Code::ExtentLength),
             (0x38, 2, 0x8000, "ee_len, not written", Code::ExtentUnwritten),
             (0x38, 2, 1, "ee_len, longer", Code::ExtentPastEnd),
@@ -164,7 +163,6 @@ const INODES: &[(&str, &[Field])] = &[
             (0x40, 4, 1, "an unused extent", Code::ExtentUnused),
             (0x64, 4, 1, "i_generation", Code::InodeGeneration),
             (0x68, 4, 1, "i_file_acl_lo", Code::BlockShared),
-            (0x6c, 4, 1, "i_size_high", Code::ExtentHole),
             (0x70, 4, 1, "i_obso_faddr", Code::InodeUnusedField),
             (0x74, 2, 1, "i_blocks_high", Code::InodeBlocks),
             (0x76, 2, 1, "i_file_acl_high", Code::BlockOutside),
@@ -188,6 +186,9 @@ const INODES: &[(&str, &[Field])] = &[
             (0x1c, 4, 8, "i_blocks_lo", Code::InodeBlocks),
             (0x20, 4, 0x1000, "i_flags, an index", Code::HtreeHeader),
             (0x20, 4, 0x20, "i_flags, append only", Code::InodeFlags),
+            (0x34, 4, 1, "ee_block, a hole where . and .. were", Code::DirectoryHole),
+            (0x38, 2, 0x8000, "ee_len, not written", Code::DirectoryHole),
+            (0x38, 2, 0xffff, "ee_len, no block", Code::ExtentLength),
             (0x00, 2, 0x4000, "i_mode, a file", Code::EntryType),
         ],
     ),
@@ -195,6 +196,8 @@ const INODES: &[(&str, &[Field])] = &[
         "index",
         &[
             (0x20, 4, (1 << 32) - 0x1000, "i_flags, no index", Code::DirectoryLinear),
+            (0x34, 4, 1, "ee_block, a hole in front", Code::DirectoryHole),
+            (0x38, 2, 0xffff, "ee_len, a hole at the end", Code::DirectorySize),
             (0x04, 4, 4096, "i_size_lo", Code::DirectorySize),
         ],
     ),
@@ -202,10 +205,11 @@ const INODES: &[(&str, &[Field])] = &[
         "link",
         &[
             (0x04, 4, 0xffff_fffc, "i_size_lo, empty", Code::SymlinkTarget),
-            (0x04, 4, 0xffff_ffff, "i_size_lo, shorter", Code::SlackNotZero),
+            (0x04, 4, 0xffff_ffff, "i_size_lo, shorter", Code::SymlinkTarget),
             (0x04, 4, 1, "i_size_lo, longer", Code::SymlinkTarget),
             (0x04, 4, 60, "i_size_lo, too long for the inode", Code::InodeFlags),
             (0x2a, 1, 0x100 - 0x6c, "a NUL in the target", Code::SymlinkTarget),
+            (0x2c, 1, 64, "right behind the target", Code::SymlinkTarget),
             (0x50, 1, 1, "behind the target", Code::SlackNotZero),
             (0x1c, 4, 8, "i_blocks_lo", Code::InodeBlocks),
         ],
@@ -213,9 +217,10 @@ const INODES: &[(&str, &[Field])] = &[
     (
         "longlink",
         &[
-            (0x04, 4, 0xffff_ffff, "i_size_lo, shorter", Code::SlackNotZero),
+            (0x04, 4, 0xffff_ffff, "i_size_lo, shorter", Code::SymlinkTarget),
             (0x04, 4, (1 << 32) - 80, "i_size_lo, short enough for the inode", Code::SymlinkPlace),
             (0x04, 4, 4000, "i_size_lo, too long", Code::SymlinkTarget),
+            (0x38, 2, 0x8000, "ee_len, not written", Code::InodeSize),
             (0x20, 4, (1 << 32) - 0x8_0000, "i_flags, no extents", Code::InodeFlags),
         ],
     ),
@@ -237,6 +242,7 @@ const INODES: &[(&str, &[Field])] = &[
             (0x00, 2, 0xb000, "i_mode, a socket", Code::EntryType),
         ],
     ),
+    ("zacl", &[(0x00, 2, 8, "i_mode beside its list", Code::XattrAclMode)]),
     (
         "xattr",
         &[
@@ -298,7 +304,8 @@ const DOTS: &[Field] = &[
     (6, 1, 1, "name_len of .", Code::DirectoryDots),
     (7, 1, 1, "type of .", Code::DirectoryDots),
     (8, 1, 1, "name of .", Code::DirectoryDots),
-    (9, 1, 1, "behind .", Code::EntryPadding),
+    (9, 1, 1, "right behind .", Code::DirectoryDots),
+    (10, 1, 1, "behind .", Code::EntryPadding),
     (12, 4, 1, "the inode of ..", Code::DirectoryParent),
     (16, 2, 3, "rec_len of ..", Code::EntryLength),
     (18, 1, 1, "name_len of ..", Code::DirectoryDots),
@@ -401,7 +408,7 @@ fn table(
     what: &str,
     fields: &[Field],
     at: u64,
-    fix: impl Fn(&mut Image) + Clone + 'static,
+    fix: impl Fn(&mut Image) + Clone + Sync + 'static,
 ) {
     for &(offset, len, more, name, expected) in fields {
         let fix = fix.clone();
@@ -452,7 +459,7 @@ pub(crate) fn all(image: &Image, names: &Names) -> Vec<Kind> {
     bitmaps(k, image);
     let group = 32768 * BLOCK;
     let leaf = image.first(index) + BLOCK;
-    let unused_inode = image.inode(names.of("xattr") + 1);
+    let unused_inode = image.inode(names.of("zacl") + 1);
     let gdt = 1 + image.n(SB, 4).div_ceil(image.n(SB + 0x28, 4)).div_ceil(64);
     let resize = image.n(image.inode(7) + 0x5c, 4) * BLOCK;
     bytes(
@@ -501,7 +508,7 @@ pub(crate) fn all(image: &Image, names: &Names) -> Vec<Kind> {
 }
 
 fn bitmaps(kinds: &mut Vec<Kind>, image: &Image) {
-    let mut add = |name: &str, expected: Code, damage: Box<dyn Fn(&mut Image)>| {
+    let mut add = |name: &str, expected: Code, damage: Box<dyn Fn(&mut Image) + Sync>| {
         kinds.push(Kind { name: format!("bitmap: {name}"), expected, damage });
     };
     let last = image.len.div_ceil(32768 * BLOCK) - 1;
@@ -581,7 +588,7 @@ fn bitmaps(kinds: &mut Vec<Kind>, image: &Image) {
 /// What stands in another's place, everything right but that.
 #[expect(clippy::too_many_lines, reason = "a list of kinds, one behind the other")]
 fn swaps(kinds: &mut Vec<Kind>, image: &Image, names: &Names) {
-    let mut add = |name: &str, expected: Code, damage: Box<dyn Fn(&mut Image)>| {
+    let mut add = |name: &str, expected: Code, damage: Box<dyn Fn(&mut Image) + Sync>| {
         kinds.push(Kind { name: format!("swap: {name}"), expected, damage });
     };
     add(

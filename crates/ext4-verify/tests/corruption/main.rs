@@ -5,6 +5,7 @@
 
 mod image;
 mod kinds;
+mod linux;
 
 use std::collections::BTreeSet;
 

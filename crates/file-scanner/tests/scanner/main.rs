@@ -5,7 +5,9 @@
 mod deep;
 mod deterministic;
 mod equal;
+mod holes;
 mod merging;
+mod mounts;
 mod opening;
 mod store;
 mod support;

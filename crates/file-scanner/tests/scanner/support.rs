@@ -32,7 +32,7 @@ pub(crate) fn xattr(name: &str, value: &[u8]) -> Xattr {
 }
 
 pub(crate) fn entry(kind: EntryKind) -> Entry {
-    Entry { kind, permissions: None, uid: 0, gid: 0, xattrs: Vec::new() }
+    Entry { kind, permissions: None, uid: 0, gid: 0, xattrs: Vec::new(), keep_holes: true }
 }
 
 pub(crate) fn text(bytes: &str) -> Entry {
@@ -99,7 +99,16 @@ impl World {
     pub(crate) fn tree(&mut self, source: &str, target: &str) -> &mut TreePlan {
         let source = self.at(source);
         let (keep_owner, keep_times, xattrs) = (false, false, Vec::new());
-        self.trees.push(TreePlan { source, target: path(target), keep_owner, keep_times, xattrs });
+        let (target, keep_holes, one_file_system) = (path(target), true, None);
+        self.trees.push(TreePlan {
+            source,
+            target,
+            keep_owner,
+            keep_times,
+            xattrs,
+            keep_holes,
+            one_file_system,
+        });
         self.trees.last_mut().unwrap()
     }
 

@@ -260,7 +260,7 @@ fn sources_that_are_not_there_are_all_named() {
         [
             "plan.trees[0].source: FOLDER/absent does not exist; create it or correct the path",
             "plan.trees[1].source: FOLDER/file is not a folder; name one",
-            "FOLDER/loop: can't be read: a symlink stands in the way; make it readable",
+            "FOLDER/loop: can't be read: a symlink stands in the way; name what the symlink leads to",
             "plan.entries.\"/a\".source: FOLDER/folder is not a regular file; name one",
             "plan.entries.\"/b\".source: FOLDER/gone does not exist; create it or correct the path",
         ]

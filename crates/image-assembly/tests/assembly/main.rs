@@ -7,3 +7,4 @@ mod devices;
 mod outputs;
 mod sources;
 mod support;
+mod zeros;

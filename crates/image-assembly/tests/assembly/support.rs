@@ -42,28 +42,31 @@ impl Files {
     }
 
     pub(crate) fn within(parent: &Path, lens: &[u64]) -> Self {
+        Self::of(parent, lens.iter().zip(1..).map(|(&len, seed)| noise(seed, len)).collect())
+    }
+
+    /// Files of these bytes; the last is inline.
+    pub(crate) fn of(parent: &Path, contents: Vec<Vec<u8>>) -> Self {
         let folder = tempfile::tempdir_in(parent).unwrap();
         let origin = Origin { source: folder.path().to_path_buf(), target: ImagePath::root(), folder: None };
         let owner = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
         let mut writer = TreeWriter::new(owner.clone(), vec![origin]);
         let metadata = writer.metadata(&owner);
-        let mut all = Vec::new();
-        for (index, &len) in lens.iter().enumerate() {
+        for (index, bytes) in contents.iter().enumerate() {
             let name = format!("file{index:04}");
-            let bytes = noise(u64::try_from(index).unwrap() + 1, len);
-            let source = if index + 1 == lens.len() {
+            let source = if index + 1 == contents.len() {
                 writer.inline(bytes.clone())
             } else {
                 let path = folder.path().join(&name);
-                fs::write(&path, &bytes).unwrap();
+                fs::write(&path, bytes).unwrap();
                 let stat = fs::metadata(&path).unwrap();
                 let stamp = FileStamp::of_mtime(stat.mtime(), u32::try_from(stat.mtime_nsec()).unwrap());
                 FileSource::Scanned { origin: writer.origin(0).unwrap(), stamp }
             };
+            let len = u64::try_from(bytes.len()).unwrap();
             writer.file(Name::new(name.as_bytes()).unwrap(), metadata, len, source).unwrap();
-            all.push(bytes);
         }
-        Self { folder, tree: writer.finish(), bytes: all }
+        Self { folder, tree: writer.finish(), bytes: contents }
     }
 
     pub(crate) fn path(&self, index: usize) -> PathBuf {

@@ -133,6 +133,7 @@ fn table(header: &Header, sector: u64) -> PartitionTable {
             bytes.le64(0x30).saturating_add(1).saturating_mul(sector),
         ),
         partitions,
+        sector_size: sector,
         warnings: Vec::new(),
         is_longer: false,
     }

@@ -2,17 +2,25 @@
 
 use super::{Partition, PartitionTable, PartitionType, TableKind, has_boot_signature, sector};
 use crate::bytes::{Bytes, to_u64};
-use crate::{ReadError, Window, fat};
+use crate::{ReadError, Window, ext4, fat};
 
-const SECTOR: u64 = 512;
+/// What is read of a sector, however long it is.
+const RECORD: u64 = 512;
 /// The most logical partitions that are read; Linux knows 60 at most.
 const MOST_LOGICAL: u32 = 128;
 
+/// Places and lengths in sectors.
 struct Record {
     bootable: u8,
     kind: u8,
     start: u64,
     size: u64,
+}
+
+impl Record {
+    fn is_used(&self) -> bool {
+        self.kind != 0 && self.size > 0 && self.start > 0
+    }
 }
 
 fn records(sector: &[u8]) -> [Record; 4] {
@@ -21,33 +29,51 @@ fn records(sector: &[u8]) -> [Record; 4] {
         Record {
             bootable: bytes.byte(at),
             kind: bytes.byte(at + 4),
-            start: u64::from(bytes.le32(at + 8)) * SECTOR,
-            size: u64::from(bytes.le32(at + 12)) * SECTOR,
+            start: u64::from(bytes.le32(at + 8)),
+            size: u64::from(bytes.le32(at + 12)),
         }
     })
 }
 
 /// Whether the first sector says that there is a GPT: Linux and firmware believe no GPT without (UEFI 2.10, 5.2.3).
 pub(super) fn is_protective(disk: &Window) -> Result<bool, ReadError> {
-    let first = sector(disk, 0, SECTOR)?;
-    let protects = |record: &Record| record.kind == 0xee && record.start == SECTOR;
+    let first = sector(disk, 0, RECORD)?;
+    let protects = |record: &Record| record.kind == 0xee && record.start == 1;
     Ok(has_boot_signature(&first) && records(&first).iter().any(protects))
 }
 
+/// How long the sectors are that a table counts in, which it does not say: 4096 \[bytes\] if file systems are where the
+/// partitions begin then, and none are with sectors of 512.
+fn sector_size(disk: &Window, records: &[Record; 4]) -> u64 {
+    const LONG: u64 = 4096;
+    let holds = |size: u64| {
+        records.iter().filter(|record| record.is_used()).any(|record| {
+            let volume = disk.part(record.start.saturating_mul(size), record.size.saturating_mul(size));
+            ext4::is_there(&volume) || volume.bytes(0, RECORD).is_ok_and(|first| fat::seems_to_be(&first))
+        })
+    };
+    if is_exact(records, disk.length() / LONG) && !holds(RECORD) && holds(LONG) { LONG } else { RECORD }
+}
+
 pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
-    let first = sector(disk, 0, SECTOR)?;
+    let first = sector(disk, 0, RECORD)?;
     let primary = records(&first);
     let plausible = primary.iter().all(|record| matches!(record.bootable, 0 | 0x80));
-    let some = primary.iter().any(|record| record.kind != 0 && record.size > 0 && record.start > 0);
+    let some = primary.iter().any(Record::is_used);
     // Boot code before a table may begin as a FAT file system does; and one that is there may have been made bootable.
-    let is_fat =
-        || fat::seems_to_be(&first) && fat::has_table(disk, &first) && !is_exact(&primary, disk.length());
+    let is_fat = || {
+        fat::seems_to_be(&first)
+            && fat::has_table(disk, &first)
+            && !is_exact(&primary, disk.length() / RECORD)
+    };
     if !has_boot_signature(&first) || !plausible || !some || is_fat() {
         return Ok(None);
     }
+    let sector_size = sector_size(disk, &primary);
     let mut table = PartitionTable {
         kind: TableKind::Mbr(Bytes(&first).le32(0x1b8)),
-        usable: (SECTOR, disk.length()),
+        sector_size,
+        usable: (sector_size, disk.length()),
         partitions: Vec::new(),
         warnings: Vec::new(),
         is_longer: false,
@@ -56,16 +82,17 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
         if record.kind == 0 || record.size == 0 {
             continue;
         }
-        table.partitions.push(partition(number, record.start, record));
+        let start = record.start.saturating_mul(sector_size);
+        table.partitions.push(partition(number, start, record, sector_size));
         if PartitionType::Mbr(record.kind).is_extended() {
-            logical(disk, record.start, &mut table)?;
+            logical(disk, start, &mut table)?;
         }
     }
     table.partitions.sort_by_key(|partition| partition.number);
     Ok(Some(table))
 }
 
-/// Whether records tell partitions of this very disk. The first sector of a FAT file system, whose code or text stands in
+/// Whether records tell partitions of this very disk, which has so many sectors. The first sector of a FAT file system, whose code or text stands in
 /// the records' place, does not.
 fn is_exact(records: &[Record; 4], length: u64) -> bool {
     let is_unused = |record: &Record| (record.kind, record.start, record.size) == (0, 0, 0);
@@ -84,11 +111,12 @@ fn is_exact(records: &[Record; 4], length: u64) -> bool {
     are_disjoint && used.iter().all(is_there)
 }
 
-fn partition(number: u32, start: u64, record: &Record) -> Partition {
+/// A partition that begins at so many \[bytes\].
+fn partition(number: u32, start: u64, record: &Record, sector_size: u64) -> Partition {
     Partition {
         number,
         start,
-        size: record.size,
+        size: record.size.saturating_mul(sector_size),
         kind: PartitionType::Mbr(record.kind),
         bootable: record.bootable == 0x80,
         name: String::new(),
@@ -98,6 +126,7 @@ fn partition(number: u32, start: u64, record: &Record) -> Partition {
 
 /// Each record of the chain has a partition, relative to the record, and the next record, relative to the first.
 fn logical(disk: &Window, first: u64, table: &mut PartitionTable) -> Result<(), ReadError> {
+    let sector_size = table.sector_size;
     let mut at = first;
     let mut visited = Vec::new();
     let taken = table.partitions.iter().filter(|partition| partition.number > 4).count();
@@ -108,19 +137,20 @@ fn logical(disk: &Window, first: u64, table: &mut PartitionTable) -> Result<(), 
             return Ok(());
         }
         visited.push(at);
-        let raw = sector(disk, at / SECTOR, SECTOR)?;
+        let raw = sector(disk, at / sector_size, sector_size)?;
         if !has_boot_signature(&raw) {
             table.warnings.push(format!("there is no record of logical partitions at {at}"));
             return Ok(());
         }
         let [own, next, _, _] = records(&raw);
         if own.kind != 0 && own.size > 0 {
-            table.partitions.push(partition(number, at.saturating_add(own.start), &own));
+            let start = at.saturating_add(own.start.saturating_mul(sector_size));
+            table.partitions.push(partition(number, start, &own, sector_size));
             number += 1;
         }
         if !PartitionType::Mbr(next.kind).is_extended() || next.size == 0 {
             return Ok(());
         }
-        at = first.saturating_add(next.start);
+        at = first.saturating_add(next.start.saturating_mul(sector_size));
     }
 }

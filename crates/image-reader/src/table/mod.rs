@@ -57,6 +57,8 @@ pub struct PartitionTable {
     pub usable: (u64, u64),
     /// Its partitions, in the order of their numbers.
     pub partitions: Vec<Partition>,
+    /// How long the sectors are that it counts in, in \[bytes\]: 512 or 4096.
+    pub sector_size: u64,
     /// What is wrong with it.
     pub warnings: Vec<String>,
     /// Whether more of the disk follows behind it and its backup, as where an image was written to a longer device.

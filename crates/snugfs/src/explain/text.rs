@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use image_explain::{BLOCK, FileSystem, Kind, Part};
-use image_tree::{NodeId, NodeKind, escaped};
+use image_tree::{NodeId, escaped};
 
 use super::rows::{COLUMNS, fit, kind_name, path_of, store_name};
 use super::{Explained, System};
@@ -71,10 +71,8 @@ fn note(system: &System<'_>, kind: Kind) -> String {
 
 /// Of what store paths and other files are made, in a sentence.
 fn contents(system: &System<'_>) -> String {
-    let lengths = system.explained.tree.iter().map(|(_, node)| match node.kind() {
-        NodeKind::File { size, .. } => size,
-        _ => 0,
-    });
+    let tree = system.explained.tree;
+    let lengths = tree.iter().map(|(id, _)| tree.stored_bytes(id));
     let padding = (system.file_blocks * BLOCK).saturating_sub(lengths.sum());
     let mut told = format!("Of the first two, contents of files are {}", size(system.file_blocks * BLOCK));
     if padding > 0 {

@@ -161,7 +161,9 @@ mod tests {
         }
         assert_eq!(section("files"), None);
         assert!(
-            page().contains("Fields: type*, text, source, mode, uid, gid, xattrs, target, major, minor\n")
+            page().contains(
+                "Fields: type*, text, source, holes, mode, uid, gid, xattrs, target, major, minor\n"
+            )
         );
     }
 }

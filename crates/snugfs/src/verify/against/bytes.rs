@@ -39,9 +39,9 @@ pub(super) fn compare(
                     file(subject, tree, (own, offset), &piece, expected)?;
                 }
             }
-            Content::Zeros if is_new => zeros(subject.window, &piece, &mut differing)?,
+            Content::Zeros | Content::Unused if is_new => zeros(subject.window, &piece, &mut differing)?,
             Content::Metadata if is_new => metadata(subject.window, image, &piece, &mut differing)?,
-            Content::Zeros | Content::Metadata => {}
+            Content::Zeros | Content::Unused | Content::FileZeros { .. } | Content::Metadata => {}
         }
     }
     if is_named && differing.count > 0 {

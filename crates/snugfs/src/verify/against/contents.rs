@@ -1,12 +1,15 @@
 //! Files of an image beside their sources, several at once.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use file_scanner::{Cursor, OpenFile, Opener, check_unchanged};
-use image_compare::{FoundTree, Pair};
-use image_tree::{FileTree, NodeId};
+use image_compare::{FileBytes, FoundTree, Pair};
+use image_tree::{DataRun, FileTree, HOLE_GRAIN, NodeId, NodeKind};
 
 use super::Progress;
 use crate::exit::{Exit, Failure, io_text};
@@ -76,27 +79,95 @@ impl Comparer<'_> {
         let node = self.expected.resolve(pair.expected);
         let mut image = self.found.open(pair.found).map_err(|error| super::volume::unreadable(&error))?;
         let source = match self.cursor.open(node)? {
-            OpenFile::Inline(mut bytes) => {
-                return same(&mut bytes, &mut image, &mut self.buffers, progress);
+            OpenFile::Inline(bytes) => {
+                let mut source = Source { bytes, at: 0, holes: Holes::none() };
+                return same(&mut source, &mut image, &mut self.buffers, progress);
             }
-            OpenFile::Fd(fd) => fd,
+            OpenFile::Fd(fd) => File::from(fd),
         };
-        let mut file = std::fs::File::from(source);
-        let differs = same(&mut file, &mut image, &mut self.buffers, progress)?;
-        check_unchanged(self.expected, node, std::os::fd::AsFd::as_fd(&file))?;
+        let holes = Holes::of(self.expected, node);
+        let mut reader = Source { bytes: &source, at: 0, holes };
+        let differs = same(&mut reader, &mut image, &mut self.buffers, progress)?;
+        check_unchanged(self.expected, node, source.as_fd())?;
         Ok(differs)
     }
 }
 
+/// Where a source has holes, as its scan found them.
+struct Holes<'t> {
+    runs: Option<&'t [DataRun]>,
+    size: u64,
+}
+
+impl<'t> Holes<'t> {
+    fn none() -> Self {
+        Self { runs: None, size: 0 }
+    }
+
+    fn of(tree: &'t FileTree, node: NodeId) -> Self {
+        let NodeKind::File { size, .. } = tree.node(node).kind() else { return Self::none() };
+        Self { runs: tree.data_runs(node), size }
+    }
+
+    /// How many \[bytes\] from a place on are a hole.
+    fn from(&self, at: u64) -> u64 {
+        let Some(runs) = self.runs else { return 0 };
+        let behind = runs.partition_point(|run| run.end() * HOLE_GRAIN <= at);
+        let end = runs.get(behind).map_or(self.size, |run| u64::from(run.start) * HOLE_GRAIN);
+        end.min(self.size).saturating_sub(at)
+    }
+}
+
+/// The bytes of a source, in order.
+struct Source<'t, B> {
+    bytes: B,
+    at: u64,
+    holes: Holes<'t>,
+}
+
+/// What can be read at any place.
+trait Bytes {
+    fn read_at(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize>;
+}
+
+impl Bytes for &[u8] {
+    fn read_at(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let rest = usize::try_from(at).ok().and_then(|at| self.get(at..)).unwrap_or_default();
+        (&mut &*rest).read(buffer)
+    }
+}
+
+impl Bytes for &File {
+    fn read_at(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        FileExt::read_at(*self, buffer, at)
+    }
+}
+
+impl<B: Bytes> Read for Source<'_, B> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read_at(buffer, self.at)?;
+        self.at += u64::try_from(read).unwrap_or(0);
+        Ok(read)
+    }
+}
+
 /// The first byte at which two sources of the same length differ.
-fn same(
-    source: &mut dyn Read,
-    image: &mut dyn Read,
+fn same<B: Bytes>(
+    source: &mut Source<'_, B>,
+    image: &mut FileBytes<'_>,
     (ours, theirs): &mut (Vec<u8>, Vec<u8>),
     progress: &Progress<'_>,
 ) -> Result<Option<u64>, Failure> {
     let mut at = 0;
     loop {
+        // Holes on both sides are the same zeros, however long.
+        let hole = source.holes.from(at).min(image.hole());
+        if hole > 0 {
+            source.at = source.at.saturating_add(hole);
+            image.skip(hole);
+            progress(hole);
+            at += hole;
+        }
         let source_failed = |error: io::Error| {
             Failure::new(
                 Exit::Source,

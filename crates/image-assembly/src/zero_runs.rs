@@ -1,0 +1,267 @@
+//! Long runs of zeros within the files of an image: found before it is written, for forms that leave them out, or on the
+//! way into a file that can have holes. Only the bytes count, not how the source stores them: what `SEEK_HOLE` says is not
+//! asked, as file systems have been wrong about data that was written a moment ago.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use file_scanner::OpenFile;
+use image_tree::{Content, NodeId, Piece, PieceSource};
+
+use crate::contents::{Contents, FileReader};
+use crate::error::AssemblyError;
+use crate::fill::{Missing, explain, part, read_at, room};
+use crate::pieces::Pieces;
+use crate::{to_u64, to_usize};
+
+/// Runs begin and end at multiples of this offset in the image, in \[bytes\]: the cluster of qcow2.
+pub(crate) const GRAIN: u64 = 64 << 10;
+/// How much of a grain is read first; most hold something there.
+const PROBE: usize = 512;
+
+/// Whether all bytes are zero.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    // Short parts, so that the first bytes of most data end the search, and wide enough to go fast through zeros.
+    bytes.chunks(128).all(|part| part.iter().fold(0, |all, byte| all | byte) == 0)
+}
+
+/// Cuts bytes that belong at `offset` of an image into those that are zero by whole grains and the others, in order.
+pub(crate) fn cut(bytes: &[u8], offset: u64) -> impl Iterator<Item = (Range<usize>, bool)> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at;
+        let mut kind = None;
+        while at < bytes.len() {
+            let end = next_grain(offset + to_u64(at)).map_or(bytes.len(), |end| to_usize(end - offset));
+            let end = end.min(bytes.len());
+            let zero = to_u64(end - at) == GRAIN && is_zero(bytes.get(at..end).unwrap_or_default());
+            if kind.is_some_and(|kind| kind != zero) {
+                break;
+            }
+            kind = Some(zero);
+            at = end;
+        }
+        kind.map(|zero| (start..at, zero))
+    })
+}
+
+/// The first multiple of [`GRAIN`] behind an offset.
+fn next_grain(offset: u64) -> Option<u64> {
+    (offset + 1).checked_next_multiple_of(GRAIN)
+}
+
+/// A part of an open file and where it belongs in the image, in \[bytes\].
+#[derive(Clone, Copy)]
+pub(crate) struct Placed {
+    pub(crate) from: u64,
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+}
+
+impl Placed {
+    /// The bytes that belong between two offsets of the image.
+    pub(crate) fn part(self, start: u64, end: u64) -> Self {
+        Self { from: self.in_file(start), offset: start, len: end - start }
+    }
+
+    pub(crate) fn end(self) -> u64 {
+        self.offset + self.len
+    }
+
+    /// Where in the file the bytes are that belong at an offset of the image.
+    fn in_file(self, offset: u64) -> u64 {
+        self.from + (offset - self.offset)
+    }
+}
+
+/// Hands over the runs of zeros of an open file in order, as offsets in the image.
+pub(crate) fn in_file(
+    fd: BorrowedFd<'_>,
+    placed: Placed,
+    buffer: &mut Vec<u8>,
+    mut found: impl FnMut(Range<u64>),
+) -> Result<(), Missing> {
+    let first = placed.offset.next_multiple_of(GRAIN);
+    let last = placed.end() - placed.end() % GRAIN;
+    let mut run: Option<Range<u64>> = None;
+    for at in (first..last).step_by(to_usize(GRAIN)) {
+        if !is_zero_grain(fd, placed.in_file(at), buffer)? {
+            continue;
+        }
+        match &mut run {
+            Some(run) if run.end == at => run.end += GRAIN,
+            run => run.replace(at..at + GRAIN).into_iter().for_each(&mut found),
+        }
+    }
+    run.into_iter().for_each(found);
+    Ok(())
+}
+
+fn is_zero_grain(fd: BorrowedFd<'_>, from: u64, buffer: &mut Vec<u8>) -> Result<bool, Missing> {
+    let bytes = room(buffer, to_usize(GRAIN));
+    let (probe, rest) = bytes.split_at_mut(PROBE);
+    read_at(fd, from, probe)?;
+    if !is_zero(probe) {
+        return Ok(false);
+    }
+    read_at(fd, from + to_u64(PROBE), rest)?;
+    Ok(is_zero(rest))
+}
+
+/// An image whose files have been looked at: their long runs of zeros are [`Content::FileZeros`].
+pub struct KnownZeros<'i> {
+    image: &'i dyn PieceSource,
+    /// Offsets in the image, ascending.
+    runs: Vec<Range<u64>>,
+}
+
+impl<'i> KnownZeros<'i> {
+    /// Looks at all files of an image. Where they hold something, only a small part of them is read. `progress` is told how
+    /// many more \[bytes\] of the image have been looked at, from any thread.
+    ///
+    /// # Errors
+    /// Where a file can't be read or is not the one that was scanned.
+    pub fn find(
+        image: &'i dyn PieceSource,
+        contents: &dyn Contents,
+        threads: NonZeroUsize,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Self, AssemblyError> {
+        let state = Mutex::new(Search { pieces: Pieces::of(image), runs: Vec::new(), failed: None });
+        let search = || search(&state, contents, progress);
+        std::thread::scope(|scope| {
+            for _ in 1..threads.get() {
+                if std::thread::Builder::new().spawn_scoped(scope, search).is_err() {
+                    // Fewer threads find the same.
+                    break;
+                }
+            }
+            search();
+        });
+        let Search { mut runs, failed, .. } = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, error)) = failed {
+            return Err(error);
+        }
+        runs.sort_by_key(|run| run.start);
+        Ok(Self { image, runs })
+    }
+}
+
+struct Search<'i> {
+    pieces: Pieces<'i>,
+    runs: Vec<Range<u64>>,
+    /// The offset of a piece and what is wrong with its file, the lowest of all.
+    failed: Option<(u64, AssemblyError)>,
+}
+
+fn lock<'s, 'i>(state: &'s Mutex<Search<'i>>) -> MutexGuard<'s, Search<'i>> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn search(state: &Mutex<Search<'_>>, contents: &dyn Contents, progress: &(dyn Fn(u64) + Sync)) {
+    let mut reader = contents.reader();
+    let mut buffer = Vec::new();
+    let mut runs = Vec::new();
+    while let Some((piece, node, offset)) = next(state, progress) {
+        let placed = Placed { from: offset, offset: piece.offset, len: piece.len };
+        if let Err(error) = look(&mut *reader, contents, node, placed, &mut buffer, &mut runs) {
+            let mut state = lock(state);
+            if state.failed.as_ref().is_none_or(|(lowest, _)| piece.offset < *lowest) {
+                state.failed = Some((piece.offset, error));
+            }
+            break;
+        }
+        progress(piece.len);
+    }
+    lock(state).runs.append(&mut runs);
+}
+
+/// The next piece of a file that could hold a run; others are passed over.
+fn next(state: &Mutex<Search<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Option<(Piece, NodeId, u64)> {
+    let mut state = lock(state);
+    let mut passed = 0;
+    let found = loop {
+        if state.failed.is_some() {
+            break None;
+        }
+        match state.pieces.next() {
+            Ok(Some(piece)) => match piece.content {
+                Content::File { node, offset } if piece.len >= GRAIN => break Some((piece, node, offset)),
+                _ => passed += piece.len,
+            },
+            Ok(None) => break None,
+            // All lower pieces are already taken.
+            Err(error) => state.failed = Some((u64::MAX, error.into())),
+        }
+    };
+    drop(state);
+    progress(passed);
+    found
+}
+
+fn look(
+    reader: &mut dyn FileReader,
+    contents: &dyn Contents,
+    node: NodeId,
+    placed: Placed,
+    buffer: &mut Vec<u8>,
+    runs: &mut Vec<Range<u64>>,
+) -> Result<(), AssemblyError> {
+    match reader.open(node)? {
+        OpenFile::Inline(whole) => {
+            let bytes = part(contents, node, whole, placed.from, to_usize(placed.len))?;
+            let zeros = cut(bytes, placed.offset).filter(|(_, zero)| *zero);
+            runs.extend(
+                zeros
+                    .map(|(range, _)| placed.offset + to_u64(range.start)..placed.offset + to_u64(range.end)),
+            );
+        }
+        OpenFile::Fd(fd) => {
+            in_file(fd.as_fd(), placed, buffer, |run| runs.push(run))
+                .map_err(|why| explain(contents, node, fd.as_fd(), why))?;
+            contents.check(node, fd.as_fd())?;
+        }
+    }
+    Ok(())
+}
+
+impl PieceSource for KnownZeros<'_> {
+    fn len(&self) -> u64 {
+        self.image.len()
+    }
+
+    fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+        let mut runs = self.runs.iter().peekable();
+        let mut pieces = self.image.pieces();
+        let mut rest: Option<Piece> = None;
+        Box::new(std::iter::from_fn(move || {
+            let piece = rest.take().or_else(|| pieces.next())?;
+            let Content::File { node, .. } = piece.content else { return Some(piece) };
+            while runs.next_if(|run| run.end <= piece.offset).is_some() {}
+            let end = piece.offset + piece.len;
+            let Some(run) = runs.peek().filter(|run| run.start < end) else { return Some(piece) };
+            // Runs are within one file each, so they never reach over the end of its piece.
+            let is_zero = run.start <= piece.offset;
+            let cut = if is_zero { run.end } else { run.start }.min(end);
+            let len = cut - piece.offset;
+            if cut < end {
+                rest = Some(Piece { offset: cut, len: end - cut, content: piece.content.skip(len) });
+            }
+            let content = if is_zero { Content::FileZeros { node } } else { piece.content };
+            Some(Piece { offset: piece.offset, len, content })
+        }))
+    }
+
+    fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
+        self.image.generate(piece, buffer);
+    }
+}
+
+impl fmt::Debug for KnownZeros<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KnownZeros {{ {} bytes, {} runs }}", self.image.len(), self.runs.len())
+    }
+}

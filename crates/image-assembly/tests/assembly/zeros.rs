@@ -1,0 +1,157 @@
+//! Long runs of zeros within files: found by a look beforehand, left out of raw files, and never anything but zeros.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use image_assembly::{KnownZeros, Scanned, Target, Watch, Witness, write_watched};
+use image_tree::{Content, NodeId, PieceSource};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::support::*;
+
+const GRAIN: u64 = 64 * KIB;
+
+/// A file of runs of zeros and of data, some with a single byte in the midst of zeros.
+fn file() -> impl Strategy<Value = Vec<u8>> {
+    let run = (0..4_u8, prop_oneof![1..200_u64, 60 * KIB..70 * KIB, 1..400 * KIB]);
+    vec(run, 0..8).prop_map(|runs| {
+        let mut bytes = Vec::new();
+        for (kind, len) in runs {
+            let at = bytes.len();
+            match kind {
+                0 => bytes.extend(noise(len, len)),
+                1 | 2 => bytes.resize(at + usize::try_from(len).unwrap(), 0),
+                _ => {
+                    bytes.resize(at + usize::try_from(len).unwrap(), 0);
+                    let middle = at + usize::try_from(len / 2).unwrap();
+                    bytes[middle] = 1;
+                }
+            }
+        }
+        bytes
+    })
+}
+
+/// An image of whole files with gaps between, so that they begin anywhere in a grain.
+fn image_of(files: &Files, gaps: &[u64]) -> Image {
+    let mut parts = Vec::new();
+    for (index, bytes) in files.bytes.iter().enumerate() {
+        let len = u64::try_from(bytes.len()).unwrap();
+        parts.extend((len > 0).then_some(Part::File { index, from: 0, len }));
+        parts.push(Part::Zeros(gaps[index % gaps.len()]));
+    }
+    Image(parts)
+}
+
+/// Keeps all that it sees.
+#[derive(Default)]
+struct Seen {
+    files: Vec<(NodeId, Vec<u8>)>,
+    all: Vec<u8>,
+}
+
+impl Witness for Seen {
+    fn see(&mut self, file: NodeId, bytes: &[u8]) {
+        match self.files.last_mut() {
+            Some((last, seen)) if *last == file => seen.extend_from_slice(bytes),
+            _ => self.files.push((file, bytes.to_vec())),
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.all.extend_from_slice(bytes);
+    }
+
+    fn zeros(&mut self, len: u64) {
+        self.all.resize(self.all.len() + usize::try_from(len).unwrap(), 0);
+    }
+
+    fn agrees(&mut self) -> bool {
+        true
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_look_finds_every_whole_grain_of_zeros_and_nothing_else(
+        contents in vec(file(), 1..6),
+        gaps in vec(1..100_000_u64, 1..4),
+        threads in 1..4_usize,
+    ) {
+        let files = Files::of(&std::env::temp_dir(), contents);
+        let image = image_of(&files, &gaps);
+        let expected = image.naive(&files);
+        let contents = Scanned::new(&files.tree);
+        let done = AtomicU64::new(0);
+        let progress = |bytes| { done.fetch_add(bytes, Ordering::Relaxed); };
+        let known = KnownZeros::find(&image, &contents, NonZeroUsize::new(threads).unwrap(), &progress).unwrap();
+        prop_assert_eq!(done.into_inner(), image.len());
+        let mut found = 0;
+        for piece in known.pieces().filter(|piece| matches!(piece.content, Content::FileZeros { .. })) {
+            prop_assert!(piece.offset.is_multiple_of(GRAIN) && piece.len.is_multiple_of(GRAIN));
+            found += piece.len;
+        }
+        let in_files = image.pieces().filter(|piece| matches!(piece.content, Content::File { .. }));
+        let zero_grains = in_files.flat_map(|piece| {
+            let last = (piece.offset + piece.len) / GRAIN;
+            (piece.offset.div_ceil(GRAIN)..last).filter(|grain| {
+                let at = usize::try_from(grain * GRAIN).unwrap();
+                expected[at..at + 65_536].iter().all(|byte| *byte == 0)
+            })
+        });
+        prop_assert_eq!(found, u64::try_from(zero_grains.count()).unwrap() * GRAIN);
+
+        // What is written is the same with and without it, and so is what a witness sees of files.
+        let out = tempfile::tempdir().unwrap();
+        let path = out.path().join("image");
+        let mut by_file = Vec::new();
+        let both: [&dyn PieceSource; 2] = [&image, &known];
+        for image in both {
+            let mut seen = Seen::default();
+            let watch = Watch { witness: Some(&mut seen), judge: None };
+            write_watched(watch, image, &contents, Target::File(&path), &options(threads, None), &|_| {}).unwrap();
+            prop_assert!(fs::read(&path).unwrap() == expected);
+            prop_assert!(seen.all == expected);
+            by_file.push(seen.files);
+            let unhashed = image_assembly::Options { digest: false, ..options(threads, None) };
+            write_watched(Watch::default(), image, &contents, Target::File(&path), &unhashed, &|_| {}).unwrap();
+            prop_assert!(fs::read(&path).unwrap() == expected);
+        }
+        prop_assert!(by_file[0] == by_file[1]);
+        let whole: Vec<_> = (0..files.bytes.len())
+            .filter(|index| !files.bytes[*index].is_empty())
+            .map(|index| (Files::node(index), files.bytes[index].clone()))
+            .collect();
+        prop_assert!(by_file[0] == whole);
+    }
+}
+
+#[test]
+fn zeros_that_files_store_are_holes_of_a_raw_file() {
+    let zeros = |len: u64| vec![0; usize::try_from(len).unwrap()];
+    // Both ways into a file: through memory, and by the kernel.
+    let files = Files::of(
+        &std::env::temp_dir(),
+        vec![
+            zeros(900 * KIB),
+            zeros(40 * MIB),
+            [zeros(20 * MIB), noise(1, 5000), zeros(20 * MIB)].concat(),
+            zeros(9),
+        ],
+    );
+    let image = Image::of_files(&files);
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("image");
+    for digest in [false, true] {
+        let options = image_assembly::Options { digest, ..options(2, None) };
+        image.write(&files, Target::File(&path), &options).unwrap();
+        assert!(fs::read(&path).unwrap() == image.naive(&files));
+        let stored = fs::metadata(&path).unwrap().blocks() * 512;
+        assert!(stored < 512 * KIB, "{stored} bytes stored");
+    }
+}

@@ -1,0 +1,215 @@
+//! Containers and maps of random images, written over a device that held something else: every byte that a reader may look at
+//! is the image's, whatever the pieces are and wherever they end.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+use image_containers::{Qcow2, Simg, needed_blocks};
+use image_tree::{Content, NodeId, Piece, PieceSource};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+const BLOCK: u64 = 4096;
+
+/// An image of pieces of these kinds and lengths; its bytes depend on where they are, and are never zero in data.
+#[derive(Debug)]
+struct Image(Vec<(Content, u64)>);
+
+fn byte(offset: u64) -> u8 {
+    u8::try_from(offset % 251).unwrap() + 1
+}
+
+impl PieceSource for Image {
+    fn len(&self) -> u64 {
+        self.0.iter().map(|piece| piece.1).sum()
+    }
+
+    fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+        let mut at = 0;
+        Box::new(self.0.iter().map(move |&(content, len)| {
+            let piece = Piece { offset: at, len, content: content.skip(at) };
+            at += len;
+            piece
+        }))
+    }
+
+    fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
+        for (to, at) in buffer.iter_mut().zip(piece.offset..) {
+            *to = byte(at);
+        }
+    }
+}
+
+/// All bytes of an image or a container around it. A file is data at the offset in the image that its own offset says.
+fn bytes(image: &dyn PieceSource) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(image.len()).unwrap()];
+    let mut at = 0;
+    for piece in image.pieces() {
+        assert_eq!(piece.offset, at);
+        assert!(piece.len > 0);
+        at += piece.len;
+        let from = usize::try_from(piece.offset).unwrap();
+        let part = &mut bytes[from..from + usize::try_from(piece.len).unwrap()];
+        match piece.content {
+            Content::Metadata => image.generate(&piece, part),
+            Content::File { offset, .. } => part.iter_mut().zip(offset..).for_each(|(to, at)| *to = byte(at)),
+            _ => {}
+        }
+    }
+    assert_eq!(at, image.len());
+    bytes
+}
+
+/// For every byte of an image, whether a reader may look at it.
+fn is_needed(image: &Image) -> Vec<bool> {
+    let pieces = image.pieces();
+    pieces
+        .flat_map(|piece| {
+            std::iter::repeat_n(piece.content != Content::Unused, usize::try_from(piece.len).unwrap())
+        })
+        .collect()
+}
+
+fn assert_same_where_needed(image: &Image, device: &[u8], how: &str) {
+    let should = bytes(image);
+    assert_eq!(should.len(), device.len());
+    let needed = is_needed(image);
+    let wrong = (0..should.len()).find(|&at| needed[at] && should[at] != device[at]);
+    assert_eq!(wrong, None, "{how} of {image:?}");
+}
+
+/// A device of another life.
+fn used_device(image: &Image) -> Vec<u8> {
+    vec![0xff; usize::try_from(image.len()).unwrap()]
+}
+
+fn word(bytes: &[u8], at: usize) -> usize {
+    usize::try_from(u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())).unwrap()
+}
+
+/// What `simg2img` does, by the specification of the format.
+fn flash_simg(container: &[u8], device: &mut [u8]) -> usize {
+    assert_eq!(word(container, 0), 0xed26_ff3a);
+    let (blocks, chunks) = (word(container, 16), word(container, 20));
+    let (mut at, mut block, mut skipped) = (28, 0, 0);
+    for _ in 0..chunks {
+        let kind = u16::from_le_bytes(container[at..at + 2].try_into().unwrap());
+        let (count, total) = (word(container, at + 4), word(container, at + 8));
+        let target = &mut device[block * 4096..(block + count) * 4096];
+        match kind {
+            0xcac1 => target.copy_from_slice(&container[at + 12..at + total]),
+            0xcac2 => {
+                assert_eq!(&container[at + 12..at + total], [0; 4]);
+                target.fill(0);
+            }
+            0xcac3 => {
+                assert_eq!(total, 12);
+                skipped += count;
+            }
+            other => panic!("chunk of kind {other:#x}"),
+        }
+        assert!(count > 0);
+        at += total;
+        block += count;
+    }
+    assert_eq!((at, block), (container.len(), blocks));
+    skipped
+}
+
+/// What a guest reads of a qcow2 file, by the specification of the format.
+fn read_qcow2(container: &[u8]) -> Vec<u8> {
+    let big = |at: usize| u64::from_be_bytes(container[at..at + 8].try_into().unwrap());
+    let at = |entry: u64| usize::try_from(entry & 0x00ff_ffff_ffff_fe00).unwrap();
+    assert_eq!(&container[..4], b"QFI\xfb");
+    let len = usize::try_from(big(24)).unwrap();
+    let first = usize::try_from(big(40)).unwrap();
+    let mut guest = vec![0; len];
+    for (cluster, target) in guest.chunks_mut(65536).enumerate() {
+        let second = at(big(first + 8 * (cluster / 8192)));
+        let data = if second == 0 { 0 } else { at(big(second + 8 * (cluster % 8192))) };
+        if data > 0 {
+            let part = target.len();
+            target.copy_from_slice(&container[data..data + part]);
+        }
+    }
+    guest
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    let node = NodeId::ROOT;
+    prop_oneof![
+        Just(Content::Zeros),
+        Just(Content::Unused),
+        Just(Content::FileZeros { node }),
+        Just(Content::Metadata),
+        Just(Content::File { node, offset: 0 }),
+    ]
+}
+
+fn image() -> impl Strategy<Value = Image> {
+    let len = prop_oneof![
+        4 => 1..5000_u64,
+        4 => (1..40_u64).prop_map(|blocks| blocks * BLOCK),
+        1 => (1..5_u64).prop_map(|clusters| clusters * 65536),
+        1 => 1..300_000_u64,
+    ];
+    vec((content(), len), 1..40).prop_map(|mut pieces| {
+        let all: u64 = pieces.iter().map(|piece| piece.1).sum();
+        let rest = all.next_multiple_of(BLOCK) - all;
+        pieces.extend((rest > 0).then_some((Content::Zeros, rest)));
+        Image(pieces)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_used_device_gets_every_byte_that_readers_look_at(image in image()) {
+        // With a map.
+        let (should, mut device) = (bytes(&image), used_device(&image));
+        let mut end = 0;
+        let mut mapped = 0;
+        for (first, count) in needed_blocks(&image, BLOCK) {
+            prop_assert!(count > 0 && (first > end || end == 0), "ranges are apart and ascending");
+            end = first + count;
+            mapped += count;
+            let range = usize::try_from(first * BLOCK).unwrap()..usize::try_from(end * BLOCK).unwrap();
+            device[range.clone()].copy_from_slice(&should[range]);
+        }
+        assert_same_where_needed(&image, &device, "a map");
+        // It has no block that nobody looks at.
+        let needed = is_needed(&image);
+        let wanted = needed.chunks(4096).filter(|block| block.contains(&true)).count();
+        prop_assert_eq!(usize::try_from(mapped).unwrap(), wanted);
+        // In Android's sparse format: zeros that are needed are filled.
+        let mut device = used_device(&image);
+        let skipped = flash_simg(&bytes(&Simg::new(&image).unwrap()), &mut device);
+        assert_same_where_needed(&image, &device, "simg");
+        prop_assert_eq!(skipped + wanted, needed.len() / 4096);
+        // In qcow2 all of it is the image's: what has no cluster reads as zeros.
+        let container = bytes(&Qcow2::new(&image).unwrap());
+        prop_assert!(read_qcow2(&container) == should, "qcow2");
+        let data = |cluster: &[u8]| cluster.iter().any(|byte| *byte != 0);
+        let clusters = should.chunks(65536).filter(|cluster| data(cluster)).count();
+        prop_assert!(container.len() <= (clusters + 5) * 65536, "{clusters} clusters of data");
+    }
+}
+
+#[test]
+fn a_long_run_of_data_is_cut_and_nothing_is_lost() {
+    let node = NodeId::ROOT;
+    let file = |len| (Content::File { node, offset: 0 }, len);
+    let image = Image(vec![
+        (Content::Metadata, BLOCK),
+        file((256 << 20) - 100),
+        (Content::Metadata, 3 * BLOCK + 100),
+        file(300 << 20),
+        (Content::Unused, 7 * BLOCK),
+    ]);
+    let simg = Simg::new(&image).unwrap();
+    let mut device = used_device(&image);
+    assert_eq!(flash_simg(&bytes(&simg), &mut device), 7);
+    assert_same_where_needed(&image, &device, "simg");
+    let all = image.len() / BLOCK;
+    assert_eq!(needed_blocks(&image, BLOCK), [(0, all - 7)]);
+}

@@ -1,0 +1,231 @@
+//! Sources as people have them: owners that a library shows, users without rights, namespaces, sparse files.
+
+use std::fs::{File, Permissions, set_permissions};
+use std::os::unix::fs::{FileExt, PermissionsExt, chown};
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::support::*;
+
+/// An ordinary user.
+const USER: u32 = 1000;
+
+/// A folder in which an ordinary user may run the program, which is there as `snugfs`.
+fn users_workspace() -> Workspace {
+    let workspace = Workspace::with_plan(&empty_plan());
+    let folder = workspace.path("");
+    std::fs::copy(env!("CARGO_BIN_EXE_snugfs"), workspace.path("snugfs")).unwrap();
+    chown(&folder, Some(USER), Some(USER)).unwrap();
+    set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    workspace
+}
+
+/// A command that an ordinary user runs in the workspace.
+fn as_user(workspace: &Workspace, command: &[&str]) -> Command {
+    let mut run = Command::new(tool("setpriv"));
+    let user = [format!("--reuid={USER}"), format!("--regid={USER}"), "--clear-groups".to_owned()];
+    run.args(user).arg("--inh-caps=-all").args(command).current_dir(workspace.path(""));
+    run.env("HOME", workspace.path("")).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("LC_ALL", "C");
+    run
+}
+
+/// What a root file system has that only root can make, and the plan of it.
+const MAKE_ROOT: &str = r#"
+set -eu
+mkdir -p root/dev root/home
+echo x >root/shadow; chown 0:42 root/shadow; chmod 0640 root/shadow
+cp /bin/true root/su; chown 0:0 root/su; chmod 4755 root/su; ln root/su root/also-su
+mknod root/dev/null c 1 3; mknod root/dev/sda b 8 0; chown 0:6 root/dev/sda; chmod 0660 root/dev/sda
+mkfifo root/queue; chown 7:8 root/queue; chmod 0620 root/queue
+ln -s su root/link; chown -h 5:6 root/link
+chown 1000:1000 root/home; chmod 2700 root/home
+cp /bin/true root/ping; setcap cap_net_raw+ep root/ping
+cat >plan.json <<'P'
+{ "version": 1, "trees": [{ "source": "root", "owner": "keep", "xattrs": ["*"] }] }
+P
+./snugfs build plan.json -o root.img
+"#;
+
+/// Builds that root under a library which shows its owners, and checks every one of them.
+fn assert_owners_are_honoured(library: &[&str]) {
+    let workspace = users_workspace();
+    std::fs::remove_file(workspace.path("plan.json")).unwrap();
+    let state = format!("PSEUDO_LOCALSTATEDIR={}", workspace.path("pseudo").display());
+    let environment = ["env", "PSEUDO_PREFIX=/usr", state.as_str()];
+    let command = [&environment[..], library, &["sh", "-c", MAKE_ROOT]].concat();
+    Run::of(&mut as_user(&workspace, &command)).succeeded();
+    let image = workspace.path("root.img");
+    assert_sound(&image);
+    // Mode, user, group; pseudo and fakeroot do not agree on who made `ping`.
+    let expected = [
+        ("/shadow", 0o100_640, 0, 42),
+        ("/su", 0o104_755, 0, 0),
+        ("/also-su", 0o104_755, 0, 0),
+        ("/dev/null", 0o020_644, 0, 0),
+        ("/dev/sda", 0o060_660, 0, 6),
+        ("/queue", 0o010_620, 7, 8),
+        ("/link", 0o120_777, 5, 6),
+        ("/home", 0o042_700, USER, USER),
+    ];
+    for (path, mode, uid, gid) in expected {
+        let stat = workspace.snugfs(["inspect", "root.img", "stat", "--json", path]).succeeded();
+        let stat: serde_json::Value = serde_json::from_slice(&stat.stdout).unwrap();
+        let found = (stat["mode"].clone(), stat["uid"].clone(), stat["gid"].clone());
+        let wanted = (json!(format!("{:04o}", mode & 0o7777)), json!(uid), json!(gid));
+        assert_eq!(found, wanted, "{path} under {library:?}: {stat}");
+        let kind = match mode >> 12 {
+            1 => "FIFO",
+            2 => "character special",
+            4 => "directory",
+            6 => "block special",
+            8 => "regular",
+            _ => "symlink",
+        };
+        assert!(debugfs(&image, &format!("stat {path}")).contains(&format!("Type: {kind}")), "{path}");
+    }
+    assert!(debugfs(&image, "stat /dev/null").contains("major/minor number: 01:03"));
+    assert!(debugfs(&image, "stat /dev/sda").contains("major/minor number: 08:00"));
+    assert!(debugfs(&image, "stat /su").contains("Links: 2"));
+    assert!(debugfs(&image, "ea_list /ping").contains("security.capability (20) = 01 00 00 02 00 20"));
+}
+
+#[test]
+fn owners_modes_devices_and_capabilities_are_those_that_fakeroot_shows() {
+    assert_owners_are_honoured(&["fakeroot"]);
+}
+
+#[test]
+fn owners_modes_devices_and_capabilities_are_those_that_pseudo_shows() {
+    assert_owners_are_honoured(&["pseudo"]);
+}
+
+#[test]
+fn an_owner_that_the_user_namespace_does_not_know_is_an_error_that_names_the_file() {
+    let workspace = Workspace::with_plan(&empty_plan());
+    let file = workspace.write("tree/theirs", "x");
+    chown(&file, Some(1234), Some(0)).unwrap();
+    workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "tree", "owner": "keep" }]));
+    let in_namespace = |workspace: &Workspace| {
+        let mut command = Command::new("unshare");
+        command.args([
+            "--user",
+            "--map-root-user",
+            env!("CARGO_BIN_EXE_snugfs"),
+            "build",
+            "plan.json",
+            "-o",
+            "a.img",
+        ]);
+        Run::of(command.current_dir(workspace.path("")))
+    };
+    in_namespace(&workspace)
+        .failed_with(5)
+        .says("tree/theirs: its owner is not mapped into this user namespace, so it shows as 65534;")
+        .says("podman unshare");
+    assert_eq!(workspace.names(), ["plan.json", "tree"]);
+    // Nobody's own files are nobody's where the system knows every owner.
+    chown(&file, Some(65534), Some(65534)).unwrap();
+    workspace.build("b.img", []);
+    workspace.change_plan(|plan| plan["trees"][0]["owner"] = json!("root"));
+    in_namespace(&workspace).succeeded();
+}
+
+#[test]
+fn check_names_every_file_that_build_could_not_read() {
+    let workspace = users_workspace();
+    for name in ["tree/a", "tree/open", "tree/sub/b", "one"] {
+        let path = workspace.write(name, "x");
+        set_permissions(&path, Permissions::from_mode(if name == "tree/open" { 0o644 } else { 0o640 }))
+            .unwrap();
+    }
+    workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "tree" }]));
+    for command in ["check", "size"] {
+        let run = Run::of(&mut as_user(&workspace, &["./snugfs", command, "plan.json"])).failed_with(5);
+        for name in ["a", "sub/b"] {
+            let line = format!(
+                "snugfs: tree/{name}: can't be read: permission denied; run snugfs as a user who may read it, such as its owner or root"
+            );
+            assert!(run.stderr.lines().any(|found| found == line), "{line}\nis not in\n{}", run.stderr);
+        }
+        assert_eq!(run.stderr.lines().count(), 2, "{}", run.stderr);
+    }
+    workspace.change_plan(|plan| {
+        plan["trees"] = json!([]);
+        plan["entries"] = json!({ "/one": { "type": "file", "source": "one" } });
+    });
+    Run::of(&mut as_user(&workspace, &["./snugfs", "check", "plan.json"]))
+        .failed_with(5)
+        .says("one: can't be read: permission denied; run snugfs as a user who may read it");
+    // Its owner may.
+    chown(workspace.path("one"), Some(USER), Some(USER)).unwrap();
+    Run::of(&mut as_user(&workspace, &["./snugfs", "check", "plan.json"])).succeeded();
+}
+
+/// A file of 534 GB with a few bytes at its end, as `/var/log/lastlog` is on a machine with large user ids.
+fn lastlog(workspace: &Workspace, name: &str) {
+    let path = workspace.write(name, "");
+    let file = File::create(&path).unwrap();
+    file.set_len(534_000_000_000).unwrap();
+    file.write_all_at(b"login", 533_999_000_000).unwrap();
+    file.write_all_at(b"first", 5000).unwrap();
+}
+
+#[test]
+fn a_sparse_file_stays_sparse_in_every_form() {
+    let workspace = Workspace::with_plan(&empty_plan());
+    lastlog(&workspace, "tree/lastlog");
+    workspace.write("tree/z", "dense");
+    workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "tree" }]));
+    let image = workspace.build("raw.img", []);
+    assert!(std::fs::metadata(&image).unwrap().len() < 50 << 20);
+    let stat = debugfs(&image, "stat /lastlog");
+    assert!(stat.contains("Size: 534000000000") && stat.contains("Blockcount: 16"), "{stat}");
+    let extents = debugfs(&image, "ex /lastlog");
+    assert!(extents.contains("     1 -      1") || extents.contains(" 1 - "), "{extents}");
+    workspace.snugfs(["verify", "raw.img", "--against", "plan.json"]).succeeded();
+    // Its bytes are the source's.
+    let found = debugfs(&image, "cat /z");
+    assert_eq!(found, "dense");
+    let mut size = workspace.snugfs(["size", "plan.json", "--json"]).succeeded();
+    let size: serde_json::Value = serde_json::from_slice(&std::mem::take(&mut size.stdout)).unwrap();
+    assert_eq!(size["image"]["bytes"], json!(std::fs::metadata(&image).unwrap().len()));
+    workspace.change_plan(|plan| plan["output"] = json!({ "format": "qcow2" }));
+    workspace.snugfs(["build", "plan.json", "-o", "image.qcow2"]).succeeded();
+    let compare = ["compare", "-f", "raw", "-F", "qcow2"];
+    Run::of(Command::new("qemu-img").args(compare).arg(&image).arg(workspace.path("image.qcow2")))
+        .succeeded();
+}
+
+#[test]
+fn a_hole_that_is_lost_or_damaged_is_noticed_beside_the_plan() {
+    let workspace = Workspace::with_plan(&empty_plan());
+    let path = workspace.write("tree/sparse", "");
+    let file = File::create(path).unwrap();
+    file.set_len(10 << 20).unwrap();
+    file.write_all_at(b"data", 5 << 20).unwrap();
+    workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "tree" }]));
+    let image = workspace.build("a.img", []);
+    // Another byte where the data are, found by the extent.
+    let at = debugfs(&image, "bmap /sparse 1280").trim().parse::<u64>().unwrap() * 4096;
+    let damaged = File::options().write(true).open(&image).unwrap();
+    damaged.write_all_at(b"d", at + 1).unwrap();
+    workspace.snugfs(["verify", "a.img", "--against", "plan.json"]).failed_with(8).says("/sparse");
+    // The same file, filled.
+    workspace.build("b.img", []);
+    workspace.change_plan(|plan| plan["trees"][0]["holes"] = json!("fill"));
+    workspace.snugfs(["verify", "b.img", "--against", "plan.json"]).failed_with(8);
+    workspace.build("c.img", []);
+    assert!(std::fs::metadata(workspace.path("c.img")).unwrap().len() > (10 << 20));
+}
+
+#[test]
+fn contents_that_swell_are_told_once_with_their_names() {
+    let workspace = Workspace::with_plan(&empty_plan());
+    lastlog(&workspace, "tree/lastlog");
+    workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "tree", "holes": "fill" }]));
+    let run = workspace.snugfs(["check", "plan.json"]).succeeded();
+    let expected = "the largest are tree/lastlog;";
+    let lines: Vec<_> = run.stderr.lines().filter(|line| line.contains(expected)).collect();
+    assert_eq!(lines.len(), 1, "{}", run.stderr);
+}
