@@ -402,6 +402,60 @@ fn a_map_beside_the_image_is_what_bmaptool_takes() {
     workspace.snugfs(["build", "plan.json", "-o", "a"]).failed_with(3).says("plan.output.bmap: ");
 }
 
+/// The ranges of blocks of 4096 bytes that a map lists, as first and last.
+fn mapped_blocks(map: &str) -> Vec<(usize, usize)> {
+    let ranges = map.split("<Range").skip(1).map(|range| {
+        let text = range.split_once('>').unwrap().1.split_once('<').unwrap().0.trim();
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        (first.parse().unwrap(), last.parse().unwrap())
+    });
+    ranges.collect()
+}
+
+#[test]
+fn old_bytes_are_allowed_in_unused_space_only_and_only_where_that_is_asked_for() {
+    for disk in [mbr(), gpt()] {
+        let workspace = workspace(disk);
+        workspace.change_plan(|plan| {
+            plan["output"] = json!({ "bmap": true });
+            plan["filesystem"]["freeSpace"] = json!("40MiB");
+        });
+        workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).succeeded();
+        let image = workspace.read("disk.img");
+        let ranges = mapped_blocks(&String::from_utf8(workspace.read("disk.img.bmap")).unwrap());
+        // As on a card that was full of other bytes.
+        let mut card = vec![0xa5; image.len()];
+        for &(first, last) in &ranges {
+            let range = first * 4096..((last + 1) * 4096).min(image.len());
+            card[range.clone()].copy_from_slice(&image[range]);
+        }
+        assert!(card != image);
+        workspace.write("card.img", &card);
+        workspace.snugfs(["verify", "card.img"]).failed_with(8).says("(free-block-not-zero)");
+        workspace
+            .snugfs(["verify", "card.img", "--against", "plan.json"])
+            .failed_with(8)
+            .says("(free-block-not-zero)");
+        let ignoring = ["verify", "--ignore-unused", "card.img"];
+        assert!(workspace.snugfs(ignoring).succeeded().text().starts_with("ok: "));
+        let run = workspace.snugfs(ignoring.into_iter().chain(["--against", "plan.json"])).succeeded();
+        assert!(run.text().contains("sound to the last byte in use, and what the plan says"), "{run:?}");
+        // Zeros that a reader looks at are still compared: one bit in each of some mapped blocks of zeros.
+        let needed: Vec<_> = ranges
+            .iter()
+            .flat_map(|&(first, last)| first..=last)
+            .filter(|block| image[block * 4096..].iter().take(4096).all(|&byte| byte == 0))
+            .collect();
+        assert!(needed.len() > 100, "{}", needed.len());
+        for block in needed.iter().step_by(needed.len() / 8) {
+            card[block * 4096 + 77] ^= 1;
+            workspace.write("card.img", &card);
+            workspace.snugfs(ignoring.into_iter().chain(["--against", "plan.json"])).failed_with(8);
+            card[block * 4096 + 77] ^= 1;
+        }
+    }
+}
+
 #[test]
 fn a_seekable_image_is_read_whole_by_zstd_and_in_parts_by_its_table() {
     let workspace = workspace(mbr());
