@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use ext4_verify::{Behind, Findings, Severity, Source};
+use ext4_verify::{Findings, Severity, Source, Unused};
 use image_compare::{Differences, Ext4Tree};
 use image_reader::{
     FileSystem, Image, Overview, Partition, PartitionTable, ReadError, Volume, VolumeContent, Window,
@@ -35,14 +35,33 @@ pub(super) enum Medium {
     Device,
 }
 
+/// What is allowed in bytes that nothing uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) on: Medium,
+    /// Whether space that nothing uses is not looked at, as `verify --ignore-unused` asks for.
+    pub(super) ignore_unused: bool,
+}
+
+impl Terms {
+    /// What a file system may hold that is in a partition or is all of the image.
+    fn unused(self, is_alone: bool) -> Unused {
+        match (self.ignore_unused, self.on) {
+            (true, _) => Unused::Anything,
+            (false, Medium::Device) if is_alone => Unused::AnythingBehind,
+            (false, _) => Unused::Zeros,
+        }
+    }
+}
+
 /// What was found in an image.
 pub(super) struct Verdict {
     /// Whether there is a partition table.
     pub(super) is_disk: bool,
     /// What is wrong around the file systems.
     pub(super) table: Vec<String>,
-    /// Where it is.
-    pub(super) on: Medium,
+    /// What was allowed, and where it is.
+    pub(super) terms: Terms,
     /// What is unusual about the table where an image is as long as what it holds.
     pub(super) note: Option<&'static str>,
     pub(super) volumes: Vec<Judged>,
@@ -76,7 +95,7 @@ impl Verdict {
     pub(super) fn is_right(&self, used: bool) -> bool {
         let right = |findings: &Findings| if used { findings.is_sound() } else { findings.is_empty() };
         let holds = self.differences.as_ref().is_none_or(Differences::is_empty);
-        let fits = used || self.on == Medium::Device || self.note.is_none();
+        let fits = used || self.terms.on == Medium::Device || self.note.is_none();
         self.table.is_empty() && fits && self.findings().all(right) && holds
     }
 
@@ -91,8 +110,34 @@ impl Verdict {
 }
 
 /// Judges all that is known of an image.
-pub(super) fn image(image: &Image, on: Medium) -> Result<Verdict, ReadError> {
-    overview(&Overview::read(image)?, &image.window, on, &mut [])
+pub(super) fn image(image: &Image, terms: Terms) -> Result<Verdict, ReadError> {
+    let found = Overview::read(image)?;
+    if let Some((what, remedy)) = foreign(&found) {
+        let text = format!("holds {what}, and only ext4 and whole disks are judged; {remedy}");
+        return Err(ReadError::Unsupported { place: String::new(), what: text });
+    }
+    overview(&found, &image.window, terms, &mut [])
+}
+
+/// What an image without a table holds that is known and not ext4, and who judges that.
+fn foreign(overview: &Overview) -> Option<(String, String)> {
+    let volume = overview.volumes.first().filter(|_| overview.table.is_none())?;
+    match &volume.content {
+        VolumeContent::FileSystem(FileSystem::Fat(fat)) => {
+            Some((format!("FAT{}", fat.bits()), "check it with `fsck.fat -n`".to_owned()))
+        }
+        VolumeContent::Other(name) => Some(((*name).to_owned(), "use the tools for that".to_owned())),
+        VolumeContent::Unreadable(error) if !is_ext4(&volume.window) => {
+            Some(("a file system that can't be read".to_owned(), error.to_string()))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a superblock of ext2, ext3 or ext4 is where it belongs.
+fn is_ext4(window: &Window) -> bool {
+    let mut magic = [0; 2];
+    window.read(0x438, &mut magic).is_ok() && magic == 0xef53_u16.to_le_bytes()
 }
 
 /// The same with the trees of some file systems, which are judged also where nothing tells of them. Where there are such,
@@ -100,13 +145,17 @@ pub(super) fn image(image: &Image, on: Medium) -> Result<Verdict, ReadError> {
 pub(super) fn overview(
     overview: &Overview,
     image: &Window,
-    on: Medium,
+    terms: Terms,
     watched: &mut [Watched],
 ) -> Result<Verdict, ReadError> {
-    let table = overview.table.as_ref().map(|table| table.warnings.clone()).unwrap_or_default();
+    let mut table = overview.table.as_ref().map(|table| table.warnings.clone()).unwrap_or_default();
     let note = overview.table.as_ref().and_then(PartitionTable::note);
     let is_disk = overview.table.is_some();
     let all = watched.is_empty();
+    // Where a plan says what the volumes hold, their bytes are compared instead.
+    if all {
+        table.extend(unreadable(overview));
+    }
     let mut volumes = Vec::new();
     let mut judged = Judgements::default();
     for volume in &overview.volumes {
@@ -116,14 +165,13 @@ pub(super) fn overview(
             VolumeContent::Other(name) => ((*name).to_owned(), false),
             // What is no disk is judged as what it should be.
             VolumeContent::Unknown => ("unknown".to_owned(), !is_disk),
-            VolumeContent::Unreadable(_) => ("unreadable".to_owned(), true),
+            VolumeContent::Unreadable(_) => ("unreadable".to_owned(), is_ext4(&volume.window)),
         };
         let watched = watched.iter_mut().find(|watched| watched.start == start(volume));
-        let is_alone = on == Medium::Device && volume.partition.is_none();
-        let behind = if is_alone { Behind::Anything } else { Behind::Zeros };
+        let unused = terms.unused(volume.partition.is_none());
         // That partitions overlap is told with the table; no byte is judged as several file systems.
         let is_judged = ((is_ext4 && all) || watched.is_some()) && judged.add(volume);
-        let findings = if is_judged { Some(ext4(&volume.window, behind, watched)?) } else { None };
+        let findings = if is_judged { Some(ext4(&volume.window, unused, watched)?) } else { None };
         volumes.push(Judged { partition: volume.partition.clone(), what, findings });
     }
     for watched in watched.iter_mut().filter(|watched| watched.found.is_none()) {
@@ -132,10 +180,25 @@ pub(super) fn overview(
         volumes.push(Judged {
             partition: None,
             what,
-            findings: Some(ext4(&window, Behind::Zeros, Some(watched))?),
+            findings: Some(ext4(&window, terms.unused(false), Some(watched))?),
         });
     }
-    Ok(Verdict { is_disk, table, on, note, volumes, differences: None })
+    Ok(Verdict { is_disk, table, terms, note, volumes, differences: None })
+}
+
+/// Partitions that can't be read and are not judged as ext4 either: the first of them, and how many more there are.
+fn unreadable(overview: &Overview) -> Vec<String> {
+    const MOST: usize = 10;
+    let mut all = overview.volumes.iter().filter_map(|volume| match (&volume.content, &volume.partition) {
+        (VolumeContent::Unreadable(error), Some(partition)) if !is_ext4(&volume.window) => {
+            Some(format!("partition {}: {error}", partition.number))
+        }
+        _ => None,
+    });
+    let mut told: Vec<_> = all.by_ref().take(MOST).collect();
+    let more = all.count();
+    told.extend((more > 0).then(|| format!("{more} more partitions can't be read")));
+    told
 }
 
 /// Where the volumes are that were judged, in \[bytes\]: ends by starts.
@@ -161,14 +224,14 @@ pub(super) fn start(volume: &Volume) -> u64 {
     volume.partition.as_ref().map_or(0, |partition| partition.start)
 }
 
-fn ext4(window: &Window, behind: Behind, watched: Option<&mut Watched>) -> Result<Findings, ReadError> {
+fn ext4(window: &Window, unused: Unused, watched: Option<&mut Watched>) -> Result<Findings, ReadError> {
     let bytes = Bytes(window);
     let judged = match watched {
-        None => ext4_verify::check(&bytes, behind),
+        None => ext4_verify::check(&bytes, unused),
         Some(watched) => {
             let (_, tree) =
                 watched.found.insert((window.clone(), Ext4Tree::new(window.clone(), watched.entries)));
-            ext4_verify::check_and_show(&bytes, behind, tree)
+            ext4_verify::check_and_show(&bytes, unused, tree)
         }
     };
     judged.map_err(|unread| ReadError::Io { place: format!("byte {}", unread.offset), reason: unread.error })
