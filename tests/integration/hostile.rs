@@ -189,7 +189,7 @@ fn partitions_that_are_one_are_looked_at_once() {
     let sectors = (64 << 20) / 512;
     // 12 million clusters, whose table takes 48 MiB.
     let boot = fat32(12_000_000, 32);
-    gpt(&workspace.path("x.img"), sectors, &[(8192, sectors - 8192); 8192], &[(8192, boot.clone())]);
+    gpt(&workspace.path("x.img"), sectors, &vec![(8192, sectors - 8192); 8192], &[(8192, boot)]);
     look_in_every_way(&workspace, "x.img");
     let run = bounded(&workspace, &["inspect", "x.img"]);
     assert!(run.stderr.contains("partition 2: has the same place as partition 1; choose that"));
@@ -351,7 +351,7 @@ fn what_is_no_ext4_is_named_with_what_to_do() {
     file("gzip", b"\x1f\x8b\x08\0\0\0\0\0");
     file("empty", b"");
     file("text", b"hello\n");
-    file("zeros", &[0; 65_536]);
+    file("zeros", &vec![0; 65_536]);
     gpt(&workspace.path("disk"), 1 << 15, &[(2048, 4096)], &[(2048, fat32(1000, 32))]);
     for (name, code, told) in [
         ("fat", 5, "holds FAT12, and only ext4 and whole disks are judged; check it with `fsck.fat -n`"),
