@@ -72,7 +72,7 @@ fn it_has_what_nix_knows_of_paths_that_were_built_added_and_signed() {
     let store = ImagePath::parse(root.join("store").to_str().unwrap().as_bytes()).unwrap();
     let closure = Closure::from_graph("graph", &serde_json::from_str(&graph).unwrap(), &store).unwrap();
     let derivations = closure.paths().iter().enumerate();
-    let derivations = derivations.filter(|(_, info)| info.path.name().ends_with(".drv"));
+    let derivations = derivations.filter(|(_, info)| info.path.as_str().as_bytes().ends_with(b".drv"));
     let read = |name: &str| outputs(&std::fs::read(root.join("store").join(name)).unwrap()).unwrap();
     let deriving: Deriving = derivations.map(|(index, info)| (index, read(info.path.as_str()))).collect();
     let ours = root.join("ours.sqlite");
