@@ -15,6 +15,7 @@ mod explain;
 mod hashes;
 mod help;
 mod inspect;
+mod outputs;
 mod reports;
 mod seal;
 mod sources;

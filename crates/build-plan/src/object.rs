@@ -75,7 +75,7 @@ impl<'a> Object<'a> {
         let Shape::Number(known) = self.table.field(name)?.shape else {
             return value.not("a number", "tell the authors, this is their mistake");
         };
-        let found = if let Json::Whole(number) = value.json { u64::try_from(*number).ok() } else { None };
+        let found = if let Json::Whole(number) = value.json { Some(*number) } else { None };
         found.filter(|number| known.contains(number)).or_else(|| {
             let words: Vec<_> = known.iter().map(u64::to_string).collect();
             value.not(&words.join(" or "), "write one of the two, without quotes")
