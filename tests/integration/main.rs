@@ -17,6 +17,7 @@ mod hashes;
 mod help;
 mod inspect;
 mod nix_copies;
+mod outputs;
 mod reports;
 mod seal;
 mod sources;
