@@ -72,6 +72,12 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     if let Some((place, map)) = map_place.zip(map) {
         place.write(map.text().as_bytes())?;
     }
+    if written.without_workers {
+        told::warning(&format!(
+            "{name}: no thread can be started, so its bytes differ from those of other builds, though it decompresses to the \
+             same image; allow the system call clone3, or set plan.output.compression.seekable"
+        ));
+    }
     report.set_written(&written, output.is_compressed(), output.format);
     report.set_times(stages.times());
     if let Some(place) = report_place {
@@ -138,13 +144,7 @@ fn schema() -> Result<(), Failure> {
 
 /// Prepares threads and progress, which no command's result depends on.
 pub(crate) fn begin(args: &InputArgs) -> Result<Stages, Failure> {
-    let threads = threads::count(args.threads);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| {
-        Failure::new(
-            Exit::Bug,
-            format!("threads: {threads} can't be started: {error}; ask for fewer by --threads"),
-        )
-    })?;
+    threads::prepare(threads::count(args.threads))?;
     Ok(Stages::new(args.progress))
 }
 
