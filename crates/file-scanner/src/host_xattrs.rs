@@ -146,7 +146,7 @@ mod tests {
     }
 
     fn fill(buffer: &mut [u8], bytes: &[u8]) -> Result<usize, Errno> {
-        buffer[..bytes.len()].copy_from_slice(bytes);
+        buffer.get_mut(..bytes.len()).ok_or(Errno::RANGE)?.copy_from_slice(bytes);
         Ok(bytes.len())
     }
 

@@ -41,8 +41,9 @@ mod walk;
 mod warnings;
 
 pub use equal::Alike;
-pub use error::{ErrorKind, ScanError, ScanErrors};
+pub use error::{ErrorKind, RUN_AS, ScanError, ScanErrors};
 pub use opener::{Cursor, OpenFile, Opener, check_unchanged};
 pub use scan::scan;
 pub use source_error::SourceError;
 pub use sources::{InlineFile, Scan, Sources, StoreSource};
+pub use warnings::{Warning, WarningKind};

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use build_plan::{AttributesPlan, Entry, TreePlan};
 use image_tree::{FileTree, ImagePath, Permissions, Timestamp};
 
+use crate::warnings::Warning;
+
 /// All that an image is made of.
 #[derive(Clone, Debug)]
 pub struct Sources<'a> {
@@ -53,5 +55,5 @@ pub struct Scan {
     /// Everything that the image shall hold.
     pub tree: FileTree,
     /// A line each, in a fixed order, for people.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
 }

@@ -1,7 +1,5 @@
 //! Modes and access control lists, changed in any order, compared with what Linux makes of the same changes.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 

@@ -71,7 +71,11 @@ impl<'p> Gathered<'p> {
 
     /// All warnings of the scans.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        self.volumes().flat_map(|volume| volume.scan.warnings.clone()).chain(self.beside.warnings()).collect()
+        let of_volume = |volume: &Volume<'_>| -> Vec<String> {
+            let place = &volume.planned.place;
+            volume.scan.warnings.iter().map(|warning| disk::at_place(&warning.text, place)).collect()
+        };
+        self.volumes().flat_map(of_volume).chain(self.beside.warnings()).collect()
     }
 }
 
