@@ -181,9 +181,10 @@ pub(crate) struct ExplainArgs {
 
     /// Write one page for a browser instead: a map to click into, search, the layout to scale
     ///
-    /// The page needs no network and no other file. It appears whole, or not at all.
+    /// The page needs no network and no other file. It appears whole, or not at all. With --compare, it shows in colours and
+    /// with signs what grew and shrank.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["json", "compare", "why"])]
+    #[arg(conflicts_with_all = ["json", "why"])]
     pub(crate) html: Option<PathBuf>,
 
     /// How many rows a table has at most
