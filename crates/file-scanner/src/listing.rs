@@ -83,6 +83,12 @@ impl Listing {
         Ok(self)
     }
 
+    /// Keeps the entries whose names are wanted.
+    pub(crate) fn retain(&mut self, is_wanted: impl Fn(&[u8]) -> bool) {
+        let names = &self.names;
+        self.entries.retain(|entry| is_wanted(bytes_of(names, *entry)));
+    }
+
     /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -134,6 +140,13 @@ mod tests {
         assert_eq!(listing.c_name(1), c"a-b");
         assert_eq!(listing.c_name(9), c"");
         assert_eq!(listing.name_bytes(), 6);
+    }
+
+    #[test]
+    fn entries_that_are_not_wanted_leave_the_others_in_their_order() {
+        let mut listing = Listing::of_names(&[b"b".to_vec(), b"a".to_vec(), b"c".to_vec()]).unwrap();
+        listing.retain(|name| name != b"b");
+        assert_eq!((listing.len(), listing.c_name(0), listing.c_name(1)), (2, c"a", c"c"));
     }
 
     #[test]

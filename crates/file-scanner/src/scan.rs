@@ -15,6 +15,7 @@ use crate::error::{ScanError, ScanErrors, shown};
 use crate::found::{Room, mode_bits, stamp};
 use crate::listing::{ListError, Listing};
 use crate::metadata::{Bearer, bears};
+use crate::own::OwnFile;
 use crate::plan_tree::{PlanTree, Who};
 use crate::sources::{Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
@@ -48,6 +49,16 @@ pub(crate) struct EntryFiles {
 /// Runs on the current rayon pool; the tree is the same for any number of threads. `progress` is told how many
 /// entries were found since the last call, from any thread. The soft limit of open files is raised to the hard one.
 pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Scan, ScanErrors> {
+    scan_except(sources, &[], progress)
+}
+
+/// The same as [`scan`], but files that the program itself writes are no part of a tree. What is found of them is in
+/// [`Scan::own`]; whether that is as it should be is for the caller. Store paths and single entries are not looked at.
+pub fn scan_except(
+    sources: &Sources<'_>,
+    own: &[OwnFile],
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Scan, ScanErrors> {
     raise_descriptor_limit();
     let mut errors = Vec::new();
     let plan = PlanTree::new(sources, &mut errors);
@@ -60,7 +71,7 @@ pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Sc
     if !errors.is_empty() {
         return Err(ScanErrors::new(errors));
     }
-    let found = walk(roots, progress).map_err(ScanErrors::new)?;
+    let found = walk(roots, own, progress).map_err(ScanErrors::new)?;
     flatten::flatten(sources, &plan, &found, &files).map_err(ScanErrors::new)
 }
 
@@ -104,12 +115,10 @@ fn refuse_unbearable_xattrs(sources: &Sources<'_>, errors: &mut Vec<ScanError>) 
     }
 }
 
-/// A tree whose owners are kept, where a library is to show them to programs and can't.
+/// Trees, where a library is to show their owners, modes and devices to programs and can't: a device would be an empty file.
 fn refuse_faked_owners(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
-    if let Some(tree) = sources.trees.iter().position(|tree| tree.keep_owner)
-        && let Some(library) = owners::library_without_effect()
-    {
-        errors.push(ScanError::FakedOwners { tree, library });
+    if let Some(library) = owners::library_without_effect() {
+        errors.extend((0..sources.trees.len()).map(|tree| ScanError::FakedOwners { tree, library }));
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use build_plan::{AttributesPlan, Entry, TreePlan};
 use image_tree::{FileTree, ImagePath, Permissions, Timestamp};
 
+use crate::own::InTree;
+
 /// All that an image is made of.
 #[derive(Clone, Debug)]
 pub struct Sources<'a> {
@@ -56,4 +58,6 @@ pub struct Scan {
     pub tree: FileTree,
     /// A line each, in a fixed order, for people.
     pub warnings: Vec<String>,
+    /// The files of the program whose folders are part of a tree, sorted, each once a tree.
+    pub own: Vec<InTree>,
 }

@@ -18,7 +18,8 @@ use crate::found::{BATCH, DirectoryId, Found, FoundDirectory, HostMetadata, Kind
 use crate::host_xattrs::{self, XattrError};
 use crate::inspect::{self, Problem};
 use crate::listing::{ListError, Listing};
-use crate::mounts;
+use crate::own::{Inode, OwnFile};
+use crate::{mounts, own};
 
 /// What is done with the entries of a source.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +56,8 @@ struct Walk<'a> {
     directories: Mutex<Vec<FoundDirectory>>,
     problems: Mutex<Vec<(DirectoryId, Option<usize>, Problem)>>,
     mounts: Mutex<Vec<DirectoryId>>,
+    own: &'a [OwnFile],
+    own_found: Mutex<Vec<(DirectoryId, usize)>>,
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
@@ -65,23 +68,25 @@ pub(crate) const DIRECTORY: OFlags =
 /// Walks all sources on the current pool. Root `i` is directory `i` of the result.
 pub(crate) fn walk(
     roots: Vec<WalkRoot<'_>>,
+    own: &[OwnFile],
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Found, Vec<ScanError>> {
     let directories = (0..roots.len())
         .filter_map(|index| u32::try_from(index).ok())
         .map(|id| FoundDirectory::new(DirectoryId(id), 0))
         .collect();
-    let (problems, mounts) = (Mutex::default(), Mutex::default());
-    let walk = Walk { directories: Mutex::new(directories), problems, mounts, progress };
+    let (problems, mounts, own_found) = (Mutex::default(), Mutex::default(), Mutex::default());
+    let walk = Walk { directories: Mutex::new(directories), problems, mounts, own, own_found, progress };
     let mut sources = Vec::with_capacity(roots.len());
     let mut open = Vec::with_capacity(roots.len());
-    for (id, root) in (0..).zip(roots) {
+    for (id, mut root) in (0..).zip(roots) {
         sources.push(root.path);
         let Some(fd) = root.fd else { continue };
-        let device = match root.policy {
-            Policy::Store => 0,
-            Policy::Tree(_) => rustix::fs::fstat(&fd).map_or(0, |stat| stat.st_dev),
-        };
+        let mut device = 0;
+        if let (Policy::Tree(_), Ok(stat)) = (root.policy, rustix::fs::fstat(&fd)) {
+            device = stat.st_dev;
+            walk.leave_out(DirectoryId(id), Inode::of(&stat), &mut root.listing);
+        }
         open.push(Arc::new(OpenDirectory {
             device,
             id: DirectoryId(id),
@@ -96,8 +101,9 @@ pub(crate) fn walk(
             walk.entries(scope, &directory);
         }
     });
-    let Walk { directories, problems, mounts, .. } = walk;
-    let found = Found { directories: into_inner(directories), sources, mounts: into_inner(mounts) };
+    let Walk { directories, problems, mounts, own_found, .. } = walk;
+    let (mounts, own) = (into_inner(mounts), into_inner(own_found));
+    let found = Found { directories: into_inner(directories), sources, mounts, own };
     let mut problems = into_inner(problems);
     if problems.is_empty() {
         return Ok(found);
@@ -209,12 +215,12 @@ impl<'a> Walk<'a> {
         let name = parent.listing.c_name(index);
         let fd =
             rustix::io::retry_on_intr(|| rustix::fs::openat(&parent.fd, name, DIRECTORY, Mode::empty()))?;
-        let mut device = 0;
+        let mut inode = None;
         let mut is_left_out = false;
         if let Policy::Tree(plan) = parent.policy {
             let stat = rustix::fs::fstat(&fd)?;
-            device = stat.st_dev;
-            if device != parent.device {
+            inode = Some(Inode::of(&stat));
+            if stat.st_dev != parent.device {
                 is_left_out = plan.one_file_system == Some(true);
                 if plan.one_file_system.is_none() {
                     lock(&self.mounts).push(id);
@@ -226,9 +232,21 @@ impl<'a> Walk<'a> {
                 found.own = Some(Box::new((own, xattrs)));
             }
         }
-        let listing = if is_left_out { Listing::default() } else { Listing::read(fd.as_fd())? };
+        let mut listing = if is_left_out { Listing::default() } else { Listing::read(fd.as_fd())? };
+        if let Some(inode) = inode.filter(|_| !is_left_out) {
+            self.leave_out(id, inode, &mut listing);
+        }
+        let device = inode.map_or(0, |inode| inode.device);
         let (fd, listing) = (Arc::new(fd), Arc::new(listing));
         Ok(OpenDirectory { id, policy: parent.policy, top_of_store: false, fd, listing, device })
+    }
+
+    /// Takes what the program itself writes out of the listing of a directory.
+    fn leave_out(&self, id: DirectoryId, inode: Inode, listing: &mut Listing) {
+        let found = own::leave_out(self.own, inode, listing);
+        if !found.is_empty() {
+            lock(&self.own_found).extend(found.into_iter().map(|file| (id, file)));
+        }
     }
 
     fn problem(&self, directory: DirectoryId, entry: Option<usize>, problem: Problem) {
@@ -252,15 +270,21 @@ impl Problem {
             Self::ToldEmpty => ScanError::ToldEmpty { path },
             Self::TooMany => ScanError::TooMany,
             Self::List(ListError::System(errno)) => Self::System(errno).into_error(path),
-            Self::List(ListError::Changed)
-            | Self::Xattr(XattrError::System(Errno::NODATA | Errno::RANGE)) => ScanError::Changed { path },
+            Self::List(ListError::Changed) | Self::Xattr(XattrError::Changing) => ScanError::Changed { path },
             Self::List(ListError::NameTooLong(name)) => {
                 ScanError::NameTooLong { path, name: image_tree::escaped(&name).to_string() }
             }
             Self::Xattr(XattrError::NoProc) => ScanError::XattrsWithoutProc { path },
-            Self::Xattr(XattrError::System(errno)) => {
-                let (reason, remedy) = (reason(errno), remedy(errno));
-                ScanError::UnreadableXattrs { path, reason, remedy }
+            Self::Xattr(XattrError::List(errno)) => match errno {
+                Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE => ScanError::Changed { path },
+                errno => ScanError::UnreadableXattrs { path, reason: reason(errno), remedy: remedy(errno) },
+            },
+            Self::Xattr(XattrError::Value(name, errno)) => {
+                let (name, reason, remedy) = (name.to_string(), reason(errno), remedy(errno));
+                ScanError::UnreadableXattr { path, name, reason, remedy }
+            }
+            Self::Xattr(XattrError::Acl(name, reason)) => {
+                ScanError::Acl { path, name: name.to_string(), reason }
             }
             Self::Xattr(XattrError::Invalid(invalid)) => {
                 ScanError::Xattr { path, reason: invalid.to_string() }

@@ -15,6 +15,7 @@ use file_scanner::{Scan, Sources};
 use image_tree::{FileTree, ImagePath, NodeKind, PieceSource, SectorSize, Timestamp};
 
 use crate::exit::{Exit, Failure};
+use crate::outputs::Outputs;
 use crate::pipeline::{Gathered, Layouts};
 use crate::progress::Meter;
 
@@ -97,13 +98,13 @@ struct Firmware {
 
 impl Beside {
     /// Looks at all of it.
-    pub(crate) fn scan(plan: &Plan, meter: &Meter) -> Result<Self, Failure> {
+    pub(crate) fn scan(plan: &Plan, outputs: &Outputs, meter: &Meter) -> Result<Self, Failure> {
         let mut firmware = Vec::new();
         let sector = plan.disk.as_ref().map_or_else(SectorSize::default, |disk| disk.sector);
         for (index, partition) in partitions(plan.disk.as_ref()) {
             if let PartitionContent::Fat(fat) = &partition.content {
                 let bytes = partition.size.unwrap_or_default();
-                let scan = scan_firmware(index, fat, meter)?;
+                let scan = scan_firmware(index, fat, outputs, meter)?;
                 firmware.push(Firmware { index, bytes, plan: fat.clone(), sector, scan });
             }
         }
@@ -163,14 +164,18 @@ fn empty_partitions(plan: &Plan) -> Vec<String> {
     empty.filter_map(warning).collect()
 }
 
-fn scan_firmware(index: usize, plan: &FatPlan, meter: &Meter) -> Result<Scan, Failure> {
+fn scan_firmware(index: usize, plan: &FatPlan, outputs: &Outputs, meter: &Meter) -> Result<Scan, Failure> {
     let trees: Vec<TreePlan> = plan.source.iter().map(|source| tree(source)).collect();
     let nothing = BTreeMap::new();
     let sources = sources(&trees, &nothing);
-    let scan = file_scanner::scan(&sources, &|entries| meter.advance(entries)).map_err(Failure::from);
-    scan.map_err(|failure| {
-        failure.renamed("plan.trees[0]", &format!("plan.disk.partitions[{index}].content"))
-    })
+    let place = format!("plan.disk.partitions[{index}].content");
+    let scan = file_scanner::scan_except(&sources, &outputs.own_files(), &|entries| meter.advance(entries));
+    let mut scan = scan.map_err(|errors| Failure::from(errors).renamed("plan.trees[0]", &place))?;
+    for warning in &mut scan.warnings {
+        *warning = warning.replace("plan.trees[0]", &place);
+    }
+    scan.warnings.extend(outputs.in_trees(&scan.own, &trees, &|_| place.clone())?);
+    Ok(scan)
 }
 
 fn tree(source: &Path) -> TreePlan {
