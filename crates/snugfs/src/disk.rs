@@ -222,6 +222,7 @@ fn sources<'a>(trees: &'a [TreePlan], entries: &'a BTreeMap<ImagePath, Entry>) -
         entries,
         attributes: &NO_ATTRIBUTES,
         inline: Vec::new(),
+        folders: Vec::new(),
         lost_and_found: false,
         timestamp: Timestamp::STORE,
     }

@@ -273,6 +273,9 @@ fn sources<'p>(plan: &'p VolumePlan, closure: Option<&Closure>) -> Result<Source
         entries: &plan.entries,
         attributes: &plan.attributes,
         inline: registration.into_iter().chain(database.into_iter().flatten()).collect(),
+        folders: both
+            .and_then(|(planned, _)| planned.database.as_ref())
+            .map_or(Vec::new(), |database| database.folders.clone()),
         lost_and_found: true,
         timestamp,
     })
