@@ -117,8 +117,8 @@ pub(crate) struct BuildArgs {
 
     /// Where the image goes; `-` for standard output [default: plan.output.path]
     ///
-    /// Taken from the current folder. A name that ends in .zst asks for zstd compression, and so does
-    /// plan.output.compression. It can't be a file that the plan reads. In a folder of plan.trees, it is left out of the
+    /// Taken from the current folder. A name that ends in .zst asks for zstd compression, .qcow2 or .simg for that format;
+    /// so do plan.output.compression and plan.output.format. It can't be a file that the plan reads. In a folder of plan.trees, it is left out of the
     /// image.
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
@@ -181,9 +181,10 @@ pub(crate) struct ExplainArgs {
 
     /// Write one page for a browser instead: a map to click into, search, the layout to scale
     ///
-    /// The page needs no network and no other file. It appears whole, or not at all.
+    /// The page needs no network and no other file. It appears whole, or not at all. With --compare, it shows in colours and
+    /// with signs what grew and shrank.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["json", "compare", "why"])]
+    #[arg(conflicts_with_all = ["json", "why"])]
     pub(crate) html: Option<PathBuf>,
 
     /// How many rows a table has at most

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use build_plan::{Plan, TreePlan};
 use closure_registration::Closure;
-use file_scanner::{InTree, Inode, OwnFile};
+use file_scanner::{InTree, Inode, OwnFile, Warning, WarningKind};
 use image_assembly::Identity;
 
 use crate::cli::is_dash;
@@ -209,7 +209,7 @@ impl Outputs {
         found: &[InTree],
         trees: &[TreePlan],
         place: &dyn Fn(usize) -> String,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Vec<Warning>, Failure> {
         let mut warnings = Vec::new();
         for one in found {
             let Some((output, tree)) = self.all.get(one.file).zip(trees.get(one.tree)) else { continue };
@@ -226,7 +226,7 @@ impl Outputs {
                     "is a file of {field} ({source}) and does not look like an earlier output"
                 )));
             }
-            warnings.push(format!(
+            let text = format!(
                 "{field}: {} is left out of the image, because {} written there; write it outside of {source} to avoid \
                  this warning",
                 output.name,
@@ -234,7 +234,8 @@ impl Outputs {
                     Role::Messages => format!("{} are", output.role.noun()),
                     _ => format!("{} is", output.role.noun()),
                 }
-            ));
+            );
+            warnings.push(Warning { kind: WarningKind::Outputs, text });
         }
         Ok(warnings)
     }
