@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
+mod acl;
 mod against;
 mod cli;
 mod database;
@@ -15,6 +16,7 @@ mod explain;
 mod hashes;
 mod help;
 mod inspect;
+mod nix_copies;
 mod outputs;
 mod reports;
 mod seal;

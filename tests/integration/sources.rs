@@ -1,8 +1,10 @@
 //! Sources as people have them: owners that a library shows, users without rights, namespaces, sparse files.
 
 use std::fs::{File, Permissions, set_permissions};
+use std::io::Write;
 use std::os::unix::fs::{FileExt, PermissionsExt, chown};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -40,7 +42,8 @@ mknod root/dev/null c 1 3; mknod root/dev/sda b 8 0; chown 0:6 root/dev/sda; chm
 mkfifo root/queue; chown 7:8 root/queue; chmod 0620 root/queue
 ln -s su root/link; chown -h 5:6 root/link
 chown 1000:1000 root/home; chmod 2700 root/home
-cp /bin/true root/ping; setcap cap_net_raw+ep root/ping
+mkdir -p root/a/b/c/d; echo deep >root/a/b/c/d/file; chown 3:4 root/a/b/c/d/file root/a/b/c
+for ping in root/ping root/a/b/c/d/ping; do cp /bin/true $ping; setcap cap_net_raw+ep $ping; done
 cat >plan.json <<'P'
 { "version": 1, "trees": [{ "source": "root", "owner": "keep", "xattrs": ["*"] }] }
 P
@@ -67,6 +70,8 @@ fn assert_owners_are_honoured(library: &[&str]) {
         ("/queue", 0o010_620, 7, 8),
         ("/link", 0o120_777, 5, 6),
         ("/home", 0o042_700, USER, USER),
+        ("/a/b/c/d/file", 0o100_644, 3, 4),
+        ("/a/b/c", 0o040_755, 3, 4),
     ];
     for (path, mode, uid, gid) in expected {
         let stat = workspace.snugfs(["inspect", "root.img", "stat", "--json", path]).succeeded();
@@ -87,7 +92,11 @@ fn assert_owners_are_honoured(library: &[&str]) {
     assert!(debugfs(&image, "stat /dev/null").contains("major/minor number: 01:03"));
     assert!(debugfs(&image, "stat /dev/sda").contains("major/minor number: 08:00"));
     assert!(debugfs(&image, "stat /su").contains("Links: 2"));
-    assert!(debugfs(&image, "ea_list /ping").contains("security.capability (20) = 01 00 00 02 00 20"));
+    for ping in ["/ping", "/a/b/c/d/ping"] {
+        let attributes = debugfs(&image, &format!("ea_list {ping}"));
+        assert!(attributes.contains("security.capability (20) = 01 00 00 02 00 20"), "{ping}: {attributes}");
+    }
+    assert_eq!(debugfs(&image, "cat /a/b/c/d/file"), "deep\n");
 }
 
 #[test]
@@ -98,6 +107,28 @@ fn owners_modes_devices_and_capabilities_are_those_that_fakeroot_shows() {
 #[test]
 fn owners_modes_devices_and_capabilities_are_those_that_pseudo_shows() {
     assert_owners_are_honoured(&["pseudo"]);
+}
+
+#[test]
+fn a_library_that_is_preloaded_without_effect_is_an_error_that_names_it() {
+    let workspace = Workspace::with_plan(&empty_plan());
+    workspace.write("tree/file", "x");
+    let with_library = |library: &str| {
+        let mut command = workspace.command(["build", "plan.json", "-o", "a.img"]);
+        Run::of(command.env("LD_PRELOAD", format!("/nowhere/lib{library}.so")))
+    };
+    // What comes from no tree has the owners of the plan.
+    with_library("fakeroot").succeeded();
+    std::fs::remove_file(workspace.path("a.img")).unwrap();
+    workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "tree" }]));
+    for library in ["fakeroot", "pseudo"] {
+        let run = with_library(library);
+        assert_eq!(run.code, 5, "{}", run.stderr);
+        run.says(&format!(
+            "plan.trees[0]: {library} is in LD_PRELOAD but is not loaded, so its owners, modes and devices can't be seen;"
+        ));
+    }
+    assert_eq!(workspace.names(), ["plan.json", "tree"]);
 }
 
 #[test]
@@ -131,6 +162,42 @@ fn an_owner_that_the_user_namespace_does_not_know_is_an_error_that_names_the_fil
     in_namespace(&workspace).succeeded();
 }
 
+/// Runs the program in a user namespace that knows the users and groups 0 to 65535, as those of rootless containers do.
+fn in_namespace_of_65536(workspace: &Workspace, arguments: &[&str]) -> Run {
+    let mut command = Command::new(tool("unshare"));
+    command.args(["--user", "sh", "-c", "read ready; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_snugfs")]);
+    command.args(arguments).current_dir(workspace.path(""));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let own = std::fs::read_link("/proc/self/ns/user").unwrap();
+    while std::fs::read_link(format!("/proc/{}/ns/user", child.id())).is_ok_and(|found| found == own) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    for map in ["gid_map", "uid_map"] {
+        std::fs::write(format!("/proc/{}/{map}", child.id()), "0 0 65536").unwrap();
+    }
+    child.stdin.take().unwrap().write_all(b"ready\n").unwrap();
+    Run::from(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn an_owner_that_may_be_nobody_or_unknown_is_a_warning_that_names_the_files() {
+    let workspace = Workspace::with_plan(&empty_plan());
+    let owners = [("nobody", 65534, 65534), ("unknown", 100_000, 0), ("theirs", 0, 100_000), ("known", 7, 8)];
+    for (name, uid, gid) in owners {
+        chown(workspace.write(&format!("tree/{name}"), "x"), Some(uid), Some(gid)).unwrap();
+    }
+    workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "tree", "owner": "keep" }]));
+    in_namespace_of_65536(&workspace, &["build", "plan.json", "-o", "a.img"]).succeeded().says(
+        "plan.trees[0]: tree/nobody, tree/theirs, tree/unknown show owner or group 65534, which may stand for one that is not mapped \
+         into this user namespace;",
+    );
+    let run = workspace.snugfs(["build", "plan.json", "-o", "b.img"]).succeeded();
+    assert!(!run.stderr.contains("65534"), "{}", run.stderr);
+    let stat = debugfs(&workspace.path("b.img"), "stat /unknown");
+    assert!(stat.contains("User: 100000"), "{stat}");
+}
+
 #[test]
 fn check_names_every_file_that_build_could_not_read() {
     let workspace = users_workspace();
@@ -144,7 +211,7 @@ fn check_names_every_file_that_build_could_not_read() {
         let run = Run::of(&mut as_user(&workspace, &["./snugfs", command, "plan.json"])).failed_with(5);
         for name in ["a", "sub/b"] {
             let line = format!(
-                "snugfs: tree/{name}: can't be read: permission denied; run snugfs as a user who may read it, such as its owner or root"
+                "snugfs: tree/{name}: can't be read: permission denied; run snugfs as a user who may read it (its owner, a member of its group, root), or with \"podman unshare\" if a rootless container made it"
             );
             assert!(run.stderr.lines().any(|found| found == line), "{line}\nis not in\n{}", run.stderr);
         }

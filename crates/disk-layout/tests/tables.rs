@@ -82,6 +82,61 @@ fn a_gpt_is_read_by_another_library_from_both_ends() {
 }
 
 #[test]
+fn a_gpt_of_long_sectors_is_read_by_another_library_from_both_ends() {
+    let partitions = vec![
+        partition(None, 3 * MIB, Kind::Gpt(LINUX), 0),
+        partition(Some(20 * MIB), 4096, Kind::Gpt(LINUX), 1),
+        partition(Some(6 * 4096), 4096, Kind::Gpt(LINUX), 2),
+    ];
+    let options = Options { sector: SectorSize::Bytes4096, ..options(Table::Gpt(None), partitions) };
+    let disk = Disk::plan(options).unwrap();
+    let mut image = bytes(&disk);
+    for damaged in [false, true] {
+        if damaged {
+            image[4096..8192].fill(0);
+        }
+        let table = gpt::GptConfig::new()
+            .writable(false)
+            .logical_block_size(gpt::disk::LogicalBlockSize::Lb4096)
+            .open_from_device(Cursor::new(image.clone()))
+            .unwrap();
+        let found: Vec<_> =
+            table.partitions().values().map(|found| (found.first_lba, found.last_lba)).collect();
+        let sector = |bytes: u64| bytes / 4096;
+        assert_eq!(
+            found,
+            [
+                (sector(MIB), sector(4 * MIB) - 1),
+                (sector(20 * MIB), sector(20 * MIB)),
+                // The first sector behind the header and 4 sectors of entries.
+                (6, 6),
+            ]
+        );
+    }
+    let at = |start: u64, size| {
+        Disk::plan(Options {
+            sector: SectorSize::Bytes4096,
+            size: Some(size),
+            ..self::options(Table::Gpt(None), vec![partition(Some(start), 4096, Kind::Gpt(LINUX), 0)])
+        })
+    };
+    assert_eq!(at(6 * 4096, 12 * 4096).unwrap().len(), 12 * 4096);
+    assert!(matches!(at(6 * 4096, 11 * 4096), Err(DiskError::PastEnd { .. })));
+    assert!(matches!(at(5 * 4096, 12 * 4096), Err(DiskError::Overlap { .. })));
+}
+
+#[test]
+fn an_mbr_of_long_sectors_reaches_eight_times_as_far() {
+    let end = |start| {
+        let partitions = vec![partition(Some(start), 4096, Kind::Mbr(0x83), 0)];
+        let options = Options { sector: SectorSize::Bytes4096, ..options(Table::Mbr(None), partitions) };
+        Disk::plan(options).map(|disk| disk.len())
+    };
+    assert_eq!(end((1 << 44) - 4096), Ok(1 << 44));
+    assert!(matches!(end(1 << 44), Err(DiskError::TooLargeForMbr { most, .. }) if most == 1 << 44));
+}
+
+#[test]
 fn what_is_too_close_or_too_far_is_refused() {
     let one = |start, size| partition(start, size, Kind::Mbr(0x83), 0);
     let plan = |partitions| Disk::plan(options(Table::Mbr(None), partitions)).map(|disk| disk.len());

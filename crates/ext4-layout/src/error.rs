@@ -1,6 +1,6 @@
 use std::fmt;
 
-use image_tree::ImagePath;
+use image_tree::{ImagePath, InvalidAcl, Permissions};
 
 /// What an ext4 file system can't hold, or not in the size asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,13 +40,26 @@ pub enum LayoutError {
         /// Too many \[bytes\].
         bytes: usize,
     },
-    /// An access control list that isn't one.
-    #[error(
-        "{path}: its access control list is not in the form of Linux (version 2, entries of 8 bytes); remove or mend it"
-    )]
+    /// An access control list that Linux would refuse.
+    #[error("{path}: Linux refuses its access control list: {reason}; remove or mend it")]
     BadAcl {
         /// In the image.
         path: ImagePath,
+        /// What is wrong with it.
+        reason: InvalidAcl,
+    },
+    /// A mode and an access control list that give different rights.
+    #[error(
+        "{path}: its mode {:04o} and its access control list, which stands for {:04o}, disagree; set one of them anew",
+        .mode.bits(), .list.bits()
+    )]
+    AclMode {
+        /// In the image.
+        path: ImagePath,
+        /// The mode.
+        mode: Permissions,
+        /// The mode that follows from the list.
+        list: Permissions,
     },
     /// The tree lacks the directory that e2fsck needs.
     #[error("/lost+found: is not a directory of the tree; add it")]

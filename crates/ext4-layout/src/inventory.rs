@@ -180,7 +180,8 @@ fn encode_xattrs(tree: &FileTree) -> Result<Vec<Encoded>, LayoutError> {
                 Unstorable::TooLarge { by } => {
                     LayoutError::XattrsTooLarge { path, count: metadata.xattrs.len(), bytes: by }
                 }
-                Unstorable::BadAcl => LayoutError::BadAcl { path },
+                Unstorable::BadAcl(reason) => LayoutError::BadAcl { path, reason },
+                Unstorable::AclMode { mode, list } => LayoutError::AclMode { path, mode, list },
             }
         });
         all.push(encoded?);

@@ -1,6 +1,6 @@
 //! Extended attributes: as many as fit in the inode, the others in one block.
 
-use image_tree::{Acl, Metadata, Xattr, XattrNamespace};
+use image_tree::{Acl, InvalidAcl, Metadata, Permissions, Xattr, XattrNamespace};
 use zerocopy::IntoBytes;
 
 use crate::checksum::Checksum;
@@ -30,8 +30,10 @@ pub(crate) struct Encoded {
 pub(crate) enum Unstorable {
     /// More bytes than there is room for.
     TooLarge { by: usize },
-    /// An access control list of another form.
-    BadAcl,
+    /// An access control list that Linux would refuse.
+    BadAcl(InvalidAcl),
+    /// An access control list that gives other rights than the mode.
+    AclMode { mode: Permissions, list: Permissions },
 }
 
 /// One attribute in the terms of the disk.
@@ -42,7 +44,8 @@ struct Item {
 }
 
 impl Item {
-    fn of(xattr: &Xattr) -> Result<Self, Unstorable> {
+    /// `None` for an access control list without entries, which is no attribute.
+    fn of(xattr: &Xattr) -> Result<Option<Self>, Unstorable> {
         let index = match xattr.name.namespace() {
             XattrNamespace::User => 1,
             XattrNamespace::PosixAclAccess => 2,
@@ -51,11 +54,11 @@ impl Item {
             XattrNamespace::Security => 6,
         };
         let value = if matches!(index, 2 | 3) {
-            acl_on_disk(&xattr.value).ok_or(Unstorable::BadAcl)?
+            acl_on_disk(&xattr.value).map_err(Unstorable::BadAcl)?
         } else {
-            xattr.value.clone()
+            Some(xattr.value.clone())
         };
-        Ok(Self { index, name: xattr.name.suffix().to_vec(), value })
+        Ok(value.map(|value| Self { index, name: xattr.name.suffix().to_vec(), value }))
     }
 
     fn bytes(&self) -> usize {
@@ -69,11 +72,12 @@ impl Encoded {
         if metadata.xattrs.is_empty() {
             return Ok(Self::default());
         }
+        check_mode(metadata)?;
         let mut inner = Vec::new();
         let mut outer = Vec::new();
         let mut room = INODE_AREA - 4 - END_BYTES;
         for xattr in &metadata.xattrs {
-            let item = Item::of(xattr)?;
+            let Some(item) = Item::of(xattr)? else { continue };
             if item.bytes() <= room {
                 room -= item.bytes();
                 inner.push(item);
@@ -101,6 +105,15 @@ impl Encoded {
             put_bytes(out, CHECKSUM_OFFSET, &checksum.value().to_le_bytes());
         }
     }
+}
+
+/// Linux keeps the mode of a file and its access list in step, and looks at either.
+fn check_mode(metadata: &Metadata) -> Result<(), Unstorable> {
+    let is_access = |xattr: &&Xattr| xattr.name.namespace() == XattrNamespace::PosixAclAccess;
+    let Some(access) = metadata.xattrs.iter().find(is_access) else { return Ok(()) };
+    let Some(acl) = Acl::parse(&access.value).map_err(Unstorable::BadAcl)? else { return Ok(()) };
+    let (mode, list) = (metadata.permissions, acl.mode(metadata.permissions));
+    if mode == list { Ok(()) } else { Err(Unstorable::AclMode { mode, list }) }
 }
 
 /// The area in the inode: the magic number, entries upwards, values downwards from the end, offsets counted from the
@@ -177,10 +190,11 @@ const WITH_ID: [u16; 2] = [0x02, 0x08];
 
 /// Turns an access control list as `getxattr` gives it (version 2, tag, permissions and id each time) into that of ext4
 /// (version 1, an id only with named users and groups). `fs/ext4/acl.c` of Linux.
-fn acl_on_disk(value: &[u8]) -> Option<Vec<u8>> {
+fn acl_on_disk(value: &[u8]) -> Result<Option<Vec<u8>>, InvalidAcl> {
     // A list that Linux refuses makes a file that nobody can open.
-    Acl::parse(value)?;
-    let (_, entries) = value.split_first_chunk::<4>()?;
+    let Some(acl) = Acl::parse(value)? else { return Ok(None) };
+    let value = acl.to_value();
+    let entries = value.get(4..).unwrap_or_default();
     let mut disk = 1_u32.to_le_bytes().to_vec();
     for entry in entries.chunks_exact(8) {
         let (short, id) = entry.split_at(4);
@@ -189,7 +203,7 @@ fn acl_on_disk(value: &[u8]) -> Option<Vec<u8>> {
             disk.extend_from_slice(id);
         }
     }
-    Some(disk)
+    Ok(Some(disk))
 }
 
 #[cfg(test)]
@@ -252,20 +266,26 @@ mod tests {
         ]
         .concat();
         assert_eq!(
-            acl_on_disk(&list).unwrap(),
+            acl_on_disk(&list).unwrap().unwrap(),
             [1, 0, 0, 0, 1, 0, 6, 0, 2, 0, 4, 0, 0xe8, 3, 0, 0, 4, 0, 4, 0, 16, 0, 4, 0, 32, 0, 0, 0]
         );
-        let changed = |at: usize, byte: u8| {
-            let mut list = list.clone();
-            list[at] = byte;
-            acl_on_disk(&list)
-        };
-        assert_eq!(changed(4, 0x77), None, "an unknown tag");
-        assert_eq!(changed(6, 8), None, "more than read, write and execute");
-        assert_eq!(changed(28, 4), None, "no mask beside a named user");
-        assert_eq!(changed(4, 32), None, "out of order");
-        assert_eq!(acl_on_disk(&list[..12]), None, "without group and others");
-        assert_eq!(acl_on_disk(&[1, 0, 0, 0]), None);
-        assert_eq!(acl_on_disk(&[2, 0, 0, 0, 1]), None);
+        assert_eq!(acl_on_disk(&list[..4]), Ok(None));
+        assert_eq!(acl_on_disk(&[1, 0, 0, 0]), Err(InvalidAcl::Form));
+    }
+
+    #[test]
+    fn a_list_of_access_and_a_mode_that_disagree_are_refused() {
+        let name = XattrName::parse(b"system.posix_acl_access").unwrap();
+        let entry = |tag: u8, bits: u8| [tag, 0, bits, 0, 1, 0, 0, 0];
+        let entries = [entry(1, 6), entry(2, 4), entry(4, 4), entry(16, 1), entry(32, 0)].concat();
+        let value = [&[2, 0, 0, 0][..], &entries].concat();
+        let mut metadata = Metadata::root_owned(Permissions::from_mode(0o4610), Timestamp::STORE);
+        metadata.xattrs = vec![Xattr { name, value }];
+        assert!(Encoded::of(&metadata).is_ok());
+        metadata.permissions = Permissions::from_mode(0o4640);
+        let (mode, list) = (metadata.permissions, Permissions::from_mode(0o4610));
+        assert_eq!(Encoded::of(&metadata).unwrap_err(), Unstorable::AclMode { mode, list });
+        metadata.xattrs[0].value.truncate(20);
+        assert!(matches!(Encoded::of(&metadata), Err(Unstorable::BadAcl(InvalidAcl::Count { .. }))));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::Behind;
+use crate::Unused;
 use crate::codes::Code;
 use crate::descriptors::Group;
 use crate::geometry::{BLOCK, BLOCK_BYTES, Geometry};
@@ -45,7 +45,7 @@ pub(crate) struct Links {
 /// Judges all of a file system.
 pub(crate) fn check<'s>(
     source: &'s dyn Source,
-    behind: Behind,
+    unused: Unused,
     observer: Option<&'s mut dyn Observer>,
 ) -> Result<Findings, Unreadable> {
     let mut findings = Findings::default();
@@ -58,7 +58,7 @@ pub(crate) fn check<'s>(
     let Some(sb) = superblock::judge(raw, length, &mut findings) else { return Ok(findings) };
     let mut checker = Checker::new(source, sb, findings, observer);
     if checker.descriptors()? {
-        checker.run(behind)?;
+        checker.run(unused)?;
     }
     Ok(checker.findings)
 }
@@ -94,7 +94,7 @@ impl<'s> Checker<'s> {
         }
     }
 
-    fn run(&mut self, behind: Behind) -> Result<(), Unreadable> {
+    fn run(&mut self, unused: Unused) -> Result<(), Unreadable> {
         self.fixed_blocks()?;
         self.backups()?;
         self.reserved_inodes()?;
@@ -103,8 +103,10 @@ impl<'s> Checker<'s> {
         self.inode_tables()?;
         let totals = self.bitmaps()?;
         self.totals(totals);
-        self.free_blocks()?;
-        if behind == Behind::Zeros {
+        if unused != Unused::Anything {
+            self.free_blocks()?;
+        }
+        if unused == Unused::Zeros {
             self.ends()?;
         }
         Ok(())

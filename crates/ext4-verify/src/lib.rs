@@ -47,25 +47,27 @@ pub use observer::{Attribute, Found, Observer};
 pub use problem::{Findings, Place, Problem};
 pub use source::{Source, Unreadable};
 
-/// What may stand behind the end of a file system.
+/// What may be in bytes that the file system does not use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Behind {
-    /// Zeros at most, as in a file or a partition of its own.
+pub enum Unused {
+    /// Only zeros, in free blocks and behind the end: as in a new file or partition.
     Zeros,
-    /// Anything, as on a device that held something else.
+    /// Anything behind the end: on a device that is longer and held something else.
+    AnythingBehind,
+    /// Anything: on a device that held something else and was written by a map of the blocks in use.
     Anything,
 }
 
 /// Judges a file system that begins at the start of `source`.
-pub fn check(source: &dyn Source, behind: Behind) -> Result<Findings, Unreadable> {
-    checker::check(source, behind, None)
+pub fn check(source: &dyn Source, unused: Unused) -> Result<Findings, Unreadable> {
+    checker::check(source, unused, None)
 }
 
 /// The same, and shows an observer all that a name leads to.
 pub fn check_and_show(
     source: &dyn Source,
-    behind: Behind,
+    unused: Unused,
     observer: &mut dyn Observer,
 ) -> Result<Findings, Unreadable> {
-    checker::check(source, behind, Some(observer))
+    checker::check(source, unused, Some(observer))
 }

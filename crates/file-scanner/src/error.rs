@@ -1,7 +1,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use image_tree::{InvalidName, TreeError, escaped};
+use image_tree::{InvalidAcl, InvalidName, TreeError, escaped};
 use rustix::io::Errno;
 
 /// What sort of mistake an error is; the program's exit codes follow it. In the order in which they matter.
@@ -139,9 +139,9 @@ pub enum ScanError {
         /// What to do.
         remedy: &'static str,
     },
-    /// Extended attributes that can't be had.
+    /// Extended attributes whose names can't be had.
     #[error(
-        "{path}: its extended attributes can't be read: {reason}; {remedy}, or leave xattrs out of the tree"
+        "{path}: the names of its extended attributes can't be read: {reason}; {remedy}, or leave xattrs out of the tree"
     )]
     UnreadableXattrs {
         /// On this machine.
@@ -150,6 +150,32 @@ pub enum ScanError {
         reason: String,
         /// What to do.
         remedy: &'static str,
+    },
+    /// An extended attribute whose value can't be had.
+    #[error(
+        "{path}: its extended attribute {name} can't be read: {reason}; {remedy}, or leave it out of the tree's xattrs"
+    )]
+    UnreadableXattr {
+        /// On this machine.
+        path: String,
+        /// The attribute.
+        name: String,
+        /// The system's words.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// An access control list that Linux would refuse.
+    #[error(
+        "{path}: Linux refuses its access control list {name}: {reason}; set it anew with setfacl, or leave it out of the tree's xattrs"
+    )]
+    Acl {
+        /// On this machine.
+        path: String,
+        /// `system.posix_acl_access` or `system.posix_acl_default`.
+        name: String,
+        /// What is wrong with it.
+        reason: InvalidAcl,
     },
     /// Extended attributes that can't be asked for, as /proc is not mounted.
     #[error(
@@ -181,9 +207,9 @@ pub enum ScanError {
         /// The number that stands for unknown owners.
         id: u32,
     },
-    /// A library shows other owners to programs, and can't to this one.
+    /// A library that is to show other owners, modes and devices to programs, and that this one has not loaded.
     #[error(
-        "plan.trees[{tree}].owner: {library} can't show its owners to this snugfs, which is linked statically; use a snugfs that is linked dynamically, or leave out \"owner\": \"keep\""
+        "plan.trees[{tree}]: {library} is in LD_PRELOAD but is not loaded, so its owners, modes and devices can't be seen; use a snugfs that is linked dynamically against this machine's C library, or unset LD_PRELOAD to build with the real ones"
     )]
     FakedOwners {
         /// The position of the tree.
@@ -270,6 +296,8 @@ impl ScanError {
             | Self::NoSource { .. }
             | Self::Unreadable { .. }
             | Self::UnreadableXattrs { .. }
+            | Self::UnreadableXattr { .. }
+            | Self::Acl { .. }
             | Self::XattrsWithoutProc { .. }
             | Self::InMount { .. }
             | Self::UnmappedOwner { .. }
@@ -370,13 +398,17 @@ pub(crate) fn shown(path: &Path) -> String {
     escaped(path.as_os_str().as_bytes()).to_string()
 }
 
+/// What to do about a source that this process may not read. Its mode is what the image gets, so it stays as it is.
+const RUN_AS: &str = "run snugfs as a user who may read it (its owner, a member of its group, root), or with \"podman unshare\" \
+                      if a rootless container made it";
+
 /// What to do about a system error.
 pub(crate) fn remedy(errno: Errno) -> &'static str {
     match errno {
-        Errno::ACCESS | Errno::PERM => "run snugfs as a user who may read it, such as its owner or root",
+        Errno::ACCESS | Errno::PERM => RUN_AS,
         Errno::LOOP => "name what the symlink leads to",
         Errno::IO | Errno::UCLEAN | Errno::BADMSG => "check the disk that holds it",
-        _ => "see that it can be read",
+        _ => "check that other programs can read it",
     }
 }
 

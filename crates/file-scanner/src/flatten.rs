@@ -17,7 +17,10 @@ use crate::plan_tree::{Made, PlanTree};
 use crate::scan::EntryFiles;
 use crate::sources::{Scan, Sources};
 use crate::warnings::{self, Warnings};
-use crate::{mounts, owners::Unmapped};
+use crate::{
+    mounts,
+    owners::{Namespace, Shown},
+};
 
 /// An inode with several names, in the source that has it.
 type LinkedInode = (usize, Inode);
@@ -38,7 +41,7 @@ struct Flatten<'a> {
     /// Nearly everything in a store has one of a few permissions; these spare a look-up for each.
     store: Vec<(Permissions, MetadataId)>,
     warnings: Warnings,
-    unmapped: Unmapped,
+    namespace: Namespace,
 }
 
 /// Merges all sources into one tree, or says everything that is against it.
@@ -78,7 +81,7 @@ pub(crate) fn flatten<'a>(
         link_attributes,
         store: Vec::new(),
         warnings: Warnings::new(sources.trees.len()),
-        unmapped: Unmapped::of_this_process(),
+        namespace: Namespace::of_this_process(),
     };
     let errors = flatten.run();
     if errors.is_empty() {
@@ -307,7 +310,7 @@ impl<'a> Flatten<'a> {
             return Err(ScanError::Internal("an entry of no tree".to_owned()));
         };
         if plan.keep_owner {
-            self.check_owner(at, host)?;
+            self.check_owner(tree, at, host)?;
         }
         match metadata::of_tree(plan, host, bearer, xattrs, self.sources.timestamp) {
             Ok((metadata, dropped)) => {
@@ -324,17 +327,24 @@ impl<'a> Flatten<'a> {
         }
     }
 
-    /// Refuses an owner that is only what the system shows for one that it does not know here.
-    fn check_owner(&self, at: (DirectoryId, Option<usize>), host: HostMetadata) -> Result<(), ScanError> {
-        let unmapped = self.unmapped;
-        let found = [("owner", unmapped.uid, host.uid), ("group", unmapped.gid, host.gid)];
-        match found.into_iter().find(|(_, unknown, id)| *unknown == Some(*id)) {
-            Some((whose, _, id)) => {
-                let path = shown(&self.found.host_path(at.0, at.1));
-                Err(ScanError::UnmappedOwner { path, whose, id })
-            }
-            None => Ok(()),
+    /// Refuses an owner that is only what the system shows for one that it does not know here; notes one that may be.
+    fn check_owner(
+        &mut self,
+        tree: usize,
+        at: (DirectoryId, Option<usize>),
+        host: HostMetadata,
+    ) -> Result<(), ScanError> {
+        let namespace = self.namespace;
+        let path = || shown(&self.found.host_path(at.0, at.1));
+        let shown_as = [("owner", namespace.users, host.uid), ("group", namespace.groups, host.gid)]
+            .map(|(whose, overflow, id)| (whose, id, overflow.shown(id)));
+        if let Some(&(whose, id, _)) = shown_as.iter().find(|(.., shown)| *shown == Shown::Unmapped) {
+            return Err(ScanError::UnmappedOwner { path: path(), whose, id });
         }
+        if let Some(&(_, id, _)) = shown_as.iter().find(|(.., shown)| *shown == Shown::Ambiguous) {
+            self.warnings.owner_in_doubt(tree, id, path);
+        }
+        Ok(())
     }
 
     /// Lays all attributes that reach a path, or an inode through any of its names.

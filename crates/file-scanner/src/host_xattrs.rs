@@ -5,24 +5,28 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use build_plan::XattrPattern;
-use image_tree::{InvalidXattr, Xattr, XattrName};
+use image_tree::{Acl, InvalidAcl, InvalidXattr, Xattr, XattrName, XattrNamespace};
 use rustix::io::Errno;
 
 /// Why attributes can't be kept.
 #[derive(Debug)]
 pub(crate) enum XattrError {
-    System(Errno),
+    /// The system does not give their names.
+    List(Errno),
+    /// The system does not give the value of one.
+    Value(XattrName, Errno),
+    /// They changed each time that they were read.
+    Changing,
     /// The entry was asked through /proc, which is not there.
     NoProc,
     /// One that ext4 has no place for.
     Invalid(InvalidXattr),
+    /// An access control list that Linux would refuse.
+    Acl(XattrName, InvalidAcl),
 }
 
-impl From<Errno> for XattrError {
-    fn from(errno: Errno) -> Self {
-        Self::System(errno)
-    }
-}
+/// How often attributes are read that change meanwhile.
+const ATTEMPTS: usize = 3;
 
 /// The largest list and the largest value that Linux gives, in \[bytes\]: `XATTR_LIST_MAX`, `XATTR_SIZE_MAX`.
 const MAX: usize = 64 * 1024;
@@ -56,7 +60,7 @@ pub(crate) fn of_entry(
         |name, value| rustix::fs::lgetxattr(path, name, value),
     );
     match found {
-        Err(XattrError::System(Errno::NOENT | Errno::NOTDIR)) if !Path::new("/proc/self/fd").exists() => {
+        Err(XattrError::List(Errno::NOENT | Errno::NOTDIR)) if !Path::new("/proc/self/fd").exists() => {
             Err(XattrError::NoProc)
         }
         other => other,
@@ -71,22 +75,51 @@ fn collect(
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let names = match read(&list) {
+    for _ in 0..ATTEMPTS {
+        match collect_once(wanted, &list, &get) {
+            // One was removed after its name was read, or the names became more than there was room for.
+            Err(XattrError::List(Errno::RANGE) | XattrError::Value(_, Errno::NODATA | Errno::RANGE)) => {}
+            other => return other,
+        }
+    }
+    Err(XattrError::Changing)
+}
+
+fn collect_once(
+    wanted: &[XattrPattern],
+    list: impl Fn(&mut [u8]) -> Result<usize, Errno>,
+    get: impl Fn(&[u8], &mut [u8]) -> Result<usize, Errno>,
+) -> Result<Vec<Xattr>, XattrError> {
+    let names = match read(list) {
         // The file system has none at all.
         Err(Errno::NOTSUP) => return Ok(Vec::new()),
-        other => other?,
+        other => other.map_err(XattrError::List)?,
     };
     let mut xattrs = Vec::new();
-    for name in names.split(|&b| b == 0) {
-        if name.is_empty() || !wanted.iter().any(|pattern| pattern.matches(name)) {
+    for bytes in names.split(|&b| b == 0) {
+        if bytes.is_empty() || !wanted.iter().any(|pattern| pattern.matches(bytes)) {
             continue;
         }
-        let parsed = XattrName::parse(name).map_err(XattrError::Invalid)?;
-        xattrs.push(Xattr { name: parsed, value: read(|value| get(name, value))? });
+        let name = XattrName::parse(bytes).map_err(XattrError::Invalid)?;
+        let value = match read(|value| get(bytes, value)) {
+            Ok(value) => value,
+            Err(errno) => return Err(XattrError::Value(name, errno)),
+        };
+        xattrs.push(checked(name, value)?);
     }
     xattrs.sort();
     xattrs.dedup_by(|a, b| a.name == b.name);
     Ok(xattrs)
+}
+
+/// An attribute that Linux would let a file have.
+fn checked(name: XattrName, value: Vec<u8>) -> Result<Xattr, XattrError> {
+    if matches!(name.namespace(), XattrNamespace::PosixAclAccess | XattrNamespace::PosixAclDefault)
+        && let Err(invalid) = Acl::parse(&value)
+    {
+        return Err(XattrError::Acl(name, invalid));
+    }
+    Ok(Xattr { name, value })
 }
 
 /// Most are short: tries a small buffer first, then the largest.
@@ -101,4 +134,62 @@ fn read(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Err
     large.truncate(len);
     large.shrink_to_fit();
     Ok(large)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    fn all() -> [XattrPattern; 1] {
+        [XattrPattern { prefix: String::new(), wildcard: true }]
+    }
+
+    fn fill(buffer: &mut [u8], bytes: &[u8]) -> Result<usize, Errno> {
+        buffer.get_mut(..bytes.len()).ok_or(Errno::RANGE)?.copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    /// Reads attributes of which `user.a` is gone the first `times` that its value is asked for.
+    fn vanishing(times: usize) -> Result<Vec<Xattr>, XattrError> {
+        let gone = Cell::new(0);
+        let list = |buffer: &mut [u8]| fill(buffer, b"user.a\0user.b\0");
+        let get = |name: &[u8], buffer: &mut [u8]| {
+            if name == b"user.a" && gone.get() < times {
+                gone.set(gone.get() + 1);
+                return Err(Errno::NODATA);
+            }
+            fill(buffer, b"value")
+        };
+        collect(&all(), list, get)
+    }
+
+    #[test]
+    fn attributes_that_change_are_read_three_times() {
+        for times in 0..3 {
+            let names: Vec<_> =
+                vanishing(times).unwrap().iter().map(|xattr| xattr.name.to_string()).collect();
+            assert_eq!(names, ["user.a", "user.b"], "{times}");
+        }
+        assert!(matches!(vanishing(3), Err(XattrError::Changing)));
+    }
+
+    #[test]
+    fn what_the_system_refuses_is_told_with_its_name() {
+        let list = |buffer: &mut [u8]| fill(buffer, b"security.selinux\0");
+        let refused = collect(&all(), list, |_, _| Err(Errno::ACCESS)).unwrap_err();
+        let XattrError::Value(name, errno) = refused else { panic!("{refused:?}") };
+        assert_eq!((name.to_string().as_str(), errno), ("security.selinux", Errno::ACCESS));
+        let get = |_: &[u8], _: &mut [u8]| -> Result<usize, Errno> { unreachable!() };
+        assert!(matches!(collect(&all(), |_| Err(Errno::IO), get), Err(XattrError::List(Errno::IO))));
+        assert_eq!(collect(&all(), |_| Err(Errno::NOTSUP), get).unwrap(), []);
+        assert_eq!(collect(&[], |_| unreachable!(), get).unwrap(), []);
+    }
+
+    #[test]
+    fn a_list_that_linux_would_refuse_is_no_attribute() {
+        let list = |buffer: &mut [u8]| fill(buffer, b"system.posix_acl_default\0");
+        let get = |_: &[u8], buffer: &mut [u8]| fill(buffer, b"\x02\0\0\0\x01");
+        assert!(matches!(collect(&all(), list, get), Err(XattrError::Acl(_, InvalidAcl::Form))));
+    }
 }

@@ -37,7 +37,10 @@ pub(crate) fn of_tree(
     } else {
         timestamp
     };
-    let mut metadata = Metadata { permissions, uid, gid, mtime, xattrs: xattrs.to_vec() };
+    let mut metadata = Metadata { permissions, uid, gid, mtime, xattrs: Vec::new() };
+    for xattr in xattrs {
+        metadata.set_xattr(xattr);
+    }
     // The two agree in every file system; not where fakeroot shows another mode than the file has.
     metadata.set_permissions(permissions);
     Ok((metadata, permissions != source))

@@ -11,6 +11,7 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::error::{reason, remedy, shown};
+use crate::owners;
 use crate::source_error::SourceError;
 
 /// Opens the files of one tree; shared by all threads, each with a [`Cursor`] of its own.
@@ -19,6 +20,7 @@ pub struct Opener<'t> {
     tree: &'t FileTree,
     /// One for each origin, opened when the first file asks for it.
     roots: Vec<OnceLock<Root>>,
+    /// Whether directories are opened level by level, as `openat2(2)` can't be used.
     no_openat2: AtomicBool,
 }
 
@@ -67,7 +69,7 @@ impl<'t> Opener<'t> {
     #[must_use]
     pub fn new(tree: &'t FileTree) -> Self {
         let roots = tree.origins().iter().map(|_| OnceLock::new()).collect();
-        Self { tree, roots, no_openat2: AtomicBool::new(false) }
+        Self { tree, roots, no_openat2: AtomicBool::new(owners::pseudo_is_loaded()) }
     }
 
     /// A cursor for one thread.

@@ -115,12 +115,10 @@ fn refuse_unbearable_xattrs(sources: &Sources<'_>, errors: &mut Vec<ScanError>) 
     }
 }
 
-/// A tree whose owners are kept, where a library is to show them to programs and can't.
+/// Trees, where a library is to show their owners, modes and devices to programs and can't: a device would be an empty file.
 fn refuse_faked_owners(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
-    if let Some(tree) = sources.trees.iter().position(|tree| tree.keep_owner)
-        && let Some(library) = owners::library_without_effect()
-    {
-        errors.push(ScanError::FakedOwners { tree, library });
+    if let Some(library) = owners::library_without_effect() {
+        errors.extend((0..sources.trees.len()).map(|tree| ScanError::FakedOwners { tree, library }));
     }
 }
 

@@ -270,15 +270,21 @@ impl Problem {
             Self::ToldEmpty => ScanError::ToldEmpty { path },
             Self::TooMany => ScanError::TooMany,
             Self::List(ListError::System(errno)) => Self::System(errno).into_error(path),
-            Self::List(ListError::Changed)
-            | Self::Xattr(XattrError::System(Errno::NODATA | Errno::RANGE)) => ScanError::Changed { path },
+            Self::List(ListError::Changed) | Self::Xattr(XattrError::Changing) => ScanError::Changed { path },
             Self::List(ListError::NameTooLong(name)) => {
                 ScanError::NameTooLong { path, name: image_tree::escaped(&name).to_string() }
             }
             Self::Xattr(XattrError::NoProc) => ScanError::XattrsWithoutProc { path },
-            Self::Xattr(XattrError::System(errno)) => {
-                let (reason, remedy) = (reason(errno), remedy(errno));
-                ScanError::UnreadableXattrs { path, reason, remedy }
+            Self::Xattr(XattrError::List(errno)) => match errno {
+                Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE => ScanError::Changed { path },
+                errno => ScanError::UnreadableXattrs { path, reason: reason(errno), remedy: remedy(errno) },
+            },
+            Self::Xattr(XattrError::Value(name, errno)) => {
+                let (name, reason, remedy) = (name.to_string(), reason(errno), remedy(errno));
+                ScanError::UnreadableXattr { path, name, reason, remedy }
+            }
+            Self::Xattr(XattrError::Acl(name, reason)) => {
+                ScanError::Acl { path, name: name.to_string(), reason }
             }
             Self::Xattr(XattrError::Invalid(invalid)) => {
                 ScanError::Xattr { path, reason: invalid.to_string() }

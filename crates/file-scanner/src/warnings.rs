@@ -1,5 +1,7 @@
 //! What people should know though it is no error: a line for each matter, in a fixed order.
 
+use std::collections::BTreeMap;
+
 use image_tree::ImagePath;
 
 use crate::error::shown;
@@ -9,32 +11,64 @@ use crate::scan::EntryFiles;
 /// How many files a warning names.
 const NAMED: usize = 10;
 
+/// Files that one warning is about: the first of them, and how many there are.
 #[derive(Clone, Debug, Default)]
-struct Dropped {
+struct Files {
     count: usize,
     first: Vec<String>,
+}
+
+impl Files {
+    fn add(&mut self, path: impl FnOnce() -> String) {
+        self.count = self.count.saturating_add(1);
+        if self.first.len() < NAMED {
+            self.first.push(path());
+        }
+    }
+
+    /// The files in a sentence, if there are any.
+    fn named(&self) -> Option<String> {
+        let first = self.first.join(", ");
+        match self.count.saturating_sub(self.first.len()) {
+            _ if self.count == 0 => None,
+            0 => Some(first),
+            more => Some(format!("{first} and {more} more")),
+        }
+    }
+}
+
+/// What one tree is warned of.
+#[derive(Clone, Debug, Default)]
+struct OfTree {
+    /// Files that lost their set-id bits.
+    set_id_dropped: Files,
+    /// Files whose owner or group has this number, which stands for unknown ones too.
+    in_doubt: BTreeMap<u32, Files>,
 }
 
 /// Collects matters in the order of the tree.
 #[derive(Debug)]
 pub(crate) struct Warnings {
-    /// Set-id bits, for each tree.
-    dropped: Vec<Dropped>,
+    trees: Vec<OfTree>,
     other: Vec<String>,
 }
 
 impl Warnings {
     pub(crate) fn new(trees: usize) -> Self {
-        Self { dropped: vec![Dropped::default(); trees], other: Vec::new() }
+        Self { trees: vec![OfTree::default(); trees], other: Vec::new() }
     }
 
     /// A file of a tree has lost its set-id bits.
     pub(crate) fn set_id_dropped(&mut self, tree: usize, path: impl FnOnce() -> String) {
-        if let Some(dropped) = self.dropped.get_mut(tree) {
-            dropped.count = dropped.count.saturating_add(1);
-            if dropped.first.len() < NAMED {
-                dropped.first.push(path());
-            }
+        if let Some(tree) = self.trees.get_mut(tree) {
+            tree.set_id_dropped.add(path);
+        }
+    }
+
+    /// A file of a tree has the owner or group `id`, or one that the user namespace does not know.
+    pub(crate) fn owner_in_doubt(&mut self, tree: usize, id: u32, path: impl FnOnce() -> String) {
+        if let Some(tree) = self.trees.get_mut(tree) {
+            tree.in_doubt.entry(id).or_default().add(path);
         }
     }
 
@@ -47,19 +81,22 @@ impl Warnings {
     }
 
     pub(crate) fn finish(self) -> Vec<String> {
-        let dropped = self.dropped.into_iter().enumerate().filter(|(_, dropped)| dropped.count > 0);
-        let lines = dropped.map(|(tree, dropped)| {
-            let more = match dropped.count.saturating_sub(dropped.first.len()) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            format!(
-                "plan.trees[{tree}]: setuid and setgid bits are dropped from {}{more}; set \"owner\" to \"keep\" to \
-                 keep them",
-                dropped.first.join(", ")
-            )
-        });
-        lines.chain(self.other).collect()
+        let mut lines = Vec::new();
+        for (number, tree) in self.trees.iter().enumerate() {
+            if let Some(files) = tree.set_id_dropped.named() {
+                lines.push(format!(
+                    "plan.trees[{number}]: setuid and setgid bits are dropped from {files}; set \"owner\" to \"keep\" to keep them"
+                ));
+            }
+            for (id, files) in &tree.in_doubt {
+                let Some(files) = files.named() else { continue };
+                lines.push(format!(
+                    "plan.trees[{number}]: {files} show owner or group {id}, which may stand for one that is not mapped into this \
+                     user namespace; check them where all owners are known, for example as root"
+                ));
+            }
+        }
+        lines.into_iter().chain(self.other).collect()
     }
 }
 
@@ -99,5 +136,13 @@ mod tests {
         assert_eq!(lines.len(), 1);
         assert!(lines[0].starts_with("plan.trees[1]: setuid"), "{}", lines[0]);
         assert!(lines[0].contains("/f9 and 2 more;") && !lines[0].contains("/f10"), "{}", lines[0]);
+    }
+
+    #[test]
+    fn files_whose_owner_is_in_doubt_are_named() {
+        let mut warnings = Warnings::new(1);
+        warnings.owner_in_doubt(0, 65534, || "root/a".to_owned());
+        let lines = warnings.finish();
+        assert!(lines[0].starts_with("plan.trees[0]: root/a show owner or group 65534,"), "{lines:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use ext4_verify::{Behind, Findings, check};
+use ext4_verify::{Findings, Unused, check};
 use image_reader::{
     Container, Contents, FileSystem, Image, Kind, Links, Node, Overview, PartitionTable, ReadError,
     VolumeContent, Window, find,
@@ -178,7 +178,7 @@ pub fn judge(bytes: &[u8]) -> Outcome {
 }
 
 fn judged(bytes: &[u8]) -> Outcome {
-    match check(&bytes.to_vec(), Behind::Zeros) {
+    match check(&bytes.to_vec(), Unused::Zeros) {
         Ok(findings) => {
             assert_told(&findings);
             if findings.is_empty() {

@@ -3,7 +3,7 @@
 use closure_registration::{NarPart, nar_parts, nar_size};
 use disk_layout::{Blob, Disk, Kind, Part, Partition, Table};
 use ext4_layout::Layout;
-use ext4_verify::{Behind, check};
+use ext4_verify::{Unused, check};
 use fat_layout::{Bits, FatLayout};
 use image_containers::{Qcow2, Simg};
 use image_reader::{Ext4, Fat, FileSystem, PartitionTable, Window};
@@ -68,7 +68,7 @@ pub fn ext4(bytes: &[u8]) -> Outcome {
     if layout.len() <= LARGEST {
         in_containers(&layout);
         let image = assembled(&layout, &tree);
-        let findings = check(&image.0, Behind::Zeros);
+        let findings = check(&image.0, Unused::Zeros);
         assert!(findings.as_ref().is_ok_and(ext4_verify::Findings::is_empty), "{findings:?}");
         let fs = Ext4::open(Window::whole(Arc::new(image))).map(FileSystem::Ext4);
         assert_same_names(&tree, &fs.unwrap_or_else(|error| panic!("{error}")));

@@ -13,8 +13,10 @@ const OTHER: u16 = 0x20;
 const VERSION: u32 = 2;
 /// Bytes of an entry: tag, permissions, id.
 const ENTRY: usize = 8;
+/// The number of an entry that names nobody (`ACL_UNDEFINED_ID`).
+const NO_ID: u32 = u32::MAX;
 
-/// A list that Linux takes.
+/// A list that Linux takes: never empty, its entries in the order of their tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acl(Vec<Entry>);
 
@@ -22,39 +24,76 @@ pub struct Acl(Vec<Entry>);
 struct Entry {
     tag: u16,
     permissions: u16,
+    /// [`NO_ID`] for all but named users and groups.
     id: u32,
 }
 
+/// Why Linux refuses a value as an access control list (`posix_acl_from_xattr`, `posix_acl_valid`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAcl {
+    /// Not a header and whole entries.
+    #[error("it is not the number 2 in 4 bytes and then entries of 8 bytes, all little-endian")]
+    Form,
+    /// A tag that is none of the six.
+    #[error("an entry has the unknown tag {0:#x}")]
+    Tag(u16),
+    /// More than read, write and execute.
+    #[error("an entry has the permissions {0:#o}, 0 to 7 are possible")]
+    Permissions(u16),
+    /// A named user or group without a number.
+    #[error("an entry names user or group 4294967295, which is nobody's number")]
+    Id,
+    /// An entry that is not where it belongs.
+    #[error("its entries are not in the order owner, users, owning group, groups, mask, others")]
+    Order,
+    /// One of the three entries of a mode is missing or there several times, or there are several masks.
+    #[error("it has {count} entries for {who}, {wanted}")]
+    Count {
+        /// `the owner`, `the owning group`, `others` or `the mask`.
+        who: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there should be.
+        wanted: &'static str,
+    },
+    /// Named users or groups without a mask.
+    #[error("it names users or groups and has no mask")]
+    NoMask,
+}
+
 impl Acl {
-    /// Reads a list as `getxattr` gives it; `None` where Linux would refuse it (`posix_acl_valid`): tags in order, the three of
-    /// the mode once each, a mask where users or groups are named.
-    #[must_use]
-    pub fn parse(value: &[u8]) -> Option<Self> {
-        let (version, rest) = value.split_first_chunk::<4>()?;
-        let (entries, []) = rest.as_chunks::<ENTRY>() else { return None };
+    /// Reads a list as `getxattr` gives it. `None` is a list without entries: setting it removes the list. Numbers that mean
+    /// nothing, beside the owner for example, are ignored, as Linux ignores them.
+    pub fn parse(value: &[u8]) -> Result<Option<Self>, InvalidAcl> {
+        let (version, rest) = value.split_first_chunk::<4>().ok_or(InvalidAcl::Form)?;
+        let (entries, []) = rest.as_chunks::<ENTRY>() else { return Err(InvalidAcl::Form) };
         if u32::from_le_bytes(*version) != VERSION {
-            return None;
+            return Err(InvalidAcl::Form);
         }
-        let entries: Vec<_> = entries
-            .iter()
-            .map(|&[tag, tag_high, bits, bits_high, a, b, c, d]| Entry {
-                tag: u16::from_le_bytes([tag, tag_high]),
-                permissions: u16::from_le_bytes([bits, bits_high]),
-                id: u32::from_le_bytes([a, b, c, d]),
-            })
-            .collect();
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let entries = entries.iter().copied().map(Entry::parse).collect::<Result<Vec<_>, _>>()?;
         let list = Self(entries);
-        list.is_valid().then_some(list)
+        list.check()?;
+        Ok(Some(list))
     }
 
-    fn is_valid(&self) -> bool {
+    /// Whether the entries are those of one list; each by itself is right.
+    fn check(&self) -> Result<(), InvalidAcl> {
         let count = |tag| self.0.iter().filter(|entry| entry.tag == tag).count();
-        let named = count(USER) + count(GROUP) > 0;
-        let known = [USER_OBJ, USER, GROUP_OBJ, GROUP, MASK, OTHER];
-        self.0.iter().all(|entry| known.contains(&entry.tag) && entry.permissions <= 7)
-            && self.0.is_sorted_by_key(|entry| entry.tag)
-            && [USER_OBJ, GROUP_OBJ, OTHER].into_iter().all(|tag| count(tag) == 1)
-            && (count(MASK) == 1 || (count(MASK) == 0 && !named))
+        let once = [(USER_OBJ, "the owner"), (GROUP_OBJ, "the owning group"), (OTHER, "others")];
+        for (tag, who) in once {
+            if count(tag) != 1 {
+                return Err(InvalidAcl::Count { who, count: count(tag), wanted: "there must be one" });
+            }
+        }
+        match count(MASK) {
+            0 if count(USER) + count(GROUP) > 0 => return Err(InvalidAcl::NoMask),
+            0 | 1 => {}
+            count => return Err(InvalidAcl::Count { who: "the mask", count, wanted: "there may be one" }),
+        }
+        if self.0.is_sorted_by_key(|entry| entry.tag) { Ok(()) } else { Err(InvalidAcl::Order) }
     }
 
     /// The list as `getxattr` gives it.
@@ -104,6 +143,24 @@ impl Acl {
     }
 }
 
+impl Entry {
+    /// Reads an entry: tag, permissions and id.
+    fn parse([tag, tag_high, bits, bits_high, a, b, c, d]: [u8; ENTRY]) -> Result<Self, InvalidAcl> {
+        let tag = u16::from_le_bytes([tag, tag_high]);
+        let permissions = u16::from_le_bytes([bits, bits_high]);
+        let id = match (tag, u32::from_le_bytes([a, b, c, d])) {
+            (USER | GROUP, NO_ID) => return Err(InvalidAcl::Id),
+            (USER | GROUP, id) => id,
+            (USER_OBJ | GROUP_OBJ | MASK | OTHER, _) => NO_ID,
+            _ => return Err(InvalidAcl::Tag(tag)),
+        };
+        if permissions > 7 {
+            return Err(InvalidAcl::Permissions(permissions));
+        }
+        Ok(Self { tag, permissions, id })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,17 +168,22 @@ mod tests {
     fn list(entries: &[(u16, u16)]) -> Vec<u8> {
         let mut value = VERSION.to_le_bytes().to_vec();
         for (tag, permissions) in entries {
+            let id = if matches!(*tag, USER | GROUP) { 1234 } else { NO_ID };
             value.extend([tag.to_le_bytes(), permissions.to_le_bytes()].concat());
-            value.extend(1234_u32.to_le_bytes());
+            value.extend(id.to_le_bytes());
         }
         value
+    }
+
+    fn parse(entries: &[(u16, u16)]) -> Acl {
+        Acl::parse(&list(entries)).unwrap().unwrap()
     }
 
     const NAMED: [(u16, u16); 5] = [(USER_OBJ, 6), (USER, 4), (GROUP_OBJ, 4), (MASK, 4), (OTHER, 0)];
 
     #[test]
     fn a_list_and_a_mode_follow_one_another() {
-        let acl = Acl::parse(&list(&NAMED)).unwrap();
+        let acl = parse(&NAMED);
         assert!(!acl.is_mode());
         assert_eq!(acl.mode(Permissions::from_mode(0o4777)).bits(), 0o4640);
         let closed = acl.changed_mode(Permissions::from_mode(0o610));
@@ -132,31 +194,50 @@ mod tests {
 
     #[test]
     fn without_a_mask_the_mode_is_the_groups_own() {
-        let plain = [(USER_OBJ, 7), (GROUP_OBJ, 5), (OTHER, 1)];
-        let acl = Acl::parse(&list(&plain)).unwrap();
+        let acl = parse(&[(USER_OBJ, 7), (GROUP_OBJ, 5), (OTHER, 1)]);
         assert!(acl.is_mode());
         assert_eq!(acl.mode(Permissions::from_mode(0o1000)).bits(), 0o1751);
         let changed = [(USER_OBJ, 6), (GROUP_OBJ, 2), (OTHER, 4)];
         assert_eq!(acl.changed_mode(Permissions::from_mode(0o624)).to_value(), list(&changed));
-        let with_mask = Acl::parse(&list(&[(USER_OBJ, 7), (GROUP_OBJ, 5), (MASK, 4), (OTHER, 1)])).unwrap();
+        let with_mask = parse(&[(USER_OBJ, 7), (GROUP_OBJ, 5), (MASK, 4), (OTHER, 1)]);
         assert!(!with_mask.is_mode());
         assert_eq!(with_mask.mode(Permissions::from_mode(0)).bits(), 0o741);
     }
 
     #[test]
-    fn what_linux_refuses_is_no_list() {
+    fn numbers_that_mean_nothing_are_ignored() {
+        let mut value = list(&NAMED);
+        value[8..12].copy_from_slice(&7_u32.to_le_bytes());
+        assert_eq!(Acl::parse(&value), Ok(Some(parse(&NAMED))));
+    }
+
+    #[test]
+    fn what_linux_refuses_is_no_list_and_the_reason_is_given() {
         let change = |at: usize, entry: (u16, u16)| {
             let mut entries = NAMED;
             entries[at] = entry;
-            Acl::parse(&list(&entries))
+            Acl::parse(&list(&entries)).unwrap_err()
         };
-        assert_eq!(change(0, (0x77, 6)), None, "an unknown tag");
-        assert_eq!(change(0, (USER_OBJ, 8)), None, "more than read, write and execute");
-        assert_eq!(change(3, (GROUP, 4)), None, "no mask beside a named user");
-        assert_eq!(change(0, (OTHER, 6)), None, "out of order");
-        assert_eq!(Acl::parse(&list(&NAMED[..2])), None, "without group and others");
-        assert_eq!(Acl::parse(&list(&NAMED)[..20]), None, "cut off");
-        assert_eq!(Acl::parse(&[1, 0, 0, 0]), None);
-        assert_eq!(Acl::parse(&[]), None);
+        assert_eq!(change(0, (0x77, 6)), InvalidAcl::Tag(0x77));
+        assert_eq!(change(0, (USER_OBJ, 8)), InvalidAcl::Permissions(8));
+        assert_eq!(change(3, (GROUP, 4)), InvalidAcl::NoMask);
+        let count = |who, count, wanted| InvalidAcl::Count { who, count, wanted };
+        assert_eq!(change(0, (USER, 6)), count("the owner", 0, "there must be one"));
+        assert_eq!(change(3, (OTHER, 0)), count("others", 2, "there must be one"));
+        assert_eq!(change(1, (MASK, 0)), count("the mask", 2, "there may be one"));
+        let mut swapped = NAMED;
+        swapped.swap(0, 4);
+        assert_eq!(Acl::parse(&list(&swapped)), Err(InvalidAcl::Order));
+        let mut nobody = list(&NAMED);
+        nobody[16..20].copy_from_slice(&[0xff; 4]);
+        assert_eq!(Acl::parse(&nobody), Err(InvalidAcl::Id));
+        for cut in [&list(&NAMED)[..21], &[1, 0, 0, 0], &[2, 0, 0], &[]] {
+            assert_eq!(Acl::parse(cut), Err(InvalidAcl::Form));
+        }
+    }
+
+    #[test]
+    fn a_list_without_entries_is_none() {
+        assert_eq!(Acl::parse(&[2, 0, 0, 0]), Ok(None));
     }
 }

@@ -17,7 +17,7 @@ mod sector;
 mod tree;
 mod writer;
 
-pub use acl::Acl;
+pub use acl::{Acl, InvalidAcl};
 pub use display::escaped;
 pub use metadata::{Metadata, MetadataId, Permissions, Timestamp};
 pub use name::{InvalidName, Name};

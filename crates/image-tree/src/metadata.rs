@@ -104,35 +104,44 @@ impl Metadata {
         let access =
             self.xattrs.iter_mut().find(|xattr| xattr.name.namespace() == XattrNamespace::PosixAclAccess);
         if let Some(access) = access
-            && let Some(acl) = Acl::parse(&access.value)
+            && let Ok(Some(acl)) = Acl::parse(&access.value)
         {
             access.value = acl.changed_mode(permissions).to_value();
         }
     }
 
-    /// Adds or replaces an extended attribute, as `setxattr(2)` does: the permission bits follow an access control list,
-    /// and one that says no more than they do is not kept. A list that Linux would refuse is kept as it is, for the layout to
-    /// report.
+    /// Adds or replaces an extended attribute, as `setxattr(2)` does. The permission bits follow an access control list; a
+    /// list that says no more than they do, or has no entries, is not kept. A list that Linux would refuse is kept as it is,
+    /// for the layout to report.
     pub fn set_xattr(&mut self, xattr: &Xattr) {
         let at = self.xattrs.binary_search_by(|known| known.name.cmp(&xattr.name));
-        if xattr.name.namespace() == XattrNamespace::PosixAclAccess
-            && let Some(acl) = Acl::parse(&xattr.value)
-        {
-            self.permissions = acl.mode(self.permissions);
-            if acl.is_mode() {
-                if let Ok(at) = at {
-                    self.xattrs.remove(at);
-                }
-                return;
-            }
-        }
-        match at {
-            Ok(at) => {
+        match (self.value_to_keep(xattr), at) {
+            (Some(value), Ok(at)) => {
                 if let Some(known) = self.xattrs.get_mut(at) {
-                    known.value.clone_from(&xattr.value);
+                    known.value = value;
                 }
             }
-            Err(at) => self.xattrs.insert(at, xattr.clone()),
+            (Some(value), Err(at)) => self.xattrs.insert(at, Xattr { name: xattr.name.clone(), value }),
+            (None, Ok(at)) => {
+                self.xattrs.remove(at);
+            }
+            (None, Err(_)) => {}
+        }
+    }
+
+    /// What is kept of the value of an attribute that is set; the permission bits follow it.
+    fn value_to_keep(&mut self, xattr: &Xattr) -> Option<Vec<u8>> {
+        let is_access = xattr.name.namespace() == XattrNamespace::PosixAclAccess;
+        if !is_access && xattr.name.namespace() != XattrNamespace::PosixAclDefault {
+            return Some(xattr.value.clone());
+        }
+        match Acl::parse(&xattr.value) {
+            Ok(Some(acl)) if is_access => {
+                self.permissions = acl.mode(self.permissions);
+                (!acl.is_mode()).then(|| acl.to_value())
+            }
+            Ok(acl) => acl.map(|acl| acl.to_value()),
+            Err(_) => Some(xattr.value.clone()),
         }
     }
 }

@@ -1,6 +1,4 @@
-//! Modes and access control lists, changed in any order, beside what Linux makes of the same changes.
-
-#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+//! Modes and access control lists, changed in any order, compared with what Linux makes of the same changes.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -12,57 +10,83 @@ use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 
 const ACCESS: &str = "system.posix_acl_access";
+const DEFAULT: &str = "system.posix_acl_default";
 
 #[derive(Clone, Debug)]
 enum Change {
     Mode(u16),
-    List(Vec<u8>),
+    Access(Vec<u8>),
+    /// Only directories have one.
+    Default(Vec<u8>),
 }
 
-/// A list that Linux mostly takes: named users and groups in any number, a mask or none, now and then something wrong.
+/// A list that Linux mostly takes: named users and groups in any number, a mask or none. Numbers that mean nothing are anything;
+/// now and then something is wrong: a tag, permissions, nobody's number, the order, the version, the length.
 fn list() -> impl Strategy<Value = Vec<u8>> {
     let bits = 0..8_u16;
     let named = vec((0..70_000_u32, bits.clone()), 0..4);
-    let spoil = prop_oneof![9 => Just(None), 1 => (0..8_usize, 0..64_u16).prop_map(Some)];
-    ((bits.clone(), bits.clone(), bits.clone()), named.clone(), named, prop::option::of(bits), spoil)
-        .prop_map(|((user, group, other), mut users, mut groups, mask, spoil)| {
-            users.sort_unstable();
-            groups.sort_unstable();
-            users.dedup_by_key(|entry| entry.0);
-            groups.dedup_by_key(|entry| entry.0);
-            let mut entries = vec![(1, user, u32::MAX)];
+    let meaningless = prop_oneof![3 => Just(u32::MAX), 1 => any::<u32>()];
+    let flaw = prop_oneof![8 => Just(None), 3 => (0..7_usize, any::<usize>(), 0..64_u16).prop_map(Some)];
+    (
+        (bits.clone(), bits.clone(), bits.clone()),
+        named.clone(),
+        named,
+        prop::option::of(bits),
+        meaningless,
+        flaw,
+    )
+        .prop_map(|((user, group, other), users, groups, mask, no_id, flaw)| {
+            let mut entries = vec![(1, user, no_id)];
             entries.extend(users.into_iter().map(|(id, bits)| (2, bits, id)));
-            entries.push((4, group, u32::MAX));
+            entries.push((4, group, no_id));
             entries.extend(groups.into_iter().map(|(id, bits)| (8, bits, id)));
-            entries.extend(mask.map(|bits| (16, bits, u32::MAX)));
-            entries.push((32, other, u32::MAX));
-            if let Some((at, tag)) = spoil {
+            entries.extend(mask.map(|bits| (16, bits, no_id)));
+            entries.push((32, other, no_id));
+            let mut version = 2_u32;
+            let mut cut = 0;
+            if let Some((kind, at, number)) = flaw {
                 let at = at % entries.len();
-                entries[at].0 = tag;
+                match kind {
+                    0 => entries[at].0 = number,
+                    1 => entries[at].1 = number,
+                    2 => entries[at].2 = u32::MAX,
+                    3 => entries.swap(0, at),
+                    4 => version = number.into(),
+                    5 => cut = usize::from(number),
+                    _ => entries.clear(),
+                }
             }
-            let mut value = 2_u32.to_le_bytes().to_vec();
+            let mut value = version.to_le_bytes().to_vec();
             for (tag, bits, id) in entries {
                 value.extend([&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat());
             }
+            // An empty value is another call: it removes the list.
+            value.truncate(value.len().saturating_sub(cut).max(1));
             value
         })
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    prop_oneof![(0..0o10000_u16).prop_map(Change::Mode), list().prop_map(Change::List)]
+    let mode = (0..0o10000_u16).prop_map(Change::Mode);
+    prop_oneof![2 => mode, 3 => list().prop_map(Change::Access), 1 => list().prop_map(Change::Default)]
 }
 
-/// Mode and access list of a file as Linux has them.
-fn found(path: &Path) -> (u32, Option<Vec<u8>>) {
+/// A list of a file as Linux has it.
+fn list_of(path: &Path, name: &str) -> Option<Vec<u8>> {
     let mut buffer = vec![0; 4096];
-    let list = match rustix::fs::getxattr(path, ACCESS, &mut buffer) {
+    match rustix::fs::getxattr(path, name, &mut buffer) {
         Ok(len) => Some(buffer[..len].to_vec()),
         Err(Errno::NODATA) => None,
         Err(errno) => {
             panic!("{}: {errno}; this test needs a file system with access control lists", path.display())
         }
-    };
-    (std::fs::metadata(path).unwrap().mode() & 0o7777, list)
+    }
+}
+
+/// A list as the metadata have it.
+fn list_in(metadata: &Metadata, name: &str) -> Option<Vec<u8>> {
+    let found = metadata.xattrs.iter().find(|xattr| xattr.name.to_string() == name);
+    found.map(|xattr| xattr.value.clone())
 }
 
 proptest! {
@@ -85,18 +109,23 @@ proptest! {
                     std::fs::set_permissions(&path, std::fs::Permissions::from_mode((*mode).into())).unwrap();
                     ours.set_permissions(Permissions::from_mode(*mode));
                 }
-                Change::List(value) => {
-                    let taken = rustix::fs::setxattr(&path, ACCESS, value, XattrFlags::empty());
-                    prop_assert_eq!(taken.is_ok(), Acl::parse(value).is_some(), "{:?}: {:?}", value, taken);
+                Change::Default(_) if !is_directory => continue,
+                Change::Access(value) | Change::Default(value) => {
+                    let name = if matches!(change, Change::Access(_)) { ACCESS } else { DEFAULT };
+                    let taken = rustix::fs::setxattr(&path, name, value, XattrFlags::empty());
+                    let parsed = Acl::parse(value);
+                    prop_assert_eq!(taken.is_ok(), parsed.is_ok(), "{:?}: {:?}, {:?}", value, taken, parsed);
                     if taken.is_ok() {
-                        let name = XattrName::parse(ACCESS.as_bytes()).unwrap();
+                        let name = XattrName::parse(name.as_bytes()).unwrap();
                         ours.set_xattr(&Xattr { name, value: value.clone() });
                     }
                 }
             }
-            let (mode, list) = found(&path);
+            let mode = std::fs::metadata(&path).unwrap().mode() & 0o7777;
             prop_assert_eq!(u32::from(ours.permissions.bits()), mode, "after {:?}", change);
-            prop_assert_eq!(ours.xattrs.first().map(|xattr| xattr.value.clone()), list, "after {:?}", change);
+            for name in [ACCESS, DEFAULT].iter().take(if is_directory { 2 } else { 1 }) {
+                prop_assert_eq!(list_in(&ours, name), list_of(&path, name), "{} after {:?}", name, change);
+            }
         }
     }
 }

@@ -248,6 +248,7 @@ pub(crate) struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct VerifyArgs {
     /// The image: a file or a block device
     #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
@@ -278,6 +279,13 @@ pub(crate) struct VerifyArgs {
     /// unsound is a problem, the rest is told and counted.
     #[arg(long)]
     pub(crate) used: bool,
+
+    /// Do not look at space that nothing uses
+    ///
+    /// For devices that held something else and got the image by its map (bmap) or as an Android sparse image: free blocks
+    /// and gaps keep old bytes there, and no reader looks at them.
+    #[arg(long)]
+    pub(crate) ignore_unused: bool,
 
     /// Print the result as JSON
     #[arg(long)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use image_tree::{ImagePath, InvalidXattr, Xattr, XattrName};
+use image_tree::{Acl, ImagePath, InvalidXattr, Xattr, XattrName, XattrNamespace};
 
 use super::Context;
 use crate::object::Object;
@@ -221,5 +221,13 @@ fn xattr(value: &Value<'_>, key: &str) -> Option<Xattr> {
         Some(bytes) => bytes,
         None => return value.not("base64", HELP),
     };
-    Some(Xattr { name: name?, value: bytes })
+    let name = name?;
+    if matches!(name.namespace(), XattrNamespace::PosixAclAccess | XattrNamespace::PosixAclDefault)
+        && let Err(invalid) = Acl::parse(&bytes)
+    {
+        let what = || format!("Linux refuses this access control list: {invalid}");
+        return value
+            .wrong(what, "set it on a file with setfacl, and copy what getfattr -e base64 prints after 0s");
+    }
+    Some(Xattr { name, value: bytes })
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ext4_verify::{Behind, check};
+use ext4_verify::{Unused, check};
 
 use crate::image::{BLOCK, Image, full};
 use crate::kinds::{self, Kind};
@@ -90,7 +90,7 @@ fn linux(path: &Path, mount: &Path) -> Option<String> {
 fn judge_beside(kind: &Kind, good: &Image, folder: &Path) -> Option<String> {
     let mut image = good.clone();
     (kind.damage)(&mut image);
-    let findings = check(&image, Behind::Zeros).unwrap();
+    let findings = check(&image, Unused::Zeros).unwrap();
     if !findings.is_sound() {
         return None;
     }

@@ -9,7 +9,7 @@ mod linux;
 
 use std::collections::BTreeSet;
 
-use ext4_verify::{Behind, check};
+use ext4_verify::{Unused, check};
 
 use crate::image::{Image, full, tiny};
 
@@ -19,7 +19,7 @@ const KINDS: usize = 200;
 #[test]
 fn good_images_have_no_problem() {
     for image in [tiny(), full().0] {
-        let findings = check(&image, Behind::Zeros).unwrap();
+        let findings = check(&image, Unused::Zeros).unwrap();
         assert!(findings.is_empty(), "{:#?}", findings.problems);
     }
 }
@@ -32,7 +32,7 @@ fn every_kind_of_damage_is_found_and_named() {
     for kind in &kinds {
         let mut image = good.clone();
         (kind.damage)(&mut image);
-        let findings = check(&image, Behind::Zeros).unwrap();
+        let findings = check(&image, Unused::Zeros).unwrap();
         if !findings.counts.contains_key(&kind.expected) {
             let found: Vec<_> = findings.counts.keys().map(|code| code.name()).collect();
             missed.push(format!("{}: expected {}, found {found:?}", kind.name, kind.expected));
@@ -72,7 +72,7 @@ fn judge_random(good: &Image, data: &[u64], seed: u64) {
         }
     }
     image.fix_super(1024);
-    check(&image, Behind::Zeros).unwrap();
+    check(&image, Unused::Zeros).unwrap();
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Which parts of an image are judged, and how.
 
+use std::collections::BTreeMap;
 use std::io;
 
-use ext4_verify::{Behind, Findings, Severity, Source};
+use ext4_verify::{Findings, Severity, Source, Unused};
 use image_compare::{Differences, Ext4Tree};
 use image_reader::{
     FileSystem, Image, Overview, Partition, PartitionTable, ReadError, Volume, VolumeContent, Window,
@@ -34,14 +35,33 @@ pub(super) enum Medium {
     Device,
 }
 
+/// What is allowed in bytes that nothing uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) on: Medium,
+    /// Whether space that nothing uses is not looked at, as `verify --ignore-unused` asks for.
+    pub(super) ignore_unused: bool,
+}
+
+impl Terms {
+    /// What a file system may hold that is in a partition or is all of the image.
+    fn unused(self, is_alone: bool) -> Unused {
+        match (self.ignore_unused, self.on) {
+            (true, _) => Unused::Anything,
+            (false, Medium::Device) if is_alone => Unused::AnythingBehind,
+            (false, _) => Unused::Zeros,
+        }
+    }
+}
+
 /// What was found in an image.
 pub(super) struct Verdict {
     /// Whether there is a partition table.
     pub(super) is_disk: bool,
     /// What is wrong around the file systems.
     pub(super) table: Vec<String>,
-    /// Where it is.
-    pub(super) on: Medium,
+    /// What was allowed, and where it is.
+    pub(super) terms: Terms,
     /// What is unusual about the table where an image is as long as what it holds.
     pub(super) note: Option<&'static str>,
     pub(super) volumes: Vec<Judged>,
@@ -75,7 +95,7 @@ impl Verdict {
     pub(super) fn is_right(&self, used: bool) -> bool {
         let right = |findings: &Findings| if used { findings.is_sound() } else { findings.is_empty() };
         let holds = self.differences.as_ref().is_none_or(Differences::is_empty);
-        let fits = used || self.on == Medium::Device || self.note.is_none();
+        let fits = used || self.terms.on == Medium::Device || self.note.is_none();
         self.table.is_empty() && fits && self.findings().all(right) && holds
     }
 
@@ -90,8 +110,8 @@ impl Verdict {
 }
 
 /// Judges all that is known of an image.
-pub(super) fn image(image: &Image, on: Medium) -> Result<Verdict, ReadError> {
-    overview(&Overview::read(image)?, &image.window, on, &mut [])
+pub(super) fn image(image: &Image, terms: Terms) -> Result<Verdict, ReadError> {
+    overview(&Overview::read(image)?, &image.window, terms, &mut [])
 }
 
 /// The same with the trees of some file systems, which are judged also where nothing tells of them. Where there are such,
@@ -99,7 +119,7 @@ pub(super) fn image(image: &Image, on: Medium) -> Result<Verdict, ReadError> {
 pub(super) fn overview(
     overview: &Overview,
     image: &Window,
-    on: Medium,
+    terms: Terms,
     watched: &mut [Watched],
 ) -> Result<Verdict, ReadError> {
     let table = overview.table.as_ref().map(|table| table.warnings.clone()).unwrap_or_default();
@@ -107,6 +127,7 @@ pub(super) fn overview(
     let is_disk = overview.table.is_some();
     let all = watched.is_empty();
     let mut volumes = Vec::new();
+    let mut judged = Judgements::default();
     for volume in &overview.volumes {
         let (what, is_ext4) = match &volume.content {
             VolumeContent::FileSystem(FileSystem::Ext4(_)) => ("ext4".to_owned(), true),
@@ -117,10 +138,10 @@ pub(super) fn overview(
             VolumeContent::Unreadable(_) => ("unreadable".to_owned(), true),
         };
         let watched = watched.iter_mut().find(|watched| watched.start == start(volume));
-        let is_alone = on == Medium::Device && volume.partition.is_none();
-        let behind = if is_alone { Behind::Anything } else { Behind::Zeros };
-        let is_judged = (is_ext4 && all) || watched.is_some();
-        let findings = if is_judged { Some(ext4(&volume.window, behind, watched)?) } else { None };
+        let unused = terms.unused(volume.partition.is_none());
+        // That partitions overlap is told with the table; no byte is judged as several file systems.
+        let is_judged = ((is_ext4 && all) || watched.is_some()) && judged.add(volume);
+        let findings = if is_judged { Some(ext4(&volume.window, unused, watched)?) } else { None };
         volumes.push(Judged { partition: volume.partition.clone(), what, findings });
     }
     for watched in watched.iter_mut().filter(|watched| watched.found.is_none()) {
@@ -129,10 +150,28 @@ pub(super) fn overview(
         volumes.push(Judged {
             partition: None,
             what,
-            findings: Some(ext4(&window, Behind::Zeros, Some(watched))?),
+            findings: Some(ext4(&window, terms.unused(false), Some(watched))?),
         });
     }
-    Ok(Verdict { is_disk, table, on, note, volumes, differences: None })
+    Ok(Verdict { is_disk, table, terms, note, volumes, differences: None })
+}
+
+/// Where the volumes are that were judged, in \[bytes\]: ends by starts.
+#[derive(Default)]
+struct Judgements(BTreeMap<u64, u64>);
+
+impl Judgements {
+    /// Adds a volume; false where it overlaps one that was added.
+    fn add(&mut self, volume: &Volume) -> bool {
+        let start = start(volume);
+        let end = start.saturating_add(volume.window.length());
+        // Those that were added do not overlap: the last one to begin before the end is the last one to end.
+        let is_free = self.0.range(..end).next_back().is_none_or(|(_, last)| *last <= start);
+        if is_free {
+            self.0.insert(start, end);
+        }
+        is_free
+    }
 }
 
 /// Where a volume begins, in \[bytes\].
@@ -140,14 +179,14 @@ pub(super) fn start(volume: &Volume) -> u64 {
     volume.partition.as_ref().map_or(0, |partition| partition.start)
 }
 
-fn ext4(window: &Window, behind: Behind, watched: Option<&mut Watched>) -> Result<Findings, ReadError> {
+fn ext4(window: &Window, unused: Unused, watched: Option<&mut Watched>) -> Result<Findings, ReadError> {
     let bytes = Bytes(window);
     let judged = match watched {
-        None => ext4_verify::check(&bytes, behind),
+        None => ext4_verify::check(&bytes, unused),
         Some(watched) => {
             let (_, tree) =
                 watched.found.insert((window.clone(), Ext4Tree::new(window.clone(), watched.entries)));
-            ext4_verify::check_and_show(&bytes, behind, tree)
+            ext4_verify::check_and_show(&bytes, unused, tree)
         }
     };
     judged.map_err(|unread| ReadError::Io { place: format!("byte {}", unread.offset), reason: unread.error })

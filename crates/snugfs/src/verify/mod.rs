@@ -18,14 +18,14 @@ use crate::progress::{Stage, Unit};
 use crate::{commands, disk, output, pipeline};
 
 pub(crate) use against::{Expected, Progress, bytes};
-use judge::{Medium, Verdict};
+use judge::{Medium, Terms, Verdict};
 
 /// Does what the command line says.
 pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let failed = |error: ReadError| Failure::unread(&args.image, &error);
     let image = Image::open(&args.image).map_err(failed)?;
     let verdict = match &args.against {
-        None => judge::image(&image, medium(args, &image)).map_err(failed)?,
+        None => judge::image(&image, terms(args, &image)).map_err(failed)?,
         Some(plan) => against_plan(args, plan, &image)?,
     };
     if args.json {
@@ -49,11 +49,11 @@ fn against_plan(args: &VerifyArgs, plan: &Path, image: &Image) -> Result<Verdict
     let disk = disk::disk(&plan, &gathered, &layouts)?;
     let expected = Expected { plan: &plan, gathered: &gathered, layouts: &layouts, disk: disk.as_ref() };
     let used = if args.used { Use::Mounted } else { Use::None };
-    let on = medium(args, image);
-    let length = if on == Medium::Device && !args.used { expected.image().len() } else { u64::MAX };
+    let terms = terms(args, image);
+    let length = if terms.on == Medium::Device && !args.used { expected.image().len() } else { u64::MAX };
     let image = Image { container: image.container, window: image.window.part(0, length) };
     stages.run(Stage::Compare, Unit::Bytes, bytes(&expected), |meter| {
-        against::judge(&image, &expected, (used, on), &|bytes| meter.advance(bytes))
+        against::judge(&image, &expected, (used, terms), &|bytes| meter.advance(bytes))
     })
 }
 
@@ -69,7 +69,12 @@ pub(crate) fn output(
         file.try_clone().map_err(|error| unread(&ReadError::Io { place: String::new(), reason: error }))?;
     let image = Image::of_file(file).map_err(|error| unread(&error))?;
     let image = Image { container: image.container, window: image.window.part(0, expected.image().len()) };
-    let verdict = against::judge(&image, expected, (Use::None, Medium::File), progress)?;
+    let verdict = against::judge(
+        &image,
+        expected,
+        (Use::None, Terms { on: Medium::File, ignore_unused: false }),
+        progress,
+    )?;
     if verdict.is_right(false) {
         return Ok(());
     }
@@ -97,9 +102,10 @@ fn result(args: &VerifyArgs, image: &Image, verdict: &Verdict) -> Result<(), Fai
 }
 
 /// What a device holds compressed is as long as it is meant to be.
-fn medium(args: &VerifyArgs, image: &Image) -> Medium {
+fn terms(args: &VerifyArgs, image: &Image) -> Terms {
     let is_device = std::fs::metadata(&args.image).is_ok_and(|found| found.file_type().is_block_device());
-    if is_device && image.container == Container::Raw { Medium::Device } else { Medium::File }
+    let on = if is_device && image.container == Container::Raw { Medium::Device } else { Medium::File };
+    Terms { on, ignore_unused: args.ignore_unused }
 }
 
 /// What can't be read of an image whose name the caller adds.

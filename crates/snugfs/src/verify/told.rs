@@ -91,7 +91,8 @@ pub(super) fn summary(image: &Image, verdict: &Verdict) -> String {
         (0, true) if verdict.is_disk && !is_compared => {
             "table and ext4 are sound; --against compares the rest".to_owned()
         }
-        (0, true) if verdict.on == Medium::Device => {
+        (0, true) if verdict.terms.ignore_unused => "sound to the last byte in use".to_owned(),
+        (0, true) if verdict.terms.on == Medium::Device => {
             "sound to the last byte of what was written to it".to_owned()
         }
         (0, true) => "sound to the last byte".to_owned(),

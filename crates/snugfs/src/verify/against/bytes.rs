@@ -14,14 +14,17 @@ use crate::people;
 
 /// What is compared at once, in \[bytes\]; a piece of metadata can be longer.
 const BUFFER: u64 = 1 << 20;
+/// What a partition table takes at most at either end of a disk, in \[bytes\]: six sectors of 4096 bytes.
+const TABLE_BYTES: u64 = 6 * 4096;
 /// The unit in which differences are counted, in \[bytes\].
 const BLOCK: u64 = 4096;
 
-/// Compares all bytes of which no tree tells. Where something is wrong that has a better name, these are told in one line.
+/// Compares all bytes of which no tree tells; with `ignore_unused` only those that a reader of the image looks at. Where
+/// something is wrong that has a better name, these are told in one line.
 pub(super) fn compare(
     subject: &mut Subject<'_>,
     expected: &Expected<'_>,
-    is_sound: bool,
+    (is_sound, ignore_unused): (bool, bool),
 ) -> Result<(), Failure> {
     let files = Files::of(expected);
     let image = expected.image();
@@ -39,6 +42,7 @@ pub(super) fn compare(
                     file(subject, tree, (own, offset), &piece, expected)?;
                 }
             }
+            Content::Unused if ignore_unused => {}
             Content::Zeros | Content::Unused if is_new => zeros(subject.window, &piece, &mut differing)?,
             Content::Metadata if is_new => metadata(subject.window, image, &piece, &mut differing)?,
             Content::Zeros | Content::Unused | Content::FileZeros { .. } | Content::Metadata => {}
@@ -228,7 +232,7 @@ fn purpose(parts: &[Part<'_>], expected: &Expected<'_>, block: u64) -> (String, 
         let within = partitions.iter().position(|place| at >= place.start && at - place.start < place.len);
         let place = within.map_or_else(|| "image".to_owned(), |index| format!("partition {}", index + 1));
         let head = expected.disk.is_some()
-            && (at < 34 * 512 || at.saturating_add(34 * 512) > expected.image().len());
+            && (at < TABLE_BYTES || at.saturating_add(TABLE_BYTES) > expected.image().len());
         let what = if within.is_none() && head { "the partition table" } else { "what nothing uses" };
         return (place, what.to_owned());
     };

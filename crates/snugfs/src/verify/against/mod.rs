@@ -14,7 +14,7 @@ use image_compare::{Differences, Ext4Tree, Kind, Use};
 use image_reader::{FileSystem, Image, Overview, VolumeContent, Window};
 use image_tree::{FileTree, PieceSource};
 
-use super::judge::{self, Medium, Verdict, Watched};
+use super::judge::{self, Terms, Verdict, Watched};
 use crate::exit::Failure;
 use crate::pipeline::{Gathered, Layouts, Volume};
 
@@ -103,7 +103,7 @@ pub(crate) fn bytes(expected: &Expected<'_>) -> u64 {
 pub(crate) fn judge(
     image: &Image,
     expected: &Expected<'_>,
-    (used, on): (Use, Medium),
+    (used, terms): (Use, Terms),
     progress: &Progress<'_>,
 ) -> Result<Verdict, Failure> {
     let parts = expected.parts();
@@ -119,8 +119,8 @@ pub(crate) fn judge(
         }
     }
     let overview = Overview::read(image).map_err(|error| super::unread(&error))?;
-    let mut verdict =
-        judge::overview(&overview, &image.window, on, &mut watched).map_err(|error| super::unread(&error))?;
+    let mut verdict = judge::overview(&overview, &image.window, terms, &mut watched)
+        .map_err(|error| super::unread(&error))?;
     let mut subject = Subject { window: &image.window, used, progress, differences: Differences::default() };
     subject.size(expected);
     if let Some(disk) = expected.disk {
@@ -141,7 +141,7 @@ pub(crate) fn judge(
         }
     }
     subject.differences.within("");
-    bytes::compare(&mut subject, expected, verdict.is_right(false))?;
+    bytes::compare(&mut subject, expected, (verdict.is_right(false), terms.ignore_unused))?;
     verdict.differences = Some(subject.differences);
     Ok(verdict)
 }
