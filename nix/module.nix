@@ -57,15 +57,18 @@ let
         name = sd.imageName;
         inherit (sd) imageName;
       };
-  # Which partition boots was changed within NixOS 25.11, and no option says it: sd-image.nix itself does.
+  # Which partition boots was changed within NixOS 25.11, and no option says it: sd-image.nix itself does. A module
+  # need not have a file: a declaration is also "<unknown-file>", whatever `_file` says, or a folder with a default.nix.
   bootsFromFirmware =
     let
-      declarations = map toString options.sdImage.storePaths.declarations;
-      says =
-        file:
-        builtins.pathExists file && lib.length (lib.splitString "type=b, bootable" (builtins.readFile file)) > 1;
+      files = lib.concatMap (declaration: [
+        (toString declaration)
+        "${toString declaration}/default.nix"
+      ]) options.sdImage.storePaths.declarations;
+      isFile = file: lib.hasPrefix "/" file && lib.hasSuffix ".nix" file && builtins.pathExists file;
+      says = file: lib.length (lib.splitString "type=b, bootable" (builtins.readFile file)) > 1;
     in
-    lib.any says declarations;
+    lib.any says (lib.filter isFile files);
   # One that the user replaces would not be used.
   ownRoot =
     (options.sdImage ? rootFilesystemCreator && toString sd.rootFilesystemCreator != toString creator)

@@ -16,6 +16,8 @@ mod explain;
 mod hashes;
 mod help;
 mod inspect;
+mod nix_copies;
+mod outputs;
 mod reports;
 mod seal;
 mod sources;

@@ -41,10 +41,15 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 
 /// Reads exactly `N` bytes; `None` for another length, another character, or bits beyond the last byte.
 pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    if text.len() != len(N) {
+    let mut bytes = [0; N];
+    decode_into(text, &mut bytes).map(|()| bytes)
+}
+
+/// Fills the bytes, which must be zeros, under the same conditions.
+pub(crate) fn decode_into(text: &[u8], bytes: &mut [u8]) -> Option<()> {
+    if text.len() != len(bytes.len()) {
         return None;
     }
-    let mut bytes = [0; N];
     for (n, &character) in text.iter().rev().enumerate() {
         let value = *VALUES.get(usize::from(character)).filter(|&&value| value != NOT_A_DIGIT)?;
         let (at, shift) = (n * 5 / 8, n * 5 % 8);
@@ -56,7 +61,7 @@ pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
             None => {}
         }
     }
-    Some(bytes)
+    Some(())
 }
 
 #[cfg(test)]

@@ -53,10 +53,10 @@ pub(crate) fn close(draft: &Draft<'_>, listed: Option<&Listed<'_>>) -> Result<Cl
 fn info(draft: &Draft<'_>, record: &Record<'_>) -> PathInfo {
     PathInfo {
         path: draft.path(record.path).clone(),
-        nar_hash: record.nar_hash,
-        nar_size: record.nar_size,
+        nar_hash: record.facts.nar_hash,
+        nar_size: record.facts.nar_size,
         references: draft.references_of(record).iter().map(|&number| draft.path(number).clone()).collect(),
-        deriver: record.deriver.map(<[u8]>::to_vec),
+        origin: record.facts.origin.clone(),
     }
 }
 

@@ -4,7 +4,7 @@ use image_tree::{FileTree, ImagePath, NodeId};
 use serde_json::Value;
 
 use crate::verify::find;
-use crate::{ClosureErrors, NarHash, StorePath, closed, draft::Draft, graph, registration};
+use crate::{ClosureErrors, NarHash, Origin, StorePath, closed, draft::Draft, graph, registration};
 
 /// The store paths of an image and what is registered of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub struct PathInfo {
     pub nar_size: u64,
     /// The paths that it refers to, itself among them if it does; in the order given, each once.
     pub references: Vec<StorePath>,
-    /// The derivation that made it, as a whole path.
-    pub deriver: Option<Vec<u8>>,
+    /// Who made it, and why it can be trusted.
+    pub origin: Origin,
 }
 
 /// An input and its name in messages.
@@ -67,8 +67,9 @@ impl Closure {
     }
 
     /// Reads a reference graph: a list of `{path, narHash, narSize, references}`, as structured attributes and
-    /// `nix path-info --json` have it, or an object of these by path, as newer Nix prints it. Other keys are
-    /// ignored. `name` stands for the graph in messages.
+    /// `nix path-info --json` have it, or an object of these by path, as newer Nix prints it. Of other keys, those of
+    /// an [`Origin`] are read where they are there (`ca`, `deriver`, `signatures`, `ultimate`), and the rest is
+    /// ignored. `name` is what messages call the graph.
     pub fn from_graph(name: &str, graph: &Value, store_dir: &ImagePath) -> Result<Self, ClosureErrors> {
         let mut draft = Draft::new(name, store_dir);
         ClosureErrors::check(graph::read(graph, &mut draft))?;
@@ -115,8 +116,11 @@ impl Closure {
             path_line(&mut text, &info.path);
             // Writing to memory does not fail.
             let _ = writeln!(text, "{}\n{}", info.nar_hash, info.nar_size);
-            text.extend_from_slice(info.deriver.as_deref().unwrap_or_default());
-            let _ = writeln!(text, "\n{}", info.references.len());
+            match &info.origin.deriver {
+                Some(deriver) => path_line(&mut text, deriver),
+                None => text.push(b'\n'),
+            }
+            let _ = writeln!(text, "{}", info.references.len());
             for reference in &info.references {
                 path_line(&mut text, reference);
             }

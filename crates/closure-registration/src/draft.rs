@@ -9,7 +9,7 @@ use std::ops::Range;
 use image_tree::ImagePath;
 
 use crate::shown::Place;
-use crate::{ClosureError, InvalidStorePath, NarHash, StorePath};
+use crate::{ClosureError, InvalidStorePath, NarHash, Origin, StorePath};
 
 /// The number of a path that some record names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,11 +20,17 @@ pub(crate) struct PathNumber(usize);
 pub(crate) struct Record<'a> {
     pub(crate) path: PathNumber,
     pub(crate) place: Place<'a>,
-    pub(crate) nar_hash: NarHash,
-    pub(crate) nar_size: u64,
-    pub(crate) deriver: Option<&'a [u8]>,
+    pub(crate) facts: Facts,
     /// In the draft's references.
     references: Range<usize>,
+}
+
+/// What a record says of its path, except its references.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) nar_hash: NarHash,
+    pub(crate) nar_size: u64,
+    pub(crate) origin: Origin,
 }
 
 #[derive(Debug)]
@@ -85,6 +91,12 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The references of the record that is being read.
+    pub(crate) fn referred(&self) -> Vec<StorePath> {
+        let pending = self.references.get(self.pending..).unwrap_or_default();
+        pending.iter().map(|&number| self.path(number).clone()).collect()
+    }
+
     /// Forgets the references of a record that has a problem.
     pub(crate) fn forget(&mut self) {
         self.references.truncate(self.pending);
@@ -96,12 +108,10 @@ impl<'a> Draft<'a> {
         &mut self,
         path: PathNumber,
         place: Place<'a>,
-        nar_hash: NarHash,
-        nar_size: u64,
-        deriver: Option<&'a [u8]>,
+        facts: Facts,
     ) -> Result<(), ClosureError> {
         let references = self.pending..self.references.len();
-        let record = Record { path, place, nar_hash, nar_size, deriver, references };
+        let record = Record { path, place, facts, references };
         if let Some(earlier) = self.record_of(path) {
             let same = self.same(earlier, &record);
             let first = format!("{}{}", self.name, earlier.place);
@@ -131,7 +141,7 @@ impl<'a> Draft<'a> {
             references.sort_unstable();
             references
         };
-        (a.nar_hash, a.nar_size, a.deriver) == (b.nar_hash, b.nar_size, b.deriver) && sorted(a) == sorted(b)
+        a.facts == b.facts && sorted(a) == sorted(b)
     }
 
     /// All records, in the order in which they were read.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use image_tree::ImagePath;
 
-use crate::{InvalidHash, InvalidStorePath, NarHash};
+use crate::{InvalidContentAddress, InvalidHash, InvalidSignature, InvalidStorePath, NarHash};
 
 /// All that is wrong with a closure, at least one thing; shown a line each.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +51,34 @@ pub enum ClosureError {
         place: String,
         /// What is wrong with it.
         reason: InvalidHash,
+    },
+    /// A text that is no content address.
+    #[error("{place}: {reason}")]
+    ContentAddress {
+        /// JSON path.
+        place: String,
+        /// What is wrong with it.
+        reason: InvalidContentAddress,
+    },
+    /// A content address from which Nix computes another path.
+    #[error(
+        "{place}: {address} is not the content address of {path}; take the graph from the store that holds the path"
+    )]
+    OtherContentAddress {
+        /// JSON path.
+        place: String,
+        /// As the graph has it.
+        address: String,
+        /// The path in the image.
+        path: ImagePath,
+    },
+    /// A text that is no signature.
+    #[error("{place}: {reason}")]
+    Signature {
+        /// JSON path.
+        place: String,
+        /// What is wrong with it.
+        reason: InvalidSignature,
     },
     /// A path that is registered twice, and not with the same words.
     #[error("{place}: registers {path} otherwise than {first} does; keep the record that is true")]

@@ -1,11 +1,13 @@
 //! The reference graph as JSON, as Nix puts it into structured attributes and prints it.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
-use crate::draft::{Draft, PathNumber};
+use crate::draft::{Draft, Facts, PathNumber};
 use crate::error::Problems;
 use crate::shown::{Place, quoted};
-use crate::{ClosureError, NarHash};
+use crate::{ClosureError, ContentAddress, NarHash, Origin, Signature, StorePath};
 
 const REMEDY: &str = "give the graph as exportReferencesGraph or nix path-info --json does";
 const RECORD: &str = "an object with narHash, narSize and references";
@@ -71,8 +73,11 @@ impl<'a> Reader<'a> {
             other => self.wrong(place, ".narSize", "a whole number of bytes", other).map(|()| None)?,
         };
         let whole = self.references(place, fields, draft)?;
-        if let (Some(path), Some(nar_hash), Some(nar_size), true) = (path, nar_hash, nar_size, whole) {
-            if let Err(error) = draft.register(path, place, nar_hash, nar_size, None) {
+        let origin = self.origin(place, fields, path.filter(|_| whole), draft)?;
+        if let (Some(path), Some(nar_hash), Some(nar_size), Some(origin), true) =
+            (path, nar_hash, nar_size, origin, whole)
+        {
+            if let Err(error) = draft.register(path, place, Facts { nar_hash, nar_size, origin }) {
                 self.problems.add(error, self.name)?;
             }
         } else {
@@ -144,6 +149,120 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(whole)
+    }
+
+    /// What a graph may leave out; `None` where something of it is wrong. `path` is that of a record whose references are
+    /// known.
+    fn origin(
+        &mut self,
+        place: Place<'a>,
+        fields: &'a Map<String, Value>,
+        path: Option<PathNumber>,
+        draft: &Draft<'a>,
+    ) -> Result<Option<Origin>, ClosureError> {
+        let mut origin = Origin::default();
+        let mut sound = self.deriver(place, fields, draft, &mut origin)?;
+        sound &= self.content_address(place, fields, path, draft, &mut origin)?;
+        match self.signatures(place, fields)? {
+            Some(signatures) => origin.signatures = signatures,
+            None => sound = false,
+        }
+        match fields.get("ultimate") {
+            None | Some(Value::Null) => {}
+            Some(Value::Bool(ultimate)) => origin.ultimate = *ultimate,
+            other => {
+                sound = false;
+                self.wrong(place, ".ultimate", "true or false", other)?;
+            }
+        }
+        Ok(sound.then_some(origin))
+    }
+
+    /// Whether the deriver is missing or a store path.
+    fn deriver(
+        &mut self,
+        place: Place<'a>,
+        fields: &'a Map<String, Value>,
+        draft: &Draft<'a>,
+        origin: &mut Origin,
+    ) -> Result<bool, ClosureError> {
+        match fields.get("deriver") {
+            None | Some(Value::Null) => Ok(true),
+            // Not numbered: it need not be in the closure.
+            Some(Value::String(text)) => match StorePath::parse(text.as_bytes(), draft.store) {
+                Ok(path) => {
+                    origin.deriver = Some(path);
+                    Ok(true)
+                }
+                Err(reason) => {
+                    let place = format!("{}{place}.deriver", self.name);
+                    self.problems.add(ClosureError::StorePath { place, reason }, self.name).map(|()| false)
+                }
+            },
+            other => self.wrong(place, ".deriver", "a store path or null", other).map(|()| false),
+        }
+    }
+
+    /// Whether the content address is missing or that of the path.
+    fn content_address(
+        &mut self,
+        place: Place<'a>,
+        fields: &'a Map<String, Value>,
+        path: Option<PathNumber>,
+        draft: &Draft<'a>,
+        origin: &mut Origin,
+    ) -> Result<bool, ClosureError> {
+        let text = match fields.get("ca") {
+            None | Some(Value::Null) => return Ok(true),
+            Some(Value::String(text)) => text,
+            other => return self.wrong(place, ".ca", "a content address or null", other).map(|()| false),
+        };
+        let place = format!("{}{place}.ca", self.name);
+        let problem = match ContentAddress::parse(text) {
+            Ok(address) => {
+                let path = path.map(|path| draft.path(path));
+                let Some(path) = path.filter(|path| !address.is_of(path, &draft.referred(), draft.store))
+                else {
+                    origin.content_address = Some(address);
+                    return Ok(true);
+                };
+                let (address, path) = (address.to_string(), path.in_store(draft.store));
+                ClosureError::OtherContentAddress { place, address, path }
+            }
+            Err(reason) => ClosureError::ContentAddress { place, reason },
+        };
+        self.problems.add(problem, self.name).map(|()| false)
+    }
+
+    fn signatures(
+        &mut self,
+        place: Place<'a>,
+        fields: &'a Map<String, Value>,
+    ) -> Result<Option<BTreeSet<Signature>>, ClosureError> {
+        let list = match fields.get("signatures") {
+            None | Some(Value::Null) => return Ok(Some(BTreeSet::new())),
+            Some(Value::Array(list)) => list,
+            other => {
+                return self.wrong(place, ".signatures", "a list of signatures", other).map(|()| None);
+            }
+        };
+        let (mut signatures, mut whole) = (BTreeSet::new(), true);
+        for (index, signature) in list.iter().enumerate() {
+            let field = format!(".signatures[{index}]");
+            match signature.as_str().map(Signature::parse) {
+                Some(Ok(signature)) => {
+                    signatures.insert(signature);
+                    continue;
+                }
+                Some(Err(reason)) => {
+                    let place = format!("{}{place}{field}", self.name);
+                    self.problems.add(ClosureError::Signature { place, reason }, self.name)?;
+                }
+                None => self.wrong(place, &field, "a signature", Some(signature))?,
+            }
+            whole = false;
+        }
+        Ok(whole.then_some(signatures))
     }
 
     fn wrong(

@@ -46,6 +46,12 @@ impl NarHash {
         &self.0
     }
 
+    /// The digest in base 16, as Nix's database has it.
+    #[must_use]
+    pub fn base16(&self) -> String {
+        hexadecimal(&self.0)
+    }
+
     /// Reads `sha256:` or nothing, then 52 digits of base 32, 64 of base 16 or 44 characters of base 64; or
     /// `sha256-` and base 64 (SRI).
     pub fn parse(text: &[u8]) -> Result<Self, InvalidHash> {
@@ -61,7 +67,10 @@ impl NarHash {
         };
         // The three lengths differ, so the length tells the spelling.
         match digits.len() {
-            64 => decode_base16(digits),
+            64 => {
+                let mut bytes = [0; Self::LEN];
+                decode_base16(digits, &mut bytes).map(|()| bytes)
+            }
             base64::LEN => base64::decode(digits),
             _ => base32::decode(digits),
         }
@@ -70,15 +79,20 @@ impl NarHash {
     }
 }
 
-fn decode_base16(digits: &[u8]) -> Option<[u8; NarHash::LEN]> {
-    let mut bytes = [0; NarHash::LEN];
+/// Fills the bytes from twice as many digits.
+pub(crate) fn decode_base16(digits: &[u8], bytes: &mut [u8]) -> Option<()> {
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
         for &digit in pair {
             let value = char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())?;
             *byte = (*byte << 4) | value;
         }
     }
-    Some(bytes)
+    Some(())
+}
+
+/// Two lower-case digits a byte.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| text + &format!("{byte:02x}"))
 }
 
 impl fmt::Display for NarHash {

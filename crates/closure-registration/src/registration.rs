@@ -8,11 +8,11 @@ use std::fmt::Display;
 
 use crate::closed::Listed;
 use crate::closure::Source;
-use crate::draft::{Draft, PathNumber};
+use crate::draft::{Draft, Facts, PathNumber};
 use crate::error::Problems;
 use crate::lines::Lines;
 use crate::shown::quoted;
-use crate::{ClosureError, InvalidStorePath, NarHash, StorePath};
+use crate::{ClosureError, InvalidStorePath, NarHash, Origin, StorePath};
 
 const REMEDY: &str = "write the registration as closureInfo or nix-store --dump-db does";
 const DERIVER: &str = "the deriver or an empty line";
@@ -106,14 +106,15 @@ impl<'a> Reader<'a> {
             draft.forget();
             return Ok(());
         };
-        match draft.register(path, place, nar_hash, nar_size, deriver) {
+        let origin = Origin { deriver, ..Origin::default() };
+        match draft.register(path, place, Facts { nar_hash, nar_size, origin }) {
             Ok(()) => Ok(()),
             Err(error) => self.problems.add(error, self.name),
         }
     }
 
     /// `Err` inside when the deriver is none.
-    fn deriver(&mut self, draft: &Draft<'a>) -> Result<Result<Option<&'a [u8]>, ()>, ClosureError> {
+    fn deriver(&mut self, draft: &Draft<'a>) -> Result<Result<Option<StorePath>, ()>, ClosureError> {
         let line = self.expect(&DERIVER)?;
         if line.is_empty() {
             return Ok(Ok(None));
@@ -123,7 +124,7 @@ impl<'a> Reader<'a> {
         }
         // Nix would refuse it when the image boots. Not numbered: it need not be in the closure.
         match StorePath::parse(line, draft.store) {
-            Ok(_) => Ok(Ok(Some(line))),
+            Ok(path) => Ok(Ok(Some(path))),
             Err(reason) => self.wrong_path(reason).map(|()| Err(())),
         }
     }

@@ -77,6 +77,8 @@ pub enum InvalidStorePath {
 impl StorePath {
     /// Digits of the hash.
     pub const HASH_LEN: usize = 32;
+    /// Bytes of the hash that the digits write.
+    pub const HASH_BYTES: usize = 20;
     /// The longest name after the hash, in \[bytes\].
     pub const MAX_NAME_LEN: usize = 211;
 
@@ -125,6 +127,18 @@ impl StorePath {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The digits before the dash.
+    #[must_use]
+    pub fn hash_part(&self) -> &str {
+        self.0.get(..Self::HASH_LEN).unwrap_or_default()
+    }
+
+    /// What comes after the dash.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.get(Self::HASH_LEN + 1..).unwrap_or_default()
     }
 
     /// The path in the image, below the store's directory.

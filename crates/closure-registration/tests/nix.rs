@@ -164,3 +164,61 @@ fn nix_loads_the_registration_and_finds_the_store_sound() {
     }
     run(&["--verify", "--check-contents"], b"");
 }
+
+/// Store paths of every kind of content address that Nix makes, and the graph that it prints of them.
+fn addressed(root: &Path) -> serde_json::Value {
+    let expression = r#"
+        let text = builtins.toFile "text" "1"; in [
+            text
+            (builtins.toFile "text-with-references" "${text}")
+            (builtins.path { name = "nar"; path = ./folder; })
+            (builtins.path { name = "flat"; path = ./file; recursive = false; })
+        ]"#;
+    fs::create_dir(root.join("folder")).unwrap();
+    fs::write(root.join("folder/a"), "a").unwrap();
+    fs::write(root.join("file"), "b").unwrap();
+    fs::write(root.join("paths.nix"), expression).unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let arguments: Vec<_> = arguments.iter().map(OsStr::new).collect();
+        String::from_utf8(nix(root, program, &arguments, b"")).unwrap()
+    };
+    let (expression, file) = (root.join("paths.nix"), root.join("file"));
+    let file = file.to_str().unwrap();
+    run("nix-instantiate", &["--eval", "--strict", "--read-write-mode", expression.to_str().unwrap()]);
+    for algorithm in ["md5", "sha1", "sha256", "sha512"] {
+        for recursive in [&[][..], &["--recursive"]] {
+            run("nix-store", &[&["--add-fixed"], recursive, &[algorithm, file]].concat());
+        }
+    }
+    let graph = run("nix", &["--extra-experimental-features", "nix-command", "path-info", "--all", "--json"]);
+    serde_json::from_str(&graph).unwrap()
+}
+
+#[test]
+fn content_addresses_of_nix_are_kept_and_others_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let graph = addressed(root.path());
+    let closure = Closure::from_graph("g", &graph, &store_dir()).unwrap();
+    let address = |record: &serde_json::Value| record["ca"].as_str().unwrap().to_owned();
+    let kept = closure.paths().iter().map(|info| info.origin.content_address.as_ref().unwrap().to_string());
+    let mut kept: Vec<_> = kept.collect();
+    let mut given: Vec<_> = graph.as_array().unwrap().iter().map(address).collect();
+    kept.sort();
+    given.sort();
+    assert_eq!(kept, given);
+    assert_eq!(given.len(), 12, "{given:?}");
+
+    // Every path with the address of every other: none that is not its own is taken.
+    let records = graph.as_array().unwrap();
+    for (index, other) in (0..records.len()).flat_map(|index| records.iter().map(move |other| (index, other)))
+    {
+        let mut changed = records.clone();
+        changed[index]["ca"] = other["ca"].clone();
+        let own = records[index]["ca"] == other["ca"];
+        let result = Closure::from_graph("g", &changed.into(), &store_dir());
+        assert_eq!(result.is_ok(), own, "{} {other}", records[index]);
+        if let Err(error) = result {
+            assert!(error.to_string().contains(&format!("g[{index}].ca: ")), "{error}");
+        }
+    }
+}

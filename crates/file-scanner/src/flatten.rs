@@ -9,9 +9,10 @@ use image_tree::{
 };
 
 use crate::error::{Located, ScanError, shown};
-use crate::found::{DirectoryId, Found, HostMetadata, Inode, Kind};
+use crate::found::{DirectoryId, Found, HostMetadata, Kind};
 use crate::merge::{DirectoryOwner, Laid, Leaf, Merge, Step};
 use crate::metadata::{self, Bearer};
+use crate::own::Inode;
 use crate::plan_tree::{Made, PlanTree};
 use crate::scan::EntryFiles;
 use crate::sources::{Scan, Sources};
@@ -87,7 +88,8 @@ pub(crate) fn flatten<'a>(
         let mut warnings = flatten.warnings.finish();
         warnings.extend(mounts::warnings(found, usize::from(sources.store.is_some())));
         warnings.extend(warnings::inflated(found, files));
-        Ok(Scan { tree: flatten.writer.finish(), warnings })
+        let own = found.own_in_trees(usize::from(sources.store.is_some()));
+        Ok(Scan { tree: flatten.writer.finish(), warnings, own })
     } else {
         Err(errors)
     }

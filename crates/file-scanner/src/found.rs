@@ -9,6 +9,7 @@ use rustix::fs::Stat;
 
 use crate::listing::Listing;
 use crate::mounts::Mount;
+use crate::own::{InTree, Inode};
 
 /// Entries that one task inspects; a larger directory is shared among threads. A batch costs about 0.5 ms.
 pub(crate) const BATCH: usize = 512;
@@ -67,13 +68,6 @@ fn nanoseconds(stat: &Stat) -> u32 {
 /// What tells later that a file is still the one that was scanned.
 pub(crate) fn stamp(stat: &Stat) -> FileStamp {
     FileStamp::of_mtime(stat.st_mtime, nanoseconds(stat))
-}
-
-/// An inode of the source that has several names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Inode {
-    pub(crate) device: u64,
-    pub(crate) number: u64,
 }
 
 /// What only trees have: a store's metadata is canonical.
@@ -218,6 +212,8 @@ pub(crate) struct Found {
     pub(crate) sources: Vec<PathBuf>,
     /// What is mounted below trees of which the plan does not say whether to take it in.
     pub(crate) mounts: Vec<Mount>,
+    /// Directories that files of the program belong to, with the positions of these files.
+    pub(crate) own: Vec<(DirectoryId, usize)>,
 }
 
 impl Found {
@@ -228,6 +224,20 @@ impl Found {
             at = directory.parent;
         }
         at.index()
+    }
+
+    /// The files of the program that are in trees; `first_tree` is the position of the first among the sources.
+    pub(crate) fn own_in_trees(&self, first_tree: usize) -> Vec<InTree> {
+        let in_tree = |&(directory, file): &(DirectoryId, usize)| {
+            let source = self.source_of(directory);
+            let is_deep = directory.index() != source;
+            InTree { tree: source.saturating_sub(first_tree), file, is_deep }
+        };
+        let mut all: Vec<InTree> = self.own.iter().map(in_tree).collect();
+        // A folder that is mounted twice below a tree has the file twice; the deeper one matters.
+        all.sort_by_key(|one| (one.tree, one.file, !one.is_deep));
+        all.dedup_by_key(|one| (one.tree, one.file));
+        all
     }
 
     /// What all files take.

@@ -8,10 +8,11 @@ use image_tree::{DataRun, HOLE_GRAIN, SpecialKind};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::found::{DirectoryId, HostMetadata, Inode, Kind, Part, TreePart, mode_bits, stamp};
+use crate::found::{DirectoryId, HostMetadata, Kind, Part, TreePart, mode_bits, stamp};
 use crate::holes;
 use crate::host_xattrs::{self, XattrError};
 use crate::listing::ListError;
+use crate::own::Inode;
 use crate::walk::{OpenDirectory, Policy};
 
 /// What is wrong with an entry or a directory; the walk adds where.
@@ -157,7 +158,7 @@ fn tree_kind(
 fn tree_extras(tree: &mut TreePart, position: usize, stat: &Stat) {
     tree.metadata.push(HostMetadata::of(stat));
     if stat.st_nlink > 1 {
-        tree.links.push((position, Inode { device: stat.st_dev, number: stat.st_ino }));
+        tree.links.push((position, Inode::of(stat)));
     }
 }
 

@@ -13,6 +13,7 @@
 //! | `listing` | the names of one directory, sorted |
 //! | `walk`, `inspect`, `host_xattrs`, `holes` | directories in parallel, one entry, its extended attributes, its holes |
 //! | `owners`, `mounts` | whether owners are the files' own; other file systems below a tree |
+//! | `own` | files that the program writes, which no tree includes |
 //! | `found` | what the walk leaves |
 //! | `plan_tree` | what the plan alone says, by path |
 //! | `merge` | all sources together in depth-first order, and their conflicts |
@@ -32,6 +33,7 @@ mod merge;
 mod metadata;
 mod mounts;
 mod opener;
+mod own;
 mod owners;
 mod plan_tree;
 mod scan;
@@ -43,7 +45,8 @@ mod warnings;
 pub use equal::Alike;
 pub use error::{ErrorKind, RUN_AS, ScanError, ScanErrors};
 pub use opener::{Cursor, OpenFile, Opener, check_unchanged};
-pub use scan::scan;
+pub use own::{InTree, Inode, OwnFile};
+pub use scan::{scan, scan_except};
 pub use source_error::SourceError;
 pub use sources::{InlineFile, Scan, Sources, StoreSource};
 pub use warnings::{Warning, WarningKind};

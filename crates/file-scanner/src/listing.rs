@@ -149,6 +149,13 @@ mod tests {
     }
 
     #[test]
+    fn entries_that_are_not_wanted_leave_the_others_in_their_order() {
+        let mut listing = Listing::of_names(&[b"b".to_vec(), b"a".to_vec(), b"c".to_vec()]).unwrap();
+        listing.retain(|name| name != b"b");
+        assert_eq!((listing.len(), listing.c_name(0), listing.c_name(1)), (2, c"a", c"c"));
+    }
+
+    #[test]
     fn a_name_twice_or_too_long_is_refused() {
         assert!(matches!(Listing::of_names(&[b"a".to_vec(), b"a".to_vec()]), Err(ListError::Changed)));
         assert!(matches!(Listing::of_names(&[vec![b'a'; 256]]), Err(ListError::NameTooLong(_))));

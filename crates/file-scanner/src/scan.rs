@@ -15,6 +15,7 @@ use crate::error::{ScanError, ScanErrors, shortened, shown};
 use crate::found::{Room, mode_bits, stamp};
 use crate::listing::{ListError, Listing};
 use crate::metadata::{Bearer, bears};
+use crate::own::OwnFile;
 use crate::plan_tree::{PlanTree, Who};
 use crate::sources::{Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
@@ -48,6 +49,16 @@ pub(crate) struct EntryFiles {
 /// Runs on the current rayon pool; the tree is the same for any number of threads. `progress` is told how many
 /// entries were found since the last call, from any thread. The soft limit of open files is raised to the hard one.
 pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Scan, ScanErrors> {
+    scan_except(sources, &[], progress)
+}
+
+/// The same as [`scan`], but files that the program itself writes are no part of a tree. What is found of them is in
+/// [`Scan::own`]; whether that is as it should be is for the caller. Store paths and single entries are not looked at.
+pub fn scan_except(
+    sources: &Sources<'_>,
+    own: &[OwnFile],
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Scan, ScanErrors> {
     raise_descriptor_limit();
     let mut errors = Vec::new();
     let plan = PlanTree::new(sources, &mut errors);
@@ -65,7 +76,7 @@ pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Sc
         None => Who::Closure.to_string(),
     };
     let shortened = |errors| ScanErrors::new(shortened(errors, place));
-    let found = walk(roots, progress).map_err(shortened)?;
+    let found = walk(roots, own, progress).map_err(shortened)?;
     flatten::flatten(sources, &plan, &found, &files).map_err(shortened)
 }
 

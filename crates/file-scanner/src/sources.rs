@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use build_plan::{AttributesPlan, Entry, TreePlan};
 use image_tree::{FileTree, ImagePath, Permissions, Timestamp};
 
+use crate::own::InTree;
 use crate::warnings::Warning;
 
 /// All that an image is made of.
@@ -56,4 +57,6 @@ pub struct Scan {
     pub tree: FileTree,
     /// A line each, in a fixed order, for people.
     pub warnings: Vec<Warning>,
+    /// The files of the program whose folders are part of a tree, sorted, each once a tree.
+    pub own: Vec<InTree>,
 }

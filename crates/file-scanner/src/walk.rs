@@ -20,6 +20,7 @@ use crate::host_xattrs::{self, XattrError};
 use crate::inspect::{self, Problem};
 use crate::listing::{ListError, Listing};
 use crate::mounts::{self, Mount, MountPoints};
+use crate::own::{self, Inode, OwnFile};
 
 /// What is done with the entries of a source.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +58,8 @@ struct Walk<'a> {
     problems: Mutex<Vec<(DirectoryId, Option<usize>, Problem)>>,
     mounts: Mutex<Vec<Mount>>,
     mount_points: MountPoints,
+    own: &'a [OwnFile],
+    own_found: Mutex<Vec<(DirectoryId, usize)>>,
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
@@ -65,22 +68,33 @@ pub(crate) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Walks all sources on the current pool. Root `i` is directory `i` of the result.
-pub(crate) fn walk(roots: Vec<WalkRoot<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Result<Found, Vec<Located>> {
+pub(crate) fn walk(
+    roots: Vec<WalkRoot<'_>>,
+    own: &[OwnFile],
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Found, Vec<Located>> {
     let directories = (0..roots.len())
         .filter_map(|index| u32::try_from(index).ok())
         .map(|id| FoundDirectory::new(DirectoryId(id), 0))
         .collect();
-    let (problems, mounts) = (Mutex::default(), Mutex::default());
-    let mount_points = MountPoints::of_this_process();
-    let walk = Walk { directories: Mutex::new(directories), problems, mounts, mount_points, progress };
+    let walk = Walk {
+        directories: Mutex::new(directories),
+        problems: Mutex::default(),
+        mounts: Mutex::default(),
+        mount_points: MountPoints::of_this_process(),
+        own,
+        own_found: Mutex::default(),
+        progress,
+    };
     let mut sources = Vec::with_capacity(roots.len());
     let mut open = Vec::with_capacity(roots.len());
     for (id, mut root) in (0..).zip(roots) {
         sources.push(root.path);
         let Some(fd) = root.fd else { continue };
         let mut device = 0;
-        if let Policy::Tree(plan) = root.policy {
-            device = rustix::fs::fstat(&fd).map_or(0, |stat| stat.st_dev);
+        if let (Policy::Tree(plan), Ok(stat)) = (root.policy, rustix::fs::fstat(&fd)) {
+            device = stat.st_dev;
+            walk.leave_out(DirectoryId(id), Inode::of(&stat), &mut root.listing);
             walk.mounted_files(DirectoryId(id), plan, fd.as_fd(), device, &mut root.listing);
         }
         open.push(Arc::new(OpenDirectory {
@@ -97,8 +111,9 @@ pub(crate) fn walk(roots: Vec<WalkRoot<'_>>, progress: &(dyn Fn(u64) + Sync)) ->
             walk.entries(scope, &directory);
         }
     });
-    let Walk { directories, problems, mounts, .. } = walk;
-    let found = Found { directories: into_inner(directories), sources, mounts: into_inner(mounts) };
+    let Walk { directories, problems, mounts, own_found, .. } = walk;
+    let (mounts, own) = (into_inner(mounts), into_inner(own_found));
+    let found = Found { directories: into_inner(directories), sources, mounts, own };
     let mut problems = into_inner(problems);
     if problems.is_empty() {
         return Ok(found);
@@ -217,7 +232,7 @@ impl<'a> Walk<'a> {
             if is_mount && plan.one_file_system == Some(true) {
                 let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
                 let own = HostMetadata::of(&rustix::fs::statat(&parent.fd, name, flags)?);
-                self.own(id, own, host_xattrs::of_entry(&parent.fd, name, &plan.xattrs)?);
+                self.keep_own(id, own, host_xattrs::of_entry(&parent.fd, name, &plan.xattrs)?);
                 return Ok(None);
             }
         }
@@ -237,7 +252,7 @@ impl<'a> Walk<'a> {
         };
         let stat = rustix::fs::fstat(&fd)?;
         let device = stat.st_dev;
-        self.own(id, HostMetadata::of(&stat), host_xattrs::of_descriptor(fd.as_fd(), &plan.xattrs)?);
+        self.keep_own(id, HostMetadata::of(&stat), host_xattrs::of_descriptor(fd.as_fd(), &plan.xattrs)?);
         // Nothing is mounted at a subvolume of btrfs, and yet it is a file system of its own.
         if is_mount || device != parent.device {
             match plan.one_file_system {
@@ -247,13 +262,14 @@ impl<'a> Walk<'a> {
             }
         }
         let mut listing = Listing::read(fd.as_fd())?;
+        self.leave_out(id, Inode::of(&stat), &mut listing);
         self.mounted_files(id, plan, fd.as_fd(), device, &mut listing);
         let (fd, listing) = (Arc::new(fd), Arc::new(listing));
         Ok(Some(OpenDirectory { id, policy: parent.policy, top_of_store: false, fd, listing, device }))
     }
 
     /// Stores what a tree keeps of a directory itself.
-    fn own(&self, id: DirectoryId, own: HostMetadata, xattrs: Vec<Xattr>) {
+    fn keep_own(&self, id: DirectoryId, own: HostMetadata, xattrs: Vec<Xattr>) {
         if let Some(found) = lock(&self.directories).get_mut(id.index()) {
             found.own = Some(Box::new((own, xattrs)));
         }
@@ -278,6 +294,14 @@ impl<'a> Walk<'a> {
         } else if !mounted.is_empty() {
             let names: Vec<Vec<u8>> = mounted.iter().map(|index| listing.name(*index).to_vec()).collect();
             listing.retain(|name| !names.iter().any(|left_out| left_out == name));
+        }
+    }
+
+    /// Takes what the program itself writes out of the listing of a directory.
+    fn leave_out(&self, id: DirectoryId, inode: Inode, listing: &mut Listing) {
+        let found = own::leave_out(self.own, inode, listing);
+        if !found.is_empty() {
+            lock(&self.own_found).extend(found.into_iter().map(|file| (id, file)));
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Warning {
 pub enum WarningKind {
     /// A tree takes in what is mounted below its folder.
     Mounts,
+    /// An output of the program is in a tree and left out.
+    Outputs,
     /// Files lose their set-user-id and set-group-id bits.
     SetId,
     /// Owners that may be unknown ones of a user namespace.

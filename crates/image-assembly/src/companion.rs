@@ -1,6 +1,5 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FallocateFlags;
@@ -68,20 +67,10 @@ impl Companion {
     }
 }
 
-/// Whether two paths lead to one file, there or not yet, whatever their spelling.
-pub fn is_same_file(one: &Path, other: &Path) -> bool {
-    if let (Ok(one), Ok(other)) = (fs::metadata(one), fs::metadata(other)) {
-        return (one.dev(), one.ino()) == (other.dev(), other.ino());
-    }
-    let place = |path| match place::find(path) {
-        Ok(Place::Name { folder, name }) => Some((fs::canonicalize(folder).ok()?, name)),
-        _ => None,
-    };
-    place(one).is_some_and(|one| Some(one) == place(other))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -98,23 +87,5 @@ mod tests {
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
         assert!(Companion::open(folder.path()).is_err());
         assert!(Companion::open(&folder.path().join("absent/report")).is_err());
-    }
-
-    #[test]
-    fn one_file_has_many_spellings() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        std::os::unix::fs::symlink("image", at("link")).unwrap();
-        for (one, other, same) in [
-            ("image", "./image", true),
-            ("image", "link", true),
-            ("image", "report", false),
-            ("image", "absent/image", false),
-        ] {
-            assert_eq!(is_same_file(&at(one), &at(other)), same, "{one} and {other}");
-        }
-        fs::write(at("image"), "").unwrap();
-        fs::hard_link(at("image"), at("again")).unwrap();
-        assert!(is_same_file(&at("image"), &at("again")) && is_same_file(&at("link"), &at("image")));
     }
 }

@@ -16,6 +16,7 @@
 //! | `ring`, `stream`, `sink` | chunks in order, through zstd or plain |
 //! | `witness` | who sees the contents pass by in a stream, and has a say at the end |
 //! | `place`, `pending`, `device` | what the output is; a file that appears whole or not at all; a block device |
+//! | `identity` | which file an output is, whatever its spelling |
 //! | `temporaries` | the temporary names there are, for whoever ends the process early |
 //! | `seekable` | zstd in frames with a table of them |
 //! | `zero_runs` | long runs of zeros within files |
@@ -31,6 +32,7 @@ mod contents;
 mod device;
 mod error;
 mod fill;
+mod identity;
 mod kernel_copy;
 mod pending;
 mod pieces;
@@ -46,9 +48,10 @@ mod zero_runs;
 
 pub use assemble::{Compression, Judge, Options, Target, Watch, Written, write, write_before, write_watched};
 pub use bmap::BlockMap;
-pub use companion::{Companion, is_same_file};
+pub use companion::Companion;
 pub use contents::{Contents, FileReader, Joined, Scanned};
 pub use error::{AssemblyError, ErrorKind, Refusal};
+pub use identity::Identity;
 pub use pieces::{PieceError, check_pieces};
 pub use temporaries::remove_temporaries;
 pub use witness::Witness;

@@ -133,15 +133,21 @@ fn own_path(file: &File) -> String {
     format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }
 
+/// What the temporary names of an output begin with, whichever process makes them: `.NAME.snugfs-`.
+pub(crate) fn temporary_prefix(name: &OsStr) -> Vec<u8> {
+    let kept = &name.as_bytes()[..name.len().min(NAME_KEPT)];
+    [b".", kept, b".snugfs-"].concat()
+}
+
 /// Tries temporary names until one is free.
 fn with_free_name<T>(
     name: &OsStr,
     mut attempt: impl FnMut(&OsStr) -> rustix::io::Result<T>,
 ) -> rustix::io::Result<(OsString, T)> {
-    let kept = &name.as_bytes()[..name.len().min(NAME_KEPT)];
+    let prefix = temporary_prefix(name);
     let process = std::process::id();
     for number in 0..TRIES {
-        let free = [b".", kept, format!(".snugfs-{process}-{number}").as_bytes()].concat();
+        let free = [&*prefix, format!("{process}-{number}").as_bytes()].concat();
         let free = OsString::from_vec(free);
         match attempt(&free) {
             Err(Errno::EXIST | Errno::INTR) => {}

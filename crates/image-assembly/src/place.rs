@@ -1,7 +1,7 @@
 //! What an output's path leads to, decided before anything is written.
 
 use std::ffi::OsString;
-use std::fs::{self, File, FileType, OpenOptions};
+use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
@@ -24,16 +24,31 @@ const MOST_SYMLINKS: usize = 40;
 
 /// Follows symlinks, so that a link stays and the file it leads to is replaced or made.
 pub(crate) fn find(path: &Path) -> Result<Place, AssemblyError> {
+    match leads_to(path)? {
+        Leads::ToName { folder, name } => Ok(Place::Name { folder, name }),
+        Leads::ToStream(_) => {
+            let opened = OpenOptions::new().write(true).open(path);
+            opened.map(Place::Stream).map_err(|error| AssemblyError::output(path, error))
+        }
+    }
+}
+
+/// The same as [`Place`], with nothing opened: to open a named pipe would wait for its reader.
+pub(crate) enum Leads {
+    ToName { folder: PathBuf, name: OsString },
+    ToStream(Metadata),
+}
+
+/// Follows symlinks to a name in a folder, or to a pipe or a character device.
+pub(crate) fn leads_to(path: &Path) -> Result<Leads, AssemblyError> {
     let refused = |refusal| AssemblyError::refused(path, refusal);
     let failed = |error| AssemblyError::output(path, error);
     match fs::metadata(path) {
         Ok(found) if found.is_file() => name_of(&fs::canonicalize(path).map_err(failed)?).map_err(refused),
-        Ok(found) => {
-            if let Some(refusal) = no_output(found.file_type()) {
-                return Err(refused(refusal));
-            }
-            OpenOptions::new().write(true).open(path).map(Place::Stream).map_err(failed)
-        }
+        Ok(found) => match no_output(found.file_type()) {
+            Some(refusal) => Err(refused(refusal)),
+            None => Ok(Leads::ToStream(found)),
+        },
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let end = end_of_symlinks(path).map_err(refused)?;
             name_of(&end).map_err(refused)
@@ -69,7 +84,7 @@ fn end_of_symlinks(path: &Path) -> Result<PathBuf, Refusal> {
     Err(Refusal::SymlinkLoop)
 }
 
-fn name_of(path: &Path) -> Result<Place, Refusal> {
+fn name_of(path: &Path) -> Result<Leads, Refusal> {
     let bytes = path.as_os_str().as_bytes();
     let is_folder = bytes.ends_with(b"/") || bytes.ends_with(b"/.");
     let name = path.file_name().filter(|_| !is_folder).ok_or(Refusal::NoName)?;
@@ -77,5 +92,5 @@ fn name_of(path: &Path) -> Result<Place, Refusal> {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
         _ => PathBuf::from("."),
     };
-    Ok(Place::Name { folder, name: name.to_owned() })
+    Ok(Leads::ToName { folder, name: name.to_owned() })
 }

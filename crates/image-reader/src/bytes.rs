@@ -1,4 +1,5 @@
-//! Numbers out of bytes. Callers have checked that a structure is whole; beyond its end there are zeros.
+//! Numbers out of bytes, and arithmetic with them that can't overflow. Callers have checked that a structure is whole;
+//! beyond its end there are zeros.
 
 /// A structure of an image.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +48,34 @@ impl<'a> Bytes<'a> {
 
     pub(crate) fn id(self, at: usize) -> [u8; 16] {
         self.array(at)
+    }
+}
+
+/// The result of arithmetic with numbers from an image: no value once a step did not fit 64 bits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checked(Option<u64>);
+
+impl Checked {
+    pub(crate) fn of(number: impl Into<u64>) -> Self {
+        Self(Some(number.into()))
+    }
+
+    pub(crate) fn plus(self, number: impl Into<u64>) -> Self {
+        Self(self.0.and_then(|sum| sum.checked_add(number.into())))
+    }
+
+    pub(crate) fn times(self, number: impl Into<u64>) -> Self {
+        Self(self.0.and_then(|product| product.checked_mul(number.into())))
+    }
+
+    /// The result, if there is one.
+    pub(crate) fn get(self) -> Option<u64> {
+        self.0
+    }
+
+    /// The result, if there is one and it is not larger than `end`.
+    pub(crate) fn at_most(self, end: u64) -> Option<u64> {
+        self.0.filter(|result| *result <= end)
     }
 }
 

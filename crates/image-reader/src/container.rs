@@ -96,7 +96,7 @@ impl Image {
             return Ok(Self { container, window: Window::whole(Arc::new(seekable)) });
         }
         let container = Container::Zstd { compressed: length, seekable: false };
-        Ok(Self { container, window: Window::whole(Arc::new(decompressed(&raw)?)) })
+        Ok(Self { container, window: Window::whole(Arc::new(decompress(&raw)?)) })
     }
 }
 
@@ -113,12 +113,13 @@ impl Read for Stream<'_> {
         if let Some(buffer) = buffer.get_mut(..part) {
             self.window.read(self.at, buffer)?;
         }
-        self.at += to_u64(part);
+        self.at = self.at.saturating_add(to_u64(part));
         Ok(part)
     }
 }
 
-fn decompressed(raw: &Window) -> Result<FileSource, ReadError> {
+/// Decompresses all of an image into a file without a name.
+pub(crate) fn decompress(raw: &Window) -> Result<FileSource, ReadError> {
     let folder = std::env::temp_dir();
     let place = "temporary file";
     let mut file = unnamed(&folder).map_err(|error| ReadError::io(place, error))?;
@@ -136,7 +137,7 @@ fn decompressed(raw: &Window) -> Result<FileSource, ReadError> {
             if read == 0 {
                 break;
             }
-            filled += read;
+            filled = filled.saturating_add(read);
         }
         let found = block.get(..filled).unwrap_or_default();
         if found.iter().any(|&byte| byte != 0) {
@@ -149,7 +150,9 @@ fn decompressed(raw: &Window) -> Result<FileSource, ReadError> {
                 ReadError::unsupported(place, text)
             })?;
         }
-        length += to_u64(filled);
+        length = length
+            .checked_add(to_u64(filled))
+            .ok_or_else(|| ReadError::unsupported("zstd", "holds more than 2^64 bytes"))?;
         if filled < BLOCK {
             break;
         }

@@ -1,7 +1,8 @@
 //! Files of an image onto this machine, below one folder and nowhere else.
 //!
 //! Every directory but the one that was named is made anew and held open; names are single parts, nothing that exists
-//! is opened, and links are made but never followed. So no image can lead a write elsewhere.
+//! is opened, and links are made but never followed. A second name of a file is made only for the very file that was
+//! extracted under the first one. So no image can lead a write elsewhere, or take in what was there before.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -11,11 +12,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::rc::Rc;
 
 use image_tree::escaped;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
+use crate::bytes::to_u64;
 use crate::error::plain;
 use crate::file_system::Piece;
 use crate::{FileSystem, Found, Kind, Node, ReadError, Time, Visits};
@@ -55,15 +58,54 @@ pub struct Extracted {
 
 /// The most problems of a kind that are kept.
 const MOST_PROBLEMS: usize = 1000;
+/// How many times the image's own length is written at most: files share blocks in images of Android (`shared_blocks`),
+/// and otherwise only in images that are made to fill a disk.
+const COPIES: u64 = 8;
+/// What may be written of every image, in \[bytes\].
+const LEAST_WRITTEN: u64 = 1 << 30;
+
+/// A directory or a file in the folder, by names from there.
+#[derive(Debug)]
+struct Way {
+    above: Option<Rc<Way>>,
+    name: Vec<u8>,
+}
+
+impl Way {
+    fn below(above: Option<&Rc<Self>>, name: &[u8]) -> Rc<Self> {
+        Rc::new(Self { above: above.map(Rc::clone), name: name.to_vec() })
+    }
+
+    /// Its names, from the folder on.
+    fn names(&self) -> Vec<&[u8]> {
+        let mut names: Vec<_> = std::iter::successors(Some(self), |way| way.above.as_deref())
+            .map(|way| way.name.as_slice())
+            .collect();
+        names.reverse();
+        names
+    }
+}
+
+/// What a file is known by on this machine: its device and inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity(u64, u64);
+
+impl Identity {
+    fn of(stat: &rustix::fs::Stat) -> Self {
+        Self(stat.st_dev, stat.st_ino)
+    }
+}
 
 struct Work<'a> {
     fs: &'a FileSystem,
     options: ExtractOptions,
     root: BorrowedFd<'a>,
     done: Extracted,
-    /// First names of files with several names, relative to the folder.
-    names: BTreeMap<u32, Vec<u8>>,
+    /// The first names of files with several names, and the files that were made for them.
+    first_names: BTreeMap<u32, (Rc<Way>, Identity)>,
     visits: Visits,
+    /// How many \[bytes\] of contents may still be written.
+    left: u64,
 }
 
 /// Writes what was found into a folder: the root's entries, or one entry with all that is in it.
@@ -86,153 +128,231 @@ pub fn extract(
         options,
         root: root.as_fd(),
         done: Extracted::default(),
-        names: BTreeMap::new(),
+        first_names: BTreeMap::new(),
         visits: fs.visits(),
+        left: fs.window().length().saturating_mul(COPIES).max(LEAST_WRITTEN),
     };
-    match found.path.rsplit(|&byte| byte == b'/').next() {
-        Some(name) if !name.is_empty() => work.entry(root.as_fd(), name, &found.node, name, 0),
-        _ => work.directory(root.as_fd(), &found.node, b"", 0),
+    let noted = if found.node.is_directory() { work.visits.enter(&found.node) } else { Ok(()) };
+    match (noted, found.path.rsplit(|&byte| byte == b'/').next()) {
+        (Err(error), _) => work.unread(None, &error),
+        (Ok(()), Some(name)) if !name.is_empty() => {
+            work.entry(root.as_fd(), &Way::below(None, name), &found.node, 0);
+        }
+        (Ok(()), _) => work.directory(root.as_fd(), &found.node, None, 0),
     }
     Ok(work.done)
 }
 
 impl Work<'_> {
-    fn unread(&mut self, path: &[u8], error: &ReadError) {
+    fn unread(&mut self, way: Option<&Way>, error: &ReadError) {
         if self.done.unread.len() < MOST_PROBLEMS {
-            self.done.unread.push(format!("/{}: {error}", escaped(path)));
+            self.done.unread.push(format!("/{}: {error}", told(way)));
         }
     }
 
-    fn unwritten(&mut self, path: &[u8], error: &io::Error) {
+    fn unwritten(&mut self, way: &Way, error: &io::Error) {
         if self.done.unwritten.len() < MOST_PROBLEMS {
             let what = if error.kind() == io::ErrorKind::AlreadyExists {
                 "exists already; choose an empty folder".to_owned()
             } else {
                 format!("can't be written: {}", plain(error))
             };
-            self.done.unwritten.push(format!("{}: {what}", escaped(path)));
+            self.done.unwritten.push(format!("{}: {what}", told(Some(way))));
         }
     }
 
-    /// What is in a directory, into one that was made for it.
-    fn directory(&mut self, into: BorrowedFd<'_>, node: &Node, path: &[u8], depth: usize) {
+    /// What is in a directory, into one that was made for it. Directories come last, so that only they are kept while one
+    /// of them is gone through.
+    fn directory(&mut self, into: BorrowedFd<'_>, node: &Node, way: Option<&Rc<Way>>, depth: usize) {
         if depth > DEEPEST {
             let error = ReadError::unsupported("the directory", "is too deep; extract it by its own path");
-            return self.unread(path, &error);
+            return self.unread(way.map(Rc::as_ref), &error);
         }
-        let entries = match self.visits.entries(self.fs, node) {
+        let entries = match self.visits.read(self.fs, node) {
             Ok((entries, errors)) => {
                 for error in &errors {
-                    self.unread(path, error);
+                    self.unread(way.map(Rc::as_ref), error);
                 }
                 entries
             }
-            Err(error) => return self.unread(path, &error),
+            Err(error) => return self.unread(way.map(Rc::as_ref), &error),
         };
+        let mut directories = Vec::new();
         for entry in entries {
-            let mut below = path.to_vec();
-            if !below.is_empty() {
-                below.push(b'/');
-            }
-            below.extend_from_slice(&entry.name);
+            let below = Way::below(way, &entry.name);
             match self.fs.node(&entry) {
-                Ok(node) => self.entry(into, &entry.name, &node, &below, depth),
-                Err(error) => self.unread(&below, &error),
+                Ok(node) if node.is_directory() => match self.visits.enter(&node) {
+                    Ok(()) => directories.push((below, node)),
+                    Err(error) => self.unread(Some(&below), &error),
+                },
+                Ok(node) => self.entry(into, &below, &node, depth),
+                Err(error) => self.unread(Some(&below), &error),
             }
+        }
+        for (below, node) in directories {
+            self.entry(into, &below, &node, depth);
         }
     }
 
-    fn entry(&mut self, into: BorrowedFd<'_>, name: &[u8], node: &Node, path: &[u8], depth: usize) {
-        let os_name = OsStr::from_bytes(name);
-        if node.links > 1
-            && !node.is_directory()
-            && let Some(inode) = node.inode
-        {
-            if let Some(first) = self.names.get(&inode)
-                && rustix::fs::linkat(self.root, OsStr::from_bytes(first), into, os_name, AtFlags::empty())
-                    .is_ok()
-            {
-                return;
+    fn entry(&mut self, into: BorrowedFd<'_>, way: &Rc<Way>, node: &Node, depth: usize) {
+        let name = OsStr::from_bytes(&way.name);
+        let shared = node.inode.filter(|_| node.links > 1 && !node.is_directory());
+        if let Some((first, identity)) = shared.and_then(|inode| self.first_names.get(&inode)) {
+            // Where the system makes no second name, a copy is made.
+            match self.link(first, *identity, into, name) {
+                Ok(()) => return,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    return self.unwritten(way, &error);
+                }
+                Err(_) => {}
             }
-            self.names.entry(inode).or_insert_with(|| path.to_vec());
         }
         let written = match node.kind {
-            Kind::Directory => self.make_directory(into, os_name, node, path, depth),
-            Kind::File => self.file(into, os_name, node, path),
-            Kind::Symlink => self.symlink(into, os_name, node, path),
+            Kind::Directory => self.make_directory(into, way, node, depth),
+            Kind::File => self.file(into, name, node, way),
+            Kind::Symlink => self.symlink(into, name, node, way),
             Kind::Socket => {
-                self.done.left_out += 1;
-                Ok(())
+                self.leave_out();
+                Ok(None)
             }
             Kind::Character(..) | Kind::Block(..) if !self.options.devices => {
-                self.done.left_out += 1;
-                Ok(())
+                self.leave_out();
+                Ok(None)
             }
-            Kind::Fifo | Kind::Character(..) | Kind::Block(..) => self.special(into, os_name, node),
+            Kind::Fifo | Kind::Character(..) | Kind::Block(..) => self.special(into, name, node),
         };
-        if let Err(error) = written {
-            self.unwritten(path, &error);
+        match written {
+            Ok(made) => {
+                if let (Some(inode), Some(made)) = (shared, made) {
+                    self.first_names.insert(inode, (Rc::clone(way), made));
+                }
+            }
+            Err(error) => self.unwritten(way, &error),
         }
+    }
+
+    fn leave_out(&mut self) {
+        self.done.left_out = self.done.left_out.saturating_add(1);
+    }
+
+    /// A second name for a file that was made here. The way to its first name is gone again from the folder on, through
+    /// directories only, and what was linked must be that file: others may have put something else in its place.
+    fn link(&self, first: &Way, made: Identity, into: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+        let names = first.names();
+        let Some((last, folders)) = names.split_last() else { return Err(io::ErrorKind::NotFound.into()) };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut open: Option<OwnedFd> = None;
+        for folder in folders {
+            let above = open.as_ref().map_or(self.root, AsFd::as_fd);
+            let next = rustix::fs::openat(above, OsStr::from_bytes(folder), flags, Mode::empty())?;
+            open = Some(next);
+        }
+        let folder = open.as_ref().map_or(self.root, AsFd::as_fd);
+        rustix::fs::linkat(folder, OsStr::from_bytes(last), into, name, AtFlags::empty())?;
+        if identity(into, name)? == made {
+            return Ok(());
+        }
+        rustix::fs::unlinkat(into, name, AtFlags::empty())?;
+        Err(io::ErrorKind::NotFound.into())
     }
 
     fn make_directory(
         &mut self,
         into: BorrowedFd<'_>,
-        name: &OsStr,
+        way: &Rc<Way>,
         node: &Node,
-        path: &[u8],
         depth: usize,
-    ) -> io::Result<()> {
+    ) -> io::Result<Option<Identity>> {
+        let name = OsStr::from_bytes(&way.name);
         // Ours alone until all is in it, whatever its mode will be.
         rustix::fs::mkdirat(into, name, Mode::RWXU)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = rustix::fs::openat(into, name, flags, Mode::empty())?;
-        self.done.directories += 1;
-        self.directory(made.as_fd(), node, path, depth + 1);
-        self.finish(&made, node)
+        self.done.directories = self.done.directories.saturating_add(1);
+        self.directory(made.as_fd(), node, Some(way), depth.saturating_add(1));
+        self.finish(&made, node)?;
+        Ok(None)
     }
 
-    fn file(&mut self, into: BorrowedFd<'_>, name: &OsStr, node: &Node, path: &[u8]) -> io::Result<()> {
+    fn file(
+        &mut self,
+        into: BorrowedFd<'_>,
+        name: &OsStr,
+        node: &Node,
+        way: &Way,
+    ) -> io::Result<Option<Identity>> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(into, name, flags, Mode::RUSR | Mode::WUSR)?);
-        file.set_len(node.size)?;
-        let read = self.fs.each_piece(node, |piece| match piece {
-            Piece::Data(at, data) => file.write_all_at(data, at),
-            Piece::Hole(_) => Ok(()),
-        });
-        match read {
-            Ok(written) => written?,
+        let written = match self.contents(&file, node) {
+            Ok(written) => written.map(|()| true),
             Err(error) => {
-                self.unread(path, &error);
-                // Half a file under a file's name would be taken for the file.
-                return Ok(rustix::fs::unlinkat(into, name, AtFlags::empty())?);
+                self.unread(Some(way), &error);
+                Ok(false)
             }
+        };
+        if !matches!(written, Ok(true)) {
+            // Half a file under a file's name would be taken for the file.
+            rustix::fs::unlinkat(into, name, AtFlags::empty())?;
+            return written.map(|_| None);
         }
-        self.done.files += 1;
+        self.done.files = self.done.files.saturating_add(1);
         self.done.bytes = self.done.bytes.saturating_add(node.size);
-        self.finish(&OwnedFd::from(file), node)
+        let made = OwnedFd::from(file);
+        self.finish(&made, node)?;
+        Ok(Some(Identity::of(&rustix::fs::fstat(&made)?)))
     }
 
-    fn symlink(&mut self, into: BorrowedFd<'_>, name: &OsStr, node: &Node, path: &[u8]) -> io::Result<()> {
+    fn contents(&mut self, file: &File, node: &Node) -> Result<io::Result<()>, ReadError> {
+        if let Err(error) = file.set_len(node.size) {
+            return Ok(Err(error));
+        }
+        let mut left = Some(self.left);
+        let written = self.fs.each_piece(node, |piece| match piece {
+            Piece::Data(at, data) => {
+                left = left.and_then(|left| left.checked_sub(to_u64(data.len())));
+                if left.is_some() {
+                    file.write_all_at(data, at)
+                } else {
+                    Err(io::ErrorKind::QuotaExceeded.into())
+                }
+            }
+            Piece::Hole(_) => Ok(()),
+        })?;
+        self.left = left.unwrap_or(0);
+        if left.is_none() {
+            let what = "with it, files are far larger than the image; extract single ones by their paths";
+            return Err(ReadError::unsupported("contents", what));
+        }
+        Ok(written)
+    }
+
+    fn symlink(
+        &mut self,
+        into: BorrowedFd<'_>,
+        name: &OsStr,
+        node: &Node,
+        way: &Way,
+    ) -> io::Result<Option<Identity>> {
         let target = match self.fs.link_target(node) {
             Ok(target) if !target.contains(&0) => target,
             Ok(_) => {
                 let error = ReadError::damaged("the link", "leads to a name with a NUL byte");
-                self.unread(path, &error);
-                return Ok(());
+                self.unread(Some(way), &error);
+                return Ok(None);
             }
             Err(error) => {
-                self.unread(path, &error);
-                return Ok(());
+                self.unread(Some(way), &error);
+                return Ok(None);
             }
         };
         rustix::fs::symlinkat(OsStr::from_bytes(&target), into, name)?;
-        self.done.symlinks += 1;
+        self.done.symlinks = self.done.symlinks.saturating_add(1);
         self.own(into, name, node)?;
-        Ok(rustix::fs::utimensat(into, name, &times(node.modified), AtFlags::SYMLINK_NOFOLLOW)?)
+        rustix::fs::utimensat(into, name, &times(node.modified), AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Some(identity(into, name)?))
     }
 
-    fn special(&mut self, into: BorrowedFd<'_>, name: &OsStr, node: &Node) -> io::Result<()> {
+    fn special(&mut self, into: BorrowedFd<'_>, name: &OsStr, node: &Node) -> io::Result<Option<Identity>> {
         let (kind, device) = match node.kind {
             Kind::Character(major, minor) => (FileType::CharacterDevice, rustix::fs::makedev(major, minor)),
             Kind::Block(major, minor) => (FileType::BlockDevice, rustix::fs::makedev(major, minor)),
@@ -240,9 +360,10 @@ impl Work<'_> {
         };
         // Its mode is what the umask leaves of it; setting it by name could follow a link that came in between.
         rustix::fs::mknodat(into, name, kind, self.mode(node), device)?;
-        self.done.others += 1;
+        self.done.others = self.done.others.saturating_add(1);
         self.own(into, name, node)?;
-        Ok(rustix::fs::utimensat(into, name, &times(node.modified), AtFlags::SYMLINK_NOFOLLOW)?)
+        rustix::fs::utimensat(into, name, &times(node.modified), AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Some(identity(into, name)?))
     }
 
     fn own(&self, into: BorrowedFd<'_>, name: &OsStr, node: &Node) -> io::Result<()> {
@@ -268,6 +389,19 @@ impl Work<'_> {
         let mask = if self.options.owners { 0o7777 } else { 0o1777 };
         Mode::from_raw_mode(u32::from(node.mode & mask))
     }
+}
+
+/// What stands under a name, a link itself included.
+fn identity(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<Identity> {
+    Ok(Identity::of(&rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?))
+}
+
+/// The names of a way, as much of them as a path has, for a message.
+fn told(way: Option<&Way>) -> String {
+    const LONGEST: usize = 4096;
+    let path = way.map(|way| way.names().join(&b'/')).unwrap_or_default();
+    let from = path.len().saturating_sub(LONGEST);
+    escaped(path.get(from..).unwrap_or_default()).to_string()
 }
 
 /// `None` for the number that means "leave it" to the system.

@@ -187,7 +187,8 @@ impl FileSystem {
 
     /// A guard for a walk through directories.
     pub fn visits(&self) -> Visits {
-        Visits { seen: BTreeSet::new(), left: self.usage().bytes }
+        let stored = self.usage().bytes.min(self.window().length());
+        Visits { seen: BTreeSet::new(), left: stored / LEAST_ENTRY }
     }
 
     /// Writes a file's contents, zeros for its holes.
@@ -199,7 +200,7 @@ impl FileSystem {
                 while length > 0 {
                     let part = to_usize(length).min(zeros.len());
                     out.write_all(zeros.get(..part).unwrap_or_default())?;
-                    length -= to_u64(part);
+                    length = length.saturating_sub(to_u64(part));
                 }
                 Ok(())
             }
@@ -218,34 +219,38 @@ impl FileSystem {
         };
         let mut at = 0;
         let mut buffer = Vec::new();
-        for run in runs {
+        // What is allocated behind the end is none of the contents.
+        for run in runs.into_iter().filter(|run| run.at < node.size) {
             let end = run.at.saturating_add(run.length).min(node.size);
-            if run.at > at
-                && let Err(error) = take(Piece::Hole(run.at.min(node.size) - at))
+            let hole = run.at.saturating_sub(at);
+            if hole > 0
+                && let Err(error) = take(Piece::Hole(hole))
             {
                 return Ok(Err(error));
             }
             at = at.max(run.at);
             while at < end {
-                let part = (end - at).min(COPY);
+                let part = end.saturating_sub(at).min(COPY);
                 buffer.resize(to_usize(part), 0);
-                let from = run.from.saturating_add(at - run.at);
+                let from = run.from.saturating_add(at.saturating_sub(run.at));
                 self.window().read(from, &mut buffer).map_err(|error| ReadError::io("contents", error))?;
                 if let Err(error) = take(Piece::Data(at, &buffer)) {
                     return Ok(Err(error));
                 }
-                at += part;
+                at = at.saturating_add(part);
             }
         }
-        Ok(if at < node.size { take(Piece::Hole(node.size - at)) } else { Ok(()) })
+        let hole = node.size.saturating_sub(at);
+        Ok(if hole > 0 { take(Piece::Hole(hole)) } else { Ok(()) })
     }
 }
 
-/// Keeps a walk through directories from going in circles, and from reading the same bytes again and again under
-/// several names: together, directories are no larger than their file system.
+/// Keeps a walk through directories from going in circles, and from giving the same entries again and again under several
+/// names: together, the directories of a file system have no more entries than fit it.
 #[derive(Debug)]
 pub struct Visits {
     seen: BTreeSet<u32>,
+    /// How many entries there can still be.
     left: u64,
 }
 
@@ -253,27 +258,37 @@ pub struct Visits {
 const LEAST_ENTRY: u64 = 12;
 
 impl Visits {
-    /// Reads a directory like [`FileSystem::entries`], if it was not read before.
+    /// Notes that a directory is to be read; an error where it was noted before, under another name.
+    pub fn enter(&mut self, directory: &Node) -> Result<(), ReadError> {
+        if self.seen.insert(directory.identity()) {
+            Ok(())
+        } else {
+            Err(ReadError::damaged("the directory", "has a second name"))
+        }
+    }
+
+    /// Reads a directory like [`FileSystem::entries`], which [`enter`](Self::enter) has noted.
+    pub fn read(
+        &mut self,
+        fs: &FileSystem,
+        directory: &Node,
+    ) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
+        let (entries, errors) = fs.entries(directory)?;
+        self.left = self.left.checked_sub(to_u64(entries.len())).ok_or_else(|| {
+            ReadError::damaged("the directory", "with it, directories are larger than the file system")
+        })?;
+        Ok((entries, errors))
+    }
+
+    /// Both.
     pub fn entries(
         &mut self,
         fs: &FileSystem,
         directory: &Node,
     ) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
-        if !self.seen.insert(directory.identity()) {
-            return Err(ReadError::damaged("the directory", "has a second name"));
-        }
-        if directory.size > self.left {
-            return Err(too_many());
-        }
-        let (entries, errors) = fs.entries(directory)?;
-        let cost = directory.size.max(to_u64(entries.len()).saturating_mul(LEAST_ENTRY));
-        self.left = self.left.checked_sub(cost).ok_or_else(too_many)?;
-        Ok((entries, errors))
+        self.enter(directory)?;
+        self.read(fs, directory)
     }
-}
-
-fn too_many() -> ReadError {
-    ReadError::damaged("the directory", "with it, directories are larger than the file system")
 }
 
 /// A piece of a file on its way out.

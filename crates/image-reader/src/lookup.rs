@@ -1,5 +1,7 @@
 //! From a path to a node, within the image: links lead nowhere else.
 
+use std::collections::BTreeMap;
+
 use image_tree::escaped;
 
 use crate::{Entry, FileSystem, Kind, Node, ReadError};
@@ -27,12 +29,38 @@ pub struct Found {
     pub node: Node,
 }
 
+/// The most entries of directories that are remembered on the way.
+const MOST_REMEMBERED: usize = 1 << 22;
+
+/// The entries of directories on the way, as paths through links lead through the same ones again and again.
+#[derive(Default)]
+struct Directories {
+    read: BTreeMap<u32, Vec<Entry>>,
+    entries: usize,
+}
+
+impl Directories {
+    fn entries(&mut self, fs: &FileSystem, directory: &Node) -> Result<&[Entry], ReadError> {
+        let identity = directory.identity();
+        if !self.read.contains_key(&identity) {
+            let (entries, _) = fs.entries(directory)?;
+            if self.entries.saturating_add(entries.len()) > MOST_REMEMBERED {
+                *self = Self::default();
+            }
+            self.entries = self.entries.saturating_add(entries.len());
+            self.read.insert(identity, entries);
+        }
+        Ok(self.read.get(&identity).map(Vec::as_slice).unwrap_or_default())
+    }
+}
+
 /// Finds a path from the root. On FAT, case does not count.
 pub fn find(fs: &FileSystem, path: &[u8], last: Links) -> Result<Found, ReadError> {
     // Directories from the root down to where we are; the parts that are still to be gone, the next one last.
     let mut way = vec![(Vec::new(), fs.root()?)];
     let mut parts: Vec<Vec<u8>> = parts(path);
-    let mut links = 0;
+    let mut links = 0_u32;
+    let mut directories = Directories::default();
     while let Some(part) = parts.pop() {
         let here = way.last().map_or_else(|| fs.root(), |(_, node)| Ok(node.clone()))?;
         if !here.is_directory() {
@@ -48,15 +76,16 @@ pub fn find(fs: &FileSystem, path: &[u8], last: Links) -> Result<Found, ReadErro
             }
             _ => {}
         }
-        let (entries, _) = fs.entries(&here)?;
-        let Some(entry) = named(fs, &entries, &part) else {
-            return Err(not_found(&way, &part, &entries));
+        let entries = directories.entries(fs, &here)?;
+        let Some(entry) = named(fs, entries, &part) else {
+            return Err(not_found(&way, &part, entries));
         };
         let node = fs.node(entry)?;
         if node.kind == Kind::Symlink && (last == Links::Follow || !parts.is_empty()) {
-            links += 1;
+            links = links.saturating_add(1);
             let target = fs.link_target(&node)?;
-            let long = parts.iter().map(Vec::len).sum::<usize>() + target.len() > LONGEST;
+            let length = parts.iter().fold(target.len(), |sum, part| sum.saturating_add(part.len()));
+            let long = length > LONGEST;
             if links > MOST_LINKS || long {
                 way.push((part, node));
                 return Err(wrong(&way, "leads through too many links; name what they lead to"));
@@ -67,7 +96,8 @@ pub fn find(fs: &FileSystem, path: &[u8], last: Links) -> Result<Found, ReadErro
             parts.extend(self::parts(&target));
             continue;
         }
-        way.push((entry.name.clone(), node));
+        let name = entry.name.clone();
+        way.push((name, node));
     }
     let path = joined(&way);
     let node = way.pop().map_or_else(|| fs.root(), |(_, node)| Ok(node))?;
@@ -79,8 +109,10 @@ fn parts(path: &[u8]) -> Vec<Vec<u8>> {
     path.split(|&byte| byte == b'/').rev().filter(|part| !part.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
+/// The entry of a name among sorted entries.
 fn named<'a>(fs: &FileSystem, entries: &'a [Entry], name: &[u8]) -> Option<&'a Entry> {
-    let exact = entries.iter().find(|entry| entry.name == name);
+    let at = entries.partition_point(|entry| entry.name.as_slice() < name);
+    let exact = entries.get(at).filter(|entry| entry.name == name);
     let any_case = || entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(name));
     exact.or_else(|| if matches!(fs, FileSystem::Fat(_)) { any_case() } else { None })
 }
@@ -122,13 +154,14 @@ fn distance(from: &[u8], to: &[u8]) -> usize {
     let mut last: Vec<usize> = (0..=to.len()).collect();
     for (row, a) in from.iter().enumerate() {
         let mut diagonal = row;
-        let mut left = row + 1;
+        let mut left = row.saturating_add(1);
         if let Some(first) = last.first_mut() {
             *first = left;
         }
         for (b, above) in to.iter().zip(last.iter_mut().skip(1)) {
             let same = a.eq_ignore_ascii_case(b);
-            let fewest = (diagonal + usize::from(!same)).min(*above + 1).min(left + 1);
+            let fewest =
+                diagonal.saturating_add(usize::from(!same)).min((*above).min(left).saturating_add(1));
             diagonal = std::mem::replace(above, fewest);
             left = fewest;
         }

@@ -1,6 +1,9 @@
 //! What an image is, without its files: table, partitions, file systems, what is between them.
 
+use std::collections::BTreeMap;
+
 use crate::bytes::Bytes;
+use crate::work::Work;
 use crate::{Ext4, Fat, FileSystem, Image, Partition, PartitionTable, ReadError, Window, ext4, fat};
 
 /// What an image is.
@@ -67,15 +70,24 @@ impl Overview {
     pub fn read(image: &Image) -> Result<Self, ReadError> {
         let disk = &image.window;
         let Some(table) = PartitionTable::read(disk)? else {
-            let content = identify(disk);
+            let content = identify(disk, &Work::of(disk.length()));
             let volume = Volume { partition: None, window: disk.clone(), content };
             return Ok(Self { table: None, volumes: vec![volume], gaps: Vec::new() });
         };
+        let work = Work::of(disk.length());
+        let mut first = BTreeMap::new();
         let volumes = table.partitions.iter().map(|partition| {
             let window = disk.part(partition.start, partition.size);
-            let extended = partition.kind.is_extended();
-            let content =
-                if extended { VolumeContent::Other("logical partitions") } else { identify(&window) };
+            let place = (partition.start, window.length());
+            let content = if partition.kind.is_extended() {
+                VolumeContent::Other("logical partitions")
+            } else if let Some(number) = first.get(&place).filter(|_| window.length() > 0) {
+                let what = format!("has the same place as partition {number}; choose that");
+                VolumeContent::Unreadable(ReadError::unsupported("", what))
+            } else {
+                first.insert(place, partition.number);
+                identify(&window, &work)
+            };
             Volume { partition: Some(partition.clone()), window, content }
         });
         let volumes = volumes.collect();
@@ -149,7 +161,8 @@ impl Volume {
     }
 }
 
-fn identify(window: &Window) -> VolumeContent {
+/// `work` is that of the image, for all its volumes.
+fn identify(window: &Window, work: &Work) -> VolumeContent {
     let read = |result: Result<FileSystem, ReadError>| match result {
         Ok(fs) => VolumeContent::FileSystem(fs),
         Err(error) => VolumeContent::Unreadable(error),
@@ -165,7 +178,7 @@ fn identify(window: &Window) -> VolumeContent {
     }
     let first = window.bytes(0, 512).unwrap_or_default();
     if fat::seems_to_be(&first) && Bytes(&first).le16(0x1fe) == 0xaa55 {
-        return read(Fat::open(window.clone()).map(FileSystem::Fat));
+        return read(Fat::open_counted(window.clone(), work).map(FileSystem::Fat));
     }
     VolumeContent::Unknown
 }
@@ -180,7 +193,7 @@ fn gaps(table: &PartitionTable) -> Vec<Gap> {
     for (from, to) in taken.into_iter().chain([(end, end)]) {
         let from = from.min(end);
         if from > at {
-            gaps.push(Gap { start: at, size: from - at });
+            gaps.push(Gap { start: at, size: from.saturating_sub(at) });
         }
         at = at.max(to);
     }

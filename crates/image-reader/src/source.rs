@@ -66,7 +66,7 @@ impl Window {
     #[must_use]
     pub fn part(&self, offset: u64, length: u64) -> Self {
         let offset = offset.min(self.length);
-        let length = length.min(self.length - offset);
+        let length = length.min(self.length.saturating_sub(offset));
         Self { source: Arc::clone(&self.source), offset: self.offset.saturating_add(offset), length }
     }
 

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use closure_registration::{Closure, PathInfo, StorePath};
+use closure_registration::{Closure, Signature, StorePath};
 use rusqlite::{Connection, params};
 
 use crate::derivation::Output;
@@ -34,7 +34,7 @@ pub fn database(closure: &Closure, time: i64, deriving: &Deriving) -> Result<Vec
     Ok(bytes)
 }
 
-/// Rows as Nix makes them from a registration: who signed a path and who built it is not known.
+/// Rows as Nix makes them: what is not known of a path is null.
 fn fill(
     connection: &Connection,
     closure: &Closure,
@@ -42,17 +42,24 @@ fn fill(
     deriving: &Deriving,
 ) -> Result<(), rusqlite::Error> {
     let store = closure.store_dir();
-    let whole = |path: &StorePath| path.in_store(store).to_string();
+    let whole = |path: &StorePath| String::from_utf8_lossy(path.in_store(store).as_bytes()).into_owned();
     let mut path = connection.prepare(
-        "insert into ValidPaths (id, path, hash, registrationTime, deriver, narSize) values (?, ?, ?, ?, ?, ?)",
+        "insert into ValidPaths (id, path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca) \
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     let mut reference = connection.prepare("insert into Refs (referrer, reference) values (?, ?)")?;
     let mut output = connection.prepare("insert into DerivationOutputs (drv, id, path) values (?, ?, ?)")?;
     let numbers = || (1_i64..).zip(closure.paths());
     for (number, info) in numbers() {
-        let deriver = info.deriver.as_deref().map(String::from_utf8_lossy);
+        let (whole_path, hash) = (whole(&info.path), format!("sha256:{}", info.nar_hash.base16()));
         let size = i64::try_from(info.nar_size).unwrap_or(i64::MAX);
-        path.execute(params![number, whole(&info.path), hexadecimal(info), time, deriver, size])?;
+        let origin = &info.origin;
+        let deriver = origin.deriver.as_ref().map(whole);
+        let ultimate = origin.ultimate.then_some(1);
+        let signatures: Vec<&str> = origin.signatures.iter().map(Signature::as_str).collect();
+        let signatures = (!signatures.is_empty()).then(|| signatures.join(" "));
+        let address = origin.content_address.as_ref().map(ToString::to_string);
+        path.execute(params![number, whole_path, hash, time, deriver, size, ultimate, signatures, address])?;
     }
     // Paths are sorted, so a reference is found by halving.
     for (number, info) in numbers() {
@@ -72,9 +79,4 @@ fn fill(
         }
     }
     Ok(())
-}
-
-/// Nix has hashes in base 16 here, and in base 32 nearly everywhere else.
-fn hexadecimal(info: &PathInfo) -> String {
-    info.nar_hash.as_bytes().iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -1,4 +1,4 @@
-//! Nix's database of valid paths, made from a closure: what `nix-store --load-db` would make of its registration.
+//! Nix's database of valid paths, made from a closure: what Nix itself keeps of the same paths.
 //!
 //! The invariant of this crate: the bytes depend on the closure, the time and the version of SQLite alone, which is
 //! compiled in. Nothing here does I/O: the database is made in memory.

@@ -1,10 +1,11 @@
 //! What each command does with the stages of [`crate::pipeline`], and what it tells.
 
 use std::fs::File;
+use std::path::Path;
 
 use build_plan::{Format, Plan};
 use disk_layout::Disk;
-use image_assembly::BlockMap;
+use image_assembly::{BlockMap, Companion};
 use image_containers::needed_blocks;
 use image_tree::PieceSource;
 
@@ -13,6 +14,7 @@ use crate::container::Container;
 use crate::disk_report::DiskReport;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Output, ReportPlace};
+use crate::outputs::{Outputs, Role};
 use crate::people;
 use crate::pipeline::{self, Gathered, Judging, Layouts};
 use crate::progress::{Stages, say};
@@ -42,9 +44,11 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let plan = pipeline::plan(&args.input, &mut stages)?;
     let output = Output::choose(args, &plan)?;
     output.warning(plan.output.format).iter().for_each(|warning| told::warning(warning));
-    let report_place = ReportPlace::take(args, output.target)?;
-    let map_place = output.map_place(&plan.output)?;
-    let gathered = pipeline::gather(&plan, &mut stages)?;
+    let map_path = output.map_path(&plan.output)?;
+    let outputs = outputs(args, &plan, &output, map_path.as_deref())?;
+    let report_place = ReportPlace::take(args)?;
+    let map_place = map_path.as_deref().map(Companion::open).transpose()?;
+    let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
     let layouts = pipeline::layout(&gathered, &mut stages)?;
     let disk = disk::disk(&plan, &gathered, &layouts)?;
     let mut report = report(&plan, &gathered, &layouts, disk.as_ref());
@@ -78,10 +82,30 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// All that a build writes, compared with what it reads.
+fn outputs(
+    args: &BuildArgs,
+    plan: &Plan,
+    output: &Output<'_>,
+    map: Option<&Path>,
+) -> Result<Outputs, Failure> {
+    let mut outputs = Outputs::default();
+    output.add_to(&mut outputs, args);
+    if let Some(map) = map {
+        outputs.add(Role::Map, "plan.output.bmap", map);
+    }
+    ReportPlace::add_to(&mut outputs, args, output.target)?;
+    outputs.add_stderr();
+    outputs.add_planned(plan);
+    outputs.check(&args.input.plan, plan)?;
+    Ok(outputs)
+}
+
 fn size(args: &SizeArgs) -> Result<(), Failure> {
     let mut stages = begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
-    let gathered = pipeline::gather(&plan, &mut stages)?;
+    let outputs = Outputs::of_reading(&args.input.plan, &plan)?;
+    let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
     let layouts = pipeline::layout(&gathered, &mut stages)?;
     let disk = disk::disk(&plan, &gathered, &layouts)?;
     let report = report(&plan, &gathered, &layouts, disk.as_ref());
@@ -92,7 +116,8 @@ fn size(args: &SizeArgs) -> Result<(), Failure> {
 fn check(args: &CheckArgs) -> Result<(), Failure> {
     let mut stages = begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
-    let gathered = pipeline::gather(&plan, &mut stages)?;
+    let outputs = Outputs::of_reading(&args.input.plan, &plan)?;
+    let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
     pipeline::verify(&gathered, &mut stages)?;
     // Last, as whether contents fit is of interest once they are the right ones.
     let layouts = pipeline::layout(&gathered, &mut stages)?;

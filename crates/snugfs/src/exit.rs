@@ -117,13 +117,11 @@ impl Failure {
 
     /// The same of a file system that the plan describes elsewhere than at its top: fields are named from there.
     pub(crate) fn within(self, place: &str) -> Self {
-        const FIELDS: [&str; 5] = ["closure", "trees", "entries", "attributes", "filesystem"];
-        if place == "plan" {
-            return self;
+        let mut failure = self;
+        for problem in &mut failure.problems {
+            problem.text = within(&problem.text, place);
         }
-        FIELDS.iter().fold(self, |failure, field| {
-            failure.renamed(&format!("plan.{field}"), &format!("{place}.{field}"))
-        })
+        failure
     }
 
     /// The same with another name for a field.
@@ -148,6 +146,17 @@ impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(self.exit.number())
     }
+}
+
+/// A message about a file system that the plan describes elsewhere than at its top: fields are named from there.
+pub(crate) fn within(message: &str, place: &str) -> String {
+    const FIELDS: [&str; 5] = ["closure", "trees", "entries", "attributes", "filesystem"];
+    if place == "plan" {
+        return message.to_owned();
+    }
+    FIELDS.iter().fold(message.to_owned(), |message, field| {
+        message.replace(&format!("plan.{field}"), &format!("{place}.{field}"))
+    })
 }
 
 impl From<build_plan::Problems> for Failure {

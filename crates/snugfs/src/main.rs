@@ -16,6 +16,7 @@ mod input;
 mod inspect;
 mod last_line;
 mod output;
+mod outputs;
 mod people;
 mod pipeline;
 mod progress;

@@ -8,10 +8,11 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use build_plan::{Format, OutputPlan, Plan};
-use image_assembly::{AssemblyError, Companion, Compression, Options, Refusal, Target, is_same_file};
+use image_assembly::{AssemblyError, Companion, Compression, Options, Refusal, Target};
 
 use crate::cli::{BuildArgs, is_dash};
 use crate::exit::{Exit, Failure, io_text, shown};
+use crate::outputs::{Outputs, Role};
 
 /// The level where only a name ends in `.zst`: the zstd program's own default.
 const DEFAULT_LEVEL: i32 = 3;
@@ -105,8 +106,8 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Takes the place of the map beside the image, where the plan wants one: the image's name without `.zst`, and `.bmap`.
-    pub(crate) fn map_place(&self, plan: &OutputPlan) -> Result<Option<Companion>, Failure> {
+    /// Where the map beside the image goes, if the plan wants one.
+    pub(crate) fn map_path(&self, plan: &OutputPlan) -> Result<Option<PathBuf>, Failure> {
         if !plan.bmap {
             return Ok(None);
         }
@@ -119,15 +120,29 @@ impl<'a> Output<'a> {
                 "plan.output.bmap: the map goes beside a file; write the image to one, or leave bmap out";
             return Err(Failure::new(Exit::Usage, text));
         };
-        let name = path.as_os_str().as_bytes();
-        let name = name.strip_suffix(b".zst").unwrap_or(name);
-        let map = PathBuf::from(OsString::from_vec([name, b".bmap"].concat()));
-        Ok(Some(Companion::open(&map)?))
+        Ok(Some(map_path(path)))
+    }
+
+    /// Adds the image to the outputs of the run. A block device has no name in a folder.
+    pub(crate) fn add_to(&self, outputs: &mut Outputs, args: &BuildArgs) {
+        let asked = if args.output.is_some() { "-o" } else { "plan.output.path" };
+        match self.target {
+            Target::File(path) => outputs.add(Role::Image, asked, path),
+            Target::Stdout => outputs.add_stdout(Role::Image, "-o -"),
+            Target::Device(_) => {}
+        }
     }
 
     pub(crate) fn is_compressed(&self) -> bool {
         self.options.compression.is_some()
     }
+}
+
+/// The image's name without `.zst`, and `.bmap`.
+pub(crate) fn map_path(image: &Path) -> PathBuf {
+    let name = image.as_os_str().as_bytes();
+    let name = name.strip_suffix(b".zst").unwrap_or(name);
+    PathBuf::from(OsString::from_vec([name, b".bmap"].concat()))
 }
 
 /// Only what stays can be read again.
@@ -184,26 +199,26 @@ pub(crate) enum ReportPlace {
 }
 
 impl ReportPlace {
-    /// Takes the place that the command line names.
-    pub(crate) fn take(args: &BuildArgs, image: Target<'_>) -> Result<Option<Self>, Failure> {
-        let Some(report) = args.report.as_deref() else { return Ok(None) };
-        if is_dash(report) {
-            if image == Target::Stdout {
+    /// Takes the place that the command line names, if any.
+    pub(crate) fn take(args: &BuildArgs) -> Result<Option<Self>, Failure> {
+        let place = |report: &Path| {
+            if is_dash(report) { Ok(Self::Stdout) } else { Companion::open(report).map(Self::File) }
+        };
+        Ok(args.report.as_deref().map(place).transpose()?)
+    }
+
+    /// Adds the report to the outputs of the run.
+    pub(crate) fn add_to(outputs: &mut Outputs, args: &BuildArgs, image: Target<'_>) -> Result<(), Failure> {
+        match args.report.as_deref() {
+            Some(report) if is_dash(report) && image == Target::Stdout => {
                 let text = "--report -: standard output has the image already; name a file for the report";
                 return Err(Failure::new(Exit::Usage, text));
             }
-            return Ok(Some(Self::Stdout));
+            Some(report) if is_dash(report) => outputs.add_stdout(Role::Report, "--report -"),
+            Some(report) => outputs.add(Role::Report, "--report", report),
+            None => {}
         }
-        let is_image = match image {
-            Target::File(path) | Target::Device(path) => is_same_file(path, report),
-            Target::Stdout => false,
-        };
-        if is_image || is_same_file(&args.input.plan, report) {
-            let what = if is_image { "image" } else { "plan" };
-            let text = format!("--report: names the {what} itself; choose another name for the report");
-            return Err(Failure::new(Exit::Usage, text));
-        }
-        Ok(Some(Self::File(Companion::open(report)?)))
+        Ok(())
     }
 
     /// Takes room for a report that is somewhat longer than what is known of it yet.

@@ -14,9 +14,10 @@ use image_tree::{FileTree, NodeKind, Permissions, PieceSource};
 use crate::cli::InputArgs;
 use crate::deduplicate::{self, Deduplicated};
 use crate::disk::{self, Beside, Planned};
-use crate::exit::Failure;
+use crate::exit::{Failure, within};
 use crate::hashed::Passing;
 use crate::output::Output;
+use crate::outputs::Outputs;
 use crate::progress::{Meter, Stage, Stages, Unit};
 use crate::{database, hashed, input};
 
@@ -72,15 +73,19 @@ impl<'p> Gathered<'p> {
     /// All warnings of the scans.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let of_volume = |volume: &Volume<'_>| -> Vec<String> {
-            let place = &volume.planned.place;
-            volume.scan.warnings.iter().map(|warning| disk::at_place(&warning.text, place)).collect()
+            let warnings = volume.scan.warnings.iter();
+            warnings.map(|warning| within(&warning.text, &volume.planned.place)).collect()
         };
         self.volumes().flat_map(of_volume).chain(self.beside.warnings()).collect()
     }
 }
 
-/// Plan → closures → trees.
-pub(crate) fn gather<'p>(plan: &'p Plan, stages: &mut Stages) -> Result<Gathered<'p>, Failure> {
+/// Plan → closures → trees. What the run itself writes is in no tree.
+pub(crate) fn gather<'p>(
+    plan: &'p Plan,
+    outputs: &Outputs,
+    stages: &mut Stages,
+) -> Result<Gathered<'p>, Failure> {
     let (root, others) = disk::file_systems(plan);
     let closures = stages.run(Stage::Closure, Unit::Nothing, 0, |_| {
         let read = |planned: &Planned<'_>| {
@@ -91,21 +96,34 @@ pub(crate) fn gather<'p>(plan: &'p Plan, stages: &mut Stages) -> Result<Gathered
         Ok::<_, Failure>((read(&root)?, others))
     })?;
     let mut gathered = stages.run(Stage::Scan, Unit::Entries, 0, |meter| {
-        let root = scan(root, closures.0, meter)?;
+        let root = scan(root, closures.0, outputs, meter)?;
         let others = others.into_iter().zip(closures.1);
-        let others =
-            others.map(|(planned, closure)| scan(planned, closure, meter)).collect::<Result<_, _>>()?;
-        let beside = Beside::scan(plan, meter)?;
+        let others = others
+            .map(|(planned, closure)| scan(planned, closure, outputs, meter))
+            .collect::<Result<_, _>>()?;
+        let beside = Beside::scan(plan, outputs, meter)?;
         Ok::<_, Failure>(Gathered { root, others, beside })
     })?;
     deduplicate::run(&mut gathered, stages)?;
     Ok(gathered)
 }
 
-fn scan<'p>(planned: Planned<'p>, closure: Option<Closure>, meter: &Meter) -> Result<Volume<'p>, Failure> {
+fn scan<'p>(
+    planned: Planned<'p>,
+    closure: Option<Closure>,
+    outputs: &Outputs,
+    meter: &Meter,
+) -> Result<Volume<'p>, Failure> {
     let scanned = || {
         let sources = sources(planned.volume, closure.as_ref())?;
-        let scan = file_scanner::scan(&sources, &|entries| meter.advance(entries))?;
+        if let (Some(store), Some(closure)) = (&sources.store, &closure) {
+            outputs.check_store(&store.source_dir, closure)?;
+        }
+        let mut scan =
+            file_scanner::scan_except(&sources, &outputs.own_files(), &|entries| meter.advance(entries))?;
+        let left_out =
+            outputs.in_trees(&scan.own, &planned.volume.trees, &|index| format!("plan.trees[{index}]"))?;
+        scan.warnings.extend(left_out);
         if let (Some(closure), true) = (&closure, verification(planned.volume) != Verify::None) {
             verify_sizes(closure, &scan.tree)?;
         }

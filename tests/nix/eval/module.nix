@@ -62,6 +62,10 @@ let
             rootPartitionUUID = null;
           };
     };
+  # The same, declared at a position that somebody gave, or in a module without a file.
+  olderAt =
+    position: arguments:
+    older arguments // lib.optionalAttrs (position != null) { _file = position; };
   direct = pkgs.callPackage ../../../nix/make-ext4-fs.nix {
     storePaths = [ pkgs.hello ];
     volumeLabel = "NIXOS_SD";
@@ -332,6 +336,47 @@ lib.optionalAttrs hasCreator {
       "NIXOS_SD"
       [ ]
     ];
+  };
+  "one pass works wherever the options are declared" = {
+    expr =
+      map
+        (
+          position:
+          map (partition: partition.bootable)
+            (evaluate [
+              (olderAt position)
+              module
+              { sdImage.snugfs.onePass = true; }
+            ]).config.system.build.sdImage.plan.disk.partitions
+        )
+        [
+          null
+          "inline"
+          "/nowhere/sd-image.nix"
+          "/nowhere/flake.nix#nixosModules.board"
+          (toString ./.)
+          (toString ../../../docs)
+          (toString ../../../README.md)
+          (toString ./boots-from-firmware)
+          (toString ./boots-from-firmware/default.nix)
+        ];
+    expected =
+      map
+        (firmware: [
+          firmware
+          (!firmware)
+        ])
+        [
+          false
+          false
+          false
+          false
+          false
+          false
+          false
+          true
+          true
+        ];
   };
   "without nixpkgs' option there is a warning and nothing else" = {
     expr =

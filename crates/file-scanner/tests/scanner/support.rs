@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use build_plan::{AttributesPlan, Entry, EntryKind, TreePlan, XattrPattern};
-use file_scanner::{InlineFile, Scan, ScanErrors, Sources, StoreSource, scan};
+use file_scanner::{InlineFile, OwnFile, Scan, ScanErrors, Sources, StoreSource, scan_except};
 use image_tree::{
     FileSource, FileTree, ImagePath, NodeKind, Permissions, Timestamp, Xattr, XattrName, escaped,
 };
@@ -123,6 +123,10 @@ impl World {
     }
 
     pub(crate) fn scan(&self) -> Result<Scan, ScanErrors> {
+        self.scan_except(&[])
+    }
+
+    pub(crate) fn scan_except(&self, own: &[OwnFile]) -> Result<Scan, ScanErrors> {
         let sources = Sources {
             store: self.store.clone(),
             trees: &self.trees,
@@ -132,7 +136,7 @@ impl World {
             lost_and_found: true,
             timestamp: Timestamp::new(42, 0).unwrap(),
         };
-        scan(&sources, &|_| {})
+        scan_except(&sources, own, &|_| {})
     }
 
     /// The errors of a scan that has some, without this world's folder.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use build_plan::XattrPattern;
-use file_scanner::ErrorKind;
+use file_scanner::{ErrorKind, InTree, Inode, OwnFile};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, RenameFlags, Timespec, Timestamps, XattrFlags};
 
 use crate::support::{
@@ -301,4 +301,44 @@ fn a_symlink_swapped_in_during_the_scan_leads_nowhere() {
         done.store(true, Ordering::Relaxed);
     });
     assert!(scanned > 0);
+}
+
+#[test]
+fn files_of_the_program_are_in_no_tree_whoever_reaches_their_folder() {
+    let mut world = World::new();
+    for name in ["a/deep/x.img", "a/deep/.x.img.snugfs-7-0", "a/deep/.x.img", "a/x.img", "b/y"] {
+        world.write(name, "");
+    }
+    // More than one batch of a large folder.
+    for number in 0..1000 {
+        world.write(&format!("a/deep/{number:04}"), "");
+    }
+    fs::hard_link(world.at("a/deep/x.img"), world.at("a/linked")).unwrap();
+    let folder = fs::metadata(world.at("a/deep")).unwrap();
+    let own = |name: &[u8]| OwnFile {
+        folder: Inode { device: folder.dev(), number: folder.ino() },
+        name: name.to_vec(),
+        temporary_prefix: Some([b".", name, b".snugfs-"].concat()),
+    };
+    let files = [own(b"absent"), own(b"x.img")];
+    world.tree("b", "/b");
+    world.tree("a", "/a");
+    world.tree("a/deep", "/deep");
+    let scan = world.scan_except(&files).unwrap();
+    let here = |tree, file, is_deep| InTree { tree, file, is_deep };
+    assert_eq!(scan.own, [here(1, 0, true), here(1, 1, true), here(2, 0, false), here(2, 1, false)]);
+    let dump = dump(&scan.tree);
+    for (path, is_there) in [
+        ("/a/deep/x.img ", false),
+        ("/deep/x.img ", false),
+        ("/a/deep/.x.img.snugfs-7-0 ", false),
+        ("/a/deep/.x.img ", true),
+        ("/a/deep/0999 ", true),
+        ("/a/x.img ", true),
+        ("/a/linked ", true),
+        ("/b/y ", true),
+    ] {
+        assert_eq!(dump.lines().any(|line| line.starts_with(path)), is_there, "{path}");
+    }
+    assert!(world.scan().unwrap().own.is_empty());
 }

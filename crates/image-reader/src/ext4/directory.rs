@@ -5,11 +5,27 @@ use image_tree::{Name, escaped};
 
 use super::{Ext4, named};
 use crate::ReadError;
-use crate::bytes::Bytes;
-use crate::file_system::{Contents, Entry, Node, Target};
+use crate::bytes::{Bytes, to_u64, to_usize};
+use crate::file_system::{Contents, Entry, Node, Run, Target};
 
 /// The most entries of one directory that are kept in memory.
 const MOST: usize = 1 << 24;
+/// The most errors of one directory that are kept in memory.
+const MOST_ERRORS: u64 = 100;
+/// The most errors of one directory, after which reading it ends.
+const GIVEN_UP: u64 = 10_000;
+/// What stands before the name of an entry, in \[bytes\].
+const HEAD: usize = 8;
+
+/// What is in a directory, as far as it was read.
+struct Reader<'a> {
+    ext4: &'a Ext4,
+    place: &'a str,
+    entries: Vec<Entry>,
+    errors: Vec<ReadError>,
+    /// How many errors there were.
+    wrong: u64,
+}
 
 pub(super) fn entries(ext4: &Ext4, directory: &Node) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
     let place = named(directory);
@@ -18,57 +34,83 @@ pub(super) fn entries(ext4: &Ext4, directory: &Node) -> Result<(Vec<Entry>, Vec<
             "is a directory in its inode (inline_data), which is not read here; mount the image instead";
         return Err(ReadError::unsupported(place, what));
     };
-    let block_size = ext4.superblock.block_size;
-    let mut found = (Vec::new(), Vec::new());
-    let mut seen = 0;
+    let mut reader = Reader { ext4, place: &place, entries: Vec::new(), errors: Vec::new(), wrong: 0 };
+    let mut seen = 0_u64;
     for run in runs {
         let length = run.length.min(directory.size.saturating_sub(run.at));
-        let mut done = 0;
-        while done < length {
-            let part = block_size.min(length - done);
-            let block = ext4.window.bytes(run.from + done, part);
-            match block {
-                Ok(block) => read_block(&block, &place, &mut found),
-                Err(error) => found.1.push(ReadError::io(place.as_str(), error)),
-            }
-            if found.0.len() > MOST {
-                return Err(ReadError::unsupported(place, format!("has more than {MOST} entries")));
-            }
-            done += part;
-            seen += part;
-        }
+        seen = seen.saturating_add(length);
+        reader.run(Run { length, ..run })?;
     }
     if seen < directory.size {
-        found.1.push(ReadError::damaged(place, "the directory has holes"));
+        reader.error(ReadError::damaged(place.as_str(), "the directory has holes"));
     }
-    Ok(found)
+    let more = reader.wrong.saturating_sub(to_u64(reader.errors.len()));
+    if more > 0 {
+        reader.errors.push(ReadError::damaged(place.as_str(), format!("and {more} more such errors")));
+    }
+    Ok((reader.entries, reader.errors))
 }
 
-fn read_block(block: &[u8], place: &str, found: &mut (Vec<Entry>, Vec<ReadError>)) {
-    let mut at = 0;
-    while at + 8 <= block.len() {
-        let entry = Bytes(block.get(at..).unwrap_or_default());
-        let inode = entry.le32(0);
-        let name_length = usize::from(entry.byte(6));
-        // 65,536 does not fit the field: 0 and 65,535 stand for it (ext4_rec_len_from_disk).
-        let length = match entry.le16(4) {
-            0 | 0xffff if block.len() == 1 << 16 => 1 << 16,
-            length => usize::from(length),
-        };
-        if length < 8 + name_length || length % 4 != 0 || length > block.len() - at || length < 12 {
-            let what = format!("a directory entry of {length} bytes, a name of {name_length}");
-            found.1.push(ReadError::damaged(place, what));
-            return;
+impl Reader<'_> {
+    /// Counts an error, and keeps it if there are not too many.
+    fn error(&mut self, error: ReadError) {
+        if self.wrong < MOST_ERRORS {
+            self.errors.push(error);
         }
-        let name = entry.slice(8, name_length);
-        if inode != 0 && name != b"." && name != b".." {
-            if Name::new(name).is_ok() {
-                found.0.push(Entry { name: name.to_vec(), target: Target::Inode(inode) });
-            } else {
-                let what = format!("the name \"{}\" is none of a file", escaped(name));
-                found.1.push(ReadError::damaged(place, what));
+        self.wrong = self.wrong.saturating_add(1);
+    }
+
+    fn run(&mut self, run: Run) -> Result<(), ReadError> {
+        let window = &self.ext4.window;
+        let block_size = self.ext4.superblock.block_size;
+        // What the image does not have is one error, however much it is.
+        let there = run.length.min(window.length().saturating_sub(run.from));
+        for offset in (0..there).step_by(to_usize(block_size)) {
+            if self.wrong > GIVEN_UP {
+                return Err(ReadError::damaged(self.place, "the directory has too many errors to be read"));
+            }
+            self.ext4.work.spend(self.place, block_size)?;
+            let part = block_size.min(run.length.saturating_sub(offset));
+            match window.bytes(run.from.saturating_add(offset), part) {
+                Ok(block) => self.block(&block),
+                Err(error) => self.error(ReadError::io(self.place, error)),
+            }
+            if self.entries.len() > MOST {
+                return Err(ReadError::unsupported(self.place, format!("has more than {MOST} entries")));
             }
         }
-        at += length;
+        if there == 0 && run.length > 0 {
+            self.error(ReadError::io(self.place, std::io::ErrorKind::UnexpectedEof.into()));
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, block: &[u8]) {
+        let mut rest = block;
+        while rest.len() >= HEAD {
+            let entry = Bytes(rest);
+            let inode = entry.le32(0);
+            let name = entry.slice(HEAD, usize::from(entry.byte(6)));
+            // 65,536 does not fit the field: 0 and 65,535 stand for it (ext4_rec_len_from_disk).
+            let length = match entry.le16(4) {
+                0 | 0xffff if block.len() == 1 << 16 => 1 << 16,
+                length => usize::from(length),
+            };
+            let least = usize::from(entry.byte(6)).saturating_add(HEAD).max(12);
+            let next = rest.get(length..).filter(|_| length >= least && length.is_multiple_of(4));
+            let Some(next) = next else {
+                let what = format!("a directory entry of {length} bytes, a name of {}", entry.byte(6));
+                return self.error(ReadError::damaged(self.place, what));
+            };
+            if inode != 0 && name != b"." && name != b".." {
+                if Name::new(name).is_ok() {
+                    self.entries.push(Entry { name: name.to_vec(), target: Target::Inode(inode) });
+                } else {
+                    let what = format!("the name \"{}\" is none of a file", escaped(name));
+                    self.error(ReadError::damaged(self.place, what));
+                }
+            }
+            rest = next;
+        }
     }
 }

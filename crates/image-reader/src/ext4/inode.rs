@@ -1,7 +1,7 @@
 //! Inodes. Offsets: kernel documentation, ext4 "Index Nodes".
 
 use super::superblock::{Superblock, crc};
-use crate::bytes::Bytes;
+use crate::bytes::{Bytes, Checked};
 use crate::file_system::{Kind, Node, Place, Time};
 use crate::{ReadError, Window};
 
@@ -17,15 +17,19 @@ pub(super) fn read(window: &Window, superblock: &Superblock, number: u32) -> Res
         .checked_sub(1)
         .filter(|_| number <= superblock.inodes)
         .ok_or_else(|| damaged(format!("is not one of {}", superblock.inodes)))?;
-    let (group, within) = (index / superblock.inodes_per_group, index % superblock.inodes_per_group);
+    let per_group = superblock.inodes_per_group;
+    let (group, within) = index
+        .checked_div(per_group)
+        .zip(index.checked_rem(per_group))
+        .ok_or_else(|| damaged("is of no group".to_owned()))?;
     let descriptor = descriptor(window, superblock, group)?;
     let high =
         if superblock.descriptor_size >= 64 { u64::from(Bytes(&descriptor).le32(0x28)) << 32 } else { 0 };
     let table = high | u64::from(Bytes(&descriptor).le32(0x8));
     let offset = superblock
         .offset_of(table, 1)
-        .and_then(|table| table.checked_add(u64::from(within) * superblock.inode_size))
-        .filter(|offset| offset + superblock.inode_size <= superblock.bytes())
+        .and_then(|table| Checked::of(within).times(superblock.inode_size).plus(table).get())
+        .filter(|at| Checked::of(*at).plus(superblock.inode_size).at_most(superblock.bytes()).is_some())
         .ok_or_else(|| damaged("its table is not in the file system".to_owned()))?;
     let raw = window.bytes(offset, superblock.inode_size).map_err(|error| ReadError::io(place(), error))?;
     let bytes = Bytes(&raw);
@@ -53,8 +57,10 @@ pub(super) fn read(window: &Window, superblock: &Superblock, number: u32) -> Res
 
 fn descriptor(window: &Window, superblock: &Superblock, group: u32) -> Result<Vec<u8>, ReadError> {
     let place = || format!("group {group}");
-    let first = (superblock.first_data_block + 1) * superblock.block_size;
-    let offset = u64::from(group) * superblock.descriptor_size + first;
+    let first = Checked::of(superblock.first_data_block).plus(1_u64).times(superblock.block_size).get();
+    let offset = first
+        .and_then(|first| Checked::of(group).times(superblock.descriptor_size).plus(first).get())
+        .ok_or_else(|| ReadError::damaged(place(), "is not in the file system"))?;
     window.bytes(offset, superblock.descriptor_size).map_err(|error| ReadError::io(place(), error))
 }
 
@@ -100,7 +106,10 @@ fn modified(bytes: Bytes<'_>, raw: &[u8]) -> Time {
         return Time { seconds, nanoseconds: 0 };
     }
     let extra = bytes.le32(0x88);
-    Time { seconds: seconds + (i64::from(extra & 3) << 32), nanoseconds: (extra >> 2).min(999_999_999) }
+    Time {
+        seconds: seconds.saturating_add(i64::from(extra & 3) << 32),
+        nanoseconds: (extra >> 2).min(999_999_999),
+    }
 }
 
 #[cfg(test)]

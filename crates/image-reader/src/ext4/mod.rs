@@ -9,7 +9,9 @@ pub(crate) use superblock::is_there;
 
 use crate::bytes::to_u64;
 use crate::file_system::{Contents, Entry, Kind, Node, Place, Usage};
+use crate::work::Work;
 use crate::{ReadError, Window};
+use extents::Volume;
 use superblock::Superblock;
 
 /// The root directory's inode (`EXT4_ROOT_INO`).
@@ -22,13 +24,16 @@ const LONGEST_TARGET: u64 = 4096;
 pub struct Ext4 {
     window: Window,
     superblock: Superblock,
+    /// What is left to be read of extents and directories.
+    work: Work,
 }
 
 impl Ext4 {
     /// Reads the superblock.
     pub fn open(window: Window) -> Result<Self, ReadError> {
         let superblock = Superblock::read(&window)?;
-        Ok(Self { window, superblock })
+        let work = Work::of(superblock.bytes().min(window.length()));
+        Ok(Self { window, superblock, work })
     }
 
     /// The volume's label: up to 16 bytes.
@@ -98,11 +103,12 @@ impl Ext4 {
                 )
             });
         }
-        let blocks = node.size.div_ceil(self.superblock.block_size);
+        let blocks = node.size.div_ceil(self.superblock.block_size.max(1));
+        let volume = Volume { window: &self.window, superblock: &self.superblock, work: &self.work };
         let runs = if *flags & inode::EXTENTS != 0 {
-            extents::from_tree(&self.window, &self.superblock, &place, block)?
+            extents::from_tree(volume, &place, block)?
         } else {
-            extents::from_map(&self.window, &self.superblock, &place, block, blocks)?
+            extents::from_map(volume, &place, block, blocks)?
         };
         Ok(Contents::Runs(runs))
     }

@@ -145,6 +145,11 @@ impl Superblock {
         Ok(())
     }
 
+    /// How many blocks fit so many \[bytes\].
+    pub(super) fn whole_blocks(&self, bytes: u64) -> u64 {
+        bytes.checked_div(self.block_size).unwrap_or(0)
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.blocks.saturating_mul(self.block_size)
     }

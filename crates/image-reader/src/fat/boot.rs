@@ -1,7 +1,10 @@
 //! The boot sector and its parameter block (fatgen103, "Boot Sector and BPB").
 
-use crate::bytes::Bytes;
+use crate::bytes::{Bytes, Checked};
 use crate::{ReadError, Window};
+
+/// The length of a directory entry in \[bytes\].
+const ENTRY: u64 = 32;
 
 /// What is needed of a boot sector; places and lengths in \[bytes\].
 #[derive(Debug)]
@@ -45,7 +48,7 @@ pub(crate) fn seems_to_be(sector: &[u8]) -> bool {
 /// entry being set (fatgen103, "FAT[0]").
 pub(crate) fn has_table(volume: &Window, sector: &[u8]) -> bool {
     let bytes = Bytes(sector);
-    let at = u64::from(bytes.le16(0xe)) * u64::from(bytes.le16(0xb));
+    let at = u64::from(bytes.le16(0xe)).saturating_mul(bytes.le16(0xb).into());
     volume.bytes(at, 2).is_ok_and(|entry| entry == [bytes.byte(0x15), 0xff])
 }
 
@@ -60,14 +63,20 @@ impl Boot {
         let either = |small: u16, large: u32| if small == 0 { u64::from(large) } else { u64::from(small) };
         let sectors = either(bytes.le16(0x13), bytes.le32(0x20));
         let table_sectors = either(bytes.le16(0x16), bytes.le32(0x24));
-        let table = u64::from(bytes.le16(0xe)) * sector;
-        let root_bytes = u64::from(bytes.le16(0x11)) * 32;
-        let root = table + u64::from(bytes.byte(0x10)) * table_sectors * sector;
-        let data = root + root_bytes.div_ceil(sector) * sector;
-        let cluster_size = u64::from(bytes.byte(0xd)) * sector;
-        let total = sectors * sector;
-        let clusters =
-            total.checked_sub(data).ok_or_else(|| damaged("leaves no room for files"))? / cluster_size;
+        let too_large = || damaged("names more sectors than there can be");
+        let table = Checked::of(bytes.le16(0xe)).times(sector);
+        let table_bytes = Checked::of(table_sectors).times(sector).get().ok_or_else(too_large)?;
+        let root_bytes = u64::from(bytes.le16(0x11)).saturating_mul(ENTRY);
+        let root = Checked::of(table_bytes).times(bytes.byte(0x10));
+        let table = table.get().ok_or_else(too_large)?;
+        let root = root.plus(table).get().ok_or_else(too_large)?;
+        // Whole sectors; the size of a sector was checked.
+        let data = root_bytes.checked_next_multiple_of(sector).and_then(|bytes| bytes.checked_add(root));
+        let data = data.ok_or_else(too_large)?;
+        let cluster_size = u64::from(bytes.byte(0xd)).saturating_mul(sector);
+        let total = Checked::of(sectors).times(sector).get().ok_or_else(too_large)?;
+        let clusters = total.checked_sub(data).and_then(|bytes| bytes.checked_div(cluster_size));
+        let clusters = clusters.ok_or_else(|| damaged("leaves no room for files"))?;
         // The number of clusters decides (fatgen103, "FAT Type Determination"), except that small cards have FAT32 too:
         // as to Linux, a table whose length stands in the field of FAT32 is one of FAT32.
         let bits = match clusters {
@@ -80,8 +89,8 @@ impl Boot {
         if (bits == 32) != (root_bytes == 0) {
             return Err(damaged(format!("its root directory does not fit {clusters} clusters")));
         }
-        let table_bytes = table_sectors * sector;
-        if (clusters + 2) * u64::from(bits) > table_bytes * 8 {
+        let bits_needed = Checked::of(clusters).plus(2_u64).times(bits);
+        if bits_needed.at_most(table_bytes.saturating_mul(8)).is_none() {
             return Err(damaged("its allocation table is too short"));
         }
         let mut warnings = Vec::new();
@@ -109,7 +118,13 @@ impl Boot {
     /// Where a cluster is; `None` for what is none.
     pub(super) fn offset_of(&self, cluster: u32) -> Option<u64> {
         let index = u64::from(cluster).checked_sub(2).filter(|index| *index < self.clusters)?;
-        Some(self.data + index * self.cluster_size)
+        Checked::of(index).times(self.cluster_size).plus(self.data).get()
+    }
+
+    /// How much of an allocation table has entries of clusters, in \[bytes\].
+    pub(super) fn used_table(&self) -> Option<u64> {
+        let bits = Checked::of(self.clusters).plus(2_u64).times(self.bits);
+        bits.at_most(self.table_bytes.saturating_mul(8)).map(|bits| bits.div_ceil(8))
     }
 
     pub(super) fn is_end(&self, entry: u32) -> bool {

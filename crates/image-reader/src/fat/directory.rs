@@ -16,6 +16,9 @@ const LONG: u8 = 0xf;
 /// A long name has at most 255 units in at most 20 entries.
 const MOST_PARTS: usize = 20;
 
+/// Where the units of a long name are in an entry.
+const PLACES: [usize; 13] = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30];
+
 /// A long name as far as it was read: its parts in reverse, and the checksum of the short name it is for.
 #[derive(Default)]
 struct LongName {
@@ -39,14 +42,8 @@ impl LongName {
             *self = Self::default();
             return;
         }
-        let places =
-            (0..5).map(|i| 1 + i * 2).chain((0..6).map(|i| 14 + i * 2)).chain((0..2).map(|i| 28 + i * 2));
-        let mut part = [0; 13];
-        for (unit, at) in part.iter_mut().zip(places) {
-            *unit = entry.le16(at);
-        }
-        self.units.push(part);
-        self.next = number - 1;
+        self.units.push(PLACES.map(|at| entry.le16(at)));
+        self.next = number.saturating_sub(1);
     }
 
     /// The name, if it is whole and for this short name.
@@ -138,6 +135,7 @@ fn short_name(raw: &[u8], lower: u8) -> Vec<u8> {
     name
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "fields of at most seven bits can't overflow 64")]
 /// Local time of an unknown place, in steps of two seconds, taken for UTC.
 fn time(date: u16, time: u16) -> Time {
     let (year, month, day) =

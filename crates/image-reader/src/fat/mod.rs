@@ -3,25 +3,36 @@
 mod boot;
 mod directory;
 
-use std::sync::OnceLock;
-
 use crate::bytes::{Bytes, to_u64};
 use crate::file_system::{Contents, Entry, Kind, Node, Place, Run, Time, Usage};
+use crate::work::Work;
 use crate::{ReadError, Window};
 use boot::Boot;
 pub(crate) use boot::{has_table, seems_to_be};
 
 /// The most of a directory in \[bytes\]: 65,536 entries of 32.
 const LARGEST_DIRECTORY: u64 = 65_536 * 32;
-/// How much of a table is read at once in \[bytes\]: whole entries of 12, 16 and 32 bits.
-const PAGE: u64 = 12 << 10;
+/// How much of a table is read at once in \[bytes\]: whole entries of 12, 16 and 32 bits. Little, as a chain may leap.
+const PAGE: u64 = 768;
+/// How much of a table is counted at once in \[bytes\]; the same holds.
+const COUNTED: u64 = 96 << 10;
+/// The most runs of one file; each takes 24 bytes of memory.
+const MOST_RUNS: usize = 1 << 22;
+
+/// What a step along a chain counts in \[bytes\]: more than its entry of the table, as a part of that may be read for it.
+const STEP: u64 = 64;
+/// What is read, for messages.
+const TABLE: &str = "file allocation table";
 
 /// A FAT file system.
 #[derive(Debug)]
 pub struct Fat {
     window: Window,
     boot: Boot,
-    free: OnceLock<u64>,
+    /// Free \[bytes\].
+    free: u64,
+    /// What is left to be read of the table.
+    work: Work,
 }
 
 /// What a directory knows of a file.
@@ -43,13 +54,21 @@ struct Table<'a> {
 }
 
 impl Fat {
-    /// Reads the boot sector.
+    /// Reads the boot sector, and counts what is free.
     pub fn open(window: Window) -> Result<Self, ReadError> {
+        let work = Work::of(window.length());
+        Self::open_counted(window, &work)
+    }
+
+    /// The same as one of several volumes of an image, whose tables and root directories count together.
+    pub(crate) fn open_counted(window: Window, image: &Work) -> Result<Self, ReadError> {
         let boot = Boot::read(&window)?;
-        let fat = Self { window, boot, free: OnceLock::new() };
+        let used = boot.used_table().ok_or_else(|| ReadError::damaged(TABLE, "is too long"))?;
+        image.spend(TABLE, used.saturating_add(LARGEST_DIRECTORY.min(window.length())))?;
+        let work = Work::of(boot.clusters.saturating_mul(STEP));
+        let mut fat = Self { window, boot, free: 0, work };
         // Counted now, as what can't be counted can't be read.
-        let free = fat.count_free()?;
-        let _ = fat.free.set(free);
+        fat.free = fat.count_free(used)?;
         Ok(fat)
     }
 
@@ -79,7 +98,7 @@ impl Fat {
     }
 
     pub(crate) fn usage(&self) -> Usage {
-        Usage { bytes: self.boot.bytes, free: self.free.get().copied().unwrap_or(0), inodes: None }
+        Usage { bytes: self.boot.bytes, free: self.free, inodes: None }
     }
 
     pub(crate) fn root(&self) -> Node {
@@ -125,7 +144,7 @@ impl Fat {
         let Contents::Runs(runs) = self.contents(directory)? else { return Ok(Vec::new()) };
         let mut bytes = Vec::new();
         for run in runs {
-            let part = run.length.min(LARGEST_DIRECTORY - to_u64(bytes.len()).min(LARGEST_DIRECTORY));
+            let part = run.length.min(LARGEST_DIRECTORY.saturating_sub(to_u64(bytes.len())));
             let found = self.window.bytes(run.from, part);
             bytes.extend(found.map_err(|error| ReadError::io("directory", error))?);
         }
@@ -147,11 +166,19 @@ impl Fat {
             if number >= self.boot.clusters {
                 return Err(ReadError::damaged(place(), "its chain has no end"));
             }
+            self.work.spend(TABLE, STEP)?;
+            let is_full = runs.len() == MOST_RUNS;
             match runs.last_mut() {
-                Some(last) if last.from + last.length == from => last.length += size,
+                Some(last) if last.from.saturating_add(last.length) == from => {
+                    last.length = last.length.saturating_add(size);
+                }
+                _ if is_full => {
+                    let what = format!("is in more than {MOST_RUNS} pieces");
+                    return Err(ReadError::unsupported(place(), what));
+                }
                 _ => runs.push(Run { at, length: size, from }),
             }
-            number += 1;
+            number = number.saturating_add(1);
             at = at.saturating_add(size);
             let next = table.entry(cluster)?;
             if self.boot.is_end(next) {
@@ -168,30 +195,55 @@ impl Fat {
         Ok(runs)
     }
 
-    fn count_free(&self) -> Result<u64, ReadError> {
-        let mut table = Table { fat: self, page: Vec::new(), at: u64::MAX };
-        let mut free = 0;
-        for index in 0..self.boot.clusters {
-            let cluster = u32::try_from(index + 2).unwrap_or(u32::MAX);
-            free += u64::from(table.entry(cluster)? == 0);
+    /// Free \[bytes\], by the entries in the first `used` \[bytes\] of the table. The first two entries are of no cluster.
+    fn count_free(&self, used: u64) -> Result<u64, ReadError> {
+        let mut free = 0_u64;
+        let mut at = 0_u64;
+        let mut passed = 0_u64;
+        while at < used {
+            let length = COUNTED.min(used.saturating_sub(at));
+            let found = self.window.bytes(self.boot.table.saturating_add(at), length);
+            let bytes = found.map_err(|error| ReadError::io(TABLE, error))?;
+            let (mut entries, first) = (0_u64, passed);
+            let is_counted = |number: u64| number >= 2 && number.saturating_sub(2) < self.boot.clusters;
+            each_entry(&bytes, self.boot.bits, |entry| {
+                free =
+                    free.saturating_add(u64::from(entry == 0 && is_counted(first.saturating_add(entries))));
+                entries = entries.saturating_add(1);
+            });
+            passed = passed.saturating_add(entries);
+            at = at.saturating_add(length);
         }
-        Ok(free * self.boot.cluster_size)
+        Ok(free.saturating_mul(self.boot.cluster_size))
+    }
+}
+
+/// The entries in a part of a table that begins with a whole one. Of the last three bytes of FAT12 one may be missing.
+fn each_entry(bytes: &[u8], bits: u32, mut take: impl FnMut(u32)) {
+    match bits {
+        12 => bytes.chunks(3).map(Bytes).for_each(|pair| {
+            take(u32::from(pair.le16(0) & 0xfff));
+            take(u32::from(pair.byte(2)) << 4 | u32::from(pair.byte(1) >> 4));
+        }),
+        16 => bytes.chunks(2).for_each(|entry| take(Bytes(entry).le16(0).into())),
+        // The upper four bits are reserved.
+        _ => bytes.chunks(4).for_each(|entry| take(Bytes(entry).le32(0) & 0x0fff_ffff)),
     }
 }
 
 impl Table<'_> {
     fn entry(&mut self, cluster: u32) -> Result<u32, ReadError> {
         let (index, bits) = (u64::from(cluster), self.fat.boot.bits);
-        let offset = index * u64::from(bits) / 8;
-        let page = offset / PAGE * PAGE;
+        let offset = index.saturating_mul(bits.into()) / 8;
+        let page = offset.saturating_sub(offset % PAGE);
         if page != self.at {
             // A page has whole entries, of 12 bits too: two of those are three bytes.
             let length = PAGE.min(self.fat.boot.table_bytes.saturating_sub(page));
-            let found = self.fat.window.bytes(self.fat.boot.table + page, length);
-            self.page = found.map_err(|error| ReadError::io("file allocation table", error))?;
+            let found = self.fat.window.bytes(self.fat.boot.table.saturating_add(page), length);
+            self.page = found.map_err(|error| ReadError::io(TABLE, error))?;
             self.at = page;
         }
-        let at = usize::try_from(offset - page).unwrap_or(usize::MAX);
+        let at = usize::try_from(offset.saturating_sub(page)).unwrap_or(usize::MAX);
         let bytes = Bytes(&self.page);
         Ok(match bits {
             12 if index % 2 == 1 => u32::from(bytes.le16(at) >> 4),

@@ -1,7 +1,7 @@
 //! GUID partition tables (UEFI 2.10, chapter 5): a header and an array of entries, both twice.
 
 use super::{Guid, Partition, PartitionTable, PartitionType, TableKind, mbr, sector};
-use crate::bytes::{Bytes, to_usize};
+use crate::bytes::{Bytes, Checked, to_usize};
 use crate::{ReadError, Window};
 
 /// The most \[bytes\] of the array of entries; the usual array has 16 KiB.
@@ -33,7 +33,7 @@ impl Header {
 /// A table, from its backup where the first one is broken.
 pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
     for sector_size in [512, 4096] {
-        let last = (disk.length() / sector_size).saturating_sub(1);
+        let last = disk.length().checked_div(sector_size).unwrap_or(0).saturating_sub(1);
         let raw = sector(disk, 1, sector_size)?;
         let first = header(disk, 1, sector_size)?;
         if let Some(Ok(header)) = &first {
@@ -90,10 +90,10 @@ fn header(disk: &Window, number: u64, size: u64) -> Result<Option<Result<Header,
         return broken("its header says that it stands elsewhere");
     }
     let entry = u64::from(bytes.le32(0x54));
-    let array = entry * u64::from(bytes.le32(0x50));
-    if entry < 128 || !entry.is_power_of_two() || array > LARGEST_ARRAY {
+    let array = Checked::of(entry).times(bytes.le32(0x50)).at_most(LARGEST_ARRAY);
+    let Some(array) = array.filter(|_| entry >= 128 && entry.is_power_of_two()) else {
         return broken("its entries have a wrong length or number");
-    }
+    };
     let Ok(array) = disk.bytes(bytes.le64(0x48).saturating_mul(size), array) else {
         return broken("its entries are not in the image");
     };
@@ -110,15 +110,14 @@ fn table(header: &Header, sector: u64) -> PartitionTable {
         let entry = Bytes(raw);
         let kind = entry.id(0);
         let (first, last) = (entry.le64(0x20), entry.le64(0x28));
-        if kind == [0; 16] || last < first {
-            continue;
-        }
-        let units = (0..36).map(|index| entry.le16(0x38 + index * 2)).take_while(|unit| *unit != 0);
+        let Some(more) = last.checked_sub(first).filter(|_| kind != [0; 16]) else { continue };
+        let units = entry.slice(0x38, 72).chunks_exact(2).map(|unit| Bytes(unit).le16(0));
+        let units = units.take_while(|unit| *unit != 0);
         let name = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
         partitions.push(Partition {
             number,
             start: first.saturating_mul(sector),
-            size: (last - first).saturating_add(1).saturating_mul(sector),
+            size: more.saturating_add(1).saturating_mul(sector),
             kind: PartitionType::Gpt(Guid::from_disk(kind)),
             // Legacy BIOS bootable (UEFI 2.10, table 5.8).
             bootable: entry.le64(0x30) & 4 != 0,

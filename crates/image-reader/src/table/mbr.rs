@@ -25,12 +25,12 @@ impl Record {
 
 fn records(sector: &[u8]) -> [Record; 4] {
     [0x1be, 0x1ce, 0x1de, 0x1ee].map(|at| {
-        let bytes = Bytes(sector);
+        let bytes = Bytes(Bytes(sector).slice(at, 16));
         Record {
-            bootable: bytes.byte(at),
-            kind: bytes.byte(at + 4),
-            start: u64::from(bytes.le32(at + 8)),
-            size: u64::from(bytes.le32(at + 12)),
+            bootable: bytes.byte(0),
+            kind: bytes.byte(4),
+            start: u64::from(bytes.le32(8)),
+            size: u64::from(bytes.le32(12)),
         }
     })
 }
@@ -130,14 +130,14 @@ fn logical(disk: &Window, first: u64, table: &mut PartitionTable) -> Result<(), 
     let mut at = first;
     let mut visited = Vec::new();
     let taken = table.partitions.iter().filter(|partition| partition.number > 4).count();
-    let mut number = 5 + u32::try_from(taken).unwrap_or(0);
+    let mut number = u32::try_from(taken).unwrap_or(0).saturating_add(5);
     loop {
         if visited.contains(&at) || to_u64(visited.len()) == u64::from(MOST_LOGICAL) {
             table.warnings.push("the chain of logical partitions has no end".to_owned());
             return Ok(());
         }
         visited.push(at);
-        let raw = sector(disk, at / sector_size, sector_size)?;
+        let raw = sector(disk, at.checked_div(sector_size).unwrap_or(0), sector_size)?;
         if !has_boot_signature(&raw) {
             table.warnings.push(format!("there is no record of logical partitions at {at}"));
             return Ok(());
@@ -146,7 +146,7 @@ fn logical(disk: &Window, first: u64, table: &mut PartitionTable) -> Result<(), 
         if own.kind != 0 && own.size > 0 {
             let start = at.saturating_add(own.start.saturating_mul(sector_size));
             table.partitions.push(partition(number, start, &own, sector_size));
-            number += 1;
+            number = number.saturating_add(1);
         }
         if !PartitionType::Mbr(next.kind).is_extended() || next.size == 0 {
             return Ok(());

@@ -82,25 +82,25 @@ impl PartitionTable {
                 None => return Ok(None),
             },
         };
-        for partition in &table.partitions {
-            let end = partition.start.saturating_add(partition.size);
-            if end > disk.length() {
-                let (number, beyond) = (partition.number, end - disk.length());
-                let text = format!("partition {number} ends {beyond} bytes beyond the image");
-                table.warnings.push(text);
-            }
-        }
+        let beyond = table.partitions.iter().filter_map(|partition| {
+            let beyond = partition.start.saturating_add(partition.size).saturating_sub(disk.length());
+            let number = partition.number;
+            (beyond > 0).then(|| format!("partition {number} ends {beyond} bytes beyond the image"))
+        });
+        let beyond = few(beyond, "more end beyond the image");
+        table.warnings.extend(beyond);
         // An extended partition is where logical ones are.
         let holds_files = |partition: &&Partition| !partition.kind.is_extended();
         let mut sorted: Vec<_> = table.partitions.iter().filter(holds_files).collect();
         sorted.sort_by_key(|partition| partition.start);
-        for pair in sorted.windows(2) {
-            if let [a, b] = pair
-                && a.start.saturating_add(a.size) > b.start
-            {
-                table.warnings.push(format!("partitions {} and {} overlap", a.number, b.number));
+        let overlaps = sorted.windows(2).filter_map(|pair| match pair {
+            [a, b] if a.start.saturating_add(a.size) > b.start => {
+                Some(format!("partitions {} and {} overlap", a.number, b.number))
             }
-        }
+            _ => None,
+        });
+        let overlaps = few(overlaps, "more pairs overlap");
+        table.warnings.extend(overlaps);
         Ok(Some(table))
     }
 
@@ -159,6 +159,16 @@ impl std::fmt::Display for Guid {
         }
         Ok(())
     }
+}
+
+/// The first of several warnings, and how many more there are.
+fn few(warnings: impl Iterator<Item = String>, more: &str) -> Vec<String> {
+    const MOST: usize = 10;
+    let mut warnings = warnings;
+    let mut few: Vec<_> = warnings.by_ref().take(MOST).collect();
+    let left = warnings.count();
+    few.extend((left > 0).then(|| format!("{left} {more}")));
+    few
 }
 
 /// A sector, or zeros where the disk is shorter.

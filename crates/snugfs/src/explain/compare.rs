@@ -13,6 +13,7 @@ use super::sizes::{Sizes, is_report};
 use crate::cli::{ExplainArgs, InputArgs, is_dash};
 use crate::commands::{self, tell_warnings};
 use crate::exit::{Exit, Failure, shown};
+use crate::outputs::Outputs;
 use crate::people::{counted, percent, size};
 use crate::progress::Stages;
 use crate::report::Report;
@@ -66,7 +67,8 @@ fn report_at(path: &Path) -> Option<Value> {
 
 fn report_of(args: &InputArgs, stages: &mut Stages) -> Result<Value, Failure> {
     let plan = pipeline::plan(args, stages)?;
-    let gathered = pipeline::gather(&plan, stages)?;
+    let outputs = Outputs::of_reading(&args.plan, &plan)?;
+    let gathered = pipeline::gather(&plan, &outputs, stages)?;
     let layouts = pipeline::layout(&gathered, stages)?;
     let disk = disk::disk(&plan, &gathered, &layouts)?;
     let report = commands::report(&plan, &gathered, &layouts, disk.as_ref());

@@ -9,6 +9,7 @@ mod sizes;
 mod text;
 mod why;
 
+use build_plan::Plan;
 use fat_layout::FatLayout;
 use image_assembly::Companion;
 use image_explain::FileSystem;
@@ -16,6 +17,7 @@ use image_explain::FileSystem;
 use crate::cli::ExplainArgs;
 use crate::commands::{self, tell_warnings};
 use crate::exit::{Failure, shown};
+use crate::outputs::{Outputs, Role};
 use crate::pipeline::{self, Gathered, Layouts, Volume};
 use crate::progress::say;
 use crate::report::Report;
@@ -30,12 +32,13 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
         return compare::run(args, other);
     }
     compare::refuse_report(&args.input.plan)?;
-    let page = args.html.as_deref().map(Companion::open).transpose()?;
     let mut stages = commands::begin(&args.input)?;
     let before = args.compare.as_deref().map(|other| compare::sizes_before(args, other, &mut stages));
     let before = before.transpose()?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
-    let gathered = pipeline::gather(&plan, &mut stages)?;
+    let outputs = outputs(args, &plan)?;
+    let page = args.html.as_deref().map(Companion::open).transpose()?;
+    let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
     let layouts = pipeline::layout(&gathered, &mut stages)?;
     let disk = disk::disk(&plan, &gathered, &layouts)?;
     let report = commands::report(&plan, &gathered, &layouts, disk.as_ref());
@@ -61,6 +64,20 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     }
     let limit = usize::from(args.limit);
     output::print(&if args.json { json::text(&image, limit)? } else { text::text(&image, limit) })
+}
+
+/// The page or what is printed, compared with what the plan reads.
+fn outputs(args: &ExplainArgs, plan: &Plan) -> Result<Outputs, Failure> {
+    let Some(page) = &args.html else { return Outputs::of_reading(&args.input.plan, plan) };
+    let mut outputs = Outputs::default();
+    outputs.add(Role::Page, "--html", page);
+    outputs.add_stderr();
+    outputs.add_planned(plan);
+    outputs.check(&args.input.plan, plan)?;
+    if let Some(other) = &args.compare {
+        outputs.check_input(other, "what the plan is compared with")?;
+    }
+    Ok(outputs)
 }
 
 /// All that is known of an image.

@@ -7,6 +7,7 @@ use std::path::Path;
 use build_plan::guide;
 use clap::{Arg, Command};
 use clap_mangen::Man;
+use image_assembly::Companion;
 use roff::{Inline, Roff, bold, italic, roman};
 
 use super::{ENVIRONMENT, ERRORS, all_exit_codes, examples, plan};
@@ -34,7 +35,7 @@ pub(crate) fn write(args: &ManArgs) -> Result<(), Failure> {
         let folder = args.folder.join(format!("man{}", page.section));
         fs::create_dir_all(&folder).map_err(|error| failed(&folder, &error))?;
         let path = folder.join(format!("{}.{}", page.name, page.section));
-        fs::write(&path, &page.text).map_err(|error| failed(&path, &error))?;
+        Companion::open(&path)?.write(&page.text)?;
     }
     Ok(())
 }

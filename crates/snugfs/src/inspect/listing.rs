@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::rc::Rc;
 
 use image_reader::{FileSystem, Found, Kind, Node, ReadError, Time};
 use image_tree::escaped;
@@ -10,6 +11,29 @@ use crate::people::grouped;
 
 /// The most problems that a listing keeps.
 const MOST_PROBLEMS: usize = 1000;
+/// The longest path of a directory that is listed with all others, in \[bytes\] (`PATH_MAX`): each is printed whole.
+const LONGEST_PATH: usize = 4096;
+
+/// A directory that is still to be listed. Many have one directory above: its path is kept once.
+struct Open {
+    above: Rc<[u8]>,
+    name: Vec<u8>,
+    node: Node,
+}
+
+impl Open {
+    fn path(&self) -> Vec<u8> {
+        below(&self.above, &self.name)
+    }
+}
+
+fn below(above: &[u8], name: &[u8]) -> Vec<u8> {
+    match (above, name) {
+        (above, b"") => above.to_vec(),
+        (b"/", name) => [b"/", name].concat(),
+        (above, name) => [above, b"/", name].concat(),
+    }
+}
 
 /// Lists a file, or a directory and, if asked, all below it. Gives what could not be read.
 pub(super) fn list(
@@ -25,15 +49,21 @@ pub(super) fn list(
         return Ok(problems);
     }
     let mut visits = fs.visits();
-    let mut open = vec![(found.path.clone(), found.node.clone())];
+    if let Err(error) = visits.enter(&found.node) {
+        tell(&mut problems, &found.path, &error);
+        return Ok(problems);
+    }
+    let mut open =
+        vec![Open { above: found.path.as_slice().into(), name: Vec::new(), node: found.node.clone() }];
     let mut first = true;
-    while let Some((path, directory)) = open.pop() {
+    while let Some(next) = open.pop() {
+        let (path, directory): (Rc<[u8]>, _) = (next.path().into(), next.node);
         let mut tell = |error: &ReadError| tell(&mut problems, &path, error);
         if recursive {
             writeln!(out, "{}{}:", if first { "" } else { "\n" }, escaped(&path))?;
             first = false;
         }
-        let entries = match visits.entries(fs, &directory) {
+        let entries = match visits.read(fs, &directory) {
             Ok((entries, errors)) => {
                 errors.iter().for_each(&mut tell);
                 entries
@@ -43,35 +73,45 @@ pub(super) fn list(
                 continue;
             }
         };
-        let mut below = Vec::new();
-        for entry in &entries {
+        let mut deeper = Vec::new();
+        for entry in entries {
             if !long && !recursive {
                 writeln!(out, "{}", escaped(&entry.name))?;
                 continue;
             }
-            let mut whole = path.clone();
-            if whole != b"/" {
-                whole.push(b'/');
-            }
-            whole.extend_from_slice(&entry.name);
-            match fs.node(entry) {
+            let whole = || below(&path, &entry.name);
+            match fs.node(&entry) {
                 Ok(node) => {
                     line(fs, &entry.name, &node, long, out, &mut problems)?;
-                    if recursive && node.is_directory() {
-                        below.push((whole, node));
+                    if !recursive || !node.is_directory() {
+                        continue;
+                    }
+                    if whole().len() > LONGEST_PATH {
+                        self::tell(&mut problems, &whole(), &too_deep());
+                    } else if let Err(error) = visits.enter(&node) {
+                        self::tell(&mut problems, &whole(), &error);
+                    } else {
+                        deeper.push(Open { above: Rc::clone(&path), name: entry.name, node });
                     }
                 }
                 Err(error) => {
                     // It is there, whatever is known of it.
                     let unknown = if long { "?????????? " } else { "" };
                     writeln!(out, "{unknown}{}", escaped(&entry.name))?;
-                    self::tell(&mut problems, &whole, &error);
+                    self::tell(&mut problems, &whole(), &error);
                 }
             }
         }
-        open.extend(below.into_iter().rev());
+        open.extend(deeper.into_iter().rev());
     }
     Ok(problems)
+}
+
+fn too_deep() -> ReadError {
+    ReadError::Unsupported {
+        place: "the directory".to_owned(),
+        what: "has too long a path; list it by its own path".to_owned(),
+    }
 }
 
 fn tell(problems: &mut Vec<String>, path: &[u8], error: &ReadError) {

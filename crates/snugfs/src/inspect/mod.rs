@@ -20,6 +20,9 @@ use crate::people;
 use crate::progress::say;
 use crate::told;
 
+/// The most volumes of which an overview says why they can't be read.
+const MOST_UNREAD: usize = 20;
+
 /// Does what the command line says.
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     if args.json && args.command.is_some() {
@@ -83,7 +86,11 @@ fn whole(args: &InspectArgs, overview: &Overview) -> Result<(), Failure> {
         }
         _ => None,
     });
-    problems_of(args, &unread.collect::<Vec<_>>())
+    let mut unread = unread;
+    let mut told: Vec<_> = unread.by_ref().take(MOST_UNREAD).collect();
+    let more = unread.count();
+    told.extend((more > 0).then(|| format!("{more} more partitions can't be read; see `--json`")));
+    problems_of(args, &told)
 }
 
 /// The file system that is meant; tells which, where there was a choice.

@@ -1,5 +1,6 @@
 //! Which parts of an image are judged, and how.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use ext4_verify::{Findings, Severity, Source, Unused};
@@ -126,6 +127,7 @@ pub(super) fn overview(
     let is_disk = overview.table.is_some();
     let all = watched.is_empty();
     let mut volumes = Vec::new();
+    let mut judged = Judgements::default();
     for volume in &overview.volumes {
         let (what, is_ext4) = match &volume.content {
             VolumeContent::FileSystem(FileSystem::Ext4(_)) => ("ext4".to_owned(), true),
@@ -137,7 +139,8 @@ pub(super) fn overview(
         };
         let watched = watched.iter_mut().find(|watched| watched.start == start(volume));
         let unused = terms.unused(volume.partition.is_none());
-        let is_judged = (is_ext4 && all) || watched.is_some();
+        // That partitions overlap is told with the table; no byte is judged as several file systems.
+        let is_judged = ((is_ext4 && all) || watched.is_some()) && judged.add(volume);
         let findings = if is_judged { Some(ext4(&volume.window, unused, watched)?) } else { None };
         volumes.push(Judged { partition: volume.partition.clone(), what, findings });
     }
@@ -151,6 +154,24 @@ pub(super) fn overview(
         });
     }
     Ok(Verdict { is_disk, table, terms, note, volumes, differences: None })
+}
+
+/// Where the volumes are that were judged, in \[bytes\]: ends by starts.
+#[derive(Default)]
+struct Judgements(BTreeMap<u64, u64>);
+
+impl Judgements {
+    /// Adds a volume; false where it overlaps one that was added.
+    fn add(&mut self, volume: &Volume) -> bool {
+        let start = start(volume);
+        let end = start.saturating_add(volume.window.length());
+        // Those that were added do not overlap: the last one to begin before the end is the last one to end.
+        let is_free = self.0.range(..end).next_back().is_none_or(|(_, last)| *last <= start);
+        if is_free {
+            self.0.insert(start, end);
+        }
+        is_free
+    }
 }
 
 /// Where a volume begins, in \[bytes\].

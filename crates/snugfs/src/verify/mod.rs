@@ -13,6 +13,7 @@ use image_reader::{Container, Image, ReadError};
 
 use crate::cli::{InputArgs, VerifyArgs};
 use crate::exit::{Exit, Failure, shown};
+use crate::outputs::Outputs;
 use crate::progress::{Stage, Unit};
 use crate::{commands, disk, output, pipeline};
 
@@ -42,7 +43,8 @@ fn against_plan(args: &VerifyArgs, plan: &Path, image: &Image) -> Result<Verdict
     };
     let mut stages = commands::begin(&input)?;
     let plan = pipeline::plan(&input, &mut stages)?;
-    let gathered = pipeline::gather(&plan, &mut stages)?;
+    let outputs = Outputs::of_reading(&input.plan, &plan)?;
+    let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
     let layouts = pipeline::layout(&gathered, &mut stages)?;
     let disk = disk::disk(&plan, &gathered, &layouts)?;
     let expected = Expected { plan: &plan, gathered: &gathered, layouts: &layouts, disk: disk.as_ref() };

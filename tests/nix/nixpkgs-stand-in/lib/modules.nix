@@ -127,7 +127,9 @@ let
         let
           value = if isPath module || isString module then import module else module;
           set = if isFunction value then value arguments else value;
-          file = if isPath module || isString module then [ (toString module) ] else [ ];
+          file = [
+            (set._file or (if isPath module || isString module then toString module else "<unknown-file>"))
+          ];
           declared =
             option:
             if option._type or null == "option" then
@@ -139,7 +141,10 @@ let
         ++ [
           {
             options = mapAttrs (_: declared) (set.options or { });
-            config = if set ? options || set ? config then set.config or { } else removeAttrs set [ "imports" ];
+            config = if set ? options || set ? config then set.config or { } else removeAttrs set [
+              "_file"
+              "imports"
+            ];
           }
         ];
       loaded = concatMap load modules;

@@ -1,0 +1,248 @@
+//! What a run of the program writes, compared with what it reads before anything is written: no output may replace the
+//! plan, a source or another output, and none becomes a part of the image.
+//!
+//! A new output is one more [`Role`] and one call of [`Outputs::add`].
+
+mod earlier;
+mod named;
+mod streams;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use build_plan::{Plan, TreePlan};
+use closure_registration::Closure;
+use file_scanner::{InTree, Inode, OwnFile, Warning, WarningKind};
+use image_assembly::Identity;
+
+use crate::cli::is_dash;
+use crate::exit::{Exit, Failure, shown};
+use crate::output;
+
+/// What an output is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Image,
+    Map,
+    Report,
+    /// The page of `explain`.
+    Page,
+    /// What a command prints.
+    Result,
+    /// Errors, warnings and progress.
+    Messages,
+}
+
+/// How an output is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Replaced by this run.
+    Named,
+    /// Not touched by this run: `build` without -o replaces it.
+    Planned,
+    /// Open since the program was started.
+    Stream,
+}
+
+/// A file that is written.
+#[derive(Clone, Debug)]
+struct OutputFile {
+    role: Role,
+    way: Way,
+    /// What asks for it: `--report`, or `plan.output.path`.
+    asked: String,
+    /// As messages show it.
+    name: String,
+    identity: Identity,
+}
+
+/// All outputs of a run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outputs {
+    all: Vec<OutputFile>,
+}
+
+impl Role {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Image => "the image",
+            Self::Map => "the map of the image",
+            Self::Report => "the report",
+            Self::Page => "the page",
+            Self::Result => "the result",
+            Self::Messages => "the messages",
+        }
+    }
+}
+
+impl OutputFile {
+    /// `-o: x.img`
+    fn place(&self) -> String {
+        format!("{}: {}", self.asked, self.name)
+    }
+
+    fn remedy(&self) -> String {
+        match self.way {
+            Way::Stream => "redirect it elsewhere".to_owned(),
+            Way::Named | Way::Planned => format!("choose another name for {}", self.role.noun()),
+        }
+    }
+
+    fn refused(&self, what: &str) -> Failure {
+        Failure::new(Exit::Usage, format!("{} {what}; {}", self.place(), self.remedy()))
+    }
+
+    /// Whether two streams may share a file: everything but the bytes of an image may be mixed with messages.
+    fn may_share(&self, other: &Self) -> bool {
+        let roles = [self.role, other.role];
+        self.way == Way::Stream
+            && other.way == Way::Stream
+            && roles.contains(&Role::Messages)
+            && !roles.contains(&Role::Image)
+    }
+}
+
+impl Outputs {
+    /// Of a command that prints what it finds out about a plan and writes nothing else. What `build` would leave out of the
+    /// image is left out here too.
+    pub(crate) fn of_reading(plan_path: &Path, plan: &Plan) -> Result<Self, Failure> {
+        let mut outputs = Self::default();
+        outputs.add_stdout(Role::Result, "standard output");
+        outputs.add_stderr();
+        outputs.add_planned(plan);
+        outputs.check(plan_path, plan)?;
+        Ok(outputs)
+    }
+
+    /// Adds a file that this run replaces or makes; `asked` is the option or the field that names it.
+    pub(crate) fn add(&mut self, role: Role, asked: &str, path: &Path) {
+        self.add_named(role, Way::Named, asked, path);
+    }
+
+    /// Adds what the plan names as the output of `build`: the image, and its map if there is one. What this run adds
+    /// already counts as that.
+    pub(crate) fn add_planned(&mut self, plan: &Plan) {
+        let Some(path) = &plan.output.path else { return };
+        self.add_named(Role::Image, Way::Planned, "plan.output.path", path);
+        if plan.output.bmap {
+            self.add_named(Role::Map, Way::Planned, "plan.output.bmap", &output::map_path(path));
+        }
+    }
+
+    fn add_named(&mut self, role: Role, way: Way, asked: &str, path: &Path) {
+        let (asked, name, identity) = (asked.to_owned(), shown(path), Identity::of_path(path));
+        let is_known = self.all.iter().any(|other| other.role == role && other.identity.is(&identity));
+        if way != Way::Planned || !is_known {
+            self.all.push(OutputFile { role, way, asked, name, identity });
+        }
+    }
+
+    /// Refuses an output that is also a file which is read; `what` it is.
+    pub(crate) fn check_input(&self, path: &Path, what: &str) -> Result<(), Failure> {
+        let file = if is_dash(path) { streams::stdin() } else { Identity::of_path(path) };
+        match self.written().find(|output| output.identity.is(&file)) {
+            Some(output) => Err(output.refused(&format!("is also {what}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses outputs that are one file, that are the plan, or that the plan reads.
+    pub(crate) fn check(&self, plan_path: &Path, plan: &Plan) -> Result<(), Failure> {
+        self.check_each_other()?;
+        self.check_input(plan_path, "the plan")?;
+        // A file that is not there yet is no source of anything.
+        let there = || self.written().filter(|output| output.identity.file().is_some());
+        if there().next().is_none() {
+            return Ok(());
+        }
+        for (field, path) in named::files(plan) {
+            let Ok(found) = std::fs::metadata(path) else { continue };
+            let source = Some(Inode { device: found.dev(), number: found.ino() });
+            if let Some(output) = there().find(|output| output.identity.file() == source) {
+                return Err(output.refused(&format!("is also {field}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Those that are compared with sources. Where an image is built elsewhere than the plan says, what is there is only
+    /// left out.
+    fn written(&self) -> impl Iterator<Item = &OutputFile> {
+        let is_built_elsewhere =
+            self.all.iter().any(|output| output.role == Role::Image && output.way != Way::Planned);
+        self.all.iter().filter(move |output| output.way != Way::Planned || !is_built_elsewhere)
+    }
+
+    fn check_each_other(&self) -> Result<(), Failure> {
+        let all: Vec<&OutputFile> = self.written().collect();
+        for (index, output) in all.iter().enumerate() {
+            let earlier = all.iter().take(index);
+            let same = earlier.filter(|other| !output.may_share(other));
+            if let Some(other) = same.into_iter().find(|other| other.identity.is(&output.identity)) {
+                return Err(output.refused(&format!("is also {} ({})", other.role.noun(), other.asked)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses outputs within the store paths of a closure.
+    pub(crate) fn check_store(&self, source_dir: &Path, closure: &Closure) -> Result<(), Failure> {
+        let Ok(store) = std::fs::canonicalize(source_dir) else { return Ok(()) };
+        for output in self.written() {
+            let within = output.identity.path().and_then(|path| path.strip_prefix(&store).ok());
+            let Some(first) = within.and_then(|within| within.components().next()) else { continue };
+            let base_name = first.as_os_str();
+            if closure.paths().iter().any(|info| *info.path.as_str() == *base_name) {
+                let what = format!("is in a store path of the closure, {}", shown(base_name.as_ref()));
+                return Err(output.refused(&what));
+            }
+        }
+        Ok(())
+    }
+
+    /// The files that no tree includes.
+    pub(crate) fn own_files(&self) -> Vec<OwnFile> {
+        let nowhere =
+            || OwnFile { folder: Inode { device: 0, number: 0 }, name: Vec::new(), temporary_prefix: None };
+        // One for each output, so that their positions are the same.
+        self.all.iter().map(|output| output.identity.own_file().unwrap_or_else(nowhere)).collect()
+    }
+
+    /// Judges the outputs that a scan found in trees: warnings about those that are left out, or an error. `place` gives
+    /// the field of a tree.
+    pub(crate) fn in_trees(
+        &self,
+        found: &[InTree],
+        trees: &[TreePlan],
+        place: &dyn Fn(usize) -> String,
+    ) -> Result<Vec<Warning>, Failure> {
+        let mut warnings = Vec::new();
+        for one in found {
+            let Some((output, tree)) = self.all.get(one.file).zip(trees.get(one.tree)) else { continue };
+            let (field, source) = (place(one.tree), shown(&tree.source));
+            let is_replaced =
+                output.way != Way::Stream && self.written().any(|other| std::ptr::eq(other, output));
+            if is_replaced && one.is_deep && tree.keep_times {
+                return Err(output.refused(&format!(
+                    "is in a subfolder of {field} ({source}), which changes its time, and that is kept"
+                )));
+            }
+            if is_replaced && !earlier::may_be_replaced(output.role, output.identity.path()) {
+                return Err(output.refused(&format!(
+                    "is a file of {field} ({source}) and does not look like an earlier output"
+                )));
+            }
+            let text = format!(
+                "{field}: {} is left out of the image, because {} written there; write it outside of {source} to avoid \
+                 this warning",
+                output.name,
+                match output.role {
+                    Role::Messages => format!("{} are", output.role.noun()),
+                    _ => format!("{} is", output.role.noun()),
+                }
+            );
+            warnings.push(Warning { kind: WarningKind::Outputs, text });
+        }
+        Ok(warnings)
+    }
+}
