@@ -20,6 +20,8 @@ pub struct Sources<'a> {
     pub attributes: &'a BTreeMap<ImagePath, AttributesPlan>,
     /// Files that the program itself writes.
     pub inline: Vec<InlineFile>,
+    /// Directories that are there unless something else is, with those above them.
+    pub folders: Vec<ImagePath>,
     /// Whether there is a `/lost+found` even if no source has one, as e2fsck wants it in every ext4 file system.
     pub lost_and_found: bool,
     /// The time of everything that has no other.

@@ -77,15 +77,10 @@ pub(crate) fn walk(
         .filter_map(|index| u32::try_from(index).ok())
         .map(|id| FoundDirectory::new(DirectoryId(id), 0))
         .collect();
-    let walk = Walk {
-        directories: Mutex::new(directories),
-        problems: Mutex::default(),
-        mounts: Mutex::default(),
-        mount_points: MountPoints::of_this_process(),
-        own,
-        own_found: Mutex::default(),
-        progress,
-    };
+    let (problems, mounts, own_found) = (Mutex::default(), Mutex::default(), Mutex::default());
+    let mount_points = MountPoints::of_this_process();
+    let directories = Mutex::new(directories);
+    let walk = Walk { directories, problems, mounts, mount_points, own, own_found, progress };
     let mut sources = Vec::with_capacity(roots.len());
     let mut open = Vec::with_capacity(roots.len());
     for (id, mut root) in (0..).zip(roots) {
@@ -232,7 +227,7 @@ impl<'a> Walk<'a> {
             if is_mount && plan.one_file_system == Some(true) {
                 let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
                 let own = HostMetadata::of(&rustix::fs::statat(&parent.fd, name, flags)?);
-                self.keep_own(id, own, host_xattrs::of_entry(&parent.fd, name, &plan.xattrs)?);
+                self.own(id, own, host_xattrs::of_entry(&parent.fd, name, &plan.xattrs)?);
                 return Ok(None);
             }
         }
@@ -252,7 +247,7 @@ impl<'a> Walk<'a> {
         };
         let stat = rustix::fs::fstat(&fd)?;
         let device = stat.st_dev;
-        self.keep_own(id, HostMetadata::of(&stat), host_xattrs::of_descriptor(fd.as_fd(), &plan.xattrs)?);
+        self.own(id, HostMetadata::of(&stat), host_xattrs::of_descriptor(fd.as_fd(), &plan.xattrs)?);
         // Nothing is mounted at a subvolume of btrfs, and yet it is a file system of its own.
         if is_mount || device != parent.device {
             match plan.one_file_system {
@@ -269,7 +264,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Stores what a tree keeps of a directory itself.
-    fn keep_own(&self, id: DirectoryId, own: HostMetadata, xattrs: Vec<Xattr>) {
+    fn own(&self, id: DirectoryId, own: HostMetadata, xattrs: Vec<Xattr>) {
         if let Some(found) = lock(&self.directories).get_mut(id.index()) {
             found.own = Some(Box::new((own, xattrs)));
         }

@@ -22,8 +22,6 @@ pub struct Warning {
 pub enum WarningKind {
     /// A tree takes in what is mounted below its folder.
     Mounts,
-    /// An output of the program is in a tree and left out.
-    Outputs,
     /// Files lose their set-user-id and set-group-id bits.
     SetId,
     /// Owners that may be unknown ones of a user namespace.
@@ -32,6 +30,8 @@ pub enum WarningKind {
     Xattrs,
     /// Files take much more room in the image than on this machine.
     Room,
+    /// Files of a tree that the program itself writes, and leaves out.
+    Outputs,
 }
 
 impl std::fmt::Display for Warning {

@@ -117,8 +117,8 @@ pub(crate) struct BuildArgs {
 
     /// Where the image goes; `-` for standard output [default: plan.output.path]
     ///
-    /// Taken from the current folder. A name that ends in .zst asks for zstd compression, and so does
-    /// plan.output.compression. It can't be a file that the plan reads. In a folder of plan.trees, it is left out of the
+    /// Taken from the current folder. A name that ends in .zst asks for zstd compression, .qcow2 or .simg for that format;
+    /// so do plan.output.compression and plan.output.format. It can't be a file that the plan reads. In a folder of plan.trees, it is left out of the
     /// image.
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,

@@ -43,7 +43,6 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let mut stages = begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
     let output = Output::choose(args, &plan)?;
-    output.warning(plan.output.format).iter().for_each(|warning| told::warning(warning));
     let map_path = output.map_path(&plan.output)?;
     let outputs = outputs(args, &plan, &output, map_path.as_deref())?;
     let report_place = ReportPlace::take(args)?;
@@ -54,10 +53,10 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let mut report = report(&plan, &gathered, &layouts, disk.as_ref());
     tell_warnings(&report.warnings);
     let image: &dyn PieceSource = disk.as_ref().map_or(&layouts.root, |disk| disk);
-    let is_contained = plan.output.format != Format::Raw;
+    let is_contained = output.format != Format::Raw;
     let known =
         is_contained.then(|| pipeline::find_zeros(&gathered, image, &output, &mut stages)).transpose()?;
-    let container = Container::around(known.as_ref().map_or(image, |known| known), plan.output.format)?;
+    let container = Container::around(known.as_ref().map_or(image, |known| known), output.format)?;
     let mut map =
         map_place.is_some().then(|| BlockMap::new(image.len(), needed_blocks(image, BlockMap::block())));
     if let Some(place) = &report_place {
@@ -73,7 +72,13 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     if let Some((place, map)) = map_place.zip(map) {
         place.write(map.text().as_bytes())?;
     }
-    report.set_written(&written, output.is_compressed(), plan.output.format);
+    if written.without_workers {
+        told::warning(&format!(
+            "{name}: no thread can be started, so its bytes differ from those of other builds, though it decompresses to the \
+             same image; allow the system call clone3, or set plan.output.compression.seekable"
+        ));
+    }
+    report.set_written(&written, output.is_compressed(), output.format);
     report.set_times(stages.times());
     if let Some(place) = report_place {
         place.write(&report.json()?)?;
@@ -116,6 +121,7 @@ fn size(args: &SizeArgs) -> Result<(), Failure> {
 fn check(args: &CheckArgs) -> Result<(), Failure> {
     let mut stages = begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
+    output::check_name(&plan.output)?;
     let outputs = Outputs::of_reading(&args.input.plan, &plan)?;
     let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
     pipeline::verify(&gathered, &mut stages)?;
@@ -138,13 +144,7 @@ fn schema() -> Result<(), Failure> {
 
 /// Prepares threads and progress, which no command's result depends on.
 pub(crate) fn begin(args: &InputArgs) -> Result<Stages, Failure> {
-    let threads = threads::count(args.threads);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| {
-        Failure::new(
-            Exit::Bug,
-            format!("threads: {threads} can't be started: {error}; ask for fewer by --threads"),
-        )
-    })?;
+    threads::prepare(threads::count(args.threads))?;
     Ok(Stages::new(args.progress))
 }
 

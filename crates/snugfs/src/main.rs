@@ -12,6 +12,7 @@ mod exit;
 mod explain;
 mod hashed;
 mod help;
+mod image_name;
 mod input;
 mod inspect;
 mod last_line;

@@ -14,7 +14,7 @@ use image_tree::{FileTree, NodeKind, Permissions, PieceSource};
 use crate::cli::InputArgs;
 use crate::deduplicate::{self, Deduplicated};
 use crate::disk::{self, Beside, Planned};
-use crate::exit::{Failure, within};
+use crate::exit::Failure;
 use crate::hashed::Passing;
 use crate::output::Output;
 use crate::outputs::Outputs;
@@ -73,8 +73,8 @@ impl<'p> Gathered<'p> {
     /// All warnings of the scans.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let of_volume = |volume: &Volume<'_>| -> Vec<String> {
-            let warnings = volume.scan.warnings.iter();
-            warnings.map(|warning| within(&warning.text, &volume.planned.place)).collect()
+            let place = &volume.planned.place;
+            volume.scan.warnings.iter().map(|warning| disk::at_place(&warning.text, place)).collect()
         };
         self.volumes().flat_map(of_volume).chain(self.beside.warnings()).collect()
     }
@@ -273,6 +273,9 @@ fn sources<'p>(plan: &'p VolumePlan, closure: Option<&Closure>) -> Result<Source
         entries: &plan.entries,
         attributes: &plan.attributes,
         inline: registration.into_iter().chain(database.into_iter().flatten()).collect(),
+        folders: both
+            .and_then(|(planned, _)| planned.database.as_ref())
+            .map_or(Vec::new(), |database| database.folders.clone()),
         lost_and_found: true,
         timestamp,
     })
