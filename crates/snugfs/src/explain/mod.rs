@@ -74,6 +74,9 @@ fn outputs(args: &ExplainArgs, plan: &Plan) -> Result<Outputs, Failure> {
     outputs.add_stderr();
     outputs.add_planned(plan);
     outputs.check(&args.input.plan, plan)?;
+    if let Some(other) = &args.compare {
+        outputs.check_input(other, "what the plan is compared with")?;
+    }
     Ok(outputs)
 }
 
