@@ -51,7 +51,14 @@ mod tests {
     use super::*;
 
     fn image(bytes: u64, format: Option<&'static str>, compressed_bytes: Option<u64>) -> Image {
-        Image { bytes, compressed_bytes, format, file_bytes: format.map(|_| bytes), sha256: None }
+        Image {
+            bytes,
+            compressed_bytes,
+            format,
+            file_bytes: format.map(|_| bytes),
+            sha256: None,
+            raw_sha256: None,
+        }
     }
 
     #[test]
