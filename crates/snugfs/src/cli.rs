@@ -145,6 +145,12 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) report: Option<PathBuf>,
 
+    /// Add the SHA-256 of the image before compression to the report
+    ///
+    /// The report always has the SHA-256 of the file that is written. Not for containers (plan.output.format).
+    #[arg(long, requires = "report")]
+    pub(crate) raw_digest: bool,
+
     /// Wait until the image is on the disk, safe from a loss of power
     #[arg(long)]
     pub(crate) sync: bool,
