@@ -166,7 +166,12 @@ pub(crate) fn report(
     let store_paths = root.closure.as_ref().map_or(0, |closure| closure.paths().len());
     let mut contents = Contents::of(&root.scan.tree, u64::try_from(store_paths).unwrap_or(u64::MAX));
     contents.deduplicated = root.deduplicated;
-    let mut report = Report::new(&plan.root.filesystem, &layouts.root, contents, &gathered.warnings());
+    let mut warnings = gathered.warnings();
+    for (volume, layout) in gathered.others.iter().zip(&layouts.others) {
+        let of_layout = layout.summary().warnings;
+        warnings.extend(of_layout.iter().map(|text| disk::at_place(text, &volume.planned.place)));
+    }
+    let mut report = Report::new(&plan.root.filesystem, &layouts.root, contents, &warnings);
     report.set_store_paths(root.closure.as_ref(), &layouts.root);
     if let (Some(disk), Some(planned)) = (disk, &plan.disk) {
         report.set_disk(disk.len(), DiskReport::new(planned, disk, gathered, layouts));
