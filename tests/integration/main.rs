@@ -16,6 +16,7 @@ mod explain;
 mod hashes;
 mod help;
 mod inspect;
+mod messages;
 mod nix_copies;
 mod outputs;
 mod reports;
