@@ -19,10 +19,10 @@ use crate::output::{self, Output, ReportPlace};
 use crate::outputs::{Outputs, Role};
 use crate::people;
 use crate::pipeline::{self, Gathered, Judging, Layouts};
-use crate::progress::{Stages, say};
+use crate::progress::Stages;
 use crate::report::{Contents, Report};
 use crate::verify::Expected;
-use crate::{disk, explain, help, inspect, last_line, signals, table, threads, told, verify};
+use crate::{check_json, disk, explain, help, inspect, last_line, signals, table, threads, told, verify};
 
 /// Does what the command line says.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
@@ -89,7 +89,7 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     if let Some(place) = report_place {
         place.write(&report.json()?)?;
     }
-    say(&last_line::built(&name, &report, gathered.files(), output.is_judged, stages.elapsed()));
+    told::note(&last_line::built(&name, &report, gathered.files(), output.is_judged, stages.elapsed()));
     Ok(())
 }
 
@@ -126,6 +126,22 @@ fn size(args: &SizeArgs) -> Result<(), Failure> {
 }
 
 fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let checked = checked(args);
+    if args.json {
+        output::print(&check_json::text(checked.as_ref())?)?;
+        return checked.map(drop);
+    }
+    let report = checked?;
+    if told::is_quiet() {
+        return Ok(());
+    }
+    let paths = people::counted(report.contents.store_paths, "store path");
+    let files = people::counted(report.contents.files, "file");
+    let fits = people::size(report.image.bytes);
+    output::print(&format!("ok: the plan is valid, {paths} complete, {files} found, fits in {fits}\n"))
+}
+
+fn checked(args: &CheckArgs) -> Result<Report, Failure> {
     let mut stages = begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
     output::check_name(&plan.output)?;
@@ -137,10 +153,7 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
     let disk = disk::disk(&plan, &gathered, &layouts)?;
     let report = report(&plan, &gathered, &layouts, disk.as_ref());
     tell_warnings(&report.warnings);
-    let paths = people::counted(report.contents.store_paths, "store path");
-    let files = people::counted(report.contents.files, "file");
-    let fits = people::size(report.image.bytes);
-    output::print(&format!("ok: the plan is valid, {paths} complete, {files} found, fits in {fits}\n"))
+    Ok(report)
 }
 
 fn schema() -> Result<(), Failure> {
