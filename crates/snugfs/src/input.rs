@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use build_plan::{ClosurePlan, ClosureSource, Plan};
 use closure_registration::{Closure, Source};
+use sha2::{Digest, Sha256};
 
 use crate::cli::{InputArgs, is_dash};
 use crate::exit::{Exit, Failure, io_text, remedy, shown};
@@ -36,8 +37,15 @@ fn too_long(exit: Exit, name: &str, what: &str) -> Failure {
     Failure::new(exit, format!("{name}: has more than {MOST} bytes, too many for {what}; name another file"))
 }
 
+/// A plan, and the digest of the file that it was read from.
+#[derive(Debug)]
+pub(crate) struct ReadPlan {
+    pub(crate) plan: Plan,
+    pub(crate) sha256: [u8; 32],
+}
+
 /// Reads PLAN. That it can't be read is an unreadable source (5), that it is not JSON a wrong plan (3).
-pub(crate) fn read_plan(args: &InputArgs) -> Result<Plan, Failure> {
+pub(crate) fn read_plan(args: &InputArgs) -> Result<ReadPlan, Failure> {
     let unreadable = |name: &str, error: &io::Error| {
         Failure::new(
             Exit::Source,
@@ -58,7 +66,8 @@ pub(crate) fn read_plan(args: &InputArgs) -> Result<Plan, Failure> {
         _ => unreadable(&name, &error),
     })?;
     told::remember(&name, &json);
-    Ok(build_plan::parse(&json, &base_dir(args)).map_err(|problems| problems.in_file(&name))?)
+    let plan = build_plan::parse(&json, &base_dir(args)).map_err(|problems| problems.in_file(&name))?;
+    Ok(ReadPlan { plan, sha256: Sha256::digest(&json).into() })
 }
 
 /// The folder that relative paths of the plan are taken from; empty for the current one, so that messages name files

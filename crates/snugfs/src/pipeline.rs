@@ -15,7 +15,8 @@ use crate::cli::InputArgs;
 use crate::deduplicate::{self, Deduplicated};
 use crate::disk::{self, Beside, Planned};
 use crate::exit::Failure;
-use crate::hashed::Passing;
+use crate::hashed::{ImageDigest, Passing};
+use crate::input::ReadPlan;
 use crate::output::Output;
 use crate::outputs::Outputs;
 use crate::progress::{Meter, Stage, Stages, Unit};
@@ -23,6 +24,11 @@ use crate::{database, hashed, input};
 
 /// The plan.
 pub(crate) fn plan(args: &InputArgs, stages: &mut Stages) -> Result<Plan, Failure> {
+    Ok(read_plan(args, stages)?.plan)
+}
+
+/// The plan, and the digest of its file.
+pub(crate) fn read_plan(args: &InputArgs, stages: &mut Stages) -> Result<ReadPlan, Failure> {
     stages.run(Stage::Plan, Unit::Nothing, 0, |_| input::read_plan(args))
 }
 
@@ -204,7 +210,7 @@ pub(crate) fn write(
     gathered: &Gathered<'_>,
     image: &dyn PieceSource,
     output: &Output<'_>,
-    map: Option<&mut BlockMap>,
+    (map, digest): (Option<&mut BlockMap>, Option<&mut ImageDigest>),
     judge: Option<Judging<'_>>,
     stages: &mut Stages,
 ) -> Result<Written, Failure> {
@@ -219,8 +225,8 @@ pub(crate) fn write(
     stages.run(Stage::Write, Unit::Bytes, image.len(), |meter| {
         let progress = |bytes| meter.advance(bytes);
         let (target, options) = (output.target, &output.options);
-        let is_watched = !hashed.is_empty() || map.is_some();
-        let mut passing = Passing::new(hashed, map);
+        let is_watched = !hashed.is_empty() || map.is_some() || digest.is_some();
+        let mut passing = Passing::new(hashed, map, digest);
         let wrong = Mutex::new(None);
         let judged = |file: &File| {
             let compare = |Judging { bytes, judge }| {
