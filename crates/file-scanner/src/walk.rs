@@ -14,7 +14,8 @@ use rayon::Scope;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::{Located, ScanError, reason, remedy, shown};
+use crate::error::{ScanError, reason, remedy, shown};
+use crate::errors::Located;
 use crate::found::{BATCH, DirectoryId, Found, FoundDirectory, HostMetadata, Kind, Part};
 use crate::host_xattrs::{self, XattrError};
 use crate::inspect::{self, Problem};
