@@ -207,7 +207,7 @@ fn what_can_not_be_a_disk_is_told_with_both_sides() {
         (
             json!({ "table": "mbr", "partitions": [root], "blobs": loader(0) }),
             3,
-            "plan.disk.blobs[0] (bytes 0 to 300001) overlaps the partition table (bytes 440 to 512); move one of the two",
+            "plan.disk.blobs[0] (bytes 0 to 300001) overlaps the partition table (bytes 440 to 512); move plan.disk.blobs[0] to another offset",
         ),
         (
             json!({ "table": "gpt", "partitions": [{ "type": "linux", "content": { "kind": "root" } }], "blobs": loader(8192) }),

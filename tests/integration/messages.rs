@@ -1,8 +1,11 @@
 //! What is told on standard error, for people and for programs.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
-use crate::support::{Run, Workspace, empty_plan, plan_of_entries};
+use crate::support::{Run, Workspace, empty_plan, plan_of_entries, repository};
 
 /// A plan with two mistakes, on lines of their own.
 const WRONG: &str =
@@ -114,4 +117,105 @@ fn quiet_leaves_errors_warnings_and_results() {
     }
     assert!(!workspace.snugfs(["size", "plan.json", "-q"]).succeeded().text().is_empty());
     workspace.snugfs(["check", "none.json", "-q"]).failed_with(5);
+}
+
+#[test]
+fn what_is_no_plan_or_no_image_is_named() {
+    let workspace = Workspace::with_plan(&empty_plan());
+    for (name, bytes, says) in [
+        ("p.yaml", &b"version: 1\n"[..], "p.yaml:1:1: is YAML, not JSON; convert it: yq -o json"),
+        ("p.nix", b"{ lib }:\n{ }\n", "p.nix:1:3: is Nix, not JSON; evaluate it: "),
+        ("p.gz", b"\x1f\x8b\x08\0", "p.gz:1:1: is compressed by gzip; "),
+        (
+            "commented.json",
+            b"{\n  // why\n}",
+            "commented.json:2:3: has a comment, which JSON does not know; remove it",
+        ),
+    ] {
+        workspace.write(name, bytes);
+        workspace.snugfs(["check", name]).failed_with(3).says(says);
+    }
+    for (bytes, says) in [
+        (&[0; 9000][..], "x.img: has no ext4 file system, it begins with zeros; name an image of this plan"),
+        (b"", "is empty; name an image"),
+        (b"\x1f\x8b\x08\0", "is compressed by gzip"),
+    ] {
+        workspace.write("x.img", bytes);
+        let run = workspace.snugfs(["verify", "x.img", "--against", "plan.json"]);
+        assert!(matches!(run.code, 5 | 8) && run.stderr.lines().count() == 1, "{}", run.stderr);
+        run.says(says);
+    }
+    workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "~/root" }]));
+    workspace.snugfs(["check", "plan.json"]).failed_with(5).says("~ and $NAME are not expanded in a plan");
+    let page =
+        Workspace::with_plan(&empty_plan()).snugfs(["explain", "plan.json", "--html", "-"]).succeeded();
+    assert!(page.text().starts_with("<!DOCTYPE html>"));
+}
+
+/// The names of all fields that the schema has anywhere below an object, at any depth.
+fn fields(schema: &Value, found: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(map) => {
+            if let Some(Value::Object(properties)) = map.get("properties") {
+                found.extend(properties.keys().cloned());
+            }
+            map.values().for_each(|value| fields(value, found));
+        }
+        Value::Array(list) => list.iter().for_each(|value| fields(value, found)),
+        _ => {}
+    }
+}
+
+/// The plan fields that the strings of a source file name: `plan.trees[{index}].source` gives `trees` and `source`.
+fn named_fields(source: &str) -> Vec<(String, String)> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let mut named = Vec::new();
+    for line in lines {
+        for (at, _) in line.match_indices("plan.") {
+            // In strings, not a variable of the program.
+            let before = line[..at].chars().next_back().unwrap_or(' ');
+            let is_text = line[..at].matches('"').count() % 2 == 1;
+            let is_word = before.is_ascii_alphanumeric() || "_-./{&*(!".contains(before);
+            if !is_text || is_word {
+                continue;
+            }
+            let path: String = line[at + 5..]
+                .chars()
+                .take_while(|next| next.is_ascii_alphanumeric() || ".[]{}".contains(*next))
+                .collect();
+            for part in path.trim_end_matches('.').split('.') {
+                let name = part.split(['[', '{']).next().unwrap_or_default();
+                if !name.is_empty() {
+                    named.push((name.to_owned(), line.trim().to_owned()));
+                }
+            }
+        }
+    }
+    named
+}
+
+#[test]
+fn fields_that_messages_name_exist() {
+    let schema = Workspace::new().snugfs(["schema"]).succeeded();
+    let mut known = BTreeSet::new();
+    fields(&serde_json::from_slice(&schema.stdout).unwrap(), &mut known);
+    let mut count = 0;
+    let mut open = vec![repository().join("crates")];
+    while let Some(path) = open.pop() {
+        let is_tests = path.ends_with("tests") || path.ends_with("fuzz-bodies");
+        if path.is_dir() && !is_tests {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension() == Some(Path::new("rs").as_os_str()) {
+            for (name, line) in named_fields(&std::fs::read_to_string(&path).unwrap()) {
+                // Files of examples.
+                if ["json", "schema", "img"].contains(&name.as_str()) {
+                    continue;
+                }
+                assert!(known.contains(&name), "{}: there is no field {name}: {line}", path.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 50, "only {count} fields were found");
 }

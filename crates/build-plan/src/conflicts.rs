@@ -117,7 +117,7 @@ fn needs_directory(
     log: &Log,
 ) {
     let shown = || quoted(&text(directory));
-    let help = || "move one of the two".to_owned();
+    let help = || "name another directory, or leave the other out".to_owned();
     if let Some((path, kind)) = leaves.on_the_way(directory) {
         log.add(at, || {
             (format!("{} must be a directory, but {} is {kind}", shown(), place_of(path, leaves.at)), help())

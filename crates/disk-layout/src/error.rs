@@ -17,12 +17,21 @@ impl fmt::Display for Span {
     }
 }
 
+/// What to do about two things at one place: the partition table has its place.
+fn remedy(one: &Span, other: &Span) -> String {
+    match [one, other].map(|span| span.what.starts_with("plan.")) {
+        [true, false] => format!("move {} to another offset", one.what),
+        [false, true] => format!("move {} to another offset", other.what),
+        _ => "move one of the two".to_owned(),
+    }
+}
+
 /// Why a disk can't be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DiskError {
     /// Two things at one place.
-    #[error("{one} overlaps {other}; move one of the two")]
+    #[error("{one} overlaps {other}; {}", remedy(one, other))]
     Overlap {
         /// What begins first.
         one: Span,

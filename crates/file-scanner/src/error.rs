@@ -106,7 +106,7 @@ pub enum ScanError {
         path: String,
     },
     /// A tree's source that is no folder.
-    #[error("{what}.source: {path} is not a folder; name one")]
+    #[error("{}: {path} is not a folder; name one", field(what))]
     NotAFolder {
         /// `plan.trees[0]` or `plan.closure`.
         what: String,
@@ -122,7 +122,7 @@ pub enum ScanError {
         path: String,
     },
     /// A source does not exist.
-    #[error("{what}.source: {path} does not exist; create it or correct the path")]
+    #[error("{}: {path} does not exist; {}", field(what), missing(path))]
     NoSource {
         /// `plan.trees[0]`, `plan.entries."/x"` or `plan.closure`.
         what: String,
@@ -345,6 +345,23 @@ fn realise(path: &str) -> String {
     if own { format!("realise it (nix-store --realise {path})") } else { "put it there".to_owned() }
 }
 
+/// The field that names the source of a tree, an entry or the closure.
+fn field(what: &str) -> String {
+    let name = if what.ends_with("closure") { "sourceDir" } else { "source" };
+    format!("{what}.{name}")
+}
+
+/// What to do about a source that does not exist.
+fn missing(path: &str) -> &'static str {
+    // A shell would have expanded both.
+    let is_unexpanded = path.contains('$') || path.split('/').any(|name| name.starts_with('~'));
+    if is_unexpanded {
+        "~ and $NAME are not expanded in a plan, write the whole path"
+    } else {
+        "create it or correct the path"
+    }
+}
+
 /// A path of this machine on one line.
 pub(crate) fn shown(path: &Path) -> String {
     escaped(path.as_os_str().as_bytes()).to_string()
@@ -391,5 +408,21 @@ mod tests {
                 format!("store/x: {missing}; put it there, or correct plan.closure.sourceDir"),
             ]
         );
+    }
+
+    #[test]
+    fn a_missing_source_is_told_with_its_field_and_a_remedy_that_helps() {
+        let told = |what: &str, path: &str| {
+            ScanError::NoSource { what: what.to_owned(), path: path.to_owned() }.to_string()
+        };
+        assert_eq!(
+            told("plan.closure", "/nix/store"),
+            "plan.closure.sourceDir: /nix/store does not exist; create it or correct the path"
+        );
+        for path in ["~/root", "plans/~me/root", "$HOME/root", "a/${X}"] {
+            let told = told("plan.trees[0]", path);
+            assert!(told.starts_with("plan.trees[0].source: ") && told.contains("not expanded"), "{told}");
+        }
+        assert!(!told("plan.trees[0]", "root~").contains("expanded"));
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::exit::{Exit, Failure};
@@ -212,13 +212,13 @@ pub(crate) struct ExplainArgs {
 
     /// Write one page for a browser instead: a map to click into, search, the layout to scale
     ///
-    /// The page needs no network and no other file. It appears whole, or not at all. With --compare, it shows in colours and
-    /// with signs what grew and shrank.
+    /// The page needs no network and no other file. It appears whole, or not at all; `-` is standard output. With --compare,
+    /// it shows in colours and with signs what grew and shrank.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["json", "why"])]
     pub(crate) html: Option<PathBuf>,
 
-    /// How many rows a table has at most
+    /// How many rows each table or list has at most
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) limit: u16,
 
@@ -457,7 +457,47 @@ fn usage_line(error: &clap::Error) -> String {
         .filter(|paragraph| !paragraph.starts_with("For more information"))
         .collect();
     let told = told.join("; ");
+    if let Some(hint) = hint(error) {
+        return format!("command line: {}; {hint}", told.trim_start_matches("error: "));
+    }
     format!("command line: {}; see {} --help", told.trim_start_matches("error: "), command_of(&text))
+}
+
+/// What other programs call something that this one has, too.
+const KNOWN_ELSEWHERE: [(&str, &str); 10] = [
+    ("--verbose", "use --progress plain for a line a stage"),
+    ("-v", "use --progress plain for a line a stage"),
+    ("--silent", "use --quiet"),
+    ("--dry-run", "use `snugfs check` or `snugfs size`, which write nothing"),
+    ("-n", "use `snugfs check` or `snugfs size`, which write nothing"),
+    ("--force", "leave it out: an earlier image is replaced"),
+    ("-f", "leave it out: an earlier image is replaced"),
+    ("-j", "use --threads N"),
+    ("--jobs", "use --threads N"),
+    ("--level", "set plan.output.compression.level"),
+];
+
+/// What was probably meant by a word that is unknown here.
+fn hint(error: &clap::Error) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let word = text(ContextKind::InvalidArg)?;
+            // `-j4` is given as `-j`, `--jobs=4` as `--jobs`.
+            let known = KNOWN_ELSEWHERE.iter().find(|(known, _)| *known == word);
+            known.map(|(_, hint)| (*hint).to_owned())
+        }
+        ErrorKind::InvalidSubcommand => {
+            let word = text(ContextKind::InvalidSubcommand)?;
+            let is_file =
+                word.contains('/') || Path::new(word).is_file() || word.to_lowercase().ends_with(".json");
+            is_file.then(|| format!("say what to do with the plan: snugfs build {word} -o rootfs.img"))
+        }
+        _ => None,
+    }
 }
 
 /// `snugfs build`, where clap tells how that is used; the program where it does not tell.
@@ -495,6 +535,15 @@ mod tests {
             complaint(&["biuld"]),
             "command line: unrecognized subcommand 'biuld'; tip: a similar subcommand exists: 'build'; see snugfs --help"
         );
+        for (words, hint) in [
+            (&["p.json"][..], "; say what to do with the plan: snugfs build p.json -o rootfs.img"),
+            (&["build", "p.json", "--verbose"], "; use --progress plain for a line a stage"),
+            (&["build", "p.json", "-j4"], "; use --threads N"),
+            (&["build", "p.json", "--dry-run"], "; use `snugfs check` or `snugfs size`, which write nothing"),
+            (&["build", "p.json", "--force"], "; leave it out: an earlier image is replaced"),
+        ] {
+            assert!(complaint(words).ends_with(hint), "{}", complaint(words));
+        }
         assert_eq!(
             complaint(&["size", "p.json", "--threads", "0"]),
             "command line: invalid value '0' for '--threads <N>': 0 is not in 1..=1024; see snugfs --help"

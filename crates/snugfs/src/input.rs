@@ -104,6 +104,15 @@ fn not_json(name: &str, error: &serde_json::Error) -> Failure {
     Failure::new(Exit::Closure, format!("{name}:{line}:{column}: not JSON: {text}; write the graph anew"))
 }
 
+/// What a plan says in vain.
+pub(crate) const NOT_EXPANDED: &str = "~ and $NAME are not expanded in a plan, write the whole path";
+
+/// Whether a path has something that a shell would have expanded.
+pub(crate) fn is_unexpanded(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    text.contains('$') || text.split('/').any(|name| name.starts_with('~'))
+}
+
 /// A file as messages name it.
 struct NamedBytes {
     name: String,
@@ -128,7 +137,10 @@ fn read_field(field: &str, path: &Path) -> Result<NamedBytes, Failure> {
             format!(
                 "plan.closure.{field}: {name} can't be read: {}; {}",
                 io_text(&error),
-                remedy(&error, "create it or correct the path")
+                remedy(
+                    &error,
+                    if is_unexpanded(path) { NOT_EXPANDED } else { "create it or correct the path" }
+                )
             ),
         )),
     }

@@ -13,6 +13,7 @@ use image_assembly::{AssemblyError, Companion, Options, Refusal, Target};
 use crate::cli::{BuildArgs, is_dash};
 use crate::exit::{Exit, Failure, io_text, shown};
 use crate::image_name::{self, Form};
+use crate::input::{NOT_EXPANDED, is_unexpanded};
 use crate::outputs::{Outputs, Role};
 
 /// Where an image goes and in which form, decided before anything that takes long.
@@ -171,6 +172,11 @@ fn target<'a>(args: &BuildArgs, path: &'a Path) -> Result<Target<'a>, Failure> {
         _ if args.device => Ok(Target::Device(path)),
         Ok(found) if found.is_dir() => refused(Refusal::Directory),
         _ if path.as_os_str().as_bytes().ends_with(b"/") => refused(Refusal::NoName),
+        _ if args.output.is_none() && is_unexpanded(path) && !folder_of(path).is_dir() => {
+            let text =
+                format!("plan.output.path: the folder of {} does not exist; {NOT_EXPANDED}", shown(path));
+            Err(Failure::new(Exit::Output, text))
+        }
         _ if !folder_of(path).is_dir() => refused(Refusal::NoFolder),
         _ => Ok(Target::File(path)),
     }

@@ -5,6 +5,7 @@ mod closure;
 mod contents;
 mod disk;
 mod filesystem;
+mod foreign;
 
 use std::path::{Path, PathBuf};
 
@@ -60,6 +61,10 @@ fn tell_syntax(error: &serde_json::Error, json: &[u8], log: &Log) {
         return;
     }
     let (line, column) = (error.line(), error.column());
+    if let Some((what, what_to_do)) = foreign::form(json, line, column) {
+        log.add_at(Position { line, column }, what.to_owned(), what_to_do.to_owned());
+        return;
+    }
     let text = error.to_string();
     let text = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
     let text = image_tree::escaped(text.as_bytes());

@@ -9,14 +9,16 @@ mod sizes;
 mod text;
 mod why;
 
+use std::io::{self, IsTerminal};
+
 use build_plan::Plan;
 use fat_layout::FatLayout;
 use image_assembly::Companion;
 use image_explain::FileSystem;
 
-use crate::cli::ExplainArgs;
+use crate::cli::{ExplainArgs, is_dash};
 use crate::commands::{self, tell_warnings};
-use crate::exit::{Failure, shown};
+use crate::exit::{Exit, Failure, shown};
 use crate::outputs::{Outputs, Role};
 use crate::pipeline::{self, Gathered, Layouts, Volume};
 use crate::report::Report;
@@ -36,7 +38,12 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let before = before.transpose()?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
     let outputs = outputs(args, &plan)?;
-    let page = args.html.as_deref().map(Companion::open).transpose()?;
+    let html = args.html.as_deref();
+    if html.is_some_and(is_dash) && io::stdout().is_terminal() {
+        let text = "--html -: standard output is a terminal; redirect it to a file, or name one";
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let page = html.filter(|path| !is_dash(path)).map(Companion::open).transpose()?;
     let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
     let layouts = pipeline::layout(&gathered, &mut stages)?;
     let disk = disk::disk(&plan, &gathered, &layouts)?;
@@ -54,10 +61,11 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     };
     let (firmware, difference) = (layouts.firmware.as_slice(), difference.as_ref());
     let image = Explained { report: &report, systems, firmware, difference };
-    if let (Some(place), Some(path)) = (page, &args.html) {
-        let page = page::page(&image)?;
-        place.write(page.as_bytes())?;
-        let bytes = people::size(u64::try_from(page.len()).unwrap_or(u64::MAX));
+    if let Some(path) = html {
+        let text = page::page(&image)?;
+        let Some(place) = page else { return output::print(&text) };
+        place.write(text.as_bytes())?;
+        let bytes = people::size(u64::try_from(text.len()).unwrap_or(u64::MAX));
         told::note(&format!("{}: a page of {bytes}; open it in a browser", shown(path)));
         return Ok(());
     }
@@ -67,7 +75,9 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
 
 /// The page or what is printed, compared with what the plan reads.
 fn outputs(args: &ExplainArgs, plan: &Plan) -> Result<Outputs, Failure> {
-    let Some(page) = &args.html else { return Outputs::of_reading(&args.input.plan, plan) };
+    let Some(page) = args.html.as_deref().filter(|path| !is_dash(path)) else {
+        return Outputs::of_reading(&args.input.plan, plan);
+    };
     let mut outputs = Outputs::default();
     outputs.add(Role::Page, "--html", page);
     outputs.add_stderr();

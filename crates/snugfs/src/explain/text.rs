@@ -162,7 +162,7 @@ fn savings(text: &mut String, system: &System<'_>, limit: usize) {
         return;
     }
     let _ = writeln!(text, "\nwhat would make it smaller, and by how much");
-    for saving in system.savings.iter().take(limit.max(8)) {
+    for saving in system.savings.iter().take(limit) {
         let mut lines = wrapped(&saving.what, WHAT).into_iter();
         let first = fit(&lines.next().unwrap_or_default(), WHAT);
         let _ = writeln!(text, "{:>12}  {first}", size(saving.bytes));

@@ -1,6 +1,7 @@
 //! `snugfs verify`: judges an image by way of `ext4-verify`, and tells what is wrong with it.
 
 mod against;
+mod foreign;
 mod judge;
 mod told;
 
@@ -49,6 +50,9 @@ fn against_plan(args: &VerifyArgs, plan: &Path, image: &Image) -> Result<Verdict
     let disk = disk::disk(&plan, &gathered, &layouts)?;
     let expected = Expected { plan: &plan, gathered: &gathered, layouts: &layouts, disk: disk.as_ref() };
     let used = if args.used { Use::Mounted } else { Use::None };
+    if disk.is_none() && !args.json {
+        foreign::refuse(&args.image, image)?;
+    }
     let terms = terms(args, image);
     let length = if terms.on == Medium::Device && !args.used { expected.image().len() } else { u64::MAX };
     let image = Image { container: image.container, window: image.window.part(0, length) };
