@@ -105,7 +105,7 @@ let
             # What the program wrote beside the image, or around it, would not be true of the changed one.
             ++ no (
               postBuildCommands == ""
-              || !(output.bmap or false || output.format or "raw" != "raw" || output.compression.seekable or false)
+              || !(output.bmap or false || !(builtins.elem (output.format or null) [ null "raw" ]) || output.compression.seekable or false)
             ) "they change an image of which output.bmap, output.format or output.compression.seekable asks for another form; give what they write as blobs";
           imageName = aFileName imageName;
           directory = nullOr aFileName directory;

@@ -1,10 +1,16 @@
 """Scarce descriptors and memory, and clocks that are wrong."""
 import json
 import os
+import signal
+import subprocess
+import sys
 
 from harness import Wrong, as_nobody, call, collection, sha256
 
 CASES, case = collection()
+
+# What a build warns of whose bytes differ because zstd had no workers.
+NO_WORKERS = "no thread can be started, so its bytes differ"
 
 
 @case("64 descriptors, and fewer")
@@ -49,8 +55,9 @@ def threads(lab):
                 limited = ["prlimit", f"--nproc={most}", *lab.build(output, "--threads", asked, plan=plan)]
                 run = lab.run(as_nobody(*limited)).ended((0, 1))
                 if run.code == 0:
-                    if sha256(output) != expected:
+                    if sha256(output) != expected and NO_WORKERS not in run.errors:
                         raise Wrong(f"{suffix}: other bytes with {most} threads")
+                    fewer += NO_WORKERS in run.errors
                     os.remove(output)
                     whole += 1
                 else:
@@ -61,6 +68,46 @@ def threads(lab):
     if not whole or not fewer:
         raise Wrong(f"{whole} builds had enough threads, {fewer} had not: nothing was tried")
     return f"{whole} builds had enough, {fewer} told that they had not"
+
+
+@case("no thread at all")
+def no_threads(lab):
+    """Everything is done by the one thread there is. Only zstd's single frame needs workers to have its usual bytes."""
+    with open(lab.path("plan.json"), encoding="utf-8") as file:
+        plan = json.load(file)
+    lab.write("seekable.json", json.dumps({**plan, "output": {"compression": {"format": "zstd", "seekable": True}}}).encode())
+    deny = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "no_threads.py")]
+    for plan, name in (
+        ("plan.json", "x.img"), ("plan.json", "x.qcow2"), ("plan.json", "x.simg"), ("plan.json", "x.img.zst"), ("seekable.json", "x.seekable"),
+    ):
+        output = lab.path("out", name)
+        for more in ((), ("--threads", "7", "--report", lab.path("out/report"))):
+            build = lab.build(output, *more, plan=plan)
+            lab.run(build).ended(0)
+            expected = sha256(output)
+            decompressed = subprocess.run(["zstd", "-dcq", output], check=True, capture_output=True).stdout if name == "x.img.zst" else None
+            os.remove(output)
+            run = lab.run([*deny, *build]).ended(0)
+            if (NO_WORKERS in run.errors) != (decompressed is not None):
+                raise Wrong(f"{name}: {run.errors}")
+            if decompressed is None:
+                is_same = sha256(output) == expected
+            else:
+                is_same = subprocess.run(["zstd", "-dcq", output], check=True, capture_output=True).stdout == decompressed
+            if not is_same:
+                raise Wrong(f"{name}: other bytes without threads")
+            os.remove(output)
+    # A signal still ends a build without a trace.
+    streamed = subprocess.Popen([*deny, *lab.build("-")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    streamed.stdout.read(1)
+    streamed.send_signal(signal.SIGTERM)
+    streamed.stdout.read()
+    if streamed.wait() != -signal.SIGTERM:
+        raise Wrong(f"SIGTERM: {streamed.returncode}")
+    for how in ("none", "bar", "plain"):
+        lab.run([*deny, lab.program, "check", lab.path("plan.json"), "--progress", how]).ended(0)
+        lab.run([*deny, lab.program, "build", lab.path("plan.json"), "-o", lab.path("out/x.img"), "--progress", how]).ended(0)
+    lab.run([*deny, lab.program, "verify", lab.path("out/x.img"), "--against", lab.path("plan.json")]).ended(0)
 
 
 @case("memory limits")

@@ -3,6 +3,7 @@
 use std::fs::{File, Permissions, set_permissions};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, PermissionsExt, chown};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -295,4 +296,89 @@ fn contents_that_swell_are_told_once_with_their_names() {
     let expected = "the largest are tree/lastlog;";
     let lines: Vec<_> = run.stderr.lines().filter(|line| line.contains(expected)).collect();
     assert_eq!(lines.len(), 1, "{}", run.stderr);
+}
+
+/// A tmpfs that is mounted until the test ends.
+struct Tmpfs(PathBuf);
+
+impl Tmpfs {
+    fn new(at: PathBuf, options: &str) -> Self {
+        std::fs::create_dir_all(&at).unwrap();
+        Run::of(Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(&at)).succeeded();
+        Self(at)
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_mount_point_that_is_left_out_is_not_opened() {
+    let workspace = users_workspace();
+    workspace.write("tree/file", "x");
+    let _mount = Tmpfs::new(workspace.path("tree/closed"), "mode=0700");
+    workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "tree" }]));
+    let build = ["./snugfs", "build", "plan.json", "-o", "a.img"];
+    Run::of(&mut as_user(&workspace, &build))
+        .failed_with(5)
+        .says("tree/closed: can't be read: permission denied;");
+    workspace.change_plan(|plan| plan["trees"][0]["oneFileSystem"] = json!(true));
+    Run::of(&mut as_user(&workspace, &build)).succeeded();
+    assert!(debugfs(&workspace.path("a.img"), "stat /closed").contains("Mode:  0700"));
+}
+
+#[test]
+fn twenty_files_are_named_for_each_problem_of_a_tree_and_the_rest_is_counted() {
+    let workspace = users_workspace();
+    for (tree, files) in [("one", 25), ("two", 21)] {
+        for index in 0..files {
+            let path = workspace.write(&format!("{tree}/{index:02}"), "x");
+            set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        }
+    }
+    workspace.change_plan(|plan| {
+        plan["trees"] = json!([{ "source": "one", "target": "/a" }, { "source": "two", "target": "/b" }]);
+    });
+    let run = Run::of(&mut as_user(&workspace, &["./snugfs", "check", "plan.json"])).failed_with(5);
+    let lines: Vec<&str> = run.stderr.lines().collect();
+    assert_eq!(lines.len(), 42, "{}", run.stderr);
+    let more = |tree: usize, count: usize| {
+        format!(
+            "snugfs: plan.trees[{tree}]: {count} more files have the problem of the lines above; the same helps"
+        )
+    };
+    assert!(lines[0].contains(" one/00: ") && lines[19].contains(" one/19: "), "{}", run.stderr);
+    assert_eq!((lines[20], lines[41]), (more(0, 5).as_str(), more(1, 1).as_str()));
+}
+
+#[test]
+fn warnings_of_other_partitions_name_their_place() {
+    let workspace = Workspace::with_plan(&empty_plan());
+    let _mounts = ["data/mnt", "boot/mnt"].map(|at| Tmpfs::new(workspace.path(at), "mode=0755"));
+    for name in ["data/program", "boot/program"] {
+        let path = workspace.write(name, "x");
+        set_permissions(&path, Permissions::from_mode(0o4755)).unwrap();
+    }
+    workspace.change_plan(|plan| {
+        plan["disk"] = json!({ "table": "gpt", "partitions": [
+            { "type": "esp", "size": "64MiB", "content": { "kind": "fat", "source": "boot" } },
+            { "type": "linux", "content": { "kind": "ext4", "trees": [{ "source": "data" }] } },
+            { "type": "linux", "content": { "kind": "root" } },
+        ] });
+    });
+    let run = workspace.snugfs(["check", "plan.json"]).succeeded();
+    let expected = [
+        "snugfs: warning: plan.disk.partitions[0].content: takes in what is mounted at boot/mnt; unmount it, or name a copy of \
+         the folder",
+        "snugfs: warning: plan.disk.partitions[1].content.trees[0]: setuid and setgid bits are dropped from /program; set \
+         \"owner\" to \"keep\" to keep them",
+        "snugfs: warning: plan.disk.partitions[1].content.trees[0]: takes in what is mounted at data/mnt; set \
+         \"oneFileSystem\" to true to leave it out, or to false to take it in without this warning",
+    ];
+    let mut lines: Vec<_> = run.stderr.lines().filter(|line| line.contains("warning")).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, expected, "{}", run.stderr);
 }

@@ -229,8 +229,9 @@ pub struct FilesystemPlan {
 pub struct OutputPlan {
     /// The image's file; `-o` goes before it.
     pub path: Option<PathBuf>,
-    /// In which form the image is written.
-    pub format: Format,
+    /// In which form the image is written, where the plan says so. Without it the name decides (`.qcow2`, `.simg`), and
+    /// a name that does not gives the bytes of the image.
+    pub format: Option<Format>,
     /// Whether a map of all blocks except unused space is written beside the image, for bmaptool.
     pub bmap: bool,
     /// Whether the image is judged and compared with the plan before it appears.

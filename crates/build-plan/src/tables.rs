@@ -365,9 +365,11 @@ pub(crate) static OUTPUT: Table = Table {
         Field::default(
             "format",
             Shape::Word(&["raw", "qcow2", "simg"]),
-            "\"raw\"",
-            "The bytes of the image, or a container: for QEMU, or Android's sparse format for fastboot.",
-        ),
+            "null",
+            "The bytes of the image, or a container: for QEMU, or Android's sparse format for fastboot; null leaves it to \
+             the file's name, where .qcow2 and .simg ask for these.",
+        )
+        .or_null(),
         Field::default(
             "bmap",
             Shape::Flag,

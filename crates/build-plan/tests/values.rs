@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use build_plan::{
-    AttributesPlan, BlobPlan, ClosureSource, Entry, EntryKind, FatPlan, Format, PartitionContent,
-    PartitionType, Plan, TablePlan, Verify, XattrPattern, ZstdPlan, parse, schema,
+    AttributesPlan, BlobPlan, ClosureSource, Entry, EntryKind, FatPlan, PartitionContent, PartitionType,
+    Plan, TablePlan, Verify, XattrPattern, ZstdPlan, parse, schema,
 };
 use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ fn least_plan_has_the_documented_defaults() {
     );
     assert_eq!(filesystem.timestamp, Timestamp::STORE);
     assert_eq!((plan.output.path, plan.output.compression), (None, None));
-    assert_eq!((plan.output.format, plan.output.bmap, plan.disk), (Format::Raw, false, None));
+    assert_eq!((plan.output.format, plan.output.bmap, plan.disk), (None, false, None));
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use std::mem::discriminant;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -187,7 +188,7 @@ pub enum ScanError {
     },
     /// Something in a file system that is mounted below a tree.
     #[error(
-        "{path}: another file system is mounted here, and {count} of its entries can't be taken in; set \"oneFileSystem\" of the tree to true to leave it out"
+        "{path}: another file system is mounted here, and {count} of its entries can't be taken in; unmount it, or set \"oneFileSystem\" of the tree to true to leave it out"
     )]
     InMount {
         /// On this machine, where it is mounted.
@@ -216,6 +217,16 @@ pub enum ScanError {
         tree: usize,
         /// `fakeroot` or `pseudo`.
         library: &'static str,
+    },
+    /// More files of one source with the problem of the lines above.
+    #[error("{what}: {count} more files have the problem of the lines above; the same helps")]
+    More {
+        /// `plan.trees[0]`, `plan.closure` or `plan`.
+        what: String,
+        /// How many there are.
+        count: usize,
+        /// What sort of mistake it is.
+        kind: ErrorKind,
     },
     /// An entry vanished or became something else.
     #[error("{path}: changed during the scan; leave the sources alone while an image is built")]
@@ -310,6 +321,7 @@ impl ScanError {
             | Self::DeviceNumber { .. }
             | Self::Xattr { .. }
             | Self::TooMany => ErrorKind::Limit,
+            Self::More { kind, .. } => *kind,
             Self::Internal(_) => ErrorKind::Internal,
         }
     }
@@ -326,6 +338,45 @@ impl ScanError {
             other => Self::Internal(other.to_string()),
         }
     }
+}
+
+/// An error, and the position of the source that has it, if one has.
+#[derive(Clone, Debug)]
+pub(crate) struct Located {
+    pub(crate) source: Option<usize>,
+    pub(crate) error: ScanError,
+}
+
+impl From<ScanError> for Located {
+    fn from(error: ScanError) -> Self {
+        Self { source: None, error }
+    }
+}
+
+/// How many files of one source are named that have the same problem.
+const NAMED: usize = 20;
+
+/// Names the first files of a source that have the same problem, and counts the others. `name` gives a source's place in the plan.
+pub(crate) fn shortened(all: Vec<Located>, name: impl Fn(usize) -> String) -> Vec<ScanError> {
+    let same = |one: &Located, other: &Located| {
+        one.source == other.source && discriminant(&one.error) == discriminant(&other.error)
+    };
+    let mut groups: Vec<(Located, Vec<ScanError>, usize)> = Vec::new();
+    for located in all {
+        match groups.iter_mut().find(|(first, ..)| located.source.is_some() && same(first, &located)) {
+            Some((_, named, _)) if named.len() < NAMED => named.push(located.error),
+            Some((.., more)) => *more = more.saturating_add(1),
+            None => groups.push((located.clone(), vec![located.error], 0)),
+        }
+    }
+    let lines = groups.into_iter().flat_map(|(first, mut named, count)| {
+        if count > 0 {
+            let what = first.source.map_or_else(|| "plan".to_owned(), &name);
+            named.push(ScanError::More { what, count, kind: first.error.kind() });
+        }
+        named
+    });
+    lines.collect()
 }
 
 /// Everything that a scan found wrong; at least one error, in a fixed order.
@@ -399,7 +450,7 @@ pub(crate) fn shown(path: &Path) -> String {
 }
 
 /// What to do about a source that this process may not read. Its mode is what the image gets, so it stays as it is.
-const RUN_AS: &str = "run snugfs as a user who may read it (its owner, a member of its group, root), or with \"podman unshare\" \
+pub const RUN_AS: &str = "run snugfs as a user who may read it (its owner, a member of its group, root), or with \"podman unshare\" \
                       if a rootless container made it";
 
 /// What to do about a system error.
@@ -455,5 +506,29 @@ mod tests {
         let errors = ScanErrors::new(vec![ScanError::Changed { path: "/a".into() }; 103]);
         assert_eq!((errors.errors().len(), errors.omitted()), (100, 3));
         assert_eq!(errors.to_string().lines().count(), 101);
+    }
+
+    #[test]
+    fn twenty_files_of_a_source_are_named_and_the_others_counted() {
+        let time = |index: usize| ScanError::Time { path: format!("/f{index}") };
+        let located = |source, error| Located { source: Some(source), error };
+        let mut all: Vec<Located> = (0..25).map(|index| located(1, time(index))).collect();
+        all.insert(3, located(1, ScanError::Changed { path: "/g".into() }));
+        all.push(located(2, time(99)));
+        let lines = shortened(all, |source| format!("plan.trees[{source}]"));
+        assert_eq!(lines.len(), 23);
+        assert_eq!((&lines[0], &lines[19]), (&time(0), &time(19)));
+        assert_eq!(
+            lines[20].to_string(),
+            "plan.trees[1]: 5 more files have the problem of the lines above; the same helps"
+        );
+        assert_eq!(lines[20].kind(), ErrorKind::Limit);
+        assert_eq!((&lines[21], &lines[22]), (&ScanError::Changed { path: "/g".into() }, &time(99)));
+    }
+
+    #[test]
+    fn what_belongs_to_no_source_is_all_named() {
+        let all = (0..30).map(|_| ScanError::TooMany.into()).collect();
+        assert_eq!(shortened(all, |_| String::new()).len(), 30);
     }
 }

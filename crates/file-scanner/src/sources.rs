@@ -5,6 +5,7 @@ use build_plan::{AttributesPlan, Entry, TreePlan};
 use image_tree::{FileTree, ImagePath, Permissions, Timestamp};
 
 use crate::own::InTree;
+use crate::warnings::Warning;
 
 /// All that an image is made of.
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ pub struct Scan {
     /// Everything that the image shall hold.
     pub tree: FileTree,
     /// A line each, in a fixed order, for people.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// The files of the program whose folders are part of a tree, sorted, each once a tree.
     pub own: Vec<InTree>,
 }

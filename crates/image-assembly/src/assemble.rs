@@ -18,7 +18,7 @@ use crate::error::{AssemblyError, Refusal};
 use crate::pending::{Pending, Unnamed};
 use crate::place::{self, Place};
 use crate::positioned::{self, Positioned};
-use crate::sink::{Sink, Tally, ZEROS, read_back};
+use crate::sink::{self, Sink, Tally, ZEROS, read_back};
 use crate::stream::{self, Outlet};
 use crate::witness::Witness;
 use crate::{to_u64, to_usize};
@@ -91,6 +91,9 @@ pub struct Written {
     pub bytes: u64,
     /// The SHA-256 of the output, compressed if it is, where it was wanted.
     pub sha256: Option<[u8; 32]>,
+    /// Whether zstd had to make its one frame without workers, because no thread can be started. The output decompresses to
+    /// the same image, but has other bytes than with workers.
+    pub without_workers: bool,
 }
 
 /// One image on its way.
@@ -215,13 +218,14 @@ impl Job<'_> {
             return Err(AssemblyError::refused(path, Refusal::Unfaithful));
         }
         self.judged(&file)?;
-        Ok(Written { bytes, sha256: self.options.digest.then_some(written) })
+        Ok(Written { bytes, sha256: self.options.digest.then_some(written), without_workers: false })
     }
 
     fn positioned(&self, output: &Positioned<'_>, mut witness: Seen<'_>) -> Result<Written, AssemblyError> {
         let bytes = self.image.len();
         if self.options.digest {
-            return Ok(Written { bytes, sha256: Some(self.hashed(output, witness)?) });
+            let sha256 = Some(self.hashed(output, witness)?);
+            return Ok(Written { bytes, sha256, without_workers: false });
         }
         if witness.is_some() {
             stream::write(self, Outlet::Placed(output), &mut witness)?;
@@ -229,7 +233,7 @@ impl Job<'_> {
         } else {
             positioned::write(self, output)?;
         }
-        Ok(Written { bytes, sha256: None })
+        Ok(Written { bytes, sha256: None, without_workers: false })
     }
 
     /// Writes to places, and hashes all of it in its order.
@@ -244,17 +248,20 @@ impl Job<'_> {
         let failed = |error| AssemblyError::sink(path, error);
         let tally = Tally::new(file, self.options.digest);
         let threads = self.options.threads;
+        let mut without_workers = false;
         let mut sink = match self.options.compression {
             None => Sink::plain(tally),
             Some(Compression { level, seekable: true }) => Sink::seekable(tally, level, threads),
             Some(Compression { level, .. }) => {
-                Sink::zstd(tally, level, self.image.len(), threads).map_err(failed)?
+                let workers = sink::workers(threads);
+                without_workers = workers == 0;
+                Sink::zstd(tally, level, self.image.len(), workers).map_err(failed)?
             }
         };
         stream::write(self, Outlet::Sink(&mut sink, &failed), &mut witness)?;
         let tally = sink.finish().map_err(failed)?;
         heard(witness)?;
-        Ok(Written { bytes: tally.bytes, sha256: tally.sha256() })
+        Ok(Written { bytes: tally.bytes, sha256: tally.sha256(), without_workers })
     }
 }
 

@@ -61,9 +61,6 @@ pub enum AssemblyError {
     /// The pieces do not make an image.
     #[error("the layout: {0}; please report this as a bug")]
     Pieces(#[from] PieceError),
-    /// No thread can be had to read with.
-    #[error("the system: no thread can be started: {}; raise the limit of processes (ulimit -u)", words(.0))]
-    NoThread(io::Error),
     /// zstd gets no thread or no memory.
     #[error("the compressor: {}; ask for a lower level or, by --threads, for fewer threads, or raise \
              the limits of processes and memory (ulimit -u, ulimit -v)", words(.0))]
@@ -137,7 +134,7 @@ impl AssemblyError {
                 ErrorKind::Source
             }
             Self::Output { .. } | Self::Refused { .. } => ErrorKind::Output,
-            Self::Pieces(_) | Self::NoThread(_) | Self::Compressor(_) => ErrorKind::Internal,
+            Self::Pieces(_) | Self::Compressor(_) => ErrorKind::Internal,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The pieces of an image, in order, into a file, a stream or a device.
 //!
-//! The invariant of this crate: what is written depends on the image alone, never on the number of threads, and
-//! nothing stands under the output's name before all of it is right. A source that changed since it was scanned
+//! The invariant of this crate: what is written depends on the image alone, never on the number of threads (but see
+//! [`Written::without_workers`]), and nothing stands under the output's name before all of it is right. A source that changed since it was scanned
 //! ends the work with an error that names it.
 //!
 //! Pieces are gathered into chunks, and every sink is another way to take chunks from the same list: a file or a
@@ -18,6 +18,7 @@
 //! | `place`, `pending`, `device` | what the output is; a file that appears whole or not at all; a block device |
 //! | `identity` | which file an output is, whatever its spelling |
 //! | `temporaries` | the temporary names there are, for whoever ends the process early |
+//! | `threads` | how many threads can be started |
 //! | `seekable` | zstd in frames with a table of them |
 //! | `zero_runs` | long runs of zeros within files |
 //! | `bmap` | a map of the blocks that a copy needs, for bmaptool |
@@ -43,6 +44,7 @@ mod seekable;
 mod sink;
 mod stream;
 mod temporaries;
+mod threads;
 mod witness;
 mod zero_runs;
 
@@ -54,6 +56,7 @@ pub use error::{AssemblyError, ErrorKind, Refusal};
 pub use identity::Identity;
 pub use pieces::{PieceError, check_pieces};
 pub use temporaries::remove_temporaries;
+pub use threads::startable_threads;
 pub use witness::Witness;
 pub use zero_runs::KnownZeros;
 

@@ -138,13 +138,22 @@ impl<'i> Ring<'i> {
         }
     }
 
+    /// The next chunk in the order of the image, if it is made: for a thread that makes the chunks itself.
+    pub(crate) fn ready(&self) -> Result<Option<Made>, AssemblyError> {
+        let mut state = self.state();
+        let next = state.next;
+        let Some(made) = state.made.remove(&next) else { return Ok(None) };
+        state.next += 1;
+        if let Made::Failed(error) = made { Err(error) } else { Ok(Some(made)) }
+    }
+
     /// Gives back the buffer of a chunk that was written.
     pub(crate) fn reuse(&self, buffer: Vec<u8>) {
         self.state().free.push(buffer);
         self.to_readers.notify_one();
     }
 
-    /// Lets the readers go home.
+    /// Ends the work of the readers.
     pub(crate) fn stop(&self) {
         let mut state = self.state();
         self.end(&mut state);

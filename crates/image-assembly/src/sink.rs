@@ -10,6 +10,7 @@ use zstd::stream::raw::CParameter;
 use zstd::stream::write::Encoder;
 
 use crate::seekable::Seekable;
+use crate::threads::startable_threads;
 use crate::{to_u64, to_usize};
 
 /// Zeros to write, however many are needed.
@@ -43,12 +44,12 @@ impl Sink {
         Self::Seekable(Seekable::new(BufWriter::with_capacity(BUFFER, tally), level, threads))
     }
 
-    /// One zstd frame with the length of its contents and a checksum.
-    pub(crate) fn zstd(tally: Tally, level: i32, len: u64, threads: NonZeroUsize) -> io::Result<Self> {
+    /// One zstd frame with the length of its contents and a checksum. Any number of workers of at least 1 gives the same
+    /// bytes. None at all gives others: zstd then does not cut its input into jobs.
+    pub(crate) fn zstd(tally: Tally, level: i32, len: u64, workers: usize) -> io::Result<Self> {
         let mut encoder = Encoder::new(BufWriter::with_capacity(BUFFER, tally), level)?;
-        // Any number of workers gives the same bytes, none at all gives others.
-        encoder.multithread(u32::try_from(threads.get()).unwrap_or(u32::MAX).min(MOST_WORKERS))?;
-        if level <= SHORT_JOBS {
+        encoder.multithread(u32::try_from(workers).unwrap_or(u32::MAX))?;
+        if level <= SHORT_JOBS && workers > 0 {
             encoder.set_parameter(CParameter::JobSize(JOB))?;
         }
         encoder.include_checksum(true)?;
@@ -68,8 +69,13 @@ impl Sink {
     }
 }
 
+/// How many workers zstd can have: as many as are asked for, if they can be started.
+pub(crate) fn workers(threads: NonZeroUsize) -> usize {
+    startable_threads(threads.get().min(MOST_WORKERS))
+}
+
 /// Each worker has its own input and tables: past this they cost memory and save no time.
-const MOST_WORKERS: u32 = 64;
+const MOST_WORKERS: usize = 64;
 
 /// The highest level with a window of at most 2 MiB (zstd's `clevels.h`); above it memory is not what one asks for.
 const SHORT_JOBS: i32 = 8;

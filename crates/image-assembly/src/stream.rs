@@ -30,74 +30,100 @@ pub(crate) enum Outlet<'o> {
 }
 
 /// Writes the whole image, and shows it in order.
-pub(crate) fn write(
-    job: &Job<'_>,
-    mut outlet: Outlet<'_>,
-    witness: &mut Seen<'_>,
-) -> Result<(), AssemblyError> {
+pub(crate) fn write(job: &Job<'_>, outlet: Outlet<'_>, witness: &mut Seen<'_>) -> Result<(), AssemblyError> {
     let placed = if let Outlet::Placed(output) = outlet { Some(output) } else { None };
-    let mut at = 0;
     let readers = job.options.threads.get().min(MOST_READERS);
     let lone_file = placed.and_then(Positioned::lone_file);
     let ring = Ring::new(Chunks::of(job.image, lone_file), readers, readers + SPARE_BUFFERS);
+    let mut writer = Writer { job, ring: &ring, outlet, placed, witness, at: 0 };
     std::thread::scope(|scope| {
         // However this ends, the readers do not wait any longer.
         let _stop = OnDrop(|| ring.stop());
-        for started in 0..readers {
-            let reader = || {
-                let _leave = OnDrop(|| ring.leave());
-                read(job, &ring, placed);
-            };
-            if let Err(error) = std::thread::Builder::new().spawn_scoped(scope, reader) {
-                if started == 0 {
-                    return Err(AssemblyError::NoThread(error));
-                }
-                // Fewer threads read the same image.
-                (started..readers).for_each(|_| ring.leave());
-                break;
-            }
+        let reader = || {
+            let _leave = OnDrop(|| ring.leave());
+            read(job, &ring, placed);
+        };
+        let start = || std::thread::Builder::new().spawn_scoped(scope, reader).is_ok();
+        let started = (0..readers).take_while(|_| start()).count();
+        // Fewer threads read the same image.
+        (started..readers).for_each(|_| ring.leave());
+        if started == 0 {
+            read_and_write(&mut writer)?;
         }
         while let Some(made) = ring.next()? {
-            let len = made.len();
-            match made {
-                Made::Bytes { buffer, len, pieces } => {
-                    if let Some(witness) = witness {
-                        show(&pieces, &buffer[..len], *witness);
-                        witness.bytes(&buffer[..len]);
-                    }
-                    if let Outlet::Sink(sink, refused) = &mut outlet {
-                        sink.write_all(&buffer[..len]).map_err(refused)?;
-                    }
-                    ring.reuse(buffer);
-                }
-                Made::Copied { mut buffer, node, len } => {
-                    if let (Some(witness), Some(output)) = (&mut *witness, placed) {
-                        output.read_back(at, len, &mut buffer, |bytes| {
-                            witness.see(node, bytes);
-                            witness.bytes(bytes);
-                        })?;
-                    }
-                    ring.reuse(buffer);
-                }
-                Made::Zeros { len, of } => {
-                    if let Some(witness) = witness {
-                        if let Some(file) = of {
-                            show_zeros(file, len, *witness);
-                        }
-                        witness.zeros(len);
-                    }
-                    match &mut outlet {
-                        Outlet::Sink(sink, refused) => put_zeros(sink, len).map_err(refused)?,
-                        Outlet::Placed(output) => output.put_zeros(at, len)?,
-                    }
-                }
-                Made::Failed(error) => return Err(error),
-            }
-            at += to_u64(len);
-            (job.progress)(to_u64(len));
+            writer.put(made)?;
         }
         Ok(())
     })
+}
+
+/// Takes chunks in the order of the image.
+struct Writer<'w, 'i, 'o, 's, 't> {
+    job: &'w Job<'i>,
+    ring: &'w Ring<'i>,
+    outlet: Outlet<'o>,
+    placed: Option<&'o Positioned<'o>>,
+    witness: &'s mut Seen<'t>,
+    /// Where the next chunk belongs, in \[bytes\].
+    at: u64,
+}
+
+impl Writer<'_, '_, '_, '_, '_> {
+    fn put(&mut self, made: Made) -> Result<(), AssemblyError> {
+        let len = made.len();
+        match made {
+            Made::Bytes { buffer, len, pieces } => {
+                if let Some(witness) = &mut *self.witness {
+                    show(&pieces, &buffer[..len], *witness);
+                    witness.bytes(&buffer[..len]);
+                }
+                if let Outlet::Sink(sink, refused) = &mut self.outlet {
+                    sink.write_all(&buffer[..len]).map_err(refused)?;
+                }
+                self.ring.reuse(buffer);
+            }
+            Made::Copied { mut buffer, node, len } => {
+                if let (Some(witness), Some(output)) = (&mut *self.witness, self.placed) {
+                    output.read_back(self.at, len, &mut buffer, |bytes| {
+                        witness.see(node, bytes);
+                        witness.bytes(bytes);
+                    })?;
+                }
+                self.ring.reuse(buffer);
+            }
+            Made::Zeros { len, of } => {
+                if let Some(witness) = &mut *self.witness {
+                    if let Some(file) = of {
+                        show_zeros(file, len, *witness);
+                    }
+                    witness.zeros(len);
+                }
+                match &mut self.outlet {
+                    Outlet::Sink(sink, refused) => put_zeros(sink, len).map_err(refused)?,
+                    Outlet::Placed(output) => output.put_zeros(self.at, len)?,
+                }
+            }
+            Made::Failed(error) => return Err(error),
+        }
+        self.at += to_u64(len);
+        (self.job.progress)(to_u64(len));
+        Ok(())
+    }
+}
+
+/// Where no thread can be started: makes each chunk and writes it before the next one is made.
+fn read_and_write(writer: &mut Writer<'_, '_, '_, '_, '_>) -> Result<(), AssemblyError> {
+    let (job, ring) = (writer.job, writer.ring);
+    let mut filler = Filler::new(job.image, job.contents);
+    let mut chunk = Chunk::new();
+    while let Some(buffer) = ring.take(&mut chunk) {
+        let made = make(&mut filler, &mut chunk, buffer, writer.placed);
+        ring.bring(chunk.number, made.unwrap_or_else(Made::Failed));
+        while let Some(made) = ring.ready()? {
+            writer.put(made)?;
+        }
+    }
+    Ok(())
 }
 
 fn read(job: &Job<'_>, ring: &Ring<'_>, placed: Option<&Positioned<'_>>) {

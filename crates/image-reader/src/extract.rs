@@ -62,7 +62,7 @@ const MOST_PROBLEMS: usize = 1000;
 /// and otherwise only in images that are made to fill a disk.
 const COPIES: u64 = 8;
 /// What may be written of every image, in \[bytes\].
-const LEAST_WRITTEN: u64 = 1 << 30;
+const LEAST_WRITTEN: u64 = 64 << 20;
 
 /// A directory or a file in the folder, by names from there.
 #[derive(Debug)]

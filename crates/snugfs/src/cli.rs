@@ -117,8 +117,8 @@ pub(crate) struct BuildArgs {
 
     /// Where the image goes; `-` for standard output [default: plan.output.path]
     ///
-    /// Taken from the current folder. A name that ends in .zst asks for zstd compression, and so does
-    /// plan.output.compression. It can't be a file that the plan reads. In a folder of plan.trees, it is left out of the
+    /// Taken from the current folder. A name that ends in .zst asks for zstd compression, .qcow2 or .simg for that format;
+    /// so do plan.output.compression and plan.output.format. It can't be a file that the plan reads. In a folder of plan.trees, it is left out of the
     /// image.
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
@@ -144,6 +144,13 @@ pub(crate) struct BuildArgs {
     /// Write a JSON report of the image to this file; `-` for standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) report: Option<PathBuf>,
+
+    /// Write a list of the image's store paths to this file, a bill of materials (`CycloneDX` 1.5); `-` for standard output
+    ///
+    /// Name, version, NAR hash and references of every path of every closure. It has no time and no serial number, so the
+    /// same closures give the same bytes.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) sbom: Option<PathBuf>,
 
     /// Add the SHA-256 of the image before compression to the report
     ///
@@ -187,9 +194,10 @@ pub(crate) struct ExplainArgs {
 
     /// Write one page for a browser instead: a map to click into, search, the layout to scale
     ///
-    /// The page needs no network and no other file. It appears whole, or not at all.
+    /// The page needs no network and no other file. It appears whole, or not at all. With --compare, it shows in colours and
+    /// with signs what grew and shrank.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["json", "compare", "why"])]
+    #[arg(conflicts_with_all = ["json", "why"])]
     pub(crate) html: Option<PathBuf>,
 
     /// How many rows a table has at most

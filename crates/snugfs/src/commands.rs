@@ -22,7 +22,7 @@ use crate::pipeline::{self, Gathered, Judging, Layouts};
 use crate::progress::{Stages, say};
 use crate::report::{Contents, Report};
 use crate::verify::Expected;
-use crate::{disk, explain, help, inspect, last_line, signals, table, threads, told, verify};
+use crate::{disk, explain, help, inspect, last_line, sbom, signals, table, threads, told, verify};
 
 /// Does what the command line says.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
@@ -45,10 +45,10 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let mut stages = begin(&args.input)?;
     let ReadPlan { plan, sha256 } = pipeline::read_plan(&args.input, &mut stages)?;
     let output = Output::choose(args, &plan)?;
-    output.warning(plan.output.format).iter().for_each(|warning| told::warning(warning));
     let map_path = output.map_path(&plan.output)?;
     let outputs = outputs(args, &plan, &output, map_path.as_deref())?;
-    let report_place = ReportPlace::take(args)?;
+    let report_place = ReportPlace::take(args.report.as_deref())?;
+    let sbom_place = ReportPlace::take(args.sbom.as_deref())?;
     let map_place = map_path.as_deref().map(Companion::open).transpose()?;
     let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
     let layouts = pipeline::layout(&gathered, &mut stages)?;
@@ -57,12 +57,16 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     report.set_plan(sha256);
     tell_warnings(&report.warnings);
     let image: &dyn PieceSource = disk.as_ref().map_or(&layouts.root, |disk| disk);
-    let is_contained = plan.output.format != Format::Raw;
+    let is_contained = output.format != Format::Raw;
     let known =
         is_contained.then(|| pipeline::find_zeros(&gathered, image, &output, &mut stages)).transpose()?;
-    let container = Container::around(known.as_ref().map_or(image, |known| known), plan.output.format)?;
+    let container = Container::around(known.as_ref().map_or(image, |known| known), output.format)?;
     let mut map =
         map_place.is_some().then(|| BlockMap::new(image.len(), needed_blocks(image, BlockMap::block())));
+    let sbom_place = sbom_place.map(|place| Ok::<_, Failure>((place, sbom(&gathered)?))).transpose()?;
+    if let Some((place, text)) = &sbom_place {
+        place.reserve(text)?;
+    }
     if let Some(place) = &report_place {
         place.reserve(&report.json()?)?;
     }
@@ -78,14 +82,28 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     if let Some((place, map)) = map_place.zip(map) {
         place.write(map.text().as_bytes())?;
     }
-    report.set_written(&written, output.is_compressed(), plan.output.format);
+    if written.without_workers {
+        told::warning(&format!(
+            "{name}: no thread can be started, so its bytes differ from those of other builds, though it decompresses to the \
+             same image; allow the system call clone3, or set plan.output.compression.seekable"
+        ));
+    }
+    report.set_written(&written, output.is_compressed(), output.format);
     report.set_raw_digest(digest.map(ImageDigest::finish));
     report.set_times(stages.times());
     if let Some(place) = report_place {
         place.write(&report.json()?)?;
     }
+    if let Some((place, text)) = sbom_place {
+        place.write(&text)?;
+    }
     say(&last_line::built(&name, &report, gathered.files(), output.is_judged, stages.elapsed()));
     Ok(())
+}
+
+/// The store paths of all file systems as a bill of materials.
+fn sbom(gathered: &Gathered<'_>) -> Result<String, Failure> {
+    sbom::json(gathered.volumes().filter_map(|volume| volume.closure.as_ref()))
 }
 
 /// All that a build writes, compared with what it reads.
@@ -123,6 +141,7 @@ fn size(args: &SizeArgs) -> Result<(), Failure> {
 fn check(args: &CheckArgs) -> Result<(), Failure> {
     let mut stages = begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
+    output::check_name(&plan.output)?;
     let outputs = Outputs::of_reading(&args.input.plan, &plan)?;
     let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
     pipeline::verify(&gathered, &mut stages)?;
@@ -145,13 +164,7 @@ fn schema() -> Result<(), Failure> {
 
 /// Prepares threads and progress, which no command's result depends on.
 pub(crate) fn begin(args: &InputArgs) -> Result<Stages, Failure> {
-    let threads = threads::count(args.threads);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| {
-        Failure::new(
-            Exit::Bug,
-            format!("threads: {threads} can't be started: {error}; ask for fewer by --threads"),
-        )
-    })?;
+    threads::prepare(threads::count(args.threads))?;
     Ok(Stages::new(args.progress))
 }
 

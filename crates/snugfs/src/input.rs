@@ -9,7 +9,7 @@ use closure_registration::{Closure, Source};
 use sha2::{Digest, Sha256};
 
 use crate::cli::{InputArgs, is_dash};
-use crate::exit::{Exit, Failure, io_text, shown};
+use crate::exit::{Exit, Failure, io_text, remedy, shown};
 use crate::told;
 
 /// The most that a plan or a file of a closure may have, in \[bytes\]: what never ends must not fill the memory. A graph of
@@ -49,7 +49,11 @@ pub(crate) fn read_plan(args: &InputArgs) -> Result<ReadPlan, Failure> {
     let unreadable = |name: &str, error: &io::Error| {
         Failure::new(
             Exit::Source,
-            format!("{name}: can't be read: {}; name a plan, or - for standard input", io_text(error)),
+            format!(
+                "{name}: can't be read: {}; {}",
+                io_text(error),
+                remedy(error, "name a plan, or - for standard input")
+            ),
         )
     };
     let (name, json) = if is_dash(&args.plan) {
@@ -122,8 +126,9 @@ fn read_field(field: &str, path: &Path) -> Result<NamedBytes, Failure> {
         Err(error) => Err(Failure::new(
             Exit::Source,
             format!(
-                "plan.closure.{field}: {name} can't be read: {}; create it or correct the path",
-                io_text(&error)
+                "plan.closure.{field}: {name} can't be read: {}; {}",
+                io_text(&error),
+                remedy(&error, "create it or correct the path")
             ),
         )),
     }

@@ -4,42 +4,59 @@ use std::time::Duration;
 
 use crate::people;
 use crate::report::{Image, Report};
+use crate::terminal::Terminal;
 
-/// How wide a terminal is at least.
+/// A narrower terminal wraps the line, so that it still has something to say.
 const COLUMNS: usize = 80;
 
-/// `snugfs: a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, 0.12 s`; `verified` too, if it was judged.
+/// `snugfs: a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, 0.12 s`; `verified` too, if it was judged. On a terminal it is
+/// shortened until it fits.
 pub(crate) fn built(name: &str, report: &Report, files: u64, is_judged: bool, time: Duration) -> String {
     let free = report.filesystem.free_blocks.saturating_mul(report.filesystem.block_size.into());
-    line(name, &report.image, free, files, is_judged, time)
+    let rest = Rest { free, files, is_judged, time };
+    let terminal = Terminal::stderr();
+    line(name, &report.image, &rest, terminal.is_tty.then_some(terminal.columns.max(COLUMNS)))
 }
 
-/// The most telling form that fits: sizes to the byte where nothing is compressed, then rounded, then without what is
-/// missed least.
-fn line(name: &str, image: &Image, free: u64, files: u64, is_judged: bool, time: Duration) -> String {
+/// What the line tells besides the sizes.
+#[derive(Clone, Copy)]
+struct Rest {
+    /// Free space of the root in \[bytes\].
+    free: u64,
+    files: u64,
+    is_judged: bool,
+    time: Duration,
+}
+
+/// The whole line, or the most telling form that fits into so many columns: what is missed least goes first. The size of the
+/// file that was written comes first in every form.
+fn line(name: &str, image: &Image, rest: &Rest, columns: Option<usize>) -> String {
     let form = match (image.format, image.compressed_bytes) {
         (None, None) => None,
         (None, Some(compressed)) => Some(("zstd".to_owned(), compressed)),
         (Some(format), None) => image.file_bytes.map(|bytes| (format.to_owned(), bytes)),
         (Some(format), Some(compressed)) => Some((format!("{format} and zstd"), compressed)),
     };
-    let rounded = people::size(image.bytes);
-    let (exact, short) = match form {
-        None => (people::counted(image.bytes, "byte"), rounded.clone()),
+    let (whole, short, shortest) = match form {
+        None => {
+            let rounded = people::size(image.bytes);
+            (people::counted(image.bytes, "byte"), rounded.clone(), rounded)
+        }
         Some((form, bytes)) => {
-            let share = people::percent(bytes, image.bytes);
-            let whole = format!("{rounded}, as {form} {} ({share})", people::size(bytes));
-            (whole, format!("{rounded} ({form} {share})"))
+            let (rounded, share) = (people::size(bytes), people::percent(bytes, image.bytes));
+            let exact = people::counted(bytes, "byte");
+            let whole = format!("{exact} as {form} ({share} of {})", people::size(image.bytes));
+            (whole, format!("{rounded} as {form} ({share})"), rounded)
         }
     };
-    let free = format!(", {} free", people::size(free));
-    let judged = if is_judged { ", verified" } else { "" };
-    let rest = format!("{}{judged}, {}", people::counted(files, "file"), people::seconds(time));
-    let forms = [(&exact, free.as_str()), (&short, &free), (&short, ""), (&rounded, "")];
+    let free = format!(", {} free", people::size(rest.free));
+    let judged = if rest.is_judged { ", verified" } else { "" };
+    let end = format!("{}{judged}, {}", people::counted(rest.files, "file"), people::seconds(rest.time));
+    let forms = [(&whole, free.as_str()), (&short, &free), (&short, ""), (&shortest, "")];
     let mut last = String::new();
     for (size, free) in forms {
-        last = format!("snugfs: {name}: {size}{free}, {rest}");
-        if last.chars().count() <= COLUMNS {
+        last = format!("snugfs: {name}: {size}{free}, {end}");
+        if columns.is_none_or(|columns| last.chars().count() <= columns) {
             break;
         }
     }
@@ -61,32 +78,36 @@ mod tests {
         }
     }
 
+    fn rest(free: u64, files: u64, is_judged: bool) -> Rest {
+        Rest { free, files, is_judged, time: Duration::from_millis(120) }
+    }
+
     #[test]
-    fn the_line_has_what_people_ask_for() {
-        let time = Duration::from_millis(120);
+    fn the_line_has_what_people_ask_for_and_the_size_of_the_file_first() {
         assert_eq!(
-            line("a.img", &image(8_392_704, None, None), 4 << 20, 14, false, time),
-            "snugfs: a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, 0.12 s"
-        );
-        assert_eq!(
-            line("a.img", &image(8_392_704, None, None), 4 << 20, 14, true, time),
+            line("a.img", &image(8_392_704, None, None), &rest(4 << 20, 14, true), Some(80)),
             "snugfs: a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, verified, 0.12 s"
         );
+        let name = "a-rather-long-name-of-a-root-file-system.img.zst";
+        let compressed = image(1600 << 20, None, Some(560 << 20));
         assert_eq!(
-            line("a.zst", &image(8 << 20, None, Some(2 << 20)), 4 << 20, 1, false, time),
-            "snugfs: a.zst: 8.0 MiB, as zstd 2.0 MiB (25.0 %), 4.0 MiB free, 1 file, 0.12 s"
+            line(name, &compressed, &rest(40 << 20, 47_634, false), None),
+            format!(
+                "snugfs: {name}: 587,202,560 bytes as zstd (35.0 % of 1.6 GiB), 40.0 MiB free, 47,634 files, 0.12 s"
+            )
         );
-        assert_eq!(
-            line(
-                "root.img.zst",
-                &image(1600 << 20, None, Some(560 << 20)),
-                40 << 20,
-                47_634,
-                false,
-                time * 100
+        for (columns, expected) in [
+            (
+                90,
+                "snugfs: r.zst: 587,202,560 bytes as zstd (35.0 % of 1.6 GiB), 40.0 MiB free, 7 files, 0.12 s",
             ),
-            "snugfs: root.img.zst: 1.6 GiB (zstd 35.0 %), 40.0 MiB free, 47,634 files, 12.0 s"
-        );
+            (80, "snugfs: r.zst: 560.0 MiB as zstd (35.0 %), 40.0 MiB free, 7 files, 0.12 s"),
+            (70, "snugfs: r.zst: 560.0 MiB as zstd (35.0 %), 7 files, 0.12 s"),
+            (40, "snugfs: r.zst: 560.0 MiB, 7 files, 0.12 s"),
+        ] {
+            let columns = columns.max(expected.len());
+            assert_eq!(line("r.zst", &compressed, &rest(40 << 20, 7, false), Some(columns)), expected);
+        }
     }
 
     #[test]
@@ -96,9 +117,9 @@ mod tests {
             for compressed in [None, Some(u64::MAX)] {
                 for bytes in [0, 1 << 30, u64::MAX] {
                     for files in [0, u64::from(u32::MAX)] {
-                        let line =
-                            line("card.img", &image(bytes, form, compressed), bytes, files, true, time);
-                        assert!(line.chars().count() <= COLUMNS, "{line}");
+                        let rest = Rest { free: bytes, files, is_judged: true, time };
+                        let line = line("card.img", &image(bytes, form, compressed), &rest, Some(80));
+                        assert!(line.chars().count() <= 80, "{line}");
                     }
                 }
             }

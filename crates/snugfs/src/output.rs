@@ -8,35 +8,19 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use build_plan::{Format, OutputPlan, Plan};
-use image_assembly::{AssemblyError, Companion, Compression, Options, Refusal, Target};
+use image_assembly::{AssemblyError, Companion, Options, Refusal, Target};
 
 use crate::cli::{BuildArgs, is_dash};
 use crate::exit::{Exit, Failure, io_text, shown};
+use crate::image_name::{self, Form};
 use crate::outputs::{Outputs, Role};
-
-/// The level where only a name ends in `.zst`: the zstd program's own default.
-const DEFAULT_LEVEL: i32 = 3;
-
-/// Endings of names that tell of a form, and the form if it is one that can be made.
-const OTHER_ENDINGS: [(&str, Option<Format>); 11] = [
-    (".qcow2", Some(Format::Qcow2)),
-    (".simg", Some(Format::Simg)),
-    (".gz", None),
-    (".xz", None),
-    (".bz2", None),
-    (".lz4", None),
-    (".zip", None),
-    (".vdi", None),
-    (".vmdk", None),
-    (".vhd", None),
-    (".vhdx", None),
-];
 
 /// Where an image goes and in which form, decided before anything that takes long.
 #[derive(Debug)]
 pub(crate) struct Output<'a> {
     pub(crate) target: Target<'a>,
     pub(crate) options: Options,
+    pub(crate) format: Format,
     /// Whether the report has the digest of the image before compression, which no other digest is.
     pub(crate) wants_raw_digest: bool,
     /// Whether what was written is judged before it appears.
@@ -52,7 +36,7 @@ impl<'a> Output<'a> {
             let text = "command line: the image has no name; give -o OUT, or write plan.output.path";
             return Err(Failure::new(Exit::Usage, text));
         };
-        if args.device && plan.format != Format::Raw {
+        if args.device && plan.format.is_some_and(|format| format != Format::Raw) {
             let text = "--device: a block device takes the bytes of an image; leave out plan.output.format";
             return Err(Failure::new(Exit::Usage, text));
         }
@@ -62,47 +46,29 @@ impl<'a> Output<'a> {
             return Err(Failure::new(Exit::Usage, text));
         }
         let target = target(args, path)?;
-        let named_zst = target == Target::File(path) && path.as_os_str().as_bytes().ends_with(b".zst");
+        let form = match target {
+            Target::File(path) => form_of_name(args.output.is_none(), path, plan)?,
+            Target::Device(_) | Target::Stdout => image_name::form_of_plan(plan),
+        };
         let options = Options {
             threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
-            compression: plan
-                .compression
-                .map(|zstd| Compression { level: zstd.level, seekable: zstd.seekable })
-                .or(named_zst.then_some(Compression { level: DEFAULT_LEVEL, seekable: false })),
+            compression: form.compression,
             sync: args.sync,
             read_back: !args.no_read_back,
             sector,
             digest: args.report.is_some(),
         };
-        if args.raw_digest && plan.format != Format::Raw {
-            let text = "--raw-digest: the bytes of the image itself are not written in a container; leave it out, or leave out \
-                        plan.output.format";
+        if args.raw_digest && form.format != Format::Raw {
+            let text = "--raw-digest: a qcow2 or simg file does not contain every byte of the image; leave it out, or write a raw \
+                        image";
             return Err(Failure::new(Exit::Usage, text));
         }
         let is_judged = args.verify_output || plan.verify;
         if is_judged {
-            check_readable(target, plan.format)?;
+            check_readable(target, form.format)?;
         }
-        Ok(Self { target, options, wants_raw_digest: args.raw_digest, is_judged })
-    }
-
-    /// What the name says and the image will not be.
-    pub(crate) fn warning(&self, format: Format) -> Option<String> {
-        let Target::File(path) = self.target else { return None };
-        let name = path.file_name().map(|name| name.as_bytes().to_ascii_lowercase())?;
-        let name = name.strip_suffix(b".zst").unwrap_or(&name);
-        let ends = |ending: &&str| name.ends_with(ending.as_bytes());
-        let ending = OTHER_ENDINGS.iter().find(|(ending, is)| ends(ending) && *is != Some(format))?;
-        let what = match ending.1 {
-            Some(Format::Qcow2) => "set plan.output.format to qcow2",
-            Some(Format::Simg) => "set plan.output.format to simg",
-            _ => "that is not made here; choose .img, or .img.zst to compress it",
-        };
-        Some(format!(
-            "{}: the name ends in {}, and the image is not of that form; {what}",
-            shown(path),
-            ending.0
-        ))
+        let wants_raw_digest = args.raw_digest;
+        Ok(Self { target, options, format: form.format, wants_raw_digest, is_judged })
     }
 
     /// The image's name for people.
@@ -118,8 +84,8 @@ impl<'a> Output<'a> {
         if !plan.bmap {
             return Ok(None);
         }
-        if plan.format != Format::Raw {
-            let text = "plan.output.bmap: a container has no map of its own; leave out bmap or format";
+        if self.format != Format::Raw {
+            let text = "plan.output.bmap: a qcow2 or simg file has no map of its own; leave out bmap, or write a raw image";
             return Err(Failure::new(Exit::Plan, text));
         }
         let Target::File(path) = self.target else {
@@ -145,10 +111,23 @@ impl<'a> Output<'a> {
     }
 }
 
+/// The form of an image's file; a name of the plan is wrong in its field.
+fn form_of_name(is_of_plan: bool, path: &Path, plan: &OutputPlan) -> Result<Form, Failure> {
+    let place = if is_of_plan { "plan.output.path: " } else { "" };
+    image_name::form(path, plan).map_err(|wrong| Failure::new(Exit::Usage, format!("{place}{wrong}")))
+}
+
+/// Refuses a name of the plan that `build` would refuse.
+pub(crate) fn check_name(plan: &OutputPlan) -> Result<(), Failure> {
+    plan.path.as_deref().map_or(Ok(()), |path| form_of_name(true, path, plan).map(drop))
+}
+
 /// The image's name without `.zst`, and `.bmap`.
 pub(crate) fn map_path(image: &Path) -> PathBuf {
     let name = image.as_os_str().as_bytes();
-    let name = name.strip_suffix(b".zst").unwrap_or(name);
+    let stem = name.len().saturating_sub(".zst".len());
+    let is_zst = name.get(stem..).is_some_and(|ending| ending.eq_ignore_ascii_case(b".zst"));
+    let name = if is_zst { name.get(..stem).unwrap_or(name) } else { name };
     PathBuf::from(OsString::from_vec([name, b".bmap"].concat()))
 }
 
@@ -198,7 +177,8 @@ fn target<'a>(args: &BuildArgs, path: &'a Path) -> Result<Target<'a>, Failure> {
     }
 }
 
-/// Where the report goes. Its place is taken before the work, so that what speaks against it is told before.
+/// Where the report or the bill of materials goes. Its place is taken before the work, so that what speaks against it is
+/// told before.
 #[derive(Debug)]
 pub(crate) enum ReportPlace {
     Stdout,
@@ -206,24 +186,30 @@ pub(crate) enum ReportPlace {
 }
 
 impl ReportPlace {
-    /// Takes the place that the command line names, if any.
-    pub(crate) fn take(args: &BuildArgs) -> Result<Option<Self>, Failure> {
-        let place = |report: &Path| {
-            if is_dash(report) { Ok(Self::Stdout) } else { Companion::open(report).map(Self::File) }
+    /// Takes the place that an option of the command line names, if it is given.
+    pub(crate) fn take(path: Option<&Path>) -> Result<Option<Self>, Failure> {
+        let place = |path: &Path| {
+            if is_dash(path) { Ok(Self::Stdout) } else { Companion::open(path).map(Self::File) }
         };
-        Ok(args.report.as_deref().map(place).transpose()?)
+        Ok(path.map(place).transpose()?)
     }
 
-    /// Adds the report to the outputs of the run.
+    /// Adds the report and the bill of materials to the outputs of the run.
     pub(crate) fn add_to(outputs: &mut Outputs, args: &BuildArgs, image: Target<'_>) -> Result<(), Failure> {
-        match args.report.as_deref() {
-            Some(report) if is_dash(report) && image == Target::Stdout => {
-                let text = "--report -: standard output has the image already; name a file for the report";
+        for (role, option, path) in
+            [(Role::Report, "--report", args.report.as_deref()), (Role::Sbom, "--sbom", args.sbom.as_deref())]
+        {
+            let Some(path) = path else { continue };
+            if !is_dash(path) {
+                outputs.add(role, option, path);
+            } else if image == Target::Stdout {
+                let noun = role.noun();
+                let text =
+                    format!("{option} -: standard output has the image already; name a file for {noun}");
                 return Err(Failure::new(Exit::Usage, text));
+            } else {
+                outputs.add_stdout(role, &format!("{option} -"));
             }
-            Some(report) if is_dash(report) => outputs.add_stdout(Role::Report, "--report -"),
-            Some(report) => outputs.add(Role::Report, "--report", report),
-            None => {}
         }
         Ok(())
     }

@@ -32,10 +32,16 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
-/// A part of a whole in tenths of a percent; 0 of nothing.
+/// A part of a whole in tenths of a percent, rounded to the nearest; 0 of nothing. `0.0 %` is nothing at all and `100.0 %`
+/// everything.
 pub(crate) fn percent(part: u64, whole: u64) -> String {
-    let tenths = (u128::from(part) * 1000).checked_div(u128::from(whole)).unwrap_or(0);
-    format!("{}.{} %", tenths / 10, tenths % 10)
+    let twice = u128::from(whole) * 2;
+    let tenths = (u128::from(part) * 2000 + u128::from(whole)).checked_div(twice).unwrap_or(0);
+    match tenths {
+        0 if part > 0 && whole > 0 => "<0.1 %".to_owned(),
+        1000 if part < whole => ">99.9 %".to_owned(),
+        _ => format!("{}.{} %", tenths / 10, tenths % 10),
+    }
 }
 
 /// Seconds with two digits after the point below ten, else with one.
@@ -76,6 +82,15 @@ mod tests {
         );
         assert_eq!(percent(1, 3), "33.3 %");
         assert_eq!(percent(1, 0), "0.0 %");
+        assert_eq!(
+            [(0, 9), (2, 3), (9, 9), (3, 2)].map(|(part, whole)| percent(part, whole)),
+            ["0.0 %", "66.7 %", "100.0 %", "150.0 %"]
+        );
+        assert_eq!(
+            [(1, 9999), (1, 1999), (1999, 2000), (2001, 2000)].map(|(part, whole)| percent(part, whole)),
+            ["<0.1 %", "0.1 %", ">99.9 %", "100.1 %"]
+        );
+        assert_eq!(percent(u64::MAX, u64::MAX), "100.0 %");
         assert_eq!(seconds(Duration::from_millis(1234)), "1.23 s");
         assert_eq!(seconds(Duration::from_millis(12_340)), "12.3 s");
     }

@@ -14,7 +14,7 @@ use image_tree::{FileTree, NodeKind, Permissions, PieceSource};
 use crate::cli::InputArgs;
 use crate::deduplicate::{self, Deduplicated};
 use crate::disk::{self, Beside, Planned};
-use crate::exit::{Failure, within};
+use crate::exit::Failure;
 use crate::hashed::{ImageDigest, Passing};
 use crate::input::ReadPlan;
 use crate::output::Output;
@@ -78,9 +78,9 @@ impl<'p> Gathered<'p> {
 
     /// All warnings of the scans.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let of_volume = |volume: &'_ Volume<'p>| {
-            let warnings = volume.scan.warnings.iter();
-            warnings.map(|warning| within(warning, &volume.planned.place)).collect::<Vec<_>>()
+        let of_volume = |volume: &Volume<'_>| -> Vec<String> {
+            let place = &volume.planned.place;
+            volume.scan.warnings.iter().map(|warning| disk::at_place(&warning.text, place)).collect()
         };
         self.volumes().flat_map(of_volume).chain(self.beside.warnings()).collect()
     }

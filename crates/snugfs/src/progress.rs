@@ -10,7 +10,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::ProgressMode;
 use crate::people;
+use crate::signals;
 use crate::terminal::Terminal;
+use crate::threads;
 
 /// How long plain lines are silent within a stage: a log of a long build shows life, and a short one stays short.
 const QUIET: Duration = Duration::from_secs(5);
@@ -110,6 +112,7 @@ impl Stages {
         total: u64,
         work: impl FnOnce(&Meter) -> Result<T, E>,
     ) -> Result<T, E> {
+        signals::poll();
         let meter = Meter::begin(stage, unit, total, self.channel);
         let done = work(&meter);
         let time = meter.finish(done.is_ok());
@@ -192,6 +195,7 @@ impl Meter {
 
     /// Counts so many more.
     pub(crate) fn advance(&self, number: u64) {
+        signals::poll();
         let done = self.done.fetch_add(number, Ordering::Relaxed) + number;
         if let Some(bar) = &self.bar {
             bar.inc(number);
@@ -234,7 +238,10 @@ fn bar(stage: Stage, unit: Unit, total: u64, terminal: Terminal) -> ProgressBar 
         bar.set_style(style.progress_chars("=> "));
     }
     // Rate and time left are right also while nothing is done, as before a compressor gives its first bytes.
-    bar.enable_steady_tick(TICK);
+    // The bar's own clock is a thread; where none can be started, only work moves it.
+    if threads::can_start() {
+        bar.enable_steady_tick(TICK);
+    }
     bar
 }
 

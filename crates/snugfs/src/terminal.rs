@@ -26,6 +26,8 @@ pub(crate) struct Terminal {
     pub(crate) colours: bool,
     /// How wide it is.
     pub(crate) columns: usize,
+    /// Whether it is one at all: a pipe or a file takes lines of any length.
+    pub(crate) is_tty: bool,
 }
 
 impl Terminal {
@@ -42,7 +44,8 @@ impl Terminal {
         let redraws = is_terminal && term.is_some_and(|term| !term.is_empty() && term != "dumb");
         // https://no-color.org: present and not empty.
         let colours = redraws && no_color.is_none_or(OsStr::is_empty);
-        Self { redraws, colours, columns: width.filter(|&width| width > 0).unwrap_or(COLUMNS) }
+        let columns = width.filter(|&width| width > 0).unwrap_or(COLUMNS);
+        Self { redraws, colours, columns, is_tty: is_terminal }
     }
 }
 

@@ -1,6 +1,11 @@
 //! How many threads to use. The number never reaches the image.
 
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
+
+use image_assembly::startable_threads;
+
+use crate::exit::{Exit, Failure};
 
 /// What `--threads` says; without it the cores that this process may use (the standard library respects cgroup
 /// quotas and CPU affinity), but no more than `NIX_BUILD_CORES` where a Nix build sets it.
@@ -18,6 +23,24 @@ fn default_count(available: usize, nix_build_cores: Option<&str>) -> usize {
         None | Some(0) => available,
         Some(cores) => available.min(cores),
     }
+}
+
+/// Whether any thread can be started. Where none can, as in a sandbox that denies it, all work is done by this one.
+pub(crate) fn can_start() -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    *CAN.get_or_init(|| startable_threads(1) > 0)
+}
+
+/// Starts so many threads, or as many as can be had.
+pub(crate) fn prepare(threads: usize) -> Result<(), Failure> {
+    let builder = match startable_threads(threads) {
+        0 => rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread(),
+        startable => rayon::ThreadPoolBuilder::new().num_threads(startable),
+    };
+    builder.build_global().map_err(|error| {
+        let text = format!("threads: {threads} can't be started: {error}; ask for fewer by --threads");
+        Failure::new(Exit::Bug, text)
+    })
 }
 
 #[cfg(test)]

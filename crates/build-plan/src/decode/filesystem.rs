@@ -79,8 +79,7 @@ fn check_sealed(object: &Object<'_>, plan: &FilesystemPlan) {
 }
 
 pub(super) fn output(value: Option<&Value<'_>>, context: Context<'_>) -> OutputPlan {
-    let nothing =
-        OutputPlan { path: None, format: Format::Raw, bmap: false, verify: false, compression: None };
+    let nothing = OutputPlan { path: None, format: None, bmap: false, verify: false, compression: None };
     let Some(object) = value.and_then(|value| value.object(&tables::OUTPUT)) else { return nothing };
     OutputPlan {
         path: object.get("path").and_then(|value| {
@@ -91,11 +90,11 @@ pub(super) fn output(value: Option<&Value<'_>>, context: Context<'_>) -> OutputP
             }
             Some(path)
         }),
-        format: match object.word("format") {
-            Some("qcow2") => Format::Qcow2,
-            Some("simg") => Format::Simg,
+        format: object.word("format").map(|word| match word {
+            "qcow2" => Format::Qcow2,
+            "simg" => Format::Simg,
             _ => Format::Raw,
-        },
+        }),
         bmap: object.get("bmap").and_then(|value| value.flag()).unwrap_or_default(),
         verify: object.get("verify").and_then(|value| value.flag()).unwrap_or_default(),
         compression: object.get("compression").and_then(|value| compression(&value)),

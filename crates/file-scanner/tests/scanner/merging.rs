@@ -296,7 +296,7 @@ fn attributes_that_a_path_cannot_bear_are_left_out_with_a_warning() {
     world.attributes.insert(path("/link"), user);
     let scan = world.scan().unwrap();
     assert_eq!(scan.warnings.len(), 1);
-    assert!(scan.warnings[0].starts_with("plan.attributes.\"/link\": "), "{:?}", scan.warnings);
+    assert!(scan.warnings[0].text.starts_with("plan.attributes.\"/link\": "), "{:?}", scan.warnings);
     assert!(!crate::support::dump(&scan.tree).contains("user.a"));
 }
 

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use build_plan::{Plan, TreePlan};
 use closure_registration::Closure;
-use file_scanner::{InTree, Inode, OwnFile};
+use file_scanner::{InTree, Inode, OwnFile, Warning, WarningKind};
 use image_assembly::Identity;
 
 use crate::cli::is_dash;
@@ -25,6 +25,8 @@ pub(crate) enum Role {
     Image,
     Map,
     Report,
+    /// The list of store paths.
+    Sbom,
     /// The page of `explain`.
     Page,
     /// What a command prints.
@@ -63,11 +65,12 @@ pub(crate) struct Outputs {
 }
 
 impl Role {
-    fn noun(self) -> &'static str {
+    pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::Image => "the image",
             Self::Map => "the map of the image",
             Self::Report => "the report",
+            Self::Sbom => "the bill of materials",
             Self::Page => "the page",
             Self::Result => "the result",
             Self::Messages => "the messages",
@@ -209,7 +212,7 @@ impl Outputs {
         found: &[InTree],
         trees: &[TreePlan],
         place: &dyn Fn(usize) -> String,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Vec<Warning>, Failure> {
         let mut warnings = Vec::new();
         for one in found {
             let Some((output, tree)) = self.all.get(one.file).zip(trees.get(one.tree)) else { continue };
@@ -226,7 +229,7 @@ impl Outputs {
                     "is a file of {field} ({source}) and does not look like an earlier output"
                 )));
             }
-            warnings.push(format!(
+            let text = format!(
                 "{field}: {} is left out of the image, because {} written there; write it outside of {source} to avoid \
                  this warning",
                 output.name,
@@ -234,7 +237,8 @@ impl Outputs {
                     Role::Messages => format!("{} are", output.role.noun()),
                     _ => format!("{} is", output.role.noun()),
                 }
-            ));
+            );
+            warnings.push(Warning { kind: WarningKind::Outputs, text });
         }
         Ok(warnings)
     }

@@ -1,0 +1,153 @@
+//! What the name of an image's file says of its form. A name that promises another form than the image will have would
+//! mislead whoever gets the file, so it is refused.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use build_plan::{Format, OutputPlan};
+use image_assembly::Compression;
+
+use crate::container;
+use crate::exit::shown;
+
+/// The level where only a name ends in `.zst`: the zstd program's own default.
+const DEFAULT_LEVEL: i32 = 3;
+
+/// The form of an image's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) format: Format,
+    pub(crate) compression: Option<Compression>,
+}
+
+/// Endings that ask for a form.
+const FORMATS: [(&str, Format); 3] =
+    [(".qcow2", Format::Qcow2), (".simg", Format::Simg), (".raw", Format::Raw)];
+
+/// Endings of compression and archives that snugfs does not write.
+const COMPRESSED: [(&str, &str); 12] = [
+    (".gz", "gzip"),
+    (".tgz", "gzip"),
+    (".xz", "xz"),
+    (".lzma", "lzma"),
+    (".bz2", "bzip2"),
+    (".lz4", "lz4"),
+    (".lzo", "lzo"),
+    (".br", "brotli"),
+    (".zip", "zip"),
+    (".7z", "7z"),
+    (".tar", "tar"),
+    (".cpio", "cpio"),
+];
+
+/// Endings of images that snugfs does not write.
+const FOREIGN: [(&str, &str); 10] = [
+    (".vmdk", "VMDK"),
+    (".vdi", "VDI"),
+    (".vhd", "VHD"),
+    (".vhdx", "VHDX"),
+    (".qcow", "version 1 of qcow"),
+    (".qed", "QED"),
+    (".iso", "ISO 9660"),
+    (".dmg", "DMG"),
+    (".squashfs", "SquashFS"),
+    (".erofs", "EROFS"),
+];
+
+/// The form that a plan asks for, where no name has a say in it.
+pub(crate) fn form_of_plan(plan: &OutputPlan) -> Form {
+    let compression = plan.compression.map(|zstd| Compression { level: zstd.level, seekable: zstd.seekable });
+    Form { format: plan.format.unwrap_or_default(), compression }
+}
+
+/// The form that a plan and the name of the file ask for together, or why that is none: `NAME: what is wrong; what to do`.
+pub(crate) fn form(path: &Path, plan: &OutputPlan) -> Result<Form, String> {
+    let wrong = |what: &str| Err(format!("{}: {what}", shown(path)));
+    let name = path.file_name().map(|name| name.as_bytes().to_ascii_lowercase()).unwrap_or_default();
+    let (name, is_zst) = match name.strip_suffix(b".zst") {
+        Some(name) => (name, true),
+        None => (name.as_slice(), false),
+    };
+    let ends = |ending: &str| name.len() > ending.len() && name.ends_with(ending.as_bytes());
+    if let Some((_, what)) = COMPRESSED.iter().find(|(ending, _)| ends(ending)) {
+        return wrong(&format!("snugfs cannot write {what}; use .img or .img.zst"));
+    }
+    if let Some((_, what)) = FOREIGN.iter().find(|(ending, _)| ends(ending)) {
+        return wrong(&format!("snugfs cannot write {what}; use .img, or .qcow2 for virtual machines"));
+    }
+    if ends(".zstd") || name.windows(5).any(|part| part == b".zst.") {
+        return wrong("only a name that ends in .zst asks for zstd; use .img.zst, or a name without .zst");
+    }
+    let mut form = form_of_plan(plan);
+    if let Some((ending, named)) = FORMATS.iter().find(|(ending, _)| ends(ending)) {
+        if let Some(planned) = plan.format.filter(|planned| planned != named) {
+            let planned = container::name(planned).unwrap_or("raw");
+            return wrong(&format!(
+                "the name ends in {ending}, but plan.output.format is \"{planned}\"; change one of the two"
+            ));
+        }
+        form.format = *named;
+    }
+    if is_zst {
+        form.compression.get_or_insert(Compression { level: DEFAULT_LEVEL, seekable: false });
+    }
+    Ok(form)
+}
+
+#[cfg(test)]
+mod tests {
+    use build_plan::ZstdPlan;
+
+    use super::*;
+
+    fn plan(format: Option<Format>, compression: Option<ZstdPlan>) -> OutputPlan {
+        OutputPlan { path: None, format, bmap: false, verify: false, compression }
+    }
+
+    #[test]
+    fn names_ask_for_forms() {
+        let zstd = Some(Compression { level: 3, seekable: false });
+        for (name, format, compression) in [
+            ("x.img", Format::Raw, None),
+            ("x", Format::Raw, None),
+            ("qcow2", Format::Raw, None),
+            (".qcow2", Format::Raw, None),
+            ("x.img.zst", Format::Raw, zstd),
+            ("X.IMG.ZST", Format::Raw, zstd),
+            ("gz.d/x.img", Format::Raw, None),
+            ("x.qcow2", Format::Qcow2, None),
+            ("x.QCow2.zst", Format::Qcow2, zstd),
+            ("x.simg", Format::Simg, None),
+            ("x.raw", Format::Raw, None),
+        ] {
+            let found = form(Path::new(name), &plan(None, None));
+            assert_eq!(found, Ok(Form { format, compression }), "{name}");
+        }
+        let level = plan(Some(Format::Simg), Some(ZstdPlan { level: 9, seekable: true }));
+        let expected =
+            Form { format: Format::Simg, compression: Some(Compression { level: 9, seekable: true }) };
+        for name in ["x.img", "x.simg", "x.simg.zst"] {
+            assert_eq!(form(Path::new(name), &level), Ok(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_promise_another_form_are_refused() {
+        let gzip = form(Path::new("x.img.gz"), &plan(None, None));
+        assert_eq!(gzip, Err("x.img.gz: snugfs cannot write gzip; use .img or .img.zst".to_owned()));
+        for name in
+            ["x.iso", "x.VMDK", "x.img.xz", "x.gz.zst", "x.zst.img", "x.img.zstd", "x.zip", "x.img.zst.gz"]
+        {
+            assert!(form(Path::new(name), &plan(None, None)).is_err(), "{name}");
+        }
+        for (format, name) in [
+            (Format::Raw, "x.qcow2"),
+            (Format::Qcow2, "x.simg"),
+            (Format::Simg, "x.qcow2.zst"),
+            (Format::Qcow2, "x.raw"),
+        ] {
+            let refused = form(Path::new(name), &plan(Some(format), None)).unwrap_err();
+            assert!(refused.contains("but plan.output.format is"), "{refused}");
+        }
+    }
+}
