@@ -22,6 +22,7 @@ mod messages;
 mod nix_copies;
 mod outputs;
 mod reports;
+mod sbom;
 mod seal;
 mod sources;
 mod store;

@@ -141,6 +141,21 @@ impl StorePath {
         self.0.get(Self::HASH_LEN + 1..).unwrap_or_default()
     }
 
+    /// The name split as `builtins.parseDrvName` of Nix splits it: at the first dash that no letter follows.
+    ///
+    /// A name that would be empty is the whole name, without a version.
+    #[must_use]
+    pub fn name_and_version(&self) -> (&str, Option<&str>) {
+        let name = self.name();
+        let dashes = name.match_indices('-').map(|(at, _)| at);
+        let mut parts = dashes.filter_map(|at| Some((name.get(..at)?, name.get(at + 1..)?)));
+        let begins = |version: &str| version.bytes().next().is_some_and(|byte| !byte.is_ascii_alphabetic());
+        match parts.find(|(_, version)| begins(version)) {
+            Some((before, version)) if !before.is_empty() => (before, Some(version)),
+            _ => (name, None),
+        }
+    }
+
     /// The path in the image, below the store's directory.
     #[must_use]
     pub fn in_store(&self, store: &ImagePath) -> ImagePath {

@@ -170,6 +170,13 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) report: Option<PathBuf>,
 
+    /// Write a list of the image's store paths to this file, a bill of materials (`CycloneDX` 1.5); `-` for standard output
+    ///
+    /// Name, version, NAR hash and references of every path of every closure. It has no time and no serial number, so the
+    /// same closures give the same bytes.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) sbom: Option<PathBuf>,
+
     /// Add the SHA-256 of the image before compression to the report
     ///
     /// The report always has the SHA-256 of the file that is written. Not for containers (plan.output.format).

@@ -22,7 +22,9 @@ use crate::pipeline::{self, Gathered, Judging, Layouts};
 use crate::progress::Stages;
 use crate::report::{Contents, Report};
 use crate::verify::Expected;
-use crate::{check_json, disk, explain, help, inspect, last_line, signals, table, threads, told, verify};
+use crate::{
+    check_json, disk, explain, help, inspect, last_line, sbom, signals, table, threads, told, verify,
+};
 
 /// Does what the command line says.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
@@ -47,7 +49,8 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let output = Output::choose(args, &plan)?;
     let map_path = output.map_path(&plan.output)?;
     let outputs = outputs(args, &plan, &output, map_path.as_deref())?;
-    let report_place = ReportPlace::take(args)?;
+    let report_place = ReportPlace::take(args.report.as_deref())?;
+    let sbom_place = ReportPlace::take(args.sbom.as_deref())?;
     let map_place = map_path.as_deref().map(Companion::open).transpose()?;
     let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
     let layouts = pipeline::layout(&gathered, &mut stages)?;
@@ -62,6 +65,10 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let container = Container::around(known.as_ref().map_or(image, |known| known), output.format)?;
     let mut map =
         map_place.is_some().then(|| BlockMap::new(image.len(), needed_blocks(image, BlockMap::block())));
+    let sbom_place = sbom_place.map(|place| Ok::<_, Failure>((place, sbom(&gathered)?))).transpose()?;
+    if let Some((place, text)) = &sbom_place {
+        place.reserve(text)?;
+    }
     if let Some(place) = &report_place {
         place.reserve(&report.json()?)?;
     }
@@ -89,8 +96,16 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     if let Some(place) = report_place {
         place.write(&report.json()?)?;
     }
+    if let Some((place, text)) = sbom_place {
+        place.write(&text)?;
+    }
     told::note(&last_line::built(&name, &report, gathered.files(), output.is_judged, stages.elapsed()));
     Ok(())
+}
+
+/// The store paths of all file systems as a bill of materials.
+fn sbom(gathered: &Gathered<'_>) -> Result<String, Failure> {
+    sbom::json(gathered.volumes().filter_map(|volume| volume.closure.as_ref()))
 }
 
 /// All that a build writes, compared with what it reads.

@@ -24,6 +24,7 @@ mod pipeline;
 mod problem;
 mod progress;
 mod report;
+mod sbom;
 mod signals;
 mod table;
 mod terminal;

@@ -60,8 +60,8 @@ impl<'a> Output<'a> {
             digest: args.report.is_some(),
         };
         if args.raw_digest && form.format != Format::Raw {
-            let text = "--raw-digest: the bytes of the image itself are not written in a container; leave it out, or leave out \
-                        plan.output.format";
+            let text = "--raw-digest: a qcow2 or simg file does not contain every byte of the image; leave it out, or write a raw \
+                        image";
             return Err(Failure::new(Exit::Usage, text));
         }
         let is_judged = args.verify_output || plan.verify;
@@ -182,7 +182,8 @@ fn target<'a>(args: &BuildArgs, path: &'a Path) -> Result<Target<'a>, Failure> {
     }
 }
 
-/// Where the report goes. Its place is taken before the work, so that what speaks against it is told before.
+/// Where the report or the bill of materials goes. Its place is taken before the work, so that what speaks against it is
+/// told before.
 #[derive(Debug)]
 pub(crate) enum ReportPlace {
     Stdout,
@@ -190,24 +191,30 @@ pub(crate) enum ReportPlace {
 }
 
 impl ReportPlace {
-    /// Takes the place that the command line names, if any.
-    pub(crate) fn take(args: &BuildArgs) -> Result<Option<Self>, Failure> {
-        let place = |report: &Path| {
-            if is_dash(report) { Ok(Self::Stdout) } else { Companion::open(report).map(Self::File) }
+    /// Takes the place that an option of the command line names, if it is given.
+    pub(crate) fn take(path: Option<&Path>) -> Result<Option<Self>, Failure> {
+        let place = |path: &Path| {
+            if is_dash(path) { Ok(Self::Stdout) } else { Companion::open(path).map(Self::File) }
         };
-        Ok(args.report.as_deref().map(place).transpose()?)
+        Ok(path.map(place).transpose()?)
     }
 
-    /// Adds the report to the outputs of the run.
+    /// Adds the report and the bill of materials to the outputs of the run.
     pub(crate) fn add_to(outputs: &mut Outputs, args: &BuildArgs, image: Target<'_>) -> Result<(), Failure> {
-        match args.report.as_deref() {
-            Some(report) if is_dash(report) && image == Target::Stdout => {
-                let text = "--report -: standard output has the image already; name a file for the report";
+        for (role, option, path) in
+            [(Role::Report, "--report", args.report.as_deref()), (Role::Sbom, "--sbom", args.sbom.as_deref())]
+        {
+            let Some(path) = path else { continue };
+            if !is_dash(path) {
+                outputs.add(role, option, path);
+            } else if image == Target::Stdout {
+                let noun = role.noun();
+                let text =
+                    format!("{option} -: standard output has the image already; name a file for {noun}");
                 return Err(Failure::new(Exit::Usage, text));
+            } else {
+                outputs.add_stdout(role, &format!("{option} -"));
             }
-            Some(report) if is_dash(report) => outputs.add_stdout(Role::Report, "--report -"),
-            Some(report) => outputs.add(Role::Report, "--report", report),
-            None => {}
         }
         Ok(())
     }

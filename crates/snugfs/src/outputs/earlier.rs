@@ -29,6 +29,7 @@ fn is_output(role: Role, bytes: &[u8]) -> bool {
         Role::Report => {
             bytes.starts_with(b"{") && has("\"version\"") && has("\"image\"") && has("\"sha256\"")
         }
+        Role::Sbom => bytes.starts_with(b"{") && has("\"CycloneDX\""),
         Role::Page => bytes.starts_with(b"<!DOCTYPE html>") && has("script-src 'sha256-"),
         Role::Result | Role::Messages => true,
     }
@@ -58,19 +59,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         let may = |role| may_be_replaced(role, Some(&path));
-        let all = [Role::Image, Role::Map, Role::Report, Role::Page];
-        assert_eq!(all.map(may), [true; 4], "nothing is there");
+        let all = [Role::Image, Role::Map, Role::Report, Role::Page, Role::Sbom];
+        assert_eq!(all.map(may), [true; 5], "nothing is there");
         let mut ext4 = vec![0; 2048];
         ext4[1080..1082].copy_from_slice(&[0x53, 0xef]);
         for (bytes, expected) in [
-            (&b""[..], [true; 4]),
-            (b"work of years", [false; 4]),
-            (&[0x28, 0xb5, 0x2f, 0xfd, 0], [true, false, false, false]),
-            (&ext4, [true, false, false, false]),
-            (b"<?xml version=\"1.0\" ?>\n<bmap version=\"2.0\">", [false, true, false, false]),
-            (b"{\n  \"version\": 1,\n  \"image\": { \"sha256\": null", [false, false, true, false]),
-            (b"{ \"version\": 1 }", [false; 4]),
-            (b"<!DOCTYPE html> script-src 'sha256-x'", [false, false, false, true]),
+            (&b""[..], [true; 5]),
+            (b"work of years", [false; 5]),
+            (&[0x28, 0xb5, 0x2f, 0xfd, 0], [true, false, false, false, false]),
+            (&ext4, [true, false, false, false, false]),
+            (b"<?xml version=\"1.0\" ?>\n<bmap version=\"2.0\">", [false, true, false, false, false]),
+            (b"{\n  \"version\": 1,\n  \"image\": { \"sha256\": null", [false, false, true, false, false]),
+            (b"{ \"version\": 1 }", [false; 5]),
+            (b"{\n  \"bomFormat\": \"CycloneDX\",", [false, false, false, false, true]),
+            (b"<!DOCTYPE html> script-src 'sha256-x'", [false, false, false, true, false]),
         ] {
             std::fs::write(&path, bytes).unwrap();
             assert_eq!(all.map(may), expected, "{bytes:?}");

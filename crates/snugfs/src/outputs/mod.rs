@@ -25,6 +25,8 @@ pub(crate) enum Role {
     Image,
     Map,
     Report,
+    /// The list of store paths.
+    Sbom,
     /// The page of `explain`.
     Page,
     /// What a command prints.
@@ -63,11 +65,12 @@ pub(crate) struct Outputs {
 }
 
 impl Role {
-    fn noun(self) -> &'static str {
+    pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::Image => "the image",
             Self::Map => "the map of the image",
             Self::Report => "the report",
+            Self::Sbom => "the bill of materials",
             Self::Page => "the page",
             Self::Result => "the result",
             Self::Messages => "the messages",
