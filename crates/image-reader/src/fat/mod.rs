@@ -21,6 +21,8 @@ const MOST_RUNS: usize = 1 << 22;
 
 /// What a step along a chain counts in \[bytes\]: more than its entry of the table, as a part of that may be read for it.
 const STEP: u64 = 64;
+/// What image lengths count at most for tables, in \[bytes\]: these are read with their holes, up to 64 GiB for all volumes.
+pub(crate) const LONGEST_TABLES: u64 = 4 << 30;
 /// What is read, for messages.
 const TABLE: &str = "file allocation table";
 
@@ -56,7 +58,7 @@ struct Table<'a> {
 impl Fat {
     /// Reads the boot sector, and counts what is free.
     pub fn open(window: Window) -> Result<Self, ReadError> {
-        let work = Work::of(window.length());
+        let work = Work::of(window.length().min(LONGEST_TABLES));
         Self::open_counted(window, &work)
     }
 
@@ -65,7 +67,9 @@ impl Fat {
         let boot = Boot::read(&window)?;
         let used = boot.used_table().ok_or_else(|| ReadError::damaged(TABLE, "is too long"))?;
         image.spend(TABLE, used.saturating_add(LARGEST_DIRECTORY.min(window.length())))?;
-        let work = Work::of(boot.clusters.saturating_mul(STEP));
+        // A step reads an entry of a byte and more.
+        let steps = boot.clusters.min(window.stored());
+        let work = Work::of(steps.saturating_mul(STEP));
         let mut fat = Self { window, boot, free: 0, work };
         // Counted now, as what can't be counted can't be read.
         fat.free = fat.count_free(used)?;
