@@ -326,7 +326,18 @@ fn report_has_every_key_and_only_seconds_differ_between_builds() {
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(
         keys(&report),
-        ["contents", "filesystem", "image", "overhead", "seconds", "storePaths", "version", "warnings"]
+        [
+            "contents",
+            "filesystem",
+            "image",
+            "overhead",
+            "plan",
+            "program",
+            "seconds",
+            "storePaths",
+            "version",
+            "warnings"
+        ]
     );
     assert_eq!(keys(&report["image"]), ["bytes", "compressedBytes", "sha256"]);
     assert_eq!(

@@ -57,6 +57,12 @@ fn nix_knows_the_store_of_an_image_and_goes_on_with_it() {
     for (path, mode) in [("/nix/var/nix/db/db.sqlite", "0644"), ("/nix/var/nix/db", "0755")] {
         assert!(debugfs(&image, &format!("stat {path}")).contains(&format!("Mode:  {mode}")), "{path}");
     }
+    let state = ["profiles", "profiles/per-user", "gcroots", "gcroots/per-user", "temproots"];
+    let folders = state.iter().map(|name| format!("/nix/var/nix/{name}"));
+    for path in folders.chain(["/nix/store/.links".to_owned()]) {
+        let shown = debugfs(&image, &format!("stat {path}"));
+        assert!(shown.contains("Type: directory    Mode:  0755"), "{path}: {shown}");
+    }
     let loaded = assert_sound(&image);
     assert_eq!(loaded.read("/nix/var/nix/db/schema").unwrap(), b"10");
 
@@ -145,6 +151,23 @@ fn it_stands_beside_the_store_and_gives_way_to_nobody() {
     workspace.write("files/nix/var/nix/db/other", "");
     let image = workspace.build("out.img", []);
     assert!(assert_sound(&image).exists("/nix/var/nix/db/other").unwrap());
+}
+
+/// Of a plan with profiles of its own somewhere else.
+#[test]
+fn folders_of_nix_give_way_to_what_a_plan_has_there() {
+    let workspace = workspace();
+    workspace.change_plan(|plan| {
+        plan["entries"] = json!({
+            "/nix/var/nix/profiles": { "type": "symlink", "target": "/persistent/profiles" },
+            "/nix/var/nix/gcroots/per-user": { "type": "directory", "mode": "0700" },
+        });
+    });
+    let image = workspace.build("out.img", []);
+    let file_system = assert_sound(&image);
+    assert_eq!(file_system.read_link("/nix/var/nix/profiles").unwrap().as_ref(), b"/persistent/profiles");
+    assert!(debugfs(&image, "stat /nix/var/nix/gcroots/per-user").contains("Mode:  0700"));
+    assert!(file_system.exists("/nix/var/nix/temproots").unwrap());
 }
 
 /// SQLite would play it back, whichever database it was written for.

@@ -218,6 +218,44 @@ fn a_page_is_the_same_twice_and_asks_for_nothing() {
 }
 
 #[test]
+fn a_page_shows_what_grew_and_shrank_since_a_report_or_a_plan() {
+    let workspace = Workspace::with_small_example();
+    let report = workspace.snugfs(["size", "plan.json", "--json"]).succeeded();
+    workspace.write("old.json", &report.stdout);
+    workspace.write("twin.json", workspace.read("plan.json"));
+    let data = |other: &str| -> Value {
+        let arguments = ["explain", "plan.json", "--compare", other, "--html", "page.html"];
+        workspace.snugfs(arguments).succeeded();
+        let page = String::from_utf8(workspace.read("page.html")).unwrap();
+        let (_, rest) = page.split_once("id=\"data\">").unwrap();
+        serde_json::from_str(rest.split_once("</script").unwrap().0).unwrap()
+    };
+    for other in ["old.json", "twin.json"] {
+        let data = data(other);
+        assert_eq!((&data["compare"]["name"], &data["compare"]["rows"]), (&json!(other), &json!([])));
+        // Parent, name, bytes, kind, store path, bytes before.
+        for node in data["nodes"].as_array().unwrap().iter().filter(|node| node.get(5).is_some()) {
+            assert_eq!(node[2], node[5], "{node}");
+        }
+    }
+    workspace.change_plan(|plan| plan["filesystem"]["freeSpace"] = json!("9MiB"));
+    let data = data("old.json");
+    let free = named_row(&data, "free");
+    assert!(free[2].as_u64() > free[1].as_u64(), "{free}");
+    let arguments = ["explain", "old.json", "--compare", "plan.json", "--html", "page.html"];
+    workspace.snugfs(arguments).failed_with(2).says("old.json: is a report; name a plan");
+    let arguments = ["explain", "plan.json", "--compare", "old.json", "--html", "old.json"];
+    workspace.snugfs(arguments).failed_with(2).says("is also what the plan is compared with");
+    assert_eq!(workspace.read("old.json"), report.stdout);
+}
+
+/// A row of what a page is compared with: name, bytes before, bytes after, store path.
+fn named_row<'d>(data: &'d Value, name: &str) -> &'d Value {
+    let rows = data["compare"]["rows"].as_array().unwrap();
+    rows.iter().find(|row| row[0] == name).unwrap_or_else(|| panic!("{rows:?}"))
+}
+
+#[test]
 fn names_that_would_do_harm_are_text_in_a_page() {
     let mut plan = plan_of_entries(json!({
         "/<!--<script>&\u{2028}": { "type": "file", "text": "x" },

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileTypeExt;
 
-use crate::support::{Run, Workspace, empty_plan, tool};
+use crate::support::{Run, Workspace, empty_plan, sha256, tool};
 
 #[test]
 fn a_report_never_takes_the_place_of_the_image_or_the_plan() {
@@ -53,4 +53,51 @@ fn any_name_that_ends_in_zst_asks_for_compression() {
         assert_eq!(workspace.read(name)[..4], [0x28, 0xb5, 0x2f, 0xfd], "{name}");
     }
     workspace.snugfs(["build", "plan.json", "-o", "folder/."]).failed_with(7);
+}
+
+#[test]
+fn a_report_says_what_made_the_image_and_of_which_plan() {
+    let workspace = Workspace::with_small_example();
+    workspace.build("out.img", ["--report", "report.json"]);
+    let report = workspace.read_json("report.json");
+    let size: serde_json::Value =
+        serde_json::from_str(workspace.snugfs(["size", "plan.json", "--json"]).succeeded().text()).unwrap();
+    for said in [&report, &size] {
+        assert_eq!(said["program"]["snugfs"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(said["program"]["zstd"], zstd::zstd_safe::version_string());
+        assert!(said["program"]["sqlite"].as_str().unwrap().starts_with("3."), "{said}");
+        assert_eq!(said["plan"]["sha256"], sha256(&workspace.read("plan.json")));
+    }
+    // The plan as it was read, whatever else it means.
+    let spaced = [b" ".to_vec(), workspace.read("plan.json")].concat();
+    let run =
+        workspace.snugfs_with_input(["build", "-", "-o", "out.img", "--report", "report.json"], &spaced);
+    run.succeeded();
+    assert_eq!(workspace.read_json("report.json")["plan"]["sha256"], sha256(&spaced));
+}
+
+#[test]
+fn the_digest_of_the_image_itself_is_in_the_report_where_it_is_asked_for() {
+    let workspace = Workspace::with_small_example();
+    let image = workspace.build("out.img", []);
+    let raw = sha256(&std::fs::read(image).unwrap());
+    for threads in ["1", "3"] {
+        for (name, more) in [
+            ("out.img", None),
+            ("out.img.zst", None),
+            ("out.img.zst", Some("--raw-digest")),
+            ("out.img", Some("--raw-digest")),
+        ] {
+            let arguments =
+                ["build", "plan.json", "-o", name, "--report", "report.json", "--threads", threads];
+            workspace.snugfs(arguments.into_iter().chain(more)).succeeded();
+            let image = &workspace.read_json("report.json")["image"];
+            assert_eq!(image["sha256"], sha256(&workspace.read(name)));
+            assert_eq!(image.get("rawSha256"), more.map(|_| serde_json::json!(raw)).as_ref(), "{name}");
+        }
+    }
+    workspace.snugfs(["build", "plan.json", "-o", "out.img", "--raw-digest"]).failed_with(2);
+    workspace.change_plan(|plan| plan["output"]["format"] = serde_json::json!("qcow2"));
+    let arguments = ["build", "plan.json", "-o", "x.qcow2", "--report", "report.json", "--raw-digest"];
+    workspace.snugfs(arguments).failed_with(2).says("--raw-digest");
 }

@@ -3,6 +3,7 @@
 use std::fs::{File, Permissions, set_permissions};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, PermissionsExt, chown};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -295,4 +296,149 @@ fn contents_that_swell_are_told_once_with_their_names() {
     let expected = "the largest are tree/lastlog;";
     let lines: Vec<_> = run.stderr.lines().filter(|line| line.contains(expected)).collect();
     assert_eq!(lines.len(), 1, "{}", run.stderr);
+}
+
+/// A tmpfs that is mounted until the test ends.
+struct Tmpfs(PathBuf);
+
+impl Tmpfs {
+    fn new(at: PathBuf, options: &str) -> Self {
+        std::fs::create_dir_all(&at).unwrap();
+        Run::of(Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(&at)).succeeded();
+        Self(at)
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_mount_point_that_is_left_out_is_not_opened() {
+    let workspace = users_workspace();
+    workspace.write("tree/file", "x");
+    let _mount = Tmpfs::new(workspace.path("tree/closed"), "mode=0700");
+    workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "tree" }]));
+    let build = ["./snugfs", "build", "plan.json", "-o", "a.img"];
+    Run::of(&mut as_user(&workspace, &build))
+        .failed_with(5)
+        .says("tree/closed: can't be read: permission denied;");
+    workspace.change_plan(|plan| plan["trees"][0]["oneFileSystem"] = json!(true));
+    Run::of(&mut as_user(&workspace, &build)).succeeded();
+    assert!(debugfs(&workspace.path("a.img"), "stat /closed").contains("Mode:  0700"));
+}
+
+#[test]
+fn check_looks_at_every_kind_of_input_with_the_rights_of_build() {
+    let remedy = "run snugfs as a user who may read it (its owner, a member of its group, root), or with \"podman unshare\"";
+    let workspace = users_workspace();
+    let plan = workspace.read_json("plan.json");
+    let closed = |name: &str, contents: &str| {
+        let path = workspace.write(name, contents);
+        set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    };
+    let base_name = "00000000000000000000000000000000-a";
+    let check = |change: &dyn Fn(&mut serde_json::Value), message: &str| {
+        let mut plan = plan.clone();
+        change(&mut plan);
+        workspace.write("plan.json", plan.to_string());
+        for command in ["check", "size", "build"] {
+            let arguments = ["./snugfs", command, "plan.json"];
+            let output: &[&str] = if command == "build" { &["-o", "a.img"] } else { &[] };
+            let run = Run::of(&mut as_user(&workspace, &[&arguments[..], output].concat())).failed_with(5);
+            run.says(&format!("{message}: permission denied; {remedy}"));
+        }
+    };
+    closed("raw.bin", "raw");
+    check(
+        &|plan| {
+            plan["disk"] = json!({ "table": "gpt", "partitions": [
+                { "type": "linux", "content": { "kind": "raw", "source": "raw.bin" } },
+                { "type": "linux", "content": { "kind": "root" } },
+            ] });
+        },
+        "raw.bin: can't be read",
+    );
+    closed("graph.json", "[]");
+    check(
+        &|plan| plan["closure"] = json!({ "graph": "graph.json", "sourceDir": "store" }),
+        "graph.json can't be read",
+    );
+    closed(&format!("store/{base_name}"), "x");
+    let graph = json!([{ "path": format!("/nix/store/{base_name}"), "references": [], "narSize": 120,
+        "narHash": format!("sha256:{}", "0".repeat(52)) }]);
+    workspace.write("open.json", graph.to_string());
+    check(
+        &|plan| {
+            plan["closure"] = json!({ "graph": "open.json", "sourceDir": "store", "verify": "none" });
+        },
+        &format!("store/{base_name}: can't be read"),
+    );
+    set_permissions(workspace.path("plan.json"), Permissions::from_mode(0o600)).unwrap();
+    Run::of(&mut as_user(&workspace, &["./snugfs", "check", "plan.json"]))
+        .failed_with(5)
+        .says(&format!("plan.json: can't be read: permission denied; {remedy}"));
+}
+
+#[test]
+fn twenty_files_are_named_for_each_problem_of_a_tree_and_the_rest_is_counted() {
+    let workspace = users_workspace();
+    for (tree, files) in [("one", 25), ("two", 21)] {
+        for index in 0..files {
+            let path = workspace.write(&format!("{tree}/{index:02}"), "x");
+            set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        }
+    }
+    workspace.change_plan(|plan| {
+        plan["trees"] = json!([{ "source": "one", "target": "/a" }, { "source": "two", "target": "/b" }]);
+    });
+    let run = Run::of(&mut as_user(&workspace, &["./snugfs", "check", "plan.json"])).failed_with(5);
+    let told = run.without_places();
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 42, "{}", run.stderr);
+    let more = |tree: usize, count: usize| {
+        format!(
+            "snugfs: plan.trees[{tree}]: {count} more files have the problem of the lines above; the same helps"
+        )
+    };
+    assert!(lines[0].contains(" one/00: ") && lines[19].contains(" one/19: "), "{}", run.stderr);
+    assert_eq!((lines[20], lines[41]), (more(0, 5).as_str(), more(1, 1).as_str()));
+}
+
+#[test]
+fn warnings_of_other_partitions_name_their_place() {
+    let workspace = Workspace::with_plan(&empty_plan());
+    let _mounts = ["data/mnt", "boot/mnt"].map(|at| Tmpfs::new(workspace.path(at), "mode=0755"));
+    for name in ["data/program", "boot/program"] {
+        let path = workspace.write(name, "x");
+        set_permissions(&path, Permissions::from_mode(0o4755)).unwrap();
+    }
+    workspace.change_plan(|plan| {
+        plan["disk"] = json!({ "table": "gpt", "partitions": [
+            { "type": "esp", "size": "64MiB", "content": { "kind": "fat", "source": "boot" } },
+            { "type": "linux", "content": {
+                "kind": "ext4",
+                "trees": [{ "source": "data" }],
+                "filesystem": { "bytesPerInode": 1024 },
+            } },
+            { "type": "linux", "content": { "kind": "root" } },
+        ] });
+    });
+    let run = workspace.snugfs(["check", "plan.json"]).succeeded();
+    let expected = [
+        "snugfs: warning: plan.disk.partitions[0].content: takes in what is mounted at boot/mnt; unmount it, or name a copy of \
+         the folder",
+        "snugfs: warning: plan.disk.partitions[1].content.filesystem.bytesPerInode: 1024 asks for more inodes than a block \
+         group can have; it is as if 4113",
+        "snugfs: warning: plan.disk.partitions[1].content.trees[0]: setuid and setgid bits are dropped from /program; set \
+         \"owner\" to \"keep\" to keep them",
+        "snugfs: warning: plan.disk.partitions[1].content.trees[0]: takes in what is mounted at data/mnt; set \
+         \"oneFileSystem\" to true to leave it out, or to false to take it in without this warning",
+    ];
+    let told = run.without_places();
+    let mut lines: Vec<_> = told.lines().filter(|line| line.contains("warning")).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, expected, "{}", run.stderr);
 }

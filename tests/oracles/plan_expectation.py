@@ -43,19 +43,25 @@ class DatabaseContent:
     def __init__(self, records, timestamp):
         self.records, self.timestamp = records, timestamp
 
+    def row(self, record):
+        """What Nix keeps of a path; what it does not know is null."""
+        signatures = " ".join(sorted(set(record.get("signatures") or []))) or None
+        known = (record["path"], in_base_16(record["narHash"]), record["narSize"], self.timestamp)
+        return (*known, record.get("deriver"), 1 if record.get("ultimate") else None, signatures, record.get("ca"))
+
     def differs(self, host):
         """None, or what SQLite says of the file at `host` that is not in the closure."""
         name = urllib.parse.quote(os.fsencode(host))
         with contextlib.closing(sqlite3.connect(f"file:{name}?immutable=1", uri=True)) as database:
-            paths = database.execute("select path, hash, narSize, registrationTime from ValidPaths").fetchall()
+            paths = database.execute(
+                "select path, hash, narSize, registrationTime, deriver, ultimate, sigs, ca from ValidPaths"
+            ).fetchall()
             references = database.execute(
                 "select a.path, b.path from Refs join ValidPaths a on a.id = referrer join ValidPaths b on b.id = reference"
             ).fetchall()
             sound = database.execute("pragma integrity_check").fetchall()
-        expected = sorted(
-            (record["path"], in_base_16(record["narHash"]), record["narSize"], self.timestamp) for record in self.records
-        )
-        if sorted(paths) != expected:
+        expected = {record["path"]: self.row(record) for record in self.records}
+        if {path[0]: path for path in paths} != expected or len(paths) != len(expected):
             return f"its paths: {paths[:3]}"
         if sorted(references) != sorted({(r["path"], to) for r in self.records for to in r["references"]}):
             return f"its references: {references[:3]}"
@@ -76,6 +82,8 @@ class Expectation:
             self.add_tree(tree)
         for path, entry in sorted(plan_file.plan.get("entries", {}).items(), key=lambda item: parts(item[0])):
             self.put(os.fsencode(path), self.entry(entry))
+        if closure and closure.get("nixDatabase"):
+            self.add_folders_of_nix(closure)
         # Made by the file system itself, where no source has one.
         self.nodes.setdefault(b"/lost+found", Node(stat.S_IFDIR, 0o700, plan_file.timestamp))
         for path, change in sorted(plan_file.plan.get("attributes", {}).items(), key=lambda item: parts(item[0])):
@@ -131,6 +139,18 @@ class Expectation:
             for name, content, size in ((b"db.sqlite", database, None), (b"schema", b"10", 2)):
                 node = Node(stat.S_IFREG, 0o644, self.plan.timestamp, content=content, size=size)
                 self.put(os.path.join(folder, name), node)
+
+    def add_folders_of_nix(self, closure):
+        """What Nix creates in a store that it opens, unless something else is there or above it."""
+        store_dir = os.fsencode(closure.get("storeDir", "/nix/store"))
+        state = os.path.join(os.path.dirname(store_dir), b"var/nix")
+        names = (b"profiles/per-user", b"gcroots/per-user", b"temproots")
+        for path in [os.path.join(state, name) for name in names] + [os.path.join(store_dir, b".links")]:
+            above = [path]
+            while above[-1] != b"/":
+                above.append(os.path.dirname(above[-1]))
+            if all(self.nodes[at].kind == stat.S_IFDIR for at in above if at in self.nodes):
+                self.imply(path)
 
     def add_tree(self, tree):
         source, target = self.plan.path(tree["source"]), os.fsencode(tree.get("target", "/"))

@@ -68,11 +68,11 @@ class PlanFile:
         return records
 
     def registration_text(self):
-        """What the image must have at registrationTarget: hashes in base 32, no deriver, each reference once."""
+        """What the image must have at registrationTarget: hashes in base 32, each reference once."""
         lines = []
         for record in self.closure_records():
             references = list(dict.fromkeys(record["references"]))
-            lines += [record["path"], in_base_32(record["narHash"]), str(record["narSize"]), ""]
+            lines += [record["path"], in_base_32(record["narHash"]), str(record["narSize"]), record.get("deriver") or ""]
             lines += [str(len(references)), *references]
         return "".join(line + "\n" for line in lines).encode(errors="surrogateescape")
 

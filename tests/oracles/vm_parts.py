@@ -57,8 +57,9 @@ def kernel(cache, package=KERNEL):
     return found[-1], os.path.join(folder, "lib", "modules", release)
 
 
-def initrd(modules, target, init=INIT, programs=("resize2fs",), own=()):
-    """Writes the machine's root: a cpio archive made of what this machine has installed, and of programs of our own."""
+def initrd(modules, target, init=INIT, programs=("resize2fs",), own=(), more=()):
+    """Writes the machine's root: a cpio archive made of what this machine has installed, of programs of our own, and of `more`
+    kernel modules."""
     search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     found = {name: shutil.which(name, path=search) for name in ("busybox", *programs)}
     if missing := [name for name, path in found.items() if not path]:
@@ -68,15 +69,15 @@ def initrd(modules, target, init=INIT, programs=("resize2fs",), own=()):
         # Each library where the loader looks for it: under its own path.
         libraries = re.findall(r"(/\S+) \(0x", run(["ldd", found[name]]).stdout)
         files |= {f"/sbin/{name}": found[name], **{path: path for path in libraries}}
-    archive(files, modules, target, init)
+    archive(files, modules, target, init, more)
 
 
-def kernel_modules(modules):
-    """The modules that a disk needs and the kernel has not built in, by name."""
+def kernel_modules(modules, more=()):
+    """The modules that a disk needs and `more`, without those that the kernel has built in, by name."""
     with open(os.path.join(modules, "modules.builtin"), encoding="ascii") as file:
         built_in = {os.path.basename(line.strip()) for line in file}
     found = {}
-    for name in MODULES:
+    for name in (*MODULES, *more):
         if f"{name}.ko" in built_in:
             continue
         paths = glob.glob(os.path.join(modules, "kernel", "**", name + ".ko*"), recursive=True)
@@ -87,9 +88,9 @@ def kernel_modules(modules):
     return found
 
 
-def archive(files, modules, target, init):
+def archive(files, modules, target, init, more=()):
     """Writes a cpio archive with these files, the modules that a disk needs, and a first program."""
-    loaded = kernel_modules(modules)
+    loaded = kernel_modules(modules, more)
     archive = bytearray()
     folders = {"/proc", "/sys", "/dev", "/mnt", "/etc", "/modules"}
     for path in files:
@@ -128,15 +129,16 @@ member.inode = 0
 WITHOUT_CLOCK = "1970-01-01T00:00:20"
 
 
-def command(kernel_file, initrd_file, disk, words="", clock=WITHOUT_CLOCK, cache="unsafe"):
+def command(kernel_file, initrd_file, disk, words="", clock=WITHOUT_CLOCK, cache="unsafe", sector=512):
     """The command of a machine. `words` go to the kernel, which keeps them in /proc/cmdline. Without a kernel, the machine's
-    BIOS starts the disk."""
+    BIOS starts the disk. `sector` is the length of the disk's sectors in bytes."""
     append = f"console=ttyS0 quiet panic=-1 no_timer_check {words}"
     direct = ["-kernel", kernel_file, "-initrd", initrd_file, "-append", append] if kernel_file else []
     return [
         "qemu-system-x86_64", "-accel", "tcg", "-cpu", "qemu64", "-m", "768", "-nographic", "-no-reboot", "-nodefaults",
         "-serial", "stdio", *direct,
-        "-drive", f"file={disk},format=raw,if=virtio,cache={cache},discard=unmap", "-rtc", f"base={clock}",
+        "-drive", f"file={disk},format=raw,if=none,id=disk,cache={cache},discard=unmap", "-rtc", f"base={clock}",
+        "-device", f"virtio-blk-pci,drive=disk,logical_block_size={sector},physical_block_size={max(sector, 512)}",
     ]
 
 

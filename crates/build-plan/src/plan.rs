@@ -58,6 +58,8 @@ pub struct DatabasePlan {
     pub file: ImagePath,
     /// The file that tells the version of its schema.
     pub schema: ImagePath,
+    /// Folders that Nix creates when it opens a store, and must find in one that it can't write to.
+    pub folders: Vec<ImagePath>,
 }
 
 impl ClosurePlan {

@@ -51,7 +51,11 @@ pub(crate) fn check<'s>(
     let mut findings = Findings::default();
     let length = source.length();
     if length < 2048 {
-        findings.add(Code::ImageTooShort, Place::Image, format!("{length} bytes can't hold a file system"));
+        findings.add(
+            Code::ImageTooShort,
+            Place::Image,
+            format!("{length} bytes can't hold a file system; is this the right image?"),
+        );
         return Ok(findings);
     }
     let raw = read(source, 1024, superblock::BYTES)?;

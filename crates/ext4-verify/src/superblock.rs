@@ -111,7 +111,7 @@ pub(crate) fn judge(raw: Vec<u8>, length: u64, findings: &mut Findings) -> Optio
         findings.add(
             Code::SuperblockMagic,
             Place::Superblock,
-            "has no magic number; is there an ext4 file system?",
+            "has no magic number, so this is no ext4; see what it is with `snugfs inspect`",
         );
         return None;
     }

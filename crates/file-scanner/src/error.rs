@@ -187,7 +187,7 @@ pub enum ScanError {
     },
     /// Something in a file system that is mounted below a tree.
     #[error(
-        "{path}: another file system is mounted here, and {count} of its entries can't be taken in; set \"oneFileSystem\" of the tree to true to leave it out"
+        "{path}: another file system is mounted here, and {count} of its entries can't be taken in; unmount it, or set \"oneFileSystem\" of the tree to true to leave it out"
     )]
     InMount {
         /// On this machine, where it is mounted.
@@ -216,6 +216,16 @@ pub enum ScanError {
         tree: usize,
         /// `fakeroot` or `pseudo`.
         library: &'static str,
+    },
+    /// More files of one source with the problem of the lines above.
+    #[error("{what}: {count} more files have the problem of the lines above; the same helps")]
+    More {
+        /// `plan.trees[0]`, `plan.closure` or `plan`.
+        what: String,
+        /// How many there are.
+        count: usize,
+        /// What sort of mistake it is.
+        kind: ErrorKind,
     },
     /// An entry vanished or became something else.
     #[error("{path}: changed during the scan; leave the sources alone while an image is built")]
@@ -310,6 +320,7 @@ impl ScanError {
             | Self::DeviceNumber { .. }
             | Self::Xattr { .. }
             | Self::TooMany => ErrorKind::Limit,
+            Self::More { kind, .. } => *kind,
             Self::Internal(_) => ErrorKind::Internal,
         }
     }
@@ -327,65 +338,6 @@ impl ScanError {
         }
     }
 }
-
-/// Everything that a scan found wrong; at least one error, in a fixed order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScanErrors {
-    errors: Vec<ScanError>,
-    omitted: usize,
-}
-
-impl ScanErrors {
-    /// More than these say nothing new.
-    const SHOWN: usize = 100;
-
-    pub(crate) fn new(mut errors: Vec<ScanError>) -> Self {
-        let omitted = errors.len().saturating_sub(Self::SHOWN);
-        errors.truncate(Self::SHOWN);
-        Self { errors, omitted }
-    }
-
-    /// The errors, at most a hundred.
-    #[must_use]
-    pub fn errors(&self) -> &[ScanError] {
-        &self.errors
-    }
-
-    /// How many more there are.
-    #[must_use]
-    pub fn omitted(&self) -> usize {
-        self.omitted
-    }
-
-    /// The kind that matters most.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        self.errors.iter().map(ScanError::kind).min().unwrap_or(ErrorKind::Internal)
-    }
-}
-
-impl From<ScanError> for ScanErrors {
-    fn from(error: ScanError) -> Self {
-        Self::new(vec![error])
-    }
-}
-
-impl std::fmt::Display for ScanErrors {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, error) in self.errors.iter().enumerate() {
-            if index > 0 {
-                writeln!(f)?;
-            }
-            write!(f, "{error}")?;
-        }
-        if self.omitted > 0 {
-            write!(f, "\n{} more problems; repair those above first", self.omitted)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ScanErrors {}
 
 /// How to get a store path; Nix itself knows only those of its own store.
 fn realise(path: &str) -> String {
@@ -416,7 +368,7 @@ pub(crate) fn shown(path: &Path) -> String {
 }
 
 /// What to do about a source that this process may not read. Its mode is what the image gets, so it stays as it is.
-const RUN_AS: &str = "run snugfs as a user who may read it (its owner, a member of its group, root), or with \"podman unshare\" \
+pub const RUN_AS: &str = "run snugfs as a user who may read it (its owner, a member of its group, root), or with \"podman unshare\" \
                       if a rootless container made it";
 
 /// What to do about a system error.
@@ -442,15 +394,6 @@ pub(crate) fn reason(errno: Errno) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_kind_that_matters_most_decides() {
-        let limit = ScanError::Time { path: "/a".into() };
-        let closure = ScanError::MissingStorePath { path: "/b".into() };
-        let errors = ScanErrors::new(vec![limit.clone(), closure]);
-        assert_eq!(errors.kind(), ErrorKind::Closure);
-        assert_eq!(ScanErrors::from(limit).kind(), ErrorKind::Limit);
-    }
 
     #[test]
     fn the_command_that_gets_a_store_path_is_told_for_the_store_of_nix_alone() {
@@ -481,12 +424,5 @@ mod tests {
             assert!(told.starts_with("plan.trees[0].source: ") && told.contains("not expanded"), "{told}");
         }
         assert!(!told("plan.trees[0]", "root~").contains("expanded"));
-    }
-
-    #[test]
-    fn a_flood_of_errors_is_counted_and_not_shown() {
-        let errors = ScanErrors::new(vec![ScanError::Changed { path: "/a".into() }; 103]);
-        assert_eq!((errors.errors().len(), errors.omitted()), (100, 3));
-        assert_eq!(errors.to_string().lines().count(), 101);
     }
 }

@@ -9,6 +9,7 @@ use image_tree::{
 };
 
 use crate::error::{ScanError, shown};
+use crate::errors::Located;
 use crate::found::{DirectoryId, Found, HostMetadata, Kind};
 use crate::merge::{DirectoryOwner, Laid, Leaf, Merge, Step};
 use crate::metadata::{self, Bearer};
@@ -50,7 +51,7 @@ pub(crate) fn flatten<'a>(
     plan: &'a PlanTree<'a>,
     found: &'a Found,
     files: &'a EntryFiles,
-) -> Result<Scan, Vec<ScanError>> {
+) -> Result<Scan, Vec<Located>> {
     let link_attributes = if !sources.attributes.is_empty() && found.has_links() {
         link_attributes(Merge::new(sources, plan, found), found)
     } else {
@@ -113,18 +114,24 @@ fn link_attributes(mut merge: Merge<'_>, found: &Found) -> HashMap<LinkedInode, 
 }
 
 impl<'a> Flatten<'a> {
-    fn run(&mut self) -> Vec<ScanError> {
+    fn run(&mut self) -> Vec<Located> {
         let mut errors = Vec::new();
         while let Some(step) = self.merge.step() {
+            let source = match step {
+                Step::Enter { owner: DirectoryOwner::Tree { source, .. }, .. }
+                | Step::Leaf { leaf: Leaf::Found { source, .. }, .. } => Some(source),
+                _ => None,
+            };
             if let Err(error) = self.write(step) {
                 let hopeless = matches!(error, ScanError::TooMany | ScanError::Internal(_));
-                errors.push(error);
+                errors.push(Located { source, error });
                 if hopeless || errors.len() > ENOUGH {
                     break;
                 }
             }
         }
-        let mut all = std::mem::take(&mut self.merge.errors);
+        let mut all: Vec<Located> =
+            std::mem::take(&mut self.merge.errors).into_iter().map(Located::from).collect();
         all.append(&mut errors);
         all
     }

@@ -8,6 +8,7 @@ use image_tree::{DataRun, FileStamp, SpecialKind, Xattr};
 use rustix::fs::Stat;
 
 use crate::listing::Listing;
+use crate::mounts::Mount;
 use crate::own::{InTree, Inode};
 
 /// Entries that one task inspects; a larger directory is shared among threads. A batch costs about 0.5 ms.
@@ -209,8 +210,8 @@ pub(crate) struct Found {
     pub(crate) directories: Vec<FoundDirectory>,
     /// Where on this machine each root is.
     pub(crate) sources: Vec<PathBuf>,
-    /// Directories where another file system is mounted, which the plan says nothing of.
-    pub(crate) mounts: Vec<DirectoryId>,
+    /// What is mounted below trees of which the plan does not say whether to take it in.
+    pub(crate) mounts: Vec<Mount>,
     /// Directories that files of the program belong to, with the positions of these files.
     pub(crate) own: Vec<(DirectoryId, usize)>,
 }

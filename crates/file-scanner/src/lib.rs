@@ -23,6 +23,7 @@
 
 mod equal;
 mod error;
+mod errors;
 mod flatten;
 mod found;
 mod holes;
@@ -43,9 +44,11 @@ mod walk;
 mod warnings;
 
 pub use equal::Alike;
-pub use error::{ErrorKind, ScanError, ScanErrors};
+pub use error::{ErrorKind, RUN_AS, ScanError};
+pub use errors::ScanErrors;
 pub use opener::{Cursor, OpenFile, Opener, check_unchanged};
 pub use own::{InTree, Inode, OwnFile};
 pub use scan::{scan, scan_except};
 pub use source_error::SourceError;
 pub use sources::{InlineFile, Scan, Sources, StoreSource};
+pub use warnings::{Warning, WarningKind};

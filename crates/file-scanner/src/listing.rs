@@ -83,6 +83,11 @@ impl Listing {
         Ok(self)
     }
 
+    /// Where an entry is in the order of the names.
+    pub(crate) fn position(&self, name: &[u8]) -> Option<usize> {
+        self.entries.binary_search_by(|entry| bytes_of(&self.names, *entry).cmp(name)).ok()
+    }
+
     /// Keeps the entries whose names are wanted.
     pub(crate) fn retain(&mut self, is_wanted: impl Fn(&[u8]) -> bool) {
         let names = &self.names;
@@ -138,6 +143,7 @@ mod tests {
         let names: Vec<&[u8]> = (0..listing.len()).map(|i| listing.name(i)).collect();
         assert_eq!(names, [&b"a"[..], b"a-b", b"b", b"\xff"]);
         assert_eq!(listing.c_name(1), c"a-b");
+        assert_eq!((listing.position(b"b"), listing.position(b"c")), (Some(2), None));
         assert_eq!(listing.c_name(9), c"");
         assert_eq!(listing.name_bytes(), 6);
     }

@@ -238,7 +238,7 @@ impl<'a> Merge<'a> {
             return None;
         }
         match claims.first() {
-            None => {
+            None if !node.is_some_and(|node| node.wanted) => {
                 self.nothing_made(planned.into_iter());
                 None
             }
@@ -246,7 +246,7 @@ impl<'a> Merge<'a> {
                 self.nothing_made(node.into_iter().flat_map(|node| node.children.values().copied()));
                 Some(Step::Leaf { name, leaf: *leaf, laid })
             }
-            Some(_) => {
+            _ => {
                 let layers = self.layers(run);
                 let owner = self.owner(name, run, planned);
                 self.push(name, laid, layers, planned);

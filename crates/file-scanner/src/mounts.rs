@@ -1,42 +1,125 @@
-//! Other file systems that are mounted below a tree: mostly nobody meant to take them in.
+//! What is mounted below a tree, other file systems and single files: mostly nobody meant to take it in.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{CStr, OsString};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, StatxAttributes, StatxFlags};
 
 use crate::error::{ScanError, shown};
 use crate::found::{DirectoryId, Found};
 use crate::inspect::Problem;
+use crate::listing::Listing;
+use crate::warnings::{Warning, WarningKind};
 
 /// How many mount points a message names.
 const NAMED: usize = 5;
+
+/// Something that is mounted below a tree: at a directory, or at the entry of a directory that is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mount {
+    pub(crate) directory: DirectoryId,
+    pub(crate) entry: Option<usize>,
+}
+
+/// The names at which anything is mounted below some folders; only entries with one of them are looked at more closely.
+#[derive(Debug)]
+pub(crate) struct MountPoints {
+    /// `None` where the system does not say.
+    names: Option<BTreeSet<Vec<u8>>>,
+}
+
+impl MountPoints {
+    /// Asks the system (`proc_pid_mountinfo(5)`) what is mounted below some folders.
+    pub(crate) fn below<'p>(folders: impl Iterator<Item = &'p Path>) -> Self {
+        let folders: std::io::Result<Vec<PathBuf>> = folders.map(std::fs::canonicalize).collect();
+        // Where the folders are is of use only to look at fewer entries.
+        let folders = folders.unwrap_or_else(|_| vec![PathBuf::from("/")]);
+        if folders.is_empty() {
+            return Self { names: Some(BTreeSet::new()) };
+        }
+        Self { names: std::fs::read("/proc/self/mountinfo").ok().map(|table| names(&table, &folders)) }
+    }
+
+    /// Whether something is mounted at an entry of a directory in the file system `device`. The entry is looked at, not opened.
+    pub(crate) fn is_mounted(&self, directory: impl AsFd, name: &CStr, device: u64) -> bool {
+        if self.names.as_ref().is_some_and(|names| !names.contains(name.to_bytes())) {
+            return false;
+        }
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        let directory = directory.as_fd();
+        if let Ok(found) = rustix::fs::statx(directory, name, flags, StatxFlags::TYPE)
+            && found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)
+        {
+            return found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+        }
+        // Before Linux 5.8.
+        rustix::fs::statat(directory, name, flags).is_ok_and(|stat| stat.st_dev != device)
+    }
+
+    /// The entries of a directory, other than directories, at which something is mounted.
+    pub(crate) fn files_in(&self, directory: impl AsFd, listing: &Listing, device: u64) -> Vec<usize> {
+        let candidates: Vec<usize> = match &self.names {
+            Some(names) => names.iter().filter_map(|name| listing.position(name)).collect(),
+            None => (0..listing.len()).collect(),
+        };
+        let is_file = |index: &usize| listing.file_type(*index) != FileType::Directory;
+        let files = candidates.into_iter().filter(is_file);
+        files.filter(|index| self.is_mounted(&directory, listing.c_name(*index), device)).collect()
+    }
+}
+
+/// The last parts of the mount points in `/proc/self/mountinfo` that are below some folders: the fifth field of each line.
+fn names(table: &[u8], folders: &[PathBuf]) -> BTreeSet<Vec<u8>> {
+    let points = table.split(|&b| b == b'\n').filter_map(|line| line.split(|&b| b == b' ').nth(4));
+    let points = points.map(|point| PathBuf::from(OsString::from_vec(unescaped(point))));
+    let below = points.filter(|point| folders.iter().any(|folder| point.starts_with(folder)));
+    below.filter_map(|point| point.file_name().map(|name| name.as_bytes().to_vec())).collect()
+}
+
+/// Space, tab, newline and backslash are a backslash and three octal digits.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..3).filter(|_| first == b'\\');
+        let code = code.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        bytes.push(code.unwrap_or(first));
+        rest = if code.is_some() { after.get(3..).unwrap_or_default() } else { after };
+    }
+    bytes
+}
 
 /// Takes what is wrong in mounted file systems out of the problems, and makes one error of it for each mount: thousands of
 /// lines about the files of /proc help nobody.
 pub(crate) fn errors(
     found: &Found,
     problems: &mut Vec<(DirectoryId, Option<usize>, Problem)>,
-) -> Vec<(PathBuf, ScanError)> {
+) -> Vec<(usize, PathBuf, ScanError)> {
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
     problems.retain(|(directory, ..)| match mount_of(found, *directory) {
         Some(mount) => {
-            *counts.entry(mount).or_default() += 1;
+            *counts.entry(mount.index()).or_default() += 1;
             false
         }
         None => true,
     });
     let error = |(mount, count): (usize, usize)| {
-        let path = found.host_path(found.mounts.get(mount).copied().unwrap_or(DirectoryId(0)), None);
-        (path.clone(), ScanError::InMount { path: shown(&path), count })
+        let id = DirectoryId(u32::try_from(mount).unwrap_or(u32::MAX));
+        let path = found.host_path(id, None);
+        (found.source_of(id), path.clone(), ScanError::InMount { path: shown(&path), count })
     };
     counts.into_iter().map(error).collect()
 }
 
-/// The position of the mount that a directory is in.
-fn mount_of(found: &Found, directory: DirectoryId) -> Option<usize> {
+/// The directory that a mounted file system is at, for a directory in it.
+fn mount_of(found: &Found, directory: DirectoryId) -> Option<DirectoryId> {
     let mut at = directory;
     loop {
-        if let Some(mount) = found.mounts.iter().position(|mount| *mount == at) {
-            return Some(mount);
+        if found.mounts.iter().any(|mount| mount.directory == at && mount.entry.is_none()) {
+            return Some(at);
         }
         match found.directory(at) {
             Some(directory) if directory.parent != at => at = directory.parent,
@@ -46,24 +129,45 @@ fn mount_of(found: &Found, directory: DirectoryId) -> Option<usize> {
 }
 
 /// What people should know of the mounts below each tree; `first_tree` is the position of the first among the sources.
-pub(crate) fn warnings(found: &Found, first_tree: usize) -> Vec<String> {
+pub(crate) fn warnings(found: &Found, first_tree: usize) -> Vec<Warning> {
     let mut by_tree: BTreeMap<usize, Vec<PathBuf>> = BTreeMap::new();
-    for &mount in &found.mounts {
-        let tree = found.source_of(mount).saturating_sub(first_tree);
-        by_tree.entry(tree).or_default().push(found.host_path(mount, None));
+    for mount in &found.mounts {
+        let tree = found.source_of(mount.directory).saturating_sub(first_tree);
+        by_tree.entry(tree).or_default().push(found.host_path(mount.directory, mount.entry));
     }
-    let line = |(tree, mut paths): (usize, Vec<PathBuf>)| {
+    let warning = |(tree, mut paths): (usize, Vec<PathBuf>)| {
         paths.sort();
         let named: Vec<_> = paths.iter().take(NAMED).map(|path| shown(path)).collect();
         let more = match paths.len().saturating_sub(named.len()) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        format!(
-            "plan.trees[{tree}]: takes in other file systems that are mounted at {}{more}; set \"oneFileSystem\" to true to \
-             leave them out, or to false to take them in without this warning",
+        let text = format!(
+            "plan.trees[{tree}]: takes in what is mounted at {}{more}; set \"oneFileSystem\" to true to leave it out, or to \
+             false to take it in without this warning",
             named.join(", ")
-        )
+        );
+        Warning { kind: WarningKind::Mounts, text }
     };
-    by_tree.into_iter().map(line).collect()
+    by_tree.into_iter().map(warning).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_last_parts_of_mount_points_without_their_escapes() {
+        let table = b"22 1 0:5 / / rw - ext4 /dev/vda rw\n23 22 0:6 / /a/b\\040c rw,nosuid shared:1 - tmpfs none rw\n\
+            24 22 0:7 /etc/hosts /x\\134y\\012 ro - ext4 /dev/vda ro\n";
+        let below = |folders: &[&str]| -> Vec<String> {
+            let folders: Vec<PathBuf> = folders.iter().map(PathBuf::from).collect();
+            let names = names(table, &folders).into_iter();
+            names.map(|name| String::from_utf8(name).unwrap()).collect()
+        };
+        assert_eq!(below(&["/"]), ["b c", "x\\y\n"]);
+        assert_eq!(below(&["/a", "/b"]), ["b c"]);
+        assert_eq!(below(&["/a/b"]), [""; 0]);
+        assert_eq!(unescaped(b"\\04"), b"\\04");
+    }
 }

@@ -309,6 +309,7 @@ mod tests {
             entries: &BTreeMap::new(),
             attributes: &BTreeMap::new(),
             inline: Vec::new(),
+            folders: Vec::new(),
             lost_and_found: true,
             timestamp: Timestamp::STORE,
         };

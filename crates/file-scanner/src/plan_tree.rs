@@ -67,6 +67,8 @@ pub(crate) struct PlanNode<'a> {
     pub(crate) made: Option<Made<'a>>,
     /// The first that needs a directory here.
     pub(crate) needed_by: Option<Who<'a>>,
+    /// Whether there is a directory here if there is nothing else.
+    pub(crate) wanted: bool,
     /// The position among `plan.attributes`.
     pub(crate) attributes: Option<usize>,
     /// Which sources' entries go into this directory, by position among the scanned sources.
@@ -101,6 +103,13 @@ impl<'a> PlanTree<'a> {
         if sources.lost_and_found {
             let id = tree.child(PlanId::ROOT, LOST_AND_FOUND);
             tree.need(id, Who::FileSystem);
+        }
+        for path in &sources.folders {
+            let mut at = PlanId::ROOT;
+            for name in path.parts() {
+                at = tree.child(at, name.as_bytes());
+                tree.change(at, |node| node.wanted = true);
+            }
         }
         for (index, path) in sources.attributes.keys().enumerate() {
             let id = path.parts().fold(PlanId::ROOT, |at, name| tree.child(at, name.as_bytes()));

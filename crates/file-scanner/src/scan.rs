@@ -11,7 +11,8 @@ use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 
-use crate::error::{ScanError, ScanErrors, shown};
+use crate::error::{ScanError, shown};
+use crate::errors::{ScanErrors, shortened};
 use crate::found::{Room, mode_bits, stamp};
 use crate::listing::{ListError, Listing};
 use crate::metadata::{Bearer, bears};
@@ -71,8 +72,13 @@ pub fn scan_except(
     if !errors.is_empty() {
         return Err(ScanErrors::new(errors));
     }
-    let found = walk(roots, own, progress).map_err(ScanErrors::new)?;
-    flatten::flatten(sources, &plan, &found, &files).map_err(ScanErrors::new)
+    let place = |source: usize| match source.checked_sub(usize::from(sources.store.is_some())) {
+        Some(tree) => Who::Tree(tree).to_string(),
+        None => Who::Closure.to_string(),
+    };
+    let shortened = |errors| ScanErrors::new(shortened(errors, place));
+    let found = walk(roots, own, progress).map_err(shortened)?;
+    flatten::flatten(sources, &plan, &found, &files).map_err(shortened)
 }
 
 /// Owners may be laid over a store, modes not: a NAR hash includes what is executable, and Nix expects the others to be

@@ -5,6 +5,7 @@ use build_plan::{AttributesPlan, Entry, TreePlan};
 use image_tree::{FileTree, ImagePath, Permissions, Timestamp};
 
 use crate::own::InTree;
+use crate::warnings::Warning;
 
 /// All that an image is made of.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Sources<'a> {
     pub attributes: &'a BTreeMap<ImagePath, AttributesPlan>,
     /// Files that the program itself writes.
     pub inline: Vec<InlineFile>,
+    /// Directories that are there unless something else is, with those above them.
+    pub folders: Vec<ImagePath>,
     /// Whether there is a `/lost+found` even if no source has one, as e2fsck wants it in every ext4 file system.
     pub lost_and_found: bool,
     /// The time of everything that has no other.
@@ -55,7 +58,7 @@ pub struct Scan {
     /// Everything that the image shall hold.
     pub tree: FileTree,
     /// A line each, in a fixed order, for people.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// The files of the program whose folders are part of a tree, sorted, each once a tree.
     pub own: Vec<InTree>,
 }

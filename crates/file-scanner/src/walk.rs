@@ -4,22 +4,24 @@
 //! youngest task first, depth first, so few descriptors are open at a time.
 
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use build_plan::TreePlan;
+use image_tree::Xattr;
 use rayon::Scope;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::error::{ScanError, reason, remedy, shown};
+use crate::errors::Located;
 use crate::found::{BATCH, DirectoryId, Found, FoundDirectory, HostMetadata, Kind, Part};
 use crate::host_xattrs::{self, XattrError};
 use crate::inspect::{self, Problem};
 use crate::listing::{ListError, Listing};
-use crate::own::{Inode, OwnFile};
-use crate::{mounts, own};
+use crate::mounts::{self, Mount, MountPoints};
+use crate::own::{self, Inode, OwnFile};
 
 /// What is done with the entries of a source.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +57,8 @@ pub(crate) struct OpenDirectory<'a> {
 struct Walk<'a> {
     directories: Mutex<Vec<FoundDirectory>>,
     problems: Mutex<Vec<(DirectoryId, Option<usize>, Problem)>>,
-    mounts: Mutex<Vec<DirectoryId>>,
+    mounts: Mutex<Vec<Mount>>,
+    mount_points: MountPoints,
     own: &'a [OwnFile],
     own_found: Mutex<Vec<(DirectoryId, usize)>>,
     progress: &'a (dyn Fn(u64) + Sync),
@@ -70,22 +73,26 @@ pub(crate) fn walk(
     roots: Vec<WalkRoot<'_>>,
     own: &[OwnFile],
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<Found, Vec<ScanError>> {
+) -> Result<Found, Vec<Located>> {
     let directories = (0..roots.len())
         .filter_map(|index| u32::try_from(index).ok())
         .map(|id| FoundDirectory::new(DirectoryId(id), 0))
         .collect();
     let (problems, mounts, own_found) = (Mutex::default(), Mutex::default(), Mutex::default());
-    let walk = Walk { directories: Mutex::new(directories), problems, mounts, own, own_found, progress };
+    let trees = roots.iter().filter(|root| matches!(root.policy, Policy::Tree(_)));
+    let mount_points = MountPoints::below(trees.map(|root| root.path.as_path()));
+    let directories = Mutex::new(directories);
+    let walk = Walk { directories, problems, mounts, mount_points, own, own_found, progress };
     let mut sources = Vec::with_capacity(roots.len());
     let mut open = Vec::with_capacity(roots.len());
     for (id, mut root) in (0..).zip(roots) {
         sources.push(root.path);
         let Some(fd) = root.fd else { continue };
         let mut device = 0;
-        if let (Policy::Tree(_), Ok(stat)) = (root.policy, rustix::fs::fstat(&fd)) {
+        if let (Policy::Tree(plan), Ok(stat)) = (root.policy, rustix::fs::fstat(&fd)) {
             device = stat.st_dev;
             walk.leave_out(DirectoryId(id), Inode::of(&stat), &mut root.listing);
+            walk.mounted_files(DirectoryId(id), plan, fd.as_fd(), device, &mut root.listing);
         }
         open.push(Arc::new(OpenDirectory {
             device,
@@ -109,17 +116,17 @@ pub(crate) fn walk(
         return Ok(found);
     }
     let in_mounts = mounts::errors(&found, &mut problems);
-    let mut errors: Vec<(PathBuf, ScanError)> = problems
+    let mut errors: Vec<(usize, PathBuf, ScanError)> = problems
         .drain(..)
         .map(|(id, entry, problem)| {
             let path = found.host_path(id, entry);
             let error = problem.into_error(shown(&path));
-            (path, error)
+            (found.source_of(id), path, error)
         })
         .collect();
     errors.extend(in_mounts);
-    errors.sort_by(|a, b| (a.1.kind(), &a.0).cmp(&(b.1.kind(), &b.0)));
-    Err(errors.into_iter().map(|(_, error)| error).collect())
+    errors.sort_by(|a, b| (a.2.kind(), a.0, &a.1).cmp(&(b.2.kind(), b.0, &b.1)));
+    Err(errors.into_iter().map(|(source, _, error)| Located { source: Some(source), error }).collect())
 }
 
 impl<'a> Walk<'a> {
@@ -201,44 +208,90 @@ impl<'a> Walk<'a> {
         index: usize,
     ) {
         match self.open(id, parent, index) {
-            Ok(directory) => self.entries(scope, &Arc::new(directory)),
+            Ok(Some(directory)) => self.entries(scope, &Arc::new(directory)),
+            Ok(None) => {}
             Err(problem) => self.problem(parent.id, Some(index), problem),
         }
     }
 
+    /// `None` where its contents are left out.
     fn open(
         &self,
         id: DirectoryId,
         parent: &OpenDirectory<'a>,
         index: usize,
-    ) -> Result<OpenDirectory<'a>, Problem> {
+    ) -> Result<Option<OpenDirectory<'a>>, Problem> {
         let name = parent.listing.c_name(index);
+        let mut is_mount = false;
+        if let Policy::Tree(plan) = parent.policy {
+            is_mount = plan.one_file_system != Some(false)
+                && self.mount_points.is_mounted(&parent.fd, name, parent.device);
+            if is_mount && plan.one_file_system == Some(true) {
+                let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+                let own = HostMetadata::of(&rustix::fs::statat(&parent.fd, name, flags)?);
+                self.own(id, own, host_xattrs::of_entry(&parent.fd, name, &plan.xattrs)?);
+                return Ok(None);
+            }
+        }
         let fd =
             rustix::io::retry_on_intr(|| rustix::fs::openat(&parent.fd, name, DIRECTORY, Mode::empty()))?;
-        let mut inode = None;
-        let mut is_left_out = false;
-        if let Policy::Tree(plan) = parent.policy {
-            let stat = rustix::fs::fstat(&fd)?;
-            inode = Some(Inode::of(&stat));
-            if stat.st_dev != parent.device {
-                is_left_out = plan.one_file_system == Some(true);
-                if plan.one_file_system.is_none() {
-                    lock(&self.mounts).push(id);
-                }
-            }
-            let own = HostMetadata::of(&stat);
-            let xattrs = host_xattrs::of_descriptor(fd.as_fd(), &plan.xattrs)?;
-            if let Some(found) = lock(&self.directories).get_mut(id.index()) {
-                found.own = Some(Box::new((own, xattrs)));
+        let Policy::Tree(plan) = parent.policy else {
+            let listing = Arc::new(Listing::read(fd.as_fd())?);
+            let fd = Arc::new(fd);
+            return Ok(Some(OpenDirectory {
+                id,
+                policy: parent.policy,
+                top_of_store: false,
+                fd,
+                listing,
+                device: 0,
+            }));
+        };
+        let stat = rustix::fs::fstat(&fd)?;
+        let device = stat.st_dev;
+        self.own(id, HostMetadata::of(&stat), host_xattrs::of_descriptor(fd.as_fd(), &plan.xattrs)?);
+        // Nothing is mounted at a subvolume of btrfs, and yet it is a file system of its own.
+        if is_mount || device != parent.device {
+            match plan.one_file_system {
+                Some(true) => return Ok(None),
+                Some(false) => {}
+                None => lock(&self.mounts).push(Mount { directory: id, entry: None }),
             }
         }
-        let mut listing = if is_left_out { Listing::default() } else { Listing::read(fd.as_fd())? };
-        if let Some(inode) = inode.filter(|_| !is_left_out) {
-            self.leave_out(id, inode, &mut listing);
-        }
-        let device = inode.map_or(0, |inode| inode.device);
+        let mut listing = Listing::read(fd.as_fd())?;
+        self.leave_out(id, Inode::of(&stat), &mut listing);
+        self.mounted_files(id, plan, fd.as_fd(), device, &mut listing);
         let (fd, listing) = (Arc::new(fd), Arc::new(listing));
-        Ok(OpenDirectory { id, policy: parent.policy, top_of_store: false, fd, listing, device })
+        Ok(Some(OpenDirectory { id, policy: parent.policy, top_of_store: false, fd, listing, device }))
+    }
+
+    /// Stores what a tree keeps of a directory itself.
+    fn own(&self, id: DirectoryId, own: HostMetadata, xattrs: Vec<Xattr>) {
+        if let Some(found) = lock(&self.directories).get_mut(id.index()) {
+            found.own = Some(Box::new((own, xattrs)));
+        }
+    }
+
+    /// Leaves files out of a directory at which something is mounted, or notes them, as the plan says.
+    fn mounted_files(
+        &self,
+        id: DirectoryId,
+        plan: &TreePlan,
+        directory: BorrowedFd<'_>,
+        device: u64,
+        listing: &mut Listing,
+    ) {
+        if plan.one_file_system == Some(false) {
+            return;
+        }
+        let mounted = self.mount_points.files_in(directory, listing, device);
+        if plan.one_file_system.is_none() {
+            let mount = |entry| Mount { directory: id, entry: Some(entry) };
+            lock(&self.mounts).extend(mounted.into_iter().map(mount));
+        } else if !mounted.is_empty() {
+            let names: Vec<Vec<u8>> = mounted.iter().map(|index| listing.name(*index).to_vec()).collect();
+            listing.retain(|name| !names.iter().any(|left_out| left_out == name));
+        }
     }
 
     /// Takes what the program itself writes out of the listing of a directory.

@@ -8,6 +8,38 @@ use crate::error::shown;
 use crate::found::Found;
 use crate::scan::EntryFiles;
 
+/// Something that people should know though it is no error: one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// What it is about.
+    pub kind: WarningKind,
+    /// Where, what, and what to do about it.
+    pub text: String,
+}
+
+/// What a warning is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WarningKind {
+    /// A tree takes in what is mounted below its folder.
+    Mounts,
+    /// Files lose their set-user-id and set-group-id bits.
+    SetId,
+    /// Owners that may be unknown ones of a user namespace.
+    Owners,
+    /// Extended attributes that are left out.
+    Xattrs,
+    /// Files take much more room in the image than on this machine.
+    Room,
+    /// Files of a tree that the program itself writes, and leaves out.
+    Outputs,
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 /// How many files a warning names.
 const NAMED: usize = 10;
 
@@ -50,7 +82,7 @@ struct OfTree {
 #[derive(Debug)]
 pub(crate) struct Warnings {
     trees: Vec<OfTree>,
-    other: Vec<String>,
+    other: Vec<Warning>,
 }
 
 impl Warnings {
@@ -74,26 +106,29 @@ impl Warnings {
 
     /// `plan.attributes` asks for extended attributes that its path can't bear.
     pub(crate) fn xattrs_left_out(&mut self, path: &ImagePath) {
-        self.other.push(format!(
+        let text = format!(
             "plan.attributes.\"{path}\": extended attributes are left out that Linux does not allow on this type of \
              file; lay them on a file or directory"
-        ));
+        );
+        self.other.push(Warning { kind: WarningKind::Xattrs, text });
     }
 
-    pub(crate) fn finish(self) -> Vec<String> {
+    pub(crate) fn finish(self) -> Vec<Warning> {
         let mut lines = Vec::new();
         for (number, tree) in self.trees.iter().enumerate() {
             if let Some(files) = tree.set_id_dropped.named() {
-                lines.push(format!(
+                let text = format!(
                     "plan.trees[{number}]: setuid and setgid bits are dropped from {files}; set \"owner\" to \"keep\" to keep them"
-                ));
+                );
+                lines.push(Warning { kind: WarningKind::SetId, text });
             }
             for (id, files) in &tree.in_doubt {
                 let Some(files) = files.named() else { continue };
-                lines.push(format!(
+                let text = format!(
                     "plan.trees[{number}]: {files} show owner or group {id}, which may stand for one that is not mapped into this \
                      user namespace; check them where all owners are known, for example as root"
-                ));
+                );
+                lines.push(Warning { kind: WarningKind::Owners, text });
             }
         }
         lines.into_iter().chain(self.other).collect()
@@ -104,7 +139,7 @@ impl Warnings {
 const LARGEST: usize = 3;
 
 /// Whether the contents take much more room in the image than on this machine: mostly a sparse file that is filled.
-pub(crate) fn inflated(found: &Found, files: &EntryFiles) -> Option<String> {
+pub(crate) fn inflated(found: &Found, files: &EntryFiles) -> Option<Warning> {
     let room = found.room().with(files.room);
     if !room.is_inflated() {
         return None;
@@ -115,11 +150,12 @@ pub(crate) fn inflated(found: &Found, files: &EntryFiles) -> Option<String> {
     let named: Vec<_> = largest.iter().take(LARGEST).map(|(_, path)| shown(path)).collect();
     let what =
         if named.is_empty() { String::new() } else { format!("; the largest are {}", named.join(", ")) };
-    Some(format!(
+    let text = format!(
         "the contents: {} bytes are stored for files that take {} on this machine, as holes are filled with zeros{what}; set \
          \"holes\" to \"keep\" where it is \"fill\", or leave these files out",
         room.stored, room.taken
-    ))
+    );
+    Some(Warning { kind: WarningKind::Room, text })
 }
 
 #[cfg(test)]
@@ -134,8 +170,8 @@ mod tests {
         }
         let lines = warnings.finish();
         assert_eq!(lines.len(), 1);
-        assert!(lines[0].starts_with("plan.trees[1]: setuid"), "{}", lines[0]);
-        assert!(lines[0].contains("/f9 and 2 more;") && !lines[0].contains("/f10"), "{}", lines[0]);
+        assert!(lines[0].text.starts_with("plan.trees[1]: setuid"), "{}", lines[0]);
+        assert!(lines[0].text.contains("/f9 and 2 more;") && !lines[0].text.contains("/f10"), "{}", lines[0]);
     }
 
     #[test]
@@ -143,6 +179,6 @@ mod tests {
         let mut warnings = Warnings::new(1);
         warnings.owner_in_doubt(0, 65534, || "root/a".to_owned());
         let lines = warnings.finish();
-        assert!(lines[0].starts_with("plan.trees[0]: root/a show owner or group 65534,"), "{lines:?}");
+        assert!(lines[0].text.starts_with("plan.trees[0]: root/a show owner or group 65534,"), "{lines:?}");
     }
 }

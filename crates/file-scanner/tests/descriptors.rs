@@ -32,6 +32,7 @@ fn a_wide_and_a_deep_tree_need_few_descriptors_and_the_soft_limit_is_raised() {
         entries: &BTreeMap::new(),
         attributes: &BTreeMap::new(),
         inline: Vec::new(),
+        folders: Vec::new(),
         lost_and_found: true,
         timestamp: Timestamp::STORE,
     };

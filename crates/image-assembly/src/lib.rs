@@ -60,6 +60,12 @@ pub use threads::startable_threads;
 pub use witness::Witness;
 pub use zero_runs::KnownZeros;
 
+/// The version of the zstd that is compiled in and compresses images.
+#[must_use]
+pub fn zstd_version() -> &'static str {
+    zstd::zstd_safe::version_string()
+}
+
 /// A length or distance within one buffer.
 pub(crate) fn to_usize(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)

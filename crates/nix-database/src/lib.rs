@@ -13,3 +13,9 @@ mod schema;
 pub use database::{DatabaseError, Deriving, database};
 pub use derivation::{Output, outputs};
 pub use schema::VERSION;
+
+/// The version of the SQLite that is compiled in and writes the database.
+#[must_use]
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}

@@ -3,7 +3,9 @@
 /// The version of the schema, as the file `schema` beside the database has it.
 pub const VERSION: &[u8] = b"10";
 
-/// Without the tables of experimental features, which Nix adds where it needs them.
+/// Without the tables of experimental features, which Nix adds where it needs them. Since 2.10 Nix creates
+/// `SchemaMigrations` when it opens a database (`LocalStore::upgradeDBSchema`), which it can't in one that is read-only; its
+/// rows are features' too.
 pub(crate) const SCHEMA: &str = "
 create table ValidPaths (
     id               integer primary key autoincrement not null,
@@ -37,4 +39,5 @@ create table DerivationOutputs (
     foreign key (drv) references ValidPaths(id) on delete cascade
 );
 create index IndexDerivationOutputs on DerivationOutputs(path);
+create table SchemaMigrations (migration text primary key not null);
 ";

@@ -170,6 +170,12 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) report: Option<PathBuf>,
 
+    /// Add the SHA-256 of the image before compression to the report
+    ///
+    /// The report always has the SHA-256 of the file that is written. Not for containers (plan.output.format).
+    #[arg(long, requires = "report")]
+    pub(crate) raw_digest: bool,
+
     /// Wait until the image is on the disk, safe from a loss of power
     #[arg(long)]
     pub(crate) sync: bool,
@@ -206,9 +212,10 @@ pub(crate) struct ExplainArgs {
 
     /// Write one page for a browser instead: a map to click into, search, the layout to scale
     ///
-    /// The page needs no network and no other file. It appears whole, or not at all; `-` is standard output.
+    /// The page needs no network and no other file. It appears whole, or not at all; `-` is standard output. With --compare,
+    /// it shows in colours and with signs what grew and shrank.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    #[arg(conflicts_with_all = ["json", "compare", "why"])]
+    #[arg(conflicts_with_all = ["json", "why"])]
     pub(crate) html: Option<PathBuf>,
 
     /// How many rows each table or list has at most

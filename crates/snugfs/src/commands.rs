@@ -13,6 +13,8 @@ use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, SizeArgs};
 use crate::container::Container;
 use crate::disk_report::DiskReport;
 use crate::exit::{Exit, Failure};
+use crate::hashed::ImageDigest;
+use crate::input::ReadPlan;
 use crate::output::{self, Output, ReportPlace};
 use crate::outputs::{Outputs, Role};
 use crate::people;
@@ -41,7 +43,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
 fn build(args: &BuildArgs) -> Result<(), Failure> {
     signals::tidy_before_the_end();
     let mut stages = begin(&args.input)?;
-    let plan = pipeline::plan(&args.input, &mut stages)?;
+    let ReadPlan { plan, sha256 } = pipeline::read_plan(&args.input, &mut stages)?;
     let output = Output::choose(args, &plan)?;
     let map_path = output.map_path(&plan.output)?;
     let outputs = outputs(args, &plan, &output, map_path.as_deref())?;
@@ -51,6 +53,7 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let layouts = pipeline::layout(&gathered, &mut stages)?;
     let disk = disk::disk(&plan, &gathered, &layouts)?;
     let mut report = report(&plan, &gathered, &layouts, disk.as_ref());
+    report.set_plan(sha256);
     tell_warnings(&report.warnings);
     let image: &dyn PieceSource = disk.as_ref().map_or(&layouts.root, |disk| disk);
     let is_contained = output.format != Format::Raw;
@@ -68,7 +71,9 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
         |file: &File, progress: &verify::Progress<'_>| verify::output(file, &name, &expected, progress);
     let judge = output.is_judged.then_some(Judging { bytes: verify::bytes(&expected), judge: &judge });
     let pieces = container.pieces();
-    let written = pipeline::write(&gathered, pieces, &output, map.as_mut(), judge, &mut stages)?;
+    let mut digest = output.wants_raw_digest.then(ImageDigest::default);
+    let witnesses = (map.as_mut(), digest.as_mut());
+    let written = pipeline::write(&gathered, pieces, &output, witnesses, judge, &mut stages)?;
     if let Some((place, map)) = map_place.zip(map) {
         place.write(map.text().as_bytes())?;
     }
@@ -79,6 +84,7 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
         ));
     }
     report.set_written(&written, output.is_compressed(), output.format);
+    report.set_raw_digest(digest.map(ImageDigest::finish));
     report.set_times(stages.times());
     if let Some(place) = report_place {
         place.write(&report.json()?)?;
@@ -108,12 +114,13 @@ fn outputs(
 
 fn size(args: &SizeArgs) -> Result<(), Failure> {
     let mut stages = begin(&args.input)?;
-    let plan = pipeline::plan(&args.input, &mut stages)?;
+    let ReadPlan { plan, sha256 } = pipeline::read_plan(&args.input, &mut stages)?;
     let outputs = Outputs::of_reading(&args.input.plan, &plan)?;
     let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
     let layouts = pipeline::layout(&gathered, &mut stages)?;
     let disk = disk::disk(&plan, &gathered, &layouts)?;
-    let report = report(&plan, &gathered, &layouts, disk.as_ref());
+    let mut report = report(&plan, &gathered, &layouts, disk.as_ref());
+    report.set_plan(sha256);
     tell_warnings(&report.warnings);
     output::print(&if args.json { report.json()? } else { table::table(&report) })
 }
@@ -172,7 +179,12 @@ pub(crate) fn report(
     let store_paths = root.closure.as_ref().map_or(0, |closure| closure.paths().len());
     let mut contents = Contents::of(&root.scan.tree, u64::try_from(store_paths).unwrap_or(u64::MAX));
     contents.deduplicated = root.deduplicated;
-    let mut report = Report::new(&plan.root.filesystem, &layouts.root, contents, &gathered.warnings());
+    let mut warnings = gathered.warnings();
+    for (volume, layout) in gathered.others.iter().zip(&layouts.others) {
+        let of_layout = layout.summary().warnings;
+        warnings.extend(of_layout.iter().map(|text| disk::at_place(text, &volume.planned.place)));
+    }
+    let mut report = Report::new(&plan.root.filesystem, &layouts.root, contents, &warnings);
     report.set_store_paths(root.closure.as_ref(), &layouts.root);
     if let (Some(disk), Some(planned)) = (disk, &plan.disk) {
         report.set_disk(disk.len(), DiskReport::new(planned, disk, gathered, layouts));

@@ -8,7 +8,7 @@ use file_scanner::InlineFile;
 use image_tree::{FileTree, ImagePath, Permissions, Timestamp};
 use nix_database::{Deriving, Output};
 
-use crate::exit::{Exit, Failure, io_text, shown};
+use crate::exit::{Exit, Failure, io_text, remedy, shown};
 use crate::input;
 
 /// As Nix makes these two files: root writes into them.
@@ -61,7 +61,8 @@ fn deriving(plan: &ClosurePlan, closure: &Closure) -> Result<Deriving, Failure> 
 fn outputs(store: &Path, derivation: &PathInfo) -> Result<Vec<Output>, Failure> {
     let path = store.join(derivation.path.as_str());
     let unread = |error| {
-        let text = format!("{}: can't be read: {}; make it readable", shown(&path), io_text(&error));
+        let remedy = remedy(&error, "realise it, or leave plan.closure.nixDatabase out");
+        let text = format!("{}: can't be read: {}; {remedy}", shown(&path), io_text(&error));
         Failure::new(Exit::Source, text)
     };
     // A symlink of that name is no derivation, and must not lead out of the store.

@@ -11,7 +11,7 @@ use build_plan::{
 use disk_layout::{Blob, Disk, Kind, Part, Partition, Table};
 use ext4_layout::LayoutError;
 use fat_layout::FatLayout;
-use file_scanner::{Scan, Sources};
+use file_scanner::{Scan, Sources, Warning, WarningKind};
 use image_tree::{FileTree, ImagePath, NodeKind, PieceSource, SectorSize, Timestamp};
 
 use crate::exit::{Exit, Failure};
@@ -118,8 +118,8 @@ impl Beside {
     }
 
     pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
-        let scans = self.firmware.iter().map(|firmware| &firmware.scan).chain(&self.files);
-        scans.flat_map(|scan| scan.warnings.clone()).chain(self.warnings.clone())
+        let files = self.files.iter().flat_map(|scan| &scan.warnings).map(|warning| warning.text.clone());
+        self.firmware.iter().flat_map(Firmware::warnings).chain(files).chain(self.warnings.clone())
     }
 
     /// The FAT file systems, in the order of their partitions.
@@ -128,7 +128,32 @@ impl Beside {
     }
 }
 
+/// A warning about a file system, with the place of that file system: `plan`, or a field below it.
+pub(crate) fn at_place(text: &str, place: &str) -> String {
+    match text.strip_prefix("plan.") {
+        _ if place == "plan" => text.to_owned(),
+        Some(rest) => format!("{place}.{rest}"),
+        None => format!("{place}: {text}"),
+    }
+}
+
 impl Firmware {
+    /// What people should know of its folder. FAT has neither owners nor modes, and its content no field for mounts.
+    fn warnings(&self) -> Vec<String> {
+        let place = format!("plan.disk.partitions[{}].content", self.index);
+        let of_fat = self.scan.warnings.iter().filter(|warning| warning.kind != WarningKind::SetId);
+        let text =
+            |warning: &Warning| match (warning.kind, warning.text.split_once("; set \"oneFileSystem\"")) {
+                (WarningKind::Mounts, Some((what, _))) => {
+                    let what = what.strip_prefix("plan.trees[0]").unwrap_or(what);
+                    format!("{place}{what}; unmount it, or name a copy of the folder")
+                }
+                (WarningKind::Outputs, _) => warning.text.clone(),
+                _ => at_place(&warning.text, &place),
+            };
+        of_fat.map(text).collect()
+    }
+
     fn layout(&self) -> Result<FatLayout<'_>, Failure> {
         let options = fat_layout::Options {
             bytes: self.bytes,
@@ -171,9 +196,6 @@ fn scan_firmware(index: usize, plan: &FatPlan, outputs: &Outputs, meter: &Meter)
     let place = format!("plan.disk.partitions[{index}].content");
     let scan = file_scanner::scan_except(&sources, &outputs.own_files(), &|entries| meter.advance(entries));
     let mut scan = scan.map_err(|errors| Failure::from(errors).renamed("plan.trees[0]", &place))?;
-    for warning in &mut scan.warnings {
-        *warning = warning.replace("plan.trees[0]", &place);
-    }
     scan.warnings.extend(outputs.in_trees(&scan.own, &trees, &|_| place.clone())?);
     Ok(scan)
 }
@@ -200,6 +222,7 @@ fn sources<'a>(trees: &'a [TreePlan], entries: &'a BTreeMap<ImagePath, Entry>) -
         entries,
         attributes: &NO_ATTRIBUTES,
         inline: Vec::new(),
+        folders: Vec::new(),
         lost_and_found: false,
         timestamp: Timestamp::STORE,
     }

@@ -255,6 +255,11 @@ pub(crate) fn io_text(error: &io::Error) -> String {
     characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
 }
 
+/// What to do about a file that can't be read; `otherwise` where it is not this process that may not.
+pub(crate) fn remedy(error: &io::Error, otherwise: &'static str) -> &'static str {
+    if error.kind() == io::ErrorKind::PermissionDenied { file_scanner::RUN_AS } else { otherwise }
+}
+
 /// Control characters come out as `\xNN`: a name can neither add a line nor colour a terminal.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());

@@ -8,6 +8,7 @@ use closure_registration::{Closure, ClosureErrors, PassingHashes, verify_hashes}
 use file_scanner::{OpenFile, Opener};
 use image_assembly::{BlockMap, Witness};
 use image_tree::{FileTree, ImagePath, NodeId, NodeKind};
+use sha2::{Digest, Sha256};
 
 use crate::exit::Failure;
 use crate::progress::Meter;
@@ -28,18 +29,20 @@ pub(crate) struct Passing<'a> {
     /// Each with the number that the numbers of its files are counted from, ascending.
     closures: Vec<(usize, &'a FileTree, PassingHashes<'a>)>,
     map: Option<&'a mut BlockMap>,
+    digest: Option<&'a mut ImageDigest>,
     pub(crate) errors: Option<ClosureErrors>,
 }
 
 impl<'a> Passing<'a> {
-    /// `closures` with their trees, and what is added to the numbers of each tree; and a map of the image, if one is
-    /// wanted.
+    /// `closures` with their trees, and what is added to the numbers of each tree; and a map and a digest of the image, if
+    /// they are wanted.
     pub(crate) fn new(
         closures: Vec<(usize, &'a Closure, &'a FileTree)>,
         map: Option<&'a mut BlockMap>,
+        digest: Option<&'a mut ImageDigest>,
     ) -> Self {
         let with_hashes = |(base, closure, tree)| (base, tree, PassingHashes::new(closure, tree));
-        Self { closures: closures.into_iter().map(with_hashes).collect(), map, errors: None }
+        Self { closures: closures.into_iter().map(with_hashes).collect(), map, digest, errors: None }
     }
 }
 
@@ -57,11 +60,17 @@ impl Witness for Passing<'_> {
         if let Some(map) = &mut self.map {
             map.bytes(bytes);
         }
+        if let Some(digest) = &mut self.digest {
+            digest.0.update(bytes);
+        }
     }
 
     fn zeros(&mut self, len: u64) {
         if let Some(map) = &mut self.map {
             map.zeros(len);
+        }
+        if let Some(digest) = &mut self.digest {
+            digest.zeros(len);
         }
     }
 
@@ -70,6 +79,27 @@ impl Witness for Passing<'_> {
             self.errors = self.errors.take().or(hashes.finish().err());
         }
         self.errors.is_none()
+    }
+}
+
+/// The SHA-256 of an image before compression, from all of its bytes in their order.
+#[derive(Debug, Default)]
+pub(crate) struct ImageDigest(Sha256);
+
+impl ImageDigest {
+    fn zeros(&mut self, len: u64) {
+        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+        let mut left = len;
+        while left > 0 {
+            let now = usize::try_from(left).unwrap_or(usize::MAX).min(ZEROS.len());
+            self.0.update(&ZEROS[..now]);
+            left = left.saturating_sub(u64::try_from(now).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// The digest of all bytes taken.
+    pub(crate) fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
     }
 }
 

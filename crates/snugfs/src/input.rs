@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use build_plan::{ClosurePlan, ClosureSource, Plan};
 use closure_registration::{Closure, Source};
+use sha2::{Digest, Sha256};
 
 use crate::cli::{InputArgs, is_dash};
-use crate::exit::{Exit, Failure, io_text, shown};
+use crate::exit::{Exit, Failure, io_text, remedy, shown};
 use crate::told;
 
 /// The most that a plan or a file of a closure may have, in \[bytes\]: what never ends must not fill the memory. A graph of
@@ -36,12 +37,23 @@ fn too_long(exit: Exit, name: &str, what: &str) -> Failure {
     Failure::new(exit, format!("{name}: has more than {MOST} bytes, too many for {what}; name another file"))
 }
 
+/// A plan, and the digest of the file that it was read from.
+#[derive(Debug)]
+pub(crate) struct ReadPlan {
+    pub(crate) plan: Plan,
+    pub(crate) sha256: [u8; 32],
+}
+
 /// Reads PLAN. That it can't be read is an unreadable source (5), that it is not JSON a wrong plan (3).
-pub(crate) fn read_plan(args: &InputArgs) -> Result<Plan, Failure> {
+pub(crate) fn read_plan(args: &InputArgs) -> Result<ReadPlan, Failure> {
     let unreadable = |name: &str, error: &io::Error| {
         Failure::new(
             Exit::Source,
-            format!("{name}: can't be read: {}; name a plan, or - for standard input", io_text(error)),
+            format!(
+                "{name}: can't be read: {}; {}",
+                io_text(error),
+                remedy(error, "name a plan, or - for standard input")
+            ),
         )
     };
     let (name, json) = if is_dash(&args.plan) {
@@ -54,7 +66,8 @@ pub(crate) fn read_plan(args: &InputArgs) -> Result<Plan, Failure> {
         _ => unreadable(&name, &error),
     })?;
     told::remember(&name, &json);
-    Ok(build_plan::parse(&json, &base_dir(args)).map_err(|problems| problems.in_file(&name))?)
+    let plan = build_plan::parse(&json, &base_dir(args)).map_err(|problems| problems.in_file(&name))?;
+    Ok(ReadPlan { plan, sha256: Sha256::digest(&json).into() })
 }
 
 /// The folder that relative paths of the plan are taken from; empty for the current one, so that messages name files
@@ -124,7 +137,11 @@ fn read_field(field: &str, path: &Path) -> Result<NamedBytes, Failure> {
             format!(
                 "plan.closure.{field}: {name} can't be read: {}; {}",
                 io_text(&error),
-                if is_unexpanded(path) { NOT_EXPANDED } else { "create it or correct the path" }
+                if is_unexpanded(path) {
+                    NOT_EXPANDED
+                } else {
+                    remedy(&error, "create it or correct the path")
+                }
             ),
         )),
     }

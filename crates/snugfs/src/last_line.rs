@@ -68,7 +68,14 @@ mod tests {
     use super::*;
 
     fn image(bytes: u64, format: Option<&'static str>, compressed_bytes: Option<u64>) -> Image {
-        Image { bytes, compressed_bytes, format, file_bytes: format.map(|_| bytes), sha256: None }
+        Image {
+            bytes,
+            compressed_bytes,
+            format,
+            file_bytes: format.map(|_| bytes),
+            sha256: None,
+            raw_sha256: None,
+        }
     }
 
     fn rest(free: u64, files: u64, is_judged: bool) -> Rest {

@@ -22,6 +22,8 @@ pub(crate) struct Output<'a> {
     pub(crate) target: Target<'a>,
     pub(crate) options: Options,
     pub(crate) format: Format,
+    /// Whether the report has the digest of the image before compression, which no other digest is.
+    pub(crate) wants_raw_digest: bool,
     /// Whether what was written is judged before it appears.
     pub(crate) is_judged: bool,
 }
@@ -57,11 +59,16 @@ impl<'a> Output<'a> {
             sector,
             digest: args.report.is_some(),
         };
+        if args.raw_digest && form.format != Format::Raw {
+            let text = "--raw-digest: the bytes of the image itself are not written in a container; leave it out, or leave out \
+                        plan.output.format";
+            return Err(Failure::new(Exit::Usage, text));
+        }
         let is_judged = args.verify_output || plan.verify;
         if is_judged {
             check_readable(target, form.format)?;
         }
-        Ok(Self { target, options, format: form.format, is_judged })
+        Ok(Self { target, options, format: form.format, wants_raw_digest: args.raw_digest, is_judged })
     }
 
     /// The image's name for people.

@@ -14,8 +14,9 @@ use image_tree::{FileTree, NodeKind, Permissions, PieceSource};
 use crate::cli::InputArgs;
 use crate::deduplicate::{self, Deduplicated};
 use crate::disk::{self, Beside, Planned};
-use crate::exit::{Failure, within};
-use crate::hashed::Passing;
+use crate::exit::Failure;
+use crate::hashed::{ImageDigest, Passing};
+use crate::input::ReadPlan;
 use crate::output::Output;
 use crate::outputs::Outputs;
 use crate::progress::{Meter, Stage, Stages, Unit};
@@ -23,6 +24,11 @@ use crate::{database, hashed, input};
 
 /// The plan.
 pub(crate) fn plan(args: &InputArgs, stages: &mut Stages) -> Result<Plan, Failure> {
+    Ok(read_plan(args, stages)?.plan)
+}
+
+/// The plan, and the digest of its file.
+pub(crate) fn read_plan(args: &InputArgs, stages: &mut Stages) -> Result<ReadPlan, Failure> {
     stages.run(Stage::Plan, Unit::Nothing, 0, |_| input::read_plan(args))
 }
 
@@ -72,9 +78,9 @@ impl<'p> Gathered<'p> {
 
     /// All warnings of the scans.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let of_volume = |volume: &'_ Volume<'p>| {
-            let warnings = volume.scan.warnings.iter();
-            warnings.map(|warning| within(warning, &volume.planned.place)).collect::<Vec<_>>()
+        let of_volume = |volume: &Volume<'_>| -> Vec<String> {
+            let place = &volume.planned.place;
+            volume.scan.warnings.iter().map(|warning| disk::at_place(&warning.text, place)).collect()
         };
         self.volumes().flat_map(of_volume).chain(self.beside.warnings()).collect()
     }
@@ -204,7 +210,7 @@ pub(crate) fn write(
     gathered: &Gathered<'_>,
     image: &dyn PieceSource,
     output: &Output<'_>,
-    map: Option<&mut BlockMap>,
+    (map, digest): (Option<&mut BlockMap>, Option<&mut ImageDigest>),
     judge: Option<Judging<'_>>,
     stages: &mut Stages,
 ) -> Result<Written, Failure> {
@@ -219,8 +225,8 @@ pub(crate) fn write(
     stages.run(Stage::Write, Unit::Bytes, image.len(), |meter| {
         let progress = |bytes| meter.advance(bytes);
         let (target, options) = (output.target, &output.options);
-        let is_watched = !hashed.is_empty() || map.is_some();
-        let mut passing = Passing::new(hashed, map);
+        let is_watched = !hashed.is_empty() || map.is_some() || digest.is_some();
+        let mut passing = Passing::new(hashed, map, digest);
         let wrong = Mutex::new(None);
         let judged = |file: &File| {
             let compare = |Judging { bytes, judge }| {
@@ -273,6 +279,9 @@ fn sources<'p>(plan: &'p VolumePlan, closure: Option<&Closure>) -> Result<Source
         entries: &plan.entries,
         attributes: &plan.attributes,
         inline: registration.into_iter().chain(database.into_iter().flatten()).collect(),
+        folders: both
+            .and_then(|(planned, _)| planned.database.as_ref())
+            .map_or(Vec::new(), |database| database.folders.clone()),
         lost_and_found: true,
         timestamp,
     })

@@ -26,6 +26,10 @@ const VERSION: u32 = 1;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
     version: u32,
+    program: Program,
+    /// Only where the plan was read for this image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<PlanReport>,
     pub(crate) image: Image,
     pub(crate) filesystem: Filesystem,
     pub(crate) contents: Contents,
@@ -46,6 +50,33 @@ pub(crate) struct Report {
     /// Only where an image was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<Map<String, Value>>,
+}
+
+/// The program and the libraries whose versions decide about bytes of an image.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Program {
+    snugfs: &'static str,
+    /// Compresses the image.
+    zstd: &'static str,
+    /// Writes Nix's database.
+    sqlite: &'static str,
+}
+
+impl Program {
+    fn this() -> Self {
+        Self {
+            snugfs: env!("CARGO_PKG_VERSION"),
+            zstd: image_assembly::zstd_version(),
+            sqlite: nix_database::sqlite_version(),
+        }
+    }
+}
+
+/// The plan as a file.
+#[derive(Clone, Debug, Serialize)]
+struct PlanReport {
+    /// Of all its bytes, in hexadecimal.
+    sha256: String,
 }
 
 /// A store path.
@@ -72,6 +103,9 @@ pub(crate) struct Image {
     pub(crate) file_bytes: Option<u64>,
     /// Digest of the bytes that were written (the compressed ones, if any), in hexadecimal; null where nothing was.
     pub(crate) sha256: Option<String>,
+    /// Digest of the image before compression, in hexadecimal; only where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) raw_sha256: Option<String>,
 }
 
 /// The file system in the image.
@@ -126,12 +160,15 @@ impl Report {
         contents.hard_links = summary.hard_links;
         Self {
             version: VERSION,
+            program: Program::this(),
+            plan: None,
             image: Image {
                 bytes: layout.len(),
                 compressed_bytes: None,
                 format: None,
                 file_bytes: None,
                 sha256: None,
+                raw_sha256: None,
             },
             filesystem: Filesystem::new(plan, &summary),
             contents,
@@ -164,6 +201,16 @@ impl Report {
     pub(crate) fn set_disk(&mut self, bytes: u64, disk: DiskReport) {
         self.image.bytes = bytes;
         self.disk = Some(disk);
+    }
+
+    /// Adds the digest of the plan's file.
+    pub(crate) fn set_plan(&mut self, sha256: [u8; 32]) {
+        self.plan = Some(PlanReport { sha256: hexadecimal(sha256) });
+    }
+
+    /// Adds the digest of the image before compression, if there is one.
+    pub(crate) fn set_raw_digest(&mut self, digest: Option<[u8; 32]>) {
+        self.image.raw_sha256 = digest.map(hexadecimal);
     }
 
     /// Adds what is known since the image was written.

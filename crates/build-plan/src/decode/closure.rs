@@ -14,6 +14,8 @@ use crate::tables;
 use crate::value::Value;
 
 const STORE: &str = "/nix/store";
+/// What `LocalStore::LocalStore` of Nix creates in its folder of state.
+const STATE_FOLDERS: [&str; 3] = ["profiles/per-user", "gcroots/per-user", "temproots"];
 const REGISTRATION_TARGET: &str = "/nix-path-registration";
 
 pub(super) fn closure(value: &Value<'_>, context: Context<'_>) -> Option<ClosurePlan> {
@@ -69,8 +71,10 @@ fn database_of(value: &Value<'_>, store_dir: &ImagePath) -> Option<DatabasePlan>
             "leave it out, or let storeDir end in /store",
         );
     };
-    let file = |name: &str| image_path(&format!("{above}/var/nix/db/{name}"));
-    Some(DatabasePlan { file: file("db.sqlite")?, schema: file("schema")? })
+    let state = |name: &str| image_path(&format!("{above}/var/nix/{name}"));
+    let links = image_path(&format!("{text}/.links"));
+    let folders: Option<Vec<ImagePath>> = STATE_FOLDERS.into_iter().map(state).chain([links]).collect();
+    Some(DatabasePlan { file: state("db/db.sqlite")?, schema: state("db/schema")?, folders: folders? })
 }
 
 fn registration_target(value: &Value<'_>) -> Option<ImagePath> {

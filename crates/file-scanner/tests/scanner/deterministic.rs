@@ -62,6 +62,7 @@ fn progress_counts_every_entry_found() {
         entries: &world.entries,
         attributes: &world.attributes,
         inline: Vec::new(),
+        folders: Vec::new(),
         lost_and_found: true,
         timestamp: image_tree::Timestamp::STORE,
     };

@@ -6,6 +6,8 @@ use std::os::unix::fs::FileExt;
 use build_plan::EntryKind;
 use image_tree::DataRun;
 
+use file_scanner::Warning;
+
 use crate::support::{World, entry, path};
 
 /// A file of 10 GiB with a byte at the end of each of the first gigabytes.
@@ -49,7 +51,7 @@ fn holes_that_are_filled_are_told_with_the_largest_files() {
         let node = scan.tree.find(&path(at)).unwrap();
         assert_eq!(scan.tree.data_runs(node), None, "{at}");
     }
-    let [warning] = &scan.warnings[..] else { panic!("{:?}", scan.warnings) };
+    let [Warning { text: warning, .. }] = &scan.warnings[..] else { panic!("{:?}", scan.warnings) };
     assert!(
         warning.starts_with("the contents: 21474836480 bytes are stored for files that take "),
         "{warning}"

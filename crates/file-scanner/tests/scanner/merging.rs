@@ -296,7 +296,7 @@ fn attributes_that_a_path_cannot_bear_are_left_out_with_a_warning() {
     world.attributes.insert(path("/link"), user);
     let scan = world.scan().unwrap();
     assert_eq!(scan.warnings.len(), 1);
-    assert!(scan.warnings[0].starts_with("plan.attributes.\"/link\": "), "{:?}", scan.warnings);
+    assert!(scan.warnings[0].text.starts_with("plan.attributes.\"/link\": "), "{:?}", scan.warnings);
     assert!(!crate::support::dump(&scan.tree).contains("user.a"));
 }
 
@@ -309,4 +309,43 @@ fn lost_and_found_is_described_by_who_has_it() {
     world.trees.clear();
     world.entry("/lost+found/x", text(""));
     assert!(world.dump().contains("/lost+found 0700 0:0 42.0 directory\n/lost+found/x 0644"));
+}
+
+#[test]
+fn a_folder_of_the_program_is_there_unless_something_else_is() {
+    let mut world = World::new();
+    world.folders = vec![path("/state/a/b"), path("/nix/store/.links")];
+    let dump = |world: &World| {
+        let dump = world.dump();
+        dump.lines()
+            .filter(|line| line.starts_with("/state"))
+            .fold(String::new(), |text, line| text + line + "\n")
+    };
+    let alone = "/state 0755 0:0 42.0 directory\n/state/a 0755 0:0 42.0 directory\n/state/a/b 0755 0:0 42.0 directory\n";
+    assert_eq!(dump(&world), alone);
+    assert!(world.dump().contains("/nix/store/.links 0755 0:0 42.0 directory"));
+
+    // Whoever describes one of them decides what it is like, and others may put something into it.
+    world.mkdir("tree/a/b", 0o700);
+    world.tree("tree", "/state");
+    world.entry("/state/a/b/file", text(""));
+    world.attributes.insert(path("/state/a"), attributes(None, Some(0o711), false));
+    let described = "/state 0755 0:0 42.0 directory\n/state/a 0711 0:0 42.0 directory\n\
+                     /state/a/b 0700 0:0 42.0 directory\n/state/a/b/file 0644 0:0 42.0 text 0 \n";
+    assert_eq!(dump(&world), described);
+
+    // What is no directory stays, at the folder's place and above it.
+    for at in ["/state/a/b", "/state/a", "/state"] {
+        let mut world = World::new();
+        world.folders = vec![path("/state/a/b")];
+        world.entry(at, entry(EntryKind::Symlink(b"/elsewhere".to_vec())));
+        let dump = dump(&world);
+        assert!(dump.lines().last().unwrap().starts_with(&format!("{at} 0777")), "{dump}");
+    }
+
+    // Attributes lie on it as on what the plan names itself.
+    let mut world = World::new();
+    world.folders = vec![path("/state/a/b")];
+    world.attributes.insert(path("/state/a/b"), attributes(None, Some(0o1777), false));
+    assert!(dump(&world).ends_with("/state/a/b 1777 0:0 42.0 directory\n"));
 }

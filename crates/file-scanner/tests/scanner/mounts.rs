@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use file_scanner::Warning;
+
 use crate::support::{World, own_lines, skipped_without_root};
 
 /// A mount that ends with the test.
@@ -35,11 +37,8 @@ fn a_mounted_file_system_is_taken_in_with_a_word_or_left_out() {
     world.tree("tree", "/").one_file_system = None;
 
     let scan = world.scan().unwrap();
-    let [warning] = &scan.warnings[..] else { panic!("{:?}", scan.warnings) };
-    assert!(
-        warning.starts_with("plan.trees[0]: takes in other file systems that are mounted at "),
-        "{warning}"
-    );
+    let [Warning { text: warning, .. }] = &scan.warnings[..] else { panic!("{:?}", scan.warnings) };
+    assert!(warning.starts_with("plan.trees[0]: takes in what is mounted at "), "{warning}");
     assert!(warning.contains(&format!("{}; set \"oneFileSystem\"", at.display())), "{warning}");
 
     world.trees[0].one_file_system = Some(false);
@@ -74,7 +73,57 @@ fn what_is_wrong_in_a_mounted_file_system_is_one_line() {
         text.starts_with(&format!("{}: another file system is mounted here, and ", at.display())),
         "{text}"
     );
-    assert!(text.ends_with("set \"oneFileSystem\" of the tree to true to leave it out"), "{text}");
+    assert!(
+        text.ends_with("unmount it, or set \"oneFileSystem\" of the tree to true to leave it out"),
+        "{text}"
+    );
     world.trees[0].one_file_system = Some(true);
     assert_eq!(own_lines(&world.dump()), ["/proc 0555 0:0 42.0 directory"]);
+}
+
+#[test]
+fn mounted_files_and_folders_of_the_same_file_system_count_too() {
+    if skipped_without_root() {
+        return;
+    }
+    let mut world = World::new();
+    let secret = world.write("secret", "s3cret");
+    let folder = world.mkdir("folder", 0o750);
+    world.write("folder/inner", "");
+    let source = |path: &Path| path.to_str().unwrap().to_owned();
+    let (at_file, at_folder) =
+        (world.write("tree/etc/resolv.conf", ""), world.mkdir("tree/var/lib x", 0o755));
+    world.write("tree/etc/hosts", "");
+    // The same names where nothing is mounted.
+    world.write("tree/resolv.conf", "");
+    world.write("tree/lib x/file", "");
+    let at_root = world.write("tree/top", "");
+    let _mounts = [(&secret, &at_file), (&folder, &at_folder), (&secret, &at_root)]
+        .map(|(from, at)| Mount::new(&["--bind", &source(from)], at));
+    world.tree("tree", "/").one_file_system = None;
+
+    let scan = world.scan().unwrap();
+    let [Warning { text: warning, .. }] = &scan.warnings[..] else { panic!("{:?}", scan.warnings) };
+    let places = [&at_file, &at_root, &at_folder].map(|path| source(path)).join(", ");
+    assert!(
+        warning.starts_with(&format!("plan.trees[0]: takes in what is mounted at {places}; set")),
+        "{warning}"
+    );
+
+    world.trees[0].one_file_system = Some(false);
+    assert!(world.scan().unwrap().warnings.is_empty());
+    assert!(world.dump().contains("/etc/resolv.conf 0644 0:0 42.0 file 6"), "{}", world.dump());
+
+    world.trees[0].one_file_system = Some(true);
+    assert!(world.scan().unwrap().warnings.is_empty());
+    let expected = [
+        "/etc 0755 0:0 42.0 directory",
+        "/etc/hosts 0644 0:0 42.0 file 0",
+        "/lib x 0755 0:0 42.0 directory",
+        "/lib x/file 0644 0:0 42.0 file 0",
+        "/resolv.conf 0644 0:0 42.0 file 0",
+        "/var 0755 0:0 42.0 directory",
+        "/var/lib x 0750 0:0 42.0 directory",
+    ];
+    assert_eq!(own_lines(&world.dump()), expected);
 }

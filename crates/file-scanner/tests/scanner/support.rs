@@ -21,6 +21,7 @@ pub(crate) struct World {
     pub(crate) entries: BTreeMap<ImagePath, Entry>,
     pub(crate) attributes: BTreeMap<ImagePath, AttributesPlan>,
     pub(crate) inline: Vec<InlineFile>,
+    pub(crate) folders: Vec<ImagePath>,
 }
 
 pub(crate) fn path(text: &str) -> ImagePath {
@@ -58,6 +59,7 @@ impl World {
             entries: BTreeMap::new(),
             attributes: BTreeMap::new(),
             inline: Vec::new(),
+            folders: Vec::new(),
         }
     }
 
@@ -133,6 +135,7 @@ impl World {
             entries: &self.entries,
             attributes: &self.attributes,
             inline: self.inline.clone(),
+            folders: self.folders.clone(),
             lost_and_found: true,
             timestamp: Timestamp::new(42, 0).unwrap(),
         };

@@ -54,7 +54,7 @@ fn set_id_bits_and_owners_go_unless_they_are_kept() {
     world.tree("tree", "/");
     let scan = world.scan().unwrap();
     assert_eq!(scan.warnings.len(), 1);
-    let warning = &scan.warnings[0];
+    let warning = &scan.warnings[0].text;
     assert!(
         warning.starts_with("plan.trees[0]: setuid and setgid bits are dropped from /bin, /bin/su00, "),
         "{warning}"

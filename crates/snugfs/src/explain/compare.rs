@@ -16,17 +16,22 @@ use crate::exit::{Exit, Failure, shown};
 use crate::outputs::Outputs;
 use crate::people::{counted, percent, size};
 use crate::progress::Stages;
+use crate::report::Report;
 use crate::{disk, output, pipeline};
 
 /// Compares PLAN with what was before.
 pub(super) fn run(args: &ExplainArgs, other: &Path) -> Result<(), Failure> {
     let mut stages = commands::begin(&args.input)?;
-    let before = InputArgs { plan: other.to_owned(), base_dir: None, ..args.input.clone() };
-    let before = sizes(&before, &mut stages)?;
+    let before = sizes_before(args, other, &mut stages)?;
     let after = sizes(&args.input, &mut stages)?;
-    let difference = Difference::of(&before, &after);
+    let difference = Difference::of(&before, &after, other);
     let limit = usize::from(args.limit);
     output::print(&if args.json { difference.json()? } else { difference.text(limit) })
+}
+
+/// What the image that PLAN is compared with is made of.
+pub(super) fn sizes_before(args: &ExplainArgs, other: &Path, stages: &mut Stages) -> Result<Sizes, Failure> {
+    sizes(&InputArgs { plan: other.to_owned(), base_dir: None, ..args.input.clone() }, stages)
 }
 
 /// What a plan would make, or what a report says was made.
@@ -68,21 +73,34 @@ fn report_of(args: &InputArgs, stages: &mut Stages) -> Result<Value, Failure> {
     let disk = disk::disk(&plan, &gathered, &layouts)?;
     let report = commands::report(&plan, &gathered, &layouts, disk.as_ref());
     tell_warnings(&report.warnings);
+    value_of(&report)
+}
+
+fn value_of(report: &Report) -> Result<Value, Failure> {
     let bug = |error| Failure::new(Exit::Bug, format!("report: {error}; please report it"));
-    serde_json::to_value(&report).map_err(bug)
+    serde_json::to_value(report).map_err(bug)
+}
+
+/// What an image is made of, by the report that it would have.
+pub(super) fn sizes_of(report: &Report) -> Result<Sizes, Failure> {
+    let bug = || Failure::new(Exit::Bug, "report: does not add up; please report it".to_owned());
+    Sizes::of(&value_of(report)?).ok_or_else(bug)
 }
 
 /// What two images are made of, side by side.
-struct Difference<'s> {
-    before: &'s Sizes,
+#[derive(Debug)]
+pub(super) struct Difference<'s> {
+    /// The plan or report of the image before, as messages name it.
+    pub(super) other: String,
+    pub(super) before: &'s Sizes,
     after: &'s Sizes,
-    paths: Vec<Change<'s>>,
+    pub(super) paths: Vec<Change<'s>>,
     /// What it is, before, after; in the order in which it is told.
-    others: Vec<(&'s str, u64, u64)>,
+    pub(super) others: Vec<(&'s str, u64, u64)>,
 }
 
 impl<'s> Difference<'s> {
-    fn of(before: &'s Sizes, after: &'s Sizes) -> Self {
+    pub(super) fn of(before: &'s Sizes, after: &'s Sizes, other: &Path) -> Self {
         let paths = |sizes: &'s Sizes| -> Vec<PathSize<'s>> {
             let path = |(base_name, bytes): &'s (String, u64)| PathSize { base_name, bytes: *bytes };
             sizes.store_paths.iter().map(path).collect()
@@ -95,7 +113,8 @@ impl<'s> Difference<'s> {
                 None => others.push((name, *bytes, 0)),
             }
         }
-        Self { before, after, paths: compare(&paths(before), &paths(after)), others }
+        let other = other.display().to_string();
+        Self { other, before, after, paths: compare(&paths(before), &paths(after)), others }
     }
 
     /// At most so many store paths that changed; all else.
@@ -168,7 +187,7 @@ impl<'s> Difference<'s> {
 }
 
 /// `firefox 1.2 -> 1.3`; with a sign for what came or went; the mere name of what was only built anew.
-fn name(change: &Change<'_>) -> String {
+pub(super) fn name(change: &Change<'_>) -> String {
     let now = change.name();
     let text = match (change.before, change.after) {
         (None, _) => format!("+ {}", now.full),

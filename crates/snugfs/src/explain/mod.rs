@@ -24,15 +24,18 @@ use crate::pipeline::{self, Gathered, Layouts, Volume};
 use crate::report::Report;
 use crate::{disk, output, people, told};
 
+use self::compare::Difference;
 use self::shrink::Saving;
 
 /// Explains a plan, or compares it.
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
-    if let Some(other) = &args.compare {
+    if let (Some(other), None) = (&args.compare, &args.html) {
         return compare::run(args, other);
     }
     compare::refuse_report(&args.input.plan)?;
     let mut stages = commands::begin(&args.input)?;
+    let before = args.compare.as_deref().map(|other| compare::sizes_before(args, other, &mut stages));
+    let before = before.transpose()?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
     let outputs = outputs(args, &plan)?;
     let html = args.html.as_deref();
@@ -51,7 +54,13 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
         return output::print(&why::text(&systems, &args.why)?);
     }
     let systems = explain(&gathered, &layouts, true);
-    let image = Explained { report: &report, systems, firmware: &layouts.firmware };
+    let after = before.as_ref().map(|_| compare::sizes_of(&report)).transpose()?;
+    let difference = match (&before, &after, &args.compare) {
+        (Some(before), Some(after), Some(other)) => Some(Difference::of(before, after, other)),
+        _ => None,
+    };
+    let (firmware, difference) = (layouts.firmware.as_slice(), difference.as_ref());
+    let image = Explained { report: &report, systems, firmware, difference };
     if let Some(path) = html {
         let text = page::page(&image)?;
         let Some(place) = page else { return output::print(&text) };
@@ -74,6 +83,9 @@ fn outputs(args: &ExplainArgs, plan: &Plan) -> Result<Outputs, Failure> {
     outputs.add_stderr();
     outputs.add_planned(plan);
     outputs.check(&args.input.plan, plan)?;
+    if let Some(other) = &args.compare {
+        outputs.check_input(other, "what the plan is compared with")?;
+    }
     Ok(outputs)
 }
 
@@ -85,6 +97,8 @@ struct Explained<'g> {
     systems: Vec<System<'g>>,
     /// The FAT file systems, in the order of their partitions.
     firmware: &'g [FatLayout<'g>],
+    /// What it is compared with.
+    difference: Option<&'g Difference<'g>>,
 }
 
 /// An ext4 file system of the image.

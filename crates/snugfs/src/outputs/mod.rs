@@ -12,7 +12,7 @@ use std::path::Path;
 
 use build_plan::{Plan, TreePlan};
 use closure_registration::Closure;
-use file_scanner::{InTree, Inode, OwnFile};
+use file_scanner::{InTree, Inode, OwnFile, Warning, WarningKind};
 use image_assembly::Identity;
 
 use crate::cli::is_dash;
@@ -137,13 +137,19 @@ impl Outputs {
         }
     }
 
+    /// Refuses an output that is also a file which is read; `what` it is.
+    pub(crate) fn check_input(&self, path: &Path, what: &str) -> Result<(), Failure> {
+        let file = if is_dash(path) { streams::stdin() } else { Identity::of_path(path) };
+        match self.written().find(|output| output.identity.is(&file)) {
+            Some(output) => Err(output.refused(&format!("is also {what}"))),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses outputs that are one file, that are the plan, or that the plan reads.
     pub(crate) fn check(&self, plan_path: &Path, plan: &Plan) -> Result<(), Failure> {
         self.check_each_other()?;
-        let plan_file = if is_dash(plan_path) { streams::stdin() } else { Identity::of_path(plan_path) };
-        if let Some(output) = self.written().find(|output| output.identity.is(&plan_file)) {
-            return Err(output.refused("is also the plan"));
-        }
+        self.check_input(plan_path, "the plan")?;
         // A file that is not there yet is no source of anything.
         let there = || self.written().filter(|output| output.identity.file().is_some());
         if there().next().is_none() {
@@ -209,7 +215,7 @@ impl Outputs {
         found: &[InTree],
         trees: &[TreePlan],
         place: &dyn Fn(usize) -> String,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Vec<Warning>, Failure> {
         let mut warnings = Vec::new();
         for one in found {
             let Some((output, tree)) = self.all.get(one.file).zip(trees.get(one.tree)) else { continue };
@@ -226,7 +232,7 @@ impl Outputs {
                     "is a file of {field} ({source}) and does not look like an earlier output"
                 )));
             }
-            warnings.push(format!(
+            let text = format!(
                 "{field}: {} is left out of the image, because {} written there; write it outside of {source} to avoid \
                  this warning",
                 output.name,
@@ -234,7 +240,8 @@ impl Outputs {
                     Role::Messages => format!("{} are", output.role.noun()),
                     _ => format!("{} is", output.role.noun()),
                 }
-            ));
+            );
+            warnings.push(Warning { kind: WarningKind::Outputs, text });
         }
         Ok(warnings)
     }

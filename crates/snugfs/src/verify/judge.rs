@@ -111,7 +111,33 @@ impl Verdict {
 
 /// Judges all that is known of an image.
 pub(super) fn image(image: &Image, terms: Terms) -> Result<Verdict, ReadError> {
-    overview(&Overview::read(image)?, &image.window, terms, &mut [])
+    let found = Overview::read(image)?;
+    if let Some((what, remedy)) = foreign(&found) {
+        let text = format!("holds {what}, and only ext4 and whole disks are judged; {remedy}");
+        return Err(ReadError::Unsupported { place: String::new(), what: text });
+    }
+    overview(&found, &image.window, terms, &mut [])
+}
+
+/// What an image without a table holds that is known and not ext4, and who judges that.
+fn foreign(overview: &Overview) -> Option<(String, String)> {
+    let volume = overview.volumes.first().filter(|_| overview.table.is_none())?;
+    match &volume.content {
+        VolumeContent::FileSystem(FileSystem::Fat(fat)) => {
+            Some((format!("FAT{}", fat.bits()), "check it with `fsck.fat -n`".to_owned()))
+        }
+        VolumeContent::Other(name) => Some(((*name).to_owned(), "use the tools for that".to_owned())),
+        VolumeContent::Unreadable(error) if !is_ext4(&volume.window) => {
+            Some(("a file system that can't be read".to_owned(), error.to_string()))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a superblock of ext2, ext3 or ext4 is where it belongs.
+fn is_ext4(window: &Window) -> bool {
+    let mut magic = [0; 2];
+    window.read(0x438, &mut magic).is_ok() && magic == 0xef53_u16.to_le_bytes()
 }
 
 /// The same with the trees of some file systems, which are judged also where nothing tells of them. Where there are such,
@@ -122,10 +148,14 @@ pub(super) fn overview(
     terms: Terms,
     watched: &mut [Watched],
 ) -> Result<Verdict, ReadError> {
-    let table = overview.table.as_ref().map(|table| table.warnings.clone()).unwrap_or_default();
+    let mut table = overview.table.as_ref().map(|table| table.warnings.clone()).unwrap_or_default();
     let note = overview.table.as_ref().and_then(PartitionTable::note);
     let is_disk = overview.table.is_some();
     let all = watched.is_empty();
+    // Where a plan says what the volumes hold, their bytes are compared instead.
+    if all {
+        table.extend(unreadable(overview));
+    }
     let mut volumes = Vec::new();
     let mut judged = Judgements::default();
     for volume in &overview.volumes {
@@ -135,7 +165,7 @@ pub(super) fn overview(
             VolumeContent::Other(name) => ((*name).to_owned(), false),
             // What is no disk is judged as what it should be.
             VolumeContent::Unknown => ("unknown".to_owned(), !is_disk),
-            VolumeContent::Unreadable(_) => ("unreadable".to_owned(), true),
+            VolumeContent::Unreadable(_) => ("unreadable".to_owned(), is_ext4(&volume.window)),
         };
         let watched = watched.iter_mut().find(|watched| watched.start == start(volume));
         let unused = terms.unused(volume.partition.is_none());
@@ -154,6 +184,21 @@ pub(super) fn overview(
         });
     }
     Ok(Verdict { is_disk, table, terms, note, volumes, differences: None })
+}
+
+/// Partitions that can't be read and are not judged as ext4 either: the first of them, and how many more there are.
+fn unreadable(overview: &Overview) -> Vec<String> {
+    const MOST: usize = 10;
+    let mut all = overview.volumes.iter().filter_map(|volume| match (&volume.content, &volume.partition) {
+        (VolumeContent::Unreadable(error), Some(partition)) if !is_ext4(&volume.window) => {
+            Some(format!("partition {}: {error}", partition.number))
+        }
+        _ => None,
+    });
+    let mut told: Vec<_> = all.by_ref().take(MOST).collect();
+    let more = all.count();
+    told.extend((more > 0).then(|| format!("{more} more partitions can't be read")));
+    told
 }
 
 /// Where the volumes are that were judged, in \[bytes\]: ends by starts.

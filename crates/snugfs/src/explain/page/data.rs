@@ -5,6 +5,7 @@ use image_explain::{BLOCK, Part};
 use image_tree::escaped;
 use serde_json::{Value, json};
 
+use super::before::Before;
 use super::nodes::{KINDS, Nodes};
 use crate::disk_report::{DiskReport, PartitionReport};
 use crate::explain::json::purpose;
@@ -32,6 +33,7 @@ pub(super) fn data(image: &Explained<'_>, title: &str) -> Value {
     let segments = disk.map(|disk| segments(disk, image.report.image.bytes)).unwrap_or_default();
     let numbers = path_numbers(image);
     let parts = if disk.is_some() { segments.clone() } else { parts(image) };
+    let before = Before::new(image.difference);
     json!({
         "title": title,
         "bytes": image.report.image.bytes,
@@ -43,7 +45,8 @@ pub(super) fn data(image: &Explained<'_>, title: &str) -> Value {
         "notes": notes(),
         "parts": parts,
         "disk": segments,
-        "nodes": nodes(image, &numbers, title),
+        "nodes": nodes(image, &numbers, title, &before),
+        "compare": before.into_value(|base_name| root_path(image, &numbers, base_name)),
         "paths": paths(image, &numbers),
         "smaller": smaller(image, &numbers),
         "systems": image.systems.iter().map(|system| areas(system, disk.is_some())).collect::<Vec<_>>(),
@@ -88,9 +91,13 @@ fn parts(image: &Explained<'_>) -> Vec<Value> {
 }
 
 fn partition_name(partition: &PartitionReport) -> String {
+    escaped(plain_name(partition).as_bytes()).to_string()
+}
+
+/// `2: fat FIRMWARE`, as it is.
+fn plain_name(partition: &PartitionReport) -> String {
     let label = partition.label.as_deref().unwrap_or_default();
-    let text = format!("{}: {} {label}", partition.number, partition.content);
-    escaped(text.trim_end().as_bytes()).to_string()
+    format!("{}: {} {label}", partition.number, partition.content).trim_end().to_owned()
 }
 
 /// A disk from its first byte to its last: colour, name, bytes.
@@ -141,13 +148,21 @@ fn path_numbers(image: &Explained<'_>) -> Vec<PathNumbers> {
     numbers.collect()
 }
 
-fn nodes(image: &Explained<'_>, numbers: &[PathNumbers], title: &str) -> Value {
+/// The number that a store path of the root has on the page.
+fn root_path(image: &Explained<'_>, numbers: &[PathNumbers], base_name: &str) -> Option<usize> {
+    let paths = image.systems.first()?.volume.closure.as_ref()?.paths();
+    let path = paths.iter().position(|info| info.path.as_str() == base_name)?;
+    *numbers.first()?.get(path)?
+}
+
+fn nodes(image: &Explained<'_>, numbers: &[PathNumbers], title: &str, before: &Before<'_>) -> Value {
     let mut nodes = Nodes::default();
     let root = nodes.add(0, title, image.report.image.bytes, "image");
+    nodes.set_before(root, before.image());
     let systems: Vec<_> = image.systems.iter().zip(numbers).collect();
     match &image.report.disk {
-        Some(disk) => add_disk(&mut nodes, root, image, disk, systems),
-        None => systems.into_iter().for_each(|(system, paths)| nodes.add_system(root, system, paths)),
+        Some(disk) => add_disk(&mut nodes, root, image, disk, systems, before),
+        None => systems.into_iter().for_each(|(system, paths)| nodes.add_system(root, system, paths, before)),
     }
     nodes.into_value()
 }
@@ -158,11 +173,13 @@ fn add_disk(
     image: &Explained<'_>,
     disk: &DiskReport,
     mut systems: Vec<(&System<'_>, &PathNumbers)>,
+    before: &Before<'_>,
 ) {
     let mut rest = image.report.image.bytes;
     let mut firmware = image.firmware.iter();
     for partition in &disk.partitions {
         let node = nodes.add(root, &partition_name(partition), partition.bytes, "partition");
+        nodes.set_before(node, before.other(&format!("partition {}", plain_name(partition))));
         rest = rest.saturating_sub(partition.bytes);
         let mut left = partition.bytes;
         match partition.content {
@@ -173,7 +190,7 @@ fn add_disk(
                 };
                 if let Some(at) = systems.iter().position(is_meant) {
                     let (system, paths) = systems.remove(at);
-                    nodes.add_system(node, system, paths);
+                    nodes.add_system(node, system, paths, before);
                     left = left.saturating_sub(system.explained.bytes);
                 }
             }

@@ -30,6 +30,40 @@ function drawParts() {
   document.getElementById('parts').append(strip('parts', parts, data.bytes), legend(parts));
 }
 
+// The colours of the map, and what changed most, where the image is compared with another.
+function drawChanges() {
+  const { compare } = data;
+  if (!compare) return;
+  const legend = document.getElementById('changes');
+  for (const [state, sign, text] of [
+    ['grew', '+', 'grew, or is new'], ['shrank', '−', 'shrank'], ['same', '=', 'did not change'],
+  ]) {
+    const item = make('li');
+    item.append(make('b', `change ${state}`, sign), make('span', '', text));
+    legend.append(item);
+  }
+  legend.append(make('li', 'soft', 'What is in a store path has the colour of that path.'));
+  legend.hidden = false;
+  const [, text] = changed(compare.bytes, data.bytes);
+  document.getElementById('since').append(`Since ${compare.name}: `, make('b', 'num', text),
+    `, from ${size(compare.bytes)} to ${size(data.bytes)}.`);
+  const most = Math.max(1, ...compare.rows.map(([, before, after]) => Math.abs(after - before)));
+  for (const [name, before, after, path] of compare.rows) {
+    const [state, text] = changed(before, after);
+    const item = make('li');
+    const sign = make('span', 'num');
+    sign.append(make('b', `change ${state}`, after === 0 ? `${text} gone` : text));
+    const what = make('span');
+    what.append(path >= 0 && byPath[path] ? link(byPath[path], name) : make('bdi', '', name));
+    const bar = make('span', 'bar');
+    bar.style.width = `${100 * Math.abs(after - before) / most}%`;
+    item.append(sign, what, bar);
+    document.getElementById('rows').append(item);
+  }
+  if (compare.rows.length === 0) document.getElementById('rows').append(make('li', 'soft', 'Nothing.'));
+  document.getElementById('changed').hidden = false;
+}
+
 function drawSmaller() {
   const list = document.getElementById('smaller');
   const most = Math.max(1, ...data.smaller.map(([bytes]) => bytes));
@@ -120,6 +154,7 @@ document.getElementById('title').append(make('bdi', '', data.title));
 document.getElementById('total').textContent = `${counted(data.bytes, 'byte')} (${size(data.bytes)})`;
 document.getElementById('more').addEventListener('click', () => drawPaths(data.paths.length));
 drawParts();
+drawChanges();
 drawSmaller();
 drawPaths(15);
 drawLayout();

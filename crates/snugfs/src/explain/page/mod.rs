@@ -3,6 +3,7 @@
 //! Scripts and styles are let in by their digests alone, and what comes from the image is data: JSON that can't end its
 //! element, shown as text.
 
+mod before;
 mod data;
 mod nodes;
 

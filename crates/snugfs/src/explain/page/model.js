@@ -2,8 +2,10 @@
 // What the page knows: nodes with their parents, sizes and kinds; store paths; the places of blocks.
 const data = JSON.parse(document.getElementById('data').textContent);
 const KINDS = data.kinds;
-const nodes = data.nodes.map(([parent, name, bytes, kind, path], id) =>
-  ({ id, parent, name, bytes, kind: KINDS[kind], path: path === undefined ? -1 : path, children: [] }));
+// `before` is what a node took in the image that this one is compared with, where that is known.
+const nodes = data.nodes.map(([parent, name, bytes, kind, path, before], id) => ({
+  id, parent, name, bytes, kind: KINDS[kind], path: path === undefined ? -1 : path, before, children: [],
+}));
 for (const node of nodes) {
   if (node.id > 0) nodes[node.parent].children.push(node);
 }
@@ -23,9 +25,18 @@ function size(bytes) {
   return `${bytes} bytes`;
 }
 
+// Rounded down, as everywhere else: only the whole is 100 %.
 function percent(part, whole) {
-  const share = whole > 0 ? 100 * part / whole : 0;
-  return share >= 9.95 ? `${share.toFixed(0)} %` : `${share.toFixed(1)} %`;
+  const tenths = whole > 0 ? Math.floor(1000 * part / whole) : 0;
+  return `${(tenths / 10).toFixed(1)} %`;
+}
+
+// What became of something that took `before` bytes: a word for the colour, and text with a sign.
+function changed(before, after) {
+  if (before === 0 && after > 0) return ['grew', `+${size(after)} new`];
+  if (after > before) return ['grew', `+${size(after - before)}`];
+  if (after < before) return ['shrank', `−${size(before - after)}`];
+  return ['same', '='];
 }
 
 function counted(count, noun) {

@@ -1,9 +1,10 @@
 //! The treemap: what is in what, as one list of bounded length.
 
-use image_explain::{FileSystem, Folded, Kind, Usage, fold};
+use image_explain::{Folded, Kind, Usage, fold};
 use image_tree::{FileTree, NodeId, NodeKind, escaped};
 use serde_json::{Value, json};
 
+use super::before::Before;
 use crate::explain::System;
 use crate::explain::rows::kind_name;
 use crate::people::counted;
@@ -53,28 +54,46 @@ impl Nodes {
         self.list.len() - 1
     }
 
+    /// Says what a node took in the image that this one is compared with, in \[bytes\].
+    pub(super) fn set_before(&mut self, node: usize, before: Option<u64>) {
+        if let (Some(before), Some(Value::Array(fields))) = (before, self.list.get_mut(node)) {
+            fields.resize(5, json!(-1));
+            fields.push(before.into());
+        }
+    }
+
     /// Adds the parts of a file system, and the tree in it. `paths` has the numbers of store paths.
-    pub(super) fn add_system(&mut self, parent: usize, system: &System<'_>, paths: &[Option<usize>]) {
+    pub(super) fn add_system(
+        &mut self,
+        parent: usize,
+        system: &System<'_>,
+        paths: &[Option<usize>],
+        before: &Before<'_>,
+    ) {
         let explained = &system.explained;
+        let before = (system.place == "plan").then_some(before);
         let mut homes = (parent, parent);
         for part in &explained.parts {
             let node = self.add(parent, kind_name(part.kind), part.bytes, part.kind.key());
+            self.set_before(node, before.and_then(|before| before.part(part.kind)));
             match part.kind {
                 Kind::StorePaths => homes.0 = node,
                 Kind::OtherFiles => homes.1 = node,
                 _ => {}
             }
         }
-        self.add_tree(explained, homes, paths);
+        self.add_tree(system, homes, paths, before);
     }
 
     /// Adds a tree: store paths into one node, what is in none into another.
     fn add_tree(
         &mut self,
-        explained: &FileSystem<'_>,
+        system: &System<'_>,
         (in_store, elsewhere): (usize, usize),
         paths: &[Option<usize>],
+        before: Option<&Before<'_>>,
     ) {
+        let explained = &system.explained;
         let tree = explained.tree;
         let folded = fold(tree, &explained.usage, MOST);
         let path_at = |node| explained.store_paths.binary_search_by_key(&node, |found| found.node).ok();
@@ -94,7 +113,10 @@ impl Nodes {
                 _ if index == 0 => elsewhere,
                 Some(path) => {
                     let name = explained.name(path).full;
-                    self.push(in_store, name, found.bytes, "storePath", paths[path])
+                    let node = self.push(in_store, name, found.bytes, "storePath", paths[path]);
+                    let before = before.and_then(|before| before.path(base_name(system, path)?));
+                    self.set_before(node, before);
+                    node
                 }
                 None => {
                     let inside = numbers[found.parent];
@@ -143,6 +165,12 @@ impl Nodes {
     pub(super) fn into_value(self) -> Value {
         self.list.into()
     }
+}
+
+/// Hash and name of a store path.
+fn base_name<'s>(system: &'s System<'_>, path: usize) -> Option<&'s str> {
+    let closure = system.volume.closure.as_ref()?;
+    closure.paths().get(path).map(|info| info.path.as_str())
 }
 
 fn name(tree: &FileTree, node: NodeId) -> String {

@@ -60,12 +60,21 @@ function inheritedHue(node) {
   return lineage(node).map(hue).filter((own) => own !== undefined).pop();
 }
 
+// The word for what became of the nearest node above, itself included, of which that is known.
+function inheritedChange(node) {
+  const known = lineage(node).filter((one) => one.before !== undefined).pop();
+  return known ? changed(known.before, known.bytes)[0] : 'same';
+}
+
 // `levels` are those still to be drawn inside; one that holds little but the next is not counted.
-function cell(node, place, depth, levels, inherited) {
+function cell(node, place, depth, levels, inherited, inheritedState) {
   const element = make(depth === 0 ? 'button' : 'span', 'cell');
   const own = hue(node);
   const shade = own === undefined ? inherited : own;
-  if (KIND_COLOURS.has(node.kind)) {
+  const change = node.before === undefined ? undefined : changed(node.before, node.bytes);
+  const state = change ? change[0] : inheritedState;
+  if (data.compare) element.classList.add(state);
+  else if (KIND_COLOURS.has(node.kind)) {
     element.classList.add('kind');
     element.style.setProperty('--kind', `var(--${node.kind})`);
   } else if (shade === undefined) element.classList.add('plain');
@@ -77,7 +86,9 @@ function cell(node, place, depth, levels, inherited) {
   element.dataset.node = node.id;
   if (place.width > 34 && place.height > 15) {
     const label = element.appendChild(make('span', 'label'));
-    label.append(make('bdi', depth === 0 ? 'name' : '', node.name), ' ', make('span', 'num', size(node.bytes)));
+    label.append(make('bdi', depth === 0 ? 'name' : '', node.name), ' ');
+    if (change) label.append(make('b', 'num', change[1]), ' ');
+    label.append(make('span', 'num', size(node.bytes)));
   }
   const inside = { width: place.width - 6, height: place.height - LABEL - 5 };
   if (levels > 0 && inside.width > 16 && inside.height > 12 && node.children.length > 0 && room > 0) {
@@ -85,7 +96,7 @@ function cell(node, place, depth, levels, inherited) {
       if (part.width < 3 || part.height < 3 || room <= 0) continue;
       room -= 1;
       const counts = part.item.bytes < 0.9 * node.bytes ? 1 : 0;
-      element.append(cell(part.item, part, depth + 1, levels - counts, shade));
+      element.append(cell(part.item, part, depth + 1, levels - counts, shade, state));
     }
   }
   return element;
@@ -99,9 +110,11 @@ function drawMap(map, node) {
   const cells = [];
   for (const place of squarify(shown, 0, 0, map.clientWidth, map.clientHeight)) {
     if (place.width < 1 || place.height < 1) continue;
-    const element = cell(place.item, place, 0, LEVELS, inheritedHue(node));
+    const element = cell(place.item, place, 0, LEVELS, inheritedHue(node), inheritedChange(node));
     const share = percent(place.item.bytes, node.bytes);
-    element.setAttribute('aria-label', `${place.item.name}, ${size(place.item.bytes)}, ${share}`);
+    const { name, bytes, before } = place.item;
+    const change = before === undefined ? '' : `, ${changed(before, bytes)[1]}`;
+    element.setAttribute('aria-label', `${name}, ${size(bytes)}, ${share}${change}`);
     element.tabIndex = -1;
     element.type = 'button';
     map.append(element);

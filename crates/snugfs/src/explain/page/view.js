@@ -7,7 +7,7 @@ let cells = [];
 function link(node, text) {
   const button = make('button', 'link');
   button.append(make('bdi', '', text === undefined ? node.name : text));
-  button.addEventListener('click', () => { go(node); map.scrollIntoView({ block: 'nearest' }); });
+  button.addEventListener('click', () => { go(node); map.parentElement.scrollIntoView({ block: 'nearest' }); });
   return button;
 }
 
@@ -66,6 +66,13 @@ function tell(node) {
   head.append(make('bdi', '', fullName(node)), ' ',
     make('b', 'num', size(node.bytes)), ' ', make('span', 'soft num', `${percent(node.bytes, data.bytes)} of the image`));
   about.append(head);
+  if (node.before !== undefined) {
+    const [state, text] = changed(node.before, node.bytes);
+    const was = node.before > 0 ? `, it was ${size(node.before)}` : '';
+    const line = make('p');
+    line.append(make('b', `change ${state}`, text), ` since ${data.compare.name}${was}`);
+    about.append(line);
+  }
   const note = data.notes[node.kind];
   if (note) about.append(make('p', 'soft', note));
   const holder = lineage(node).find((one) => one.kind === 'storePath');
@@ -73,7 +80,9 @@ function tell(node) {
   const [base, own, exclusive, referrers, before] = data.paths[holder.path];
   const list = make('dl');
   if (holder !== node) row(list, 'In', link(holder, base));
-  row(list, 'Itself', size(own));
+  const itself = holder !== node && holder.before !== undefined
+    ? `${size(own)} (${changed(holder.before, holder.bytes)[1]} since ${data.compare.name})` : size(own);
+  row(list, 'Itself', itself);
   row(list, 'Exclusive', `${size(exclusive)} would leave with it`);
   const way = make('span', 'way');
   const steps = [];
@@ -130,19 +139,27 @@ function up() {
 }
 
 map.addEventListener('click', (event) => {
-  const target = event.target.closest('[data-node]');
-  // The keyboard opens what has the focus; a pointer what it points at.
+  // One level at a time, whatever box inside is pointed at.
+  const target = event.target.closest('.map > [data-node]');
   if (target) go(nodes[target.dataset.node], event.detail === 0);
 });
 map.addEventListener('focusin', (event) => {
   const found = cells.find(({ element }) => element === event.target);
   if (found) choose(found, false);
 });
+// The innermost box under the pointer, and no other, is lit.
+function light(element) {
+  for (const lit of map.querySelectorAll('.lit')) lit.classList.remove('lit');
+  if (element) element.classList.add('lit');
+}
+
 map.addEventListener('pointerover', (event) => {
   const target = event.target.closest('[data-node]');
-  if (target && event.pointerType === 'mouse') tell(nodes[target.dataset.node]);
+  if (!target || event.pointerType !== 'mouse') return;
+  light(target);
+  tell(nodes[target.dataset.node]);
 });
-map.addEventListener('pointerleave', () => tell(open));
+map.addEventListener('pointerleave', () => { light(); tell(open); });
 
 function fromHash() {
   const id = Number(location.hash.slice(1));
