@@ -26,6 +26,10 @@ def write_plan(lab, **more):
     return lab.write("malice.json", json.dumps(plan(**more)).encode())
 
 
+# With vfork, Linux counts the peak of this process, whose memory the new one shares at first, as that of the new one.
+subprocess._USE_VFORK = False
+
+
 def bounded(lab, command, codes, seconds=SECONDS, mebibytes=MEBIBYTES, stdin=subprocess.DEVNULL):
     """Runs, and fails where that takes too long, too much memory, or ends with no code of these and lines of its own."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:

@@ -137,11 +137,10 @@ fn read_field(field: &str, path: &Path) -> Result<NamedBytes, Failure> {
             format!(
                 "plan.closure.{field}: {name} can't be read: {}; {}",
                 io_text(&error),
-                if is_unexpanded(path) {
-                    NOT_EXPANDED
-                } else {
-                    remedy(&error, "create it or correct the path")
-                }
+                remedy(
+                    &error,
+                    if is_unexpanded(path) { NOT_EXPANDED } else { "create it or correct the path" }
+                )
             ),
         )),
     }
