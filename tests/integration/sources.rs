@@ -384,11 +384,6 @@ fn check_looks_at_every_kind_of_input_with_the_rights_of_build() {
         .says(&format!("plan.json: can't be read: permission denied; {remedy}"));
 }
 
-/// A message without the place in the plan's text that it ends with.
-fn without_position(line: &str) -> &str {
-    line.rsplit_once(" (plan.json:").map_or(line, |(message, _)| message)
-}
-
 #[test]
 fn twenty_files_are_named_for_each_problem_of_a_tree_and_the_rest_is_counted() {
     let workspace = users_workspace();
@@ -402,7 +397,8 @@ fn twenty_files_are_named_for_each_problem_of_a_tree_and_the_rest_is_counted() {
         plan["trees"] = json!([{ "source": "one", "target": "/a" }, { "source": "two", "target": "/b" }]);
     });
     let run = Run::of(&mut as_user(&workspace, &["./snugfs", "check", "plan.json"])).failed_with(5);
-    let lines: Vec<&str> = run.stderr.lines().map(without_position).collect();
+    let told = run.without_places();
+    let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines.len(), 42, "{}", run.stderr);
     let more = |tree: usize, count: usize| {
         format!(
@@ -443,8 +439,8 @@ fn warnings_of_other_partitions_name_their_place() {
         "snugfs: warning: plan.disk.partitions[1].content.trees[0]: takes in what is mounted at data/mnt; set \
          \"oneFileSystem\" to true to leave it out, or to false to take it in without this warning",
     ];
-    let warnings = run.stderr.lines().filter(|line| line.contains("warning"));
-    let mut lines: Vec<_> = warnings.map(without_position).collect();
+    let told = run.without_places();
+    let mut lines: Vec<_> = told.lines().filter(|line| line.contains("warning")).collect();
     lines.sort_unstable();
     assert_eq!(lines, expected, "{}", run.stderr);
 }
