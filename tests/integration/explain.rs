@@ -244,6 +244,9 @@ fn a_page_shows_what_grew_and_shrank_since_a_report_or_a_plan() {
     assert!(free[2].as_u64() > free[1].as_u64(), "{free}");
     let arguments = ["explain", "old.json", "--compare", "plan.json", "--html", "page.html"];
     workspace.snugfs(arguments).failed_with(2).says("old.json: is a report; name a plan");
+    let arguments = ["explain", "plan.json", "--compare", "old.json", "--html", "old.json"];
+    workspace.snugfs(arguments).failed_with(2).says("is also what the plan is compared with");
+    assert_eq!(workspace.read("old.json"), report.stdout);
 }
 
 /// A row of what a page is compared with: name, bytes before, bytes after, store path.

@@ -172,6 +172,31 @@ pub(crate) fn fat32(clusters: u32, reserved: u16) -> Vec<u8> {
     sector
 }
 
+/// A FAT32 whose root directory has these entries: a name of eleven bytes, attributes, first cluster, length. The table says
+/// of each cluster by `next` which one follows it.
+pub(crate) fn fat32_with(
+    clusters: u32,
+    root: &[([u8; 11], u8, u32, u32)],
+    next: impl Fn(u32) -> u32,
+) -> Vec<u8> {
+    let mut bytes = fat32(clusters, 32);
+    let table = (clusters + 2) * 4 / 512 + 1;
+    bytes.resize(32 * 512, 0);
+    bytes.extend((0..clusters + 2).flat_map(|cluster| next(cluster).to_le_bytes()));
+    bytes.resize(usize::try_from(32 + table).unwrap() * 512, 0);
+    for (name, attributes, cluster, length) in root {
+        let mut entry = [0; 32];
+        put(&mut entry, 0, name);
+        entry[11] = *attributes;
+        put(&mut entry, 20, &cluster.to_le_bytes()[2..]);
+        put(&mut entry, 26, &cluster.to_le_bytes()[..2]);
+        put(&mut entry, 28, &length.to_le_bytes());
+        bytes.extend(entry);
+    }
+    bytes.resize(usize::try_from(32 + table + clusters).unwrap() * 512, 0);
+    bytes
+}
+
 /// A disk with a GPT of these partitions, as (first, last) sector of 512 bytes; contents as (sector, bytes).
 pub(crate) fn gpt(path: &Path, sectors: u64, partitions: &[(u64, u64)], contents: &[(u64, Vec<u8>)]) {
     let kind = *b"\xaf\x3d\xc6\x0f\x83\x84\x72\x47\x8e\x79\x3d\x69\xd8\x47\x7d\xe4";

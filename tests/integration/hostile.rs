@@ -4,7 +4,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use crate::handmade::{BLOCK, Ext4, fat32, gpt, put, write_at};
+use crate::handmade::{BLOCK, Ext4, fat32, fat32_with, gpt, put, write_at};
 use crate::support::{Run, Workspace, empty_plan, tool};
 
 /// What one run may take: seconds of the processor, and bytes of address space (threads reserve much of it).
@@ -158,7 +158,8 @@ fn files_that_share_their_blocks_do_not_fill_the_disk() {
     }
     image.write(&workspace.path("x.img"));
     let run = bounded(&workspace, &["inspect", "x.img", "extract", "/", "-o", "out"]).failed_with(5);
-    assert!(run.stderr.contains("files are far larger than the image"), "{}", run.stderr);
+    let stopped = run.stderr.lines().filter(|line| line.contains("files are far larger than the image"));
+    assert_eq!(stopped.count(), 1, "{}", run.stderr);
     // 64 MiB are written of every image, in whole files.
     let files = std::fs::read_dir(workspace.path("out")).unwrap().count();
     assert_eq!(files, (64 << 20) / (3000 << 10));
@@ -209,6 +210,35 @@ fn partitions_that_are_one_are_looked_at_once() {
     gpt(&workspace.path("x.img"), sectors, &partitions, &boots);
     for arguments in [&["inspect", "x.img"][..], &["verify", "x.img"]] {
         bounded(&workspace, arguments);
+    }
+}
+
+#[test]
+fn chains_that_many_files_share_are_not_followed_without_end() {
+    let workspace = Workspace::new();
+    let (clusters, entries) = (20_000, 10_000_u32);
+    // The root has the first clusters; all files begin with the same chain, which is shorter than they are.
+    let root_end = 2 + entries * 32 / 512;
+    let next = |cluster: u32| match cluster {
+        cluster if cluster == root_end || cluster == clusters + 1 => 0x0fff_ffff,
+        cluster => cluster + 1,
+    };
+    for (attributes, length) in [(0, u32::MAX), (0, 8_000_000), (0x10, 0)] {
+        let root: Vec<_> = (0..entries)
+            .map(|number| {
+                let name: [u8; 11] = format!("{number:08}BIN").into_bytes().try_into().unwrap();
+                (name, attributes, root_end + 1 + if attributes == 0 { 0 } else { number }, length)
+            })
+            .collect();
+        workspace.write("x.img", fat32_with(clusters, &root, next));
+        let run = bounded(&workspace, &["inspect", "x.img", "extract", "/", "-o", "out"]);
+        assert_eq!(run.code, 5, "{attributes} {}", run.stderr);
+        let stopped = run.stderr.lines().filter(|line| line.ends_with("; reading was stopped")).count();
+        assert_eq!(stopped, 1, "{attributes} {length}: {}", run.stderr);
+        std::fs::remove_dir_all(workspace.path("out")).unwrap();
+        for arguments in [&["ls", "-l"][..], &["ls", "-R"], &["cat", "/00000007.BIN"]] {
+            bounded(&workspace, &[&["inspect", "x.img"], arguments].concat());
+        }
     }
 }
 

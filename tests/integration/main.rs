@@ -18,6 +18,7 @@ mod hashes;
 mod help;
 mod hostile;
 mod inspect;
+mod messages;
 mod nix_copies;
 mod outputs;
 mod reports;

@@ -331,6 +331,58 @@ fn a_mount_point_that_is_left_out_is_not_opened() {
 }
 
 #[test]
+fn check_looks_at_every_kind_of_input_with_the_rights_of_build() {
+    let remedy = "run snugfs as a user who may read it (its owner, a member of its group, root), or with \"podman unshare\"";
+    let workspace = users_workspace();
+    let plan = workspace.read_json("plan.json");
+    let closed = |name: &str, contents: &str| {
+        let path = workspace.write(name, contents);
+        set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+    };
+    let base_name = "00000000000000000000000000000000-a";
+    let check = |change: &dyn Fn(&mut serde_json::Value), message: &str| {
+        let mut plan = plan.clone();
+        change(&mut plan);
+        workspace.write("plan.json", plan.to_string());
+        for command in ["check", "size", "build"] {
+            let arguments = ["./snugfs", command, "plan.json"];
+            let output: &[&str] = if command == "build" { &["-o", "a.img"] } else { &[] };
+            let run = Run::of(&mut as_user(&workspace, &[&arguments[..], output].concat())).failed_with(5);
+            run.says(&format!("{message}: permission denied; {remedy}"));
+        }
+    };
+    closed("raw.bin", "raw");
+    check(
+        &|plan| {
+            plan["disk"] = json!({ "table": "gpt", "partitions": [
+                { "type": "linux", "content": { "kind": "raw", "source": "raw.bin" } },
+                { "type": "linux", "content": { "kind": "root" } },
+            ] });
+        },
+        "raw.bin: can't be read",
+    );
+    closed("graph.json", "[]");
+    check(
+        &|plan| plan["closure"] = json!({ "graph": "graph.json", "sourceDir": "store" }),
+        "graph.json can't be read",
+    );
+    closed(&format!("store/{base_name}"), "x");
+    let graph = json!([{ "path": format!("/nix/store/{base_name}"), "references": [], "narSize": 120,
+        "narHash": format!("sha256:{}", "0".repeat(52)) }]);
+    workspace.write("open.json", graph.to_string());
+    check(
+        &|plan| {
+            plan["closure"] = json!({ "graph": "open.json", "sourceDir": "store", "verify": "none" });
+        },
+        &format!("store/{base_name}: can't be read"),
+    );
+    set_permissions(workspace.path("plan.json"), Permissions::from_mode(0o600)).unwrap();
+    Run::of(&mut as_user(&workspace, &["./snugfs", "check", "plan.json"]))
+        .failed_with(5)
+        .says(&format!("plan.json: can't be read: permission denied; {remedy}"));
+}
+
+#[test]
 fn twenty_files_are_named_for_each_problem_of_a_tree_and_the_rest_is_counted() {
     let workspace = users_workspace();
     for (tree, files) in [("one", 25), ("two", 21)] {
@@ -365,7 +417,11 @@ fn warnings_of_other_partitions_name_their_place() {
     workspace.change_plan(|plan| {
         plan["disk"] = json!({ "table": "gpt", "partitions": [
             { "type": "esp", "size": "64MiB", "content": { "kind": "fat", "source": "boot" } },
-            { "type": "linux", "content": { "kind": "ext4", "trees": [{ "source": "data" }] } },
+            { "type": "linux", "content": {
+                "kind": "ext4",
+                "trees": [{ "source": "data" }],
+                "filesystem": { "bytesPerInode": 1024 },
+            } },
             { "type": "linux", "content": { "kind": "root" } },
         ] });
     });
@@ -373,6 +429,8 @@ fn warnings_of_other_partitions_name_their_place() {
     let expected = [
         "snugfs: warning: plan.disk.partitions[0].content: takes in what is mounted at boot/mnt; unmount it, or name a copy of \
          the folder",
+        "snugfs: warning: plan.disk.partitions[1].content.filesystem.bytesPerInode: 1024 asks for more inodes than a block \
+         group can have; it is as if 4113",
         "snugfs: warning: plan.disk.partitions[1].content.trees[0]: setuid and setgid bits are dropped from /program; set \
          \"owner\" to \"keep\" to keep them",
         "snugfs: warning: plan.disk.partitions[1].content.trees[0]: takes in what is mounted at data/mnt; set \

@@ -160,6 +160,15 @@ impl Run {
         self
     }
 
+    /// Standard error without the places in `plan.json` at the ends of its lines.
+    pub(crate) fn without_places(&self) -> String {
+        let line = |line: &str| match line.rsplit_once(" (plan.json:") {
+            Some((line, place)) if place.ends_with(')') => format!("{line}\n"),
+            _ => format!("{line}\n"),
+        };
+        self.stderr.lines().map(line).collect()
+    }
+
     /// Fails unless standard error has this text.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {

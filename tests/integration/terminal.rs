@@ -116,7 +116,9 @@ fn a_plan_cannot_colour_the_terminal_or_hide_what_is_wrong() {
 fn without_colours_errors_are_the_lines_that_programs_get() {
     let workspace = Workspace::new();
     workspace.write("plan.json", WRONG);
-    let expected = TOLD.map(|line| format!("{line}\n")).concat();
+    let places = ["5:21", "3:19", "3:50"];
+    let lines = TOLD.iter().zip(places).map(|(line, place)| format!("{line} (plan.json:{place})\n"));
+    let expected: String = lines.collect();
     assert_eq!(workspace.snugfs(["check", "plan.json"]).failed_with(3).stderr, expected);
     for environment in [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "")] {
         let seen = on_terminal(&workspace, 40, &[environment], "check plan.json");

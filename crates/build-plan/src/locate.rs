@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::decode::is_structured_attributes;
 use crate::json::Json;
 use crate::place::step;
+use crate::tables;
 
 /// Which part of a place is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,12 @@ pub fn locate(text: &[u8], message: &str, part: Part) -> Option<Range<usize>> {
     }
     drop(document);
     let rest = message.strip_prefix("plan").filter(|rest| !rest.starts_with(':'))?;
+    let is_there = |key: &str| rest.strip_prefix(step(key).as_str()).filter(|next| ends_a_step(next));
+    // A file may be called plan.img.
+    let is_field = tables::PLAN.fields.iter().any(|field| is_there(field.name).is_some());
+    if !is_field && cursor.member(Part::Value, is_there).is_none() {
+        return None;
+    }
     cursor.follow(rest, part)
 }
 
@@ -220,7 +227,8 @@ mod tests {
         assert_eq!(value("plan.trees[0].source: missing"), Some(r#"{ "target": "/" }"#));
         assert_eq!(value("plan.trees[7].source: missing"), Some(r#"[ { "target": "/" } ]"#));
         assert_eq!(value("plan.version.x: missing"), Some("1"));
-        assert_eq!(value("plan.vers: missing"), Some(text));
+        assert_eq!(value("plan.closure.graph: missing"), Some(text));
+        assert_eq!(value("plan.img: a file"), None);
         assert_eq!(value("plan: wrong"), None);
         assert_eq!(value("file.txt: wrong"), None);
     }

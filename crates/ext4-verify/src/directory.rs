@@ -151,9 +151,12 @@ impl Checker<'_> {
         }
         if logical == 0 {
             self.dots(directory, inode, &entries);
-            // e2fsck takes the dot as a string.
-            if byte(bytes, 9) != 0 {
-                self.at_inode(Code::DirectoryDots, number, "the name . is not followed by a NUL");
+            // e2fsck takes the dots as strings.
+            for (behind, name) in [(9, "."), (22, "..")] {
+                if byte(bytes, behind) != 0 {
+                    let text = format!("the name {name} is not followed by a NUL");
+                    self.at_inode(Code::DirectoryDots, number, text);
+                }
             }
         }
         entries

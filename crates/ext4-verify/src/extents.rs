@@ -15,6 +15,8 @@ const DEEPEST: u16 = 5;
 /// Entries behind the header in a block, room for a checksum left; the same in an inode.
 const BLOCK_ENTRIES: u16 = 340;
 const INODE_ENTRIES: u16 = 4;
+/// The largest file in \[bytes\]: extents count 2^32 blocks (e2fsck, `check_blocks`).
+const LARGEST_FILE: u64 = (1 << 44) - 1;
 /// A longer length means that the extent is not written yet.
 const LONGEST: u16 = 32768;
 
@@ -203,6 +205,10 @@ impl Checker<'_> {
     /// Contents of a file: their length, and what is behind their end in the last block.
     pub(crate) fn file_contents(&mut self, inode: &Inode) -> Result<Mapped, Unreadable> {
         let mapped = self.extents(inode)?;
+        if inode.size > LARGEST_FILE {
+            let text = format!("has {} bytes, more than {LARGEST_FILE}", inode.size);
+            self.at_inode(Code::InodeSize, inode.number, text);
+        }
         let wanted = inode.size.div_ceil(BLOCK);
         match mapped.end.cmp(&wanted) {
             Ordering::Greater => {

@@ -8,7 +8,8 @@ use image_tree::{
     FileSource, Metadata, MetadataId, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeWriter,
 };
 
-use crate::error::{Located, ScanError, shown};
+use crate::error::{ScanError, shown};
+use crate::errors::Located;
 use crate::found::{DirectoryId, Found, HostMetadata, Kind};
 use crate::merge::{DirectoryOwner, Laid, Leaf, Merge, Step};
 use crate::metadata::{self, Bearer};

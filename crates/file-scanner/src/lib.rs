@@ -23,6 +23,7 @@
 
 mod equal;
 mod error;
+mod errors;
 mod flatten;
 mod found;
 mod holes;
@@ -43,7 +44,8 @@ mod walk;
 mod warnings;
 
 pub use equal::Alike;
-pub use error::{ErrorKind, RUN_AS, ScanError, ScanErrors};
+pub use error::{ErrorKind, RUN_AS, ScanError};
+pub use errors::ScanErrors;
 pub use opener::{Cursor, OpenFile, Opener, check_unchanged};
 pub use own::{InTree, Inode, OwnFile};
 pub use scan::{scan, scan_except};

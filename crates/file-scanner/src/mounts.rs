@@ -1,9 +1,10 @@
 //! What is mounted below a tree, other file systems and single files: mostly nobody meant to take it in.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::CStr;
+use std::ffi::{CStr, OsString};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, StatxAttributes, StatxFlags};
 
@@ -23,7 +24,7 @@ pub(crate) struct Mount {
     pub(crate) entry: Option<usize>,
 }
 
-/// The names at which anything is mounted on this machine; only entries with one of them are looked at more closely.
+/// The names at which anything is mounted below some folders; only entries with one of them are looked at more closely.
 #[derive(Debug)]
 pub(crate) struct MountPoints {
     /// `None` where the system does not say.
@@ -31,9 +32,15 @@ pub(crate) struct MountPoints {
 }
 
 impl MountPoints {
-    /// Asks the system (`proc_pid_mountinfo(5)`).
-    pub(crate) fn of_this_process() -> Self {
-        Self { names: std::fs::read("/proc/self/mountinfo").ok().map(|table| names(&table)) }
+    /// Asks the system (`proc_pid_mountinfo(5)`) what is mounted below some folders.
+    pub(crate) fn below<'p>(folders: impl Iterator<Item = &'p Path>) -> Self {
+        let folders: std::io::Result<Vec<PathBuf>> = folders.map(std::fs::canonicalize).collect();
+        // Where the folders are is of use only to look at fewer entries.
+        let folders = folders.unwrap_or_else(|_| vec![PathBuf::from("/")]);
+        if folders.is_empty() {
+            return Self { names: Some(BTreeSet::new()) };
+        }
+        Self { names: std::fs::read("/proc/self/mountinfo").ok().map(|table| names(&table, &folders)) }
     }
 
     /// Whether something is mounted at an entry of a directory in the file system `device`. The entry is looked at, not opened.
@@ -64,10 +71,12 @@ impl MountPoints {
     }
 }
 
-/// The last parts of the mount points in `/proc/self/mountinfo`: the fifth field of each line.
-fn names(table: &[u8]) -> BTreeSet<Vec<u8>> {
+/// The last parts of the mount points in `/proc/self/mountinfo` that are below some folders: the fifth field of each line.
+fn names(table: &[u8], folders: &[PathBuf]) -> BTreeSet<Vec<u8>> {
     let points = table.split(|&b| b == b'\n').filter_map(|line| line.split(|&b| b == b' ').nth(4));
-    points.filter_map(|point| unescaped(point).rsplit(|&b| b == b'/').next().map(<[u8]>::to_vec)).collect()
+    let points = points.map(|point| PathBuf::from(OsString::from_vec(unescaped(point))));
+    let below = points.filter(|point| folders.iter().any(|folder| point.starts_with(folder)));
+    below.filter_map(|point| point.file_name().map(|name| name.as_bytes().to_vec())).collect()
 }
 
 /// Space, tab, newline and backslash are a backslash and three octal digits.
@@ -151,9 +160,14 @@ mod tests {
     fn names_are_the_last_parts_of_mount_points_without_their_escapes() {
         let table = b"22 1 0:5 / / rw - ext4 /dev/vda rw\n23 22 0:6 / /a/b\\040c rw,nosuid shared:1 - tmpfs none rw\n\
             24 22 0:7 /etc/hosts /x\\134y\\012 ro - ext4 /dev/vda ro\n";
-        let names = names(table);
-        let expected: [&[u8]; 3] = [b"", b"b c", b"x\\y\n"];
-        assert_eq!(names.iter().map(Vec::as_slice).collect::<Vec<_>>(), expected);
+        let below = |folders: &[&str]| -> Vec<String> {
+            let folders: Vec<PathBuf> = folders.iter().map(PathBuf::from).collect();
+            let names = names(table, &folders).into_iter();
+            names.map(|name| String::from_utf8(name).unwrap()).collect()
+        };
+        assert_eq!(below(&["/"]), ["b c", "x\\y\n"]);
+        assert_eq!(below(&["/a", "/b"]), ["b c"]);
+        assert_eq!(below(&["/a/b"]), [""; 0]);
         assert_eq!(unescaped(b"\\04"), b"\\04");
     }
 }

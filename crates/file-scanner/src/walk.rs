@@ -14,7 +14,8 @@ use rayon::Scope;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::{Located, ScanError, reason, remedy, shown};
+use crate::error::{ScanError, reason, remedy, shown};
+use crate::errors::Located;
 use crate::found::{BATCH, DirectoryId, Found, FoundDirectory, HostMetadata, Kind, Part};
 use crate::host_xattrs::{self, XattrError};
 use crate::inspect::{self, Problem};
@@ -78,7 +79,8 @@ pub(crate) fn walk(
         .map(|id| FoundDirectory::new(DirectoryId(id), 0))
         .collect();
     let (problems, mounts, own_found) = (Mutex::default(), Mutex::default(), Mutex::default());
-    let mount_points = MountPoints::of_this_process();
+    let trees = roots.iter().filter(|root| matches!(root.policy, Policy::Tree(_)));
+    let mount_points = MountPoints::below(trees.map(|root| root.path.as_path()));
     let directories = Mutex::new(directories);
     let walk = Walk { directories, problems, mounts, mount_points, own, own_found, progress };
     let mut sources = Vec::with_capacity(roots.len());

@@ -8,6 +8,9 @@ use image_tree::{
 use crate::found::Places;
 use crate::{Differences, FoundTree, Kind};
 
+/// The most pieces of all files, which can share their clusters; each takes 24 bytes of memory.
+const MOST_RUNS: usize = 1 << 24;
+
 /// Reads all of a FAT file system; what can't be read is a difference. A tree of far more entries than are `expected` is cut
 /// short.
 pub fn fat_tree(
@@ -18,12 +21,13 @@ pub fn fat_tree(
     let metadata = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
     let mut writer = TreeWriter::new(metadata.clone(), Vec::new());
     let plain = writer.metadata(&metadata);
-    let mut walk = Walk { fs, writer, plain, places: Places::default(), nodes: 1 };
+    let mut walk = Walk { fs, writer, plain, places: Places::default() };
     let most = expected.saturating_mul(2).saturating_add(1 << 20);
     let mut cut_short = None;
     let mut visits = fs.visits();
     let (entries, errors) = visits.entries(fs, &fs.root()?)?;
     told(errors, "/", differences);
+    let mut listed = entries.len();
     let mut open = vec![entries.into_iter()];
     while let Some(entries) = open.last_mut() {
         let Some(entry) = entries.next() else {
@@ -33,8 +37,13 @@ pub fn fat_tree(
             }
             continue;
         };
-        if walk.nodes >= most {
+        // All entries of the directories that are open are in memory, and directories can share their clusters.
+        if listed > most {
             cut_short = Some(format!("has more than {most} entries, the rest is not compared"));
+            break;
+        }
+        if walk.places.runs.len() > MOST_RUNS {
+            cut_short = Some(format!("is in more than {MOST_RUNS} pieces, the rest is not compared"));
             break;
         }
         let shown = escaped(&entry.name).to_string();
@@ -42,6 +51,7 @@ pub fn fat_tree(
             Ok(Some(directory)) => match visits.entries(fs, &directory) {
                 Ok((entries, errors)) => {
                     told(errors, &shown, differences);
+                    listed = listed.saturating_add(entries.len());
                     open.push(entries.into_iter());
                 }
                 Err(error) => {
@@ -74,7 +84,6 @@ struct Walk<'f> {
     writer: TreeWriter,
     plain: MetadataId,
     places: Places,
-    nodes: usize,
 }
 
 impl Walk<'_> {
@@ -85,7 +94,6 @@ impl Walk<'_> {
         let tree = |outcome: Result<NodeId, TreeError>| {
             outcome.map_err(|_| "a second entry has this name".to_owned())
         };
-        self.nodes += 1;
         if node.is_directory() {
             tree(self.writer.begin_directory(name, self.plain))?;
             return Ok(Some(node));

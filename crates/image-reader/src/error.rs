@@ -28,6 +28,14 @@ pub enum ReadError {
         /// Why it is not read; what to do.
         what: String,
     },
+    /// It costs more than an image of its length can: whoever goes through all files ends here.
+    #[error("{}{what}; reading was stopped", at(.place))]
+    TooMuch {
+        /// Which structure was to be read.
+        place: String,
+        /// Why so much is to be read; what to do.
+        what: &'static str,
+    },
     /// A path that is not in the file system.
     #[error("{path}: not in the image{}", near(.nearest.as_deref()))]
     NotFound {
@@ -53,6 +61,15 @@ impl ReadError {
 
     pub(crate) fn unsupported(place: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Unsupported { place: place.into(), what: what.into() }
+    }
+
+    pub(crate) fn too_much(place: impl Into<String>, what: &'static str) -> Self {
+        Self::TooMuch { place: place.into(), what }
+    }
+
+    /// Whether all that is still to be read would fail in the same way.
+    pub fn ends_all(&self) -> bool {
+        matches!(self, Self::TooMuch { .. })
     }
 
     pub(crate) fn io(place: impl Into<String>, reason: io::Error) -> Self {

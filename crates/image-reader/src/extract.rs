@@ -106,6 +106,8 @@ struct Work<'a> {
     visits: Visits,
     /// How many \[bytes\] of contents may still be written.
     left: u64,
+    /// Whether all that is still to be read would fail.
+    is_over: bool,
 }
 
 /// Writes what was found into a folder: the root's entries, or one entry with all that is in it.
@@ -131,6 +133,7 @@ pub fn extract(
         first_names: BTreeMap::new(),
         visits: fs.visits(),
         left: fs.window().length().saturating_mul(COPIES).max(LEAST_WRITTEN),
+        is_over: false,
     };
     let noted = if found.node.is_directory() { work.visits.enter(&found.node) } else { Ok(()) };
     match (noted, found.path.rsplit(|&byte| byte == b'/').next()) {
@@ -145,7 +148,11 @@ pub fn extract(
 
 impl Work<'_> {
     fn unread(&mut self, way: Option<&Way>, error: &ReadError) {
-        if self.done.unread.len() < MOST_PROBLEMS {
+        if self.is_over {
+            return;
+        }
+        self.is_over = error.ends_all();
+        if self.done.unread.len() < MOST_PROBLEMS || self.is_over {
             self.done.unread.push(format!("/{}: {error}", told(way)));
         }
     }
@@ -179,6 +186,9 @@ impl Work<'_> {
         };
         let mut directories = Vec::new();
         for entry in entries {
+            if self.is_over {
+                return;
+            }
             let below = Way::below(way, &entry.name);
             match self.fs.node(&entry) {
                 Ok(node) if node.is_directory() => match self.visits.enter(&node) {
@@ -190,6 +200,9 @@ impl Work<'_> {
             }
         }
         for (below, node) in directories {
+            if self.is_over {
+                return;
+            }
             self.entry(into, &below, &node, depth);
         }
     }
@@ -320,8 +333,8 @@ impl Work<'_> {
         })?;
         self.left = left.unwrap_or(0);
         if left.is_none() {
-            let what = "with it, files are far larger than the image; extract single ones by their paths";
-            return Err(ReadError::unsupported("contents", what));
+            let what = "with them, files are far larger than the image; extract single ones by their paths";
+            return Err(ReadError::too_much("contents", what));
         }
         Ok(written)
     }

@@ -275,7 +275,8 @@ impl Visits {
     ) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
         let (entries, errors) = fs.entries(directory)?;
         self.left = self.left.checked_sub(to_u64(entries.len())).ok_or_else(|| {
-            ReadError::damaged("the directory", "with it, directories are larger than the file system")
+            let what = "with it, directories are larger than the file system; the image is damaged";
+            ReadError::too_much("the directory", what)
         })?;
         Ok((entries, errors))
     }

@@ -28,6 +28,8 @@ const KEPT: usize = 4;
 const STEP: u64 = 1024;
 /// How often all may be decompressed in pieces before it is decompressed whole, into a file.
 const PASSES: u64 = 2;
+/// What decompressing a frame counts at least, in \[bytes\].
+const LEAST_COST: u64 = 16 << 10;
 
 /// A frame: where it begins, compressed and not, and how long it is, in \[bytes\].
 #[derive(Clone, Copy, Debug)]
@@ -214,7 +216,7 @@ impl ReadAt for Seekable {
                 }
                 let frame = self.table.find(offset)?;
                 let bytes = self.decompress(frame)?;
-                self.spent.fetch_add(frame.length, Ordering::Relaxed);
+                self.spent.fetch_add(frame.length.max(LEAST_COST), Ordering::Relaxed);
                 kept.truncate(KEPT.saturating_sub(1));
                 kept.insert(0, (frame.at, bytes));
             }
@@ -287,6 +289,16 @@ mod tests {
         }
         assert!(opened.whole.get().is_some());
         assert!(opened.spent.load(Ordering::Relaxed) <= 29 * (4 << 20));
+    }
+
+    #[test]
+    fn frames_of_one_byte_are_soon_decompressed_together() {
+        let frames: Vec<Vec<u8>> = (0..10_000_u32).map(|number| vec![number.to_le_bytes()[0]]).collect();
+        let opened = Seekable::open(&Window::whole(Arc::new(compressed(&frames)))).unwrap().unwrap();
+        let mut all = vec![0; frames.len()];
+        opened.read_exact_at(0, &mut all).unwrap();
+        assert_eq!(all, frames.concat());
+        assert!(opened.whole.get().is_some());
     }
 
     #[test]

@@ -32,7 +32,10 @@ impl Work {
         let spent =
             self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         spent.map(drop).map_err(|_| {
-            ReadError::damaged(place, "structures lead to the same blocks too often; reading was stopped")
+            ReadError::too_much(
+                place,
+                "structures lead to the same blocks again and again; the image is damaged",
+            )
         })
     }
 }

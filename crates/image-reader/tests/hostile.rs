@@ -200,6 +200,63 @@ fn ext4_with_and_without_checksums() {
     }
 }
 
+/// Reads all contents too, as far as an end that is not the image's.
+fn read_contents(bytes: Vec<u8>) {
+    struct Sink(usize);
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let image = Image { container: Container::Raw, window: Window::whole(Arc::new(Memory(bytes))) };
+    let Ok(overview) = Overview::read(&image) else { return };
+    for volume in &overview.volumes {
+        let VolumeContent::FileSystem(fs) = &volume.content else { continue };
+        for path in [&b"/a/large"[..], b"/a/b/small with a long name.text", b"/a/link"] {
+            if let Ok(found) = find(fs, path, Links::Follow) {
+                let _ = fs.copy(&found.node, &mut Sink(1 << 20));
+            }
+        }
+    }
+}
+
+/// Sets every field at these places to values at which sums and products overflow.
+fn extreme_numbers(image: &[u8], places: std::ops::Range<usize>) {
+    for at in places.step_by(2) {
+        for value in [0_u64, 1, 1 << 31, u64::MAX >> 1, u64::MAX - 1, u64::MAX] {
+            for length in [2, 4, 8] {
+                let mut bytes = image.to_vec();
+                bytes[at..at + length].copy_from_slice(&value.to_le_bytes()[..length]);
+                look(bytes.clone());
+                read_contents(bytes);
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_at_their_ends_do_not_overflow() {
+    let folder = tempfile::tempdir().unwrap();
+    for features in ["^metadata_csum,64bit", "^metadata_csum,^extents,^64bit"] {
+        let image = ext4(folder.path(), features);
+        // The superblock's numbers, the first descriptor, the first inodes.
+        extreme_numbers(&image, 1024..1024 + 0x70);
+        extreme_numbers(&image, 1024 + 0xf8..1024 + 0x180);
+        extreme_numbers(&image, 2048..2048 + 64);
+        let table =
+            usize::try_from(u32::from_le_bytes(image[2056..2060].try_into().unwrap())).unwrap() * 1024;
+        for inode in [2, 12, 13, 14] {
+            let at = table + (inode - 1) * 256;
+            extreme_numbers(&image, at..at + 0x80);
+        }
+    }
+    extreme_numbers(&fat(folder.path(), "12", 1 << 20), 0..0x40);
+}
+
 #[test]
 fn fat_of_all_widths() {
     let folder = tempfile::tempdir().unwrap();

@@ -18,8 +18,33 @@ use crate::{help, output, progress};
 #[command(name = "snugfs", version, after_help = help::after_all(), arg_required_else_help = true)]
 #[command(max_term_width = 80, disable_help_subcommand = true)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) messages: MessageArgs,
+
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// How messages are written, by any command.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct MessageArgs {
+    /// Print only errors, warnings and results
+    ///
+    /// There is no progress, no line at the end of a build, and `check` and `verify` print nothing if all is well.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+
+    /// How to write errors, warnings and notes to standard error
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = MessageFormat::Text, global = true)]
+    pub(crate) message_format: MessageFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MessageFormat {
+    /// Lines for people
+    Text,
+    /// A JSON object a line, without progress
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -213,6 +238,10 @@ pub(crate) struct ExplainArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
+
+    /// Print the result as JSON, with all problems and warnings
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -262,7 +291,6 @@ pub(crate) struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct VerifyArgs {
     /// The image: a file or a block device
     #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
@@ -304,10 +332,6 @@ pub(crate) struct VerifyArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
-
-    /// Print nothing where all is well
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -402,6 +426,15 @@ pub(crate) fn definition() -> clap::Command {
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let matches = definition().try_get_matches_from(words)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut definition()))
+}
+
+/// How messages are wanted by a command line that can't be read.
+pub(crate) fn messages_of(words: impl IntoIterator<Item = OsString>) -> MessageArgs {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let pair = words.windows(2).any(|pair| pair == ["--message-format", "json"]);
+    let is_json = pair || words.iter().any(|word| word == "--message-format=json");
+    let message_format = if is_json { MessageFormat::Json } else { MessageFormat::Text };
+    MessageArgs { quiet: false, message_format }
 }
 
 /// Whether a path stands for standard input or output.

@@ -19,10 +19,12 @@ use crate::output::{self, Output, ReportPlace};
 use crate::outputs::{Outputs, Role};
 use crate::people;
 use crate::pipeline::{self, Gathered, Judging, Layouts};
-use crate::progress::{Stages, say};
+use crate::progress::Stages;
 use crate::report::{Contents, Report};
 use crate::verify::Expected;
-use crate::{disk, explain, help, inspect, last_line, sbom, signals, table, threads, told, verify};
+use crate::{
+    check_json, disk, explain, help, inspect, last_line, sbom, signals, table, threads, told, verify,
+};
 
 /// Does what the command line says.
 pub(crate) fn run(command: &Command) -> Result<(), Failure> {
@@ -97,7 +99,7 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     if let Some((place, text)) = sbom_place {
         place.write(&text)?;
     }
-    say(&last_line::built(&name, &report, gathered.files(), output.is_judged, stages.elapsed()));
+    told::note(&last_line::built(&name, &report, gathered.files(), output.is_judged, stages.elapsed()));
     Ok(())
 }
 
@@ -139,6 +141,22 @@ fn size(args: &SizeArgs) -> Result<(), Failure> {
 }
 
 fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let checked = checked(args);
+    if args.json {
+        output::print(&check_json::text(checked.as_ref())?)?;
+        return checked.map(drop);
+    }
+    let report = checked?;
+    if told::is_quiet() {
+        return Ok(());
+    }
+    let paths = people::counted(report.contents.store_paths, "store path");
+    let files = people::counted(report.contents.files, "file");
+    let fits = people::size(report.image.bytes);
+    output::print(&format!("ok: the plan is valid, {paths} complete, {files} found, fits in {fits}\n"))
+}
+
+fn checked(args: &CheckArgs) -> Result<Report, Failure> {
     let mut stages = begin(&args.input)?;
     let plan = pipeline::plan(&args.input, &mut stages)?;
     output::check_name(&plan.output)?;
@@ -150,10 +168,7 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
     let disk = disk::disk(&plan, &gathered, &layouts)?;
     let report = report(&plan, &gathered, &layouts, disk.as_ref());
     tell_warnings(&report.warnings);
-    let paths = people::counted(report.contents.store_paths, "store path");
-    let files = people::counted(report.contents.files, "file");
-    let fits = people::size(report.image.bytes);
-    output::print(&format!("ok: the plan is valid, {paths} complete, {files} found, fits in {fits}\n"))
+    Ok(report)
 }
 
 fn schema() -> Result<(), Failure> {
@@ -179,7 +194,12 @@ pub(crate) fn report(
     let store_paths = root.closure.as_ref().map_or(0, |closure| closure.paths().len());
     let mut contents = Contents::of(&root.scan.tree, u64::try_from(store_paths).unwrap_or(u64::MAX));
     contents.deduplicated = root.deduplicated;
-    let mut report = Report::new(&plan.root.filesystem, &layouts.root, contents, &gathered.warnings());
+    let mut warnings = gathered.warnings();
+    for (volume, layout) in gathered.others.iter().zip(&layouts.others) {
+        let of_layout = layout.summary().warnings;
+        warnings.extend(of_layout.iter().map(|text| disk::at_place(text, &volume.planned.place)));
+    }
+    let mut report = Report::new(&plan.root.filesystem, &layouts.root, contents, &warnings);
     report.set_store_paths(root.closure.as_ref(), &layouts.root);
     if let (Some(disk), Some(planned)) = (disk, &plan.disk) {
         report.set_disk(disk.len(), DiskReport::new(planned, disk, gathered, layouts));

@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use build_plan::{Part, Position};
 use closure_registration::{ClosureErrors, VerifyError};
 use disk_layout::DiskError;
 use ext4_layout::LayoutError;
@@ -13,6 +12,9 @@ use file_scanner::{ErrorKind, ScanErrors, SourceError};
 use image_assembly::AssemblyError;
 use image_reader::ReadError;
 use image_tree::escaped;
+
+use crate::problem::Problem;
+use crate::told;
 
 /// The exit codes that other programs rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,23 +82,7 @@ impl Exit {
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
-    problems: Vec<Told>,
-}
-
-/// One problem, as `WHERE: what is wrong; what to do`.
-#[derive(Debug)]
-pub(crate) struct Told {
-    pub(crate) text: String,
-    /// Where in the plan's text it is, if that is no JSON.
-    pub(crate) position: Option<Position>,
-    /// Whether WHERE means a key of the plan or its value.
-    pub(crate) part: Part,
-}
-
-impl From<String> for Told {
-    fn from(text: String) -> Self {
-        Self { text, position: None, part: Part::Value }
-    }
+    problems: Vec<Problem>,
 }
 
 impl Failure {
@@ -119,7 +105,7 @@ impl Failure {
     pub(crate) fn within(self, place: &str) -> Self {
         let mut failure = self;
         for problem in &mut failure.problems {
-            problem.text = within(&problem.text, place);
+            problem.change(|text| within(text, place));
         }
         failure
     }
@@ -127,19 +113,19 @@ impl Failure {
     /// The same with another name for a field.
     pub(crate) fn renamed(mut self, field: &str, name: &str) -> Self {
         for problem in &mut self.problems {
-            problem.text = problem.text.replace(field, name);
+            problem.change(|text| text.replace(field, name));
         }
         self
     }
 
-    /// What goes to standard error, a line each.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
-        self.problems.iter().map(|problem| format!("snugfs: {}", one_line(&problem.text)))
+    /// The problems, in the order in which they are told.
+    pub(crate) fn problems(&self) -> &[Problem] {
+        &self.problems
     }
 
-    /// The problems, in the order of [`Failure::lines`].
-    pub(crate) fn problems(&self) -> &[Told] {
-        &self.problems
+    /// The code of the process, for messages.
+    pub(crate) fn number(&self) -> u8 {
+        self.exit.number()
     }
 
     /// The code of the process.
@@ -161,12 +147,7 @@ pub(crate) fn within(message: &str, place: &str) -> String {
 
 impl From<build_plan::Problems> for Failure {
     fn from(problems: build_plan::Problems) -> Self {
-        let told = |problem: &build_plan::Problem| Told {
-            text: problem.to_string(),
-            position: problem.position,
-            part: problem.part,
-        };
-        Self { exit: Exit::Plan, problems: problems.iter().map(told).collect() }
+        Self { exit: Exit::Plan, problems: problems.iter().map(Problem::from).collect() }
     }
 }
 
@@ -252,12 +233,12 @@ pub(crate) fn tell_panics_in_one_line() {
         let what =
             payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
         let place = panic.location().map(|at| format!(" at {}:{}", at.file(), at.line()));
-        crate::progress::say(&panic_line(what.unwrap_or("panic"), &place.unwrap_or_default()));
+        told::error(&panic_line(what.unwrap_or("panic"), &place.unwrap_or_default()));
     }));
 }
 
 fn panic_line(what: &str, place: &str) -> String {
-    format!("snugfs: internal error: {}{place}; please report it", one_line(what))
+    format!("internal error: {}{place}; please report it", one_line(what))
 }
 
 /// A path of this machine as messages show it.
@@ -338,14 +319,8 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_one_line_whatever_it_names() {
-        let failure = Failure::new(Exit::Plan, "plan.x: \"a\nb\x1b[31m\u{85}ü\" is wrong");
-        let lines: Vec<_> = failure.lines().collect();
-        assert_eq!(lines, ["snugfs: plan.x: \"a\\x0ab\\x1b[31m\\xc2\\x85ü\" is wrong"]);
-        assert_eq!(
-            panic_line("a\nb", " at f.rs:1"),
-            "snugfs: internal error: a\\x0ab at f.rs:1; please report it"
-        );
+    fn a_panic_is_one_line_whatever_it_says() {
+        assert_eq!(panic_line("a\nb", " at f.rs:1"), "internal error: a\\x0ab at f.rs:1; please report it");
     }
 
     #[test]

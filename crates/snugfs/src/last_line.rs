@@ -9,7 +9,7 @@ use crate::terminal::Terminal;
 /// A narrower terminal wraps the line, so that it still has something to say.
 const COLUMNS: usize = 80;
 
-/// `snugfs: a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, 0.12 s`; `verified` too, if it was judged. On a terminal it is
+/// `a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, 0.12 s`; `verified` too, if it was judged. On a terminal it is
 /// shortened until it fits.
 pub(crate) fn built(name: &str, report: &Report, files: u64, is_judged: bool, time: Duration) -> String {
     let free = report.filesystem.free_blocks.saturating_mul(report.filesystem.block_size.into());
@@ -55,8 +55,8 @@ fn line(name: &str, image: &Image, rest: &Rest, columns: Option<usize>) -> Strin
     let forms = [(&whole, free.as_str()), (&short, &free), (&short, ""), (&shortest, "")];
     let mut last = String::new();
     for (size, free) in forms {
-        last = format!("snugfs: {name}: {size}{free}, {end}");
-        if columns.is_none_or(|columns| last.chars().count() <= columns) {
+        last = format!("{name}: {size}{free}, {end}");
+        if columns.is_none_or(|columns| "snugfs: ".len() + last.chars().count() <= columns) {
             break;
         }
     }
@@ -86,26 +86,23 @@ mod tests {
     fn the_line_has_what_people_ask_for_and_the_size_of_the_file_first() {
         assert_eq!(
             line("a.img", &image(8_392_704, None, None), &rest(4 << 20, 14, true), Some(80)),
-            "snugfs: a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, verified, 0.12 s"
+            "a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, verified, 0.12 s"
         );
         let name = "a-rather-long-name-of-a-root-file-system.img.zst";
         let compressed = image(1600 << 20, None, Some(560 << 20));
         assert_eq!(
             line(name, &compressed, &rest(40 << 20, 47_634, false), None),
             format!(
-                "snugfs: {name}: 587,202,560 bytes as zstd (35.0 % of 1.6 GiB), 40.0 MiB free, 47,634 files, 0.12 s"
+                "{name}: 587,202,560 bytes as zstd (35.0 % of 1.6 GiB), 40.0 MiB free, 47,634 files, 0.12 s"
             )
         );
         for (columns, expected) in [
-            (
-                90,
-                "snugfs: r.zst: 587,202,560 bytes as zstd (35.0 % of 1.6 GiB), 40.0 MiB free, 7 files, 0.12 s",
-            ),
-            (80, "snugfs: r.zst: 560.0 MiB as zstd (35.0 %), 40.0 MiB free, 7 files, 0.12 s"),
-            (70, "snugfs: r.zst: 560.0 MiB as zstd (35.0 %), 7 files, 0.12 s"),
-            (40, "snugfs: r.zst: 560.0 MiB, 7 files, 0.12 s"),
+            (90, "r.zst: 587,202,560 bytes as zstd (35.0 % of 1.6 GiB), 40.0 MiB free, 7 files, 0.12 s"),
+            (80, "r.zst: 560.0 MiB as zstd (35.0 %), 40.0 MiB free, 7 files, 0.12 s"),
+            (70, "r.zst: 560.0 MiB as zstd (35.0 %), 7 files, 0.12 s"),
+            (40, "r.zst: 560.0 MiB, 7 files, 0.12 s"),
         ] {
-            let columns = columns.max(expected.len());
+            let columns = columns.max("snugfs: ".len() + expected.len());
             assert_eq!(line("r.zst", &compressed, &rest(40 << 20, 7, false), Some(columns)), expected);
         }
     }
@@ -119,7 +116,7 @@ mod tests {
                     for files in [0, u64::from(u32::MAX)] {
                         let rest = Rest { free: bytes, files, is_judged: true, time };
                         let line = line("card.img", &image(bytes, form, compressed), &rest, Some(80));
-                        assert!(line.chars().count() <= 80, "{line}");
+                        assert!(line.chars().count() <= 72, "{line}");
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! The program: words of the command line to an image, a result on standard output, or lines of what is wrong.
 
+mod check_json;
 mod cli;
 mod commands;
 mod container;
@@ -20,6 +21,7 @@ mod output;
 mod outputs;
 mod people;
 mod pipeline;
+mod problem;
 mod progress;
 mod report;
 mod sbom;
@@ -50,7 +52,13 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Failure> {
     match cli::parse(std::env::args_os()) {
-        Ok(cli) => commands::run(&cli.command),
-        Err(error) => cli::tell(&error),
+        Ok(cli) => {
+            told::set_mode(cli.messages);
+            commands::run(&cli.command)
+        }
+        Err(error) => {
+            told::set_mode(cli::messages_of(std::env::args_os()));
+            cli::tell(&error)
+        }
     }
 }

@@ -67,8 +67,7 @@ impl<'a> Output<'a> {
         if is_judged {
             check_readable(target, form.format)?;
         }
-        let wants_raw_digest = args.raw_digest;
-        Ok(Self { target, options, format: form.format, wants_raw_digest, is_judged })
+        Ok(Self { target, options, format: form.format, wants_raw_digest: args.raw_digest, is_judged })
     }
 
     /// The image's name for people.

@@ -12,7 +12,7 @@ use crate::cli::ProgressMode;
 use crate::people;
 use crate::signals;
 use crate::terminal::Terminal;
-use crate::threads;
+use crate::{threads, told};
 
 /// How long plain lines are silent within a stage: a log of a long build shows life, and a short one stays short.
 const QUIET: Duration = Duration::from_secs(5);
@@ -95,6 +95,7 @@ impl Stages {
     pub(crate) fn new(mode: ProgressMode) -> Self {
         let terminal = Terminal::stderr();
         let channel = match mode {
+            _ if told::is_json() || told::is_quiet() => Channel::Silent,
             ProgressMode::Auto if terminal.redraws => Channel::Bar(terminal),
             ProgressMode::Bar => Channel::Bar(terminal),
             ProgressMode::Auto | ProgressMode::Plain => Channel::Plain { nix: false },

@@ -1,19 +1,25 @@
-//! Errors and warnings on standard error. For programs, and wherever colours are not wished for, each is one plain line;
-//! on a terminal it is coloured, and what is wrong in a plan is shown in its text.
+//! Errors, warnings and notes on standard error. Each is one plain line, or one JSON object for programs. On a terminal it is
+//! coloured, and what is wrong in a plan is shown in its text.
 
-use std::sync::Mutex;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use build_plan::{Position, locate};
 
+use crate::cli::{MessageArgs, MessageFormat};
 use crate::excerpt::excerpt;
-use crate::exit::{Failure, Told, one_line};
+use crate::exit::Failure;
+use crate::problem::{Location, Problem};
 use crate::progress::say;
 use crate::terminal::{BAD, DOUBTFUL, HELPFUL, STRONG, Terminal, styled};
 
-/// The text of a plan that is long was made by a program; keeping it for messages would cost memory.
+/// The text of a plan that is longer was made by a program; keeping it for messages would cost memory.
 const LONGEST: usize = 16 << 20;
 /// How many problems are shown in the text; whoever has more begins with these.
 const EXCERPTS: usize = 20;
+/// How much of the plan's text is searched for places in all, in \[bytes\]: a plan can have a thousand problems.
+const SEARCHED: usize = 128 << 20;
 
 /// A plan that was read.
 struct Source {
@@ -23,53 +29,127 @@ struct Source {
 
 /// The plan that messages are about.
 static PLAN: Mutex<Option<Source>> = Mutex::new(None);
+/// How many places were looked for.
+static LOCATED: AtomicUsize = AtomicUsize::new(0);
+/// How messages are written.
+static MODE: OnceLock<MessageArgs> = OnceLock::new();
 
-/// Keeps the text of a plan, where people may want to be shown a part of it.
+/// Sets how messages are written, once.
+pub(crate) fn set_mode(mode: MessageArgs) {
+    // The first one holds.
+    let _ = MODE.set(mode);
+}
+
+/// Whether only errors, warnings and results are wanted.
+pub(crate) fn is_quiet() -> bool {
+    MODE.get().is_some_and(|mode| mode.quiet)
+}
+
+/// Whether messages are for programs.
+pub(crate) fn is_json() -> bool {
+    MODE.get().is_some_and(|mode| mode.message_format == MessageFormat::Json)
+}
+
+/// Keeps the text of the plan that is read now: messages name the line of what they are about.
 pub(crate) fn remember(name: &str, text: &[u8]) {
-    if text.len() <= LONGEST
-        && Terminal::stderr().colours
-        && let Ok(mut plan) = PLAN.lock()
-    {
-        *plan = Some(Source { name: name.to_owned(), text: text.to_vec() });
+    if let Ok(mut plan) = PLAN.lock() {
+        let source = || Source { name: name.to_owned(), text: text.to_vec() };
+        *plan = (text.len() <= LONGEST).then(source);
     }
 }
 
 /// Tells why the work ended early.
 pub(crate) fn failure(failure: &Failure) {
-    let terminal = Terminal::stderr();
-    for (index, (line, told)) in failure.lines().zip(failure.problems()).enumerate() {
-        if !terminal.colours {
-            say(&line);
-            continue;
+    for (index, problem) in failure.problems().iter().enumerate() {
+        if is_json() {
+            let mut message = problem.json("error", location(problem).as_ref());
+            message["exitCode"] = failure.number().into();
+            say(&message.to_string());
+        } else {
+            line("snugfs:", problem, index < EXCERPTS);
         }
-        let plan = PLAN.lock().ok();
-        let shown = plan.as_ref().and_then(|plan| plan.as_ref()).filter(|_| index < EXCERPTS);
-        let shown = shown.and_then(|plan| shown_in(plan, told, terminal.columns)).unwrap_or_default();
-        say(format!("{}\n{shown}", coloured(&line)).trim_end_matches('\n'));
     }
+}
+
+/// Tells what could not be done in a work that goes on.
+pub(crate) fn error(text: &str) {
+    message("error", "snugfs:", text);
 }
 
 /// Tells what is not as somebody may have meant it, but no reason to end.
 pub(crate) fn warning(text: &str) {
-    let line = format!("snugfs: warning: {}", one_line(text));
-    if Terminal::stderr().colours {
-        let rest = line.strip_prefix("snugfs: warning:").unwrap_or(&line);
-        say(&format!("{}{rest}", styled(DOUBTFUL, "snugfs: warning:")));
-    } else {
-        say(&line);
+    message("warning", "snugfs: warning:", text);
+}
+
+/// Tells what is good to know, unless nobody wants to.
+pub(crate) fn note(text: &str) {
+    if !is_quiet() {
+        message("note", "snugfs:", text);
     }
 }
 
-/// Where the plan says what is wrong.
-fn shown_in(plan: &Source, told: &Told, columns: usize) -> Option<String> {
-    let marked = match told.position {
+fn message(level: &str, begin: &str, text: &str) {
+    let problem = Problem::from(text);
+    if is_json() {
+        say(&problem.json(level, location(&problem).as_ref()).to_string());
+    } else if level == "note" {
+        say(&format!("{begin} {}", problem.text()));
+    } else {
+        line(begin, &problem, false);
+    }
+}
+
+/// A line `snugfs: WHERE: what is wrong; what to do`. On a terminal it is coloured, and its place may be shown in the plan's text;
+/// elsewhere the place is named.
+fn line(begin: &str, problem: &Problem, is_shown: bool) {
+    let terminal = Terminal::stderr();
+    if !terminal.colours {
+        let place = location(problem).map(|location| format!(" ({location})")).unwrap_or_default();
+        say(&format!("{begin} {}{place}", problem.text()));
+        return;
+    }
+    let style = if begin == "snugfs:" { BAD } else { DOUBTFUL };
+    let text = problem.text();
+    let (place, rest) = text.split_at(problem.at.len().min(text.len()));
+    let help = rest.rfind("; ").map_or(rest.len(), |at| at + 2);
+    let (what, help) = rest.split_at(help);
+    let coloured =
+        format!("{} {}{what}{}", styled(style, begin), styled(STRONG, place), styled(HELPFUL, help));
+    let shown = if is_shown { shown_in_plan(problem, terminal.columns) } else { None };
+    say(format!("{coloured}\n{}", shown.unwrap_or_default()).trim_end_matches('\n'));
+}
+
+/// The line of the plan that a problem is about.
+fn shown_in_plan(problem: &Problem, columns: usize) -> Option<String> {
+    let plan = PLAN.lock().ok()?;
+    let plan = plan.as_ref()?;
+    Some(excerpt(&plan.name, &plan.text, &marked(plan, problem)?, columns))
+}
+
+/// Where the plan says what a problem is about; nothing for a problem whose WHERE is a place in the text already.
+pub(crate) fn location(problem: &Problem) -> Option<Location> {
+    let plan = PLAN.lock().ok()?;
+    let plan = plan.as_ref()?;
+    let is_named = problem.position.is_some() && !is_json();
+    let most = (SEARCHED / plan.text.len().max(1)).max(EXCERPTS);
+    if is_named || LOCATED.fetch_add(1, Ordering::Relaxed) >= most {
+        return None;
+    }
+    let start = marked(plan, problem)?.start.min(plan.text.len());
+    let before = plan.text.get(..start)?;
+    let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    let line = before.split(|&byte| byte == b'\n').count();
+    Some(Location { file: plan.name.clone(), line, column: start - line_start + 1 })
+}
+
+fn marked(plan: &Source, problem: &Problem) -> Option<Range<usize>> {
+    match problem.position {
         Some(position) => {
             let start = offset(&plan.text, position)?;
-            start..start + 1
+            Some(start..start + 1)
         }
-        None => locate(&plan.text, &told.text, told.part)?,
-    };
-    Some(excerpt(&plan.name, &plan.text, &marked, columns))
+        None => locate(&plan.text, &problem.text(), problem.part),
+    }
 }
 
 /// The byte at a position; the end of the text for one behind it.
@@ -79,40 +159,9 @@ fn offset(text: &[u8], position: Position) -> Option<usize> {
     Some(line.saturating_add(position.column.saturating_sub(1)).min(text.len()))
 }
 
-/// A line `snugfs: WHERE: what is wrong; what to do` in colours. Without them it is the same line.
-fn coloured(line: &str) -> String {
-    let Some(rest) = line.strip_prefix("snugfs: ") else { return line.to_owned() };
-    let end = end_of_place(rest).unwrap_or(0);
-    let (place, rest) = rest.split_at(end);
-    let help = rest.rfind("; ").map_or(rest.len(), |at| at + 2);
-    let (what, help) = rest.split_at(help);
-    format!("{} {}{what}{}", styled(BAD, "snugfs:"), styled(STRONG, place), styled(HELPFUL, help))
-}
-
-/// Where WHERE ends: at the first colon that a space follows and no quotes are around.
-fn end_of_place(text: &str) -> Option<usize> {
-    let mut quoted = false;
-    text.char_indices().find_map(|(at, character)| {
-        quoted ^= character == '"';
-        (!quoted && text.get(at..)?.starts_with(": ")).then_some(at)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn places_of_messages_end_at_their_colon() {
-        for (line, place) in [
-            ("plan.x: wrong; mend it", "plan.x"),
-            ("plan.entries.\"/a: b\".mode: wrong", "plan.entries.\"/a: b\".mode"),
-            ("plan.json:7:13: not JSON", "plan.json:7:13"),
-        ] {
-            assert_eq!(end_of_place(line).map(|end| &line[..end]), Some(place));
-        }
-        assert_eq!(end_of_place("no place"), None);
-    }
 
     #[test]
     fn positions_are_found_in_the_text_and_at_its_end() {

@@ -254,6 +254,44 @@ pub(crate) fn tiny() -> Image {
     assemble(&tree.writer.finish(), &options)
 }
 
+/// A small file system with a file of each kind, an index, attributes in an inode and in a block, and a journal.
+pub(crate) fn middle() -> (Image, Names) {
+    let mut tree = Tree::new();
+    let mut names = BTreeMap::new();
+    let plain = tree.plain;
+    tree.writer.special(name("console"), plain, SpecialKind::Character { major: 5, minor: 1 }).unwrap();
+    let source = tree.writer.inline(vec![b'x'; 5000]);
+    let file = tree.writer.file(name("file"), plain, 5000, source).unwrap();
+    tree.writer.hard_link(name("hard"), file).unwrap();
+    tree.directory("index", |tree| {
+        for index in 0..100 {
+            let text = format!("{index:080}");
+            tree.writer.file(name(&text), plain, 0, FileSource::Inline(0)).unwrap();
+        }
+    });
+    tree.writer.symlink(name("link"), plain, b"file").unwrap();
+    tree.writer.symlink(name("longlink"), plain, &[b'l'; 100]).unwrap();
+    tree.directory("lost+found", |_| {});
+    tree.directory("sub", |tree| tree.directory("below", |_| {}));
+    let mut metadata = Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE);
+    let xattr = |name: &str, value: &[u8]| Xattr {
+        name: XattrName::parse(name.as_bytes()).unwrap(),
+        value: value.to_vec(),
+    };
+    metadata.xattrs = vec![xattr("user.a", b"inner"), xattr("user.bb", &[b'v'; 200])];
+    let metadata = tree.writer.metadata(&metadata);
+    let source = tree.writer.inline(b"text".to_vec());
+    tree.writer.file(name("xattr"), metadata, 4, source).unwrap();
+    for (name, inode) in ["console", "file", "index"].into_iter().zip(12..) {
+        names.insert(name, inode);
+    }
+    for (name, inode) in ["link", "longlink", "sub", "below", "xattr"].into_iter().zip(115..) {
+        names.insert(name, inode);
+    }
+    let options = Options { free_space: 8 << 20, free_inodes: 100, ..options() };
+    (assemble(&tree.writer.finish(), &options), Names(names))
+}
+
 /// All that there can be: 13 groups or so with copies in 1, 3, 5, 7, 9, a reserve, a journal, indexes of one and two
 /// levels, an extent tree of two, attributes in the inode and in a block, links, a device, a FIFO.
 pub(crate) fn full() -> (Image, Names) {

@@ -255,6 +255,8 @@ const INODES: &[(&str, &[Field])] = &[
             (0xb0, 4, 1, "e_hash", Code::XattrHash),
             (0xd0, 1, 1, "between entries and values", Code::XattrPadding),
             (0x68, 4, 1 << 31, "i_file_acl_lo", Code::BlockOutside),
+            (0x6c, 4, 1 << 12, "i_size_high, more than there can be", Code::InodeSize),
+            (0x6c, 4, 1 << 31, "i_size_high, negative", Code::InodeSize),
         ],
     ),
 ];
@@ -310,6 +312,7 @@ const DOTS: &[Field] = &[
     (16, 2, 3, "rec_len of ..", Code::EntryLength),
     (18, 1, 1, "name_len of ..", Code::DirectoryDots),
     (19, 1, 1, "type of ..", Code::DirectoryDots),
+    (22, 1, 1, "right behind ..", Code::DirectoryDots),
     (24, 4, 0x100_0000, "inode of an entry, none such", Code::EntryInode),
     (28, 2, 4, "rec_len of an entry, over the end", Code::EntryLength),
     (28, 2, 0xfff0, "rec_len of an entry, too short", Code::EntryLength),

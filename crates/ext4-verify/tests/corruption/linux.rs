@@ -47,7 +47,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
 }
 
-fn write(image: &Image, path: &Path) {
+pub(crate) fn write(image: &Image, path: &Path) {
     let file = File::create(path).unwrap();
     file.set_len(image.len).unwrap();
     for block in image.data() {
@@ -56,7 +56,7 @@ fn write(image: &Image, path: &Path) {
 }
 
 /// What e2fsck has against an image.
-fn e2fsck(path: &Path) -> Option<String> {
+pub(crate) fn e2fsck(path: &Path) -> Option<String> {
     let output = run("e2fsck", &["-fn", path.to_str().unwrap()]);
     let text = said(&output);
     let lines = text.lines().filter(|line| {
@@ -68,7 +68,7 @@ fn e2fsck(path: &Path) -> Option<String> {
 }
 
 /// What Linux has against it: mounting, reading, or what it counts as errors.
-fn linux(path: &Path, mount: &Path) -> Option<String> {
+pub(crate) fn linux(path: &Path, mount: &Path) -> Option<String> {
     let (path, mount) = (path.to_str().unwrap(), mount.to_str().unwrap());
     let device = said(&run("losetup", &["-f", "--show", path])).trim().to_owned();
     assert!(device.starts_with("/dev/loop"), "losetup: {device}; this test needs root and loop devices");

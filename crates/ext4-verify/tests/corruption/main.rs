@@ -6,6 +6,7 @@
 mod image;
 mod kinds;
 mod linux;
+mod random;
 
 use std::collections::BTreeSet;
 
@@ -49,7 +50,7 @@ fn every_kind_of_damage_is_found_and_named() {
 struct Random(u64);
 
 impl Random {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

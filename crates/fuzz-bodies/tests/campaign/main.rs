@@ -95,7 +95,7 @@ impl std::fmt::Display for Figures {
 fn campaign(target: &'static Target, inputs: u64) -> Result<Figures, String> {
     let begun = Instant::now();
     let mut figures = Figures { inputs, accepted: 0, found: 0, peak: 0, took: Duration::ZERO };
-    let known = known(target);
+    let known = known(target).into_iter().chain(corpus(target)?).collect::<Vec<_>>();
     for (name, bytes) in &known {
         attempt(target, bytes).map_err(|why| format!("{name} breaks it again: {why}"))?;
         figures.found += 1;
@@ -204,18 +204,34 @@ fn watch() {
     }
 }
 
+/// Inputs by which libFuzzer reached code that others do not reach, compressed by zstd, in a folder with the name of the target.
+fn corpus(target: &Target) -> Result<Vec<(String, Vec<u8>)>, String> {
+    /// The longest one in [bytes].
+    const LONGEST: usize = 16 << 20;
+    let compressed = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(target.name));
+    let decompressed = compressed.into_iter().map(|(name, bytes)| {
+        let bytes = zstd::bulk::decompress(&bytes, LONGEST).map_err(|error| format!("{name}: {error}"))?;
+        Ok((name, bytes))
+    });
+    decompressed.collect()
+}
+
 /// Inputs that once broke something, in a folder with the name of the target.
 fn known(target: &Target) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/found").join(target.name);
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/found").join(target.name))
+}
+
+/// The files of a folder with their names, sorted; none where there is no such folder.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let Ok(listed) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut known: Vec<_> = listed
+    let mut files: Vec<_> = listed
         .filter_map(|entry| {
             let path = entry.ok()?.path();
             Some((path.file_name()?.to_str()?.to_owned(), std::fs::read(&path).ok()?))
         })
         .collect();
-    known.sort();
-    known
+    files.sort();
+    files
 }
 
 fn write_seeds(folder: &Path) -> ExitCode {

@@ -19,9 +19,8 @@ use crate::commands::{self, tell_warnings};
 use crate::exit::{Failure, shown};
 use crate::outputs::{Outputs, Role};
 use crate::pipeline::{self, Gathered, Layouts, Volume};
-use crate::progress::say;
 use crate::report::Report;
-use crate::{disk, output, people};
+use crate::{disk, output, people, told};
 
 use self::compare::Difference;
 use self::shrink::Saving;
@@ -59,7 +58,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
         let page = page::page(&image)?;
         place.write(page.as_bytes())?;
         let bytes = people::size(u64::try_from(page.len()).unwrap_or(u64::MAX));
-        say(&format!("snugfs: {}: a page of {bytes}; open it in a browser", shown(path)));
+        told::note(&format!("{}: a page of {bytes}; open it in a browser", shown(path)));
         return Ok(());
     }
     let limit = usize::from(args.limit);
@@ -74,6 +73,9 @@ fn outputs(args: &ExplainArgs, plan: &Plan) -> Result<Outputs, Failure> {
     outputs.add_stderr();
     outputs.add_planned(plan);
     outputs.check(&args.input.plan, plan)?;
+    if let Some(other) = &args.compare {
+        outputs.check_input(other, "what the plan is compared with")?;
+    }
     Ok(outputs)
 }
 

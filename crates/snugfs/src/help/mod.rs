@@ -37,8 +37,9 @@ pub(crate) fn after_all() -> String {
     )
 }
 
-const ERRORS: &str = "Errors are lines on standard error: `snugfs: WHERE: what is wrong; what to do`. \
-                      On a terminal, problems of a plan are shown in its text below them.";
+const ERRORS: &str = "Errors are lines on standard error: `snugfs: WHERE: what is wrong; what to do (FILE:LINE:COLUMN)`, \
+                      the place being that in the plan. On a terminal, problems of a plan are shown in its text below \
+                      them. With `--message-format json` each is a JSON object.";
 
 fn exit_codes() -> String {
     let codes = all_exit_codes().map(|(number, about)| format!("  {number}  {about}"));

@@ -70,6 +70,9 @@ pub(super) fn list(
             }
             Err(error) => {
                 tell(&error);
+                if error.ends_all() {
+                    break;
+                }
                 continue;
             }
         };
@@ -115,7 +118,7 @@ fn too_deep() -> ReadError {
 }
 
 fn tell(problems: &mut Vec<String>, path: &[u8], error: &ReadError) {
-    if problems.len() < MOST_PROBLEMS {
+    if problems.len() < MOST_PROBLEMS || error.ends_all() {
         problems.push(format!("{}: {error}", escaped(path)));
     }
 }

@@ -14,10 +14,9 @@ use image_reader::{
 };
 
 use crate::cli::{InspectArgs, InspectCommand, Owner};
-use crate::exit::{Exit, Failure, io_text, one_line, shown};
+use crate::exit::{Exit, Failure, io_text, shown};
 use crate::output;
 use crate::people;
-use crate::progress::say;
 use crate::told;
 
 /// The most volumes of which an overview says why they can't be read.
@@ -100,7 +99,7 @@ fn choose<'a>(args: &InspectArgs, overview: &'a Overview) -> Result<&'a FileSyst
     let fs = volume.file_system().map_err(failed)?;
     if let (true, Some(partition)) = (chosen, &volume.partition) {
         let number = partition.number;
-        say(&format!("snugfs: {}: partition {number}; others by --partition", shown(&args.image)));
+        told::note(&format!("{}: partition {number}; others by --partition", shown(&args.image)));
     }
     for warning in overview::warnings(fs) {
         told::warning(&format!("{}: {warning}", shown(&args.image)));
@@ -164,10 +163,10 @@ fn extracted(args: &InspectArgs, folder: &Path, done: &Extracted) -> Result<(), 
     if done.left_out > 0 {
         parts.push(format!("{} left out", people::counted(done.left_out, "special file")));
     }
-    say(&format!("snugfs: {folder}: {}", parts.join(", ")));
+    told::note(&format!("{folder}: {}", parts.join(", ")));
     if !done.unwritten.is_empty() {
         for problem in &done.unread {
-            say(&format!("snugfs: {}: {}", shown(&args.image), one_line(problem)));
+            told::error(&format!("{}: {problem}", shown(&args.image)));
         }
         let problems = done.unwritten.iter().map(|problem| format!("{folder}/{problem}"));
         return Err(Failure::all(Exit::Output, problems));

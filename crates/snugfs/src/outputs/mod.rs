@@ -140,13 +140,19 @@ impl Outputs {
         }
     }
 
+    /// Refuses an output that is also a file which is read; `what` it is.
+    pub(crate) fn check_input(&self, path: &Path, what: &str) -> Result<(), Failure> {
+        let file = if is_dash(path) { streams::stdin() } else { Identity::of_path(path) };
+        match self.written().find(|output| output.identity.is(&file)) {
+            Some(output) => Err(output.refused(&format!("is also {what}"))),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses outputs that are one file, that are the plan, or that the plan reads.
     pub(crate) fn check(&self, plan_path: &Path, plan: &Plan) -> Result<(), Failure> {
         self.check_each_other()?;
-        let plan_file = if is_dash(plan_path) { streams::stdin() } else { Identity::of_path(plan_path) };
-        if let Some(output) = self.written().find(|output| output.identity.is(&plan_file)) {
-            return Err(output.refused("is also the plan"));
-        }
+        self.check_input(plan_path, "the plan")?;
         // A file that is not there yet is no source of anything.
         let there = || self.written().filter(|output| output.identity.file().is_some());
         if there().next().is_none() {

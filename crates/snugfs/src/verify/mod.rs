@@ -91,9 +91,9 @@ fn result(args: &VerifyArgs, image: &Image, verdict: &Verdict) -> Result<(), Fai
     let lines = told::lines(verdict, args.used);
     if verdict.is_right(args.used) {
         for note in &lines {
-            crate::progress::say(&format!("snugfs: note: {name}: {}", crate::exit::one_line(note)));
+            crate::told::note(&format!("note: {name}: {note}"));
         }
-        if !args.json && !args.quiet {
+        if !args.json && !crate::told::is_quiet() {
             return output::print(&format!("ok: {}\n", told::summary(image, verdict)));
         }
         return Ok(());

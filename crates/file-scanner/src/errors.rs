@@ -1,0 +1,148 @@
+//! All that a scan finds wrong, in as many lines as somebody reads.
+
+use std::mem::discriminant;
+
+use crate::error::{ErrorKind, ScanError};
+
+/// An error, and the position of the source that has it, if one has.
+#[derive(Clone, Debug)]
+pub(crate) struct Located {
+    pub(crate) source: Option<usize>,
+    pub(crate) error: ScanError,
+}
+
+impl From<ScanError> for Located {
+    fn from(error: ScanError) -> Self {
+        Self { source: None, error }
+    }
+}
+
+/// How many files of one source are named that have the same problem.
+const NAMED: usize = 20;
+
+/// Names the first files of a source that have the same problem, and counts the others. `name` gives a source's place in the plan.
+pub(crate) fn shortened(all: Vec<Located>, name: impl Fn(usize) -> String) -> Vec<ScanError> {
+    let same = |one: &Located, other: &Located| {
+        one.source == other.source && discriminant(&one.error) == discriminant(&other.error)
+    };
+    let mut groups: Vec<(Located, Vec<ScanError>, usize)> = Vec::new();
+    for located in all {
+        match groups.iter_mut().find(|(first, ..)| located.source.is_some() && same(first, &located)) {
+            Some((_, named, _)) if named.len() < NAMED => named.push(located.error),
+            Some((.., more)) => *more = more.saturating_add(1),
+            None => groups.push((located.clone(), vec![located.error], 0)),
+        }
+    }
+    let lines = groups.into_iter().flat_map(|(first, mut named, count)| {
+        if count > 0 {
+            let what = first.source.map_or_else(|| "plan".to_owned(), &name);
+            named.push(ScanError::More { what, count, kind: first.error.kind() });
+        }
+        named
+    });
+    lines.collect()
+}
+
+/// Everything that a scan found wrong; at least one error, in a fixed order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanErrors {
+    errors: Vec<ScanError>,
+    omitted: usize,
+}
+
+impl ScanErrors {
+    /// More than these say nothing new.
+    const SHOWN: usize = 100;
+
+    pub(crate) fn new(mut errors: Vec<ScanError>) -> Self {
+        let omitted = errors.len().saturating_sub(Self::SHOWN);
+        errors.truncate(Self::SHOWN);
+        Self { errors, omitted }
+    }
+
+    /// The errors, at most a hundred.
+    #[must_use]
+    pub fn errors(&self) -> &[ScanError] {
+        &self.errors
+    }
+
+    /// How many more there are.
+    #[must_use]
+    pub fn omitted(&self) -> usize {
+        self.omitted
+    }
+
+    /// The kind that matters most.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.errors.iter().map(ScanError::kind).min().unwrap_or(ErrorKind::Internal)
+    }
+}
+
+impl From<ScanError> for ScanErrors {
+    fn from(error: ScanError) -> Self {
+        Self::new(vec![error])
+    }
+}
+
+impl std::fmt::Display for ScanErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, error) in self.errors.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{error}")?;
+        }
+        if self.omitted > 0 {
+            write!(f, "\n{} more problems; repair those above first", self.omitted)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ScanErrors {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_that_matters_most_decides() {
+        let limit = ScanError::Time { path: "/a".into() };
+        let closure = ScanError::MissingStorePath { path: "/b".into() };
+        let errors = ScanErrors::new(vec![limit.clone(), closure]);
+        assert_eq!(errors.kind(), ErrorKind::Closure);
+        assert_eq!(ScanErrors::from(limit).kind(), ErrorKind::Limit);
+    }
+
+    #[test]
+    fn a_flood_of_errors_is_counted_and_not_shown() {
+        let errors = ScanErrors::new(vec![ScanError::Changed { path: "/a".into() }; 103]);
+        assert_eq!((errors.errors().len(), errors.omitted()), (100, 3));
+        assert_eq!(errors.to_string().lines().count(), 101);
+    }
+
+    #[test]
+    fn twenty_files_of_a_source_are_named_and_the_others_counted() {
+        let time = |index: usize| ScanError::Time { path: format!("/f{index}") };
+        let located = |source, error| Located { source: Some(source), error };
+        let mut all: Vec<Located> = (0..25).map(|index| located(1, time(index))).collect();
+        all.insert(3, located(1, ScanError::Changed { path: "/g".into() }));
+        all.push(located(2, time(99)));
+        let lines = shortened(all, |source| format!("plan.trees[{source}]"));
+        assert_eq!(lines.len(), 23);
+        assert_eq!((&lines[0], &lines[19]), (&time(0), &time(19)));
+        assert_eq!(
+            lines[20].to_string(),
+            "plan.trees[1]: 5 more files have the problem of the lines above; the same helps"
+        );
+        assert_eq!(lines[20].kind(), ErrorKind::Limit);
+        assert_eq!((&lines[21], &lines[22]), (&ScanError::Changed { path: "/g".into() }, &time(99)));
+    }
+
+    #[test]
+    fn what_belongs_to_no_source_is_all_named() {
+        let all = (0..30).map(|_| ScanError::TooMany.into()).collect();
+        assert_eq!(shortened(all, |_| String::new()).len(), 30);
+    }
+}
