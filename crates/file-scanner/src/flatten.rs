@@ -184,7 +184,7 @@ impl<'a> Flatten<'a> {
                     return Err(ScanError::Internal("a directory without metadata".to_owned()));
                 };
                 let at = (directory, None);
-                self.of_tree(name, source, at, *host, Bearer::Directory, xattrs)?
+                self.of_tree((name, source, (laid, None)), at, *host, Bearer::Directory, xattrs)?
             }
         };
         Ok(self.laid(base, laid, Bearer::Directory, None))
@@ -241,7 +241,8 @@ impl<'a> Flatten<'a> {
         if let Some((host, xattrs)) =
             found.and_then(|found| Some((found.metadata(index)?, found.xattrs(index))))
         {
-            let base = self.of_tree(name, source, (directory, Some(index)), host, bearer, xattrs)?;
+            let at = (directory, Some(index));
+            let base = self.of_tree((name, source, (laid, linked)), at, host, bearer, xattrs)?;
             return Ok(self.laid(base, laid, bearer, linked));
         }
         if laid.is_empty() {
@@ -305,8 +306,7 @@ impl<'a> Flatten<'a> {
     /// What a tree's entry brings along.
     fn of_tree(
         &mut self,
-        name: &[u8],
-        source: usize,
+        (name, source, reach): (&[u8], usize, (Laid, Option<LinkedInode>)),
         at: (DirectoryId, Option<usize>),
         host: HostMetadata,
         bearer: Bearer,
@@ -321,7 +321,7 @@ impl<'a> Flatten<'a> {
         }
         match metadata::of_tree(plan, host, bearer, xattrs, self.sources.timestamp) {
             Ok((metadata, dropped)) => {
-                if dropped {
+                if dropped && !self.is_mode_laid(reach) {
                     let merge = &self.merge;
                     self.warnings
                         .set_id_dropped(tree, || merge.path_above(name, bearer == Bearer::Directory));
@@ -354,6 +354,20 @@ impl<'a> Flatten<'a> {
         Ok(())
     }
 
+    /// The positions of all attributes that reach a path, or an inode through any of its names.
+    fn reaching(&self, laid: Laid, linked: Option<LinkedInode>) -> Vec<usize> {
+        match linked.and_then(|linked| self.link_attributes.get(&linked)) {
+            Some(reached) => reached.iter().copied().collect(),
+            None => self.merge.laid(laid),
+        }
+    }
+
+    /// Whether the plan says itself which permissions a path gets.
+    fn is_mode_laid(&self, (laid, linked): (Laid, Option<LinkedInode>)) -> bool {
+        let mut attributes = self.reaching(laid, linked).into_iter();
+        attributes.any(|at| self.merge.attributes(at).is_some_and(|(_, laid)| laid.permissions.is_some()))
+    }
+
     /// Lays all attributes that reach a path, or an inode through any of its names.
     fn laid(
         &mut self,
@@ -362,11 +376,7 @@ impl<'a> Flatten<'a> {
         bearer: Bearer,
         linked: Option<LinkedInode>,
     ) -> MetadataId {
-        let positions: Vec<usize> = match linked.and_then(|linked| self.link_attributes.get(&linked)) {
-            Some(reached) => reached.iter().copied().collect(),
-            None => self.merge.laid(laid),
-        };
-        for position in positions {
+        for position in self.reaching(laid, linked) {
             if let Some((path, attributes)) = self.merge.attributes(position) {
                 let all = metadata::lay(&mut base, attributes, bearer);
                 if !all && laid.own == Some(position) {

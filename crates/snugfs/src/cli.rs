@@ -162,7 +162,7 @@ pub(crate) struct BuildArgs {
     /// Read what was written again, judge it and compare it with the plan before it gets its name
     ///
     /// As `verify --against` does; what is wrong is told, and no image appears. A device has been overwritten by then. A
-    /// compressed image is decompressed into the folder for temporary files (TMPDIR). Not for standard output.
+    /// compressed image is decompressed into the folder for temporary files (TMPDIR). Not for standard output and containers.
     #[arg(long)]
     pub(crate) verify_output: bool,
 

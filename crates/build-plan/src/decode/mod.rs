@@ -62,11 +62,12 @@ fn tell_syntax(error: &serde_json::Error, json: &[u8], log: &Log) {
     }
     let (line, column) = (error.line(), error.column());
     if let Some((what, what_to_do)) = foreign::form(json, line, column) {
-        log.add_at(Position { line, column }, what.to_owned(), what_to_do.to_owned());
+        log.add_at(Position { line, column: column.max(1) }, what.to_owned(), what_to_do.to_owned());
         return;
     }
     let text = error.to_string();
     let text = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+    let text = text.replace("\\u0000-\\u001F", "U+0000 to U+001F");
     let text = image_tree::escaped(text.as_bytes());
     let (what, what_to_do) = match error.classify() {
         serde_json::error::Category::Data => {
@@ -74,7 +75,8 @@ fn tell_syntax(error: &serde_json::Error, json: &[u8], log: &Log) {
         }
         _ => (format!("not JSON: {text}"), "correct it"),
     };
-    log.add_at(Position { line, column }, what, what_to_do.to_owned());
+    // A text that ends right behind a line feed ends in column 0.
+    log.add_at(Position { line, column: column.max(1) }, what, what_to_do.to_owned());
 }
 
 fn read(document: &Json, base_dir: &Path, log: &Log) -> Option<Plan> {

@@ -70,6 +70,30 @@ fn set_id_bits_and_owners_go_unless_they_are_kept() {
 }
 
 #[test]
+fn set_id_bits_that_the_plan_sets_again_are_not_warned_of() {
+    if skipped_without_root() {
+        return;
+    }
+    let mut world = World::new();
+    for name in ["ping", "other"] {
+        let file = world.write(&format!("tree/bin/{name}"), "");
+        chmod(&file, 0o4755);
+    }
+    fs::hard_link(world.at("tree/bin/ping"), world.at("tree/bin/a-ping")).unwrap();
+    world.tree("tree", "/");
+    world.attributes.insert(path("/bin/ping"), attributes(None, Some(0o4755), false));
+    let scan = world.scan().unwrap();
+    let warnings: Vec<_> = scan.warnings.iter().map(|warning| warning.text.as_str()).collect();
+    assert_eq!(
+        warnings,
+        [
+            "plan.trees[0]: setuid and setgid bits are dropped from /bin/other; set \"owner\" to \"keep\" to keep them"
+        ]
+    );
+    assert!(dump(&scan.tree).contains("/bin/ping 4755 0:0"));
+}
+
+#[test]
 fn devices_keep_their_numbers() {
     if skipped_without_root() {
         return;
