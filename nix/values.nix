@@ -109,9 +109,10 @@ let
         andThen (oneOf (attrNames entryFields) value.type) (
           let
             fields = entryFields.${value.type};
+            optional = lib.optionalAttrs (value.type == "file") { holes = oneOf holes; };
             missing = lib.filter (n: !(value ? ${n})) (attrNames fields);
           in
-          aSet (metadata // fields // { type = _: [ ]; }) value
+          aSet (metadata // fields // optional // { type = _: [ ]; }) value
           ++ (
             if value.type == "file" then
               no (lib.length missing == 1) "a file has either text or source"
@@ -130,6 +131,11 @@ let
       )
     );
 
+  holes = [
+    "fill"
+    "keep"
+  ];
+
   aTree =
     value:
     andThen (is "a set with source and target" isAttrs value) (
@@ -146,6 +152,8 @@ let
           "plan"
         ];
         xattrs = is "a list of names" (v: isList v && lib.all isString v);
+        holes = oneOf holes;
+        oneFileSystem = value: if value == null then [ ] else aBool value;
       } value
     );
 
