@@ -1,7 +1,8 @@
 //! What a run writes never takes the place of what it reads, and is no part of the image.
 
 use std::fs::{self, File, OpenOptions};
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -220,4 +221,74 @@ fn manual_pages_are_replaced_and_not_written_through() {
     workspace.snugfs(["man", "man"]).succeeded();
     assert_eq!(workspace.read("mine"), b"mine");
     assert!(fs::read_to_string(&page).unwrap().contains(".TH"));
+}
+
+/// A loop device, which ends with it.
+struct Loop(String);
+
+impl Loop {
+    fn of(file: &Path) -> Self {
+        let run = Run::of(Command::new("losetup").args(["-f", "--show"]).arg(file)).succeeded();
+        Self(run.text().trim().to_owned())
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["-d", &self.0]).status();
+    }
+}
+
+#[test]
+fn a_loop_device_is_the_file_behind_it() {
+    let mut plan = empty_plan();
+    plan["trees"] = json!([{ "source": "files" }]);
+    plan["entries"] = json!({ "/copy": { "type": "file", "source": "other" } });
+    let workspace = Workspace::with_plan(&plan);
+    let length = 64 << 20;
+    for (name, also) in [
+        ("files/card", "which is a file of plan.trees[0]"),
+        ("other", "is also plan.entries.\"/copy\".source"),
+    ] {
+        workspace.write("files/card", vec![b'a'; 4096]);
+        workspace.write("other", vec![b'b'; 4096]);
+        let path = workspace.path(name);
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+        let device = Loop::of(&path);
+        let run = workspace.snugfs(["build", "plan.json", "--device", "-o", &device.0]).failed_with(2);
+        assert!(run.stderr.contains(also), "{}", run.stderr);
+        drop(device);
+        let found = workspace.read(name);
+        assert!(found[0] != 0 && found[4095] == found[0] && found[4096..].iter().all(|&byte| byte == 0));
+    }
+    // A file that nothing reads may get an image, and no report beside it.
+    let card = workspace.write("card", vec![0; usize::try_from(length).unwrap()]);
+    let device = Loop::of(&card);
+    let arguments = ["build", "plan.json", "--device", "-o", &device.0, "--report", "card"];
+    workspace.snugfs(arguments).failed_with(2).says("--report: card is also the image (-o)");
+    workspace.snugfs(&arguments[..5]).succeeded();
+}
+
+#[test]
+fn an_image_in_its_own_tree_is_left_out_by_verify_too_and_only_temporary_names_go_with_it() {
+    let mut plan = empty_plan();
+    plan["trees"] = json!([{ "source": "files" }]);
+    let workspace = Workspace::with_plan(&plan);
+    workspace.write("files/kept", "kept");
+    workspace.write("files/.x.img.snugfs-data/important", "important");
+    workspace.write("files/.x.img.snugfs-12", "one number");
+    workspace.write("files/.x.img.snugfs-12-0", "a temporary name");
+    workspace.snugfs(["build", "plan.json", "-o", "files/x.img"]).succeeded();
+    let listed = workspace.snugfs(["inspect", "files/x.img", "ls"]).succeeded();
+    for (name, is_there) in [
+        ("kept", true),
+        (".x.img.snugfs-data", true),
+        (".x.img.snugfs-12\n", true),
+        (".x.img.snugfs-12-0", false),
+        ("x.img\n", false),
+    ] {
+        assert_eq!(listed.text().contains(name), is_there, "{name}: {}", listed.text());
+    }
+    workspace.snugfs(["verify", "files/x.img", "--against", "plan.json"]).succeeded();
+    assert_sound(&workspace.path("files/x.img"));
 }

@@ -28,7 +28,8 @@ pub struct OwnFile {
     pub folder: Inode,
     /// The name in it.
     pub name: Vec<u8>,
-    /// What the temporary names begin with that the file has until it is complete; never empty.
+    /// What the temporary names begin with that the file has until it is complete, never empty; two numbers with a hyphen
+    /// follow, of the process and of the try.
     pub temporary_prefix: Option<Vec<u8>>,
 }
 
@@ -46,7 +47,16 @@ pub struct InTree {
 
 impl OwnFile {
     fn is_named(&self, name: &[u8]) -> bool {
-        let is_temporary = |prefix: &Vec<u8>| !prefix.is_empty() && name.starts_with(prefix);
+        let is_number = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+        let is_temporary = |prefix: &Vec<u8>| {
+            let mut numbers = name
+                .strip_prefix(prefix.as_slice())
+                .into_iter()
+                .flat_map(|rest| rest.splitn(2, |&byte| byte == b'-'));
+            !prefix.is_empty()
+                && numbers.next().is_some_and(is_number)
+                && numbers.next().is_some_and(is_number)
+        };
         name == self.name || self.temporary_prefix.as_ref().is_some_and(is_temporary)
     }
 }

@@ -19,6 +19,8 @@ pub struct Identity {
     file: Option<Inode>,
     /// A name that is replaced or made; a pipe has none.
     name: Option<Name>,
+    /// Of a loop device, the file that gets what is written to it.
+    backing: Option<Box<Identity>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +33,15 @@ struct Name {
 
 impl Identity {
     /// What a path of an output leads to, through symlinks. Where nothing can be found out, writing will fail and tell
-    /// why; that, a character device and a block device are the same as nothing else.
+    /// why; that, a character device and a block device are the same as nothing else, but a loop device is also the file
+    /// behind it.
     pub fn of_path(path: &Path) -> Self {
+        if let Some(found) = fs::metadata(path).ok().filter(|found| found.file_type().is_block_device()) {
+            return Self { backing: backing_of(&found).map(Box::new), ..Self::default() };
+        }
         match place::leads_to(path) {
             Ok(Leads::ToName { folder, name }) => Self::of_name(&folder, &name).unwrap_or_default(),
-            Ok(Leads::ToStream(found)) => Self { file: inode_of_stream(&found), name: None },
+            Ok(Leads::ToStream(found)) => Self { file: inode_of_stream(&found), ..Self::default() },
             Err(_) => Self::default(),
         }
     }
@@ -49,46 +55,76 @@ impl Identity {
             let is_same = inode(&there) == inode(&found);
             Self::of_name(path.parent()?, path.file_name()?).filter(|_| is_same)?.name
         });
-        Self { file: inode_of_stream(&found), name }
+        Self { file: inode_of_stream(&found), name, backing: None }
     }
 
     fn of_name(folder: &Path, name: &OsStr) -> Option<Self> {
         let found = fs::metadata(folder).ok()?;
         let path = fs::canonicalize(folder).ok()?.join(name);
         let file = fs::metadata(&path).ok().map(|found| inode(&found));
-        Some(Self { file, name: Some(Name { folder: inode(&found), path, last: name.to_owned() }) })
+        let name = Some(Name { folder: inode(&found), path, last: name.to_owned() });
+        Some(Self { file, name, backing: None })
     }
 
     /// Whether both are one file: two names of one inode, or one name of which nothing is there yet.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
+        if let Some(backing) = &self.backing {
+            return backing.is(other);
+        }
+        if let Some(backing) = &other.backing {
+            return self.is(backing);
+        }
         let is_same_name = |one: &Name, other: &Name| (one.folder, &one.last) == (other.folder, &other.last);
         let names = self.name.as_ref().zip(other.name.as_ref());
         (self.file.is_some() && self.file == other.file)
             || names.is_some_and(|(one, other)| is_same_name(one, other))
     }
 
-    /// The file that is there.
+    /// The file that is there; of a loop device, the one behind it.
     #[must_use]
     pub fn file(&self) -> Option<Inode> {
-        self.file
+        self.backing.as_ref().map_or(self.file, |backing| backing.file())
     }
 
-    /// Where the name is, without symlinks; `None` for a pipe and what can't be found.
+    /// Where the name is, without symlinks; `None` for a pipe and what can't be found. Of a loop device, the file's behind it.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        self.name.as_ref().map(|name| name.path.as_path())
+        match &self.backing {
+            Some(backing) => backing.path(),
+            None => self.name.as_ref().map(|name| name.path.as_path()),
+        }
+    }
+
+    /// Whether it is a device, and what is written to it reaches a file: that is changed in place, never replaced.
+    #[must_use]
+    pub fn is_behind_device(&self) -> bool {
+        self.backing.is_some()
     }
 
     /// The name as a scan of sources leaves it out of a tree, with the temporary names that it has while it is written.
     #[must_use]
     pub fn own_file(&self) -> Option<OwnFile> {
+        if let Some(backing) = &self.backing {
+            return backing.own_file();
+        }
         self.name.as_ref().map(|name| OwnFile {
             folder: name.folder,
             name: name.last.as_bytes().to_vec(),
             temporary_prefix: Some(temporary_prefix(&name.last)),
         })
     }
+}
+
+/// The file behind a loop device, as sysfs names it; `None` of other devices, and of a file that has no name any more.
+fn backing_of(device: &Metadata) -> Option<Identity> {
+    let (major, minor) = (rustix::fs::major(device.rdev()), rustix::fs::minor(device.rdev()));
+    let device = format!("/sys/dev/block/{major}:{minor}");
+    // A partition is a folder in that of its disk.
+    let of = |device: &str| fs::read(format!("{device}/loop/backing_file")).ok();
+    let text = of(&device).or_else(|| of(&format!("{device}/..")))?;
+    let path = Path::new(OsStr::from_bytes(text.strip_suffix(b"\n").unwrap_or(&text)));
+    Identity::of_name(path.parent()?, path.file_name()?).filter(|found| found.file.is_some())
 }
 
 /// The path of an open file, as Linux has it (proc(5), `/proc/pid/fd/`).

@@ -51,8 +51,8 @@ pub(crate) enum MessageFormat {
 pub(crate) enum Command {
     /// Write the image that a plan describes
     ///
-    /// All is decided before the first byte is written. If anything fails, nothing is left under the output's
-    /// name; what stood there before is replaced only by a finished image.
+    /// Everything is decided before the first byte is written. Only a finished image gets the output's name, and only a
+    /// finished image replaces what is there. If the report can't be written after that, the exit code is 7.
     #[command(after_help = help::after("build"))]
     Build(BuildArgs),
     /// Tell what `build` would make, to the byte, without writing it

@@ -100,9 +100,8 @@ impl<'a> Output<'a> {
     pub(crate) fn add_to(&self, outputs: &mut Outputs, args: &BuildArgs) {
         let asked = if args.output.is_some() { "-o" } else { "plan.output.path" };
         match self.target {
-            Target::File(path) => outputs.add(Role::Image, asked, path),
+            Target::File(path) | Target::Device(path) => outputs.add(Role::Image, asked, path),
             Target::Stdout => outputs.add_stdout(Role::Image, "-o -"),
-            Target::Device(_) => {}
         }
     }
 

@@ -16,6 +16,7 @@ pub(super) fn may_be_replaced(role: Role, path: Option<&Path>) -> bool {
     let mut bytes = Vec::new();
     match File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut bytes)) {
         Ok(0) => true,
+        Ok(_) if role == Role::Image && bytes.starts_with(&ZSTD) => is_image(&decompressed(path)),
         Ok(_) => is_output(role, &bytes),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
@@ -35,19 +36,50 @@ fn is_output(role: Role, bytes: &[u8]) -> bool {
     }
 }
 
-/// The marks of all forms that an image is written in.
+/// The marks of all forms that an image is written in, before it is compressed.
 fn is_image(bytes: &[u8]) -> bool {
-    const MARKS: [(usize, &[u8]); 5] = [
+    const MARKS: [(usize, &[u8]); 3] = [
         // The magic number of ext4.
         (1024 + 56, &[0x53, 0xef]),
-        // The end of a master boot record, a protective one too.
-        (510, &[0x55, 0xaa]),
-        // zstd, qcow2, and Android's sparse format.
-        (0, &[0x28, 0xb5, 0x2f, 0xfd]),
+        // qcow2, and Android's sparse format.
         (0, b"QFI\xfb"),
         (0, &[0x3a, 0xff, 0x26, 0xed]),
     ];
     MARKS.iter().any(|(at, mark)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(mark)))
+        || is_partitioned(bytes)
+}
+
+/// Whether there is a master boot record, a protective one too. Its last two bytes are not enough: kernels and boot loaders
+/// have them as well, so its four entries must be possible ones, and one of them in use.
+fn is_partitioned(bytes: &[u8]) -> bool {
+    let Some((record, _)) = bytes.split_first_chunk::<512>() else { return false };
+    let entries = || record.get(446..510).unwrap_or_default().chunks_exact(16);
+    let is_unused = |entry: &[u8]| entry.iter().all(|&byte| byte == 0);
+    // The status is 0 or 80, and a partition in use has a type, a start and a length.
+    let is_used = |entry: &[u8]| match entry {
+        [status, _, _, _, kind, _, _, _, start @ .., _, _, _, _] => {
+            matches!(status, 0 | 0x80)
+                && *kind != 0
+                && start.iter().any(|&byte| byte != 0)
+                && entry.iter().rev().take(4).any(|&byte| byte != 0)
+        }
+        _ => false,
+    };
+    record.ends_with(&[0x55, 0xaa])
+        && entries().all(|entry| is_unused(entry) || is_used(entry))
+        && entries().any(is_used)
+}
+
+/// The magic number of zstd.
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// The beginning of what a compressed file holds, as far as it can be decompressed.
+fn decompressed(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let decoder = File::open(path).and_then(zstd::stream::read::Decoder::new);
+    // What ends in an error has a beginning that says as much.
+    let _ = decoder.map(|decoder| decoder.take(BEGINNING).read_to_end(&mut bytes));
+    bytes
 }
 
 #[cfg(test)]
@@ -63,11 +95,21 @@ mod tests {
         assert_eq!(all.map(may), [true; 5], "nothing is there");
         let mut ext4 = vec![0; 2048];
         ext4[1080..1082].copy_from_slice(&[0x53, 0xef]);
+        let mut disk = vec![0; 512];
+        disk[446..462].copy_from_slice(&[0x80, 0, 0, 0, 0x83, 0, 0, 0, 1, 8, 0, 0, 0, 9, 0, 0]);
+        disk[510..].copy_from_slice(&[0x55, 0xaa]);
+        // A kernel has the mark of a boot record, and code where the table would be.
+        let mut kernel = vec![0x41; 512];
+        kernel[510..].copy_from_slice(&[0x55, 0xaa]);
         for (bytes, expected) in [
             (&b""[..], [true; 5]),
             (b"work of years", [false; 5]),
-            (&[0x28, 0xb5, 0x2f, 0xfd, 0], [true, false, false, false, false]),
+            (&[0x28, 0xb5, 0x2f, 0xfd, 0], [false; 5]),
+            (&zstd::bulk::compress(b"an initial RAM disk", 1).unwrap(), [false; 5]),
+            (&zstd::bulk::compress(&ext4, 1).unwrap(), [true, false, false, false, false]),
             (&ext4, [true, false, false, false, false]),
+            (&disk, [true, false, false, false, false]),
+            (&kernel, [false; 5]),
             (b"<?xml version=\"1.0\" ?>\n<bmap version=\"2.0\">", [false, true, false, false, false]),
             (b"{\n  \"version\": 1,\n  \"image\": { \"sha256\": null", [false, false, true, false, false]),
             (b"{ \"version\": 1 }", [false; 5]),

@@ -44,6 +44,8 @@ enum Way {
     Planned,
     /// Open since the program was started.
     Stream,
+    /// The image that `verify` judges, which this run only reads.
+    Judged,
 }
 
 /// A file that is written.
@@ -87,7 +89,9 @@ impl OutputFile {
     fn remedy(&self) -> String {
         match self.way {
             Way::Stream => "redirect it elsewhere".to_owned(),
-            Way::Named | Way::Planned => format!("choose another name for {}", self.role.noun()),
+            Way::Named | Way::Planned | Way::Judged => {
+                format!("choose another name for {}", self.role.noun())
+            }
         }
     }
 
@@ -132,6 +136,14 @@ impl Outputs {
         }
     }
 
+    /// Adds an image that is there already, and its map: as `build` left it out of its own trees, `verify` does.
+    pub(crate) fn add_judged(&mut self, path: &Path, plan: &Plan) {
+        self.add_named(Role::Image, Way::Judged, "IMAGE", path);
+        if plan.output.bmap {
+            self.add_named(Role::Map, Way::Judged, "IMAGE", &output::map_path(path));
+        }
+    }
+
     fn add_named(&mut self, role: Role, way: Way, asked: &str, path: &Path) {
         let (asked, name, identity) = (asked.to_owned(), shown(path), Identity::of_path(path));
         let is_known = self.all.iter().any(|other| other.role == role && other.identity.is(&identity));
@@ -173,7 +185,11 @@ impl Outputs {
     fn written(&self) -> impl Iterator<Item = &OutputFile> {
         let is_built_elsewhere =
             self.all.iter().any(|output| output.role == Role::Image && output.way != Way::Planned);
-        self.all.iter().filter(move |output| output.way != Way::Planned || !is_built_elsewhere)
+        self.all.iter().filter(move |output| match output.way {
+            Way::Planned => !is_built_elsewhere,
+            Way::Judged => false,
+            Way::Named | Way::Stream => true,
+        })
     }
 
     fn check_each_other(&self) -> Result<(), Failure> {
@@ -223,6 +239,15 @@ impl Outputs {
         for one in found {
             let Some((output, tree)) = self.all.get(one.file).zip(trees.get(one.tree)) else { continue };
             let (field, source) = (place(one.tree), shown(&tree.source));
+            if output.way == Way::Judged {
+                continue;
+            }
+            if output.identity.is_behind_device() {
+                let file = output.identity.path().map(shown).unwrap_or_default();
+                return Err(
+                    output.refused(&format!("writes to {file}, which is a file of {field} ({source})"))
+                );
+            }
             let is_replaced =
                 output.way != Way::Stream && self.written().any(|other| std::ptr::eq(other, output));
             if is_replaced && one.is_deep && tree.keep_times {

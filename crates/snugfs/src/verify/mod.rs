@@ -44,7 +44,8 @@ fn against_plan(args: &VerifyArgs, plan: &Path, image: &Image) -> Result<Verdict
     };
     let mut stages = commands::begin(&input)?;
     let plan = pipeline::plan(&input, &mut stages)?;
-    let outputs = Outputs::of_reading(&input.plan, &plan)?;
+    let mut outputs = Outputs::of_reading(&input.plan, &plan)?;
+    outputs.add_judged(&args.image, &plan);
     let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
     let layouts = pipeline::layout(&gathered, &mut stages)?;
     let disk = disk::disk(&plan, &gathered, &layouts)?;
