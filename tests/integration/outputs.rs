@@ -292,3 +292,24 @@ fn an_image_in_its_own_tree_is_left_out_by_verify_too_and_only_temporary_names_g
     workspace.snugfs(["verify", "files/x.img", "--against", "plan.json"]).succeeded();
     assert_sound(&workspace.path("files/x.img"));
 }
+
+#[test]
+fn a_page_replaces_nothing_that_the_other_plan_reads() {
+    let workspace = Workspace::with_plan(&empty_plan());
+    let mut other = empty_plan();
+    other["entries"] = json!({ "/one": { "type": "file", "source": "one" } });
+    other["trees"] = json!([{ "source": "src" }]);
+    workspace.write("other.json", other.to_string());
+    workspace.write("one", "one");
+    workspace.write("src/two", "two");
+    for (page, says) in
+        [("one", "is also plan.entries.\"/one\".source"), ("src/two", "is a file of plan.trees[0]")]
+    {
+        let arguments = ["explain", "plan.json", "--compare", "other.json", "--html", page];
+        let run = workspace.snugfs(arguments).failed_with(2);
+        assert!(run.stderr.contains(says), "{}", run.stderr);
+    }
+    assert_eq!((workspace.read("one"), workspace.read("src/two")), (b"one".to_vec(), b"two".to_vec()));
+    let arguments = ["explain", "plan.json", "--compare", "other.json", "--html", "page.html"];
+    workspace.snugfs(arguments).succeeded();
+}

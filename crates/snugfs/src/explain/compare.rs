@@ -13,7 +13,6 @@ use super::sizes::{Sizes, is_report};
 use crate::cli::{ExplainArgs, InputArgs, is_dash};
 use crate::commands::{self, tell_warnings};
 use crate::exit::{Exit, Failure, shown};
-use crate::outputs::Outputs;
 use crate::people::{counted, percent, size};
 use crate::progress::Stages;
 use crate::report::Report;
@@ -23,7 +22,7 @@ use crate::{disk, output, pipeline};
 pub(super) fn run(args: &ExplainArgs, other: &Path) -> Result<(), Failure> {
     let mut stages = commands::begin(&args.input)?;
     let before = sizes_before(args, other, &mut stages)?;
-    let after = sizes(&args.input, &mut stages)?;
+    let after = sizes(&args.input, None, &mut stages)?;
     let difference = Difference::of(&before, &after, other);
     let limit = usize::from(args.limit);
     output::print(&if args.json { difference.json()? } else { difference.text(limit) })
@@ -31,14 +30,15 @@ pub(super) fn run(args: &ExplainArgs, other: &Path) -> Result<(), Failure> {
 
 /// What the image that PLAN is compared with is made of.
 pub(super) fn sizes_before(args: &ExplainArgs, other: &Path, stages: &mut Stages) -> Result<Sizes, Failure> {
-    sizes(&InputArgs { plan: other.to_owned(), base_dir: None, ..args.input.clone() }, stages)
+    let input = InputArgs { plan: other.to_owned(), base_dir: None, ..args.input.clone() };
+    sizes(&input, args.html.as_deref(), stages)
 }
 
-/// What a plan would make, or what a report says was made.
-fn sizes(args: &InputArgs, stages: &mut Stages) -> Result<Sizes, Failure> {
+/// What a plan would make, or what a report says was made. A page that is written replaces nothing that the plan reads.
+fn sizes(args: &InputArgs, page: Option<&Path>, stages: &mut Stages) -> Result<Sizes, Failure> {
     let report = match report_at(&args.plan) {
         Some(report) => report,
-        None => report_of(args, stages)?,
+        None => report_of(args, page, stages)?,
     };
     Sizes::of(&report).ok_or_else(|| {
         let text = "is a report that lacks something, or does not add up; make it anew with this version";
@@ -65,9 +65,9 @@ fn report_at(path: &Path) -> Option<Value> {
     is_report(&json).then_some(json)
 }
 
-fn report_of(args: &InputArgs, stages: &mut Stages) -> Result<Value, Failure> {
+fn report_of(args: &InputArgs, page: Option<&Path>, stages: &mut Stages) -> Result<Value, Failure> {
     let plan = pipeline::plan(args, stages)?;
-    let outputs = Outputs::of_reading(&args.plan, &plan)?;
+    let outputs = super::outputs_of(page, &args.plan, &plan)?;
     let gathered = pipeline::gather(&plan, &outputs, stages)?;
     let layouts = pipeline::layout(&gathered, stages)?;
     let disk = disk::disk(&plan, &gathered, &layouts)?;

@@ -10,6 +10,7 @@ mod text;
 mod why;
 
 use std::io::{self, IsTerminal};
+use std::path::Path;
 
 use build_plan::Plan;
 use fat_layout::FatLayout;
@@ -73,16 +74,21 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     output::print(&if args.json { json::text(&image, limit)? } else { text::text(&image, limit) })
 }
 
-/// The page or what is printed, compared with what the plan reads.
-fn outputs(args: &ExplainArgs, plan: &Plan) -> Result<Outputs, Failure> {
-    let Some(page) = args.html.as_deref().filter(|path| !is_dash(path)) else {
-        return Outputs::of_reading(&args.input.plan, plan);
+/// The page or what is printed, compared with what a plan reads.
+fn outputs_of(page: Option<&Path>, plan_path: &Path, plan: &Plan) -> Result<Outputs, Failure> {
+    let Some(page) = page.filter(|path| !is_dash(path)) else {
+        return Outputs::of_reading(plan_path, plan);
     };
     let mut outputs = Outputs::default();
     outputs.add(Role::Page, "--html", page);
     outputs.add_stderr();
     outputs.add_planned(plan);
-    outputs.check(&args.input.plan, plan)?;
+    outputs.check(plan_path, plan)?;
+    Ok(outputs)
+}
+
+fn outputs(args: &ExplainArgs, plan: &Plan) -> Result<Outputs, Failure> {
+    let outputs = outputs_of(args.html.as_deref(), &args.input.plan, plan)?;
     if let Some(other) = &args.compare {
         outputs.check_input(other, "what the plan is compared with")?;
     }
