@@ -96,7 +96,8 @@ fn what_a_later_step_finds_is_shown_in_the_plan_too() {
     let seen = on_terminal(&workspace, 80, &[], "check plan.json");
     assert_eq!(seen.code, 5, "{}", seen.raw);
     let lines = seen.lines();
-    assert!(lines[0].starts_with("snugfs: plan.trees[0]"), "{lines:?}");
+    // On a busy machine the bar may have been drawn before.
+    assert!(lines.iter().any(|line| line.starts_with("snugfs: plan.trees[0]")), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains("| ") && line.contains("^^^")), "{lines:?}");
     // From standard input as well, which can't be read twice.
     let seen = on_terminal(&workspace, 80, &[], "check - < plan.json");
