@@ -5,13 +5,13 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Run, Workspace, assert_sound, empty_plan, sha256};
+use crate::support::{Run, Workspace, assert_sound, empty_plan};
 
 const MIB: u64 = 1 << 20;
-const MIB_LEN: usize = 1 << 20;
+pub(crate) const MIB_LEN: usize = 1 << 20;
 
 /// Sources for disks: a firmware folder, a loader, a folder for the root.
-fn workspace(disk: Value) -> Workspace {
+pub(crate) fn workspace(disk: Value) -> Workspace {
     let mut plan = empty_plan();
     plan["trees"] = json!([{ "source": "files" }]);
     plan["disk"] = disk;
@@ -26,7 +26,7 @@ fn workspace(disk: Value) -> Workspace {
     workspace
 }
 
-fn mbr() -> Value {
+pub(crate) fn mbr() -> Value {
     json!({ "table": "mbr", "id": "0x2178694e",
         "partitions": [
             { "start": "8MiB", "size": "30MiB", "type": "0b",
@@ -39,7 +39,7 @@ fn mbr() -> Value {
         "blobs": [{ "source": "loader.bin", "offset": "8KiB" }] })
 }
 
-fn gpt() -> Value {
+pub(crate) fn gpt() -> Value {
     json!({ "table": "gpt", "partitions": [
         { "type": "esp", "size": "64MiB", "name": "boot", "content": { "kind": "fat", "bits": 32, "source": "firmware" } },
         { "type": "root-arm64", "name": "root-a", "content": { "kind": "root" } },
@@ -66,7 +66,7 @@ pub(crate) fn cut(image: &[u8], from: u64, len: u64) -> &[u8] {
 }
 
 /// Has fsck.vfat look at a partition, and reads its files with mtools.
-fn assert_firmware(workspace: &Workspace, bytes: &[u8]) {
+pub(crate) fn assert_firmware(workspace: &Workspace, bytes: &[u8]) {
     let path = workspace.write("firmware.img", bytes);
     let run = Run::of(Command::new("fsck.vfat").arg("-n").arg(&path)).succeeded();
     assert_eq!(run.text().lines().count(), 2, "only its name and the count of files: {}", run.text());
@@ -150,23 +150,6 @@ fn a_gpt_disk_passes_sgdisk_and_has_the_same_identifiers_every_time() {
     assert_ne!(other["id"], table["id"]);
     assert_ne!(other["partitions"][0]["uuid"], table["partitions"][0]["uuid"]);
     assert_eq!(other["partitions"][2]["uuid"], table["partitions"][2]["uuid"]);
-}
-
-#[test]
-fn every_way_of_writing_gives_the_same_disk() {
-    for disk in [mbr(), gpt()] {
-        let workspace = workspace(disk);
-        for (name, threads) in [("one.img", "1"), ("two.img", "2"), ("eight.img", "8"), ("one.img.zst", "2")]
-        {
-            workspace.snugfs(["build", "plan.json", "-o", name, "--threads", threads]).succeeded();
-        }
-        let digest = sha256(&workspace.read("one.img"));
-        assert_eq!(sha256(&workspace.read("two.img")), digest);
-        assert_eq!(sha256(&workspace.read("eight.img")), digest);
-        assert_eq!(sha256(&zstd::decode_all(workspace.read("one.img.zst").as_slice()).unwrap()), digest);
-        let streamed = workspace.snugfs(["build", "plan.json", "-o", "-"]).succeeded();
-        assert_eq!(sha256(&streamed.stdout), digest);
-    }
 }
 
 #[test]
@@ -325,313 +308,6 @@ fn the_example_of_a_card_builds_from_the_root_of_the_repository() {
     let firmware = workspace.write("firmware.img", cut(&bytes, partitions[0].0, partitions[0].1));
     let read = Run::of(Command::new("mtype").arg("-i").arg(firmware).arg("::config.txt")).succeeded();
     assert!(read.text().starts_with("arm_64bit=1\n"));
-}
-
-#[test]
-fn containers_hold_the_same_bytes() {
-    for disk in [mbr(), gpt(), Value::Null] {
-        let workspace = workspace(disk);
-        workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
-        let raw = sha256(&workspace.read("raw.img"));
-        for (format, judge) in [("qcow2", "qemu-img"), ("simg", "simg2img")] {
-            workspace.change_plan(|plan| plan["output"] = json!({ "format": format }));
-            workspace
-                .snugfs(["build", "plan.json", "-o", "container", "--report", "report.json"])
-                .succeeded();
-            let (container, back) = (workspace.path("container"), workspace.path("back.img"));
-            let mut command = Command::new(judge);
-            if judge == "qemu-img" {
-                let mut check = Command::new(judge);
-                Run::of(check.args(["check", "-f", "qcow2"]).arg(&container)).succeeded();
-                command.args(["convert", "-f", "qcow2", "-O", "raw"]);
-            }
-            Run::of(command.arg(&container).arg(&back)).succeeded();
-            assert_eq!(sha256(&workspace.read("back.img")), raw, "{format}");
-            std::fs::remove_file(back).unwrap();
-            let length = std::fs::metadata(&container).unwrap().len();
-            assert!(
-                length < std::fs::metadata(workspace.path("raw.img")).unwrap().len() / 2,
-                "{format}: {length}"
-            );
-            let report = workspace.read_json("report.json");
-            assert_eq!(
-                (&report["image"]["format"], &report["image"]["fileBytes"]),
-                (&json!(format), &json!(length))
-            );
-            // As a stream, through any number of threads and compressed it is the same file.
-            let digest = sha256(&workspace.read("container"));
-            assert_eq!(report["image"]["sha256"], json!(digest));
-            let streamed = workspace.snugfs(["build", "plan.json", "-o", "-", "--threads", "1"]).succeeded();
-            assert_eq!(sha256(&streamed.stdout), digest);
-            workspace.snugfs(["build", "plan.json", "-o", "container.zst"]).succeeded();
-            assert_eq!(
-                sha256(&zstd::decode_all(workspace.read("container.zst").as_slice()).unwrap()),
-                digest
-            );
-        }
-    }
-}
-
-#[test]
-fn a_map_beside_the_image_is_what_bmaptool_takes() {
-    for disk in [mbr(), Value::Null] {
-        let workspace = workspace(disk);
-        workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
-        workspace.change_plan(|plan| plan["output"] = json!({ "bmap": true }));
-        for (name, threads) in [("mapped.img", "2"), ("packed.img.zst", "1")] {
-            workspace.snugfs(["build", "plan.json", "-o", name, "--threads", threads]).succeeded();
-        }
-        assert_eq!(workspace.read("mapped.img.bmap"), workspace.read("packed.img.bmap"));
-        assert!(workspace.read("mapped.img") == workspace.read("raw.img"));
-        // It compares the digest of every range, and writes those alone over what there is.
-        let target = workspace.write("card", vec![0; workspace.read("raw.img").len()]);
-        Run::of(
-            Command::new("bmaptool")
-                .args(["copy", "--bmap"])
-                .arg(workspace.path("mapped.img.bmap"))
-                .arg(workspace.path("mapped.img"))
-                .arg(&target),
-        )
-        .succeeded();
-        assert!(std::fs::read(target).unwrap() == workspace.read("raw.img"));
-    }
-    let workspace = workspace(mbr());
-    workspace.change_plan(|plan| plan["output"] = json!({ "bmap": true }));
-    workspace.snugfs(["build", "plan.json", "-o", "-"]).failed_with(2).says("plan.output.bmap: ");
-    workspace.change_plan(|plan| plan["output"] = json!({ "bmap": true, "format": "qcow2" }));
-    workspace.snugfs(["build", "plan.json", "-o", "a"]).failed_with(3).says("plan.output.bmap: ");
-}
-
-/// The ranges of blocks of 4096 bytes that a map lists, as first and last.
-fn mapped_blocks(map: &str) -> Vec<(usize, usize)> {
-    let ranges = map.split("<Range").skip(1).map(|range| {
-        let text = range.split_once('>').unwrap().1.split_once('<').unwrap().0.trim();
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        (first.parse().unwrap(), last.parse().unwrap())
-    });
-    ranges.collect()
-}
-
-#[test]
-fn old_bytes_are_allowed_in_unused_space_only_and_only_where_that_is_asked_for() {
-    for disk in [mbr(), gpt()] {
-        let workspace = workspace(disk);
-        workspace.change_plan(|plan| {
-            plan["output"] = json!({ "bmap": true });
-            plan["filesystem"]["freeSpace"] = json!("40MiB");
-        });
-        workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).succeeded();
-        let image = workspace.read("disk.img");
-        let ranges = mapped_blocks(&String::from_utf8(workspace.read("disk.img.bmap")).unwrap());
-        // As on a card that was full of other bytes.
-        let mut card = vec![0xa5; image.len()];
-        for &(first, last) in &ranges {
-            let range = first * 4096..((last + 1) * 4096).min(image.len());
-            card[range.clone()].copy_from_slice(&image[range]);
-        }
-        assert!(card != image);
-        workspace.write("card.img", &card);
-        workspace.snugfs(["verify", "card.img"]).failed_with(8).says("(free-block-not-zero)");
-        workspace
-            .snugfs(["verify", "card.img", "--against", "plan.json"])
-            .failed_with(8)
-            .says("(free-block-not-zero)");
-        let ignoring = ["verify", "--ignore-unused", "card.img"];
-        assert!(workspace.snugfs(ignoring).succeeded().text().starts_with("ok: "));
-        let run = workspace.snugfs(ignoring.into_iter().chain(["--against", "plan.json"])).succeeded();
-        assert!(run.text().contains("sound to the last byte in use, and what the plan says"), "{run:?}");
-        // Zeros that a reader looks at are still compared: one bit in each of some mapped blocks of zeros.
-        let needed: Vec<_> = ranges
-            .iter()
-            .flat_map(|&(first, last)| first..=last)
-            .filter(|block| image[block * 4096..].iter().take(4096).all(|&byte| byte == 0))
-            .collect();
-        assert!(needed.len() > 100, "{}", needed.len());
-        for block in needed.iter().step_by(needed.len() / 8) {
-            card[block * 4096 + 77] ^= 1;
-            workspace.write("card.img", &card);
-            workspace.snugfs(ignoring.into_iter().chain(["--against", "plan.json"])).failed_with(8);
-            card[block * 4096 + 77] ^= 1;
-        }
-    }
-}
-
-#[test]
-fn a_seekable_image_is_read_whole_by_zstd_and_in_parts_by_its_table() {
-    let workspace = workspace(mbr());
-    workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
-    workspace.change_plan(|plan| {
-        plan["output"] = json!({ "compression": { "format": "zstd", "seekable": true } });
-    });
-    let mut digests = Vec::new();
-    for threads in ["1", "2", "5"] {
-        workspace.snugfs(["build", "plan.json", "-o", "seekable.zst", "--threads", threads]).succeeded();
-        digests.push(sha256(&workspace.read("seekable.zst")));
-    }
-    assert!(digests.iter().all(|digest| *digest == digests[0]));
-    let run = Run::of(Command::new("zstd").args(["-q", "-d", "-c"]).arg(workspace.path("seekable.zst")))
-        .succeeded();
-    assert!(run.stdout == workspace.read("raw.img"));
-    // The table, as its specification has it.
-    let packed = workspace.read("seekable.zst");
-    let word = |at: usize| u32::from_le_bytes(packed[at..at + 4].try_into().unwrap());
-    let frames = usize::try_from(word(packed.len() - 9)).unwrap();
-    assert_eq!((word(packed.len() - 4), packed[packed.len() - 5]), (0x8f92_eab1, 0));
-    let table = packed.len() - 9 - frames * 8;
-    assert_eq!((word(table - 8), usize::try_from(word(table - 4)).unwrap()), (0x184d_2a5e, frames * 8 + 9));
-    let length = |frame: usize, column: usize| usize::try_from(word(table + frame * 8 + column * 4)).unwrap();
-    let third = (0..2).map(|frame| length(frame, 0)).sum::<usize>();
-    let part = zstd::decode_all(&packed[third..third + length(2, 0)]).unwrap();
-    assert!(part == workspace.read("raw.img")[8 * MIB_LEN..8 * MIB_LEN + length(2, 1)]);
-    let read =
-        workspace.snugfs(["inspect", "seekable.zst", "--partition", "2", "cat", "/etc/hostname"]).succeeded();
-    assert_eq!(read.stdout, b"board\n");
-}
-
-/// A loop device with sectors of this length.
-struct Loop {
-    device: String,
-}
-
-impl Loop {
-    fn new(file: &Path, sector: &str) -> Self {
-        Self::with(&["-P", "-b", sector], file)
-    }
-
-    /// A partition as a device of its own. Not every kernel has parsers of partition tables.
-    fn of_partition(file: &Path, place: &Value) -> Self {
-        let (start, bytes) = (place["start"].to_string(), place["bytes"].to_string());
-        Self::with(&["-b", "4096", "-o", &start, "--sizelimit", &bytes], file)
-    }
-
-    fn with(options: &[&str], file: &Path) -> Self {
-        let run = Run::of(Command::new("losetup").args(["-f", "--show"]).args(options).arg(file)).succeeded();
-        Self { device: run.text().trim().to_owned() }
-    }
-
-    /// Start and length in bytes of a partition as the kernel reads the table, if it can.
-    fn kernel_partition(&self, number: usize) -> Option<(u64, u64)> {
-        let folder = format!("/sys/class/block/{}p{number}", self.device.trim_start_matches("/dev/"));
-        // In units of 512 bytes, whatever the sectors are.
-        let field = |name: &str| {
-            let text = std::fs::read_to_string(format!("{folder}/{name}")).ok()?;
-            Some(text.trim().parse::<u64>().unwrap() * 512)
-        };
-        Some((field("start")?, field("size")?))
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").args(["-d", &self.device]).status();
-    }
-}
-
-/// What a file of a mounted file system holds.
-fn mounted_file(device: &str, kind: &str, name: &str) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    Run::of(Command::new("mount").args(["-o", "ro", "-t", kind, device]).arg(folder.path())).succeeded();
-    let bytes = std::fs::read(folder.path().join(name));
-    Run::of(Command::new("umount").arg(folder.path())).succeeded();
-    bytes.unwrap()
-}
-
-/// FAT16 and FAT32 of the least lengths with such sectors, the root, a raw partition.
-fn of_long_sectors(table: &str) -> Value {
-    let is_gpt = table == "gpt";
-    let (boot, data, linux) = if is_gpt { ("esp", "linux", "linux") } else { ("0e", "0c", "83") };
-    json!({ "table": table, "sectorSize": 4096, "partitions": [
-        { "type": boot, "size": "17MiB", "content": { "kind": "fat", "bits": 16, "label": "BOOT", "source": "firmware" } },
-        { "type": linux, "content": { "kind": "root" } },
-        { "type": data, "size": "260MiB", "content": { "kind": "fat", "bits": 32, "source": "firmware" } },
-        { "type": linux, "content": { "kind": "raw", "source": "loader.bin" } },
-    ] })
-}
-
-#[test]
-fn a_disk_of_sectors_of_4096_bytes_is_read_by_all_who_know_such_disks() {
-    for table in ["gpt", "mbr"] {
-        let workspace = workspace(of_long_sectors(table));
-        let image = workspace.path("disk.img");
-        let more = ["--report", "report.json"];
-        workspace.snugfs(["build", "plan.json", "-o", "disk.img"].into_iter().chain(more)).succeeded();
-        let report = workspace.read_json("report.json");
-        assert_eq!(report["disk"]["sectorSize"], json!(4096));
-        let places: Vec<_> = report["disk"]["partitions"].as_array().unwrap().clone();
-        let device = Loop::new(&image, "4096");
-        // The same places, in other units, to sfdisk, sgdisk and the kernel.
-        let run = Run::of(Command::new("sfdisk").args(["--json", &device.device])).succeeded();
-        let read = serde_json::from_slice::<Value>(&run.stdout).unwrap()["partitiontable"].clone();
-        assert_eq!(
-            (&read["label"], &read["sectorsize"]),
-            (&json!(if table == "mbr" { "dos" } else { "gpt" }), &json!(4096))
-        );
-        for (number, place) in (1..).zip(&places) {
-            let found = &read["partitions"][number - 1];
-            let bytes = |value: &Value| value.as_u64().unwrap() * 4096;
-            assert_eq!(json!(bytes(&found["start"])), place["start"], "{table} {number}");
-            assert_eq!(json!(bytes(&found["size"])), place["bytes"], "{table} {number}");
-            match device.kernel_partition(number) {
-                Some((start, bytes)) => {
-                    assert_eq!((&json!(start), &json!(bytes)), (&place["start"], &place["bytes"]));
-                }
-                None => eprintln!("SKIPPED: this kernel reads no partition tables of loop devices"),
-            }
-        }
-        let verify = Run::of(Command::new("sfdisk").args(["--verify", &device.device])).succeeded();
-        assert!(verify.text().contains("No errors detected"), "{}", verify.text());
-        if table == "gpt" {
-            let verify = Run::of(Command::new("sgdisk").args(["--verify", &device.device])).succeeded();
-            assert!(verify.text().contains("No problems found"), "{}", verify.text());
-        }
-        for place in [&places[0], &places[2]] {
-            let partition = Loop::of_partition(&image, place);
-            let run = Run::of(Command::new("fsck.vfat").args(["-n", &partition.device])).succeeded();
-            assert_eq!(run.text().lines().count(), 2, "{}", run.text());
-            let name = "::bcm2711-rpi-4-b.dtb";
-            let read = Run::of(Command::new("mcopy").args(["-i", &partition.device, name, "-"])).succeeded();
-            assert!(read.stdout == workspace.read("firmware/bcm2711-rpi-4-b.dtb"));
-            let listed = Run::of(Command::new("mdir").args(["-b", "-i", &partition.device])).succeeded();
-            assert!(listed.text().contains("config.txt"), "{}", listed.text());
-        }
-        let root = Loop::of_partition(&image, &places[1]);
-        assert_eq!(mounted_file(&root.device, "ext4", "etc/hostname"), b"board\n");
-        drop(root);
-        // Our own readers, of the image and of the device.
-        for of in [image.to_str().unwrap(), &device.device] {
-            let read =
-                workspace.snugfs(["inspect", of, "--partition", "2", "cat", "/etc/hostname"]).succeeded();
-            assert_eq!(read.stdout, b"board\n");
-            let read =
-                workspace.snugfs(["inspect", of, "--partition", "3", "cat", "/config.txt"]).succeeded();
-            assert_eq!(read.stdout, b"arm_64bit=1\n");
-            workspace.snugfs(["verify", of]).succeeded();
-            workspace.snugfs(["verify", of, "--against", "plan.json"]).succeeded();
-        }
-        drop(device);
-        // Straight to a device with such sectors; one with others is refused.
-        let card = workspace.write("card", vec![0xa5; workspace.read("disk.img").len()]);
-        let device = Loop::new(&card, "4096");
-        workspace.snugfs(["build", "plan.json", "--device", "-o", &device.device]).succeeded();
-        drop(device);
-        assert!(std::fs::read(&card).unwrap() == workspace.read("disk.img"), "{table}");
-        let device = Loop::new(&card, "512");
-        workspace.snugfs(["build", "plan.json", "--device", "-o", &device.device]).failed_with(7).says("512");
-    }
-}
-
-#[test]
-fn places_on_a_disk_of_long_sectors_are_whole_sectors() {
-    let workspace = workspace(of_long_sectors("gpt"));
-    workspace.change_plan(|plan| plan["disk"]["partitions"][0]["start"] = json!(1_049_088));
-    workspace.snugfs(["check", "plan.json"]).failed_with(3).says(
-        "plan.disk.partitions[0].start: 1049088 is not a multiple of the disk's sectors of 4096 bytes;",
-    );
-    workspace.change_plan(|plan| plan["disk"]["sectorSize"] = json!(2048));
-    workspace
-        .snugfs(["check", "plan.json"])
-        .failed_with(3)
-        .says("plan.disk.sectorSize: 2048 is not 512 or 4096; write one of the two, without quotes");
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! What a run writes never takes the place of what it reads, and is no part of the image.
 
 use std::fs::{self, File, OpenOptions};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Run, Workspace, assert_sound, empty_plan, sorted_names};
+use crate::support::{LoopDevice, Run, Workspace, assert_sound, empty_plan, sorted_names};
 
 /// A plan that reads all kinds of files, and the map of its image.
 fn workspace() -> Workspace {
@@ -223,22 +222,6 @@ fn manual_pages_are_replaced_and_not_written_through() {
     assert!(fs::read_to_string(&page).unwrap().contains(".TH"));
 }
 
-/// A loop device, which ends with it.
-struct Loop(String);
-
-impl Loop {
-    fn of(file: &Path) -> Self {
-        let run = Run::of(Command::new("losetup").args(["-f", "--show"]).arg(file)).succeeded();
-        Self(run.text().trim().to_owned())
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").args(["-d", &self.0]).status();
-    }
-}
-
 #[test]
 fn a_loop_device_is_the_file_behind_it() {
     let mut plan = empty_plan();
@@ -254,8 +237,8 @@ fn a_loop_device_is_the_file_behind_it() {
         workspace.write("other", vec![b'b'; 4096]);
         let path = workspace.path(name);
         std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
-        let device = Loop::of(&path);
-        let run = workspace.snugfs(["build", "plan.json", "--device", "-o", &device.0]).failed_with(2);
+        let device = LoopDevice::new(&path, "512");
+        let run = workspace.snugfs(["build", "plan.json", "--device", "-o", &device.device]).failed_with(2);
         assert!(run.stderr.contains(also), "{}", run.stderr);
         drop(device);
         let found = workspace.read(name);
@@ -263,8 +246,8 @@ fn a_loop_device_is_the_file_behind_it() {
     }
     // A file that nothing reads may get an image, and no report beside it.
     let card = workspace.write("card", vec![0; usize::try_from(length).unwrap()]);
-    let device = Loop::of(&card);
-    let arguments = ["build", "plan.json", "--device", "-o", &device.0, "--report", "card"];
+    let device = LoopDevice::new(&card, "512");
+    let arguments = ["build", "plan.json", "--device", "-o", &device.device, "--report", "card"];
     workspace.snugfs(arguments).failed_with(2).says("--report: card is also the image (-o)");
     workspace.snugfs(&arguments[..5]).succeeded();
 }

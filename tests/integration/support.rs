@@ -287,3 +287,43 @@ pub(crate) fn debugfs(image: &Path, request: &str) -> String {
     assert!(complaints.is_empty(), "{request}: {complaints:?}");
     answer
 }
+
+/// A loop device with sectors of this length.
+pub(crate) struct LoopDevice {
+    /// Its path.
+    pub(crate) device: String,
+}
+
+impl LoopDevice {
+    pub(crate) fn new(file: &Path, sector: &str) -> Self {
+        Self::with(&["-P", "-b", sector], file)
+    }
+
+    /// A partition as a device of its own. Not every kernel has parsers of partition tables.
+    pub(crate) fn of_partition(file: &Path, place: &Value) -> Self {
+        let (start, bytes) = (place["start"].to_string(), place["bytes"].to_string());
+        Self::with(&["-b", "4096", "-o", &start, "--sizelimit", &bytes], file)
+    }
+
+    fn with(options: &[&str], file: &Path) -> Self {
+        let run = Run::of(Command::new("losetup").args(["-f", "--show"]).args(options).arg(file)).succeeded();
+        Self { device: run.text().trim().to_owned() }
+    }
+
+    /// Start and length in bytes of a partition as the kernel reads the table, if it can.
+    pub(crate) fn kernel_partition(&self, number: usize) -> Option<(u64, u64)> {
+        let folder = format!("/sys/class/block/{}p{number}", self.device.trim_start_matches("/dev/"));
+        // In units of 512 bytes, whatever the sectors are.
+        let field = |name: &str| {
+            let text = std::fs::read_to_string(format!("{folder}/{name}")).ok()?;
+            Some(text.trim().parse::<u64>().unwrap() * 512)
+        };
+        Some((field("start")?, field("size")?))
+    }
+}
+
+impl Drop for LoopDevice {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["-d", &self.device]).status();
+    }
+}

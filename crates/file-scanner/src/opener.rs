@@ -290,19 +290,7 @@ mod tests {
         let inner = folder.path().join("a/b/c");
         std::fs::create_dir_all(&inner).unwrap();
         std::fs::write(inner.join("file"), "").unwrap();
-        let (keep_owner, keep_times, xattrs) = (false, false, Vec::new());
-        let source = folder.path().to_owned();
-        let (keep_holes, one_file_system) = (true, None);
-        let target = ImagePath::root();
-        let tree = build_plan::TreePlan {
-            source,
-            target,
-            keep_owner,
-            keep_times,
-            xattrs,
-            keep_holes,
-            one_file_system,
-        };
+        let tree = build_plan::TreePlan::new(folder.path().to_owned(), ImagePath::root());
         let sources = Sources {
             store: None,
             trees: &[tree],

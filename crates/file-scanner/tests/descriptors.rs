@@ -17,15 +17,7 @@ fn a_wide_and_a_deep_tree_need_few_descriptors_and_the_soft_limit_is_raised() {
     fs::create_dir_all(folder.path().join("deep/".repeat(300))).unwrap();
     setrlimit(Resource::Nofile, Rlimit { current: Some(16), maximum: Some(64) }).unwrap();
 
-    let trees = [TreePlan {
-        source: folder.path().to_owned(),
-        target: ImagePath::root(),
-        keep_owner: false,
-        keep_times: false,
-        xattrs: Vec::new(),
-        keep_holes: true,
-        one_file_system: None,
-    }];
+    let trees = [TreePlan::new(folder.path().to_owned(), ImagePath::root())];
     let sources = Sources {
         store: None,
         trees: &trees,

@@ -201,17 +201,8 @@ fn scan_firmware(index: usize, plan: &FatPlan, outputs: &Outputs, meter: &Meter)
 }
 
 fn tree(source: &Path) -> TreePlan {
-    let source = source.to_owned();
-    TreePlan {
-        source,
-        target: ImagePath::root(),
-        keep_owner: false,
-        keep_times: false,
-        xattrs: Vec::new(),
-        // FAT has no holes.
-        keep_holes: false,
-        one_file_system: None,
-    }
+    // FAT has no holes.
+    TreePlan { keep_holes: false, ..TreePlan::new(source.to_owned(), ImagePath::root()) }
 }
 
 fn sources<'a>(trees: &'a [TreePlan], entries: &'a BTreeMap<ImagePath, Entry>) -> Sources<'a> {

@@ -27,8 +27,7 @@ fn tree(value: &Value<'_>, context: Context<'_>) -> Option<TreePlan> {
         xattrs: object.get("xattrs").map(|value| xattr_patterns(&value)).unwrap_or_default(),
         keep_holes: object.word("holes") != Some("fill"),
         one_file_system: object.get("oneFileSystem").and_then(|value| value.flag()),
-        source: source?,
-        target: target?,
+        ..TreePlan::new(source?, target?)
     };
     Some(tree)
 }

@@ -99,18 +99,7 @@ impl World {
 
     /// Lays a folder of this world into the image.
     pub(crate) fn tree(&mut self, source: &str, target: &str) -> &mut TreePlan {
-        let source = self.at(source);
-        let (keep_owner, keep_times, xattrs) = (false, false, Vec::new());
-        let (target, keep_holes, one_file_system) = (path(target), true, None);
-        self.trees.push(TreePlan {
-            source,
-            target,
-            keep_owner,
-            keep_times,
-            xattrs,
-            keep_holes,
-            one_file_system,
-        });
+        self.trees.push(TreePlan::new(self.at(source), path(target)));
         self.trees.last_mut().unwrap()
     }
 

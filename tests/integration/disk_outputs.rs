@@ -1,0 +1,186 @@
+//! Disks in every form of output: streams, devices, containers, maps, seekable frames.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::disks::{MIB_LEN, gpt, mbr, workspace};
+use crate::support::{Run, sha256};
+
+#[test]
+fn every_way_of_writing_gives_the_same_disk() {
+    for disk in [mbr(), gpt()] {
+        let workspace = workspace(disk);
+        for (name, threads) in [("one.img", "1"), ("two.img", "2"), ("eight.img", "8"), ("one.img.zst", "2")]
+        {
+            workspace.snugfs(["build", "plan.json", "-o", name, "--threads", threads]).succeeded();
+        }
+        let digest = sha256(&workspace.read("one.img"));
+        assert_eq!(sha256(&workspace.read("two.img")), digest);
+        assert_eq!(sha256(&workspace.read("eight.img")), digest);
+        assert_eq!(sha256(&zstd::decode_all(workspace.read("one.img.zst").as_slice()).unwrap()), digest);
+        let streamed = workspace.snugfs(["build", "plan.json", "-o", "-"]).succeeded();
+        assert_eq!(sha256(&streamed.stdout), digest);
+    }
+}
+
+#[test]
+fn containers_hold_the_same_bytes() {
+    for disk in [mbr(), gpt(), Value::Null] {
+        let workspace = workspace(disk);
+        workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
+        let raw = sha256(&workspace.read("raw.img"));
+        for (format, judge) in [("qcow2", "qemu-img"), ("simg", "simg2img")] {
+            workspace.change_plan(|plan| plan["output"] = json!({ "format": format }));
+            workspace
+                .snugfs(["build", "plan.json", "-o", "container", "--report", "report.json"])
+                .succeeded();
+            let (container, back) = (workspace.path("container"), workspace.path("back.img"));
+            let mut command = Command::new(judge);
+            if judge == "qemu-img" {
+                let mut check = Command::new(judge);
+                Run::of(check.args(["check", "-f", "qcow2"]).arg(&container)).succeeded();
+                command.args(["convert", "-f", "qcow2", "-O", "raw"]);
+            }
+            Run::of(command.arg(&container).arg(&back)).succeeded();
+            assert_eq!(sha256(&workspace.read("back.img")), raw, "{format}");
+            std::fs::remove_file(back).unwrap();
+            let length = std::fs::metadata(&container).unwrap().len();
+            assert!(
+                length < std::fs::metadata(workspace.path("raw.img")).unwrap().len() / 2,
+                "{format}: {length}"
+            );
+            let report = workspace.read_json("report.json");
+            assert_eq!(
+                (&report["image"]["format"], &report["image"]["fileBytes"]),
+                (&json!(format), &json!(length))
+            );
+            // As a stream, through any number of threads and compressed it is the same file.
+            let digest = sha256(&workspace.read("container"));
+            assert_eq!(report["image"]["sha256"], json!(digest));
+            let streamed = workspace.snugfs(["build", "plan.json", "-o", "-", "--threads", "1"]).succeeded();
+            assert_eq!(sha256(&streamed.stdout), digest);
+            workspace.snugfs(["build", "plan.json", "-o", "container.zst"]).succeeded();
+            assert_eq!(
+                sha256(&zstd::decode_all(workspace.read("container.zst").as_slice()).unwrap()),
+                digest
+            );
+        }
+    }
+}
+
+#[test]
+fn a_map_beside_the_image_is_what_bmaptool_takes() {
+    for disk in [mbr(), Value::Null] {
+        let workspace = workspace(disk);
+        workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
+        workspace.change_plan(|plan| plan["output"] = json!({ "bmap": true }));
+        for (name, threads) in [("mapped.img", "2"), ("packed.img.zst", "1")] {
+            workspace.snugfs(["build", "plan.json", "-o", name, "--threads", threads]).succeeded();
+        }
+        assert_eq!(workspace.read("mapped.img.bmap"), workspace.read("packed.img.bmap"));
+        assert!(workspace.read("mapped.img") == workspace.read("raw.img"));
+        // It compares the digest of every range, and writes those alone over what there is.
+        let target = workspace.write("card", vec![0; workspace.read("raw.img").len()]);
+        Run::of(
+            Command::new("bmaptool")
+                .args(["copy", "--bmap"])
+                .arg(workspace.path("mapped.img.bmap"))
+                .arg(workspace.path("mapped.img"))
+                .arg(&target),
+        )
+        .succeeded();
+        assert!(std::fs::read(target).unwrap() == workspace.read("raw.img"));
+    }
+    let workspace = workspace(mbr());
+    workspace.change_plan(|plan| plan["output"] = json!({ "bmap": true }));
+    workspace.snugfs(["build", "plan.json", "-o", "-"]).failed_with(2).says("plan.output.bmap: ");
+    workspace.change_plan(|plan| plan["output"] = json!({ "bmap": true, "format": "qcow2" }));
+    workspace.snugfs(["build", "plan.json", "-o", "a"]).failed_with(3).says("plan.output.bmap: ");
+}
+
+/// The ranges of blocks of 4096 bytes that a map lists, as first and last.
+fn mapped_blocks(map: &str) -> Vec<(usize, usize)> {
+    let ranges = map.split("<Range").skip(1).map(|range| {
+        let text = range.split_once('>').unwrap().1.split_once('<').unwrap().0.trim();
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        (first.parse().unwrap(), last.parse().unwrap())
+    });
+    ranges.collect()
+}
+
+#[test]
+fn old_bytes_are_allowed_in_unused_space_only_and_only_where_that_is_asked_for() {
+    for disk in [mbr(), gpt()] {
+        let workspace = workspace(disk);
+        workspace.change_plan(|plan| {
+            plan["output"] = json!({ "bmap": true });
+            plan["filesystem"]["freeSpace"] = json!("40MiB");
+        });
+        workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).succeeded();
+        let image = workspace.read("disk.img");
+        let ranges = mapped_blocks(&String::from_utf8(workspace.read("disk.img.bmap")).unwrap());
+        // As on a card that was full of other bytes.
+        let mut card = vec![0xa5; image.len()];
+        for &(first, last) in &ranges {
+            let range = first * 4096..((last + 1) * 4096).min(image.len());
+            card[range.clone()].copy_from_slice(&image[range]);
+        }
+        assert!(card != image);
+        workspace.write("card.img", &card);
+        workspace.snugfs(["verify", "card.img"]).failed_with(8).says("(free-block-not-zero)");
+        workspace
+            .snugfs(["verify", "card.img", "--against", "plan.json"])
+            .failed_with(8)
+            .says("(free-block-not-zero)");
+        let ignoring = ["verify", "--ignore-unused", "card.img"];
+        assert!(workspace.snugfs(ignoring).succeeded().text().starts_with("ok: "));
+        let run = workspace.snugfs(ignoring.into_iter().chain(["--against", "plan.json"])).succeeded();
+        assert!(run.text().contains("sound to the last byte in use, and what the plan says"), "{run:?}");
+        // Zeros that a reader looks at are still compared: one bit in each of some mapped blocks of zeros.
+        let needed: Vec<_> = ranges
+            .iter()
+            .flat_map(|&(first, last)| first..=last)
+            .filter(|block| image[block * 4096..].iter().take(4096).all(|&byte| byte == 0))
+            .collect();
+        assert!(needed.len() > 100, "{}", needed.len());
+        for block in needed.iter().step_by(needed.len() / 8) {
+            card[block * 4096 + 77] ^= 1;
+            workspace.write("card.img", &card);
+            workspace.snugfs(ignoring.into_iter().chain(["--against", "plan.json"])).failed_with(8);
+            card[block * 4096 + 77] ^= 1;
+        }
+    }
+}
+
+#[test]
+fn a_seekable_image_is_read_whole_by_zstd_and_in_parts_by_its_table() {
+    let workspace = workspace(mbr());
+    workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
+    workspace.change_plan(|plan| {
+        plan["output"] = json!({ "compression": { "format": "zstd", "seekable": true } });
+    });
+    let mut digests = Vec::new();
+    for threads in ["1", "2", "5"] {
+        workspace.snugfs(["build", "plan.json", "-o", "seekable.zst", "--threads", threads]).succeeded();
+        digests.push(sha256(&workspace.read("seekable.zst")));
+    }
+    assert!(digests.iter().all(|digest| *digest == digests[0]));
+    let run = Run::of(Command::new("zstd").args(["-q", "-d", "-c"]).arg(workspace.path("seekable.zst")))
+        .succeeded();
+    assert!(run.stdout == workspace.read("raw.img"));
+    // The table, as its specification has it.
+    let packed = workspace.read("seekable.zst");
+    let word = |at: usize| u32::from_le_bytes(packed[at..at + 4].try_into().unwrap());
+    let frames = usize::try_from(word(packed.len() - 9)).unwrap();
+    assert_eq!((word(packed.len() - 4), packed[packed.len() - 5]), (0x8f92_eab1, 0));
+    let table = packed.len() - 9 - frames * 8;
+    assert_eq!((word(table - 8), usize::try_from(word(table - 4)).unwrap()), (0x184d_2a5e, frames * 8 + 9));
+    let length = |frame: usize, column: usize| usize::try_from(word(table + frame * 8 + column * 4)).unwrap();
+    let third = (0..2).map(|frame| length(frame, 0)).sum::<usize>();
+    let part = zstd::decode_all(&packed[third..third + length(2, 0)]).unwrap();
+    assert!(part == workspace.read("raw.img")[8 * MIB_LEN..8 * MIB_LEN + length(2, 1)]);
+    let read =
+        workspace.snugfs(["inspect", "seekable.zst", "--partition", "2", "cat", "/etc/hostname"]).succeeded();
+    assert_eq!(read.stdout, b"board\n");
+}
