@@ -296,3 +296,15 @@ fn a_page_replaces_nothing_that_the_other_plan_reads() {
     let arguments = ["explain", "plan.json", "--compare", "other.json", "--html", "page.html"];
     workspace.snugfs(arguments).succeeded();
 }
+
+#[test]
+fn the_map_of_an_earlier_image_is_warned_of() {
+    let workspace = workspace();
+    workspace.snugfs(["build", "plan.json", "-o", "x.img"]).succeeded();
+    workspace.change_plan(|plan| plan["output"] = json!({}));
+    let run = workspace.snugfs(["build", "plan.json", "-o", "x.img"]).succeeded();
+    run.says("warning: x.img.bmap: is the map of an earlier image");
+    fs::remove_file(workspace.path("x.img.bmap")).unwrap();
+    let run = workspace.snugfs(["build", "plan.json", "-o", "x.img"]).succeeded();
+    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+}

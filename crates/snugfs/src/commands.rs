@@ -12,7 +12,7 @@ use image_tree::PieceSource;
 use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, SizeArgs};
 use crate::container::Container;
 use crate::disk_report::DiskReport;
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, shown};
 use crate::hashed::ImageDigest;
 use crate::input::ReadPlan;
 use crate::output::{self, Output, ReportPlace};
@@ -83,6 +83,12 @@ fn build(args: &BuildArgs) -> Result<(), Failure> {
     let written = pipeline::write(&gathered, pieces, &output, witnesses, judge, &mut stages)?;
     if let Some((place, map)) = map_place.zip(map) {
         place.write(map.text().as_bytes())?;
+    }
+    if let Some(map) = output.stale_map(&plan.output) {
+        let map = shown(&map);
+        told::warning(&format!(
+            "{map}: is the map of an earlier image, which bmaptool would take for this one's; remove it, or set plan.output.bmap"
+        ));
     }
     if written.without_workers {
         told::warning(&format!(

@@ -79,6 +79,14 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// The map of an earlier image that is beside this one, which gets none: bmaptool would take it for this one's.
+    pub(crate) fn stale_map(&self, plan: &OutputPlan) -> Option<PathBuf> {
+        match self.target {
+            Target::File(path) if !plan.bmap => Some(map_path(path)).filter(|map| map.is_file()),
+            _ => None,
+        }
+    }
+
     /// Where the map beside the image goes, if the plan wants one.
     pub(crate) fn map_path(&self, plan: &OutputPlan) -> Result<Option<PathBuf>, Failure> {
         if !plan.bmap {
