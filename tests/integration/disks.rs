@@ -153,6 +153,34 @@ fn a_gpt_disk_passes_sgdisk_and_has_the_same_identifiers_every_time() {
 }
 
 #[test]
+fn fat_serial_numbers_differ_by_partition_and_by_root() {
+    let fat = json!({ "type": "c", "size": "8MiB", "content": { "kind": "fat" } });
+    let root = json!({ "type": "83", "content": { "kind": "root" } });
+    let workspace = workspace(json!({ "table": "mbr", "partitions": [fat, fat, root] }));
+    let serial_numbers = |image: &str| -> Vec<String> {
+        workspace.snugfs(["build", "plan.json", "-o", image]).succeeded();
+        let bytes = workspace.read(image);
+        let (_, partitions) = sfdisk(&workspace.path(image));
+        let of = |(start, len, _): &(u64, u64, String)| {
+            workspace.write("fat.img", cut(&bytes, *start, *len));
+            let blkid = Run::of(
+                Command::new("blkid")
+                    .args(["-p", "-s", "UUID", "-o", "value"])
+                    .arg(workspace.path("fat.img")),
+            );
+            blkid.succeeded().text().trim().to_owned()
+        };
+        partitions.iter().take(2).map(of).collect()
+    };
+    let mut all = serial_numbers("disk.img");
+    assert_eq!(all, serial_numbers("again.img"));
+    workspace.change_plan(|plan| plan["filesystem"]["uuid"] = json!("7f1c6c3e-52a5-4f0e-9a57-0c5d1d1a9b12"));
+    all.extend(serial_numbers("other.img"));
+    assert_eq!(all.iter().filter(|number| number.len() == "2178-694E".len()).count(), 4, "{all:?}");
+    assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "{all:?}");
+}
+
+#[test]
 fn a_partition_with_a_size_is_filled_by_its_file_system() {
     let workspace = workspace(json!({ "table": "mbr", "partitions": [
         { "type": "83", "size": "100MiB", "content": { "kind": "root" } },

@@ -17,7 +17,17 @@ pub(crate) fn guid(seed: &[u8; 16], purpose: &str, number: usize) -> [u8; 16] {
 
 /// A number of 32 bits that is not 0, which Windows and Linux take for none.
 pub(crate) fn number(seed: &[u8; 16], purpose: &str) -> u32 {
-    let digest = digest(seed, purpose, 0);
+    number_of(&digest(seed, purpose, 0))
+}
+
+/// The serial number of a FAT file system without one in the plan: derived from the UUID of the root and the number of its
+/// partition (from 1), so that two file systems of one disk differ, and so do those of two systems. Never 0.
+#[must_use]
+pub fn fat_serial_number(root_uuid: &[u8; 16], partition: usize) -> u32 {
+    number_of(&digest(root_uuid, "fat", partition))
+}
+
+fn number_of(digest: &[u8; 32]) -> u32 {
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]).max(1)
 }
 
@@ -44,5 +54,11 @@ mod tests {
         }
         assert_eq!((one[6] >> 4, one[8] >> 6), (8, 2));
         assert_ne!(number(&[1; 16], "disk"), number(&[2; 16], "disk"));
+        let serial = fat_serial_number(&[1; 16], 1);
+        assert_eq!(serial, fat_serial_number(&[1; 16], 1));
+        for other in [fat_serial_number(&[1; 16], 2), fat_serial_number(&[2; 16], 1), number(&[1; 16], "fat")]
+        {
+            assert_ne!(serial, other);
+        }
     }
 }

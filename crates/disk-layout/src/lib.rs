@@ -24,5 +24,6 @@ mod table;
 
 pub use disk::Disk;
 pub use error::{DiskError, Span};
+pub use identifiers::fat_serial_number;
 pub use options::{Blob, Kind, Options, Part, Partition, Table};
 pub use places::PlacedPartition;

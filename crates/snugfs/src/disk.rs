@@ -92,6 +92,7 @@ struct Firmware {
     index: usize,
     bytes: u64,
     plan: FatPlan,
+    serial_number: u32,
     sector: SectorSize,
     scan: Scan,
 }
@@ -105,7 +106,9 @@ impl Beside {
             if let PartitionContent::Fat(fat) = &partition.content {
                 let bytes = partition.size.unwrap_or_default();
                 let scan = scan_firmware(index, fat, outputs, meter)?;
-                firmware.push(Firmware { index, bytes, plan: fat.clone(), sector, scan });
+                let derived = || disk_layout::fat_serial_number(&plan.root.filesystem.uuid, index + 1);
+                let serial_number = fat.id.unwrap_or_else(derived);
+                firmware.push(Firmware { index, bytes, plan: fat.clone(), serial_number, sector, scan });
             }
         }
         let sources: Vec<_> = plan.disk.iter().flat_map(single_files).collect();
@@ -158,8 +161,7 @@ impl Firmware {
         let options = fat_layout::Options {
             bytes: self.bytes,
             label: self.plan.label,
-            // Any number will do that is the same in every build.
-            id: self.plan.id.unwrap_or(0x2178_694e),
+            id: self.serial_number,
             sector: self.sector,
             bits: self.plan.bits.map(|bits| match bits {
                 FatBits::Fat16 => fat_layout::Bits::Fat16,
