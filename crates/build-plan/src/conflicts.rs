@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use image_tree::ImagePath;
 
-use crate::place::{Place, quoted};
+use crate::location::{Place, quoted};
 use crate::plan::{ClosurePlan, Entry, EntryKind, TreePlan, VolumePlan};
 use crate::problem::Log;
 

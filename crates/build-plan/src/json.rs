@@ -135,6 +135,12 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 }
 
+/// Derivations have versions as well, but as text.
+pub(crate) fn is_structured_attributes(document: &Json) -> bool {
+    matches!(document.get("plan"), Some(Json::Object(_)))
+        && matches!(document.get("version"), None | Some(Json::Text(_)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,49 +1,31 @@
-//! From the place in a message back to the text of the plan, so that people can be shown it. Only who has been told of a
-//! problem asks, so plans are read without keeping a position for every value.
+//! Finds the text of a place in a plan. Only messages ask for it, so plans are read without keeping a position for every value.
 
 use std::ops::Range;
 
-use crate::decode::is_structured_attributes;
-use crate::json::Json;
-use crate::place::step;
-use crate::tables;
+use crate::json::{Json, is_structured_attributes};
+use crate::location::{Location, Step};
+use crate::problem::Part;
 
-/// Which part of a place is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// The key; where an object has it twice, the last one.
-    Key,
-    /// The value.
-    Value,
-}
-
-/// Finds the bytes of a plan's text that a message is about. `message` begins with a place such as `plan.trees[0].source`
-/// and a colon. Where the plan has not all of it, as where a field is missing, the nearest that is there is given;
-/// nothing if that is the whole plan, or the text is not JSON.
-pub fn locate(text: &[u8], message: &str, part: Part) -> Option<Range<usize>> {
+/// Finds the bytes of a plan's text that a place means. Where the plan has not all of it, as where a field is missing, the
+/// nearest that is there is returned; nothing if that is the whole plan, or the text is not JSON.
+pub fn locate(text: &[u8], at: &Location, part: Part) -> Option<Range<usize>> {
+    if at.steps().is_empty() {
+        return None;
+    }
     let document = Json::parse(text).ok()?;
     let mut cursor = Cursor { text, at: 0 };
     cursor.skip_space();
     if is_structured_attributes(&document) {
-        cursor.at =
-            cursor.member(Part::Value, |key| (key == "plan").then_some(())).map(|found| found.value.start)?;
+        cursor.at = cursor.member(Part::Value, "plan")?.value.start;
     }
     drop(document);
-    let rest = message.strip_prefix("plan").filter(|rest| !rest.starts_with(':'))?;
-    let is_there = |key: &str| rest.strip_prefix(step(key).as_str()).filter(|next| ends_a_step(next));
-    // A file may be called plan.img.
-    let is_field = tables::PLAN.fields.iter().any(|field| is_there(field.name).is_some());
-    if !is_field && cursor.member(Part::Value, is_there).is_none() {
-        return None;
-    }
-    cursor.follow(rest, part)
+    cursor.follow(at.steps(), part)
 }
 
-/// What was found of a key in an object.
-struct Member<T> {
+/// The range of a key in an object, and that of its value.
+struct Member {
     key: Range<usize>,
     value: Range<usize>,
-    told: T,
 }
 
 /// A place in a text that is known to be JSON.
@@ -54,38 +36,29 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// Goes from the value that stands here along the steps of a place.
-    fn follow(mut self, mut rest: &str, part: Part) -> Option<Range<usize>> {
+    /// Goes along the steps of a place, from the value at this place.
+    fn follow(mut self, steps: &[Step], part: Part) -> Option<Range<usize>> {
         let mut found = self.value()?;
-        loop {
+        for (index, step) in steps.iter().enumerate() {
             self.at = found.start;
-            let (range, next) = if let Some(index) = rest.strip_prefix('[') {
-                let (index, next) = index.split_once(']')?;
-                match self.item(index.parse().ok()?) {
-                    Some(item) => (item, next),
+            found = match step {
+                Step::Index(index) => match self.item(*index) {
+                    Some(item) => item,
                     None => return Some(found),
-                }
-            } else if rest.starts_with('.') {
-                let after =
-                    |key: &str| rest.strip_prefix(step(key).as_str()).filter(|next| ends_a_step(next));
-                match self.member(part, after) {
-                    Some(Member { key, told: next, .. }) if ends_a_place(next) && part == Part::Key => {
-                        return Some(key);
-                    }
-                    Some(Member { value, told: next, .. }) => (value, next),
+                },
+                Step::Key(key) => match self.member(part, key) {
+                    Some(member) if part == Part::Key && index + 1 == steps.len() => return Some(member.key),
+                    Some(member) => member.value,
                     None => return Some(found),
-                }
-            } else {
-                return Some(found);
+                },
             };
-            found = range;
-            rest = next;
         }
+        Some(found)
     }
 
-    /// The member of the object that stands here whose key `wanted` takes: for [`Part::Key`] the last, else the first,
-    /// which is the one that counts.
-    fn member<T>(mut self, part: Part, wanted: impl Fn(&str) -> Option<T>) -> Option<Member<T>> {
+    /// A member of the object at this place: for [`Part::Key`] the last of that name, else the first, which is the one that
+    /// counts.
+    fn member(mut self, part: Part, wanted: &str) -> Option<Member> {
         let mut found = None;
         self.open(b'{')?;
         while self.peek()? != b'}' {
@@ -93,8 +66,8 @@ impl Cursor<'_> {
             let name: String = serde_json::from_slice(self.text.get(key.clone())?).ok()?;
             self.open(b':')?;
             let value = self.value()?;
-            if let Some(told) = wanted(&name) {
-                found = Some(Member { key, value, told });
+            if name == wanted {
+                found = Some(Member { key, value });
                 if part == Part::Value {
                     break;
                 }
@@ -191,65 +164,66 @@ impl Cursor<'_> {
     }
 }
 
-fn ends_a_step(rest: &str) -> bool {
-    rest.is_empty() || rest.starts_with([':', '.', '['])
-}
-
-fn ends_a_place(rest: &str) -> bool {
-    rest.is_empty() || rest.starts_with(':')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn found<'a>(text: &'a str, message: &str, part: Part) -> Option<&'a str> {
-        locate(text.as_bytes(), message, part).map(|range| &text[range])
+    fn found<'a>(text: &'a str, at: &Location, part: Part) -> Option<&'a str> {
+        locate(text.as_bytes(), at, part).map(|range| &text[range])
+    }
+
+    fn plan(key: &str) -> Location {
+        Location::plan().key(key)
     }
 
     #[test]
     fn values_keys_and_items_are_found() {
         let text = r#" { "a" : [ 1, {"b\n": -2.5e3} , "x]\"" ], "c": { "/x: y": null, "/x": true } } "#;
-        let value = |message| found(text, message, Part::Value);
-        assert_eq!(value("plan.a[0]: wrong"), Some("1"));
-        assert_eq!(value("plan.a[1].\"b\\x0a\": wrong"), Some("-2.5e3"));
-        assert_eq!(value("plan.a[2]: wrong"), Some("\"x]\\\"\""));
-        assert_eq!(value("plan.c.\"/x: y\": wrong"), Some("null"));
-        assert_eq!(value("plan.c.\"/x\": wrong"), Some("true"));
-        assert_eq!(found(text, "plan.c.\"/x\": wrong", Part::Key), Some("\"/x\""));
-        assert_eq!(found(text, "plan.a: wrong", Part::Key), Some("\"a\""));
+        let value = |at: Location| found(text, &at, Part::Value);
+        assert_eq!(value(plan("a").index(0)), Some("1"));
+        assert_eq!(value(plan("a").index(1).key("b\n")), Some("-2.5e3"));
+        assert_eq!(value(plan("a").index(2)), Some("\"x]\\\"\""));
+        assert_eq!(value(plan("c").key("/x: y")), Some("null"));
+        assert_eq!(value(plan("c").key("/x")), Some("true"));
+        assert_eq!(found(text, &plan("c").key("/x"), Part::Key), Some("\"/x\""));
+        assert_eq!(found(text, &plan("a"), Part::Key), Some("\"a\""));
+    }
+
+    #[test]
+    fn long_keys_are_found_by_all_of_their_bytes() {
+        let (one, other) = (format!("{}1", "x".repeat(500)), format!("{}2", "x".repeat(500)));
+        let text = format!(r#"{{ "{one}": 1, "{other}": 2 }}"#);
+        assert_eq!(found(&text, &plan(&other), Part::Value), Some("2"));
     }
 
     #[test]
     fn what_is_missing_leads_to_what_should_have_it() {
         let text = r#"{ "version": 1, "trees": [ { "target": "/" } ] }"#;
-        let value = |message| found(text, message, Part::Value);
-        assert_eq!(value("plan.trees[0].source: missing"), Some(r#"{ "target": "/" }"#));
-        assert_eq!(value("plan.trees[7].source: missing"), Some(r#"[ { "target": "/" } ]"#));
-        assert_eq!(value("plan.version.x: missing"), Some("1"));
-        assert_eq!(value("plan.closure.graph: missing"), Some(text));
-        assert_eq!(value("plan.img: a file"), None);
-        assert_eq!(value("plan: wrong"), None);
-        assert_eq!(value("file.txt: wrong"), None);
+        let value = |at: Location| found(text, &at, Part::Value);
+        assert_eq!(value(plan("trees").index(0).key("source")), Some(r#"{ "target": "/" }"#));
+        assert_eq!(value(plan("trees").index(7).key("source")), Some(r#"[ { "target": "/" } ]"#));
+        assert_eq!(value(plan("version").key("x")), Some("1"));
+        assert_eq!(value(plan("closure").key("graph")), Some(text));
+        assert_eq!(value(Location::plan()), None);
     }
 
     #[test]
     fn of_keys_that_come_twice_the_first_counts_and_the_last_is_shown() {
         let text = r#"{ "a": 1, "b": 2, "a": 3 }"#;
-        assert_eq!(locate(text.as_bytes(), "plan.a: wrong", Part::Key), Some(18..21));
-        assert_eq!(found(text, "plan.a: wrong", Part::Value), Some("1"));
+        assert_eq!(locate(text.as_bytes(), &plan("a"), Part::Key), Some(18..21));
+        assert_eq!(found(text, &plan("a"), Part::Value), Some("1"));
     }
 
     #[test]
     fn plans_are_found_within_structured_attributes() {
         let text = r#"{ "version": "2", "plan": { "version": 1, "x": 5 }, "x": 6 }"#;
-        assert_eq!(found(text, "plan.x: wrong", Part::Value), Some("5"));
+        assert_eq!(found(text, &plan("x"), Part::Value), Some("5"));
     }
 
     #[test]
     fn no_text_leads_astray() {
         for text in ["", "{", "[1", "{\"a\":}", "{\"a\" 1}", "\"", "{\"a\":\"\\", "nul"] {
-            assert_eq!(found(text, "plan.a[0].b: wrong", Part::Value), None, "{text}");
+            assert_eq!(found(text, &plan("a").index(0).key("b"), Part::Value), None, "{text}");
         }
     }
 }

@@ -1,28 +1,37 @@
-//! What is wrong in a plan, told all at once.
+//! What is wrong in a plan: all of it at once.
 
 use std::cell::RefCell;
 use std::fmt;
 
-use crate::locate::Part;
-use crate::place::Place;
+use crate::location::{Location, Place};
 
-/// How many problems are told; a plan with more is not one that somebody reads line by line.
+/// How many problems are kept; nobody reads more than these line by line.
 const MAX_PROBLEMS: usize = 1000;
 
-/// One thing that is wrong in a plan. No part has control characters: they are escaped.
+/// One thing that is wrong in a plan. `what` and `help` have no control characters: they are escaped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{where_}{}: {what}; {what_to_do}", .position.map(|at| at.to_string()).unwrap_or_default())]
+#[error("{at}{}: {what}; {help}", .position.map(|at| at.to_string()).unwrap_or_default())]
 pub struct Problem {
-    /// The JSON path, from `plan` on; or the file, where there is a position in it.
-    pub where_: String,
-    /// Where in the text, for what is wrong with it as JSON.
+    /// Where in the plan.
+    pub at: Location,
+    /// Where in the text, if that is not JSON.
     pub position: Option<Position>,
     /// Whether the key or the value at that place is wrong.
     pub part: Part,
     /// What is wrong there.
     pub what: String,
     /// How to repair it.
-    pub what_to_do: String,
+    pub help: String,
+}
+
+/// Which part of a place is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// The key; where an object has it twice, the last one.
+    Key,
+    /// The value.
+    #[default]
+    Value,
 }
 
 /// A place in a text; shown as `:7:13`.
@@ -40,7 +49,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// All that is wrong in a plan; a line each. Never empty where [`crate::parse`] returns it.
+/// All that is wrong in a plan; shown a line each. Never empty where [`crate::parse`] returns it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(Vec<Problem>);
 
@@ -48,15 +57,6 @@ impl Problems {
     /// The problems in the order in which a reader of the plan meets them.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
-    }
-
-    /// Lets problems with a position begin with the name of the file that has the plan.
-    #[must_use]
-    pub fn in_file(mut self, name: &str) -> Self {
-        for problem in self.0.iter_mut().filter(|problem| problem.position.is_some()) {
-            name.clone_into(&mut problem.where_);
-        }
-        self
     }
 
     /// How many there are.
@@ -91,53 +91,52 @@ impl fmt::Display for Problems {
     }
 }
 
-/// Where the decoder writes problems down.
+/// Collects the problems that the decoder finds.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    told: RefCell<Vec<Problem>>,
+    problems: RefCell<Vec<Problem>>,
     more: RefCell<u64>,
 }
 
 impl Log {
-    /// Writes a problem down. What is wrong, and what to do, is put into words only if it will be told.
+    /// Adds a problem of a value. `words` (what is wrong, and what to do) are made only for a problem that is kept.
     pub(crate) fn add(&self, at: &Place<'_>, words: impl FnOnce() -> (String, String)) {
         self.add_part(at, Part::Value, words);
     }
 
-    /// Writes down that a key is wrong.
+    /// Adds a problem of a key.
     pub(crate) fn add_key(&self, at: &Place<'_>, words: impl FnOnce() -> (String, String)) {
         self.add_part(at, Part::Key, words);
     }
 
     fn add_part(&self, at: &Place<'_>, part: Part, words: impl FnOnce() -> (String, String)) {
-        let mut told = self.told.borrow_mut();
-        if told.len() < MAX_PROBLEMS {
-            let (what, what_to_do) = words();
-            told.push(Problem { where_: at.to_string(), position: None, part, what, what_to_do });
+        let mut problems = self.problems.borrow_mut();
+        if problems.len() < MAX_PROBLEMS {
+            let (what, help) = words();
+            problems.push(Problem { at: at.location(), position: None, part, what, help });
         } else {
             let mut more = self.more.borrow_mut();
             *more = more.saturating_add(1);
         }
     }
 
-    /// Writes down what is wrong with the text itself.
-    pub(crate) fn add_at(&self, position: Position, what: String, what_to_do: String) {
-        let where_ = Place::PLAN.to_string();
-        let part = Part::Value;
-        self.told.borrow_mut().push(Problem { where_, position: Some(position), part, what, what_to_do });
+    /// Adds a problem of the text itself.
+    pub(crate) fn add_at(&self, position: Position, what: String, help: String) {
+        let (at, position, part) = (Location::plan(), Some(position), Part::Value);
+        self.problems.borrow_mut().push(Problem { at, position, part, what, help });
     }
 
-    /// All that was written down.
+    /// All problems.
     pub(crate) fn into_problems(self) -> Problems {
-        let mut problems = self.told.into_inner();
+        let mut problems = self.problems.into_inner();
         let more = self.more.into_inner();
         if more > 0 {
             problems.push(Problem {
-                where_: "plan".to_owned(),
+                at: Location::plan(),
                 position: None,
                 part: Part::Value,
                 what: format!("{more} more problems"),
-                what_to_do: "repair those above first".to_owned(),
+                help: "repair those above first".to_owned(),
             });
         }
         Problems(problems)
@@ -149,17 +148,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_stands_behind_the_name_of_the_file() {
+    fn a_position_follows_the_place() {
         let log = Log::default();
         log.add_at(Position { line: 7, column: 13 }, "not JSON".to_owned(), "correct it".to_owned());
         log.add(&Place::PLAN.key("x"), || ("wrong".to_owned(), "leave it out".to_owned()));
         let problems = log.into_problems();
         assert_eq!(problems.to_string(), "plan:7:13: not JSON; correct it\nplan.x: wrong; leave it out");
-        let problems = problems.in_file("rootfs.json");
-        assert_eq!(
-            problems.to_string(),
-            "rootfs.json:7:13: not JSON; correct it\nplan.x: wrong; leave it out"
-        );
     }
 
     #[test]

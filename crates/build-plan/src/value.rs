@@ -8,7 +8,7 @@ use image_tree::{ImagePath, InvalidName, InvalidPath, Permissions, escaped};
 
 use crate::json::Json;
 use crate::nearest::nearest;
-use crate::place::{Place, quoted};
+use crate::location::{Place, quoted};
 use crate::problem::Log;
 use crate::scalars::{self, NoSize};
 use crate::shapes::{CountRule, SizeRule};

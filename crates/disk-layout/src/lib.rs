@@ -23,7 +23,7 @@ mod places;
 mod table;
 
 pub use disk::Disk;
-pub use error::{DiskError, Span};
+pub use error::{DiskError, Item, Names, Span};
 pub use identifiers::fat_serial_number;
 pub use options::{Blob, Kind, Options, Part, Partition, Table};
 pub use places::PlacedPartition;

@@ -45,8 +45,6 @@ pub struct Partition<'a> {
     pub guid: Option<[u8; 16]>,
     /// What is in it.
     pub part: Part<'a>,
-    /// What messages call it.
-    pub what: String,
 }
 
 /// The type of a partition.
@@ -109,6 +107,4 @@ pub struct Blob {
     pub node: NodeId,
     /// Its length in \[bytes\].
     pub len: u64,
-    /// What messages call it.
-    pub what: String,
 }

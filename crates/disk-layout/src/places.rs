@@ -1,7 +1,7 @@
 //! Where everything goes: partitions at the next MiB where nobody says otherwise, nothing over anything else, and a
 //! disk as long as it must be.
 
-use crate::error::{DiskError, Span};
+use crate::error::{DiskError, Item, Span};
 use crate::options::{Options, Table};
 
 /// Where partitions begin that no one placed: good for every flash memory and disk.
@@ -44,11 +44,12 @@ impl Places {
             // A protective MBR, the header, the entries; the entries and the header again.
             Table::Gpt(_) => (2 * sector + GPT_ENTRIES, GPT_ENTRIES + sector),
         };
-        let mut spans = vec![Span { what: "the partition table".to_owned(), start: BOOT_CODE, end: head }];
+        let mut spans = vec![Span { item: Item::Table, start: BOOT_CODE, end: head }];
         let mut partitions = Vec::with_capacity(options.partitions.len());
         let mut end_before = head;
-        for partition in &options.partitions {
-            let overflow = || DiskError::Overflow { what: partition.what.clone() };
+        for (index, partition) in options.partitions.iter().enumerate() {
+            let item = Item::Partition(index);
+            let overflow = || DiskError::Overflow { item };
             let start = match partition.start {
                 Some(start) => start,
                 None => end_before.checked_next_multiple_of(ALIGNMENT).ok_or_else(overflow)?,
@@ -56,20 +57,21 @@ impl Places {
             let needs = partition.part.len();
             let len = match partition.size {
                 Some(size) if needs > size => {
-                    return Err(DiskError::TooSmall { what: partition.what.clone(), size, needs });
+                    return Err(DiskError::TooSmall { item, size, needs });
                 }
                 Some(size) => size,
                 // A table can't say that a partition has nothing.
                 None => needs.max(1).checked_next_multiple_of(sector).ok_or_else(overflow)?,
             };
             end_before = start.checked_add(len).ok_or_else(overflow)?;
-            spans.push(Span { what: partition.what.clone(), start, end: end_before });
+            spans.push(Span { item, start, end: end_before });
             partitions.push(PlacedPartition { start, len });
         }
-        for blob in options.blobs.iter().filter(|blob| blob.len > 0) {
-            let overflow = || DiskError::Overflow { what: blob.what.clone() };
+        for (index, blob) in options.blobs.iter().enumerate().filter(|(_, blob)| blob.len > 0) {
+            let item = Item::Blob(index);
+            let overflow = || DiskError::Overflow { item };
             let end = blob.offset.checked_add(blob.len).ok_or_else(overflow)?;
-            spans.push(Span { what: blob.what.clone(), start: blob.offset, end });
+            spans.push(Span { item, start: blob.offset, end });
         }
         let len = length(options, &spans, tail)?;
         check(options, spans, len - tail)?;
@@ -84,10 +86,10 @@ fn length(options: &Options<'_>, spans: &[Span], tail: u64) -> Result<u64, DiskE
     let needs = end.checked_add(tail).and_then(|needs| needs.checked_next_multiple_of(GRAIN));
     match (options.size, last) {
         (Some(size), Some(last)) if size.checked_sub(tail).is_none_or(|usable| usable < end) => {
-            Err(DiskError::PastEnd { span: last.clone(), usable: size.saturating_sub(tail) })
+            Err(DiskError::PastEnd { span: *last, usable: size.saturating_sub(tail) })
         }
         (Some(size), _) => Ok(size),
-        (None, _) => needs.ok_or_else(|| DiskError::Overflow { what: "plan.disk".to_owned() }),
+        (None, _) => needs.ok_or_else(|| DiskError::Overflow { item: Item::Disk }),
     }
 }
 
@@ -98,13 +100,13 @@ fn check(options: &Options<'_>, mut spans: Vec<Span>, usable: u64) -> Result<(),
         if let [one, other] = two
             && other.start < one.end
         {
-            return Err(DiskError::Overlap { one: one.clone(), other: other.clone() });
+            return Err(DiskError::Overlap { one: *one, other: *other });
         }
     }
     if let Some(last) = spans.last()
         && last.end > usable
     {
-        return Err(DiskError::PastEnd { span: last.clone(), usable });
+        return Err(DiskError::PastEnd { span: *last, usable });
     }
     let most = MBR_SECTORS * options.sector.bytes();
     let is_mbr = matches!(options.table, Table::Mbr(_));

@@ -20,7 +20,6 @@ fn partition(start: Option<u64>, size: u64, kind: Kind, number: usize) -> Partit
         name: format!("part {number}"),
         guid: None,
         part: Part::Empty,
-        what: format!("partition {number}"),
     }
 }
 
@@ -148,7 +147,7 @@ fn what_is_too_close_or_too_far_is_refused() {
     assert!(matches!(plan(vec![one(Some(1 << 41), 512)]), Err(DiskError::TooLargeForMbr { .. })));
     assert!(matches!(plan(vec![one(Some(u64::MAX - 511), 512)]), Err(DiskError::Overflow { .. })));
     assert!(matches!(plan(vec![one(Some(u64::MAX - 1023), 512)]), Err(DiskError::Overflow { .. })));
-    let blob = Blob { offset: u64::MAX, node: NodeId::ROOT, len: 2, what: "blob".to_owned() };
+    let blob = Blob { offset: u64::MAX, node: NodeId::ROOT, len: 2 };
     let with_blob = Options { blobs: vec![blob], ..options(Table::Mbr(None), vec![one(None, 512)]) };
     assert!(matches!(Disk::plan(with_blob), Err(DiskError::Overflow { .. })));
     let sized = |size| {
@@ -177,7 +176,7 @@ proptest! {
             partition(start.map(|start| start * 32 * 1024), size * 32 * 1024, kind, number)
         });
         let blobs = blobs.iter().enumerate().map(|(number, (offset, len))| {
-            Blob { offset: *offset, len: *len, node: NodeId::from_index(number + 1).unwrap(), what: format!("blob {number}") }
+            Blob { offset: *offset, len: *len, node: NodeId::from_index(number + 1).unwrap() }
         });
         let options = Options { blobs: blobs.collect(), ..options(table, partitions.collect()) };
         match Disk::plan(options) {

@@ -7,7 +7,7 @@ use crate::geometry::Geometry;
 use crate::inventory::Inventory;
 use crate::placement::Placement;
 use crate::units::{BLOCK_SIZE, DataNr};
-use crate::{LayoutError, Options, groups, solver};
+use crate::{LayoutError, LayoutWarning, Options, groups, solver};
 
 /// A file system of which every block is decided.
 ///
@@ -50,7 +50,7 @@ pub struct Layout<'t> {
     pub(crate) filesystem: Checksum,
     /// The table of group descriptors.
     pub(crate) descriptors: Vec<u8>,
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<LayoutWarning>,
 }
 
 /// The most blocks that Linux keeps for itself; below, it is a fiftieth of the file system.
@@ -90,26 +90,19 @@ impl<'t> Layout<'t> {
 
     /// Until the file system is grown, Linux keeps some free blocks for its own delayed work, from root too
     /// (`ext4_calculate_resv_clusters`). Free space that is no more than that is no help to a first boot.
-    fn unusable_free_space(&self) -> Option<String> {
+    fn unusable_free_space(&self) -> Option<LayoutWarning> {
         let free = self.counts().free_blocks;
         let kept = (self.geometry.blocks / 50).min(MOST_KEPT_BY_LINUX);
-        (free > 0 && free <= kept && !self.options.sealed).then(|| {
-            format!(
-                "plan.filesystem.freeSpace: Linux keeps the last {} bytes of this file system's free space to itself, so the {} bytes can't be used before it is grown; ask for more if the first boot has to write, or for 0 if nobody does",
-                kept * BLOCK_SIZE,
-                free * BLOCK_SIZE
-            )
-        })
+        let is_unusable = free > 0 && free <= kept && !self.options.sealed;
+        let (kept, free) = (kept * BLOCK_SIZE, free * BLOCK_SIZE);
+        is_unusable.then_some(LayoutWarning::UnusableFreeSpace { kept, free })
     }
 
     /// A file with more names than an inode can count is several files in the image.
-    fn continued_files(&self) -> Option<String> {
+    fn continued_files(&self) -> Option<LayoutWarning> {
         let continued = self.inventory.numbering.continued();
         let first = self.inventory.tree.path(*continued.first()?);
-        Some(format!(
-            "{first}: has more than the 65000 names that an inode can have, so the image has copies of it; there are {} copies of such files",
-            continued.len()
-        ))
+        Some(LayoutWarning::Copies { first, count: continued.len() })
     }
 
     /// The tree that the layout is of.

@@ -37,7 +37,7 @@ mod whereabouts;
 mod xattrs;
 
 pub use areas::{Area, Purpose};
-pub use error::LayoutError;
+pub use error::{LayoutError, LayoutWarning, OptionName, Subject};
 pub use layout::Layout;
 pub use numbering::MAX_LINKS;
 pub use options::Options;

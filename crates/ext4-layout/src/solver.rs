@@ -10,7 +10,7 @@ use crate::geometry::{
 };
 use crate::inventory::Inventory;
 use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, DataNr, GroupNr, INODES_PER_BLOCK, blocks_for, low32};
-use crate::{LayoutError, Options};
+use crate::{LayoutError, LayoutWarning, Options};
 
 /// The most inodes of a group: sixteen inode tables of this length and their bitmaps fit in one group. Kernels before
 /// 3.11 could not grow file systems whose tables reach into the next one.
@@ -29,7 +29,7 @@ const JOURNALS: [u64; 8] = [1024, 4096, 8192, 16_384, 32_768, 65_536, 131_072, 2
 #[derive(Debug)]
 pub(crate) struct Solution {
     pub(crate) geometry: Geometry,
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<LayoutWarning>,
 }
 
 /// A solver's view of the task.
@@ -243,28 +243,22 @@ impl Task<'_> {
         (BLOCKS_PER_GROUP * BLOCK_SIZE).div_ceil(self.options.bytes_per_inode.max(1))
     }
 
-    fn warnings(&self, geometry: &Geometry) -> Vec<String> {
+    fn warnings(&self, geometry: &Geometry) -> Vec<LayoutWarning> {
         let mut warnings = Vec::new();
         if u64::from(geometry.inodes_per_group) < self.density() {
             let possible = (BLOCKS_PER_GROUP * BLOCK_SIZE).div_ceil(u64::from(geometry.inodes_per_group));
-            warnings.push(format!(
-                "plan.filesystem.bytesPerInode: {} asks for more inodes than a block group can have; it is as if {possible}",
-                self.options.bytes_per_inode
-            ));
+            let bytes_per_inode = self.options.bytes_per_inode;
+            warnings.push(LayoutWarning::InodesPerGroup { bytes_per_inode, possible });
         }
         if !growth_fits(geometry.journal, geometry.reserved_gdt) {
-            warnings.push(format!(
-                "plan.filesystem.journalSize: {} bytes are too few to grow online as far as plan.filesystem.growTo; Linux needs at least {} for it",
-                geometry.journal * BLOCK_SIZE,
-                shortest_for_growth(geometry.reserved_gdt) * BLOCK_SIZE
-            ));
+            warnings.push(LayoutWarning::JournalTooShortToGrow {
+                journal: geometry.journal * BLOCK_SIZE,
+                needed: shortest_for_growth(geometry.reserved_gdt) * BLOCK_SIZE,
+            });
         }
         let blocks = self.options.size.map_or(geometry.blocks, |size| size / BLOCK_SIZE);
         if geometry.blocks < blocks {
-            warnings.push(format!(
-                "plan.filesystem.size: the last {} bytes are too few for a block group and stay unused",
-                (blocks - geometry.blocks) * BLOCK_SIZE
-            ));
+            warnings.push(LayoutWarning::UnusedEnd { bytes: (blocks - geometry.blocks) * BLOCK_SIZE });
         }
         warnings
     }

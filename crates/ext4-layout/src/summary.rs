@@ -1,4 +1,4 @@
-use crate::Layout;
+use crate::{Layout, LayoutWarning};
 use crate::units::{BLOCK_BYTES, low32};
 
 /// A layout in numbers.
@@ -34,7 +34,7 @@ pub struct Summary {
     /// Names that lead to an inode which has another name already.
     pub hard_links: u64,
     /// What is not quite as the options ask.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<LayoutWarning>,
 }
 
 impl Layout<'_> {

@@ -1,8 +1,10 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use image_tree::{InvalidAcl, InvalidName, TreeError, escaped};
+use image_tree::{Explain, Explanation, ImagePath, InvalidAcl, InvalidName, TreeError, escaped, explained_errors};
 use rustix::io::Errno;
+
+use crate::source_id::{SourceField, SourceId, Subject};
 
 /// What sort of mistake an error is; the program's exit codes follow it. In the order in which they matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,117 +22,97 @@ pub enum ErrorKind {
 }
 
 /// One thing that is wrong. Paths and names are already escaped for one line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScanError {
     /// Two sources make the same path, and not both as a directory.
-    #[error("{other}: {one} makes {path} too; leave one out")]
     Conflict {
         /// In the image.
         path: String,
-        /// The source that comes first, such as `plan.trees[0]`.
-        one: String,
-        /// The later one, where the message begins.
-        other: String,
+        /// The source that comes first.
+        one: SourceId,
+        /// The later one, which the message is about.
+        other: SourceId,
     },
     /// A source makes something else where another has, or needs, a directory.
-    #[error("{one}: makes {path}, but not as the directory that {other} needs there; leave one out")]
     NeedsDirectory {
         /// In the image.
         path: String,
-        /// Who makes no directory.
-        one: String,
-        /// Who needs one.
-        other: String,
+        /// The source that makes no directory.
+        one: SourceId,
+        /// The source that needs one.
+        other: SourceId,
     },
     /// Something is put at or into a store path.
-    #[error("{one}: would change the store path {path}, which stays as it is; choose another place")]
     InsideStorePath {
         /// In the image.
         path: String,
-        /// Who does so.
-        one: String,
+        /// The source that does so.
+        one: SourceId,
     },
     /// Permission bits laid on what is in a store path, whose hash includes them.
-    #[error(
-        "plan.attributes.\"{path}\".mode: reaches into store paths, whose modes belong to their hashes; leave it out, or name paths outside {store_dir}"
-    )]
     StoreMode {
         /// In the image.
-        path: String,
+        path: ImagePath,
         /// Where the image has the store.
         store_dir: String,
     },
     /// An entry with an extended attribute that Linux does not let such an entry have.
-    #[error(
-        "plan.entries.\"{path}\".xattrs.\"{name}\": Linux lets no {what} have this attribute; leave it out"
-    )]
     UnbearableXattr {
         /// In the image.
-        path: String,
+        path: ImagePath,
         /// The attribute.
         name: String,
         /// What the entry is.
         what: &'static str,
     },
     /// A file that says it is empty and is not, as those of /proc do.
-    #[error("{path}: has contents though the system tells its length as 0; copy it to a regular file first")]
     ToldEmpty {
         /// On this machine.
         path: String,
     },
     /// Attributes for a path that nothing made.
-    #[error("plan.attributes.\"{path}\": nothing makes this path; add it to plan.entries or leave it out")]
     NothingMade {
         /// In the image.
-        path: String,
+        path: ImagePath,
     },
     /// A registered store path is not there.
-    #[error(
-        "{path}: the store path is registered but missing; {}, or correct plan.closure.sourceDir", realise(.path)
-    )]
     MissingStorePath {
         /// On this machine.
         path: String,
     },
     /// A store path without a usable name.
-    #[error("plan.closure: a store path has no valid name: {reason}; correct the registration")]
     BadStoreName {
         /// What is wrong with it.
         reason: InvalidName,
     },
     /// A socket, device or FIFO in a store path.
-    #[error("{path}: is neither file, directory nor symlink, as all in a store must be; remove it")]
     SpecialInStore {
         /// On this machine.
         path: String,
     },
     /// A tree's source that is no folder.
-    #[error("{}: {path} is not a folder; name one", field(what))]
     NotAFolder {
-        /// `plan.trees[0]` or `plan.closure`.
-        what: String,
+        /// The tree or the store.
+        source: SourceId,
         /// On this machine.
         path: String,
     },
     /// An entry's source that is no regular file.
-    #[error("{what}.source: {path} is not a regular file; name one")]
     NotAFile {
-        /// `plan.entries."/x"`.
-        what: String,
+        /// The entry.
+        source: SourceId,
         /// On this machine.
         path: String,
     },
     /// A source does not exist.
-    #[error("{}: {path} does not exist; {}", field(what), missing(path))]
     NoSource {
-        /// `plan.trees[0]`, `plan.entries."/x"` or `plan.closure`.
-        what: String,
+        /// The tree, the entry or the store.
+        source: SourceId,
         /// On this machine.
         path: String,
     },
     /// A system call says no.
-    #[error("{path}: can't be read: {reason}; {remedy}")]
     Unreadable {
         /// On this machine.
         path: String,
@@ -140,9 +122,6 @@ pub enum ScanError {
         remedy: &'static str,
     },
     /// Extended attributes whose names can't be had.
-    #[error(
-        "{path}: the names of its extended attributes can't be read: {reason}; {remedy}, or leave xattrs out of the tree"
-    )]
     UnreadableXattrs {
         /// On this machine.
         path: String,
@@ -152,9 +131,6 @@ pub enum ScanError {
         remedy: &'static str,
     },
     /// An extended attribute whose value can't be had.
-    #[error(
-        "{path}: its extended attribute {name} can't be read: {reason}; {remedy}, or leave it out of the tree's xattrs"
-    )]
     UnreadableXattr {
         /// On this machine.
         path: String,
@@ -166,9 +142,6 @@ pub enum ScanError {
         remedy: &'static str,
     },
     /// An access control list that Linux would refuse.
-    #[error(
-        "{path}: Linux refuses its access control list {name}: {reason}; set it anew with setfacl, or leave it out of the tree's xattrs"
-    )]
     Acl {
         /// On this machine.
         path: String,
@@ -178,17 +151,11 @@ pub enum ScanError {
         reason: InvalidAcl,
     },
     /// Extended attributes that can't be asked for, as /proc is not mounted.
-    #[error(
-        "{path}: its extended attributes can't be read without /proc; mount /proc, or leave xattrs out of the tree"
-    )]
     XattrsWithoutProc {
         /// On this machine.
         path: String,
     },
     /// Something in a file system that is mounted below a tree.
-    #[error(
-        "{path}: another file system is mounted here, and {count} of its entries can't be taken in; unmount it, or set \"oneFileSystem\" of the tree to true to leave it out"
-    )]
     InMount {
         /// On this machine, where it is mounted.
         path: String,
@@ -196,9 +163,6 @@ pub enum ScanError {
         count: usize,
     },
     /// An owner that the user namespace of this process does not know.
-    #[error(
-        "{path}: its {whose} is not mapped into this user namespace, so it shows as {id}; run snugfs where it is known, for example in \"podman unshare\" or as root, or leave out \"owner\": \"keep\""
-    )]
     UnmappedOwner {
         /// On this machine.
         path: String,
@@ -208,9 +172,6 @@ pub enum ScanError {
         id: u32,
     },
     /// A library that is to show other owners, modes and devices to programs, and that this one has not loaded.
-    #[error(
-        "plan.trees[{tree}]: {library} is in LD_PRELOAD but is not loaded, so its owners, modes and devices can't be seen; use a snugfs that is linked dynamically against this machine's C library, or unset LD_PRELOAD to build with the real ones"
-    )]
     FakedOwners {
         /// The position of the tree.
         tree: usize,
@@ -218,37 +179,30 @@ pub enum ScanError {
         library: &'static str,
     },
     /// More files of one source with the problem of the lines above.
-    #[error("{what}: {count} more files have the problem of the lines above; the same helps")]
     More {
-        /// `plan.trees[0]`, `plan.closure` or `plan`.
-        what: String,
+        /// The source.
+        source: SourceId,
         /// How many there are.
         count: usize,
         /// What sort of mistake it is.
         kind: ErrorKind,
     },
     /// An entry vanished or became something else.
-    #[error("{path}: changed during the scan; leave the sources alone while an image is built")]
     Changed {
         /// On this machine.
         path: String,
     },
     /// No descriptors are left.
-    #[error("{path}: can't be opened, all file descriptors are in use; raise the limit (ulimit -n)")]
     TooManyOpen {
         /// On this machine.
         path: String,
     },
     /// A modification time that ext4 can't hold.
-    #[error(
-        "{path}: its time is outside 1901-12-13 to 2446-05-10, the range of ext4; fix it with touch, or leave out \"times\": \"keep\""
-    )]
     Time {
         /// On this machine.
         path: String,
     },
     /// A symlink's target that ext4 can't hold.
-    #[error("{path}: the symlink's target has {len} bytes, 1 to 4095 are possible; replace it")]
     SymlinkTarget {
         /// On this machine.
         path: String,
@@ -256,7 +210,6 @@ pub enum ScanError {
         len: usize,
     },
     /// An entry's name that ext4 can't hold.
-    #[error("{path}: holds the name \"{name}\" of more than 255 bytes; rename it")]
     NameTooLong {
         /// On this machine, the directory.
         path: String,
@@ -264,13 +217,11 @@ pub enum ScanError {
         name: String,
     },
     /// A device number that ext4 can't hold.
-    #[error("{path}: has a device number outside 4095:1048575; remove it")]
     DeviceNumber {
         /// On this machine.
         path: String,
     },
     /// An extended attribute that a pattern wants and ext4 can't hold.
-    #[error("{path}: {reason}; narrow the tree's xattrs")]
     Xattr {
         /// On this machine.
         path: String,
@@ -278,12 +229,8 @@ pub enum ScanError {
         reason: String,
     },
     /// More than a tree can hold.
-    #[error(
-        "the contents: more entries, or bytes of names, than a file system of 2^32 inodes can hold; put less into the image"
-    )]
     TooMany,
     /// The merge broke a rule of the tree.
-    #[error("the merged tree: {0}; please report this as a bug")]
     Internal(String),
 }
 
@@ -325,6 +272,169 @@ impl ScanError {
         }
     }
 
+    /// What the error is about, what is wrong there, and what to do about it. `name` is how the program calls a source.
+    #[must_use]
+    pub fn message(&self, name: &dyn Fn(&SourceId) -> String) -> (Subject, String, String) {
+        let subject = self.subject();
+        let (what, help) = match self {
+            Self::Conflict { path, one, .. } => {
+                (format!("{} makes {path} too", name(one)), "leave one out".to_owned())
+            }
+            Self::NeedsDirectory { path, other, .. } => (
+                format!("makes {path}, but not as the directory that {} needs there", name(other)),
+                "leave one out".to_owned(),
+            ),
+            other => (other.what(), other.help()),
+        };
+        (subject, what, help)
+    }
+
+    fn subject(&self) -> Subject {
+        let path = |path: &String| Subject::Path(path.clone());
+        let its_path = |source: &SourceId| Subject::Source(source.clone(), SourceField::Path);
+        match self {
+            Self::Conflict { other: source, .. }
+            | Self::NeedsDirectory { one: source, .. }
+            | Self::InsideStorePath { one: source, .. }
+            | Self::More { source, .. } => source.clone().into(),
+            Self::StoreMode { path, .. } => {
+                Subject::Source(SourceId::Attributes(path.clone()), SourceField::Mode)
+            }
+            Self::UnbearableXattr { path, name, .. } => {
+                Subject::Source(SourceId::Entry(path.clone()), SourceField::Xattr(name.clone()))
+            }
+            Self::NothingMade { path } => SourceId::Attributes(path.clone()).into(),
+            Self::BadStoreName { .. } => SourceId::Store.into(),
+            Self::NotAFolder { source, .. } | Self::NotAFile { source, .. } | Self::NoSource { source, .. } => {
+                its_path(source)
+            }
+            Self::FakedOwners { tree, .. } => SourceId::Tree(*tree).into(),
+            Self::TooMany => Subject::Contents,
+            Self::Internal(_) => Subject::Path("the merged tree".to_owned()),
+            Self::ToldEmpty { path: at }
+            | Self::MissingStorePath { path: at }
+            | Self::SpecialInStore { path: at }
+            | Self::Unreadable { path: at, .. }
+            | Self::UnreadableXattrs { path: at, .. }
+            | Self::UnreadableXattr { path: at, .. }
+            | Self::Acl { path: at, .. }
+            | Self::XattrsWithoutProc { path: at }
+            | Self::InMount { path: at, .. }
+            | Self::UnmappedOwner { path: at, .. }
+            | Self::Changed { path: at }
+            | Self::TooManyOpen { path: at }
+            | Self::Time { path: at }
+            | Self::SymlinkTarget { path: at, .. }
+            | Self::NameTooLong { path: at, .. }
+            | Self::DeviceNumber { path: at }
+            | Self::Xattr { path: at, .. } => path(at),
+        }
+    }
+
+    fn what(&self) -> String {
+        match self {
+            Self::Conflict { path, one, .. } => format!("{one} makes {path} too"),
+            Self::NeedsDirectory { path, other, .. } => {
+                format!("makes {path}, but not as the directory that {other} needs there")
+            }
+            Self::InsideStorePath { path, .. } => {
+                format!("would change the store path {path}, which stays as it is")
+            }
+            Self::StoreMode { .. } => "reaches into store paths, whose modes belong to their hashes".to_owned(),
+            Self::UnbearableXattr { what, .. } => format!("Linux lets no {what} have this attribute"),
+            Self::ToldEmpty { .. } => "has contents though the system tells its length as 0".to_owned(),
+            Self::NothingMade { .. } => "nothing makes this path".to_owned(),
+            Self::MissingStorePath { .. } => "the store path is registered but missing".to_owned(),
+            Self::BadStoreName { reason } => format!("a store path has no valid name: {reason}"),
+            Self::SpecialInStore { .. } => {
+                "is neither file, directory nor symlink, as all in a store must be".to_owned()
+            }
+            Self::NotAFolder { path, .. } => format!("{path} is not a folder"),
+            Self::NotAFile { path, .. } => format!("{path} is not a regular file"),
+            Self::NoSource { path, .. } => format!("{path} does not exist"),
+            Self::Unreadable { reason, .. } => format!("can't be read: {reason}"),
+            Self::UnreadableXattrs { reason, .. } => {
+                format!("the names of its extended attributes can't be read: {reason}")
+            }
+            Self::UnreadableXattr { name, reason, .. } => {
+                format!("its extended attribute {name} can't be read: {reason}")
+            }
+            Self::Acl { name, reason, .. } => format!("Linux refuses its access control list {name}: {reason}"),
+            Self::XattrsWithoutProc { .. } => {
+                "its extended attributes can't be read without /proc".to_owned()
+            }
+            Self::InMount { count, .. } => {
+                format!("another file system is mounted here, and {count} of its entries can't be taken in")
+            }
+            Self::UnmappedOwner { whose, id, .. } => {
+                format!("its {whose} is not mapped into this user namespace, so it shows as {id}")
+            }
+            Self::FakedOwners { library, .. } => format!(
+                "{library} is in LD_PRELOAD but is not loaded, so its owners, modes and devices can't be seen"
+            ),
+            Self::More { count, .. } => format!("{count} more files have the problem of the lines above"),
+            Self::Changed { .. } => "changed during the scan".to_owned(),
+            Self::TooManyOpen { .. } => "can't be opened, all file descriptors are in use".to_owned(),
+            Self::Time { .. } => {
+                "its time is outside 1901-12-13 to 2446-05-10, the range of ext4".to_owned()
+            }
+            Self::SymlinkTarget { len, .. } => {
+                format!("the symlink's target has {len} bytes, 1 to 4095 are possible")
+            }
+            Self::NameTooLong { name, .. } => format!("has the name \"{name}\" of more than 255 bytes"),
+            Self::DeviceNumber { .. } => "has a device number outside 4095:1048575".to_owned(),
+            Self::Xattr { reason, .. } => reason.clone(),
+            Self::TooMany => {
+                "more entries, or bytes of names, than a file system of 2^32 inodes can hold".to_owned()
+            }
+            Self::Internal(what) => what.clone(),
+        }
+    }
+
+    fn help(&self) -> String {
+        let fixed = match self {
+            Self::StoreMode { store_dir, .. } => {
+                return format!("leave it out, or name paths outside {store_dir}");
+            }
+            Self::MissingStorePath { path } => {
+                return format!("{}, or correct the folder of the store", realise(path));
+            }
+            Self::NoSource { path, .. } => missing(path),
+            Self::Unreadable { remedy, .. } => remedy,
+            Self::UnreadableXattrs { remedy, .. } => return format!("{remedy}, or leave xattrs out of the tree"),
+            Self::UnreadableXattr { remedy, .. } => {
+                return format!("{remedy}, or leave it out of the tree's xattrs");
+            }
+            Self::Conflict { .. } | Self::NeedsDirectory { .. } => "leave one out",
+            Self::InsideStorePath { .. } => "choose another place",
+            Self::UnbearableXattr { .. } => "leave it out",
+            Self::ToldEmpty { .. } => "copy it to a regular file first",
+            Self::NothingMade { .. } => "add an entry for it or leave it out",
+            Self::BadStoreName { .. } => "correct the registration",
+            Self::SpecialInStore { .. } | Self::DeviceNumber { .. } => "remove it",
+            Self::NotAFolder { .. } | Self::NotAFile { .. } => "name one",
+            Self::Acl { .. } => "set it anew with setfacl, or leave it out of the tree's xattrs",
+            Self::XattrsWithoutProc { .. } => "mount /proc, or leave xattrs out of the tree",
+            Self::InMount { .. } => "unmount it, or take in one file system only",
+            Self::UnmappedOwner { .. } => {
+                "run snugfs where it is known, for example in \"podman unshare\" or as root, or don't keep owners"
+            }
+            Self::FakedOwners { .. } => {
+                "use a snugfs that is linked dynamically against this machine's C library, or unset LD_PRELOAD to build with the real ones"
+            }
+            Self::More { .. } => "the same helps",
+            Self::Changed { .. } => "leave the sources alone while an image is built",
+            Self::TooManyOpen { .. } => "raise the limit (ulimit -n)",
+            Self::Time { .. } => "fix it with touch, or don't keep times",
+            Self::SymlinkTarget { .. } => "replace it",
+            Self::NameTooLong { .. } => "rename it",
+            Self::Xattr { .. } => "narrow the tree's xattrs",
+            Self::TooMany => "put less into the image",
+            Self::Internal(_) => "please report this as a bug",
+        };
+        fixed.to_owned()
+    }
+
     /// Something that the system does not let this process read.
     pub(crate) fn unreadable(path: String, errno: Errno) -> Self {
         Self::Unreadable { path, reason: reason(errno), remedy: remedy(errno) }
@@ -339,16 +449,19 @@ impl ScanError {
     }
 }
 
-/// How to get a store path; Nix itself knows only those of its own store.
-fn realise(path: &str) -> String {
-    let own = path.starts_with("/nix/store/");
-    if own { format!("realise it (nix-store --realise {path})") } else { "put it there".to_owned() }
+impl Explain for ScanError {
+    fn explain(&self) -> Explanation {
+        Explanation::new(self.subject().to_string(), self.what(), self.help())
+    }
 }
 
-/// The field that names the source of a tree, an entry or the closure.
-fn field(what: &str) -> String {
-    let name = if what.ends_with("closure") { "sourceDir" } else { "source" };
-    format!("{what}.{name}")
+explained_errors!(ScanError);
+
+/// How to get a store path; Nix itself knows only those of its own store.
+#[must_use]
+pub fn realise(path: &str) -> String {
+    let own = path.starts_with("/nix/store/");
+    if own { format!("realise it (nix-store --realise {path})") } else { "put it there".to_owned() }
 }
 
 /// What to do about a source that does not exist.
@@ -396,33 +509,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_that_gets_a_store_path_is_told_for_the_store_of_nix_alone() {
-        let told = |path: &str| ScanError::MissingStorePath { path: path.to_owned() }.to_string();
-        let missing = "the store path is registered but missing";
+    fn only_paths_of_nixs_own_store_are_realised() {
+        let help = |path: &str| ScanError::MissingStorePath { path: path.to_owned() }.help();
         assert_eq!(
-            [told("/nix/store/x"), told("store/x")],
+            [help("/nix/store/x"), help("store/x")],
             [
-                format!(
-                    "/nix/store/x: {missing}; realise it (nix-store --realise /nix/store/x), or correct plan.closure.sourceDir"
-                ),
-                format!("store/x: {missing}; put it there, or correct plan.closure.sourceDir"),
+                "realise it (nix-store --realise /nix/store/x), or correct the folder of the store",
+                "put it there, or correct the folder of the store",
             ]
         );
     }
 
     #[test]
-    fn a_missing_source_is_told_with_its_field_and_a_remedy_that_helps() {
-        let told = |what: &str, path: &str| {
-            ScanError::NoSource { what: what.to_owned(), path: path.to_owned() }.to_string()
+    fn the_help_for_a_missing_source_names_what_a_shell_would_have_expanded() {
+        let help = |path: &str| {
+            ScanError::NoSource { source: SourceId::Tree(0), path: path.to_owned() }.help()
         };
-        assert_eq!(
-            told("plan.closure", "/nix/store"),
-            "plan.closure.sourceDir: /nix/store does not exist; create it or correct the path"
-        );
+        assert_eq!(help("/nix/store"), "create it or correct the path");
         for path in ["~/root", "plans/~me/root", "$HOME/root", "a/${X}"] {
-            let told = told("plan.trees[0]", path);
-            assert!(told.starts_with("plan.trees[0].source: ") && told.contains("not expanded"), "{told}");
+            assert!(help(path).contains("not expanded"), "{path}");
         }
-        assert!(!told("plan.trees[0]", "root~").contains("expanded"));
+        assert!(!help("root~").contains("expanded"));
+    }
+
+    #[test]
+    fn sources_have_the_names_that_the_program_gives_them() {
+        let error = ScanError::Conflict {
+            path: "/a".to_owned(),
+            one: SourceId::Tree(0),
+            other: SourceId::Entry(ImagePath::parse(b"/a").unwrap()),
+        };
+        let name = |id: &SourceId| format!("<{id}>");
+        assert_eq!(error.message(&name).1, "<tree 0> makes /a too");
+        assert_eq!(error.to_string(), "the entry /a: tree 0 makes /a too; leave one out");
     }
 }

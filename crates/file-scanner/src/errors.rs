@@ -2,7 +2,10 @@
 
 use std::mem::discriminant;
 
+use image_tree::{Explain, Explanation};
+
 use crate::error::{ErrorKind, ScanError};
+use crate::source_id::SourceId;
 
 /// An error, and the position of the source that has it, if one has.
 #[derive(Clone, Debug)]
@@ -20,8 +23,9 @@ impl From<ScanError> for Located {
 /// How many files of one source are named that have the same problem.
 const NAMED: usize = 20;
 
-/// Names the first files of a source that have the same problem, and counts the others. `name` gives a source's place in the plan.
-pub(crate) fn shortened(all: Vec<Located>, name: impl Fn(usize) -> String) -> Vec<ScanError> {
+/// Names the first files of a source that have the same problem, and counts the others. `id` gives the source at a
+/// position.
+pub(crate) fn shortened(all: Vec<Located>, id: impl Fn(usize) -> SourceId) -> Vec<ScanError> {
     let same = |one: &Located, other: &Located| {
         one.source == other.source && discriminant(&one.error) == discriminant(&other.error)
     };
@@ -35,8 +39,8 @@ pub(crate) fn shortened(all: Vec<Located>, name: impl Fn(usize) -> String) -> Ve
     }
     let lines = groups.into_iter().flat_map(|(first, mut named, count)| {
         if count > 0 {
-            let what = first.source.map_or_else(|| "plan".to_owned(), &name);
-            named.push(ScanError::More { what, count, kind: first.error.kind() });
+            let source = first.source.map_or(SourceId::All, &id);
+            named.push(ScanError::More { source, count, kind: first.error.kind() });
         }
         named
     });
@@ -85,16 +89,23 @@ impl From<ScanError> for ScanErrors {
     }
 }
 
+impl ScanErrors {
+    /// The line behind the errors, where there are more.
+    #[must_use]
+    pub fn rest(&self) -> Option<Explanation> {
+        let what = format!("{} more problems", self.omitted);
+        (self.omitted > 0).then(|| Explanation::new("", what, "repair those above first"))
+    }
+}
+
 impl std::fmt::Display for ScanErrors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, error) in self.errors.iter().enumerate() {
+        let lines = self.errors.iter().map(Explain::explain).chain(self.rest());
+        for (index, line) in lines.enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{error}")?;
-        }
-        if self.omitted > 0 {
-            write!(f, "\n{} more problems; repair those above first", self.omitted)?;
+            write!(f, "{line}")?;
         }
         Ok(())
     }
@@ -129,12 +140,12 @@ mod tests {
         let mut all: Vec<Located> = (0..25).map(|index| located(1, time(index))).collect();
         all.insert(3, located(1, ScanError::Changed { path: "/g".into() }));
         all.push(located(2, time(99)));
-        let lines = shortened(all, |source| format!("plan.trees[{source}]"));
+        let lines = shortened(all, SourceId::Tree);
         assert_eq!(lines.len(), 23);
         assert_eq!((&lines[0], &lines[19]), (&time(0), &time(19)));
         assert_eq!(
             lines[20].to_string(),
-            "plan.trees[1]: 5 more files have the problem of the lines above; the same helps"
+            "tree 1: 5 more files have the problem of the lines above; the same helps"
         );
         assert_eq!(lines[20].kind(), ErrorKind::Limit);
         assert_eq!((&lines[21], &lines[22]), (&ScanError::Changed { path: "/g".into() }, &time(99)));
@@ -143,6 +154,6 @@ mod tests {
     #[test]
     fn what_belongs_to_no_source_is_all_named() {
         let all = (0..30).map(|_| ScanError::TooMany.into()).collect();
-        assert_eq!(shortened(all, |_| String::new()).len(), 30);
+        assert_eq!(shortened(all, SourceId::Tree).len(), 30);
     }
 }

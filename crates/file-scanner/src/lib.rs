@@ -17,6 +17,7 @@
 //! | `found` | what the walk leaves |
 //! | `plan_tree` | what the plan alone says, by path |
 //! | `merge` | all sources together in depth-first order, and their conflicts |
+//! | `source_id` | which source an error or a warning is about |
 //! | `metadata`, `flatten`, `warnings` | owners, rights and times; the finished tree |
 //! | `opener` | reading the files again |
 //! | `equal` | which of them have the same contents |
@@ -39,16 +40,18 @@ mod owners;
 mod plan_tree;
 mod scan;
 mod source_error;
+mod source_id;
 mod sources;
 mod walk;
 mod warnings;
 
 pub use equal::Alike;
-pub use error::{ErrorKind, RUN_AS, ScanError};
+pub use error::{ErrorKind, RUN_AS, ScanError, realise};
 pub use errors::ScanErrors;
 pub use opener::{Cursor, OpenFile, Opener, check_unchanged};
 pub use own::{InTree, Inode, OwnFile};
 pub use scan::{scan, scan_except};
 pub use source_error::SourceError;
+pub use source_id::{SourceField, SourceId, Subject};
 pub use sources::{InlineFile, Scan, Sources, StoreSource};
-pub use warnings::{Warning, WarningKind};
+pub use warnings::{NamedFiles, Warning};

@@ -11,6 +11,7 @@ use image_tree::{ImagePath, escaped};
 use crate::error::ScanError;
 use crate::found::{DirectoryId, Found, FoundDirectory, Kind};
 use crate::plan_tree::{LOST_AND_FOUND, Made, PlanId, PlanTree, Who};
+use crate::source_id::SourceId;
 use crate::sources::Sources;
 
 /// Whose metadata a directory gets.
@@ -122,8 +123,8 @@ impl<'a> Merge<'a> {
             Some(made) => {
                 self.errors.push(ScanError::NeedsDirectory {
                     path: "/".to_owned(),
-                    one: made.who().to_string(),
-                    other: Who::FileSystem.to_string(),
+                    one: made.who().id(),
+                    other: Who::FileSystem.id(),
                 });
                 DirectoryOwner::Implied
             }
@@ -297,14 +298,14 @@ impl<'a> Merge<'a> {
         if claims.iter().any(|claim| claim.store_path) {
             for claim in claims.iter().filter(|claim| !claim.store_path) {
                 self.errors
-                    .push(ScanError::InsideStorePath { path: path.clone(), one: claim.who.to_string() });
+                    .push(ScanError::InsideStorePath { path: path.clone(), one: claim.who.id() });
             }
             return true;
         }
         let Some(first) = claims.iter().position(|claim| claim.leaf.is_some()) else { return false };
-        let one = claims.get(first).map(|claim| claim.who.to_string()).unwrap_or_default();
+        let one = claims.get(first).map_or(SourceId::All, |claim| claim.who.id());
         for (_, claim) in claims.iter().enumerate().filter(|(index, _)| *index != first) {
-            let (path, one, other) = (path.clone(), one.clone(), claim.who.to_string());
+            let (path, one, other) = (path.clone(), one.clone(), claim.who.id());
             self.errors.push(match claim.leaf {
                 Some(_) => ScanError::Conflict { path, one, other },
                 None => ScanError::NeedsDirectory { path, one, other },
@@ -317,7 +318,7 @@ impl<'a> Merge<'a> {
     fn nothing_made(&mut self, nodes: impl Iterator<Item = PlanId>) {
         for index in nodes.flat_map(|id| self.plan.attributes_below(id)) {
             if let Some((path, _)) = self.attributes(index) {
-                self.errors.push(ScanError::NothingMade { path: path.to_string() });
+                self.errors.push(ScanError::NothingMade { path: path.clone() });
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::error::{ScanError, shown};
 use crate::found::{DirectoryId, Found};
 use crate::inspect::Problem;
 use crate::listing::Listing;
-use crate::warnings::{Warning, WarningKind};
+use crate::warnings::{NamedFiles, Warning};
 
 /// How many mount points a message names.
 const NAMED: usize = 5;
@@ -137,17 +137,8 @@ pub(crate) fn warnings(found: &Found, first_tree: usize) -> Vec<Warning> {
     }
     let warning = |(tree, mut paths): (usize, Vec<PathBuf>)| {
         paths.sort();
-        let named: Vec<_> = paths.iter().take(NAMED).map(|path| shown(path)).collect();
-        let more = match paths.len().saturating_sub(named.len()) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let text = format!(
-            "plan.trees[{tree}]: takes in what is mounted at {}{more}; set \"oneFileSystem\" to true to leave it out, or to \
-             false to take it in without this warning",
-            named.join(", ")
-        );
-        Warning { kind: WarningKind::Mounts, text }
+        let first = paths.iter().take(NAMED).map(|path| shown(path)).collect();
+        Warning::Mounts { tree, mounts: NamedFiles { first, count: paths.len() } }
     };
     by_tree.into_iter().map(warning).collect()
 }

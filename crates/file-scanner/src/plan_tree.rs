@@ -4,29 +4,31 @@
 use std::collections::BTreeMap;
 
 use build_plan::{Entry, EntryKind};
-use image_tree::{ImagePath, escaped};
+use image_tree::ImagePath;
 
 use crate::error::ScanError;
+use crate::source_id::SourceId;
 use crate::sources::{InlineFile, Sources};
 
-/// Who puts something into the image, as messages name it.
+/// The source that puts something into the image.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Who<'a> {
     Closure,
     Tree(usize),
     Entry(&'a ImagePath),
-    Inline(&'a str),
+    Inline(&'a ImagePath),
     FileSystem,
 }
 
-impl std::fmt::Display for Who<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Closure => write!(f, "plan.closure"),
-            Self::Tree(index) => write!(f, "plan.trees[{index}]"),
-            Self::Entry(path) => write!(f, "plan.entries.\"{path}\""),
-            Self::Inline(what) => write!(f, "{}", escaped(what.as_bytes())),
-            Self::FileSystem => write!(f, "the file system"),
+impl Who<'_> {
+    /// The source on its own.
+    pub(crate) fn id(&self) -> SourceId {
+        match *self {
+            Self::Closure => SourceId::Store,
+            Self::Tree(index) => SourceId::Tree(index),
+            Self::Entry(path) => SourceId::Entry(path.clone()),
+            Self::Inline(path) => SourceId::Inline(path.clone()),
+            Self::FileSystem => SourceId::FileSystem,
         }
     }
 }
@@ -43,7 +45,7 @@ impl<'a> Made<'a> {
     pub(crate) fn who(self) -> Who<'a> {
         match self {
             Self::Entry(_, path, _) => Who::Entry(path),
-            Self::Inline(file) => Who::Inline(&file.what),
+            Self::Inline(file) => Who::Inline(&file.path),
         }
     }
 
@@ -157,8 +159,8 @@ impl<'a> PlanTree<'a> {
         match self.node(id).and_then(|node| node.made) {
             Some(earlier) => errors.push(ScanError::Conflict {
                 path: path.to_string(),
-                one: earlier.who().to_string(),
-                other: made.who().to_string(),
+                one: earlier.who().id(),
+                other: made.who().id(),
             }),
             None => self.change(id, |node| node.made = Some(made)),
         }

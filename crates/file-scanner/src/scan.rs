@@ -18,6 +18,7 @@ use crate::listing::{ListError, Listing};
 use crate::metadata::{Bearer, bears};
 use crate::own::OwnFile;
 use crate::plan_tree::{PlanTree, Who};
+use crate::source_id::SourceId;
 use crate::sources::{Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
 use crate::{flatten, holes, inspect, owners, sources};
@@ -73,8 +74,8 @@ pub fn scan_except(
         return Err(ScanErrors::new(errors));
     }
     let place = |source: usize| match source.checked_sub(usize::from(sources.store.is_some())) {
-        Some(tree) => Who::Tree(tree).to_string(),
-        None => Who::Closure.to_string(),
+        Some(tree) => SourceId::Tree(tree),
+        None => SourceId::Store,
     };
     let shortened = |errors| ScanErrors::new(shortened(errors, place));
     let found = walk(roots, own, progress).map_err(shortened)?;
@@ -95,7 +96,7 @@ fn refuse_store_modes(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
         let reaches = in_store(path) || (attributes.recursive && store.store_dir.starts_with(path));
         if attributes.permissions.is_some() && reaches {
             errors.push(ScanError::StoreMode {
-                path: path.to_string(),
+                path: path.clone(),
                 store_dir: store.store_dir.to_string(),
             });
         }
@@ -114,7 +115,7 @@ fn refuse_unbearable_xattrs(sources: &Sources<'_>, errors: &mut Vec<ScanError>) 
         };
         let unbearable = entry.xattrs.iter().filter(|xattr| !bears(bearer, xattr.name.namespace()));
         errors.extend(unbearable.map(|xattr| ScanError::UnbearableXattr {
-            path: path.to_string(),
+            path: path.clone(),
             name: xattr.name.to_string(),
             what,
         }));
@@ -184,11 +185,11 @@ fn list_store_paths(store: &StoreSource) -> Result<Listing, ScanError> {
 
 /// Opens a folder that the user names; a symlink to one is as good.
 fn open_folder(path: &Path, who: &Who<'_>) -> Result<OwnedFd, ScanError> {
-    let (what, shown) = (who.to_string(), shown(path));
+    let (source, shown) = (who.id(), shown(path));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map_err(|errno| match errno {
-        Errno::NOENT => ScanError::NoSource { what, path: shown },
-        Errno::NOTDIR => ScanError::NotAFolder { what, path: shown },
+        Errno::NOENT => ScanError::NoSource { source, path: shown },
+        Errno::NOTDIR => ScanError::NotAFolder { source, path: shown },
         Errno::MFILE | Errno::NFILE => ScanError::TooManyOpen { path: shown },
         other => ScanError::unreadable(shown, other),
     })
@@ -236,7 +237,7 @@ fn stat_entry_file(
     origin: usize,
     who: &Who<'_>,
 ) -> Result<(EntryFile, Stat), ScanError> {
-    let (what, path) = (who.to_string(), shown(source));
+    let (id, path) = (who.id(), shown(source));
     let told_empty =
         |stat: &rustix::fs::Stat| stat.st_size == 0 && inspect::has_contents(rustix::fs::CWD, source);
     let stat = match rustix::fs::stat(source) {
@@ -246,8 +247,8 @@ fn stat_entry_file(
             }
             stat
         }
-        Ok(_) => return Err(ScanError::NotAFile { what, path }),
-        Err(Errno::NOENT) => return Err(ScanError::NoSource { what, path }),
+        Ok(_) => return Err(ScanError::NotAFile { source: id, path }),
+        Err(Errno::NOENT) => return Err(ScanError::NoSource { source: id, path }),
         Err(errno) => return Err(ScanError::unreadable(path, errno)),
     };
     if !inspect::is_readable(rustix::fs::CWD, source, &stat) {

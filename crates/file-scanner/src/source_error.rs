@@ -1,29 +1,27 @@
+use image_tree::{Explain, Explanation, explained_errors};
+
 use crate::error::ErrorKind;
 
 /// Why a scanned file can't be read again. Paths are on this machine and escaped for one line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceError {
     /// It, or a directory above it, is gone.
-    #[error("{path}: vanished after the scan; leave the sources alone while an image is built")]
     Vanished {
         /// The file.
         path: String,
     },
     /// A symlink or something else stands where the file or a directory above it was.
-    #[error("{path}: was replaced after the scan; leave the sources alone while an image is built")]
     Replaced {
         /// The file.
         path: String,
     },
     /// Its length or its time is another.
-    #[error("{path}: changed after the scan; leave the sources alone while an image is built")]
     Changed {
         /// The file.
         path: String,
     },
     /// The system says no.
-    #[error("{path}: can't be opened: {reason}; {remedy}")]
     Unreadable {
         /// The file.
         path: String,
@@ -33,13 +31,11 @@ pub enum SourceError {
         remedy: &'static str,
     },
     /// No descriptors are left.
-    #[error("{path}: can't be opened, all file descriptors are in use; raise the limit (ulimit -n)")]
     TooManyOpen {
         /// The file.
         path: String,
     },
     /// The node of the tree has no bytes.
-    #[error("{path}: is no regular file of the image; please report this as a bug")]
     NotAFile {
         /// In the image.
         path: String,
@@ -56,3 +52,27 @@ impl SourceError {
         }
     }
 }
+
+impl Explain for SourceError {
+    fn explain(&self) -> Explanation {
+        const LEAVE: &str = "leave the sources alone while an image is built";
+        match self {
+            Self::Vanished { path } => Explanation::new(path, "vanished after the scan", LEAVE),
+            Self::Replaced { path } => Explanation::new(path, "was replaced after the scan", LEAVE),
+            Self::Changed { path } => Explanation::new(path, "changed after the scan", LEAVE),
+            Self::Unreadable { path, reason, remedy } => {
+                Explanation::new(path, format!("can't be opened: {reason}"), *remedy)
+            }
+            Self::TooManyOpen { path } => Explanation::new(
+                path,
+                "can't be opened, all file descriptors are in use",
+                "raise the limit (ulimit -n)",
+            ),
+            Self::NotAFile { path } => {
+                Explanation::new(path, "is no regular file of the image", "please report this as a bug")
+            }
+        }
+    }
+}
+
+explained_errors!(SourceError);

@@ -48,8 +48,6 @@ pub struct InlineFile {
     pub bytes: Vec<u8>,
     /// Permission bits; the owner is root.
     pub permissions: Permissions,
-    /// What asks for the file, for messages: `plan.closure.registrationTarget`.
-    pub what: String,
 }
 
 /// What a scan gives.
@@ -57,7 +55,7 @@ pub struct InlineFile {
 pub struct Scan {
     /// Everything that the image shall hold.
     pub tree: FileTree,
-    /// A line each, in a fixed order, for people.
+    /// In a fixed order.
     pub warnings: Vec<Warning>,
     /// The files of the program whose folders are part of a tree, sorted, each once a tree.
     pub own: Vec<InTree>,

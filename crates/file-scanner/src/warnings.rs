@@ -1,70 +1,139 @@
 //! What people should know though it is no error: a line for each matter, in a fixed order.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use image_tree::ImagePath;
+use image_tree::{Explain, Explanation, ImagePath};
 
 use crate::error::shown;
 use crate::found::Found;
 use crate::scan::EntryFiles;
+use crate::source_id::{SourceId, Subject};
 
-/// Something that people should know though it is no error: one line.
+/// Something that people should know though it is no error. Paths are of this machine and escaped for one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// What it is about.
-    pub kind: WarningKind,
-    /// Where, what, and what to do about it.
-    pub text: String,
-}
-
-/// What a warning is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WarningKind {
+#[non_exhaustive]
+pub enum Warning {
     /// A tree takes in what is mounted below its folder.
-    Mounts,
+    Mounts {
+        /// The position of the tree.
+        tree: usize,
+        /// Where something is mounted.
+        mounts: NamedFiles,
+    },
     /// Files lose their set-user-id and set-group-id bits.
-    SetId,
+    SetId {
+        /// The position of the tree.
+        tree: usize,
+        /// The files.
+        files: NamedFiles,
+    },
     /// Owners that may be unknown ones of a user namespace.
-    Owners,
+    Owners {
+        /// The position of the tree.
+        tree: usize,
+        /// The number that their owner or group shows as.
+        id: u32,
+        /// The files.
+        files: NamedFiles,
+    },
     /// Extended attributes that are left out.
-    Xattrs,
+    Xattrs {
+        /// In the image.
+        path: ImagePath,
+    },
     /// Files take much more room in the image than on this machine.
-    Room,
-    /// Files of a tree that the program itself writes, and leaves out.
-    Outputs,
+    Room {
+        /// In the image, in \[bytes\].
+        stored: u64,
+        /// On this machine, in \[bytes\].
+        taken: u64,
+        /// The files that account for most of it.
+        largest: Vec<String>,
+    },
 }
 
-impl std::fmt::Display for Warning {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.text)
+impl Warning {
+    /// What the warning is about.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Mounts { tree, .. } | Self::SetId { tree, .. } | Self::Owners { tree, .. } => {
+                SourceId::Tree(*tree).into()
+            }
+            Self::Xattrs { path } => SourceId::Attributes(path.clone()).into(),
+            Self::Room { .. } => Subject::Contents,
+        }
     }
+}
+
+impl Explain for Warning {
+    fn explain(&self) -> Explanation {
+        let (what, help) = match self {
+            Self::Mounts { mounts, .. } => {
+                (format!("takes in what is mounted at {mounts}"), "decide whether it stays on one file system")
+            }
+            Self::SetId { files, .. } => {
+                (format!("setuid and setgid bits are dropped from {files}"), "keep owners to keep them")
+            }
+            Self::Owners { id, files, .. } => (
+                format!("{files} show owner or group {id}, which may stand for one that is not mapped into this user namespace"),
+                "check them where all owners are known, for example as root",
+            ),
+            Self::Xattrs { .. } => (
+                "extended attributes are left out that Linux does not allow on this type of file".to_owned(),
+                "lay them on a file or directory",
+            ),
+            Self::Room { stored, taken, largest } => {
+                let largest = match largest.as_slice() {
+                    [] => String::new(),
+                    named => format!("; the largest are {}", named.join(", ")),
+                };
+                (
+                    format!(
+                        "{stored} bytes are stored for files that take {taken} on this machine, as holes are filled with zeros{largest}"
+                    ),
+                    "keep holes where they are filled, or leave these files out",
+                )
+            }
+        };
+        Explanation::new(self.subject().to_string(), what, help)
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.explain().fmt(f)
+    }
+}
+
+/// Files that one message is about: the first of them, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamedFiles {
+    /// The first of them, at most ten.
+    pub first: Vec<String>,
+    /// How many there are.
+    pub count: usize,
 }
 
 /// How many files a warning names.
 const NAMED: usize = 10;
 
-/// Files that one warning is about: the first of them, and how many there are.
-#[derive(Clone, Debug, Default)]
-struct Files {
-    count: usize,
-    first: Vec<String>,
-}
-
-impl Files {
+impl NamedFiles {
     fn add(&mut self, path: impl FnOnce() -> String) {
         self.count = self.count.saturating_add(1);
         if self.first.len() < NAMED {
             self.first.push(path());
         }
     }
+}
 
-    /// The files in a sentence, if there are any.
-    fn named(&self) -> Option<String> {
-        let first = self.first.join(", ");
+impl fmt::Display for NamedFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.first.join(", "))?;
         match self.count.saturating_sub(self.first.len()) {
-            _ if self.count == 0 => None,
-            0 => Some(first),
-            more => Some(format!("{first} and {more} more")),
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
         }
     }
 }
@@ -73,9 +142,9 @@ impl Files {
 #[derive(Clone, Debug, Default)]
 struct OfTree {
     /// Files that lost their set-id bits.
-    set_id_dropped: Files,
+    set_id_dropped: NamedFiles,
     /// Files whose owner or group has this number, which stands for unknown ones too.
-    in_doubt: BTreeMap<u32, Files>,
+    in_doubt: BTreeMap<u32, NamedFiles>,
 }
 
 /// Collects matters in the order of the tree.
@@ -104,34 +173,21 @@ impl Warnings {
         }
     }
 
-    /// `plan.attributes` asks for extended attributes that its path can't bear.
+    /// A path can't have the extended attributes that are laid over it.
     pub(crate) fn xattrs_left_out(&mut self, path: &ImagePath) {
-        let text = format!(
-            "plan.attributes.\"{path}\": extended attributes are left out that Linux does not allow on this type of \
-             file; lay them on a file or directory"
-        );
-        self.other.push(Warning { kind: WarningKind::Xattrs, text });
+        self.other.push(Warning::Xattrs { path: path.clone() });
     }
 
     pub(crate) fn finish(self) -> Vec<Warning> {
-        let mut lines = Vec::new();
-        for (number, tree) in self.trees.iter().enumerate() {
-            if let Some(files) = tree.set_id_dropped.named() {
-                let text = format!(
-                    "plan.trees[{number}]: setuid and setgid bits are dropped from {files}; set \"owner\" to \"keep\" to keep them"
-                );
-                lines.push(Warning { kind: WarningKind::SetId, text });
+        let mut warnings = Vec::new();
+        for (tree, of_tree) in self.trees.into_iter().enumerate() {
+            if of_tree.set_id_dropped.count > 0 {
+                warnings.push(Warning::SetId { tree, files: of_tree.set_id_dropped });
             }
-            for (id, files) in &tree.in_doubt {
-                let Some(files) = files.named() else { continue };
-                let text = format!(
-                    "plan.trees[{number}]: {files} show owner or group {id}, which may stand for one that is not mapped into this \
-                     user namespace; check them where all owners are known, for example as root"
-                );
-                lines.push(Warning { kind: WarningKind::Owners, text });
-            }
+            let in_doubt = of_tree.in_doubt.into_iter();
+            warnings.extend(in_doubt.map(|(id, files)| Warning::Owners { tree, id, files }));
         }
-        lines.into_iter().chain(self.other).collect()
+        warnings.into_iter().chain(self.other).collect()
     }
 }
 
@@ -147,15 +203,8 @@ pub(crate) fn inflated(found: &Found, files: &EntryFiles) -> Option<Warning> {
     let mut largest = found.inflated();
     largest.extend(files.inflated.iter().cloned());
     largest.sort_by(|one, other| (other.0, &one.1).cmp(&(one.0, &other.1)));
-    let named: Vec<_> = largest.iter().take(LARGEST).map(|(_, path)| shown(path)).collect();
-    let what =
-        if named.is_empty() { String::new() } else { format!("; the largest are {}", named.join(", ")) };
-    let text = format!(
-        "the contents: {} bytes are stored for files that take {} on this machine, as holes are filled with zeros{what}; set \
-         \"holes\" to \"keep\" where it is \"fill\", or leave these files out",
-        room.stored, room.taken
-    );
-    Some(Warning { kind: WarningKind::Room, text })
+    let largest = largest.iter().take(LARGEST).map(|(_, path)| shown(path)).collect();
+    Some(Warning::Room { stored: room.stored, taken: room.taken, largest })
 }
 
 #[cfg(test)]
@@ -170,8 +219,9 @@ mod tests {
         }
         let lines = warnings.finish();
         assert_eq!(lines.len(), 1);
-        assert!(lines[0].text.starts_with("plan.trees[1]: setuid"), "{}", lines[0]);
-        assert!(lines[0].text.contains("/f9 and 2 more;") && !lines[0].text.contains("/f10"), "{}", lines[0]);
+        let text = lines[0].to_string();
+        assert!(text.starts_with("tree 1: setuid"), "{text}");
+        assert!(text.contains("/f9 and 2 more;") && !text.contains("/f10"), "{text}");
     }
 
     #[test]
@@ -179,6 +229,6 @@ mod tests {
         let mut warnings = Warnings::new(1);
         warnings.owner_in_doubt(0, 65534, || "root/a".to_owned());
         let lines = warnings.finish();
-        assert!(lines[0].text.starts_with("plan.trees[0]: root/a show owner or group 65534,"), "{lines:?}");
+        assert!(lines[0].to_string().starts_with("tree 0: root/a show owner or group 65534,"), "{lines:?}");
     }
 }

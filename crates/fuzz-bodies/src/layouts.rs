@@ -188,7 +188,6 @@ pub fn disk(bytes: &[u8]) -> Outcome {
             0 => Part::Empty,
             _ => Part::File { node: NodeId::ROOT, len: sectors(choices.size()) },
         },
-        what: format!("partition {number}"),
     });
     let partitions: Vec<_> = partitions.collect();
     let count = choices.below(3);
@@ -196,7 +195,6 @@ pub fn disk(bytes: &[u8]) -> Outcome {
         offset: choices.size(),
         node: NodeId::ROOT,
         len: choices.size(),
-        what: format!("blob {number}"),
     });
     let blobs: Vec<_> = blobs.collect();
     let options = disk_layout::Options {

@@ -8,6 +8,7 @@
 
 mod acl;
 mod display;
+mod explanation;
 mod links;
 mod metadata;
 mod name;
@@ -19,6 +20,7 @@ mod writer;
 
 pub use acl::{Acl, InvalidAcl};
 pub use display::escaped;
+pub use explanation::{Explain, Explanation};
 pub use metadata::{Metadata, MetadataId, Permissions, Timestamp};
 pub use name::{InvalidName, Name};
 pub use path::{ImagePath, InvalidPath};

@@ -8,7 +8,7 @@ use super::Context;
 use crate::json::Json;
 use crate::nearest::nearest;
 use crate::object::Object;
-use crate::place::quoted;
+use crate::location::quoted;
 use crate::plan::{ClosurePlan, ClosureSource, DatabasePlan, Verify};
 use crate::tables;
 use crate::value::Value;

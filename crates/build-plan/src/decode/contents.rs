@@ -6,7 +6,7 @@ use image_tree::{Acl, ImagePath, InvalidXattr, Xattr, XattrName, XattrNamespace}
 
 use super::Context;
 use crate::object::Object;
-use crate::place::quoted;
+use crate::location::quoted;
 use crate::plan::{AttributesPlan, Entry, EntryKind, TreePlan, XattrPattern};
 use crate::scalars::base64;
 use crate::shapes::Table;

@@ -9,9 +9,9 @@ mod foreign;
 
 use std::path::{Path, PathBuf};
 
-use crate::json::Json;
+use crate::json::{Json, is_structured_attributes};
 use crate::object::Object;
-use crate::place::Place;
+use crate::location::Place;
 use crate::plan::{Plan, VolumePlan};
 use crate::problem::{Log, Position, Problems};
 use crate::value::Value;
@@ -93,11 +93,6 @@ fn read(document: &Json, base_dir: &Path, log: &Log) -> Option<Plan> {
     Some(plan_of(&object, Context { base_dir, attributes }, log))
 }
 
-/// Derivations have versions as well, but as text.
-pub(crate) fn is_structured_attributes(document: &Json) -> bool {
-    matches!(document.get("plan"), Some(Json::Object(_)))
-        && matches!(document.get("version"), None | Some(Json::Text(_)))
-}
 
 /// Whether the plan has the number of another version; then no other rule of ours holds for it.
 fn is_of_another_version(plan: &Value<'_>) -> bool {
