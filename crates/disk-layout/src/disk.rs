@@ -1,4 +1,4 @@
-use image_tree::{Content, NodeId, Piece, PieceSource};
+use image_tree::{Content, Piece, PieceSource};
 
 use crate::error::DiskError;
 use crate::options::{Options, Part, Table};
@@ -7,38 +7,38 @@ use crate::table::{self, Identifiers, TableBytes, to_u64, to_usize};
 
 /// A disk of which every byte is decided.
 #[derive(Debug)]
-pub struct Disk<'a> {
-    options: Options<'a>,
+pub struct Disk {
+    options: Options,
     places: Places,
     identifiers: Identifiers,
     table: TableBytes,
     /// What is not zeros, ascending and apart from each other.
-    regions: Vec<Region<'a>>,
+    regions: Vec<Region>,
 }
 
 /// A run of bytes with one origin.
-#[derive(Clone, Copy, Debug)]
-struct Region<'a> {
+#[derive(Clone, Debug)]
+struct Region {
     start: u64,
     len: u64,
-    origin: Origin<'a>,
+    origin: Origin,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Origin<'a> {
+#[derive(Clone, Debug)]
+enum Origin {
     /// Made here.
     Table,
     /// The rest of a partition behind its content.
     Zeros,
-    Part(Part<'a>),
+    Part(Part),
 }
 
-impl<'a> Disk<'a> {
+impl Disk {
     /// Decides where everything goes.
     ///
     /// # Errors
     /// Where two things overlap, or something does not fit.
-    pub fn plan(options: Options<'a>) -> Result<Self, DiskError> {
+    pub fn plan(options: Options) -> Result<Self, DiskError> {
         let places = Places::of(&options)?;
         let identifiers = Identifiers::of(&options);
         let table = table::bytes(&options, &places, &identifiers)?;
@@ -62,7 +62,7 @@ impl<'a> Disk<'a> {
     }
 
     /// What was asked for.
-    pub fn options(&self) -> &Options<'a> {
+    pub fn options(&self) -> &Options {
         &self.options
     }
 
@@ -75,13 +75,13 @@ impl<'a> Disk<'a> {
         before.into_iter().chain(Piece::unused(cut, to, self.places.len))
     }
 
-    fn region_of(&self, offset: u64) -> Option<&Region<'a>> {
+    fn region_of(&self, offset: u64) -> Option<&Region> {
         let after = self.regions.partition_point(|region| region.start <= offset);
         self.regions.get(after.checked_sub(1)?)
     }
 }
 
-fn regions<'a>(options: &Options<'a>, places: &Places) -> Vec<Region<'a>> {
+fn regions(options: &Options, places: &Places) -> Vec<Region> {
     let boot_code =
         options.blobs.iter().filter(|blob| blob.offset < BOOT_CODE).map(|blob| blob.offset + blob.len);
     // The table's first sector, but for what blobs put before it.
@@ -93,11 +93,11 @@ fn regions<'a>(options: &Options<'a>, places: &Places) -> Vec<Region<'a>> {
     }
     for (partition, place) in options.partitions.iter().zip(&places.partitions) {
         let len = partition.part.len();
-        regions.push(Region { start: place.start, len, origin: Origin::Part(partition.part) });
+        regions.push(Region { start: place.start, len, origin: Origin::Part(partition.part.clone()) });
         regions.push(Region { start: place.start + len, len: place.len - len, origin: Origin::Zeros });
     }
     for blob in &options.blobs {
-        let part = Part::File { node: blob.node, len: blob.len };
+        let part = Part::File { file: blob.file, len: blob.len };
         regions.push(Region { start: blob.offset, len: blob.len, origin: Origin::Part(part) });
     }
     regions.retain(|region| region.len > 0);
@@ -105,7 +105,7 @@ fn regions<'a>(options: &Options<'a>, places: &Places) -> Vec<Region<'a>> {
     regions
 }
 
-impl PieceSource for Disk<'_> {
+impl PieceSource for Disk {
     fn len(&self) -> u64 {
         self.places.len
     }
@@ -117,14 +117,14 @@ impl PieceSource for Disk<'_> {
         let contents = self.regions.iter().map(Some).chain([None]);
         Box::new(
             gaps.zip(contents).flat_map(|(gap, region)| {
-                gap.chain(region.into_iter().flat_map(|region| pieces_of(*region)))
+                gap.chain(region.into_iter().flat_map(|region| pieces_of(region)))
             }),
         )
     }
 
     fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
         let Some(region) = self.region_of(piece.offset) else { return };
-        match region.origin {
+        match &region.origin {
             Origin::Part(Part::Volume { image, .. }) => {
                 image.generate(&Piece { offset: piece.offset - region.start, ..*piece }, buffer);
             }
@@ -143,29 +143,17 @@ impl PieceSource for Disk<'_> {
     }
 }
 
-fn pieces_of<'a>(region: Region<'a>) -> Box<dyn Iterator<Item = Piece> + Send + 'a> {
-    let Region { start, len, origin } = region;
+fn pieces_of(region: &Region) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+    let (start, len) = (region.start, region.len);
     let one = |content| Box::new(std::iter::once(Piece { offset: start, len, content }));
-    match origin {
+    match &region.origin {
         Origin::Table => one(Content::Metadata),
         Origin::Part(Part::Empty) | Origin::Zeros => one(Content::Zeros),
-        Origin::Part(Part::File { node, .. }) => one(Content::File { node, offset: 0 }),
-        Origin::Part(Part::Volume { image, base }) => Box::new(image.pieces().map(move |piece| Piece {
+        Origin::Part(Part::File { file, .. }) => one(Content::File { file: *file, offset: 0 }),
+        Origin::Part(Part::Volume { image, tree }) => Box::new(image.pieces().map(move |piece| Piece {
             offset: start + piece.offset,
             len: piece.len,
-            content: shifted(piece.content, base),
+            content: piece.content.in_tree(*tree),
         })),
-    }
-}
-
-/// The same file among all files of the disk.
-fn shifted(content: Content, base: usize) -> Content {
-    match content {
-        Content::File { node, offset } => {
-            let number = base.checked_add(node.index()).and_then(NodeId::from_index);
-            // That all numbers exist was seen to when the bases were given.
-            Content::File { node: number.unwrap_or(node), offset }
-        }
-        other => other,
     }
 }

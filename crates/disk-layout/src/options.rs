@@ -1,10 +1,11 @@
 use std::fmt;
+use std::sync::Arc;
 
-use image_tree::{NodeId, PieceSource, SectorSize};
+use image_tree::{FileRef, PieceSource, SectorSize, TreeId};
 
 /// What a disk is made of.
 #[derive(Debug)]
-pub struct Options<'a> {
+pub struct Options {
     /// The partition table.
     pub table: Table,
     /// What the table counts in.
@@ -14,7 +15,7 @@ pub struct Options<'a> {
     /// What identifiers are derived from: the UUID of the root file system.
     pub seed: [u8; 16],
     /// In the order of their numbers: at most 4 in an MBR, at most 128 in a GPT.
-    pub partitions: Vec<Partition<'a>>,
+    pub partitions: Vec<Partition>,
     /// Bytes outside of partitions.
     pub blobs: Vec<Blob>,
 }
@@ -30,7 +31,7 @@ pub enum Table {
 
 /// A partition; sizes and places in \[bytes\], multiples of the sector.
 #[derive(Debug)]
-pub struct Partition<'a> {
+pub struct Partition {
     /// Where it begins; `None` for the next MiB after the one before.
     pub start: Option<u64>,
     /// Its length; `None` for that of its content.
@@ -44,7 +45,7 @@ pub struct Partition<'a> {
     /// Its GUID in a GPT, in the order of its text form.
     pub guid: Option<[u8; 16]>,
     /// What is in it.
-    pub part: Part<'a>,
+    pub part: Part,
 }
 
 /// The type of a partition.
@@ -57,27 +58,27 @@ pub enum Kind {
 }
 
 /// What is in a partition.
-#[derive(Clone, Copy)]
-pub enum Part<'a> {
+#[derive(Clone)]
+pub enum Part {
     /// Zeros.
     Empty,
-    /// A file system, whose files have their numbers counted from `base` among all files of the disk.
+    /// A file system.
     Volume {
         /// Its pieces.
-        image: &'a dyn PieceSource,
-        /// What is added to the numbers of its nodes; all that come out fit a [`NodeId`].
-        base: usize,
+        image: Arc<dyn PieceSource + Send>,
+        /// The tree of its files.
+        tree: TreeId,
     },
     /// The bytes of a file.
     File {
-        /// Its number among all files of the disk.
-        node: NodeId,
+        /// The file.
+        file: FileRef,
         /// Its length in \[bytes\].
         len: u64,
     },
 }
 
-impl Part<'_> {
+impl Part {
     /// How many \[bytes\] it has.
     pub(crate) fn len(&self) -> u64 {
         match self {
@@ -88,12 +89,12 @@ impl Part<'_> {
     }
 }
 
-impl fmt::Debug for Part<'_> {
+impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Empty"),
-            Self::Volume { image, base } => write!(f, "Volume {{ {} bytes, base {base} }}", image.len()),
-            Self::File { node, len } => write!(f, "File {{ {node:?}, {len} bytes }}"),
+            Self::Volume { image, tree } => write!(f, "Volume {{ {} bytes, {tree:?} }}", image.len()),
+            Self::File { file, len } => write!(f, "File {{ {file:?}, {len} bytes }}"),
         }
     }
 }
@@ -103,8 +104,8 @@ impl fmt::Debug for Part<'_> {
 pub struct Blob {
     /// Where it begins, in \[bytes\].
     pub offset: u64,
-    /// Its number among all files of the disk.
-    pub node: NodeId,
+    /// The file.
+    pub file: FileRef,
     /// Its length in \[bytes\].
     pub len: u64,
 }

@@ -36,7 +36,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    pub(crate) fn of(options: &Options<'_>) -> Result<Self, DiskError> {
+    pub(crate) fn of(options: &Options) -> Result<Self, DiskError> {
         let sector = options.sector.bytes();
         let (head, tail) = match options.table {
             // What is behind the first 512 bytes of a longer sector is reserved (UEFI specification, table 5.1).
@@ -80,7 +80,7 @@ impl Places {
 }
 
 /// The length of the whole disk.
-fn length(options: &Options<'_>, spans: &[Span], tail: u64) -> Result<u64, DiskError> {
+fn length(options: &Options, spans: &[Span], tail: u64) -> Result<u64, DiskError> {
     let last = spans.iter().max_by_key(|span| span.end);
     let end = last.map_or(0, |span| span.end);
     let needs = end.checked_add(tail).and_then(|needs| needs.checked_next_multiple_of(GRAIN));
@@ -94,7 +94,7 @@ fn length(options: &Options<'_>, spans: &[Span], tail: u64) -> Result<u64, DiskE
 }
 
 /// Nothing over anything else, everything within what the table can say.
-fn check(options: &Options<'_>, mut spans: Vec<Span>, usable: u64) -> Result<(), DiskError> {
+fn check(options: &Options, mut spans: Vec<Span>, usable: u64) -> Result<(), DiskError> {
     spans.sort_by_key(|span| (span.start, span.end));
     for two in spans.windows(2) {
         if let [one, other] = two

@@ -21,7 +21,7 @@ pub(crate) struct Identifiers {
 }
 
 impl Identifiers {
-    pub(crate) fn of(options: &Options<'_>) -> Self {
+    pub(crate) fn of(options: &Options) -> Self {
         let seed = &options.seed;
         match options.table {
             Table::Mbr(id) => {
@@ -30,7 +30,7 @@ impl Identifiers {
             }
             Table::Gpt(guid) => {
                 let disk = guid.unwrap_or_else(|| identifiers::guid(seed, "gpt disk", 0));
-                let guid_of = |(index, partition): (usize, &crate::Partition<'_>)| {
+                let guid_of = |(index, partition): (usize, &crate::Partition)| {
                     partition.guid.unwrap_or_else(|| identifiers::guid(seed, "gpt partition", index + 1))
                 };
                 let partitions = options.partitions.iter().enumerate().map(guid_of).collect();
@@ -42,7 +42,7 @@ impl Identifiers {
 
 /// Makes the bytes of a table.
 pub(crate) fn bytes(
-    options: &Options<'_>,
+    options: &Options,
     places: &Places,
     identifiers: &Identifiers,
 ) -> Result<TableBytes, DiskError> {
@@ -50,7 +50,7 @@ pub(crate) fn bytes(
     let partitions = || options.partitions.iter().zip(&places.partitions);
     match identifiers.disk {
         Table::Mbr(id) => {
-            let entry = |(partition, place): (&Partition<'_>, &PlacedPartition)| match partition.kind {
+            let entry = |(partition, place): (&Partition, &PlacedPartition)| match partition.kind {
                 Kind::Mbr(kind) => Some(mbr::entry(kind, partition.bootable, place, sector)),
                 Kind::Gpt(_) => None,
             };
@@ -58,7 +58,7 @@ pub(crate) fn bytes(
             Ok(TableBytes { head: mbr::sector(id.unwrap_or_default(), &entries, sector), tail: Vec::new() })
         }
         Table::Gpt(guid) => {
-            let entry = |((partition, place), guid): ((&Partition<'_>, _), &[u8; 16])| match partition.kind {
+            let entry = |((partition, place), guid): ((&Partition, _), &[u8; 16])| match partition.kind {
                 Kind::Gpt(kind) => {
                     Some(gpt::entry(kind, *guid, partition.bootable, &partition.name, place, sector))
                 }

@@ -41,7 +41,7 @@ pub struct Area {
     pub purpose: Purpose,
 }
 
-impl Layout<'_> {
+impl Layout {
     /// What all blocks of the file system are for: ascending, without a gap, neighbours of one purpose as one.
     pub fn areas(&self) -> Vec<Area> {
         let islands = (0..self.geometry.groups).flat_map(|group| self.island_areas(GroupNr(group)));

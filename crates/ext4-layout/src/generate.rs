@@ -18,7 +18,7 @@ use crate::units::{
     BLOCK_BYTES, BLOCK_SIZE, BlockNr, DataNr, GroupNr, INODES_PER_BLOCK, InodeNr, clamp, index, low32, wide,
 };
 
-impl PieceSource for Layout<'_> {
+impl PieceSource for Layout {
     fn len(&self) -> u64 {
         self.bytes()
     }
@@ -40,7 +40,7 @@ impl PieceSource for Layout<'_> {
     }
 }
 
-impl Layout<'_> {
+impl Layout {
     /// One block of an island.
     fn generate_fixed(&self, number: BlockNr, block: &mut [u8]) {
         let geometry = &self.geometry;
@@ -128,7 +128,7 @@ impl Layout<'_> {
                 out,
             );
         });
-        let tree = self.inventory.tree;
+        let tree = &self.inventory.tree;
         let contents = object.contents;
         match tree.node(object.node).kind() {
             NodeKind::Directory { .. } => canvas.draw(contents.start, contents.len, |out| {

@@ -13,7 +13,7 @@ use crate::units::{BLOCK_BYTES, GroupNr, high16, high32, index, low16, low32};
 pub(crate) fn describe(
     geometry: &Geometry,
     fill: &Fill,
-    inventory: &Inventory<'_>,
+    inventory: &Inventory,
     filesystem: Checksum,
 ) -> Vec<u8> {
     let directories = directories_by_group(geometry, inventory);
@@ -27,7 +27,7 @@ pub(crate) fn describe(
     table
 }
 
-fn directories_by_group(geometry: &Geometry, inventory: &Inventory<'_>) -> Vec<u32> {
+fn directories_by_group(geometry: &Geometry, inventory: &Inventory) -> Vec<u32> {
     let mut counts = vec![0_u32; index(u64::from(geometry.groups))];
     for record in &inventory.directories {
         let group = (record.slot.inode().0 - 1) / geometry.inodes_per_group;

@@ -18,7 +18,7 @@ const BAD_BLOCKS: InodeNr = InodeNr(1);
 /// `i_size` of the resize inode: all blocks that direct, indirect and double-indirect pointers can name.
 const RESIZE_SIZE: u64 = (12 + 1024 + 1024 * 1024) * BLOCK_SIZE;
 
-impl Layout<'_> {
+impl Layout {
     /// One inode with its checksum; all zero but for it where the number has no use.
     pub(crate) fn inode(&self, number: InodeNr) -> RawInode {
         let mut inode = match (Slot::of(number), number) {
@@ -74,7 +74,7 @@ impl Layout<'_> {
     }
 
     fn tree_inode(&self, slot: Slot) -> RawInode {
-        let tree = self.inventory.tree;
+        let tree = &self.inventory.tree;
         let node = self.inventory.numbering.owner(slot);
         let metadata = tree.metadata(tree.node(node).metadata());
         let object = self.placement.object(&self.inventory, &self.space, slot, node);
@@ -96,7 +96,7 @@ impl Layout<'_> {
 
     /// Fills in size, block map and flags; gives the type bits of the mode.
     fn describe_contents(&self, object: &Object<'_>, inode: &mut RawInode) -> u16 {
-        let tree = self.inventory.tree;
+        let tree = &self.inventory.tree;
         match tree.node(object.node).kind() {
             NodeKind::Directory { .. } => {
                 set_size(inode, object.contents.len * BLOCK_SIZE);

@@ -32,16 +32,16 @@ pub(crate) struct DirectoryRecord {
 
 /// Contents that may need blocks for their extent tree.
 #[derive(Clone, Copy, Debug)]
-struct Large<'t> {
+struct Large {
     /// Where the contents begin, counted from the first object and without any extent tree before them.
     offset: u64,
-    map: Map<'t>,
+    node: NodeId,
 }
 
 /// The measured tree.
 #[derive(Debug)]
-pub(crate) struct Inventory<'t> {
-    pub(crate) tree: &'t FileTree,
+pub(crate) struct Inventory {
+    pub(crate) tree: FileTree,
     pub(crate) numbering: Numbering,
     pub(crate) seed: HashSeed,
     /// In the order of their nodes.
@@ -50,15 +50,15 @@ pub(crate) struct Inventory<'t> {
     xattrs: Vec<Encoded>,
     /// All that is stored but for extent trees, in \[blocks\].
     plain_blocks: u64,
-    large: Vec<Large<'t>>,
+    large: Vec<Large>,
 }
 
-impl<'t> Inventory<'t> {
+impl Inventory {
     /// Measures a tree.
-    pub(crate) fn of(tree: &'t FileTree, options: &Options) -> Result<Self, LayoutError> {
+    pub(crate) fn of(tree: &FileTree, options: &Options) -> Result<Self, LayoutError> {
         let numbering = Numbering::of(tree)?;
         let mut inventory = Self {
-            tree,
+            tree: tree.clone(),
             numbering,
             seed: HashSeed::of_uuid(&options.uuid),
             directories: Vec::new(),
@@ -72,7 +72,7 @@ impl<'t> Inventory<'t> {
     }
 
     fn measure_directories(&self, sealed: bool) -> Result<Vec<DirectoryRecord>, LayoutError> {
-        let directories = Directories { tree: self.tree, seed: self.seed };
+        let directories = Directories { tree: &self.tree, seed: self.seed };
         let mut records = Vec::new();
         for (node, entry) in self.tree.iter() {
             if !matches!(entry.kind(), NodeKind::Directory { .. }) {
@@ -106,7 +106,7 @@ impl<'t> Inventory<'t> {
             let map = self.content_map(node);
             let len = map.len();
             if len >= LARGE_BLOCKS || matches!(map, Map::Sparse(_)) {
-                large.push(Large { offset, map });
+                large.push(Large { offset, node });
             }
             offset = offset.saturating_add(len);
         }
@@ -127,7 +127,7 @@ impl<'t> Inventory<'t> {
     }
 
     /// Which blocks of an inode's contents are stored.
-    pub(crate) fn content_map(&self, node: NodeId) -> Map<'t> {
+    pub(crate) fn content_map(&self, node: NodeId) -> Map<'_> {
         let blocks = match self.tree.node(node).kind() {
             NodeKind::File { size, .. } => match self.tree.data_runs(node) {
                 Some(runs) => return Map::Sparse(runs),
@@ -157,7 +157,7 @@ impl<'t> Inventory<'t> {
     pub(crate) fn blocks_from(&self, start: DataNr, space: &DataSpace) -> u64 {
         let trees = self.large.iter().fold(0, |before, large| {
             let at = start.plus(large.offset + before);
-            before + node_blocks(large.map.extent_count(at, space))
+            before + node_blocks(self.content_map(large.node).extent_count(at, space))
         });
         self.plain_blocks + trees
     }

@@ -39,9 +39,9 @@ use crate::{LayoutError, LayoutWarning, Options, groups, solver};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Layout<'t> {
+pub struct Layout {
     pub(crate) options: Options,
-    pub(crate) inventory: Inventory<'t>,
+    pub(crate) inventory: Inventory,
     pub(crate) geometry: Geometry,
     pub(crate) space: DataSpace,
     pub(crate) placement: Placement,
@@ -65,12 +65,12 @@ pub(crate) struct Counts {
     pub(crate) reserved: u64,
 }
 
-impl<'t> Layout<'t> {
+impl Layout {
     /// Decides where everything goes. The tree must have the directory `/lost+found`.
     ///
     /// # Errors
     /// Where ext4 can't hold the contents, or not in the size asked for.
-    pub fn plan(tree: &'t FileTree, options: &Options) -> Result<Self, LayoutError> {
+    pub fn plan(tree: &FileTree, options: &Options) -> Result<Self, LayoutError> {
         let inventory = Inventory::of(tree, options)?;
         let solver::Solution { geometry, warnings } = solver::solve(&inventory, options)?;
         let space = DataSpace::of(&geometry);
@@ -106,8 +106,8 @@ impl<'t> Layout<'t> {
     }
 
     /// The tree that the layout is of.
-    pub fn tree(&self) -> &'t FileTree {
-        self.inventory.tree
+    pub fn tree(&self) -> &FileTree {
+        &self.inventory.tree
     }
 
     /// The length of the image in \[bytes\].

@@ -32,7 +32,7 @@ enum Holds {
     Free,
 }
 
-impl Layout<'_> {
+impl Layout {
     /// All pieces in ascending order.
     pub(crate) fn all_pieces(&self) -> impl Iterator<Item = Piece> + Send + '_ {
         let islands = (0..self.geometry.groups).flat_map(|group| self.island_pieces(GroupNr(group)));
@@ -106,7 +106,7 @@ impl Layout<'_> {
 
     /// Regular files, each with its attributes before and its extent tree behind it.
     fn file_parts(&self) -> impl Iterator<Item = Part> + Send + '_ {
-        let tree = self.inventory.tree;
+        let tree = &self.inventory.tree;
         self.inventory
             .numbering
             .slots()
@@ -146,7 +146,7 @@ impl Island {
 
 /// Cuts parts where islands lie between.
 struct DataPieces<'l, P> {
-    layout: &'l Layout<'l>,
+    layout: &'l Layout,
     parts: P,
     open: Option<Open>,
     /// What fills up the last block of a file.
@@ -160,7 +160,7 @@ struct Open {
 }
 
 impl<'l, P: Iterator<Item = Part>> DataPieces<'l, P> {
-    fn new(layout: &'l Layout<'_>, parts: P) -> Self {
+    fn new(layout: &'l Layout, parts: P) -> Self {
         Self { layout, parts, open: None, padding: None }
     }
 }
@@ -197,7 +197,7 @@ impl<P: Iterator<Item = Part>> Iterator for DataPieces<'_, P> {
                         return Some(Piece {
                             offset,
                             len: bytes,
-                            content: Content::File { node, offset: offset_in_file },
+                            content: Content::File { file: node.into(), offset: offset_in_file },
                         });
                     }
                 };

@@ -45,7 +45,7 @@ impl Object<'_> {
 
 impl Placement {
     /// Places everything, in the order of [`Inventory::objects`].
-    pub(crate) fn of(inventory: &Inventory<'_>, geometry: &Geometry, space: &DataSpace) -> Self {
+    pub(crate) fn of(inventory: &Inventory, geometry: &Geometry, space: &DataSpace) -> Self {
         let resize = (geometry.reserved_gdt > 0).then_some(DataNr(0));
         let mut at = DataNr(u64::from(resize.is_some()));
         let journal = (geometry.journal > 0).then(|| Extents::at(at, Map::Dense(geometry.journal), space));
@@ -78,7 +78,7 @@ impl Placement {
     /// The blocks of an inode.
     pub(crate) fn object<'t>(
         &self,
-        inventory: &Inventory<'t>,
+        inventory: &'t Inventory,
         space: &DataSpace,
         slot: Slot,
         node: NodeId,

@@ -34,7 +34,7 @@ pub(crate) struct Solution {
 
 /// A solver's view of the task.
 struct Task<'a> {
-    inventory: &'a Inventory<'a>,
+    inventory: &'a Inventory,
     options: &'a Options,
     /// Promised, in \[blocks\].
     free_blocks: u64,
@@ -62,7 +62,7 @@ impl Candidate {
 }
 
 /// Decides the geometry.
-pub(crate) fn solve(inventory: &Inventory<'_>, options: &Options) -> Result<Solution, LayoutError> {
+pub(crate) fn solve(inventory: &Inventory, options: &Options) -> Result<Solution, LayoutError> {
     let inodes = inventory.numbering.used().saturating_add(options.free_inodes);
     if inodes > u64::from(u32::MAX) {
         return Err(LayoutError::TooManyInodes { wanted: inodes });

@@ -37,7 +37,7 @@ pub struct Summary {
     pub warnings: Vec<LayoutWarning>,
 }
 
-impl Layout<'_> {
+impl Layout {
     /// Tells the layout in numbers.
     pub fn summary(&self) -> Summary {
         let geometry = &self.geometry;

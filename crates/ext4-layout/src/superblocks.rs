@@ -41,7 +41,7 @@ const FEATURES: [(Word, u32, &str); 15] = [
     (Word::RoCompat, 0x1000, "read-only"),
 ];
 
-impl Layout<'_> {
+impl Layout {
     /// The features of this file system.
     fn features(&self) -> impl Iterator<Item = (Word, u32, &'static str)> + '_ {
         FEATURES.into_iter().filter(|&(_, _, name)| match name {

@@ -5,7 +5,7 @@ use image_tree::NodeId;
 use crate::layout::Layout;
 use crate::units::BlockNr;
 
-impl Layout<'_> {
+impl Layout {
     /// The inode of a name; names of one file have the same, unless they are more than an inode can have.
     pub fn inode_number(&self, node: NodeId) -> u32 {
         self.inventory.numbering.inode(node).0

@@ -18,10 +18,10 @@ const LONGEST_PIECE: u64 = 64 << 10;
 
 /// A file system of which every byte is decided.
 #[derive(Debug)]
-pub struct FatLayout<'t> {
+pub struct FatLayout {
     options: Options,
     geometry: Geometry,
-    tree: &'t FileTree,
+    tree: FileTree,
     /// All reserved sectors.
     head: Vec<u8>,
     /// The root directory of FAT16.
@@ -65,12 +65,12 @@ pub struct Summary {
     pub directories: u64,
 }
 
-impl<'t> FatLayout<'t> {
+impl FatLayout {
     /// Decides where everything goes.
     ///
     /// # Errors
     /// Where FAT can't hold the tree, or not in so many bytes.
-    pub fn plan(tree: &'t FileTree, options: &Options) -> Result<Self, FatError> {
+    pub fn plan(tree: &FileTree, options: &Options) -> Result<Self, FatError> {
         let geometry = Geometry::of(options)?;
         let names = names_of(tree)?;
         let places = Places::of(tree, options, &geometry, &names)?;
@@ -85,7 +85,7 @@ impl<'t> FatLayout<'t> {
         Ok(Self {
             options: *options,
             geometry,
-            tree,
+            tree: tree.clone(),
             head,
             root,
             runs,
@@ -95,8 +95,8 @@ impl<'t> FatLayout<'t> {
     }
 
     /// The tree that is in it.
-    pub fn tree(&self) -> &'t FileTree {
-        self.tree
+    pub fn tree(&self) -> &FileTree {
+        &self.tree
     }
 
     /// What was asked for.
@@ -301,7 +301,7 @@ fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-impl PieceSource for FatLayout<'_> {
+impl PieceSource for FatLayout {
     fn len(&self) -> u64 {
         self.options.bytes
     }
@@ -348,14 +348,14 @@ impl PieceSource for FatLayout<'_> {
     }
 }
 
-impl FatLayout<'_> {
+impl FatLayout {
     fn run(&self, run: &Run) -> Box<dyn Iterator<Item = Piece> + Send> {
         let start = self.cluster_offset(run.first);
         let end = start + u64::from(run.clusters) * self.geometry.cluster_bytes();
         match run.holds {
             Holds::Directory(_) => Box::new(metadata(start, end - start)),
             Holds::File(node, len) => {
-                let content = Content::File { node, offset: 0 };
+                let content = Content::File { file: node.into(), offset: 0 };
                 Box::new(
                     std::iter::once(Piece { offset: start, len, content }).chain(zeros(start + len, end)),
                 )

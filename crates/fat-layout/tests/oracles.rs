@@ -58,7 +58,7 @@ fn tree_of(files: &Files) -> FileTree {
 }
 
 /// Writes the image; pieces must follow one another to its end.
-fn write(layout: &FatLayout<'_>, files: &Files, path: &Path) {
+fn write(layout: &FatLayout, files: &Files, path: &Path) {
     let tree = layout.tree();
     let file = File::create(path).unwrap();
     file.set_len(layout.len()).unwrap();
@@ -254,7 +254,7 @@ fn all_kinds_of_names_and_sizes_are_read_back() {
 }
 
 /// mtools, which refuses what other readers take with a warning, lists the root.
-fn assert_mtools_reads(layout: &FatLayout<'_>, folder: &Path) {
+fn assert_mtools_reads(layout: &FatLayout, folder: &Path) {
     let image = folder.join("mtools.img");
     write(layout, &Files::new(), &image);
     let output = Command::new("mdir").arg("-i").arg(&image).arg("::").output().unwrap();

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use image_tree::{NodeId, PieceSource};
+use image_tree::{FileRef, PieceSource};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
@@ -272,7 +272,7 @@ struct Hashing<'w> {
 }
 
 impl Witness for Hashing<'_> {
-    fn see(&mut self, file: NodeId, bytes: &[u8]) {
+    fn see(&mut self, file: FileRef, bytes: &[u8]) {
         if let Some(inner) = &mut self.inner {
             inner.see(file, bytes);
         }

@@ -1,7 +1,7 @@
 //! Pieces in order, grouped into chunks: what one thread does at once. Chunks keep the promise of the pieces, they
 //! are ascending and leave no gap; how they are cut depends on the pieces alone.
 
-use image_tree::{Content, NodeId, Piece, PieceSource};
+use image_tree::{Content, FileRef, Piece, PieceSource};
 
 use crate::pieces::{PieceError, Pieces};
 
@@ -36,9 +36,9 @@ pub(crate) enum Kind {
     /// Pieces to be brought together in memory.
     Buffer,
     /// Nothing but zeros; of a file, if one is named.
-    Zeros { of: Option<NodeId> },
+    Zeros { of: Option<FileRef> },
     /// A part of a large file, from this offset on.
-    File { node: NodeId, from: u64 },
+    File { file: FileRef, from: u64 },
 }
 
 impl Chunk {
@@ -115,10 +115,10 @@ impl<'i> Chunks<'i> {
             Content::Zeros | Content::Unused => {
                 (first || piece.len >= LONG_ZEROS).then_some((Kind::Zeros { of: None }, u64::MAX))
             }
-            Content::FileZeros { node } => Some((Kind::Zeros { of: Some(node) }, u64::MAX)),
-            Content::File { node, offset } => {
+            Content::FileZeros { file } => Some((Kind::Zeros { of: Some(file) }, u64::MAX)),
+            Content::File { file, offset } => {
                 let large = self.lone_file.is_some_and(|from| piece.len >= from);
-                large.then_some((Kind::File { node, from: offset }, KERNEL_COPY))
+                large.then_some((Kind::File { file, from: offset }, KERNEL_COPY))
             }
             Content::Metadata => None,
         }
@@ -171,7 +171,7 @@ mod tests {
 
     const M: Content = Content::Metadata;
     const Z: Content = Content::Zeros;
-    const F: Content = Content::File { node: NodeId::ROOT, offset: 0 };
+    const F: Content = Content::File { file: FileRef::ROOT.into(), offset: 0 };
 
     struct List(Vec<(Content, u64)>);
 
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn large_files_are_left_to_the_kernel_in_aligned_parts() {
         let pieces = [(M, 4096), (F, KERNEL_COPY + (1 << 20) + 7), (Z, 4089), (M, 4096)];
-        let part = |from| Kind::File { node: NodeId::ROOT, from };
+        let part = |from| Kind::File { file: FileRef::ROOT.into(), from };
         assert_eq!(
             cut(&pieces, Some(1 << 20)),
             [

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
 use file_scanner::OpenFile;
-use image_tree::{Content, NodeId, Piece, PieceSource};
+use image_tree::{Content, FileRef, Piece, PieceSource};
 use rustix::io::retry_on_intr;
 
 use crate::chunks::{CHUNK, Chunk};
@@ -58,14 +58,14 @@ impl<'a> Filler<'a> {
                 bytes.fill(0);
                 self.image.generate(piece, bytes);
             }
-            Content::File { node, offset } => match self.reader.open(node)? {
+            Content::File { file, offset } => match self.reader.open(file)? {
                 OpenFile::Inline(whole) => {
-                    bytes.copy_from_slice(part(self.contents, node, whole, offset, bytes.len())?);
+                    bytes.copy_from_slice(part(self.contents, file, whole, offset, bytes.len())?);
                 }
                 OpenFile::Fd(fd) => {
                     read_at(fd.as_fd(), offset, bytes)
-                        .map_err(|why| explain(self.contents, node, fd.as_fd(), why))?;
-                    self.contents.check(node, fd.as_fd())?;
+                        .map_err(|why| explain(self.contents, file, fd.as_fd(), why))?;
+                    self.contents.check(file, fd.as_fd())?;
                 }
             },
         }
@@ -77,19 +77,19 @@ impl<'a> Filler<'a> {
     pub(crate) fn copy(
         &mut self,
         chunk: &Chunk,
-        (node, from): (NodeId, u64),
+        (file, from): (FileRef, u64),
         output: &Positioned<'_>,
         buffer: &mut Vec<u8>,
     ) -> Result<(), AssemblyError> {
         let placed = Placed { from, offset: chunk.offset, len: chunk.len };
-        let fd = match self.reader.open(node)? {
+        let fd = match self.reader.open(file)? {
             OpenFile::Inline(whole) => {
-                let bytes = part(self.contents, node, whole, from, to_usize(chunk.len))?;
+                let bytes = part(self.contents, file, whole, from, to_usize(chunk.len))?;
                 return output.put_bytes(bytes, chunk.offset);
             }
             OpenFile::Fd(fd) => fd,
         };
-        let failed = |why| explain(self.contents, node, fd.as_fd(), why);
+        let failed = |why| explain(self.contents, file, fd.as_fd(), why);
         let mut at = placed.offset;
         if output.looks_for_zeros() {
             let mut zeros = Vec::new();
@@ -100,7 +100,7 @@ impl<'a> Filler<'a> {
             }
         }
         copy_part(fd.as_fd(), placed.part(at, placed.end()), output, buffer, &failed)?;
-        Ok(self.contents.check(node, fd.as_fd())?)
+        Ok(self.contents.check(file, fd.as_fd())?)
     }
 }
 
@@ -140,14 +140,14 @@ pub(crate) fn room(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
 /// The wanted bytes of a file that is in memory.
 pub(crate) fn part<'w>(
     contents: &dyn Contents,
-    node: NodeId,
+    file: FileRef,
     whole: &'w [u8],
     from: u64,
     len: usize,
 ) -> Result<&'w [u8], AssemblyError> {
     let start = to_usize(from);
     let wanted = start.checked_add(len).and_then(|end| whole.get(start..end));
-    wanted.ok_or_else(|| AssemblyError::Ended { path: contents.shown(node) })
+    wanted.ok_or_else(|| AssemblyError::Ended { path: contents.shown(file) })
 }
 
 /// Reads exactly as many bytes as there is room for.
@@ -168,14 +168,14 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, mut from: u64, mut bytes: &mut [u8]) -
 /// A file that changed explains most of what goes wrong with reading it.
 pub(crate) fn explain(
     contents: &dyn Contents,
-    node: NodeId,
+    file: FileRef,
     fd: BorrowedFd<'_>,
     why: Missing,
 ) -> AssemblyError {
-    if let Err(changed) = contents.check(node, fd) {
+    if let Err(changed) = contents.check(file, fd) {
         return changed.into();
     }
-    let path = contents.shown(node);
+    let path = contents.shown(file);
     match why {
         Missing::Ended => AssemblyError::Ended { path },
         Missing::Failed(error) => AssemblyError::Unreadable { path, error },

@@ -51,7 +51,7 @@ mod zero_runs;
 pub use assemble::{Compression, Judge, Options, Target, Watch, Written, write, write_before, write_watched};
 pub use bmap::BlockMap;
 pub use companion::Companion;
-pub use contents::{Contents, FileReader, Joined, Scanned};
+pub use contents::{Contents, FileReader, Scanned};
 pub use error::{AssemblyError, ErrorKind, Refusal};
 pub use identity::Identity;
 pub use pieces::{PieceError, check_pieces};

@@ -72,7 +72,7 @@ impl Positioned<'_> {
     fn put(&self, chunk: &Chunk, filler: &mut Filler<'_>, buffer: &mut Vec<u8>) -> Result<(), AssemblyError> {
         match chunk.kind {
             Kind::Zeros { .. } => self.put_zeros(chunk.offset, chunk.len),
-            Kind::File { node, from } => filler.copy(chunk, (node, from), self, buffer),
+            Kind::File { file, from } => filler.copy(chunk, (file, from), self, buffer),
             Kind::Buffer => {
                 let bytes = filler.fill(chunk, buffer)?;
                 self.put_bytes(bytes, chunk.offset)

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use image_tree::{NodeId, Piece};
+use image_tree::{FileRef, Piece};
 
 use crate::chunks::{Chunk, Chunks, Kind};
 use crate::error::AssemblyError;
@@ -16,7 +16,7 @@ pub(crate) enum Made {
     /// So many zero bytes; of a file, if one is named.
     Zeros {
         len: u64,
-        of: Option<NodeId>,
+        of: Option<FileRef>,
     },
     /// The first `len` bytes of the buffer.
     Bytes {
@@ -28,7 +28,7 @@ pub(crate) enum Made {
     /// So many bytes of a file that the kernel has put to their place; the buffer is free.
     Copied {
         buffer: Vec<u8>,
-        node: NodeId,
+        file: FileRef,
         len: u64,
     },
     Failed(AssemblyError),

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use image_tree::{Content, NodeId, Piece};
+use image_tree::{Content, FileRef, Piece};
 
 use crate::assemble::{Job, Seen};
 use crate::chunks::{Chunk, Chunks, Kind};
@@ -82,10 +82,10 @@ impl Writer<'_, '_, '_, '_, '_> {
                 }
                 self.ring.reuse(buffer);
             }
-            Made::Copied { mut buffer, node, len } => {
+            Made::Copied { mut buffer, file, len } => {
                 if let (Some(witness), Some(output)) = (&mut *self.witness, self.placed) {
                     output.read_back(self.at, len, &mut buffer, |bytes| {
-                        witness.see(node, bytes);
+                        witness.see(file, bytes);
                         witness.bytes(bytes);
                     })?;
                 }
@@ -141,9 +141,9 @@ fn make(
     mut buffer: Vec<u8>,
     placed: Option<&Positioned<'_>>,
 ) -> Result<Made, AssemblyError> {
-    if let (Kind::File { node, from }, Some(output)) = (chunk.kind, placed) {
-        filler.copy(chunk, (node, from), output, &mut buffer)?;
-        return Ok(Made::Copied { buffer, node, len: chunk.len });
+    if let (Kind::File { file, from }, Some(output)) = (chunk.kind, placed) {
+        filler.copy(chunk, (file, from), output, &mut buffer)?;
+        return Ok(Made::Copied { buffer, file, len: chunk.len });
     }
     let bytes = filler.fill(chunk, &mut buffer)?;
     placed.map_or(Ok(()), |output| output.put_bytes(bytes, chunk.offset))?;
@@ -156,15 +156,15 @@ fn show(pieces: &[Piece], bytes: &[u8], witness: &mut dyn Witness) {
     let mut rest = bytes;
     for piece in pieces {
         let (here, later) = rest.split_at(to_usize(piece.len));
-        if let Content::File { node, .. } = piece.content {
-            witness.see(node, here);
+        if let Content::File { file, .. } = piece.content {
+            witness.see(file, here);
         }
         rest = later;
     }
 }
 
 /// Shows so many bytes of a file that are known to be zero.
-fn show_zeros(file: NodeId, len: u64, witness: &mut dyn Witness) {
+fn show_zeros(file: FileRef, len: u64, witness: &mut dyn Witness) {
     let mut left = len;
     while left > 0 {
         let now = to_usize(left).min(ZEROS.len());

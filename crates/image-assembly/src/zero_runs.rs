@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use file_scanner::OpenFile;
-use image_tree::{Content, NodeId, Piece, PieceSource};
+use image_tree::{Content, FileRef, Piece, PieceSource};
 
 use crate::contents::{Contents, FileReader};
 use crate::error::AssemblyError;
@@ -165,9 +165,9 @@ fn search(state: &Mutex<Search<'_>>, contents: &dyn Contents, progress: &(dyn Fn
     let mut reader = contents.reader();
     let mut buffer = Vec::new();
     let mut runs = Vec::new();
-    while let Some((piece, node, offset)) = next(state, progress) {
+    while let Some((piece, file, offset)) = next(state, progress) {
         let placed = Placed { from: offset, offset: piece.offset, len: piece.len };
-        if let Err(error) = look(&mut *reader, contents, node, placed, &mut buffer, &mut runs) {
+        if let Err(error) = look(&mut *reader, contents, file, placed, &mut buffer, &mut runs) {
             let mut state = lock(state);
             if state.failed.as_ref().is_none_or(|(lowest, _)| piece.offset < *lowest) {
                 state.failed = Some((piece.offset, error));
@@ -180,7 +180,7 @@ fn search(state: &Mutex<Search<'_>>, contents: &dyn Contents, progress: &(dyn Fn
 }
 
 /// The next piece of a file that could hold a run; others are passed over.
-fn next(state: &Mutex<Search<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Option<(Piece, NodeId, u64)> {
+fn next(state: &Mutex<Search<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Option<(Piece, FileRef, u64)> {
     let mut state = lock(state);
     let mut passed = 0;
     let found = loop {
@@ -189,7 +189,7 @@ fn next(state: &Mutex<Search<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Option<(P
         }
         match state.pieces.next() {
             Ok(Some(piece)) => match piece.content {
-                Content::File { node, offset } if piece.len >= GRAIN => break Some((piece, node, offset)),
+                Content::File { file, offset } if piece.len >= GRAIN => break Some((piece, file, offset)),
                 _ => passed += piece.len,
             },
             Ok(None) => break None,
@@ -205,14 +205,14 @@ fn next(state: &Mutex<Search<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Option<(P
 fn look(
     reader: &mut dyn FileReader,
     contents: &dyn Contents,
-    node: NodeId,
+    file: FileRef,
     placed: Placed,
     buffer: &mut Vec<u8>,
     runs: &mut Vec<Range<u64>>,
 ) -> Result<(), AssemblyError> {
-    match reader.open(node)? {
+    match reader.open(file)? {
         OpenFile::Inline(whole) => {
-            let bytes = part(contents, node, whole, placed.from, to_usize(placed.len))?;
+            let bytes = part(contents, file, whole, placed.from, to_usize(placed.len))?;
             let zeros = cut(bytes, placed.offset).filter(|(_, zero)| *zero);
             runs.extend(
                 zeros
@@ -221,8 +221,8 @@ fn look(
         }
         OpenFile::Fd(fd) => {
             in_file(fd.as_fd(), placed, buffer, |run| runs.push(run))
-                .map_err(|why| explain(contents, node, fd.as_fd(), why))?;
-            contents.check(node, fd.as_fd())?;
+                .map_err(|why| explain(contents, file, fd.as_fd(), why))?;
+            contents.check(file, fd.as_fd())?;
         }
     }
     Ok(())
@@ -239,7 +239,7 @@ impl PieceSource for KnownZeros<'_> {
         let mut rest: Option<Piece> = None;
         Box::new(std::iter::from_fn(move || {
             let piece = rest.take().or_else(|| pieces.next())?;
-            let Content::File { node, .. } = piece.content else { return Some(piece) };
+            let Content::File { file, .. } = piece.content else { return Some(piece) };
             while runs.next_if(|run| run.end <= piece.offset).is_some() {}
             let end = piece.offset + piece.len;
             let Some(run) = runs.peek().filter(|run| run.start < end) else { return Some(piece) };
@@ -250,7 +250,7 @@ impl PieceSource for KnownZeros<'_> {
             if cut < end {
                 rest = Some(Piece { offset: cut, len: end - cut, content: piece.content.skip(len) });
             }
-            let content = if is_zero { Content::FileZeros { node } } else { piece.content };
+            let content = if is_zero { Content::FileZeros { file } } else { piece.content };
             Some(Piece { offset: piece.offset, len, content })
         }))
     }

@@ -131,7 +131,7 @@ pub struct FileSystem<'l> {
 
 impl<'l> FileSystem<'l> {
     /// Explains a layout, and the closure that is in it.
-    pub fn of(layout: &'l Layout<'l>, closure: Option<&'l Closure>) -> Self {
+    pub fn of(layout: &'l Layout, closure: Option<&'l Closure>) -> Self {
         let tree = layout.tree();
         let usage = usage(layout);
         let areas = layout.areas();
@@ -224,13 +224,13 @@ impl<'l> FileSystem<'l> {
 }
 
 /// What each store path of a closure takes itself, in \[bytes\], in the order of [`Closure::paths`].
-pub fn store_path_sizes(layout: &Layout<'_>, closure: &Closure) -> Vec<u64> {
+pub fn store_path_sizes(layout: &Layout, closure: &Closure) -> Vec<u64> {
     let tree = layout.tree();
     let usage = usage(layout);
     Store::of(tree, closure).nodes.iter().map(|&node| usage.bytes(node)).collect()
 }
 
-fn usage(layout: &Layout<'_>) -> Usage {
+fn usage(layout: &Layout) -> Usage {
     let blocks = layout.blocks_by_node();
     Usage::of(layout.tree(), blocks.iter().map(|blocks| blocks * BLOCK).collect())
 }

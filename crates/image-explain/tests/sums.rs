@@ -162,7 +162,7 @@ proptest! {
         let rest: Vec<Path> = paths.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(path, _)| path.clone()).collect();
         let smaller = crate::tree(&rest, &[]);
         let smaller = Layout::plan(&smaller, &options()).unwrap();
-        let taken = |layout: &Layout<'_>| layout.blocks_by_node().iter().sum::<u64>() * 4096;
+        let taken = |layout: &Layout| layout.blocks_by_node().iter().sum::<u64>() * 4096;
         prop_assert_eq!(taken(&layout) - taken(&smaller), found.store_paths[picked].exclusive);
     }
 }

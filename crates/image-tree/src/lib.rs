@@ -24,7 +24,7 @@ pub use explanation::{Explain, Explanation};
 pub use metadata::{Metadata, MetadataId, Permissions, Timestamp};
 pub use name::{InvalidName, Name};
 pub use path::{ImagePath, InvalidPath};
-pub use piece::{Content, PROBED, Piece, PieceSource};
+pub use piece::{Content, FileRef, PROBED, Piece, PieceSource, TreeId};
 pub use sector::SectorSize;
 pub use tree::{
     ByteRange, DataRun, FileSource, FileStamp, FileTree, HOLE_GRAIN, Node, NodeId, NodeKind, Origin,

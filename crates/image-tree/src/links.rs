@@ -1,5 +1,7 @@
 //! Files that become further names of other files.
 
+use std::sync::Arc;
+
 use crate::tree::{FileTree, NodeId, NodeKind};
 
 impl FileTree {
@@ -11,7 +13,7 @@ impl FileTree {
         let mut linked = 0;
         for &(file, to) in pairs {
             if self.can_link(file, to)
-                && let Some(node) = self.nodes.get_mut(file.index())
+                && let Some(node) = Arc::make_mut(&mut self.0).nodes.get_mut(file.index())
             {
                 node.kind = NodeKind::HardLink { to };
                 linked += 1;
@@ -24,7 +26,7 @@ impl FileTree {
     }
 
     fn can_link(&self, file: NodeId, to: NodeId) -> bool {
-        let size = |id: NodeId| match self.nodes.get(id.index())?.kind {
+        let size = |id: NodeId| match self.0.nodes.get(id.index())?.kind {
             NodeKind::File { size, .. } => Some((size, self.node(id).metadata)),
             _ => None,
         };
@@ -33,10 +35,11 @@ impl FileTree {
 
     /// A link leads to an earlier node, whose own link is short already.
     fn shorten_links(&mut self) {
-        for index in 0..self.nodes.len() {
-            let NodeKind::HardLink { to } = self.nodes[index].kind else { continue };
-            if let NodeKind::HardLink { to } = self.node(to).kind {
-                self.nodes[index].kind = NodeKind::HardLink { to };
+        let nodes = &mut Arc::make_mut(&mut self.0).nodes;
+        for index in 0..nodes.len() {
+            let NodeKind::HardLink { to } = nodes[index].kind else { continue };
+            if let NodeKind::HardLink { to } = nodes[to.index()].kind {
+                nodes[index].kind = NodeKind::HardLink { to };
             }
         }
     }

@@ -1,5 +1,43 @@
 use crate::NodeId;
 
+/// One of the trees of an image, by its position among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TreeId(u32);
+
+impl TreeId {
+    /// The first tree, and the only one of an image that is one file system.
+    pub const FIRST: Self = Self(0);
+
+    /// The tree at a position; `None` past 2³² − 1.
+    #[must_use]
+    pub fn from_index(index: usize) -> Option<Self> {
+        u32::try_from(index).ok().map(Self)
+    }
+
+    /// The position among the trees of the image.
+    #[must_use]
+    #[expect(clippy::as_conversions, reason = "usize holds every u32 on the 64-bit targets that we support")]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A file of an image: a tree, and a node in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileRef {
+    /// The tree.
+    pub tree: TreeId,
+    /// The file in it.
+    pub node: NodeId,
+}
+
+impl From<NodeId> for FileRef {
+    /// A file of the first tree.
+    fn from(node: NodeId) -> Self {
+        Self { tree: TreeId::FIRST, node }
+    }
+}
+
 /// A run of an image's bytes. The pieces of an image come in ascending order and leave no gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
@@ -23,14 +61,14 @@ pub enum Content {
     /// Zero bytes of a regular file, known from a look at it. They are as needed as [`Self::Zeros`].
     FileZeros {
         /// The file.
-        node: NodeId,
+        file: FileRef,
     },
     /// Bytes that [`PieceSource::generate`] makes, always for the whole piece at once.
     Metadata,
     /// Bytes of a regular file, from this offset in it on. The piece never reaches past the file's end.
     File {
         /// The file.
-        node: NodeId,
+        file: FileRef,
         /// Where in the file the piece begins, in \[bytes\].
         offset: u64,
     },
@@ -47,7 +85,19 @@ impl Content {
     #[must_use]
     pub fn skip(self, bytes: u64) -> Self {
         match self {
-            Self::File { node, offset } => Self::File { node, offset: offset + bytes },
+            Self::File { file, offset } => Self::File { file, offset: offset + bytes },
+            other => other,
+        }
+    }
+
+    /// The same, with its file in another tree of the image: a file system knows only its own tree, and a disk knows which one
+    /// of its trees that is.
+    #[must_use]
+    pub fn in_tree(self, tree: TreeId) -> Self {
+        let moved = |file: FileRef| FileRef { tree, ..file };
+        match self {
+            Self::File { file, offset } => Self::File { file: moved(file), offset },
+            Self::FileZeros { file } => Self::FileZeros { file: moved(file) },
             other => other,
         }
     }

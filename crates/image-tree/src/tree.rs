@@ -204,9 +204,13 @@ pub struct Origin {
     pub folder: Option<Arc<OwnedFd>>,
 }
 
-/// All that an image shall hold: one sorted tree, the same on every machine. Made with [`crate::TreeWriter`].
-#[derive(Debug)]
-pub struct FileTree {
+/// All that an image shall hold: one sorted tree, the same on every machine. Made with [`crate::TreeWriter`]. A clone is
+/// another handle to the same tree.
+#[derive(Clone, Debug)]
+pub struct FileTree(pub(crate) Arc<TreeData>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct TreeData {
     pub(crate) nodes: Vec<Node>,
     pub(crate) bytes: Vec<u8>,
     pub(crate) metadata: Vec<Metadata>,
@@ -216,12 +220,19 @@ pub struct FileTree {
     pub(crate) sparse: Vec<(NodeId, Box<[DataRun]>)>,
 }
 
+impl TreeData {
+    pub(crate) fn name(&self, id: NodeId) -> &[u8] {
+        let node = &self.nodes[id.index()];
+        ByteRange { start: node.name_start, len: u32::from(node.name_len) }.of(&self.bytes)
+    }
+}
+
 impl FileTree {
     /// How many nodes there are; at least the root, so never 0.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a tree always has its root")]
     pub fn len(&self) -> usize {
-        self.nodes.len()
+        self.0.nodes.len()
     }
 
     /// The node itself.
@@ -230,22 +241,21 @@ impl FileTree {
     /// If the node is of another, larger tree.
     #[must_use]
     pub fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id.index()]
+        &self.0.nodes[id.index()]
     }
 
     /// All nodes in depth-first order, the root first.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (NodeId, &Node)> + Clone {
-        self.nodes.iter().enumerate().map(|(index, node)| {
+        self.0.nodes.iter().enumerate().map(|(index, node)| {
             // The writer refuses a node past u32.
             (NodeId::from_index(index).unwrap_or(NodeId::ROOT), node)
         })
     }
 
-    /// The bytes of a node's name; empty for the root alone.
+    /// The bytes of a node's name; empty only for the root.
     #[must_use]
     pub fn name(&self, id: NodeId) -> &[u8] {
-        let node = self.node(id);
-        ByteRange { start: node.name_start, len: u32::from(node.name_len) }.of(&self.bytes)
+        self.0.name(id)
     }
 
     /// The first node after this one that is not below it.
@@ -283,12 +293,12 @@ impl FileTree {
     /// Owner, rights and times of a node.
     #[must_use]
     pub fn metadata(&self, id: MetadataId) -> &Metadata {
-        &self.metadata[usize::try_from(id.0).unwrap_or(usize::MAX)]
+        &self.0.metadata[usize::try_from(id.0).unwrap_or(usize::MAX)]
     }
 
     /// All distinct metadata of the tree.
     pub fn all_metadata(&self) -> impl ExactSizeIterator<Item = (MetadataId, &Metadata)> {
-        self.metadata
+        self.0.metadata
             .iter()
             .enumerate()
             .map(|(index, m)| (MetadataId(u32::try_from(index).unwrap_or(u32::MAX)), m))
@@ -297,20 +307,20 @@ impl FileTree {
     /// The target of a symlink.
     #[must_use]
     pub fn symlink_target(&self, target: ByteRange) -> &[u8] {
-        target.of(&self.bytes)
+        target.of(&self.0.bytes)
     }
 
     /// The bytes of a file that the tree itself keeps.
     #[must_use]
     pub fn inline(&self, index: u32) -> &[u8] {
-        usize::try_from(index).ok().and_then(|i| self.inline.get(i)).map_or(&[], Vec::as_slice)
+        usize::try_from(index).ok().and_then(|i| self.0.inline.get(i)).map_or(&[], Vec::as_slice)
     }
 
     /// Where a sparse file has data, ascending and with holes between; `None` for a file that is all data.
     #[must_use]
     pub fn data_runs(&self, id: NodeId) -> Option<&[DataRun]> {
-        let at = self.sparse.binary_search_by_key(&id, |(node, _)| *node).ok()?;
-        self.sparse.get(at).map(|(_, runs)| &**runs)
+        let at = self.0.sparse.binary_search_by_key(&id, |(node, _)| *node).ok()?;
+        self.0.sparse.get(at).map(|(_, runs)| &**runs)
     }
 
     /// How many \[bytes\] of a regular file are data, holes left out; 0 for any other node.
@@ -328,13 +338,13 @@ impl FileTree {
     /// An origin.
     #[must_use]
     pub fn origin(&self, id: OriginId) -> &Origin {
-        &self.origins[id.index()]
+        &self.0.origins[id.index()]
     }
 
     /// All origins, in the order of their ids.
     #[must_use]
     pub fn origins(&self) -> &[Origin] {
-        &self.origins
+        &self.0.origins
     }
 
     /// The path in the image.

@@ -1,8 +1,9 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::tree::{
     ByteRange, DataRun, FileSource, FileTree, HOLE_GRAIN, Node, NodeId, NodeKind, Origin, OriginId,
-    SpecialKind,
+    SpecialKind, TreeData,
 };
 use crate::{Metadata, MetadataId, Name};
 
@@ -10,7 +11,7 @@ use crate::{Metadata, MetadataId, Name};
 /// What breaks a rule is refused, so a finished tree keeps them all.
 #[derive(Debug)]
 pub struct TreeWriter {
-    tree: FileTree,
+    tree: TreeData,
     /// Looked up, never iterated: its order can't reach the tree.
     metadata_ids: HashMap<Metadata, MetadataId>,
     /// The directories that are open, from the root down, each with its latest entry.
@@ -52,7 +53,7 @@ impl TreeWriter {
     /// Begins a tree with its root directory, which is left open.
     #[must_use]
     pub fn new(root: Metadata, origins: Vec<Origin>) -> Self {
-        let tree = FileTree {
+        let tree = TreeData {
             nodes: vec![Node {
                 name_start: 0,
                 name_len: 0,
@@ -130,7 +131,7 @@ impl TreeWriter {
     /// If the latest entry is no regular file, or the runs are not ascending, apart from each other, or within the file.
     pub fn data_runs(&mut self, runs: Vec<DataRun>) -> Result<(), TreeError> {
         let latest = self.open.last().and_then(|(_, latest)| *latest);
-        let size = latest.map(|id| (id, self.tree.node(id).kind));
+        let size = latest.map(|id| (id, self.tree.nodes[id.index()].kind));
         let Some((id, NodeKind::File { size, .. })) = size else { return Err(TreeError::BadDataRuns) };
         let mut free = 0;
         for run in &runs {
@@ -188,7 +189,7 @@ impl TreeWriter {
         while !self.open.is_empty() {
             self.close();
         }
-        self.tree
+        FileTree(Arc::new(self.tree))
     }
 
     fn close(&mut self) {

@@ -126,7 +126,7 @@ impl Beside {
     }
 
     /// The FAT file systems, in the order of their partitions.
-    pub(crate) fn layouts(&self) -> Result<Vec<FatLayout<'_>>, Failure> {
+    pub(crate) fn layouts(&self) -> Result<Vec<FatLayout>, Failure> {
         self.firmware.iter().map(Firmware::layout).collect()
     }
 }
@@ -157,7 +157,7 @@ impl Firmware {
         of_fat.map(text).collect()
     }
 
-    fn layout(&self) -> Result<FatLayout<'_>, Failure> {
+    fn layout(&self) -> Result<FatLayout, Failure> {
         let options = fat_layout::Options {
             bytes: self.bytes,
             label: self.plan.label,

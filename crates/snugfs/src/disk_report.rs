@@ -140,7 +140,7 @@ impl DiskReport {
     }
 }
 
-fn ext4_of(volume: &crate::pipeline::Volume<'_>, layout: &ext4_layout::Layout<'_>) -> FileSystem {
+fn ext4_of(volume: &crate::pipeline::Volume<'_>, layout: &ext4_layout::Layout) -> FileSystem {
     let summary = layout.summary();
     let plan = &volume.planned.volume.filesystem;
     FileSystem {
@@ -151,7 +151,7 @@ fn ext4_of(volume: &crate::pipeline::Volume<'_>, layout: &ext4_layout::Layout<'_
     }
 }
 
-fn fat_of(layout: &fat_layout::FatLayout<'_>) -> FileSystem {
+fn fat_of(layout: &fat_layout::FatLayout) -> FileSystem {
     let summary = layout.summary();
     let options = layout.options();
     FileSystem {

@@ -169,9 +169,9 @@ fn to_be_hashed<'g>(volume: &'g Volume<'_>) -> Option<(&'g str, &'g Closure, &'g
 /// The file systems of an image, laid out.
 #[derive(Debug)]
 pub(crate) struct Layouts<'g> {
-    pub(crate) root: Layout<'g>,
-    pub(crate) others: Vec<Layout<'g>>,
-    pub(crate) firmware: Vec<FatLayout<'g>>,
+    pub(crate) root: Layout,
+    pub(crate) others: Vec<Layout>,
+    pub(crate) firmware: Vec<FatLayout>,
 }
 
 /// Trees → layouts.

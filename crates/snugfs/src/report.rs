@@ -151,7 +151,7 @@ impl Report {
     /// What is known before anything is written.
     pub(crate) fn new(
         plan: &FilesystemPlan,
-        layout: &Layout<'_>,
+        layout: &Layout,
         mut contents: Contents,
         warnings: &[String],
     ) -> Self {
@@ -187,7 +187,7 @@ impl Report {
     }
 
     /// Adds what each store path of the root takes.
-    pub(crate) fn set_store_paths(&mut self, closure: Option<&Closure>, layout: &Layout<'_>) {
+    pub(crate) fn set_store_paths(&mut self, closure: Option<&Closure>, layout: &Layout) {
         let Some(closure) = closure else { return };
         let path = |(info, bytes): (&PathInfo, u64)| {
             let path = info.path.in_store(closure.store_dir());

@@ -77,7 +77,7 @@ impl Tree {
 }
 
 /// Writes an image, files without inline contents as holes, and checks that its pieces leave no gap.
-pub(crate) fn assemble(layout: &Layout<'_>, path: &Path) {
+pub(crate) fn assemble(layout: &Layout, path: &Path) {
     let file = File::create(path).unwrap();
     file.set_len(layout.len()).unwrap();
     let tree = layout.tree();
@@ -166,7 +166,7 @@ pub(crate) fn checked(tree: &FileTree, options: &Options, folder: &Path) -> Path
 }
 
 /// Every block is for one purpose, and the sums are those of the summary.
-fn assert_areas(layout: &Layout<'_>) {
+fn assert_areas(layout: &Layout) {
     let summary = layout.summary();
     let areas = layout.areas();
     let end = areas.iter().fold(0, |at, area| {

@@ -102,7 +102,7 @@ struct Explained<'g> {
     /// The root first.
     systems: Vec<System<'g>>,
     /// The FAT file systems, in the order of their partitions.
-    firmware: &'g [FatLayout<'g>],
+    firmware: &'g [FatLayout],
     /// What it is compared with.
     difference: Option<&'g Difference<'g>>,
 }

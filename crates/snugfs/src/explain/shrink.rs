@@ -40,7 +40,7 @@ pub(super) enum Way {
 }
 
 /// All of it, the most first.
-pub(super) fn savings(volume: &Volume<'_>, layout: &Layout<'_>, explained: &FileSystem<'_>) -> Vec<Saving> {
+pub(super) fn savings(volume: &Volume<'_>, layout: &Layout, explained: &FileSystem<'_>) -> Vec<Saving> {
     let mut savings = of_fields(&pipeline::layout_options(&volume.planned), layout);
     savings.extend(of_paths(explained));
     savings.extend(of_equal_paths(explained));
@@ -121,7 +121,7 @@ fn listed(explained: &FileSystem<'_>, paths: &[usize]) -> String {
 type Change = (&'static str, &'static str, fn(&mut Options));
 
 /// Changes that take something away which the plan has.
-fn changes(options: &Options, layout: &Layout<'_>) -> Vec<Change> {
+fn changes(options: &Options, layout: &Layout) -> Vec<Change> {
     if options.size.is_some() {
         return vec![("size", "without a fixed size: just as large as needed", |options| {
             options.size = None;
@@ -152,7 +152,7 @@ fn changes(options: &Options, layout: &Layout<'_>) -> Vec<Change> {
     changes
 }
 
-fn of_fields(options: &Options, layout: &Layout<'_>) -> Vec<Saving> {
+fn of_fields(options: &Options, layout: &Layout) -> Vec<Saving> {
     let changes = changes(options, layout);
     let saved = |changes: &[Change]| {
         let mut options = options.clone();

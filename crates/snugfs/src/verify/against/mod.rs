@@ -41,8 +41,8 @@ struct Part<'e> {
 
 #[derive(Clone, Copy)]
 enum Holds<'e> {
-    Ext4(&'e Volume<'e>, &'e Layout<'e>),
-    Fat(&'e FileTree, &'e FatLayout<'e>),
+    Ext4(&'e Volume<'e>, &'e Layout),
+    Fat(&'e FileTree, &'e FatLayout),
 }
 
 impl<'e> Expected<'e> {

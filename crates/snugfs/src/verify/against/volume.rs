@@ -22,7 +22,7 @@ impl Subject<'_> {
     pub(super) fn ext4(
         &mut self,
         volume: &Volume<'_>,
-        layout: &Layout<'_>,
+        layout: &Layout,
         window: &Window,
         found: Option<FoundTree>,
     ) -> Result<(), Failure> {
@@ -111,7 +111,7 @@ impl Subject<'_> {
     pub(super) fn fat(
         &mut self,
         expected: &FileTree,
-        layout: &FatLayout<'_>,
+        layout: &FatLayout,
         found: Option<&FileSystem>,
     ) -> Result<(), Failure> {
         let Some(fs @ FileSystem::Fat(fat)) = found else {
@@ -176,7 +176,7 @@ fn told(error: &ClosureError, differences: &mut Differences) -> Option<image_tre
 }
 
 /// What a layout's superblock is.
-fn expected_superblock(layout: &Layout<'_>) -> Vec<u8> {
+fn expected_superblock(layout: &Layout) -> Vec<u8> {
     let first: Option<Piece> = layout.pieces().next().filter(|piece| piece.content == Content::Metadata);
     let Some(first) = first else { return Vec::new() };
     let mut bytes = vec![0; usize::try_from(first.len).unwrap_or(0)];
