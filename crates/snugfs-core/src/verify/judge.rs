@@ -28,7 +28,7 @@ impl Source for Bytes<'_> {
 
 /// What an image is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Medium {
+pub enum Medium {
     /// A file as long as the image.
     File,
     /// A device, as long as it is; what is behind the image was there before.
@@ -37,10 +37,11 @@ pub(super) enum Medium {
 
 /// What is allowed in bytes that nothing uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Terms {
-    pub(super) on: Medium,
+pub struct Terms {
+    /// What the image is in.
+    pub on: Medium,
     /// Whether space that nothing uses is not looked at, as `verify --ignore-unused` asks for.
-    pub(super) ignore_unused: bool,
+    pub ignore_unused: bool,
 }
 
 impl Terms {
@@ -55,18 +56,20 @@ impl Terms {
 }
 
 /// What was found in an image.
-pub(super) struct Verdict {
+#[derive(Debug)]
+pub struct Verdict {
     /// Whether there is a partition table.
-    pub(super) is_disk: bool,
+    pub is_disk: bool,
     /// What is wrong around the file systems.
-    pub(super) table: Vec<String>,
+    pub table: Vec<String>,
     /// What was allowed, and where it is.
-    pub(super) terms: Terms,
+    pub terms: Terms,
     /// What is unusual about the table where an image is as long as what it holds.
-    pub(super) note: Option<&'static str>,
-    pub(super) volumes: Vec<Judged>,
+    pub note: Option<&'static str>,
+    /// The parts of the image, in their order.
+    pub volumes: Vec<Judged>,
     /// What differs from a plan, if it was compared with one.
-    pub(super) differences: Option<Differences>,
+    pub differences: Option<Differences>,
 }
 
 /// Where a tree is collected while a file system is judged.
@@ -82,35 +85,38 @@ pub(super) struct Watched {
 }
 
 /// A part of an image.
-pub(super) struct Judged {
-    pub(super) partition: Option<Partition>,
+#[derive(Debug)]
+pub struct Judged {
+    /// The partition that it is, if it is one.
+    pub partition: Option<Partition>,
     /// What it is, as far as it is known.
-    pub(super) what: String,
+    pub what: String,
     /// `None` where it is nothing that is judged.
-    pub(super) findings: Option<Findings>,
+    pub findings: Option<Findings>,
 }
 
 impl Verdict {
     /// Whether there is no problem; `used`: what the format allows is none.
-    pub(super) fn is_right(&self, used: bool) -> bool {
+    pub fn is_right(&self, used: bool) -> bool {
         let right = |findings: &Findings| if used { findings.is_sound() } else { findings.is_empty() };
         let holds = self.differences.as_ref().is_none_or(Differences::is_empty);
         let fits = used || self.terms.on == Medium::Device || self.note.is_none();
         self.table.is_empty() && fits && self.findings().all(right) && holds
     }
 
-    pub(super) fn findings(&self) -> impl Iterator<Item = &Findings> {
+    /// What the judge found in each file system that it judged.
+    pub fn findings(&self) -> impl Iterator<Item = &Findings> {
         self.volumes.iter().filter_map(|volume| volume.findings.as_ref())
     }
 
     /// How many problems there are of a severity.
-    pub(super) fn count(&self, severity: Severity) -> u64 {
+    pub fn count(&self, severity: Severity) -> u64 {
         self.findings().fold(0, |sum: u64, findings| sum.saturating_add(findings.count(severity)))
     }
 }
 
 /// Judges all that is known of an image.
-pub(super) fn image(image: &Image, terms: Terms) -> Result<Verdict, ReadError> {
+pub fn image(image: &Image, terms: Terms) -> Result<Verdict, ReadError> {
     let found = Overview::read(image)?;
     if let Some((what, remedy)) = foreign(&found) {
         let text = format!("holds {what}, and only ext4 and whole disks are judged; {remedy}");

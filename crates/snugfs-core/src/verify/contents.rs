@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use file_scanner::{Cursor, OpenFile, Opener, check_unchanged};
 use image_compare::{FileBytes, FoundTree, Pair};
-use image_tree::{DataRun, FileTree, HOLE_GRAIN, NodeId, NodeKind};
+use image_tree::{DataRun, FileTree, HOLE_GRAIN, NodeId, NodeKind, io_reason};
 
-use super::Progress;
-use crate::exit::{Exit, Failure, io_text};
+use crate::failure::{Failure, FailureKind};
+use crate::observer::Observer;
 
 /// What is compared at once, in \[bytes\].
 const BUFFER: usize = 256 << 10;
@@ -24,7 +24,7 @@ pub(super) fn compare(
     expected: &FileTree,
     found: &FoundTree,
     pairs: &[Pair],
-    progress: &Progress<'_>,
+    observer: &dyn Observer,
 ) -> Result<Vec<(NodeId, u64)>, Failure> {
     let opener = Opener::new(expected);
     let next = AtomicUsize::new(0);
@@ -39,7 +39,7 @@ pub(super) fn compare(
         };
         while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
             for pair in *batch {
-                let differs = comparer.pair(*pair, progress);
+                let differs = comparer.pair(*pair, observer);
                 let mut outcome = outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 match differs {
                     Ok(None) => {}
@@ -75,19 +75,19 @@ struct Comparer<'c> {
 }
 
 impl Comparer<'_> {
-    fn pair(&mut self, pair: Pair, progress: &Progress<'_>) -> Result<Option<u64>, Failure> {
+    fn pair(&mut self, pair: Pair, observer: &dyn Observer) -> Result<Option<u64>, Failure> {
         let node = self.expected.resolve(pair.expected);
         let mut image = self.found.open(pair.found).map_err(|error| super::volume::unreadable(&error))?;
         let source = match self.cursor.open(node)? {
             OpenFile::Inline(bytes) => {
                 let mut source = Source { bytes, at: 0, holes: Holes::none() };
-                return same(&mut source, &mut image, &mut self.buffers, progress);
+                return same(&mut source, &mut image, &mut self.buffers, observer);
             }
             OpenFile::Fd(fd) => File::from(fd),
         };
         let holes = Holes::of(self.expected, node);
         let mut reader = Source { bytes: &source, at: 0, holes };
-        let differs = same(&mut reader, &mut image, &mut self.buffers, progress)?;
+        let differs = same(&mut reader, &mut image, &mut self.buffers, observer)?;
         check_unchanged(self.expected, node, source.as_fd())?;
         Ok(differs)
     }
@@ -156,7 +156,7 @@ fn same<B: Bytes>(
     source: &mut Source<'_, B>,
     image: &mut FileBytes<'_>,
     (ours, theirs): &mut (Vec<u8>, Vec<u8>),
-    progress: &Progress<'_>,
+    observer: &dyn Observer,
 ) -> Result<Option<u64>, Failure> {
     let mut at = 0;
     loop {
@@ -165,14 +165,12 @@ fn same<B: Bytes>(
         if hole > 0 {
             source.at = source.at.saturating_add(hole);
             image.skip(hole);
-            progress(hole);
+            observer.advance(hole);
             at += hole;
         }
         let source_failed = |error: io::Error| {
-            Failure::new(
-                Exit::Source,
-                format!("source: can't be read: {}; see that its disk is sound", io_text(&error)),
-            )
+            let what = format!("can't be read: {}", io_reason(&error));
+            Failure::new(FailureKind::Source, "source", what, "see that its disk is sound")
         };
         let length = fill(source, ours).map_err(source_failed)?;
         let found = match fill(image, theirs) {
@@ -187,7 +185,7 @@ fn same<B: Bytes>(
             return Ok(Some(at + u64::try_from(same).unwrap_or(0)));
         }
         let length = u64::try_from(length).unwrap_or(0);
-        progress(length);
+        observer.advance(length);
         at += length;
         if usize::try_from(length).unwrap_or(0) < BUFFER {
             return Ok(None);

@@ -14,9 +14,9 @@ use cyclonedx_bom::models::metadata::Metadata;
 use cyclonedx_bom::models::property::{Properties, Property};
 use cyclonedx_bom::models::tool::Tools;
 
-use crate::exit::{Exit, Failure};
+use crate::Failure;
 
-/// The text for the closures of an image, which may have paths in common; it ends in a line feed.
+/// The text for the closures of an image, which may have paths in common. It ends in a line feed.
 pub(crate) fn json<'a>(closures: impl Iterator<Item = &'a Closure>) -> Result<String, Failure> {
     let of_closure = |closure: &'a Closure| {
         closure.paths().iter().map(move |info| (whole(closure, &info.path), (closure, info)))
@@ -43,7 +43,7 @@ pub(crate) fn json<'a>(closures: impl Iterator<Item = &'a Closure>) -> Result<St
 }
 
 fn bug(error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(Exit::Bug, format!("--sbom: {error}; please report it"))
+    Failure::internal("bill of materials", error)
 }
 
 fn component(

@@ -6,11 +6,13 @@ use ext4_layout::Purpose;
 use file_scanner::{OpenFile, Opener};
 use image_compare::{Differences, Kind, Use, shown_path};
 use image_reader::Window;
-use image_tree::{Content, FileTree, NodeId, Piece, PieceSource};
+use image_tree::{Content, Piece, PieceSource, io_reason};
 
-use super::{Expected, Holds, Part, Subject};
-use crate::exit::{Exit, Failure, io_text};
-use crate::people;
+use super::{Holds, PlacedPart, Subject, placed_parts};
+use crate::failure::{Failure, FailureKind, shown};
+use crate::human;
+use crate::parts::SingleFile;
+use crate::prepare::Prepared;
 
 /// What is compared at once, in \[bytes\]; a piece of metadata can be longer.
 const BUFFER: u64 = 1 << 20;
@@ -23,10 +25,9 @@ const BLOCK: u64 = 4096;
 /// something is wrong that has a better name, these are told in one line.
 pub(super) fn compare(
     subject: &mut Subject<'_>,
-    expected: &Expected<'_>,
+    expected: &Prepared<'_>,
     (is_sound, ignore_unused): (bool, bool),
 ) -> Result<(), Failure> {
-    let files = Files::of(expected);
     let image = expected.image();
     let mut differing = Differing::default();
     let is_new = subject.used == Use::None;
@@ -35,11 +36,9 @@ pub(super) fn compare(
     let length = subject.window.length();
     for piece in image.pieces().take_while(|piece| piece.offset < length) {
         match piece.content {
-            Content::File { node, offset } => {
-                if let Some(tree) = files.tree
-                    && let Some(own) = node.index().checked_sub(files.base).and_then(NodeId::from_index)
-                {
-                    file(subject, tree, (own, offset), &piece, expected)?;
+            Content::File { file, offset } => {
+                if let Some(single) = expected.single_file(file) {
+                    compare_file(subject, single, offset, &piece, expected)?;
                 }
             }
             Content::Unused if ignore_unused => {}
@@ -49,14 +48,14 @@ pub(super) fn compare(
         }
     }
     if is_named && differing.count > 0 {
-        let count = people::counted(differing.count, "block");
+        let count = human::counted(differing.count, "block");
         subject.differences.add(Kind::ImageBytes, || {
             let text = format!("{count} of metadata and zeros differ from what build would write");
             ("image".to_owned(), text)
         });
         return Ok(());
     }
-    let parts = expected.parts();
+    let parts = placed_parts(expected);
     for &block in &differing.first {
         subject.differences.add(Kind::ImageBytes, || {
             let (place, what) = purpose(&parts, expected, block);
@@ -66,25 +65,6 @@ pub(super) fn compare(
     let told = u64::try_from(differing.first.len()).unwrap_or(u64::MAX);
     subject.differences.add_untold(Kind::ImageBytes, differing.count.saturating_sub(told));
     Ok(())
-}
-
-/// The single files of a disk and what their numbers are counted from.
-struct Files<'e> {
-    tree: Option<&'e FileTree>,
-    base: usize,
-}
-
-impl<'e> Files<'e> {
-    fn of(expected: &Expected<'e>) -> Self {
-        let firmware = expected.layouts.firmware.len();
-        let volumes = expected.gathered.volumes().map(|volume| volume.scan.tree.len());
-        let beside = expected.gathered.beside.trees();
-        let before = volumes.chain(beside.take(firmware).map(FileTree::len));
-        Self {
-            base: before.fold(0, usize::saturating_add),
-            tree: expected.gathered.beside.trees().nth(firmware),
-        }
-    }
 }
 
 /// Blocks that differ.
@@ -168,14 +148,15 @@ fn read(window: &Window, at: u64, length: u64, buffer: &mut Vec<u8>) -> Result<(
 }
 
 /// A blob or a raw partition.
-fn file(
+fn compare_file(
     subject: &mut Subject<'_>,
-    tree: &FileTree,
-    (node, offset): (NodeId, u64),
+    single: &SingleFile,
+    offset: u64,
     piece: &Piece,
-    expected: &Expected<'_>,
+    expected: &Prepared<'_>,
 ) -> Result<(), Failure> {
     use std::os::unix::fs::FileExt;
+    let (tree, node) = (&single.scanned.tree, single.scanned.node);
     let mut done = 0;
     let opener = Opener::new(tree);
     let mut cursor = opener.cursor();
@@ -192,11 +173,9 @@ fn file(
         read(subject.window, at, there, &mut theirs)?;
         ours.resize(usize::try_from(length).unwrap_or(0), 0);
         source.read_exact_at(&mut ours, offset.saturating_add(done)).map_err(|error| {
-            let what = tree.source_path(node).map_or_else(String::new, |path| crate::exit::shown(&path));
-            Failure::new(
-                Exit::Source,
-                format!("{what}: can't be read: {}; leave it alone meanwhile", io_text(&error)),
-            )
+            let name = tree.source_path(node).map_or_else(String::new, |path| shown(&path));
+            let what = format!("can't be read: {}", io_reason(&error));
+            Failure::new(FailureKind::Source, name, what, "leave it alone meanwhile")
         })?;
         if there < length {
             ours.truncate(theirs.len());
@@ -215,8 +194,8 @@ fn file(
 }
 
 /// Which raw partition or blob begins at a place.
-fn raw_place(expected: &Expected<'_>, offset: u64) -> (Kind, String) {
-    let partitions = expected.disk.map(Disk::partitions).unwrap_or_default();
+fn raw_place(expected: &Prepared<'_>, offset: u64) -> (Kind, String) {
+    let partitions = expected.disk.as_ref().map(Disk::partitions).unwrap_or_default();
     match partitions.iter().position(|place| place.start == offset) {
         Some(index) => (Kind::DiskRaw, format!("partition {}", index + 1)),
         None => (Kind::DiskBlob, format!("blob at byte {offset}")),
@@ -224,22 +203,22 @@ fn raw_place(expected: &Expected<'_>, offset: u64) -> (Kind, String) {
 }
 
 /// Where a block of the image is, and what it is for.
-fn purpose(parts: &[Part<'_>], expected: &Expected<'_>, block: u64) -> (String, String) {
+fn purpose(parts: &[PlacedPart<'_>], expected: &Prepared<'_>, block: u64) -> (String, String) {
     let at = block * BLOCK;
     let part = parts.iter().find(|part| at >= part.start && at - part.start < part.length);
     let Some(part) = part else {
-        let partitions = expected.disk.map(Disk::partitions).unwrap_or_default();
+        let partitions = expected.disk.as_ref().map(Disk::partitions).unwrap_or_default();
         let within = partitions.iter().position(|place| at >= place.start && at - place.start < place.len);
         let place = within.map_or_else(|| "image".to_owned(), |index| format!("partition {}", index + 1));
         let head = expected.disk.is_some()
-            && (at < TABLE_BYTES || at.saturating_add(TABLE_BYTES) > expected.image().len());
+            && (at < TABLE_BYTES || at.saturating_add(TABLE_BYTES) > expected.bytes());
         let what = if within.is_none() && head { "the partition table" } else { "what nothing uses" };
         return (place, what.to_owned());
     };
     let place = |text: String| format!("{}{text}", part.prefix);
     let (tree, layout) = match part.holds {
-        Holds::Ext4(volume, layout) => (&volume.scan.tree, layout),
-        Holds::Fat(..) => return (place("file system".to_owned()), "metadata of FAT".to_owned()),
+        Holds::Ext4(volume) => (&volume.scanned.tree, &*volume.layout),
+        Holds::Fat(_) => return (place("file system".to_owned()), "metadata of FAT".to_owned()),
     };
     let block = (at - part.start) / BLOCK;
     if let Some(node) = layout.node_at(block) {

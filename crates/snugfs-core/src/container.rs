@@ -1,10 +1,11 @@
 //! The form in which an image is written.
 
-use build_plan::Format;
+use build_plan::{Format, Location};
 use image_containers::{ContainerError, Qcow2, Simg};
 use image_tree::PieceSource;
 
-use crate::exit::{Exit, Failure};
+use crate::failure::{Failure, FailureKind};
+use crate::problem::Problem;
 
 /// An image as it is, or in a container.
 #[derive(Debug)]
@@ -26,7 +27,10 @@ impl std::fmt::Debug for Raw<'_> {
 impl<'i> Container<'i> {
     /// Puts an image into the form that a plan asks for.
     pub(crate) fn around(image: &'i dyn PieceSource, format: Format) -> Result<Self, Failure> {
-        let refused = |error: ContainerError| Failure::new(Exit::Fit, format!("plan.output.format: {error}"));
+        let field = Location::plan().key("output").key("format");
+        let refused = |error: ContainerError| {
+            Failure::of(FailureKind::Fit, Problem { at: (&field).into(), ..Problem::from(&error) })
+        };
         match format {
             Format::Raw => Ok(Self::Raw(Raw(image))),
             Format::Qcow2 => Qcow2::new(image).map(Self::Qcow2).map_err(refused),
@@ -45,7 +49,8 @@ impl<'i> Container<'i> {
 }
 
 /// The name of a container in plans and reports; none for the bytes themselves.
-pub(crate) fn name(format: Format) -> Option<&'static str> {
+#[must_use]
+pub fn format_name(format: Format) -> Option<&'static str> {
     match format {
         Format::Raw => None,
         Format::Qcow2 => Some("qcow2"),

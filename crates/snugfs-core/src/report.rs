@@ -12,11 +12,13 @@ use image_tree::{FileTree, NodeKind, PieceSource};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::Failure;
 use crate::container;
 use crate::deduplicate::Deduplicated;
 use crate::disk_report::DiskReport;
-use crate::exit::{Exit, Failure};
-use crate::progress::Stage;
+use crate::observer::Stage;
+use crate::prepare::Prepared;
+use crate::problem::Problem;
 
 /// The version of this form; fields may be added within a version.
 const VERSION: u32 = 1;
@@ -24,29 +26,29 @@ const VERSION: u32 = 1;
 /// All that is known of an image.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Report {
+pub struct Report {
     version: u32,
     program: Program,
     /// Only where the plan was read for this image.
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanReport>,
-    pub(crate) image: Image,
-    pub(crate) filesystem: Filesystem,
-    pub(crate) contents: Contents,
+    pub image: Image,
+    pub filesystem: Filesystem,
+    pub contents: Contents,
     /// Blocks a kind of metadata, in the order of their names.
-    pub(crate) overhead: Map<String, Value>,
+    pub overhead: Map<String, Value>,
     /// The length of the root file system in \[bytes\].
     #[serde(skip)]
-    pub(crate) root_bytes: u64,
+    pub root_bytes: u64,
     /// Blocks of the contents of files.
     #[serde(skip)]
-    pub(crate) file_blocks: u64,
+    pub file_blocks: u64,
     /// What each store path takes itself, sorted by path; empty without a closure.
-    store_paths: Vec<StorePathReport>,
+    pub store_paths: Vec<StorePathReport>,
     /// Only where the image is a disk.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) disk: Option<DiskReport>,
-    pub(crate) warnings: Vec<String>,
+    pub disk: Option<DiskReport>,
+    pub warnings: Vec<String>,
     /// Only where an image was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<Map<String, Value>>,
@@ -81,81 +83,81 @@ struct PlanReport {
 
 /// A store path.
 #[derive(Clone, Debug, Serialize)]
-struct StorePathReport {
-    path: String,
+pub struct StorePathReport {
+    /// The whole path in the image.
+    pub path: String,
     /// In \[bytes\] of whole blocks.
-    bytes: u64,
+    pub bytes: u64,
 }
 
 /// The image as a file.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Image {
+pub struct Image {
     /// Length in \[bytes\], before compression.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Length in \[bytes\] after compression; null where nothing was compressed.
-    pub(crate) compressed_bytes: Option<u64>,
+    pub compressed_bytes: Option<u64>,
     /// The container around the image, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) format: Option<&'static str>,
+    pub format: Option<&'static str>,
     /// Length in \[bytes\] of what was written, only of a container.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) file_bytes: Option<u64>,
+    pub file_bytes: Option<u64>,
     /// Digest of the bytes that were written (the compressed ones, if any), in hexadecimal; null where nothing was.
-    pub(crate) sha256: Option<String>,
+    pub sha256: Option<String>,
     /// Digest of the image before compression, in hexadecimal; only where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) raw_sha256: Option<String>,
+    pub raw_sha256: Option<String>,
 }
 
 /// The file system in the image.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Filesystem {
-    pub(crate) block_size: u32,
-    pub(crate) blocks: u64,
-    pub(crate) free_blocks: u64,
-    pub(crate) inodes: u64,
-    pub(crate) free_inodes: u64,
-    pub(crate) groups: u64,
-    pub(crate) inodes_per_group: u32,
-    pub(crate) reserved_gdt_blocks: u64,
-    pub(crate) journal_blocks: u64,
-    pub(crate) features: Vec<&'static str>,
-    pub(crate) uuid: String,
-    pub(crate) label: String,
+pub struct Filesystem {
+    pub block_size: u32,
+    pub blocks: u64,
+    pub free_blocks: u64,
+    pub inodes: u64,
+    pub free_inodes: u64,
+    pub groups: u64,
+    pub inodes_per_group: u32,
+    pub reserved_gdt_blocks: u64,
+    pub journal_blocks: u64,
+    pub features: Vec<&'static str>,
+    pub uuid: String,
+    pub label: String,
 }
 
 /// What the image holds. The root and `/lost+found` are counted as the directories that they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Contents {
+pub struct Contents {
     /// Regular files, each once however many names it has.
-    pub(crate) files: u64,
-    pub(crate) directories: u64,
-    pub(crate) symlinks: u64,
+    pub files: u64,
+    pub directories: u64,
+    pub symlinks: u64,
     /// Names beyond the first of their inodes.
-    pub(crate) hard_links: u64,
+    pub hard_links: u64,
     /// Devices, FIFOs and sockets.
-    pub(crate) others: u64,
+    pub others: u64,
     /// Of all regular files, in \[bytes\].
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Paths of the closure.
-    pub(crate) store_paths: u64,
+    pub store_paths: u64,
     /// Equal files of the store that became hard links, only where the plan asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) deduplicated: Option<Deduplicated>,
+    pub deduplicated: Option<Deduplicated>,
 }
 
 impl Report {
     /// What is known before anything is written.
-    pub(crate) fn new(
-        plan: &FilesystemPlan,
-        layout: &Layout,
-        mut contents: Contents,
-        warnings: &[String],
-    ) -> Self {
+    pub(crate) fn new(prepared: &Prepared<'_>) -> Self {
+        let (root, layout) = (&prepared.root.scanned, prepared.root_layout());
         let summary = layout.summary();
+        let store_paths = root.closure.as_ref().map_or(0, |closure| closure.paths().len());
+        let mut contents = Contents::of(&root.tree, u64::try_from(store_paths).unwrap_or(u64::MAX));
+        contents.deduplicated = root.deduplicated;
         // A file with more names than an inode can have is several in the image.
         contents.hard_links = summary.hard_links;
         Self {
@@ -163,14 +165,14 @@ impl Report {
             program: Program::this(),
             plan: None,
             image: Image {
-                bytes: layout.len(),
+                bytes: prepared.bytes(),
                 compressed_bytes: None,
                 format: None,
                 file_bytes: None,
                 sha256: None,
                 raw_sha256: None,
             },
-            filesystem: Filesystem::new(plan, &summary),
+            filesystem: Filesystem::new(&root.planned.plan.filesystem, &summary),
             contents,
             overhead: summary
                 .overhead
@@ -179,50 +181,33 @@ impl Report {
                 .collect(),
             root_bytes: layout.len(),
             file_blocks: summary.file_blocks,
-            store_paths: Vec::new(),
-            disk: None,
-            warnings: warnings.iter().chain(&summary.warnings).cloned().collect(),
+            store_paths: store_path_reports(root.closure.as_ref(), layout),
+            disk: prepared.disk.as_ref().map(|disk| DiskReport::new(prepared, disk)),
+            warnings: prepared.warnings.iter().map(Problem::to_string).collect(),
             seconds: None,
         }
     }
 
-    /// Adds what each store path of the root takes.
-    pub(crate) fn set_store_paths(&mut self, closure: Option<&Closure>, layout: &Layout) {
-        let Some(closure) = closure else { return };
-        let path = |(info, bytes): (&PathInfo, u64)| {
-            let path = info.path.in_store(closure.store_dir());
-            StorePathReport { path: String::from_utf8_lossy(path.as_bytes()).into_owned(), bytes }
-        };
-        let sizes = image_explain::store_path_sizes(layout, closure);
-        self.store_paths = closure.paths().iter().zip(sizes).map(path).collect();
-    }
-
-    /// Adds the disk around the file system, and its length.
-    pub(crate) fn set_disk(&mut self, bytes: u64, disk: DiskReport) {
-        self.image.bytes = bytes;
-        self.disk = Some(disk);
-    }
-
     /// Adds the digest of the plan's file.
-    pub(crate) fn set_plan(&mut self, sha256: [u8; 32]) {
+    pub fn set_plan(&mut self, sha256: [u8; 32]) {
         self.plan = Some(PlanReport { sha256: hexadecimal(sha256) });
     }
 
     /// Adds the digest of the image before compression, if there is one.
-    pub(crate) fn set_raw_digest(&mut self, digest: Option<[u8; 32]>) {
+    pub fn set_raw_digest(&mut self, digest: Option<[u8; 32]>) {
         self.image.raw_sha256 = digest.map(hexadecimal);
     }
 
     /// Adds what is known since the image was written.
-    pub(crate) fn set_written(&mut self, written: &Written, compressed: bool, format: Format) {
-        self.image.format = container::name(format);
+    pub fn set_written(&mut self, written: &Written, compressed: bool, format: Format) {
+        self.image.format = container::format_name(format);
         self.image.file_bytes = self.image.format.map(|_| written.bytes);
         self.image.compressed_bytes = compressed.then_some(written.bytes);
         self.image.sha256 = written.sha256.map(hexadecimal);
     }
 
     /// Adds how long each stage took.
-    pub(crate) fn set_times(&mut self, times: &[(Stage, Duration)]) {
+    pub fn set_times(&mut self, times: &[(Stage, Duration)]) {
         let milliseconds = |time: &Duration| (time.as_secs_f64() * 1000.0).round() / 1000.0;
         self.seconds = Some(
             times.iter().map(|(stage, time)| (stage.name().to_owned(), milliseconds(time).into())).collect(),
@@ -230,11 +215,21 @@ impl Report {
     }
 
     /// The JSON text, ending in a line feed.
-    pub(crate) fn json(&self) -> Result<String, Failure> {
+    pub fn json(&self) -> Result<String, Failure> {
         serde_json::to_string_pretty(self)
             .map(|text| text + "\n")
-            .map_err(|error| Failure::new(Exit::Bug, format!("report: {error}; please report it")))
+            .map_err(|error| Failure::internal("report", error))
     }
+}
+
+/// What each store path of a file system takes.
+fn store_path_reports(closure: Option<&Closure>, layout: &Layout) -> Vec<StorePathReport> {
+    let Some(closure) = closure else { return Vec::new() };
+    let path = |(info, bytes): (&PathInfo, u64)| {
+        let path = info.path.in_store(closure.store_dir());
+        StorePathReport { path: String::from_utf8_lossy(path.as_bytes()).into_owned(), bytes }
+    };
+    closure.paths().iter().zip(image_explain::store_path_sizes(layout, closure)).map(path).collect()
 }
 
 impl Filesystem {
@@ -285,7 +280,7 @@ fn hexadecimal(digest: [u8; 32]) -> String {
 }
 
 /// 16 bytes as `8-4-4-4-12` hexadecimal digits.
-pub(crate) fn uuid_text(uuid: [u8; 16]) -> String {
+pub fn uuid_text(uuid: [u8; 16]) -> String {
     let mut text = String::with_capacity(36);
     for (index, byte) in uuid.iter().enumerate() {
         if matches!(index, 4 | 6 | 8 | 10) {

@@ -7,9 +7,9 @@ use ext4_layout::{Layout, Options};
 use image_explain::{BLOCK, FileSystem};
 use image_tree::PieceSource;
 
-use super::rows::store_name;
-use crate::people::counted;
-use crate::pipeline::{self, Volume};
+use super::store_name;
+use crate::human::counted;
+use crate::parts::Volume;
 
 /// How many store paths are named.
 const MOST_PATHS: usize = 6;
@@ -18,17 +18,18 @@ const SPARSE: u64 = 64 << 20;
 
 /// What would make a file system smaller, and by how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Saving {
+pub struct Saving {
     /// In \[bytes\].
-    pub(super) bytes: u64,
-    pub(super) way: Way,
+    pub bytes: u64,
+    /// What kind of change it would be.
+    pub way: Way,
     /// For people: what to do.
-    pub(super) what: String,
+    pub what: String,
 }
 
 /// What kind of change it would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub enum Way {
     /// That nothing refers to a store path, by its position.
     Path(usize),
     /// That of paths with equal contents only one is there.
@@ -40,8 +41,8 @@ pub(super) enum Way {
 }
 
 /// All of it, the most first.
-pub(super) fn savings(volume: &Volume<'_>, layout: &Layout, explained: &FileSystem<'_>) -> Vec<Saving> {
-    let mut savings = of_fields(&pipeline::layout_options(&volume.planned), layout);
+pub(super) fn savings(volume: &Volume<'_>, explained: &FileSystem<'_>) -> Vec<Saving> {
+    let mut savings = of_fields(&volume.scanned.planned.layout_options(), &volume.layout);
     savings.extend(of_paths(explained));
     savings.extend(of_equal_paths(explained));
     savings.extend(of_versions(explained));

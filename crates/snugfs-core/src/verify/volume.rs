@@ -1,18 +1,18 @@
 //! A file system and the one that a plan describes.
 
 use ext4_layout::Layout;
-use fat_layout::FatLayout;
 use image_compare::{
     Differences, FoundTree, Kind, Pair, Rules, Use, compare_superblocks, compare_trees, fat_tree, shown_path,
 };
 use image_reader::{FileSystem, Window};
-use image_tree::{Content, FileTree, NodeId, Piece, PieceSource};
+use image_tree::{Content, FileTree, NodeId, Piece, PieceSource, io_reason};
 
 use closure_registration::{Closure, ClosureError, VerifyError, verify_sizes_then_hashes};
 
 use super::{Subject, contents};
-use crate::exit::{Exit, Failure, io_text};
-use crate::pipeline::Volume;
+use crate::failure::{Failure, FailureKind};
+use crate::parts::{Folder, Volume};
+use crate::problem::Problem;
 
 /// Where the superblock is, and how long, in \[bytes\].
 const SUPERBLOCK: std::ops::Range<usize> = 1024..2048;
@@ -22,16 +22,16 @@ impl Subject<'_> {
     pub(super) fn ext4(
         &mut self,
         volume: &Volume<'_>,
-        layout: &Layout,
         window: &Window,
         found: Option<FoundTree>,
     ) -> Result<(), Failure> {
+        let layout = &*volume.layout;
         let mut superblock = vec![0; SUPERBLOCK.len()];
         // What can't be read is no superblock either: the judge tells of that.
         if window.read(1024, &mut superblock).is_ok() {
             compare_superblocks(&expected_superblock(layout), &superblock, self.used, &mut self.differences);
         }
-        let expected = &volume.scan.tree;
+        let expected = &volume.scanned.tree;
         let Some(found) = found else {
             self.differences
                 .add(Kind::TreeMissing, || ("/".to_owned(), "can't be read in the image".to_owned()));
@@ -41,7 +41,7 @@ impl Subject<'_> {
         let rules = Rules { metadata: true, directory_times: is_new, lost_found: is_new };
         let inode = |node| layout.inode_number(node);
         let pairs = compare_trees(expected, &inode, &found, rules, &mut self.differences);
-        let right = match &volume.closure {
+        let right = match &volume.scanned.closure {
             Some(closure) => self.closure(closure, &found)?,
             None => Vec::new(),
         };
@@ -57,20 +57,20 @@ impl Subject<'_> {
     ) -> Result<Vec<std::ops::Range<NodeId>>, Failure> {
         let tree = &found.tree;
         let open = || |node| found.open(node);
-        let outcome = verify_sizes_then_hashes(closure, tree, open, &|bytes| (self.progress)(bytes));
+        let outcome = verify_sizes_then_hashes(closure, tree, open, &|bytes| self.observer.advance(bytes));
         let mut wrong = Vec::new();
         match outcome {
             Ok(()) => {}
             Err(VerifyError::Closure(errors)) => {
                 for error in &errors {
-                    wrong.extend(told(error, &mut self.differences));
+                    wrong.extend(difference_of(error, &mut self.differences));
                 }
             }
             Err(VerifyError::Open(reason) | VerifyError::Read { reason, .. }) => {
                 return Err(unreadable(&reason));
             }
             Err(VerifyError::Changed(changed)) => {
-                return Err(Failure::new(Exit::Source, changed.to_string()));
+                return Err(Failure::of(FailureKind::Source, Problem::from(&changed)));
             }
         }
         wrong.sort();
@@ -99,7 +99,7 @@ impl Subject<'_> {
                 .is_some_and(|range| range.contains(&pair.found))
         };
         let pairs: Vec<Pair> = pairs.iter().filter(|pair| !is_proven(pair)).copied().collect();
-        for (node, at) in contents::compare(expected, found, &pairs, self.progress)? {
+        for (node, at) in contents::compare(expected, found, &pairs, self.observer)? {
             self.differences.add(Kind::TreeContents, || {
                 (shown_path(expected, node), format!("its bytes differ from byte {at} on"))
             });
@@ -110,10 +110,10 @@ impl Subject<'_> {
     /// A FAT file system.
     pub(super) fn fat(
         &mut self,
-        expected: &FileTree,
-        layout: &FatLayout,
+        folder: &Folder<'_>,
         found: Option<&FileSystem>,
     ) -> Result<(), Failure> {
+        let (expected, layout) = (&folder.scanned.tree, &*folder.layout);
         let Some(fs @ FileSystem::Fat(fat)) = found else {
             self.differences.add(Kind::FatUnreadable, || {
                 ("/".to_owned(), "there is no FAT file system that can be read".to_owned())
@@ -153,7 +153,7 @@ impl Subject<'_> {
 }
 
 /// What a closure's error is as a difference; the path that it is about.
-fn told(error: &ClosureError, differences: &mut Differences) -> Option<image_tree::ImagePath> {
+fn difference_of(error: &ClosureError, differences: &mut Differences) -> Option<image_tree::ImagePath> {
     let (kind, path, text) = match error {
         ClosureError::NotInTree { path } => {
             (Kind::StorePathMissing, path, "is registered, and not in the image".to_owned())
@@ -185,8 +185,6 @@ fn expected_superblock(layout: &Layout) -> Vec<u8> {
 }
 
 pub(super) fn unreadable(error: &std::io::Error) -> Failure {
-    Failure::new(
-        Exit::Source,
-        format!("image: can't be read: {}; see that its disk is sound", io_text(error)),
-    )
+    let what = format!("can't be read: {}", io_reason(error));
+    Failure::new(FailureKind::Source, "image", what, "see that its disk is sound")
 }

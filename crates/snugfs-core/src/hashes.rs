@@ -4,55 +4,77 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use closure_registration::{Closure, ClosureErrors, PassingHashes, verify_hashes};
+use closure_registration::{Closure, PassingHashes, verify_hashes};
 use file_scanner::{OpenFile, Opener};
 use image_assembly::{BlockMap, Witness};
-use image_tree::{FileTree, ImagePath, NodeId, NodeKind};
+use image_tree::{FileRef, FileTree, ImagePath, NodeKind, TreeId};
 use sha2::{Digest, Sha256};
 
-use crate::exit::Failure;
-use crate::progress::Meter;
+use crate::observer::{Observer, Stage, Unit, run_stage};
+use crate::parts::{ScannedVolume, Volume};
+use crate::prepare::is_hashed;
+use crate::{Failure, failure};
 
-/// Reads all contents of the closure and compares the NAR hash of each path with the registered one.
-pub(crate) fn verify(closure: &Closure, tree: &FileTree, meter: &Meter) -> Result<(), Failure> {
-    let opener = Opener::new(tree);
+/// Compares the hashes of all closures of which the plan asks for it.
+pub(crate) fn verify_all<'v, 'p: 'v>(
+    volumes: impl Iterator<Item = &'v ScannedVolume<'p>>,
+    observer: &dyn Observer,
+) -> Result<(), Failure> {
+    let hashed: Vec<_> = volumes.filter(|volume| is_hashed(volume)).collect();
+    let hashed = || hashed.iter().filter_map(|volume| Some((*volume, volume.closure.as_ref()?)));
+    if hashed().next().is_none() {
+        return Ok(());
+    }
+    let bytes = hashed().map(|(volume, closure)| file_bytes(&volume.tree, closure.store_dir())).sum();
+    run_stage(observer, (Stage::Verify, Unit::Bytes, bytes), || {
+        hashed().try_for_each(|(volume, closure)| verify(volume, closure, observer))
+    })
+}
+
+/// Reads all contents of a closure and compares the NAR hash of each path with the registered one.
+fn verify(volume: &ScannedVolume<'_>, closure: &Closure, observer: &dyn Observer) -> Result<(), Failure> {
+    let opener = Opener::new(&volume.tree);
     // A cursor for each thread: in the order of the tree it opens a file in one call.
     let open = || {
         let mut cursor = opener.cursor();
         move |node| cursor.open(node).map(Contents::from)
     };
-    Ok(verify_hashes(closure, tree, open, &|bytes| meter.advance(bytes))?)
+    verify_hashes(closure, &volume.tree, open, &|bytes| observer.advance(bytes))
+        .map_err(|error| failure::of_verification(error, &volume.planned.at))
 }
 
 /// Compares hashes while an image is written, and keeps what it has against them.
 pub(crate) struct Passing<'a> {
-    /// Each with the number that the numbers of its files are counted from, ascending.
-    closures: Vec<(usize, &'a FileTree, PassingHashes<'a>)>,
+    closures: Vec<(TreeId, &'a ScannedVolume<'a>, PassingHashes<'a>)>,
     map: Option<&'a mut BlockMap>,
     digest: Option<&'a mut ImageDigest>,
-    pub(crate) errors: Option<ClosureErrors>,
+    pub(crate) failure: Option<Failure>,
 }
 
 impl<'a> Passing<'a> {
-    /// `closures` with their trees, and what is added to the numbers of each tree; and a map and a digest of the image, if
-    /// they are wanted.
+    /// Compares the closures of these volumes, and makes a map and a digest of the image if they are wanted.
     pub(crate) fn new(
-        closures: Vec<(usize, &'a Closure, &'a FileTree)>,
+        volumes: impl Iterator<Item = &'a Volume<'a>>,
         map: Option<&'a mut BlockMap>,
         digest: Option<&'a mut ImageDigest>,
     ) -> Self {
-        let with_hashes = |(base, closure, tree)| (base, tree, PassingHashes::new(closure, tree));
-        Self { closures: closures.into_iter().map(with_hashes).collect(), map, digest, errors: None }
+        let with_hashes = |volume: &'a Volume<'a>| {
+            let hashes = PassingHashes::new(volume.scanned.closure.as_ref()?, &volume.scanned.tree);
+            Some((volume.tree, &volume.scanned, hashes))
+        };
+        Self { closures: volumes.filter_map(with_hashes).collect(), map, digest, failure: None }
+    }
+
+    /// Whether there is anything to do.
+    pub(crate) fn is_needed(&self) -> bool {
+        !self.closures.is_empty() || self.map.is_some() || self.digest.is_some()
     }
 }
 
 impl Witness for Passing<'_> {
-    fn see(&mut self, file: NodeId, bytes: &[u8]) {
-        for (base, tree, hashes) in &mut self.closures {
-            let own = file.index().checked_sub(*base).filter(|index| *index < tree.len());
-            if let Some(own) = own.and_then(NodeId::from_index) {
-                hashes.see(own, bytes);
-            }
+    fn see(&mut self, file: FileRef, bytes: &[u8]) {
+        for (_, _, hashes) in self.closures.iter_mut().filter(|(tree, ..)| *tree == file.tree) {
+            hashes.see(file.node, bytes);
         }
     }
 
@@ -75,10 +97,12 @@ impl Witness for Passing<'_> {
     }
 
     fn agrees(&mut self) -> bool {
-        for (_, _, hashes) in &mut self.closures {
-            self.errors = self.errors.take().or(hashes.finish().err());
+        for (_, volume, hashes) in &mut self.closures {
+            let errors = hashes.finish().err();
+            let failed = errors.map(|errors| failure::of_closure(&errors, &volume.planned.at));
+            self.failure = self.failure.take().or(failed);
         }
-        self.errors.is_none()
+        self.failure.is_none()
     }
 }
 
@@ -104,7 +128,7 @@ impl ImageDigest {
 }
 
 /// How many bytes the files below a directory have, those with several names as often as they have names.
-pub(crate) fn file_bytes(tree: &FileTree, directory: &ImagePath) -> u64 {
+fn file_bytes(tree: &FileTree, directory: &ImagePath) -> u64 {
     let Some(top) = tree.find(directory) else { return 0 };
     let below = tree.iter().skip(top.index()).take_while(|&(id, _)| id < tree.end(top));
     below.fold(0, |sum: u64, (id, _)| match tree.node(tree.resolve(id)).kind() {

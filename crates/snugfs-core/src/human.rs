@@ -1,9 +1,10 @@
-//! Numbers as people read them.
+//! Human-readable numbers and sizes.
 
 use std::time::Duration;
 
 /// `1234567` as `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
+#[must_use]
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -16,12 +17,14 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 /// `1 file`, `2 files`: a number and a noun whose plural ends in s.
-pub(crate) fn counted(number: u64, noun: &str) -> String {
+#[must_use]
+pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// Bytes in the largest binary unit that leaves at least 1, one digit after the point, rounded to the nearest.
-pub(crate) fn size(bytes: u64) -> String {
+#[must_use]
+pub fn size(bytes: u64) -> String {
     let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     match units.into_iter().find(|(unit, _)| bytes >= *unit) {
         Some((unit, name)) => {
@@ -34,7 +37,8 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// A part of a whole in tenths of a percent, rounded to the nearest; 0 of nothing. `0.0 %` is nothing at all and `100.0 %`
 /// everything.
-pub(crate) fn percent(part: u64, whole: u64) -> String {
+#[must_use]
+pub fn percent(part: u64, whole: u64) -> String {
     let twice = u128::from(whole) * 2;
     let tenths = (u128::from(part) * 2000 + u128::from(whole)).checked_div(twice).unwrap_or(0);
     match tenths {
@@ -45,13 +49,15 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
 }
 
 /// Seconds with two digits after the point below ten, else with one.
-pub(crate) fn seconds(time: Duration) -> String {
+#[must_use]
+pub fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 10.0 { format!("{seconds:.2} s") } else { format!("{seconds:.1} s") }
 }
 
 /// A text cut into lines of at most so many characters, at spaces.
-pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+#[must_use]
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines.last().map_or(0, |line| line.chars().count());

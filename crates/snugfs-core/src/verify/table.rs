@@ -8,7 +8,7 @@ use image_tree::escaped;
 /// Compares all that a table says.
 pub(super) fn compare(
     found: Option<&PartitionTable>,
-    disk: &Disk<'_>,
+    disk: &Disk,
     used: Use,
     differences: &mut Differences,
 ) {
@@ -50,11 +50,11 @@ pub(super) fn compare(
     }
 }
 
-fn expected(disk: &Disk<'_>) -> Vec<Partition> {
+fn expected(disk: &Disk) -> Vec<Partition> {
     let described = disk.options().partitions.iter().zip(disk.partitions());
     let with_number = (1..).zip(described);
     let partition =
-        |(number, (options, place)): (u32, (&disk_layout::Partition<'_>, &disk_layout::PlacedPartition))| {
+        |(number, (options, place)): (u32, (&disk_layout::Partition, &disk_layout::PlacedPartition))| {
             let at = usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
             Partition {
                 number,

@@ -1,0 +1,163 @@
+//! The disk in a report: its table, its partitions and what is in each.
+
+use std::fmt::Write;
+
+use disk_layout::{Disk, Kind, Partition, PlacedPartition, Table};
+use serde::Serialize;
+
+use crate::deduplicate::Deduplicated;
+use crate::parts::{Part, PartContent, Volume};
+use crate::prepare::Prepared;
+use crate::report::uuid_text;
+
+/// A disk, key for key as the documentation of reports has it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiskReport {
+    pub table: &'static str,
+    /// As `sfdisk` shows it: `0x2178694e`, or a GUID.
+    pub id: String,
+    pub sector_size: u64,
+    pub partitions: Vec<PartitionReport>,
+    pub blobs: Vec<BlobReport>,
+}
+
+/// A partition; lengths and places in \[bytes\].
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionReport {
+    pub number: usize,
+    pub start: u64,
+    pub bytes: u64,
+    /// Two hexadecimal digits, or a GUID.
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guid: Option<String>,
+    pub bootable: bool,
+    /// `root`, `ext4`, `fat`, `raw` or `empty`.
+    pub content: &'static str,
+    /// What is free in the file system, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The UUID of an ext4 file system, the number of a FAT one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// Equal files of its store that became hard links.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deduplicated: Option<Deduplicated>,
+}
+
+/// A blob, in \[bytes\].
+#[derive(Clone, Debug, Serialize)]
+pub struct BlobReport {
+    pub offset: u64,
+    pub bytes: u64,
+}
+
+/// What a file system in a partition is.
+struct FileSystem {
+    free_bytes: u64,
+    label: String,
+    uuid: String,
+    deduplicated: Option<Deduplicated>,
+}
+
+impl DiskReport {
+    /// Of an image's disk and what is on it.
+    pub(crate) fn new(prepared: &Prepared<'_>, disk: &Disk) -> Self {
+        let (table, id) = match disk.table() {
+            Table::Mbr(id) => ("mbr", format!("0x{:08x}", id.unwrap_or_default())),
+            Table::Gpt(guid) => ("gpt", uuid_text(guid.unwrap_or_default())),
+        };
+        let places = prepared.parts.iter().zip(&disk.options().partitions).zip(disk.partitions());
+        let partition = |(index, ((part, options), place)): (usize, ((&Part<'_>, &Partition), &PlacedPartition))| {
+            let system = FileSystem::of(part, prepared);
+            PartitionReport {
+                number: index + 1,
+                start: place.start,
+                bytes: place.len,
+                kind: match options.kind {
+                    Kind::Mbr(number) => format!("{number:02x}"),
+                    Kind::Gpt(guid) => uuid_text(guid),
+                },
+                name: part.plan.name.clone(),
+                guid: disk.partition_guids().get(index).map(|guid| uuid_text(*guid)),
+                bootable: part.plan.bootable,
+                content: part.content.name(),
+                free_bytes: system.as_ref().map(|system| system.free_bytes),
+                label: system.as_ref().map(|system| system.label.clone()),
+                deduplicated: system.as_ref().and_then(|system| system.deduplicated),
+                uuid: system.map(|system| system.uuid),
+            }
+        };
+        let blobs = disk.options().blobs.iter();
+        Self {
+            table,
+            id,
+            sector_size: disk.options().sector.bytes(),
+            partitions: places.enumerate().map(partition).collect(),
+            blobs: blobs.map(|blob| BlobReport { offset: blob.offset, bytes: blob.len }).collect(),
+        }
+    }
+
+    /// The partitions as lines of a table.
+    pub fn table(&self) -> String {
+        let mut table = format!(
+            "\n{:<10}{:<22}{:>16}{:>16}\n",
+            self.table,
+            self.id.get(..20).unwrap_or(&self.id),
+            "start",
+            "bytes"
+        );
+        for partition in &self.partitions {
+            let what = format!("{} {}", partition.content, partition.label.as_deref().unwrap_or_default());
+            let start = crate::human::grouped(partition.start);
+            let bytes = crate::human::grouped(partition.bytes);
+            let _ = writeln!(table, "  {:<8}{:<22}{start:>16}{bytes:>16}", partition.number, what.trim_end());
+        }
+        for blob in &self.blobs {
+            let start = crate::human::grouped(blob.offset);
+            let bytes = crate::human::grouped(blob.bytes);
+            let _ = writeln!(table, "  {:<8}{:<22}{start:>16}{bytes:>16}", "", "blob");
+        }
+        table
+    }
+}
+
+impl FileSystem {
+    fn of(part: &Part<'_>, prepared: &Prepared<'_>) -> Option<Self> {
+        match &part.content {
+            PartContent::Root => Some(Self::ext4(&prepared.root)),
+            PartContent::Ext4(volume) => Some(Self::ext4(volume)),
+            PartContent::Fat(folder) => Some(Self::fat(&folder.layout)),
+            PartContent::Empty | PartContent::Raw(_) => None,
+        }
+    }
+
+    fn ext4(volume: &Volume<'_>) -> Self {
+        let summary = volume.layout.summary();
+        let plan = &volume.scanned.planned.plan.filesystem;
+        Self {
+            free_bytes: summary.free_blocks.saturating_mul(summary.block_size.into()),
+            label: String::from_utf8_lossy(&plan.label).into_owned(),
+            uuid: uuid_text(plan.uuid),
+            deduplicated: volume.scanned.deduplicated,
+        }
+    }
+
+    fn fat(layout: &fat_layout::FatLayout) -> Self {
+        let summary = layout.summary();
+        let options = layout.options();
+        Self {
+            free_bytes: summary.free_clusters.saturating_mul(summary.cluster_bytes),
+            label: String::from_utf8_lossy(&options.label).trim_end().to_owned(),
+            uuid: format!("{:04X}-{:04X}", options.id >> 16, options.id & 0xffff),
+            deduplicated: None,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+use image_explain::{Change, PathSize, compare};
+
+use super::Sizes;
+
+/// What two images are made of, side by side.
+#[derive(Debug)]
+pub struct Difference<'s> {
+    /// The image before.
+    pub before: &'s Sizes,
+    /// The image after.
+    pub after: &'s Sizes,
+    /// Store paths that came, went, changed or stayed.
+    pub paths: Vec<Change<'s>>,
+    /// All else: what it is, before, after; those of the image after come first.
+    pub others: Vec<(&'s str, u64, u64)>,
+}
+
+impl<'s> Difference<'s> {
+    /// Compares two images.
+    #[must_use]
+    pub fn of(before: &'s Sizes, after: &'s Sizes) -> Self {
+        let paths = |sizes: &'s Sizes| -> Vec<PathSize<'s>> {
+            let path = |(base_name, bytes): &'s (String, u64)| PathSize { base_name, bytes: *bytes };
+            sizes.store_paths.iter().map(path).collect()
+        };
+        let mut others: Vec<(&str, u64, u64)> =
+            after.others.iter().map(|(name, bytes)| (name.as_str(), 0, *bytes)).collect();
+        for (name, bytes) in &before.others {
+            match others.iter_mut().find(|(other, _, _)| other == name) {
+                Some((_, before, _)) => *before = *bytes,
+                None => others.push((name, *bytes, 0)),
+            }
+        }
+        Self { before, after, paths: compare(&paths(before), &paths(after)), others }
+    }
+}

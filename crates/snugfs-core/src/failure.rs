@@ -1,0 +1,176 @@
+//! Why work ended early: a kind of mistake, and its problems.
+
+use std::io;
+use std::path::Path;
+
+use build_plan::Location;
+use closure_registration::{ClosureErrors, VerifyError};
+use file_scanner::SourceError;
+use image_assembly::AssemblyError;
+use image_reader::ReadError;
+use image_tree::{escaped, io_reason};
+
+use crate::problem::{At, Problem};
+
+/// What sort of mistake a failure is. The exit codes of the program follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// A bug.
+    Internal,
+    /// Wrong use of the program or of this library.
+    Usage,
+    /// The plan is wrong.
+    Plan,
+    /// The closure is malformed, incomplete or not as registered.
+    Closure,
+    /// A source can't be read, or changed while it was read.
+    Source,
+    /// The contents do not fit the size or a limit of the format.
+    Fit,
+    /// The output can't be written.
+    Output,
+    /// An image is not sound, or does not hold what its plan says.
+    Unsound,
+}
+
+/// Why work ended early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What sort of mistake it is.
+    pub kind: FailureKind,
+    /// All that is wrong, in a fixed order. Empty only if the problems were shown already.
+    pub problems: Vec<Problem>,
+}
+
+impl Failure {
+    /// A failure with one problem, `AT: what is wrong; what to do`.
+    pub fn new(kind: FailureKind, at: impl Into<At>, what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::of(kind, Problem::new(at, what, help))
+    }
+
+    /// A failure with one problem.
+    #[must_use]
+    pub fn of(kind: FailureKind, problem: Problem) -> Self {
+        Self { kind, problems: vec![problem] }
+    }
+
+    /// Several problems of one kind.
+    pub fn all(kind: FailureKind, problems: impl IntoIterator<Item = Problem>) -> Self {
+        Self { kind, problems: problems.into_iter().collect() }
+    }
+
+    /// Something that went wrong in the program itself.
+    pub fn internal(at: impl Into<At>, what: impl ToString) -> Self {
+        Self::of(FailureKind::Internal, Problem::internal(at, what))
+    }
+
+    /// What is wrong with a plan. `file` is its name.
+    #[must_use]
+    pub fn of_plan(problems: &build_plan::Problems, file: &str) -> Self {
+        Self::all(FailureKind::Plan, problems.iter().map(|problem| Problem::of_plan(problem, file)))
+    }
+
+    /// What can't be read of an image.
+    #[must_use]
+    pub fn of_image(image: &str, error: &ReadError) -> Self {
+        Self::of(FailureKind::Source, Problem::from(error).within(image))
+    }
+}
+
+/// A line for each problem.
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::of(kind_of_scan(error.kind()), Problem::from(&error))
+    }
+}
+
+impl From<AssemblyError> for Failure {
+    fn from(error: AssemblyError) -> Self {
+        let kind = match error.kind() {
+            image_assembly::ErrorKind::Source => FailureKind::Source,
+            image_assembly::ErrorKind::Output => FailureKind::Output,
+            image_assembly::ErrorKind::Internal => FailureKind::Internal,
+        };
+        Self::of(kind, Problem::from(&error))
+    }
+}
+
+pub(crate) fn kind_of_scan(kind: file_scanner::ErrorKind) -> FailureKind {
+    match kind {
+        file_scanner::ErrorKind::Plan => FailureKind::Plan,
+        file_scanner::ErrorKind::Closure => FailureKind::Closure,
+        file_scanner::ErrorKind::Source => FailureKind::Source,
+        file_scanner::ErrorKind::Limit => FailureKind::Fit,
+        file_scanner::ErrorKind::Internal => FailureKind::Internal,
+    }
+}
+
+/// What is wrong with the closure of a file system at a place of the plan.
+pub(crate) fn of_closure(errors: &ClosureErrors, volume: &Location) -> Failure {
+    Failure::all(FailureKind::Closure, errors.iter().map(|error| crate::fields::closure_problem(error, volume)))
+}
+
+/// Why hashes of a closure could not be verified, or do not agree.
+pub(crate) fn of_verification(error: VerifyError<SourceError>, volume: &Location) -> Failure {
+    match error {
+        VerifyError::Closure(errors) => of_closure(&errors, volume),
+        VerifyError::Open(error) => error.into(),
+        VerifyError::Read { file, reason } => Failure::new(
+            FailureKind::Source,
+            file,
+            format!("can't be read: {}", io_reason(&reason)),
+            "see that its disk is sound",
+        ),
+        VerifyError::Changed(changed) => Failure::of(FailureKind::Source, Problem::from(&changed)),
+    }
+}
+
+/// What to do about a file that can't be read; `otherwise` where it is not this process that may not.
+#[must_use]
+pub fn remedy(error: &io::Error, otherwise: &'static str) -> &'static str {
+    if error.kind() == io::ErrorKind::PermissionDenied { file_scanner::RUN_AS } else { otherwise }
+}
+
+/// A path of this machine as messages show it.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    escaped(path.as_os_str().as_bytes()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_each_stage_have_its_kind() {
+        let file = || "/store/x".to_owned();
+        let volume = Location::plan();
+        let changed = VerifyError::Changed(closure_registration::Changed { file: file(), size: 1 });
+        let unread = VerifyError::Read { file: file(), reason: io::ErrorKind::PermissionDenied.into() };
+        for failure in [
+            Failure::from(SourceError::Vanished { path: file() }),
+            of_verification(changed, &volume),
+            of_verification(unread, &volume),
+        ] {
+            assert_eq!(failure.kind, FailureKind::Source, "{failure}");
+        }
+        assert_eq!(kind_of_scan(file_scanner::ErrorKind::Closure), FailureKind::Closure);
+        assert_eq!(kind_of_scan(file_scanner::ErrorKind::Limit), FailureKind::Fit);
+    }
+}

@@ -1,0 +1,233 @@
+//! The fields of the plan that errors and warnings of the engines are about. The engines name sources, options and parts of a
+//! disk in their own terms; here they get their place in the plan.
+
+use build_plan::{ClosureSource, Location, VolumePlan};
+use closure_registration::ClosureError;
+use disk_layout::{DiskError, Item};
+use ext4_layout::{LayoutError, LayoutWarning, OptionName};
+use file_scanner::{ScanError, ScanErrors, SourceField, SourceId, Subject, Warning};
+use image_tree::{Explain, ImagePath};
+
+use crate::failure::{Failure, FailureKind, kind_of_scan};
+use crate::problem::{At, Problem};
+
+/// What a scan is of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Scanned<'p> {
+    /// An ext4 file system, and where the plan describes it.
+    Volume(&'p VolumePlan, &'p Location),
+    /// The folder of a FAT file system, and where the plan describes that.
+    Folder(&'p Location),
+    /// A single file, and what names it.
+    File(&'p Location),
+}
+
+impl Scanned<'_> {
+    fn location(self, id: &SourceId, field: &SourceField) -> Option<Location> {
+        let of_source = match self {
+            Self::Volume(plan, at) => volume_source(plan, at, id)?,
+            Self::Folder(at) | Self::File(at) => at.clone(),
+        };
+        let path = if *id == SourceId::Store { "sourceDir" } else { "source" };
+        Some(match field {
+            SourceField::Itself => of_source,
+            SourceField::Path => of_source.key(path),
+            SourceField::Mode => of_source.key("mode"),
+            SourceField::Xattr(name) => of_source.key("xattrs").key(name),
+        })
+    }
+
+    fn name(self, id: &SourceId) -> String {
+        self.location(id, &SourceField::Itself).map_or_else(|| id.to_string(), |at| at.to_string())
+    }
+
+    fn at(self, subject: &Subject) -> At {
+        match subject {
+            Subject::Source(id, field) => {
+                self.location(id, field).map_or_else(|| At::Named(id.to_string()), At::Plan)
+            }
+            Subject::Path(path) => path.into(),
+            Subject::Contents => subject.to_string().into(),
+        }
+    }
+
+    /// What is wrong with the sources.
+    pub(crate) fn failure(self, errors: &ScanErrors) -> Failure {
+        let problems = errors.errors().iter().map(|error| self.problem(error));
+        let rest = errors.rest().map(Problem::from);
+        Failure::all(kind_of_scan(errors.kind()), problems.chain(rest))
+    }
+
+    fn problem(self, error: &ScanError) -> Problem {
+        let (subject, what, help) = error.message(&|id| self.name(id));
+        let help = self.help(error).unwrap_or(help);
+        Problem::new(self.at(&subject), what, help)
+    }
+
+    /// What to do about an error, where that is a field of the plan.
+    fn help(self, error: &ScanError) -> Option<String> {
+        let is_volume = matches!(self, Self::Volume(..));
+        let of_volume = |field: &str| match self {
+            Self::Volume(_, at) => at.key(field).to_string(),
+            Self::Folder(at) | Self::File(at) => at.to_string(),
+        };
+        let help = match error {
+            ScanError::MissingStorePath { path } => {
+                let folder = format!("{}.sourceDir", of_volume("closure"));
+                format!("{}, or correct {folder}", file_scanner::realise(path))
+            }
+            ScanError::NothingMade { .. } => format!("add it to {} or leave it out", of_volume("entries")),
+            ScanError::InMount { .. } if is_volume => {
+                "unmount it, or set \"oneFileSystem\" of the tree to true to leave it out".to_owned()
+            }
+            ScanError::InMount { .. } => "unmount it, or name a copy of the folder".to_owned(),
+            ScanError::UnmappedOwner { .. } => {
+                "run snugfs where it is known, for example in \"podman unshare\" or as root, or leave out \"owner\": \"keep\""
+                    .to_owned()
+            }
+            ScanError::Time { .. } if is_volume => {
+                "fix it with touch, or leave out \"times\": \"keep\"".to_owned()
+            }
+            _ => return None,
+        };
+        Some(help)
+    }
+
+    /// What people should know of the sources.
+    pub(crate) fn warning(self, warning: &Warning) -> Option<Problem> {
+        let is_volume = matches!(self, Self::Volume(..));
+        let explained = warning.explain();
+        let help = match warning {
+            // FAT has neither owners nor modes.
+            Warning::SetId { .. } if !is_volume => return None,
+            Warning::SetId { .. } => "set \"owner\" to \"keep\" to keep them".to_owned(),
+            Warning::Mounts { .. } if is_volume => {
+                "set \"oneFileSystem\" to true to leave it out, or to false to take it in without this warning".to_owned()
+            }
+            Warning::Mounts { .. } => "unmount it, or name a copy of the folder".to_owned(),
+            Warning::Room { .. } if is_volume => {
+                "set \"holes\" to \"keep\" where it is \"fill\", or leave these files out".to_owned()
+            }
+            Warning::Room { .. } => "leave these files out".to_owned(),
+            _ => explained.help,
+        };
+        Some(Problem::new(self.at(&warning.subject()), explained.what, help))
+    }
+}
+
+fn volume_source(plan: &VolumePlan, at: &Location, id: &SourceId) -> Option<Location> {
+    Some(match id {
+        SourceId::Store => at.key("closure"),
+        SourceId::Tree(index) => at.key("trees").index(*index),
+        SourceId::Entry(path) => at.key("entries").key(text(path)),
+        SourceId::Attributes(path) => at.key("attributes").key(text(path)),
+        SourceId::Inline(path) => {
+            let registration = plan.closure.as_ref().and_then(|closure| closure.registration_target.as_ref());
+            let is_registration = registration == Some(path);
+            at.key("closure").key(if is_registration { "registrationTarget" } else { "nixDatabase" })
+        }
+        SourceId::All => at.clone(),
+        SourceId::FileSystem => return None,
+    })
+}
+
+fn text(path: &ImagePath) -> String {
+    String::from_utf8_lossy(path.as_bytes()).into_owned()
+}
+
+/// The key of an option in the plan.
+const fn key(option: OptionName) -> &'static str {
+    match option {
+        OptionName::Size => "size",
+        OptionName::FreeSpace => "freeSpace",
+        OptionName::FreeInodes => "freeInodes",
+        OptionName::BytesPerInode => "bytesPerInode",
+        OptionName::GrowTo => "growTo",
+        OptionName::JournalSize => "journalSize",
+    }
+}
+
+fn layout_subject(subject: ext4_layout::Subject, volume: &Location) -> At {
+    let fields = volume.key("filesystem");
+    match subject {
+        ext4_layout::Subject::Path(path) => path.to_string().into(),
+        ext4_layout::Subject::Option(option) => fields.key(key(option)).into(),
+        ext4_layout::Subject::Options => fields.into(),
+    }
+}
+
+/// Contents that do not fit a file system. `size` is the field that fixes its size where that is not its own.
+pub(crate) fn layout_failure(error: &LayoutError, volume: &Location, size: Option<&Location>) -> Failure {
+    let (subject, what, help) = error.message(&|option| key(option).to_owned());
+    let at = match (&subject, size) {
+        (ext4_layout::Subject::Option(OptionName::Size), Some(size)) => size.into(),
+        _ => layout_subject(subject, volume),
+    };
+    Failure::new(FailureKind::Fit, at, what, help)
+}
+
+/// What people should know of a file system's layout.
+pub(crate) fn layout_warning(warning: &LayoutWarning, volume: &Location) -> Problem {
+    let name = |option| volume.key("filesystem").key(key(option)).to_string();
+    let (subject, what, help) = warning.message(&name);
+    Problem::new(layout_subject(subject, volume), what, help)
+}
+
+struct DiskNames;
+
+impl disk_layout::Names for DiskNames {
+    fn item(&self, item: Item) -> String {
+        match item {
+            Item::Table => item.to_string(),
+            Item::Partition(_) | Item::Blob(_) | Item::Disk => disk_item(item).to_string(),
+        }
+    }
+
+    fn size(&self) -> String {
+        "plan.disk.size".to_owned()
+    }
+
+    fn gpt(&self) -> String {
+        "write \"table\": \"gpt\"".to_owned()
+    }
+}
+
+fn disk_item(item: Item) -> Location {
+    let disk = Location::plan().key("disk");
+    match item {
+        Item::Table => disk.key("table"),
+        Item::Partition(index) => disk.key("partitions").index(index),
+        Item::Blob(index) => disk.key("blobs").index(index),
+        Item::Disk => disk,
+    }
+}
+
+/// Why a disk can't be made.
+pub(crate) fn disk_failure(error: &DiskError) -> Failure {
+    let kind = if error.is_conflict() { FailureKind::Plan } else { FailureKind::Fit };
+    let (item, what, help) = error.message(&DiskNames);
+    Failure::new(kind, disk_item(item), what, help)
+}
+
+/// A problem of a closure; one in a graph within the plan gets its place there.
+pub(crate) fn closure_problem(error: &ClosureError, volume: &Location) -> Problem {
+    Problem { ..error.into() }
+}
+
+/// What messages call the graph of a closure that is part of the plan.
+pub(crate) fn graph_name(volume: &Location) -> String {
+    volume.key("closure").key("graph").to_string()
+}
+
+/// Every file of this machine that the closure of a file system names, with its field.
+pub fn closure_files<'p>(volume: &'p VolumePlan, at: &Location) -> Vec<(Location, &'p std::path::Path)> {
+    let closure = at.key("closure");
+    match volume.closure.as_ref().map(|closure| &closure.source) {
+        Some(ClosureSource::Registration { registration, store_paths }) => {
+            let list = store_paths.as_deref().map(|list| (closure.key("storePaths"), list));
+            std::iter::once((closure.key("registration"), registration.as_path())).chain(list).collect()
+        }
+        Some(ClosureSource::GraphFile(graph)) => vec![(closure.key("graph"), graph.as_path())],
+        Some(ClosureSource::Graph(_)) | None => Vec::new(),
+    }
+}

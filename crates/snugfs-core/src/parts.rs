@@ -1,0 +1,444 @@
+//! What a plan describes, scanned: ext4 file systems, folders that become FAT, single files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use build_plan::{
+    Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan, TreePlan, VolumePlan,
+};
+use closure_registration::Closure;
+use disk_layout::fat_serial_number;
+use ext4_layout::Layout;
+use fat_layout::FatLayout;
+use file_scanner::{InTree, InlineFile, Scan, Sources, StoreSource};
+use image_tree::{FileRef, FileTree, ImagePath, NodeId, NodeKind, Permissions, SectorSize, Timestamp, TreeId};
+
+use crate::database;
+use crate::deduplicate::Deduplicated;
+use crate::failure::{Failure, FailureKind};
+use crate::fields::{self, Scanned};
+use crate::observer::Observer;
+use crate::own_outputs::OwnOutputs;
+use crate::problem::Problem;
+
+/// Length of the blocks of a file system, in \[bytes\].
+const BLOCK: u64 = 4096;
+
+/// An ext4 file system that a plan describes, and where.
+#[derive(Clone, Debug)]
+pub struct PlannedVolume<'p> {
+    /// What it is made of.
+    pub plan: &'p VolumePlan,
+    /// Its place in the plan, which its fields are below: the plan itself, or the content of a partition.
+    pub at: Location,
+    /// The place and the length of its partition, where it has one.
+    partition: Option<(Location, Option<u64>)>,
+}
+
+impl<'p> PlannedVolume<'p> {
+    fn of_partition(plan: &'p VolumePlan, index: usize, size: Option<u64>) -> Self {
+        let partition = partition_at(index);
+        Self { plan, at: partition.key("content"), partition: Some((partition, size)) }
+    }
+
+    /// The root of a plan.
+    pub(crate) fn root(plan: &'p Plan) -> Self {
+        let is_root = |(_, partition): &(usize, &PartitionPlan)| partition.content == PartitionContent::Root;
+        let partition = partitions(plan).find(is_root);
+        let partition = partition.map(|(index, partition)| (partition_at(index), partition.size));
+        Self { plan: &plan.root, at: Location::plan(), partition }
+    }
+
+    /// The exact size of the file system: its own, or that of its partition, which a sealed one does not fill.
+    fn size(&self) -> Option<u64> {
+        if self.plan.filesystem.sealed {
+            return None;
+        }
+        let of_partition = self.partition.as_ref().and_then(|(_, size)| *size).map(|size| size - size % BLOCK);
+        self.plan.filesystem.size.or(of_partition)
+    }
+
+    /// What the plan asks of the file system.
+    #[must_use]
+    pub fn layout_options(&self) -> ext4_layout::Options {
+        let plan = &self.plan.filesystem;
+        let mut label = [0; 16];
+        for (to, from) in label.iter_mut().zip(&plan.label) {
+            *to = *from;
+        }
+        ext4_layout::Options {
+            sealed: plan.sealed,
+            label,
+            uuid: plan.uuid,
+            free_space: plan.free_space,
+            free_inodes: plan.free_inodes,
+            size: self.size(),
+            grow_to: plan.grow_to,
+            bytes_per_inode: plan.bytes_per_inode,
+            journal_size: plan.journal_size,
+            reserved: plan.reserved,
+            timestamp: plan.timestamp,
+        }
+    }
+
+    /// Decides where everything goes.
+    pub(crate) fn lay_out(&self, tree: &FileTree) -> Result<Layout, Failure> {
+        // Where the partition is what is too small, its size is the field to change.
+        let of_partition = match &self.partition {
+            Some((at, Some(_))) if self.plan.filesystem.size.is_none() => Some(at.key("size")),
+            _ => None,
+        };
+        Layout::plan(tree, &self.layout_options())
+            .map_err(|error| fields::layout_failure(&error, &self.at, of_partition.as_ref()))
+    }
+}
+
+/// All ext4 file systems of a plan, the root first, then those in partitions in their order.
+pub fn planned_volumes(plan: &Plan) -> impl Iterator<Item = PlannedVolume<'_>> {
+    let others = partitions(plan).filter_map(|(index, partition)| match &partition.content {
+        PartitionContent::Ext4(volume) => {
+            Some(PlannedVolume::of_partition(volume, index, partition.size))
+        }
+        _ => None,
+    });
+    std::iter::once(PlannedVolume::root(plan)).chain(others)
+}
+
+/// All single files of a plan's disk: contents of raw partitions, then blobs. Each with what names it.
+pub fn planned_files(plan: &Plan) -> impl Iterator<Item = (Location, &Path)> {
+    let raw = partitions(plan).filter_map(|(index, partition)| match &partition.content {
+        PartitionContent::Raw(source) => Some((partition_at(index).key("content"), source.as_path())),
+        _ => None,
+    });
+    raw.chain(blobs(plan).map(|(at, _, source)| (at, source)))
+}
+
+pub(crate) fn partitions(plan: &Plan) -> impl Iterator<Item = (usize, &PartitionPlan)> {
+    plan.disk.iter().flat_map(|disk| disk.partitions.iter().enumerate())
+}
+
+pub(crate) fn partition_at(index: usize) -> Location {
+    Location::plan().key("disk").key("partitions").index(index)
+}
+
+/// The place, the offset and the source of each blob.
+pub(crate) fn blobs(plan: &Plan) -> impl Iterator<Item = (Location, u64, &Path)> {
+    let blobs = plan.disk.iter().flat_map(|disk| disk.blobs.iter().enumerate());
+    blobs.map(|(index, blob)| {
+        (Location::plan().key("disk").key("blobs").index(index), blob.offset, blob.source.as_path())
+    })
+}
+
+/// A file system that was scanned.
+#[derive(Debug)]
+pub struct ScannedVolume<'p> {
+    /// What the plan says of it.
+    pub planned: PlannedVolume<'p>,
+    /// Its store paths, where it has a closure.
+    pub closure: Option<Closure>,
+    /// All that it holds.
+    pub tree: FileTree,
+    /// What people should know of its sources.
+    pub warnings: Vec<Problem>,
+    /// What became hard links, where the plan asks for it.
+    pub deduplicated: Option<Deduplicated>,
+}
+
+/// How a scan looks at sources.
+#[derive(Clone, Copy)]
+pub(crate) struct Scanner<'s> {
+    pub(crate) outputs: &'s dyn OwnOutputs,
+    pub(crate) observer: &'s dyn Observer,
+}
+
+impl Scanner<'_> {
+    fn scan(self, sources: &Sources<'_>, scanned: Scanned<'_>) -> Result<(Scan, Vec<Problem>), Failure> {
+        let own = self.outputs.own_files();
+        let scan = file_scanner::scan_except(sources, &own, &|entries| self.observer.advance(entries));
+        let scan = scan.map_err(|errors| scanned.failure(&errors))?;
+        let warnings = scan.warnings.iter().filter_map(|warning| scanned.warning(warning)).collect();
+        Ok((scan, warnings))
+    }
+
+    /// What is said of the caller's outputs in trees.
+    fn outputs_in(
+        self,
+        found: &[InTree],
+        trees: &[TreePlan],
+        at: impl Fn(usize) -> Location,
+    ) -> Result<Vec<Problem>, Failure> {
+        let mut warnings = Vec::new();
+        for one in found {
+            let Some(tree) = trees.get(one.tree) else { continue };
+            warnings.extend(self.outputs.in_tree(one, tree, &at(one.tree))?);
+        }
+        Ok(warnings)
+    }
+
+    /// Scans an ext4 file system.
+    pub(crate) fn volume<'p>(
+        self,
+        planned: PlannedVolume<'p>,
+        closure: Option<Closure>,
+    ) -> Result<ScannedVolume<'p>, Failure> {
+        let (plan, at) = (planned.plan, &planned.at);
+        let sources = volume_sources(plan, closure.as_ref(), at)?;
+        if let (Some(store), Some(closure)) = (&sources.store, &closure) {
+            self.outputs.check_store(&store.source_dir, closure)?;
+        }
+        let (scan, mut warnings) = self.scan(&sources, Scanned::Volume(plan, at))?;
+        warnings.extend(self.outputs_in(&scan.own, &plan.trees, |index| at.key("trees").index(index))?);
+        if let (Some(closure), true) = (&closure, verification(plan) != build_plan::Verify::None) {
+            closure_registration::verify_sizes(closure, &scan.tree)
+                .map_err(|errors| crate::failure::of_closure(&errors, at))?;
+        }
+        if let Some(closure) = &plan.closure {
+            database::check_logs(closure, &scan.tree, at)?;
+        }
+        Ok(ScannedVolume { planned, closure, tree: scan.tree, warnings, deduplicated: None })
+    }
+
+    /// Scans the folder of a FAT file system.
+    pub(crate) fn folder<'p>(
+        self,
+        plan: &'p Plan,
+        fat: &'p FatPlan,
+        index: usize,
+        bytes: u64,
+    ) -> Result<ScannedFolder<'p>, Failure> {
+        let at = partition_at(index).key("content");
+        // FAT has no holes.
+        let tree = |source: &Path| TreePlan {
+            keep_holes: false,
+            ..TreePlan::new(source.to_owned(), ImagePath::root())
+        };
+        let trees: Vec<TreePlan> = fat.source.iter().map(|source| tree(source)).collect();
+        let nothing = BTreeMap::new();
+        let (scan, mut warnings) = self.scan(&plain_sources(&trees, &nothing), Scanned::Folder(&at))?;
+        warnings.extend(self.outputs_in(&scan.own, &trees, |_| at.clone())?);
+        let derived = || fat_serial_number(&plan.root.filesystem.uuid, index + 1);
+        let options = fat_layout::Options {
+            bytes,
+            label: fat.label,
+            id: fat.id.unwrap_or_else(derived),
+            sector: plan.disk.as_ref().map_or_else(SectorSize::default, |disk| disk.sector),
+            bits: fat.bits.map(|bits| match bits {
+                FatBits::Fat16 => fat_layout::Bits::Fat16,
+                FatBits::Fat32 => fat_layout::Bits::Fat32,
+            }),
+        };
+        Ok(ScannedFolder { plan: fat, at, options, tree: scan.tree, warnings })
+    }
+
+    /// Looks at a single file.
+    pub(crate) fn file(self, at: Location, source: &Path) -> Result<ScannedFile, Failure> {
+        let entry = Entry {
+            kind: EntryKind::Source(source.to_owned()),
+            permissions: None,
+            uid: 0,
+            gid: 0,
+            xattrs: Vec::new(),
+            keep_holes: false,
+        };
+        let path = ImagePath::parse(b"/content").map_err(|error| Failure::internal(&at, error))?;
+        let entries = BTreeMap::from([(path.clone(), entry)]);
+        let (scan, warnings) = self.scan(&plain_sources(&[], &entries), Scanned::File(&at))?;
+        let node = scan.tree.find(&path);
+        let size = node.map(|node| scan.tree.node(node).kind());
+        let (Some(node), Some(NodeKind::File { size, .. })) = (node, size) else {
+            return Err(Failure::internal(&at, "its file is not in the tree of its scan"));
+        };
+        Ok(ScannedFile { at, tree: scan.tree, node, len: size, warnings })
+    }
+}
+
+/// The folder of a FAT file system that was scanned.
+#[derive(Debug)]
+pub struct ScannedFolder<'p> {
+    /// What the plan says of it.
+    pub plan: &'p FatPlan,
+    /// Its place in the plan.
+    pub at: Location,
+    options: fat_layout::Options,
+    /// All that it holds.
+    pub tree: FileTree,
+    /// What people should know of its folder.
+    pub warnings: Vec<Problem>,
+}
+
+impl ScannedFolder<'_> {
+    pub(crate) fn lay_out(&self) -> Result<FatLayout, Failure> {
+        FatLayout::plan(&self.tree, &self.options).map_err(|error| {
+            let problem = Problem::from(&error);
+            let problem = match problem.at {
+                crate::problem::At::Nowhere => Problem { at: (&self.at).into(), ..problem },
+                // A file of the folder: the plan says which folder that is.
+                ref file => Problem {
+                    at: (&self.at).into(),
+                    what: format!("{file}: {}", problem.what),
+                    ..problem
+                },
+            };
+            Failure::of(FailureKind::Fit, problem)
+        })
+    }
+}
+
+/// A single file that was looked at.
+#[derive(Debug)]
+pub struct ScannedFile {
+    /// What names it.
+    pub at: Location,
+    /// A tree with this one file.
+    pub tree: FileTree,
+    /// The file in it.
+    pub node: NodeId,
+    /// Its length in \[bytes\].
+    pub len: u64,
+    /// What people should know of it.
+    pub warnings: Vec<Problem>,
+}
+
+/// An ext4 file system, laid out.
+#[derive(Debug)]
+pub struct Volume<'p> {
+    /// What it is made of.
+    pub scanned: ScannedVolume<'p>,
+    /// Where everything goes.
+    pub layout: Arc<Layout>,
+    /// Its tree among those of the image.
+    pub tree: TreeId,
+}
+
+/// A FAT file system, laid out.
+#[derive(Debug)]
+pub struct Folder<'p> {
+    /// What it is made of.
+    pub scanned: ScannedFolder<'p>,
+    /// Where everything goes.
+    pub layout: Arc<FatLayout>,
+    /// Its tree among those of the image.
+    pub tree: TreeId,
+}
+
+/// A file whose bytes are on the disk as they are.
+#[derive(Debug)]
+pub struct SingleFile {
+    /// What it is.
+    pub scanned: ScannedFile,
+    /// The file among those of the image.
+    pub file: FileRef,
+}
+
+/// A partition, in the order of the table.
+#[derive(Debug)]
+pub struct Part<'p> {
+    /// What the plan says of it.
+    pub plan: &'p PartitionPlan,
+    /// What is in it.
+    pub content: PartContent<'p>,
+}
+
+/// What is in a partition.
+#[derive(Debug)]
+pub enum PartContent<'p> {
+    /// Zeros.
+    Empty,
+    /// The root file system.
+    Root,
+    /// Another ext4 file system.
+    Ext4(Box<Volume<'p>>),
+    /// A FAT file system.
+    Fat(Box<Folder<'p>>),
+    /// The bytes of a file.
+    Raw(SingleFile),
+}
+
+impl PartContent<'_> {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Root => "root",
+            Self::Ext4(_) => "ext4",
+            Self::Fat(_) => "fat",
+            Self::Raw(_) => "raw",
+        }
+    }
+}
+
+/// Partitions of types that are of no use without a content, and have none.
+pub(crate) fn empty_partition(index: usize, partition: &PartitionPlan) -> Option<Problem> {
+    let (what, help) = if partition.content != PartitionContent::Empty {
+        return None;
+    } else if partition.kind.is_swap() {
+        (
+            "is a swap partition, but holds no swap area",
+            "run mkswap on it at the first boot, or give its line in fstab the option x-systemd.makefs",
+        )
+    } else if partition.kind.is_esp() {
+        (
+            "is an EFI system partition without a file system, from which no firmware boots",
+            "give it \"content\": { \"kind\": \"fat\" }",
+        )
+    } else {
+        return None;
+    };
+    Some(Problem::new(partition_at(index), what, help))
+}
+
+/// How a closure is compared with what is registered.
+pub(crate) fn verification(plan: &VolumePlan) -> build_plan::Verify {
+    plan.closure.as_ref().map_or(build_plan::Verify::None, |closure| closure.verify)
+}
+
+/// What the scanner is to look at; the registration and the database are files like others.
+fn volume_sources<'p>(
+    plan: &'p VolumePlan,
+    closure: Option<&Closure>,
+    at: &Location,
+) -> Result<Sources<'p>, Failure> {
+    let both = plan.closure.as_ref().zip(closure);
+    let timestamp = plan.filesystem.timestamp;
+    let database = both.map(|(planned, closure)| database::files(planned, closure, timestamp, at)).transpose()?;
+    let registration = both.and_then(|(planned, closure)| {
+        Some(InlineFile {
+            path: planned.registration_target.clone()?,
+            bytes: closure.registration(),
+            permissions: Permissions::STORE_FILE,
+        })
+    });
+    Ok(Sources {
+        store: both.map(|(planned, closure)| StoreSource {
+            source_dir: planned.source_dir.clone(),
+            store_dir: planned.store_dir.clone(),
+            base_names: closure.paths().iter().map(|info| info.path.as_str().as_bytes().to_vec()).collect(),
+        }),
+        trees: &plan.trees,
+        entries: &plan.entries,
+        attributes: &plan.attributes,
+        inline: registration.into_iter().chain(database.into_iter().flatten()).collect(),
+        folders: both
+            .and_then(|(planned, _)| planned.database.as_ref())
+            .map_or(Vec::new(), |database| database.folders.clone()),
+        lost_and_found: true,
+        timestamp,
+    })
+}
+
+/// Sources without a store, attributes and `/lost+found`.
+fn plain_sources<'a>(trees: &'a [TreePlan], entries: &'a BTreeMap<ImagePath, Entry>) -> Sources<'a> {
+    static NO_ATTRIBUTES: BTreeMap<ImagePath, build_plan::AttributesPlan> = BTreeMap::new();
+    Sources {
+        store: None,
+        trees,
+        entries,
+        attributes: &NO_ATTRIBUTES,
+        inline: Vec::new(),
+        folders: Vec::new(),
+        lost_and_found: false,
+        timestamp: Timestamp::STORE,
+    }
+}

@@ -1,0 +1,335 @@
+//! From a plan to an image of which every byte is decided: closures → trees → layouts → disk.
+
+use std::sync::Arc;
+
+use build_plan::{PartitionContent, PartitionType, Plan, TablePlan, Verify};
+use closure_registration::Closure;
+use disk_layout::{Blob, Disk, Kind, Partition, Table};
+use ext4_layout::Layout;
+use image_tree::{FileRef, FileTree, NodeKind, PieceSource, TreeId};
+
+use crate::observer::{Observer, Stage, Unit, run_stage};
+use crate::own_outputs::OwnOutputs;
+use crate::parts::{
+    self, Folder, Part, PartContent, ScannedFile, ScannedFolder, ScannedVolume, Scanner, SingleFile, Volume,
+};
+use crate::problem::Problem;
+use crate::{Failure, FailureKind, closure, deduplicate, fields, hashes};
+
+/// How an image is prepared.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Options<'o> {
+    /// What the caller writes while it works, and which no image includes.
+    pub outputs: &'o dyn OwnOutputs,
+    /// Who watches the work.
+    pub observer: &'o dyn Observer,
+    /// Compare the hashes of closures now, where the plan asks for it. Writing an image compares them on the way.
+    pub verify_hashes: bool,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { outputs: &(), observer: &(), verify_hashes: false }
+    }
+}
+
+impl std::fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("verify_hashes", &self.verify_hashes).finish_non_exhaustive()
+    }
+}
+
+/// An image of which every byte is decided, and none written.
+#[derive(Debug)]
+pub struct Prepared<'p> {
+    /// The plan.
+    pub plan: &'p Plan,
+    /// The root file system.
+    pub root: Volume<'p>,
+    /// The partitions, in the order of the table; none where the image is one file system.
+    pub parts: Vec<Part<'p>>,
+    /// Files outside of partitions.
+    pub blobs: Vec<SingleFile>,
+    /// The disk around all of it, where the plan asks for one.
+    pub disk: Option<Disk>,
+    /// What people should know, though it is no error.
+    pub warnings: Vec<Problem>,
+    /// The trees of the image, by [`TreeId`].
+    trees: Vec<FileTree>,
+}
+
+/// What is in a partition, scanned.
+enum Content<'p> {
+    Empty,
+    Root,
+    Ext4(Box<ScannedVolume<'p>>),
+    Fat(Box<ScannedFolder<'p>>),
+    Raw(ScannedFile),
+}
+
+/// Decides every byte of the image that a plan describes: reads its closures, scans its sources, lays out its file systems.
+///
+/// # Errors
+/// Where the plan contradicts what it names, a source can't be read, or contents do not fit.
+pub fn prepare<'p>(plan: &'p Plan, options: &Options<'_>) -> Result<Prepared<'p>, Failure> {
+    let observer = options.observer;
+    let closures = run_stage(observer, (Stage::Closure, Unit::Nothing, 0), || {
+        let read = |planned: parts::PlannedVolume<'p>| {
+            let closure = planned.plan.closure.as_ref();
+            Ok(closure.map(|closure| closure::read(closure, &planned.at)).transpose()?)
+        };
+        parts::planned_volumes(plan).map(read).collect::<Result<Vec<Option<Closure>>, Failure>>()
+    })?;
+    let scanner = Scanner { outputs: options.outputs, observer };
+    let mut scanned =
+        run_stage(observer, (Stage::Scan, Unit::Entries, 0), || Scanned::new(plan, closures, scanner))?;
+    deduplicate::run(scanned.volumes_mut(), observer)?;
+    if options.verify_hashes {
+        hashes::verify_all(scanned.volumes(), observer)?;
+    }
+    // Last, as whether contents fit is of interest once they are the right ones.
+    run_stage(observer, (Stage::Layout, Unit::Nothing, 0), || scanned.lay_out(plan))
+}
+
+/// Everything that was scanned, before anything is laid out.
+struct Scanned<'p> {
+    root: ScannedVolume<'p>,
+    contents: Vec<Content<'p>>,
+    blobs: Vec<ScannedFile>,
+}
+
+impl<'p> Scanned<'p> {
+    fn new(plan: &'p Plan, closures: Vec<Option<Closure>>, scanner: Scanner<'_>) -> Result<Self, Failure> {
+        let mut volumes = parts::planned_volumes(plan).zip(closures);
+        let mut next = || {
+            let volume = volumes.next();
+            volume.ok_or_else(|| Failure::internal("plan.disk", "a file system of the plan is lost"))
+        };
+        let (root, closure) = next()?;
+        let root = scanner.volume(root, closure)?;
+        let mut contents = Vec::new();
+        for (index, partition) in parts::partitions(plan) {
+            contents.push(match &partition.content {
+                PartitionContent::Empty => Content::Empty,
+                PartitionContent::Root => Content::Root,
+                PartitionContent::Ext4(_) => {
+                    let (planned, closure) = next()?;
+                    Content::Ext4(Box::new(scanner.volume(planned, closure)?))
+                }
+                PartitionContent::Fat(fat) => {
+                    let bytes = partition.size.unwrap_or_default();
+                    Content::Fat(Box::new(scanner.folder(plan, fat, index, bytes)?))
+                }
+                PartitionContent::Raw(source) => {
+                    Content::Raw(scanner.file(parts::partition_at(index).key("content"), source)?)
+                }
+            });
+        }
+        let blobs = parts::blobs(plan).map(|(at, _, source)| scanner.file(at, source));
+        Ok(Self { root, contents, blobs: blobs.collect::<Result<_, _>>()? })
+    }
+
+    fn volumes(&self) -> impl Iterator<Item = &ScannedVolume<'p>> {
+        let others = self.contents.iter().filter_map(|content| match content {
+            Content::Ext4(volume) => Some(&**volume),
+            _ => None,
+        });
+        std::iter::once(&self.root).chain(others)
+    }
+
+    fn volumes_mut(&mut self) -> Vec<&mut ScannedVolume<'p>> {
+        let others = self.contents.iter_mut().filter_map(|content| match content {
+            Content::Ext4(volume) => Some(&mut **volume),
+            _ => None,
+        });
+        std::iter::once(&mut self.root).chain(others).collect()
+    }
+
+    fn lay_out(self, plan: &'p Plan) -> Result<Prepared<'p>, Failure> {
+        let mut trees = Trees::default();
+        let root = trees.volume(self.root)?;
+        let mut parts = Vec::new();
+        for ((_, plan), content) in parts::partitions(plan).zip(self.contents) {
+            let content = match content {
+                Content::Empty => PartContent::Empty,
+                Content::Root => PartContent::Root,
+                Content::Ext4(volume) => PartContent::Ext4(Box::new(trees.volume(*volume)?)),
+                Content::Fat(scanned) => {
+                    let layout = Arc::new(scanned.lay_out()?);
+                    let tree = trees.add(&scanned.tree)?;
+                    PartContent::Fat(Box::new(Folder { scanned: *scanned, layout, tree }))
+                }
+                Content::Raw(scanned) => PartContent::Raw(trees.file(scanned)?),
+            };
+            parts.push(Part { plan, content });
+        }
+        let blobs = self.blobs.into_iter().map(|scanned| trees.file(scanned));
+        let blobs = blobs.collect::<Result<Vec<_>, _>>()?;
+        let disk = disk(plan, &root, &parts, &blobs)?;
+        let warnings = warnings(plan, &root, &parts, &blobs);
+        Ok(Prepared { plan, root, parts, blobs, disk, warnings, trees: trees.0 })
+    }
+}
+
+/// The trees of an image: the position of each is its [`TreeId`].
+#[derive(Default)]
+struct Trees(Vec<FileTree>);
+
+impl Trees {
+    fn add(&mut self, tree: &FileTree) -> Result<TreeId, Failure> {
+        let id = TreeId::from_index(self.0.len());
+        self.0.push(tree.clone());
+        id.ok_or_else(|| Failure::new(FailureKind::Fit, "plan.disk", "has too many parts", "leave some out"))
+    }
+
+    fn volume<'p>(&mut self, scanned: ScannedVolume<'p>) -> Result<Volume<'p>, Failure> {
+        let layout = Arc::new(scanned.planned.lay_out(&scanned.tree)?);
+        let tree = self.add(&scanned.tree)?;
+        Ok(Volume { scanned, layout, tree })
+    }
+
+    fn file(&mut self, scanned: ScannedFile) -> Result<SingleFile, Failure> {
+        let tree = self.add(&scanned.tree)?;
+        let file = FileRef { tree, node: scanned.node };
+        Ok(SingleFile { scanned, file })
+    }
+}
+
+fn warnings(plan: &Plan, root: &Volume<'_>, parts: &[Part<'_>], blobs: &[SingleFile]) -> Vec<Problem> {
+    let of_volume = |volume: &Volume<'_>| {
+        let of_layout = volume.layout.summary().warnings;
+        let at = &volume.scanned.planned.at;
+        let of_layout = of_layout.iter().map(|warning| fields::layout_warning(warning, at));
+        volume.scanned.warnings.iter().cloned().chain(of_layout).collect::<Vec<_>>()
+    };
+    let mut warnings = of_volume(root);
+    for part in parts {
+        match &part.content {
+            PartContent::Ext4(volume) => warnings.extend(of_volume(volume)),
+            PartContent::Fat(folder) => warnings.extend(folder.scanned.warnings.iter().cloned()),
+            PartContent::Raw(file) => warnings.extend(file.scanned.warnings.iter().cloned()),
+            PartContent::Empty | PartContent::Root => {}
+        }
+    }
+    warnings.extend(blobs.iter().flat_map(|blob| blob.scanned.warnings.iter().cloned()));
+    warnings.extend(parts::partitions(plan).filter_map(|(index, partition)| parts::empty_partition(index, partition)));
+    warnings
+}
+
+/// The disk that a plan asks for, around the file systems; `None` where it asks for none.
+fn disk(
+    plan: &Plan,
+    root: &Volume<'_>,
+    parts: &[Part<'_>],
+    blobs: &[SingleFile],
+) -> Result<Option<Disk>, Failure> {
+    let Some(planned) = &plan.disk else { return Ok(None) };
+    let volume = |volume: &Volume<'_>| disk_layout::Part::Volume {
+        image: Arc::clone(&volume.layout) as Arc<dyn PieceSource + Send>,
+        tree: volume.tree,
+    };
+    let partition = |part: &Part<'_>| Partition {
+        start: part.plan.start,
+        size: part.plan.size,
+        kind: match part.plan.kind {
+            PartitionType::Mbr(number) => Kind::Mbr(number),
+            PartitionType::Gpt(guid) => Kind::Gpt(guid),
+        },
+        bootable: part.plan.bootable,
+        name: part.plan.name.clone().unwrap_or_default(),
+        guid: part.plan.guid,
+        part: match &part.content {
+            PartContent::Empty => disk_layout::Part::Empty,
+            PartContent::Root => volume(root),
+            PartContent::Ext4(other) => volume(other),
+            PartContent::Fat(folder) => disk_layout::Part::Volume {
+                image: Arc::clone(&folder.layout) as Arc<dyn PieceSource + Send>,
+                tree: folder.tree,
+            },
+            PartContent::Raw(file) => disk_layout::Part::File { file: file.file, len: file.scanned.len },
+        },
+    };
+    let blobs = planned.blobs.iter().zip(blobs);
+    let options = disk_layout::Options {
+        table: match planned.table {
+            TablePlan::Mbr { id } => Table::Mbr(id),
+            TablePlan::Gpt { guid } => Table::Gpt(guid),
+        },
+        sector: planned.sector,
+        size: planned.size,
+        seed: plan.root.filesystem.uuid,
+        blobs: blobs
+            .map(|(blob, file)| Blob { offset: blob.offset, file: file.file, len: file.scanned.len })
+            .collect(),
+        partitions: parts.iter().map(partition).collect(),
+    };
+    Disk::plan(options).map(Some).map_err(|error| fields::disk_failure(&error))
+}
+
+impl<'p> Prepared<'p> {
+    /// The bytes of the image, before it is put into a container or compressed.
+    #[must_use]
+    pub fn image(&self) -> &dyn PieceSource {
+        match &self.disk {
+            Some(disk) => disk,
+            None => &*self.root.layout,
+        }
+    }
+
+    /// The length of the image in \[bytes\], before it is put into a container or compressed.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.image().len()
+    }
+
+    /// All ext4 file systems, the root first, the others in the order of their partitions.
+    pub fn volumes(&self) -> impl Iterator<Item = &Volume<'p>> {
+        let others = self.parts.iter().filter_map(|part| match &part.content {
+            PartContent::Ext4(volume) => Some(&**volume),
+            _ => None,
+        });
+        std::iter::once(&self.root).chain(others)
+    }
+
+    /// All trees of the image, by [`TreeId`].
+    #[must_use]
+    pub fn trees(&self) -> &[FileTree] {
+        &self.trees
+    }
+
+    /// Regular files of the whole image, each once however many names it has.
+    #[must_use]
+    pub fn files(&self) -> u64 {
+        let files = self
+            .trees
+            .iter()
+            .flat_map(FileTree::iter)
+            .filter(|(_, node)| matches!(node.kind(), NodeKind::File { .. }));
+        u64::try_from(files.count()).unwrap_or(u64::MAX)
+    }
+
+    /// The single file that a file of the image is, if it is one.
+    pub(crate) fn single_file(&self, file: FileRef) -> Option<&SingleFile> {
+        let raw = self.parts.iter().filter_map(|part| match &part.content {
+            PartContent::Raw(file) => Some(file),
+            _ => None,
+        });
+        raw.chain(&self.blobs).find(|single| single.file == file)
+    }
+
+    /// The root's layout.
+    pub(crate) fn root_layout(&self) -> &Layout {
+        &self.root.layout
+    }
+
+    /// Compares the hashes of closures without writing anything, where the plan asks for it.
+    pub fn verify_hashes(&self, observer: &dyn Observer) -> Result<(), Failure> {
+        hashes::verify_all(self.volumes().map(|volume| &volume.scanned), observer)
+    }
+}
+
+/// Whether the hashes of a volume's closure are compared.
+pub(crate) fn is_hashed(volume: &ScannedVolume<'_>) -> bool {
+    volume.closure.is_some() && parts::verification(volume.planned.plan) == Verify::Hash
+}

@@ -1,0 +1,167 @@
+//! Errors, warnings and notes: where, what is wrong, what to do.
+
+use build_plan::{Location, Part, Position};
+use image_tree::{Explain, Explanation, escaped};
+
+/// What a message is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum At {
+    /// Nothing in particular.
+    #[default]
+    Nowhere,
+    /// A place in the plan.
+    Plan(Location),
+    /// A file, a path in the image, an option: as messages name it.
+    Named(String),
+}
+
+impl std::fmt::Display for At {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Nowhere => Ok(()),
+            Self::Plan(location) => location.fmt(f),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}
+
+impl From<Location> for At {
+    fn from(location: Location) -> Self {
+        Self::Plan(location)
+    }
+}
+
+impl From<&Location> for At {
+    fn from(location: &Location) -> Self {
+        Self::Plan(location.clone())
+    }
+}
+
+impl From<&str> for At {
+    fn from(name: &str) -> Self {
+        Self::from(name.to_owned())
+    }
+}
+
+impl From<String> for At {
+    fn from(name: String) -> Self {
+        if name.is_empty() { Self::Nowhere } else { Self::Named(name) }
+    }
+}
+
+impl From<&String> for At {
+    fn from(name: &String) -> Self {
+        Self::from(name.clone())
+    }
+}
+
+/// A message of the form `WHERE: what is wrong; what to do`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problem {
+    /// WHERE.
+    pub at: At,
+    /// What is wrong there.
+    pub what: String,
+    /// What to do about it; empty where there is nothing to do.
+    pub help: String,
+    /// Where in the plan's text it is, if that is not JSON.
+    pub position: Option<Position>,
+    /// Whether a key of the plan is meant or its value.
+    pub part: Part,
+}
+
+impl Problem {
+    /// Puts a message together.
+    pub fn new(at: impl Into<At>, what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { at: at.into(), what: what.into(), help: help.into(), ..Self::default() }
+    }
+
+    /// What went wrong in the program itself.
+    pub fn internal(at: impl Into<At>, what: impl ToString) -> Self {
+        Self::new(at, what.to_string(), "please report it")
+    }
+
+    /// The message about a part of something: `at` and what the message is about so far.
+    #[must_use]
+    pub fn within(self, at: &str) -> Self {
+        let at = match self.at {
+            At::Nowhere => at.to_owned(),
+            inner => format!("{at}: {inner}"),
+        };
+        Self { at: at.into(), ..self }
+    }
+
+    /// A problem of a plan. `file` is the name of the plan, for what is wrong with its text.
+    pub fn of_plan(problem: &build_plan::Problem, file: &str) -> Self {
+        let at = match problem.position {
+            Some(position) => At::Named(format!("{file}{position}")),
+            None => At::Plan(problem.at.clone()),
+        };
+        Self {
+            at,
+            what: problem.what.clone(),
+            help: problem.help.clone(),
+            position: problem.position,
+            part: problem.part,
+        }
+    }
+}
+
+impl From<Explanation> for Problem {
+    fn from(explanation: Explanation) -> Self {
+        Self::new(explanation.subject, explanation.what, explanation.help)
+    }
+}
+
+impl<E: Explain> From<&E> for Problem {
+    fn from(error: &E) -> Self {
+        error.explain().into()
+    }
+}
+
+/// The message on one line.
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let at = self.at.to_string();
+        let mut text = at;
+        for (separator, part) in [(": ", &self.what), ("; ", &self.help)] {
+            if !text.is_empty() && !part.is_empty() {
+                text.push_str(separator);
+            }
+            text.push_str(part);
+        }
+        f.write_str(&one_line(&text))
+    }
+}
+
+/// Shows control characters as `\xNN`: a name can neither add a line nor colour a terminal.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.push_str(&escaped(character.encode_utf8(&mut [0; 4]).as_bytes()).to_string());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_one_line() {
+        let location = Location::plan().key("entries").key("/a: b").key("mode");
+        let problem = Problem::new(location, "wrong", "mend it");
+        assert_eq!(problem.to_string(), "plan.entries.\"/a: b\".mode: wrong; mend it");
+        assert_eq!(Problem::new("", "no place", "").to_string(), "no place");
+        assert_eq!(
+            Problem::new("x", "\"a\nb\x1b[31m\u{85}ü\"", "").to_string(),
+            "x: \"a\\x0ab\\x1b[31m\\xc2\\x85ü\""
+        );
+        assert_eq!(Problem::new("b", "wrong", "").within("a").to_string(), "a: b: wrong");
+    }
+}

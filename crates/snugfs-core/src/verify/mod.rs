@@ -1,0 +1,199 @@
+//! Whether an image is sound, and whether it holds what a plan says. The tree of the image is read by the judge of ext4, which
+//! shares nothing with what wrote it, and compared with the plan's. The rest of the image is then compared byte by byte.
+
+mod bytes;
+mod contents;
+mod judge;
+mod lines;
+mod table;
+mod volume;
+
+use std::fs::File;
+
+use ext4_layout::Layout;
+use fat_layout::FatLayout;
+use image_compare::{Differences, Ext4Tree, Kind, Use};
+use image_reader::{FileSystem, Image, Overview, ReadError, VolumeContent, Window};
+use image_tree::{NodeKind, PieceSource};
+
+pub use judge::{Judged, Medium, Terms, Verdict, image};
+
+use self::judge::Watched;
+use crate::failure::{Failure, FailureKind};
+use crate::observer::Observer;
+use crate::parts::{Folder, PartContent, Volume};
+use crate::prepare::Prepared;
+use crate::problem::Problem;
+
+/// A part of the image that has a tree, and where it is in \[bytes\].
+struct PlacedPart<'e> {
+    start: u64,
+    length: u64,
+    /// `partition 2: `, or nothing.
+    prefix: String,
+    holds: Holds<'e>,
+}
+
+#[derive(Clone, Copy)]
+enum Holds<'e> {
+    Ext4(&'e Volume<'e>),
+    Fat(&'e Folder<'e>),
+}
+
+/// All parts of an image that have a tree.
+fn placed_parts<'e>(prepared: &'e Prepared<'e>) -> Vec<PlacedPart<'e>> {
+    let root = Holds::Ext4(&prepared.root);
+    let Some(disk) = &prepared.disk else {
+        return vec![PlacedPart { start: 0, length: prepared.bytes(), prefix: String::new(), holds: root }];
+    };
+    let parts = (1..).zip(prepared.parts.iter().zip(disk.partitions()));
+    let parts = parts.filter_map(|(number, (part, place))| {
+        let holds = match &part.content {
+            PartContent::Root => root,
+            PartContent::Ext4(volume) => Holds::Ext4(volume),
+            PartContent::Fat(folder) => Holds::Fat(folder),
+            PartContent::Raw(_) | PartContent::Empty => return None,
+        };
+        let prefix = format!("partition {number}: ");
+        Some(PlacedPart { start: place.start, length: place.len, prefix, holds })
+    });
+    parts.collect()
+}
+
+/// An image under comparison.
+pub(super) struct Subject<'s> {
+    pub(super) window: &'s Window,
+    pub(super) used: Use,
+    pub(super) observer: &'s dyn Observer,
+    pub(super) differences: Differences,
+}
+
+/// How much there is to read to compare an image, roughly, in \[bytes\].
+pub(crate) fn bytes(prepared: &Prepared<'_>) -> u64 {
+    let all = prepared.volumes().flat_map(|volume| volume.scanned.tree.iter());
+    all.fold(0, |sum: u64, (_, node)| match node.kind() {
+        NodeKind::File { size, .. } => sum.saturating_add(size),
+        _ => sum,
+    })
+}
+
+/// How an image is compared with a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct CompareOptions {
+    /// Whether the image was mounted since it was built.
+    pub used: Use,
+    /// What is allowed in bytes that nothing uses.
+    pub terms: Terms,
+}
+
+impl Prepared<'_> {
+    /// How much there is to read to compare an image with this one, roughly, in \[bytes\]: the total of a progress bar.
+    #[must_use]
+    pub fn compared_bytes(&self) -> u64 {
+        bytes(self)
+    }
+
+    /// Judges an image and compares it with this one.
+    ///
+    /// # Errors
+    /// Where the image or a source can't be read. What is wrong with the image is in the verdict.
+    pub fn compare(
+        &self,
+        image: &Image,
+        options: CompareOptions,
+        observer: &dyn Observer,
+    ) -> Result<Verdict, Failure> {
+        let CompareOptions { used, terms } = options;
+        let parts = placed_parts(self);
+        let mut watched: Vec<Watched> = Vec::new();
+        for part in &parts {
+            if let Holds::Ext4(volume) = part.holds {
+                watched.push(Watched {
+                    start: part.start,
+                    length: part.length,
+                    entries: volume.scanned.tree.len(),
+                    found: None,
+                });
+            }
+        }
+        let overview = Overview::read(image).map_err(|error| unread(&error))?;
+        let mut verdict = judge::overview(&overview, &image.window, terms, &mut watched)
+            .map_err(|error| unread(&error))?;
+        let differences = Differences::default();
+        let mut subject = Subject { window: &image.window, used, observer, differences };
+        subject.size(self);
+        if let Some(disk) = &self.disk {
+            table::compare(overview.table.as_ref(), disk, used, &mut subject.differences);
+        }
+        let mut trees = watched.into_iter().map(|watched| watched.found);
+        for part in &parts {
+            subject.differences.within(part.prefix.clone());
+            match part.holds {
+                Holds::Ext4(volume) => {
+                    let (window, tree) = trees.next().flatten().map_or_else(
+                        || (image.window.part(part.start, part.length), None),
+                        |(window, tree)| (window, Ext4Tree::finish(tree)),
+                    );
+                    subject.ext4(volume, &window, tree)?;
+                }
+                Holds::Fat(folder) => subject.fat(folder, fat_of(&overview, part))?,
+            }
+        }
+        subject.differences.within("");
+        bytes::compare(&mut subject, self, (verdict.is_right(false), terms.ignore_unused))?;
+        verdict.differences = Some(subject.differences);
+        Ok(verdict)
+    }
+}
+
+/// Judges a file that was just written, and compares it with what it should be. `name` is how messages call it.
+pub(crate) fn output(
+    prepared: &Prepared<'_>,
+    file: &File,
+    name: &str,
+    observer: &dyn Observer,
+) -> Result<(), Failure> {
+    let unread = |error: &ReadError| Failure::of(FailureKind::Output, Problem::from(error).within(name));
+    let file =
+        file.try_clone().map_err(|error| unread(&ReadError::Io { place: String::new(), reason: error }))?;
+    let image = Image::of_file(file).map_err(|error| unread(&error))?;
+    let image = Image { container: image.container, window: image.window.part(0, prepared.bytes()) };
+    let terms = Terms { on: Medium::File, ignore_unused: false };
+    let verdict = prepared.compare(&image, CompareOptions { used: Use::None, terms }, observer)?;
+    if verdict.is_right(false) {
+        return Ok(());
+    }
+    let lines = verdict.lines(false).into_iter().map(|line| Problem::new(name, line, ""));
+    let last = Problem::new(
+        name,
+        "failed its own check and was deleted",
+        "if the machine is sound, please report it",
+    );
+    Err(Failure::all(FailureKind::Unsound, lines.chain([last])))
+}
+
+/// What can't be read of an image whose name the caller knows.
+fn unread(error: &ReadError) -> Failure {
+    Failure::of_image("image", error)
+}
+
+/// The FAT file system that begins where a part does.
+fn fat_of<'o>(overview: &'o Overview, part: &PlacedPart<'_>) -> Option<&'o FileSystem> {
+    let volume = overview.volumes.iter().find(|volume| judge::start(volume) == part.start)?;
+    match &volume.content {
+        VolumeContent::FileSystem(fs @ FileSystem::Fat(_)) => Some(fs),
+        _ => None,
+    }
+}
+
+impl Subject<'_> {
+    fn size(&mut self, expected: &Prepared<'_>) {
+        let (should, is) = (expected.bytes(), self.window.length());
+        let is_right = should == is || (self.used == Use::Mounted && is > should);
+        if !is_right {
+            self.differences.add(Kind::ImageSize, || {
+                ("image".to_owned(), format!("has {is} bytes, should have {should}"))
+            });
+        }
+    }
+}
