@@ -2,44 +2,42 @@
 
 use serde_json::{Value, json};
 
-use crate::exit::{Exit, Failure};
-use crate::problem::Problem;
-use crate::report::Report;
-use crate::told::location;
+use snugfs_core::{Failure, Prepared, Problem};
+
+use crate::exit;
+use crate::messages::Messages;
 
 /// The version of this form; fields may be added within a version.
 const VERSION: u32 = 1;
 
 /// The JSON text, ending in a line feed.
-pub(crate) fn text(checked: Result<&Report, &Failure>) -> Result<String, Failure> {
-    let one = |level: &str, problem: &Problem| problem.json(level, location(problem).as_ref());
+pub(crate) fn text(checked: Result<&Prepared<'_>, &Failure>, messages: &Messages) -> Result<String, Failure> {
+    let all = |level: &str, problems: &[Problem]| -> Vec<Value> {
+        problems.iter().map(|problem| messages.json(level, problem)).collect()
+    };
     let result: Value = match checked {
-        Ok(report) => {
-            let warnings: Vec<Value> =
-                report.warnings.iter().map(|text| one("warning", &Problem::from(text.as_str()))).collect();
+        Ok(prepared) => {
+            let contents = prepared.report().contents;
             json!({
                 "version": VERSION,
                 "ok": true,
                 "exitCode": 0,
                 "problems": [],
-                "warnings": warnings,
-                "image": { "bytes": report.image.bytes },
-                "contents": { "files": report.contents.files, "storePaths": report.contents.store_paths }
+                "warnings": all("warning", &prepared.warnings),
+                "image": { "bytes": prepared.bytes() },
+                "contents": { "files": prepared.files(), "storePaths": contents.store_paths }
             })
         }
         Err(failure) => {
-            let problems: Vec<Value> =
-                failure.problems().iter().map(|problem| one("error", problem)).collect();
             json!({
                 "version": VERSION,
                 "ok": false,
-                "exitCode": failure.number(),
-                "problems": problems,
+                "exitCode": exit::number(failure.kind),
+                "problems": all("error", &failure.problems),
                 "warnings": []
             })
         }
     };
     let text = serde_json::to_string_pretty(&result);
-    text.map(|text| text + "\n")
-        .map_err(|error| Failure::new(Exit::Bug, format!("result: {error}; please report it")))
+    text.map(|text| text + "\n").map_err(|error| Failure::internal("result", error))
 }

@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::exit::{Exit, Failure};
+use snugfs_core::{At, Failure, FailureKind};
 use crate::{help, output, progress};
 
 /// Builds ext4 images from a JSON plan: exactly as large as needed, the same bytes on every machine.
@@ -442,32 +442,38 @@ pub(crate) fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Tells what clap makes of a command line that is no command: help and version are results, the rest is misuse.
-pub(crate) fn tell(error: &clap::Error) -> Result<(), Failure> {
+/// A command line that makes no sense.
+pub(crate) fn misuse(at: impl Into<At>, what: impl Into<String>, help: impl Into<String>) -> Failure {
+    Failure::new(FailureKind::Usage, at, what, help)
+}
+
+/// Shows what clap makes of a command line that is no command: help and version are results, the rest is misuse.
+pub(crate) fn show(error: &clap::Error) -> Result<(), Failure> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => output::print(&error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             progress::say(error.to_string().trim_end());
-            Err(Failure::untold(Exit::Usage))
+            Err(Failure::all(FailureKind::Usage, []))
         }
-        _ => Err(Failure::new(Exit::Usage, usage_line(error))),
+        _ => {
+            let (what, help) = complaint(error);
+            Err(misuse("command line", what, help))
+        }
     }
 }
 
-/// What clap has to say of a wrong command line, on one line.
-fn usage_line(error: &clap::Error) -> String {
+/// What clap has to say of a wrong command line, and what to do.
+fn complaint(error: &clap::Error) -> (String, String) {
     let text = error.to_string();
-    let told: Vec<String> = text
+    let paragraphs: Vec<String> = text
         .split("\n\n")
         .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
         .filter(|paragraph| !paragraph.is_empty() && !paragraph.starts_with("Usage:"))
         .filter(|paragraph| !paragraph.starts_with("For more information"))
         .collect();
-    let told = told.join("; ");
-    if let Some(hint) = hint(error) {
-        return format!("command line: {}; {hint}", told.trim_start_matches("error: "));
-    }
-    format!("command line: {}; see {} --help", told.trim_start_matches("error: "), command_of(&text))
+    let what = paragraphs.join("; ");
+    let help = hint(error).unwrap_or_else(|| format!("see {} --help", command_of(&text)));
+    (what.trim_start_matches("error: ").to_owned(), help)
 }
 
 /// What other programs call something that this one has, too.
@@ -518,9 +524,10 @@ fn command_of(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn complaint(arguments: &[&str]) -> String {
+    fn line(arguments: &[&str]) -> String {
         let all = std::iter::once("snugfs").chain(arguments.iter().copied()).map(OsString::from);
-        usage_line(&parse(all).unwrap_err())
+        let (what, help) = complaint(&parse(all).unwrap_err());
+        misuse("command line", what, help).to_string()
     }
 
     #[test]
@@ -531,15 +538,15 @@ mod tests {
     #[test]
     fn a_wrong_command_line_is_told_in_one_line() {
         assert_eq!(
-            complaint(&["build", "p.json", "--treads", "2"]),
+            line(&["build", "p.json", "--treads", "2"]),
             "command line: unexpected argument '--treads' found; tip: a similar argument exists: '--threads'; see snugfs build --help"
         );
         assert_eq!(
-            complaint(&["build"]),
+            line(&["build"]),
             "command line: the following required arguments were not provided: <PLAN>; see snugfs build --help"
         );
         assert_eq!(
-            complaint(&["biuld"]),
+            line(&["biuld"]),
             "command line: unrecognized subcommand 'biuld'; tip: a similar subcommand exists: 'build'; see snugfs --help"
         );
         for (words, hint) in [
@@ -549,10 +556,10 @@ mod tests {
             (&["build", "p.json", "--dry-run"], "; use `snugfs check` or `snugfs size`, which write nothing"),
             (&["build", "p.json", "--force"], "; leave it out: an earlier image is replaced"),
         ] {
-            assert!(complaint(words).ends_with(hint), "{}", complaint(words));
+            assert!(line(words).ends_with(hint), "{}", line(words));
         }
         assert_eq!(
-            complaint(&["size", "p.json", "--threads", "0"]),
+            line(&["size", "p.json", "--threads", "0"]),
             "command line: invalid value '0' for '--threads <N>': 0 is not in 1..=1024; see snugfs --help"
         );
     }

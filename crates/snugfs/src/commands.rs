@@ -1,40 +1,29 @@
-//! What each command does with the stages of [`crate::pipeline`], and what it tells.
+//! What each command does, and what it shows.
 
-use std::fs::File;
 use std::path::Path;
 
-use build_plan::{Format, Plan};
-use disk_layout::Disk;
-use image_assembly::{BlockMap, Companion};
-use image_containers::needed_blocks;
-use image_tree::PieceSource;
+use build_plan::Plan;
+use image_assembly::Companion;
+use snugfs_core::human;
+use snugfs_core::{Failure, Options, Prepared, Problem, Stage, Unit, WriteOptions, prepare, run_stage, shown};
 
 use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, SizeArgs};
-use crate::container::Container;
-use crate::disk_report::DiskReport;
-use crate::exit::{Exit, Failure, shown};
-use crate::hashed::ImageDigest;
-use crate::input::ReadPlan;
+use crate::input::{self, ReadPlan};
+use crate::messages::Messages;
 use crate::output::{self, Output, ReportPlace};
 use crate::outputs::{Outputs, Role};
-use crate::people;
-use crate::pipeline::{self, Gathered, Judging, Layouts};
-use crate::progress::Stages;
-use crate::report::{Contents, Report};
-use crate::verify::Expected;
-use crate::{
-    check_json, disk, explain, help, inspect, last_line, sbom, signals, table, threads, told, verify,
-};
+use crate::progress::Progress;
+use crate::{check_json, explain, help, inspect, last_line, signals, table, threads, verify};
 
 /// Does what the command line says.
-pub(crate) fn run(command: &Command) -> Result<(), Failure> {
+pub(crate) fn run(command: &Command, messages: &Messages) -> Result<(), Failure> {
     match command {
-        Command::Build(args) => build(args),
-        Command::Size(args) => size(args),
-        Command::Explain(args) => explain::run(args),
-        Command::Check(args) => check(args),
-        Command::Inspect(args) => inspect::run(args),
-        Command::Verify(args) => verify::run(args),
+        Command::Build(args) => build(args, messages),
+        Command::Size(args) => size(args, messages),
+        Command::Explain(args) => explain::run(args, messages),
+        Command::Check(args) => check(args, messages),
+        Command::Inspect(args) => inspect::run(args, messages),
+        Command::Verify(args) => verify::run(args, messages),
         Command::Schema => schema(),
         Command::Help(args) => help::run(args),
         Command::Completions(args) => help::completions(args),
@@ -42,76 +31,102 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
     }
 }
 
-fn build(args: &BuildArgs) -> Result<(), Failure> {
+/// A plan that was read, and who shows how far the work is.
+pub(crate) struct Begun {
+    pub(crate) plan: Plan,
+    sha256: [u8; 32],
+    pub(crate) progress: Progress,
+}
+
+/// Starts threads and reads the plan.
+pub(crate) fn begin(args: &InputArgs, messages: &Messages) -> Result<Begun, Failure> {
+    threads::prepare(threads::count(args.threads))?;
+    let progress = Progress::new(args.progress, messages);
+    let read = || input::read_plan(args, messages);
+    let ReadPlan { plan, sha256 } = run_stage(&progress, (Stage::Plan, Unit::Nothing, 0), read)?;
+    Ok(Begun { plan, sha256, progress })
+}
+
+impl Begun {
+    /// Prepares the image, and shows what people should know of it.
+    pub(crate) fn prepare(&self, outputs: &Outputs, messages: &Messages) -> Result<Prepared<'_>, Failure> {
+        self.prepare_with(outputs, false, messages)
+    }
+
+    fn prepare_with(
+        &self,
+        outputs: &Outputs,
+        verify_hashes: bool,
+        messages: &Messages,
+    ) -> Result<Prepared<'_>, Failure> {
+        let mut options = Options::default();
+        options.outputs = outputs;
+        options.observer = &self.progress;
+        options.verify_hashes = verify_hashes;
+        let prepared = prepare(&self.plan, &options)?;
+        prepared.warnings.iter().for_each(|warning| messages.warning(warning));
+        Ok(prepared)
+    }
+}
+
+fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     signals::tidy_before_the_end();
-    let mut stages = begin(&args.input)?;
-    let ReadPlan { plan, sha256 } = pipeline::read_plan(&args.input, &mut stages)?;
-    let output = Output::choose(args, &plan)?;
+    let begun = begin(&args.input, messages)?;
+    let (plan, progress) = (&begun.plan, &begun.progress);
+    let output = Output::choose(args, plan)?;
     let map_path = output.map_path(&plan.output)?;
-    let outputs = outputs(args, &plan, &output, map_path.as_deref())?;
+    let outputs = outputs(args, plan, &output, map_path.as_deref())?;
     let report_place = ReportPlace::take(args.report.as_deref())?;
     let sbom_place = ReportPlace::take(args.sbom.as_deref())?;
     let map_place = map_path.as_deref().map(Companion::open).transpose()?;
-    let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
-    let layouts = pipeline::layout(&gathered, &mut stages)?;
-    let disk = disk::disk(&plan, &gathered, &layouts)?;
-    let mut report = report(&plan, &gathered, &layouts, disk.as_ref());
-    report.set_plan(sha256);
-    tell_warnings(&report.warnings);
-    let image: &dyn PieceSource = disk.as_ref().map_or(&layouts.root, |disk| disk);
-    let is_contained = output.format != Format::Raw;
-    let known =
-        is_contained.then(|| pipeline::find_zeros(&gathered, image, &output, &mut stages)).transpose()?;
-    let container = Container::around(known.as_ref().map_or(image, |known| known), output.format)?;
-    let mut map =
-        map_place.is_some().then(|| BlockMap::new(image.len(), needed_blocks(image, BlockMap::block())));
-    let sbom_place = sbom_place.map(|place| Ok::<_, Failure>((place, sbom(&gathered)?))).transpose()?;
+    let prepared = begun.prepare(&outputs, messages)?;
+    let mut report = prepared.report();
+    report.set_plan(begun.sha256);
+    let sbom_place = sbom_place.map(|place| Ok::<_, Failure>((place, prepared.sbom()?))).transpose()?;
     if let Some((place, text)) = &sbom_place {
         place.reserve(text)?;
     }
     if let Some(place) = &report_place {
         place.reserve(&report.json()?)?;
     }
-    let expected = Expected { plan: &plan, gathered: &gathered, layouts: &layouts, disk: disk.as_ref() };
+    let options = WriteOptions {
+        format: output.format,
+        assembly: output.options,
+        map: map_place.is_some(),
+        raw_digest: output.wants_raw_digest,
+        verify: output.is_judged,
+    };
     let name = output.name();
-    let judge =
-        |file: &File, progress: &verify::Progress<'_>| verify::output(file, &name, &expected, progress);
-    let judge = output.is_judged.then_some(Judging { bytes: verify::bytes(&expected), judge: &judge });
-    let pieces = container.pieces();
-    let mut digest = output.wants_raw_digest.then(ImageDigest::default);
-    let witnesses = (map.as_mut(), digest.as_mut());
-    let written = pipeline::write(&gathered, pieces, &output, witnesses, judge, &mut stages)?;
-    if let Some((place, map)) = map_place.zip(map) {
+    let image = prepared.write(output.target, &name, &options, progress)?;
+    if let Some((place, map)) = map_place.zip(image.map) {
         place.write(map.text().as_bytes())?;
     }
     if let Some(map) = output.stale_map(&plan.output) {
-        let map = shown(&map);
-        told::warning(&format!(
-            "{map}: is the map of an earlier image, which bmaptool would take for this one's; remove it, or set plan.output.bmap"
+        messages.warning(&Problem::new(
+            shown(&map),
+            "is the map of an earlier image, which bmaptool would take for this one's",
+            "remove it, or set plan.output.bmap",
         ));
     }
-    if written.without_workers {
-        told::warning(&format!(
-            "{name}: no thread can be started, so its bytes differ from those of other builds, though it decompresses to the \
-             same image; allow the system call clone3, or set plan.output.compression.seekable"
+    if image.written.without_workers {
+        messages.warning(&Problem::new(
+            &name,
+            "no thread can be started, so its bytes differ from those of other builds, though it decompresses to the same image",
+            "allow the system call clone3, or set plan.output.compression.seekable",
         ));
     }
-    report.set_written(&written, output.is_compressed(), output.format);
-    report.set_raw_digest(digest.map(ImageDigest::finish));
-    report.set_times(stages.times());
+    report.set_written(&image.written, output.is_compressed(), output.format);
+    report.set_raw_digest(image.raw_sha256);
+    report.set_times(&progress.times());
     if let Some(place) = report_place {
         place.write(&report.json()?)?;
     }
     if let Some((place, text)) = sbom_place {
         place.write(&text)?;
     }
-    told::note(&last_line::built(&name, &report, gathered.files(), output.is_judged, stages.elapsed()));
+    let line = last_line::built(&name, &report, prepared.files(), output.is_judged, progress.elapsed());
+    messages.note(&name, line);
     Ok(())
-}
-
-/// The store paths of all file systems as a bill of materials.
-fn sbom(gathered: &Gathered<'_>) -> Result<String, Failure> {
-    sbom::json(gathered.volumes().filter_map(|volume| volume.closure.as_ref()))
 }
 
 /// All that a build writes, compared with what it reads.
@@ -124,7 +139,7 @@ fn outputs(
     let mut outputs = Outputs::default();
     output.add_to(&mut outputs, args);
     if let Some(map) = map {
-        outputs.add(Role::Map, "plan.output.bmap", map);
+        outputs.add(Role::Map, output::field("bmap").into(), map);
     }
     ReportPlace::add_to(&mut outputs, args, output.target)?;
     outputs.add_stderr();
@@ -133,89 +148,40 @@ fn outputs(
     Ok(outputs)
 }
 
-fn size(args: &SizeArgs) -> Result<(), Failure> {
-    let mut stages = begin(&args.input)?;
-    let ReadPlan { plan, sha256 } = pipeline::read_plan(&args.input, &mut stages)?;
-    let outputs = Outputs::of_reading(&args.input.plan, &plan)?;
-    let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
-    let layouts = pipeline::layout(&gathered, &mut stages)?;
-    let disk = disk::disk(&plan, &gathered, &layouts)?;
-    let mut report = report(&plan, &gathered, &layouts, disk.as_ref());
-    report.set_plan(sha256);
-    tell_warnings(&report.warnings);
+fn size(args: &SizeArgs, messages: &Messages) -> Result<(), Failure> {
+    let begun = begin(&args.input, messages)?;
+    let outputs = Outputs::of_reading(&args.input.plan, &begun.plan)?;
+    let prepared = begun.prepare(&outputs, messages)?;
+    let mut report = prepared.report();
+    report.set_plan(begun.sha256);
     output::print(&if args.json { report.json()? } else { table::table(&report) })
 }
 
-fn check(args: &CheckArgs) -> Result<(), Failure> {
-    let checked = checked(args);
+fn check(args: &CheckArgs, messages: &Messages) -> Result<(), Failure> {
+    let begun = begin(&args.input, messages);
+    let checked = begun.as_ref().map_err(Clone::clone).and_then(|begun| checked(args, begun, messages));
     if args.json {
-        output::print(&check_json::text(checked.as_ref())?)?;
+        output::print(&check_json::text(checked.as_ref(), messages)?)?;
         return checked.map(drop);
     }
-    let report = checked?;
-    if told::is_quiet() {
+    let prepared = checked?;
+    if messages.is_quiet() {
         return Ok(());
     }
-    let paths = people::counted(report.contents.store_paths, "store path");
-    let files = people::counted(report.contents.files, "file");
-    let fits = people::size(report.image.bytes);
+    let paths = human::counted(prepared.report().contents.store_paths, "store path");
+    let files = human::counted(prepared.files(), "file");
+    let fits = human::size(prepared.bytes());
     output::print(&format!("ok: the plan is valid, {paths} complete, {files} found, fits in {fits}\n"))
 }
 
-fn checked(args: &CheckArgs) -> Result<Report, Failure> {
-    let mut stages = begin(&args.input)?;
-    let plan = pipeline::plan(&args.input, &mut stages)?;
-    output::check_name(&plan.output)?;
-    let outputs = Outputs::of_reading(&args.input.plan, &plan)?;
-    let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
-    pipeline::verify(&gathered, &mut stages)?;
-    // Last, as whether contents fit is of interest once they are the right ones.
-    let layouts = pipeline::layout(&gathered, &mut stages)?;
-    let disk = disk::disk(&plan, &gathered, &layouts)?;
-    let report = report(&plan, &gathered, &layouts, disk.as_ref());
-    tell_warnings(&report.warnings);
-    Ok(report)
+fn checked<'b>(args: &CheckArgs, begun: &'b Begun, messages: &Messages) -> Result<Prepared<'b>, Failure> {
+    output::check_name(&begun.plan.output)?;
+    let outputs = Outputs::of_reading(&args.input.plan, &begun.plan)?;
+    begun.prepare_with(&outputs, true, messages)
 }
 
 fn schema() -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(&build_plan::schema());
-    let text = text.map_err(|error| Failure::new(Exit::Bug, format!("schema: {error}; please report it")))?;
+    let text = text.map_err(|error| Failure::internal("schema", error))?;
     output::print(&(text + "\n"))
-}
-
-/// Prepares threads and progress, which no command's result depends on.
-pub(crate) fn begin(args: &InputArgs) -> Result<Stages, Failure> {
-    threads::prepare(threads::count(args.threads))?;
-    Ok(Stages::new(args.progress))
-}
-
-/// All that is known of an image before it is written.
-pub(crate) fn report(
-    plan: &Plan,
-    gathered: &Gathered<'_>,
-    layouts: &Layouts<'_>,
-    disk: Option<&Disk<'_>>,
-) -> Report {
-    let root = &gathered.root;
-    let store_paths = root.closure.as_ref().map_or(0, |closure| closure.paths().len());
-    let mut contents = Contents::of(&root.scan.tree, u64::try_from(store_paths).unwrap_or(u64::MAX));
-    contents.deduplicated = root.deduplicated;
-    let mut warnings = gathered.warnings();
-    for (volume, layout) in gathered.others.iter().zip(&layouts.others) {
-        let of_layout = layout.summary().warnings;
-        warnings.extend(of_layout.iter().map(|text| disk::at_place(text, &volume.planned.place)));
-    }
-    let mut report = Report::new(&plan.root.filesystem, &layouts.root, contents, &warnings);
-    report.set_store_paths(root.closure.as_ref(), &layouts.root);
-    if let (Some(disk), Some(planned)) = (disk, &plan.disk) {
-        report.set_disk(disk.len(), DiskReport::new(planned, disk, gathered, layouts));
-    }
-    report
-}
-
-/// Tells warnings, a line each.
-pub(crate) fn tell_warnings(warnings: &[String]) {
-    for warning in warnings {
-        told::warning(warning);
-    }
 }

@@ -7,8 +7,7 @@ use std::path::Path;
 use build_plan::{Format, OutputPlan};
 use image_assembly::Compression;
 
-use crate::container;
-use crate::exit::shown;
+use snugfs_core::format_name;
 
 /// The level where only a name ends in `.zst`: the zstd program's own default.
 const DEFAULT_LEVEL: i32 = 3;
@@ -60,9 +59,9 @@ pub(crate) fn form_of_plan(plan: &OutputPlan) -> Form {
     Form { format: plan.format.unwrap_or_default(), compression }
 }
 
-/// The form that a plan and the name of the file ask for together, or why that is none: `NAME: what is wrong; what to do`.
-pub(crate) fn form(path: &Path, plan: &OutputPlan) -> Result<Form, String> {
-    let wrong = |what: &str| Err(format!("{}: {what}", shown(path)));
+/// The form that a plan and the name of the file ask for together; or what is wrong with the name, and what to do.
+pub(crate) fn form(path: &Path, plan: &OutputPlan) -> Result<Form, (String, &'static str)> {
+    let wrong = |what: &str, help| Err((what.to_owned(), help));
     let name = path.file_name().map(|name| name.as_bytes().to_ascii_lowercase()).unwrap_or_default();
     let (name, is_zst) = match name.strip_suffix(b".zst") {
         Some(name) => (name, true),
@@ -70,21 +69,20 @@ pub(crate) fn form(path: &Path, plan: &OutputPlan) -> Result<Form, String> {
     };
     let ends = |ending: &str| name.len() > ending.len() && name.ends_with(ending.as_bytes());
     if let Some((_, what)) = COMPRESSED.iter().find(|(ending, _)| ends(ending)) {
-        return wrong(&format!("snugfs cannot write {what}; use .img or .img.zst"));
+        return wrong(&format!("snugfs cannot write {what}"), "use .img or .img.zst");
     }
     if let Some((_, what)) = FOREIGN.iter().find(|(ending, _)| ends(ending)) {
-        return wrong(&format!("snugfs cannot write {what}; use .img, or .qcow2 for virtual machines"));
+        return wrong(&format!("snugfs cannot write {what}"), "use .img, or .qcow2 for virtual machines");
     }
     if ends(".zstd") || name.windows(5).any(|part| part == b".zst.") {
-        return wrong("only a name that ends in .zst asks for zstd; use .img.zst, or a name without .zst");
+        return wrong("only a name that ends in .zst asks for zstd", "use .img.zst, or a name without .zst");
     }
     let mut form = form_of_plan(plan);
     if let Some((ending, named)) = FORMATS.iter().find(|(ending, _)| ends(ending)) {
         if let Some(planned) = plan.format.filter(|planned| planned != named) {
-            let planned = container::name(planned).unwrap_or("raw");
-            return wrong(&format!(
-                "the name ends in {ending}, but plan.output.format is \"{planned}\"; change one of the two"
-            ));
+            let planned = format_name(planned).unwrap_or("raw");
+            let what = format!("the name ends in {ending}, but plan.output.format is \"{planned}\"");
+            return wrong(&what, "change one of the two");
         }
         form.format = *named;
     }
@@ -134,7 +132,7 @@ mod tests {
     #[test]
     fn names_that_promise_another_form_are_refused() {
         let gzip = form(Path::new("x.img.gz"), &plan(None, None));
-        assert_eq!(gzip, Err("x.img.gz: snugfs cannot write gzip; use .img or .img.zst".to_owned()));
+        assert_eq!(gzip, Err(("snugfs cannot write gzip".to_owned(), "use .img or .img.zst")));
         for name in
             ["x.iso", "x.VMDK", "x.img.xz", "x.gz.zst", "x.zst.img", "x.img.zstd", "x.zip", "x.img.zst.gz"]
         {
@@ -147,7 +145,7 @@ mod tests {
             (Format::Qcow2, "x.raw"),
         ] {
             let refused = form(Path::new(name), &plan(Some(format), None)).unwrap_err();
-            assert!(refused.contains("but plan.output.format is"), "{refused}");
+            assert!(refused.0.contains("but plan.output.format is"), "{refused:?}");
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::people;
-use crate::report::{Image, Report};
+use snugfs_core::{Image, Report, human};
+
 use crate::terminal::Terminal;
 
 /// A narrower terminal wraps the line, so that it still has something to say.
 const COLUMNS: usize = 80;
 
-/// `a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, 0.12 s`; `verified` too, if it was judged. On a terminal it is
-/// shortened until it fits.
+/// What follows the name of the image: `8,392,704 bytes, 4.0 MiB free, 14 files, 0.12 s`; `verified` too, if it was judged. On a
+/// terminal it is shortened until it fits.
 pub(crate) fn built(name: &str, report: &Report, files: u64, is_judged: bool, time: Duration) -> String {
     let free = report.filesystem.free_blocks.saturating_mul(report.filesystem.block_size.into());
     let rest = Rest { free, files, is_judged, time };
@@ -39,24 +39,24 @@ fn line(name: &str, image: &Image, rest: &Rest, columns: Option<usize>) -> Strin
     };
     let (whole, short, shortest) = match form {
         None => {
-            let rounded = people::size(image.bytes);
-            (people::counted(image.bytes, "byte"), rounded.clone(), rounded)
+            let rounded = human::size(image.bytes);
+            (human::counted(image.bytes, "byte"), rounded.clone(), rounded)
         }
         Some((form, bytes)) => {
-            let (rounded, share) = (people::size(bytes), people::percent(bytes, image.bytes));
-            let exact = people::counted(bytes, "byte");
-            let whole = format!("{exact} as {form} ({share} of {})", people::size(image.bytes));
+            let (rounded, share) = (human::size(bytes), human::percent(bytes, image.bytes));
+            let exact = human::counted(bytes, "byte");
+            let whole = format!("{exact} as {form} ({share} of {})", human::size(image.bytes));
             (whole, format!("{rounded} as {form} ({share})"), rounded)
         }
     };
-    let free = format!(", {} free", people::size(rest.free));
+    let free = format!(", {} free", human::size(rest.free));
     let judged = if rest.is_judged { ", verified" } else { "" };
-    let end = format!("{}{judged}, {}", people::counted(rest.files, "file"), people::seconds(rest.time));
+    let end = format!("{}{judged}, {}", human::counted(rest.files, "file"), human::seconds(rest.time));
     let forms = [(&whole, free.as_str()), (&short, &free), (&short, ""), (&shortest, "")];
     let mut last = String::new();
     for (size, free) in forms {
-        last = format!("{name}: {size}{free}, {end}");
-        if columns.is_none_or(|columns| "snugfs: ".len() + last.chars().count() <= columns) {
+        last = format!("{size}{free}, {end}");
+        if columns.is_none_or(|columns| "snugfs: : ".len() + name.chars().count() + last.chars().count() <= columns) {
             break;
         }
     }
@@ -86,23 +86,23 @@ mod tests {
     fn the_line_has_what_people_ask_for_and_the_size_of_the_file_first() {
         assert_eq!(
             line("a.img", &image(8_392_704, None, None), &rest(4 << 20, 14, true), Some(80)),
-            "a.img: 8,392,704 bytes, 4.0 MiB free, 14 files, verified, 0.12 s"
+            "8,392,704 bytes, 4.0 MiB free, 14 files, verified, 0.12 s"
         );
         let name = "a-rather-long-name-of-a-root-file-system.img.zst";
         let compressed = image(1600 << 20, None, Some(560 << 20));
         assert_eq!(
             line(name, &compressed, &rest(40 << 20, 47_634, false), None),
             format!(
-                "{name}: 587,202,560 bytes as zstd (35.0 % of 1.6 GiB), 40.0 MiB free, 47,634 files, 0.12 s"
+                "587,202,560 bytes as zstd (35.0 % of 1.6 GiB), 40.0 MiB free, 47,634 files, 0.12 s"
             )
         );
         for (columns, expected) in [
-            (90, "r.zst: 587,202,560 bytes as zstd (35.0 % of 1.6 GiB), 40.0 MiB free, 7 files, 0.12 s"),
-            (80, "r.zst: 560.0 MiB as zstd (35.0 %), 40.0 MiB free, 7 files, 0.12 s"),
-            (70, "r.zst: 560.0 MiB as zstd (35.0 %), 7 files, 0.12 s"),
-            (40, "r.zst: 560.0 MiB, 7 files, 0.12 s"),
+            (90, "587,202,560 bytes as zstd (35.0 % of 1.6 GiB), 40.0 MiB free, 7 files, 0.12 s"),
+            (80, "560.0 MiB as zstd (35.0 %), 40.0 MiB free, 7 files, 0.12 s"),
+            (70, "560.0 MiB as zstd (35.0 %), 7 files, 0.12 s"),
+            (40, "560.0 MiB, 7 files, 0.12 s"),
         ] {
-            let columns = columns.max("snugfs: ".len() + expected.len());
+            let columns = columns.max("snugfs: r.zst: ".len() + expected.len());
             assert_eq!(line("r.zst", &compressed, &rest(40 << 20, 7, false), Some(columns)), expected);
         }
     }
@@ -116,7 +116,7 @@ mod tests {
                     for files in [0, u64::from(u32::MAX)] {
                         let rest = Rest { free: bytes, files, is_judged: true, time };
                         let line = line("card.img", &image(bytes, form, compressed), &rest, Some(80));
-                        assert!(line.chars().count() <= 72, "{line}");
+                        assert!(line.chars().count() <= 72 - "card.img: ".len(), "{line}");
                     }
                 }
             }

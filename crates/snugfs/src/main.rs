@@ -3,62 +3,51 @@
 mod check_json;
 mod cli;
 mod commands;
-mod container;
-mod database;
-mod deduplicate;
-mod disk;
-mod disk_report;
 mod excerpt;
 mod exit;
 mod explain;
-mod hashed;
 mod help;
 mod image_name;
 mod input;
 mod inspect;
 mod last_line;
+mod messages;
 mod output;
 mod outputs;
-mod people;
-mod pipeline;
-mod problem;
 mod progress;
-mod report;
-mod sbom;
 mod signals;
 mod table;
 mod terminal;
 mod threads;
-mod told;
 mod verify;
 
 use std::process::ExitCode;
 
-use crate::exit::{Exit, Failure};
+use snugfs_core::FailureKind;
+
+use crate::messages::Messages;
 
 fn main() -> ExitCode {
-    exit::tell_panics_in_one_line();
+    exit::show_panics_in_one_line();
     signals::survive_size_limit();
-    match std::panic::catch_unwind(run) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        Ok(Err(failure)) => {
-            told::failure(&failure);
-            failure.code()
-        }
-        // The hook has told it.
-        Err(_) => Failure::untold(Exit::Bug).code(),
-    }
+    // The hook has shown a panic.
+    std::panic::catch_unwind(run).unwrap_or_else(|_| exit::code(FailureKind::Internal))
 }
 
-fn run() -> Result<(), Failure> {
-    match cli::parse(std::env::args_os()) {
+fn run() -> ExitCode {
+    let (messages, done) = match cli::parse(std::env::args_os()) {
         Ok(cli) => {
-            told::set_mode(cli.messages);
-            commands::run(&cli.command)
+            let messages = Messages::new(cli.messages);
+            let done = commands::run(&cli.command, &messages);
+            (messages, done)
         }
-        Err(error) => {
-            told::set_mode(cli::messages_of(std::env::args_os()));
-            cli::tell(&error)
+        Err(error) => (Messages::new(cli::messages_of(std::env::args_os())), cli::show(&error)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            messages.failure(&failure);
+            exit::code(failure.kind)
         }
     }
 }

@@ -7,13 +7,13 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use build_plan::{Format, OutputPlan, Plan};
+use build_plan::{Format, Location, OutputPlan, Plan};
 use image_assembly::{AssemblyError, Companion, Options, Refusal, Target};
+use image_tree::io_reason;
+use snugfs_core::{At, Failure, FailureKind, NOT_EXPANDED, is_unexpanded, shown};
 
-use crate::cli::{BuildArgs, is_dash};
-use crate::exit::{Exit, Failure, io_text, shown};
+use crate::cli::{BuildArgs, is_dash, misuse};
 use crate::image_name::{self, Form};
-use crate::input::{NOT_EXPANDED, is_unexpanded};
 use crate::outputs::{Outputs, Role};
 
 /// Where an image goes and in which form, decided before anything that takes long.
@@ -34,17 +34,19 @@ impl<'a> Output<'a> {
         let sector = plan.disk.as_ref().and_then(|disk| u32::try_from(disk.sector.bytes()).ok());
         let plan = &plan.output;
         let Some(path) = args.output.as_deref().or(plan.path.as_deref()) else {
-            let text = "command line: the image has no name; give -o OUT, or write plan.output.path";
-            return Err(Failure::new(Exit::Usage, text));
+            return Err(misuse(
+                "command line",
+                "the image has no name",
+                "give -o OUT, or write plan.output.path",
+            ));
         };
         if args.device && plan.format.is_some_and(|format| format != Format::Raw) {
-            let text = "--device: a block device takes the bytes of an image; leave out plan.output.format";
-            return Err(Failure::new(Exit::Usage, text));
+            let what = "a block device takes the bytes of an image";
+            return Err(misuse("--device", what, "leave out plan.output.format"));
         }
         if args.device && plan.compression.is_some() {
-            let text = "--device: a block device can't take a compressed image; \
-                        leave out plan.output.compression";
-            return Err(Failure::new(Exit::Usage, text));
+            let what = "a block device can't take a compressed image";
+            return Err(misuse("--device", what, "leave out plan.output.compression"));
         }
         let target = target(args, path)?;
         let form = match target {
@@ -60,9 +62,8 @@ impl<'a> Output<'a> {
             digest: args.report.is_some(),
         };
         if args.raw_digest && form.format != Format::Raw {
-            let text = "--raw-digest: a qcow2 or simg file does not contain every byte of the image; leave it out, or write a raw \
-                        image";
-            return Err(Failure::new(Exit::Usage, text));
+            let what = "a qcow2 or simg file does not contain every byte of the image";
+            return Err(misuse("--raw-digest", what, "leave it out, or write a raw image"));
         }
         let is_judged = args.verify_output || plan.verify;
         if is_judged {
@@ -93,20 +94,20 @@ impl<'a> Output<'a> {
             return Ok(None);
         }
         if self.format != Format::Raw {
-            let text = "plan.output.bmap: a qcow2 or simg file has no map of its own; leave out bmap, or write a raw image";
-            return Err(Failure::new(Exit::Plan, text));
+            let what = "a qcow2 or simg file has no map of its own";
+            let help = "leave out bmap, or write a raw image";
+            return Err(Failure::new(FailureKind::Plan, field("bmap"), what, help));
         }
         let Target::File(path) = self.target else {
-            let text =
-                "plan.output.bmap: the map goes beside a file; write the image to one, or leave bmap out";
-            return Err(Failure::new(Exit::Usage, text));
+            let what = "the map goes beside a file";
+            return Err(misuse(field("bmap"), what, "write the image to one, or leave bmap out"));
         };
         Ok(Some(map_path(path)))
     }
 
     /// Adds the image to the outputs of the run. A block device has no name in a folder.
     pub(crate) fn add_to(&self, outputs: &mut Outputs, args: &BuildArgs) {
-        let asked = if args.output.is_some() { "-o" } else { "plan.output.path" };
+        let asked = if args.output.is_some() { "-o".into() } else { field("path").into() };
         match self.target {
             Target::File(path) | Target::Device(path) => outputs.add(Role::Image, asked, path),
             Target::Stdout => outputs.add_stdout(Role::Image, "-o -"),
@@ -118,10 +119,21 @@ impl<'a> Output<'a> {
     }
 }
 
+/// A field of `plan.output`.
+pub(crate) fn field(key: &str) -> Location {
+    Location::plan().key("output").key(key)
+}
+
 /// The form of an image's file; a name of the plan is wrong in its field.
 fn form_of_name(is_of_plan: bool, path: &Path, plan: &OutputPlan) -> Result<Form, Failure> {
-    let place = if is_of_plan { "plan.output.path: " } else { "" };
-    image_name::form(path, plan).map_err(|wrong| Failure::new(Exit::Usage, format!("{place}{wrong}")))
+    image_name::form(path, plan).map_err(|(what, help)| {
+        let name = shown(path);
+        if is_of_plan {
+            misuse(field("path"), format!("{name}: {what}"), help)
+        } else {
+            misuse(name, what, help)
+        }
+    })
 }
 
 /// Refuses a name of the plan that `build` would refuse.
@@ -140,7 +152,7 @@ pub(crate) fn map_path(image: &Path) -> PathBuf {
 
 /// Only what stays can be read again.
 fn check_readable(target: Target<'_>, format: Format) -> Result<(), Failure> {
-    let misuse = |text: &str| Err(Failure::new(Exit::Usage, format!("--verify-output: {text}")));
+    let misuse = |what: &str, help: &str| Err(misuse("--verify-output", what, help));
     let is_stream = match target {
         Target::Stdout => true,
         Target::Device(_) => false,
@@ -148,24 +160,26 @@ fn check_readable(target: Target<'_>, format: Format) -> Result<(), Failure> {
     };
     match format {
         _ if is_stream => misuse(
-            "what goes into a stream can't be read again; write to a file, or leave the check out (plan.output.verify)",
+            "what goes into a stream can't be read again",
+            "write to a file, or leave the check out (plan.output.verify)",
         ),
         Format::Raw => Ok(()),
         Format::Qcow2 | Format::Simg => misuse(
-            "an image in a container is not read here; write it raw, or leave the check out (plan.output.verify)",
+            "an image in a container is not read here",
+            "write it raw, or leave the check out (plan.output.verify)",
         ),
     }
 }
 
 fn target<'a>(args: &BuildArgs, path: &'a Path) -> Result<Target<'a>, Failure> {
-    let misuse = |text: &str| Err(Failure::new(Exit::Usage, text));
     if args.output.as_deref().is_some_and(is_dash) {
         return match () {
             () if args.device => {
-                misuse("--device: standard output is no name of a block device; name one with -o")
+                Err(misuse("--device", "standard output is no name of a block device", "name one with -o"))
             }
             () if io::stdout().is_terminal() => {
-                misuse("-o -: standard output is a terminal; redirect it to a file or another program")
+                let help = "redirect it to a file or another program";
+                Err(misuse("-o -", "standard output is a terminal", help))
             }
             () => Ok(Target::Stdout),
         };
@@ -180,9 +194,8 @@ fn target<'a>(args: &BuildArgs, path: &'a Path) -> Result<Target<'a>, Failure> {
         Ok(found) if found.is_dir() => refused(Refusal::Directory),
         _ if path.as_os_str().as_bytes().ends_with(b"/") => refused(Refusal::NoName),
         _ if args.output.is_none() && is_unexpanded(path) && !folder_of(path).is_dir() => {
-            let text =
-                format!("plan.output.path: the folder of {} does not exist; {NOT_EXPANDED}", shown(path));
-            Err(Failure::new(Exit::Output, text))
+            let what = format!("the folder of {} does not exist", shown(path));
+            Err(Failure::new(FailureKind::Output, field("path"), what, NOT_EXPANDED))
         }
         _ if !folder_of(path).is_dir() => refused(Refusal::NoFolder),
         _ => Ok(Target::File(path)),
@@ -213,12 +226,11 @@ impl ReportPlace {
         {
             let Some(path) = path else { continue };
             if !is_dash(path) {
-                outputs.add(role, option, path);
+                outputs.add(role, option.into(), path);
             } else if image == Target::Stdout {
                 let noun = role.noun();
-                let text =
-                    format!("{option} -: standard output has the image already; name a file for {noun}");
-                return Err(Failure::new(Exit::Usage, text));
+                let help = format!("name a file for {noun}");
+                return Err(misuse(format!("{option} -"), "standard output has the image already", help));
             } else {
                 outputs.add_stdout(role, &format!("{option} -"));
             }
@@ -253,13 +265,13 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Writes a result to standard output. A reader that has seen enough is no error.
+/// Writes a result to standard output. EPIPE is not an error (`snugfs … | head`).
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            let text = format!("standard output: {}; redirect it elsewhere", io_text(&error));
-            Err(Failure::new(Exit::Output, text))
+            let help = "redirect it elsewhere";
+            Err(Failure::new(FailureKind::Output, "standard output", io_reason(&error), help))
         }
         _ => Ok(()),
     }

@@ -3,16 +3,17 @@
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use snugfs_core::{Observer, Stage, Unit, human};
+
 use crate::cli::ProgressMode;
-use crate::people;
-use crate::signals;
+use crate::messages::Messages;
 use crate::terminal::Terminal;
-use crate::{threads, told};
+use crate::{signals, threads};
 
 /// How long plain lines are silent within a stage: a log of a long build shows life, and a short one stays short.
 const QUIET: Duration = Duration::from_secs(5);
@@ -20,58 +21,12 @@ const QUIET: Duration = Duration::from_secs(5);
 /// How often a bar is drawn anew at least.
 const TICK: Duration = Duration::from_millis(250);
 
-/// A step on the way from the plan to the image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    Plan,
-    Closure,
-    Scan,
-    Deduplicate,
-    Verify,
-    Layout,
-    /// Looking for zeros in files, for forms that leave them out.
-    Zeros,
-    Write,
-    /// Judging what was written, or an image that is there.
-    Compare,
-}
-
-impl Stage {
-    /// The name in reports, lines and logs.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Plan => "plan",
-            Self::Closure => "closure",
-            Self::Scan => "scan",
-            Self::Deduplicate => "deduplicate",
-            Self::Verify => "verify",
-            Self::Layout => "layout",
-            Self::Zeros => "zeros",
-            Self::Write => "write",
-            Self::Compare => "compare",
-        }
-    }
-}
-
-/// What a stage counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    /// Nothing: it is over at once.
-    Nothing,
-    /// Directory entries.
-    Entries,
-    /// Bytes.
-    Bytes,
-}
-
-impl Unit {
-    fn show(self, number: u64) -> String {
-        match self {
-            Self::Nothing => String::new(),
-            Self::Entries if number == 1 => "1 entry".to_owned(),
-            Self::Entries => format!("{} entries", people::grouped(number)),
-            Self::Bytes => people::size(number),
-        }
+fn amount(unit: Unit, number: u64) -> String {
+    match unit {
+        Unit::Nothing => String::new(),
+        Unit::Entries if number == 1 => "1 entry".to_owned(),
+        Unit::Entries => format!("{} entries", human::grouped(number)),
+        Unit::Bytes => human::size(number),
     }
 }
 
@@ -83,48 +38,33 @@ enum Channel {
     Silent,
 }
 
-/// Runs the stages one after another, and keeps their times.
+/// Shows the stages of the work one after another, and keeps their times.
 #[derive(Debug)]
-pub(crate) struct Stages {
+pub(crate) struct Progress {
     channel: Channel,
     begun: Instant,
-    times: Vec<(Stage, Duration)>,
+    times: Mutex<Vec<(Stage, Duration)>>,
+    current: RwLock<Option<Meter>>,
 }
 
-impl Stages {
-    pub(crate) fn new(mode: ProgressMode) -> Self {
+impl Progress {
+    pub(crate) fn new(mode: ProgressMode, messages: &Messages) -> Self {
         let terminal = Terminal::stderr();
         let channel = match mode {
-            _ if told::is_json() || told::is_quiet() => Channel::Silent,
+            _ if messages.is_json() || messages.is_quiet() => Channel::Silent,
             ProgressMode::Auto if terminal.redraws => Channel::Bar(terminal),
             ProgressMode::Bar => Channel::Bar(terminal),
             ProgressMode::Auto | ProgressMode::Plain => Channel::Plain { nix: false },
             ProgressMode::Nix => Channel::Plain { nix: true },
             ProgressMode::None => Channel::Silent,
         };
-        Self { channel, begun: Instant::now(), times: Vec::new() }
+        let (times, current) = (Mutex::new(Vec::new()), RwLock::new(None));
+        Self { channel, begun: Instant::now(), times, current }
     }
 
-    /// Does the work of a stage, which counts up to `total` if that is known (else 0).
-    pub(crate) fn run<T, E>(
-        &mut self,
-        stage: Stage,
-        unit: Unit,
-        total: u64,
-        work: impl FnOnce(&Meter) -> Result<T, E>,
-    ) -> Result<T, E> {
-        signals::poll();
-        let meter = Meter::begin(stage, unit, total, self.channel);
-        let done = work(&meter);
-        let time = meter.finish(done.is_ok());
-        self.times.push((stage, time));
-        self.times.extend(meter.next.into_inner().unwrap_or_else(PoisonError::into_inner));
-        done
-    }
-
-    /// The stages that were run, in their order, with their times.
-    pub(crate) fn times(&self) -> &[(Stage, Duration)] {
-        &self.times
+    /// The stages that ended, in their order, with their times.
+    pub(crate) fn times(&self) -> Vec<(Stage, Duration)> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How long ago the first stage could begin.
@@ -133,19 +73,37 @@ impl Stages {
     }
 }
 
+impl Observer for Progress {
+    fn begin(&self, stage: Stage, unit: Unit, total: u64) {
+        signals::poll();
+        let meter = Meter::begin(stage, unit, total, self.channel);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(meter);
+    }
+
+    fn advance(&self, number: u64) {
+        signals::poll();
+        if let Some(meter) = &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
+            meter.advance(number);
+        }
+    }
+
+    fn end(&self, is_done: bool) {
+        let meter = self.current.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(meter) = meter {
+            let time = meter.finish(is_done);
+            self.times.lock().unwrap_or_else(PoisonError::into_inner).push((meter.stage, time));
+        }
+    }
+}
+
 /// Counts what a stage has done, from any thread.
 #[derive(Debug)]
-pub(crate) struct Meter {
+struct Meter {
     stage: Stage,
     unit: Unit,
     total: u64,
-    channel: Channel,
     begun: Instant,
     done: AtomicU64,
-    /// How long it took, once it is over.
-    time: OnceLock<Duration>,
-    /// The stage that followed within this one's work.
-    next: Mutex<Option<(Stage, Duration)>>,
     bar: Option<ProgressBar>,
     /// When the next plain line may come; `None` where there are none.
     next_line: Option<Mutex<Instant>>,
@@ -168,65 +126,42 @@ impl Meter {
             stage,
             unit,
             total,
-            channel,
             begun: Instant::now(),
             done: AtomicU64::new(0),
-            time: OnceLock::new(),
-            next: Mutex::new(None),
             bar,
             next_line,
         }
     }
 
-    /// Ends this stage, whose own work is done, and does that of the one that follows from within it.
-    pub(crate) fn then<T, E>(
-        &self,
-        stage: Stage,
-        unit: Unit,
-        total: u64,
-        work: impl FnOnce(&Self) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.finish(true);
-        let meter = Self::begin(stage, unit, total, self.channel);
-        let done = work(&meter);
-        let time = meter.finish(done.is_ok());
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some((stage, time));
-        done
-    }
-
     /// Counts so many more.
-    pub(crate) fn advance(&self, number: u64) {
-        signals::poll();
+    fn advance(&self, number: u64) {
         let done = self.done.fetch_add(number, Ordering::Relaxed) + number;
         if let Some(bar) = &self.bar {
             bar.inc(number);
         }
-        // Whoever finds the lock taken leaves the line to the other.
+        // If the lock is held, another thread is already writing a line.
         if let Some(Ok(mut next)) = self.next_line.as_ref().map(Mutex::try_lock)
             && Instant::now() >= *next
         {
             *next = Instant::now() + QUIET;
             let whole =
-                if self.total == 0 { String::new() } else { format!(" of {}", self.unit.show(self.total)) };
-            say(&format!("snugfs: {}: {}{whole}", self.stage.name(), self.unit.show(done)));
+                if self.total == 0 { String::new() } else { format!(" of {}", amount(self.unit, self.total)) };
+            say(&format!("snugfs: {}: {}{whole}", self.stage.name(), amount(self.unit, done)));
         }
     }
 
-    /// Ends the stage, if it is not over yet; how long it took.
+    /// Ends the stage; how long it took.
     fn finish(&self, is_done: bool) -> Duration {
-        if let Some(time) = self.time.get() {
-            return *time;
-        }
-        let time = *self.time.get_or_init(|| self.begun.elapsed());
+        let time = self.begun.elapsed();
         // A bar that was seen leaves the line that stands where there is none.
         let seen = self.bar.as_ref().is_some_and(|bar| !bar.is_hidden());
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
         if is_done && (seen || self.next_line.is_some()) {
-            let done = self.unit.show(self.done.load(Ordering::Relaxed));
+            let done = amount(self.unit, self.done.load(Ordering::Relaxed));
             let what = if self.stage == Stage::Verify { " hashed" } else { "" };
-            say(&format!("snugfs: {}: {done}{what}, {}", self.stage.name(), people::seconds(time)));
+            say(&format!("snugfs: {}: {done}{what}, {}", self.stage.name(), human::seconds(time)));
         }
         time
     }
@@ -272,39 +207,47 @@ pub(crate) fn say(line: &str) {
 
 #[cfg(test)]
 mod tests {
+    use snugfs_core::run_stage;
+
     use super::*;
+    use crate::cli::{MessageArgs, MessageFormat};
+
+    fn silent() -> Progress {
+        let mode = MessageArgs { quiet: true, message_format: MessageFormat::Text };
+        Progress::new(ProgressMode::None, &Messages::new(mode))
+    }
 
     #[test]
     fn times_are_kept_in_the_order_of_the_stages_also_of_one_that_failed() {
-        let mut stages = Stages::new(ProgressMode::None);
-        let counted = stages.run(Stage::Scan, Unit::Entries, 0, |meter| {
-            meter.advance(2);
-            meter.advance(3);
-            Ok::<_, ()>(meter.done.load(Ordering::Relaxed))
+        let progress = silent();
+        let counted = run_stage(&progress, (Stage::Scan, Unit::Entries, 0), || {
+            progress.advance(2);
+            progress.advance(3);
+            let current = progress.current.read().unwrap();
+            Ok::<_, ()>(current.as_ref().unwrap().done.load(Ordering::Relaxed))
         });
-        let failed = stages.run(Stage::Write, Unit::Bytes, 10, |_| Err::<(), _>("no space"));
+        let failed = run_stage(&progress, (Stage::Write, Unit::Bytes, 10), || Err::<(), _>("no space"));
         assert_eq!((counted, failed), (Ok(5), Err("no space")));
         assert_eq!(
-            stages.times().iter().map(|(stage, _)| stage.name()).collect::<Vec<_>>(),
+            progress.times().iter().map(|(stage, _)| stage.name()).collect::<Vec<_>>(),
             ["scan", "write"]
         );
-        assert!(stages.times().iter().all(|(_, time)| *time <= stages.elapsed()));
+        assert!(progress.times().iter().all(|(_, time)| *time <= progress.elapsed()));
     }
 
     #[test]
     fn a_stage_that_follows_within_another_has_a_time_of_its_own() {
-        let mut stages = Stages::new(ProgressMode::None);
-        let compare = |meter: &Meter| {
-            meter.advance(7);
+        let progress = silent();
+        let done = run_stage(&progress, (Stage::Write, Unit::Bytes, 7), || {
+            progress.end(true);
+            progress.begin(Stage::Compare, Unit::Bytes, 7);
             std::thread::sleep(Duration::from_millis(20));
+            progress.end(false);
             Err::<(), _>("differs")
-        };
-        let done = stages
-            .run(Stage::Write, Unit::Bytes, 7, |meter| meter.then(Stage::Compare, Unit::Bytes, 7, compare));
+        });
         assert_eq!(done, Err("differs"));
-        let [(Stage::Write, write), (Stage::Compare, compare)] = stages.times() else {
-            panic!("{:?}", stages.times())
-        };
-        assert!(*compare >= Duration::from_millis(20) && *write + *compare <= stages.elapsed());
+        let times = progress.times();
+        let [(Stage::Write, write), (Stage::Compare, compare)] = times[..] else { panic!("{times:?}") };
+        assert!(compare >= Duration::from_millis(20) && write + compare <= progress.elapsed());
     }
 }

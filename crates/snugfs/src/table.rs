@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::disk_report::DiskReport;
-use crate::people::{counted, grouped, size};
-use crate::report::Report;
+use snugfs_core::human::{counted, grouped, size};
+use snugfs_core::{DiskReport, Report};
 
 /// The report as a table of at most 80 columns.
 pub(crate) fn table(report: &Report) -> String {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use image_assembly::startable_threads;
 
-use crate::exit::{Exit, Failure};
+use snugfs_core::{Failure, FailureKind};
 
 /// What `--threads` says; without it the cores that this process may use (the standard library respects cgroup
 /// quotas and CPU affinity), but no more than `NIX_BUILD_CORES` where a Nix build sets it.
@@ -38,8 +38,8 @@ pub(crate) fn prepare(threads: usize) -> Result<(), Failure> {
         startable => rayon::ThreadPoolBuilder::new().num_threads(startable),
     };
     builder.build_global().map_err(|error| {
-        let text = format!("threads: {threads} can't be started: {error}; ask for fewer by --threads");
-        Failure::new(Exit::Bug, text)
+        let what = format!("{threads} can't be started: {error}");
+        Failure::new(FailureKind::Internal, "threads", what, "ask for fewer by --threads")
     })
 }
 

@@ -3,59 +3,59 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use image_explain::{Change, PathSize, compare};
+use image_explain::{Change, PathSize};
 use image_tree::escaped;
 use serde_json::{Value, json};
 
+use snugfs_core::explain::{Difference, Sizes, is_report};
+use snugfs_core::human::{counted, percent, size};
+use snugfs_core::{Failure, FailureKind, Report, shown};
+
 use super::json::pretty;
 use super::rows::{fit, signed};
-use super::sizes::{Sizes, is_report};
-use crate::cli::{ExplainArgs, InputArgs, is_dash};
-use crate::commands::{self, tell_warnings};
-use crate::exit::{Exit, Failure, shown};
-use crate::people::{counted, percent, size};
-use crate::progress::Stages;
-use crate::report::Report;
-use crate::{disk, output, pipeline};
+use crate::cli::{ExplainArgs, InputArgs, is_dash, misuse};
+use crate::commands;
+use crate::messages::Messages;
+use crate::output;
 
 /// Compares PLAN with what was before.
-pub(super) fn run(args: &ExplainArgs, other: &Path) -> Result<(), Failure> {
-    let mut stages = commands::begin(&args.input)?;
-    let before = sizes_before(args, other, &mut stages)?;
-    let after = sizes(&args.input, None, &mut stages)?;
-    let difference = Difference::of(&before, &after, other);
+pub(super) fn run(args: &ExplainArgs, other: &Path, messages: &Messages) -> Result<(), Failure> {
+    let before = sizes_before(args, other, messages)?;
+    let after = sizes(&args.input, None, messages)?;
+    let difference = Difference::of(&before, &after);
     let limit = usize::from(args.limit);
-    output::print(&if args.json { difference.json()? } else { difference.text(limit) })
+    output::print(&if args.json { json(&difference)? } else { text(&difference, limit) })
 }
 
 /// What the image that PLAN is compared with is made of.
-pub(super) fn sizes_before(args: &ExplainArgs, other: &Path, stages: &mut Stages) -> Result<Sizes, Failure> {
+pub(super) fn sizes_before(args: &ExplainArgs, other: &Path, messages: &Messages) -> Result<Sizes, Failure> {
     let input = InputArgs { plan: other.to_owned(), base_dir: None, ..args.input.clone() };
-    sizes(&input, args.html.as_deref(), stages)
+    sizes(&input, args.html.as_deref(), messages)
 }
 
 /// What a plan would make, or what a report says was made. A page that is written replaces nothing that the plan reads.
-fn sizes(args: &InputArgs, page: Option<&Path>, stages: &mut Stages) -> Result<Sizes, Failure> {
-    let report = match report_at(&args.plan) {
-        Some(report) => report,
-        None => report_of(args, page, stages)?,
+fn sizes(args: &InputArgs, page: Option<&Path>, messages: &Messages) -> Result<Sizes, Failure> {
+    let Some(report) = report_at(&args.plan) else {
+        let begun = commands::begin(args, messages)?;
+        let outputs = super::outputs_of(page, &args.plan, &begun.plan)?;
+        return sizes_of(&begun.prepare(&outputs, messages)?.report());
     };
-    Sizes::of(&report).ok_or_else(|| {
-        let text = "is a report that lacks something, or does not add up; make it anew with this version";
-        Failure::new(Exit::Source, format!("{}: {text}", shown(&args.plan)))
+    Sizes::of_json(&report).ok_or_else(|| {
+        let what = "is a report that lacks something, or does not add up";
+        Failure::new(FailureKind::Source, shown(&args.plan), what, "make it anew with this version")
     })
 }
 
 /// A report has no sources to explain, but can be compared.
 pub(super) fn refuse_report(path: &Path) -> Result<(), Failure> {
-    let text = "is a report; name a plan, or compare the report with another one by --compare";
+    let help = "name a plan, or compare the report with another one by --compare";
     match report_at(path) {
-        Some(_) => Err(Failure::new(Exit::Usage, format!("{}: {text}", shown(path)))),
+        Some(_) => Err(misuse(shown(path), "is a report", help)),
         None => Ok(()),
     }
 }
 
-/// The report that a file is; `None` for anything else, which is then read as a plan and told of as such.
+/// The report that a file is; `None` for anything else, which is then read as a plan.
 fn report_at(path: &Path) -> Option<Value> {
     // A pipe can be read but once, and is for the plan.
     if is_dash(path) || !std::fs::metadata(path).is_ok_and(|found| found.is_file()) {
@@ -65,125 +65,77 @@ fn report_at(path: &Path) -> Option<Value> {
     is_report(&json).then_some(json)
 }
 
-fn report_of(args: &InputArgs, page: Option<&Path>, stages: &mut Stages) -> Result<Value, Failure> {
-    let plan = pipeline::plan(args, stages)?;
-    let outputs = super::outputs_of(page, &args.plan, &plan)?;
-    let gathered = pipeline::gather(&plan, &outputs, stages)?;
-    let layouts = pipeline::layout(&gathered, stages)?;
-    let disk = disk::disk(&plan, &gathered, &layouts)?;
-    let report = commands::report(&plan, &gathered, &layouts, disk.as_ref());
-    tell_warnings(&report.warnings);
-    value_of(&report)
-}
-
-fn value_of(report: &Report) -> Result<Value, Failure> {
-    let bug = |error| Failure::new(Exit::Bug, format!("report: {error}; please report it"));
-    serde_json::to_value(report).map_err(bug)
-}
-
-/// What an image is made of, by the report that it would have.
+/// What an image is made of, by its report.
 pub(super) fn sizes_of(report: &Report) -> Result<Sizes, Failure> {
-    let bug = || Failure::new(Exit::Bug, "report: does not add up; please report it".to_owned());
-    Sizes::of(&value_of(report)?).ok_or_else(bug)
+    Sizes::of(report).ok_or_else(|| Failure::internal("report", "does not add up"))
 }
 
-/// What two images are made of, side by side.
-#[derive(Debug)]
-pub(super) struct Difference<'s> {
-    /// The plan or report of the image before, as messages name it.
-    pub(super) other: String,
-    pub(super) before: &'s Sizes,
-    after: &'s Sizes,
-    pub(super) paths: Vec<Change<'s>>,
-    /// What it is, before, after; in the order in which it is told.
-    pub(super) others: Vec<(&'s str, u64, u64)>,
+/// At most so many store paths that changed; all else.
+fn text(difference: &Difference<'_>, limit: usize) -> String {
+    let mut text = format!("{:<43}{:>12}{:>12}{:>13}\n", "", "before", "after", "change");
+    let changed: Vec<&Change<'_>> = difference.paths.iter().filter(|change| change.growth() != 0).collect();
+    let (told, rest) = changed.split_at(limit.min(changed.len()));
+    if !difference.paths.is_empty() {
+        text.push_str("store paths\n");
+    }
+    for change in told {
+        let bytes = |path: Option<PathSize<'_>>| path.map(|path| path.bytes);
+        row(&mut text, &name(change), bytes(change.before), bytes(change.after));
+    }
+    self::rest(difference, &mut text, rest);
+    text.push_str("all else\n");
+    for &(name, before, after) in &difference.others {
+        if before > 0 || after > 0 {
+            row(&mut text, &escaped(name.as_bytes()).to_string(), Some(before), Some(after));
+        }
+    }
+    let (before, after) = (difference.before.total, difference.after.total);
+    row(&mut text, "the whole image", Some(before), Some(after));
+    let change = i128::from(after) - i128::from(before);
+    let share = percent(u64::try_from(change.unsigned_abs()).unwrap_or(u64::MAX), before);
+    let _ = match change.signum() {
+        0 => writeln!(text, "\nno change: {}", counted(after, "byte")),
+        1 => writeln!(text, "\nit grew by {} ({share})", counted(after - before, "byte")),
+        _ => writeln!(text, "\nit shrank by {} ({share})", counted(before - after, "byte")),
+    };
+    text
 }
 
-impl<'s> Difference<'s> {
-    pub(super) fn of(before: &'s Sizes, after: &'s Sizes, other: &Path) -> Self {
-        let paths = |sizes: &'s Sizes| -> Vec<PathSize<'s>> {
-            let path = |(base_name, bytes): &'s (String, u64)| PathSize { base_name, bytes: *bytes };
-            sizes.store_paths.iter().map(path).collect()
-        };
-        let mut others: Vec<(&str, u64, u64)> =
-            after.others.iter().map(|(name, bytes)| (name.as_str(), 0, *bytes)).collect();
-        for (name, bytes) in &before.others {
-            match others.iter_mut().find(|(other, _, _)| other == name) {
-                Some((_, before, _)) => *before = *bytes,
-                None => others.push((name, *bytes, 0)),
-            }
-        }
-        let other = other.display().to_string();
-        Self { other, before, after, paths: compare(&paths(before), &paths(after)), others }
+/// The changes that are too small for a row, and what did not change.
+fn rest(difference: &Difference<'_>, text: &mut String, rest: &[&Change<'_>]) {
+    let sum = |side: fn(&Change<'_>) -> u64| rest.iter().map(|change| side(change)).sum();
+    let before = sum(|change| change.before.map_or(0, |path| path.bytes));
+    let after = sum(|change| change.after.map_or(0, |path| path.bytes));
+    let count = |paths: usize, noun| counted(u64::try_from(paths).unwrap_or(u64::MAX), noun);
+    if !rest.is_empty() {
+        row(text, &count(rest.len(), "smaller change"), Some(before), Some(after));
     }
+    let same = difference.paths.iter().filter(|change| change.growth() == 0);
+    let (kept, rebuilt): (Vec<&Change<'_>>, Vec<&Change<'_>>) =
+        same.partition(|change| change.before == change.after);
+    for (paths, what) in [(kept, "unchanged"), (rebuilt, "rebuilt, of the same size")] {
+        if !paths.is_empty() {
+            let bytes = paths.iter().filter_map(|change| change.after).map(|path| path.bytes).sum();
+            row(text, &format!("{} {what}", count(paths.len(), "path")), Some(bytes), Some(bytes));
+        }
+    }
+}
 
-    /// At most so many store paths that changed; all else.
-    fn text(&self, limit: usize) -> String {
-        let mut text = format!("{:<43}{:>12}{:>12}{:>13}\n", "", "before", "after", "change");
-        let changed: Vec<&Change<'_>> = self.paths.iter().filter(|change| change.growth() != 0).collect();
-        let (told, rest) = changed.split_at(limit.min(changed.len()));
-        if !self.paths.is_empty() {
-            text.push_str("store paths\n");
-        }
-        for change in told {
-            let bytes = |path: Option<PathSize<'_>>| path.map(|path| path.bytes);
-            row(&mut text, &name(change), bytes(change.before), bytes(change.after));
-        }
-        self.rest(&mut text, rest);
-        text.push_str("all else\n");
-        for &(name, before, after) in &self.others {
-            if before > 0 || after > 0 {
-                row(&mut text, &escaped(name.as_bytes()).to_string(), Some(before), Some(after));
-            }
-        }
-        let (before, after) = (self.before.total, self.after.total);
-        row(&mut text, "the whole image", Some(before), Some(after));
-        let change = i128::from(after) - i128::from(before);
-        let share = percent(u64::try_from(change.unsigned_abs()).unwrap_or(u64::MAX), before);
-        let _ = match change.signum() {
-            0 => writeln!(text, "\nno change: {}", counted(after, "byte")),
-            1 => writeln!(text, "\nit grew by {} ({share})", counted(after - before, "byte")),
-            _ => writeln!(text, "\nit shrank by {} ({share})", counted(before - after, "byte")),
+fn json(difference: &Difference<'_>) -> Result<String, Failure> {
+    let path = |change: &Change<'_>| {
+        let side = |path: Option<PathSize<'_>>| {
+            path.map(|path| json!({ "path": path.base_name, "bytes": path.bytes }))
         };
-        text
-    }
-
-    /// The changes that are too small for a row, and what did not change.
-    fn rest(&self, text: &mut String, rest: &[&Change<'_>]) {
-        let sum = |side: fn(&Change<'_>) -> u64| rest.iter().map(|change| side(change)).sum();
-        let before = sum(|change| change.before.map_or(0, |path| path.bytes));
-        let after = sum(|change| change.after.map_or(0, |path| path.bytes));
-        let count = |paths: usize, noun| counted(u64::try_from(paths).unwrap_or(u64::MAX), noun);
-        if !rest.is_empty() {
-            row(text, &count(rest.len(), "smaller change"), Some(before), Some(after));
-        }
-        let same = self.paths.iter().filter(|change| change.growth() == 0);
-        let (kept, rebuilt): (Vec<&Change<'_>>, Vec<&Change<'_>>) =
-            same.partition(|change| change.before == change.after);
-        for (paths, what) in [(kept, "unchanged"), (rebuilt, "rebuilt, of the same size")] {
-            if !paths.is_empty() {
-                let bytes = paths.iter().filter_map(|change| change.after).map(|path| path.bytes).sum();
-                row(text, &format!("{} {what}", count(paths.len(), "path")), Some(bytes), Some(bytes));
-            }
-        }
-    }
-
-    fn json(&self) -> Result<String, Failure> {
-        let path = |change: &Change<'_>| {
-            let side = |path: Option<PathSize<'_>>| {
-                path.map(|path| json!({ "path": path.base_name, "bytes": path.bytes }))
-            };
-            json!({ "name": change.name().name, "before": side(change.before), "after": side(change.after) })
-        };
-        let other = |&(name, before, after): &(&str, u64, u64)| json!({ "name": name, "before": before, "after": after });
-        pretty(&json!({
-            "version": 1,
-            "before": { "bytes": self.before.total },
-            "after": { "bytes": self.after.total },
-            "storePaths": self.paths.iter().map(path).collect::<Vec<_>>(),
-            "others": self.others.iter().map(other).collect::<Vec<_>>(),
-        }))
-    }
+        json!({ "name": change.name().name, "before": side(change.before), "after": side(change.after) })
+    };
+    let other = |&(name, before, after): &(&str, u64, u64)| json!({ "name": name, "before": before, "after": after });
+    pretty(&json!({
+        "version": 1,
+        "before": { "bytes": difference.before.total },
+        "after": { "bytes": difference.after.total },
+        "storePaths": difference.paths.iter().map(path).collect::<Vec<_>>(),
+        "others": difference.others.iter().map(other).collect::<Vec<_>>(),
+    }))
 }
 
 /// `firefox 1.2 -> 1.3`; with a sign for what came or went; the mere name of what was only built anew.

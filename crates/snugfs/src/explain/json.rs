@@ -5,9 +5,10 @@ use image_explain::{BLOCK, FileSystem, Part};
 use image_tree::NodeId;
 use serde_json::{Map, Value, json};
 
-use super::shrink::{Saving, Way};
-use super::{Explained, System};
-use crate::exit::{Exit, Failure};
+use snugfs_core::Failure;
+use snugfs_core::explain::{ExplainedVolume, Saving, Way};
+
+use super::Explained;
 
 /// The version of this form; fields may be added within a version.
 const VERSION: u32 = 1;
@@ -31,10 +32,10 @@ pub(super) fn pretty(value: &Value) -> Result<String, Failure> {
 }
 
 fn bug(error: &serde_json::Error) -> Failure {
-    Failure::new(Exit::Bug, format!("explain: {error}; please report it"))
+    Failure::internal("explain", error)
 }
 
-fn system(system: &System<'_>, limit: usize) -> Value {
+fn system(system: &ExplainedVolume<'_>, limit: usize) -> Value {
     let explained = &system.explained;
     let parts: Map<String, Value> =
         explained.parts.iter().map(|Part { kind, bytes }| (kind.key().to_owned(), (*bytes).into())).collect();
@@ -50,7 +51,7 @@ fn system(system: &System<'_>, limit: usize) -> Value {
         "bytes": explained.bytes,
         "parts": parts,
         "contents": contents,
-        "promisedFreeSpace": system.volume.planned.volume.filesystem.free_space,
+        "promisedFreeSpace": system.volume.scanned.planned.plan.filesystem.free_space,
         "storePaths": (0..explained.paths().len()).map(|path| store_path(explained, path)).collect::<Vec<_>>(),
         "directories": nodes(explained, &explained.largest_directories(limit)),
         "files": nodes(explained, &explained.largest_files(limit)),

@@ -4,8 +4,6 @@ mod compare;
 mod json;
 mod page;
 mod rows;
-mod shrink;
-mod sizes;
 mod text;
 mod why;
 
@@ -13,61 +11,52 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use build_plan::Plan;
-use fat_layout::FatLayout;
 use image_assembly::Companion;
-use image_explain::FileSystem;
+use snugfs_core::explain::{Difference, ExplainedVolume};
+use snugfs_core::{Failure, Prepared, Report, human, shown};
 
-use crate::cli::{ExplainArgs, is_dash};
-use crate::commands::{self, tell_warnings};
-use crate::exit::{Exit, Failure, shown};
+use crate::cli::{ExplainArgs, is_dash, misuse};
+use crate::messages::Messages;
 use crate::outputs::{Outputs, Role};
-use crate::pipeline::{self, Gathered, Layouts, Volume};
-use crate::report::Report;
-use crate::{disk, output, people, told};
-
-use self::compare::Difference;
-use self::shrink::Saving;
+use crate::{commands, output};
 
 /// Explains a plan, or compares it.
-pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &ExplainArgs, messages: &Messages) -> Result<(), Failure> {
     if let (Some(other), None) = (&args.compare, &args.html) {
-        return compare::run(args, other);
+        return compare::run(args, other, messages);
     }
     compare::refuse_report(&args.input.plan)?;
-    let mut stages = commands::begin(&args.input)?;
-    let before = args.compare.as_deref().map(|other| compare::sizes_before(args, other, &mut stages));
-    let before = before.transpose()?;
-    let plan = pipeline::plan(&args.input, &mut stages)?;
-    let outputs = outputs(args, &plan)?;
+    let other = args.compare.as_deref();
+    let before = other.map(|other| compare::sizes_before(args, other, messages)).transpose()?;
+    let begun = commands::begin(&args.input, messages)?;
+    let outputs = outputs(args, &begun.plan)?;
     let html = args.html.as_deref();
     if html.is_some_and(is_dash) && io::stdout().is_terminal() {
-        let text = "--html -: standard output is a terminal; redirect it to a file, or name one";
-        return Err(Failure::new(Exit::Usage, text));
+        let help = "redirect it to a file, or name one";
+        return Err(misuse("--html -", "standard output is a terminal", help));
     }
     let page = html.filter(|path| !is_dash(path)).map(Companion::open).transpose()?;
-    let gathered = pipeline::gather(&plan, &outputs, &mut stages)?;
-    let layouts = pipeline::layout(&gathered, &mut stages)?;
-    let disk = disk::disk(&plan, &gathered, &layouts)?;
-    let report = commands::report(&plan, &gathered, &layouts, disk.as_ref());
-    tell_warnings(&report.warnings);
+    let prepared = begun.prepare(&outputs, messages)?;
     if !args.why.is_empty() {
-        let systems = explain(&gathered, &layouts, false);
-        return output::print(&why::text(&systems, &args.why)?);
+        return output::print(&why::text(&prepared.explain(false), &args.why)?);
     }
-    let systems = explain(&gathered, &layouts, true);
+    let report = prepared.report();
     let after = before.as_ref().map(|_| compare::sizes_of(&report)).transpose()?;
-    let difference = match (&before, &after, &args.compare) {
-        (Some(before), Some(after), Some(other)) => Some(Difference::of(before, after, other)),
-        _ => None,
+    let difference = before.as_ref().zip(after.as_ref()).map(|(before, after)| Difference::of(before, after));
+    let other = other.map(|other| other.display().to_string());
+    let image = Explained {
+        report: &report,
+        prepared: &prepared,
+        systems: prepared.explain(true),
+        difference: difference.as_ref(),
+        other: other.as_deref(),
     };
-    let (firmware, difference) = (layouts.firmware.as_slice(), difference.as_ref());
-    let image = Explained { report: &report, systems, firmware, difference };
     if let Some(path) = html {
         let text = page::page(&image)?;
         let Some(place) = page else { return output::print(&text) };
         place.write(text.as_bytes())?;
-        let bytes = people::size(u64::try_from(text.len()).unwrap_or(u64::MAX));
-        told::note(&format!("{}: a page of {bytes}; open it in a browser", shown(path)));
+        let bytes = human::size(u64::try_from(text.len()).unwrap_or(u64::MAX));
+        messages.note(&shown(path), format!("a page of {bytes}; open it in a browser"));
         return Ok(());
     }
     let limit = usize::from(args.limit);
@@ -80,7 +69,7 @@ fn outputs_of(page: Option<&Path>, plan_path: &Path, plan: &Plan) -> Result<Outp
         return Outputs::of_reading(plan_path, plan);
     };
     let mut outputs = Outputs::default();
-    outputs.add(Role::Page, "--html", page);
+    outputs.add(Role::Page, "--html".into(), page);
     outputs.add_stderr();
     outputs.add_planned(plan);
     outputs.check(plan_path, plan)?;
@@ -97,47 +86,13 @@ fn outputs(args: &ExplainArgs, plan: &Plan) -> Result<Outputs, Failure> {
 
 /// All that is known of an image.
 #[derive(Debug)]
-struct Explained<'g> {
-    report: &'g Report,
-    /// The root first.
-    systems: Vec<System<'g>>,
-    /// The FAT file systems, in the order of their partitions.
-    firmware: &'g [FatLayout],
-    /// What it is compared with.
-    difference: Option<&'g Difference<'g>>,
-}
-
-/// An ext4 file system of the image.
-#[derive(Debug)]
-struct System<'g> {
-    volume: &'g Volume<'g>,
-    /// Its name in the plan: `plan`, or the partition's.
-    place: &'g str,
-    label: String,
-    explained: FileSystem<'g>,
-    /// By kind of metadata, in \[blocks\], as in a report.
-    overhead: Vec<(&'static str, u64)>,
-    /// What contents of files take, in \[blocks\].
-    file_blocks: u64,
-    /// What would make it smaller, the most first; empty where that was not asked for.
-    savings: Vec<Saving>,
-}
-
-fn explain<'g>(gathered: &'g Gathered<'g>, layouts: &'g Layouts<'g>, with_savings: bool) -> Vec<System<'g>> {
-    let all = std::iter::once(&layouts.root).chain(&layouts.others);
-    let explained = gathered.volumes().zip(all).map(|(volume, layout)| {
-        let explained = FileSystem::of(layout, volume.closure.as_ref());
-        let summary = layout.summary();
-        let savings = if with_savings { shrink::savings(volume, layout, &explained) } else { Vec::new() };
-        System {
-            volume,
-            place: &volume.planned.place,
-            label: String::from_utf8_lossy(&volume.planned.volume.filesystem.label).into_owned(),
-            explained,
-            overhead: summary.overhead,
-            file_blocks: summary.file_blocks,
-            savings,
-        }
-    });
-    explained.collect()
+struct Explained<'e> {
+    report: &'e Report,
+    prepared: &'e Prepared<'e>,
+    /// The ext4 file systems, the root first.
+    systems: Vec<ExplainedVolume<'e>>,
+    /// What grew and shrank, where the image is compared with another.
+    difference: Option<&'e Difference<'e>>,
+    /// The plan or report of the other image, as messages name it.
+    other: Option<&'e str>,
 }

@@ -3,7 +3,7 @@
 use image_explain::{FileSystem, Kind};
 use image_tree::{NodeId, escaped};
 
-use crate::people;
+use snugfs_core::human;
 
 /// How wide a terminal is at least.
 pub(super) const COLUMNS: usize = 80;
@@ -28,18 +28,7 @@ pub(super) fn signed(bytes: i128) -> String {
         1 => "+",
         _ => "-",
     };
-    format!("{sign}{}", people::size(u64::try_from(bytes.unsigned_abs()).unwrap_or(u64::MAX)))
-}
-
-/// The name of a store path without its hash; with the hash's first digits where others are called the same.
-pub(super) fn store_name(system: &FileSystem<'_>, path: usize) -> String {
-    let name = system.name(path);
-    let others = (0..system.paths().len()).filter(|&other| system.name(other).full == name.full).count();
-    let base = system.paths().get(path).map_or("", |info| info.path.as_str());
-    match base.get(..6) {
-        Some(hash) if others > 1 => format!("{} ({hash})", name.full),
-        _ => name.full.to_owned(),
-    }
+    format!("{sign}{}", human::size(u64::try_from(bytes.unsigned_abs()).unwrap_or(u64::MAX)))
 }
 
 /// The path of a node, escaped; in a store path, from its name on.

@@ -6,8 +6,10 @@ use image_explain::{BLOCK, FileSystem, Kind, Part};
 use image_tree::{NodeId, escaped};
 
 use super::rows::{COLUMNS, fit, kind_name, path_of, store_name};
-use super::{Explained, System};
-use crate::people::{counted, grouped, percent, size, wrapped};
+use snugfs_core::explain::ExplainedVolume;
+
+use super::Explained;
+use snugfs_core::human::{counted, grouped, percent, size, wrapped};
 
 /// The whole explanation, with at most so many rows of a table.
 pub(super) fn text(image: &Explained<'_>, limit: usize) -> String {
@@ -30,7 +32,7 @@ pub(super) fn text(image: &Explained<'_>, limit: usize) -> String {
     text
 }
 
-fn parts(text: &mut String, system: &System<'_>) {
+fn parts(text: &mut String, system: &ExplainedVolume<'_>) {
     let explained = &system.explained;
     let _ = writeln!(text, "\n{:<22}{:>18}", "is made of", "bytes");
     for Part { kind, bytes } in &explained.parts {
@@ -55,8 +57,8 @@ fn parts(text: &mut String, system: &System<'_>) {
 }
 
 /// What there is to say of a part, in at most 17 characters.
-fn note(system: &System<'_>, kind: Kind) -> String {
-    let planned = &system.volume.planned.volume.filesystem;
+fn note(system: &ExplainedVolume<'_>, kind: Kind) -> String {
+    let planned = &system.volume.scanned.planned.plan.filesystem;
     match kind {
         Kind::StorePaths => {
             counted(u64::try_from(system.explained.store_paths.len()).unwrap_or(u64::MAX), "path")
@@ -70,7 +72,7 @@ fn note(system: &System<'_>, kind: Kind) -> String {
 }
 
 /// Of what store paths and other files are made, in a sentence.
-fn contents(system: &System<'_>) -> String {
+fn contents(system: &ExplainedVolume<'_>) -> String {
     let tree = system.explained.tree;
     let lengths = tree.iter().map(|(id, _)| tree.stored_bytes(id));
     let padding = (system.file_blocks * BLOCK).saturating_sub(lengths.sum());
@@ -156,7 +158,7 @@ fn nodes(text: &mut String, explained: &FileSystem<'_>, what: &str, nodes: &[Nod
     }
 }
 
-fn savings(text: &mut String, system: &System<'_>, limit: usize) {
+fn savings(text: &mut String, system: &ExplainedVolume<'_>, limit: usize) {
     const WHAT: usize = 66;
     if system.savings.is_empty() {
         return;

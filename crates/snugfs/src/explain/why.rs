@@ -5,13 +5,14 @@ use std::fmt::Write;
 use closure_registration::PathInfo;
 use image_explain::{FileSystem, StoreName};
 
-use super::System;
-use super::rows::{COLUMNS, fit, store_name};
-use crate::exit::{Exit, Failure, one_line};
-use crate::people::{counted, size, wrapped};
+use snugfs_core::explain::{ExplainedVolume, store_name};
+use snugfs_core::human::{counted, size, wrapped};
+use snugfs_core::{Failure, FailureKind, Problem, one_line};
+
+use super::rows::{COLUMNS, fit};
 
 /// The answers for all names, one after another.
-pub(super) fn text(systems: &[System<'_>], names: &[String]) -> Result<String, Failure> {
+pub(super) fn text(systems: &[ExplainedVolume<'_>], names: &[String]) -> Result<String, Failure> {
     let mut text = String::new();
     let mut problems = Vec::new();
     for name in names {
@@ -29,7 +30,7 @@ pub(super) fn text(systems: &[System<'_>], names: &[String]) -> Result<String, F
             problems.push(unknown(systems, name));
         }
     }
-    if problems.is_empty() { Ok(text) } else { Err(Failure::all(Exit::Usage, problems)) }
+    if problems.is_empty() { Ok(text) } else { Err(Failure::all(FailureKind::Usage, problems)) }
 }
 
 /// The store paths that a name means: a whole path, hash and name, a name, a name without its version.
@@ -54,7 +55,7 @@ fn named(explained: &FileSystem<'_>, name: &str) -> Vec<usize> {
     found
 }
 
-fn unknown(systems: &[System<'_>], name: &str) -> String {
+fn unknown(systems: &[ExplainedVolume<'_>], name: &str) -> Problem {
     const NAMED: usize = 3;
     let holds = |whole: &str| whole.to_lowercase().contains(&name.to_lowercase());
     let all = systems.iter().flat_map(|system| {
@@ -67,7 +68,7 @@ fn unknown(systems: &[System<'_>], name: &str) -> String {
     } else {
         format!("there is {}", like.join(", "))
     };
-    format!("--why: no store path is called {}; {hint}", one_line(name))
+    Problem::new("--why", format!("no store path is called {}", one_line(name)), hint)
 }
 
 fn answer(text: &mut String, explained: &FileSystem<'_>, path: usize) {

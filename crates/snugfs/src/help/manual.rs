@@ -12,7 +12,8 @@ use roff::{Inline, Roff, bold, italic, roman};
 
 use super::{ENVIRONMENT, ERRORS, all_exit_codes, examples, plan};
 use crate::cli::{self, ManArgs};
-use crate::exit::{Exit, Failure, io_text, shown};
+use image_tree::io_reason;
+use snugfs_core::{Failure, FailureKind, shown};
 
 const MANUAL: &str = "snugfs manual";
 const SOURCE: &str = concat!("snugfs ", env!("CARGO_PKG_VERSION"));
@@ -27,8 +28,8 @@ struct Page {
 /// Writes all pages into a folder, where `man` finds them if the folder is one of its own.
 pub(crate) fn write(args: &ManArgs) -> Result<(), Failure> {
     let failed = |path: &Path, error: &io::Error| {
-        let text = format!("{}: can't be written: {}; name another folder", shown(path), io_text(error));
-        Failure::new(Exit::Output, text)
+        let what = format!("can't be written: {}", io_reason(error));
+        Failure::new(FailureKind::Output, shown(path), what, "name another folder")
     };
     let pages = pages().map_err(|error| failed(&args.folder, &error))?;
     for page in pages {

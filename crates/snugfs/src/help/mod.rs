@@ -7,10 +7,11 @@ mod plan;
 #[cfg(test)]
 mod reference;
 
-use crate::cli::{self, CompletionsArgs, HelpArgs};
-use crate::exit::{Exit, Failure};
+use crate::cli::{self, CompletionsArgs, HelpArgs, misuse};
+use crate::exit;
+use snugfs_core::Failure;
 use crate::output;
-use crate::people;
+use snugfs_core::human;
 
 /// What there is help about beside the commands.
 pub(crate) const TOPICS: [&str; 2] = ["plan", "exit-codes"];
@@ -47,7 +48,7 @@ fn exit_codes() -> String {
 }
 
 fn all_exit_codes() -> impl Iterator<Item = (u8, &'static str)> {
-    std::iter::once((0, "done")).chain(Exit::ALL.map(|exit| (exit.number(), exit.about())))
+    std::iter::once((0, "done")).chain(exit::KINDS.map(|kind| (exit::number(kind), exit::about(kind))))
 }
 
 fn environment() -> String {
@@ -86,7 +87,7 @@ fn of_command(command: Option<&str>, part: Option<&str>) -> Result<String, Failu
 fn unknown(topic: &str, part: &str, known: &[String]) -> Failure {
     let known =
         if known.is_empty() { "leave it out".to_owned() } else { format!("known are {}", known.join(", ")) };
-    Failure::new(Exit::Usage, format!("command line: help on {topic} has no part \"{part}\"; {known}"))
+    misuse("command line", format!("help on {topic} has no part \"{part}\""), known)
 }
 
 /// Prints a completion script.
@@ -98,6 +99,6 @@ pub(crate) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
 
 /// A text in lines of at most so many columns, each after the same indent.
 fn wrapped(text: &str, columns: usize, indent: &str) -> String {
-    let lines = people::wrapped(text, columns.saturating_sub(indent.len()));
+    let lines = human::wrapped(text, columns.saturating_sub(indent.len()));
     lines.iter().map(|line| format!("{indent}{line}")).collect::<Vec<_>>().join("\n")
 }

@@ -6,7 +6,7 @@ use image_reader::{
 use serde_json::{Value, json};
 
 use super::{listing, overview};
-use crate::exit::{Exit, Failure};
+use snugfs_core::Failure;
 
 /// The version of this form; fields may be added within a version.
 const VERSION: u32 = 1;
@@ -103,7 +103,7 @@ pub(super) fn stat(found: &Found, target: Option<&[u8]>) -> Result<String, Failu
 fn pretty(value: &Value) -> Result<String, Failure> {
     serde_json::to_string_pretty(value)
         .map(|text| text + "\n")
-        .map_err(|error| Failure::new(Exit::Bug, format!("inspect: {error}; please report it")))
+        .map_err(|error| Failure::internal("inspect", error))
 }
 
 /// 16 bytes as `8-4-4-4-12` hexadecimal digits.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use image_reader::{FileSystem, Found, Kind, Node, ReadError, Time};
 use image_tree::escaped;
 
-use crate::people::grouped;
+use crate::human::grouped;
 
 /// The most problems that a listing keeps.
 const MOST_PROBLEMS: usize = 1000;

@@ -13,36 +13,36 @@ use image_reader::{
     find,
 };
 
-use crate::cli::{InspectArgs, InspectCommand, Owner};
-use crate::exit::{Exit, Failure, io_text, shown};
+use image_tree::io_reason;
+use snugfs_core::{Failure, FailureKind, Problem, human, shown};
+
+use crate::cli::{InspectArgs, InspectCommand, Owner, misuse};
+use crate::messages::Messages;
 use crate::output;
-use crate::people;
-use crate::told;
 
 /// The most volumes of which an overview says why they can't be read.
 const MOST_UNREAD: usize = 20;
 
 /// Does what the command line says.
-pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &InspectArgs, messages: &Messages) -> Result<(), Failure> {
     if args.json && args.command.is_some() {
-        let text = "command line: --json before a command is for what the image is; give it after `stat`";
-        return Err(Failure::new(Exit::Usage, text));
+        let what = "--json before a command is for what the image is";
+        return Err(misuse("command line", what, "give it after `stat`"));
     }
-    let failed = |error: ReadError| Failure::unread(&args.image, &error);
+    let failed = |error: ReadError| Failure::of_image(&shown(&args.image), &error);
     let image = Image::open(&args.image).map_err(failed)?;
     let overview = Overview::read(&image).map_err(failed)?;
     let Some(command) = &args.command else {
         if let Some(number) = args.partition {
-            let text =
-                format!("command line: --partition {number} is for ls, cat, stat and extract; name one");
-            return Err(Failure::new(Exit::Usage, text));
+            let what = format!("--partition {number} is for ls, cat, stat and extract");
+            return Err(misuse("command line", what, "name one"));
         }
         let text =
             if args.json { json::overview(&image, &overview)? } else { overview::table(&image, &overview) };
         output::print(&text)?;
         return whole(args, &overview);
     };
-    let fs = choose(args, &overview)?;
+    let fs = choose(args, &overview, messages)?;
     match command {
         InspectCommand::Ls { path, long, recursive } => {
             let found = find(fs, path.as_os_str().as_bytes(), Links::Follow).map_err(failed)?;
@@ -63,12 +63,9 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
             let options = ExtractOptions { owners: *owner == Owner::Keep, devices: *devices };
             let found = find(fs, path.as_os_str().as_bytes(), Links::Keep).map_err(failed)?;
             let done = extract(fs, &found, output, options).map_err(|error| {
-                Failure::new(
-                    Exit::Output,
-                    format!("{}: {}; choose another folder", shown(output), io_text(&error)),
-                )
+                Failure::new(FailureKind::Output, shown(output), io_reason(&error), "choose another folder")
             })?;
-            extracted(args, output, &done)
+            extracted(args, output, &done, messages)
         }
     }
 }
@@ -86,33 +83,42 @@ fn whole(args: &InspectArgs, overview: &Overview) -> Result<(), Failure> {
         _ => None,
     });
     let mut unread = unread;
-    let mut told: Vec<_> = unread.by_ref().take(MOST_UNREAD).collect();
+    let mut lines: Vec<_> = unread.by_ref().take(MOST_UNREAD).collect();
     let more = unread.count();
-    told.extend((more > 0).then(|| format!("{more} more partitions can't be read; see `--json`")));
-    problems_of(args, &told)
+    lines.extend((more > 0).then(|| format!("{more} more partitions can't be read; see `--json`")));
+    problems_of(args, &lines)
 }
 
 /// The file system that is meant; tells which, where there was a choice.
-fn choose<'a>(args: &InspectArgs, overview: &'a Overview) -> Result<&'a FileSystem, Failure> {
-    let failed = |error: ReadError| Failure::unread(&args.image, &error);
+fn choose<'a>(
+    args: &InspectArgs,
+    overview: &'a Overview,
+    messages: &Messages,
+) -> Result<&'a FileSystem, Failure> {
+    let failed = |error: ReadError| Failure::of_image(&shown(&args.image), &error);
     let (volume, chosen) = overview.choose(args.partition).map_err(failed)?;
     let fs = volume.file_system().map_err(failed)?;
     if let (true, Some(partition)) = (chosen, &volume.partition) {
         let number = partition.number;
-        told::note(&format!("{}: partition {number}; others by --partition", shown(&args.image)));
+        messages.note(&shown(&args.image), format!("partition {number}; others by --partition"));
     }
     for warning in overview::warnings(fs) {
-        told::warning(&format!("{}: {warning}", shown(&args.image)));
+        messages.warning(&Problem::new(shown(&args.image), warning, ""));
     }
     Ok(fs)
 }
 
 fn cat(args: &InspectArgs, fs: &FileSystem, path: &Path) -> Result<(), Failure> {
-    let failed = |error: ReadError| Failure::unread(&args.image, &error);
+    let failed = |error: ReadError| Failure::of_image(&shown(&args.image), &error);
     let found = find(fs, path.as_os_str().as_bytes(), Links::Follow).map_err(failed)?;
     if found.node.kind != Kind::File {
-        let what = if found.node.is_directory() { "is a directory; list it with `ls`" } else { "is no file" };
-        return Err(Failure::new(Exit::Source, format!("{}: {}: {what}", shown(&args.image), shown(path))));
+        let (what, help) = if found.node.is_directory() {
+            ("is a directory", "list it with `ls`")
+        } else {
+            ("is no file", "")
+        };
+        let problem = Problem::new(shown(path), what, help).within(&shown(&args.image));
+        return Err(Failure::of(FailureKind::Source, problem));
     }
     let mut unread = None;
     to_stdout(|out| {
@@ -122,11 +128,12 @@ fn cat(args: &InspectArgs, fs: &FileSystem, path: &Path) -> Result<(), Failure> 
         })
     })?;
     unread.map_or(Ok(()), |error| {
-        Err(Failure::new(Exit::Source, format!("{}: {}: {error}", shown(&args.image), shown(path))))
+        let problem = Problem::from(&error).within(&shown(path)).within(&shown(&args.image));
+        Err(Failure::of(FailureKind::Source, problem))
     })
 }
 
-/// Writes a result as it comes. A reader that has seen enough is no error.
+/// Writes a result as it comes. EPIPE is not an error (`snugfs … | head`).
 fn to_stdout<T: Default>(
     write: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<T>,
 ) -> Result<T, Failure> {
@@ -136,8 +143,8 @@ fn to_stdout<T: Default>(
         Ok(result) => Ok(result),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(T::default()),
         Err(error) => {
-            let text = format!("standard output: {}; redirect it elsewhere", io_text(&error));
-            Err(Failure::new(Exit::Output, text))
+            let help = "redirect it elsewhere";
+            Err(Failure::new(FailureKind::Output, "standard output", io_reason(&error), help))
         }
     }
 }
@@ -147,29 +154,34 @@ fn problems_of(args: &InspectArgs, problems: &[String]) -> Result<(), Failure> {
         return Ok(());
     }
     let image = shown(&args.image);
-    Err(Failure::all(Exit::Source, problems.iter().map(|problem| format!("{image}: {problem}"))))
+    Err(Failure::all(FailureKind::Source, problems.iter().map(|problem| Problem::new(&image, problem, ""))))
 }
 
-fn extracted(args: &InspectArgs, folder: &Path, done: &Extracted) -> Result<(), Failure> {
+fn extracted(
+    args: &InspectArgs,
+    folder: &Path,
+    done: &Extracted,
+    messages: &Messages,
+) -> Result<(), Failure> {
     let folder = shown(folder);
     let mut parts = vec![
-        people::size(done.bytes),
-        people::counted(done.files, "file"),
-        people::counted(done.directories, "folder"),
+        human::size(done.bytes),
+        human::counted(done.files, "file"),
+        human::counted(done.directories, "folder"),
     ];
     if done.symlinks > 0 {
-        parts.push(people::counted(done.symlinks, "link"));
+        parts.push(human::counted(done.symlinks, "link"));
     }
     if done.left_out > 0 {
-        parts.push(format!("{} left out", people::counted(done.left_out, "special file")));
+        parts.push(format!("{} left out", human::counted(done.left_out, "special file")));
     }
-    told::note(&format!("{folder}: {}", parts.join(", ")));
+    messages.note(&folder, parts.join(", "));
     if !done.unwritten.is_empty() {
         for problem in &done.unread {
-            told::error(&format!("{}: {problem}", shown(&args.image)));
+            messages.error(&Problem::new(shown(&args.image), problem, ""));
         }
-        let problems = done.unwritten.iter().map(|problem| format!("{folder}/{problem}"));
-        return Err(Failure::all(Exit::Output, problems));
+        let problems = done.unwritten.iter().map(|problem| Problem::new("", format!("{folder}/{problem}"), ""));
+        return Err(Failure::all(FailureKind::Output, problems));
     }
     problems_of(args, &done.unread)
 }

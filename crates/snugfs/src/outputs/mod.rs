@@ -10,13 +10,13 @@ mod streams;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use build_plan::{Plan, TreePlan};
+use build_plan::{Location, Plan, TreePlan};
 use closure_registration::Closure;
-use file_scanner::{InTree, Inode, OwnFile, Warning, WarningKind};
+use file_scanner::{InTree, Inode, OwnFile};
 use image_assembly::Identity;
+use snugfs_core::{At, Failure, OwnOutputs, Problem, shown};
 
-use crate::cli::is_dash;
-use crate::exit::{Exit, Failure, shown};
+use crate::cli::{is_dash, misuse};
 use crate::output;
 
 /// What an output is for.
@@ -54,7 +54,7 @@ struct OutputFile {
     role: Role,
     way: Way,
     /// What asks for it: `--report`, or `plan.output.path`.
-    asked: String,
+    asked: At,
     /// As messages show it.
     name: String,
     identity: Identity,
@@ -81,11 +81,6 @@ impl Role {
 }
 
 impl OutputFile {
-    /// `-o: x.img`
-    fn place(&self) -> String {
-        format!("{}: {}", self.asked, self.name)
-    }
-
     fn remedy(&self) -> String {
         match self.way {
             Way::Stream => "redirect it elsewhere".to_owned(),
@@ -96,7 +91,7 @@ impl OutputFile {
     }
 
     fn refused(&self, what: &str) -> Failure {
-        Failure::new(Exit::Usage, format!("{} {what}; {}", self.place(), self.remedy()))
+        misuse(self.asked.clone(), format!("{} {what}", self.name), self.remedy())
     }
 
     /// Whether two streams may share a file: everything but the bytes of an image may be mixed with messages.
@@ -122,7 +117,7 @@ impl Outputs {
     }
 
     /// Adds a file that this run replaces or makes; `asked` is the option or the field that names it.
-    pub(crate) fn add(&mut self, role: Role, asked: &str, path: &Path) {
+    pub(crate) fn add(&mut self, role: Role, asked: At, path: &Path) {
         self.add_named(role, Way::Named, asked, path);
     }
 
@@ -130,22 +125,23 @@ impl Outputs {
     /// already counts as that.
     pub(crate) fn add_planned(&mut self, plan: &Plan) {
         let Some(path) = &plan.output.path else { return };
-        self.add_named(Role::Image, Way::Planned, "plan.output.path", path);
+        let field = |key: &str| Location::plan().key("output").key(key).into();
+        self.add_named(Role::Image, Way::Planned, field("path"), path);
         if plan.output.bmap {
-            self.add_named(Role::Map, Way::Planned, "plan.output.bmap", &output::map_path(path));
+            self.add_named(Role::Map, Way::Planned, field("bmap"), &output::map_path(path));
         }
     }
 
     /// Adds an image that is there already, and its map: as `build` left it out of its own trees, `verify` does.
     pub(crate) fn add_judged(&mut self, path: &Path, plan: &Plan) {
-        self.add_named(Role::Image, Way::Judged, "IMAGE", path);
+        self.add_named(Role::Image, Way::Judged, "IMAGE".into(), path);
         if plan.output.bmap {
-            self.add_named(Role::Map, Way::Judged, "IMAGE", &output::map_path(path));
+            self.add_named(Role::Map, Way::Judged, "IMAGE".into(), &output::map_path(path));
         }
     }
 
-    fn add_named(&mut self, role: Role, way: Way, asked: &str, path: &Path) {
-        let (asked, name, identity) = (asked.to_owned(), shown(path), Identity::of_path(path));
+    fn add_named(&mut self, role: Role, way: Way, asked: At, path: &Path) {
+        let (name, identity) = (shown(path), Identity::of_path(path));
         let is_known = self.all.iter().any(|other| other.role == role && other.identity.is(&identity));
         if way != Way::Planned || !is_known {
             self.all.push(OutputFile { role, way, asked, name, identity });
@@ -203,9 +199,11 @@ impl Outputs {
         }
         Ok(())
     }
+}
 
+impl OwnOutputs for Outputs {
     /// Refuses outputs within the store paths of a closure.
-    pub(crate) fn check_store(&self, source_dir: &Path, closure: &Closure) -> Result<(), Failure> {
+    fn check_store(&self, source_dir: &Path, closure: &Closure) -> Result<(), Failure> {
         let Ok(store) = std::fs::canonicalize(source_dir) else { return Ok(()) };
         for output in self.written() {
             let within = output.identity.path().and_then(|path| path.strip_prefix(&store).ok());
@@ -219,58 +217,42 @@ impl Outputs {
         Ok(())
     }
 
-    /// The files that no tree includes.
-    pub(crate) fn own_files(&self) -> Vec<OwnFile> {
+    fn own_files(&self) -> Vec<OwnFile> {
         let nowhere =
             || OwnFile { folder: Inode { device: 0, number: 0 }, name: Vec::new(), temporary_prefix: None };
         // One for each output, so that their positions are the same.
         self.all.iter().map(|output| output.identity.own_file().unwrap_or_else(nowhere)).collect()
     }
 
-    /// Judges the outputs that a scan found in trees: warnings about those that are left out, or an error. `place` gives
-    /// the field of a tree.
-    pub(crate) fn in_trees(
-        &self,
-        found: &[InTree],
-        trees: &[TreePlan],
-        place: &dyn Fn(usize) -> String,
-    ) -> Result<Vec<Warning>, Failure> {
-        let mut warnings = Vec::new();
-        for one in found {
-            let Some((output, tree)) = self.all.get(one.file).zip(trees.get(one.tree)) else { continue };
-            let (field, source) = (place(one.tree), shown(&tree.source));
-            if output.way == Way::Judged {
-                continue;
-            }
-            if output.identity.is_behind_device() {
-                let file = output.identity.path().map(shown).unwrap_or_default();
-                return Err(
-                    output.refused(&format!("writes to {file}, which is a file of {field} ({source})"))
-                );
-            }
-            let is_replaced =
-                output.way != Way::Stream && self.written().any(|other| std::ptr::eq(other, output));
-            if is_replaced && one.is_deep && tree.keep_times {
-                return Err(output.refused(&format!(
-                    "is in a subfolder of {field} ({source}), which changes its time, and that is kept"
-                )));
-            }
-            if is_replaced && !earlier::may_be_replaced(output.role, output.identity.path()) {
-                return Err(output.refused(&format!(
-                    "is a file of {field} ({source}) and does not look like an earlier output"
-                )));
-            }
-            let text = format!(
-                "{field}: {} is left out of the image, because {} written there; write it outside of {source} to avoid \
-                 this warning",
-                output.name,
-                match output.role {
-                    Role::Messages => format!("{} are", output.role.noun()),
-                    _ => format!("{} is", output.role.noun()),
-                }
-            );
-            warnings.push(Warning { kind: WarningKind::Outputs, text });
+    /// Warns of an output that is left out of a tree, or refuses it.
+    fn in_tree(&self, found: &InTree, tree: &TreePlan, at: &Location) -> Result<Option<Problem>, Failure> {
+        let Some(output) = self.all.get(found.file) else { return Ok(None) };
+        let source = shown(&tree.source);
+        if output.way == Way::Judged {
+            return Ok(None);
         }
-        Ok(warnings)
+        if output.identity.is_behind_device() {
+            let file = output.identity.path().map(shown).unwrap_or_default();
+            return Err(output.refused(&format!("writes to {file}, which is a file of {at} ({source})")));
+        }
+        let is_replaced =
+            output.way != Way::Stream && self.written().any(|other| std::ptr::eq(other, output));
+        if is_replaced && found.is_deep && tree.keep_times {
+            return Err(output.refused(&format!(
+                "is in a subfolder of {at} ({source}), which changes its time, and that is kept"
+            )));
+        }
+        if is_replaced && !earlier::may_be_replaced(output.role, output.identity.path()) {
+            return Err(output.refused(&format!(
+                "is a file of {at} ({source}) and does not look like an earlier output"
+            )));
+        }
+        let verb = if output.role == Role::Messages { "are" } else { "is" };
+        let what = format!(
+            "{} is left out of the image, because {} {verb} written there",
+            output.name,
+            output.role.noun()
+        );
+        Ok(Some(Problem::new(at, what, format!("write it outside of {source} to avoid this warning"))))
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use image_assembly::Identity;
 
 use super::{OutputFile, Outputs, Role, Way};
-use crate::exit::shown;
+use snugfs_core::shown;
 
 /// The file that standard input reads.
 pub(super) fn stdin() -> Identity {
@@ -25,6 +25,6 @@ impl Outputs {
 
     fn add_stream(&mut self, role: Role, asked: &str, identity: Identity) {
         let name = identity.path().map_or_else(|| "the stream".to_owned(), shown);
-        self.all.push(OutputFile { role, way: Way::Stream, asked: asked.to_owned(), name, identity });
+        self.all.push(OutputFile { role, way: Way::Stream, asked: asked.into(), name, identity });
     }
 }

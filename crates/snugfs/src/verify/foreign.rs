@@ -4,7 +4,7 @@ use std::path::Path;
 
 use image_reader::Image;
 
-use crate::exit::{Exit, Failure, shown};
+use snugfs_core::{Failure, FailureKind, shown};
 
 /// As much as has the marks of all forms below, in \[bytes\].
 const BEGINNING: usize = 4096;
@@ -45,6 +45,6 @@ pub(super) fn refuse(path: &Path, image: &Image) -> Result<(), Failure> {
         }
         None => return Ok(()),
     };
-    let text = format!("{}: has no ext4 file system, {what}; name an image of this plan", shown(path));
-    Err(Failure::new(Exit::Unsound, text))
+    let what = format!("has no ext4 file system, {what}");
+    Err(Failure::new(FailureKind::Unsound, shown(path), what, "name an image of this plan"))
 }

@@ -6,7 +6,9 @@ use image_explain::{Change, Kind, PathSize};
 use image_tree::escaped;
 use serde_json::{Value, json};
 
-use crate::explain::compare::{Difference, name};
+use snugfs_core::explain::Difference;
+
+use crate::explain::compare::name;
 use crate::explain::rows::kind_name;
 
 /// How many changes have a row.
@@ -16,17 +18,19 @@ const MOST_ROWS: usize = 60;
 #[derive(Default)]
 pub(super) struct Before<'d> {
     difference: Option<&'d Difference<'d>>,
+    /// The name of the image before.
+    other: Option<&'d str>,
     /// By hash and name of today.
     paths: BTreeMap<&'d str, u64>,
 }
 
 impl<'d> Before<'d> {
-    pub(super) fn new(difference: Option<&'d Difference<'d>>) -> Self {
+    pub(super) fn new(difference: Option<&'d Difference<'d>>, other: Option<&'d str>) -> Self {
         let changes = difference.into_iter().flat_map(|difference| &difference.paths);
         let path = |change: &Change<'d>| {
             Some((change.after?.base_name, change.before.map_or(0, |before| before.bytes)))
         };
-        Self { difference, paths: changes.filter_map(path).collect() }
+        Self { difference, other, paths: changes.filter_map(path).collect() }
     }
 
     /// The whole image.

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use super::before::Before;
 use super::nodes::{KINDS, Nodes};
-use crate::disk_report::{DiskReport, PartitionReport};
+use snugfs_core::explain::{ExplainedVolume, Way};
+use snugfs_core::{DiskReport, PartContent, PartitionReport};
+
+use crate::explain::Explained;
 use crate::explain::json::purpose;
 use crate::explain::rows::kind_name;
-use crate::explain::shrink::Way;
-use crate::explain::{Explained, System};
 
 /// How many store paths have a row.
 const MOST_PATHS: usize = 20_000;
@@ -33,7 +34,7 @@ pub(super) fn data(image: &Explained<'_>, title: &str) -> Value {
     let segments = disk.map(|disk| segments(disk, image.report.image.bytes)).unwrap_or_default();
     let numbers = path_numbers(image);
     let parts = if disk.is_some() { segments.clone() } else { parts(image) };
-    let before = Before::new(image.difference);
+    let before = Before::new(image.difference, image.other);
     json!({
         "title": title,
         "bytes": image.report.image.bytes,
@@ -172,43 +173,44 @@ fn add_disk(
     root: usize,
     image: &Explained<'_>,
     disk: &DiskReport,
-    mut systems: Vec<(&System<'_>, &PathNumbers)>,
+    systems: Vec<(&ExplainedVolume<'_>, &PathNumbers)>,
     before: &Before<'_>,
 ) {
     let mut rest = image.report.image.bytes;
-    let mut firmware = image.firmware.iter();
-    for partition in &disk.partitions {
+    let (of_root, mut others): (Vec<_>, Vec<_>) = systems.into_iter().partition(|(system, _)| system.is_root);
+    others.reverse();
+    for (partition, part) in disk.partitions.iter().zip(&image.prepared.parts) {
         let node = nodes.add(root, &partition_name(partition), partition.bytes, "partition");
         nodes.set_before(node, before.other(&format!("partition {}", plain_name(partition))));
         rest = rest.saturating_sub(partition.bytes);
         let mut left = partition.bytes;
-        match partition.content {
-            // The root is the first of all, wherever its partition is.
-            "root" | "ext4" => {
-                let is_meant = |(system, _): &(&System<'_>, &PathNumbers)| {
-                    (system.place == "plan") == (partition.content == "root")
-                };
-                if let Some(at) = systems.iter().position(is_meant) {
-                    let (system, paths) = systems.remove(at);
-                    nodes.add_system(node, system, paths, before);
-                    left = left.saturating_sub(system.explained.bytes);
-                }
+        let ext4 = match &part.content {
+            PartContent::Root => of_root.first().copied(),
+            PartContent::Ext4(_) => others.pop(),
+            PartContent::Fat(folder) => {
+                let layout = &folder.layout;
+                let files = nodes.add_clusters(node, layout.tree(), layout.summary().cluster_bytes);
+                let free = partition.free_bytes.unwrap_or_default();
+                nodes.add(node, "free", free, "free");
+                left = left.saturating_sub(files).saturating_sub(free);
+                nodes.add(node, "tables and directories", left, "inodeTables");
+                None
             }
-            "fat" => {
-                if let Some(layout) = firmware.next() {
-                    let files = nodes.add_clusters(node, layout.tree(), layout.summary().cluster_bytes);
-                    let free = partition.free_bytes.unwrap_or_default();
-                    nodes.add(node, "free", free, "free");
-                    left = left.saturating_sub(files).saturating_sub(free);
-                    nodes.add(node, "tables and directories", left, "inodeTables");
-                    left = 0;
-                }
+            PartContent::Empty => {
+                nodes.add(node, "empty", left, "free");
+                None
             }
-            "empty" => drop(nodes.add(node, "empty", left, "free")),
-            _ => drop(nodes.add(node, "contents of a file", left, "file")),
-        }
-        if matches!(partition.content, "root" | "ext4") && left > 0 {
-            nodes.add(node, "behind the file system", left, "other");
+            PartContent::Raw(_) => {
+                nodes.add(node, "contents of a file", left, "file");
+                None
+            }
+        };
+        if let Some((system, paths)) = ext4 {
+            nodes.add_system(node, system, paths, before);
+            left = left.saturating_sub(system.explained.bytes);
+            if left > 0 {
+                nodes.add(node, "behind the file system", left, "other");
+            }
         }
     }
     for blob in &disk.blobs {
@@ -223,7 +225,7 @@ fn add_disk(
 fn paths(image: &Explained<'_>, numbers: &[PathNumbers]) -> Vec<Value> {
     let mut list = Vec::new();
     for (system, numbers) in image.systems.iter().zip(numbers) {
-        let Some(closure) = &system.volume.closure else { continue };
+        let Some(closure) = &system.volume.scanned.closure else { continue };
         let explained = &system.explained;
         for path in explained.largest_paths().into_iter().take(MOST_PATHS) {
             let found = &explained.store_paths[path];
@@ -262,12 +264,12 @@ fn smaller(image: &Explained<'_>, numbers: &[PathNumbers]) -> Vec<Value> {
     all.into_iter().map(|(_, saving)| saving).take(MOST).collect()
 }
 
-fn areas(system: &System<'_>, named: bool) -> Value {
+fn areas(system: &ExplainedVolume<'_>, named: bool) -> Value {
     let areas = system.explained.areas.iter().take(MOST_AREAS).map(|area| {
         let index = PURPOSES.iter().position(|(purpose, _)| *purpose == area.purpose);
         json!([area.start, area.blocks, index])
     });
-    let place = if system.place == "plan" { "root" } else { system.place };
+    let place = if system.is_root { "root" } else { &system.place };
     let name = if named { format!("{place} {}", system.label) } else { String::new() };
     json!({ "name": escaped(name.as_bytes()).to_string(), "areas": areas.collect::<Vec<_>>() })
 }

@@ -10,7 +10,7 @@ mod nodes;
 use sha2::{Digest, Sha256};
 
 use super::Explained;
-use crate::exit::{Exit, Failure};
+use snugfs_core::Failure;
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -29,7 +29,7 @@ const SCRIPT: &str = concat!(
 pub(super) fn page(image: &Explained<'_>) -> Result<String, Failure> {
     let title = data::title(image);
     let data = serde_json::to_string(&data::data(image, &title));
-    let data = data.map_err(|error| Failure::new(Exit::Bug, format!("page: {error}; please report it")))?;
+    let data = data.map_err(|error| Failure::internal("page", error))?;
     Ok(filled(&[
         ("TITLE", &escaped_text(&title)),
         ("STYLE", STYLE),

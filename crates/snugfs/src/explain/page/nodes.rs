@@ -5,9 +5,9 @@ use image_tree::{FileTree, NodeId, NodeKind, escaped};
 use serde_json::{Value, json};
 
 use super::before::Before;
-use crate::explain::System;
+use snugfs_core::explain::ExplainedVolume;
 use crate::explain::rows::kind_name;
-use crate::people::counted;
+use crate::human::counted;
 
 /// How many nodes of a file system are shown singly: a page of about a megabyte.
 const MOST: usize = 8000;
@@ -66,12 +66,12 @@ impl Nodes {
     pub(super) fn add_system(
         &mut self,
         parent: usize,
-        system: &System<'_>,
+        system: &ExplainedVolume<'_>,
         paths: &[Option<usize>],
         before: &Before<'_>,
     ) {
         let explained = &system.explained;
-        let before = (system.place == "plan").then_some(before);
+        let before = (system.is_root).then_some(before);
         let mut homes = (parent, parent);
         for part in &explained.parts {
             let node = self.add(parent, kind_name(part.kind), part.bytes, part.kind.key());
@@ -88,7 +88,7 @@ impl Nodes {
     /// Adds a tree: store paths into one node, what is in none into another.
     fn add_tree(
         &mut self,
-        system: &System<'_>,
+        system: &ExplainedVolume<'_>,
         (in_store, elsewhere): (usize, usize),
         paths: &[Option<usize>],
         before: Option<&Before<'_>>,
@@ -168,8 +168,8 @@ impl Nodes {
 }
 
 /// Hash and name of a store path.
-fn base_name<'s>(system: &'s System<'_>, path: usize) -> Option<&'s str> {
-    let closure = system.volume.closure.as_ref()?;
+fn base_name<'s>(system: &'s ExplainedVolume<'_>, path: usize) -> Option<&'s str> {
+    let closure = system.volume.scanned.closure.as_ref()?;
     closure.paths().get(path).map(|info| info.path.as_str())
 }
 

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ext4_verify::{Code, Findings, Severity};
+use ext4_verify::{Code, Severity};
 use image_compare::Differences;
 use image_reader::Image;
 use serde_json::{Value, json};
-
-use super::judge::{Judged, Medium, Verdict};
-use crate::exit::{Exit, Failure};
-use crate::people;
+use snugfs_core::verify::{Judged, Medium, Verdict};
+use snugfs_core::{Failure, human};
 
 /// The version of the JSON; fields may be added within a version.
 const VERSION: u32 = 1;
@@ -39,11 +37,11 @@ pub(super) fn summary(image: &Image, verdict: &Verdict) -> String {
             "sound to the last byte of what was written to it".to_owned()
         }
         (0, true) => "sound to the last byte".to_owned(),
-        _ => format!("sound, with {} from what snugfs writes", people::counted(notes, "difference")),
+        _ => format!("sound, with {} from what snugfs writes", human::counted(notes, "difference")),
     };
     let plan = if is_compared { ", and what the plan says" } else { "" };
     let what = if parts.is_empty() { "no partitions".to_owned() } else { parts.join(", ") };
-    format!("{}, {what}: {tone}{plan}", people::counted(image.window.length(), "byte"))
+    format!("{}, {what}: {tone}{plan}", human::counted(image.window.length(), "byte"))
 }
 
 pub(super) fn json(image: &Image, verdict: &Verdict, used: bool) -> Result<String, Failure> {
@@ -58,7 +56,7 @@ pub(super) fn json(image: &Image, verdict: &Verdict, used: bool) -> Result<Strin
         "plan": verdict.differences.as_ref().map(plan),
     });
     let text = serde_json::to_string_pretty(&value);
-    let text = text.map_err(|error| Failure::new(Exit::Bug, format!("json: {error}; please report it")))?;
+    let text = text.map_err(|error| Failure::internal("json", error))?;
     Ok(text + "\n")
 }
 
