@@ -17,6 +17,12 @@ impl Explanation {
     pub fn new(subject: impl Into<String>, what: impl Into<String>, help: impl Into<String>) -> Self {
         Self { subject: subject.into(), what: what.into(), help: help.into() }
     }
+
+    /// The same, about something else.
+    #[must_use]
+    pub fn about(self, subject: impl Into<String>) -> Self {
+        Self { subject: subject.into(), ..self }
+    }
 }
 
 impl fmt::Display for Explanation {
@@ -56,7 +62,10 @@ mod tests {
 
     #[test]
     fn absent_parts_leave_no_separators() {
-        assert_eq!(Explanation::new("/a", "is full", "free some space").to_string(), "/a: is full; free some space");
+        assert_eq!(
+            Explanation::new("/a", "is full", "free some space").to_string(),
+            "/a: is full; free some space"
+        );
         assert_eq!(Explanation::new("", "is full", "").to_string(), "is full");
     }
 }
