@@ -7,7 +7,7 @@ use image_tree::ImagePath;
 use crate::closure::{Closure, PathInfo};
 use crate::draft::{Draft, PathNumber, Record};
 use crate::error::{Lack, Referring};
-use crate::shown::Place;
+use crate::place::Place;
 use crate::{ClosureError, ClosureErrors, StorePath};
 
 /// The list of the paths that the closure shall be.
@@ -81,7 +81,7 @@ impl<'a> Missing<'a> {
         let at = |path: &StorePath| -> ImagePath { path.in_store(draft.store) };
         let lack = match (self.line, list) {
             (Some(line), Some(list)) => {
-                Lack::NotRegistered { list: format!("{list}{line}"), registration: draft.name.to_owned() }
+                Lack::NotRegistered { list: Box::new(line.of(list)), registration: draft.name.to_owned() }
             }
             (None, Some(list)) if draft.record_of(path).is_some() => {
                 Lack::NotListed { list: list.to_owned() }

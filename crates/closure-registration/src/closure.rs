@@ -34,7 +34,7 @@ pub struct PathInfo {
 /// An input and its name in messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
-    /// The file's path as the plan has it.
+    /// What messages call it.
     pub name: &'a str,
     /// All bytes of the file.
     pub bytes: &'a [u8],

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use image_tree::ImagePath;
+use image_tree::{Explain, Explanation, ImagePath, explained_errors};
 use sha2::{Digest, Sha256};
 
 use crate::base32;
@@ -21,14 +21,23 @@ pub struct ContentAddress {
 }
 
 /// Why a text is not a [`ContentAddress`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected a content address, found {found}; give it as Nix does: text:sha256:…, fixed:sha256:… or fixed:r:sha256:… and the hash in base 32"
-)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidContentAddress {
     /// The text, quoted.
     found: String,
 }
+
+impl Explain for InvalidContentAddress {
+    fn explain(&self) -> Explanation {
+        Explanation::new(
+            "",
+            format!("expected a content address, found {}", self.found),
+            "give it as Nix does: text:sha256:…, fixed:sha256:… or fixed:r:sha256:… and the hash in base 32",
+        )
+    }
+}
+
+explained_errors!(InvalidContentAddress);
 
 /// What of the contents is hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use image_tree::ImagePath;
 
-use crate::shown::Place;
+use crate::place::Place;
 use crate::{ClosureError, InvalidStorePath, NarHash, Origin, StorePath};
 
 /// The number of a path that some record names.
@@ -114,17 +114,13 @@ impl<'a> Draft<'a> {
         let record = Record { path, place, facts, references };
         if let Some(earlier) = self.record_of(path) {
             let same = self.same(earlier, &record);
-            let first = format!("{}{}", self.name, earlier.place);
+            let first = earlier.place.of(self.name);
             self.forget();
             if same {
                 return Ok(());
             }
             let path = self.path(path).in_store(self.store);
-            return Err(ClosureError::RegisteredTwice {
-                place: format!("{}{place}", self.name),
-                path,
-                first,
-            });
+            return Err(ClosureError::RegisteredTwice { place: place.of(self.name), path, first });
         }
         if let Some(registered) = self.registered.get_mut(path.0) {
             *registered = Some(self.records.len());

@@ -1,22 +1,22 @@
 use std::fmt;
 
-use image_tree::ImagePath;
+use image_tree::{Explain, Explanation, ImagePath, explained_errors};
 
+use crate::place::ClosurePlace;
 use crate::{InvalidContentAddress, InvalidHash, InvalidSignature, InvalidStorePath, NarHash};
 
 /// All that is wrong with a closure, at least one thing; shown a line each.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClosureErrors(Vec<ClosureError>);
 
-/// One thing that is wrong with a closure; shown as `WHERE: what; what to do`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// One thing that is wrong with a closure.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClosureError {
     /// A line or a field that is not what its format has there.
-    #[error("{place}: expected {expected}, found {found}; {remedy}")]
     Malformed {
         /// File and line, or JSON path.
-        place: String,
+        place: ClosurePlace,
         /// What the format has there.
         expected: String,
         /// What is there, quoted where it is text.
@@ -25,81 +25,69 @@ pub enum ClosureError {
         remedy: &'static str,
     },
     /// A line that ends as on Windows.
-    #[error("{place}: ends with a carriage return; save the file with line feeds alone")]
     CarriageReturn {
         /// File and line.
-        place: String,
+        place: ClosurePlace,
     },
     /// A last line without its line feed.
-    #[error("{place}: the last line has no end, so the file may be cut short; write the file anew")]
     CutShort {
         /// File and line.
-        place: String,
+        place: ClosurePlace,
     },
     /// A path that is none of the store.
-    #[error("{place}: {reason}")]
     StorePath {
         /// File and line, or JSON path.
-        place: String,
+        place: ClosurePlace,
         /// What is wrong with it.
         reason: InvalidStorePath,
     },
     /// A text that is no NAR hash.
-    #[error("{place}: {reason}")]
     Hash {
         /// File and line, or JSON path.
-        place: String,
+        place: ClosurePlace,
         /// What is wrong with it.
         reason: InvalidHash,
     },
     /// A text that is no content address.
-    #[error("{place}: {reason}")]
     ContentAddress {
         /// JSON path.
-        place: String,
+        place: ClosurePlace,
         /// What is wrong with it.
         reason: InvalidContentAddress,
     },
     /// A content address from which Nix computes another path.
-    #[error(
-        "{place}: {address} is not the content address of {path}; take the graph from the store that holds the path"
-    )]
     OtherContentAddress {
         /// JSON path.
-        place: String,
+        place: ClosurePlace,
         /// As the graph has it.
         address: String,
         /// The path in the image.
         path: ImagePath,
     },
     /// A text that is no signature.
-    #[error("{place}: {reason}")]
     Signature {
         /// JSON path.
-        place: String,
+        place: ClosurePlace,
         /// What is wrong with it.
         reason: InvalidSignature,
     },
     /// A path that is registered twice, and not with the same words.
-    #[error("{place}: registers {path} otherwise than {first} does; keep the record that is true")]
     RegisteredTwice {
         /// The later record.
-        place: String,
+        place: ClosurePlace,
         /// The path in the image.
         path: ImagePath,
         /// The earlier record.
-        first: String,
+        first: ClosurePlace,
     },
     /// More problems than anyone reads.
-    #[error("{name}: more problems follow these {limit}; correct them first")]
     More {
-        /// The file, or the JSON path of the graph.
-        name: String,
+        /// The input; `None` for all that the closure is read from.
+        place: Option<ClosurePlace>,
         /// How many were listed.
         limit: usize,
     },
     /// A path that the closure should have.
-    #[error("{path}: {lack}{}", Referrers(.referrers.as_ref(), .lack))]
     Missing {
         /// The path in the image.
         path: ImagePath,
@@ -109,17 +97,11 @@ pub enum ClosureError {
         referrers: Option<Referring>,
     },
     /// A path of the closure that the tree does not have.
-    #[error(
-        "{path}: is in the closure and not in the image's tree; see that sourceDir is the store that holds it"
-    )]
     NotInTree {
         /// The path in the image.
         path: ImagePath,
     },
     /// A path whose contents have another size than registered.
-    #[error(
-        "{path}: its NAR has {actual} bytes, but {registered} are registered; repair it (nix-store --repair-path) or register it anew"
-    )]
     SizeDiffers {
         /// The path in the image.
         path: ImagePath,
@@ -129,9 +111,6 @@ pub enum ClosureError {
         actual: u64,
     },
     /// A path whose contents have another hash than registered.
-    #[error(
-        "{path}: its NAR hash is {actual}, but {registered} is registered; repair it (nix-store --repair-path) or register it anew"
-    )]
     HashDiffers {
         /// The path in the image.
         path: ImagePath,
@@ -141,9 +120,6 @@ pub enum ClosureError {
         actual: NarHash,
     },
     /// A device, FIFO or socket in a store path.
-    #[error(
-        "{path}: is neither file, directory nor symlink, which a store path can't hold; remove it from the store"
-    )]
     NotInNar {
         /// The path in the image.
         path: ImagePath,
@@ -151,23 +127,20 @@ pub enum ClosureError {
 }
 
 /// Where a path of the closure is missing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lack {
     /// Neither listed nor registered.
-    #[error("is missing from the closure")]
     Unknown,
     /// Registered, but the list of store paths leaves it out.
-    #[error("is registered, but missing from {list}")]
     NotListed {
-        /// The list of store paths.
+        /// What messages call the list of store paths.
         list: String,
     },
     /// Listed, but not registered.
-    #[error("is listed in {list}, but not registered in {registration}")]
     NotRegistered {
-        /// The list of store paths and the line.
-        list: String,
-        /// The registration.
+        /// The line of the list of store paths.
+        list: Box<ClosurePlace>,
+        /// What messages call the registration.
         registration: String,
     },
 }
@@ -181,18 +154,92 @@ pub struct Referring {
     pub others: usize,
 }
 
-struct Referrers<'a>(Option<&'a Referring>, &'a Lack);
-
-impl fmt::Display for Referrers<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(Referring { first, others: 0 }) => write!(f, "; {first} refers to it"),
-            Some(Referring { first, others }) => write!(f, "; {first} (and {others} more) refer to it"),
-            None if matches!(self.1, Lack::NotRegistered { .. }) => {
-                write!(f, "; register it or take it from the list")
+impl Explain for ClosureError {
+    fn explain(&self) -> Explanation {
+        const REPAIR: &str = "repair it (nix-store --repair-path) or register it anew";
+        match self {
+            Self::Malformed { place, expected, found, remedy } => {
+                Explanation::new(place.to_string(), format!("expected {expected}, found {found}"), *remedy)
             }
-            None => Ok(()),
+            Self::CarriageReturn { place } => Explanation::new(
+                place.to_string(),
+                "ends with a carriage return",
+                "save the file with line feeds alone",
+            ),
+            Self::CutShort { place } => Explanation::new(
+                place.to_string(),
+                "the last line has no end, so the file may be cut short",
+                "write the file anew",
+            ),
+            Self::StorePath { place, reason } => reason.explain().about(place.to_string()),
+            Self::Hash { place, reason } => reason.explain().about(place.to_string()),
+            Self::ContentAddress { place, reason } => reason.explain().about(place.to_string()),
+            Self::Signature { place, reason } => reason.explain().about(place.to_string()),
+            Self::OtherContentAddress { place, address, path } => Explanation::new(
+                place.to_string(),
+                format!("{address} is not the content address of {path}"),
+                "take the graph from the store that holds the path",
+            ),
+            Self::RegisteredTwice { place, path, first } => Explanation::new(
+                place.to_string(),
+                format!("registers {path} otherwise than {first} does"),
+                "keep the record that is true",
+            ),
+            Self::More { place, limit } => Explanation::new(
+                place.as_ref().map_or_else(|| "the closure".to_owned(), ToString::to_string),
+                format!("more problems follow these {limit}"),
+                "correct them first",
+            ),
+            Self::Missing { path, lack, referrers } => {
+                Explanation::new(path.to_string(), lack.to_string(), about_missing(lack, referrers.as_ref()))
+            }
+            Self::NotInTree { path } => Explanation::new(
+                path.to_string(),
+                "is in the closure and not in the image's tree",
+                "see that the folder of the store is the store that holds it",
+            ),
+            Self::SizeDiffers { path, registered, actual } => Explanation::new(
+                path.to_string(),
+                format!("its NAR has {actual} bytes, but {registered} are registered"),
+                REPAIR,
+            ),
+            Self::HashDiffers { path, registered, actual } => Explanation::new(
+                path.to_string(),
+                format!("its NAR hash is {actual}, but {registered} is registered"),
+                REPAIR,
+            ),
+            Self::NotInNar { path } => Explanation::new(
+                path.to_string(),
+                "is neither file, directory nor symlink, which a store path can't hold",
+                "remove it from the store",
+            ),
         }
+    }
+}
+
+explained_errors!(ClosureError);
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("is missing from the closure"),
+            Self::NotListed { list } => write!(f, "is registered, but missing from {list}"),
+            Self::NotRegistered { list, registration } => {
+                write!(f, "is listed in {list}, but not registered in {registration}")
+            }
+        }
+    }
+}
+
+/// What helps to find out why a path is missing: who refers to it.
+fn about_missing(lack: &Lack, referrers: Option<&Referring>) -> String {
+    match referrers {
+        Some(Referring { first, others: 0 }) => format!("{first} refers to it"),
+        Some(Referring { first, others }) => format!("{first} (and {others} more) refer to it"),
+        None if matches!(lack, Lack::NotRegistered { .. }) => {
+            "register it or take it from the list".to_owned()
+        }
+        None => String::new(),
     }
 }
 
@@ -204,7 +251,7 @@ impl ClosureErrors {
     pub fn check(mut errors: Vec<ClosureError>) -> Result<(), Self> {
         if errors.len() > Self::LIMIT {
             errors.truncate(Self::LIMIT);
-            errors.push(ClosureError::More { name: "plan.closure".to_owned(), limit: Self::LIMIT });
+            errors.push(ClosureError::More { place: None, limit: Self::LIMIT });
         }
         if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
     }
@@ -256,7 +303,7 @@ impl Problems {
             self.0.push(error);
             return Ok(());
         }
-        Err(ClosureError::More { name: name.to_owned(), limit: Self::LIMIT })
+        Err(ClosureError::More { place: Some(ClosurePlace::whole(name)), limit: Self::LIMIT })
     }
 
     /// All problems, and the one that ended the reading.

@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::draft::{Draft, Facts, PathNumber};
 use crate::error::Problems;
-use crate::shown::{Place, quoted};
+use crate::place::{ClosurePlace, Place};
+use crate::shown::quoted;
 use crate::{ClosureError, ContentAddress, NarHash, Origin, Signature, StorePath};
 
 const REMEDY: &str = "give the graph as exportReferencesGraph or nix path-info --json does";
@@ -30,9 +31,11 @@ impl<'a> Reader<'a> {
             Value::Array(list) => list.iter().enumerate().try_for_each(|(index, record)| {
                 let place = Place::Index(index);
                 match record.get("path") {
-                    Some(Value::String(path)) => self.record(place, ".path", path, record, draft),
-                    path if record.is_object() => self.wrong(place, ".path", "a store path", path),
-                    _ => self.wrong(place, "", RECORD, Some(record)),
+                    Some(Value::String(path)) => self.record(place, Some("path"), path, record, draft),
+                    path if record.is_object() => {
+                        self.wrong(self.at(place).field("path"), "a store path", path)
+                    }
+                    _ => self.wrong(self.at(place), RECORD, Some(record)),
                 }
             }),
             Value::Object(by_path) => {
@@ -41,36 +44,35 @@ impl<'a> Reader<'a> {
                 sorted.sort_unstable_by_key(|&(path, _)| path);
                 sorted
                     .into_iter()
-                    .try_for_each(|(path, record)| self.record(Place::Key(path), "", path, record, draft))
+                    .try_for_each(|(path, record)| self.record(Place::Key(path), None, path, record, draft))
             }
-            other => {
-                let (place, found) = (self.name.to_owned(), kind(Some(other)));
-                Err(ClosureError::Malformed {
-                    place,
-                    expected: "a list of store paths".to_owned(),
-                    found,
-                    remedy: REMEDY,
-                })
-            }
+            other => Err(ClosureError::Malformed {
+                place: ClosurePlace::whole(self.name),
+                expected: "a list of store paths".to_owned(),
+                found: kind(Some(other)),
+                remedy: REMEDY,
+            }),
         }
     }
 
     fn record(
         &mut self,
         place: Place<'a>,
-        path_field: &str,
+        path_field: Option<&str>,
         path: &'a str,
         record: &'a Value,
         draft: &mut Draft<'a>,
     ) -> Result<(), ClosureError> {
         let path = self.path(place, path_field, path, draft)?;
         let Value::Object(fields) = record else {
-            return self.wrong(place, "", RECORD, Some(record));
+            return self.wrong(self.at(place), RECORD, Some(record));
         };
         let nar_hash = self.nar_hash(place, fields)?;
         let nar_size = match fields.get("narSize") {
             Some(Value::Number(number)) if number.is_u64() => number.as_u64(),
-            other => self.wrong(place, ".narSize", "a whole number of bytes", other).map(|()| None)?,
+            other => self
+                .wrong(self.at(place).field("narSize"), "a whole number of bytes", other)
+                .map(|()| None)?,
         };
         let whole = self.references(place, fields, draft)?;
         let origin = self.origin(place, fields, path.filter(|_| whole), draft)?;
@@ -89,14 +91,15 @@ impl<'a> Reader<'a> {
     fn path(
         &mut self,
         place: Place<'a>,
-        field: &str,
+        field: Option<&str>,
         path: &'a str,
         draft: &mut Draft<'a>,
     ) -> Result<Option<PathNumber>, ClosureError> {
         match draft.number(path.as_bytes()) {
             Ok(number) => Ok(Some(number)),
             Err(reason) => {
-                let place = format!("{}{place}{field}", self.name);
+                let place = self.at(place);
+                let place = if let Some(field) = field { place.field(field) } else { place };
                 self.problems.add(ClosureError::StorePath { place, reason }, self.name).map(|()| None)
             }
         }
@@ -111,11 +114,11 @@ impl<'a> Reader<'a> {
             Some(Value::String(text)) => match NarHash::parse(text.as_bytes()) {
                 Ok(hash) => Ok(Some(hash)),
                 Err(reason) => {
-                    let place = format!("{}{place}.narHash", self.name);
+                    let place = self.at(place).field("narHash");
                     self.problems.add(ClosureError::Hash { place, reason }, self.name).map(|()| None)
                 }
             },
-            other => self.wrong(place, ".narHash", "a NAR hash", other).map(|()| None),
+            other => self.wrong(self.at(place).field("narHash"), "a NAR hash", other).map(|()| None),
         }
     }
 
@@ -127,21 +130,19 @@ impl<'a> Reader<'a> {
         draft: &mut Draft<'a>,
     ) -> Result<bool, ClosureError> {
         let Some(Value::Array(list)) = fields.get("references") else {
-            let found = fields.get("references");
-            return self.wrong(place, ".references", "a list of store paths", found).map(|()| false);
+            let (place, found) = (self.at(place).field("references"), fields.get("references"));
+            return self.wrong(place, "a list of store paths", found).map(|()| false);
         };
         let mut whole = true;
         for (index, reference) in list.iter().enumerate() {
+            let at = |name: &str| place.of(name).field("references").element(index);
             let number = match reference.as_str().map(|text| draft.number(text.as_bytes())) {
                 Some(Ok(number)) => Some(number),
                 Some(Err(reason)) => {
-                    let place = format!("{}{place}.references[{index}]", self.name);
-                    self.problems.add(ClosureError::StorePath { place, reason }, self.name).map(|()| None)?
+                    let error = ClosureError::StorePath { place: at(self.name), reason };
+                    self.problems.add(error, self.name).map(|()| None)?
                 }
-                None => {
-                    let field = format!(".references[{index}]");
-                    self.wrong(place, &field, "a store path", Some(reference)).map(|()| None)?
-                }
+                None => self.wrong(at(self.name), "a store path", Some(reference)).map(|()| None)?,
             };
             match number {
                 Some(number) => draft.refer(number),
@@ -172,7 +173,7 @@ impl<'a> Reader<'a> {
             Some(Value::Bool(ultimate)) => origin.ultimate = *ultimate,
             other => {
                 sound = false;
-                self.wrong(place, ".ultimate", "true or false", other)?;
+                self.wrong(self.at(place).field("ultimate"), "true or false", other)?;
             }
         }
         Ok(sound.then_some(origin))
@@ -195,11 +196,13 @@ impl<'a> Reader<'a> {
                     Ok(true)
                 }
                 Err(reason) => {
-                    let place = format!("{}{place}.deriver", self.name);
+                    let place = self.at(place).field("deriver");
                     self.problems.add(ClosureError::StorePath { place, reason }, self.name).map(|()| false)
                 }
             },
-            other => self.wrong(place, ".deriver", "a store path or null", other).map(|()| false),
+            other => {
+                self.wrong(self.at(place).field("deriver"), "a store path or null", other).map(|()| false)
+            }
         }
     }
 
@@ -212,12 +215,13 @@ impl<'a> Reader<'a> {
         draft: &Draft<'a>,
         origin: &mut Origin,
     ) -> Result<bool, ClosureError> {
+        let name = self.name;
+        let place = || place.of(name).field("ca");
         let text = match fields.get("ca") {
             None | Some(Value::Null) => return Ok(true),
             Some(Value::String(text)) => text,
-            other => return self.wrong(place, ".ca", "a content address or null", other).map(|()| false),
+            other => return self.wrong(place(), "a content address or null", other).map(|()| false),
         };
-        let place = format!("{}{place}.ca", self.name);
         let problem = match ContentAddress::parse(text) {
             Ok(address) => {
                 let path = path.map(|path| draft.path(path));
@@ -227,9 +231,9 @@ impl<'a> Reader<'a> {
                     return Ok(true);
                 };
                 let (address, path) = (address.to_string(), path.in_store(draft.store));
-                ClosureError::OtherContentAddress { place, address, path }
+                ClosureError::OtherContentAddress { place: place(), address, path }
             }
-            Err(reason) => ClosureError::ContentAddress { place, reason },
+            Err(reason) => ClosureError::ContentAddress { place: place(), reason },
         };
         self.problems.add(problem, self.name).map(|()| false)
     }
@@ -243,38 +247,42 @@ impl<'a> Reader<'a> {
             None | Some(Value::Null) => return Ok(Some(BTreeSet::new())),
             Some(Value::Array(list)) => list,
             other => {
-                return self.wrong(place, ".signatures", "a list of signatures", other).map(|()| None);
+                let place = self.at(place).field("signatures");
+                return self.wrong(place, "a list of signatures", other).map(|()| None);
             }
         };
         let (mut signatures, mut whole) = (BTreeSet::new(), true);
         for (index, signature) in list.iter().enumerate() {
-            let field = format!(".signatures[{index}]");
+            let at = |name: &str| place.of(name).field("signatures").element(index);
             match signature.as_str().map(Signature::parse) {
                 Some(Ok(signature)) => {
                     signatures.insert(signature);
                     continue;
                 }
                 Some(Err(reason)) => {
-                    let place = format!("{}{place}{field}", self.name);
-                    self.problems.add(ClosureError::Signature { place, reason }, self.name)?;
+                    let error = ClosureError::Signature { place: at(self.name), reason };
+                    self.problems.add(error, self.name)?;
                 }
-                None => self.wrong(place, &field, "a signature", Some(signature))?,
+                None => self.wrong(at(self.name), "a signature", Some(signature))?,
             }
             whole = false;
         }
         Ok(whole.then_some(signatures))
     }
 
+    /// Where a record is.
+    fn at(&self, place: Place<'a>) -> ClosurePlace {
+        place.of(self.name)
+    }
+
     fn wrong(
         &mut self,
-        place: Place<'a>,
-        field: &str,
+        place: ClosurePlace,
         expected: &str,
         found: Option<&Value>,
     ) -> Result<(), ClosureError> {
-        let (place, expected) = (format!("{}{place}{field}", self.name), expected.to_owned());
-        let error = ClosureError::Malformed { place, expected, found: kind(found), remedy: REMEDY };
-        self.problems.add(error, self.name)
+        let (expected, found) = (expected.to_owned(), kind(found));
+        self.problems.add(ClosureError::Malformed { place, expected, found, remedy: REMEDY }, self.name)
     }
 }
 

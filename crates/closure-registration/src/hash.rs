@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use image_tree::{Explain, Explanation, explained_errors};
 use sha2::{Digest, Sha256};
 
 use crate::shown::quoted;
@@ -12,23 +13,38 @@ use crate::{base32, base64};
 pub struct NarHash([u8; Self::LEN]);
 
 /// Why a text is not a [`NarHash`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidHash {
     /// Another algorithm, by name.
-    #[error("the hash {found} is not a SHA-256; register the sha256 of the NAR")]
     Algorithm {
         /// The text, quoted.
         found: String,
     },
     /// Neither of the four spellings.
-    #[error(
-        "expected a NAR hash, found {found}; write sha256: and 52 digits of base 32 or 64 of base 16, or sha256-… (SRI)"
-    )]
     Spelling {
         /// The text, quoted.
         found: String,
     },
 }
+
+impl Explain for InvalidHash {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Algorithm { found } => Explanation::new(
+                "",
+                format!("the hash {found} is not a SHA-256"),
+                "register the sha256 of the NAR",
+            ),
+            Self::Spelling { found } => Explanation::new(
+                "",
+                format!("expected a NAR hash, found {found}"),
+                "write sha256: and 52 digits of base 32 or 64 of base 16, or sha256-… (SRI)",
+            ),
+        }
+    }
+}
+
+explained_errors!(InvalidHash);
 
 impl NarHash {
     /// Length of a SHA-256 in \[bytes\].

@@ -2,7 +2,7 @@
 
 use crate::ClosureError;
 use crate::closure::Source;
-use crate::shown::Place;
+use crate::place::{ClosurePlace, Place};
 
 /// What is still to be read of a file.
 pub(crate) struct Lines<'a> {
@@ -32,10 +32,10 @@ impl<'a> Lines<'a> {
                 line
             }
             None if self.last_may_be_open => std::mem::take(&mut self.rest),
-            None => return Err(ClosureError::CutShort { place: self.shown() }),
+            None => return Err(ClosureError::CutShort { place: self.closure_place() }),
         };
         if line.ends_with(b"\r") {
-            return Err(ClosureError::CarriageReturn { place: self.shown() });
+            return Err(ClosureError::CarriageReturn { place: self.closure_place() });
         }
         Ok(Some(line))
     }
@@ -49,8 +49,8 @@ impl<'a> Lines<'a> {
         Place::Line(self.number)
     }
 
-    /// File and line, for messages.
-    pub(crate) fn shown(&self) -> String {
-        format!("{}{}", self.name, self.place())
+    /// File and line.
+    pub(crate) fn closure_place(&self) -> ClosurePlace {
+        self.place().of(self.name)
     }
 }

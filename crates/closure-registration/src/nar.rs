@@ -7,7 +7,7 @@
 //! The format (Dolstra, "The Purely Functional Software Deployment Model", there called NAR serialisation): strings are their length
 //! as 64 bits, little-endian, and their bytes, filled up with zeros to a multiple of 8.
 
-use image_tree::{FileTree, ImagePath, NodeId, NodeKind};
+use image_tree::{Explain, Explanation, FileTree, ImagePath, NodeId, NodeKind, explained_errors};
 
 /// A run of a NAR's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,14 +24,23 @@ pub enum NarPart {
 }
 
 /// A device, FIFO or socket, which a NAR can't hold.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{path}: is neither file, directory nor symlink, which a NAR can't hold; remove it from the store path"
-)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotInNar {
     /// Its path in the image.
     pub path: ImagePath,
 }
+
+impl Explain for NotInNar {
+    fn explain(&self) -> Explanation {
+        Explanation::new(
+            self.path.to_string(),
+            "is neither file, directory nor symlink, which a NAR can't hold",
+            "remove it from the store path",
+        )
+    }
+}
+
+explained_errors!(NotInNar);
 
 /// The parts of one NAR, in order. Made by [`nar_parts`].
 #[derive(Clone, Debug)]

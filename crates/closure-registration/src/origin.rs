@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use image_tree::{Explain, Explanation, explained_errors};
+
 use crate::content_address::ContentAddress;
 use crate::shown::quoted;
 use crate::store_path::StorePath;
@@ -25,12 +27,23 @@ pub struct Origin {
 pub struct Signature(String);
 
 /// Why a text is not a [`Signature`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a signature, found {found}; give it as Nix does: the key's name, a colon and base 64")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidSignature {
     /// The text, quoted.
     found: String,
 }
+
+impl Explain for InvalidSignature {
+    fn explain(&self) -> Explanation {
+        Explanation::new(
+            "",
+            format!("expected a signature, found {}", self.found),
+            "give it as Nix does: the key's name, a colon and base 64",
+        )
+    }
+}
+
+explained_errors!(InvalidSignature);
 
 impl Signature {
     /// Reads a signature. Whether it is true only a holder of the key can tell.

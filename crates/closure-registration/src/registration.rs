@@ -50,7 +50,7 @@ fn list<'a>(
     let mut blank = None;
     while let Some(line) = lines.next()? {
         if line.is_empty() {
-            blank.get_or_insert_with(|| lines.shown());
+            blank.get_or_insert_with(|| lines.closure_place());
             continue;
         }
         if let Some(place) = blank.take() {
@@ -61,7 +61,8 @@ fn list<'a>(
         match draft.number(line) {
             Ok(path) => listed.paths.push((path, lines.place())),
             Err(reason) => {
-                problems.add(ClosureError::StorePath { place: lines.shown(), reason }, listed.name)?;
+                problems
+                    .add(ClosureError::StorePath { place: lines.closure_place(), reason }, listed.name)?;
             }
         }
     }
@@ -95,7 +96,8 @@ impl<'a> Reader<'a> {
         let nar_hash = match NarHash::parse(line) {
             Ok(hash) => Some(hash),
             Err(reason) => {
-                self.problems.add(ClosureError::Hash { place: self.lines.shown(), reason }, self.name)?;
+                self.problems
+                    .add(ClosureError::Hash { place: self.lines.closure_place(), reason }, self.name)?;
                 None
             }
         };
@@ -176,7 +178,7 @@ impl<'a> Reader<'a> {
     }
 
     fn wrong_path(&mut self, reason: InvalidStorePath) -> Result<(), ClosureError> {
-        self.problems.add(ClosureError::StorePath { place: self.lines.shown(), reason }, self.name)
+        self.problems.add(ClosureError::StorePath { place: self.lines.closure_place(), reason }, self.name)
     }
 
     fn malformed(&self, expected: &dyn Display, line: &[u8]) -> ClosureError {
@@ -184,7 +186,7 @@ impl<'a> Reader<'a> {
     }
 
     fn wrong(&self, expected: &dyn Display, found: String) -> ClosureError {
-        let (place, expected) = (self.lines.shown(), expected.to_string());
+        let (place, expected) = (self.lines.closure_place(), expected.to_string());
         ClosureError::Malformed { place, expected, found, remedy: REMEDY }
     }
 }
@@ -193,7 +195,7 @@ impl<'a> Reader<'a> {
 mod tests {
     use image_tree::ImagePath;
 
-    use crate::{Closure, ClosureError, Source};
+    use crate::{Closure, ClosureError, ClosurePlace, Source};
 
     fn read(text: &str) -> Result<Closure, crate::ClosureErrors> {
         let store = ImagePath::parse(b"/s").unwrap();
@@ -208,7 +210,7 @@ mod tests {
         assert_eq!(errors.iter().count(), 100);
         let errors = read(&records(100_000)).unwrap_err();
         assert_eq!(errors.iter().count(), 101);
-        let last = ClosureError::More { name: "r".to_owned(), limit: 100 };
+        let last = ClosureError::More { place: Some(ClosurePlace::whole("r")), limit: 100 };
         assert_eq!(errors.iter().last(), Some(&last));
     }
 

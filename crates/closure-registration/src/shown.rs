@@ -21,27 +21,6 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
     if bytes.is_empty() { "nothing".to_owned() } else { Quoted(bytes).to_string() }
 }
 
-/// Where a record stands in what it was read from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
-    /// A line, from 1 on.
-    Line(u64),
-    /// An element of a list, from 0 on.
-    Index(usize),
-    /// An entry of an object.
-    Key(&'a str),
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line(number) => write!(f, ":{number}"),
-            Self::Index(index) => write!(f, "[{index}]"),
-            Self::Key(key) => write!(f, "[\"{}\"]", escaped(key.as_bytes())),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +31,5 @@ mod tests {
         assert_eq!(quoted(b""), "nothing");
         assert_eq!(quoted(&[b'x'; 300]), format!("\"{}\"", "x".repeat(300)));
         assert_eq!(quoted(&[b'x'; 301]), format!("\"{}\"…", "x".repeat(300)));
-        assert_eq!(Place::Key("a\n").to_string(), "[\"a\\x0a\"]");
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use image_tree::{ImagePath, Name};
+use image_tree::{Explain, Explanation, ImagePath, Name, explained_errors};
 
 use crate::base32;
 use crate::shown::quoted;
@@ -14,10 +14,9 @@ use crate::shown::quoted;
 pub struct StorePath(Arc<str>);
 
 /// Why a text is not a path of the store.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidStorePath {
     /// No absolute path at all.
-    #[error("expected a store path, found {found}; it must begin with {store}/")]
     NotAPath {
         /// The text, quoted.
         found: String,
@@ -25,7 +24,6 @@ pub enum InvalidStorePath {
         store: ImagePath,
     },
     /// A path elsewhere.
-    #[error("{found} is in {there}, not in {store}; give paths of one store, and its directory as storeDir")]
     OtherStore {
         /// The text, quoted.
         found: String,
@@ -35,7 +33,6 @@ pub enum InvalidStorePath {
         store: ImagePath,
     },
     /// Something in a store path.
-    #[error("{found} lies inside the store path {top}; give the store path itself")]
     Inside {
         /// The text, quoted.
         found: String,
@@ -43,15 +40,11 @@ pub enum InvalidStorePath {
         top: ImagePath,
     },
     /// Its first part is not a hash.
-    #[error(
-        "{found} has no hash of 32 digits (0-9 a-z without e, o, u, t) and a dash before its name; write the path as Nix does"
-    )]
     Hash {
         /// The text, quoted.
         found: String,
     },
     /// A name of no or too many characters.
-    #[error("the name in {found} has {len} characters; Nix allows 1 to 211")]
     NameLength {
         /// The text, quoted.
         found: String,
@@ -59,20 +52,62 @@ pub enum InvalidStorePath {
         len: usize,
     },
     /// A character that Nix has in no name.
-    #[error(
-        "the name in {found} has a character that Nix does not allow; letters, digits and +-._?= are possible"
-    )]
     NameCharacter {
         /// The text, quoted.
         found: String,
     },
     /// `.` or `..`, alone or before a dash.
-    #[error("the name in {found} begins with a part that is . or ..; Nix does not allow such names")]
     NameDots {
         /// The text, quoted.
         found: String,
     },
 }
+
+impl Explain for InvalidStorePath {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::NotAPath { found, store } => Explanation::new(
+                "",
+                format!("expected a store path, found {found}"),
+                format!("it must begin with {store}/"),
+            ),
+            Self::OtherStore { found, there, store } => Explanation::new(
+                "",
+                format!("{found} is in {there}, not in {store}"),
+                "give paths of one store, and the directory of that store",
+            ),
+            Self::Inside { found, top } => Explanation::new(
+                "",
+                format!("{found} lies inside the store path {top}"),
+                "give the store path itself",
+            ),
+            Self::Hash { found } => Explanation::new(
+                "",
+                format!(
+                    "{found} has no hash of 32 digits (0-9 a-z without e, o, u, t) and a dash before its name"
+                ),
+                "write the path as Nix does",
+            ),
+            Self::NameLength { found, len } => Explanation::new(
+                "",
+                format!("the name in {found} has {len} characters"),
+                "Nix allows 1 to 211",
+            ),
+            Self::NameCharacter { found } => Explanation::new(
+                "",
+                format!("the name in {found} has a character that Nix does not allow"),
+                "letters, digits and +-._?= are possible",
+            ),
+            Self::NameDots { found } => Explanation::new(
+                "",
+                format!("the name in {found} begins with a part that is . or .."),
+                "Nix does not allow such names",
+            ),
+        }
+    }
+}
+
+explained_errors!(InvalidStorePath);
 
 impl StorePath {
     /// Digits of the hash.

@@ -1,11 +1,11 @@
 //! Is what is registered what the tree holds?
 
-use std::fmt::Debug;
+use std::fmt;
 use std::io::{self, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use image_tree::{FileTree, ImagePath, NodeId};
+use image_tree::{Explain, Explanation, FileTree, ImagePath, NodeId, explained_errors, io_reason};
 use rayon::prelude::*;
 
 use crate::{
@@ -14,16 +14,13 @@ use crate::{
 };
 
 /// Why hashes could not be verified, or do not agree.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum VerifyError<E> {
     /// What is registered is not what the files hold.
-    #[error(transparent)]
-    Closure(#[from] ClosureErrors),
+    Closure(ClosureErrors),
     /// A file could not be opened.
-    #[error("{0}")]
     Open(E),
     /// A file could not be read.
-    #[error("{file}: can't be read: {reason}; see that its disk is sound")]
     Read {
         /// Its path on this machine, or in the image, escaped.
         file: String,
@@ -31,20 +28,69 @@ pub enum VerifyError<E> {
         reason: io::Error,
     },
     /// A file has another length than when it was scanned.
-    #[error(transparent)]
-    Changed(#[from] Changed),
+    Changed(Changed),
 }
 
 /// A file has another length than when it was scanned.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{file}: changed while it was read, it had {size} bytes; leave the sources alone while an image is built"
-)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
     /// Its path on this machine, or in the image, escaped.
     pub file: String,
     /// Its length in \[bytes\] when it was scanned.
     pub size: u64,
+}
+
+impl Explain for Changed {
+    fn explain(&self) -> Explanation {
+        Explanation::new(
+            &self.file,
+            format!("changed while it was read, it had {} bytes", self.size),
+            "leave the sources alone while an image is built",
+        )
+    }
+}
+
+explained_errors!(Changed);
+
+impl<E: Explain> VerifyError<E> {
+    /// Each thing that is wrong, in its parts.
+    pub fn explanations(&self) -> Vec<Explanation> {
+        match self {
+            Self::Closure(errors) => errors.iter().map(Explain::explain).collect(),
+            Self::Open(error) => vec![error.explain()],
+            Self::Read { file, reason } => vec![unread(file, reason)],
+            Self::Changed(changed) => vec![changed.explain()],
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for VerifyError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closure(errors) => errors.fmt(f),
+            Self::Open(error) => error.fmt(f),
+            Self::Read { file, reason } => unread(file, reason).fmt(f),
+            Self::Changed(changed) => changed.fmt(f),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> std::error::Error for VerifyError<E> {}
+
+impl<E> From<ClosureErrors> for VerifyError<E> {
+    fn from(errors: ClosureErrors) -> Self {
+        Self::Closure(errors)
+    }
+}
+
+impl<E> From<Changed> for VerifyError<E> {
+    fn from(changed: Changed) -> Self {
+        Self::Changed(changed)
+    }
+}
+
+fn unread(file: &str, reason: &io::Error) -> Explanation {
+    Explanation::new(file, format!("can't be read: {}", io_reason(reason)), "see that its disk is sound")
 }
 
 /// Compares the NAR size of each path with the registered one. All that differ are named.
@@ -260,9 +306,8 @@ fn read_exactly(
 
 /// How a file is named in messages: by its path on this machine, where it has one.
 fn shown(tree: &FileTree, node: NodeId) -> String {
-    use std::os::unix::ffi::OsStrExt;
     match tree.source_path(node) {
-        Some(path) => image_tree::escaped(path.as_os_str().as_bytes()).to_string(),
+        Some(path) => image_tree::shown(&path),
         None => tree.path(node).to_string(),
     }
 }

@@ -1,13 +1,13 @@
 //! Which files have the same contents. Their lengths tell most of them apart; the others are read once, in parallel,
 //! and told apart by their SHA-256. What depends on threads or on the host's inodes is not asked.
 
-use image_tree::{FileTree, MetadataId, NodeId, NodeKind};
+use image_tree::{FileTree, MetadataId, NodeId, NodeKind, shown};
 use rayon::prelude::*;
 use rustix::io::retry_on_intr;
 use sha2::{Digest, Sha256};
 use std::os::fd::AsFd;
 
-use crate::error::{reason, remedy, shown};
+use crate::error::{reason, remedy};
 use crate::opener::{Cursor, OpenFile, Opener, check_unchanged};
 use crate::source_error::SourceError;
 

@@ -1,7 +1,4 @@
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-
-use image_tree::{Explain, Explanation, ImagePath, InvalidAcl, InvalidName, TreeError, escaped, explained_errors};
+use image_tree::{Explain, Explanation, ImagePath, InvalidAcl, InvalidName, TreeError, explained_errors};
 use rustix::io::Errno;
 
 use crate::source_id::{SourceField, SourceId, Subject};
@@ -305,9 +302,9 @@ impl ScanError {
             }
             Self::NothingMade { path } => SourceId::Attributes(path.clone()).into(),
             Self::BadStoreName { .. } => SourceId::Store.into(),
-            Self::NotAFolder { source, .. } | Self::NotAFile { source, .. } | Self::NoSource { source, .. } => {
-                its_path(source)
-            }
+            Self::NotAFolder { source, .. }
+            | Self::NotAFile { source, .. }
+            | Self::NoSource { source, .. } => its_path(source),
             Self::FakedOwners { tree, .. } => SourceId::Tree(*tree).into(),
             Self::TooMany => Subject::Contents,
             Self::Internal(_) => Subject::Path("the merged tree".to_owned()),
@@ -340,7 +337,9 @@ impl ScanError {
             Self::InsideStorePath { path, .. } => {
                 format!("would change the store path {path}, which stays as it is")
             }
-            Self::StoreMode { .. } => "reaches into store paths, whose modes belong to their hashes".to_owned(),
+            Self::StoreMode { .. } => {
+                "reaches into store paths, whose modes belong to their hashes".to_owned()
+            }
             Self::UnbearableXattr { what, .. } => format!("Linux lets no {what} have this attribute"),
             Self::ToldEmpty { .. } => "has contents though the system tells its length as 0".to_owned(),
             Self::NothingMade { .. } => "nothing makes this path".to_owned(),
@@ -359,7 +358,9 @@ impl ScanError {
             Self::UnreadableXattr { name, reason, .. } => {
                 format!("its extended attribute {name} can't be read: {reason}")
             }
-            Self::Acl { name, reason, .. } => format!("Linux refuses its access control list {name}: {reason}"),
+            Self::Acl { name, reason, .. } => {
+                format!("Linux refuses its access control list {name}: {reason}")
+            }
             Self::XattrsWithoutProc { .. } => {
                 "its extended attributes can't be read without /proc".to_owned()
             }
@@ -375,9 +376,7 @@ impl ScanError {
             Self::More { count, .. } => format!("{count} more files have the problem of the lines above"),
             Self::Changed { .. } => "changed during the scan".to_owned(),
             Self::TooManyOpen { .. } => "can't be opened, all file descriptors are in use".to_owned(),
-            Self::Time { .. } => {
-                "its time is outside 1901-12-13 to 2446-05-10, the range of ext4".to_owned()
-            }
+            Self::Time { .. } => "its time is outside 1901-12-13 to 2446-05-10, the range of ext4".to_owned(),
             Self::SymlinkTarget { len, .. } => {
                 format!("the symlink's target has {len} bytes, 1 to 4095 are possible")
             }
@@ -401,7 +400,9 @@ impl ScanError {
             }
             Self::NoSource { path, .. } => missing(path),
             Self::Unreadable { remedy, .. } => remedy,
-            Self::UnreadableXattrs { remedy, .. } => return format!("{remedy}, or leave xattrs out of the tree"),
+            Self::UnreadableXattrs { remedy, .. } => {
+                return format!("{remedy}, or leave xattrs out of the tree");
+            }
             Self::UnreadableXattr { remedy, .. } => {
                 return format!("{remedy}, or leave it out of the tree's xattrs");
             }
@@ -475,11 +476,6 @@ fn missing(path: &str) -> &'static str {
     }
 }
 
-/// A path of this machine on one line.
-pub(crate) fn shown(path: &Path) -> String {
-    escaped(path.as_os_str().as_bytes()).to_string()
-}
-
 /// What to do about a source that this process may not read. Its mode is what the image gets, so it stays as it is.
 pub const RUN_AS: &str = "run snugfs as a user who may read it (its owner, a member of its group, root), or with \"podman unshare\" \
                       if a rootless container made it";
@@ -522,9 +518,8 @@ mod tests {
 
     #[test]
     fn the_help_for_a_missing_source_names_what_a_shell_would_have_expanded() {
-        let help = |path: &str| {
-            ScanError::NoSource { source: SourceId::Tree(0), path: path.to_owned() }.help()
-        };
+        let help =
+            |path: &str| ScanError::NoSource { source: SourceId::Tree(0), path: path.to_owned() }.help();
         assert_eq!(help("/nix/store"), "create it or correct the path");
         for path in ["~/root", "plans/~me/root", "$HOME/root", "a/${X}"] {
             assert!(help(path).contains("not expanded"), "{path}");

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use build_plan::EntryKind;
 use image_tree::{
-    FileSource, Metadata, MetadataId, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeWriter,
+    FileSource, Metadata, MetadataId, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeWriter, shown,
 };
 
-use crate::error::{ScanError, shown};
+use crate::error::ScanError;
 use crate::errors::Located;
 use crate::found::{DirectoryId, Found, HostMetadata, Kind};
 use crate::merge::{DirectoryOwner, Laid, Leaf, Merge, Step};

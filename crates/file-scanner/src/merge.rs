@@ -297,8 +297,7 @@ impl<'a> Merge<'a> {
         let path = self.path(name);
         if claims.iter().any(|claim| claim.store_path) {
             for claim in claims.iter().filter(|claim| !claim.store_path) {
-                self.errors
-                    .push(ScanError::InsideStorePath { path: path.clone(), one: claim.who.id() });
+                self.errors.push(ScanError::InsideStorePath { path: path.clone(), one: claim.who.id() });
             }
             return true;
         }

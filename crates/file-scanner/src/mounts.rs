@@ -6,9 +6,10 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use image_tree::shown;
 use rustix::fs::{AtFlags, FileType, StatxAttributes, StatxFlags};
 
-use crate::error::{ScanError, shown};
+use crate::error::ScanError;
 use crate::found::{DirectoryId, Found};
 use crate::inspect::Problem;
 use crate::listing::Listing;

@@ -6,11 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use image_tree::{FileSource, FileStamp, FileTree, NodeId, NodeKind, OriginId, escaped};
+use image_tree::{FileSource, FileStamp, FileTree, NodeId, NodeKind, OriginId, escaped, shown};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use crate::error::{reason, remedy, shown};
+use crate::error::{reason, remedy};
 use crate::owners;
 use crate::source_error::SourceError;
 

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use build_plan::EntryKind;
-use image_tree::{DataRun, FileStamp, HOLE_GRAIN, ImagePath, Origin, Permissions};
+use image_tree::{DataRun, FileStamp, HOLE_GRAIN, ImagePath, Origin, Permissions, shown};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 
-use crate::error::{ScanError, shown};
+use crate::error::ScanError;
 use crate::errors::{ScanErrors, shortened};
 use crate::found::{Room, mode_bits, stamp};
 use crate::listing::{ListError, Listing};
@@ -95,10 +95,7 @@ fn refuse_store_modes(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
     for (path, attributes) in sources.attributes {
         let reaches = in_store(path) || (attributes.recursive && store.store_dir.starts_with(path));
         if attributes.permissions.is_some() && reaches {
-            errors.push(ScanError::StoreMode {
-                path: path.clone(),
-                store_dir: store.store_dir.to_string(),
-            });
+            errors.push(ScanError::StoreMode { path: path.clone(), store_dir: store.store_dir.to_string() });
         }
     }
 }

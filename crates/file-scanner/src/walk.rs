@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use build_plan::TreePlan;
-use image_tree::Xattr;
+use image_tree::{Xattr, shown};
 use rayon::Scope;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::error::{ScanError, reason, remedy, shown};
+use crate::error::{ScanError, reason, remedy};
 use crate::errors::Located;
 use crate::found::{BATCH, DirectoryId, Found, FoundDirectory, HostMetadata, Kind, Part};
 use crate::host_xattrs::{self, XattrError};

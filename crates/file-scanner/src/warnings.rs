@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use image_tree::{Explain, Explanation, ImagePath};
+use image_tree::{Explain, Explanation, ImagePath, shown};
 
-use crate::error::shown;
 use crate::found::Found;
 use crate::scan::EntryFiles;
 use crate::source_id::{SourceId, Subject};
@@ -70,14 +69,17 @@ impl Warning {
 impl Explain for Warning {
     fn explain(&self) -> Explanation {
         let (what, help) = match self {
-            Self::Mounts { mounts, .. } => {
-                (format!("takes in what is mounted at {mounts}"), "decide whether it stays on one file system")
-            }
+            Self::Mounts { mounts, .. } => (
+                format!("takes in what is mounted at {mounts}"),
+                "decide whether it stays on one file system",
+            ),
             Self::SetId { files, .. } => {
                 (format!("setuid and setgid bits are dropped from {files}"), "keep owners to keep them")
             }
             Self::Owners { id, files, .. } => (
-                format!("{files} show owner or group {id}, which may stand for one that is not mapped into this user namespace"),
+                format!(
+                    "{files} show owner or group {id}, which may stand for one that is not mapped into this user namespace"
+                ),
                 "check them where all owners are known, for example as root",
             ),
             Self::Xattrs { .. } => (

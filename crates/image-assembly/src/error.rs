@@ -1,9 +1,8 @@
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use file_scanner::SourceError;
-use image_tree::escaped;
+use image_tree::{Explain, Explanation, explained_errors, io_reason, shown};
 
 use crate::PieceError;
 
@@ -19,14 +18,12 @@ pub enum ErrorKind {
 }
 
 /// Why an image was not written. Paths are already escaped for one line.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum AssemblyError {
     /// A file of the image is not what was scanned.
-    #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(SourceError),
     /// A file of the image has its length and time, and yet the system does not give its bytes.
-    #[error("{path}: can't be read: {}; check the disk that holds it", words(.error))]
     Unreadable {
         /// On this machine.
         path: String,
@@ -34,13 +31,11 @@ pub enum AssemblyError {
         error: io::Error,
     },
     /// A file of the image gave fewer bytes than its length.
-    #[error("{path}: ended before its length; leave the sources alone while an image is built")]
     Ended {
-        /// On this machine, or in the image for what the plan itself holds.
+        /// On this machine, or in the image for what has no file of its own.
         path: String,
     },
     /// The system does not take the output.
-    #[error("{path}: can't be written: {}; {}", words(.error), advice(.error))]
     Output {
         /// The output, or `standard output`.
         path: String,
@@ -48,7 +43,6 @@ pub enum AssemblyError {
         error: io::Error,
     },
     /// The output is something that an image does not go into.
-    #[error("{path}: {refusal}")]
     Refused {
         /// The output.
         path: String,
@@ -56,50 +50,36 @@ pub enum AssemblyError {
         refusal: Refusal,
     },
     /// The witness does not agree; it knows why.
-    #[error("the contents are not what they should be; see what the check of them says")]
     Rejected,
     /// The pieces do not make an image.
-    #[error("the layout: {0}; please report this as a bug")]
-    Pieces(#[from] PieceError),
+    Pieces(PieceError),
     /// zstd gets no thread or no memory.
-    #[error("the compressor: {}; ask for a lower level or, by --threads, for fewer threads, or raise \
-             the limits of processes and memory (ulimit -u, ulimit -v)", words(.0))]
     Compressor(io::Error),
 }
 
 /// What speaks against an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
     /// A directory has the name.
-    #[error("exists as a directory; choose another name")]
     Directory,
     /// A socket has the name.
-    #[error("exists as a socket; choose another name")]
     Socket,
     /// The path ends in `/` or `..`.
-    #[error("names a folder; add a file name")]
     NoName,
     /// The folder to write into is missing, or is none.
-    #[error("its folder does not exist; create it first")]
     NoFolder,
     /// Symlinks lead in a circle.
-    #[error("its symlinks lead in a circle; remove them")]
     SymlinkLoop,
     /// A block device is written only when asked for by name.
-    #[error("is a block device; add --device to overwrite it")]
     UnaskedDevice,
-    /// `--device` with a name that nothing has.
-    #[error("no such device; name one, or leave out --device")]
+    /// A device was asked for, and nothing has the name.
     NoDevice,
-    /// `--device` with something else.
-    #[error("is no block device; name one, or leave out --device")]
+    /// A device was asked for, and something else has the name.
     NotADevice,
     /// Mounted, or opened by someone for himself.
-    #[error("is mounted or in use; unmount it first")]
     DeviceInUse,
     /// The image is longer than the device.
-    #[error("holds {has} bytes, the image needs {needs}; use a larger device")]
     DeviceTooSmall {
         /// The device's length in \[bytes\].
         has: u64,
@@ -107,7 +87,6 @@ pub enum Refusal {
         needs: u64,
     },
     /// The partition table would stand where nobody looks for it.
-    #[error("has sectors of {has} bytes, the image's partition table counts in {needs}; use another device")]
     OtherSectors {
         /// The device's, in \[bytes\].
         has: u32,
@@ -115,12 +94,8 @@ pub enum Refusal {
         needs: u32,
     },
     /// A device gave back other bytes than it got.
-    #[error(
-        "gives back other bytes than were written to it; it is broken or smaller than it says, use another"
-    )]
     Unfaithful,
     /// A device holds the image itself.
-    #[error("is a device, which can't hold a compressed image; leave out the compression")]
     CompressedDevice,
 }
 
@@ -155,17 +130,87 @@ impl AssemblyError {
     }
 }
 
-/// A path of this machine on one line.
-fn shown(path: &Path) -> String {
-    escaped(path.as_os_str().as_bytes()).to_string()
+impl Explain for AssemblyError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Source(error) => error.explain(),
+            Self::Unreadable { path, error } => Explanation::new(
+                path,
+                format!("can't be read: {}", io_reason(error)),
+                "check the disk that holds it",
+            ),
+            Self::Ended { path } => Explanation::new(
+                path,
+                "ended before its length",
+                "leave the sources alone while an image is built",
+            ),
+            Self::Output { path, error } => {
+                Explanation::new(path, format!("can't be written: {}", io_reason(error)), advice(error))
+            }
+            Self::Refused { path, refusal } => refusal.explain().about(path),
+            Self::Rejected => Explanation::new(
+                "",
+                "the contents are not what they should be",
+                "see what the check of them says",
+            ),
+            Self::Pieces(error) => {
+                Explanation::new("the layout", error.to_string(), "please report this as a bug")
+            }
+            Self::Compressor(error) => Explanation::new(
+                "the compressor",
+                io_reason(error),
+                "ask for a lower level or for fewer threads, or raise the limits of processes and memory \
+                 (ulimit -u, ulimit -v)",
+            ),
+        }
+    }
 }
 
-/// A system error as the middle of a sentence: `no space left on device`.
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_lowercase().chain(characters).collect())
+impl Explain for Refusal {
+    fn explain(&self) -> Explanation {
+        let (what, help) = match self {
+            Self::Directory => ("exists as a directory", "choose another name"),
+            Self::Socket => ("exists as a socket", "choose another name"),
+            Self::NoName => ("names a folder", "add a file name"),
+            Self::NoFolder => ("its folder does not exist", "create it first"),
+            Self::SymlinkLoop => ("its symlinks lead in a circle", "remove them"),
+            Self::UnaskedDevice => ("is a block device", "ask for a device to overwrite it"),
+            Self::NoDevice => ("no such device", "name one, or ask for a file"),
+            Self::NotADevice => ("is no block device", "name one, or ask for a file"),
+            Self::DeviceInUse => ("is mounted or in use", "unmount it first"),
+            Self::DeviceTooSmall { has, needs } => {
+                let what = format!("holds {has} bytes, the image needs {needs}");
+                return Explanation::new("", what, "use a larger device");
+            }
+            Self::OtherSectors { has, needs } => {
+                let what =
+                    format!("has sectors of {has} bytes, the image's partition table counts in {needs}");
+                return Explanation::new("", what, "use another device");
+            }
+            Self::Unfaithful => (
+                "gives back other bytes than were written to it",
+                "it is broken or smaller than it says, use another",
+            ),
+            Self::CompressedDevice => {
+                ("is a device, which can't hold a compressed image", "leave out the compression")
+            }
+        };
+        Explanation::new("", what, help)
+    }
+}
+
+explained_errors!(AssemblyError, Refusal);
+
+impl From<SourceError> for AssemblyError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}
+
+impl From<PieceError> for AssemblyError {
+    fn from(error: PieceError) -> Self {
+        Self::Pieces(error)
+    }
 }
 
 /// What to do about an output that the system does not take.

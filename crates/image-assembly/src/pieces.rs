@@ -3,14 +3,13 @@
 
 use std::fmt;
 
-use image_tree::{Piece, PieceSource};
+use image_tree::{Explain, Explanation, Piece, PieceSource, explained_errors};
 
 /// How pieces fail to make an image; offsets and lengths in \[bytes\].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PieceError {
     /// A gap, an overlap, or a step back.
-    #[error("a piece begins at {found}, where the one before it ended at {expected}")]
     Misplaced {
         /// Where the previous piece ended.
         expected: u64,
@@ -18,13 +17,11 @@ pub enum PieceError {
         found: u64,
     },
     /// A piece without bytes.
-    #[error("the piece at {offset} is empty")]
     Empty {
         /// Where it stands.
         offset: u64,
     },
     /// A piece that goes on behind the image's end.
-    #[error("the piece at {offset} ends behind the image's {len} bytes")]
     PastEnd {
         /// Where it begins.
         offset: u64,
@@ -32,7 +29,6 @@ pub enum PieceError {
         len: u64,
     },
     /// Nothing stands at the end of the image.
-    #[error("the pieces end at {end}, the image at {len}")]
     Short {
         /// Where the last piece ends.
         end: u64,
@@ -40,9 +36,27 @@ pub enum PieceError {
         len: u64,
     },
     /// The chunks that were taken did not all come back.
-    #[error("a part of the image was lost on its way")]
     Lost,
 }
+
+impl Explain for PieceError {
+    fn explain(&self) -> Explanation {
+        let what = match self {
+            Self::Misplaced { expected, found } => {
+                format!("a piece begins at {found}, where the one before it ended at {expected}")
+            }
+            Self::Empty { offset } => format!("the piece at {offset} is empty"),
+            Self::PastEnd { offset, len } => {
+                format!("the piece at {offset} ends behind the image's {len} bytes")
+            }
+            Self::Short { end, len } => format!("the pieces end at {end}, the image at {len}"),
+            Self::Lost => "a part of the image was lost on its way".to_owned(),
+        };
+        Explanation::new("", what, "")
+    }
+}
+
+explained_errors!(PieceError);
 
 /// An image's pieces, each checked as it comes.
 pub(crate) struct Pieces<'i> {

@@ -81,7 +81,7 @@ fn compress(frame: &[u8], level: i32) -> io::Result<Vec<u8>> {
 }
 
 fn narrow(len: usize) -> io::Result<u32> {
-    u32::try_from(len).map_err(|_| io::Error::other("too long for a table of frames; leave out seekable"))
+    u32::try_from(len).map_err(|_| io::Error::other("too long for a table of frames"))
 }
 
 impl<W: Write> Write for Seekable<W> {

@@ -14,18 +14,17 @@ mod qcow2;
 mod runs;
 mod simg;
 
+use image_tree::{Explain, Explanation, explained_errors};
+
 pub use qcow2::Qcow2;
 pub use runs::needed_blocks;
 pub use simg::Simg;
 
 /// Why an image can't be in a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContainerError {
     /// The format counts in whole blocks.
-    #[error(
-        "the image has {len} bytes, the format takes whole blocks of {block}; choose a size that is a multiple"
-    )]
     OddLength {
         /// The image's length in \[bytes\].
         len: u64,
@@ -33,7 +32,6 @@ pub enum ContainerError {
         block: u64,
     },
     /// The format can't count so far.
-    #[error("the image has {len} bytes, the format takes at most {most}; choose another format")]
     TooLong {
         /// The image's length in \[bytes\].
         len: u64,
@@ -41,6 +39,25 @@ pub enum ContainerError {
         most: u64,
     },
 }
+
+impl Explain for ContainerError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::OddLength { len, block } => Explanation::new(
+                "",
+                format!("the image has {len} bytes, the format takes whole blocks of {block}"),
+                "choose a size that is a multiple",
+            ),
+            Self::TooLong { len, most } => Explanation::new(
+                "",
+                format!("the image has {len} bytes, the format takes at most {most}"),
+                "choose another format",
+            ),
+        }
+    }
+}
+
+explained_errors!(ContainerError);
 
 /// A number as an index.
 pub(crate) fn to_usize(number: u64) -> usize {

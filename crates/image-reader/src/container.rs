@@ -9,6 +9,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use image_tree::{io_reason, shown};
 use rustix::fs::{Mode, OFlags};
 
 use crate::bytes::{Bytes, to_u64};
@@ -64,7 +65,7 @@ impl Image {
         let kind = std::fs::metadata(path).map_err(|error| ReadError::io(place, error))?.file_type();
         if !kind.is_file() && !kind.is_block_device() {
             let what = if kind.is_dir() { "is a folder" } else { "is neither a file nor a block device" };
-            return Err(ReadError::unsupported(place, format!("{what}; name an image")));
+            return Err(ReadError::unsupported(place, what, "name an image"));
         }
         Self::of_file(File::open(path).map_err(|error| ReadError::io(place, error))?)
     }
@@ -77,13 +78,14 @@ impl Image {
         let raw = Window::whole(Arc::new(source));
         let begin = raw.bytes(0, length.min(512)).map_err(|error| ReadError::io(place, error))?;
         if length == 0 {
-            return Err(ReadError::unsupported(place, "is empty; name an image"));
+            return Err(ReadError::unsupported(place, "is empty", "name an image"));
         }
         for (at, magic, what, help) in FOREIGN {
             if Bytes(&begin).slice(at, magic.len()) == magic {
                 return Err(ReadError::unsupported(
                     place,
-                    format!("is {what}, which is not unwrapped here; {help}"),
+                    format!("is {what}, which is not unwrapped here"),
+                    help,
                 ));
             }
         }
@@ -125,7 +127,7 @@ pub(crate) fn decompress(raw: &Window) -> Result<FileSource, ReadError> {
     let mut file = unnamed(&folder).map_err(|error| ReadError::io(place, error))?;
     let zstd_error = |error: io::Error| match error.kind() {
         io::ErrorKind::UnexpectedEof => ReadError::damaged("zstd", "the compressed image ends too early"),
-        _ => ReadError::damaged("zstd", crate::error::plain(&error)),
+        _ => ReadError::damaged("zstd", io_reason(&error)),
     };
     let mut decoder = zstd::stream::read::Decoder::new(Stream { window: raw, at: 0 }).map_err(zstd_error)?;
     let mut block = vec![0; BLOCK];
@@ -142,17 +144,13 @@ pub(crate) fn decompress(raw: &Window) -> Result<FileSource, ReadError> {
         let found = block.get(..filled).unwrap_or_default();
         if found.iter().any(|&byte| byte != 0) {
             file.seek(SeekFrom::Start(length)).and_then(|_| file.write_all(found)).map_err(|error| {
-                let text = format!(
-                    "{}; free room in {} or name another folder by TMPDIR",
-                    crate::error::plain(&error),
-                    image_tree::escaped(folder.as_os_str().as_encoded_bytes())
-                );
-                ReadError::unsupported(place, text)
+                let help = format!("free room in {} or name another folder by TMPDIR", shown(&folder));
+                ReadError::unsupported(place, io_reason(&error), help)
             })?;
         }
         length = length
             .checked_add(to_u64(filled))
-            .ok_or_else(|| ReadError::unsupported("zstd", "holds more than 2^64 bytes"))?;
+            .ok_or_else(|| ReadError::unsupported("zstd", "holds more than 2^64 bytes", ""))?;
         if filled < BLOCK {
             break;
         }

@@ -1,11 +1,12 @@
 use std::io;
 
-/// Why something in an image, or an image, can't be read. Displayed as `WHERE: what is wrong; what to do`, but that
-/// WHERE does not name the image itself, which the caller knows.
-#[derive(Debug, thiserror::Error)]
+use image_tree::{Explain, Explanation, explained_errors, io_reason};
+
+/// Why something in an image, or an image, can't be read. What it is about does not name the image itself, which the
+/// caller knows.
+#[derive(Debug)]
 pub enum ReadError {
     /// The system did not let it be read.
-    #[error("{}{}", at(.place), told(.reason))]
     Io {
         /// What was read; empty for the image itself.
         place: String,
@@ -13,7 +14,6 @@ pub enum ReadError {
         reason: io::Error,
     },
     /// It contradicts itself or its format.
-    #[error("{}{what}; the image is damaged or incomplete", at(.place))]
     Damaged {
         /// Which structure.
         place: String,
@@ -21,23 +21,26 @@ pub enum ReadError {
         what: String,
     },
     /// It is of a kind that is not read.
-    #[error("{}{what}", at(.place))]
-    Unsupported {
-        /// What it is; empty for the image itself.
-        place: String,
-        /// Why it is not read; what to do.
-        what: String,
+    Unsupported(Explanation),
+    /// A partition was asked for that is not there.
+    NoPartition {
+        /// The number that was asked for.
+        number: u32,
+        /// Those that are there.
+        numbers: Vec<u32>,
     },
+    /// No partition has a file system that is read.
+    NoFileSystem,
     /// It costs more than an image of its length can: whoever goes through all files ends here.
-    #[error("{}{what}; reading was stopped", at(.place))]
     TooMuch {
         /// Which structure was to be read.
         place: String,
-        /// Why so much is to be read; what to do.
+        /// Why so much is to be read.
         what: &'static str,
+        /// What to do.
+        help: &'static str,
     },
     /// A path that is not in the file system.
-    #[error("{path}: not in the image{}", near(.nearest.as_deref()))]
     NotFound {
         /// The path, escaped.
         path: String,
@@ -45,26 +48,33 @@ pub enum ReadError {
         nearest: Option<String>,
     },
     /// A path that leads through or to the wrong kind of file.
-    #[error("{path}: {what}")]
     WrongKind {
         /// The path, escaped.
         path: String,
-        /// What it is; what to do.
+        /// What it is.
         what: &'static str,
+        /// What to do.
+        help: &'static str,
     },
 }
+
+const DAMAGED: &str = "the image is damaged or incomplete";
 
 impl ReadError {
     pub(crate) fn damaged(place: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Damaged { place: place.into(), what: what.into() }
     }
 
-    pub(crate) fn unsupported(place: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Unsupported { place: place.into(), what: what.into() }
+    pub(crate) fn unsupported(
+        place: impl Into<String>,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self::Unsupported(Explanation::new(place, what, help))
     }
 
-    pub(crate) fn too_much(place: impl Into<String>, what: &'static str) -> Self {
-        Self::TooMuch { place: place.into(), what }
+    pub(crate) fn too_much(place: impl Into<String>, what: &'static str, help: &'static str) -> Self {
+        Self::TooMuch { place: place.into(), what, help }
     }
 
     /// Whether all that is still to be read would fail in the same way.
@@ -73,38 +83,57 @@ impl ReadError {
     }
 
     pub(crate) fn io(place: impl Into<String>, reason: io::Error) -> Self {
-        Self::Io { place: place.into(), reason }
+        let place = place.into();
+        // What decompresses an image on the way gives its own errors as those of the system.
+        match reason.downcast::<Self>() {
+            Ok(error) => Self::Unsupported(error.explain().within(&place)),
+            Err(reason) => Self::Io { place, reason },
+        }
     }
 }
 
-/// What the system says, as the middle of a sentence.
-pub(crate) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+impl Explain for ReadError {
+    fn explain(&self) -> Explanation {
+        match self {
+            Self::Io { place, reason } => unread(place, reason),
+            Self::Damaged { place, what } => Explanation::new(place, what, DAMAGED),
+            Self::Unsupported(explanation) => explanation.clone(),
+            Self::NoPartition { number, numbers } => {
+                let numbers: Vec<_> = numbers.iter().map(u32::to_string).collect();
+                let (what, help) = if numbers.is_empty() {
+                    ("the image has no partitions", "ask for no partition".to_owned())
+                } else {
+                    ("there is no such partition", format!("choose one of {}", numbers.join(", ")))
+                };
+                Explanation::new(format!("partition {number}"), what, help)
+            }
+            Self::NoFileSystem => {
+                Explanation::new("", "no file system that can be read was found", "see what the image holds")
+            }
+            Self::TooMuch { place, what, help } => {
+                Explanation::new(place, *what, format!("{help}; reading was stopped"))
+            }
+            Self::NotFound { path, nearest } => {
+                let help = match nearest {
+                    Some(nearest) => format!("did you mean {nearest}?"),
+                    None => "list what is there".to_owned(),
+                };
+                Explanation::new(path, "not in the image", help)
+            }
+            Self::WrongKind { path, what, help } => Explanation::new(path, *what, *help),
+        }
+    }
 }
 
-fn at(place: &str) -> String {
-    if place.is_empty() { String::new() } else { format!("{place}: ") }
-}
+explained_errors!(ReadError);
 
 /// What the system says and what to do about it.
-fn told(error: &io::Error) -> String {
+fn unread(place: &str, error: &io::Error) -> Explanation {
     let help = match error.kind() {
-        io::ErrorKind::UnexpectedEof => {
-            return "lies beyond the end; the image is damaged or incomplete".to_owned();
-        }
+        io::ErrorKind::UnexpectedEof => return Explanation::new(place, "lies beyond the end", DAMAGED),
         io::ErrorKind::NotFound => "name an image that exists",
         io::ErrorKind::PermissionDenied => "see that you may read it",
         _ => "see that its disk is sound",
     };
-    format!("{}; {help}", plain(error))
-}
-
-fn near(nearest: Option<&str>) -> String {
-    match nearest {
-        Some(nearest) => format!("; did you mean {nearest}?"),
-        None => "; list what is there with `ls`".to_owned(),
-    }
+    Explanation::new(place, io_reason(error), help)
 }

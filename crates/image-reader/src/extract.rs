@@ -14,12 +14,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
 
-use image_tree::escaped;
+use image_tree::{Explain, Explanation, escaped, io_reason};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use crate::bytes::to_u64;
-use crate::error::plain;
 use crate::file_system::Piece;
 use crate::{FileSystem, Found, Kind, Node, ReadError, Time, Visits};
 
@@ -51,9 +50,9 @@ pub struct Extracted {
     /// Devices and sockets that were left out.
     pub left_out: u64,
     /// What could not be read, each with its path.
-    pub unread: Vec<String>,
+    pub unread: Vec<Explanation>,
     /// What could not be written, each with its path.
-    pub unwritten: Vec<String>,
+    pub unwritten: Vec<Explanation>,
 }
 
 /// The most problems of a kind that are kept.
@@ -153,18 +152,18 @@ impl Work<'_> {
         }
         self.is_over = error.ends_all();
         if self.done.unread.len() < MOST_PROBLEMS || self.is_over {
-            self.done.unread.push(format!("/{}: {error}", told(way)));
+            self.done.unread.push(error.explain().within(&format!("/{}", told(way))));
         }
     }
 
     fn unwritten(&mut self, way: &Way, error: &io::Error) {
         if self.done.unwritten.len() < MOST_PROBLEMS {
-            let what = if error.kind() == io::ErrorKind::AlreadyExists {
-                "exists already; choose an empty folder".to_owned()
+            let path = told(Some(way));
+            self.done.unwritten.push(if error.kind() == io::ErrorKind::AlreadyExists {
+                Explanation::new(path, "exists already", "choose an empty folder")
             } else {
-                format!("can't be written: {}", plain(error))
-            };
-            self.done.unwritten.push(format!("{}: {what}", told(Some(way))));
+                Explanation::new(path, format!("can't be written: {}", io_reason(error)), "")
+            });
         }
     }
 
@@ -172,7 +171,7 @@ impl Work<'_> {
     /// of them is gone through.
     fn directory(&mut self, into: BorrowedFd<'_>, node: &Node, way: Option<&Rc<Way>>, depth: usize) {
         if depth > DEEPEST {
-            let error = ReadError::unsupported("the directory", "is too deep; extract it by its own path");
+            let error = ReadError::unsupported("the directory", "is too deep", "extract it by its own path");
             return self.unread(way.map(Rc::as_ref), &error);
         }
         let entries = match self.visits.read(self.fs, node) {
@@ -333,8 +332,8 @@ impl Work<'_> {
         })?;
         self.left = left.unwrap_or(0);
         if left.is_none() {
-            let what = "with them, files are far larger than the image; extract single ones by their paths";
-            return Err(ReadError::too_much("contents", what));
+            let what = "with them, files are far larger than the image";
+            return Err(ReadError::too_much("contents", what, "extract single ones by their paths"));
         }
         Ok(written)
     }

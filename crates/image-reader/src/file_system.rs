@@ -275,8 +275,8 @@ impl Visits {
     ) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
         let (entries, errors) = fs.entries(directory)?;
         self.left = self.left.checked_sub(to_u64(entries.len())).ok_or_else(|| {
-            let what = "with it, directories are larger than the file system; the image is damaged";
-            ReadError::too_much("the directory", what)
+            let what = "with it, directories are larger than the file system";
+            ReadError::too_much("the directory", what, "the image is damaged")
         })?;
         Ok((entries, errors))
     }

@@ -64,7 +64,7 @@ pub fn find(fs: &FileSystem, path: &[u8], last: Links) -> Result<Found, ReadErro
     while let Some(part) = parts.pop() {
         let here = way.last().map_or_else(|| fs.root(), |(_, node)| Ok(node.clone()))?;
         if !here.is_directory() {
-            return Err(wrong(&way, "is no directory; name what is in one"));
+            return Err(wrong(&way, "is no directory", "name what is in one"));
         }
         match part.as_slice() {
             b"." => continue,
@@ -88,7 +88,7 @@ pub fn find(fs: &FileSystem, path: &[u8], last: Links) -> Result<Found, ReadErro
             let long = length > LONGEST;
             if links > MOST_LINKS || long {
                 way.push((part, node));
-                return Err(wrong(&way, "leads through too many links; name what they lead to"));
+                return Err(wrong(&way, "leads through too many links", "name what they lead to"));
             }
             if target.first() == Some(&b'/') {
                 way.truncate(1);
@@ -126,8 +126,8 @@ fn joined(way: &[(Vec<u8>, Node)]) -> Vec<u8> {
     if path.is_empty() { vec![b'/'] } else { path }
 }
 
-fn wrong(way: &[(Vec<u8>, Node)], what: &'static str) -> ReadError {
-    ReadError::WrongKind { path: escaped(&joined(way)).to_string(), what }
+fn wrong(way: &[(Vec<u8>, Node)], what: &'static str, help: &'static str) -> ReadError {
+    ReadError::WrongKind { path: escaped(&joined(way)).to_string(), what, help }
 }
 
 /// Names the entry whose name differs least, if it is near.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use image_tree::Explain;
+
 use crate::bytes::Bytes;
 use crate::work::Work;
 use crate::{Ext4, Fat, FileSystem, Image, Partition, PartitionTable, ReadError, Window, ext4, fat};
@@ -82,8 +84,8 @@ impl Overview {
             let content = if partition.kind.is_extended() {
                 VolumeContent::Other("logical partitions")
             } else if let Some(number) = first.get(&place).filter(|_| window.length() > 0) {
-                let what = format!("has the same place as partition {number}; choose that");
-                VolumeContent::Unreadable(ReadError::unsupported("", what))
+                let what = format!("has the same place as partition {number}");
+                VolumeContent::Unreadable(ReadError::unsupported("", what, "choose that"))
             } else {
                 first.insert(place, partition.number);
                 identify(&window, &work)
@@ -104,15 +106,9 @@ impl Overview {
                 None => false,
             });
             return found.map(|volume| (volume, false)).ok_or_else(|| {
-                let numbers: Vec<_> =
-                    self.volumes.iter().filter_map(|volume| volume.partition.as_ref()).collect();
-                let numbers: Vec<_> = numbers.iter().map(|partition| partition.number.to_string()).collect();
-                let what = if numbers.is_empty() {
-                    "the image has no partitions; leave out --partition".to_owned()
-                } else {
-                    format!("there is no such partition; choose one of {}", numbers.join(", "))
-                };
-                ReadError::unsupported(format!("partition {number}"), what)
+                let partitions = self.volumes.iter().filter_map(|volume| volume.partition.as_ref());
+                let numbers = partitions.map(|partition| partition.number).collect();
+                ReadError::NoPartition { number, numbers }
             });
         }
         let readable = || {
@@ -129,15 +125,11 @@ impl Overview {
             Some((volume, _)) => Ok((volume, readable().count() > 1)),
             // The only one tells best why nothing can be read.
             None if self.volumes.len() == 1 => {
-                self.volumes.first().map(|volume| (volume, false)).ok_or_else(none)
+                self.volumes.first().map(|volume| (volume, false)).ok_or(ReadError::NoFileSystem)
             }
-            None => Err(none()),
+            None => Err(ReadError::NoFileSystem),
         }
     }
-}
-
-fn none() -> ReadError {
-    ReadError::unsupported("", "no file system that can be read was found; see `snugfs inspect` of it")
 }
 
 impl Volume {
@@ -149,13 +141,14 @@ impl Volume {
         };
         match &self.content {
             VolumeContent::FileSystem(fs) => Ok(fs),
-            VolumeContent::Unreadable(error) => Err(ReadError::unsupported(place, error.to_string())),
+            VolumeContent::Unreadable(error) => Err(ReadError::Unsupported(error.explain().within(&place))),
             VolumeContent::Other(name) => {
-                Err(ReadError::unsupported(place, format!("holds {name}, whose files are not read here")))
+                Err(ReadError::unsupported(place, format!("holds {name}, whose files are not read here"), ""))
             }
             VolumeContent::Unknown => Err(ReadError::unsupported(
                 place,
-                "holds no file system that is known; is this the right image?",
+                "holds no file system that is known",
+                "is this the right image?",
             )),
         }
     }

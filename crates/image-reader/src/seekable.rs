@@ -183,7 +183,7 @@ impl Seekable {
             if self.spent.load(Ordering::Relaxed) <= most {
                 return Ok(None);
             }
-            let whole = decompress(&self.raw).map_err(|error| io::Error::other(error.to_string()))?;
+            let whole = decompress(&self.raw).map_err(io::Error::other)?;
             if whole.length() != self.length() {
                 return Err(wrong_length());
             }

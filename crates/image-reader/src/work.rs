@@ -32,7 +32,8 @@ impl Work {
         spent.map(drop).map_err(|_| {
             ReadError::too_much(
                 place,
-                "structures lead to the same blocks again and again; the image is damaged",
+                "structures lead to the same blocks again and again",
+                "the image is damaged",
             )
         })
     }

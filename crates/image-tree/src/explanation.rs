@@ -17,6 +17,20 @@ impl Explanation {
     pub fn new(subject: impl Into<String>, what: impl Into<String>, help: impl Into<String>) -> Self {
         Self { subject: subject.into(), what: what.into(), help: help.into() }
     }
+
+    /// The same, about something else.
+    #[must_use]
+    pub fn about(self, subject: impl Into<String>) -> Self {
+        Self { subject: subject.into(), ..self }
+    }
+
+    /// The same, about something in `outer`, which may be empty.
+    #[must_use]
+    pub fn within(self, outer: &str) -> Self {
+        let parts = [outer, &self.subject].into_iter().filter(|part| !part.is_empty());
+        let subject = parts.collect::<Vec<_>>().join(": ");
+        self.about(subject)
+    }
 }
 
 impl fmt::Display for Explanation {
@@ -56,7 +70,17 @@ mod tests {
 
     #[test]
     fn absent_parts_leave_no_separators() {
-        assert_eq!(Explanation::new("/a", "is full", "free some space").to_string(), "/a: is full; free some space");
+        assert_eq!(
+            Explanation::new("/a", "is full", "free some space").to_string(),
+            "/a: is full; free some space"
+        );
         assert_eq!(Explanation::new("", "is full", "").to_string(), "is full");
+    }
+
+    #[test]
+    fn subjects_are_named_from_the_outside_in() {
+        let subject = |outer: &str, inner: &str| Explanation::new(inner, "is full", "").within(outer).subject;
+        let subjects = [subject("/a", "inode 7"), subject("", "inode 7"), subject("/a", ""), subject("", "")];
+        assert_eq!(subjects, ["/a: inode 7", "inode 7", "/a", ""]);
     }
 }

@@ -19,7 +19,7 @@ mod tree;
 mod writer;
 
 pub use acl::{Acl, InvalidAcl};
-pub use display::escaped;
+pub use display::{escaped, io_reason, shown};
 pub use explanation::{Explain, Explanation};
 pub use metadata::{Metadata, MetadataId, Permissions, Timestamp};
 pub use name::{InvalidName, Name};

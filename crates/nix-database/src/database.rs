@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use closure_registration::{Closure, Signature, StorePath};
+use image_tree::{Explain, Explanation, explained_errors};
 use rusqlite::{Connection, params};
 
 use crate::derivation::Output;
@@ -10,9 +11,22 @@ use crate::schema::SCHEMA;
 pub type Deriving = HashMap<usize, Vec<Output>>;
 
 /// SQLite can't make the database.
-#[derive(Debug, thiserror::Error)]
-#[error("SQLite can't make it: {0}; please report it")]
-pub struct DatabaseError(#[from] rusqlite::Error);
+#[derive(Debug)]
+pub struct DatabaseError(rusqlite::Error);
+
+impl Explain for DatabaseError {
+    fn explain(&self) -> Explanation {
+        Explanation::new("", format!("SQLite can't make it: {}", self.0), "please report it")
+    }
+}
+
+explained_errors!(DatabaseError);
+
+impl From<rusqlite::Error> for DatabaseError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error)
+    }
+}
 
 /// Where a database says which version of its format wrote it, and which is needed to read it.
 const FORMAT_VERSIONS: std::ops::Range<usize> = 18..20;

@@ -30,9 +30,8 @@ struct Reader<'a> {
 pub(super) fn entries(ext4: &Ext4, directory: &Node) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
     let place = named(directory);
     let Contents::Runs(runs) = ext4.contents(directory)? else {
-        let what =
-            "is a directory in its inode (inline_data), which is not read here; mount the image instead";
-        return Err(ReadError::unsupported(place, what));
+        let what = "is a directory in its inode (inline_data), which is not read here";
+        return Err(ReadError::unsupported(place, what, "mount the image instead"));
     };
     let mut reader = Reader { ext4, place: &place, entries: Vec::new(), errors: Vec::new(), wrong: 0 };
     let mut seen = 0_u64;
@@ -76,7 +75,7 @@ impl Reader<'_> {
                 Err(error) => self.error(ReadError::io(self.place, error)),
             }
             if self.entries.len() > MOST {
-                return Err(ReadError::unsupported(self.place, format!("has more than {MOST} entries")));
+                return Err(ReadError::unsupported(self.place, format!("has more than {MOST} entries"), ""));
             }
         }
         if there == 0 && run.length > 0 {

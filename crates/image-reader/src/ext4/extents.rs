@@ -85,7 +85,11 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         if self.runs.len() == MOST_RUNS {
-            return Err(ReadError::unsupported(self.place, format!("is in more than {MOST_RUNS} pieces")));
+            return Err(ReadError::unsupported(
+                self.place,
+                format!("is in more than {MOST_RUNS} pieces"),
+                "",
+            ));
         }
         self.runs.push(run);
         Ok(())

@@ -91,7 +91,8 @@ impl Ext4 {
         if *flags & inode::ENCRYPTED != 0 {
             return Err(ReadError::unsupported(
                 place,
-                "is encrypted, which can't be read; mount it with its key",
+                "is encrypted, which can't be read",
+                "mount it with its key",
             ));
         }
         if *flags & inode::INLINE_DATA != 0 {
@@ -99,7 +100,8 @@ impl Ext4 {
             return bytes.map(|bytes| Contents::Inline(bytes.to_vec())).ok_or_else(|| {
                 ReadError::unsupported(
                     place,
-                    "lies in its inode's attributes (inline_data); mount it instead",
+                    "lies in its inode's attributes (inline_data)",
+                    "mount it instead",
                 )
             });
         }

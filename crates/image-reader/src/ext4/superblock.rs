@@ -182,7 +182,8 @@ fn unsupported(incompatible: u32) -> ReadError {
     let name = name.unwrap_or_else(|| format!("{:#x}", incompatible & !KNOWN));
     ReadError::unsupported(
         "superblock",
-        format!("the feature {name} is not known here; mount the image instead"),
+        format!("the feature {name} is not known here"),
+        "mount the image instead",
     )
 }
 

@@ -178,7 +178,7 @@ impl Fat {
                 }
                 _ if is_full => {
                     let what = format!("is in more than {MOST_RUNS} pieces");
-                    return Err(ReadError::unsupported(place(), what));
+                    return Err(ReadError::unsupported(place(), what, ""));
                 }
                 _ => runs.push(Run { at, length: size, from }),
             }
