@@ -154,6 +154,30 @@ pub struct Referring {
     pub others: usize,
 }
 
+impl ClosureError {
+    /// The place in an input that the error is about, where it is about one.
+    #[must_use]
+    pub fn place(&self) -> Option<&ClosurePlace> {
+        match self {
+            Self::Malformed { place, .. }
+            | Self::CarriageReturn { place }
+            | Self::CutShort { place }
+            | Self::StorePath { place, .. }
+            | Self::Hash { place, .. }
+            | Self::ContentAddress { place, .. }
+            | Self::OtherContentAddress { place, .. }
+            | Self::Signature { place, .. }
+            | Self::RegisteredTwice { place, .. } => Some(place),
+            Self::More { place, .. } => place.as_ref(),
+            Self::Missing { .. }
+            | Self::NotInTree { .. }
+            | Self::SizeDiffers { .. }
+            | Self::HashDiffers { .. }
+            | Self::NotInNar { .. } => None,
+        }
+    }
+}
+
 impl Explain for ClosureError {
     fn explain(&self) -> Explanation {
         const REPAIR: &str = "repair it (nix-store --repair-path) or register it anew";

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use build_plan::{ClosurePlan, ClosureSource, Location};
 use closure_registration::{Closure, ClosureErrors, Source};
-use image_tree::io_reason;
+use image_tree::{io_reason, shown};
 
-use crate::failure::{self, Failure, FailureKind, remedy, shown};
+use crate::failure::{self, Failure, FailureKind, remedy};
 use crate::fields;
 
 /// The most that a plan or a file of a closure may have, in \[bytes\]: what never ends must not fill the memory. A graph of

@@ -6,11 +6,11 @@ use std::path::Path;
 use build_plan::{ClosurePlan, Location};
 use closure_registration::{Closure, PathInfo};
 use file_scanner::InlineFile;
-use image_tree::{FileTree, ImagePath, Permissions, Timestamp, io_reason};
+use image_tree::{FileTree, ImagePath, Permissions, Timestamp, io_reason, shown};
 use nix_database::{Deriving, Output};
 
 use crate::closure::read_file;
-use crate::failure::{Failure, FailureKind, remedy, shown};
+use crate::failure::{Failure, FailureKind, remedy};
 use crate::problem::Problem;
 
 /// As Nix makes these two files: root writes into them.

@@ -14,11 +14,15 @@ use crate::report::uuid_text;
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DiskReport {
+    /// `mbr` or `gpt`.
     pub table: &'static str,
     /// As `sfdisk` shows it: `0x2178694e`, or a GUID.
     pub id: String,
+    /// Length of the logical sectors that the table counts in, in \[bytes\].
     pub sector_size: u64,
+    /// In the order of the table.
     pub partitions: Vec<PartitionReport>,
+    /// In the order of the plan.
     pub blobs: Vec<BlobReport>,
 }
 
@@ -26,22 +30,29 @@ pub struct DiskReport {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartitionReport {
+    /// From 1.
     pub number: usize,
+    /// Where it begins on the disk.
     pub start: u64,
+    /// How long it is.
     pub bytes: u64,
     /// Two hexadecimal digits, or a GUID.
     #[serde(rename = "type")]
     pub kind: String,
+    /// Its name in a GPT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Its GUID in a GPT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guid: Option<String>,
+    /// Whether firmware is told to boot from it.
     pub bootable: bool,
     /// `root`, `ext4`, `fat`, `raw` or `empty`.
     pub content: &'static str,
     /// What is free in the file system, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<u64>,
+    /// The label of its file system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// The UUID of an ext4 file system, the number of a FAT one.
@@ -55,7 +66,9 @@ pub struct PartitionReport {
 /// A blob, in \[bytes\].
 #[derive(Clone, Debug, Serialize)]
 pub struct BlobReport {
+    /// Where it is on the disk.
     pub offset: u64,
+    /// How long it is.
     pub bytes: u64,
 }
 

@@ -1,16 +1,15 @@
 //! Why work ended early: a kind of mistake, and its problems.
 
 use std::io;
-use std::path::Path;
 
 use build_plan::Location;
 use closure_registration::{ClosureErrors, VerifyError};
 use file_scanner::SourceError;
 use image_assembly::AssemblyError;
 use image_reader::ReadError;
-use image_tree::{escaped, io_reason};
+use image_tree::io_reason;
 
-use crate::problem::{At, Problem};
+use crate::problem::{At, Cause, Problem};
 
 /// What sort of mistake a failure is. The exit codes of the program follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,7 +73,13 @@ impl Failure {
     /// What can't be read of an image.
     #[must_use]
     pub fn of_image(image: &str, error: &ReadError) -> Self {
-        Self::of(FailureKind::Source, Problem::from(error).within(image))
+        let cause = match error {
+            ReadError::NoPartition { numbers, .. } if numbers.is_empty() => Some(Cause::NoPartitions),
+            ReadError::NoFileSystem => Some(Cause::NoFileSystem),
+            ReadError::NotFound { nearest: None, .. } => Some(Cause::NotInImage),
+            _ => None,
+        };
+        Self::of(FailureKind::Source, Problem { cause, ..Problem::from(error).within(image) })
     }
 }
 
@@ -106,7 +111,12 @@ impl From<AssemblyError> for Failure {
             image_assembly::ErrorKind::Output => FailureKind::Output,
             image_assembly::ErrorKind::Internal => FailureKind::Internal,
         };
-        Self::of(kind, Problem::from(&error))
+        let cause = match &error {
+            AssemblyError::Refused { refusal, .. } => Some(Cause::Refused(*refusal)),
+            AssemblyError::Compressor(_) => Some(Cause::Compressor),
+            _ => None,
+        };
+        Self::of(kind, Problem { cause, ..Problem::from(&error) })
     }
 }
 
@@ -144,13 +154,6 @@ pub(crate) fn of_verification(error: VerifyError<SourceError>, volume: &Location
 #[must_use]
 pub fn remedy(error: &io::Error, otherwise: &'static str) -> &'static str {
     if error.kind() == io::ErrorKind::PermissionDenied { file_scanner::RUN_AS } else { otherwise }
-}
-
-/// A path of this machine as messages show it.
-#[must_use]
-pub fn shown(path: &Path) -> String {
-    use std::os::unix::ffi::OsStrExt;
-    escaped(path.as_os_str().as_bytes()).to_string()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! disk in their own terms; here they get their place in the plan.
 
 use build_plan::{ClosureSource, Location, VolumePlan};
-use closure_registration::ClosureError;
+use closure_registration::{ClosureError, JsonStep, Within};
 use disk_layout::{DiskError, Item};
 use ext4_layout::{LayoutError, LayoutWarning, OptionName};
 use file_scanner::{ScanError, ScanErrors, SourceField, SourceId, Subject, Warning};
@@ -211,7 +211,23 @@ pub(crate) fn disk_failure(error: &DiskError) -> Failure {
 
 /// A problem of a closure; one in a graph within the plan gets its place there.
 pub(crate) fn closure_problem(error: &ClosureError, volume: &Location) -> Problem {
-    Problem { ..error.into() }
+    let problem = Problem::from(error);
+    let closure = volume.key("closure");
+    let at = match error.place() {
+        Some(place) if place.name == graph_name(volume) => match &place.at {
+            Within::Json(steps) => steps
+                .iter()
+                .fold(closure.key("graph"), |at, step| match step {
+                    JsonStep::Key(key) => at.key(key),
+                    JsonStep::Index(index) => at.index(*index),
+                })
+                .into(),
+            Within::Whole | Within::Line(_) => closure.key("graph").into(),
+        },
+        None if matches!(error, ClosureError::More { .. }) => closure.into(),
+        _ => problem.at,
+    };
+    Problem { at, ..problem }
 }
 
 /// What messages call the graph of a closure that is part of the plan.

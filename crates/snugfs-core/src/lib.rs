@@ -58,9 +58,10 @@ pub use closure::{MOST_BYTES, NOT_EXPANDED, is_unexpanded, read_all, read_file, 
 pub use container::format_name;
 pub use deduplicate::Deduplicated;
 pub use disk_report::{BlobReport, DiskReport, PartitionReport};
-pub use failure::{Failure, FailureKind, remedy, shown};
+pub use failure::{Failure, FailureKind, remedy};
 pub use fields::closure_files;
 pub use image_assembly::Target;
+pub use image_tree::shown;
 pub use observer::{Observer, Stage, Unit, run_stage};
 pub use own_outputs::OwnOutputs;
 pub use parts::{
@@ -68,7 +69,7 @@ pub use parts::{
     planned_files, planned_volumes,
 };
 pub use prepare::{Options, Prepared, prepare};
-pub use problem::{At, Problem, one_line};
+pub use problem::{At, Cause, Problem, one_line};
 pub use report::{Contents, Filesystem, Image, Report, StorePathReport};
 pub use write::{WriteOptions, WrittenImage};
 

@@ -1,6 +1,7 @@
 //! Errors, warnings and notes: where, what is wrong, what to do.
 
 use build_plan::{Location, Part, Position};
+use image_assembly::Refusal;
 use image_tree::{Explain, Explanation, escaped};
 
 /// What a message is about.
@@ -68,6 +69,24 @@ pub struct Problem {
     pub position: Option<Position>,
     /// Whether a key of the plan is meant or its value.
     pub part: Part,
+    /// What a program has its own words for.
+    pub cause: Option<Cause>,
+}
+
+/// A cause of a problem about which a program can say more than a library: which of its options helps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// An output that an image does not go into.
+    Refused(Refusal),
+    /// The compressor got no thread or no memory.
+    Compressor,
+    /// A partition was asked for in an image that has none.
+    NoPartitions,
+    /// An image without a file system that is read.
+    NoFileSystem,
+    /// A path that is not in the image, and nothing like it.
+    NotInImage,
 }
 
 impl Problem {
@@ -103,6 +122,7 @@ impl Problem {
             help: problem.help.clone(),
             position: problem.position,
             part: problem.part,
+            cause: None,
         }
     }
 }

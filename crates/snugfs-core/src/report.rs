@@ -32,8 +32,11 @@ pub struct Report {
     /// Only where the plan was read for this image.
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanReport>,
+    /// The image as a file.
     pub image: Image,
+    /// The root file system.
     pub filesystem: Filesystem,
+    /// What the root file system holds.
     pub contents: Contents,
     /// Blocks a kind of metadata, in the order of their names.
     pub overhead: Map<String, Value>,
@@ -48,6 +51,7 @@ pub struct Report {
     /// Only where the image is a disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskReport>,
+    /// What people should know, a line each.
     pub warnings: Vec<String>,
     /// Only where an image was written.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,17 +119,29 @@ pub struct Image {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Filesystem {
+    /// In \[bytes\].
     pub block_size: u32,
+    /// Length of the file system.
     pub blocks: u64,
+    /// Blocks that nothing uses.
     pub free_blocks: u64,
+    /// All inodes.
     pub inodes: u64,
+    /// Inodes that nothing uses.
     pub free_inodes: u64,
+    /// Block groups.
     pub groups: u64,
+    /// Inodes of each block group.
     pub inodes_per_group: u32,
+    /// Blocks kept in each copy for the descriptors of a larger file system.
     pub reserved_gdt_blocks: u64,
+    /// Length of the journal.
     pub journal_blocks: u64,
+    /// Names of the features, as e2fsprogs has them.
     pub features: Vec<&'static str>,
+    /// In its text form.
     pub uuid: String,
+    /// The label.
     pub label: String,
 }
 
@@ -135,7 +151,9 @@ pub struct Filesystem {
 pub struct Contents {
     /// Regular files, each once however many names it has.
     pub files: u64,
+    /// Directories.
     pub directories: u64,
+    /// Symbolic links.
     pub symlinks: u64,
     /// Names beyond the first of their inodes.
     pub hard_links: u64,
@@ -280,7 +298,7 @@ fn hexadecimal(digest: [u8; 32]) -> String {
 }
 
 /// 16 bytes as `8-4-4-4-12` hexadecimal digits.
-pub fn uuid_text(uuid: [u8; 16]) -> String {
+pub(crate) fn uuid_text(uuid: [u8; 16]) -> String {
     let mut text = String::with_capacity(36);
     for (index, byte) in uuid.iter().enumerate() {
         if matches!(index, 4 | 6 | 8 | 10) {

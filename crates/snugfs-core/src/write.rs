@@ -7,7 +7,6 @@ use std::sync::{Mutex, PoisonError};
 use build_plan::Format;
 use image_assembly::{BlockMap, KnownZeros, Scanned, Target, Watch, Witness, Written, write_watched};
 use image_containers::needed_blocks;
-use image_tree::PieceSource;
 
 use crate::Failure;
 use crate::container::Container;

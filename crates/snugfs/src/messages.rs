@@ -6,8 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use build_plan::{Position, locate};
+use image_assembly::Refusal;
 use serde_json::{Value, json};
-use snugfs_core::{At, Failure, Problem, one_line};
+use snugfs_core::{At, Cause, Failure, Problem, one_line};
 
 use crate::cli::{MessageArgs, MessageFormat};
 use crate::excerpt::excerpt;
@@ -108,7 +109,8 @@ impl Messages {
 
     /// Shows why the work ended early.
     pub(crate) fn failure(&self, failure: &Failure) {
-        for (index, problem) in failure.problems.iter().enumerate() {
+        for (index, problem) in failure.problems.iter().map(with_options).enumerate() {
+            let problem = &problem;
             if self.is_json() {
                 let mut message = self.json(Level::Error.name(), problem);
                 message["exitCode"] = exit::number(failure.kind).into();
@@ -204,6 +206,23 @@ impl Messages {
         let line = before.split(|&byte| byte == b'\n').count();
         Some(TextPlace { file: plan.name.clone(), line, column: start - line_start + 1 })
     }
+}
+
+/// A problem whose help names the options that help.
+fn with_options(problem: &Problem) -> Problem {
+    let help = match problem.cause {
+        Some(Cause::Refused(Refusal::UnaskedDevice)) => "add --device to overwrite it",
+        Some(Cause::Refused(Refusal::NoDevice | Refusal::NotADevice)) => "name one, or leave out --device",
+        Some(Cause::Compressor) => {
+            "ask for a lower level or, by --threads, for fewer threads, or raise the limits of processes and memory (ulimit \
+             -u, ulimit -v)"
+        }
+        Some(Cause::NoPartitions) => "leave out --partition",
+        Some(Cause::NoFileSystem) => "see `snugfs inspect` of it",
+        Some(Cause::NotInImage) => "list what is there with `ls`",
+        _ => return problem.clone(),
+    };
+    Problem { help: help.to_owned(), ..problem.clone() }
 }
 
 fn marked(plan: &Source, problem: &Problem) -> Option<Range<usize>> {

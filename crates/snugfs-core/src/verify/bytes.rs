@@ -6,10 +6,10 @@ use ext4_layout::Purpose;
 use file_scanner::{OpenFile, Opener};
 use image_compare::{Differences, Kind, Use, shown_path};
 use image_reader::Window;
-use image_tree::{Content, Piece, PieceSource, io_reason};
+use image_tree::{Content, Piece, PieceSource, io_reason, shown};
 
 use super::{Holds, PlacedPart, Subject, placed_parts};
-use crate::failure::{Failure, FailureKind, shown};
+use crate::failure::{Failure, FailureKind};
 use crate::human;
 use crate::parts::SingleFile;
 use crate::prepare::Prepared;

@@ -5,6 +5,7 @@ use std::io;
 
 use ext4_verify::{Findings, Severity, Source, Unused};
 use image_compare::{Differences, Ext4Tree};
+use image_tree::Explanation;
 use image_reader::{
     FileSystem, Image, Overview, Partition, PartitionTable, ReadError, Volume, VolumeContent, Window,
 };
@@ -119,8 +120,8 @@ impl Verdict {
 pub fn image(image: &Image, terms: Terms) -> Result<Verdict, ReadError> {
     let found = Overview::read(image)?;
     if let Some((what, remedy)) = foreign(&found) {
-        let text = format!("holds {what}, and only ext4 and whole disks are judged; {remedy}");
-        return Err(ReadError::Unsupported { place: String::new(), what: text });
+        let what = format!("holds {what}, and only ext4 and whole disks are judged");
+        return Err(ReadError::Unsupported(Explanation::new("", what, remedy)));
     }
     overview(&found, &image.window, terms, &mut [])
 }

@@ -10,11 +10,9 @@ mod volume;
 
 use std::fs::File;
 
-use ext4_layout::Layout;
-use fat_layout::FatLayout;
 use image_compare::{Differences, Ext4Tree, Kind, Use};
 use image_reader::{FileSystem, Image, Overview, ReadError, VolumeContent, Window};
-use image_tree::{NodeKind, PieceSource};
+use image_tree::NodeKind;
 
 pub use judge::{Judged, Medium, Terms, Verdict, image};
 

@@ -5,7 +5,9 @@ use std::fmt::Write;
 use image_explain::{BLOCK, FileSystem, Kind, Part};
 use image_tree::{NodeId, escaped};
 
-use super::rows::{COLUMNS, fit, kind_name, path_of, store_name};
+use snugfs_core::explain::store_name;
+
+use super::rows::{COLUMNS, fit, kind_name, path_of};
 use snugfs_core::explain::ExplainedVolume;
 
 use super::Explained;

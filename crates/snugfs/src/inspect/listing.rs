@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::rc::Rc;
 
 use image_reader::{FileSystem, Found, Kind, Node, ReadError, Time};
-use image_tree::escaped;
+use image_tree::{Explain, Explanation, escaped};
 
-use crate::human::grouped;
+use snugfs_core::human::grouped;
 
 /// The most problems that a listing keeps.
 const MOST_PROBLEMS: usize = 1000;
@@ -42,7 +42,7 @@ pub(super) fn list(
     long: bool,
     recursive: bool,
     out: &mut impl Write,
-) -> io::Result<Vec<String>> {
+) -> io::Result<Vec<Explanation>> {
     let mut problems = Vec::new();
     if !found.node.is_directory() {
         line(fs, &found.path, &found.node, long, out, &mut problems)?;
@@ -111,15 +111,13 @@ pub(super) fn list(
 }
 
 fn too_deep() -> ReadError {
-    ReadError::Unsupported {
-        place: "the directory".to_owned(),
-        what: "has too long a path; list it by its own path".to_owned(),
-    }
+    let help = "list it by its own path";
+    ReadError::Unsupported(Explanation::new("the directory", "has too long a path", help))
 }
 
-fn tell(problems: &mut Vec<String>, path: &[u8], error: &ReadError) {
+fn tell(problems: &mut Vec<Explanation>, path: &[u8], error: &ReadError) {
     if problems.len() < MOST_PROBLEMS || error.ends_all() {
-        problems.push(format!("{}: {error}", escaped(path)));
+        problems.push(error.explain().within(&escaped(path).to_string()));
     }
 }
 
@@ -129,7 +127,7 @@ fn line(
     node: &Node,
     long: bool,
     out: &mut impl Write,
-    problems: &mut Vec<String>,
+    problems: &mut Vec<Explanation>,
 ) -> io::Result<()> {
     if !long {
         return writeln!(out, "{}", escaped(name));

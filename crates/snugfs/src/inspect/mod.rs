@@ -13,7 +13,7 @@ use image_reader::{
     find,
 };
 
-use image_tree::io_reason;
+use image_tree::{Explain, Explanation, io_reason};
 use snugfs_core::{Failure, FailureKind, Problem, human, shown};
 
 use crate::cli::{InspectArgs, InspectCommand, Owner, misuse};
@@ -74,18 +74,21 @@ pub(crate) fn run(args: &InspectArgs, messages: &Messages) -> Result<(), Failure
 fn whole(args: &InspectArgs, overview: &Overview) -> Result<(), Failure> {
     let unread = overview.volumes.iter().filter_map(|volume| match (&volume.content, &volume.partition) {
         (VolumeContent::Unreadable(error), Some(partition)) => {
-            Some(format!("partition {}: {error}", partition.number))
+            Some(error.explain().within(&format!("partition {}", partition.number)))
         }
-        (VolumeContent::Unreadable(error), None) => Some(error.to_string()),
-        (VolumeContent::Unknown, None) => {
-            Some("neither a partition table nor a file system that is known; is this an image?".to_owned())
-        }
+        (VolumeContent::Unreadable(error), None) => Some(error.explain()),
+        (VolumeContent::Unknown, None) => Some(Explanation::new(
+            "",
+            "neither a partition table nor a file system that is known",
+            "is this an image?",
+        )),
         _ => None,
     });
     let mut unread = unread;
     let mut lines: Vec<_> = unread.by_ref().take(MOST_UNREAD).collect();
     let more = unread.count();
-    lines.extend((more > 0).then(|| format!("{more} more partitions can't be read; see `--json`")));
+    let rest = || Explanation::new("", format!("{more} more partitions can't be read"), "see `--json`");
+    lines.extend((more > 0).then(rest));
     problems_of(args, &lines)
 }
 
@@ -149,12 +152,12 @@ fn to_stdout<T: Default>(
     }
 }
 
-fn problems_of(args: &InspectArgs, problems: &[String]) -> Result<(), Failure> {
+fn problems_of(args: &InspectArgs, problems: &[Explanation]) -> Result<(), Failure> {
     if problems.is_empty() {
         return Ok(());
     }
     let image = shown(&args.image);
-    Err(Failure::all(FailureKind::Source, problems.iter().map(|problem| Problem::new(&image, problem, ""))))
+    Err(Failure::all(FailureKind::Source, problems.iter().map(|problem| problem.clone().within(&image).into())))
 }
 
 fn extracted(
@@ -178,9 +181,11 @@ fn extracted(
     messages.note(&folder, parts.join(", "));
     if !done.unwritten.is_empty() {
         for problem in &done.unread {
-            messages.error(&Problem::new(shown(&args.image), problem, ""));
+            messages.error(&problem.clone().within(&shown(&args.image)).into());
         }
-        let problems = done.unwritten.iter().map(|problem| Problem::new("", format!("{folder}/{problem}"), ""));
+        let problems = done.unwritten.iter().map(|problem| {
+            Problem::new(format!("{folder}/{}", problem.subject), &problem.what, &problem.help)
+        });
         return Err(Failure::all(FailureKind::Output, problems));
     }
     problems_of(args, &done.unread)

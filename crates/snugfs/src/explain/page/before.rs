@@ -80,7 +80,7 @@ impl<'d> Before<'d> {
             json!([name, before, after, number.map_or(json!(-1), |number| json!(number))])
         };
         json!({
-            "name": escaped(difference.other.as_bytes()).to_string(),
+            "name": escaped(self.other.unwrap_or_default().as_bytes()).to_string(),
             "bytes": difference.before.total,
             "rows": rows.into_iter().map(row).collect::<Vec<_>>(),
         })

@@ -151,7 +151,7 @@ fn path_numbers(image: &Explained<'_>) -> Vec<PathNumbers> {
 
 /// The number that a store path of the root has on the page.
 fn root_path(image: &Explained<'_>, numbers: &[PathNumbers], base_name: &str) -> Option<usize> {
-    let paths = image.systems.first()?.volume.closure.as_ref()?.paths();
+    let paths = image.systems.first()?.volume.scanned.closure.as_ref()?.paths();
     let path = paths.iter().position(|info| info.path.as_str() == base_name)?;
     *numbers.first()?.get(path)?
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::before::Before;
 use snugfs_core::explain::ExplainedVolume;
 use crate::explain::rows::kind_name;
-use crate::human::counted;
+use snugfs_core::human::counted;
 
 /// How many nodes of a file system are shown singly: a page of about a megabyte.
 const MOST: usize = 8000;
