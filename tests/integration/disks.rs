@@ -208,7 +208,7 @@ fn what_can_not_be_a_disk_is_told_with_both_sides() {
         (
             json!({ "table": "mbr", "partitions": [at("1MiB", fat("16MiB")), at("8MiB", root.clone())] }),
             3,
-            "plan.disk.partitions[0] (bytes 1048576 to 17825792) overlaps plan.disk.partitions[1] (bytes 8388608 to",
+            "plan.disk.partitions[0]: bytes 1048576 to 17825792 overlap plan.disk.partitions[1] (bytes 8388608 to",
         ),
         (
             json!({ "table": "mbr", "partitions": [root], "blobs": loader(1 << 20) }),
@@ -218,17 +218,17 @@ fn what_can_not_be_a_disk_is_told_with_both_sides() {
         (
             json!({ "table": "mbr", "partitions": [root], "blobs": loader(0) }),
             3,
-            "plan.disk.blobs[0] (bytes 0 to 300001) overlaps the partition table (bytes 440 to 512); move plan.disk.blobs[0] to another offset",
+            "plan.disk.blobs[0]: bytes 0 to 300001 overlap the partition table (bytes 440 to 512); move plan.disk.blobs[0] to another offset",
         ),
         (
             json!({ "table": "gpt", "partitions": [{ "type": "linux", "content": { "kind": "root" } }], "blobs": loader(8192) }),
             3,
-            "the partition table (bytes 440 to 17408) overlaps plan.disk.blobs[0] (bytes 8192 to",
+            "plan.disk.blobs[0]: bytes 8192 to",
         ),
         (
             json!({ "table": "mbr", "partitions": [root], "size": "2MiB" }),
             6,
-            "ends behind the disk's last usable byte at 2097152; make plan.disk.size larger or leave it out",
+            "end behind the disk's last usable byte at 2097152; make plan.disk.size larger or leave it out",
         ),
         (
             json!({ "table": "mbr", "partitions": [at("4TiB", root.clone())] }),

@@ -2,7 +2,7 @@
 //! disk in their own terms; here they get their place in the plan.
 
 use build_plan::{ClosureSource, Location, VolumePlan};
-use closure_registration::{ClosureError, JsonStep, Within};
+use closure_registration::{ClosureError, InvalidStorePath, JsonStep, Within};
 use disk_layout::{DiskError, Item};
 use ext4_layout::{LayoutError, LayoutWarning, OptionName};
 use file_scanner::{ScanError, ScanErrors, SourceField, SourceId, Subject, Warning};
@@ -227,7 +227,14 @@ pub(crate) fn closure_problem(error: &ClosureError, volume: &Location) -> Proble
         None if matches!(error, ClosureError::More { .. }) => closure.into(),
         _ => problem.at,
     };
-    Problem { at, ..problem }
+    let help = match error {
+        ClosureError::StorePath { reason: InvalidStorePath::OtherStore { .. }, .. } => {
+            "give paths of one store, and its directory as storeDir".to_owned()
+        }
+        ClosureError::NotInTree { .. } => "see that sourceDir is the store that holds it".to_owned(),
+        _ => problem.help,
+    };
+    Problem { at, help, ..problem }
 }
 
 /// What messages call the graph of a closure that is part of the plan.

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use image_assembly::startable_threads;
 
@@ -31,8 +32,12 @@ pub(crate) fn can_start() -> bool {
     *CAN.get_or_init(|| startable_threads(1) > 0)
 }
 
-/// Starts so many threads, or as many as can be had.
+/// Starts so many threads, or as many as can be had. The first call decides.
 pub(crate) fn prepare(threads: usize) -> Result<(), Failure> {
+    static IS_DONE: AtomicBool = AtomicBool::new(false);
+    if IS_DONE.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
     let builder = match startable_threads(threads) {
         0 => rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread(),
         startable => rayon::ThreadPoolBuilder::new().num_threads(startable),
