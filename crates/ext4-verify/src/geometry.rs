@@ -9,6 +9,8 @@ use crate::numbers::to_u32;
 pub(crate) const BLOCK: u64 = 4096;
 /// The same as a length in memory.
 pub(crate) const BLOCK_BYTES: usize = 4096;
+/// What a block of a directory has for entries, in \[bytes\]: all but the twelve of its checksum.
+pub(crate) const ENTRY_BYTES: usize = BLOCK_BYTES - 12;
 /// Blocks in a group.
 pub(crate) const GROUP_BLOCKS: u64 = 32768;
 /// Groups whose bitmaps and tables stand together.

@@ -10,6 +10,7 @@ mod linux;
 mod random;
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use ext4_verify::{Unused, check};
 
@@ -46,7 +47,7 @@ fn every_kind_of_damage_is_reported_with_exactly_its_codes() {
         if !codes.contains(&kind.expected.name()) {
             missed.push(format!("{}: expected {}, found {codes:?}", kind.name, kind.expected));
         }
-        text += &format!("{}: {}\n", kind.name, codes.join(" "));
+        writeln!(text, "{}: {}", kind.name, codes.join(" ")).unwrap();
     }
     assert!(missed.is_empty(), "{} of {} kinds:\n{}", missed.len(), kinds.len(), missed.join("\n"));
     let distinct: BTreeSet<_> = kinds.iter().map(|kind| kind.name.as_str()).collect();
@@ -69,7 +70,7 @@ fn every_kind_of_damage_is_reported_with_exactly_its_codes() {
 fn half_of_all_blocks_may_be_reserved() {
     let good = tiny();
     let half = good.n(1024 + 0x04, 4) / 2;
-    for (reserved, codes) in [(half, &[] as &[_]), (half + 1, &["superblock-reserved-blocks"])] {
+    for (reserved, codes) in [(half, vec![]), (half + 1, vec!["superblock-reserved-blocks"])] {
         let mut image = good.clone();
         image.put(1024 + 0x08, &u32::try_from(reserved).unwrap().to_le_bytes());
         image.fix_super(1024);
