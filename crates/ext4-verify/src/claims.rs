@@ -40,7 +40,7 @@ impl Claims {
         Self {
             geometry,
             blocks: Set::below(geometry.blocks),
-            inodes: Set::below(geometry.inodes() + 1),
+            inodes: Set::below(geometry.inodes().saturating_add(1)),
             links: HashMap::new(),
             xattr_blocks: HashMap::new(),
             directories: Vec::new(),
@@ -48,7 +48,8 @@ impl Claims {
         }
     }
 
-    /// Claims blocks; false where one of them can't be, or is in use already. `what` names the user.
+    /// Claims blocks; reports a problem and gives false where one of them is in use already or does not exist. `what` names
+    /// the user.
     pub(crate) fn claim(
         &mut self,
         findings: &mut Findings,
@@ -131,7 +132,7 @@ impl Claims {
         let group = to_usize(u64::from(group));
         if group < to_usize(u64::from(self.geometry.groups)) {
             if group >= self.directories.len() {
-                self.directories.resize(group + 1, 0);
+                self.directories.resize(group.saturating_add(1), 0);
             }
             if let Some(count) = self.directories.get_mut(group) {
                 *count = count.saturating_add(1);

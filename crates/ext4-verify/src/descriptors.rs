@@ -34,6 +34,10 @@ fn within(ranges: &[Range<usize>], at: usize) -> bool {
 }
 
 /// Reads all descriptors and claims what they name; `None` where tables can't be found.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
+)]
 pub(crate) fn read(
     image: &Image<'_>,
     claims: &mut Claims,
@@ -128,6 +132,10 @@ fn locations(
 }
 
 /// Checks the block of the first superblock outside of it, and whether the last group can hold its own metadata.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
+)]
 pub(crate) fn ends(image: &Image<'_>, findings: &mut Findings) -> Result<(), Unreadable> {
     let geometry = image.geometry();
     let begin = image.block(0)?;
@@ -149,6 +157,10 @@ pub(crate) fn ends(image: &Image<'_>, findings: &mut Findings) -> Result<(), Unr
 }
 
 /// Compares every copy of superblock and descriptors, byte by byte, and checks that the reserve behind them is zero.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
+)]
 pub(crate) fn backups(image: &Image<'_>, findings: &mut Findings) -> Result<(), Unreadable> {
     let geometry = image.geometry();
     for group in geometry.backups() {
@@ -209,7 +221,7 @@ fn backup_superblock(image: &Image<'_>, findings: &mut Findings, group: u32, blo
         findings.add(code, place(), text);
     }
     if !is_zero(part(block, superblock::BYTES, BLOCK_BYTES)) {
-        findings.add(Code::MetadataPadding, place(), "something stands behind its superblock");
+        findings.add(Code::MetadataPadding, place(), "something is behind its superblock");
     }
 }
 

@@ -36,8 +36,10 @@ impl Names {
     /// Reports the names that are there more than once.
     pub(crate) fn check_repeated(&self, cx: &mut InodeContext<'_>) {
         let starts = std::iter::once(&0).chain(&self.ends);
-        let mut all: Vec<_> =
-            starts.zip(&self.ends).map(|(&from, &to)| part(&self.bytes, from, to - from)).collect();
+        let mut all: Vec<_> = starts
+            .zip(&self.ends)
+            .map(|(&from, &to)| part(&self.bytes, from, to.saturating_sub(from)))
+            .collect();
         all.sort_unstable();
         for pair in all.windows(2).filter(|pair| pair[0] == pair[1]) {
             let text = format!("has two entries of the name {}", image_tree::escaped(pair[0]));
@@ -84,6 +86,10 @@ fn tail(cx: &mut InodeContext<'_>, logical: u64, bytes: &[u8]) {
 }
 
 /// The entries of a block, as far as their lengths lead.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "offsets in a structure of at most 4096 bytes, and entries of at most 65,535"
+)]
 fn read_entries<'b>(cx: &mut InodeContext<'_>, logical: u64, bytes: &'b [u8]) -> Vec<Entry<'b>> {
     let mut entries = Vec::new();
     let mut at = 0;
@@ -107,7 +113,7 @@ fn read_entries<'b>(cx: &mut InodeContext<'_>, logical: u64, bytes: &'b [u8]) ->
         }
         let behind = if is_used { at + 8 + name_len } else { at + 8 };
         if !is_zero(part(bytes, behind, at + length - behind)) {
-            let text = format!("something stands behind the entry at byte {at} of block {logical}");
+            let text = format!("something is behind the entry at byte {at} of block {logical}");
             cx.problem(Code::EntryPadding, text);
         }
         at += length;

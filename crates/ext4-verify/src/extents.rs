@@ -49,6 +49,11 @@ impl Mapped {
         self.runs.iter().fold(0, |sum: u64, run| sum.saturating_add(run.len))
     }
 
+    /// Blocks of the contents and of the tree.
+    pub(crate) fn all_blocks(&self) -> u64 {
+        self.blocks().saturating_add(self.nodes)
+    }
+
     /// Whether every block from the first to the last is there and written: where that must be so, Linux reports an error for
     /// a hole (`ext4_bread`, `ext4_find_dest_de`).
     pub(crate) fn is_whole(&self) -> bool {
@@ -61,15 +66,16 @@ impl Mapped {
         last.map_or(0, |run| run.logical.saturating_add(run.len))
     }
 
-    /// Where a block of the contents is.
+    /// The block of the file system that holds a block of the contents.
     pub(crate) fn block(&self, logical: u64) -> Option<u64> {
         let after = self.runs.partition_point(|run| run.logical <= logical);
         let run = self.runs.get(after.checked_sub(1)?)?;
-        (logical - run.logical < run.len).then(|| run.start + (logical - run.logical))
+        let within = logical.checked_sub(run.logical).filter(|within| *within < run.len)?;
+        run.start.checked_add(within)
     }
 }
 
-/// A node of the tree: its bytes, and what is known of it from above.
+/// A node of the tree: its bytes, and what its parent says of it.
 struct Node<'a> {
     bytes: &'a [u8],
     max: u16,
@@ -85,6 +91,10 @@ pub(crate) fn extents(cx: &mut InodeContext<'_>) -> Result<Mapped, Unreadable> {
     Ok(mapped)
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "offsets in a structure of at most 4096 bytes, and entries of at most 65,535"
+)]
 fn extent_node(cx: &mut InodeContext<'_>, node: &Node<'_>, mapped: &mut Mapped) -> Result<(), Unreadable> {
     let bytes = node.bytes;
     if le16(bytes, 0) != MAGIC {
@@ -128,6 +138,7 @@ fn extent_node(cx: &mut InodeContext<'_>, node: &Node<'_>, mapped: &mut Mapped) 
     Ok(())
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "numbers of at most 48 bits")]
 fn extent(cx: &mut InodeContext<'_>, entry: &[u8], mapped: &mut Mapped) {
     let logical = u64::from(le32(entry, 0));
     let length = le16(entry, 4);
@@ -166,6 +177,10 @@ fn extent(cx: &mut InodeContext<'_>, entry: &[u8], mapped: &mut Mapped) {
     }
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "offsets in a structure of at most 4096 bytes, and entries of at most 65,535"
+)]
 fn extent_index(
     cx: &mut InodeContext<'_>,
     entry: &[u8],
@@ -177,7 +192,7 @@ fn extent_index(
     if le16(entry, 10) != 0 {
         cx.problem(Code::ExtentUnused, "an unused field of an extent index is not zero");
     }
-    mapped.nodes += 1;
+    mapped.nodes = mapped.nodes.saturating_add(1);
     // What something else uses is not read: so no block is read twice, and no tree goes in a circle.
     if !cx.claim(block, 1, "extent tree") {
         return Ok(());
@@ -226,7 +241,7 @@ fn slack(cx: &mut InodeContext<'_>, mapped: &Mapped) -> Result<(), Unreadable> {
     let used = to_usize(inode.size % BLOCK);
     let last = inode.size.checked_sub(1).and_then(|at| mapped.block(at / BLOCK));
     if let (Some(block), true) = (last, used > 0) {
-        let rest = cx.image.bytes(block, used, BLOCK_BYTES - used)?;
+        let rest = cx.image.bytes(block, used, BLOCK_BYTES.saturating_sub(used))?;
         if !is_zero(&rest) {
             let at = rest.iter().position(|&byte| byte != 0).unwrap_or(0);
             let text = format!("byte {} behind the end of its last block {block} is not zero", to_u64(at));
@@ -250,7 +265,7 @@ pub(crate) fn symlink(cx: &mut InodeContext<'_>) -> Result<(u64, Vec<u8>), Unrea
         }
         end_of_target(cx, part(inode.map(), 0, size), byte(inode.map(), size));
         if !is_zero(part(inode.map(), size, 60)) {
-            cx.problem(Code::SlackNotZero, "something stands behind the target");
+            cx.problem(Code::SlackNotZero, "something is behind the target");
         }
         return Ok((0, part(inode.map(), 0, size).to_vec()));
     }
@@ -270,7 +285,7 @@ pub(crate) fn symlink(cx: &mut InodeContext<'_>) -> Result<(u64, Vec<u8>), Unrea
         end_of_target(cx, &target, byte(&bytes, size));
         slack(cx, &mapped)?;
     }
-    Ok((mapped.blocks() + mapped.nodes, target))
+    Ok((mapped.all_blocks(), target))
 }
 
 /// The target of a symlink, and the byte behind it: Linux counts up to the first NUL and takes no other length than

@@ -159,6 +159,10 @@ fn add_leaves(
 }
 
 /// One block of an index: room, number of entries, their order, and the checksum behind the room.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "offsets in a structure of at most 4096 bytes, and entries of at most 65,535"
+)]
 fn read_table(cx: &mut InodeContext<'_>, logical: u64, bytes: &[u8], form: (usize, u16)) -> Option<Table> {
     let (at, room) = form;
     let (limit, count) = (le16(bytes, at), le16(bytes, at + 2));
@@ -211,6 +215,10 @@ fn root_dots(cx: &mut InodeContext<'_>, parent: u32, root: &[u8]) {
 }
 
 /// Whether a hash that is said to continue from the block before does.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "offsets in a structure of at most 4096 bytes, and entries of at most 65,535"
+)]
 fn continued(cx: &mut InodeContext<'_>, mapped: &Mapped, index: &Index) -> Result<(), Unreadable> {
     for pair in index.order.windows(2) {
         let ((before, _), (logical, from)) = (pair[0], pair[1]);

@@ -65,7 +65,7 @@ impl<'s> Image<'s> {
         if last.0 != block {
             *last = (block, self.block(block)?);
         }
-        let within = to_usize(u64::from(index % INODES_PER_BLOCK)) * INODE_BYTES;
+        let within = to_usize(u64::from(index % INODES_PER_BLOCK)).saturating_mul(INODE_BYTES);
         Ok(Inode::parse(number, part(&last.1, within, INODE_BYTES).to_vec(), self.seed()))
     }
 
@@ -79,15 +79,15 @@ impl<'s> Image<'s> {
             if at >= to {
                 return Ok(None);
             }
-            let len = to_usize(CHUNK.min(to - at));
+            let len = to_usize(CHUNK.min(to.saturating_sub(at)));
             buffer.resize(len, 0);
             let chunk = buffer.as_mut_slice();
             self.source.read(at, chunk).map_err(|error| Unreadable { offset: at, error })?;
             if !is_zero(chunk) {
                 let found = chunk.iter().position(|&byte| byte != 0).unwrap_or(0);
-                return Ok(Some(at + to_u64(found)));
+                return Ok(Some(at.saturating_add(to_u64(found))));
             }
-            at += CHUNK;
+            at = at.saturating_add(CHUNK);
         }
     }
 }

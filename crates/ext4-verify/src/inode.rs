@@ -70,7 +70,7 @@ impl Kind {
     }
 }
 
-/// An inode as it stands in its table.
+/// An inode as it is stored in its table.
 #[derive(Clone, Debug)]
 pub(crate) struct Inode {
     pub(crate) number: u32,
@@ -83,7 +83,7 @@ pub(crate) struct Inode {
     /// In units of 512 bytes.
     pub(crate) sectors: u64,
     pub(crate) xattr_block: u64,
-    /// What seeds the checksums of what belongs to it.
+    /// The start of the checksums of everything that belongs to it.
     pub(crate) seed: Crc,
 }
 
@@ -118,7 +118,7 @@ impl Inode {
     pub(crate) fn mtime(&self) -> (i64, u32) {
         let low = i64::from(le32(&self.raw, 0x10).cast_signed());
         let extra = le32(&self.raw, 0x88);
-        (low + (i64::from(extra & 3) << 32), extra >> 2)
+        (low.saturating_add(i64::from(extra & 3) << 32), extra >> 2)
     }
 
     /// Major and minor number of a device: in the old form in the first word, else in the new one in the second.

@@ -20,6 +20,8 @@
 //! | `tables`, `unused` | whether bitmaps, tables and counts agree with the claims; unused bytes |
 //! | `observer` | shows each name to a caller that compares it with what it expects |
 
+#![warn(clippy::arithmetic_side_effects)]
+
 mod acl;
 mod checksum;
 mod claims;
@@ -60,7 +62,7 @@ pub use source::{Source, Unreadable};
 /// What may be in bytes that the file system does not use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unused {
-    /// Only zeros, in free blocks and behind the end: as in a new file or partition.
+    /// Zeros only, in free blocks and behind the end: as in a new file or partition.
     Zeros,
     /// Anything behind the end: on a device that is longer and held something else.
     AnythingBehind,
@@ -68,12 +70,12 @@ pub enum Unused {
     Anything,
 }
 
-/// Judges a file system that begins at the start of `source`.
+/// Checks a file system that begins at the start of `source`.
 pub fn check(source: &dyn Source, unused: Unused) -> Result<Findings, Unreadable> {
     stages::check(source, unused, None)
 }
 
-/// The same, and shows an observer all that a name leads to.
+/// Checks a file system as [`check`] does, and reports every name, and what it leads to, to an observer.
 pub fn check_and_show(
     source: &dyn Source,
     unused: Unused,

@@ -104,7 +104,7 @@ impl Where<'_> {
         let mut at = entry.directory;
         while at != 0 {
             let Some(directory) = entry.directories.0.get(at) else { break };
-            length += 1 + directory.name.len();
+            length = length.saturating_add(directory.name.len()).saturating_add(1);
             if length > LONGEST_PATH {
                 parts.push(b"...");
                 break;
@@ -112,7 +112,7 @@ impl Where<'_> {
             parts.push(&directory.name);
             at = directory.parent;
         }
-        let mut path = Vec::with_capacity(length + 1);
+        let mut path = Vec::with_capacity(length.saturating_add(1));
         for part in parts.into_iter().rev() {
             path.push(b'/');
             path.extend_from_slice(part);

@@ -87,7 +87,7 @@ impl Findings {
     /// Counts a problem; true where it is to be kept in full.
     fn counted(&mut self, code: Code) -> bool {
         let count = self.counts.entry(code).or_default();
-        *count += 1;
+        *count = count.saturating_add(1);
         *count <= KEPT_OF_EACH
     }
 

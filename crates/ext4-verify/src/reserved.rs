@@ -79,6 +79,10 @@ fn own_inode(cx: &mut InodeContext<'_>, code: Code, size: u64, flags: u32) {
 /// The room for more descriptors: one double-indirect block that names the reserved blocks of the first group, each of
 /// which names its like in all other groups with a copy (`verify_reserved_gdb` of Linux, which fails in the middle of
 /// growth where e2fsck, looking at the first quarter only, finds nothing).
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
+)]
 fn resize_inode(cx: &mut InodeContext<'_>) -> Result<(), Unreadable> {
     let (image, inode) = (cx.image, cx.inode);
     let geometry = image.geometry();
@@ -122,6 +126,10 @@ fn resize_inode(cx: &mut InodeContext<'_>) -> Result<(), Unreadable> {
     Ok(())
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "these blocks are claimed, so they are in the file system"
+)]
 fn journal(cx: &mut InodeContext<'_>) -> Result<(), Unreadable> {
     let (image, inode) = (cx.image, cx.inode);
     own_inode(cx, Code::JournalInode, inode.size, FLAG_EXTENTS);
@@ -130,7 +138,7 @@ fn journal(cx: &mut InodeContext<'_>) -> Result<(), Unreadable> {
     // The overhead counts the journal without the blocks of its extent tree, as mke2fs and Linux do
     // (`ext4_calculate_overhead`).
     cx.claims.journal_blocks = mapped.blocks();
-    fields::blocks(cx, mapped.blocks() + mapped.nodes);
+    fields::blocks(cx, mapped.all_blocks());
     if !inode.size.is_multiple_of(BLOCK) || mapped.end != blocks || !mapped.is_whole() {
         let text = format!("{} bytes do not go with {} blocks", inode.size, mapped.blocks());
         cx.problem(Code::JournalInode, text);
@@ -209,7 +217,7 @@ fn journal_checksum(findings: &mut Findings, number: u64, block: &[u8], has_chec
     let place = Place::Block(number);
     if !has_checksum {
         if !is_zero(part(block, 0x44, 4096)) {
-            let text = "something stands behind the superblock of the journal";
+            let text = "something is behind the superblock of the journal";
             findings.add(Code::MetadataPadding, place, text);
         }
         return;

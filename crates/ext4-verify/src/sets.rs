@@ -21,7 +21,7 @@ impl Set {
         Self { pages: std::iter::repeat_with(|| None).take(pages).collect() }
     }
 
-    /// Adds a number; false where it was in already, or can't be.
+    /// Adds a number; false if it was in the set already or is out of range.
     pub(crate) fn insert(&mut self, number: u64) -> bool {
         let (page, byte, bit) = place(number);
         let Some(byte) = self.page_mut(page).and_then(|page| page.get_mut(byte)) else { return false };
@@ -30,7 +30,9 @@ impl Set {
         is_new
     }
 
-    /// Adds the numbers from `start` to before `end`, up to the first that was in already or can't be: that is the error.
+    /// Adds the numbers from `start` to before `end`. The error is the first that was in the set already or is out of range;
+    /// only the numbers before it are added.
+    #[expect(clippy::arithmetic_side_effects, reason = "at least 8 below the end")]
     pub(crate) fn insert_range(&mut self, start: u64, end: u64) -> Result<(), u64> {
         let mut at = start;
         while at < end {
@@ -65,7 +67,7 @@ impl Set {
 
     /// The numbers of a range as a bitmap, whose first bit is that of its start. Its length is rounded up to whole bytes.
     pub(crate) fn bits(&self, range: Range<u64>) -> Vec<u8> {
-        let mut bits = vec![0; to_usize((range.end - range.start).div_ceil(8))];
+        let mut bits = vec![0; to_usize(range.end.saturating_sub(range.start).div_ceil(8))];
         let pages = to_usize(range.start / PAGE)..self.pages.len().min(to_usize(range.end.div_ceil(PAGE)));
         if self.pages.get(pages).is_some_and(|pages| pages.iter().any(Option::is_some)) {
             for (at, _) in (0..).zip(range).filter(|(_, number)| self.contains(*number)) {
@@ -88,6 +90,7 @@ fn place(number: u64) -> (usize, usize, u8) {
 }
 
 /// The runs of bits below `end` that are set, as (start, length).
+#[expect(clippy::arithmetic_side_effects, reason = "numbers up to 8 beyond the bits of a bitmap in memory")]
 pub(crate) fn runs(bitmap: &[u8], end: u64) -> impl Iterator<Item = (u64, u64)> {
     let end = end.min(to_u64(bitmap.len()).saturating_mul(8));
     // The first bit from `at` on that is as `wanted` says, or the end; whole bytes of others are skipped.

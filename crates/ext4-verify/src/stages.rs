@@ -22,7 +22,7 @@ pub(crate) fn check(
         return Ok(findings);
     }
     let raw = read(source, 1024, superblock::BYTES)?;
-    let Some(sb) = superblock::judge(raw, length, &mut findings) else { return Ok(findings) };
+    let Some(sb) = superblock::check(raw, length, &mut findings) else { return Ok(findings) };
     let mut image = Image::new(source, sb);
     let mut claims = Claims::new(image.geometry());
     let Some(groups) = descriptors::read(&image, &mut claims, &mut findings)? else { return Ok(findings) };

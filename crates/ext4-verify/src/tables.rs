@@ -19,6 +19,10 @@ pub(crate) struct Totals {
 }
 
 /// Checks every inode that no name leads to.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
+)]
 pub(crate) fn inode_tables(
     image: &Image<'_>,
     claims: &Claims,
@@ -57,6 +61,10 @@ fn unused_inode(findings: &mut Findings, number: u32, raw: &[u8]) {
 }
 
 /// Compares all bitmaps and the counts of all groups with what was found.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
+)]
 pub(crate) fn bitmaps(
     image: &Image<'_>,
     claims: &Claims,
@@ -76,6 +84,10 @@ pub(crate) fn bitmaps(
 }
 
 /// Gives the number of free blocks.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
+)]
 fn block_bitmap(
     image: &Image<'_>,
     claims: &Claims,
@@ -126,6 +138,10 @@ fn block_bitmap(
 }
 
 /// Gives the number of free inodes.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
+)]
 fn inode_bitmap(
     image: &Image<'_>,
     claims: &Claims,
@@ -214,6 +230,10 @@ fn unwritten(
 }
 
 /// Compares the counts of the superblock.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
+)]
 pub(crate) fn totals(image: &Image<'_>, claims: &Claims, findings: &mut Findings, totals: Totals) {
     let (raw, geometry) = (&image.sb.raw, image.geometry());
     let (free_blocks, free_inodes) = (le32_pair(raw, 0x0c, 0x158), u64::from(le32(raw, 0x10)));

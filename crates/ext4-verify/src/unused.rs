@@ -9,6 +9,10 @@ use crate::sets::runs;
 use crate::source::Unreadable;
 
 /// Checks that free blocks are zero.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
+)]
 pub(crate) fn free_blocks(
     image: &Image<'_>,
     claims: &Claims,

@@ -57,8 +57,9 @@ impl Visitor<'_, '_> {
         let contents = match kind {
             Kind::File => {
                 let mapped = extents::file_contents(&mut cx)?;
+                let blocks = mapped.all_blocks();
                 body.runs = mapped.runs;
-                Some(body.runs.iter().map(|run| run.len).sum::<u64>() + mapped.nodes)
+                Some(blocks)
             }
             Kind::Symlink => {
                 let (blocks, target) = extents::symlink(&mut cx)?;
@@ -77,7 +78,7 @@ impl Visitor<'_, '_> {
             }
         };
         if let Some(contents) = contents {
-            fields::blocks(&mut cx, own + contents);
+            fields::blocks(&mut cx, own.saturating_add(contents));
         }
         self.show(inode, at, &attributes, &body);
         Ok(())

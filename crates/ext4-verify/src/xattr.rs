@@ -30,7 +30,7 @@ struct List<'b> {
     is_block: bool,
 }
 
-/// Judges the attributes of an inode, and gives them and the number of blocks that they take.
+/// Checks the attributes of an inode; gives the number of blocks that they take, and the attributes.
 pub(crate) fn xattrs(cx: &mut InodeContext<'_>) -> Result<(u64, Vec<Attribute>), Unreadable> {
     let (blocks, found) = all_xattrs(cx)?;
     let mode = le16(&cx.inode.raw, 0) & 0o777;
@@ -117,7 +117,11 @@ fn xattr_block(cx: &mut InodeContext<'_>, found: &mut Vec<Attribute>) -> Result<
     Ok(())
 }
 
-/// Judges a list, adds what it has to `found`, and gives the hashes of its entries.
+/// Checks a list, adds its attributes to `found`, and gives the hashes of its entries.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "offsets in a structure of at most 4096 bytes, and entries of at most 65,535"
+)]
 fn read_list(cx: &mut InodeContext<'_>, list: &List<'_>, found: &mut Vec<Attribute>) -> Vec<u32> {
     let bytes = list.bytes;
     let mut taken = vec![false; bytes.len()];

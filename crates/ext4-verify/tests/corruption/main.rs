@@ -91,8 +91,8 @@ impl Random {
     }
 }
 
-/// Damages some bytes of blocks that hold something, and has the image judged: it must come to an end without a panic.
-fn judge_random(good: &Image, data: &[u64], seed: u64) {
+/// Damages some bytes of blocks that hold something, and checks the image: that must end without a panic.
+fn check_random(good: &Image, data: &[u64], seed: u64) {
     let mut random = Random(seed);
     let mut image = good.clone();
     for _ in 0..=random.below(4) {
@@ -109,12 +109,12 @@ fn judge_random(good: &Image, data: &[u64], seed: u64) {
 }
 
 #[test]
-fn whatever_an_image_says_judging_it_ends() {
+fn whatever_an_image_says_its_check_ends() {
     let inputs = std::env::var("SNUGFS_FUZZ_INPUTS").ok().and_then(|text| text.parse().ok()).unwrap_or(5000);
     let good = tiny();
     let data = good.data();
     for seed in 0..inputs {
-        judge_random(&good, &data, seed);
+        check_random(&good, &data, seed);
     }
-    println!("{inputs} damaged images judged");
+    println!("{inputs} damaged images checked");
 }
