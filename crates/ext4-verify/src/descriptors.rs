@@ -13,8 +13,8 @@ use crate::problem::{Findings, Place};
 use crate::source::Unreadable;
 use crate::superblock;
 
-/// What changes in the first superblock while a file system is used, and not in its copies, in \[bytes\]: counts of what is free,
-/// times, mounts, orphans, that the journal is in use, where it was mounted, kilobytes written, records of errors.
+/// Where use changes the first superblock but not its copies, in \[bytes\]: free counts, times, mounts, orphans, journal
+/// recovery, mount point, kilobytes written, records of errors.
 const SUPERBLOCK_AT_USE: [Range<usize>; 9] = [
     0x0c..0x14,
     0x2c..0x36,
@@ -26,7 +26,7 @@ const SUPERBLOCK_AT_USE: [Range<usize>; 9] = [
     0x178..0x200,
     0x274..0x27c,
 ];
-/// The same of a descriptor: counts, flags, checksums.
+/// Where use changes a descriptor but not its copies: counts, flags, checksums.
 const DESCRIPTOR_AT_USE: [Range<usize>; 4] = [0x0c..0x14, 0x18..0x20, 0x2c..0x34, 0x38..0x3c];
 
 fn within(ranges: &[Range<usize>], at: usize) -> bool {
@@ -131,7 +131,7 @@ fn locations(
     inside
 }
 
-/// Checks the block of the first superblock outside of it, and whether the last group can hold its own metadata.
+/// Checks the rest of the block that holds the first superblock, and that the last group can hold its own metadata.
 #[expect(
     clippy::arithmetic_side_effects,
     reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"

@@ -12,24 +12,24 @@ use crate::source::Unreadable;
 const MAGIC: u16 = 0xf30a;
 /// The deepest tree: five levels of blocks hold more extents than a file can have (`EXT4_MAX_EXTENT_DEPTH`).
 const DEEPEST: u16 = 5;
-/// Entries behind the header in a block, room for a checksum left; the same in an inode.
+/// The most entries in a block, which ends in a checksum, and in an inode.
 const BLOCK_ENTRIES: u16 = 340;
 const INODE_ENTRIES: u16 = 4;
 /// The largest file in \[bytes\]: extents count 2^32 blocks (e2fsck, `check_blocks`).
 const LARGEST_FILE: u64 = (1 << 44) - 1;
-/// A longer length means that the extent is not written yet.
+/// The longest written extent, in \[blocks\]; a larger length marks an unwritten one.
 const LONGEST: u16 = 32768;
 
-/// Blocks of an inode that follow one another, in the image and in its contents.
+/// Blocks that follow one another both in the contents of an inode and in the file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// The first of them, counted from the start of the contents.
     pub logical: u64,
-    /// The same counted from the start of the file system.
+    /// The first of them, counted from the start of the file system.
     pub start: u64,
     /// How many there are.
     pub len: u64,
-    /// Whether there is anything in them; else they read as zeros.
+    /// Whether they are written; unwritten blocks read as zeros.
     pub written: bool,
 }
 
@@ -83,7 +83,7 @@ struct Node<'a> {
     expected: Option<(u16, u64)>,
 }
 
-/// Walks the tree of an inode and claims all its blocks.
+/// Reads the extent tree of an inode and claims all blocks of tree and contents.
 pub(crate) fn extents(cx: &mut InodeContext<'_>) -> Result<Mapped, Unreadable> {
     let mut mapped = Mapped::default();
     let root = Node { bytes: cx.inode.map(), max: INODE_ENTRIES, expected: None };
@@ -193,7 +193,7 @@ fn extent_index(
         cx.problem(Code::ExtentUnused, "an unused field of an extent index is not zero");
     }
     mapped.nodes = mapped.nodes.saturating_add(1);
-    // What something else uses is not read: so no block is read twice, and no tree goes in a circle.
+    // A block that is in use already is not read: so no block is read twice, and no tree contains itself.
     if !cx.claim(block, 1, "extent tree") {
         return Ok(());
     }
@@ -211,7 +211,7 @@ fn extent_index(
     extent_node(cx, &node, mapped)
 }
 
-/// Contents of a file: their length, and what is behind their end in the last block.
+/// Checks the blocks of a file, its length, and the bytes behind its end in the last block.
 pub(crate) fn file_contents(cx: &mut InodeContext<'_>) -> Result<Mapped, Unreadable> {
     let inode = cx.inode;
     let mapped = extents(cx)?;
@@ -235,7 +235,7 @@ pub(crate) fn file_contents(cx: &mut InodeContext<'_>) -> Result<Mapped, Unreada
     Ok(mapped)
 }
 
-/// What is behind the end of the contents in their last block.
+/// Checks that the bytes behind the end of the contents in their last block are zero.
 fn slack(cx: &mut InodeContext<'_>, mapped: &Mapped) -> Result<(), Unreadable> {
     let inode = cx.inode;
     let used = to_usize(inode.size % BLOCK);
@@ -251,7 +251,7 @@ fn slack(cx: &mut InodeContext<'_>, mapped: &Mapped) -> Result<(), Unreadable> {
     Ok(())
 }
 
-/// A symlink: short targets in the inode, longer ones in a block. Gives the blocks that it takes.
+/// Checks a symlink: short targets are in the inode, longer ones in a block. Gives the number of its blocks, and the target.
 pub(crate) fn symlink(cx: &mut InodeContext<'_>) -> Result<(u64, Vec<u8>), Unreadable> {
     let inode = cx.inode;
     if inode.size == 0 || inode.size > LONGEST_LINK {
@@ -288,7 +288,7 @@ pub(crate) fn symlink(cx: &mut InodeContext<'_>) -> Result<(u64, Vec<u8>), Unrea
     Ok((mapped.all_blocks(), target))
 }
 
-/// The target of a symlink, and the byte behind it: Linux counts up to the first NUL and takes no other length than
+/// Checks a target and the byte behind it: Linux counts up to the first NUL and takes no other length than
 /// `i_size` (`ext4_iget`); e2fsck does so for targets in a block too.
 fn end_of_target(cx: &mut InodeContext<'_>, target: &[u8], behind: u8) {
     if target.contains(&0) || behind != 0 {
@@ -296,14 +296,14 @@ fn end_of_target(cx: &mut InodeContext<'_>, target: &[u8], behind: u8) {
     }
 }
 
-/// A device, FIFO or socket: nothing but the number of the device, in the old form where it fits there.
+/// Checks a device, FIFO or socket: it has only the number of the device, in the old form where that can hold it.
 pub(crate) fn special(cx: &mut InodeContext<'_>, is_device: bool) {
     let inode = cx.inode;
     let map = inode.map();
     let (old, new) = (le32(map, 0), le32(map, 4));
     let right = match (is_device, old, new) {
         (true, old, 0) => old <= 0xffff,
-        // major in bits 8 to 19, minor in 0 to 7 and 20 to 31: beyond the old form, or it would be in that.
+        // Major in bits 8 to 19, minor in 0 to 7 and 20 to 31; only numbers that the old form can't hold.
         (true, 0, new) => new >> 8 & 0xfff > 0xff || new >> 20 > 0,
         (_, old, new) => old == 0 && new == 0,
     };

@@ -11,7 +11,7 @@ use crate::geometry::ENTRY_BYTES;
 use crate::numbers::{byte, is_zero, le16, le32, part};
 use crate::source::Unreadable;
 
-/// Where entries begin in the root of an index and in its other blocks, and how many there is room for.
+/// The offset of the first entry, and the most entries: in the root of an index, and in its other blocks.
 const ROOT: (usize, u16) = (0x20, 507);
 const NODE: (usize, u16) = (8, 510);
 
@@ -46,7 +46,7 @@ pub(crate) struct Index {
     hasher: Hasher,
     nodes: HashSet<u64>,
     leaves: HashMap<u64, Bounds>,
-    /// The leaves in the order of the index, for what continues from one to the next.
+    /// The leaves with their first hashes, in the order of the index.
     order: Vec<(u64, u32)>,
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn index(cx: &mut InodeContext<'_>, parent: u32, mapped: &Mapped) -> 
     let sb = &cx.image.sb;
     let hasher = Hasher::new(Hash::HalfMd4, sb.signed_hash, sb.hash_seed);
     let mut index = Index { hasher, nodes: HashSet::new(), leaves: HashMap::new(), order: Vec::new() };
-    // What can't be read as an index, or is none, is read as entries.
+    // Blocks that the index does not list are read as entries.
     let Some(block) = mapped.block(0) else { return Ok(index) };
     let root = cx.image.block(block)?;
     index.nodes.insert(0);
@@ -123,7 +123,7 @@ fn read_nodes(
             cx.problem(Code::HtreeNode, text);
         }
         let Some(mut table) = read_table(cx, logical, &bytes, NODE) else { continue };
-        // The first entry of a block has no hash of its own: it is that by which the block was found.
+        // The first entry of a block has no hash of its own: its parent has it.
         if let Some(entry) = table.entries.first_mut() {
             entry.0 = first;
         }
@@ -158,7 +158,7 @@ fn add_leaves(
     }
 }
 
-/// One block of an index: room, number of entries, their order, and the checksum behind the room.
+/// Reads a block of an index; checks its room, the number and order of its entries, and the checksum.
 #[expect(
     clippy::arithmetic_side_effects,
     reason = "offsets in a structure of at most 4096 bytes, and entries of at most 65,535"
@@ -201,7 +201,7 @@ fn read_table(cx: &mut InodeContext<'_>, logical: u64, bytes: &[u8], form: (usiz
     Some(Table { entries })
 }
 
-/// The two entries with which the root of an index begins, as long together as the block.
+/// Checks the entries `.` and `..` at the start of the root of an index; together they are as long as the block.
 fn root_dots(cx: &mut InodeContext<'_>, parent: u32, root: &[u8]) {
     let dot = le32(root, 0) == cx.inode.number && part(root, 4, 8) == [12, 0, 1, 2, b'.', 0, 0, 0];
     let dotdot = part(root, 16, 8) == [0xf4, 0x0f, 2, 2, b'.', b'.', 0, 0];
@@ -214,7 +214,7 @@ fn root_dots(cx: &mut InodeContext<'_>, parent: u32, root: &[u8]) {
     }
 }
 
-/// Whether a hash that is said to continue from the block before does.
+/// Checks that the block before has names of a hash that is marked as continued.
 #[expect(
     clippy::arithmetic_side_effects,
     reason = "offsets in a structure of at most 4096 bytes, and entries of at most 65,535"

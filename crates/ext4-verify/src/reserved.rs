@@ -44,7 +44,7 @@ pub(crate) fn inodes(
     Ok(())
 }
 
-/// All zero except the checksum; the inode of bad blocks has times.
+/// Checks an inode without use: all zero except the checksum; the inode of bad blocks has times.
 fn without_use(cx: &mut InodeContext<'_>) {
     let inode = cx.inode;
     fields::checksum(cx);
@@ -76,9 +76,9 @@ fn own_inode(cx: &mut InodeContext<'_>, code: Code, size: u64, flags: u32) {
     }
 }
 
-/// The room for more descriptors: one double-indirect block that names the reserved blocks of the first group, each of
-/// which names its like in all other groups with a copy (`verify_reserved_gdb` of Linux, which fails in the middle of
-/// growth where e2fsck, looking at the first quarter only, finds nothing).
+/// Checks the inode that reserves room for more descriptors: a double-indirect block points to the reserved blocks of the
+/// first group, each of which points to its copies in the other groups. Linux checks this only in the middle of growth
+/// (`verify_reserved_gdb`), and e2fsck checks only the first quarter.
 #[expect(
     clippy::arithmetic_side_effects,
     reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
@@ -169,7 +169,7 @@ fn journal(cx: &mut InodeContext<'_>) -> Result<(), Unreadable> {
     Ok(())
 }
 
-/// Big-endian; kernel documentation, "Journal (jbd2)".
+/// Checks the superblock of the journal, which is big-endian. Kernel documentation, "Journal (jbd2)".
 fn journal_superblock(image: &Image<'_>, findings: &mut Findings, number: u64, block: &[u8], blocks: u64) {
     let place = || Place::Block(number);
     let blocks = to_u32(blocks);
@@ -212,7 +212,8 @@ fn journal_superblock(image: &Image<'_>, findings: &mut Findings, number: u64, b
     journal_checksum(findings, number, block, features[1] & 0x18 != 0);
 }
 
-/// Only with features that Linux turns on when it mounts; without them the rest of the block is zero.
+/// Checks the checksum of the journal. Only Linux turns on the features for it, on mounting; without them the rest of the
+/// block is zero.
 fn journal_checksum(findings: &mut Findings, number: u64, block: &[u8], has_checksum: bool) {
     let place = Place::Block(number);
     if !has_checksum {

@@ -38,7 +38,7 @@ pub(crate) fn check(
     Ok(findings)
 }
 
-/// Everything that can be reached, which claims what it uses.
+/// Checks everything that can be reached, and claims what it uses.
 fn structures(
     image: &Image<'_>,
     claims: &mut Claims,
@@ -53,7 +53,7 @@ fn structures(
     Ok(())
 }
 
-/// Whether counts and bitmaps agree with the claims.
+/// Checks counts and bitmaps against the claims.
 fn counts(image: &Image<'_>, claims: &Claims, findings: &mut Findings) -> Result<(), Unreadable> {
     tables::inode_tables(image, claims, findings)?;
     let totals = tables::bitmaps(image, claims, findings)?;

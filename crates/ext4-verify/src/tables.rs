@@ -1,4 +1,4 @@
-//! Whether what counts and marks things agrees with what was found: inode tables, bitmaps, free counts.
+//! Checks inode tables, bitmaps and counts against what was found to be in use.
 
 use crate::claims::Claims;
 use crate::codes::Code;
@@ -83,7 +83,7 @@ pub(crate) fn bitmaps(
     Ok(totals)
 }
 
-/// Gives the number of free blocks.
+/// Checks the block bitmap of a group; gives the number of free blocks.
 #[expect(
     clippy::arithmetic_side_effects,
     reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
@@ -137,7 +137,7 @@ fn block_bitmap(
     Ok(free)
 }
 
-/// Gives the number of free inodes.
+/// Checks the inode bitmap of a group; gives the number of free inodes.
 #[expect(
     clippy::arithmetic_side_effects,
     reason = "the geometry bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
@@ -213,6 +213,7 @@ fn count_ones(bitmap: &[u8]) -> u64 {
     bitmap.iter().map(|byte| u64::from(byte.count_ones())).sum()
 }
 
+/// Checks the bitmap of a group whose flags say that it is not written.
 fn unwritten(
     image: &Image<'_>,
     findings: &mut Findings,
@@ -223,7 +224,7 @@ fn unwritten(
 ) {
     if !is_zero(bitmap) || checksum != 0 {
         let text = format!("the {what} bitmap counts as not written, but it or its checksum is not zero");
-        // Linux gives one to the groups that it adds.
+        // Linux writes a checksum for the groups that it adds.
         let code = if image.sb.was_used() { Code::UninitBitmapUsed } else { Code::UninitBitmap };
         findings.add(code, Place::Group(group), text);
     }

@@ -1,4 +1,4 @@
-//! From the root to everything that a name leads to.
+//! Follows names from the root to every inode.
 
 use crate::claims::{Claims, Links};
 use crate::codes::Code;
@@ -19,7 +19,7 @@ use crate::visit::Visitor;
 /// The most links that an inode counts (`EXT4_LINK_MAX`).
 const MOST_LINKS: u64 = 65_000;
 
-/// Visits everything, from the root down.
+/// Visits every inode that a name leads to, from the root down.
 pub(crate) fn walk<'c>(
     image: &'c Image<'c>,
     claims: &'c mut Claims,
@@ -68,7 +68,7 @@ impl Walk<'_, '_> {
         while let Some(position) = pending.pop() {
             let first_new = self.directories.len();
             self.directory(position)?;
-            // Depth first and in the order of the entries, as tables and blocks are.
+            // Depth first and in the order of the entries: snugfs stores inodes and blocks in this order.
             pending.extend((first_new..self.directories.len()).rev());
             if position == 0 {
                 has_lost_found = self.directories.contains(LOST_FOUND, b"lost+found");

@@ -23,7 +23,7 @@ struct Entry<'b> {
     hash: u32,
 }
 
-/// A list of attributes: bytes, where entries begin, and whether it is a block's, sorted and with hashes.
+/// A list of attributes: its bytes, where its entries begin, and whether it is in a block, where it is sorted and has hashes.
 struct List<'b> {
     bytes: &'b [u8],
     from: usize,
@@ -191,7 +191,7 @@ fn order_and_hashes(cx: &mut InodeContext<'_>, list: &List<'_>, entries: &[Entry
         cx.problem(Code::XattrDuplicate, "two attributes of a list have the same name");
     }
     for entry in entries {
-        // In inodes there may be none. Characters were signed on most machines until Linux 6.2, and may still be.
+        // In inodes it may be 0. Names were hashed as signed characters on most machines until Linux 6.2; both are valid.
         let may_miss = !list.is_block && entry.hash == 0;
         if !may_miss && [true, false].into_iter().all(|signed| hash(entry, signed) != entry.hash) {
             let text = format!(
