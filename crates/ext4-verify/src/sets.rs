@@ -32,24 +32,26 @@ impl Set {
 
     /// Adds the numbers from `start` to before `end`. The error is the first that was in the set already or is out of range;
     /// only the numbers before it are added.
-    #[expect(clippy::arithmetic_side_effects, reason = "at least 8 below the end")]
+    #[expect(clippy::arithmetic_side_effects, reason = "numbers between start and end, and bytes of a page")]
     pub(crate) fn insert_range(&mut self, start: u64, end: u64) -> Result<(), u64> {
         let mut at = start;
         while at < end {
-            // Eight numbers at once where they are a byte, and none of them is in.
-            if at.is_multiple_of(8) && end - at >= 8 {
+            if at.is_multiple_of(8) {
+                // Whole bytes at once, as long as none of their numbers is in the set.
                 let (page, byte, _) = place(at);
-                let byte = self.page_mut(page).and_then(|page| page.get_mut(byte));
-                if let Some(byte) = byte.filter(|byte| **byte == 0) {
-                    *byte = 0xff;
-                    at += 8;
-                    continue;
+                let most = (BYTES - byte).min(to_usize((end - at) / 8));
+                let bytes = self.page_mut(page).and_then(|page| page.get_mut(byte..byte + most));
+                let bytes = bytes.unwrap_or_default();
+                let free = bytes.iter().take_while(|byte| **byte == 0).count();
+                bytes.iter_mut().take(free).for_each(|byte| *byte = 0xff);
+                at += 8 * to_u64(free);
+            }
+            if at < end {
+                if !self.insert(at) {
+                    return Err(at);
                 }
+                at += 1;
             }
-            if !self.insert(at) {
-                return Err(at);
-            }
-            at += 1;
         }
         Ok(())
     }

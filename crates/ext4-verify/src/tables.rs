@@ -123,13 +123,15 @@ fn block_bitmap(
         );
         findings.add(Code::BlockBitmapChecksum, place(), text);
     }
-    for (from, count) in runs(&without(&bitmap, &used), len) {
-        let text = format!("and {} more are marked used, but nothing uses them", count - 1);
-        findings.add(Code::BlockLeaked, Place::Block(range.start + from), text);
-    }
-    for (from, count) in runs(&without(&used, &bitmap), len) {
-        let text = format!("and {} more are used, but marked free", count - 1);
-        findings.add(Code::BlockNotMarked, Place::Block(range.start + from), text);
+    if bitmap != used {
+        for (from, count) in runs(&without(&bitmap, &used), len) {
+            let text = format!("and {} more are marked used, but nothing uses them", count - 1);
+            findings.add(Code::BlockLeaked, Place::Block(range.start + from), text);
+        }
+        for (from, count) in runs(&without(&used, &bitmap), len) {
+            let text = format!("and {} more are used, but marked free", count - 1);
+            findings.add(Code::BlockNotMarked, Place::Block(range.start + from), text);
+        }
     }
     if (len..GROUP_BLOCKS).any(|at| !bit(&bitmap, at)) {
         findings.add(Code::BlockBitmapPadding, place(), "a bit behind the last block is not set");
