@@ -13,23 +13,6 @@ const DEFAULT: &str = "system.posix_acl_default";
 /// A list without entries, which removes a list.
 const NO_ENTRIES: &str = "AgAAAA==";
 
-/// An image that is mounted until the test ends.
-struct Mounted(tempfile::TempDir);
-
-impl Mounted {
-    fn new(image: &Path) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Run::of(Command::new("mount").args(["-o", "loop,ro"]).arg(image).arg(folder.path())).succeeded();
-        Self(folder)
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
 fn shell(folder: &Path, script: &str) -> String {
     let mut command = Command::new("sh");
     command.args(["-euc", script]).current_dir(folder).env("LC_ALL", "C");
@@ -131,7 +114,7 @@ fn lists_and_modes_of_trees_entries_and_attributes_are_those_of_setfacl_and_chmo
     std::fs::create_dir(&real).unwrap();
     shell(&real, &by_hand);
     let mounted = Mounted::new(&image);
-    assert_eq!(rights(mounted.0.path()), rights(&real));
+    assert_eq!(rights(mounted.path()), rights(&real));
 }
 
 #[test]
@@ -165,9 +148,9 @@ fn a_list_of_a_source_that_linux_refuses_is_an_error_that_names_the_file() {
     let mounted = Mounted::new(&image);
     workspace.change_plan(|plan| {
         plan["entries"] = json!({});
-        plan["trees"] = json!([{ "source": mounted.0.path(), "xattrs": ["*"] }]);
+        plan["trees"] = json!([{ "source": mounted.path(), "xattrs": ["*"] }]);
     });
-    let place = mounted.0.path().join("x");
+    let place = mounted.path().join("x");
     let run = workspace.snugfs(["build", "plan.json", "-o", "a.img"]).failed_with(5);
     let refused =
         format!("Linux refuses its access control list {ACCESS}: it names users or groups and has no mask;");

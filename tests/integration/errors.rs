@@ -1,11 +1,13 @@
 //! What is wrong is told in one line each, with its exit code, and leaves no image.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::json;
 
-use crate::support::{Workspace, empty_plan, plan_of_entries, repository, sorted_names};
+use crate::sources::{as_user, users_workspace};
+use crate::support::{Run, Workspace, empty_plan, plan_of_entries, repository, sorted_names};
 
 /// The stems of the files in a folder that end in `.expected`; at least one.
 fn cases(folder: &Path) -> BTreeSet<String> {
@@ -144,18 +146,17 @@ fn sources_that_are_missing_are_all_named() {
 
 #[test]
 fn a_file_that_may_not_be_read_is_named() {
-    use std::os::unix::fs::PermissionsExt;
-    let workspace =
-        Workspace::with_plan(&plan_of_entries(json!({ "/secret": { "type": "file", "source": "secret" } })));
+    // Root may read every file.
+    let workspace = users_workspace();
+    let plan = plan_of_entries(json!({ "/secret": { "type": "file", "source": "secret" } }));
+    workspace.write("plan.json", plan.to_string());
     let secret = workspace.write("secret", "x");
-    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).unwrap();
-    if std::fs::read(&secret).is_ok() {
-        // Root may read everything; then the plan is simply right.
-        workspace.build("plan.img", []);
-    } else {
-        workspace.snugfs(["build", "plan.json"]).failed_with(5).says("secret");
-        assert_eq!(workspace.names(), ["plan.json", "secret"]);
-    }
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let run = Run::of(&mut as_user(&workspace, &["./snugfs", "build", "plan.json"])).failed_with(5);
+    let expected = "snugfs: secret: can't be read: permission denied; run snugfs as a user who may read it (its owner, a member \
+                    of its group, root), or with \"podman unshare\" if a rootless container made it\n";
+    assert_eq!(run.stderr, expected);
+    assert_eq!(workspace.names(), ["plan.json", "secret", "snugfs"]);
 }
 
 #[test]

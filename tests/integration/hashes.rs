@@ -5,7 +5,7 @@ use crate::support::{Workspace, assert_sound};
 /// A file of the example's closure.
 const FILE: &str = "store/i1jjwb3gkf5brqfzqqb36yl41bs8bfgc-greeting-2.0/share/greeting/en.txt";
 
-/// Raw (hashed before), compressed and to standard output (hashed on the way).
+/// A plain file, a compressed file and standard output.
 const WAYS: [&str; 3] = ["out.img", "out.img.zst", "-"];
 
 #[test]

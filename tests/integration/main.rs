@@ -8,6 +8,7 @@ mod cli;
 mod database;
 mod deduplicate;
 mod determinism;
+mod directories;
 mod disk_outputs;
 mod disks;
 mod errors;

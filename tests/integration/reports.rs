@@ -9,9 +9,26 @@ fn a_report_never_takes_the_place_of_the_image_or_the_plan() {
     let workspace = Workspace::with_plan(&empty_plan());
     let plan = workspace.read("plan.json");
     std::os::unix::fs::symlink("out.img", workspace.path("link")).unwrap();
-    for report in ["./out.img", "../no/such/folder/out.img", "link", "plan.json"] {
+    for (report, code, message) in [
+        (
+            "./out.img",
+            2,
+            "snugfs: --report: ./out.img is also the image (-o); choose another name for the report\n",
+        ),
+        (
+            "../no/such/folder/out.img",
+            7,
+            "snugfs: ../no/such/folder/out.img: its folder does not exist; create it first\n",
+        ),
+        ("link", 2, "snugfs: --report: link is also the image (-o); choose another name for the report\n"),
+        (
+            "plan.json",
+            2,
+            "snugfs: --report: plan.json is also the plan; choose another name for the report\n",
+        ),
+    ] {
         let run = workspace.snugfs(["build", "plan.json", "-o", "out.img", "--report", report]);
-        assert_ne!(run.code, 0, "{report}");
+        assert_eq!(run.failed_with(code).stderr, message, "{report}");
         assert!(!workspace.names().contains(&"out.img".to_owned()), "{report}: nothing was written");
     }
     assert_eq!(workspace.read("plan.json"), plan);

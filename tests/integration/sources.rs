@@ -15,7 +15,7 @@ use crate::support::*;
 const USER: u32 = 1000;
 
 /// A folder in which an ordinary user may run the program, which is there as `snugfs`.
-fn users_workspace() -> Workspace {
+pub(crate) fn users_workspace() -> Workspace {
     let workspace = Workspace::with_plan(&empty_plan());
     let folder = workspace.path("");
     // Not by this process: a child that another test starts meanwhile would hold the copy open for writing (ETXTBSY).
@@ -27,7 +27,7 @@ fn users_workspace() -> Workspace {
 }
 
 /// A command that an ordinary user runs in the workspace.
-fn as_user(workspace: &Workspace, command: &[&str]) -> Command {
+pub(crate) fn as_user(workspace: &Workspace, command: &[&str]) -> Command {
     let mut run = Command::new(tool("setpriv"));
     let user = [format!("--reuid={USER}"), format!("--regid={USER}"), "--clear-groups".to_owned()];
     run.args(user).arg("--inh-caps=-all").args(command).current_dir(workspace.path(""));

@@ -288,6 +288,28 @@ pub(crate) fn debugfs(image: &Path, request: &str) -> String {
     answer
 }
 
+/// An image that is mounted read-only until the value is dropped.
+pub(crate) struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    pub(crate) fn new(image: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Run::of(Command::new("mount").args(["-o", "loop,ro"]).arg(image).arg(folder.path())).succeeded();
+        Self(folder)
+    }
+
+    /// The mount point.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
 /// A loop device with sectors of this length.
 pub(crate) struct LoopDevice {
     /// Its path.

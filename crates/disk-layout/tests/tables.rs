@@ -5,7 +5,7 @@
 use std::io::Cursor;
 
 use disk_layout::{Blob, Disk, DiskError, Kind, Options, Part, Partition, Table};
-use image_tree::{Content, NodeId, PieceSource, SectorSize};
+use image_tree::{Content, NodeId, Piece, PieceSource, SectorSize};
 use proptest::prelude::*;
 
 const MIB: u64 = 1 << 20;
@@ -190,4 +190,37 @@ proptest! {
             Err(error) => prop_assert!(error.is_conflict(), "{}", error),
         }
     }
+}
+
+/// An image of one file.
+struct OneFile;
+
+impl PieceSource for OneFile {
+    fn len(&self) -> u64 {
+        4096
+    }
+
+    fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+        let content = Content::File { node: NodeId::from_index(5).unwrap(), offset: 0 };
+        Box::new(std::iter::once(Piece { offset: 0, len: 4096, content }))
+    }
+
+    fn generate(&self, _: &Piece, _: &mut [u8]) {}
+}
+
+#[test]
+fn files_of_several_file_systems_keep_apart() {
+    let volume = |base, number| Partition {
+        part: Part::Volume { image: &OneFile, base },
+        ..partition(None, MIB, Kind::Mbr(0x83), number)
+    };
+    let disk = Disk::plan(options(Table::Mbr(None), vec![volume(0, 0), volume(100, 1)])).unwrap();
+    let files: Vec<_> = disk
+        .pieces()
+        .filter_map(|piece| match piece.content {
+            Content::File { node, offset } => Some((piece.offset, node.index(), offset)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(files, [(MIB, 5, 0), (2 * MIB, 105, 0)]);
 }

@@ -1,4 +1,4 @@
-//! Lists of access, as ext4 stores them: version 1, an id only with named users and groups (`fs/ext4/acl.h` of Linux).
+//! Access control lists, as ext4 stores them: version 1, an id only with named users and groups (`fs/ext4/acl.h` of Linux).
 
 use crate::numbers::{le16, le32, part};
 
@@ -19,7 +19,7 @@ pub(crate) fn as_read(stored: &[u8]) -> Option<Vec<u8>> {
     let mut tags = Vec::new();
     let mut at = 4;
     while at < stored.len() {
-        let (tag, permissions) = (le16(stored, at), le16(stored, at + 2));
+        let (tag, permissions) = (le16(stored, at), le16(stored, at.saturating_add(2)));
         let has_id = matches!(tag, USER | GROUP);
         let length = if has_id { 8 } else { 4 };
         let entry = part(stored, at, length);
@@ -32,10 +32,10 @@ pub(crate) fn as_read(stored: &[u8]) -> Option<Vec<u8>> {
         read.extend_from_slice(part(entry, 0, 4));
         read.extend_from_slice(if has_id { part(entry, 4, 4) } else { &[0xff; 4] });
         tags.push(tag);
-        at += length;
+        at = at.saturating_add(length);
     }
     let count = |tag| tags.iter().filter(|&&other| other == tag).count();
-    let named = count(USER) + count(GROUP) > 0;
+    let named = tags.iter().any(|tag| matches!(*tag, USER | GROUP));
     let valid = tags.is_sorted()
         && [USER_OBJ, GROUP_OBJ, OTHER].into_iter().all(|tag| count(tag) == 1)
         && (count(MASK) == 1 || (count(MASK) == 0 && !named));

@@ -17,7 +17,7 @@ impl Crc {
         Self(!crc32c::crc32c_append(!self.0, bytes))
     }
 
-    /// What seeds the checksums of an inode and all that belongs to it.
+    /// The start of the checksums of an inode and of everything that belongs to it.
     #[must_use]
     pub(crate) fn of_inode(self, number: u32, generation: u32) -> Self {
         self.over(&number.to_le_bytes()).over(&generation.to_le_bytes())
@@ -34,7 +34,7 @@ pub(crate) fn of_inode(seed: Crc, inode: &[u8]) -> (u32, u32) {
     let mut bytes = inode.to_vec();
     let has_high = crate::numbers::le16(inode, 0x80) >= 4;
     let mut clear = |at: usize| {
-        if let Some(field) = bytes.get_mut(at..at + 2) {
+        if let Some(field) = bytes.get_mut(at..).and_then(|rest| rest.get_mut(..2)) {
             field.fill(0);
         }
     };

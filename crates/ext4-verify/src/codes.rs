@@ -1,6 +1,6 @@
-//! Every kind of problem by its name. What each means for people is in docs/verify.md, which a test holds beside this.
+//! Every kind of problem by its name. docs/verify.md says what each means for people; a test compares the two.
 
-/// How bad a kind of problem is.
+/// The severity of a kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// The file system is damaged, or promises what it can't keep.
@@ -26,7 +26,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// How bad it is.
+            /// Its severity.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity,)* }
             }

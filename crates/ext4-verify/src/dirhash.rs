@@ -1,10 +1,10 @@
-//! The hashes of directory indexes, written down from the kernel's documentation of `dx_hash` and RFC 1320, apart from the
-//! ones that made the image.
+//! The hashes of directory indexes, written down from the kernel's documentation of `dx_hash` and RFC 1320,
+//! independently of the code that made the image.
 
-/// Which function.
+/// A hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hash {
-    /// What ext2 began with.
+    /// The first hash of ext2.
     Legacy,
     /// Three rounds of MD4 over half a block.
     HalfMd4,
@@ -29,11 +29,11 @@ pub(crate) struct Hasher {
     seed: [u32; 4],
 }
 
-/// What stands for the end of a directory when it is read, and so for no name.
+/// The hash that marks the end of a directory when it is read; no name has it.
 const END: u32 = 0xffff_fffe;
 
 impl Hasher {
-    /// A seed of zeros stands for the constants of MD4.
+    /// A seed of zeros means the constants of MD4.
     pub(crate) fn new(hash: Hash, signed: bool, seed: [u32; 4]) -> Self {
         let seed = if seed == [0; 4] { [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476] } else { seed };
         Self { hash, signed, seed }
@@ -48,7 +48,7 @@ impl Hasher {
         if hash == END { END - 2 } else { hash }
     }
 
-    /// A character as the machine that the file system was made for counts it.
+    /// A character as a signed or unsigned number, as the superblock says.
     fn character(&self, byte: u8) -> u32 {
         if self.signed { i32::from(byte.cast_signed()).cast_unsigned() } else { u32::from(byte) }
     }
@@ -68,7 +68,7 @@ impl Hasher {
         let mut from = 0;
         while from < name.len() {
             md4_rounds(&mut state, &self.words(name.get(from..).unwrap_or_default()));
-            from += 32;
+            from = from.saturating_add(32);
         }
         state[1]
     }
@@ -76,7 +76,7 @@ impl Hasher {
     /// Up to 32 characters as eight words, the first character highest; what is missing is the length of what is there.
     fn words(&self, rest: &[u8]) -> [u32; 8] {
         let length = u32::try_from(rest.len()).unwrap_or(u32::MAX) & 0xff;
-        let pad = length * 0x0101_0101;
+        let pad = length.wrapping_mul(0x0101_0101);
         let mut words = [pad; 8];
         for (at, &byte) in rest.iter().take(32).enumerate() {
             let old = if at.is_multiple_of(4) { pad } else { words[at / 4] };
@@ -99,7 +99,7 @@ fn md4_rounds(state: &mut [u32; 4], words: &[u32; 8]) {
             let mixed = match round {
                 0 => (x & y) | (!x & z),
                 // The documentation's form of the majority: a sum, whose parts have no bit in common.
-                1 => (x & y) + ((x ^ y) & z),
+                1 => (x & y).wrapping_add((x ^ y) & z),
                 _ => x ^ y ^ z,
             };
             let sum = first.wrapping_add(mixed).wrapping_add(words[word]).wrapping_add(ADDED[round]);

@@ -9,12 +9,14 @@ use crate::numbers::to_u32;
 pub(crate) const BLOCK: u64 = 4096;
 /// The same as a length in memory.
 pub(crate) const BLOCK_BYTES: usize = 4096;
+/// What a block of a directory has for entries, in \[bytes\]: all but the twelve of its checksum.
+pub(crate) const ENTRY_BYTES: usize = BLOCK_BYTES - 12;
 /// Blocks in a group.
 pub(crate) const GROUP_BLOCKS: u64 = 32768;
-/// Groups whose bitmaps and tables stand together.
+/// Groups whose bitmaps and tables are together.
 const FLEX: u32 = 16;
 
-/// The numbers that a file system is built by.
+/// The numbers that decide where the fixed metadata is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Geometry {
     pub(crate) blocks: u64,
@@ -26,6 +28,10 @@ pub(crate) struct Geometry {
     pub(crate) reserved_gdt: u64,
 }
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "`Geometry::new` bounds them: fewer than 2^47 blocks and 2^32 groups and inodes"
+)]
 impl Geometry {
     /// `None` where the numbers can't be: every group must have some inodes in whole blocks of 16, and the first one
     /// must hold all descriptors.
@@ -98,6 +104,7 @@ impl Geometry {
 }
 
 /// Whether a group holds the superblock or a copy of it: 0, 1, and the powers of 3, 5 and 7.
+#[expect(clippy::arithmetic_side_effects, reason = "powers below 2^32 and the next one")]
 pub(crate) fn has_super(group: u32) -> bool {
     let is_power_of = |base: u64| {
         let mut power = base;

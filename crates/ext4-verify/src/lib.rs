@@ -1,42 +1,54 @@
-//! Judges ext4 file systems as snugfs makes them, bit by bit.
+//! Checks ext4 file systems as snugfs makes them, bit by bit.
 //!
 //! Nothing here is shared with the crates that make images: every rule is written down a second time, from the kernel's
-//! documentation, so that a mistake on one side shows on the other. It is stricter than e2fsck, which looks at what Linux
-//! needs to mount and repairs the rest in silence: here every byte of the file system has one right value, or one of
-//! few, and all are looked at.
+//! documentation, so that a mistake on one side shows on the other. It is stricter than e2fsck, which checks what Linux
+//! needs to mount and repairs the rest without a word: for each field, this crate knows the one (or few) correct values.
 //!
-//! The invariant of this crate: whatever an image says, judging it ends and does not panic. Every block is claimed by one
-//! user before it is read as anything, so nothing is read twice and nothing goes in a circle; memory is a bit for each
-//! block and inode that is in use, and what the names of directories take.
+//! The invariant of this crate: whatever an image says, the check ends and does not panic. Every block is claimed by one
+//! user before it is read as anything, so nothing is read twice and no structure leads in a circle; memory is a bit for
+//! each block and inode in use, and the names of directories.
 //!
 //! | module | its part |
 //! |---|---|
-//! | `codes`, `problem` | what can be wrong, where, and how much of it is kept |
-//! | `source` | bytes to judge |
-//! | `superblock`, `geometry`, `descriptors`, `reserved` | what holds for the file system |
-//! | `walk`, `inode`, `extents`, `directory`, `htree`, `xattr` | what names lead to |
-//! | `tables` | whether bitmaps, tables and counts agree with what was found |
-//! | `observer` | what is there, for those who know what should be |
+//! | `stages` | the order of the checks |
+//! | `source`, `image`, `group`, `inode`, `geometry` | what can be read, and what it says |
+//! | `claims`, `sets` | which blocks and inodes are in use, and how often |
+//! | `codes`, `problem`, `paths` | what can be wrong, where, and how much of it is kept |
+//! | `superblock`, `descriptors`, `reserved` | checks of the file system as a whole |
+//! | `walk`, `visit`, `context` | from the root to every inode that a name leads to |
+//! | `fields`, `extents`, `directory`, `htree`, `xattr`, `acl` | checks of one inode |
+//! | `tables`, `unused` | whether bitmaps, tables and counts agree with the claims; unused bytes |
+//! | `observer` | shows each name to a caller that compares it with what it expects |
+
+#![warn(clippy::arithmetic_side_effects)]
 
 mod acl;
-mod checker;
 mod checksum;
+mod claims;
 mod codes;
+mod context;
 mod descriptors;
 mod directory;
 mod dirhash;
 mod extents;
+mod fields;
 mod geometry;
+mod group;
 mod htree;
+mod image;
 mod inode;
 mod numbers;
 mod observer;
+mod paths;
 mod problem;
 mod reserved;
 mod sets;
 mod source;
+mod stages;
 mod superblock;
 mod tables;
+mod unused;
+mod visit;
 mod walk;
 mod xattr;
 
@@ -50,7 +62,7 @@ pub use source::{Source, Unreadable};
 /// What may be in bytes that the file system does not use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unused {
-    /// Only zeros, in free blocks and behind the end: as in a new file or partition.
+    /// Zeros only, in free blocks and behind the end: as in a new file or partition.
     Zeros,
     /// Anything behind the end: on a device that is longer and held something else.
     AnythingBehind,
@@ -58,16 +70,16 @@ pub enum Unused {
     Anything,
 }
 
-/// Judges a file system that begins at the start of `source`.
+/// Checks a file system that begins at the start of `source`.
 pub fn check(source: &dyn Source, unused: Unused) -> Result<Findings, Unreadable> {
-    checker::check(source, unused, None)
+    stages::check(source, unused, None)
 }
 
-/// The same, and shows an observer all that a name leads to.
+/// Checks a file system as [`check`] does, and reports every name, and what it leads to, to an observer.
 pub fn check_and_show(
     source: &dyn Source,
     unused: Unused,
     observer: &mut dyn Observer,
 ) -> Result<Findings, Unreadable> {
-    checker::check(source, unused, Some(observer))
+    stages::check(source, unused, Some(observer))
 }

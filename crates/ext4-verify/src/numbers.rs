@@ -1,4 +1,4 @@
-//! Numbers out of bytes, and conversions that can't lose anything. Beyond the end of a structure there are zeros.
+//! Numbers from bytes, and conversions between types of numbers. Bytes past the end of a structure count as zeros.
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut array = [0; N];

@@ -1,11 +1,11 @@
-//! What is in a file system, shown while it is judged.
+//! The contents of a file system, reported to a caller during the check.
 
 use crate::extents::Run;
 use crate::inode::Kind;
 
-/// Sees everything that a name leads to, directories before what they hold.
+/// Gets every name and what it leads to, directories before their entries.
 pub trait Observer {
-    /// Another name. What is broken is shown as far as it can be read.
+    /// Called for each name. Damaged inodes are reported as far as they can be read.
     fn found(&mut self, found: Found<'_>);
 }
 
@@ -14,7 +14,7 @@ pub trait Observer {
 pub struct Found<'a> {
     /// The inode of the directory that has the name; the root's own for the root.
     pub directory: u32,
-    /// The name, as it stands there; empty for the root.
+    /// The name, as it is stored; empty for the root.
     pub name: &'a [u8],
     /// The inode's number; several names of the same inode are hard links.
     pub inode: u32,

@@ -85,15 +85,20 @@ impl Findings {
     }
 
     /// Counts a problem; true where it is to be kept in full.
-    pub(crate) fn counted(&mut self, code: Code) -> bool {
+    fn counted(&mut self, code: Code) -> bool {
         let count = self.counts.entry(code).or_default();
-        *count += 1;
+        *count = count.saturating_add(1);
         *count <= KEPT_OF_EACH
     }
 
     pub(crate) fn add(&mut self, code: Code, place: Place, text: impl Into<String>) {
+        self.add_with(code, || place, text);
+    }
+
+    /// The same; the place is made only where the problem is kept.
+    pub(crate) fn add_with(&mut self, code: Code, place: impl FnOnce() -> Place, text: impl Into<String>) {
         if self.counted(code) {
-            self.problems.push(Problem { code, place, text: text.into() });
+            self.problems.push(Problem { code, place: place(), text: text.into() });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Bytes to judge.
+//! The bytes of an image.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! The superblock: what it says, and whether that can be. Kernel documentation, "The Super Block".
+//! The superblock: its fields and the checks of them. Kernel documentation, "The Super Block".
 
 use crate::checksum::Crc;
 use crate::codes::Code;
@@ -17,20 +17,20 @@ pub(crate) const GROUP_NR: usize = 0x5a;
 const COMPAT: u32 = 0x28;
 const INCOMPAT: u32 = 0x2c2;
 const RO_COMPAT: u32 = 0x46b;
-/// Those that it uses where there is a journal, or a reserve for growth.
+/// The features of a journal and of a reserve for growth.
 const HAS_JOURNAL: u32 = 0x4;
 const RESIZE_INODE: u32 = 0x10;
-/// That of a sealed file system, into which nobody writes.
+/// The feature of a sealed file system, which Linux will only mount read-only.
 const READ_ONLY: u32 = 0x1000;
-/// The journal has to be replayed.
+/// The feature of a journal that has to be replayed.
 const RECOVER: u32 = 0x4;
 
-/// What the other checks need of a superblock.
+/// The parts of a superblock that the other checks need.
 #[derive(Clone, Debug)]
 pub(crate) struct Superblock {
     pub(crate) geometry: Geometry,
     pub(crate) raw: Vec<u8>,
-    /// What seeds all checksums but its own.
+    /// The start of all checksums except its own.
     pub(crate) seed: Crc,
     pub(crate) hash_seed: [u32; 4],
     /// Whether directory hashes are over signed characters.
@@ -45,7 +45,7 @@ impl Superblock {
         was_used(&self.raw)
     }
 
-    /// Whether it is sealed, so that nobody writes into it.
+    /// Whether it is sealed: Linux will only mount it read-only.
     pub(crate) fn is_read_only(&self) -> bool {
         le32(&self.raw, 0x64) & READ_ONLY != 0
     }
@@ -72,7 +72,7 @@ const GEOMETRY: [Fixed; 8] = [
     (0xfe, 2, 64, "s_desc_size"),
 ];
 
-/// What every new file system has.
+/// Fields that are the same in every new file system.
 const FIXED: [Fixed; 13] = [
     (0x36, 2, 0xffff, "s_max_mnt_count"),
     (0x3c, 2, 1, "s_errors"),
@@ -89,7 +89,7 @@ const FIXED: [Fixed; 13] = [
     (0x175, 1, 1, "s_checksum_type"),
 ];
 
-/// What has no use with these features, as (from, to, name).
+/// Fields without use with these features, as (from, to, name).
 const UNUSED: [(usize, usize, &str); 12] = [
     (0x3e, 0x40, "s_minor_rev_level"),
     (0x50, 0x54, "s_def_resuid, s_def_resgid"),
@@ -105,8 +105,8 @@ const UNUSED: [(usize, usize, &str); 12] = [
     (0x278, CHECKSUM, "the rest of the superblock"),
 ];
 
-/// Judges the superblock; `None` where nothing else can be judged.
-pub(crate) fn judge(raw: Vec<u8>, length: u64, findings: &mut Findings) -> Option<Superblock> {
+/// Checks the superblock; `None` where nothing else can be checked.
+pub(crate) fn check(raw: Vec<u8>, length: u64, findings: &mut Findings) -> Option<Superblock> {
     if le16(&raw, 0x38) != 0xef53 {
         findings.add(
             Code::SuperblockMagic,
@@ -128,7 +128,7 @@ pub(crate) fn judge(raw: Vec<u8>, length: u64, findings: &mut Findings) -> Optio
     let geometry = geometry(&raw, length, findings)?;
     fixed(&raw, &FIXED, Code::SuperblockField, findings);
     for (from, to, name) in UNUSED {
-        if !is_zero(part(&raw, from, to - from)) {
+        if !is_zero(raw.get(from..to).unwrap_or_default()) {
             findings.add(Code::SuperblockUnused, Place::Superblock, format!("{name} is not zero"));
         }
     }
@@ -147,7 +147,7 @@ pub(crate) fn judge(raw: Vec<u8>, length: u64, findings: &mut Findings) -> Optio
     })
 }
 
-/// Whether the features let the rest be read.
+/// Checks the features; false where the rest can't be read with them.
 fn features(raw: &[u8], findings: &mut Findings) -> bool {
     let words = [
         ("compatible", 0x5c, COMPAT, HAS_JOURNAL | RESIZE_INODE),

@@ -235,3 +235,81 @@ impl std::fmt::Debug for Qcow2<'_> {
         write!(f, "Qcow2 {{ {:?}, {} clusters of data }}", self.tables, to_usize(self.data_clusters))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use image_tree::NodeId;
+
+    use super::*;
+
+    /// An image of one piece.
+    struct Image {
+        len: u64,
+        content: Content,
+    }
+
+    impl PieceSource for Image {
+        fn len(&self) -> u64 {
+            self.len
+        }
+
+        fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+            Box::new(std::iter::once(Piece { offset: 0, len: self.len, content: self.content }))
+        }
+
+        fn generate(&self, _: &Piece, _: &mut [u8]) {}
+    }
+
+    fn data(clusters: u64) -> Image {
+        let content = Content::File { node: NodeId::ROOT, offset: 0 };
+        Image { len: clusters * CLUSTER, content }
+    }
+
+    /// 32,760 clusters of data and their tables fill one refcount block; one cluster more needs a second block. 2^28
+    /// clusters need more refcount blocks than one cluster of the refcount table has entries.
+    #[test]
+    fn every_cluster_has_a_refcount() {
+        for (clusters, blocks, table) in
+            [(1, 1, 1), (32_759, 1, 1), (32_760, 1, 1), (32_761, 2, 1), (65_000, 2, 1), (1 << 28, 8194, 2)]
+        {
+            let image = data(clusters);
+            let container = Qcow2::new(&image).unwrap();
+            let tables = container.tables;
+            assert_eq!((tables.refcount_blocks, tables.refcount_table), (blocks, table), "{clusters}");
+            assert!(tables.refcount_blocks * COUNTS >= container.clusters(), "{clusters}");
+            assert!(tables.refcount_table * TABLE_ENTRIES >= tables.refcount_blocks, "{clusters}");
+        }
+    }
+
+    #[test]
+    fn refcounts_are_one_for_every_cluster_of_the_file_and_zero_behind() {
+        let image = data(40_000);
+        let container = Qcow2::new(&image).unwrap();
+        let cluster = |number: u64| {
+            let mut bytes = vec![0; to_usize(CLUSTER)];
+            let piece = Piece { offset: number * CLUSTER, len: CLUSTER, content: Content::Metadata };
+            container.generate(&piece, &mut bytes);
+            bytes
+        };
+        let table = cluster(1);
+        let entries: Vec<_> =
+            table.chunks_exact(8).map(|entry| u64::from_be_bytes(entry.try_into().unwrap())).collect();
+        assert_eq!(entries[..3], [2 * CLUSTER, 3 * CLUSTER, 0]);
+        let counts = [cluster(2), cluster(3)].concat();
+        let used = counts.chunks_exact(2).take_while(|count| *count == [0, 1]).count();
+        assert_eq!(u64::try_from(used).unwrap(), container.clusters());
+        assert!(counts[2 * used..].iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
+    fn images_as_long_as_qemu_takes_are_accepted_and_longer_ones_refused() {
+        let most = 1 << 51;
+        let empty = |len| Image { len, content: Content::Zeros };
+        assert_eq!(Qcow2::new(&empty(most)).unwrap().tables.l1_entries * 8, MOST_L1);
+        assert_eq!(
+            Qcow2::new(&empty(most + 512)).unwrap_err(),
+            ContainerError::TooLong { len: most + 512, most }
+        );
+        assert_eq!(Qcow2::new(&empty(513)).unwrap_err(), ContainerError::OddLength { len: 513, block: 512 });
+    }
+}

@@ -152,3 +152,37 @@ impl std::fmt::Debug for Simg<'_> {
         write!(f, "Simg {{ {} bytes, {} chunks }}", self.len, self.chunks.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An image of which no byte is used.
+    struct Unused(u64);
+
+    impl PieceSource for Unused {
+        fn len(&self) -> u64 {
+            self.0
+        }
+
+        fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+            Box::new(std::iter::once(Piece { offset: 0, len: self.0, content: Content::Unused }))
+        }
+
+        fn generate(&self, _: &Piece, _: &mut [u8]) {}
+    }
+
+    /// `total_blks` and the chunk's `chunk_sz` are fields of 32 bits.
+    #[test]
+    fn images_of_as_many_blocks_as_can_be_counted_are_accepted_and_longer_ones_refused() {
+        let most = u64::from(u32::MAX) * BLOCK;
+        let image = Unused(most);
+        let container = Simg::new(&image).unwrap();
+        assert_eq!(container.len(), HEADER + CHUNK_HEADER);
+        assert_eq!(container.header()[16..], [[0xff; 4], [1, 0, 0, 0], [0; 4]].concat());
+        assert_eq!(chunk_header(&container.chunks[0])[..8], [0xc3, 0xca, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+        let refused = |len| Simg::new(&Unused(len)).unwrap_err();
+        assert_eq!(refused(most + BLOCK), ContainerError::TooLong { len: most + BLOCK, most });
+        assert_eq!(refused(4097), ContainerError::OddLength { len: 4097, block: BLOCK });
+    }
+}

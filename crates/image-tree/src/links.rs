@@ -47,7 +47,25 @@ impl FileTree {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Metadata, Name, NodeId, Permissions, Timestamp, TreeWriter};
+    use crate::{Metadata, Name, NodeId, NodeKind, Permissions, Timestamp, TreeWriter};
+
+    #[test]
+    fn one_linked_file_is_enough_for_its_names_to_be_redirected() {
+        let metadata = Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE);
+        let mut writer = TreeWriter::new(metadata.clone(), Vec::new());
+        let meta = writer.metadata(&metadata);
+        let bytes = writer.inline(b"x".to_vec());
+        let name = |text: &'static str| Name::new(text.as_bytes()).unwrap();
+        let first = writer.file(name("a"), meta, 1, bytes).unwrap();
+        let second = writer.file(name("b"), meta, 1, bytes).unwrap();
+        let link = writer.hard_link(name("c"), second).unwrap();
+        let mut tree = writer.finish();
+        assert_eq!(tree.link(&[(second, first)]), 1);
+        for node in [second, link] {
+            assert_eq!(tree.node(node).kind(), NodeKind::HardLink { to: first });
+            assert_eq!(tree.resolve(node), first);
+        }
+    }
 
     #[test]
     fn a_file_becomes_a_name_and_its_names_go_with_it() {

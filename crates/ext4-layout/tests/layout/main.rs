@@ -1,4 +1,4 @@
-//! Layouts of every shape and size, written out, judged by e2fsck and read back by a reader that is not ours.
+//! Layouts of every shape and size, written out, checked by e2fsck and ext4-verify, and read back by an independent reader.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

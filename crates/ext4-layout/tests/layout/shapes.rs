@@ -105,6 +105,33 @@ fn directories_get_an_index_of_as_many_levels_as_they_need() {
     }
 }
 
+/// The directory hashes of the names of 23229 and 102632 are equal (with the UUID of these tests), those of `LOWER` are
+/// lower and those of `HIGHER` higher. A block holds 15 entries, so the pair is split between the first two blocks.
+#[test]
+fn a_hash_that_continues_in_the_next_block_is_marked() {
+    const LOWER: [u32; 14] = [0, 1, 3, 5, 6, 8, 9, 10, 12, 14, 15, 16, 17, 19];
+    const PAIR: [u32; 2] = [23_229, 102_632];
+    const HIGHER: [u32; 3] = [2, 4, 7];
+    let name = |number: u32| format!("{number:0255}");
+    let folder = folder();
+    let mut tree = Tree::new();
+    tree.directory("d", |tree| {
+        let mut numbers = [LOWER.as_slice(), &PAIR, &HIGHER].concat();
+        numbers.sort_unstable();
+        for number in numbers {
+            tree.text(&name(number), format!("{number}").as_bytes());
+        }
+    });
+    tree.lost_found();
+    let image = checked(&tree.finish(), &options(), folder.path());
+    let htree = debugfs(&image, "htree_dump /d");
+    // debugfs marks a hash that continues with two stars.
+    assert_eq!(htree.matches("Hash 0x8f3db535 (**)").count(), 1, "{htree}");
+    for number in PAIR {
+        assert_eq!(debugfs(&image, &format!("cat /d/{}", name(number))), number.to_string());
+    }
+}
+
 #[test]
 fn more_links_than_an_inode_can_count_go_on_in_another() {
     let folder = folder();

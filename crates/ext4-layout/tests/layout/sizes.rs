@@ -71,6 +71,29 @@ fn every_size_around_a_boundary_of_groups_is_sound() {
     }
 }
 
+/// The most free blocks that a number of groups can promise fill the last of them to its last block.
+#[test]
+fn groups_are_filled_before_another_is_added() {
+    let tree = one_file(1 << 20);
+    let summary = |free: u64| {
+        let options = Options { free_space: free * 4096, journal_size: Some(4 << 20), ..options() };
+        Layout::plan(&tree, &options).unwrap().summary()
+    };
+    for groups in [1, 2, 17] {
+        let (mut fits, mut too_many) = (0, u64::from(groups) * 32_768);
+        while too_many - fits > 1 {
+            let middle = fits.midpoint(too_many);
+            if summary(middle).groups <= groups {
+                fits = middle;
+            } else {
+                too_many = middle;
+            }
+        }
+        let full = summary(fits);
+        assert_eq!((full.blocks, full.free_blocks), (u64::from(groups) * 32_768, fits), "{groups} groups");
+    }
+}
+
 #[test]
 fn the_promise_is_kept_exactly_where_no_last_group_is_too_short() {
     for free in [0, 1, 100, 4096, 30_000] {

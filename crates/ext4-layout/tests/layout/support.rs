@@ -1,12 +1,13 @@
-//! Trees to lay out, images without an assembler, and the judge: e2fsck.
+//! Trees to lay out, images without an assembler, and two programs that check them: e2fsck and ext4-verify.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ext4_layout::{Layout, Options, Purpose};
+use ext4_verify::Unused;
 use image_tree::{
     Content, FileSource, FileTree, Metadata, MetadataId, Name, NodeKind, Permissions, PieceSource, Timestamp,
     TreeWriter,
@@ -111,8 +112,38 @@ pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// Fails unless `e2fsck -fn` finds nothing at all to say: it exits with 0 in spite of some errors.
+/// An image as ext4-verify reads it. Holes are skipped: some images have terabytes of them.
+struct ImageFile {
+    file: File,
+    length: u64,
+}
+
+impl ext4_verify::Source for ImageFile {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn next_data(&self, offset: u64) -> u64 {
+        // The call fails where only a hole is left.
+        rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(offset)).unwrap_or(self.length)
+    }
+}
+
+/// Fails unless `e2fsck -fn` and ext4-verify find nothing to report.
 pub(crate) fn assert_clean(image: &Path) {
+    assert_e2fsck_clean(image);
+    let file = File::open(image).unwrap();
+    let length = file.metadata().unwrap().len();
+    let findings = ext4_verify::check(&ImageFile { file, length }, Unused::Zeros).unwrap();
+    assert!(findings.is_empty(), "ext4-verify {}:\n{:#?}", image.display(), findings.problems);
+}
+
+/// e2fsck exits with 0 in spite of some errors, so its output must be empty too.
+fn assert_e2fsck_clean(image: &Path) {
     let output = Command::new("e2fsck").arg("-fn").arg(image).output();
     let output = output.expect("e2fsck runs; install e2fsprogs");
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

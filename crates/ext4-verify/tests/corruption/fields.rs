@@ -146,6 +146,8 @@ pub(crate) const INODES: &[(&str, &[Field])] = &[
             (0x2e, 2, 6, "eh_depth", Code::ExtentHeader),
             (0x30, 4, 1, "eh_generation", Code::ExtentUnused),
             (0x34, 4, 1, "ee_block", Code::ExtentPastEnd),
+            (0x34, 4, 0xffff_fffe, "ee_block, the last blocks of the largest file", Code::ExtentPastEnd),
+            (0x34, 4, 0xffff_ffff, "ee_block, past the largest file", Code::ExtentOrder),
             (0x38, 2, 0xfffe, "ee_len, none", Code::ExtentLength),
             (0x38, 2, 0x8000, "ee_len, not written", Code::ExtentUnwritten),
             (0x38, 2, 1, "ee_len, longer", Code::ExtentPastEnd),

@@ -1,5 +1,5 @@
-//! The same damage before e2fsck and before Linux: what either of them rejects is unsound, also where images in use are
-//! judged.
+//! The same damage before e2fsck and before Linux: everything that either of them rejects is unsound, in images that were in
+//! use too.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -86,8 +86,8 @@ pub(crate) fn linux(path: &Path, mount: &Path) -> Option<String> {
     found
 }
 
-/// What a judgement says of an image in use that others reject.
-fn judge_beside(kind: &Kind, good: &Image, folder: &Path) -> Option<String> {
+/// The codes of an image that this crate calls sound and e2fsck or Linux reject.
+fn sound_but_rejected(kind: &Kind, good: &Image, folder: &Path) -> Option<String> {
     let mut image = good.clone();
     (kind.damage)(&mut image);
     let findings = check(&image, Unused::Zeros).unwrap();
@@ -135,7 +135,7 @@ fn what_e2fsck_or_linux_reject_is_unsound_in_use_too() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("mount")).unwrap();
         while let Some(kind) = kinds.get(next.fetch_add(1, Ordering::Relaxed)) {
-            wrong.lock().unwrap().extend(judge_beside(kind, &good, folder.path()));
+            wrong.lock().unwrap().extend(sound_but_rejected(kind, &good, folder.path()));
         }
     };
     std::thread::scope(|scope| {

@@ -10,6 +10,7 @@ mod linux;
 mod random;
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use ext4_verify::{Unused, check};
 
@@ -26,25 +27,55 @@ fn good_images_have_no_problem() {
     }
 }
 
+/// The codes that an image is reported with, in the order of the documentation.
+fn codes(image: &Image) -> Vec<&'static str> {
+    check(image, Unused::Zeros).unwrap().counts.keys().map(|code| code.name()).collect()
+}
+
+/// Each kind of damage is reported with its own code, and with exactly the further ones in `codes.expected`: what is reported
+/// beside it follows from the damage. `UPDATE_EXPECTED=1` writes that file; review the difference.
 #[test]
-fn every_kind_of_damage_is_found_and_named() {
+fn every_kind_of_damage_is_reported_with_exactly_its_codes() {
     let (good, names) = full();
     let kinds = kinds::all(&good, &names);
     let mut missed = Vec::new();
+    let mut text = String::new();
     for kind in &kinds {
         let mut image = good.clone();
         (kind.damage)(&mut image);
-        let findings = check(&image, Unused::Zeros).unwrap();
-        if !findings.counts.contains_key(&kind.expected) {
-            let found: Vec<_> = findings.counts.keys().map(|code| code.name()).collect();
-            missed.push(format!("{}: expected {}, found {found:?}", kind.name, kind.expected));
+        let codes = codes(&image);
+        if !codes.contains(&kind.expected.name()) {
+            missed.push(format!("{}: expected {}, found {codes:?}", kind.name, kind.expected));
         }
+        writeln!(text, "{}: {}", kind.name, codes.join(" ")).unwrap();
     }
     assert!(missed.is_empty(), "{} of {} kinds:\n{}", missed.len(), kinds.len(), missed.join("\n"));
     let distinct: BTreeSet<_> = kinds.iter().map(|kind| kind.name.as_str()).collect();
     assert_eq!(distinct.len(), kinds.len(), "each kind has a name of its own");
     assert!(kinds.len() >= KINDS, "only {} kinds", kinds.len());
-    println!("{} kinds of damage found and named", kinds.len());
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corruption/codes.expected");
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        std::fs::write(path, text).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(path).unwrap();
+    for (found, expected) in text.lines().zip(expected.lines()) {
+        assert_eq!(found, expected, "if that is meant, run with UPDATE_EXPECTED=1 and review the difference");
+    }
+    assert_eq!(text.lines().count(), expected.lines().count(), "codes.expected has a line for each kind");
+}
+
+/// One block more than half of all is too many for root.
+#[test]
+fn half_of_all_blocks_may_be_reserved() {
+    let good = tiny();
+    let half = good.n(1024 + 0x04, 4) / 2;
+    for (reserved, codes) in [(half, vec![]), (half + 1, vec!["superblock-reserved-blocks"])] {
+        let mut image = good.clone();
+        image.put(1024 + 0x08, &u32::try_from(reserved).unwrap().to_le_bytes());
+        image.fix_super(1024);
+        assert_eq!(self::codes(&image), codes, "{reserved}");
+    }
 }
 
 /// A small generator (splitmix64): the same inputs every time.
@@ -60,8 +91,8 @@ impl Random {
     }
 }
 
-/// Damages some bytes of blocks that hold something, and has the image judged: it must come to an end without a panic.
-fn judge_random(good: &Image, data: &[u64], seed: u64) {
+/// Damages some bytes of blocks that hold something, and checks the image: that must end without a panic.
+fn check_random(good: &Image, data: &[u64], seed: u64) {
     let mut random = Random(seed);
     let mut image = good.clone();
     for _ in 0..=random.below(4) {
@@ -78,12 +109,12 @@ fn judge_random(good: &Image, data: &[u64], seed: u64) {
 }
 
 #[test]
-fn whatever_an_image_says_judging_it_ends() {
+fn whatever_an_image_says_its_check_ends() {
     let inputs = std::env::var("SNUGFS_FUZZ_INPUTS").ok().and_then(|text| text.parse().ok()).unwrap_or(5000);
     let good = tiny();
     let data = good.data();
     for seed in 0..inputs {
-        judge_random(&good, &data, seed);
+        check_random(&good, &data, seed);
     }
-    println!("{inputs} damaged images judged");
+    println!("{inputs} damaged images checked");
 }

@@ -1,4 +1,4 @@
-//! Random damage to fields, with checksums made right again, judged as an image in use: what e2fsck rejects is unsound.
+//! Random damage to fields, with checksums made right again, checked as an image in use: what e2fsck rejects is unsound.
 
 use ext4_verify::{Unused, check};
 
