@@ -116,9 +116,8 @@ impl PieceSource for Disk {
         let gaps = ends.zip(starts).map(|(from, to)| self.gap(from, to));
         let contents = self.regions.iter().map(Some).chain([None]);
         Box::new(
-            gaps.zip(contents).flat_map(|(gap, region)| {
-                gap.chain(region.into_iter().flat_map(|region| pieces_of(region)))
-            }),
+            gaps.zip(contents)
+                .flat_map(|(gap, region)| gap.chain(region.into_iter().flat_map(|region| pieces_of(region)))),
         )
     }
 

@@ -3,15 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 use std::io::Cursor;
+use std::sync::Arc;
 
 use disk_layout::{Blob, Disk, DiskError, Kind, Options, Part, Partition, Table};
-use image_tree::{Content, NodeId, Piece, PieceSource, SectorSize};
+use image_tree::{Content, NodeId, Piece, PieceSource, SectorSize, TreeId};
 use proptest::prelude::*;
 
 const MIB: u64 = 1 << 20;
 const LINUX: [u8; 16] = 0x0fc6_3daf_8483_4772_8e79_3d69_d847_7de4_u128.to_be_bytes();
 
-fn partition(start: Option<u64>, size: u64, kind: Kind, number: usize) -> Partition<'static> {
+fn partition(start: Option<u64>, size: u64, kind: Kind, number: usize) -> Partition {
     Partition {
         start,
         size: Some(size),
@@ -23,13 +24,13 @@ fn partition(start: Option<u64>, size: u64, kind: Kind, number: usize) -> Partit
     }
 }
 
-fn options(table: Table, partitions: Vec<Partition<'_>>) -> Options<'_> {
+fn options(table: Table, partitions: Vec<Partition>) -> Options {
     let sector = SectorSize::Bytes512;
     Options { table, sector, size: None, seed: [7; 16], partitions, blobs: Vec::new() }
 }
 
 /// All bytes of a disk of which nothing is from files. The pieces must follow one another.
-fn bytes(disk: &Disk<'_>) -> Vec<u8> {
+fn bytes(disk: &Disk) -> Vec<u8> {
     let at = |offset: u64| usize::try_from(offset).unwrap();
     let mut bytes = vec![0; at(disk.len())];
     let mut end = 0;
@@ -147,7 +148,7 @@ fn what_is_too_close_or_too_far_is_refused() {
     assert!(matches!(plan(vec![one(Some(1 << 41), 512)]), Err(DiskError::TooLargeForMbr { .. })));
     assert!(matches!(plan(vec![one(Some(u64::MAX - 511), 512)]), Err(DiskError::Overflow { .. })));
     assert!(matches!(plan(vec![one(Some(u64::MAX - 1023), 512)]), Err(DiskError::Overflow { .. })));
-    let blob = Blob { offset: u64::MAX, node: NodeId::ROOT, len: 2 };
+    let blob = Blob { offset: u64::MAX, file: NodeId::ROOT.into(), len: 2 };
     let with_blob = Options { blobs: vec![blob], ..options(Table::Mbr(None), vec![one(None, 512)]) };
     assert!(matches!(Disk::plan(with_blob), Err(DiskError::Overflow { .. })));
     let sized = |size| {
@@ -176,7 +177,7 @@ proptest! {
             partition(start.map(|start| start * 32 * 1024), size * 32 * 1024, kind, number)
         });
         let blobs = blobs.iter().enumerate().map(|(number, (offset, len))| {
-            Blob { offset: *offset, len: *len, node: NodeId::from_index(number + 1).unwrap() }
+            Blob { offset: *offset, len: *len, file: NodeId::from_index(number + 1).unwrap().into() }
         });
         let options = Options { blobs: blobs.collect(), ..options(table, partitions.collect()) };
         match Disk::plan(options) {
@@ -201,7 +202,7 @@ impl PieceSource for OneFile {
     }
 
     fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
-        let content = Content::File { node: NodeId::from_index(5).unwrap(), offset: 0 };
+        let content = Content::File { file: NodeId::from_index(5).unwrap().into(), offset: 0 };
         Box::new(std::iter::once(Piece { offset: 0, len: 4096, content }))
     }
 
@@ -210,17 +211,18 @@ impl PieceSource for OneFile {
 
 #[test]
 fn files_of_several_file_systems_keep_apart() {
-    let volume = |base, number| Partition {
-        part: Part::Volume { image: &OneFile, base },
+    let [first, second] = [0, 1].map(|index| TreeId::from_index(index).unwrap());
+    let volume = |tree, number| Partition {
+        part: Part::Volume { image: Arc::new(OneFile), tree },
         ..partition(None, MIB, Kind::Mbr(0x83), number)
     };
-    let disk = Disk::plan(options(Table::Mbr(None), vec![volume(0, 0), volume(100, 1)])).unwrap();
+    let disk = Disk::plan(options(Table::Mbr(None), vec![volume(first, 0), volume(second, 1)])).unwrap();
     let files: Vec<_> = disk
         .pieces()
         .filter_map(|piece| match piece.content {
-            Content::File { node, offset } => Some((piece.offset, node.index(), offset)),
+            Content::File { file, offset } => Some((piece.offset, file.tree, file.node.index(), offset)),
             _ => None,
         })
         .collect();
-    assert_eq!(files, [(MIB, 5, 0), (2 * MIB, 105, 0)]);
+    assert_eq!(files, [(MIB, first, 5, 0), (2 * MIB, second, 5, 0)]);
 }

@@ -141,7 +141,8 @@ impl LayoutError {
     #[must_use]
     pub fn message(&self, name: &dyn Fn(OptionName) -> String) -> (Subject, String, String) {
         use OptionName::{BytesPerInode, FreeInodes, FreeSpace, GrowTo, JournalSize, Size};
-        let at = |path: &ImagePath, what: String, help: &str| (Subject::Path(path.clone()), what, help.to_owned());
+        let at =
+            |path: &ImagePath, what: String, help: &str| (Subject::Path(path.clone()), what, help.to_owned());
         match self {
             Self::FileTooLarge { path, size } => at(
                 path,
@@ -161,11 +162,9 @@ impl LayoutError {
                 ),
                 if *count == 1 { "leave it out" } else { "leave some out" },
             ),
-            Self::BadAcl { path, reason } => at(
-                path,
-                format!("Linux refuses its access control list: {reason}"),
-                "remove or mend it",
-            ),
+            Self::BadAcl { path, reason } => {
+                at(path, format!("Linux refuses its access control list: {reason}"), "remove or mend it")
+            }
             Self::AclMode { path, mode, list } => at(
                 path,
                 format!(
@@ -207,7 +206,8 @@ impl LayoutError {
                 Subject::Options,
                 format!(
                     "contents, {} and {} ask for at least {bytes} bytes, more than the 128 TiB that a file system without meta_bg can have",
-                    name(FreeSpace), name(Size)
+                    name(FreeSpace),
+                    name(Size)
                 ),
                 "ask for less".to_owned(),
             ),
@@ -309,7 +309,8 @@ impl LayoutWarning {
             ),
             Self::Copies { first, count } => (
                 Subject::Path(first.clone()),
-                "has more than the 65000 names that an inode can have, so the image has copies of it".to_owned(),
+                "has more than the 65000 names that an inode can have, so the image has copies of it"
+                    .to_owned(),
                 format!("there are {count} copies of such files"),
             ),
         }

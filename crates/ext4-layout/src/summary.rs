@@ -1,5 +1,5 @@
-use crate::{Layout, LayoutWarning};
 use crate::units::{BLOCK_BYTES, low32};
+use crate::{Layout, LayoutWarning};
 
 /// A layout in numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]

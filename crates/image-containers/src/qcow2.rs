@@ -261,7 +261,7 @@ mod tests {
     }
 
     fn data(clusters: u64) -> Image {
-        let content = Content::File { node: NodeId::ROOT, offset: 0 };
+        let content = Content::File { file: NodeId::ROOT.into(), offset: 0 };
         Image { len: clusters * CLUSTER, content }
     }
 

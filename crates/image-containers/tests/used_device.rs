@@ -135,13 +135,13 @@ fn read_qcow2(container: &[u8]) -> Vec<u8> {
 }
 
 fn content() -> impl Strategy<Value = Content> {
-    let node = NodeId::ROOT;
+    let file = NodeId::ROOT.into();
     prop_oneof![
         Just(Content::Zeros),
         Just(Content::Unused),
-        Just(Content::FileZeros { node }),
+        Just(Content::FileZeros { file }),
         Just(Content::Metadata),
-        Just(Content::File { node, offset: 0 }),
+        Just(Content::File { file, offset: 0 }),
     ]
 }
 
@@ -197,13 +197,13 @@ proptest! {
 
 #[test]
 fn a_long_run_of_data_is_cut_and_nothing_is_lost() {
-    let node = NodeId::ROOT;
-    let file = |len| (Content::File { node, offset: 0 }, len);
+    let file = NodeId::ROOT.into();
+    let data = |len| (Content::File { file, offset: 0 }, len);
     let image = Image(vec![
         (Content::Metadata, BLOCK),
-        file((256 << 20) - 100),
+        data((256 << 20) - 100),
         (Content::Metadata, 3 * BLOCK + 100),
-        file(300 << 20),
+        data(300 << 20),
         (Content::Unused, 7 * BLOCK),
     ]);
     let simg = Simg::new(&image).unwrap();

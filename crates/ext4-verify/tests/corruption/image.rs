@@ -368,7 +368,7 @@ fn assemble(tree: &FileTree, options: &Options) -> Image {
                 layout.generate(&piece, &mut bytes);
                 bytes
             }
-            Content::File { node, offset } => match tree.node(node).kind() {
+            Content::File { file, offset } => match tree.node(file.node).kind() {
                 NodeKind::File { source: FileSource::Inline(index), size } if size < 10_000 => {
                     tree.inline(index)[narrow(offset)..narrow(offset + piece.len)].to_vec()
                 }
