@@ -108,6 +108,7 @@ rustPlatform.buildRustPackage (
     };
     meta = {
       inherit (manifest.workspace.package) description;
+      homepage = manifest.workspace.package.repository;
       license = lib.licenses.mit;
       mainProgram = "snugfs";
       platforms = lib.platforms.linux;
