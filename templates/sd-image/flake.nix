@@ -3,8 +3,7 @@
 
   inputs = {
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";
-    # Where you have snugfs from.
-    snugfs.url = "github:OWNER/snugfs";
+    snugfs.url = "git+https://example.org/snugfs";
   };
 
   outputs =
