@@ -1,5 +1,5 @@
 {
-  description = "A NixOS SD image made by snugfs";
+  description = "A NixOS SD image, built by snugfs";
 
   inputs = {
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";
