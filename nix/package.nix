@@ -45,6 +45,7 @@ let
     "docs/command-line.md"
     "docs/plan-format.md"
     "docs/plan.schema.json"
+    "docs/reference/verify-codes.md"
     "examples"
     "tests/golden"
     "tests/integration"
