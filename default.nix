@@ -32,6 +32,8 @@ in
 packages
 // functions
 // {
+  # One file for every Linux of this processor.
+  snugfsStatic = pkgs.pkgsStatic.callPackage ./nix/package.nix { };
   overlay = import ./nix/overlay.nix;
   # A path, for `imports`.
   nixosModule = ./nix/module.nix;

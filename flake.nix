@@ -40,8 +40,14 @@
           sdImage.snugfs.package = lib.mkDefault (program pkgs);
         };
 
-      # A function is no package: it stands here, where nothing is built unasked.
-      legacyPackages = forAllSystems (pkgs: _own: functionsFor pkgs);
+      # What nothing builds unasked: functions, and the program as one file for every Linux of its processor.
+      legacyPackages = forAllSystems (
+        pkgs: _own:
+        functionsFor pkgs
+        // {
+          snugfsStatic = pkgs.pkgsStatic.callPackage ./nix/package.nix { };
+        }
+      );
 
       packages = forAllSystems (
         pkgs: own: {

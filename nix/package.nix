@@ -1,4 +1,5 @@
 # The program. Its tests are derivations of their own under `passthru.tests`, so that installing it runs none.
+# With pkgsStatic.callPackage it is one file that runs on every Linux of its processor: linked with musl, without a loader.
 {
   lib,
   stdenv,
@@ -44,6 +45,7 @@ let
     "docs/command-line.md"
     "docs/plan-format.md"
     "docs/plan.schema.json"
+    "docs/reference/verify-codes.md"
     "examples"
     "tests/golden"
     "tests/integration"
@@ -95,6 +97,16 @@ rustPlatform.buildRustPackage (
       "$out/bin/snugfs" man manual
       installManPage manual/man*/*
     '';
+    # A static program asks for no loader.
+    doInstallCheck = stdenv.hostPlatform.isStatic or false;
+    installCheckPhase = ''
+      runHook preInstallCheck
+      if "''${READELF:-readelf}" --program-headers "$out/bin/snugfs" | grep INTERP; then
+        echo "snugfs is not linked statically" >&2
+        exit 1
+      fi
+      runHook postInstallCheck
+    '';
     passthru.tests = {
       # Without the tests of two crates that mount file systems, for which a build has not the right.
       cargo = check "tests" [ e2fsprogs fish mandoc nix util-linux zsh ] ''
@@ -108,6 +120,7 @@ rustPlatform.buildRustPackage (
     };
     meta = {
       inherit (manifest.workspace.package) description;
+      homepage = manifest.workspace.package.repository;
       license = lib.licenses.mit;
       mainProgram = "snugfs";
       platforms = lib.platforms.linux;

@@ -5,6 +5,7 @@ let
     attrNames
     concatMap
     elem
+    elemAt
     isAttrs
     isBool
     isInt
@@ -67,6 +68,40 @@ let
       && (path == "/" || lib.all (p: p != "" && p != "." && p != ".." && stringLength p < 256) parts)
     ) ''the path must be absolute, with no empty part, ".", ".." or part of more than 255 bytes'';
 
+  # A name that does not exist: the one that was meant if it is near, else all that exist.
+  unknown =
+    what: known: name:
+    let
+      steps = other: edits (lib.toLower name) (lib.toLower other);
+      limit = min 3 (max 1 (stringLength name / 3));
+      near = builtins.sort (a: b: steps a < steps b) (lib.filter (other: steps other <= limit) known);
+    in
+    "unknown ${what} ${name}; "
+    + (if near == [ ] then "known are ${all known}" else "did you mean ${lib.head near}?");
+  # How many letters must be added, removed or replaced to get from one word to another. Row by row: how many from the
+  # letters of `a` so far to each beginning of `b`.
+  edits =
+    a: b:
+    let
+      letters = lib.stringToCharacters b;
+      next =
+        row: letter:
+        lib.foldl' (
+          done: n:
+          done
+          ++ [
+            (min (min (lib.last done + 1) (elemAt row (n + 1) + 1)) (
+              elemAt row n + (if elemAt letters n == letter then 0 else 1)
+            ))
+          ]
+        ) [ (lib.head row + 1) ] (lib.genList (n: n) (lib.length letters));
+    in
+    lib.last (
+      lib.foldl' next (lib.genList (n: n) (lib.length letters + 1)) (lib.stringToCharacters a)
+    );
+  min = a: b: if a < b then a else b;
+  max = a: b: if a > b then a else b;
+
   # A set of which each field has its check.
   aSet =
     fields: value:
@@ -76,7 +111,7 @@ let
         if fields ? ${name} then
           map (text: "${name}: ${text}") (fields.${name} value.${name})
         else
-          [ "unknown field ${name}; known are ${all (attrNames fields)}" ]
+          [ (unknown "field" (attrNames fields) name) ]
       ) (attrNames value)
     );
 
@@ -184,5 +219,6 @@ in
     nullOr
     oneOf
     show
+    unknown
     ;
 }

@@ -5,13 +5,13 @@
   # nixpkgs.buildPlatform = "x86_64-linux";
 
   sdImage.snugfs = {
-    # The whole SD image in one derivation; without it, the root file system alone comes from snugfs.
+    # snugfs makes the whole SD image in one derivation. With false, it only makes the root file system.
     onePass = true;
-    # Boot loaders that the chip reads from a fixed place outside of the partitions:
+    # Boot loaders at a fixed offset, outside of the partitions:
     # blobs = [ { source = "${pkgs.ubootPine64}/u-boot-sunxi-with-spl.bin"; offset = "8KiB"; } ];
-    # Room for what the first boot writes before it grows the file system.
+    # Free space for the first boot, before the file system grows.
     freeSpace = "64MiB";
-    # Owners and set-id bits cannot be had from populateRootCommands: declare them.
+    # Commands in the sandbox can't set owners and setuid bits. Declare them:
     # attributes."/home/pi" = { uid = 1000; gid = 100; mode = "0700"; recursive = true; };
   };
 

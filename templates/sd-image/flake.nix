@@ -1,10 +1,9 @@
 {
-  description = "A NixOS SD image made by snugfs";
+  description = "A NixOS SD image, built by snugfs";
 
   inputs = {
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";
-    # Where you have snugfs from.
-    snugfs.url = "github:OWNER/snugfs";
+    snugfs.url = "git+https://example.org/snugfs";
   };
 
   outputs =

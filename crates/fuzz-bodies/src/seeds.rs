@@ -318,7 +318,6 @@ pub(crate) fn tables() -> Vec<Vec<u8>> {
             name: format!("part {number}"),
             guid: None,
             part: Part::Empty,
-            what: String::new(),
         });
         let options = disk_layout::Options {
             table: if gpt { Table::Gpt(None) } else { Table::Mbr(None) },

@@ -1,4 +1,4 @@
-//! Every kind of difference by its name. What each means for people is in docs/verify.md, which a test holds beside this.
+//! Every kind of difference by its name. docs/reference/verify-codes.md is made from this table.
 
 macro_rules! kinds {
     ($($variant:ident $name:literal $meaning:literal;)*) => {

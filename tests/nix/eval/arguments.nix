@@ -2,36 +2,17 @@
 { pkgs, lib }:
 let
   makeExt4Fs = import ../../../nix/make-ext4-fs.nix;
-  defaults = {
-    storePaths = [ pkgs.hello ];
-    compressImage = false;
-    populateImageCommands = "";
-    volumeLabel = "ROOT";
-    uuid = "44444444-4444-4444-8888-888888888888";
-    freeSpace = "16MiB";
-    freeInodes = 1024;
-    growTo = "1TiB";
-    seal = false;
-    entries = { };
-    attributes = { };
-    trees = [ ];
-    compressionLevel = 3;
-    verify = "size";
-    deduplicate = false;
-    nixDatabase = false;
-    verifyOutput = false;
-    keepReferences = false;
-    plan = { };
-    snugfs = null;
-  };
+  check = import ../../../nix/check.nix { inherit lib; } "makeExt4Fs";
+  # With what has no default.
   problems =
     arguments:
-    (import ../../../nix/plan.nix { inherit lib; } (
-      lib.filterAttrs (name: _: defaults ? ${name}) (defaults // arguments)
-      // {
-        known = lib.functionArgs makeExt4Fs;
-        given = arguments;
+    (check (
+      {
+        inherit pkgs;
+        storePaths = [ pkgs.hello ];
+        volumeLabel = "ROOT";
       }
+      // arguments
     )).problems;
 
   wrong = arguments: text: {
@@ -113,8 +94,14 @@ in
     populateImageCommands = [ "true" ];
   } "populateImageCommands: a list is not a string";
 
-  "an unknown argument" = wrong { freespace = 1; } (
-    "unknown argument freespace; known are "
+  "a misspelt argument" = wrong {
+    freespace = 1;
+  } "unknown argument freespace; did you mean freeSpace?";
+  "letters that changed places" = wrong {
+    vloumeLabel = "X";
+  } "unknown argument vloumeLabel; did you mean volumeLabel?";
+  "an unknown argument" = wrong { extraSpace = 1; } (
+    "unknown argument extraSpace; known are "
     + lib.concatStringsSep ", " (lib.attrNames (lib.functionArgs makeExt4Fs))
   );
 
@@ -197,6 +184,11 @@ in
     };
   };
 
+  "a misspelt field of an entry" = wrong (device {
+    major = 5;
+    minor = 1;
+    modes = "0600";
+  }) ''entries: "/dev/x": unknown field modes; did you mean mode?'';
   "an unknown attribute" = wrong {
     attributes."/x".owner = 0;
   } ''attributes: "/x": unknown field owner; known are gid, mode, recursive, uid, xattrs'';
@@ -224,11 +216,30 @@ in
     ];
   };
 
+  "a misspelt section of the plan" = wrong {
+    plan.fileSystem.label = "x";
+  } "plan: unknown section fileSystem; did you mean filesystem?";
   "an unknown section of the plan" =
-    wrong { plan.fileSystem.label = "x"; }
-      "plan: unknown section fileSystem; known are attributes, closure, disk, entries, filesystem, output, trees, version";
+    wrong { plan.image.label = "x"; }
+      "plan: unknown section image; known are attributes, closure, disk, entries, filesystem, output, trees, version";
   "a program that is none" = wrong { snugfs = "snugfs"; } ''snugfs: "snugfs" is not a derivation'';
 
+  "arguments without a default" = {
+    expr = (check { inherit pkgs; }).problems;
+    expected = [
+      "makeExt4Fs: storePaths: missing; it has no default"
+      "makeExt4Fs: volumeLabel: missing; it has no default"
+    ];
+  };
+  "the defaults of every function pass its checks" = {
+    expr = lib.concatMap (
+      name:
+      lib.concatMap (
+        argument: if argument ? default then argument.type.check argument.default else [ ]
+      ) (import ../../../nix/arguments.nix { inherit lib; }).${name}
+    ) (lib.attrNames (import ../../../nix/functions.nix));
+    expected = [ ];
+  };
   "several at once" = {
     expr = lib.length (problems {
       uuid = "x";

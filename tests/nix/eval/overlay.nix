@@ -39,4 +39,26 @@ in
     expr = inputs (import ../../../nix/make-ext4-fs.nix (arguments bare // { pkgs = bare; }));
     expected = [ with'.snugfs.drvPath ];
   };
+  "the static program is pkgsStatic's, and is looked at for a loader" = {
+    expr =
+      let
+        static = (import ../../.. { inherit pkgs; }).snugfsStatic;
+      in
+      [
+        static.name
+        (pkgs.callPackage ../../../nix/package.nix { }).name
+        (static.overrideAttrs (old: {
+          name = if old.doInstallCheck then "checked" else "unchecked";
+        })).name
+      ];
+    expected =
+      let
+        inherit (pkgs.snugfs or (pkgs.callPackage ../../../nix/package.nix { })) name;
+      in
+      [
+        "${name}-static"
+        name
+        "checked-static"
+      ];
+  };
 }

@@ -12,7 +12,7 @@ let
       // arguments
     );
   disk = arguments: (image arguments).plan.disk;
-  # Evaluation fails; the words are those of nix/plan.nix, which tests/nix/steps/20-errors sees as Nix shows them.
+  # Evaluation fails; the words are those of nix/check.nix, which tests/nix/steps/20-errors sees as Nix shows them.
   refused = arguments: {
     expr = (builtins.tryEval (image arguments).drvPath).success;
     expected = false;
@@ -142,6 +142,15 @@ in
         volumeLabel = "NIXOS_SD";
         uuid = "14e19a7b-0ae0-484d-9d54-43bd6fdc20c7";
         freeSpace = 0;
+      }).drvPath;
+  };
+  "a sealed root too" = {
+    expr = (image { seal = true; }).root.drvPath;
+    expected =
+      (pkgs.callPackage ../../../nix/make-ext4-fs.nix {
+        storePaths = [ pkgs.hello ];
+        volumeLabel = "NIXOS_SD";
+        seal = true;
       }).drvPath;
   };
   "commands after the image leave compressing to zstd" = {

@@ -6,6 +6,8 @@
   overlays ? [ ],
   # packageTests: whether a package's own tests are there.
   config ? { },
+  # Only marks the platform: the host has no musl to link with.
+  isStatic ? false,
 }:
 let
   lib = import ./lib;
@@ -22,7 +24,7 @@ let
     host: pkgs:
     let
       stdenv = import ./stdenv.nix {
-        inherit lib host;
+        inherit lib host isStatic;
         build = system;
       };
       inherit (stdenv) mkDerivation;
@@ -64,6 +66,11 @@ let
       pkgsCross.aarch64-multiplatform = import ./. {
         inherit system overlays config;
         crossSystem = "aarch64-linux";
+      };
+      pkgsStatic = import ./. {
+        inherit system overlays config;
+        crossSystem = host;
+        isStatic = true;
       };
       callPackage = lib.callPackageWith spliced;
 

@@ -3,13 +3,17 @@
   lib,
   build,
   host,
+  isStatic,
 }:
 let
   mkDerivation =
     args:
     let
       # nixpkgs marks what is made for another platform in the same way.
-      name = args.name or "${args.pname}-${args.version}" + lib.optionalString (host != build) "-${host}";
+      name =
+        args.name or "${args.pname}-${args.version}"
+        + lib.optionalString (host != build) "-${host}"
+        + lib.optionalString isStatic "-static";
       derivationArgs =
         removeAttrs args [
           "meta"
@@ -39,7 +43,10 @@ in
 {
   inherit mkDerivation;
   isLinux = true;
-  hostPlatform.system = host;
+  hostPlatform = {
+    inherit isStatic;
+    system = host;
+  };
   buildPlatform = {
     system = build;
     canExecute = platform: platform.system == build;

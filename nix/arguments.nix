@@ -1,0 +1,468 @@
+# Every argument of makeExt4Fs, makeSdImage and makeDiskImage, and every option of the module. Three things are made from
+# this table: what the functions accept (function.nix), the module's options (options.nix) and the tables of docs/nix.md
+# (documentation.nix; tests/tools/nix-docs --write).
+#
+# An argument is a set:
+#   name, type   the type is one of types.nix
+#   default      without one the argument must be given
+#   defaultOf    in place of it, where the default depends on others: a function of all arguments; docs show defaultText
+#   text         what it is for: Markdown without links, for the module too
+#   more         what the docs add, with links
+#   rules        what other arguments forbid: { given; arguments; } -> list of texts
+#   example      for the option; or exampleText, an expression
+{ lib }:
+let
+  types = import ./types.nix { inherit lib; };
+  inherit (import ./values.nix { inherit lib; }) no;
+  inherit (types) orNull words;
+
+  # --- of all three functions ---
+
+  storePaths = {
+    name = "storePaths";
+    type = types.storePaths;
+    text = "Store paths. The image contains their closure, and its registration as `/nix-path-registration`.";
+    more = "A string must have context: a derivation, `\"\${pkgs.hello}\"`, `builtins.storePath …`. `[ ]` gives an image without store paths.";
+  };
+  volumeLabel = {
+    name = "volumeLabel";
+    type = types.label;
+    text = "Name of the file system, at most 16 bytes.";
+  };
+  uuid = {
+    name = "uuid";
+    type = types.uuid;
+    default = "44444444-4444-4444-8888-888888888888";
+    text = "UUID of the file system. Directory hashes start from it too, instead of from a random number.";
+  };
+  compressImage = {
+    name = "compressImage";
+    type = types.boolean;
+    default = false;
+    text = "Whether the result is compressed with zstd. This adds `.zst` to its name.";
+  };
+  populateRootCommands = {
+    name = "populateRootCommands";
+    type = types.string;
+    default = "";
+    text = "Shell commands that fill `./files`. Its contents, dotfiles included, are copied to the root of the file system.";
+    more = "Owners and set-id bits [must be declared](#owners-set-id-bits-devices).";
+  };
+
+  # What nobody writes to has nothing of these.
+  growing = [
+    {
+      name = "freeSpace";
+      type = types.size;
+      default = "32MiB";
+      example = "256MiB";
+      text = "Free space for files. Linux keeps some of it for itself until the file system is grown: 2 % of the image, at most 16 MiB.";
+      more = "Some sizes leave up to about 2 MiB more than this ([ADR 0006](adr/0006-last-group.md)).";
+    }
+    {
+      name = "freeInodes";
+      type = types.count;
+      default = 1024;
+      text = "How many files can be added before the file system is grown, at least. There is always one inode for every 16 KiB.";
+      more = "The plan can change that: `plan.filesystem.bytesPerInode`.";
+    }
+    {
+      name = "growTo";
+      type = orNull types.size;
+      default = "1TiB";
+      text = "Up to this size the file system can grow while it is mounted, with its features unchanged. `null` reserves nothing for that.";
+    }
+  ];
+  seal = {
+    name = "seal";
+    type = types.boolean;
+    default = false;
+    text = "Whether the file system is read-only for good: as small as its contents, and Linux will only mount it read-only. Leave out `freeSpace`, `freeInodes` and `growTo` then.";
+    more = "See [sealed file systems](plan-format.md#sealed-file-systems).";
+    rules =
+      { given, arguments }:
+      builtins.concatMap (
+        { name, ... }:
+        no (
+          !arguments.seal || given.${name} or null == null || given.${name} == 0
+        ) "a sealed file system is as small as its contents, and ${name} is given; leave one of the two out"
+      ) growing;
+  };
+  contents = [
+    {
+      name = "entries";
+      type = types.entries;
+      default = { };
+      example."/dev/console" = {
+        type = "character";
+        major = 5;
+        minor = 1;
+        mode = "0600";
+      };
+      text = "Single files, directories, symlinks and device nodes by their path in the image.";
+      more = "Their fields: [below](#owners-set-id-bits-devices).";
+    }
+    {
+      name = "attributes";
+      type = types.attributes;
+      default = { };
+      example."/home/pi" = {
+        uid = 1000;
+        gid = 100;
+        mode = "0700";
+        recursive = true;
+      };
+      text = "Owner, mode and extended attributes by path. They replace what the file has otherwise. The build sandbox forbids `chown` and set-id bits, so set these here.";
+    }
+    {
+      name = "trees";
+      type = types.trees;
+      default = [ ];
+      exampleText = ''[ { source = ./overlay; target = "/"; } ]'';
+      text = "Folders that are copied into the image, besides `./files`: `{ source; target; }`, and `owner`, `times`, `xattrs` to keep what is normally dropped.";
+    }
+  ];
+  building = [
+    {
+      name = "compressionLevel";
+      type = types.compressionLevel;
+      default = 3;
+      text = "Level of zstd, if the image is compressed.";
+    }
+    {
+      name = "verify";
+      type = words [
+        "none"
+        "size"
+        "hash"
+      ];
+      default = "size";
+      text = "What of each store path is compared with Nix' database. `\"hash\"` reads and hashes everything, and finds a damaged store.";
+    }
+    {
+      name = "deduplicate";
+      type = types.boolean;
+      default = false;
+      text = "Whether equal files of the store become hard links, as `nix-store --optimise` makes them.";
+    }
+    {
+      name = "nixDatabase";
+      type = types.boolean;
+      default = false;
+      text = "Whether the image contains Nix' database of its closure. Nix then knows its store before the first boot loads the registration.";
+      more = "See [Nix's database](plan-format.md#nixs-database).";
+    }
+    {
+      name = "verifyOutput";
+      type = types.boolean;
+      default = false;
+      text = "Whether the finished image is read again, checked and compared with the plan. The build fails if anything is wrong.";
+      more = "See [verify.md](verify.md).";
+    }
+    {
+      name = "keepReferences";
+      type = types.boolean;
+      default = false;
+      text = "Whether Nix searches the image for store paths, so that the image keeps its closure alive. In a compressed image Nix finds none.";
+    }
+    {
+      name = "plan";
+      type = types.plan;
+      default = { };
+      example.filesystem.reservedPercent = 0;
+      text = "Takes precedence over the generated plan, field by field of each section: `{ filesystem.reservedPercent = 0; }`.";
+      more = "Every field of [plan-format.md](plan-format.md) is possible. A field is replaced whole: `plan.trees = [ … ]` leaves `./files` out. An unknown section is refused at evaluation, an unknown field by the build.";
+      rules =
+        { arguments, ... }:
+        no (
+          arguments.directory or null != null || !(arguments.plan.output.bmap or false)
+        ) "output.bmap asks for a file beside the image, and this result is a single file; set directory of makeSdImage or makeDiskImage";
+    }
+  ];
+  snugfs = {
+    name = "snugfs";
+    type = orNull types.package;
+    default = null;
+    text = "The program, for the machine that builds. Null: that of `pkgs.buildPackages`.";
+  };
+  # As callPackage gives them.
+  fromCaller = map (a: a // { text = "Passed by `callPackage`."; type = types.any; }) [
+    { name = "pkgs"; }
+    {
+      name = "lib";
+      defaultOf = { pkgs, ... }: pkgs.lib;
+      defaultText = "";
+    }
+  ];
+  shared = [ compressImage ] ++ growing ++ [ seal ] ++ contents ++ building ++ [ snugfs ] ++ fromCaller;
+
+  # --- of makeExt4Fs ---
+
+  # nixpkgs' make-ext4-fs.nix takes them.
+  ignored =
+    map
+      (name: {
+        inherit name;
+        type = types.any;
+        default = null;
+        text = "Accepted so that calls of nixpkgs' function need no change; ignored.";
+      })
+      [
+        "e2fsprogs"
+        "fakeroot"
+        "libfaketime"
+        "lkl"
+        "perl"
+        "zstd"
+      ];
+
+  # --- of disks ---
+
+  fileOfDisk =
+    imageName:
+    [
+      imageName
+      {
+        name = "directory";
+        type = orNull types.fileName;
+        default = null;
+        text = "Null: the result is the image. A name such as `\"sd-image\"`: the result is a folder that contains `sd-image/NAME` and `nix-support`, as nixpkgs' SD images do.";
+      }
+      {
+        name = "name";
+        type = types.string;
+        defaultOf = { imageName, compressImage, ... }: imageName + lib.optionalString compressImage ".zst";
+        defaultText = "the image's";
+        text = "Name of the derivation.";
+      }
+      {
+        name = "postBuildCommands";
+        type = types.string;
+        default = "";
+        text = "Shell commands that change the finished image `$img` before it is compressed. What `blobs` can do needs none.";
+        rules =
+          { arguments, ... }:
+          let
+            output = arguments.plan.output or { };
+          in
+          # What the program wrote beside the image, or around it, would not be true of the changed one.
+          no (
+            arguments.postBuildCommands == ""
+            || !(
+              output.bmap or false
+              || !(builtins.elem (output.format or null) [
+                null
+                "raw"
+              ])
+              || output.compression.seekable or false
+            )
+          ) "they change an image of which output.bmap, output.format or output.compression.seekable asks for another form; give what they write as blobs";
+      }
+    ];
+  imageName = {
+    name = "imageName";
+    type = types.fileName;
+    text = "File name of the image. Compression adds `.zst`.";
+  };
+  partitions = [
+    {
+      name = "partitionTable";
+      type = words [
+        "mbr"
+        "gpt"
+      ];
+      default = "mbr";
+      text = "The kind of partition table.";
+    }
+    {
+      name = "blobs";
+      type = types.blobs;
+      default = [ ];
+      exampleText = ''[ { source = "''${pkgs.ubootPine64}/u-boot-sunxi-with-spl.bin"; offset = "8KiB"; } ]'';
+      text = "Bytes outside of the partitions, such as boot loaders that a chip reads from a fixed place: `{ source; offset; }`. One that overlaps the table or a partition is an error.";
+    }
+    {
+      name = "extraPartitions";
+      type = types.partitions;
+      default = [ ];
+      example = [
+        {
+          type = "83";
+          size = "64MiB";
+        }
+      ];
+      text = "Partitions between the firmware's and the root, as the plan has them.";
+      more = "See [disk](plan-format.md#disk).";
+    }
+    {
+      name = "firmwarePartition";
+      type = types.partition;
+      default = { };
+      example.type = "0c";
+      text = "Fields of the plan that the firmware partition gets besides its own, or in their place: `{ type = \"0c\"; }`.";
+    }
+    {
+      name = "rootPartition";
+      type = types.partition;
+      default = { };
+      example.size = "4GiB";
+      text = "The same for the root partition: `{ size = \"4GiB\"; }`. The root file system fills a partition with a `size`.";
+    }
+  ];
+in
+{
+  makeExt4Fs = [
+    storePaths
+    volumeLabel
+    uuid
+    (populateRootCommands // { name = "populateImageCommands"; })
+  ]
+  ++ shared
+  ++ ignored;
+
+  # Named like the options of nixpkgs' sd-image.nix.
+  makeSdImage = [
+    storePaths
+    populateRootCommands
+    (
+      volumeLabel
+      // {
+        name = "rootVolumeLabel";
+        default = "NIXOS_SD";
+        text = "Name of the root file system, at most 16 bytes.";
+      }
+    )
+    {
+      name = "rootPartitionUUID";
+      type = orNull uuid.type;
+      default = null;
+      text = "UUID of the root file system. Null: the default of `makeExt4Fs`.";
+    }
+    {
+      name = "populateFirmwareCommands";
+      type = types.string;
+      default = "";
+      text = "Shell commands that fill `./firmware`, which is copied into the FAT partition.";
+    }
+    {
+      name = "firmwarePartitionOffset";
+      type = types.count;
+      default = 8;
+      text = "The gap in front of the first partition, in MiB.";
+    }
+    {
+      name = "firmwareSize";
+      type = types.count;
+      default = 30;
+      text = "Length of the FAT partition in MiB; 0 for none. By its length it is FAT16 or FAT32, as `mkfs.vfat` would choose.";
+    }
+    {
+      name = "firmwarePartitionID";
+      type = types.number32;
+      default = "0x2178694e";
+      text = "Serial number of the FAT file system, and with an MBR the disk's identifier.";
+    }
+    {
+      name = "firmwarePartitionName";
+      type = types.fatLabel;
+      default = "FIRMWARE";
+      text = "Name of the FAT file system: at most 11 bytes, no lower case.";
+    }
+  ]
+  ++ partitions
+  ++ [
+    {
+      name = "imageBaseName";
+      type = types.string;
+      default = "sd-image";
+      text = "File name of the image without its ending.";
+    }
+  ]
+  ++ fileOfDisk (
+    imageName
+    // {
+      defaultOf = { imageBaseName, ... }: "${imageBaseName}.img";
+      defaultText = "`\"\${imageBaseName}.img\"`";
+    }
+  )
+  ++ shared;
+
+  makeDiskImage = [
+    {
+      name = "disk";
+      type = types.disk;
+      text = "The section `disk` of the plan. Each `source` in it is a store path, or what `populateCommands` makes.";
+      more = "See [disk](plan-format.md#disk).";
+    }
+    {
+      name = "populateCommands";
+      type = types.string;
+      default = "";
+      text = "Shell commands that make, in the build's folder, what the plan names.";
+    }
+    {
+      name = "closures";
+      type = types.closures;
+      default = { };
+      text = "Store paths for further ext4 partitions, by the name in their `closure.graph`.";
+    }
+    (storePaths // { default = [ ]; })
+    (
+      volumeLabel
+      // {
+        default = "";
+        text = "Name of the root file system, at most 16 bytes.";
+      }
+    )
+    (
+      uuid
+      // {
+        text = "UUID of the root file system. Identifiers that the table does not set are derived from it.";
+      }
+    )
+    populateRootCommands
+  ]
+  ++ fileOfDisk (imageName // { default = "disk.img"; })
+  ++ shared;
+
+  # All under sdImage.snugfs. What is not an argument:
+  ofModule = [
+    {
+      name = "enable";
+      type = types.boolean;
+      default = true;
+      text = "Whether snugfs makes the root file system of the SD image.";
+    }
+    {
+      name = "onePass";
+      type = types.boolean;
+      default = false;
+      text = "Whether snugfs makes the whole SD image, `system.build.sdImage`, in one derivation and without an image of the root in between. The options of `sdImage`, the image's path and its name are the same.";
+      more = "See [whole SD images](#whole-sd-images).";
+    }
+    {
+      name = "package";
+      type = orNull types.package;
+      default = null;
+      text = "The program, for the machine that builds the image. Null: `pkgs.buildPackages.snugfs`, or where that is missing, the sources beside this module built with `pkgs`.";
+      more = "The flake's module sets the flake's own program.";
+    }
+  ];
+  # Arguments of makeSdImage only. Without onePass they have no effect.
+  ofOnePass = map (a: a // { text = "${a.text} Needs `onePass`."; }) partitions;
+  # Arguments of makeExt4Fs too. A sealed root could not be grown at the first boot, which nixpkgs does.
+  ofRoot = map (
+    a:
+    if a.name == "compressionLevel" then
+      a
+      // {
+        text = "${a.text} Without `onePass`, nixpkgs decompresses the root file system again on its way to the SD image, so a high level only costs time.";
+      }
+    else
+      a
+  ) (growing ++ contents ++ building);
+
+  # For the docs, which describe these once.
+  inherit shared fromCaller;
+  defaultUUID = uuid.default;
+}

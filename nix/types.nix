@@ -1,0 +1,197 @@
+# Types of arguments. A type is
+#   name    as docs/nix.md shows it
+#   check   value -> what is wrong with it, a list of texts
+#   option  the same for the module system; missing where no option has the type
+{ lib }:
+let
+  inherit (builtins)
+    attrNames
+    concatMap
+    isAttrs
+    isInt
+    isString
+    match
+    stringLength
+    ;
+  inherit (import ./values.nix { inherit lib; })
+    aBool
+    aCount
+    aSet
+    aSize
+    aSource
+    aStorePath
+    aString
+    aTree
+    anEntry
+    andThen
+    byPath
+    eachOf
+    is
+    isDerivation
+    metadata
+    no
+    nullOr
+    oneOf
+    show
+    unknown
+    ;
+  inherit (lib) types;
+
+  # A string with room for so many bytes in a file system.
+  shortString =
+    fileSystem: bytes: value:
+    andThen (aString value) (
+      no (stringLength value <= bytes)
+        "${show value} has ${toString (stringLength value)} bytes; ${fileSystem} has room for ${toString bytes}"
+    );
+  aPartition = is "a set, as the plan has partitions" isAttrs;
+  sections = [
+    "attributes"
+    "closure"
+    "disk"
+    "entries"
+    "filesystem"
+    "output"
+    "trees"
+    "version"
+  ];
+in
+rec {
+  any = {
+    name = "";
+    check = _value: [ ];
+  };
+  boolean = {
+    name = "boolean";
+    check = aBool;
+    option = types.bool;
+  };
+  string = {
+    name = "string";
+    check = aString;
+  };
+  count = {
+    name = "count";
+    check = aCount;
+    option = types.ints.unsigned;
+  };
+  size = {
+    name = "size";
+    check = aSize;
+    option = types.either types.ints.unsigned (types.strMatching "[0-9]+(KiB|MiB|GiB|TiB)?");
+  };
+  orNull = type: {
+    name = "${type.name} or null";
+    check = nullOr type.check;
+    option = types.nullOr type.option;
+  };
+  words = list: {
+    name = lib.concatMapStringsSep ", " (word: ''`"${word}"`'') list;
+    check = oneOf list;
+    option = types.enum list;
+  };
+
+  storePaths = {
+    name = "list of derivations or store paths, or a single one";
+    check = value: concatMap aStorePath (lib.toList value);
+  };
+  closures = {
+    name = "set of lists";
+    check =
+      value:
+      andThen (is "a set" isAttrs value) (
+        no (!(value ? closure)) "${show "closure"} is what storePaths are called; choose another name"
+      );
+  };
+  label = {
+    name = "string";
+    check = shortString "ext4" 16;
+  };
+  fatLabel = {
+    name = "string";
+    check =
+      value:
+      andThen (shortString "FAT" 11 value) (
+        # Linux does not find a FAT file system by a name in lower case.
+        no (lib.toUpper value == value)
+          "${show value} has lower case letters, which names of FAT file systems have not; write ${show (lib.toUpper value)}"
+      );
+  };
+  uuid = {
+    name = "string";
+    check = is ''a UUID such as "44444444-4444-4444-8888-888888888888"'' (
+      v: isString v && match "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}" v != null
+    );
+  };
+  number32 = {
+    name = "string";
+    check = is ''a number of 32 bits such as "0x2178694e"'' (
+      v: isString v && match "(0x)?[0-9a-fA-F]{1,8}" v != null
+    );
+  };
+  fileName = {
+    name = "string";
+    check = is "a file name" (v: isString v && match "[0-9a-zA-Z+._?=-]+" v != null);
+  };
+  entries = {
+    name = "set of sets";
+    check = byPath anEntry;
+    option = types.attrsOf types.attrs;
+  };
+  attributes = {
+    name = "set of sets";
+    check = byPath (aSet (metadata // { recursive = aBool; }));
+    option = types.attrsOf types.attrs;
+  };
+  trees = {
+    name = "list of sets";
+    check = eachOf "folders" aTree;
+    option = types.listOf types.attrs;
+  };
+  compressionLevel = {
+    name = "1 to 22";
+    check = is "a level of zstd, 1 to 22" (v: isInt v && v >= 1 && v <= 22);
+    option = types.ints.between 1 22;
+  };
+  blobs = {
+    name = "list of sets";
+    check = eachOf "blobs" (
+      blob:
+      andThen (is "a set with source and offset" (b: isAttrs b && b ? source && b ? offset) blob) (
+        aSet {
+          source = aSource;
+          offset = aSize;
+        } blob
+      )
+    );
+    option = types.listOf types.attrs;
+  };
+  partition = {
+    name = "set";
+    check = aPartition;
+    option = types.attrs;
+  };
+  partitions = {
+    name = "list of sets";
+    check = eachOf "partitions" aPartition;
+    option = types.listOf types.attrs;
+  };
+  disk = {
+    name = "set";
+    check = is "a set" isAttrs;
+  };
+  plan = {
+    name = "set";
+    check =
+      value:
+      andThen (is "a set" isAttrs value) (
+        map (unknown "section" sections) (lib.filter (name: !(lib.elem name sections)) (attrNames value))
+      );
+    option = types.attrsOf (types.either types.attrs types.unspecified);
+  };
+  package = {
+    name = "derivation";
+    check = is "a derivation" isDerivation;
+    option = types.package;
+  };
+}
