@@ -74,9 +74,9 @@ fn write(layout: &FatLayout, files: &Files, path: &Path) {
                 layout.generate(&piece, &mut buffer);
                 file.write_all_at(&buffer, piece.offset).unwrap();
             }
-            Content::File { node, offset } => {
+            Content::File { file: of, offset } => {
                 assert_eq!(offset, 0);
-                let path = tree.path(node).to_string();
+                let path = tree.path(of.node).to_string();
                 let key: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
                 let bytes = files[&key].as_ref().unwrap();
                 assert_eq!(u64::try_from(bytes.len()).unwrap(), piece.len);

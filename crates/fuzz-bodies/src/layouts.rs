@@ -177,7 +177,7 @@ pub fn disk(bytes: &[u8]) -> Outcome {
     let sector = sector_size(&mut choices);
     let sectors = |number: u64| number & !(sector.bytes() - 1);
     let count = choices.below(5);
-    let partitions = (0..count).map(|number| Partition {
+    let partitions = (0..count).map(|_| Partition {
         start: choices.flag().then(|| sectors(choices.size())),
         size: choices.flag().then(|| sectors(choices.size()).max(sector.bytes())),
         kind: if gpt { Kind::Gpt([7; 16]) } else { Kind::Mbr(choices.byte().max(1)) },
@@ -186,14 +186,14 @@ pub fn disk(bytes: &[u8]) -> Outcome {
         guid: choices.flag().then(|| [choices.byte(); 16]),
         part: match choices.below(3) {
             0 => Part::Empty,
-            _ => Part::File { node: NodeId::ROOT, len: sectors(choices.size()) },
+            _ => Part::File { file: NodeId::ROOT.into(), len: sectors(choices.size()) },
         },
     });
     let partitions: Vec<_> = partitions.collect();
     let count = choices.below(3);
-    let blobs = (0..count).map(|number| Blob {
+    let blobs = (0..count).map(|_| Blob {
         offset: choices.size(),
-        node: NodeId::ROOT,
+        file: NodeId::ROOT.into(),
         len: choices.size(),
     });
     let blobs: Vec<_> = blobs.collect();
@@ -218,7 +218,7 @@ pub fn disk(bytes: &[u8]) -> Outcome {
 }
 
 /// The metadata of a disk alone, read as a partition table.
-fn assert_table(disk: &Disk<'_>) {
+fn assert_table(disk: &Disk) {
     // An MBR does not say how long its sectors are, and there is no file system in these partitions that would.
     let is_unknown = disk.options().sector != SectorSize::Bytes512 && matches!(disk.table(), Table::Mbr(_));
     if disk.len() > LARGEST || is_unknown {

@@ -56,8 +56,8 @@ fn fill(image: &dyn PieceSource, tree: &FileTree, piece: &Piece, part: &mut [u8]
     match piece.content {
         Content::Zeros | Content::Unused | Content::FileZeros { .. } => {}
         Content::Metadata => image.generate(piece, part),
-        Content::File { node, offset } => {
-            let NodeKind::File { size, source } = tree.node(node).kind() else {
+        Content::File { file, offset } => {
+            let NodeKind::File { size, source } = tree.node(file.node).kind() else {
                 panic!("{piece:?} is of no file");
             };
             assert!(

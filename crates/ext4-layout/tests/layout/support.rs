@@ -94,9 +94,8 @@ pub(crate) fn assemble(layout: &Layout, path: &Path) {
                 layout.generate(&piece, &mut bytes);
                 file.write_all_at(&bytes, piece.offset).unwrap();
             }
-            Content::File { file, offset } => {
-                if let NodeKind::File { source: FileSource::Inline(index), .. } = tree.node(file.node).kind()
-                {
+            Content::File { file: of, offset } => {
+                if let NodeKind::File { source: FileSource::Inline(index), .. } = tree.node(of.node).kind() {
                     let bytes = tree.inline(index);
                     let from = usize::try_from(offset).unwrap();
                     let to = from + usize::try_from(piece.len).unwrap();

@@ -51,7 +51,8 @@ fn holes_that_are_filled_are_told_with_the_largest_files() {
         let node = scan.tree.find(&path(at)).unwrap();
         assert_eq!(scan.tree.data_runs(node), None, "{at}");
     }
-    let [Warning { text: warning, .. }] = &scan.warnings[..] else { panic!("{:?}", scan.warnings) };
+    let [warning @ Warning::Room { .. }] = &scan.warnings[..] else { panic!("{:?}", scan.warnings) };
+    let warning = warning.to_string();
     assert!(
         warning.starts_with("the contents: 21474836480 bytes are stored for files that take "),
         "{warning}"

@@ -27,7 +27,6 @@ fn entries_are_what_they_say_and_missing_parents_are_made() {
         path: path("/registration"),
         bytes: b"r".to_vec(),
         permissions: Permissions::STORE_FILE,
-        what: "plan.closure.registrationTarget".into(),
     });
     let dump = world.dump();
     let expected = [
@@ -95,11 +94,10 @@ fn every_conflict_is_listed_with_both_of_its_sources() {
         path: path("/z"),
         bytes: Vec::new(),
         permissions: Permissions::STORE_FILE,
-        what: "plan.closure.registrationTarget".into(),
     });
     assert_eq!(
         world.errors(),
-        ["plan.closure.registrationTarget: plan.entries.\"/z\" makes /z too; leave one out"]
+        ["the file /z: the entry /z makes /z too; leave one out"]
     );
     world.inline.clear();
     assert_eq!(world.scan().unwrap_err().kind(), ErrorKind::Plan);
@@ -108,12 +106,12 @@ fn every_conflict_is_listed_with_both_of_its_sources() {
         world.errors(),
         [
             format!(
-                "plan.entries.\"/a\": makes /a, {needs} plan.entries.\"/a/b\" needs there; leave one out"
+                "the entry /a: makes /a, {needs} the entry /a/b needs there; leave one out"
             ),
-            "plan.trees[1]: plan.trees[0] makes /etc/hostname too; leave one out".to_owned(),
-            "plan.entries.\"/etc/hostname\": plan.trees[0] makes /etc/hostname too; leave one out".to_owned(),
-            format!("plan.trees[0]: makes /file, {needs} plan.trees[1] needs there; leave one out"),
-            format!("plan.trees[0]: makes /lost+found, {needs} the file system needs there; leave one out"),
+            "tree 1: tree 0 makes /etc/hostname too; leave one out".to_owned(),
+            "the entry /etc/hostname: tree 0 makes /etc/hostname too; leave one out".to_owned(),
+            format!("tree 0: makes /file, {needs} tree 1 needs there; leave one out"),
+            format!("tree 0: makes /lost+found, {needs} the file system needs there; leave one out"),
         ]
     );
 }
@@ -128,7 +126,7 @@ fn a_tree_goes_nowhere_where_a_symlink_of_another_stands() {
     let errors = world.errors();
     assert_eq!(errors.len(), 1);
     assert!(
-        errors[0].starts_with("plan.trees[0]: makes /var,") && errors[0].contains("plan.trees[1]"),
+        errors[0].starts_with("tree 0: makes /var,") && errors[0].contains("tree 1"),
         "{errors:?}"
     );
 }
@@ -146,9 +144,9 @@ fn nothing_goes_into_a_store_path() {
     assert_eq!(
         world.errors(),
         [
-            format!("plan.trees[0]: would change the store path /nix/store/aaa-x, {stays}"),
+            format!("tree 0: would change the store path /nix/store/aaa-x, {stays}"),
             format!(
-                "plan.entries.\"/nix/store/bbb-y/z\": would change the store path /nix/store/bbb-y, {stays}"
+                "the entry /nix/store/bbb-y/z: would change the store path /nix/store/bbb-y, {stays}"
             ),
         ]
     );
@@ -199,7 +197,7 @@ fn an_entry_has_no_attributes_that_linux_would_not_give_back() {
     world.entry("/symlink", with(EntryKind::Symlink(b"x".to_vec()), &["user.a", "security.x"]));
     let refused = |path: &str, name: &str, what: &str| {
         format!(
-            "plan.entries.\"{path}\".xattrs.\"{name}\": Linux lets no {what} have this attribute; leave it out"
+            "the attribute {name} of the entry {path}: Linux lets no {what} have this attribute; leave it out"
         )
     };
     let expected = [
@@ -248,7 +246,7 @@ fn modes_do_not_reach_into_store_paths() {
         let errors =
             if refused { world.errors() } else { world.dump().lines().take(0).map(str::to_owned).collect() };
         let expected = format!(
-            "plan.attributes.\"{at}\".mode: reaches into store paths, whose modes belong to their hashes; leave it out, or name paths outside /nix/store"
+            "the mode of the attributes of {at}: reaches into store paths, whose modes belong to their hashes; leave it out, or name paths outside /nix/store"
         );
         assert_eq!(errors, if refused { vec![expected] } else { Vec::new() }, "{at}");
     }
@@ -282,7 +280,7 @@ fn attributes_of_a_path_that_nothing_made_are_errors() {
     assert_eq!(errors.kind(), ErrorKind::Plan);
     let expected = ["/etc/hostname/x", "/etc/x", "/home", "/home/pi"].map(|absent| {
         format!(
-            "plan.attributes.\"{absent}\": nothing makes this path; add it to plan.entries or leave it out"
+            "the attributes of {absent}: nothing makes this path; add an entry for it or leave it out"
         )
     });
     assert_eq!(world.errors(), expected);
@@ -296,7 +294,7 @@ fn attributes_that_a_path_cannot_bear_are_left_out_with_a_warning() {
     world.attributes.insert(path("/link"), user);
     let scan = world.scan().unwrap();
     assert_eq!(scan.warnings.len(), 1);
-    assert!(scan.warnings[0].text.starts_with("plan.attributes.\"/link\": "), "{:?}", scan.warnings);
+    assert_eq!(scan.warnings, [file_scanner::Warning::Xattrs { path: path("/link") }]);
     assert!(!crate::support::dump(&scan.tree).contains("user.a"));
 }
 

@@ -37,8 +37,9 @@ fn a_mounted_file_system_is_taken_in_with_a_word_or_left_out() {
     world.tree("tree", "/").one_file_system = None;
 
     let scan = world.scan().unwrap();
-    let [Warning { text: warning, .. }] = &scan.warnings[..] else { panic!("{:?}", scan.warnings) };
-    assert!(warning.starts_with("plan.trees[0]: takes in what is mounted at "), "{warning}");
+    let [warning @ Warning::Mounts { .. }] = &scan.warnings[..] else { panic!("{:?}", scan.warnings) };
+    let warning = warning.to_string();
+    assert!(warning.starts_with("tree 0: takes in what is mounted at "), "{warning}");
     assert!(warning.contains(&format!("{}; set \"oneFileSystem\"", at.display())), "{warning}");
 
     world.trees[0].one_file_system = Some(false);
@@ -103,10 +104,11 @@ fn mounted_files_and_folders_of_the_same_file_system_count_too() {
     world.tree("tree", "/").one_file_system = None;
 
     let scan = world.scan().unwrap();
-    let [Warning { text: warning, .. }] = &scan.warnings[..] else { panic!("{:?}", scan.warnings) };
+    let [warning @ Warning::Mounts { .. }] = &scan.warnings[..] else { panic!("{:?}", scan.warnings) };
+    let warning = warning.to_string();
     let places = [&at_file, &at_root, &at_folder].map(|path| source(path)).join(", ");
     assert!(
-        warning.starts_with(&format!("plan.trees[0]: takes in what is mounted at {places}; set")),
+        warning.starts_with(&format!("tree 0: takes in what is mounted at {places}; decide")),
         "{warning}"
     );
 

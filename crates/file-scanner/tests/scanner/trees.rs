@@ -54,9 +54,9 @@ fn set_id_bits_and_owners_go_unless_they_are_kept() {
     world.tree("tree", "/");
     let scan = world.scan().unwrap();
     assert_eq!(scan.warnings.len(), 1);
-    let warning = &scan.warnings[0].text;
+    let warning = scan.warnings[0].to_string();
     assert!(
-        warning.starts_with("plan.trees[0]: setuid and setgid bits are dropped from /bin, /bin/su00, "),
+        warning.starts_with("tree 0: setuid and setgid bits are dropped from /bin, /bin/su00, "),
         "{warning}"
     );
     assert!(warning.contains("/bin/su08 and 3 more;"), "{warning}");
@@ -83,11 +83,11 @@ fn set_id_bits_that_the_plan_sets_again_are_not_warned_of() {
     world.tree("tree", "/");
     world.attributes.insert(path("/bin/ping"), attributes(None, Some(0o4755), false));
     let scan = world.scan().unwrap();
-    let warnings: Vec<_> = scan.warnings.iter().map(|warning| warning.text.as_str()).collect();
+    let warnings: Vec<_> = scan.warnings.iter().map(|warning| warning.to_string()).collect();
     assert_eq!(
         warnings,
         [
-            "plan.trees[0]: setuid and setgid bits are dropped from /bin/other; set \"owner\" to \"keep\" to keep them"
+            "tree 0: setuid and setgid bits are dropped from /bin/other; keep owners to keep them"
         ]
     );
     assert!(dump(&scan.tree).contains("/bin/ping 4755 0:0"));
@@ -282,11 +282,11 @@ fn sources_that_are_not_there_are_all_named() {
     assert_eq!(
         world.errors(),
         [
-            "plan.trees[0].source: FOLDER/absent does not exist; create it or correct the path",
-            "plan.trees[1].source: FOLDER/file is not a folder; name one",
+            "tree 0: FOLDER/absent does not exist; create it or correct the path",
+            "tree 1: FOLDER/file is not a folder; name one",
             "FOLDER/loop: can't be read: a symlink stands in the way; name what the symlink leads to",
-            "plan.entries.\"/a\".source: FOLDER/folder is not a regular file; name one",
-            "plan.entries.\"/b\".source: FOLDER/gone does not exist; create it or correct the path",
+            "the entry /a: FOLDER/folder is not a regular file; name one",
+            "the entry /b: FOLDER/gone does not exist; create it or correct the path",
         ]
     );
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use image_assembly::{KnownZeros, Scanned, Target, Watch, Witness, write_watched};
-use image_tree::{Content, NodeId, PieceSource};
+use image_tree::{Content, FileRef, PieceSource};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -49,12 +49,12 @@ fn image_of(files: &Files, gaps: &[u64]) -> Image {
 /// Keeps all that it sees.
 #[derive(Default)]
 struct Seen {
-    files: Vec<(NodeId, Vec<u8>)>,
+    files: Vec<(FileRef, Vec<u8>)>,
     all: Vec<u8>,
 }
 
 impl Witness for Seen {
-    fn see(&mut self, file: NodeId, bytes: &[u8]) {
+    fn see(&mut self, file: FileRef, bytes: &[u8]) {
         match self.files.last_mut() {
             Some((last, seen)) if *last == file => seen.extend_from_slice(bytes),
             _ => self.files.push((file, bytes.to_vec())),
