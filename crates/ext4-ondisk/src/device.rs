@@ -4,7 +4,7 @@
 
 /// Encodes a device number as the first two words of `i_block`: the old form in the first word if both numbers are below
 /// 256, otherwise the new form in the second. A major number has 12 bits and a minor number 20.
-pub const fn encode(major: u32, minor: u32) -> [u32; 2] {
+pub(crate) const fn encode(major: u32, minor: u32) -> [u32; 2] {
     if major < 256 && minor < 256 {
         [major << 8 | minor, 0]
     } else {
@@ -13,7 +13,7 @@ pub const fn encode(major: u32, minor: u32) -> [u32; 2] {
 }
 
 /// Decodes the first two words of `i_block` as major and minor number: the old form unless the first word is 0.
-pub const fn decode(words: [u32; 2]) -> (u32, u32) {
+pub(crate) const fn decode(words: [u32; 2]) -> (u32, u32) {
     match words {
         [0, new] => ((new >> 8) & 0xfff, (new & 0xff) | ((new >> 12) & 0xf_ff00)),
         [old, _] => ((old >> 8) & 0xff, old & 0xff),

@@ -32,7 +32,7 @@ pub const FIRST: u32 = 11;
 pub const MAX_LINKS: u32 = 65_000;
 
 /// Size of the part that every inode has, in \[bytes\] (`EXT4_GOOD_OLD_INODE_SIZE`).
-pub const BASE_SIZE: usize = 128;
+const BASE_SIZE: usize = 128;
 /// Value of `i_extra_isize` in \[bytes\] that covers all fields.
 pub const EXTRA_ISIZE: u16 = 32;
 /// Offset of extended attributes in an inode with [`EXTRA_ISIZE`], in \[bytes\].

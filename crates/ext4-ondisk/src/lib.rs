@@ -25,7 +25,7 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 pub mod checksum;
-pub mod device;
+mod device;
 pub mod directory;
 pub mod dirhash;
 pub mod extent;

@@ -33,7 +33,7 @@ pub const MAX_MOUNT_COUNT: u16 = 0xffff;
 /// Value of `s_jnl_backup_type`: `s_jnl_blocks` holds the journal inode's block map and size.
 pub const JOURNAL_BACKUP_BLOCKS: u8 = 1;
 /// Largest `s_log_block_size`: blocks of 64 KiB (`EXT4_MAX_BLOCK_LOG_SIZE` − 10).
-pub const MAX_LOG_BLOCK_SIZE: u32 = 6;
+const MAX_LOG_BLOCK_SIZE: u32 = 6;
 
 /// The superblock as stored.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
