@@ -174,7 +174,8 @@ fn named_fields(source: &str) -> Vec<(String, String)> {
     let mut named = Vec::new();
     for line in lines {
         for step in ["key(\"", "field(\""] {
-            let keys = line.match_indices(step).filter_map(|(at, _)| line[at + step.len()..].split('"').next());
+            let keys =
+                line.match_indices(step).filter_map(|(at, _)| line[at + step.len()..].split('"').next());
             named.extend(keys.map(|key| (key.to_owned(), line.trim().to_owned())));
         }
         for (at, _) in line.match_indices("plan.") {
@@ -202,7 +203,9 @@ fn named_fields(source: &str) -> Vec<(String, String)> {
 
 /// Whether a source file is of a crate that knows plans.
 fn knows_plans(path: &Path) -> bool {
-    ["build-plan", "snugfs", "snugfs-core"].iter().any(|name| path.starts_with(repository().join("crates").join(name)))
+    ["build-plan", "snugfs", "snugfs-core"]
+        .iter()
+        .any(|name| path.starts_with(repository().join("crates").join(name)))
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use image_tree::{ImagePath, InvalidName, InvalidPath, Permissions, escaped};
 
 use crate::json::Json;
-use crate::nearest::nearest;
 use crate::location::{Place, quoted};
+use crate::nearest::nearest;
 use crate::problem::Log;
 use crate::scalars::{self, NoSize};
 use crate::shapes::{CountRule, SizeRule};

@@ -4,8 +4,8 @@
 //! of fixed metadata cut it into several extents is looked up here.
 
 use crate::geometry::Geometry;
-use crate::ondisk::extent::MAX_EXTENT;
 use crate::units::{BlockNr, DataNr, GroupNr};
+use ext4_ondisk::extent::MAX_EXTENT;
 
 /// Blocks that follow one another on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,17 +93,18 @@ impl DataSpace {
 
     /// The same, cut to the lengths that an extent can have.
     pub(crate) fn extents(&self, start: DataNr, len: u64) -> impl Iterator<Item = BlockRun> + '_ {
-        self.runs(start, len).flat_map(|run| {
-            (0..run.len.div_ceil(MAX_EXTENT)).map(move |i| BlockRun {
-                start: run.start.plus(i * MAX_EXTENT),
-                len: MAX_EXTENT.min(run.len - i * MAX_EXTENT),
+        let longest = u64::from(MAX_EXTENT);
+        self.runs(start, len).flat_map(move |run| {
+            (0..run.len.div_ceil(longest)).map(move |i| BlockRun {
+                start: run.start.plus(i * longest),
+                len: longest.min(run.len - i * longest),
             })
         })
     }
 
     /// How many extents a stretch of data space takes.
     pub(crate) fn extent_count(&self, start: DataNr, len: u64) -> u64 {
-        self.runs(start, len).map(|run| run.len.div_ceil(MAX_EXTENT)).sum()
+        self.runs(start, len).map(|run| run.len.div_ceil(MAX_EXTENT.into())).sum()
     }
 }
 

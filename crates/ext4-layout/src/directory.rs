@@ -3,28 +3,25 @@
 //! A directory's shape depends on names alone, so its blocks are counted first and made when they are written; both
 //! go through [`pack`], so they can't differ.
 
+use ext4_ondisk::directory::{HEADER_SIZE, MIN_ENTRY_SIZE, TAIL_SIZE, entry_size, file_type};
+use ext4_ondisk::dirhash::{DirHash, HashSeed};
+use ext4_ondisk::htree::{
+    self, HtreeCount, HtreeEntry, HtreeInfo, INFO_OFFSET, NODE_ENTRIES_OFFSET, NODE_LIMIT,
+    ROOT_ENTRIES_OFFSET, ROOT_LIMIT,
+};
+use ext4_ondisk::superblock::HASH_HALF_MD4;
+use ext4_ondisk::{Checksum, DirectoryEntry, DirectoryTail};
 use image_tree::{FileTree, NodeId, NodeKind, SpecialKind};
 use zerocopy::IntoBytes;
 
 use crate::LayoutError;
-use crate::checksum::Checksum;
-use crate::dirhash::{DirHash, HashSeed};
 use crate::numbering::Numbering;
-use crate::ondisk::dirent::{RawDirTail, RawDirent, RawDxCount, RawDxEntry, RawDxInfo, file_type};
-use crate::ondisk::superblock::HASH_HALF_MD4;
 use crate::units::{BLOCK_BYTES, InodeNr, low16, low32, wide};
 
-/// What a block has for entries: all but the twelve bytes of its checksum.
-const ENTRY_BYTES: usize = BLOCK_BYTES - 12;
+/// What a block has for entries: all but its checksum.
+const ENTRY_BYTES: usize = BLOCK_BYTES - TAIL_SIZE;
 /// Entries for `.` and `..`.
-const DOTS_BYTES: usize = 24;
-/// `dx_root`: entries that fit behind the two dots and the header, a checksum left room for.
-const ROOT_LIMIT: u32 = 507;
-/// `dx_node`: entries that fit in another block of the index.
-const NODE_LIMIT: u32 = 510;
-/// Where the index's entries begin in its root and its other blocks, in \[bytes\].
-const ROOT_ENTRIES: usize = 0x20;
-const NODE_ENTRIES: usize = 8;
+const DOTS_BYTES: usize = 2 * MIN_ENTRY_SIZE;
 /// Blocks of lost+found: mke2fs keeps them so that e2fsck need not allocate any.
 const LOST_FOUND_BLOCKS: u32 = 4;
 
@@ -58,15 +55,11 @@ pub(crate) struct Directories<'t> {
     pub(crate) seed: HashSeed,
 }
 
-/// The length of an entry in \[bytes\].
-fn entry_len(name: &[u8]) -> usize {
-    (8 + name.len()).next_multiple_of(4)
-}
-
 impl Directories<'_> {
     /// The shape of a directory.
     pub(crate) fn measure(&self, directory: NodeId, is_lost_found: bool) -> Result<Shape, LayoutError> {
-        let bytes: usize = self.tree.children(directory).map(|child| entry_len(self.tree.name(child))).sum();
+        let bytes: usize =
+            self.tree.children(directory).map(|child| entry_size(self.tree.name(child).len())).sum();
         if bytes + DOTS_BYTES <= ENTRY_BYTES {
             return Ok(Shape::Linear { empty: if is_lost_found { LOST_FOUND_BLOCKS - 1 } else { 0 } });
         }
@@ -104,7 +97,7 @@ impl Directories<'_> {
     ) {
         let inode = numbering.inode(directory);
         let parent = numbering.inode(self.tree.node(directory).parent());
-        let seed = Checksum::of_inode(filesystem, inode);
+        let seed = inode.checksum_seed(filesystem);
         match shape {
             Shape::Linear { .. } => {
                 let mut blocks = out.chunks_exact_mut(BLOCK_BYTES);
@@ -129,8 +122,7 @@ impl Directories<'_> {
                 for (leaf, block) in pack(self.tree, &entries).zip(leaf_blocks.chunks_exact_mut(BLOCK_BYTES))
                 {
                     let first = leaf.first().map_or(0, |(hash, _)| hash.major);
-                    // Bit 0 says that names of this hash began in the block before.
-                    hashes.push(first | u32::from(last == Some(first)));
+                    hashes.push(if last == Some(first) { first | htree::CONTINUED } else { first });
                     last = leaf.last().map(|(hash, _)| hash.major);
                     let mut writer = EntryWriter::new(block);
                     for &(_, child) in leaf {
@@ -171,7 +163,7 @@ fn pack<'e>(
         let fits = rest
             .iter()
             .take_while(|(_, child)| {
-                bytes += entry_len(tree.name(*child));
+                bytes += entry_size(tree.name(*child).len());
                 bytes <= ENTRY_BYTES
             })
             .count();
@@ -194,15 +186,15 @@ impl<'b> EntryWriter<'b> {
     }
 
     fn add(&mut self, inode: InodeNr, name: &[u8], file_type: u8) {
-        let len = entry_len(name);
-        let header = RawDirent {
+        let len = entry_size(name.len());
+        let header = DirectoryEntry {
             inode: inode.0.into(),
             rec_len: low16(low32(wide(len))).into(),
             name_len: u8::try_from(name.len()).unwrap_or(u8::MAX),
             file_type,
         };
         put(self.block, self.at, &header);
-        put_bytes(self.block, self.at + 8, name);
+        put_bytes(self.block, self.at + HEADER_SIZE, name);
         self.last = Some(self.at);
         self.at += len;
     }
@@ -211,16 +203,7 @@ impl<'b> EntryWriter<'b> {
         let last = self.last.unwrap_or(0);
         let rec_len = low16(low32(wide(ENTRY_BYTES - last)));
         put_bytes(self.block, last + 4, &rec_len.to_le_bytes());
-        let checksum = seed.over(self.block.get(..ENTRY_BYTES).unwrap_or_default());
-        let tail = RawDirTail {
-            entry: RawDirent {
-                inode: 0.into(),
-                rec_len: 12.into(),
-                name_len: 0,
-                file_type: file_type::CHECKSUM,
-            },
-            checksum: checksum.value().into(),
-        };
+        let tail = DirectoryTail::of(seed, &self.block[..ENTRY_BYTES]);
         put(self.block, ENTRY_BYTES, &tail);
     }
 }
@@ -228,66 +211,67 @@ impl<'b> EntryWriter<'b> {
 /// Writes the index's root and other blocks. `hashes` has one item a leaf.
 fn write_index(out: &mut [u8], inode: InodeNr, parent: InodeNr, nodes: u32, hashes: &[u32], seed: Checksum) {
     let (root, others) = out.split_at_mut(BLOCK_BYTES);
-    let dot =
-        RawDirent { inode: inode.0.into(), rec_len: 12.into(), name_len: 1, file_type: file_type::DIRECTORY };
-    let dotdot = RawDirent {
+    let dot = DirectoryEntry {
+        inode: inode.0.into(),
+        rec_len: low16(low32(wide(MIN_ENTRY_SIZE))).into(),
+        name_len: 1,
+        file_type: file_type::DIRECTORY,
+    };
+    let dotdot = DirectoryEntry {
         inode: parent.0.into(),
-        rec_len: low16(low32(wide(BLOCK_BYTES - 12))).into(),
+        rec_len: low16(low32(wide(BLOCK_BYTES - MIN_ENTRY_SIZE))).into(),
         name_len: 2,
         file_type: file_type::DIRECTORY,
     };
     put(root, 0, &dot);
-    put_bytes(root, 8, b".");
-    put(root, 12, &dotdot);
-    put_bytes(root, 20, b"..");
-    let info = RawDxInfo {
+    put_bytes(root, HEADER_SIZE, b".");
+    put(root, MIN_ENTRY_SIZE, &dotdot);
+    put_bytes(root, MIN_ENTRY_SIZE + HEADER_SIZE, b"..");
+    let info = HtreeInfo {
         reserved_zero: 0.into(),
         hash_version: HASH_HALF_MD4,
-        info_length: 8,
+        info_length: HtreeInfo::LENGTH,
         indirect_levels: u8::from(nodes > 0),
         unused_flags: 0,
     };
-    put(root, 0x18, &info);
+    put(root, INFO_OFFSET, &info);
     let first_leaf = 1 + nodes;
     let leaves: Vec<(u32, u32)> = hashes.iter().copied().zip(first_leaf..).collect();
     if nodes == 0 {
-        write_entries(root, ROOT_ENTRIES, ROOT_LIMIT, &leaves, seed);
+        write_entries(root, ROOT_ENTRIES_OFFSET, ROOT_LIMIT, &leaves, seed);
         return;
     }
     let mut children = Vec::with_capacity(usize_of(nodes));
-    let parts = leaves.chunks(usize_of(NODE_LIMIT)).zip(1..);
+    let parts = leaves.chunks(usize::from(NODE_LIMIT)).zip(1..);
     for ((part, number), block) in parts.zip(others.chunks_exact_mut(BLOCK_BYTES)) {
         // The whole block is one unused directory entry to those who know no index.
-        let unused = RawDirent {
+        let unused = DirectoryEntry {
             inode: 0.into(),
             rec_len: low16(low32(wide(BLOCK_BYTES))).into(),
             name_len: 0,
-            file_type: 0,
+            file_type: file_type::UNKNOWN,
         };
         put(block, 0, &unused);
-        write_entries(block, NODE_ENTRIES, NODE_LIMIT, part, seed);
+        write_entries(block, NODE_ENTRIES_OFFSET, NODE_LIMIT, part, seed);
         children.push((part.first().map_or(0, |&(hash, _)| hash), number));
     }
-    write_entries(root, ROOT_ENTRIES, ROOT_LIMIT, &children, seed);
+    write_entries(root, ROOT_ENTRIES_OFFSET, ROOT_LIMIT, &children, seed);
 }
 
 /// Writes the entries (hash, block) of one block of the index, and its checksum.
-fn write_entries(block: &mut [u8], at: usize, limit: u32, entries: &[(u32, u32)], seed: Checksum) {
+fn write_entries(block: &mut [u8], at: usize, limit: u16, entries: &[(u32, u32)], seed: Checksum) {
     let count = low32(wide(entries.len()));
     for (i, &(hash, target)) in entries.iter().enumerate() {
-        put(block, at + 8 * i, &RawDxEntry { hash: hash.into(), block: target.into() });
+        put(block, at + htree::ENTRY_SIZE * i, &HtreeEntry { hash: hash.into(), block: target.into() });
     }
     // The first entry's hash is 0 by definition; its place holds room and number.
     let first = entries.first().map_or(0, |&(_, target)| target);
-    put(
-        block,
-        at,
-        &RawDxCount { limit: low16(limit).into(), count: low16(count).into(), block: first.into() },
-    );
-    let used = at + 8 * entries.len();
-    let checksum = seed.over(block.get(..used).unwrap_or_default()).over(&[0; 8]);
-    let tail = at + 8 * usize_of(limit);
-    put_bytes(block, tail + 4, &checksum.value().to_le_bytes());
+    put(block, at, &HtreeCount { limit: limit.into(), count: low16(count).into(), block: first.into() });
+    let used = at + htree::ENTRY_SIZE * entries.len();
+    let checksum = htree::computed_checksum(seed, &block[..used]);
+    // The checksum is the second word of the tail.
+    let tail = at + htree::ENTRY_SIZE * usize::from(limit);
+    put_bytes(block, tail + 4, &checksum.to_le_bytes());
 }
 
 /// Copies a structure into a block.

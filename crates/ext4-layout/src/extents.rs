@@ -1,14 +1,12 @@
 //! Extent trees: four extents in the inode, or blocks of 340 below it, as deep as it takes.
 
+use ext4_ondisk::extent::{self, BLOCK_ENTRIES, CHECKSUM_OFFSET, ENTRY_SIZE, INODE_ENTRIES, MAGIC};
+use ext4_ondisk::{Checksum, Extent, ExtentHeader, ExtentIndex};
 use image_tree::{DataRun, HOLE_GRAIN};
 
-use crate::checksum::Checksum;
 use crate::dataspace::{BlockRun, DataSpace};
 use crate::directory::{put, put_bytes};
-use crate::ondisk::extent::{
-    BLOCK_ENTRIES, CHECKSUM_OFFSET, INODE_ENTRIES, MAGIC, RawExtent, RawHeader, RawIndex,
-};
-use crate::units::{BLOCK_BYTES, BLOCK_SIZE, BlockNr, DataNr, high32, index, low16, low32};
+use crate::units::{BLOCK_BYTES, BLOCK_SIZE, BlockNr, DataNr, index, low16, low32};
 
 /// Contents and the blocks of their extent tree, which follow them in data space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,35 +157,24 @@ impl<'t> Extents<'t> {
 
 fn write_block(block: &mut [u8], depth: u16, entries: &[Entry], seed: Checksum) {
     write_entries(block, depth, BLOCK_ENTRIES, entries.iter().copied());
-    let checksum = seed.over(&block[..CHECKSUM_OFFSET]);
-    put_bytes(block, CHECKSUM_OFFSET, &checksum.value().to_le_bytes());
+    let checksum = extent::computed_checksum(seed, block);
+    put_bytes(block, CHECKSUM_OFFSET, &checksum.to_le_bytes());
 }
 
 fn write_entries(out: &mut [u8], depth: u16, max: u16, entries: impl Iterator<Item = Entry>) {
     let mut count = 0;
     for entry in entries {
-        let at = 12 + 12 * usize::from(count);
+        let at = ENTRY_SIZE + ENTRY_SIZE * usize::from(count);
         count += 1;
         let BlockRun { start: BlockNr(block), len } = entry.run;
+        let logical = low32(entry.logical);
         if depth == 0 {
-            let extent = RawExtent {
-                ee_block: low32(entry.logical).into(),
-                ee_len: low16(low32(len)).into(),
-                ee_start_hi: low16(high32(block)).into(),
-                ee_start_lo: low32(block).into(),
-            };
-            put(out, at, &extent);
+            put(out, at, &Extent::new(logical, block, low16(low32(len))));
         } else {
-            let index = RawIndex {
-                ei_block: low32(entry.logical).into(),
-                ei_leaf_lo: low32(block).into(),
-                ei_leaf_hi: low16(high32(block)).into(),
-                ei_unused: 0.into(),
-            };
-            put(out, at, &index);
+            put(out, at, &ExtentIndex::new(logical, block));
         }
     }
-    let header = RawHeader {
+    let header = ExtentHeader {
         eh_magic: MAGIC.into(),
         eh_entries: count.into(),
         eh_max: max.into(),

@@ -2,17 +2,16 @@
 
 use std::ops::Range;
 
+use ext4_ondisk::journal::{MAGIC, SUPERBLOCK_V2};
+use ext4_ondisk::{JournalSuperblock, superblock};
 use image_tree::{NodeKind, Piece, PieceSource};
 use zerocopy::IntoBytes;
 
-use crate::checksum::Checksum;
 use crate::directory::{Directories, put, put_bytes};
 use crate::extents::Extents;
 use crate::geometry::has_superblock;
 use crate::layout::Layout;
 use crate::numbering::JOURNAL;
-use crate::ondisk::journal::{MAGIC, RawJournalSuperblock, SUPERBLOCK_V2};
-use crate::ondisk::superblock::PRIMARY_OFFSET;
 use crate::placement::Object;
 use crate::units::{
     BLOCK_BYTES, BLOCK_SIZE, BlockNr, DataNr, GroupNr, INODES_PER_BLOCK, InodeNr, clamp, index, low32, wide,
@@ -74,7 +73,7 @@ impl Layout {
     fn generate_super(&self, group: GroupNr, inside: u64, block: &mut [u8]) {
         let geometry = &self.geometry;
         if inside == 0 {
-            let offset = if group.0 == 0 { PRIMARY_OFFSET } else { 0 };
+            let offset = if group.0 == 0 { superblock::OFFSET } else { 0 };
             put(block, offset, &self.superblock(group));
         } else if inside <= geometry.gdt {
             let table = self.descriptors.chunks(BLOCK_BYTES).nth(index(inside - 1)).unwrap_or_default();
@@ -153,7 +152,7 @@ impl Layout {
     }
 
     fn draw_extent_tree(&self, canvas: &mut Canvas<'_>, extents: &Extents<'_>, inode: InodeNr) {
-        let seed = Checksum::of_inode(self.filesystem, inode);
+        let seed = inode.checksum_seed(self.filesystem);
         canvas.draw(extents.nodes_start(), extents.nodes, |out| extents.write_nodes(&self.space, seed, out));
     }
 
@@ -168,7 +167,7 @@ impl Layout {
     }
 
     fn journal_superblock(&self, journal: &Extents<'_>) -> impl IntoBytes + zerocopy::Immutable + use<> {
-        RawJournalSuperblock {
+        JournalSuperblock {
             h_magic: MAGIC.into(),
             h_blocktype: SUPERBLOCK_V2.into(),
             h_sequence: 0.into(),

@@ -3,14 +3,17 @@
 //! The same recipe as mke2fs with `flex_bg` and `sparse_super`: the tables of sixteen groups stand together at the start
 //! of the first of them, copies of superblock and descriptors in groups 1 and the powers of 3, 5 and 7.
 
+use std::mem::size_of;
 use std::ops::Range;
 
-use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, BlockNr, GroupNr, INODES_PER_BLOCK};
+use ext4_ondisk::GroupDescriptor;
+
+use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, BlockNr, GroupNr, INODES_PER_BLOCK, wide};
 
 /// Groups whose tables stand together; `s_log_groups_per_flex` is 4.
 pub(crate) const GROUPS_PER_FLEX: u32 = 16;
 /// Group descriptors in a block.
-pub(crate) const DESCS_PER_BLOCK: u64 = BLOCK_SIZE / 64;
+pub(crate) const DESCS_PER_BLOCK: u64 = BLOCK_SIZE / wide(size_of::<GroupDescriptor>());
 /// The most blocks that the resize inode can keep for descriptors: pointers in a block.
 pub(crate) const MAX_RESERVED_GDT: u64 = BLOCK_SIZE / 4;
 

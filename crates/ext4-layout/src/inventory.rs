@@ -3,19 +3,18 @@
 //! Everything here depends on the tree, the UUID and whether the file system is sealed, not on the geometry, so the
 //! solver can weigh geometries without looking at the tree again.
 
+use ext4_ondisk::dirhash::HashSeed;
+use ext4_ondisk::inode::FAST_SYMLINK_MAX;
 use image_tree::{FileTree, NodeId, NodeKind};
 
 use crate::dataspace::DataSpace;
 use crate::directory::{Directories, Shape};
-use crate::dirhash::HashSeed;
 use crate::extents::{Map, node_blocks};
 use crate::numbering::{LOST_FOUND, Numbering, Slot};
 use crate::units::{DataNr, blocks_for};
 use crate::xattrs::{Encoded, Unstorable};
 use crate::{LayoutError, Options};
 
-/// Symlinks with at most so many bytes live in their inode.
-pub(crate) const FAST_SYMLINK_BYTES: usize = 59;
 /// The most blocks of a file: logical block numbers have 32 bits, and the last one must not be 2³² − 1.
 const MAX_FILE_BLOCKS: u64 = (1 << 32) - 1;
 /// Shorter contents take four extents at most, whatever the geometry: within so few blocks lie at most two islands.
@@ -60,7 +59,7 @@ impl Inventory {
         let mut inventory = Self {
             tree: tree.clone(),
             numbering,
-            seed: HashSeed::of_uuid(&options.uuid),
+            seed: HashSeed::new(&options.uuid),
             directories: Vec::new(),
             xattrs: encode_xattrs(tree)?,
             plain_blocks: 0,
@@ -135,7 +134,7 @@ impl Inventory {
             },
             NodeKind::Directory { .. } => self.directory(node).map_or(1, |record| record.shape.blocks()),
             NodeKind::Symlink { target } => {
-                u64::from(self.tree.symlink_target(target).len() > FAST_SYMLINK_BYTES)
+                u64::from(self.tree.symlink_target(target).len() > FAST_SYMLINK_MAX)
             }
             NodeKind::HardLink { .. } | NodeKind::Special(_) => 0,
         };

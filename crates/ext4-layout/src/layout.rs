@@ -1,7 +1,7 @@
+use ext4_ondisk::Checksum;
 use image_tree::FileTree;
 
 use crate::bitmaps::Fill;
-use crate::checksum::Checksum;
 use crate::dataspace::DataSpace;
 use crate::geometry::Geometry;
 use crate::inventory::Inventory;

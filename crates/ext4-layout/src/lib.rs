@@ -12,10 +12,8 @@
 
 mod areas;
 mod bitmaps;
-mod checksum;
 mod dataspace;
 mod directory;
-mod dirhash;
 mod error;
 mod extents;
 mod generate;
@@ -25,7 +23,6 @@ mod inodes;
 mod inventory;
 mod layout;
 mod numbering;
-mod ondisk;
 mod options;
 mod pieces;
 mod placement;

@@ -2,23 +2,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use ext4_ondisk::inode;
 use image_tree::{FileTree, ImagePath, Name, NodeId, NodeKind};
 
 use crate::LayoutError;
 use crate::units::{InodeNr, index, wide};
 
-/// The most names that a file can have: `EXT4_LINK_MAX`.
-pub const MAX_LINKS: u32 = 65_000;
+pub use ext4_ondisk::inode::MAX_LINKS;
+
 /// Inodes 1 to 10 have a fixed meaning, 11 is lost+found.
-pub(crate) const RESERVED_INODES: u32 = 11;
+pub(crate) const RESERVED_INODES: u32 = inode::FIRST;
 /// The root directory.
-pub(crate) const ROOT: InodeNr = InodeNr(2);
+pub(crate) const ROOT: InodeNr = InodeNr(inode::ROOT);
 /// The inode that keeps blocks for more group descriptors.
-pub(crate) const RESIZE: InodeNr = InodeNr(7);
+pub(crate) const RESIZE: InodeNr = InodeNr(inode::RESIZE);
 /// The journal.
-pub(crate) const JOURNAL: InodeNr = InodeNr(8);
+pub(crate) const JOURNAL: InodeNr = InodeNr(inode::JOURNAL);
 /// The directory for what e2fsck finds.
-pub(crate) const LOST_FOUND: InodeNr = InodeNr(11);
+pub(crate) const LOST_FOUND: InodeNr = InodeNr(inode::FIRST);
 
 /// Which node has which inode.
 #[derive(Debug)]

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use ext4_ondisk::Checksum;
+pub(crate) use ext4_ondisk::{low8, low16, low32};
+
 /// The block size in \[bytes\] of every image that we make.
 pub(crate) const BLOCK_SIZE: u64 = 4096;
 /// The same as a length in memory.
@@ -58,6 +61,13 @@ impl DataNr {
     }
 }
 
+impl InodeNr {
+    /// The seed of the checksums of what belongs to the inode. Its generation is 0 in every image.
+    pub(crate) fn checksum_seed(self, filesystem: Checksum) -> Checksum {
+        Checksum::of_inode(filesystem, self.0, 0)
+    }
+}
+
 impl GroupNr {
     /// The first block of the group.
     pub(crate) fn first_block(self) -> BlockNr {
@@ -84,46 +94,6 @@ pub(crate) const fn index(n: u64) -> usize {
 #[expect(clippy::as_conversions, reason = "usize is at most 64 bits")]
 pub(crate) const fn wide(n: usize) -> u64 {
     n as u64
-}
-
-/// Bits 0 to 31.
-#[expect(
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    reason = "the low half is what is asked for"
-)]
-pub(crate) const fn low32(n: u64) -> u32 {
-    n as u32
-}
-
-/// Bits 32 to 63.
-pub(crate) const fn high32(n: u64) -> u32 {
-    low32(n >> 32)
-}
-
-/// Bits 0 to 15.
-#[expect(
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    reason = "the low half is what is asked for"
-)]
-pub(crate) const fn low16(n: u32) -> u16 {
-    n as u16
-}
-
-/// Bits 16 to 31.
-pub(crate) const fn high16(n: u32) -> u16 {
-    low16(n >> 16)
-}
-
-/// Bits 0 to 7.
-#[expect(
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    reason = "the low byte is what is asked for"
-)]
-pub(crate) const fn low8(n: u64) -> u8 {
-    n as u8
 }
 
 /// The part of `range` that lies in `within`; empty where they do not meet.

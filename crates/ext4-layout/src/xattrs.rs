@@ -1,26 +1,22 @@
 //! Extended attributes: as many as fit in the inode, the others in one block.
 
+use ext4_ondisk::Checksum;
+use ext4_ondisk::inode::XATTR_SIZE;
+use ext4_ondisk::xattr::{
+    self, ALIGNMENT, CHECKSUM_OFFSET, END_SIZE, ENTRY_SIZE, HEADER_SIZE, INODE_HEADER_SIZE, MAGIC,
+    XattrEntry, XattrHeader, acl, name_index,
+};
 use image_tree::{Acl, InvalidAcl, Metadata, Permissions, Xattr, XattrNamespace};
 use zerocopy::IntoBytes;
 
-use crate::checksum::Checksum;
 use crate::directory::{put, put_bytes};
-use crate::ondisk::xattr::{MAGIC, RawXattrEntry, RawXattrHeader};
 use crate::units::{BLOCK_BYTES, BlockNr, low16, low32, wide};
-
-/// What an inode has behind its fields, in \[bytes\].
-const INODE_AREA: usize = 96;
-/// Where the attributes' checksum is in a block, in \[bytes\].
-const CHECKSUM_OFFSET: usize = 0x10;
-const HEADER_BYTES: usize = 32;
-/// The list of entries ends with four zero bytes.
-const END_BYTES: usize = 4;
 
 /// The attributes of one metadata, as they stand on disk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Encoded {
     /// The end of the inode.
-    pub(crate) in_inode: Option<Box<[u8; INODE_AREA]>>,
+    pub(crate) in_inode: Option<Box<[u8; XATTR_SIZE]>>,
     /// A block, but for its checksum, which depends on where it is.
     block: Option<Box<[u8]>>,
 }
@@ -47,13 +43,13 @@ impl Item {
     /// `None` for an access control list without entries, which is no attribute.
     fn of(xattr: &Xattr) -> Result<Option<Self>, Unstorable> {
         let index = match xattr.name.namespace() {
-            XattrNamespace::User => 1,
-            XattrNamespace::PosixAclAccess => 2,
-            XattrNamespace::PosixAclDefault => 3,
-            XattrNamespace::Trusted => 4,
-            XattrNamespace::Security => 6,
+            XattrNamespace::User => name_index::USER,
+            XattrNamespace::PosixAclAccess => name_index::POSIX_ACL_ACCESS,
+            XattrNamespace::PosixAclDefault => name_index::POSIX_ACL_DEFAULT,
+            XattrNamespace::Trusted => name_index::TRUSTED,
+            XattrNamespace::Security => name_index::SECURITY,
         };
-        let value = if matches!(index, 2 | 3) {
+        let value = if matches!(index, name_index::POSIX_ACL_ACCESS | name_index::POSIX_ACL_DEFAULT) {
             acl_on_disk(&xattr.value).map_err(Unstorable::BadAcl)?
         } else {
             Some(xattr.value.clone())
@@ -62,7 +58,9 @@ impl Item {
     }
 
     fn bytes(&self) -> usize {
-        16 + self.name.len().next_multiple_of(4) + self.value.len().next_multiple_of(4)
+        ENTRY_SIZE
+            + self.name.len().next_multiple_of(ALIGNMENT)
+            + self.value.len().next_multiple_of(ALIGNMENT)
     }
 }
 
@@ -75,7 +73,7 @@ impl Encoded {
         check_mode(metadata)?;
         let mut inner = Vec::new();
         let mut outer = Vec::new();
-        let mut room = INODE_AREA - 4 - END_BYTES;
+        let mut room = XATTR_SIZE - INODE_HEADER_SIZE - END_SIZE;
         for xattr in &metadata.xattrs {
             let Some(item) = Item::of(xattr)? else { continue };
             if item.bytes() <= room {
@@ -85,7 +83,7 @@ impl Encoded {
                 outer.push(item);
             }
         }
-        let needed = HEADER_BYTES + END_BYTES + outer.iter().map(Item::bytes).sum::<usize>();
+        let needed = HEADER_SIZE + END_SIZE + outer.iter().map(Item::bytes).sum::<usize>();
         if needed > BLOCK_BYTES {
             return Err(Unstorable::TooLarge { by: needed - BLOCK_BYTES });
         }
@@ -101,8 +99,8 @@ impl Encoded {
     pub(crate) fn write_block(&self, at: BlockNr, filesystem: Checksum, out: &mut [u8]) {
         if let Some(block) = &self.block {
             put_bytes(out, 0, block);
-            let checksum = filesystem.over(&at.0.to_le_bytes()).over(out);
-            put_bytes(out, CHECKSUM_OFFSET, &checksum.value().to_le_bytes());
+            let checksum = xattr::computed_checksum(filesystem, at.0, out);
+            put_bytes(out, CHECKSUM_OFFSET, &checksum.to_le_bytes());
         }
     }
 }
@@ -118,13 +116,13 @@ fn check_mode(metadata: &Metadata) -> Result<(), Unstorable> {
 
 /// The area in the inode: the magic number, entries upwards, values downwards from the end, offsets counted from the
 /// first entry. Hashes stay 0 there, as mke2fs leaves them.
-fn encode_inner(items: &[Item]) -> Option<Box<[u8; INODE_AREA]>> {
+fn encode_inner(items: &[Item]) -> Option<Box<[u8; XATTR_SIZE]>> {
     if items.is_empty() {
         return None;
     }
-    let mut area = Box::new([0; INODE_AREA]);
+    let mut area = Box::new([0; XATTR_SIZE]);
     put_bytes(&mut area[..], 0, &MAGIC.to_le_bytes());
-    encode(&mut area[4..], 0, items, false);
+    encode(&mut area[INODE_HEADER_SIZE..], 0, items, false);
     Some(area)
 }
 
@@ -136,13 +134,12 @@ fn encode_outer(mut items: Vec<Item>) -> Option<Box<[u8]>> {
     }
     items.sort_by(|a, b| (a.index, a.name.len(), &a.name).cmp(&(b.index, b.name.len(), &b.name)));
     let mut block = vec![0; BLOCK_BYTES].into_boxed_slice();
-    let hashes = encode(&mut block, HEADER_BYTES, &items, true);
-    let all = hashes.iter().fold(0_u32, |all, hash| all.rotate_left(16) ^ hash);
-    let header = RawXattrHeader {
+    let hashes = encode(&mut block, HEADER_SIZE, &items, true);
+    let header = XattrHeader {
         h_magic: MAGIC.into(),
         h_refcount: 1.into(),
         h_blocks: 1.into(),
-        h_hash: if hashes.contains(&0) { 0 } else { all }.into(),
+        h_hash: xattr::block_hash(&hashes).into(),
         h_checksum: 0.into(),
         h_reserved: [0.into(); 3],
     };
@@ -155,10 +152,10 @@ fn encode(area: &mut [u8], start: usize, items: &[Item], with_hashes: bool) -> V
     let mut value_at = area.len();
     let mut hashes = Vec::with_capacity(items.len());
     for item in items {
-        value_at -= item.value.len().next_multiple_of(4);
-        let hash = if with_hashes { entry_hash(&item.name, &item.value) } else { 0 };
+        value_at -= item.value.len().next_multiple_of(ALIGNMENT);
+        let hash = if with_hashes { xattr::entry_hash(&item.name, &item.value) } else { 0 };
         hashes.push(hash);
-        let entry = RawXattrEntry {
+        let entry = XattrEntry {
             e_name_len: u8::try_from(item.name.len()).unwrap_or(u8::MAX),
             e_name_index: item.index,
             // An empty value is nowhere.
@@ -168,25 +165,12 @@ fn encode(area: &mut [u8], start: usize, items: &[Item], with_hashes: bool) -> V
             e_hash: hash.into(),
         };
         put_bytes(area, at, entry.as_bytes());
-        put_bytes(area, at + 16, &item.name);
+        put_bytes(area, at + ENTRY_SIZE, &item.name);
         put_bytes(area, value_at, &item.value);
-        at += 16 + item.name.len().next_multiple_of(4);
+        at += ENTRY_SIZE + item.name.len().next_multiple_of(ALIGNMENT);
     }
     hashes
 }
-
-/// `ext4_xattr_hash_entry`: the name's bytes, then the value's words.
-fn entry_hash(name: &[u8], value: &[u8]) -> u32 {
-    let hash = name.iter().fold(0_u32, |hash, &byte| hash.rotate_left(5) ^ u32::from(byte));
-    value.chunks(4).fold(hash, |hash, chunk| {
-        let mut word = [0; 4];
-        word[..chunk.len()].copy_from_slice(chunk);
-        hash.rotate_left(16) ^ u32::from_le_bytes(word)
-    })
-}
-
-/// Tags of the entries of an access control list that have an id on disk.
-const WITH_ID: [u16; 2] = [0x02, 0x08];
 
 /// Turns an access control list as `getxattr` gives it (version 2, tag, permissions and id each time) into that of ext4
 /// (version 1, an id only with named users and groups). `fs/ext4/acl.c` of Linux.
@@ -195,11 +179,11 @@ fn acl_on_disk(value: &[u8]) -> Result<Option<Vec<u8>>, InvalidAcl> {
     let Some(acl) = Acl::parse(value)? else { return Ok(None) };
     let value = acl.to_value();
     let entries = value.get(4..).unwrap_or_default();
-    let mut disk = 1_u32.to_le_bytes().to_vec();
+    let mut disk = acl::VERSION.to_le_bytes().to_vec();
     for entry in entries.chunks_exact(8) {
         let (short, id) = entry.split_at(4);
         disk.extend_from_slice(short);
-        if WITH_ID.contains(&u16::from_le_bytes([short[0], short[1]])) {
+        if acl::TAGS_WITH_ID.contains(&u16::from_le_bytes([short[0], short[1]])) {
             disk.extend_from_slice(id);
         }
     }
@@ -230,7 +214,7 @@ mod tests {
         let area = encoded.in_inode.unwrap();
         assert_eq!(area[..4], MAGIC.to_le_bytes());
         assert_eq!((area[4], area[5]), (1, 1));
-        assert_eq!(usize::from(u16::from_le_bytes([area[6], area[7]])), INODE_AREA - 4 - 12);
+        assert_eq!(usize::from(u16::from_le_bytes([area[6], area[7]])), XATTR_SIZE - INODE_HEADER_SIZE - 12);
     }
 
     #[test]
@@ -238,7 +222,7 @@ mod tests {
         let encoded = Encoded::of(&metadata(&[("user.a", 10), ("user.large", 1000)])).unwrap();
         assert!(encoded.in_inode.is_some());
         assert_eq!(encoded.blocks(), 1);
-        let exact = BLOCK_BYTES - HEADER_BYTES - END_BYTES - 16 - 4;
+        let exact = BLOCK_BYTES - HEADER_SIZE - END_SIZE - 16 - 4;
         assert_eq!(Encoded::of(&metadata(&[("user.a", exact)])).unwrap().blocks(), 1);
         assert_eq!(
             Encoded::of(&metadata(&[("user.a", exact + 1)])).unwrap_err(),

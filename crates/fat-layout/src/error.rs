@@ -94,9 +94,11 @@ impl Explain for FatError {
                 format!("the root needs {needed} entries of 32 bytes, FAT16 has room for {room}"),
                 "move files into folders, or write \"bits\": 32",
             ),
-            Self::DirectoryFull { path } => {
-                Explanation::new(path, "has more than the 65536 entries of 32 bytes that FAT allows", "split it")
-            }
+            Self::DirectoryFull { path } => Explanation::new(
+                path,
+                "has more than the 65536 entries of 32 bytes that FAT allows",
+                "split it",
+            ),
             Self::TooLarge { path, bytes } => Explanation::new(
                 path,
                 format!("has {bytes} bytes, FAT can't hold a file of 4 GiB or more"),

@@ -5,11 +5,13 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 
+use ext4_ondisk::{GroupDescriptor, Inode, Superblock, group, inode, read_padded, superblock};
 use ext4_verify::{Findings, Unused, check};
 use image_reader::{
     Container, Contents, FileSystem, Image, Kind, Links, Node, Overview, PartitionTable, ReadError,
     VolumeContent, Window, find,
 };
+use zerocopy::IntoBytes;
 
 use crate::memory::Memory;
 use crate::{Outcome, assert_one_line, to_u64};
@@ -212,46 +214,50 @@ fn window(bytes: &[u8]) -> Window {
     Window::whole(Arc::new(Memory(bytes.to_vec())))
 }
 
-/// Makes the checksums of an ext4 file system right, as far as the reader compares them: of the superblock, of
-/// descriptors and inodes of the first groups. Else nearly all damage would be found by them alone.
+/// Corrects the checksums of an ext4 file system that the reader compares: of the superblock, and of descriptors and
+/// inodes of the first groups. Otherwise nearly all damage would be found by them alone.
 fn repair(image: &mut [u8]) {
-    let number = |image: &[u8], at: usize, len: usize| {
-        let bytes = image.get(at..at.checked_add(len)?)?;
-        Some(bytes.iter().rev().fold(0_usize, |sum, &byte| sum << 8 | usize::from(byte)))
-    };
-    let crc = |seed: u32, bytes: &[u8]| !crc32c::crc32c_append(!seed, bytes);
-    let mut go = || {
-        if number(image, 0x438, 2)? != 0xef53 {
-            return None;
-        }
-        let sum = crc(!0, image.get(0x400..0x7fc)?).to_le_bytes();
-        image.get_mut(0x7fc..0x800)?.copy_from_slice(&sum);
-        let seed = crc(!0, image.get(0x468..0x478)?);
-        let block = 1024_usize.checked_shl(u32::try_from(number(image, 0x418, 4)?).ok()?.min(6))?;
-        let per_group = number(image, 0x428, 4)?;
-        let groups = number(image, 0x404, 4)?.div_ceil(number(image, 0x420, 4)?.max(1));
-        for group in 0..u32::try_from(groups.min(4)).ok()? {
-            let at = (if block == 1024 { 2048 } else { block }) + 64 * usize::try_from(group).ok()?;
-            image.get_mut(at + 0x1e..at + 0x20)?.fill(0);
-            let sum = crc(crc(seed, &group.to_le_bytes()), image.get(at..at + 64)?).to_le_bytes();
-            image.get_mut(at + 0x1e..at + 0x20)?.copy_from_slice(sum.get(..2)?);
-            let table = number(image, at + 8, 4)?.checked_mul(block)?;
-            for index in 0..per_group.min(64) {
-                let at = table.checked_add(256 * index)?;
-                let inode =
-                    u32::try_from(per_group.checked_mul(usize::try_from(group).ok()?)? + index + 1).ok()?;
-                if number(image, at, 2)? != 0 {
-                    image.get_mut(at + 0x7c..at + 0x7e)?.fill(0);
-                    image.get_mut(at + 0x82..at + 0x84)?.fill(0);
-                    let own = crc(crc(seed, &inode.to_le_bytes()), image.get(at + 0x64..at + 0x68)?);
-                    let sum = crc(own, image.get(at..at + 256)?).to_le_bytes();
-                    image.get_mut(at + 0x7c..at + 0x7e)?.copy_from_slice(sum.get(..2)?);
-                    image.get_mut(at + 0x82..at + 0x84)?.copy_from_slice(sum.get(2..)?);
-                }
+    // A structure past the end of the image stops the repair; what is repaired stays.
+    let _ = repair_as_far_as_possible(image);
+}
+
+fn repair_as_far_as_possible(image: &mut [u8]) -> Option<()> {
+    let bytes = part(image, superblock::OFFSET, size_of::<Superblock>())?;
+    let mut superblock: Superblock = read_padded(bytes);
+    if superblock.s_magic.get() != superblock::MAGIC {
+        return None;
+    }
+    superblock.s_checksum = superblock.computed_checksum().into();
+    bytes.copy_from_slice(superblock.as_bytes());
+    let seed = superblock.checksum_seed();
+    let block = superblock.block_size().unwrap_or(64 << 10);
+    let per_group = superblock.s_inodes_per_group.get();
+    let groups = superblock.blocks_count().div_ceil(superblock.s_blocks_per_group.get().max(1).into());
+    let inode_size = usize::from(superblock.inode_size());
+    let descriptors = usize::try_from(if block == 1024 { 2048 } else { block }).ok()?;
+    for (group, at) in
+        (0..u32::try_from(groups.min(4)).ok()?).zip((descriptors..).step_by(group::SIZE.into()))
+    {
+        let bytes = part(image, at, group::SIZE.into())?;
+        let mut descriptor: GroupDescriptor = read_padded(bytes);
+        descriptor.bg_checksum = descriptor.computed_checksum(seed, group).into();
+        bytes.copy_from_slice(descriptor.as_bytes());
+        let table = usize::try_from(descriptor.inode_table().checked_mul(block)?).ok()?;
+        let first = per_group.checked_mul(group)?.checked_add(1)?;
+        for index in 0..per_group.min(64) {
+            let at = inode_size.checked_mul(usize::try_from(index).ok()?)?.checked_add(table)?;
+            let bytes = part(image, at, inode_size)?;
+            let mut inode: Inode = read_padded(bytes);
+            if inode.i_mode.get() != 0 {
+                inode.set_checksum(inode::computed_checksum(seed, first.checked_add(index)?, bytes));
+                bytes.iter_mut().zip(inode.as_bytes()).for_each(|(to, from)| *to = *from);
             }
         }
-        Some(())
-    };
-    // It ends where the image does.
-    let _ = go();
+    }
+    Some(())
+}
+
+/// The bytes at a place; `None` if they are not all in the image.
+fn part(image: &mut [u8], at: usize, len: usize) -> Option<&mut [u8]> {
+    image.get_mut(at..at.checked_add(len)?)
 }

@@ -171,7 +171,10 @@ mod tests {
 
     const M: Content = Content::Metadata;
     const Z: Content = Content::Zeros;
-    const F: Content = Content::File { file: FileRef { tree: image_tree::TreeId::FIRST, node: image_tree::NodeId::ROOT }, offset: 0 };
+    const F: Content = Content::File {
+        file: FileRef { tree: image_tree::TreeId::FIRST, node: image_tree::NodeId::ROOT },
+        offset: 0,
+    };
 
     struct List(Vec<(Content, u64)>);
 
@@ -249,7 +252,10 @@ mod tests {
     #[test]
     fn large_files_are_left_to_the_kernel_in_aligned_parts() {
         let pieces = [(M, 4096), (F, KERNEL_COPY + (1 << 20) + 7), (Z, 4089), (M, 4096)];
-        let part = |from| Kind::File { file: FileRef { tree: image_tree::TreeId::FIRST, node: image_tree::NodeId::ROOT }, from };
+        let part = |from| Kind::File {
+            file: FileRef { tree: image_tree::TreeId::FIRST, node: image_tree::NodeId::ROOT },
+            from,
+        };
         assert_eq!(
             cut(&pieces, Some(1 << 20)),
             [

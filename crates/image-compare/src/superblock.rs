@@ -1,5 +1,7 @@
-//! What a file system promises, by the fields of its superblock. Kernel documentation, "The Super Block".
+//! What a file system promises, by the fields of its superblock.
 
+use ext4_ondisk::feature::{self, Word};
+use ext4_ondisk::{Superblock, read_padded};
 use image_tree::escaped;
 
 use crate::{Differences, Kind};
@@ -13,13 +15,13 @@ pub enum Use {
     Mounted,
 }
 
-/// A number of the superblock: halves and their places, kind, name, how one of it is called.
+/// A number of the superblock.
 struct Field {
-    low: usize,
-    high: Option<usize>,
     kind: Kind,
+    /// What the number counts.
     name: &'static str,
-    /// How much each of it is, in \[bytes\] where the unit is that.
+    read: fn(&Superblock) -> u64,
+    /// How much each of it is, in \[bytes\] where the name says bytes.
     factor: u64,
     used: Used,
 }
@@ -29,6 +31,8 @@ struct Field {
 enum Used {
     /// Nothing.
     Keeps,
+    /// Set the feature of a journal that must be replayed, as a mounted file system has after a crash.
+    Recovers,
     /// Growth makes it larger.
     Grows,
     /// Anything.
@@ -38,46 +42,69 @@ enum Used {
 const BLOCK: u64 = 4096;
 
 const fn field(
-    low: usize,
-    high: Option<usize>,
     kind: Kind,
     name: &'static str,
+    read: fn(&Superblock) -> u64,
     factor: u64,
     used: Used,
 ) -> Field {
-    Field { low, high, kind, name, factor, used }
+    Field { kind, name, read, factor, used }
 }
 
 const FIELDS: [Field; 10] = [
-    field(0x04, Some(0x150), Kind::FilesystemSize, "bytes", BLOCK, Used::Grows),
-    field(0x00, None, Kind::FilesystemInodes, "inodes", 1, Used::Grows),
-    field(0x28, None, Kind::FilesystemInodes, "inodes a group", 1, Used::Keeps),
-    field(0x0c, Some(0x158), Kind::FilesystemFreeSpace, "free bytes", BLOCK, Used::Changes),
-    field(0x10, None, Kind::FilesystemFreeInodes, "free inodes", 1, Used::Changes),
-    field(0x08, Some(0x154), Kind::FilesystemReserved, "bytes kept for root", BLOCK, Used::Changes),
-    field(0x14c, Some(0x148), Kind::FilesystemJournal, "bytes of journal", 1, Used::Keeps),
-    field(0x5c, None, Kind::FilesystemFeatures, "compatible features", 1, Used::Keeps),
-    field(0x60, None, Kind::FilesystemFeatures, "incompatible features", 1, Used::Keeps),
-    field(0x64, None, Kind::FilesystemFeatures, "features to write", 1, Used::Keeps),
+    field(Kind::FilesystemSize, "bytes", Superblock::blocks_count, BLOCK, Used::Grows),
+    field(Kind::FilesystemInodes, "inodes", |s| s.s_inodes_count.get().into(), 1, Used::Grows),
+    field(Kind::FilesystemInodes, "inodes a group", |s| s.s_inodes_per_group.get().into(), 1, Used::Keeps),
+    field(Kind::FilesystemFreeSpace, "free bytes", Superblock::free_blocks_count, BLOCK, Used::Changes),
+    field(
+        Kind::FilesystemFreeInodes,
+        "free inodes",
+        |s| s.s_free_inodes_count.get().into(),
+        1,
+        Used::Changes,
+    ),
+    field(
+        Kind::FilesystemReserved,
+        "bytes kept for root",
+        Superblock::reserved_blocks_count,
+        BLOCK,
+        Used::Changes,
+    ),
+    field(Kind::FilesystemJournal, "bytes of journal", Superblock::journal_size, 1, Used::Keeps),
+    field(
+        Kind::FilesystemFeatures,
+        "compatible features",
+        |s| s.features(Word::Compat).into(),
+        1,
+        Used::Keeps,
+    ),
+    field(
+        Kind::FilesystemFeatures,
+        "incompatible features",
+        |s| s.features(Word::Incompat).into(),
+        1,
+        Used::Recovers,
+    ),
+    field(
+        Kind::FilesystemFeatures,
+        "features to write",
+        |s| s.features(Word::RoCompat).into(),
+        1,
+        Used::Keeps,
+    ),
 ];
-/// Blocks kept for more descriptors, 16 bits.
-const GROWTH: usize = 0xce;
-/// The time of making.
-const MADE: usize = 0x108;
-/// A mounted file system has to be replayed after a crash.
-const RECOVER: u64 = 0x4;
 
 /// Compares the 1,024 bytes of two superblocks, field by field that a plan decides.
 pub fn compare_superblocks(expected: &[u8], found: &[u8], used: Use, differences: &mut Differences) {
+    let (expected, found): (Superblock, Superblock) = (read_padded(expected), read_padded(found));
     let mut differ = |kind, text: String| differences.add(kind, || ("file system".to_owned(), text));
     for field in &FIELDS {
-        let number = |raw: &[u8]| le32(raw, field.low) | field.high.map_or(0, |high| le32(raw, high) << 32);
-        let (should, is) = (number(expected), number(found));
+        let (should, is) = ((field.read)(&expected), (field.read)(&found));
         let is_used = used == Use::Mounted;
         let is_right = match field.used {
             _ if should == is => true,
-            Used::Keeps if field.low == 0x60 => is_used && should == is & !RECOVER,
             Used::Keeps => false,
+            Used::Recovers => is_used && should == is & !u64::from(feature::RECOVER.bit),
             Used::Grows => is_used && is > should,
             Used::Changes => is_used,
         };
@@ -93,32 +120,30 @@ pub fn compare_superblocks(expected: &[u8], found: &[u8], used: Use, differences
             );
         }
     }
-    let has_grown = used == Use::Mounted && le32(expected, 0x04) != le32(found, 0x04);
-    let growth = |raw: &[u8]| le32(raw, GROWTH) & 0xffff;
-    if growth(expected) != growth(found) && !has_grown {
-        let text = format!("keeps {} blocks for growth, should keep {}", growth(found), growth(expected));
+    let has_grown = used == Use::Mounted && expected.blocks_count() != found.blocks_count();
+    let reserve = |s: &Superblock| s.s_reserved_gdt_blocks.get();
+    if reserve(&expected) != reserve(&found) && !has_grown {
+        let text = format!("keeps {} blocks for growth, should keep {}", reserve(&found), reserve(&expected));
         differ(Kind::FilesystemGrowth, text);
     }
-    let label = |raw: &[u8]| {
-        let label = raw.get(0x78..0x88).unwrap_or_default();
-        label.split(|&byte| byte == 0).next().unwrap_or_default().to_vec()
-    };
-    if label(expected) != label(found) {
-        let (is, should) = (label(found), label(expected));
-        differ(
-            Kind::FilesystemLabel,
-            format!("label is \"{}\", should be \"{}\"", escaped(&is), escaped(&should)),
-        );
+    let (should, is) = (label(&expected), label(&found));
+    if should != is {
+        let text = format!("label is \"{}\", should be \"{}\"", escaped(is), escaped(should));
+        differ(Kind::FilesystemLabel, text);
     }
-    let uuid = |raw: &[u8]| raw.get(0x68..0x78).map(<[u8]>::to_vec).unwrap_or_default();
-    if uuid(expected) != uuid(found) {
-        let text = format!("UUID is {}, should be {}", uuid_text(&uuid(found)), uuid_text(&uuid(expected)));
+    if expected.s_uuid != found.s_uuid {
+        let text = format!("UUID is {}, should be {}", uuid_text(&found.s_uuid), uuid_text(&expected.s_uuid));
         differ(Kind::FilesystemUuid, text);
     }
-    let made = |raw: &[u8]| le32(raw, MADE) | (u64::from(raw.get(0x276).copied().unwrap_or(0)) << 32);
-    if made(expected) != made(found) {
-        differ(Kind::FilesystemTime, format!("was made at {}, should be {}", made(found), made(expected)));
+    let (should, is) = (expected.mkfs_time(), found.mkfs_time());
+    if should != is {
+        differ(Kind::FilesystemTime, format!("was made at {is}, should be {should}"));
     }
+}
+
+/// The label without the NUL that pads it.
+fn label(superblock: &Superblock) -> &[u8] {
+    superblock.s_volume_name.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 fn uuid_text(uuid: &[u8]) -> String {
@@ -128,7 +153,63 @@ fn uuid_text(uuid: &[u8]) -> String {
     })
 }
 
-fn le32(raw: &[u8], at: usize) -> u64 {
-    let bytes = raw.get(at..at.saturating_add(4)).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
-    bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(bytes)))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ext4_ondisk::Feature;
+    use zerocopy::IntoBytes;
+
+    /// The kinds of differences after a change of a superblock: of an image that was not used, and of one that was mounted.
+    fn kinds(change: impl Fn(&mut Superblock)) -> [Vec<Kind>; 2] {
+        let mut expected: Superblock = read_padded(&[]);
+        expected.set(feature::BIT64);
+        expected.set_blocks_count(32_768);
+        let mut found = expected;
+        change(&mut found);
+        [Use::None, Use::Mounted].map(|used| {
+            let mut differences = Differences::default();
+            compare_superblocks(expected.as_bytes(), found.as_bytes(), used, &mut differences);
+            differences.counts.into_keys().collect()
+        })
+    }
+
+    fn set(feature: Feature) -> impl Fn(&mut Superblock) {
+        move |s| s.set(feature)
+    }
+
+    #[test]
+    fn use_may_change_some_fields_and_no_other() {
+        let ever = |kind| [vec![kind], vec![kind]];
+        let until_used = |kind| [vec![kind], vec![]];
+        assert_eq!(kinds(|_| ()), [vec![], vec![]]);
+        assert_eq!(kinds(|s| s.set_blocks_count(32_769)), until_used(Kind::FilesystemSize));
+        assert_eq!(kinds(|s| s.set_blocks_count(1 << 32 | 32_768)), until_used(Kind::FilesystemSize));
+        assert_eq!(kinds(|s| s.set_blocks_count(32_767)), ever(Kind::FilesystemSize));
+        assert_eq!(kinds(|s| s.s_inodes_count = 1.into()), until_used(Kind::FilesystemInodes));
+        assert_eq!(kinds(|s| s.s_inodes_per_group = 1.into()), ever(Kind::FilesystemInodes));
+        assert_eq!(kinds(|s| s.set_free_blocks_count(1)), until_used(Kind::FilesystemFreeSpace));
+        assert_eq!(kinds(|s| s.s_free_inodes_count = 1.into()), until_used(Kind::FilesystemFreeInodes));
+        assert_eq!(kinds(|s| s.set_reserved_blocks_count(1)), until_used(Kind::FilesystemReserved));
+        assert_eq!(kinds(|s| s.set_journal_backup(&[0; 60], 4096)), ever(Kind::FilesystemJournal));
+        assert_eq!(kinds(set(feature::RECOVER)), until_used(Kind::FilesystemFeatures));
+        assert_eq!(kinds(set(feature::CASEFOLD)), ever(Kind::FilesystemFeatures));
+        assert_eq!(kinds(set(feature::HAS_JOURNAL)), ever(Kind::FilesystemFeatures));
+        assert_eq!(kinds(set(feature::READONLY)), ever(Kind::FilesystemFeatures));
+        assert_eq!(kinds(|s| s.s_volume_name[0] = b'x'), ever(Kind::FilesystemLabel));
+        assert_eq!(kinds(|s| s.s_uuid[15] = 1), ever(Kind::FilesystemUuid));
+        assert_eq!(kinds(|s| s.s_mkfs_time = 1.into()), ever(Kind::FilesystemTime));
+        assert_eq!(kinds(|s| s.s_mkfs_time_hi = 1), ever(Kind::FilesystemTime));
+        // Growth uses up the blocks that are kept for it.
+        assert_eq!(kinds(|s| s.s_reserved_gdt_blocks = 1.into()), ever(Kind::FilesystemGrowth));
+        let grown = |s: &mut Superblock| {
+            s.set_blocks_count(65_536);
+            s.s_reserved_gdt_blocks = 1.into();
+        };
+        assert_eq!(kinds(grown), [vec![Kind::FilesystemSize, Kind::FilesystemGrowth], vec![]]);
+    }
+
+    #[test]
+    fn only_the_label_before_its_first_nul_counts() {
+        assert_eq!(kinds(|s| s.s_volume_name[1] = b'x'), [vec![], vec![]]);
+    }
 }

@@ -30,16 +30,6 @@ impl<'a> Bytes<'a> {
         u64::from_le_bytes(self.array(at))
     }
 
-    /// Seconds that may be negative.
-    pub(crate) fn le32_signed(self, at: usize) -> i32 {
-        i32::from_le_bytes(self.array(at))
-    }
-
-    /// Two halves of a number.
-    pub(crate) fn le32_pair(self, low: usize, high: usize) -> u64 {
-        u64::from(self.le32(high)) << 32 | u64::from(self.le32(low))
-    }
-
     /// So many bytes, or as many as there are.
     pub(crate) fn slice(self, at: usize, length: usize) -> &'a [u8] {
         let end = at.saturating_add(length).min(self.0.len());

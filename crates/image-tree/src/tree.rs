@@ -298,7 +298,8 @@ impl FileTree {
 
     /// All distinct metadata of the tree.
     pub fn all_metadata(&self) -> impl ExactSizeIterator<Item = (MetadataId, &Metadata)> {
-        self.0.metadata
+        self.0
+            .metadata
             .iter()
             .enumerate()
             .map(|(index, m)| (MetadataId(u32::try_from(index).unwrap_or(u32::MAX)), m))

@@ -34,7 +34,12 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 /// A file that is no plan or no part of a closure, as it has too many bytes.
 #[must_use]
 pub fn too_long(kind: FailureKind, name: &str, what: &str) -> Failure {
-    Failure::new(kind, name, format!("has more than {MOST_BYTES} bytes, too many for {what}"), "name another file")
+    Failure::new(
+        kind,
+        name,
+        format!("has more than {MOST_BYTES} bytes, too many for {what}"),
+        "name another file",
+    )
 }
 
 /// What a plan says in vain.
@@ -100,8 +105,7 @@ fn read_field(at: &Location, path: &Path) -> Result<NamedBytes, Failure> {
             Err(too_long(FailureKind::Closure, &name, "a closure"))
         }
         Err(error) => {
-            let otherwise =
-                if is_unexpanded(path) { NOT_EXPANDED } else { "create it or correct the path" };
+            let otherwise = if is_unexpanded(path) { NOT_EXPANDED } else { "create it or correct the path" };
             let what = format!("{name} can't be read: {}", io_reason(&error));
             Err(Failure::new(FailureKind::Source, at, what, remedy(&error, otherwise)))
         }

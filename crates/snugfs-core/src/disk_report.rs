@@ -88,26 +88,27 @@ impl DiskReport {
             Table::Gpt(guid) => ("gpt", uuid_text(guid.unwrap_or_default())),
         };
         let places = prepared.parts.iter().zip(&disk.options().partitions).zip(disk.partitions());
-        let partition = |(index, ((part, options), place)): (usize, ((&Part<'_>, &Partition), &PlacedPartition))| {
-            let system = FileSystem::of(part, prepared);
-            PartitionReport {
-                number: index + 1,
-                start: place.start,
-                bytes: place.len,
-                kind: match options.kind {
-                    Kind::Mbr(number) => format!("{number:02x}"),
-                    Kind::Gpt(guid) => uuid_text(guid),
-                },
-                name: part.plan.name.clone(),
-                guid: disk.partition_guids().get(index).map(|guid| uuid_text(*guid)),
-                bootable: part.plan.bootable,
-                content: part.content.name(),
-                free_bytes: system.as_ref().map(|system| system.free_bytes),
-                label: system.as_ref().map(|system| system.label.clone()),
-                deduplicated: system.as_ref().and_then(|system| system.deduplicated),
-                uuid: system.map(|system| system.uuid),
-            }
-        };
+        let partition =
+            |(index, ((part, options), place)): (usize, ((&Part<'_>, &Partition), &PlacedPartition))| {
+                let system = FileSystem::of(part, prepared);
+                PartitionReport {
+                    number: index + 1,
+                    start: place.start,
+                    bytes: place.len,
+                    kind: match options.kind {
+                        Kind::Mbr(number) => format!("{number:02x}"),
+                        Kind::Gpt(guid) => uuid_text(guid),
+                    },
+                    name: part.plan.name.clone(),
+                    guid: disk.partition_guids().get(index).map(|guid| uuid_text(*guid)),
+                    bootable: part.plan.bootable,
+                    content: part.content.name(),
+                    free_bytes: system.as_ref().map(|system| system.free_bytes),
+                    label: system.as_ref().map(|system| system.label.clone()),
+                    deduplicated: system.as_ref().and_then(|system| system.deduplicated),
+                    uuid: system.map(|system| system.uuid),
+                }
+            };
         let blobs = disk.options().blobs.iter();
         Self {
             table,

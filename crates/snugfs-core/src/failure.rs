@@ -44,7 +44,12 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with one problem, `AT: what is wrong; what to do`.
-    pub fn new(kind: FailureKind, at: impl Into<At>, what: impl Into<String>, help: impl Into<String>) -> Self {
+    pub fn new(
+        kind: FailureKind,
+        at: impl Into<At>,
+        what: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
         Self::of(kind, Problem::new(at, what, help))
     }
 
@@ -132,7 +137,10 @@ pub(crate) fn kind_of_scan(kind: file_scanner::ErrorKind) -> FailureKind {
 
 /// What is wrong with the closure of a file system at a place of the plan.
 pub(crate) fn of_closure(errors: &ClosureErrors, volume: &Location) -> Failure {
-    Failure::all(FailureKind::Closure, errors.iter().map(|error| crate::fields::closure_problem(error, volume)))
+    Failure::all(
+        FailureKind::Closure,
+        errors.iter().map(|error| crate::fields::closure_problem(error, volume)),
+    )
 }
 
 /// Why hashes of a closure could not be verified, or do not agree.

@@ -12,7 +12,9 @@ use disk_layout::fat_serial_number;
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
 use file_scanner::{InTree, InlineFile, Scan, Sources, StoreSource};
-use image_tree::{FileRef, FileTree, ImagePath, NodeId, NodeKind, Permissions, SectorSize, Timestamp, TreeId};
+use image_tree::{
+    FileRef, FileTree, ImagePath, NodeId, NodeKind, Permissions, SectorSize, Timestamp, TreeId,
+};
 
 use crate::database;
 use crate::deduplicate::Deduplicated;
@@ -55,7 +57,8 @@ impl<'p> PlannedVolume<'p> {
         if self.plan.filesystem.sealed {
             return None;
         }
-        let of_partition = self.partition.as_ref().and_then(|(_, size)| *size).map(|size| size - size % BLOCK);
+        let of_partition =
+            self.partition.as_ref().and_then(|(_, size)| *size).map(|size| size - size % BLOCK);
         self.plan.filesystem.size.or(of_partition)
     }
 
@@ -97,9 +100,7 @@ impl<'p> PlannedVolume<'p> {
 /// All ext4 file systems of a plan, the root first, then those in partitions in their order.
 pub fn planned_volumes(plan: &Plan) -> impl Iterator<Item = PlannedVolume<'_>> {
     let others = partitions(plan).filter_map(|(index, partition)| match &partition.content {
-        PartitionContent::Ext4(volume) => {
-            Some(PlannedVolume::of_partition(volume, index, partition.size))
-        }
+        PartitionContent::Ext4(volume) => Some(PlannedVolume::of_partition(volume, index, partition.size)),
         _ => None,
     });
     std::iter::once(PlannedVolume::root(plan)).chain(others)
@@ -274,11 +275,9 @@ impl ScannedFolder<'_> {
             let problem = match problem.at {
                 crate::problem::At::Nowhere => Problem { at: (&self.at).into(), ..problem },
                 // A file of the folder: the plan says which folder that is.
-                ref file => Problem {
-                    at: (&self.at).into(),
-                    what: format!("{file}: {}", problem.what),
-                    ..problem
-                },
+                ref file => {
+                    Problem { at: (&self.at).into(), what: format!("{file}: {}", problem.what), ..problem }
+                }
             };
             Failure::of(FailureKind::Fit, problem)
         })
@@ -402,7 +401,8 @@ fn volume_sources<'p>(
 ) -> Result<Sources<'p>, Failure> {
     let both = plan.closure.as_ref().zip(closure);
     let timestamp = plan.filesystem.timestamp;
-    let database = both.map(|(planned, closure)| database::files(planned, closure, timestamp, at)).transpose()?;
+    let database =
+        both.map(|(planned, closure)| database::files(planned, closure, timestamp, at)).transpose()?;
     let registration = both.and_then(|(planned, closure)| {
         Some(InlineFile {
             path: planned.registration_target.clone()?,

@@ -213,7 +213,9 @@ fn warnings(plan: &Plan, root: &Volume<'_>, parts: &[Part<'_>], blobs: &[SingleF
         }
     }
     warnings.extend(blobs.iter().flat_map(|blob| blob.scanned.warnings.iter().cloned()));
-    warnings.extend(parts::partitions(plan).filter_map(|(index, partition)| parts::empty_partition(index, partition)));
+    warnings.extend(
+        parts::partitions(plan).filter_map(|(index, partition)| parts::empty_partition(index, partition)),
+    );
     warnings
 }
 

@@ -75,7 +75,8 @@ impl Prepared<'_> {
         let known = (options.format != Format::Raw).then(|| self.find_zeros(&contents, options, observer));
         let known = known.transpose()?;
         let container = Container::around(known.as_ref().map_or(image, |known| known), options.format)?;
-        let mut map = options.map.then(|| BlockMap::new(image.len(), needed_blocks(image, BlockMap::block())));
+        let mut map =
+            options.map.then(|| BlockMap::new(image.len(), needed_blocks(image, BlockMap::block())));
         let mut digest = options.raw_digest.then(ImageDigest::default);
         let (linked, hashed): (Vec<_>, Vec<_>) = self
             .volumes()

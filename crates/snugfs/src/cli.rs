@@ -7,8 +7,8 @@ use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
-use snugfs_core::{At, Failure, FailureKind};
 use crate::{help, output, progress};
+use snugfs_core::{At, Failure, FailureKind};
 
 /// Builds ext4 images from a JSON plan: exactly as large as needed, the same bytes on every machine.
 ///

@@ -5,7 +5,9 @@ use std::path::Path;
 use build_plan::Plan;
 use image_assembly::Companion;
 use snugfs_core::human;
-use snugfs_core::{Failure, Options, Prepared, Problem, Stage, Unit, WriteOptions, prepare, run_stage, shown};
+use snugfs_core::{
+    Failure, Options, Prepared, Problem, Stage, Unit, WriteOptions, prepare, run_stage, shown,
+};
 
 use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, SizeArgs};
 use crate::input::{self, ReadPlan};

@@ -56,7 +56,9 @@ fn line(name: &str, image: &Image, rest: &Rest, columns: Option<usize>) -> Strin
     let mut last = String::new();
     for (size, free) in forms {
         last = format!("{size}{free}, {end}");
-        if columns.is_none_or(|columns| "snugfs: : ".len() + name.chars().count() + last.chars().count() <= columns) {
+        if columns
+            .is_none_or(|columns| "snugfs: : ".len() + name.chars().count() + last.chars().count() <= columns)
+        {
             break;
         }
     }
@@ -92,9 +94,7 @@ mod tests {
         let compressed = image(1600 << 20, None, Some(560 << 20));
         assert_eq!(
             line(name, &compressed, &rest(40 << 20, 47_634, false), None),
-            format!(
-                "587,202,560 bytes as zstd (35.0 % of 1.6 GiB), 40.0 MiB free, 47,634 files, 0.12 s"
-            )
+            format!("587,202,560 bytes as zstd (35.0 % of 1.6 GiB), 40.0 MiB free, 47,634 files, 0.12 s")
         );
         for (columns, expected) in [
             (90, "587,202,560 bytes as zstd (35.0 % of 1.6 GiB), 40.0 MiB free, 7 files, 0.12 s"),

@@ -171,7 +171,8 @@ impl Messages {
             return;
         }
         let style = if level == Level::Error { BAD } else { DOUBTFUL };
-        let (at, what, help) = (one_line(&problem.at.to_string()), one_line(&problem.what), one_line(&problem.help));
+        let (at, what, help) =
+            (one_line(&problem.at.to_string()), one_line(&problem.what), one_line(&problem.help));
         let colon = if at.is_empty() { "" } else { ": " };
         let semicolon = if help.is_empty() { "" } else { "; " };
         let coloured = format!(

@@ -122,15 +122,7 @@ impl Meter {
         };
         let lines = shown && matches!(channel, Channel::Plain { .. });
         let next_line = lines.then(|| Mutex::new(Instant::now() + QUIET));
-        Self {
-            stage,
-            unit,
-            total,
-            begun: Instant::now(),
-            done: AtomicU64::new(0),
-            bar,
-            next_line,
-        }
+        Self { stage, unit, total, begun: Instant::now(), done: AtomicU64::new(0), bar, next_line }
     }
 
     /// Counts so many more.
@@ -144,8 +136,11 @@ impl Meter {
             && Instant::now() >= *next
         {
             *next = Instant::now() + QUIET;
-            let whole =
-                if self.total == 0 { String::new() } else { format!(" of {}", amount(self.unit, self.total)) };
+            let whole = if self.total == 0 {
+                String::new()
+            } else {
+                format!(" of {}", amount(self.unit, self.total))
+            };
             say(&format!("snugfs: {}: {}{whole}", self.stage.name(), amount(self.unit, done)));
         }
     }

@@ -6,9 +6,9 @@ use image_tree::ImagePath;
 
 use super::Context;
 use crate::json::Json;
+use crate::location::quoted;
 use crate::nearest::nearest;
 use crate::object::Object;
-use crate::location::quoted;
 use crate::plan::{ClosurePlan, ClosureSource, DatabasePlan, Verify};
 use crate::tables;
 use crate::value::Value;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use image_tree::{Acl, ImagePath, InvalidXattr, Xattr, XattrName, XattrNamespace};
 
 use super::Context;
-use crate::object::Object;
 use crate::location::quoted;
+use crate::object::Object;
 use crate::plan::{AttributesPlan, Entry, EntryKind, TreePlan, XattrPattern};
 use crate::scalars::base64;
 use crate::shapes::Table;

@@ -10,8 +10,8 @@ mod foreign;
 use std::path::{Path, PathBuf};
 
 use crate::json::{Json, is_structured_attributes};
-use crate::object::Object;
 use crate::location::Place;
+use crate::object::Object;
 use crate::plan::{Plan, VolumePlan};
 use crate::problem::{Log, Position, Problems};
 use crate::value::Value;
@@ -92,7 +92,6 @@ fn read(document: &Json, base_dir: &Path, log: &Log) -> Option<Plan> {
     }
     Some(plan_of(&object, Context { base_dir, attributes }, log))
 }
-
 
 /// Whether the plan has the number of another version; then no other rule of ours holds for it.
 fn is_of_another_version(plan: &Value<'_>) -> bool {

@@ -118,7 +118,11 @@ fn free_space_that_nobody_can_use_is_warned_of() {
         let tree = one_file(size);
         let layout = Layout::plan(&tree, &Options { free_space, ..options() }).unwrap();
         let warnings = layout.summary().warnings;
-        assert_eq!(warnings.iter().any(|warning| matches!(warning, LayoutWarning::UnusableFreeSpace { .. })), warned, "{warnings:?}");
+        assert_eq!(
+            warnings.iter().any(|warning| matches!(warning, LayoutWarning::UnusableFreeSpace { .. })),
+            warned,
+            "{warnings:?}"
+        );
     }
 }
 
@@ -203,7 +207,9 @@ fn a_journal_is_long_enough_for_growth() {
     assert_eq!(plan(1920 << 30, None).journal_blocks, 1024);
     assert_eq!(plan(2 << 40, None).journal_blocks, 4096);
     assert_eq!(plan(8 << 40, None).journal_blocks, 8192);
-    let warned = |summary: ext4_layout::Summary| summary.warnings.iter().any(|w| matches!(w, LayoutWarning::JournalTooShortToGrow { .. }));
+    let warned = |summary: ext4_layout::Summary| {
+        summary.warnings.iter().any(|w| matches!(w, LayoutWarning::JournalTooShortToGrow { .. }))
+    };
     assert!(warned(plan(2 << 40, Some(4 << 20))));
     assert!(!warned(plan(2 << 40, Some(16 << 20))) && !warned(plan(8 << 40, Some(0))));
 }

@@ -95,19 +95,14 @@ fn every_conflict_is_listed_with_both_of_its_sources() {
         bytes: Vec::new(),
         permissions: Permissions::STORE_FILE,
     });
-    assert_eq!(
-        world.errors(),
-        ["the file /z: the entry /z makes /z too; leave one out"]
-    );
+    assert_eq!(world.errors(), ["the file /z: the entry /z makes /z too; leave one out"]);
     world.inline.clear();
     assert_eq!(world.scan().unwrap_err().kind(), ErrorKind::Plan);
     let needs = "but not as the directory that";
     assert_eq!(
         world.errors(),
         [
-            format!(
-                "the entry /a: makes /a, {needs} the entry /a/b needs there; leave one out"
-            ),
+            format!("the entry /a: makes /a, {needs} the entry /a/b needs there; leave one out"),
             "tree 1: tree 0 makes /etc/hostname too; leave one out".to_owned(),
             "the entry /etc/hostname: tree 0 makes /etc/hostname too; leave one out".to_owned(),
             format!("tree 0: makes /file, {needs} tree 1 needs there; leave one out"),
@@ -125,10 +120,7 @@ fn a_tree_goes_nowhere_where_a_symlink_of_another_stands() {
     world.tree("two", "/var/lib");
     let errors = world.errors();
     assert_eq!(errors.len(), 1);
-    assert!(
-        errors[0].starts_with("tree 0: makes /var,") && errors[0].contains("tree 1"),
-        "{errors:?}"
-    );
+    assert!(errors[0].starts_with("tree 0: makes /var,") && errors[0].contains("tree 1"), "{errors:?}");
 }
 
 #[test]
@@ -145,9 +137,7 @@ fn nothing_goes_into_a_store_path() {
         world.errors(),
         [
             format!("tree 0: would change the store path /nix/store/aaa-x, {stays}"),
-            format!(
-                "the entry /nix/store/bbb-y/z: would change the store path /nix/store/bbb-y, {stays}"
-            ),
+            format!("the entry /nix/store/bbb-y/z: would change the store path /nix/store/bbb-y, {stays}"),
         ]
     );
     world.trees.clear();
@@ -279,9 +269,7 @@ fn attributes_of_a_path_that_nothing_made_are_errors() {
     let errors = world.scan().unwrap_err();
     assert_eq!(errors.kind(), ErrorKind::Plan);
     let expected = ["/etc/hostname/x", "/etc/x", "/home", "/home/pi"].map(|absent| {
-        format!(
-            "the attributes of {absent}: nothing makes this path; add an entry for it or leave it out"
-        )
+        format!("the attributes of {absent}: nothing makes this path; add an entry for it or leave it out")
     });
     assert_eq!(world.errors(), expected);
 }

@@ -46,7 +46,8 @@ fn every_missing_store_path_is_named() {
     world.store("store", &["aaa-x", "bbb-y", "ccc-z"]);
     let errors = world.scan().unwrap_err();
     assert_eq!(errors.kind(), ErrorKind::Closure);
-    let missing = "the store path is registered but missing; put it there, or correct the folder of the store";
+    let missing =
+        "the store path is registered but missing; put it there, or correct the folder of the store";
     assert_eq!(
         world.errors(),
         [format!("FOLDER/store/aaa-x: {missing}"), format!("FOLDER/store/ccc-z: {missing}")]

@@ -86,9 +86,7 @@ fn set_id_bits_that_the_plan_sets_again_are_not_warned_of() {
     let warnings: Vec<_> = scan.warnings.iter().map(|warning| warning.to_string()).collect();
     assert_eq!(
         warnings,
-        [
-            "tree 0: setuid and setgid bits are dropped from /bin/other; keep owners to keep them"
-        ]
+        ["tree 0: setuid and setgid bits are dropped from /bin/other; keep owners to keep them"]
     );
     assert!(dump(&scan.tree).contains("/bin/ping 4755 0:0"));
 }

@@ -108,7 +108,9 @@ impl PieceSource for Image {
             let content = match part {
                 Part::Zeros(_) => Content::Zeros,
                 Part::Metadata(_) => Content::Metadata,
-                Part::File { index, from, .. } => Content::File { file: Files::node(index).into(), offset: from },
+                Part::File { index, from, .. } => {
+                    Content::File { file: Files::node(index).into(), offset: from }
+                }
             };
             let piece = Piece { offset, len: part.len(), content };
             offset += part.len();

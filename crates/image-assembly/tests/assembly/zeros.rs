@@ -125,7 +125,7 @@ proptest! {
         prop_assert!(by_file[0] == by_file[1]);
         let whole: Vec<_> = (0..files.bytes.len())
             .filter(|index| !files.bytes[*index].is_empty())
-            .map(|index| (Files::node(index), files.bytes[index].clone()))
+            .map(|index| (Files::node(index).into(), files.bytes[index].clone()))
             .collect();
         prop_assert!(by_file[0] == whole);
     }

@@ -1,6 +1,8 @@
 //! Directories: linked entries in blocks. The index of a large one hides in entries of no inode, so that reading
 //! them in a row finds all names.
 
+use ext4_ondisk::directory::{ALIGNMENT, HEADER_SIZE, MIN_ENTRY_SIZE, entry_length};
+use ext4_ondisk::{DirectoryEntry, read_padded};
 use image_tree::{Name, escaped};
 
 use super::{Ext4, named};
@@ -14,8 +16,6 @@ const MOST: usize = 1 << 24;
 const MOST_ERRORS: u64 = 100;
 /// The most errors of one directory, after which reading it ends.
 const GIVEN_UP: u64 = 10_000;
-/// What stands before the name of an entry, in \[bytes\].
-const HEAD: usize = 8;
 
 /// What is in a directory, as far as it was read.
 struct Reader<'a> {
@@ -86,19 +86,15 @@ impl Reader<'_> {
 
     fn block(&mut self, block: &[u8]) {
         let mut rest = block;
-        while rest.len() >= HEAD {
-            let entry = Bytes(rest);
-            let inode = entry.le32(0);
-            let name = entry.slice(HEAD, usize::from(entry.byte(6)));
-            // 65,536 does not fit the field: 0 and 65,535 stand for it (ext4_rec_len_from_disk).
-            let length = match entry.le16(4) {
-                0 | 0xffff if block.len() == 1 << 16 => 1 << 16,
-                length => usize::from(length),
-            };
-            let least = usize::from(entry.byte(6)).saturating_add(HEAD).max(12);
-            let next = rest.get(length..).filter(|_| length >= least && length.is_multiple_of(4));
+        while rest.len() >= HEADER_SIZE {
+            let entry: DirectoryEntry = read_padded(rest);
+            let (inode, name_len) = (entry.inode.get(), usize::from(entry.name_len));
+            let name = Bytes(rest).slice(HEADER_SIZE, name_len);
+            let length = entry_length(entry.rec_len.get(), block.len());
+            let least = name_len.saturating_add(HEADER_SIZE).max(MIN_ENTRY_SIZE);
+            let next = rest.get(length..).filter(|_| length >= least && length.is_multiple_of(ALIGNMENT));
             let Some(next) = next else {
-                let what = format!("a directory entry of {length} bytes, a name of {}", entry.byte(6));
+                let what = format!("a directory entry of {length} bytes, a name of {name_len}");
                 return self.error(ReadError::damaged(self.place, what));
             };
             if inode != 0 && name != b"." && name != b".." {

@@ -3,20 +3,17 @@
 //! Extents must ascend, and a file has no more blocks than the file system, nor more of the image's blocks than it has:
 //! that bounds what a tree can cost, as each leaf must bring something new. Blocks of trees and maps are counted as work.
 
+use ext4_ondisk::extent::{ENTRY_SIZE, MAGIC, MAX_DEPTH};
+use ext4_ondisk::inode::DIRECT_BLOCKS;
+use ext4_ondisk::{Extent, ExtentHeader, ExtentIndex, read_padded};
+
 use super::superblock::Superblock;
-use crate::bytes::Bytes;
 use crate::file_system::Run;
 use crate::work::Work;
 use crate::{ReadError, Window};
 
 /// The most runs of one file; each takes 24 bytes of memory.
 const MOST_RUNS: usize = 1 << 22;
-const MAGIC: u16 = 0xf30a;
-const DEEPEST: u16 = 5;
-/// The longest extent that is written; longer ones are unwritten, so zeros, and 32768 less.
-const LONGEST: u32 = 1 << 15;
-/// Header and entries of a node, in \[bytes\].
-const ENTRY: usize = 12;
 
 /// What a file's blocks are looked up in.
 #[derive(Clone, Copy)]
@@ -96,29 +93,27 @@ impl<'a> Collector<'a> {
     }
 
     fn node(&mut self, node: &[u8], depth: Option<u16>) -> Result<(), ReadError> {
-        let header = Bytes(node);
-        let (entries, found) = (header.le16(2), header.le16(6));
-        let (_, raw) = node.split_at_checked(ENTRY).unwrap_or_default();
-        let raw = raw.chunks_exact(ENTRY).take(entries.into());
+        let header: ExtentHeader = read_padded(node);
+        let (entries, found) = (header.eh_entries.get(), header.eh_depth.get());
+        let (_, raw) = node.split_at_checked(ENTRY_SIZE).unwrap_or_default();
+        let raw = raw.chunks_exact(ENTRY_SIZE).take(entries.into());
         let fits = raw.len() == usize::from(entries);
-        if header.le16(0) != MAGIC || !fits || found > DEEPEST || depth.is_some_and(|depth| depth != found) {
+        let is_at_depth = found <= MAX_DEPTH && depth.is_none_or(|depth| depth == found);
+        if header.eh_magic.get() != MAGIC || !fits || !is_at_depth {
             return Err(self.damaged("its tree of extents is broken"));
         }
         // An empty node below another would cost a read and bring nothing.
         if depth.is_some() && entries == 0 {
             return Err(self.damaged("its tree of extents has an empty node"));
         }
-        for entry in raw.map(Bytes) {
+        for entry in raw {
             if let Some(below) = found.checked_sub(1) {
-                let child = u64::from(entry.le16(8)) << 32 | u64::from(entry.le32(4));
-                let child = self.block(child)?;
+                let child = self.block(read_padded::<ExtentIndex>(entry).leaf())?;
                 self.node(&child, Some(below))?;
             } else {
-                let length = u32::from(entry.le16(4));
-                let start = u64::from(entry.le16(6)) << 32 | u64::from(entry.le32(8));
-                let written = length <= LONGEST;
-                let length = if written { length } else { length.saturating_sub(LONGEST) };
-                self.take(entry.le32(0).into(), length.into(), written.then_some(start))?;
+                let extent: Extent = read_padded(entry);
+                let start = extent.is_written().then(|| extent.start());
+                self.take(extent.ee_block.get().into(), extent.blocks().into(), start)?;
             }
         }
         Ok(())
@@ -135,11 +130,11 @@ impl<'a> Collector<'a> {
         let pointers = self.block(block.into())?;
         let step = (self.volume.superblock.block_size / 4).saturating_pow(below);
         let mut at = logical;
-        for pointer in pointers.chunks_exact(4) {
+        for pointer in pointers.as_chunks().0 {
             if at >= end {
                 break;
             }
-            self.mapped(Bytes(pointer).le32(0), below, at, end)?;
+            self.mapped(u32::from_le_bytes(*pointer), below, at, end)?;
             at = at.saturating_add(step);
         }
         Ok(())
@@ -163,9 +158,9 @@ pub(super) fn from_map(
     let mut collector = Collector::new(volume, place);
     let pointers = volume.superblock.block_size / 4;
     let mut logical = 0_u64;
-    for (index, pointer) in (0_u32..).zip(map.chunks_exact(4)) {
-        let depth = index.saturating_sub(11);
-        collector.mapped(Bytes(pointer).le32(0), depth, logical, blocks)?;
+    for (index, pointer) in (0_u32..).zip(map.as_chunks().0) {
+        let depth = index.saturating_add(1).saturating_sub(DIRECT_BLOCKS);
+        collector.mapped(u32::from_le_bytes(*pointer), depth, logical, blocks)?;
         logical = logical.saturating_add(pointers.saturating_pow(depth));
     }
     Ok(collector.runs)

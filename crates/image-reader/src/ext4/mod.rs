@@ -1,4 +1,4 @@
-//! ext2, ext3 and ext4, read as the kernel's documentation of ext4 lays them out.
+//! ext2, ext3 and ext4. The structures are those of [`ext4_ondisk`]; what is read is checked here.
 
 mod directory;
 mod extents;
@@ -7,6 +7,8 @@ mod superblock;
 
 pub(crate) use superblock::is_there;
 
+use ext4_ondisk::inode::{FAST_SYMLINK_MAX, FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_INLINE_DATA, ROOT};
+
 use crate::bytes::to_u64;
 use crate::file_system::{Contents, Entry, Kind, Node, Place, Usage};
 use crate::work::Work;
@@ -14,8 +16,6 @@ use crate::{ReadError, Window};
 use extents::Volume;
 use superblock::Superblock;
 
-/// The root directory's inode (`EXT4_ROOT_INO`).
-const ROOT: u32 = 2;
 /// The longest target of a symbolic link in \[bytes\] (`PATH_MAX`).
 const LONGEST_TARGET: u64 = 4096;
 
@@ -53,7 +53,7 @@ impl Ext4 {
 
     /// `ext2`, `ext3` or `ext4`, by what it needs.
     pub fn generation(&self) -> &'static str {
-        self.superblock.generation()
+        self.superblock.generation
     }
 
     /// What someone who reads it should know.
@@ -88,14 +88,14 @@ impl Ext4 {
             return Err(ReadError::damaged("inode", "is of another file system"));
         };
         let place = named(node);
-        if *flags & inode::ENCRYPTED != 0 {
+        if *flags & FLAG_ENCRYPT != 0 {
             return Err(ReadError::unsupported(
                 place,
                 "is encrypted, which can't be read",
                 "mount it with its key",
             ));
         }
-        if *flags & inode::INLINE_DATA != 0 {
+        if *flags & FLAG_INLINE_DATA != 0 {
             let bytes = usize::try_from(node.size).ok().and_then(|size| block.get(..size));
             return bytes.map(|bytes| Contents::Inline(bytes.to_vec())).ok_or_else(|| {
                 ReadError::unsupported(
@@ -107,7 +107,7 @@ impl Ext4 {
         }
         let blocks = node.size.div_ceil(self.superblock.block_size.max(1));
         let volume = Volume { window: &self.window, superblock: &self.superblock, work: &self.work };
-        let runs = if *flags & inode::EXTENTS != 0 {
+        let runs = if *flags & FLAG_EXTENTS != 0 {
             extents::from_tree(volume, &place, block)?
         } else {
             extents::from_map(volume, &place, block, blocks)?
@@ -123,7 +123,8 @@ impl Ext4 {
             return Err(ReadError::damaged(named(node), format!("is no link of {} bytes", node.size)));
         }
         // Short targets stand where else the extents are.
-        if node.size < 60 && *flags & (inode::EXTENTS | inode::INLINE_DATA | inode::ENCRYPTED) == 0 {
+        let is_short = node.size <= to_u64(FAST_SYMLINK_MAX);
+        if is_short && *flags & (FLAG_EXTENTS | FLAG_INLINE_DATA | FLAG_ENCRYPT) == 0 {
             let bytes = usize::try_from(node.size).ok().and_then(|size| block.get(..size));
             return Ok(bytes.unwrap_or_default().to_vec());
         }

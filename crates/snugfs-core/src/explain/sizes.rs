@@ -81,10 +81,8 @@ struct Partition {
 
 impl From<&Report> for Parts {
     fn from(report: &Report) -> Self {
-        let store_path = |path: &crate::report::StorePathReport| StorePath {
-            path: path.path.clone(),
-            bytes: path.bytes,
-        };
+        let store_path =
+            |path: &crate::report::StorePathReport| StorePath { path: path.path.clone(), bytes: path.bytes };
         Self {
             image: Length { bytes: report.image.bytes },
             filesystem: Blocks {

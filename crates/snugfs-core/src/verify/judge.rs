@@ -5,10 +5,10 @@ use std::io;
 
 use ext4_verify::{Findings, Severity, Source, Unused};
 use image_compare::{Differences, Ext4Tree};
-use image_tree::Explanation;
 use image_reader::{
     FileSystem, Image, Overview, Partition, PartitionTable, ReadError, Volume, VolumeContent, Window,
 };
+use image_tree::Explanation;
 
 /// A window as a source of bytes to judge.
 struct Bytes<'w>(&'w Window);

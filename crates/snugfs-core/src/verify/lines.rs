@@ -72,4 +72,3 @@ fn more_differences(differences: &Differences) -> Option<String> {
     let more: Vec<_> = more.collect();
     (!more.is_empty()).then(|| format!("and more: {}", more.join(", ")))
 }
-

@@ -115,8 +115,8 @@ impl Prepared<'_> {
             }
         }
         let overview = Overview::read(image).map_err(|error| unread(&error))?;
-        let mut verdict = judge::overview(&overview, &image.window, terms, &mut watched)
-            .map_err(|error| unread(&error))?;
+        let mut verdict =
+            judge::overview(&overview, &image.window, terms, &mut watched).map_err(|error| unread(&error))?;
         let differences = Differences::default();
         let mut subject = Subject { window: &image.window, used, observer, differences };
         subject.size(self);

@@ -6,12 +6,7 @@ use image_reader::{Guid, Partition, PartitionTable, PartitionType, TableKind};
 use image_tree::escaped;
 
 /// Compares all that a table says.
-pub(super) fn compare(
-    found: Option<&PartitionTable>,
-    disk: &Disk,
-    used: Use,
-    differences: &mut Differences,
-) {
+pub(super) fn compare(found: Option<&PartitionTable>, disk: &Disk, used: Use, differences: &mut Differences) {
     let Some(found) = found else {
         differences.add(Kind::DiskTable, || ("partition table".to_owned(), "there is none".to_owned()));
         return;

@@ -108,11 +108,7 @@ impl Subject<'_> {
     }
 
     /// A FAT file system.
-    pub(super) fn fat(
-        &mut self,
-        folder: &Folder<'_>,
-        found: Option<&FileSystem>,
-    ) -> Result<(), Failure> {
+    pub(super) fn fat(&mut self, folder: &Folder<'_>, found: Option<&FileSystem>) -> Result<(), Failure> {
         let (expected, layout) = (&folder.scanned.tree, &*folder.layout);
         let Some(fs @ FileSystem::Fat(fat)) = found else {
             self.differences.add(Kind::FatUnreadable, || {

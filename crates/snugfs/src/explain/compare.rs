@@ -128,7 +128,8 @@ fn json(difference: &Difference<'_>) -> Result<String, Failure> {
         };
         json!({ "name": change.name().name, "before": side(change.before), "after": side(change.after) })
     };
-    let other = |&(name, before, after): &(&str, u64, u64)| json!({ "name": name, "before": before, "after": after });
+    let other =
+        |&(name, before, after): &(&str, u64, u64)| json!({ "name": name, "before": before, "after": after });
     pretty(&json!({
         "version": 1,
         "before": { "bytes": difference.before.total },

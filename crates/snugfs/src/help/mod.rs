@@ -9,8 +9,8 @@ mod reference;
 
 use crate::cli::{self, CompletionsArgs, HelpArgs, misuse};
 use crate::exit;
-use snugfs_core::Failure;
 use crate::output;
+use snugfs_core::Failure;
 use snugfs_core::human;
 
 /// What there is help about beside the commands.

@@ -157,7 +157,10 @@ fn problems_of(args: &InspectArgs, problems: &[Explanation]) -> Result<(), Failu
         return Ok(());
     }
     let image = shown(&args.image);
-    Err(Failure::all(FailureKind::Source, problems.iter().map(|problem| problem.clone().within(&image).into())))
+    Err(Failure::all(
+        FailureKind::Source,
+        problems.iter().map(|problem| problem.clone().within(&image).into()),
+    ))
 }
 
 fn extracted(

@@ -6,8 +6,8 @@ use image_reader::{Container, FileSystem, Image, Overview, TableKind, Volume, Vo
 use image_tree::escaped;
 
 use super::json::uuid_text;
-use snugfs_core::one_line;
 use snugfs_core::human::{counted, grouped, percent, size};
+use snugfs_core::one_line;
 
 /// How much of a name fits a row.
 const NAME: usize = 16;

@@ -243,9 +243,8 @@ impl OwnOutputs for Outputs {
             )));
         }
         if is_replaced && !earlier::may_be_replaced(output.role, output.identity.path()) {
-            return Err(output.refused(&format!(
-                "is a file of {at} ({source}) and does not look like an earlier output"
-            )));
+            return Err(output
+                .refused(&format!("is a file of {at} ({source}) and does not look like an earlier output")));
         }
         let verb = if output.role == Role::Messages { "are" } else { "is" };
         let what = format!(

@@ -5,8 +5,8 @@ use image_tree::{FileTree, NodeId, NodeKind, escaped};
 use serde_json::{Value, json};
 
 use super::before::Before;
-use snugfs_core::explain::ExplainedVolume;
 use crate::explain::rows::kind_name;
+use snugfs_core::explain::ExplainedVolume;
 use snugfs_core::human::counted;
 
 /// How many nodes of a file system are shown singly: a page of about a megabyte.

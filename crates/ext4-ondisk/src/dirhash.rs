@@ -1,28 +1,30 @@
-//! The hash by which an indexed directory sorts its names: half MD4 over signed characters.
+//! The hash that orders the names of an indexed directory: half MD4 over signed characters.
 //!
-//! Kernel documentation, "Hash Tree Directories"; the flag for signed characters stands in the superblock, so the result
-//! is the same on every machine.
+//! Sources: kernel documentation, "Hash Tree Directories"; `fs/ext4/hash.c`. Whether characters are signed is a flag of the
+//! superblock ([`FLAG_SIGNED_HASH`](crate::superblock::FLAG_SIGNED_HASH)), so the hash is the same on every machine.
 
-/// Seeds the hash; the UUID of the file system, as four little-endian words.
+/// The seed of the hash, `s_hash_seed` as four little-endian words.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct HashSeed([u32; 4]);
+pub struct HashSeed([u32; 4]);
 
-/// A name's place in an indexed directory: major hash, always even, and minor hash.
+/// The hash of a name, in the order of an indexed directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct DirHash {
-    pub(crate) major: u32,
-    pub(crate) minor: u32,
+pub struct DirHash {
+    /// The major hash, always even; the index is sorted by it.
+    pub major: u32,
+    /// The minor hash, which orders names of one major hash.
+    pub minor: u32,
 }
 
-/// The one major hash that is not given out, for it marks the end of a directory (`EXT4_HTREE_EOF_32BIT << 1`).
+/// The major hash that no name gets, because it marks the end of a directory (`EXT4_HTREE_EOF_32BIT << 1`).
 const END_OF_DIRECTORY: u32 = 0x7fff_ffff << 1;
 
 impl HashSeed {
-    /// The seed of a file system. All zero stands for MD4's own constants, as in the kernel.
-    pub(crate) fn of_uuid(uuid: &[u8; 16]) -> Self {
+    /// Reads `s_hash_seed`. If it is all zero, the seed is MD4's initial state (`__ext4fs_dirhash`).
+    pub fn new(s_hash_seed: &[u8; 16]) -> Self {
         let mut words = [0_u32; 4];
-        for (word, bytes) in words.iter_mut().zip(uuid.chunks_exact(4)) {
-            *word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        for (word, bytes) in words.iter_mut().zip(s_hash_seed.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
         }
         if words == [0; 4] {
             words = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
@@ -31,10 +33,10 @@ impl HashSeed {
     }
 
     /// Hashes a name.
-    pub(crate) fn hash(self, name: &[u8]) -> DirHash {
+    pub fn hash(self, name: &[u8]) -> DirHash {
         let mut state = self.0;
         let mut rest = name;
-        // As the kernel does: full 32-byte chunks and then what is left, padded with its own length.
+        // Chunks of 32 bytes; the last is padded with its own length.
         while !rest.is_empty() {
             let words = words_of(rest);
             half_md4(&mut state, &words);
@@ -46,7 +48,7 @@ impl HashSeed {
     }
 }
 
-/// `str2hashbuf_signed`: eight words of up to 32 bytes, each byte sign-extended, the rest filled with the length.
+/// Packs up to 32 bytes into eight words, each byte sign-extended, the rest filled with the length (`str2hashbuf_signed`).
 fn words_of(bytes: &[u8]) -> [u32; 8] {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let two = length | (length << 8);
@@ -62,7 +64,7 @@ fn words_of(bytes: &[u8]) -> [u32; 8] {
     words
 }
 
-/// Three rounds of MD4 over eight words.
+/// Runs three rounds of MD4 over eight words (`half_md4_transform`).
 #[expect(clippy::many_single_char_names, reason = "the names of RFC 1320")]
 fn half_md4(state: &mut [u32; 4], words: &[u32; 8]) {
     const K2: u32 = 0x5a82_7999;
@@ -96,7 +98,7 @@ mod tests {
     /// From `debugfs -R 'dx_hash -h half_md4 -s SEED NAME'` of e2fsprogs 1.47.0 on x86-64, where `char` is signed.
     #[test]
     fn hashes_agree_with_debugfs() {
-        let seed = HashSeed::of_uuid(&[
+        let seed = HashSeed::new(&[
             0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88,
         ]);
         let cases: [(&[u8], u32, u32); 8] = [
@@ -110,7 +112,7 @@ mod tests {
             (&[b'z'; 255], 0x1cd2_46aa, 0x31ae_83f5),
         ];
         for (name, major, minor) in cases {
-            assert_eq!(seed.hash(name), DirHash { major, minor }, "{}", image_tree::escaped(name));
+            assert_eq!(seed.hash(name), DirHash { major, minor }, "{}", name.escape_ascii());
         }
     }
 }
