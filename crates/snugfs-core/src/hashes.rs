@@ -1,5 +1,4 @@
-//! NAR hashes: from the read that fills an image, or for a mere check in a stage of their own, several store paths at
-//! once.
+//! NAR hashes: computed while an image is written, or in a stage of their own, several store paths at once.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,7 +14,7 @@ use crate::parts::{ScannedVolume, Volume};
 use crate::prepare::is_hashed;
 use crate::{Failure, failure};
 
-/// Compares the hashes of all closures of which the plan asks for it.
+/// Compares the hashes of all closures whose plan asks for it.
 pub(crate) fn verify_all<'v, 'p: 'v>(
     volumes: impl Iterator<Item = &'v ScannedVolume<'p>>,
     observer: &dyn Observer,
@@ -34,7 +33,7 @@ pub(crate) fn verify_all<'v, 'p: 'v>(
 /// Reads all contents of a closure and compares the NAR hash of each path with the registered one.
 fn verify(volume: &ScannedVolume<'_>, closure: &Closure, observer: &dyn Observer) -> Result<(), Failure> {
     let opener = Opener::new(&volume.tree);
-    // A cursor for each thread: in the order of the tree it opens a file in one call.
+    // One cursor per thread: in the order of the tree, it opens a file with one call.
     let open = || {
         let mut cursor = opener.cursor();
         move |node| cursor.open(node).map(Contents::from)
@@ -43,7 +42,7 @@ fn verify(volume: &ScannedVolume<'_>, closure: &Closure, observer: &dyn Observer
         .map_err(|error| failure::of_verification(error, &volume.planned.at))
 }
 
-/// Compares hashes while an image is written, and keeps what it has against them.
+/// Compares hashes while an image is written, and keeps the first failure.
 pub(crate) struct Passing<'a> {
     closures: Vec<(TreeId, &'a ScannedVolume<'a>, PassingHashes<'a>)>,
     map: Option<&'a mut BlockMap>,
@@ -52,7 +51,7 @@ pub(crate) struct Passing<'a> {
 }
 
 impl<'a> Passing<'a> {
-    /// Compares the closures of these volumes, and makes a map and a digest of the image if they are wanted.
+    /// Compares the closures of these volumes; also fills a map and a digest of the image, if given.
     pub(crate) fn new(
         volumes: impl Iterator<Item = &'a Volume<'a>>,
         map: Option<&'a mut BlockMap>,
@@ -106,7 +105,7 @@ impl Witness for Passing<'_> {
     }
 }
 
-/// The SHA-256 of an image before compression, from all of its bytes in their order.
+/// The SHA-256 of an uncompressed image.
 #[derive(Debug, Default)]
 pub(crate) struct ImageDigest(Sha256);
 
@@ -121,13 +120,13 @@ impl ImageDigest {
         }
     }
 
-    /// The digest of all bytes taken.
+    /// The digest of all bytes so far.
     pub(crate) fn finish(self) -> [u8; 32] {
         self.0.finalize().into()
     }
 }
 
-/// How many bytes the files below a directory have, those with several names as often as they have names.
+/// The length of all files below a directory. Files with several names count once per name.
 fn file_bytes(tree: &FileTree, directory: &ImagePath) -> u64 {
     let Some(top) = tree.find(directory) else { return 0 };
     let below = tree.iter().skip(top.index()).take_while(|&(id, _)| id < tree.end(top));
@@ -137,7 +136,7 @@ fn file_bytes(tree: &FileTree, directory: &ImagePath) -> u64 {
     })
 }
 
-/// The bytes of a file, from its start.
+/// Reads a file from its start.
 enum Contents<'t> {
     File(File),
     Inline(&'t [u8]),
