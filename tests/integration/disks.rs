@@ -364,7 +364,7 @@ fn a_partition_whose_type_promises_what_is_not_there_is_told() {
     let run = workspace.snugfs(["check", "plan.json"]).succeeded();
     for line in [
         "plan.disk.partitions[0]: is an EFI system partition without a file system",
-        "plan.disk.partitions[2]: is a swap partition, but holds no swap area; run mkswap",
+        "plan.disk.partitions[2]: is a swap partition without a swap area; run mkswap",
     ] {
         assert!(run.stderr.contains(line), "{line}: {}", run.stderr);
     }

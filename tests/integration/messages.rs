@@ -136,7 +136,7 @@ fn what_is_no_plan_or_no_image_is_named() {
         workspace.snugfs(["check", name]).failed_with(3).says(says);
     }
     for (bytes, says) in [
-        (&[0; 9000][..], "x.img: has no ext4 file system, it begins with zeros; name an image of this plan"),
+        (&[0; 9000][..], "x.img: does not contain ext4: it begins with zeros; name an image of this plan"),
         (b"", "is empty; name an image"),
         (b"\x1f\x8b\x08\0", "is compressed by gzip"),
     ] {

@@ -232,7 +232,7 @@ pub(crate) fn closure_problem(error: &ClosureError, volume: &Location) -> Proble
     };
     let help = match error {
         ClosureError::StorePath { reason: InvalidStorePath::OtherStore { .. }, .. } => {
-            "use paths of one store only, and set storeDir to its directory".to_owned()
+            "give paths of one store, and its directory as storeDir".to_owned()
         }
         ClosureError::NotInTree { .. } => "set sourceDir to the store that contains it".to_owned(),
         _ => problem.help,
