@@ -213,7 +213,7 @@ fn what_can_not_be_a_disk_is_told_with_both_sides() {
         (
             json!({ "table": "mbr", "partitions": [root], "blobs": loader(1 << 20) }),
             3,
-            "plan.disk.blobs[0] (bytes 1048576 to 1348577)",
+            "plan.disk.blobs[0]: bytes 1048576 to 1348577 overlap plan.disk.partitions[0]",
         ),
         (
             json!({ "table": "mbr", "partitions": [root], "blobs": loader(0) }),

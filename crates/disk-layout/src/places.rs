@@ -89,7 +89,7 @@ fn length(options: &Options, spans: &[Span], tail: u64) -> Result<u64, DiskError
             Err(DiskError::PastEnd { span: *last, usable: size.saturating_sub(tail) })
         }
         (Some(size), _) => Ok(size),
-        (None, _) => needs.ok_or_else(|| DiskError::Overflow { item: Item::Disk }),
+        (None, _) => needs.ok_or(DiskError::Overflow { item: Item::Disk }),
     }
 }
 

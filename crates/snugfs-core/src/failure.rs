@@ -65,7 +65,7 @@ impl Failure {
     }
 
     /// Something that went wrong in the program itself.
-    pub fn internal(at: impl Into<At>, what: impl ToString) -> Self {
+    pub fn internal(at: impl Into<At>, what: impl std::fmt::Display) -> Self {
         Self::of(FailureKind::Internal, Problem::internal(at, what))
     }
 

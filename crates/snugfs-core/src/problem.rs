@@ -96,8 +96,8 @@ impl Problem {
     }
 
     /// What went wrong in the program itself.
-    pub fn internal(at: impl Into<At>, what: impl ToString) -> Self {
-        Self::new(at, what.to_string(), "please report it")
+    pub fn internal(at: impl Into<At>, what: impl std::fmt::Display) -> Self {
+        Self::new(at, format!("{what}"), "please report it")
     }
 
     /// The message about a part of something: `at` and what the message is about so far.
