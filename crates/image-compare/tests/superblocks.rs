@@ -14,6 +14,7 @@ const FREE_INODES: Field = 0x10;
 const RESERVED: Field = 0x08;
 const JOURNAL: Field = 0x14c;
 const FEATURES: Field = 0x64;
+const INCOMPATIBLE_FEATURES: Field = 0x60;
 const GROWTH: Field = 0xce;
 const LABEL: Field = 0x78;
 const UUID: Field = 0x68;
@@ -28,6 +29,8 @@ fn superblock() -> Vec<u8> {
     for at in [JOURNAL, FEATURES, GROWTH, LABEL, UUID, CREATED] {
         raw[at] = 100;
     }
+    // Only with the feature 64bit, counts of blocks have high halves.
+    raw[INCOMPATIBLE_FEATURES] = 0x80;
     raw
 }
 
