@@ -1,9 +1,9 @@
-//! Base 64 with padding (RFC 4648), as much of it as SRI hashes need: reading exactly 32 bytes.
+//! Base 64 with padding (RFC 4648), only what SRI hashes need: decoding exactly 32 bytes.
 
-/// How many characters write 32 bytes, the final `=` included.
+/// Number of characters that encode 32 bytes, including the final `=`.
 pub(crate) const LEN: usize = 44;
 
-/// Reads 32 bytes; `None` for another length, another character, or bits beyond the last byte.
+/// Decodes 32 bytes; `None` for another length, an invalid character, or bits beyond the last byte.
 pub(crate) fn decode(text: &[u8]) -> Option<[u8; 32]> {
     let (digits, padding) = text.split_at_checked(LEN - 1)?;
     if padding != b"=" {
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thirty_two_bytes_are_read_and_nothing_else() {
+    fn decodes_exactly_32_bytes() {
         let zeros = "A".repeat(43);
         assert_eq!(decode(format!("{zeros}=").as_bytes()), Some([0; 32]));
         assert_eq!(decode(format!("{}8=", "/".repeat(42)).as_bytes()), Some([0xff; 32]));

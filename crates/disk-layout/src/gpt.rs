@@ -1,18 +1,18 @@
-//! The bytes of a GUID partition table. UEFI specification, 5.3.
+//! Generates GUID partition tables (UEFI specification, section 5.3).
 
 use std::mem::{offset_of, size_of};
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::places::{GPT_ENTRIES, PlacedPartition};
+use crate::placement::{GPT_ENTRIES, PlacedPartition};
 use crate::table::to_usize;
 
-/// How many partitions it holds: as many as every system expects.
+/// Number of entries in the table, which every system supports.
 pub(crate) const ENTRIES: usize = 128;
 /// Attribute "Legacy BIOS Bootable" (table 5.8).
 const LEGACY_BOOTABLE: u64 = 1 << 2;
-/// A name's UTF-16 units.
+/// Length of a name in UTF-16 units.
 const NAME: usize = 36;
 const HEADER_BYTES: u32 = 92;
 const ENTRY_BYTES: u32 = 128;
@@ -62,7 +62,7 @@ const _: () = {
     assert!(offset_of!(Entry, name) == 56);
 };
 
-/// An entry; GUIDs in the order of their text form.
+/// An entry. Bytes of the GUIDs are in the order of their text form.
 pub(crate) fn entry(
     kind: [u8; 16],
     guid: [u8; 16],
@@ -83,8 +83,8 @@ pub(crate) fn entry(
     entry
 }
 
-/// The header and the entries behind the first sector of a disk of `len` \[bytes\] with sectors of `sector`, and those at its end,
-/// where the entries come first; at most [`ENTRIES`] entries.
+/// Generates the primary table, which follows the first sector of the disk, and the backup table at its end, where the
+/// entries come before the header. `len` and `sector` are in \[bytes\]; at most [`ENTRIES`] entries.
 pub(crate) fn tables(disk: [u8; 16], entries: &[Entry], len: u64, sector: u64) -> (Vec<u8>, Vec<u8>) {
     let mut table = [Entry::new_zeroed(); ENTRIES];
     for (slot, entry) in table.iter_mut().zip(entries) {
@@ -120,7 +120,7 @@ pub(crate) fn tables(disk: [u8; 16], entries: &[Entry], len: u64, sector: u64) -
     (front, back)
 }
 
-/// GUIDs on disks have their first three numbers in little-endian order (UEFI specification, appendix A).
+/// Converts a GUID to its form on disk: the first three numbers are little-endian (UEFI specification, appendix A).
 fn on_disk(mut guid: [u8; 16]) -> [u8; 16] {
     for number in [0..4, 4..6, 6..8] {
         if let Some(bytes) = guid.get_mut(number) {

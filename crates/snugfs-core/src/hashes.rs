@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use closure_registration::{Closure, PassingHashes, verify_hashes};
+use closure_registration::{Closure, StreamingHashes, verify_hashes};
 use file_scanner::{OpenFile, Opener};
 use image_assembly::{BlockMap, Witness};
 use image_tree::{FileRef, FileTree, ImagePath, NodeKind, TreeId};
@@ -45,7 +45,7 @@ fn verify(volume: &ScannedVolume<'_>, closure: &Closure, observer: &dyn Observer
 
 /// Compares hashes while an image is written, and keeps what it has against them.
 pub(crate) struct Passing<'a> {
-    closures: Vec<(TreeId, &'a ScannedVolume<'a>, PassingHashes<'a>)>,
+    closures: Vec<(TreeId, &'a ScannedVolume<'a>, StreamingHashes<'a>)>,
     map: Option<&'a mut BlockMap>,
     digest: Option<&'a mut ImageDigest>,
     pub(crate) failure: Option<Failure>,
@@ -59,7 +59,7 @@ impl<'a> Passing<'a> {
         digest: Option<&'a mut ImageDigest>,
     ) -> Self {
         let with_hashes = |volume: &'a Volume<'a>| {
-            let hashes = PassingHashes::new(volume.scanned.closure.as_ref()?, &volume.scanned.tree);
+            let hashes = StreamingHashes::new(volume.scanned.closure.as_ref()?, &volume.scanned.tree);
             Some((volume.tree, &volume.scanned, hashes))
         };
         Self { closures: volumes.filter_map(with_hashes).collect(), map, digest, failure: None }
@@ -74,7 +74,7 @@ impl<'a> Passing<'a> {
 impl Witness for Passing<'_> {
     fn see(&mut self, file: FileRef, bytes: &[u8]) {
         for (_, _, hashes) in self.closures.iter_mut().filter(|(tree, ..)| *tree == file.tree) {
-            hashes.see(file.node, bytes);
+            hashes.update(file.node, bytes);
         }
     }
 

@@ -63,7 +63,7 @@ pub(super) fn compare(
         });
     }
     let told = u64::try_from(differing.first.len()).unwrap_or(u64::MAX);
-    subject.differences.add_untold(Kind::ImageBytes, differing.count.saturating_sub(told));
+    subject.differences.add_count(Kind::ImageBytes, differing.count.saturating_sub(told));
     Ok(())
 }
 
