@@ -4,14 +4,17 @@
 //! directory sorted by the bytes of their names. That is the order of a NAR, of the file data in the image,
 //! and of inode numbers; it depends on names alone, so two machines agree on it.
 //!
-//! Nothing here does I/O.
+//! Nothing here opens a file, reads a clock or starts a thread.
 
 mod acl;
+mod builder;
+mod contents;
 mod display;
 mod explanation;
 mod links;
 mod metadata;
 mod name;
+mod own_file;
 mod path;
 mod piece;
 mod sector;
@@ -19,10 +22,13 @@ mod tree;
 mod writer;
 
 pub use acl::{Acl, InvalidAcl};
+pub use builder::{BuildError, TreeBuilder};
+pub use contents::{Contents, ContentsError, FileBytes, FileReader, Forward, ReadAt, TreeContents};
 pub use display::{escaped, io_reason, shown};
 pub use explanation::{Explain, Explanation};
 pub use metadata::{Metadata, MetadataId, Permissions, Timestamp};
 pub use name::{InvalidName, Name};
+pub use own_file::{Inode, OwnFile};
 pub use path::{ImagePath, InvalidPath};
 pub use piece::{Content, FileRef, PROBED, Piece, PieceSource, TreeId};
 pub use sector::SectorSize;

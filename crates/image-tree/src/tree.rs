@@ -141,6 +141,8 @@ pub enum FileSource {
     },
     /// Bytes that the tree itself keeps; see [`FileTree::inline`].
     Inline(u32),
+    /// Bytes that a program has elsewhere, under a number that it chose. Its [`Contents`](crate::Contents) reads them.
+    External(u64),
 }
 
 /// The unit in which the data of a sparse file is described, in \[bytes\].
