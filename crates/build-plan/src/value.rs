@@ -3,9 +3,11 @@
 //! The invariant: a method that gives `None` for what is there has written down why.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 
 use image_tree::{ImagePath, InvalidName, InvalidPath, Permissions, escaped};
 
+use crate::choices::{Keys, Numbers, Words};
 use crate::json::Json;
 use crate::location::{Place, quoted};
 use crate::nearest::nearest;
@@ -105,21 +107,31 @@ impl<'a> Value<'a> {
     }
 
     /// One of several words.
-    pub(crate) fn word(&self, words: &[&'static str]) -> Option<&'static str> {
+    pub(crate) fn word<T: Copy + Debug + Sync>(&self, words: &Words<T>) -> Option<T> {
         let Json::Text(text) = self.json else {
-            return self.not("a string", &format!("write {}", alternatives(words)));
+            return self.not("a string", &format!("write {}", alternatives(&words.keys())));
         };
-        if let Some(word) = words.iter().find(|word| *word == text) {
-            return Some(word);
+        let meaning = words.find(|word| word == text);
+        if meaning.is_none() {
+            self.log.add(&self.at, || {
+                let help = match nearest(text, words.keys().into_iter()) {
+                    Some(word) => format!("did you mean \"{word}\"?"),
+                    None => format!("write {}", alternatives(&words.keys())),
+                };
+                (format!("{} is not known here", self.shown()), help)
+            });
         }
-        self.log.add(&self.at, || {
-            let help = match nearest(text, words.iter().copied()) {
-                Some(word) => format!("did you mean \"{word}\"?"),
-                None => format!("write {}", alternatives(words)),
-            };
-            (format!("{} is not known here", self.shown()), help)
-        });
-        None
+        meaning
+    }
+
+    /// One of several whole numbers.
+    pub(crate) fn number<T: Copy + Debug + Sync>(&self, numbers: &Numbers<T>) -> Option<T> {
+        let found =
+            if let Json::Whole(number) = self.json { numbers.find(|known| known == number) } else { None };
+        found.or_else(|| {
+            let known: Vec<_> = numbers.keys().iter().map(u64::to_string).collect();
+            self.not(&known.join(" or "), "write one of the two, without quotes")
+        })
     }
 
     /// True or false.
