@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use image_tree::{ImagePath, InvalidName, InvalidPath, Permissions, escaped};
+use image_tree::{ImagePath, InvalidName, InvalidPath, Permissions, Uuid, escaped};
 
 use crate::choices::{Keys, Numbers, Words};
 use crate::json::Json;
@@ -203,14 +203,14 @@ impl<'a> Value<'a> {
 
     /// A UUID.
     pub(crate) fn uuid(&self) -> Option<[u8; 16]> {
-        let uuid = if let Json::Text(text) = self.json { scalars::uuid(text) } else { None };
+        let uuid = if let Json::Text(text) = self.json { Uuid::parse(text) } else { None };
         let help = "write 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12, joined by hyphens";
         match uuid {
             // A file system with it has none: it is found by no UUID.
-            Some(uuid) if uuid == [0; 16] => {
+            Some(uuid) if uuid == Uuid::default() => {
                 self.wrong(|| format!("{} stands for none", self.shown()), "choose another UUID")
             }
-            Some(uuid) => Some(uuid),
+            Some(uuid) => Some(uuid.0),
             None => self.not("a UUID", help),
         }
     }

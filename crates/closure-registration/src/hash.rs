@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
 use image_tree::{Explain, Explanation, explained_errors};
 use sha2::{Digest, Sha256};
 
+use crate::base32;
 use crate::shown::quoted;
-use crate::{base32, base64};
 
 /// The SHA-256 of a NAR. Shown as `sha256:` and 52 digits of Nix's base 32.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +66,7 @@ impl NarHash {
     /// The digest in base 16, as Nix's database has it.
     #[must_use]
     pub fn base16(&self) -> String {
-        hexadecimal(&self.0)
+        HEXLOWER.encode(&self.0)
     }
 
     /// Reads `sha256:` or nothing, then 52 digits of base 32, 64 of base 16 or 44 characters of base 64; or
@@ -83,32 +84,13 @@ impl NarHash {
         };
         // The three lengths differ, so the length tells the spelling.
         match digits.len() {
-            64 => {
-                let mut bytes = [0; Self::LEN];
-                decode_base16(digits, &mut bytes).map(|()| bytes)
-            }
-            base64::LEN => base64::decode(digits),
+            64 => HEXLOWER_PERMISSIVE.decode(digits).ok().and_then(|bytes| bytes.try_into().ok()),
+            44 => BASE64.decode(digits).ok().and_then(|bytes| bytes.try_into().ok()),
             _ => base32::decode(digits),
         }
         .map(Self)
         .ok_or_else(|| InvalidHash::Spelling { found: quoted(text) })
     }
-}
-
-/// Fills the bytes from twice as many digits.
-pub(crate) fn decode_base16(digits: &[u8], bytes: &mut [u8]) -> Option<()> {
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        for &digit in pair {
-            let value = char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())?;
-            *byte = (*byte << 4) | value;
-        }
-    }
-    Some(())
-}
-
-/// Two lower-case digits a byte.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| text + &format!("{byte:02x}"))
 }
 
 impl fmt::Display for NarHash {
@@ -181,9 +163,13 @@ mod tests {
         let padded = format!("sha256:z{short}");
         let letters = format!("sha256:{short}e");
         let base16 = format!("sha256:{}g", "0".repeat(63));
-        for bad in
-            ["", "sha256", "sha256:", "sha256-", "SHA256:00", &short, &padded, &letters, &base16, "x:y"]
-        {
+        let beyond = format!("sha256-{}B=", "A".repeat(42));
+        let url_safe = format!("sha256-{}-A=", "A".repeat(41));
+        let unpadded = format!("sha256-{}", "A".repeat(44));
+        let base64 = [&beyond, &url_safe, &unpadded].map(String::as_str);
+        let others =
+            ["", "sha256", "sha256:", "sha256-", "SHA256:00", &short, &padded, &letters, &base16, "x:y"];
+        for bad in base64.into_iter().chain(others) {
             assert!(matches!(NarHash::parse(bad.as_bytes()), Err(InvalidHash::Spelling { .. })), "{bad}");
         }
     }

@@ -8,7 +8,6 @@
 //! file is opened.
 
 mod base32;
-mod base64;
 mod closed;
 mod closure;
 mod content_address;

@@ -1,9 +1,9 @@
-use image_tree::{Content, Piece, PieceSource};
+use image_tree::{Content, Piece, PieceSource, to_u64, to_usize};
 
 use crate::error::DiskError;
 use crate::options::{Options, Part, Table};
 use crate::places::{BOOT_CODE, PlacedPartition, Places};
-use crate::table::{self, Identifiers, TableBytes, to_u64, to_usize};
+use crate::table::{self, Identifiers, TableBytes};
 
 /// A disk of which every byte is decided.
 #[derive(Debug)]

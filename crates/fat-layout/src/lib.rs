@@ -51,8 +51,3 @@ pub enum Bits {
     /// 32, of which 28 count.
     Fat32,
 }
-
-/// A length or distance within one buffer.
-pub(crate) fn to_usize(number: impl TryInto<usize>) -> usize {
-    number.try_into().unwrap_or(usize::MAX)
-}

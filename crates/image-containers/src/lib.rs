@@ -58,8 +58,3 @@ impl Explain for ContainerError {
 }
 
 explained_errors!(ContainerError);
-
-/// A number as an index.
-pub(crate) fn to_usize(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}

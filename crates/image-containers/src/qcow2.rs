@@ -1,10 +1,10 @@
 //! QEMU's format, version 3 (`docs/interop/qcow2.rst` of QEMU), with clusters of 64 KiB, no backing file, no snapshot.
 //! All tables stand before the data, and the data in the order of the image: it can be written as a stream.
 
-use image_tree::{Content, Piece, PieceSource};
+use image_tree::{Content, Piece, PieceSource, to_usize};
 
+use crate::ContainerError;
 use crate::runs::{Cutter, Kind, Run, runs};
-use crate::{ContainerError, to_usize};
 
 /// `cluster_bits`
 const CLUSTER_BITS: u32 = 16;

@@ -3,10 +3,10 @@
 //! Zeros that a reader relies on are chunks of the kind "fill": a device keeps what it had where a chunk says "don't care".
 //! Only [`Content::Unused`] is "don't care".
 
-use image_tree::{Content, Piece, PieceSource};
+use image_tree::{Content, Piece, PieceSource, to_usize};
 
+use crate::ContainerError;
 use crate::runs::{Cutter, Kind, Run, runs};
-use crate::{ContainerError, to_usize};
 
 /// The block of the format, in \[bytes\].
 const BLOCK: u64 = 4096;

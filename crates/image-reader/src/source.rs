@@ -1,11 +1,10 @@
 //! Bytes at a place: a file, a part of it, or what decompression gives.
 
+use image_tree::{to_u64, to_usize};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
-
-use crate::bytes::{to_u64, to_usize};
 
 /// Something with a length whose bytes can be read at any place, by several threads at once.
 pub trait ReadAt: std::fmt::Debug + Send + Sync {

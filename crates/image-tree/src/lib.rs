@@ -7,22 +7,27 @@
 //! Nothing here does I/O.
 
 mod acl;
+mod binary_size;
 mod display;
 mod explanation;
 mod links;
 mod metadata;
 mod name;
+mod number;
 mod path;
 mod piece;
 mod sector;
 mod tree;
+mod uuid;
 mod writer;
 
 pub use acl::{Acl, InvalidAcl};
+pub use binary_size::BinarySize;
 pub use display::{escaped, io_reason, shown};
 pub use explanation::{Explain, Explanation};
 pub use metadata::{Metadata, MetadataId, Permissions, Timestamp};
 pub use name::{InvalidName, Name};
+pub use number::{to_u64, to_usize};
 pub use path::{ImagePath, InvalidPath};
 pub use piece::{Content, FileRef, PROBED, Piece, PieceSource, TreeId};
 pub use sector::SectorSize;
@@ -30,6 +35,7 @@ pub use tree::{
     ByteRange, DataRun, FileSource, FileStamp, FileTree, HOLE_GRAIN, Node, NodeId, NodeKind, Origin,
     OriginId, SpecialKind,
 };
+pub use uuid::Uuid;
 pub use writer::{TreeError, TreeWriter};
 pub use xattr::{InvalidXattr, Xattr, XattrName, XattrNamespace};
 

@@ -4,12 +4,10 @@ mod gpt;
 mod mbr;
 mod types;
 
+use image_tree::Uuid;
+
 use crate::bytes::Bytes;
 use crate::{ReadError, Window};
-
-/// A GUID in the order of its text form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guid(pub [u8; 16]);
 
 /// The kind of a table and what identifies the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +15,7 @@ pub enum TableKind {
     /// A master boot record with the disk's signature.
     Mbr(u32),
     /// A GUID partition table with the disk's GUID.
-    Gpt(Guid),
+    Gpt(Uuid),
 }
 
 /// What a partition is for.
@@ -26,7 +24,7 @@ pub enum PartitionType {
     /// The byte of a master boot record.
     Mbr(u8),
     /// The GUID of a GUID partition table.
-    Gpt(Guid),
+    Gpt(Uuid),
 }
 
 /// A partition as its table describes it; places in \[bytes\].
@@ -45,7 +43,7 @@ pub struct Partition {
     /// Its name on a GUID partition table.
     pub name: String,
     /// Its GUID on a GUID partition table.
-    pub guid: Option<Guid>,
+    pub guid: Option<Uuid>,
 }
 
 /// A partition table.
@@ -136,31 +134,6 @@ impl PartitionType {
     }
 }
 
-impl Guid {
-    /// From the order on a disk, where the first three numbers are little-endian (UEFI 2.10, appendix A).
-    pub(crate) fn from_disk(raw: [u8; 16]) -> Self {
-        let mut text = raw;
-        for part in [0..4, 4..6, 6..8] {
-            if let Some(number) = text.get_mut(part) {
-                number.reverse();
-            }
-        }
-        Self(text)
-    }
-}
-
-impl std::fmt::Display for Guid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
-    }
-}
-
 /// The first of several warnings, and how many more there are.
 fn few(warnings: impl Iterator<Item = String>, more: &str) -> Vec<String> {
     const MOST: usize = 10;
@@ -175,7 +148,7 @@ fn few(warnings: impl Iterator<Item = String>, more: &str) -> Vec<String> {
 fn sector(disk: &Window, number: u64, size: u64) -> Result<Vec<u8>, ReadError> {
     let offset = number.saturating_mul(size);
     if offset.saturating_add(size) > disk.length() {
-        return Ok(vec![0; crate::bytes::to_usize(size)]);
+        return Ok(vec![0; image_tree::to_usize(size)]);
     }
     disk.bytes(offset, size).map_err(|error| ReadError::io(format!("sector {number}"), error))
 }
