@@ -46,7 +46,9 @@ pub(crate) fn hexadecimal_u32(digits: &str) -> Option<u32> {
 /// Reads base 64 (RFC 4648, section 4): the standard alphabet, padded, no other character, and no bits left
 /// over, so that equal bytes have one text.
 pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
-    data_encoding::BASE64.decode(text.as_bytes()).ok()
+    let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
+    // The library would take texts one after another, each with its padding.
+    text.len().is_multiple_of(4).then(|| data_encoding::BASE64_NOPAD.decode(digits.as_bytes()).ok())?
 }
 
 /// Turns a number of percent as Rust shows it (`5`, `2.125`) into thousandths; `None` with more than three

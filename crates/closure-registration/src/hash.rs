@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::{BASE64_NOPAD, Encoding, HEXLOWER, HEXLOWER_PERMISSIVE};
 use image_tree::{Explain, Explanation, explained_errors};
 use sha2::{Digest, Sha256};
 
@@ -84,13 +84,17 @@ impl NarHash {
         };
         // The three lengths differ, so the length tells the spelling.
         match digits.len() {
-            64 => HEXLOWER_PERMISSIVE.decode(digits).ok().and_then(|bytes| bytes.try_into().ok()),
-            44 => BASE64.decode(digits).ok().and_then(|bytes| bytes.try_into().ok()),
+            64 => bytes_of(&HEXLOWER_PERMISSIVE, digits),
+            44 => digits.strip_suffix(b"=").and_then(|digits| bytes_of(&BASE64_NOPAD, digits)),
             _ => base32::decode(digits),
         }
         .map(Self)
         .ok_or_else(|| InvalidHash::Spelling { found: quoted(text) })
     }
+}
+
+fn bytes_of(encoding: &Encoding, digits: &[u8]) -> Option<[u8; NarHash::LEN]> {
+    encoding.decode(digits).ok()?.try_into().ok()
 }
 
 impl fmt::Display for NarHash {
@@ -166,7 +170,8 @@ mod tests {
         let beyond = format!("sha256-{}B=", "A".repeat(42));
         let url_safe = format!("sha256-{}-A=", "A".repeat(41));
         let unpadded = format!("sha256-{}", "A".repeat(44));
-        let base64 = [&beyond, &url_safe, &unpadded].map(String::as_str);
+        let padded_inside = format!("sha256-{}={}", "A".repeat(3), "A".repeat(40));
+        let base64 = [&padded_inside, &beyond, &url_safe, &unpadded].map(String::as_str);
         let others =
             ["", "sha256", "sha256:", "sha256-", "SHA256:00", &short, &padded, &letters, &base16, "x:y"];
         for bad in base64.into_iter().chain(others) {

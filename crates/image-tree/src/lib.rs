@@ -27,7 +27,7 @@ pub use display::{escaped, io_reason, shown};
 pub use explanation::{Explain, Explanation};
 pub use metadata::{Metadata, MetadataId, Permissions, Timestamp};
 pub use name::{InvalidName, Name};
-pub use number::{to_u64, to_usize};
+pub use number::{narrow, to_u64, to_usize};
 pub use path::{ImagePath, InvalidPath};
 pub use piece::{Content, FileRef, PROBED, Piece, PieceSource, TreeId};
 pub use sector::SectorSize;

@@ -25,18 +25,16 @@ impl Uuid {
     /// From the order of a GUID on a disk, where the first three numbers are little-endian (UEFI specification,
     /// appendix A).
     #[must_use]
-    pub const fn from_disk(mut bytes: [u8; 16]) -> Self {
-        let (first, rest) = bytes.split_at_mut(4);
-        first.reverse();
-        let (second, rest) = rest.split_at_mut(2);
-        second.reverse();
-        rest.split_at_mut(2).0.reverse();
+    pub fn from_disk(mut bytes: [u8; 16]) -> Self {
+        bytes[0..4].reverse();
+        bytes[4..6].reverse();
+        bytes[6..8].reverse();
         Self(bytes)
     }
 
     /// In the order of a GUID on a disk: the inverse of [`Uuid::from_disk`].
     #[must_use]
-    pub const fn on_disk(self) -> [u8; 16] {
+    pub fn on_disk(self) -> [u8; 16] {
         Self::from_disk(self.0).0
     }
 }
