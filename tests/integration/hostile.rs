@@ -192,7 +192,10 @@ fn partitions_that_are_one_are_looked_at_once() {
     gpt(&workspace.path("x.img"), sectors, &vec![(8192, sectors - 8192); 8192], &[(8192, boot)]);
     look_in_every_way(&workspace, "x.img");
     let run = bounded(&workspace, &["inspect", "x.img"]);
-    assert!(run.stderr.contains("partition 2: has the same start and length as partition 1; choose that partition"));
+    assert!(
+        run.stderr
+            .contains("partition 2: has the same start and length as partition 1; choose that partition")
+    );
     assert!(run.stderr.contains("more partitions can't be read"), "{}", run.stderr);
     // The same table at many distances from many boot sectors.
     let distances = 0..4096_u64;

@@ -1,5 +1,7 @@
 //! What a field may hold. A shape carries its limits, for the decoder and the schema alike.
 
+use crate::choices::Keys;
+
 /// What a value may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shape {
@@ -12,13 +14,13 @@ pub(crate) enum Shape {
     /// A reference graph: its list, a file, or a name among the structured attributes.
     Graph,
     /// One of these words.
-    Word(&'static [&'static str]),
+    Word(&'static dyn Keys<&'static str>),
     /// A size.
     Size(SizeRule),
     /// A whole number.
     Count(CountRule),
     /// One of these whole numbers.
-    Number(&'static [u64]),
+    Number(&'static dyn Keys<u64>),
     /// Percent, to the thousandth.
     Percent,
     /// Octal permission bits.
@@ -90,6 +92,8 @@ pub(crate) struct Field {
     pub(crate) presence: Presence,
     /// Whether null may stand for "not given", or has a meaning of its own.
     pub(crate) nullable: bool,
+    /// The default where the object is sealed, in JSON, if that is another.
+    pub(crate) if_sealed: Option<&'static str>,
     /// What it means, for the schema.
     pub(crate) about: &'static str,
 }
@@ -126,7 +130,7 @@ impl Table {
 
 impl Field {
     const fn with(name: &'static str, shape: Shape, presence: Presence, about: &'static str) -> Self {
-        Self { name, shape, presence, nullable: false, about }
+        Self { name, shape, presence, nullable: false, if_sealed: None, about }
     }
 
     /// A field that must be there; `example` is shown where it is not.
@@ -157,5 +161,10 @@ impl Field {
     /// The same field, which may be null.
     pub(crate) const fn or_null(self) -> Self {
         Self { nullable: true, ..self }
+    }
+
+    /// The same field with another default where the object is sealed, in JSON.
+    pub(crate) const fn if_sealed(self, default: &'static str) -> Self {
+        Self { if_sealed: Some(default), ..self }
     }
 }

@@ -3,6 +3,8 @@
 
 use image_tree::Timestamp;
 
+use crate::choices::{Choices, Words};
+use crate::plan::{Format, Verify};
 use crate::shapes::{CountRule, Field, Shape, SizeRule, Table};
 
 /// The format's number.
@@ -43,42 +45,9 @@ pub(crate) const MAX_PATH: usize = 4095;
 /// `XATTR_SIZE_MAX`, in \[bytes\].
 pub(crate) const MAX_XATTR_VALUE: usize = 65536;
 
-/// The plan.
-pub(crate) static PLAN: Table = Table {
-    what: "a plan",
-    one_of: "",
-    fields: &[
-        Field::required("version", Shape::Version, "\"version\": 1", "The number of this format."),
-        Field::optional("closure", Shape::Object(&CLOSURE), "The store paths to put into the image.")
-            .or_null(),
-        Field::default(
-            "trees",
-            Shape::List(&TREE),
-            "[]",
-            "Folders copied into the image, one over the other.",
-        ),
-        Field::default("entries", Shape::Entries, "{}", "Single files by their path in the image."),
-        Field::default(
-            "attributes",
-            Shape::ByPath(&ATTRIBUTES),
-            "{}",
-            "Owners, modes and extended attributes laid over what the rest put at these paths.",
-        ),
-        Field::default("filesystem", Shape::Object(&FILESYSTEM), "{}", "The ext4 file system."),
-        Field::default("output", Shape::Object(&OUTPUT), "{}", "Where the image goes, and in which form."),
-        Field::optional(
-            "disk",
-            Shape::Object(&crate::disk_tables::DISK),
-            "The disk around the file system; without it, the image is the bare file system.",
-        )
-        .or_null(),
-        Field::optional(
-            "$schema",
-            Shape::Text,
-            "Where an editor finds the schema of plans; nothing is read from there.",
-        ),
-    ],
-};
+/// `plan.closure.verify`
+pub(crate) static VERIFY: Words<Verify> =
+    Choices(&[("none", Verify::None), ("size", Verify::Size), ("hash", Verify::Hash)]);
 
 /// `plan.closure`
 pub(crate) static CLOSURE: Table = Table {
@@ -115,7 +84,7 @@ pub(crate) static CLOSURE: Table = Table {
         Field::default("sourceDir", Shape::HostPath, "\"/nix/store\"", "Where this machine has the store."),
         Field::default(
             "verify",
-            Shape::Word(&["none", "size", "hash"]),
+            Shape::Word(&VERIFY),
             "\"size\"",
             "What of each store path must be as it is registered: nothing, its NAR size, or its NAR hash too.",
         ),
@@ -141,6 +110,13 @@ pub(crate) static CLOSURE: Table = Table {
     ],
 };
 
+/// Whether owners and set-id bits are kept.
+pub(crate) static OWNERS: Words<bool> = Choices(&[("root", false), ("keep", true)]);
+/// Whether times of modification are kept.
+pub(crate) static TIMES: Words<bool> = Choices(&[("plan", false), ("keep", true)]);
+/// Whether holes are kept.
+pub(crate) static KEEP_HOLES: Words<bool> = Choices(&[("keep", true), ("fill", false)]);
+
 /// One of `plan.trees`
 pub(crate) static TREE: Table = Table {
     what: "a tree",
@@ -155,13 +131,13 @@ pub(crate) static TREE: Table = Table {
         ),
         Field::default(
             "owner",
-            Shape::Word(&["root", "keep"]),
+            Shape::Word(&OWNERS),
             "\"root\"",
             "Whether all is root's and loses setuid and setgid bits, or owners and all mode bits are kept.",
         ),
         Field::default(
             "times",
-            Shape::Word(&["plan", "keep"]),
+            Shape::Word(&TIMES),
             "\"plan\"",
             "Whether all has the plan's time, or its own time of modification.",
         ),
@@ -183,7 +159,7 @@ pub(crate) static TREE: Table = Table {
 
 const HOLES: Field = Field::default(
     "holes",
-    Shape::Word(&["keep", "fill"]),
+    Shape::Word(&KEEP_HOLES),
     "\"keep\"",
     "Whether holes of sparse files stay holes, or zeros are stored for them.",
 );
@@ -202,10 +178,42 @@ const DEVICE_MINOR: Field =
     Field::required("minor", Shape::Count(MINOR), "\"minor\": 1", "The device's number.");
 
 /// What an entry may be.
-pub(crate) const ENTRY_TYPES: &[&str] = &["file", "directory", "symlink", "character", "block", "fifo"];
+pub(crate) static ENTRY_TYPES: Words<EntryType> = Choices(&[
+    ("file", EntryType::File),
+    ("directory", EntryType::Directory),
+    ("symlink", EntryType::Symlink),
+    ("character", EntryType::Character),
+    ("block", EntryType::Block),
+    ("fifo", EntryType::Fifo),
+]);
+
+/// See [`ENTRY_TYPES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EntryType {
+    File,
+    Directory,
+    Symlink,
+    Character,
+    Block,
+    Fifo,
+}
+
+impl EntryType {
+    /// The fields of such an entry.
+    pub(crate) fn table(self) -> &'static Table {
+        match self {
+            Self::File => &FILE,
+            Self::Directory => &DIRECTORY,
+            Self::Symlink => &SYMLINK,
+            Self::Character => &CHARACTER,
+            Self::Block => &BLOCK,
+            Self::Fifo => &FIFO,
+        }
+    }
+}
 
 const fn type_of(about: &'static str) -> Field {
-    Field::required("type", Shape::Word(ENTRY_TYPES), "\"type\": \"file\", or another of the types", about)
+    Field::required("type", Shape::Word(&ENTRY_TYPES), "\"type\": \"file\", or another of the types", about)
 }
 
 static FILE: Table = Table {
@@ -271,9 +279,6 @@ static FIFO: Table = Table {
     fields: &[type_of("A named pipe."), MODE, ENTRY_UID, ENTRY_GID, ENTRY_XATTRS],
 };
 
-/// The table of each of [`ENTRY_TYPES`], in that order.
-pub(crate) static ENTRIES: [&Table; 6] = [&FILE, &DIRECTORY, &SYMLINK, &CHARACTER, &BLOCK, &FIFO];
-
 /// One of `plan.attributes`
 pub(crate) static ATTRIBUTES: Table = Table {
     what: "a set of attributes",
@@ -310,8 +315,10 @@ pub(crate) static FILESYSTEM: Table = Table {
             Shape::Size(ANY_SIZE),
             "\"32MiB\"",
             "Space that the image has left at least. Of it Linux keeps 2 % of the image, at most 16 MiB, to itself.",
-        ),
-        Field::default("freeInodes", Shape::Count(FREE_INODES), "1024", "Inodes that the image has left at least."),
+        )
+        .if_sealed("0"),
+        Field::default("freeInodes", Shape::Count(FREE_INODES), "1024", "Inodes that the image has left at least.")
+            .if_sealed("0"),
         Field::default(
             "size",
             Shape::Size(FILESYSTEM_SIZE),
@@ -325,27 +332,31 @@ pub(crate) static FILESYSTEM: Table = Table {
             "\"1TiB\"",
             "Up to this size the file system grows online without a change of its features; null for no reserve.",
         )
-        .or_null(),
+        .or_null()
+        .if_sealed("null"),
         Field::default(
             "bytesPerInode",
             Shape::Size(BYTES_PER_INODE),
             "16384",
             "The inode density that the file system keeps when it is grown.",
-        ),
+        )
+        .if_sealed("\"64MiB\""),
         Field::default(
             "journalSize",
             Shape::Size(JOURNAL_SIZE),
             "null",
             "The journal's length; 0 for no journal, null for what mke2fs would choose.",
         )
-        .or_null(),
+        .or_null()
+        .if_sealed("0"),
         Field::default(
             "reservedPercent",
             Shape::Percent,
             "null",
             "Blocks kept for root; null for 5, but never more than half of the free space.",
         )
-        .or_null(),
+        .or_null()
+        .if_sealed("0"),
         Field::default(
             "timestamp",
             Shape::Count(TIMESTAMP),
@@ -354,6 +365,10 @@ pub(crate) static FILESYSTEM: Table = Table {
         ),
     ],
 };
+
+/// `plan.output.format`
+pub(crate) static FORMATS: Words<Format> =
+    Choices(&[("raw", Format::Raw), ("qcow2", Format::Qcow2), ("simg", Format::Simg)]);
 
 /// `plan.output`
 pub(crate) static OUTPUT: Table = Table {
@@ -364,7 +379,7 @@ pub(crate) static OUTPUT: Table = Table {
             .or_null(),
         Field::default(
             "format",
-            Shape::Word(&["raw", "qcow2", "simg"]),
+            Shape::Word(&FORMATS),
             "null",
             "The bytes of the image, or a container: for QEMU, or Android's sparse format for fastboot; null leaves it to \
              the file's name, where .qcow2 and .simg ask for these.",
@@ -392,6 +407,9 @@ pub(crate) static OUTPUT: Table = Table {
     ],
 };
 
+/// `plan.output.compression.format`: there is only one.
+pub(crate) static COMPRESSIONS: Words<()> = Choices(&[("zstd", ())]);
+
 /// `plan.output.compression`
 pub(crate) static COMPRESSION: Table = Table {
     what: "a compression",
@@ -399,7 +417,7 @@ pub(crate) static COMPRESSION: Table = Table {
     fields: &[
         Field::required(
             "format",
-            Shape::Word(&["zstd"]),
+            Shape::Word(&COMPRESSIONS),
             "\"format\": \"zstd\"",
             "The format of compression.",
         ),

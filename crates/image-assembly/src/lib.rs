@@ -76,6 +76,7 @@ pub use companion::Companion;
 pub use digest::ImageDigest;
 pub use error::{AssemblyError, ErrorKind, Refusal};
 pub use identity::Identity;
+pub(crate) use image_tree::{to_u64, to_usize};
 pub use observer::{Observer, Rejection};
 #[cfg(feature = "zstd")]
 pub use options::Compression;
@@ -91,14 +92,4 @@ pub use zero_runs::KnownZeros;
 #[must_use]
 pub fn zstd_version() -> &'static str {
     zstd::zstd_safe::version_string()
-}
-
-/// A length or distance within one buffer.
-pub(crate) fn to_usize(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
-}
-
-/// A length as an offset.
-pub(crate) fn to_u64(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or(u64::MAX)
 }

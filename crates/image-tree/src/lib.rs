@@ -7,6 +7,7 @@
 //! Nothing here opens a file, reads a clock or starts a thread.
 
 mod acl;
+mod binary_size;
 mod builder;
 mod contents;
 mod display;
@@ -14,20 +15,24 @@ mod explanation;
 mod links;
 mod metadata;
 mod name;
+mod number;
 mod own_file;
 mod path;
 mod piece;
 mod sector;
 mod tree;
+mod uuid;
 mod writer;
 
 pub use acl::{Acl, InvalidAcl};
+pub use binary_size::BinarySize;
 pub use builder::{BuildError, TreeBuilder};
 pub use contents::{Contents, ContentsError, FileBytes, FileReader, Forward, ReadAt, TreeContents};
 pub use display::{escaped, io_reason, shown};
 pub use explanation::{Explain, Explanation};
 pub use metadata::{Metadata, MetadataId, Permissions, Timestamp};
 pub use name::{InvalidName, Name};
+pub use number::{narrow, to_u64, to_usize};
 pub use own_file::{Inode, OwnFile};
 pub use path::{ImagePath, InvalidPath};
 pub use piece::{Content, FileRef, PROBED, Piece, PieceSource, TreeId};
@@ -36,6 +41,7 @@ pub use tree::{
     ByteRange, DataRun, FileSource, FileStamp, FileTree, HOLE_GRAIN, Node, NodeId, NodeKind, Origin,
     OriginId, SpecialKind,
 };
+pub use uuid::Uuid;
 pub use writer::{TreeError, TreeWriter};
 pub use xattr::{InvalidXattr, Xattr, XattrName, XattrNamespace};
 

@@ -58,7 +58,7 @@ impl<'a> Name<'a> {
     /// The length in \[bytes\], 1 to 255.
     #[must_use]
     pub fn len_u8(self) -> u8 {
-        u8::try_from(self.0.len()).unwrap_or(u8::MAX)
+        u8::try_from(self.0.len()).expect("invariant: `Name::new` takes at most 255 bytes")
     }
 }
 

@@ -142,7 +142,7 @@ impl TreeWriter {
         if let Some(&id) = self.metadata_ids.get(metadata) {
             return id;
         }
-        let id = MetadataId(u32::try_from(self.tree.metadata.len()).unwrap_or(u32::MAX));
+        let id = MetadataId::of_index(self.tree.metadata.len());
         self.tree.metadata.push(metadata.clone());
         self.metadata_ids.insert(metadata.clone(), id);
         id
@@ -156,7 +156,8 @@ impl TreeWriter {
 
     /// Keeps the bytes of a file in the tree.
     pub fn inline(&mut self, bytes: Vec<u8>) -> FileSource {
-        let index = u32::try_from(self.tree.inline.len()).unwrap_or(u32::MAX);
+        let index = u32::try_from(self.tree.inline.len())
+            .expect("invariant: memory does not hold the vectors of 2³² files");
         self.tree.inline.push(bytes);
         FileSource::Inline(index)
     }
@@ -258,7 +259,8 @@ impl TreeWriter {
 
     fn close(&mut self) {
         if let Some((id, _)) = self.open.pop() {
-            let after = NodeId::from_index(self.tree.nodes.len()).unwrap_or(NodeId::ROOT);
+            let after =
+                NodeId::from_index(self.tree.nodes.len()).expect("invariant: `add` leaves room for an end");
             if let Some(node) = self.tree.nodes.get_mut(id.index()) {
                 node.kind = NodeKind::Directory { end: after };
             }
@@ -273,8 +275,10 @@ impl TreeWriter {
     }
 
     fn add(&mut self, name: Name<'_>, metadata: MetadataId, kind: NodeKind) -> Result<NodeId, TreeError> {
-        self.catch_up(Some(name.as_bytes()))?;
-        let id = NodeId::from_index(self.tree.nodes.len()).ok_or(TreeError::TooMany)?;
+        let index = self.tree.nodes.len();
+        // The end of a directory may be the node after the last one.
+        let (id, _) =
+            NodeId::from_index(index).zip(NodeId::from_index(index + 1)).ok_or(TreeError::TooMany)?;
         let &(parent, latest) = self.open.last().ok_or(TreeError::TooMany)?;
         if latest.is_some_and(|latest| self.tree.name(latest) >= name.as_bytes()) {
             return Err(TreeError::OutOfOrder { name: name.to_string() });

@@ -42,18 +42,8 @@ fn verify(volume: &ScannedVolume<'_>, closure: &Closure, observer: &dyn Observer
         .map_err(|error| failure::of_verification(error, &volume.planned.at))
 }
 
-<<<<<<< HEAD
-/// Compares hashes while an image is written, and keeps what it has against them.
-pub(crate) struct Passing<'a> {
-    closures: Vec<(TreeId, &'a ScannedVolume<'a>, StreamingHashes<'a>)>,
-    map: Option<&'a mut BlockMap>,
-    digest: Option<&'a mut ImageDigest>,
-    pub(crate) failure: Option<Failure>,
-}
-=======
 /// Compares hashes while an image is written.
-pub(crate) struct PassingClosures<'a>(Vec<(TreeId, &'a ScannedVolume<'a>, PassingHashes<'a>)>);
->>>>>>> writer
+pub(crate) struct PassingClosures<'a>(Vec<(TreeId, &'a ScannedVolume<'a>, StreamingHashes<'a>)>);
 
 impl<'a> PassingClosures<'a> {
     /// Compares the closures of these volumes.
@@ -71,17 +61,10 @@ impl<'a> PassingClosures<'a> {
     }
 }
 
-<<<<<<< HEAD
-impl Witness for Passing<'_> {
-    fn see(&mut self, file: FileRef, bytes: &[u8]) {
-        for (_, _, hashes) in self.closures.iter_mut().filter(|(tree, ..)| *tree == file.tree) {
-            hashes.update(file.node, bytes);
-=======
 impl ImageObserver for PassingClosures<'_> {
     fn file_bytes(&mut self, file: FileRef, bytes: &[u8]) {
         for (_, _, hashes) in self.0.iter_mut().filter(|(tree, ..)| *tree == file.tree) {
-            hashes.see(file.node, bytes);
->>>>>>> writer
+            hashes.update(file.node, bytes);
         }
     }
 
