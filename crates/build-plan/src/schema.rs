@@ -10,17 +10,14 @@ use crate::plan_table::PLAN;
 use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
 use crate::tables::{self, ENTRY_TYPES, EntryType, MAX_LABEL, MAX_LINK_TARGET, MAX_RESERVED_PERCENT};
 
-/// The JSON Schema of plans. It accepts every valid plan; of an invalid one it can't see everything, such as
-/// conflicts between paths and the upper bounds of sizes that are written with a unit.
+/// The JSON Schema of plans. It accepts every valid plan, and also some invalid ones: it can't express conflicts
+/// between paths or upper bounds of sizes with a unit.
 pub fn schema() -> Value {
     let mut schema = object(&PLAN);
     if let Value::Object(fields) = &mut schema {
         fields.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
         fields.insert("title".to_owned(), json!("A plan of snugfs"));
-        fields.insert(
-            "description".to_owned(),
-            json!("What goes into an ext4 image, and how the image is made."),
-        );
+        fields.insert("description".to_owned(), json!("The contents of an image, and how to make it."));
         fields.insert("$defs".to_owned(), definitions());
     }
     schema
@@ -29,7 +26,7 @@ pub fn schema() -> Value {
 fn definitions() -> Value {
     json!({
         "hostPath": {
-            "description": "A path of this machine; relative ones are taken from the plan's folder.",
+            "description": "A path of this machine. Relative paths start at the plan's folder.",
             "type": "string", "minLength": 1, "pattern": "^[^\\u0000]+$"
         },
         "imagePath": image_path(),
@@ -42,7 +39,7 @@ fn definitions() -> Value {
             "type": "string", "pattern": "^[0-7]{1,4}$", "examples": ["0644"]
         },
         "xattrs": {
-            "description": "Values in base64 by the full names of extended attributes.",
+            "description": "Base64 values by the full names of extended attributes.",
             "type": "object",
             "propertyNames": { "pattern": XATTR_NAME },
             "additionalProperties": {
@@ -152,7 +149,7 @@ fn shape(shape: &Shape) -> Value {
     }
 }
 
-/// Of a size that is written with a unit, a schema can't compare the value.
+/// A schema can't compare the value of a size with a unit.
 fn size(rule: &SizeRule) -> Value {
     let SizeRule { min, max, step, or_zero } = *rule;
     if min == 0 && max == u64::MAX && step == 1 {

@@ -1,4 +1,4 @@
-//! The disk in a report: its table, its partitions and what is in each.
+//! The disk in a report: its table, its partitions and their contents.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use crate::deduplicate::Deduplicated;
 use crate::parts::{Part, PartContent, Volume};
 use crate::prepare::Prepared;
 
-/// A disk, key for key as the documentation of reports has it.
+/// A disk. `docs/report.md` describes the keys.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DiskReport {
@@ -18,7 +18,7 @@ pub struct DiskReport {
     pub table: &'static str,
     /// As `sfdisk` shows it: `0x2178694e`, or a GUID.
     pub id: String,
-    /// Length of the logical sectors that the table counts in, in \[bytes\].
+    /// The logical sector size, in \[bytes\].
     pub sector_size: u64,
     /// In the order of the table.
     pub partitions: Vec<PartitionReport>,
@@ -45,17 +45,17 @@ pub struct PartitionReport {
     /// Its GUID in a GPT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guid: Option<String>,
-    /// Whether firmware is told to boot from it.
+    /// Whether it is marked as bootable.
     pub bootable: bool,
     /// `root`, `ext4`, `fat`, `raw` or `empty`.
     pub content: &'static str,
-    /// What is free in the file system, where there is one.
+    /// Free space of its file system, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<u64>,
     /// The label of its file system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// The UUID of an ext4 file system, the number of a FAT one.
+    /// The UUID of an ext4 file system, or the serial number of FAT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
     /// Equal files of its store that became hard links.
@@ -72,7 +72,7 @@ pub struct BlobReport {
     pub bytes: u64,
 }
 
-/// What a file system in a partition is.
+/// The file system in a partition.
 struct FileSystem {
     free_bytes: u64,
     label: String,
@@ -81,7 +81,7 @@ struct FileSystem {
 }
 
 impl DiskReport {
-    /// Of an image's disk and what is on it.
+    /// The report of an image's disk.
     pub(crate) fn new(prepared: &Prepared<'_>, disk: &Disk) -> Self {
         let (table, id) = match disk.table() {
             Table::Mbr(id) => ("mbr", format!("0x{:08x}", id.unwrap_or_default())),

@@ -1,5 +1,4 @@
-//! NAR hashes: from the read that fills an image, or for a mere check in a stage of their own, several store paths at
-//! once.
+//! NAR hashes: computed while an image is written, or in a stage of their own, several store paths at once.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,7 +13,7 @@ use crate::parts::{ScannedVolume, Volume};
 use crate::prepare::is_hashed;
 use crate::{Failure, failure};
 
-/// Compares the hashes of all closures of which the plan asks for it.
+/// Compares the hashes of all closures whose plan asks for it.
 pub(crate) fn verify_all<'v, 'p: 'v>(
     volumes: impl Iterator<Item = &'v ScannedVolume<'p>>,
     observer: &dyn Observer,
@@ -33,7 +32,7 @@ pub(crate) fn verify_all<'v, 'p: 'v>(
 /// Reads all contents of a closure and compares the NAR hash of each path with the registered one.
 fn verify(volume: &ScannedVolume<'_>, closure: &Closure, observer: &dyn Observer) -> Result<(), Failure> {
     let opener = Opener::new(&volume.tree);
-    // A cursor for each thread: in the order of the tree it opens a file in one call.
+    // One cursor per thread: in the order of the tree, it opens a file with one call.
     let open = || {
         let mut cursor = opener.cursor();
         move |node| cursor.open(node).map(Contents::from)
@@ -77,7 +76,7 @@ impl ImageObserver for PassingClosures<'_> {
     }
 }
 
-/// How many bytes the files below a directory have, those with several names as often as they have names.
+/// The length of all files below a directory. Files with several names count once per name.
 fn file_bytes(tree: &FileTree, directory: &ImagePath) -> u64 {
     let Some(top) = tree.find(directory) else { return 0 };
     let below = tree.iter().skip(top.index()).take_while(|&(id, _)| id < tree.end(top));
@@ -87,7 +86,7 @@ fn file_bytes(tree: &FileTree, directory: &ImagePath) -> u64 {
     })
 }
 
-/// The bytes of a file, from its start.
+/// Reads a file from its start.
 enum Contents<'t> {
     File(File),
     Inline(&'t [u8]),

@@ -30,8 +30,8 @@ pub fn size(bytes: u64) -> String {
     if bytes < 1024 { format!("{bytes} bytes") } else { BinarySize::nearest(bytes).to_string() }
 }
 
-/// A part of a whole in tenths of a percent, rounded to the nearest; 0 of nothing. `0.0 %` is nothing at all and `100.0 %`
-/// everything.
+/// A part of a whole in percent with one decimal, rounded to the nearest. Only 0 is `0.0 %`, and only the whole is
+/// `100.0 %`.
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> String {
     let twice = u128::from(whole) * 2;
@@ -43,14 +43,14 @@ pub fn percent(part: u64, whole: u64) -> String {
     }
 }
 
-/// Seconds with two digits after the point below ten, else with one.
+/// Seconds with two decimals below ten, otherwise with one.
 #[must_use]
 pub fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 10.0 { format!("{seconds:.2} s") } else { format!("{seconds:.1} s") }
 }
 
-/// A text cut into lines of at most so many characters, at spaces.
+/// Wraps a text at spaces into lines of at most `width` characters.
 #[must_use]
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];

@@ -15,23 +15,23 @@ use crate::observer::{Observer, Stage, Unit, run_stage};
 use crate::prepare::{Prepared, is_hashed};
 use crate::verify;
 
-/// How an image is written.
+/// Options of [`Prepared::write`].
 #[derive(Clone, Copy, Debug)]
 pub struct WriteOptions {
-    /// The form of the bytes.
+    /// The container.
     pub format: Format,
-    /// Threads, compression, how sure the writing must be.
+    /// Threads, compression, `sync` and reading back.
     pub assembly: image_assembly::Options,
-    /// Make a map of the blocks that a copy of the image needs (a bmap file). Only of [`Format::Raw`].
+    /// Make a map of the blocks that a copy of the image needs (a bmap file). Only for [`Format::Raw`].
     pub map: bool,
-    /// Make a digest of the image before compression.
+    /// Compute the digest of the uncompressed image.
     pub raw_digest: bool,
-    /// Judge what was written, and compare it with the plan, before it appears.
+    /// Check the written image and compare it with the plan before it gets its name.
     pub verify: bool,
 }
 
 impl Default for WriteOptions {
-    /// The bytes of the image as they are, on all threads.
+    /// A raw image, written with all threads.
     fn default() -> Self {
         let assembly = image_assembly::Options {
             threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
@@ -44,21 +44,21 @@ impl Default for WriteOptions {
 /// What was written.
 #[derive(Debug)]
 pub struct WrittenImage {
-    /// Its length, digest and form.
+    /// Its length and digest.
     pub written: Written,
-    /// The map, where it was asked for.
+    /// The map, if requested.
     pub map: Option<BlockMap>,
-    /// The SHA-256 of the image before compression, where it was asked for.
+    /// The SHA-256 of the uncompressed image, if requested.
     pub raw_sha256: Option<[u8; 32]>,
 }
 
 impl Prepared<'_> {
-    /// Writes the image. Hashes of closures are compared, and the map is completed, by the same read that fills it. Only where
-    /// files became hard links, contents do not come in the order of a NAR: there they are read once more, before. `name` is
-    /// how messages call the output.
+    /// Writes the image. Every source is read once: hashes of closures and the map are computed from the same bytes. The
+    /// exception are volumes with files that became hard links, whose contents are not in the order of a NAR; they are read
+    /// once more before. `name` is the output's name in messages.
     ///
     /// # Errors
-    /// Where a source changed, the output can't be written, or what was written is wrong; then no file appears.
+    /// If a source changed, the output can't be written, or verification finds a problem. Then no file appears.
     pub fn write(
         &self,
         target: Target<'_>,
@@ -105,7 +105,7 @@ impl Prepared<'_> {
         Ok(WrittenImage { written, map, raw_sha256: digest.map(ImageDigest::sha256) })
     }
 
-    /// Finds the long runs of zeros in the files of the image, for a form that leaves them out and has its tables in front.
+    /// Finds long runs of zeros in the files of the image, for containers that omit them and begin with tables.
     fn find_zeros(
         &self,
         contents: &ScannedFiles<'_>,

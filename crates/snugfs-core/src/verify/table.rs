@@ -1,11 +1,11 @@
-//! The partition table that a disk has, and the one that a plan describes.
+//! Compares the partition table of a disk with the plan's.
 
 use disk_layout::{Disk, Kind as Type, Table};
 use image_compare::{Differences, Kind, Use};
 use image_reader::{Partition, PartitionTable, PartitionType, TableKind};
 use image_tree::{Uuid, escaped};
 
-/// Compares all that a table says.
+/// Compares all fields of the table.
 pub(super) fn compare(found: Option<&PartitionTable>, disk: &Disk, used: Use, differences: &mut Differences) {
     let Some(found) = found else {
         differences.add(Kind::DiskTable, || ("partition table".to_owned(), "there is none".to_owned()));
@@ -39,7 +39,7 @@ pub(super) fn compare(found: Option<&PartitionTable>, disk: &Disk, used: Use, di
     for is in &found.partitions {
         if !expected.iter().any(|should| should.number == is.number) {
             differences.add(Kind::DiskPartition, || {
-                (format!("partition {}", is.number), "is in the table, and not in the plan".to_owned())
+                (format!("partition {}", is.number), "is in the table, but not in the plan".to_owned())
             });
         }
     }
@@ -67,7 +67,7 @@ fn expected(disk: &Disk) -> Vec<Partition> {
     with_number.map(partition).collect()
 }
 
-/// All fields of a partition that differ. The one that grows at the first start may be longer.
+/// All fields of a partition that differ. If the image was mounted, partitions may have grown.
 fn differing(is: &Partition, should: &Partition, used: Use) -> Vec<String> {
     let mut texts = Vec::new();
     let mut field = |name: &str, is: String, should: String| {
