@@ -207,12 +207,10 @@ static FAT: Table = Table {
         .or_null(),
         Field::optional(
             "bits",
-            Shape::Number(&[16, 32]),
+            Shape::Number(&FAT_BITS),
             "FAT16 or FAT32. By default, as mkfs.vfat would choose.",
         )
         .or_null(),
-        Field::optional("bits", Shape::Number(&FAT_BITS), "16 or 32; by default as mkfs.vfat would choose.")
-            .or_null(),
     ],
 };
 static RAW: Table = Table {

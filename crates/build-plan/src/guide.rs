@@ -90,7 +90,7 @@ impl Guide {
 
     /// Adds an object of several kinds as one section.
     fn add_kinds(&mut self, place: &str, about: &'static str, kinds: &Kinds) {
-        if kinds.kinds.first().is_some_and(|(_, table)| self.is_told(table)) {
+        if kinds.kinds.first().is_some_and(|(_, table)| !self.is_first(table)) {
             return;
         }
         self.sections.push(Section { place: place.to_owned(), about, fields: kinds.fields() });
