@@ -89,7 +89,7 @@ def judged(lab):
             file.seek(512 + 60)
             file.write(b"?")
         run = lab.run([lab.program, "verify", loop])
-        if run.code != 8 or "shown is its backup" not in run.errors:
+        if run.code != 8 or "its backup is used" not in run.errors:
             raise Wrong(f"a broken table: exit {run.code}: {run.errors}")
     return "3 kinds of damage; a file system and disks over other bytes and over another disk"
 

@@ -284,7 +284,7 @@ def registrations(lab):
     for size in (b"18446744073709551616", b"-1", b"1e3", b"0x10", b" 1"):
         registered(head + size + b"\n\n0\n", 4, "registration")
     registered(head + b"18446744073709551615\n\n0\n", 4, "18446744073709551615 are registered")
-    registered(head + b"1\n\n0\n" + head + b"2\n\n0\n", 4, "otherwise than")
+    registered(head + b"1\n\n0\n" + head + b"2\n\n0\n", 4, "differs from the one at")
     for name in ("../../../etc-a", "a/../b", "a\x1b[2Jb", "a\nb", ".", "a" * 300):
         text = f"/nix/store/{'0' * 32}-{name}\n{HASH}\n1\n\n0\n"
         lab.write("registration", text.encode())

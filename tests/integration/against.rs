@@ -89,7 +89,7 @@ fn boot_code_that_looks_like_a_file_system_hides_no_table() {
     workspace
         .snugfs(["verify", "cut.img"])
         .failed_with(8)
-        .says("partition 1 ends 4096 bytes beyond the image");
+        .says("partition 1 ends 4096 bytes after the end of the image");
     workspace
         .snugfs(["verify", "floppy.img"])
         .failed_with(5)
@@ -374,7 +374,7 @@ fn every_damaged_byte_of_contents_is_named_by_its_file() {
         (find(&image, b"arm_64bit"), b"?", "partition 1: /config.txt", "tree-contents"),
         (65_536 + 300_000, b"?", "blob at byte 65536", "disk-blob"),
         (65_536 + 300_001, b"?", "unused space", "image-bytes"),
-        (512 + 56, b"?", "partition table", "missing or broken"),
+        (512 + 56, b"?", "partition table", "missing or invalid"),
         (16 << 20, b"?", "partition 1: file system", "image-bytes"),
         (1024, b"?", "image", "image-bytes"),
     ];

@@ -213,7 +213,7 @@ fn what_can_not_be_a_disk_is_told_with_both_sides() {
         (
             json!({ "table": "mbr", "partitions": [root], "blobs": loader(1 << 20) }),
             3,
-            "plan.disk.blobs[0] (bytes 1048576 to 1348577)",
+            "plan.disk.blobs[0]: bytes 1048576 to 1348577 overlap plan.disk.partitions[0]",
         ),
         (
             json!({ "table": "mbr", "partitions": [root], "blobs": loader(0) }),
@@ -228,12 +228,12 @@ fn what_can_not_be_a_disk_is_told_with_both_sides() {
         (
             json!({ "table": "mbr", "partitions": [root], "size": "2MiB" }),
             6,
-            "end behind the disk's last usable byte at 2097152; make plan.disk.size larger or leave it out",
+            "are after the end of the disk's usable space at 2097152; increase plan.disk.size or leave it out",
         ),
         (
             json!({ "table": "mbr", "partitions": [at("4TiB", root.clone())] }),
             6,
-            "can't be written into an mbr",
+            "are beyond the 2 TiB that an mbr can address",
         ),
         (
             json!({ "table": "mbr", "partitions": [root, { "type": "83", "size": 512, "content": { "kind": "raw", "source": "loader.bin" } }] }),
@@ -285,7 +285,7 @@ fn firmware_that_does_not_fit_is_told_by_how_much() {
     std::fs::remove_file(workspace.path("firmware/large")).unwrap();
     std::os::unix::fs::symlink("config.txt", workspace.path("firmware/link")).unwrap();
     let run = workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(6);
-    run.says("plan.disk.partitions[0].content: /link: is a symlink, which FAT does not know");
+    run.says("plan.disk.partitions[0].content: /link: is a symlink, which FAT does not support");
     std::fs::remove_file(workspace.path("firmware/link")).unwrap();
     workspace.write("firmware/CONFIG.txt", "");
     let run = workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(6);

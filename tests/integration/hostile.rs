@@ -113,7 +113,7 @@ fn a_directory_beyond_the_image_is_one_line() {
     for arguments in [&["ls", "/d"][..], &["ls", "-R", "/"], &["extract", "/d", "-o", "out"]] {
         let run = bounded(&workspace, &[&["inspect", "x.img"], arguments].concat());
         assert_eq!(run.code, 5, "{}", run.stderr);
-        let errors: Vec<_> = run.stderr.lines().filter(|line| line.contains("lies beyond the end")).collect();
+        let errors: Vec<_> = run.stderr.lines().filter(|line| line.contains("is beyond the end")).collect();
         assert_eq!(errors.len(), 1, "{}", run.stderr);
     }
     look_in_every_way(&workspace, "x.img");
@@ -133,7 +133,7 @@ fn blocks_that_many_structures_share_are_not_read_without_end() {
     look_in_every_way(&workspace, "x.img");
     bounded(&workspace, &["inspect", "x.img", "cat", "/f"])
         .failed_with(5)
-        .says("has more blocks than there are");
+        .says("has more blocks than the file system");
     // Maps of blocks whose pointers all lead to one block of pointers.
     let mut image = with_root(1 << 40);
     let first = image.blocks(&[0; BLOCK]);
@@ -192,7 +192,10 @@ fn partitions_that_are_one_are_looked_at_once() {
     gpt(&workspace.path("x.img"), sectors, &vec![(8192, sectors - 8192); 8192], &[(8192, boot)]);
     look_in_every_way(&workspace, "x.img");
     let run = bounded(&workspace, &["inspect", "x.img"]);
-    assert!(run.stderr.contains("partition 2: has the same place as partition 1; choose that"));
+    assert!(
+        run.stderr
+            .contains("partition 2: has the same start and length as partition 1; choose that partition")
+    );
     assert!(run.stderr.contains("more partitions can't be read"), "{}", run.stderr);
     // The same table at many distances from many boot sectors.
     let distances = 0..4096_u64;

@@ -105,7 +105,7 @@ fn what_is_wrong_is_a_line_and_a_code() {
         (&["."], 5, "is a folder"),
         (&["/dev/null"], 5, "neither a file nor a block device"),
         (&["empty"], 5, "is empty"),
-        (&["text", "ls"], 5, "no file system that is known"),
+        (&["text", "ls"], 5, "no file system that snugfs knows"),
         (&["qcow"], 5, "qemu-img convert -O raw"),
         (&["simg"], 5, "simg2img"),
         (&["zst"], 5, "zstd: "),
@@ -113,7 +113,7 @@ fn what_is_wrong_is_a_line_and_a_code() {
         (&["plan.img", "cat", "/etc/hostnam"], 5, "did you mean /etc/hostname?"),
         (&["plan.img", "cat", "/etc"], 5, "is a directory"),
         (&["plan.img", "cat", "/dev/fifo"], 5, "is not a regular file"),
-        (&["plan.img", "ls", "/big/x"], 5, "is no directory"),
+        (&["plan.img", "ls", "/big/x"], 5, "is not a directory"),
         (&["plan.img", "ls", "--partition", "2"], 5, "no partitions"),
         (&["plan.img", "--json", "ls"], 2, "--json"),
         (&["plan.img", "--partition", "1"], 2, "--partition"),
@@ -274,9 +274,9 @@ fn extraction_keeps_what_it_says_and_replaces_nothing() {
     assert_eq!(std::fs::read_link(workspace.path("out/etc/link")).unwrap(), Path::new("/etc/hostname"));
     assert!(workspace.path("out/dev/console").symlink_metadata().is_err(), "a device that nobody asked for");
     let again = workspace.snugfs(["inspect", "plan.img", "extract", "/etc", "-o", "out"]);
-    again.failed_with(7).says("out/etc: exists already");
+    again.failed_with(7).says("out/etc: already exists");
     let again = workspace.snugfs(["inspect", "plan.img", "extract", "/big", "-o", "out"]);
-    again.failed_with(7).says("out/big: exists already");
+    again.failed_with(7).says("out/big: already exists");
     workspace.snugfs(["inspect", "plan.img", "extract", "/etc/hostname", "-o", "one"]).succeeded();
     assert_eq!(workspace.read("one/hostname"), b"board\n");
     let keep = ["inspect", "plan.img", "extract", "/", "-o", "root", "--owner", "keep", "--devices"];
@@ -315,7 +315,7 @@ fn no_image_leads_a_write_out_of_the_folder() {
     assert_eq!(replaced, 2);
     std::fs::write(&image, bytes).unwrap();
     let run = workspace.snugfs(["inspect", "evil.img", "extract", "/", "-o", "out"]);
-    run.failed_with(7).says("exists already").says("\"../q\" is none of a file");
+    run.failed_with(7).says("already exists").says("\"../q\" is not allowed");
     assert!(outside.read_dir().unwrap().next().is_none(), "written through a link");
     let left: Vec<_> = workspace.names();
     assert_eq!(left, ["evil.img", "out", "outside", "tree"]);

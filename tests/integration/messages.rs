@@ -173,7 +173,7 @@ fn named_fields(source: &str) -> Vec<(String, String)> {
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     let mut named = Vec::new();
     for line in lines {
-        for step in ["key(\"", "field(\""] {
+        for step in [".key(\"", "::field(\""] {
             let keys =
                 line.match_indices(step).filter_map(|(at, _)| line[at + step.len()..].split('"').next());
             named.extend(keys.map(|key| (key.to_owned(), line.trim().to_owned())));

@@ -84,12 +84,12 @@ fn a_partition_table_that_systems_would_not_take_is_told() {
     workspace
         .snugfs(["verify", "bad.img"])
         .failed_with(8)
-        .says("the backup of the partition table says something else");
+        .says("the backup of the partition table differs from it");
     // A header that is whole, in the place of the other.
     let mut swapped = good.clone();
     swapped.copy_within(good.len() - 512.., 512);
     workspace.write("bad.img", &swapped);
-    workspace.snugfs(["verify", "bad.img"]).failed_with(8).says("is missing or broken");
+    workspace.snugfs(["verify", "bad.img"]).failed_with(8).says("is missing or invalid");
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! The fields of `plan.disk`. The other fields are in [`crate::tables`].
 
+use image_tree::SectorSize;
+
+use crate::choices::{Choices, Numbers, Words};
+use crate::plan::FatBits;
 use crate::shapes::{Field, Shape, SizeRule, Table};
 use crate::tables::{ATTRIBUTES, CLOSURE, FILESYSTEM, TREE};
 
@@ -18,12 +22,27 @@ pub(crate) const MAX_PARTITION_NAME: usize = 36;
 /// A FAT directory entry has 11 bytes for a name.
 pub(crate) const MAX_FAT_LABEL: usize = 11;
 
+/// `plan.disk.table`
+pub(crate) static TABLE_KINDS: Words<TableKind> =
+    Choices(&[("mbr", TableKind::Mbr), ("gpt", TableKind::Gpt)]);
+
+/// Which kind of table a disk has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TableKind {
+    Mbr,
+    Gpt,
+}
+
+/// `plan.disk.sectorSize`
+pub(crate) static SECTOR_SIZES: Numbers<SectorSize> =
+    Choices(&[(512, SectorSize::Bytes512), (4096, SectorSize::Bytes4096)]);
+
 /// `plan.disk`
 pub(crate) static DISK: Table = Table {
     what: "a disk",
     one_of: "",
     fields: &[
-        Field::required("table", Shape::Word(&["mbr", "gpt"]), "\"table\": \"mbr\", or gpt", "The partition table."),
+        Field::required("table", Shape::Word(&TABLE_KINDS), "\"table\": \"mbr\", or gpt", "The kind of partition table."),
         Field::optional(
             "id",
             Shape::DiskId,
@@ -33,7 +52,7 @@ pub(crate) static DISK: Table = Table {
         .or_null(),
         Field::default(
             "sectorSize",
-            Shape::Number(&[512, 4096]),
+            Shape::Number(&SECTOR_SIZES),
             "512",
             "The logical sector size of the target disk, in bytes. Most disks have 512; 4Kn disks and UFS have 4096.",
         ),
@@ -109,11 +128,40 @@ pub(crate) static BLOB: Table = Table {
     ],
 };
 
-/// Kinds of contents of a partition.
-pub(crate) const CONTENT_KINDS: &[&str] = &["root", "ext4", "fat", "raw"];
+/// What a partition may hold.
+pub(crate) static CONTENT_KINDS: Words<ContentKind> = Choices(&[
+    ("root", ContentKind::Root),
+    ("ext4", ContentKind::Ext4),
+    ("fat", ContentKind::Fat),
+    ("raw", ContentKind::Raw),
+]);
+
+/// See [`CONTENT_KINDS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ContentKind {
+    Root,
+    Ext4,
+    Fat,
+    Raw,
+}
+
+impl ContentKind {
+    /// The fields of such content.
+    pub(crate) fn table(self) -> &'static Table {
+        match self {
+            Self::Root => &ROOT,
+            Self::Ext4 => &EXT4,
+            Self::Fat => &FAT,
+            Self::Raw => &RAW,
+        }
+    }
+}
+
+/// The `bits` of a FAT file system.
+pub(crate) static FAT_BITS: Numbers<FatBits> = Choices(&[(16, FatBits::Fat16), (32, FatBits::Fat32)]);
 
 const fn kind_of(about: &'static str) -> Field {
-    Field::required("kind", Shape::Word(CONTENT_KINDS), "\"kind\": \"root\", or another of the kinds", about)
+    Field::required("kind", Shape::Word(&CONTENT_KINDS), "\"kind\": \"root\", or another of the kinds", about)
 }
 
 static ROOT: Table = Table {
@@ -159,7 +207,7 @@ static FAT: Table = Table {
         .or_null(),
         Field::optional(
             "bits",
-            Shape::Number(&[16, 32]),
+            Shape::Number(&FAT_BITS),
             "FAT16 or FAT32. By default, as mkfs.vfat would choose.",
         )
         .or_null(),
@@ -173,6 +221,3 @@ static RAW: Table = Table {
         Field::required("source", Shape::HostPath, "\"source\": \"recovery.img\"", "A file of this machine."),
     ],
 };
-
-/// The table of each of [`CONTENT_KINDS`], in that order.
-pub(crate) static CONTENTS: [&Table; 4] = [&ROOT, &EXT4, &FAT, &RAW];

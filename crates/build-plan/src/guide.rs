@@ -1,9 +1,11 @@
 //! The tables as text: sections and fields of the plan for help and manual pages.
 
-use crate::disk_tables::{CONTENT_KINDS, CONTENTS};
+use crate::choices::Words;
+use crate::disk_tables::{CONTENT_KINDS, ContentKind};
 use crate::partition_types;
+use crate::plan_table::PLAN;
 use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
-use crate::tables::{ENTRIES, ENTRY_TYPES, MAX_LABEL, MAX_RESERVED_PERCENT, PLAN, VERSION};
+use crate::tables::{ENTRY_TYPES, EntryType, MAX_LABEL, MAX_RESERVED_PERCENT, VERSION};
 use crate::value::alternatives;
 
 /// An object of the plan, and its fields.
@@ -74,11 +76,11 @@ impl Guide {
                 Shape::List(table) => self.add(&format!("{here}[]"), field.about, table),
                 Shape::ByPath(table) => self.add(&format!("{here}.\"PATH\""), field.about, table),
                 Shape::Entries => {
-                    let kinds = Kinds { key: "type", words: ENTRY_TYPES, tables: &ENTRIES };
+                    let kinds = Kinds::new("type", &ENTRY_TYPES, EntryType::table);
                     self.add_kinds(&format!("{here}.\"PATH\""), field.about, &kinds);
                 }
                 Shape::Content => {
-                    let kinds = Kinds { key: "kind", words: CONTENT_KINDS, tables: &CONTENTS };
+                    let kinds = Kinds::new("kind", &CONTENT_KINDS, ContentKind::table);
                     self.add_kinds(&here, field.about, &kinds);
                 }
                 _ => (),
@@ -88,11 +90,11 @@ impl Guide {
 
     /// Adds an object of several kinds as one section.
     fn add_kinds(&mut self, place: &str, about: &'static str, kinds: &Kinds) {
-        if kinds.tables.first().is_some_and(|table| !self.is_first(table)) {
+        if kinds.kinds.first().is_some_and(|(_, table)| !self.is_first(table)) {
             return;
         }
         self.sections.push(Section { place: place.to_owned(), about, fields: kinds.fields() });
-        for table in kinds.tables {
+        for (_, table) in &kinds.kinds {
             self.add_below(place, table);
         }
     }
@@ -102,17 +104,19 @@ impl Guide {
 struct Kinds {
     /// The field that selects the kind.
     key: &'static str,
-    /// Its possible values.
-    words: &'static [&'static str],
-    /// The fields of each, in the order of the words.
-    tables: &'static [&'static Table],
+    /// What it may say, and the fields of each.
+    kinds: Vec<(&'static str, &'static Table)>,
 }
 
 impl Kinds {
-    /// The fields of all kinds, each listed once.
+    fn new<T: Copy>(key: &'static str, words: &Words<T>, table: fn(T) -> &'static Table) -> Self {
+        Self { key, kinds: words.0.iter().map(|&(word, kind)| (word, table(kind))).collect() }
+    }
+
+    /// The fields of all kinds, each told once.
     fn fields(&self) -> Vec<GuideField> {
         let mut fields: Vec<GuideField> = Vec::new();
-        for (word, table) in self.words.iter().zip(self.tables) {
+        for &(word, table) in &self.kinds {
             for field in table.fields {
                 // The field that selects the kind has another text in each.
                 let same = |known: &&mut GuideField| {
@@ -128,7 +132,7 @@ impl Kinds {
             if field.name == self.key {
                 field.about = self.meanings();
             }
-            if field.only_for.len() == self.words.len() {
+            if field.only_for.len() == self.kinds.len() {
                 field.only_for.clear();
             }
         }
@@ -137,7 +141,7 @@ impl Kinds {
 
     /// `file: a regular file; directory: a directory.`
     fn meanings(&self) -> String {
-        let meanings = self.words.iter().zip(self.tables).filter_map(|(word, table)| {
+        let meanings = self.kinds.iter().filter_map(|(word, table)| {
             table.field(self.key).map(|field| format!("{word}: {}", within_a_sentence(field.about)))
         });
         meanings.collect::<Vec<_>>().join("; ") + "."
@@ -171,11 +175,11 @@ fn values(shape: &Shape) -> String {
         Shape::Version => VERSION.to_string(),
         Shape::HostPath => "path of this machine".to_owned(),
         Shape::ImagePath => "path in the image".to_owned(),
-        Shape::Graph => "path of this machine, key or list".to_owned(),
-        Shape::Word(words) => alternatives(words),
+        Shape::Graph => "path of this machine, key, or list".to_owned(),
+        Shape::Word(words) => alternatives(&words.keys()),
         Shape::Size(rule) => size(rule),
         Shape::Count(CountRule { min, max }) => format!("whole number from {min} to {max}"),
-        Shape::Number(numbers) => numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(" or "),
+        Shape::Number(numbers) => numbers.keys().iter().map(u64::to_string).collect::<Vec<_>>().join(" or "),
         Shape::Percent => format!("number from 0 to {MAX_RESERVED_PERCENT}"),
         Shape::Mode => "mode such as \"0644\"".to_owned(),
         Shape::Uuid => "UUID".to_owned(),

@@ -1,6 +1,8 @@
 //! Shapes of fields: the type of a value and its limits, for the decoder and the schema.
 
-/// The type of a value, with its limits.
+use crate::choices::Keys;
+
+/// What a value may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shape {
     /// The version of the plan's format.
@@ -12,13 +14,13 @@ pub(crate) enum Shape {
     /// A reference graph: its list, a file, or a name among the structured attributes.
     Graph,
     /// One of these words.
-    Word(&'static [&'static str]),
+    Word(&'static dyn Keys<&'static str>),
     /// A size.
     Size(SizeRule),
     /// A whole number.
     Count(CountRule),
     /// One of these whole numbers.
-    Number(&'static [u64]),
+    Number(&'static dyn Keys<u64>),
     /// Percent, to the thousandth.
     Percent,
     /// Octal permission bits.
@@ -90,7 +92,9 @@ pub(crate) struct Field {
     pub(crate) presence: Presence,
     /// Whether null is allowed: as "not given", or with its own meaning.
     pub(crate) nullable: bool,
-    /// Its meaning, for the schema and help.
+    /// The default where the object is sealed, in JSON, if that is another.
+    pub(crate) if_sealed: Option<&'static str>,
+    /// What it means, for the schema.
     pub(crate) about: &'static str,
 }
 
@@ -126,7 +130,7 @@ impl Table {
 
 impl Field {
     const fn with(name: &'static str, shape: Shape, presence: Presence, about: &'static str) -> Self {
-        Self { name, shape, presence, nullable: false, about }
+        Self { name, shape, presence, nullable: false, if_sealed: None, about }
     }
 
     /// A required field. The error for a missing one shows `example`.
@@ -157,5 +161,10 @@ impl Field {
     /// The same field, which may be null.
     pub(crate) const fn or_null(self) -> Self {
         Self { nullable: true, ..self }
+    }
+
+    /// The same field with another default where the object is sealed, in JSON.
+    pub(crate) const fn if_sealed(self, default: &'static str) -> Self {
+        Self { if_sealed: Some(default), ..self }
     }
 }

@@ -3,6 +3,8 @@
 
 use image_tree::Timestamp;
 
+use crate::choices::{Choices, Words};
+use crate::plan::{Format, Verify};
 use crate::shapes::{CountRule, Field, Shape, SizeRule, Table};
 
 /// The version of the format.
@@ -43,42 +45,9 @@ pub(crate) const MAX_PATH: usize = 4095;
 /// `XATTR_SIZE_MAX`, in \[bytes\].
 pub(crate) const MAX_XATTR_VALUE: usize = 65536;
 
-/// The plan.
-pub(crate) static PLAN: Table = Table {
-    what: "a plan",
-    one_of: "",
-    fields: &[
-        Field::required("version", Shape::Version, "\"version\": 1", "The version of the plan's format."),
-        Field::optional(
-            "closure",
-            Shape::Object(&CLOSURE),
-            "Store paths to copy into the image, with Nix's metadata.",
-        )
-        .or_null(),
-        Field::default("trees", Shape::List(&TREE), "[]", "Folders to copy into the image."),
-        Field::default(
-            "entries",
-            Shape::Entries,
-            "{}",
-            "Single files, directories, symlinks and devices, by their path in the image.",
-        ),
-        Field::default(
-            "attributes",
-            Shape::ByPath(&ATTRIBUTES),
-            "{}",
-            "Changes of owners, modes and extended attributes, by path in the image.",
-        ),
-        Field::default("filesystem", Shape::Object(&FILESYSTEM), "{}", "The ext4 file system."),
-        Field::default("output", Shape::Object(&OUTPUT), "{}", "Where the image goes, and in which format."),
-        Field::optional(
-            "disk",
-            Shape::Object(&crate::disk_tables::DISK),
-            "A disk with partitions around the file system. Without it, the image is the bare file system.",
-        )
-        .or_null(),
-        Field::optional("$schema", Shape::Text, "Where an editor finds the JSON Schema. Ignored by snugfs."),
-    ],
-};
+/// `plan.closure.verify`
+pub(crate) static VERIFY: Words<Verify> =
+    Choices(&[("none", Verify::None), ("size", Verify::Size), ("hash", Verify::Hash)]);
 
 /// `plan.closure`
 pub(crate) static CLOSURE: Table = Table {
@@ -117,7 +86,7 @@ pub(crate) static CLOSURE: Table = Table {
         Field::default("sourceDir", Shape::HostPath, "\"/nix/store\"", "The store's directory on this machine."),
         Field::default(
             "verify",
-            Shape::Word(&["none", "size", "hash"]),
+            Shape::Word(&VERIFY),
             "\"size\"",
             "What to compare of each store path with its registration: nothing, the NAR size, or also the NAR hash.",
         ),
@@ -143,6 +112,13 @@ pub(crate) static CLOSURE: Table = Table {
     ],
 };
 
+/// Whether owners and set-id bits are kept.
+pub(crate) static OWNERS: Words<bool> = Choices(&[("root", false), ("keep", true)]);
+/// Whether times of modification are kept.
+pub(crate) static TIMES: Words<bool> = Choices(&[("plan", false), ("keep", true)]);
+/// Whether holes are kept.
+pub(crate) static KEEP_HOLES: Words<bool> = Choices(&[("keep", true), ("fill", false)]);
+
 /// One of `plan.trees`
 pub(crate) static TREE: Table = Table {
     what: "a tree",
@@ -157,14 +133,14 @@ pub(crate) static TREE: Table = Table {
         ),
         Field::default(
             "owner",
-            Shape::Word(&["root", "keep"]),
+            Shape::Word(&OWNERS),
             "\"root\"",
             "root: everything belongs to root, and setuid and setgid bits are dropped. keep: owners and all mode bits \
              are kept.",
         ),
         Field::default(
             "times",
-            Shape::Word(&["plan", "keep"]),
+            Shape::Word(&TIMES),
             "\"plan\"",
             "plan: everything has the time filesystem.timestamp. keep: modification times are kept.",
         ),
@@ -187,7 +163,7 @@ pub(crate) static TREE: Table = Table {
 
 const HOLES: Field = Field::default(
     "holes",
-    Shape::Word(&["keep", "fill"]),
+    Shape::Word(&KEEP_HOLES),
     "\"keep\"",
     "keep: sparse files stay sparse. fill: their holes are stored as zeros.",
 );
@@ -205,11 +181,43 @@ const DEVICE_MAJOR: Field =
 const DEVICE_MINOR: Field =
     Field::required("minor", Shape::Count(MINOR), "\"minor\": 1", "The minor number.");
 
-/// Types of entries.
-pub(crate) const ENTRY_TYPES: &[&str] = &["file", "directory", "symlink", "character", "block", "fifo"];
+/// What an entry may be.
+pub(crate) static ENTRY_TYPES: Words<EntryType> = Choices(&[
+    ("file", EntryType::File),
+    ("directory", EntryType::Directory),
+    ("symlink", EntryType::Symlink),
+    ("character", EntryType::Character),
+    ("block", EntryType::Block),
+    ("fifo", EntryType::Fifo),
+]);
+
+/// See [`ENTRY_TYPES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EntryType {
+    File,
+    Directory,
+    Symlink,
+    Character,
+    Block,
+    Fifo,
+}
+
+impl EntryType {
+    /// The fields of such an entry.
+    pub(crate) fn table(self) -> &'static Table {
+        match self {
+            Self::File => &FILE,
+            Self::Directory => &DIRECTORY,
+            Self::Symlink => &SYMLINK,
+            Self::Character => &CHARACTER,
+            Self::Block => &BLOCK,
+            Self::Fifo => &FIFO,
+        }
+    }
+}
 
 const fn type_of(about: &'static str) -> Field {
-    Field::required("type", Shape::Word(ENTRY_TYPES), "\"type\": \"file\", or another of the types", about)
+    Field::required("type", Shape::Word(&ENTRY_TYPES), "\"type\": \"file\", or another of the types", about)
 }
 
 static FILE: Table = Table {
@@ -280,9 +288,6 @@ static FIFO: Table = Table {
     fields: &[type_of("A named pipe."), MODE, ENTRY_UID, ENTRY_GID, ENTRY_XATTRS],
 };
 
-/// The table of each of [`ENTRY_TYPES`], in that order.
-pub(crate) static ENTRIES: [&Table; 6] = [&FILE, &DIRECTORY, &SYMLINK, &CHARACTER, &BLOCK, &FIFO];
-
 /// One of `plan.attributes`
 pub(crate) static ATTRIBUTES: Table = Table {
     what: "a set of attributes",
@@ -319,14 +324,11 @@ pub(crate) static FILESYSTEM: Table = Table {
             "freeSpace",
             Shape::Size(ANY_SIZE),
             "\"32MiB\"",
-            "Free space of the finished image. Linux reserves 2 % of the file system, at most 16 MiB, for itself.",
-        ),
-        Field::default(
-            "freeInodes",
-            Shape::Count(FREE_INODES),
-            "1024",
-            "Minimum of free inodes; bytesPerInode may ask for more.",
-        ),
+            "Space that the image has left at least. Of it Linux keeps 2 % of the image, at most 16 MiB, to itself.",
+        )
+        .if_sealed("0"),
+        Field::default("freeInodes", Shape::Count(FREE_INODES), "1024", "Inodes that the image has left at least.")
+            .if_sealed("0"),
         Field::default(
             "size",
             Shape::Size(FILESYSTEM_SIZE),
@@ -341,27 +343,31 @@ pub(crate) static FILESYSTEM: Table = Table {
             "The size up to which the file system can grow while it is mounted, with the same features; null for no \
              reserve for growth.",
         )
-        .or_null(),
+        .or_null()
+        .if_sealed("null"),
         Field::default(
             "bytesPerInode",
             Shape::Size(BYTES_PER_INODE),
             "16384",
-            "One inode per this many bytes, which the file system keeps when it grows.",
-        ),
+            "The inode density that the file system keeps when it is grown.",
+        )
+        .if_sealed("\"64MiB\""),
         Field::default(
             "journalSize",
             Shape::Size(JOURNAL_SIZE),
             "null",
             "The size of the journal; 0 for no journal, null for the size that mke2fs would choose.",
         )
-        .or_null(),
+        .or_null()
+        .if_sealed("0"),
         Field::default(
             "reservedPercent",
             Shape::Percent,
             "null",
             "Blocks reserved for root, in percent; null for 5 %, but at most half of the free space.",
         )
-        .or_null(),
+        .or_null()
+        .if_sealed("0"),
         Field::default(
             "timestamp",
             Shape::Count(TIMESTAMP),
@@ -370,6 +376,10 @@ pub(crate) static FILESYSTEM: Table = Table {
         ),
     ],
 };
+
+/// `plan.output.format`
+pub(crate) static FORMATS: Words<Format> =
+    Choices(&[("raw", Format::Raw), ("qcow2", Format::Qcow2), ("simg", Format::Simg)]);
 
 /// `plan.output`
 pub(crate) static OUTPUT: Table = Table {
@@ -380,7 +390,7 @@ pub(crate) static OUTPUT: Table = Table {
             .or_null(),
         Field::default(
             "format",
-            Shape::Word(&["raw", "qcow2", "simg"]),
+            Shape::Word(&FORMATS),
             "null",
             "raw is the image itself, qcow2 is QEMU's format, simg is Android's sparse format for fastboot. Null: by the \
              file's name, .qcow2 or .simg, otherwise raw.",
@@ -408,13 +418,21 @@ pub(crate) static OUTPUT: Table = Table {
     ],
 };
 
+/// `plan.output.compression.format`: there is only one.
+pub(crate) static COMPRESSIONS: Words<()> = Choices(&[("zstd", ())]);
+
 /// `plan.output.compression`
 pub(crate) static COMPRESSION: Table = Table {
     what: "a compression",
     one_of: "",
     fields: &[
-        Field::required("format", Shape::Word(&["zstd"]), "\"format\": \"zstd\"", "The compression format."),
-        Field::default("level", Shape::Count(ZSTD_LEVEL), "3", "The compression level of zstd."),
+        Field::required(
+            "format",
+            Shape::Word(&COMPRESSIONS),
+            "\"format\": \"zstd\"",
+            "The format of compression.",
+        ),
+        Field::default("level", Shape::Count(ZSTD_LEVEL), "3", "The level of zstd."),
         Field::default(
             "seekable",
             Shape::Flag,

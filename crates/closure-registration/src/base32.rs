@@ -1,4 +1,4 @@
-//! Nix's base 32: 32 digits without e, o, u and t, the last byte's digit first, five bits a digit.
+//! Nix's base 32: the digits 0-9 and a-z without e, o, t and u, five bits each, those of the last byte first.
 
 const DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
@@ -22,12 +22,12 @@ pub(crate) fn is_digit(byte: u8) -> bool {
     VALUES.get(usize::from(byte)).is_some_and(|&value| value != NOT_A_DIGIT)
 }
 
-/// How many digits write this many bytes.
+/// Number of digits that encode this many bytes.
 pub(crate) const fn len(bytes: usize) -> usize {
     (bytes * 8).div_ceil(5)
 }
 
-/// Writes bytes in base 32.
+/// Encodes bytes in base 32.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let digit = |n: usize| {
         let (at, shift) = (n * 5 / 8, n * 5 % 8);
@@ -39,13 +39,13 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     (0..len(bytes.len())).rev().map(digit).collect()
 }
 
-/// Reads exactly `N` bytes; `None` for another length, another character, or bits beyond the last byte.
+/// Decodes exactly `N` bytes; `None` for another length, an invalid character, or bits beyond the last byte.
 pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     decode_into(text, &mut bytes).map(|()| bytes)
 }
 
-/// Fills the bytes, which must be zeros, under the same conditions.
+/// Decodes into `bytes`, which must be zeros; `None` as in [`decode`].
 pub(crate) fn decode_into(text: &[u8], bytes: &mut [u8]) -> Option<()> {
     if text.len() != len(bytes.len()) {
         return None;
@@ -68,7 +68,7 @@ pub(crate) fn decode_into(text: &[u8], bytes: &mut [u8]) -> Option<()> {
 mod tests {
     use super::*;
 
-    /// SHA-256 of nothing and of "hello\n", as `nix-hash --type sha256 --flat --base32` writes them.
+    /// SHA-256 of the empty string and of "hello\n", as `nix-hash --type sha256 --flat --base32` writes them.
     const VECTORS: [(&str, &str); 2] = [
         (
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors_of_nix_are_written_and_read() {
+    fn encodes_and_decodes_the_vectors_of_nix() {
         for (base16, base32) in VECTORS {
             assert_eq!(encode(&hex(base16)), base32);
             assert_eq!(decode(base32.as_bytes()), Some(hex(base16)));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_lengths_letters_and_padding_are_refused() {
+    fn rejects_wrong_lengths_letters_and_padding() {
         for bad in ["", "7", "07z", "8z", "zz", "ez", "oz", "uz", "tz", "7Z", "7!"] {
             assert_eq!(decode::<1>(bad.as_bytes()), None, "{bad}");
         }

@@ -1,4 +1,4 @@
-//! From a draft to a closure: is each path registered, and each reference there?
+//! Turns a draft into a closure: checks that each path is registered and each reference is in the closure.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use image_tree::ImagePath;
 
 use crate::closure::{Closure, PathInfo};
 use crate::draft::{Draft, PathNumber, Record};
-use crate::error::{Lack, Referring};
+use crate::error::{MissingFrom, Referrers};
 use crate::place::Place;
 use crate::{ClosureError, ClosureErrors, StorePath};
 
-/// The list of the paths that the closure shall be.
+/// The list of store paths that make up the closure.
 #[derive(Debug)]
 pub(crate) struct Listed<'a> {
     pub(crate) name: &'a str,
-    /// Each path once, with its first line.
+    /// Each path once, with the line where it is first listed.
     pub(crate) paths: Vec<(PathNumber, Place<'a>)>,
 }
 
-/// Makes a closure of the listed paths, or without a list of all that is registered.
+/// Makes a closure of the listed paths or, without a list, of all registered paths.
 pub(crate) fn close(draft: &Draft<'_>, listed: Option<&Listed<'_>>) -> Result<Closure, ClosureErrors> {
     let mut wanted = draft.table(listed.is_none());
     for &(path, _) in listed.iter().flat_map(|list| &list.paths) {
@@ -35,7 +35,7 @@ pub(crate) fn close(draft: &Draft<'_>, listed: Option<&Listed<'_>>) -> Result<Cl
     for record in &records {
         for &reference in draft.references_of(record) {
             if !wanted[reference] || draft.record_of(reference).is_none() {
-                missing.entry(reference).or_default().refer(draft.path(record.path));
+                missing.entry(reference).or_default().add_referrer(draft.path(record.path));
             }
         }
     }
@@ -60,17 +60,17 @@ fn info(draft: &Draft<'_>, record: &Record<'_>) -> PathInfo {
     }
 }
 
-/// What is known of a path that the closure should have.
+/// A path that the closure lacks, and what is known about it.
 #[derive(Default)]
 struct Missing<'a> {
-    /// Where it is listed, if it is.
+    /// The line that lists it, if any.
     line: Option<Place<'a>>,
-    /// The first of its referrers by name, and how many more there are.
+    /// The first of its referrers by name, and the number of the others.
     referrers: Option<(&'a StorePath, usize)>,
 }
 
 impl<'a> Missing<'a> {
-    fn refer(&mut self, from: &'a StorePath) {
+    fn add_referrer(&mut self, from: &'a StorePath) {
         self.referrers = Some(match self.referrers {
             None => (from, 0),
             Some((first, others)) => (first.min(from), others + 1),
@@ -79,16 +79,17 @@ impl<'a> Missing<'a> {
 
     fn error(&self, draft: &Draft<'_>, list: Option<&str>, path: PathNumber) -> ClosureError {
         let at = |path: &StorePath| -> ImagePath { path.in_store(draft.store) };
-        let lack = match (self.line, list) {
-            (Some(line), Some(list)) => {
-                Lack::NotRegistered { list: Box::new(line.of(list)), registration: draft.name.to_owned() }
-            }
+        let missing_from = match (self.line, list) {
+            (Some(line), Some(list)) => MissingFrom::NotRegistered {
+                list: Box::new(line.of(list)),
+                registration: draft.name.to_owned(),
+            },
             (None, Some(list)) if draft.record_of(path).is_some() => {
-                Lack::NotListed { list: list.to_owned() }
+                MissingFrom::NotListed { list: list.to_owned() }
             }
-            _ => Lack::Unknown,
+            _ => MissingFrom::Unknown,
         };
-        let referrers = self.referrers.map(|(first, others)| Referring { first: at(first), others });
-        ClosureError::Missing { path: at(draft.path(path)), lack, referrers }
+        let referrers = self.referrers.map(|(first, others)| Referrers { first: at(first), others });
+        ClosureError::Missing { path: at(draft.path(path)), missing_from, referrers }
     }
 }

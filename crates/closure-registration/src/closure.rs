@@ -6,42 +6,43 @@ use serde_json::Value;
 use crate::verify::find;
 use crate::{ClosureErrors, NarHash, Origin, StorePath, closed, draft::Draft, graph, registration};
 
-/// The store paths of an image and what is registered of them.
+/// The store paths of an image, and the registration of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closure {
     store: ImagePath,
     /// Sorted by base name, each path once.
     paths: Vec<PathInfo>,
-    /// Positions in `paths`, in the order in which the records were given.
+    /// Indexes into `paths`, in the order of the input's records.
     given: Vec<usize>,
 }
 
-/// What is registered of one store path.
+/// The registration of one store path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathInfo {
-    /// The path itself.
+    /// The store path.
     pub path: StorePath,
     /// SHA-256 of its NAR.
     pub nar_hash: NarHash,
     /// Length of its NAR in \[bytes\].
     pub nar_size: u64,
-    /// The paths that it refers to, itself among them if it does; in the order given, each once.
+    /// The paths that it refers to, which may include itself; in the order of the input, each once.
     pub references: Vec<StorePath>,
-    /// Who made it, and why it can be trusted.
+    /// Deriver, content address and signatures.
     pub origin: Origin,
 }
 
-/// An input and its name in messages.
+/// An input, with its name for messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
-    /// What messages call it.
+    /// Name of the input in messages.
     pub name: &'a str,
     /// All bytes of the file.
     pub bytes: &'a [u8],
 }
 
 impl Closure {
-    /// Reads what `nix-store --load-db` reads, and a list of paths to which the closure is restricted.
+    /// Reads a registration as `nix-store --load-db` does. `store_paths` is a list of paths, one a line, that restricts
+    /// the closure.
     ///
     /// ```
     /// use closure_registration::{Closure, Source};
@@ -66,17 +67,18 @@ impl Closure {
         closed::close(&draft, listed.as_ref())
     }
 
-    /// Reads a reference graph: a list of `{path, narHash, narSize, references}`, as structured attributes and
-    /// `nix path-info --json` have it, or an object of these by path, as newer Nix prints it. Of other keys, those of
-    /// an [`Origin`] are read where they are there (`ca`, `deriver`, `signatures`, `ultimate`), and the rest is
-    /// ignored. `name` is what messages call the graph.
+    /// Reads a reference graph. It is a list of `{path, narHash, narSize, references}`, as in structured attributes and
+    /// `nix path-info --json`, or an object of these by path, as newer Nix prints it. The keys of an [`Origin`] (`ca`,
+    /// `deriver`, `signatures`, `ultimate`) are optional. Other keys are ignored.
+    ///
+    /// `name` is the graph's name in messages.
     pub fn from_graph(name: &str, graph: &Value, store_dir: &ImagePath) -> Result<Self, ClosureErrors> {
         let mut draft = Draft::new(name, store_dir);
         ClosureErrors::check(graph::read(graph, &mut draft))?;
         closed::close(&draft, None)
     }
 
-    /// Takes closed records, each path once, in the order given.
+    /// A closure of these records, which must be closed and have each path once.
     pub(crate) fn new(store: ImagePath, records: Vec<PathInfo>) -> Self {
         let mut sorted: Vec<(usize, PathInfo)> = records.into_iter().enumerate().collect();
         sorted.sort_unstable_by(|(_, a), (_, b)| a.path.cmp(&b.path));
@@ -86,12 +88,12 @@ impl Closure {
         Self { store, paths: sorted.into_iter().map(|(_, info)| info).collect(), given }
     }
 
-    /// The directory in the image that holds the paths.
+    /// The store directory in the image.
     pub fn store_dir(&self) -> &ImagePath {
         &self.store
     }
 
-    /// The nodes of a tree that are its paths, in the order of the tree; those that it has not are left out.
+    /// The nodes of the tree that are paths of the closure, in tree order. Paths missing from the tree are left out.
     pub fn nodes(&self, tree: &FileTree) -> Vec<NodeId> {
         find(self, tree).0.into_iter().map(|(_, node)| node).collect()
     }
@@ -101,7 +103,7 @@ impl Closure {
         &self.paths
     }
 
-    /// The text for `nix-store --load-db`: the records of [`Self::paths`] in the order in which they were given.
+    /// The text for `nix-store --load-db`: a record for each of [`Self::paths`], in the order of the input.
     pub fn registration(&self) -> Vec<u8> {
         let mut text = Vec::new();
         let store = self.store.as_bytes();
@@ -114,7 +116,7 @@ impl Closure {
         };
         for info in self.given.iter().filter_map(|&index| self.paths.get(index)) {
             path_line(&mut text, &info.path);
-            // Writing to memory does not fail.
+            // Writing to a Vec does not fail.
             let _ = writeln!(text, "{}\n{}", info.nar_hash, info.nar_size);
             match &info.origin.deriver {
                 Some(deriver) => path_line(&mut text, deriver),

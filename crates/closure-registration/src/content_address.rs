@@ -1,18 +1,18 @@
-//! Content addresses of store paths: from what a path's name was computed, where it was computed from its contents.
+//! Content addresses: what the name of a store path was computed from, if that is its contents.
 //!
 //! Syntax and computation follow Nix's `libstore/content-address.cc` and `StoreDirConfig::makeFixedOutputPath`.
 
 use std::fmt;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use image_tree::{Explain, Explanation, ImagePath, explained_errors};
 use sha2::{Digest, Sha256};
 
 use crate::base32;
-use crate::hash::{decode_base16, hexadecimal};
-use crate::shown::quoted;
+use crate::quoted::quoted;
 use crate::store_path::StorePath;
 
-/// What a store path's name was computed from. Shown as Nix's database has it, such as `fixed:r:sha256:` and base 32.
+/// The content address of a store path. Displayed as in Nix's database, for example `fixed:r:sha256:` and base 32.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ContentAddress {
     method: Method,
@@ -20,7 +20,7 @@ pub struct ContentAddress {
     digest: Vec<u8>,
 }
 
-/// Why a text is not a [`ContentAddress`].
+/// The error for a text that is not a [`ContentAddress`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidContentAddress {
     /// The text, quoted.
@@ -39,16 +39,16 @@ impl Explain for InvalidContentAddress {
 
 explained_errors!(InvalidContentAddress);
 
-/// What of the contents is hashed.
+/// The serialisation of the contents that is hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Method {
-    /// A file's bytes, and references beside them.
+    /// A file's bytes; references are part of the name.
     Text,
     /// A file's bytes.
     Flat,
     /// The NAR.
     Nar,
-    /// The object that Git would store.
+    /// The Git object.
     Git,
 }
 
@@ -64,7 +64,7 @@ enum Algorithm {
 impl Method {
     const ALL: [Self; 4] = [Self::Text, Self::Nar, Self::Git, Self::Flat];
 
-    /// How a content address begins. That of `Flat` begins the others' too, so it comes last.
+    /// The prefix of a content address. The other prefixes start with that of `Flat`, so `Flat` is tried last.
     const fn prefix(self) -> &'static str {
         match self {
             Self::Text => "text:",
@@ -116,22 +116,22 @@ impl ContentAddress {
         };
         let mut digest = vec![0; algorithm.len()];
         if digits.len() == 2 * digest.len() {
-            decode_base16(digits.as_bytes(), &mut digest)?;
+            HEXLOWER_PERMISSIVE.decode_mut(digits.as_bytes(), &mut digest).ok()?;
         } else {
             base32::decode_into(digits.as_bytes(), &mut digest)?;
         }
         allowed.then_some(Self { method, algorithm, digest })
     }
 
-    /// Whether it is the address of this path, which has these references: whether Nix computes the path from it.
+    /// Whether Nix computes `path`, which has these references, from this address.
     ///
-    /// Nix takes a path that is its content address without a signature, and refuses to add one that is not.
+    /// Nix accepts such a path without a signature, and refuses to add a path that does not match its address.
     #[must_use]
     pub fn is_of(&self, path: &StorePath, references: &[StorePath], store: &ImagePath) -> bool {
         self.hash_part(path, references, store).is_some_and(|hash| hash == path.hash_part())
     }
 
-    /// The 32 digits before the name; `None` where Nix has no such path.
+    /// The 32 digits before the name; `None` if Nix makes no such path.
     fn hash_part(&self, path: &StorePath, references: &[StorePath], store: &ImagePath) -> Option<String> {
         let refers_to_itself = references.contains(path);
         let mut others: Vec<&StorePath> = references.iter().filter(|&other| other != path).collect();
@@ -153,13 +153,13 @@ impl ContentAddress {
             }
             (Method::Flat | Method::Nar | Method::Git, _) if references.is_empty() => {
                 let method = self.method.prefix().trim_start_matches("fixed:");
-                let (algorithm, digest) = (self.algorithm.name(), hexadecimal(&self.digest));
+                let (algorithm, digest) = (self.algorithm.name(), HEXLOWER.encode(&self.digest));
                 let inner = format!("fixed:out:{method}{algorithm}:{digest}:");
                 (b"output:out".to_vec(), Sha256::digest(inner).to_vec())
             }
             _ => return None,
         };
-        text.extend_from_slice(format!(":sha256:{}:", hexadecimal(&digest)).as_bytes());
+        text.extend_from_slice(format!(":sha256:{}:", HEXLOWER.encode(&digest)).as_bytes());
         text.extend_from_slice(store.as_bytes());
         text.extend_from_slice(format!(":{}", path.name()).as_bytes());
         let whole: [u8; 32] = Sha256::digest(text).into();
@@ -193,7 +193,7 @@ mod tests {
     const SHA256: &str = "00xyyr3fi8l6hb839bv3f7yb86yjv7xi1cgh1xnhipym4asvb4aq";
 
     #[test]
-    fn every_method_and_algorithm_of_nix_is_read_and_shown_alike() {
+    fn parses_and_displays_every_method_and_algorithm_of_nix() {
         for (method, algorithms) in [
             ("text:", &["sha256"][..]),
             ("fixed:", &["md5", "sha1", "sha256", "sha512", "blake3"]),
@@ -204,7 +204,7 @@ mod tests {
                 let digest: Vec<u8> = (0..=255).take(algorithm.len()).collect();
                 let name = algorithm.name();
                 let base32 = format!("{method}{name}:{}", base32::encode(&digest));
-                let base16 = format!("{method}{name}:{}", hexadecimal(&digest));
+                let base16 = format!("{method}{name}:{}", HEXLOWER.encode(&digest));
                 let allowed = algorithms.contains(&name);
                 for text in [&base32, &base16] {
                     let read = ContentAddress::parse(text).map(|address| address.to_string()).ok();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn rejects_other_texts() {
         let without_digit = &SHA256[1..];
         for bad in [
             String::new(),

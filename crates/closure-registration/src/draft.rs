@@ -1,7 +1,7 @@
-//! Records as they are read, before anyone knows whether they are closed.
+//! The records of an input, before they are checked for closure.
 //!
-//! Every path that is named gets a number, so that a reference costs one look-up of its bytes in the input: a
-//! closure of 100,000 paths has a million references, most of them to the same few.
+//! Every path in a record gets a number, so that a reference costs one look-up of its bytes in the input: a
+//! closure of 100,000 paths has a million references, most of them to the same few paths.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use image_tree::ImagePath;
 use crate::place::Place;
 use crate::{ClosureError, InvalidStorePath, NarHash, Origin, StorePath};
 
-/// The number of a path that some record names.
+/// The number of a path in the draft, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PathNumber(usize);
 
@@ -21,11 +21,11 @@ pub(crate) struct Record<'a> {
     pub(crate) path: PathNumber,
     pub(crate) place: Place<'a>,
     pub(crate) facts: Facts,
-    /// In the draft's references.
+    /// Range in the draft's `references`.
     references: Range<usize>,
 }
 
-/// What a record says of its path, except its references.
+/// A record's fields except path and references.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) nar_hash: NarHash,
@@ -38,18 +38,18 @@ pub(crate) struct Draft<'a> {
     /// The input's name, for messages.
     pub(crate) name: &'a str,
     pub(crate) store: &'a ImagePath,
-    /// Looked up, never iterated: its order can't reach the outcome.
+    /// Only looked up, never iterated: the order of a `HashMap` is random.
     numbers: HashMap<&'a [u8], PathNumber>,
     paths: Vec<StorePath>,
-    /// By number: the record, if there is one.
+    /// By path number: the index of its record, if it has one.
     registered: Vec<Option<usize>>,
-    /// By number: the turn in which the path was last referred to, to see it twice in one record.
+    /// By path number: the turn in which the path was last referred to; finds duplicate references in a record.
     referred: Vec<Option<usize>>,
-    /// One for each record that was read, dropped ones included.
+    /// Counts the records that were read, including dropped ones.
     turn: usize,
     records: Vec<Record<'a>>,
     references: Vec<PathNumber>,
-    /// Where in `references` those of the record begin that is being read.
+    /// Start, in `references`, of those of the current record.
     pending: usize,
 }
 
@@ -69,7 +69,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The number of a path, checked when it is first met.
+    /// The number of a path. A new path is checked first.
     pub(crate) fn number(&mut self, path: &'a [u8]) -> Result<PathNumber, InvalidStorePath> {
         if let Some(&number) = self.numbers.get(path) {
             return Ok(number);
@@ -82,8 +82,8 @@ impl<'a> Draft<'a> {
         Ok(number)
     }
 
-    /// Takes a reference of the record that is being read; one that it has already counts once.
-    pub(crate) fn refer(&mut self, to: PathNumber) {
+    /// Adds a reference to the current record; duplicates are ignored.
+    pub(crate) fn add_reference(&mut self, to: PathNumber) {
         let now = Some(self.turn);
         if let Some(last) = self.referred.get_mut(to.0).filter(|last| **last != now) {
             *last = now;
@@ -91,19 +91,19 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The references of the record that is being read.
-    pub(crate) fn referred(&self) -> Vec<StorePath> {
+    /// The references of the current record.
+    pub(crate) fn current_references(&self) -> Vec<StorePath> {
         let pending = self.references.get(self.pending..).unwrap_or_default();
         pending.iter().map(|&number| self.path(number).clone()).collect()
     }
 
-    /// Forgets the references of a record that has a problem.
-    pub(crate) fn forget(&mut self) {
+    /// Drops the current record, which has a problem.
+    pub(crate) fn drop_record(&mut self) {
         self.references.truncate(self.pending);
         self.turn += 1;
     }
 
-    /// Ends the record whose references were taken. One that says again what is known is dropped.
+    /// Completes the current record. A record equal to an earlier one is dropped.
     pub(crate) fn register(
         &mut self,
         path: PathNumber,
@@ -115,7 +115,7 @@ impl<'a> Draft<'a> {
         if let Some(earlier) = self.record_of(path) {
             let same = self.same(earlier, &record);
             let first = earlier.place.of(self.name);
-            self.forget();
+            self.drop_record();
             if same {
                 return Ok(());
             }
@@ -140,7 +140,7 @@ impl<'a> Draft<'a> {
         a.facts == b.facts && sorted(a) == sorted(b)
     }
 
-    /// All records, in the order in which they were read.
+    /// All records, in the order of the input.
     pub(crate) fn records(&self) -> &[Record<'a>] {
         &self.records
     }
@@ -153,12 +153,12 @@ impl<'a> Draft<'a> {
         self.references.get(record.references.clone()).unwrap_or_default()
     }
 
-    /// A path by its number, which must be of this draft.
+    /// The path with this number, which must come from this draft.
     pub(crate) fn path(&self, number: PathNumber) -> &StorePath {
         &self.paths[number.0]
     }
 
-    /// A table with a value for each number.
+    /// A table with this value for each path.
     pub(crate) fn table<T: Clone>(&self, value: T) -> PathTable<T> {
         PathTable(vec![value; self.paths.len()])
     }

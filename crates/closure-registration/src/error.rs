@@ -5,118 +5,118 @@ use image_tree::{Explain, Explanation, ImagePath, explained_errors};
 use crate::place::ClosurePlace;
 use crate::{InvalidContentAddress, InvalidHash, InvalidSignature, InvalidStorePath, NarHash};
 
-/// All that is wrong with a closure, at least one thing; shown a line each.
+/// The problems of a closure, at least one. Displayed one a line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClosureErrors(Vec<ClosureError>);
 
-/// One thing that is wrong with a closure.
+/// A problem of a closure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClosureError {
-    /// A line or a field that is not what its format has there.
+    /// A line or field that the format does not allow there.
     Malformed {
         /// File and line, or JSON path.
         place: ClosurePlace,
-        /// What the format has there.
+        /// What the format requires.
         expected: String,
-        /// What is there, quoted where it is text.
+        /// What was found; text is quoted.
         found: String,
-        /// How to make it right.
+        /// How to fix it.
         remedy: &'static str,
     },
-    /// A line that ends as on Windows.
+    /// A line that ends with CR LF.
     CarriageReturn {
         /// File and line.
         place: ClosurePlace,
     },
-    /// A last line without its line feed.
+    /// A last line without a line feed.
     CutShort {
         /// File and line.
         place: ClosurePlace,
     },
-    /// A path that is none of the store.
+    /// A text that is not a path of the store.
     StorePath {
         /// File and line, or JSON path.
         place: ClosurePlace,
         /// What is wrong with it.
         reason: InvalidStorePath,
     },
-    /// A text that is no NAR hash.
+    /// A text that is not a NAR hash.
     Hash {
         /// File and line, or JSON path.
         place: ClosurePlace,
         /// What is wrong with it.
         reason: InvalidHash,
     },
-    /// A text that is no content address.
+    /// A text that is not a content address.
     ContentAddress {
         /// JSON path.
         place: ClosurePlace,
         /// What is wrong with it.
         reason: InvalidContentAddress,
     },
-    /// A content address from which Nix computes another path.
+    /// A content address that does not match its path.
     OtherContentAddress {
         /// JSON path.
         place: ClosurePlace,
-        /// As the graph has it.
+        /// The address in the graph.
         address: String,
         /// The path in the image.
         path: ImagePath,
     },
-    /// A text that is no signature.
+    /// A text that is not a signature.
     Signature {
         /// JSON path.
         place: ClosurePlace,
         /// What is wrong with it.
         reason: InvalidSignature,
     },
-    /// A path that is registered twice, and not with the same words.
+    /// A path with two different records.
     RegisteredTwice {
-        /// The later record.
+        /// Place of the later record.
         place: ClosurePlace,
         /// The path in the image.
         path: ImagePath,
-        /// The earlier record.
+        /// Place of the earlier record.
         first: ClosurePlace,
     },
-    /// More problems than anyone reads.
+    /// More problems than are listed.
     More {
-        /// The input; `None` for all that the closure is read from.
+        /// The input; `None` for the closure as a whole.
         place: Option<ClosurePlace>,
-        /// How many were listed.
+        /// Number of problems listed.
         limit: usize,
     },
-    /// A path that the closure should have.
+    /// A path that is missing from the closure.
     Missing {
         /// The path in the image.
         path: ImagePath,
-        /// Where it is missing.
-        lack: Lack,
-        /// Who refers to it, if anyone of the closure.
-        referrers: Option<Referring>,
+        /// The inputs that lack it.
+        missing_from: MissingFrom,
+        /// The paths of the closure that refer to it, if any.
+        referrers: Option<Referrers>,
     },
-    /// A path of the closure that the tree does not have.
+    /// A path of the closure that is missing from the tree.
     NotInTree {
         /// The path in the image.
         path: ImagePath,
     },
-    /// A path whose contents have another size than registered.
+    /// A path whose NAR size differs from the registered one.
     SizeDiffers {
         /// The path in the image.
         path: ImagePath,
-        /// \[bytes\] by the registration.
+        /// Registered size in \[bytes\].
         registered: u64,
-        /// \[bytes\] by the tree.
+        /// Size in the tree, in \[bytes\].
         actual: u64,
     },
-    /// A path whose contents have another hash than registered.
+    /// A path whose NAR hash differs from the registered one.
     HashDiffers {
         /// The path in the image.
         path: ImagePath,
-        /// By the registration.
+        /// The registered hash.
         registered: NarHash,
-        /// By the contents.
+        /// The hash of the contents.
         actual: NarHash,
     },
     /// A device, FIFO or socket in a store path.
@@ -126,36 +126,36 @@ pub enum ClosureError {
     },
 }
 
-/// Where a path of the closure is missing.
+/// The inputs that lack a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lack {
+pub enum MissingFrom {
     /// Neither listed nor registered.
     Unknown,
-    /// Registered, but the list of store paths leaves it out.
+    /// Registered, but missing from the list of store paths.
     NotListed {
-        /// What messages call the list of store paths.
+        /// Name of the list in messages.
         list: String,
     },
     /// Listed, but not registered.
     NotRegistered {
-        /// The line of the list of store paths.
+        /// The line that lists it.
         list: Box<ClosurePlace>,
-        /// What messages call the registration.
+        /// Name of the registration in messages.
         registration: String,
     },
 }
 
-/// Who refers to a path.
+/// The paths that refer to a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Referring {
-    /// The first of them by name.
+pub struct Referrers {
+    /// The first one by name.
     pub first: ImagePath,
-    /// How many there are beside it.
+    /// Number of the others.
     pub others: usize,
 }
 
 impl ClosureError {
-    /// The place in an input that the error is about, where it is about one.
+    /// The place in an input that the error is about, if any.
     #[must_use]
     pub fn place(&self) -> Option<&ClosurePlace> {
         match self {
@@ -180,7 +180,7 @@ impl ClosureError {
 
 impl Explain for ClosureError {
     fn explain(&self) -> Explanation {
-        const REPAIR: &str = "repair it (nix-store --repair-path) or register it anew";
+        const REPAIR: &str = "repair it (nix-store --repair-path) or correct its registration";
         match self {
             Self::Malformed { place, expected, found, remedy } => {
                 Explanation::new(place.to_string(), format!("expected {expected}, found {found}"), *remedy)
@@ -188,12 +188,12 @@ impl Explain for ClosureError {
             Self::CarriageReturn { place } => Explanation::new(
                 place.to_string(),
                 "ends with a carriage return",
-                "save the file with line feeds alone",
+                "save the file with Unix line ends (LF)",
             ),
             Self::CutShort { place } => Explanation::new(
                 place.to_string(),
-                "the last line has no end, so the file may be cut short",
-                "write the file anew",
+                "the last line has no line feed, so the file may be cut short",
+                "write the file again",
             ),
             Self::StorePath { place, reason } => reason.explain().about(place.to_string()),
             Self::Hash { place, reason } => reason.explain().about(place.to_string()),
@@ -202,25 +202,27 @@ impl Explain for ClosureError {
             Self::OtherContentAddress { place, address, path } => Explanation::new(
                 place.to_string(),
                 format!("{address} is not the content address of {path}"),
-                "take the graph from the store that holds the path",
+                "export the graph from the store that has the path",
             ),
             Self::RegisteredTwice { place, path, first } => Explanation::new(
                 place.to_string(),
-                format!("registers {path} otherwise than {first} does"),
-                "keep the record that is true",
+                format!("the record of {path} differs from the one at {first}"),
+                "remove the wrong record",
             ),
             Self::More { place, limit } => Explanation::new(
                 place.as_ref().map_or_else(|| "the closure".to_owned(), ToString::to_string),
-                format!("more problems follow these {limit}"),
-                "correct them first",
+                format!("there are more problems than the {limit} listed"),
+                "fix these first",
             ),
-            Self::Missing { path, lack, referrers } => {
-                Explanation::new(path.to_string(), lack.to_string(), about_missing(lack, referrers.as_ref()))
-            }
+            Self::Missing { path, missing_from, referrers } => Explanation::new(
+                path.to_string(),
+                missing_from.to_string(),
+                about_missing(missing_from, referrers.as_ref()),
+            ),
             Self::NotInTree { path } => Explanation::new(
                 path.to_string(),
-                "is in the closure and not in the image's tree",
-                "see that the folder of the store is the store that holds it",
+                "is in the closure, but not in the image",
+                "check that the source of the store folder is a store that has this path",
             ),
             Self::SizeDiffers { path, registered, actual } => Explanation::new(
                 path.to_string(),
@@ -234,7 +236,7 @@ impl Explain for ClosureError {
             ),
             Self::NotInNar { path } => Explanation::new(
                 path.to_string(),
-                "is neither file, directory nor symlink, which a store path can't hold",
+                "is a device, FIFO or socket, which a store path can't contain",
                 "remove it from the store",
             ),
         }
@@ -243,7 +245,7 @@ impl Explain for ClosureError {
 
 explained_errors!(ClosureError);
 
-impl fmt::Display for Lack {
+impl fmt::Display for MissingFrom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => f.write_str("is missing from the closure"),
@@ -255,23 +257,23 @@ impl fmt::Display for Lack {
     }
 }
 
-/// What helps to find out why a path is missing: who refers to it.
-fn about_missing(lack: &Lack, referrers: Option<&Referring>) -> String {
+/// The help for a missing path: which paths refer to it.
+fn about_missing(missing_from: &MissingFrom, referrers: Option<&Referrers>) -> String {
     match referrers {
-        Some(Referring { first, others: 0 }) => format!("{first} refers to it"),
-        Some(Referring { first, others }) => format!("{first} (and {others} more) refer to it"),
-        None if matches!(lack, Lack::NotRegistered { .. }) => {
-            "register it or take it from the list".to_owned()
+        Some(Referrers { first, others: 0 }) => format!("{first} refers to it"),
+        Some(Referrers { first, others }) => format!("{first} (and {others} more) refer to it"),
+        None if matches!(missing_from, MissingFrom::NotRegistered { .. }) => {
+            "register it or remove it from the list".to_owned()
         }
         None => String::new(),
     }
 }
 
 impl ClosureErrors {
-    /// How many are told of a whole closure.
+    /// Number of problems listed for a closure.
     const LIMIT: usize = 1000;
 
-    /// The errors as one, if there are any.
+    /// `Err` with these errors, if there are any.
     pub fn check(mut errors: Vec<ClosureError>) -> Result<(), Self> {
         if errors.len() > Self::LIMIT {
             errors.truncate(Self::LIMIT);
@@ -280,7 +282,7 @@ impl ClosureErrors {
         if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
     }
 
-    /// Each of them, in the order in which they are shown.
+    /// The errors, in the order in which they are displayed.
     pub fn iter(&self) -> std::slice::Iter<'_, ClosureError> {
         self.0.iter()
     }
@@ -313,15 +315,15 @@ impl fmt::Display for ClosureErrors {
 
 impl std::error::Error for ClosureErrors {}
 
-/// Gathers the problems of one input, up to [`Problems::LIMIT`].
+/// Collects the problems of one input, up to [`Problems::LIMIT`].
 #[derive(Debug, Default)]
 pub(crate) struct Problems(Vec<ClosureError>);
 
 impl Problems {
-    /// After this many an input is read no further.
+    /// Reading stops after this many problems.
     const LIMIT: usize = 100;
 
-    /// Takes one more; an error when the input, called `name`, shall be read no further.
+    /// Adds a problem. Fails at the limit, to stop reading the input called `name`.
     pub(crate) fn add(&mut self, error: ClosureError, name: &str) -> Result<(), ClosureError> {
         if self.0.len() < Self::LIMIT {
             self.0.push(error);
@@ -330,7 +332,7 @@ impl Problems {
         Err(ClosureError::More { place: Some(ClosurePlace::whole(name)), limit: Self::LIMIT })
     }
 
-    /// All problems, and the one that ended the reading.
+    /// All problems, including the one that stopped reading.
     pub(crate) fn end(mut self, outcome: Result<(), ClosureError>) -> Vec<ClosureError> {
         self.0.extend(outcome.err());
         self.0

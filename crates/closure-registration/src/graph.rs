@@ -1,4 +1,4 @@
-//! The reference graph as JSON, as Nix puts it into structured attributes and prints it.
+//! Reads the reference graph as JSON, in the forms of structured attributes and `nix path-info`.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use serde_json::{Map, Value};
 use crate::draft::{Draft, Facts, PathNumber};
 use crate::error::Problems;
 use crate::place::{ClosurePlace, Place};
-use crate::shown::quoted;
+use crate::quoted::quoted;
 use crate::{ClosureError, ContentAddress, NarHash, Origin, Signature, StorePath};
 
-const REMEDY: &str = "give the graph as exportReferencesGraph or nix path-info --json does";
+const REMEDY: &str = "use the output of exportReferencesGraph or nix path-info --json";
 const RECORD: &str = "an object with narHash, narSize and references";
 
-/// Reads all records into the draft; what is wrong comes back.
+/// Reads all records into the draft and returns the problems.
 pub(crate) fn read<'a>(graph: &'a Value, draft: &mut Draft<'a>) -> Vec<ClosureError> {
     let mut reader = Reader { name: draft.name, problems: Problems::default() };
     let outcome = reader.records(graph, draft);
@@ -39,7 +39,7 @@ impl<'a> Reader<'a> {
                 }
             }),
             Value::Object(by_path) => {
-                // The order of an object's keys says nothing; sorted, it is the same wherever they come from.
+                // The order of keys in an object has no meaning; sorting makes the result independent of it.
                 let mut sorted: Vec<_> = by_path.iter().collect();
                 sorted.sort_unstable_by_key(|&(path, _)| path);
                 sorted
@@ -74,16 +74,16 @@ impl<'a> Reader<'a> {
                 .wrong(self.at(place).field("narSize"), "a whole number of bytes", other)
                 .map(|()| None)?,
         };
-        let whole = self.references(place, fields, draft)?;
-        let origin = self.origin(place, fields, path.filter(|_| whole), draft)?;
+        let complete = self.references(place, fields, draft)?;
+        let origin = self.origin(place, fields, path.filter(|_| complete), draft)?;
         if let (Some(path), Some(nar_hash), Some(nar_size), Some(origin), true) =
-            (path, nar_hash, nar_size, origin, whole)
+            (path, nar_hash, nar_size, origin, complete)
         {
             if let Err(error) = draft.register(path, place, Facts { nar_hash, nar_size, origin }) {
                 self.problems.add(error, self.name)?;
             }
         } else {
-            draft.forget();
+            draft.drop_record();
         }
         Ok(())
     }
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether all references are paths of the store.
+    /// Reads the references; false if one of them is not a path of the store.
     fn references(
         &mut self,
         place: Place<'a>,
@@ -145,15 +145,15 @@ impl<'a> Reader<'a> {
                 None => self.wrong(at(self.name), "a store path", Some(reference)).map(|()| None)?,
             };
             match number {
-                Some(number) => draft.refer(number),
+                Some(number) => draft.add_reference(number),
                 None => whole = false,
             }
         }
         Ok(whole)
     }
 
-    /// What a graph may leave out; `None` where something of it is wrong. `path` is that of a record whose references are
-    /// known.
+    /// Reads the optional fields; `None` if one of them is wrong. `path` is `None` if the record's references are
+    /// incomplete.
     fn origin(
         &mut self,
         place: Place<'a>,
@@ -162,24 +162,24 @@ impl<'a> Reader<'a> {
         draft: &Draft<'a>,
     ) -> Result<Option<Origin>, ClosureError> {
         let mut origin = Origin::default();
-        let mut sound = self.deriver(place, fields, draft, &mut origin)?;
-        sound &= self.content_address(place, fields, path, draft, &mut origin)?;
+        let mut valid = self.deriver(place, fields, draft, &mut origin)?;
+        valid &= self.content_address(place, fields, path, draft, &mut origin)?;
         match self.signatures(place, fields)? {
             Some(signatures) => origin.signatures = signatures,
-            None => sound = false,
+            None => valid = false,
         }
         match fields.get("ultimate") {
             None | Some(Value::Null) => {}
             Some(Value::Bool(ultimate)) => origin.ultimate = *ultimate,
             other => {
-                sound = false;
+                valid = false;
                 self.wrong(self.at(place).field("ultimate"), "true or false", other)?;
             }
         }
-        Ok(sound.then_some(origin))
+        Ok(valid.then_some(origin))
     }
 
-    /// Whether the deriver is missing or a store path.
+    /// Reads the deriver; false if it is neither missing nor a store path.
     fn deriver(
         &mut self,
         place: Place<'a>,
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
     ) -> Result<bool, ClosureError> {
         match fields.get("deriver") {
             None | Some(Value::Null) => Ok(true),
-            // Not numbered: it need not be in the closure.
+            // Not numbered: the deriver need not be in the closure.
             Some(Value::String(text)) => match StorePath::parse(text.as_bytes(), draft.store) {
                 Ok(path) => {
                     origin.deriver = Some(path);
@@ -206,7 +206,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether the content address is missing or that of the path.
+    /// Reads the content address; false if there is one that does not match the path.
     fn content_address(
         &mut self,
         place: Place<'a>,
@@ -225,7 +225,8 @@ impl<'a> Reader<'a> {
         let problem = match ContentAddress::parse(text) {
             Ok(address) => {
                 let path = path.map(|path| draft.path(path));
-                let Some(path) = path.filter(|path| !address.is_of(path, &draft.referred(), draft.store))
+                let Some(path) =
+                    path.filter(|path| !address.is_of(path, &draft.current_references(), draft.store))
                 else {
                     origin.content_address = Some(address);
                     return Ok(true);
@@ -270,7 +271,7 @@ impl<'a> Reader<'a> {
         Ok(whole.then_some(signatures))
     }
 
-    /// Where a record is.
+    /// The place of a record.
     fn at(&self, place: Place<'a>) -> ClosurePlace {
         place.of(self.name)
     }
@@ -286,7 +287,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What a value is, for messages.
+/// The kind of a value, for messages.
 fn kind(value: Option<&Value>) -> String {
     match value {
         None => "nothing".to_owned(),

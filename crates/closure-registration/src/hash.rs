@@ -1,27 +1,28 @@
-//! The SHA-256 of a NAR, in every spelling that Nix writes.
+//! The SHA-256 of a NAR, in every notation that Nix uses.
 
 use std::fmt;
 
+use data_encoding::{BASE64_NOPAD, Encoding, HEXLOWER, HEXLOWER_PERMISSIVE};
 use image_tree::{Explain, Explanation, explained_errors};
 use sha2::{Digest, Sha256};
 
-use crate::shown::quoted;
-use crate::{base32, base64};
+use crate::base32;
+use crate::quoted::quoted;
 
-/// The SHA-256 of a NAR. Shown as `sha256:` and 52 digits of Nix's base 32.
+/// The SHA-256 of a NAR. Displayed as `sha256:` and 52 digits of Nix's base 32.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NarHash([u8; Self::LEN]);
 
-/// Why a text is not a [`NarHash`].
+/// The error for a text that is not a [`NarHash`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidHash {
-    /// Another algorithm, by name.
+    /// A hash of another algorithm.
     Algorithm {
         /// The text, quoted.
         found: String,
     },
-    /// Neither of the four spellings.
-    Spelling {
+    /// A text in none of the four notations.
+    Notation {
         /// The text, quoted.
         found: String,
     },
@@ -35,7 +36,7 @@ impl Explain for InvalidHash {
                 format!("the hash {found} is not a SHA-256"),
                 "register the sha256 of the NAR",
             ),
-            Self::Spelling { found } => Explanation::new(
+            Self::Notation { found } => Explanation::new(
                 "",
                 format!("expected a NAR hash, found {found}"),
                 "write sha256: and 52 digits of base 32 or 64 of base 16, or sha256-… (SRI)",
@@ -50,25 +51,25 @@ impl NarHash {
     /// Length of a SHA-256 in \[bytes\].
     pub const LEN: usize = 32;
 
-    /// Takes the digest itself.
+    /// A hash with this digest.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
 
-    /// The digest itself.
+    /// The digest.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
 
-    /// The digest in base 16, as Nix's database has it.
+    /// The digest in base 16, as in Nix's database.
     #[must_use]
     pub fn base16(&self) -> String {
-        hexadecimal(&self.0)
+        HEXLOWER.encode(&self.0)
     }
 
-    /// Reads `sha256:` or nothing, then 52 digits of base 32, 64 of base 16 or 44 characters of base 64; or
+    /// Parses 52 digits of base 32, 64 of base 16 or 44 characters of base 64, with or without `sha256:`; or
     /// `sha256-` and base 64 (SRI).
     pub fn parse(text: &[u8]) -> Result<Self, InvalidHash> {
         let digits = match text.iter().position(|&b| b == b':' || b == b'-') {
@@ -78,37 +79,22 @@ impl NarHash {
                 (b"md5" | b"sha1" | b"sha512" | b"blake3", _) => {
                     return Err(InvalidHash::Algorithm { found: quoted(text) });
                 }
-                _ => return Err(InvalidHash::Spelling { found: quoted(text) }),
+                _ => return Err(InvalidHash::Notation { found: quoted(text) }),
             },
         };
-        // The three lengths differ, so the length tells the spelling.
+        // The three lengths differ, so the length decides the notation.
         match digits.len() {
-            64 => {
-                let mut bytes = [0; Self::LEN];
-                decode_base16(digits, &mut bytes).map(|()| bytes)
-            }
-            base64::LEN => base64::decode(digits),
+            64 => bytes_of(&HEXLOWER_PERMISSIVE, digits),
+            44 => digits.strip_suffix(b"=").and_then(|digits| bytes_of(&BASE64_NOPAD, digits)),
             _ => base32::decode(digits),
         }
         .map(Self)
-        .ok_or_else(|| InvalidHash::Spelling { found: quoted(text) })
+        .ok_or_else(|| InvalidHash::Notation { found: quoted(text) })
     }
 }
 
-/// Fills the bytes from twice as many digits.
-pub(crate) fn decode_base16(digits: &[u8], bytes: &mut [u8]) -> Option<()> {
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        for &digit in pair {
-            let value = char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())?;
-            *byte = (*byte << 4) | value;
-        }
-    }
-    Some(())
-}
-
-/// Two lower-case digits a byte.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| text + &format!("{byte:02x}"))
+fn bytes_of(encoding: &Encoding, digits: &[u8]) -> Option<[u8; NarHash::LEN]> {
+    encoding.decode(digits).ok()?.try_into().ok()
 }
 
 impl fmt::Display for NarHash {
@@ -123,23 +109,23 @@ impl fmt::Debug for NarHash {
     }
 }
 
-/// Hashes a NAR that comes in parts, as [`crate::nar_parts`] gives them.
+/// Hashes a NAR that is given in parts, such as those of [`crate::nar_parts`].
 #[derive(Clone, Debug, Default)]
 pub struct NarHasher(Sha256);
 
 impl NarHasher {
-    /// Begins a NAR.
+    /// A hasher for a new NAR.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the next bytes: framing, or the contents of a file.
+    /// Adds the next bytes: framing, or the contents of a file.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The hash of all bytes taken.
+    /// The hash of all bytes added.
     #[must_use]
     pub fn finish(self) -> NarHash {
         NarHash(self.0.finalize().into())
@@ -151,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_of_nix_is_the_same_hash() {
+    fn parses_every_notation_of_nix() {
         let mut hasher = NarHasher::new();
         hasher.update(b"hel");
         hasher.update(b"lo\n");
@@ -170,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn other_algorithms_and_spellings_are_refused() {
+    fn rejects_other_algorithms_and_notations() {
         for other in ["md5:d41d8cd98f00b204e9800998ecf8427e", "sha512-abc", "sha1:abc", "blake3-abc"] {
             assert!(
                 matches!(NarHash::parse(other.as_bytes()), Err(InvalidHash::Algorithm { .. })),
@@ -181,10 +167,15 @@ mod tests {
         let padded = format!("sha256:z{short}");
         let letters = format!("sha256:{short}e");
         let base16 = format!("sha256:{}g", "0".repeat(63));
-        for bad in
-            ["", "sha256", "sha256:", "sha256-", "SHA256:00", &short, &padded, &letters, &base16, "x:y"]
-        {
-            assert!(matches!(NarHash::parse(bad.as_bytes()), Err(InvalidHash::Spelling { .. })), "{bad}");
+        let beyond = format!("sha256-{}B=", "A".repeat(42));
+        let url_safe = format!("sha256-{}-A=", "A".repeat(41));
+        let unpadded = format!("sha256-{}", "A".repeat(44));
+        let padded_inside = format!("sha256-{}={}", "A".repeat(3), "A".repeat(40));
+        let base64 = [&padded_inside, &beyond, &url_safe, &unpadded].map(String::as_str);
+        let others =
+            ["", "sha256", "sha256:", "sha256-", "SHA256:00", &short, &padded, &letters, &base16, "x:y"];
+        for bad in base64.into_iter().chain(others) {
+            assert!(matches!(NarHash::parse(bad.as_bytes()), Err(InvalidHash::Notation { .. })), "{bad}");
         }
     }
 }

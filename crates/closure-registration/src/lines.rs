@@ -4,19 +4,19 @@ use crate::ClosureError;
 use crate::closure::Source;
 use crate::place::{ClosurePlace, Place};
 
-/// What is still to be read of a file.
+/// A reader of lines, without copying.
 pub(crate) struct Lines<'a> {
     name: &'a str,
     rest: &'a [u8],
-    /// Of the line that was read last; 0 before the first.
+    /// The number of the line that was read last; 0 before the first.
     number: u64,
-    last_may_be_open: bool,
+    line_feed_optional: bool,
 }
 
 impl<'a> Lines<'a> {
-    /// `last_may_be_open`: whether the last line may lack its line feed.
-    pub(crate) fn new(source: Source<'a>, last_may_be_open: bool) -> Self {
-        Self { name: source.name, rest: source.bytes, number: 0, last_may_be_open }
+    /// Lines of a source. `line_feed_optional`: the last line may lack its line feed.
+    pub(crate) fn new(source: Source<'a>, line_feed_optional: bool) -> Self {
+        Self { name: source.name, rest: source.bytes, number: 0, line_feed_optional }
     }
 
     /// The next line without its line feed; `None` at the end of the file.
@@ -31,7 +31,7 @@ impl<'a> Lines<'a> {
                 self.rest = rest.get(1..).unwrap_or_default();
                 line
             }
-            None if self.last_may_be_open => std::mem::take(&mut self.rest),
+            None if self.line_feed_optional => std::mem::take(&mut self.rest),
             None => return Err(ClosureError::CutShort { place: self.closure_place() }),
         };
         if line.ends_with(b"\r") {
@@ -40,7 +40,7 @@ impl<'a> Lines<'a> {
         Ok(Some(line))
     }
 
-    /// Whether nothing follows.
+    /// Whether all lines were read.
     pub(crate) fn at_end(&self) -> bool {
         self.rest.is_empty()
     }

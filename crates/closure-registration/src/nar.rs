@@ -1,20 +1,20 @@
-//! A store path as a NAR, Nix's archive format, without its bytes: framing, and which file stands where.
+//! The NAR (Nix's archive format) of a store path, as framing and references to the files between it.
 //!
-//! The invariant is that sizes and hashes come from one walk ([`Walk::step`]), which only differs in what it does
-//! with the framing: keep it or count it. The walk follows the order of the tree, which is that of a NAR, so it
-//! needs no recursion and no memory but a stack of open directories.
+//! The invariant: sizes and hashes come from one walk ([`Walk::step`]), which either keeps the framing or counts
+//! it. The walk follows the order of the tree, which is that of a NAR. So it needs no recursion, and no memory except
+//! a stack of open directories.
 //!
-//! The format (Dolstra, "The Purely Functional Software Deployment Model", there called NAR serialisation): strings are their length
-//! as 64 bits, little-endian, and their bytes, filled up with zeros to a multiple of 8.
+//! The format (Dolstra, "The Purely Functional Software Deployment Model", there called NAR serialisation): a string is
+//! its length as 64 bits, little-endian, then its bytes, padded with zeros to a multiple of 8.
 
 use image_tree::{Explain, Explanation, FileTree, ImagePath, NodeId, NodeKind, explained_errors};
 
-/// A run of a NAR's bytes.
+/// Consecutive bytes of a NAR.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NarPart {
-    /// What stands around and between contents, padding included.
+    /// The bytes around and between contents, including padding.
     Framing(Vec<u8>),
-    /// The contents of a regular file, exactly `size` bytes; never of no bytes.
+    /// The contents of a regular file, exactly `size` bytes, which is not 0.
     File {
         /// The file, with hard links resolved.
         node: NodeId,
@@ -23,7 +23,7 @@ pub enum NarPart {
     },
 }
 
-/// A device, FIFO or socket, which a NAR can't hold.
+/// The error for a device, FIFO or socket, which a NAR can't contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotInNar {
     /// Its path in the image.
@@ -34,7 +34,7 @@ impl Explain for NotInNar {
     fn explain(&self) -> Explanation {
         Explanation::new(
             self.path.to_string(),
-            "is neither file, directory nor symlink, which a NAR can't hold",
+            "is a device, FIFO or socket, which a NAR can't contain",
             "remove it from the store path",
         )
     }
@@ -47,16 +47,16 @@ explained_errors!(NotInNar);
 pub struct NarParts<'a> {
     walk: Walk<'a>,
     framing: Vec<u8>,
-    /// A file that comes after the framing.
+    /// The file after the framing.
     file: Option<NarPart>,
 }
 
-/// The parts of the NAR of `node`, which may be a directory, a file, a symlink or a hard link to one of these.
+/// Returns the parts of the NAR of `node`: a directory, a file, a symlink, or a hard link to a file or symlink.
 pub fn nar_parts(tree: &FileTree, node: NodeId) -> Result<NarParts<'_>, NotInNar> {
     Ok(NarParts { walk: Walk::new(tree, node)?, framing: Vec::new(), file: None })
 }
 
-/// How many \[bytes\] the NAR of `node` has. Sizes beyond 2⁶⁴ − 1 count as that.
+/// Computes the NAR size of `node` in \[bytes\], at most 2⁶⁴ − 1.
 pub fn nar_size(tree: &FileTree, node: NodeId) -> Result<u64, NotInNar> {
     let mut walk = Walk::new(tree, node)?;
     let mut total = Count(0);
@@ -69,8 +69,8 @@ pub fn nar_size(tree: &FileTree, node: NodeId) -> Result<u64, NotInNar> {
 }
 
 impl NarParts<'_> {
-    /// A directory of many symlinks has much framing and no file: it is given in pieces of about this, in \[bytes\].
-    const ENOUGH: usize = 64 * 1024;
+    /// Approximate limit of one part of framing, in \[bytes\]: a directory of many symlinks has much framing and no file.
+    const FRAMING_LIMIT: usize = 64 * 1024;
 }
 
 impl Iterator for NarParts<'_> {
@@ -80,7 +80,7 @@ impl Iterator for NarParts<'_> {
         if let Some(file) = self.file.take() {
             return Some(file);
         }
-        while self.framing.len() < Self::ENOUGH {
+        while self.framing.len() < Self::FRAMING_LIMIT {
             match self.walk.step(&mut self.framing) {
                 Some(Step::File { node, size }) => {
                     self.file = Some(NarPart::File { node, size });
@@ -90,23 +90,23 @@ impl Iterator for NarParts<'_> {
                 None => break,
             }
         }
-        // A file is always preceded by framing, so framing is empty at the end alone.
+        // A file is always preceded by framing, so framing is empty only at the end.
         (!self.framing.is_empty()).then(|| NarPart::Framing(std::mem::take(&mut self.framing)))
     }
 }
 
-/// What a walk does with framing.
+/// The sink for a walk's framing.
 trait Framing {
     fn string(&mut self, bytes: &[u8]);
-    /// The length of a file's contents, before they come.
+    /// Adds the length of a file's contents, which come next.
     fn length(&mut self, bytes: u64);
-    /// What fills the contents up to a multiple of 8.
+    /// Adds the padding of the contents to a multiple of 8.
     fn padding(&mut self, contents: u64);
 }
 
 impl Framing for Vec<u8> {
     fn string(&mut self, bytes: &[u8]) {
-        // No machine has a string of more than 2^64 bytes.
+        // A usize always fits a u64 here.
         let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.length(len);
         self.extend_from_slice(bytes);
@@ -142,12 +142,12 @@ impl Framing for Count {
     }
 }
 
-/// From a length to the next multiple of 8, 0 to 7.
+/// Number of bytes from a length to the next multiple of 8, 0 to 7.
 const fn padding(len: u64) -> u64 {
     len.wrapping_neg() % 8
 }
 
-/// Where a walk stands.
+/// A walk over the nodes of one NAR.
 #[derive(Clone, Debug)]
 struct Walk<'a> {
     tree: &'a FileTree,
@@ -156,9 +156,9 @@ struct Walk<'a> {
     at: usize,
     /// Position of the first node that is not below `top`.
     end: usize,
-    /// Where the open directories end, from the top down.
+    /// The ends of the open directories, outermost first.
     open: Vec<usize>,
-    /// The length of the contents that were just given: their padding and what ends the file's node are due.
+    /// The length of the contents that were given last, if their padding and the end of their node are still to come.
     contents: Option<u64>,
     state: State,
 }
@@ -233,7 +233,7 @@ impl<'a> Walk<'a> {
                 self.end_node(out);
             }
             NodeKind::File { size, .. } => return self.file(node, size, out),
-            // Special nodes were refused by `new`, and the tree's writer makes no link to a link.
+            // `new` refuses special nodes, and a tree has no links to links.
             NodeKind::Special(_) | NodeKind::HardLink { .. } => self.end_node(out),
         }
         Step::Framing
@@ -242,7 +242,7 @@ impl<'a> Walk<'a> {
     fn file(&mut self, node: NodeId, size: u64, out: &mut impl Framing) -> Step {
         out.string(b"regular");
         let metadata = self.tree.metadata(self.tree.node(node).metadata());
-        // As Nix: the owner's right decides.
+        // As in Nix, the owner's execute bit decides.
         if metadata.permissions.bits() & 0o100 != 0 {
             out.string(b"executable");
             out.string(b"");
@@ -257,7 +257,7 @@ impl<'a> Walk<'a> {
         Step::File { node, size }
     }
 
-    /// Closes a node, and the entry that it is unless it is the top.
+    /// Ends a node and, except for the top, its directory entry.
     fn end_node(&self, out: &mut impl Framing) {
         out.string(b")");
         let at_top = self.open.is_empty();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owners_right_makes_an_executable_and_a_link_is_its_file() {
+    fn executable_bit_is_the_owners_and_hard_links_are_files() {
         let mut w = writer();
         let (plain, executable) = (w.metadata(&metadata(0o077)), w.metadata(&metadata(0o100)));
         let text = w.inline(b"xx".to_vec());
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_directory_or_symlink_is_refused() {
+    fn rejects_devices_fifos_and_sockets() {
         let mut w = writer();
         let meta = w.metadata(&metadata(0o644));
         let top = w.begin_directory(name("top"), meta).unwrap();
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_thousand_nested_directories_need_no_stack() {
+    fn walks_a_hundred_thousand_nested_directories() {
         let mut w = writer();
         let meta = w.metadata(&metadata(0o555));
         let top = w.begin_directory(name("d"), meta).unwrap();
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_that_no_number_holds_count_as_the_largest() {
+    fn sizes_saturate_at_the_largest_u64() {
         let mut w = writer();
         let meta = w.metadata(&metadata(0o444));
         let text = w.inline(Vec::new());
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn framing_without_files_comes_in_pieces() {
+    fn framing_without_files_is_split() {
         let mut w = writer();
         let meta = w.metadata(&metadata(0o777));
         for n in 0..10_000 {
@@ -359,6 +359,6 @@ mod tests {
             NarPart::Framing(bytes) => bytes.len(),
             NarPart::File { .. } => 0,
         });
-        assert!(longest.max().unwrap() < 2 * NarParts::ENOUGH);
+        assert!(longest.max().unwrap() < 2 * NarParts::FRAMING_LIMIT);
     }
 }

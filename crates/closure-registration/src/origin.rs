@@ -1,4 +1,4 @@
-//! What is known of a store path beside its contents: who made it, and why it can be trusted.
+//! The origin of a store path: deriver, content address and signatures.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,27 +6,27 @@ use std::fmt;
 use image_tree::{Explain, Explanation, explained_errors};
 
 use crate::content_address::ContentAddress;
-use crate::shown::quoted;
+use crate::quoted::quoted;
 use crate::store_path::StorePath;
 
-/// Who made a store path, and why it can be trusted. A registration has the deriver of these, a graph may have all.
+/// The origin of a store path, on which its trust is based. A registration has only the deriver; a graph may have all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The derivation that made it.
+    /// The derivation that built it.
     pub deriver: Option<StorePath>,
-    /// What its name was computed from, where that is its contents.
+    /// The content address, if its name was computed from its contents.
     pub content_address: Option<ContentAddress>,
-    /// Sorted, as Nix writes them.
+    /// The signatures, sorted, as Nix writes them.
     pub signatures: BTreeSet<Signature>,
-    /// Whether the store that the graph is of built it itself.
+    /// Whether it was built in the store that the graph comes from.
     pub ultimate: bool,
 }
 
-/// A signature of a store path: the name of a key, a colon, and base 64.
+/// A signature of a store path: the key's name, a colon, and base 64.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Signature(String);
 
-/// Why a text is not a [`Signature`].
+/// The error for a text that is not a [`Signature`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidSignature {
     /// The text, quoted.
@@ -46,11 +46,11 @@ impl Explain for InvalidSignature {
 explained_errors!(InvalidSignature);
 
 impl Signature {
-    /// Reads a signature. Whether it is true only a holder of the key can tell.
+    /// Parses a signature. Does not check it, which needs the public key.
     pub fn parse(text: &str) -> Result<Self, InvalidSignature> {
         let base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
         let parts = text.split_once(':');
-        // Nix's database has spaces between signatures.
+        // Nix's database separates signatures by spaces.
         let sound = parts.is_some_and(|(name, value)| {
             let named = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control());
             named && !value.is_empty() && value.bytes().all(base64)
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_is_a_name_and_base_64() {
+    fn parses_a_name_and_base_64() {
         for good in ["cache.nixos.org-1:aGVsbG8+/w==", "k:s"] {
             assert!(Signature::parse(good).is_ok(), "{good}");
         }

@@ -1,16 +1,16 @@
-//! Where something is in an input.
+//! Places in an input.
 
 use std::fmt;
 
 use image_tree::escaped;
 
-/// A place in an input, as messages name it: `registration:7`, `graph[2].references[0]`,
+/// A place in an input. Displayed as `registration:7`, `graph[2].references[0]` or
 /// `graph["/nix/store/…-hello"].narHash`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosurePlace {
-    /// What messages call the input.
+    /// Name of the input in messages.
     pub name: String,
-    /// Where in it.
+    /// The place within the input.
     pub at: Within,
 }
 
@@ -19,9 +19,9 @@ pub struct ClosurePlace {
 pub enum Within {
     /// All of it.
     Whole,
-    /// A line of a text, from 1 on.
+    /// A line of a text, from 1.
     Line(u64),
-    /// A value of a graph, by the steps that lead to it.
+    /// A value of a graph, by the steps from the top.
     Json(Vec<JsonStep>),
 }
 
@@ -30,7 +30,7 @@ pub enum Within {
 pub enum JsonStep {
     /// To the value of a key.
     Key(String),
-    /// To the element of a list, from 0 on.
+    /// To the element of a list, from 0.
     Index(usize),
 }
 
@@ -68,7 +68,7 @@ impl fmt::Display for ClosurePlace {
             Within::Line(number) => write!(f, ":{number}"),
             Within::Json(steps) => steps.iter().enumerate().try_for_each(|(depth, step)| match step {
                 JsonStep::Index(index) => write!(f, "[{index}]"),
-                // The keys of a graph are paths, those of a record are words.
+                // The keys of a graph are paths, those of a record are identifiers.
                 JsonStep::Key(key) if depth == 0 => write!(f, "[\"{}\"]", escaped(key.as_bytes())),
                 JsonStep::Key(key) => write!(f, ".{key}"),
             }),
@@ -76,19 +76,19 @@ impl fmt::Display for ClosurePlace {
     }
 }
 
-/// Where a record begins in what it was read from. Each record has one, so it owns nothing.
+/// The start of a record. Borrows, because every record has one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place<'a> {
-    /// A line, from 1 on.
+    /// A line, from 1.
     Line(u64),
-    /// An element of a list, from 0 on.
+    /// An element of a list, from 0.
     Index(usize),
     /// An entry of an object.
     Key(&'a str),
 }
 
 impl Place<'_> {
-    /// The same with the input's name.
+    /// This place in the input with this name.
     pub(crate) fn of(self, name: &str) -> ClosurePlace {
         let at = match self {
             Self::Line(number) => Within::Line(number),
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_shown_with_the_name_of_its_input() {
+    fn displays_the_name_of_the_input() {
         assert_eq!(ClosurePlace::whole("g").to_string(), "g");
         assert_eq!(Place::Line(7).of("r").to_string(), "r:7");
         let reference = Place::Index(2).of("g").field("references").element(0);

@@ -1,7 +1,7 @@
-//! The text that `nix-store --load-db` reads and `closureInfo` writes, and the list of store paths beside it.
+//! Reads the registration that `nix-store --load-db` reads and `closureInfo` writes, and its list of store paths.
 //!
-//! A record is six kinds of line: path, NAR hash, NAR size, deriver or nothing, number of references, and that many
-//! references. No line stands between records (`decodeValidPathInfo` in Nix).
+//! A record has these lines: path, NAR hash, NAR size, deriver (may be empty), number of references, and that many
+//! references. There is no line between records (`decodeValidPathInfo` in Nix).
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -11,13 +11,13 @@ use crate::closure::Source;
 use crate::draft::{Draft, Facts, PathNumber};
 use crate::error::Problems;
 use crate::lines::Lines;
-use crate::shown::quoted;
+use crate::quoted::quoted;
 use crate::{ClosureError, InvalidStorePath, NarHash, Origin, StorePath};
 
-const REMEDY: &str = "write the registration as closureInfo or nix-store --dump-db does";
+const REMEDY: &str = "use the output of closureInfo or nix-store --dump-db";
 const DERIVER: &str = "the deriver or an empty line";
 
-/// Reads all records into the draft; what is wrong comes back.
+/// Reads all records into the draft and returns the problems.
 pub(crate) fn read<'a>(source: Source<'a>, draft: &mut Draft<'a>) -> Vec<ClosureError> {
     let mut reader =
         Reader { lines: Lines::new(source, false), name: source.name, problems: Problems::default() };
@@ -25,7 +25,7 @@ pub(crate) fn read<'a>(source: Source<'a>, draft: &mut Draft<'a>) -> Vec<Closure
     reader.problems.end(outcome)
 }
 
-/// Reads a path a line; blank lines at the end and repeated paths are let pass.
+/// Reads one path a line. Blank lines at the end and repeated paths are allowed.
 pub(crate) fn read_list<'a>(
     source: Source<'a>,
     draft: &mut Draft<'a>,
@@ -69,8 +69,8 @@ fn list<'a>(
     Ok(())
 }
 
-/// Reads records. A value that is wrong costs its record and is put among the problems; a line that is missing, or
-/// is of another kind than it should be, is an error: what the lines after it are can't be told.
+/// Reader of records. If a value is wrong, its record is dropped and reading goes on. If a line is missing or of the
+/// wrong kind, reading stops: the meaning of the following lines is unknown.
 struct Reader<'a> {
     lines: Lines<'a>,
     name: &'a str,
@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
         let deriver = self.deriver(draft)?;
         let whole = self.references(draft)?;
         let (Some(path), Some(nar_hash), Ok(deriver), true) = (path, nar_hash, deriver, whole) else {
-            draft.forget();
+            draft.drop_record();
             return Ok(());
         };
         let origin = Origin { deriver, ..Origin::default() };
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `Err` inside when the deriver is none.
+    /// Reads the deriver; the inner `Err` means that it is wrong.
     fn deriver(&mut self, draft: &Draft<'a>) -> Result<Result<Option<StorePath>, ()>, ClosureError> {
         let line = self.expect(&DERIVER)?;
         if line.is_empty() {
@@ -124,27 +124,27 @@ impl<'a> Reader<'a> {
         if !line.starts_with(b"/") {
             return Err(self.malformed(&DERIVER, line));
         }
-        // Nix would refuse it when the image boots. Not numbered: it need not be in the closure.
+        // Checked because Nix would reject it when the image boots. Not numbered: the deriver need not be in the closure.
         match StorePath::parse(line, draft.store) {
             Ok(path) => Ok(Ok(Some(path))),
             Err(reason) => self.wrong_path(reason).map(|()| Err(())),
         }
     }
 
-    /// Whether all references are paths of the store.
+    /// Reads the references; false if one of them is not a path of the store.
     fn references(&mut self, draft: &mut Draft<'a>) -> Result<bool, ClosureError> {
         let count = self.number("the number of references")?;
         let mut whole = true;
         for n in 1..=count {
             match self.path(draft, &format_args!("reference {n} of {count}"))? {
-                Some(path) => draft.refer(path),
+                Some(path) => draft.add_reference(path),
                 None => whole = false,
             }
         }
         Ok(whole)
     }
 
-    /// The number of a path, `None` when it is none of the store.
+    /// Reads a path; `None` if it is not a path of the store.
     fn path(
         &mut self,
         draft: &mut Draft<'a>,
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next line, which must be there.
+    /// Reads the next line; fails at the end of the input.
     fn expect(&mut self, what: &dyn Display) -> Result<&'a [u8], ClosureError> {
         match self.lines.next()? {
             Some(line) => Ok(line),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_input_of_many_problems_is_read_no_further_than_a_hundred() {
+    fn stops_after_a_hundred_problems() {
         let digits = "0".repeat(32);
         let records = |count| format!("/s/{digits}-a\nsha1:x\n1\n\n0\n").repeat(count);
         let errors = read(&records(100)).unwrap_err();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_sorted_and_the_text_is_as_given() {
+    fn sorts_paths_and_writes_records_in_the_order_of_the_input() {
         let record = |digit: &str| format!("/s/{}-a\nsha256:{}\n1\n\n0\n", digit.repeat(32), "0".repeat(52));
         let text = [record("2"), record("0"), record("1")].concat();
         let closure = read(&text).unwrap();

@@ -1,4 +1,4 @@
-//! Store paths: 32 digits of base 32, a dash, a name. The store's directory is no part of them.
+//! Store paths, without the store's directory: 32 digits of base 32, a dash, a name.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,24 +6,24 @@ use std::sync::Arc;
 use image_tree::{Explain, Explanation, ImagePath, Name, explained_errors};
 
 use crate::base32;
-use crate::shown::quoted;
+use crate::quoted::quoted;
 
 /// The base name of a path in a store: a hash of 32 digits, `-`, a name of 1 to 211 characters.
-/// Cheap to clone; sorted by its bytes, which is the order of a store's directory.
+/// Cheap to clone. Ordered by bytes, like the entries of a directory.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StorePath(Arc<str>);
 
-/// Why a text is not a path of the store.
+/// The error for a text that is not a path of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidStorePath {
-    /// No absolute path at all.
+    /// A text that does not start with `/`.
     NotAPath {
         /// The text, quoted.
         found: String,
         /// The directory of the store.
         store: ImagePath,
     },
-    /// A path elsewhere.
+    /// A path outside the store.
     OtherStore {
         /// The text, quoted.
         found: String,
@@ -32,31 +32,31 @@ pub enum InvalidStorePath {
         /// The directory of the store.
         store: ImagePath,
     },
-    /// Something in a store path.
+    /// A path inside a store path.
     Inside {
         /// The text, quoted.
         found: String,
         /// The store path.
         top: ImagePath,
     },
-    /// Its first part is not a hash.
+    /// A path whose first part is not a hash.
     Hash {
         /// The text, quoted.
         found: String,
     },
-    /// A name of no or too many characters.
+    /// An empty or too long name.
     NameLength {
         /// The text, quoted.
         found: String,
         /// Length of the name in \[bytes\].
         len: usize,
     },
-    /// A character that Nix has in no name.
+    /// A name with a character that Nix does not allow.
     NameCharacter {
         /// The text, quoted.
         found: String,
     },
-    /// `.` or `..`, alone or before a dash.
+    /// A name that is `.` or `..`, or starts with one of them and a dash.
     NameDots {
         /// The text, quoted.
         found: String,
@@ -74,7 +74,7 @@ impl Explain for InvalidStorePath {
             Self::OtherStore { found, there, store } => Explanation::new(
                 "",
                 format!("{found} is in {there}, not in {store}"),
-                "give paths of one store, and the directory of that store",
+                "use paths of one store, and its directory",
             ),
             Self::Inside { found, top } => Explanation::new(
                 "",
@@ -86,7 +86,7 @@ impl Explain for InvalidStorePath {
                 format!(
                     "{found} has no hash of 32 digits (0-9 a-z without e, o, u, t) and a dash before its name"
                 ),
-                "write the path as Nix does",
+                "use the path that Nix prints",
             ),
             Self::NameLength { found, len } => Explanation::new(
                 "",
@@ -96,11 +96,11 @@ impl Explain for InvalidStorePath {
             Self::NameCharacter { found } => Explanation::new(
                 "",
                 format!("the name in {found} has a character that Nix does not allow"),
-                "letters, digits and +-._?= are possible",
+                "use letters, digits and +-._?=",
             ),
             Self::NameDots { found } => Explanation::new(
                 "",
-                format!("the name in {found} begins with a part that is . or .."),
+                format!("the name in {found} is . or .., or starts with one of these and a dash"),
                 "Nix does not allow such names",
             ),
         }
@@ -110,14 +110,14 @@ impl Explain for InvalidStorePath {
 explained_errors!(InvalidStorePath);
 
 impl StorePath {
-    /// Digits of the hash.
+    /// Number of digits of the hash.
     pub const HASH_LEN: usize = 32;
-    /// Bytes of the hash that the digits write.
+    /// Length of the hash in \[bytes\].
     pub const HASH_BYTES: usize = 20;
     /// The longest name after the hash, in \[bytes\].
     pub const MAX_NAME_LEN: usize = 211;
 
-    /// Reads a whole path such as `/nix/store/…-hello` and checks that it is one of this store.
+    /// Parses a whole path such as `/nix/store/…-hello`, which must be in this store.
     pub fn parse(path: &[u8], store: &ImagePath) -> Result<Self, InvalidStorePath> {
         let root = store.as_bytes().strip_suffix(b"/").unwrap_or(store.as_bytes());
         let base = path.strip_prefix(root).and_then(|rest| rest.strip_prefix(b"/"));
@@ -131,12 +131,12 @@ impl StorePath {
         Self::check(base, path)
     }
 
-    /// Reads what follows the store's directory, such as `…-hello`.
+    /// Parses a base name such as `…-hello`.
     pub fn from_base_name(base: &[u8]) -> Result<Self, InvalidStorePath> {
         Self::check(base, base)
     }
 
-    /// The rules of Nix (`StorePath` and `checkName` in its `path.cc`).
+    /// Checks a base name by the rules of Nix (`StorePath` and `checkName` in `path.cc`).
     fn check(base: &[u8], shown: &[u8]) -> Result<Self, InvalidStorePath> {
         let found = || quoted(shown);
         let name = match base.split_at_checked(Self::HASH_LEN) {
@@ -152,33 +152,33 @@ impl StorePath {
         if matches!(name.split(|&b| b == b'-').next(), Some(b"." | b"..")) {
             return Err(InvalidStorePath::NameDots { found: found() });
         }
-        // Every character was seen to be ASCII.
+        // All characters are ASCII, as checked above.
         std::str::from_utf8(base)
             .map(|base| Self(Arc::from(base)))
             .map_err(|_| InvalidStorePath::NameCharacter { found: found() })
     }
 
-    /// Hash, dash and name, 34 to 244 bytes of ASCII.
+    /// The base name: hash, dash and name, 34 to 244 bytes of ASCII.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The digits before the dash.
+    /// The digits of the hash, before the dash.
     #[must_use]
     pub fn hash_part(&self) -> &str {
         self.0.get(..Self::HASH_LEN).unwrap_or_default()
     }
 
-    /// What comes after the dash.
+    /// The name, after the dash.
     #[must_use]
     pub fn name(&self) -> &str {
         self.0.get(Self::HASH_LEN + 1..).unwrap_or_default()
     }
 
-    /// The name split as `builtins.parseDrvName` of Nix splits it: at the first dash that no letter follows.
+    /// Name and version, split as by Nix's `builtins.parseDrvName`: at the first dash that is not followed by a letter.
     ///
-    /// A name that would be empty is the whole name, without a version.
+    /// If that name would be empty, it is the whole name, without a version.
     #[must_use]
     pub fn name_and_version(&self) -> (&str, Option<&str>) {
         let name = self.name();
@@ -191,18 +191,18 @@ impl StorePath {
         }
     }
 
-    /// The path in the image, below the store's directory.
+    /// The absolute path in the image.
     #[must_use]
     pub fn in_store(&self, store: &ImagePath) -> ImagePath {
         match Name::new(self.0.as_bytes()) {
             Ok(name) => store.join(name),
-            // Can't happen: a store path has at most 244 bytes and no slash.
+            // Can't fail: a store path has at most 244 bytes and no slash.
             Err(_) => store.clone(),
         }
     }
 }
 
-/// Says where a path is that is not in the store.
+/// The error for a path that is not directly in the store.
 fn elsewhere(path: &[u8], store: &ImagePath) -> InvalidStorePath {
     let slash = path.iter().rposition(|&b| b == b'/');
     match slash.and_then(|slash| path.split_at_checked(slash)) {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn names_follow_the_rules_of_nix() {
+    fn checks_names_by_the_rules_of_nix() {
         let longest = "x".repeat(211);
         for name in ["a", "hello-2.12+x_y?z=1", ".dotfile", "...", ".x-", "-", &longest] {
             let base = format!("{HASH}-{name}");
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_is_the_directory_of_the_store() {
+    fn requires_the_directory_of_the_store() {
         let path = parse("/nix/store", &format!("/nix/store/{HASH}-a")).unwrap();
         assert_eq!(path, parse("/", &format!("/{HASH}-a")).unwrap());
         let store = ImagePath::parse(b"/x").unwrap();

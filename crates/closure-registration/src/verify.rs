@@ -1,4 +1,4 @@
-//! Is what is registered what the tree holds?
+//! Compares the registered sizes and hashes with a file tree.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -13,10 +13,10 @@ use crate::{
     nar_parts, nar_size,
 };
 
-/// Why hashes could not be verified, or do not agree.
+/// The error of [`verify_hashes`].
 #[derive(Debug)]
 pub enum VerifyError<E> {
-    /// What is registered is not what the files hold.
+    /// Paths that differ from their registration.
     Closure(ClosureErrors),
     /// A file could not be opened.
     Open(E),
@@ -24,7 +24,7 @@ pub enum VerifyError<E> {
     Read {
         /// Its path on this machine, or in the image, escaped.
         file: String,
-        /// The system's words.
+        /// The I/O error.
         reason: io::Error,
     },
     /// A file has another length than when it was scanned.
@@ -44,8 +44,8 @@ impl Explain for Changed {
     fn explain(&self) -> Explanation {
         Explanation::new(
             &self.file,
-            format!("changed while it was read, it had {} bytes", self.size),
-            "leave the sources alone while an image is built",
+            format!("changed while it was read (it had {} bytes)", self.size),
+            "don't change the sources while an image is built",
         )
     }
 }
@@ -53,7 +53,7 @@ impl Explain for Changed {
 explained_errors!(Changed);
 
 impl<E: Explain> VerifyError<E> {
-    /// Each thing that is wrong, in its parts.
+    /// The problems, each with its place and help.
     pub fn explanations(&self) -> Vec<Explanation> {
         match self {
             Self::Closure(errors) => errors.iter().map(Explain::explain).collect(),
@@ -90,10 +90,10 @@ impl<E> From<Changed> for VerifyError<E> {
 }
 
 fn unread(file: &str, reason: &io::Error) -> Explanation {
-    Explanation::new(file, format!("can't be read: {}", io_reason(reason)), "see that its disk is sound")
+    Explanation::new(file, format!("can't be read: {}", io_reason(reason)), "check its disk")
 }
 
-/// Compares the NAR size of each path with the registered one. All that differ are named.
+/// Compares the NAR size of each path with the registered one, and fails with all that differ.
 pub fn verify_sizes(closure: &Closure, tree: &FileTree) -> Result<(), ClosureErrors> {
     let (nodes, mut errors) = find(closure, tree);
     let store = closure.store_dir();
@@ -105,12 +105,12 @@ pub fn verify_sizes(closure: &Closure, tree: &FileTree) -> Result<(), ClosureErr
     ClosureErrors::check(errors)
 }
 
-/// Compares the NAR hash of each path with the registered one, several paths at once. All that differ are named.
+/// Compares the NAR hash of each path with the registered one, in parallel, and fails with all that differ.
 ///
-/// Each thread makes an opener of its own with `opener`, which gives a reader of a regular file from its start; so it
-/// may keep directories open, and is asked in the order of the tree within a path. `progress` is told how many bytes of contents were hashed
-/// since it was last called, by whichever thread. Where a file can't be read or has changed, that is the error, the
-/// first by the order of the tree.
+/// `opener` makes an opener for each thread, which opens a regular file for reading. So an opener may keep directories
+/// open; within a path, files are opened in the order of the tree. `progress` is called by any thread with the number of
+/// bytes hashed since its last call. If files can't be read or have changed, the error is the first of them by the order
+/// of the tree.
 pub fn verify_hashes<O, R, E>(
     closure: &Closure,
     tree: &FileTree,
@@ -125,8 +125,8 @@ where
     compare(closure, tree, opener, progress, false)
 }
 
-/// The same of a tree that nobody vouches for: what has another size is named by that, and not read. So nobody is kept busy by
-/// more bytes than are registered.
+/// Compares sizes first, and hashes only the paths whose size agrees; otherwise like [`verify_hashes`]. For untrusted
+/// trees: no more bytes are read than are registered.
 pub fn verify_sizes_then_hashes<O, R, E>(
     closure: &Closure,
     tree: &FileTree,
@@ -154,7 +154,7 @@ where
     E: Send,
 {
     let (mut nodes, absent) = find(closure, tree);
-    // Largest first: else a large path that begins last would keep one thread at work alone.
+    // Largest first: if a large path came last, only one thread would be busy.
     nodes.sort_by_key(|&(info, _)| std::cmp::Reverse(info.nar_size));
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
@@ -175,7 +175,7 @@ where
         }
     });
     let mut failed = failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    // Whichever thread was first: the tree's order is the same on every machine.
+    // In tree order, because the order of threads varies.
     failed.sort_by_key(|&(node, _)| node);
     let mut errors = absent;
     for (_, error) in failed {
@@ -187,8 +187,8 @@ where
     Ok(ClosureErrors::check(errors)?)
 }
 
-/// Bytes a thread reads at once. From 64 KiB to 1 MiB the time is the same (2 GiB in 0.53 s with two threads), and this
-/// stays in the cache of a core.
+/// Read buffer of a thread in \[bytes\]. From 64 KiB to 1 MiB the time is the same (2 GiB in 0.53 s with two threads);
+/// this size stays in the cache of a core.
 const BUFFER: usize = 256 * 1024;
 
 impl PathInfo {
@@ -209,7 +209,7 @@ impl PathInfo {
     }
 }
 
-/// The node of each path, and an error for each path that has none.
+/// Finds the node of each path; returns an error for each path without one.
 pub(crate) fn find<'a>(
     closure: &'a Closure,
     tree: &FileTree,
@@ -230,7 +230,7 @@ pub(crate) fn find<'a>(
     (found, errors)
 }
 
-/// Compares the size of a path, if that is asked for, then its hash.
+/// Compares the size of a path, if `size_first`, then its hash.
 fn check<E>(
     closure: &Closure,
     tree: &FileTree,
@@ -275,7 +275,7 @@ fn hash<R: Read, E>(
     Ok(hasher.finish())
 }
 
-/// Gives all bytes of a file to `take`; false where they are fewer or more than `size`.
+/// Passes all bytes of a file to `take`; false if there are not exactly `size`.
 fn read_exactly(
     reader: &mut impl Read,
     size: u64,
@@ -284,7 +284,7 @@ fn read_exactly(
 ) -> io::Result<bool> {
     let mut remaining = size;
     loop {
-        // One byte more than there should be shows a file that grew, and a small file's end without a second read.
+        // One byte more than expected detects a file that grew, and the end of a small file without a second read.
         let asked = usize::try_from(remaining.saturating_add(1)).unwrap_or(usize::MAX).min(buffer.len());
         let window = buffer.get_mut(..asked).unwrap_or_default();
         let got = match reader.read(window) {
@@ -304,7 +304,7 @@ fn read_exactly(
     }
 }
 
-/// How a file is named in messages: by its path on this machine, where it has one.
+/// The name of a file in messages: its path on this machine if it has one, else in the image.
 fn shown(tree: &FileTree, node: NodeId) -> String {
     match tree.source_path(node) {
         Some(path) => image_tree::shown(&path),

@@ -1,4 +1,4 @@
-//! Against Nix itself: its NARs, its hashes, its database.
+//! Compares NARs, hashes and registrations with those of Nix.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -17,7 +17,7 @@ use closure_registration::{Closure, NarPart, PathInfo, nar_parts, nar_size};
 use common::{Item, Items, base_name, closure, directory, file, hash, open, registration, store_dir, tree};
 use image_tree::{FileTree, Name, NodeId};
 
-/// Runs a program of Nix with a store of its own below `root`; gives its standard output.
+/// Runs a program of Nix with its own store below `root`; returns standard output.
 fn nix(root: &Path, program: &str, arguments: &[&OsStr], input: &[u8]) -> Vec<u8> {
     let mut child = Command::new(program)
         .args(arguments)
@@ -36,7 +36,7 @@ fn nix(root: &Path, program: &str, arguments: &[&OsStr], input: &[u8]) -> Vec<u8
             )
         });
     let mut stdin = child.stdin.take().unwrap();
-    // The inputs of these tests fit a pipe.
+    // Can't block: the inputs of these tests fit into a pipe.
     stdin.write_all(input).unwrap();
     drop(stdin);
     let output = child.wait_with_output().unwrap();
@@ -62,7 +62,7 @@ fn write(path: &Path, item: &Item) {
     }
 }
 
-/// All that a store path can be, and what is easily done wrong.
+/// Every kind of file in a store path, and edge cases.
 fn items() -> Items {
     let executable = |bytes: &[u8]| Item::File { executable: true, bytes: bytes.to_vec() };
     let lengths =
@@ -104,7 +104,7 @@ fn whole(tree: &FileTree, node: NodeId) -> Vec<u8> {
 }
 
 #[test]
-fn nars_sizes_and_hashes_are_those_of_nix() {
+fn nars_sizes_and_hashes_equal_those_of_nix() {
     let (root, items) = (tempfile::tempdir().unwrap(), items());
     let tree = tree(&items);
     for (name, item) in &items {
@@ -124,7 +124,7 @@ fn nars_sizes_and_hashes_are_those_of_nix() {
     }
 }
 
-/// What is registered, in an order that does not depend on who writes it.
+/// The records, in an order that does not depend on the writer.
 fn known(closure: &Closure) -> Vec<PathInfo> {
     let mut paths = closure.paths().to_vec();
     for info in &mut paths {
@@ -134,7 +134,7 @@ fn known(closure: &Closure) -> Vec<PathInfo> {
 }
 
 #[test]
-fn nix_loads_the_registration_and_finds_the_store_sound() {
+fn nix_loads_the_registration_and_verifies_the_store() {
     let (root, items) = (tempfile::tempdir().unwrap(), items());
     let store = root.path().join("nix/store");
     fs::create_dir_all(&store).unwrap();
@@ -165,7 +165,7 @@ fn nix_loads_the_registration_and_finds_the_store_sound() {
     run(&["--verify", "--check-contents"], b"");
 }
 
-/// Store paths of every kind of content address that Nix makes, and the graph that it prints of them.
+/// Makes store paths with every kind of content address; returns the graph that Nix prints.
 fn addressed(root: &Path) -> serde_json::Value {
     let expression = r#"
         let text = builtins.toFile "text" "1"; in [
@@ -195,7 +195,7 @@ fn addressed(root: &Path) -> serde_json::Value {
 }
 
 #[test]
-fn content_addresses_of_nix_are_kept_and_others_refused() {
+fn keeps_content_addresses_of_nix_and_rejects_wrong_ones() {
     let root = tempfile::tempdir().unwrap();
     let graph = addressed(root.path());
     let closure = Closure::from_graph("g", &graph, &store_dir()).unwrap();
@@ -208,7 +208,7 @@ fn content_addresses_of_nix_are_kept_and_others_refused() {
     assert_eq!(kept, given);
     assert_eq!(given.len(), 12, "{given:?}");
 
-    // Every path with the address of every other: none that is not its own is taken.
+    // Each path with the address of each other path: only its own is accepted.
     let records = graph.as_array().unwrap();
     for (index, other) in (0..records.len()).flat_map(|index| records.iter().map(move |other| (index, other)))
     {

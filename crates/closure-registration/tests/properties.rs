@@ -1,4 +1,4 @@
-//! What holds for any input.
+//! Properties of any input.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -15,7 +15,7 @@ use proptest::test_runner::FileFailurePersistence;
 
 fn names() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>().prop_map(|b| if b == b'/' || b == 0 { b'_' } else { b }), 1..20)
-        .prop_filter("stands for a directory", |name| name != b"." && name != b"..")
+        .prop_filter("is a directory itself", |name| name != b"." && name != b"..")
 }
 
 fn items() -> impl Strategy<Value = Item> {
@@ -79,14 +79,14 @@ fn read(text: &[u8]) -> Closure {
 }
 
 proptest! {
-    // Failing seeds are kept beside this file, to be committed.
+    // Failing seeds are saved next to this file; commit them.
     #![proptest_config(ProptestConfig {
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn the_parts_of_a_nar_are_the_nar_by_the_book(item in items()) {
+    fn the_parts_of_a_nar_are_the_nar_written_the_simple_way(item in items()) {
         let name = common::base_name('0', "x");
         let tree = tree(&Items::from([(name, item.clone())]));
         let top = tree.children(tree.find(&common::store_dir()).unwrap()).next().unwrap();
@@ -106,29 +106,29 @@ proptest! {
     }
 
     #[test]
-    fn a_registration_is_written_as_it_was_read(text in registrations()) {
+    fn a_registration_survives_reading_and_writing(text in registrations()) {
         prop_assert_eq!(String::from_utf8(read(text.as_bytes()).registration()).unwrap(), text);
     }
 
     #[test]
-    fn a_graph_is_the_same_closure(text in registrations(), by_path in any::<bool>()) {
+    fn a_graph_and_its_registration_are_the_same_closure(text in registrations(), by_path in any::<bool>()) {
         let closure = read(text.as_bytes());
         let other = Closure::from_graph("g", &graph(&closure, by_path), &common::store_dir()).unwrap();
         prop_assert_eq!(closure.paths(), other.paths());
     }
 
     #[test]
-    fn a_registration_cut_short_is_never_taken_for_another(text in registrations(), at in any::<prop::sample::Index>()) {
+    fn a_truncated_registration_is_rejected(text in registrations(), at in any::<prop::sample::Index>()) {
         let cut = &text.as_bytes()[..at.index(text.len() + 1)];
         let source = Source { name: "r", bytes: cut };
         if let Ok(closure) = Closure::from_registration(source, None, &common::store_dir()) {
-            // Cut between two records, none of which refers to what is lost.
+            // Cut between two records, and no remaining record refers to a lost one.
             prop_assert_eq!(closure.registration(), cut);
         }
     }
 
     #[test]
-    fn hashes_are_read_as_they_are_written(bytes in any::<[u8; 32]>()) {
+    fn hashes_survive_writing_and_reading(bytes in any::<[u8; 32]>()) {
         let hash = NarHash::from_bytes(bytes);
         prop_assert_eq!(NarHash::parse(hash.to_string().as_bytes()), Ok(hash));
         let base16 = bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));

@@ -1,6 +1,6 @@
-//! The table of `tests/registrations`: each input beside what is made of it.
+//! The cases of `tests/registrations`: each input with its expected result.
 //!
-//! `UPDATE_EXPECTED=1` writes the expectations anew; read the difference before you keep it.
+//! `UPDATE_EXPECTED=1` rewrites the expected results; read the difference before you commit it.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -15,14 +15,14 @@ fn folder(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/registrations").join(kind)
 }
 
-/// The files of a folder, and the cases that they make.
+/// The names of the cases in a folder.
 fn cases(folder: &Path) -> BTreeSet<String> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let cases: BTreeSet<String> = files
         .map(|file| {
             let (case, extension) = file.split_once('.').unwrap();
             let known = ["registration", "store-paths", "graph.json", "expected"];
-            assert!(known.contains(&extension), "{file}: no part of a case");
+            assert!(known.contains(&extension), "{file}: not part of a case");
             case.to_owned()
         })
         .collect();
@@ -48,7 +48,7 @@ fn read(folder: &Path, case: &str) -> Result<Closure, ClosureErrors> {
     Closure::from_registration(registration, list, &store)
 }
 
-/// The program's tests share the table, and the program names a field of its plan where this crate can't.
+/// The explanation as the program prints it. The program's tests share these cases, and its help names fields of the plan.
 fn as_in_the_program(error: &ClosureError) -> Explanation {
     let explanation = error.explain();
     match error {
@@ -72,7 +72,7 @@ fn compare(folder: &Path, case: &str, actual: &str, failures: &mut Vec<String>) 
 }
 
 #[test]
-fn good_inputs_become_their_registration() {
+fn writes_the_registration_of_good_inputs() {
     let (folder, mut failures) = (folder("good"), Vec::new());
     for case in cases(&folder) {
         match read(&folder, &case) {
@@ -87,7 +87,7 @@ fn good_inputs_become_their_registration() {
 }
 
 #[test]
-fn bad_inputs_are_refused_with_all_that_is_wrong() {
+fn reports_all_problems_of_bad_inputs() {
     let (folder, mut failures) = (folder("bad"), Vec::new());
     for case in cases(&folder) {
         match read(&folder, &case) {

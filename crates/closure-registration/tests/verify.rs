@@ -1,4 +1,4 @@
-//! Sizes and hashes of a tree against what is registered.
+//! Checks of sizes and hashes of a tree against the registration.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -8,7 +8,9 @@ mod common;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use closure_registration::{Closure, ClosureErrors, PassingHashes, VerifyError, verify_hashes, verify_sizes};
+use closure_registration::{
+    Closure, ClosureErrors, StreamingHashes, VerifyError, verify_hashes, verify_sizes,
+};
 use common::{Item, Items, base_name, closure, directory, file, open, registration, tree};
 use image_tree::{FileTree, NodeKind};
 
@@ -24,7 +26,7 @@ fn items() -> Items {
 }
 
 #[test]
-fn what_is_registered_truly_passes_and_all_contents_are_counted() {
+fn accepts_a_true_registration_and_reports_all_contents_as_progress() {
     let (items, hashed) = (items(), AtomicU64::new(0));
     let (tree, closure) = (tree(&items), closure(&registration(&items)));
     verify_sizes(&closure, &tree).unwrap();
@@ -36,7 +38,7 @@ fn what_is_registered_truly_passes_and_all_contents_are_counted() {
 }
 
 #[test]
-fn other_entries_of_the_store_do_not_matter() {
+fn ignores_other_entries_of_the_store() {
     let mut items = items();
     let closure = closure(&registration(&items));
     items.insert(b".links".to_vec(), file(b""));
@@ -45,10 +47,10 @@ fn other_entries_of_the_store_do_not_matter() {
 }
 
 #[test]
-fn every_difference_is_named_once_for_any_number_of_threads() {
+fn reports_each_difference_once_with_any_number_of_threads() {
     let mut items = items();
     let closure = closure(&registration(&items));
-    // The same size with other bytes, another size, and nothing at all.
+    // Other bytes of the same size, another size, and a missing path.
     items.insert(base_name('2', "x"), file(b"y"));
     items.insert(base_name('0', "hello"), file(b"hello"));
     items.remove(&base_name('1', "single"));
@@ -56,7 +58,7 @@ fn every_difference_is_named_once_for_any_number_of_threads() {
 
     let sizes = verify_sizes(&closure, &tree).unwrap_err().to_string();
     let expected = [
-        "/nix/store/11111111111111111111111111111111-single: is in the closure and not in the image's tree;",
+        "/nix/store/11111111111111111111111111111111-single: is in the closure, but not in the image;",
         "/nix/store/00000000000000000000000000000000-hello: its NAR has 120 bytes, but 1000872 are registered;",
     ];
     assert_eq!(sizes.lines().count(), 2, "{sizes}");
@@ -74,21 +76,21 @@ fn every_difference_is_named_once_for_any_number_of_threads() {
     }
 }
 
-/// Shows all contents of a tree in its order, in pieces of so many bytes.
-fn pass_by(closure: &Closure, tree: &FileTree, piece: usize) -> Result<(), ClosureErrors> {
-    let mut hashes = PassingHashes::new(closure, tree);
+/// Hashes all contents of a tree in its order, in pieces of `piece` bytes.
+fn stream(closure: &Closure, tree: &FileTree, piece: usize) -> Result<(), ClosureErrors> {
+    let mut hashes = StreamingHashes::new(closure, tree);
     for (id, node) in tree.iter() {
         if matches!(node.kind(), NodeKind::File { .. }) {
             let mut bytes = Vec::new();
             open(tree, id).read_to_end(&mut bytes).unwrap();
-            bytes.chunks(piece).for_each(|bytes| hashes.see(id, bytes));
+            bytes.chunks(piece).for_each(|bytes| hashes.update(id, bytes));
         }
     }
     hashes.finish()
 }
 
 #[test]
-fn contents_that_pass_by_give_the_same_answer_as_those_that_are_opened() {
+fn streaming_finds_the_same_differences_as_opening_files() {
     let mut items = items();
     let closure = closure(&registration(&items));
     items.insert(b".before".to_vec(), file(b"not in the closure"));
@@ -96,20 +98,20 @@ fn contents_that_pass_by_give_the_same_answer_as_those_that_are_opened() {
     items.insert(b"zz".to_vec(), file(b"not in the closure"));
     let whole = tree(&items);
     for piece in [1, 4096, usize::MAX] {
-        pass_by(&closure, &whole, piece).unwrap();
+        stream(&closure, &whole, piece).unwrap();
     }
     items.insert(base_name('2', "x"), file(b"y"));
     items.insert(base_name('0', "hello"), file(b"hello"));
     items.remove(&base_name('1', "single"));
     let other = tree(&items);
     let opened = verify_hashes(&closure, &other, || |node| Ok::<_, String>(open(&other, node)), &|_| ());
-    assert_eq!(pass_by(&closure, &other, 4096).unwrap_err().to_string(), opened.unwrap_err().to_string());
+    assert_eq!(stream(&closure, &other, 4096).unwrap_err().to_string(), opened.unwrap_err().to_string());
 }
 
-/// Gives bytes one by one, with an interruption before each.
-struct Drops<R>(R, bool);
+/// A reader that returns one byte at a time, and is interrupted before each.
+struct SlowReader<R>(R, bool);
 
-impl<R: Read> Read for Drops<R> {
+impl<R: Read> Read for SlowReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.1 = !self.1;
         if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(&mut buffer[..1]) }
@@ -117,15 +119,15 @@ impl<R: Read> Read for Drops<R> {
 }
 
 #[test]
-fn short_and_interrupted_reads_change_nothing() {
+fn accepts_short_and_interrupted_reads() {
     let items = items();
     let (tree, closure) = (tree(&items), closure(&registration(&items)));
-    verify_hashes(&closure, &tree, || |node| Ok::<_, String>(Drops(open(&tree, node), false)), &|_| ())
+    verify_hashes(&closure, &tree, || |node| Ok::<_, String>(SlowReader(open(&tree, node), false)), &|_| ())
         .unwrap();
 }
 
 #[test]
-fn a_file_that_shrank_or_grew_is_an_error_that_names_it() {
+fn reports_a_file_that_shrank_or_grew() {
     let items = items();
     let (tree, closure) = (tree(&items), closure(&registration(&items)));
     for change in [-1_isize, 1] {
@@ -142,7 +144,7 @@ fn a_file_that_shrank_or_grew_is_an_error_that_names_it() {
 }
 
 #[test]
-fn the_first_file_of_the_tree_that_can_not_be_opened_is_the_error() {
+fn reports_the_first_file_that_can_not_be_opened() {
     let items = items();
     let (tree, closure) = (tree(&items), closure(&registration(&items)));
     let refuse = |node| Err::<io::Empty, _>(tree.path(node).to_string());

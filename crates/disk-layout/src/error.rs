@@ -2,14 +2,14 @@ use std::fmt;
 
 use image_tree::{Explain, Explanation, explained_errors};
 
-/// Something that has a place on a disk.
+/// An item on a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Item {
     /// The partition table.
     Table,
-    /// A partition, by its position from 0.
+    /// A partition, by its index from 0.
     Partition(usize),
-    /// A blob, by its position from 0.
+    /// A blob, by its index from 0.
     Blob(usize),
     /// The whole disk.
     Disk,
@@ -26,91 +26,91 @@ impl fmt::Display for Item {
     }
 }
 
-/// Where something is on a disk, in \[bytes\].
+/// The place of an item on a disk, in \[bytes\].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// What it is.
+    /// The item.
     pub item: Item,
-    /// Its first byte.
+    /// Offset of the first byte.
     pub start: u64,
-    /// The byte behind its last.
+    /// Offset after the last byte.
     pub end: u64,
 }
 
-/// Why a disk can't be made.
+/// The error if a disk can't be laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DiskError {
-    /// Two things at one place.
+    /// Two items that overlap.
     Overlap {
-        /// What begins first.
+        /// The item that starts first.
         one: Span,
-        /// What begins within it.
+        /// The item that starts within it.
         other: Span,
     },
-    /// A content that its partition has no room for.
+    /// A partition that is too small for its content.
     TooSmall {
         /// The partition.
         item: Item,
-        /// Its length.
+        /// Length of the partition in \[bytes\].
         size: u64,
-        /// Its content's length.
+        /// Length of the content in \[bytes\].
         needs: u64,
     },
-    /// Something that ends behind the disk, or where its backup table begins.
+    /// An item that ends after the space for partitions.
     PastEnd {
-        /// What does not fit.
+        /// The item that does not fit.
         span: Span,
-        /// Where the space for partitions ends.
+        /// End of the space for partitions: the end of the disk, or the start of the backup table; in \[bytes\].
         usable: u64,
     },
-    /// Numbers that the table can't hold.
+    /// An item after the end of what an MBR can address.
     TooLargeForMbr {
-        /// What lies too far away.
+        /// The item.
         span: Span,
-        /// Where such a table ends, in \[bytes\].
+        /// End of what an MBR can address, in \[bytes\].
         most: u64,
     },
-    /// Something whose end can't be counted in 64 bits.
+    /// An item whose end exceeds 64 bits.
     Overflow {
-        /// What it is.
+        /// The item.
         item: Item,
     },
-    /// Partitions that the table can't hold: whoever made the options should have refused them.
+    /// Partitions that the table does not support. Callers should check them before.
     Table(&'static str),
 }
 
-/// How a program calls what is on a disk, and its size.
+/// The names that a program's messages use for the items of a disk.
 pub trait Names {
-    /// The name of a part of the disk.
+    /// The name of an item.
     fn item(&self, item: Item) -> String {
         item.to_string()
     }
 
-    /// What sets the size of the disk.
+    /// The name of the option for the size of the disk.
     fn size(&self) -> String {
         "the size of the disk".to_owned()
     }
 
-    /// How to ask for a GUID partition table.
+    /// The instruction to use a GUID partition table.
     fn gpt(&self) -> String {
         "use a GPT".to_owned()
     }
 }
 
-/// Neutral names.
+/// Names that don't refer to a program's options.
 #[derive(Clone, Copy, Debug)]
-struct Plain;
+struct DefaultNames;
 
-impl Names for Plain {}
+impl Names for DefaultNames {}
 
 impl DiskError {
-    /// Whether two parts contradict each other; otherwise the contents do not fit.
+    /// Whether two items overlap. Otherwise something does not fit.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Overlap { .. })
     }
 
-    /// What the error is about, what is wrong there, and what to do about it.
+    /// Returns the item that the error is about, what is wrong, and what to do.
     pub fn message(&self, names: &dyn Names) -> (Item, String, String) {
         let bytes = |span: &Span| format!("bytes {} to {}", span.start, span.end);
         match self {
@@ -121,7 +121,7 @@ impl DiskError {
                     }
                     _ => "move one of the two".to_owned(),
                 };
-                // The table is where it must be: the message is about what overlaps it.
+                // The table can't be moved, so the message is about the other item.
                 let (one, other) = if one.item == Item::Table { (other, one) } else { (one, other) };
                 let what = format!("{} overlap {} ({})", bytes(one), names.item(other.item), bytes(other));
                 (one.item, what, help)
@@ -136,19 +136,17 @@ impl DiskError {
             ),
             Self::PastEnd { span, usable } => (
                 span.item,
-                format!("{} end behind the disk's last usable byte at {usable}", bytes(span)),
-                format!("make {} larger or leave it out", names.size()),
+                format!("{} are after the end of the disk's usable space at {usable}", bytes(span)),
+                format!("increase {} or leave it out", names.size()),
             ),
             Self::TooLargeForMbr { span, most } => (
                 span.item,
-                format!("{} can't be written into an mbr, which ends at {} TiB", bytes(span), most >> 40),
+                format!("{} are beyond the {} TiB that an mbr can address", bytes(span), most >> 40),
                 names.gpt(),
             ),
-            Self::Overflow { item } => (
-                *item,
-                "ends behind the last byte that can be numbered".to_owned(),
-                "move it to the front".to_owned(),
-            ),
+            Self::Overflow { item } => {
+                (*item, "its end exceeds 64 bits".to_owned(), "use a smaller offset or size".to_owned())
+            }
             Self::Table(what) => (Item::Table, (*what).to_owned(), "please report it".to_owned()),
         }
     }
@@ -156,7 +154,7 @@ impl DiskError {
 
 impl Explain for DiskError {
     fn explain(&self) -> Explanation {
-        let (item, what, help) = self.message(&Plain);
+        let (item, what, help) = self.message(&DefaultNames);
         Explanation::new(item.to_string(), what, help)
     }
 }

@@ -1,18 +1,19 @@
-//! The bytes of a GUID partition table. UEFI specification, 5.3.
+//! Generates GUID partition tables (UEFI specification, section 5.3).
 
 use std::mem::{offset_of, size_of};
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::places::{GPT_ENTRIES, PlacedPartition};
-use crate::table::to_usize;
+use image_tree::{Uuid, to_usize};
 
-/// How many partitions it holds: as many as every system expects.
+use crate::placement::{GPT_ENTRIES, PlacedPartition};
+
+/// Number of entries in the table, which every system supports.
 pub(crate) const ENTRIES: usize = 128;
 /// Attribute "Legacy BIOS Bootable" (table 5.8).
 const LEGACY_BOOTABLE: u64 = 1 << 2;
-/// A name's UTF-16 units.
+/// Length of a name in UTF-16 units.
 const NAME: usize = 36;
 const HEADER_BYTES: u32 = 92;
 const ENTRY_BYTES: u32 = 128;
@@ -62,7 +63,7 @@ const _: () = {
     assert!(offset_of!(Entry, name) == 56);
 };
 
-/// An entry; GUIDs in the order of their text form.
+/// An entry. Bytes of the GUIDs are in the order of their text form.
 pub(crate) fn entry(
     kind: [u8; 16],
     guid: [u8; 16],
@@ -72,8 +73,8 @@ pub(crate) fn entry(
     sector: u64,
 ) -> Entry {
     let mut entry = Entry::new_zeroed();
-    entry.type_guid = on_disk(kind);
-    entry.unique_guid = on_disk(guid);
+    entry.type_guid = Uuid(kind).on_disk();
+    entry.unique_guid = Uuid(guid).on_disk();
     entry.starting_lba = (place.start / sector).into();
     entry.ending_lba = ((place.start + place.len) / sector - 1).into();
     entry.attributes = if bootable { LEGACY_BOOTABLE } else { 0 }.into();
@@ -83,8 +84,8 @@ pub(crate) fn entry(
     entry
 }
 
-/// The header and the entries behind the first sector of a disk of `len` \[bytes\] with sectors of `sector`, and those at its end,
-/// where the entries come first; at most [`ENTRIES`] entries.
+/// Generates the primary table, which follows the first sector of the disk, and the backup table at its end, where the
+/// entries come before the header. `len` and `sector` are in \[bytes\]; at most [`ENTRIES`] entries.
 pub(crate) fn tables(disk: [u8; 16], entries: &[Entry], len: u64, sector: u64) -> (Vec<u8>, Vec<u8>) {
     let mut table = [Entry::new_zeroed(); ENTRIES];
     for (slot, entry) in table.iter_mut().zip(entries) {
@@ -104,7 +105,7 @@ pub(crate) fn tables(disk: [u8; 16], entries: &[Entry], len: u64, sector: u64) -
             alternate_lba: other.into(),
             first_usable_lba: (2 + table_sectors).into(),
             last_usable_lba: (last - 1 - table_sectors).into(),
-            disk_guid: on_disk(disk),
+            disk_guid: Uuid(disk).on_disk(),
             partition_entry_lba: entries_at.into(),
             number_of_partition_entries: u32::try_from(ENTRIES).unwrap_or(0).into(),
             size_of_partition_entry: ENTRY_BYTES.into(),
@@ -118,14 +119,4 @@ pub(crate) fn tables(disk: [u8; 16], entries: &[Entry], len: u64, sector: u64) -
     let front = [header(1, last, 2).as_slice(), table].concat();
     let back = [table, header(last, 1, last - table_sectors).as_slice()].concat();
     (front, back)
-}
-
-/// GUIDs on disks have their first three numbers in little-endian order (UEFI specification, appendix A).
-fn on_disk(mut guid: [u8; 16]) -> [u8; 16] {
-    for number in [0..4, 4..6, 6..8] {
-        if let Some(bytes) = guid.get_mut(number) {
-            bytes.reverse();
-        }
-    }
-    guid
 }

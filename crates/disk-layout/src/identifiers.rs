@@ -1,9 +1,9 @@
-//! Identifiers that a plan leaves open: from the UUID of its root, so that they are the same in every build and differ
-//! between systems.
+//! Default identifiers. They are derived from the UUID of the root file system, so they are the same in every build and
+//! differ between systems.
 
 use sha2::{Digest, Sha256};
 
-/// A GUID of version 8 (RFC 9562, section 5.8: whatever its maker likes), in the order of its text form.
+/// A GUID of version 8 (RFC 9562, section 5.8: vendor-specific), bytes in the order of its text form.
 pub(crate) fn guid(seed: &[u8; 16], purpose: &str, number: usize) -> [u8; 16] {
     let mut guid = [0; 16];
     for (to, from) in guid.iter_mut().zip(digest(seed, purpose, number)) {
@@ -15,13 +15,13 @@ pub(crate) fn guid(seed: &[u8; 16], purpose: &str, number: usize) -> [u8; 16] {
     guid
 }
 
-/// A number of 32 bits that is not 0, which Windows and Linux take for none.
+/// A number of 32 bits. Never 0, which Windows and Linux treat as missing.
 pub(crate) fn number(seed: &[u8; 16], purpose: &str) -> u32 {
     number_of(&digest(seed, purpose, 0))
 }
 
-/// The serial number of a FAT file system without one in the plan: derived from the UUID of the root and the number of its
-/// partition (from 1), so that two file systems of one disk differ, and so do those of two systems. Never 0.
+/// The default serial number of a FAT file system. It is derived from the UUID of the root file system and the number of the
+/// partition (from 1), so it differs between file systems of one disk and between systems. Never 0.
 #[must_use]
 pub fn fat_serial_number(root_uuid: &[u8; 16], partition: usize) -> u32 {
     number_of(&digest(root_uuid, "fat", partition))
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identifiers_differ_by_seed_purpose_and_number_and_stay() {
+    fn identifiers_depend_on_seed_purpose_and_number() {
         let one = guid(&[1; 16], "partition", 1);
         assert_eq!(one, guid(&[1; 16], "partition", 1));
         for other in

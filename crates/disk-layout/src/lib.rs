@@ -1,16 +1,16 @@
-//! A disk: partition table, partitions and blobs, each where it belongs, as pieces of one image.
+//! Lays out disks with a partition table, partitions and blobs, as pieces of one image.
 //!
-//! The invariant: a [`Disk`] covers every byte of its length exactly once, and what is in a partition has the same
-//! bytes as it would have by itself. Nothing here does I/O, and nothing is random: identifiers that a plan leaves open
-//! are derived from the UUID of its root file system.
+//! The invariant: the pieces of a [`Disk`] cover every byte exactly once, and the bytes of a partition don't depend on the
+//! disk around it. The crate does no I/O and uses no random numbers: default identifiers are derived from the UUID of the
+//! root file system.
 //!
-//! | module | its part |
+//! | module | contents |
 //! |---|---|
-//! | `options` | what is asked for |
-//! | `places` | where everything goes, and that nothing overlaps |
-//! | `table` | identifiers, and the bytes at both ends of a disk |
-//! | `mbr`, `gpt` | the bytes of the two kinds of tables |
-//! | `identifiers` | GUIDs and numbers that nobody gave |
+//! | `options` | the parameters of a disk |
+//! | `placement` | start and length of each item; checks that nothing overlaps |
+//! | `table` | identifiers, and the table at both ends of a disk |
+//! | `mbr`, `gpt` | the bytes of the two kinds of table |
+//! | `identifiers` | default GUIDs and numbers |
 //! | `disk` | the pieces |
 
 mod disk;
@@ -19,11 +19,11 @@ mod gpt;
 mod identifiers;
 mod mbr;
 mod options;
-mod places;
+mod placement;
 mod table;
 
 pub use disk::Disk;
 pub use error::{DiskError, Item, Names, Span};
 pub use identifiers::fat_serial_number;
 pub use options::{Blob, Kind, Options, Part, Partition, Table};
-pub use places::PlacedPartition;
+pub use placement::PlacedPartition;

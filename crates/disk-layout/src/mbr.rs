@@ -1,20 +1,21 @@
-//! The bytes of a master boot record. UEFI specification, tables 5.1 to 5.4.
+//! Generates master boot records (UEFI specification, tables 5.1 to 5.4).
 
 use std::mem::{offset_of, size_of};
 
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::places::PlacedPartition;
-use crate::table::to_usize;
+use image_tree::to_usize;
 
-/// How many partitions it holds.
+use crate::placement::PlacedPartition;
+
+/// Number of entries in the table.
 pub(crate) const ENTRIES: usize = 4;
-/// The active flag.
+/// Active flag of a partition.
 const ACTIVE: u8 = 0x80;
-/// The type of the one partition of a protective MBR.
+/// Partition type in a protective MBR.
 const PROTECTIVE: u8 = 0xee;
-/// The last two bytes of the sector.
+/// Signature, the last two bytes of the record.
 const SIGNATURE: u16 = 0xaa55;
 
 #[derive(Clone, Copy, FromZeros, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -46,7 +47,7 @@ const _: () = {
     assert!(offset_of!(Record, entries) == 446);
 };
 
-/// The first sector of a disk, of so many \[bytes\]; at most [`ENTRIES`] entries.
+/// Generates the first sector of a disk. `sector` is its length in \[bytes\]; at most [`ENTRIES`] entries.
 pub(crate) fn sector(disk: u32, entries: &[Entry], sector: u64) -> Vec<u8> {
     let mut record = Record::new_zeroed();
     record.disk = disk.into();
@@ -59,7 +60,7 @@ pub(crate) fn sector(disk: u32, entries: &[Entry], sector: u64) -> Vec<u8> {
     bytes
 }
 
-/// An entry for a partition. Places have 32 bits for sectors; more was refused.
+/// An entry for a partition. Its sector numbers fit 32 bits, as `placement` checks.
 pub(crate) fn entry(kind: u8, bootable: bool, place: &PlacedPartition, sector: u64) -> Entry {
     let last = (place.start + place.len - 1) / sector;
     Entry {
@@ -72,26 +73,26 @@ pub(crate) fn entry(kind: u8, bootable: bool, place: &PlacedPartition, sector: u
     }
 }
 
-/// The entry that keeps those away who know nothing of a GPT: all of a disk of `len` \[bytes\].
+/// The entry of a protective MBR, which covers all of a disk of `len` \[bytes\] for tools without support for GPT.
 pub(crate) fn protective(len: u64, sector: u64) -> Entry {
     Entry {
         boot: 0,
         first_chs: packed(0, 0, 2),
         kind: PROTECTIVE,
-        // What can't be said is all ones.
+        // The maximum means "not representable".
         last_chs: packed(1023, 255, 63),
         start: 1.into(),
         sectors: sectors(len / sector - 1),
     }
 }
 
-/// A number of sectors; all ones for more than can be said.
+/// A number of sectors; the maximum for larger numbers.
 fn sectors(count: u64) -> U32 {
     u32::try_from(count).unwrap_or(u32::MAX).into()
 }
 
-/// Cylinder, head and sector of the geometry that every tool assumes, 255 heads of 63 sectors; the last that can be
-/// said for what lies behind it.
+/// Cylinder, head and sector in the usual geometry of 255 heads and 63 sectors. Larger numbers are replaced by the
+/// maximum.
 fn chs(lba: u64) -> [u8; 3] {
     const HEADS: u64 = 255;
     const SECTORS: u64 = 63;
@@ -106,7 +107,7 @@ fn chs(lba: u64) -> [u8; 3] {
     }
 }
 
-/// Three bytes: the head, the sector below the cylinder's upper two bits, the cylinder's lower eight.
+/// Encodes three bytes: head; sector (6 bits) and upper two bits of the cylinder; lower eight bits of the cylinder.
 fn packed(cylinder: u16, head: u8, sector: u8) -> [u8; 3] {
     let [low, high] = cylinder.to_le_bytes();
     [head, sector | high << 6, low]

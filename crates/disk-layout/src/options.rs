@@ -3,64 +3,64 @@ use std::sync::Arc;
 
 use image_tree::{FileRef, PieceSource, SectorSize, TreeId};
 
-/// What a disk is made of.
+/// The parameters of a disk.
 #[derive(Debug)]
 pub struct Options {
     /// The partition table.
     pub table: Table,
-    /// What the table counts in.
+    /// Sector size that the table uses.
     pub sector: SectorSize,
-    /// The whole disk's length in \[bytes\], a multiple of the sector; `None` for what the rest needs.
+    /// Length of the disk in \[bytes\], a multiple of the sector. `None`: as long as needed.
     pub size: Option<u64>,
-    /// What identifiers are derived from: the UUID of the root file system.
+    /// Seed of default identifiers: the UUID of the root file system.
     pub seed: [u8; 16],
-    /// In the order of their numbers: at most 4 in an MBR, at most 128 in a GPT.
+    /// Partitions in the order of their numbers: at most 4 in an MBR, at most 128 in a GPT.
     pub partitions: Vec<Partition>,
-    /// Bytes outside of partitions.
+    /// Files outside of partitions.
     pub blobs: Vec<Blob>,
 }
 
-/// The kind of table, and the disk's identifier where one is given.
+/// The kind of table, with the disk's identifier; `None` for the default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
-    /// The table of a master boot record, with the disk's number.
+    /// Master boot record, with the disk's number.
     Mbr(Option<u32>),
-    /// A GUID partition table; the disk's GUID in the order of its text form.
+    /// GUID partition table, with the disk's GUID (bytes in the order of the text form).
     Gpt(Option<[u8; 16]>),
 }
 
-/// A partition; sizes and places in \[bytes\], multiples of the sector.
+/// A partition. Sizes and offsets are in \[bytes\], multiples of the sector.
 #[derive(Debug)]
 pub struct Partition {
-    /// Where it begins; `None` for the next MiB after the one before.
+    /// Offset. `None`: the next multiple of 1 MiB after the previous partition.
     pub start: Option<u64>,
-    /// Its length; `None` for that of its content.
+    /// Length. `None`: that of the content.
     pub size: Option<u64>,
-    /// Its type; of the table's kind.
+    /// Partition type, for the kind of table in use.
     pub kind: Kind,
-    /// The active flag of an MBR, attribute 2 of a GPT.
+    /// Sets the active flag (MBR) or the attribute "legacy BIOS bootable" (GPT).
     pub bootable: bool,
-    /// Its name in a GPT, at most 36 UTF-16 units.
+    /// Name in a GPT, at most 36 UTF-16 units.
     pub name: String,
-    /// Its GUID in a GPT, in the order of its text form.
+    /// GUID in a GPT, bytes in the order of the text form. `None`: the default.
     pub guid: Option<[u8; 16]>,
-    /// What is in it.
+    /// Content.
     pub part: Part,
 }
 
 /// The type of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The number in an MBR.
+    /// Number in an MBR.
     Mbr(u8),
-    /// The GUID in a GPT, in the order of its text form.
+    /// GUID in a GPT, bytes in the order of the text form.
     Gpt([u8; 16]),
 }
 
-/// What is in a partition.
+/// The content of a partition.
 #[derive(Clone)]
 pub enum Part {
-    /// Zeros.
+    /// Only zeros.
     Empty,
     /// A file system.
     Volume {
@@ -69,17 +69,17 @@ pub enum Part {
         /// The tree of its files.
         tree: TreeId,
     },
-    /// The bytes of a file.
+    /// A file.
     File {
         /// The file.
         file: FileRef,
-        /// Its length in \[bytes\].
+        /// Length of the file in \[bytes\].
         len: u64,
     },
 }
 
 impl Part {
-    /// How many \[bytes\] it has.
+    /// Length of the content in \[bytes\].
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Empty => 0,
@@ -99,13 +99,13 @@ impl fmt::Debug for Part {
     }
 }
 
-/// The bytes of a file at a place of its own.
+/// A file outside of partitions.
 #[derive(Clone, Debug)]
 pub struct Blob {
-    /// Where it begins, in \[bytes\].
+    /// Offset on the disk in \[bytes\].
     pub offset: u64,
     /// The file.
     pub file: FileRef,
-    /// Its length in \[bytes\].
+    /// Length of the file in \[bytes\].
     pub len: u64,
 }

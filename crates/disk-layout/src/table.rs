@@ -1,11 +1,11 @@
-//! Partition tables: which identifiers they have, and their bytes at the front and at the end of a disk.
+//! Partition tables: their identifiers, and their bytes at the start and end of a disk.
 
 use crate::error::DiskError;
 use crate::options::{Kind, Options, Partition, Table};
-use crate::places::{PlacedPartition, Places};
+use crate::placement::{PlacedPartition, Placement};
 use crate::{gpt, identifiers, mbr};
 
-/// What stands at the front and at the end of a disk.
+/// The table's bytes at the start and at the end of a disk.
 #[derive(Debug)]
 pub(crate) struct TableBytes {
     pub(crate) head: Vec<u8>,
@@ -16,7 +16,7 @@ pub(crate) struct TableBytes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identifiers {
     pub(crate) disk: Table,
-    /// Of the partitions in a GPT, in the order of their numbers; none in an MBR.
+    /// GUIDs of the partitions in a GPT, in the order of their numbers; empty for an MBR.
     pub(crate) partitions: Vec<[u8; 16]>,
 }
 
@@ -40,14 +40,14 @@ impl Identifiers {
     }
 }
 
-/// Makes the bytes of a table.
+/// Generates the table.
 pub(crate) fn bytes(
     options: &Options,
-    places: &Places,
+    placement: &Placement,
     identifiers: &Identifiers,
 ) -> Result<TableBytes, DiskError> {
     let sector = options.sector.bytes();
-    let partitions = || options.partitions.iter().zip(&places.partitions);
+    let partitions = || options.partitions.iter().zip(&placement.partitions);
     match identifiers.disk {
         Table::Mbr(id) => {
             let entry = |(partition, place): (&Partition, &PlacedPartition)| match partition.kind {
@@ -65,30 +65,20 @@ pub(crate) fn bytes(
                 Kind::Mbr(_) => None,
             };
             let entries = all(partitions().zip(&identifiers.partitions).map(entry), gpt::ENTRIES)?;
-            let (front, tail) = gpt::tables(guid.unwrap_or_default(), &entries, places.len, sector);
-            let mut head = mbr::sector(0, &[mbr::protective(places.len, sector)], sector);
+            let (front, tail) = gpt::tables(guid.unwrap_or_default(), &entries, placement.len, sector);
+            let mut head = mbr::sector(0, &[mbr::protective(placement.len, sector)], sector);
             head.extend(front);
             Ok(TableBytes { head, tail })
         }
     }
 }
 
-/// All entries: each of the table's kind, no more than it holds.
+/// Collects the entries. Checks that all are of the table's kind, and that there are at most `most`.
 fn all<T>(entries: impl Iterator<Item = Option<T>>, most: usize) -> Result<Vec<T>, DiskError> {
     let entries: Option<Vec<T>> = entries.collect();
-    let entries = entries.ok_or(DiskError::Table("a partition's type is of another kind of table"))?;
+    let entries = entries.ok_or(DiskError::Table("the type of a partition is for another kind of table"))?;
     if entries.len() > most {
-        return Err(DiskError::Table("it has more partitions than the table holds"));
+        return Err(DiskError::Table("there are too many partitions"));
     }
     Ok(entries)
-}
-
-/// A length as an index; tables have less than 20 KiB.
-pub(crate) fn to_usize(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
-}
-
-/// An index as a length.
-pub(crate) fn to_u64(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or(u64::MAX)
 }

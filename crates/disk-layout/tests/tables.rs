@@ -1,4 +1,4 @@
-//! Tables through libraries that did not write them, pieces without a gap, and places.
+//! Reads tables by other libraries, and checks pieces and placement.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -29,7 +29,7 @@ fn options(table: Table, partitions: Vec<Partition>) -> Options {
     Options { table, sector, size: None, seed: [7; 16], partitions, blobs: Vec::new() }
 }
 
-/// All bytes of a disk of which nothing is from files. The pieces must follow one another.
+/// The bytes of a disk without files. The pieces must be consecutive.
 fn bytes(disk: &Disk) -> Vec<u8> {
     let at = |offset: u64| usize::try_from(offset).unwrap();
     let mut bytes = vec![0; at(disk.len())];
@@ -46,7 +46,7 @@ fn bytes(disk: &Disk) -> Vec<u8> {
 }
 
 #[test]
-fn a_gpt_is_read_by_another_library_from_both_ends() {
+fn another_library_reads_both_copies_of_a_gpt() {
     let partitions = vec![
         partition(None, 3 * MIB, Kind::Gpt(LINUX), 0),
         partition(Some(20 * MIB), 512, Kind::Gpt(LINUX), 1),
@@ -82,7 +82,7 @@ fn a_gpt_is_read_by_another_library_from_both_ends() {
 }
 
 #[test]
-fn a_gpt_of_long_sectors_is_read_by_another_library_from_both_ends() {
+fn another_library_reads_both_copies_of_a_gpt_with_long_sectors() {
     let partitions = vec![
         partition(None, 3 * MIB, Kind::Gpt(LINUX), 0),
         partition(Some(20 * MIB), 4096, Kind::Gpt(LINUX), 1),
@@ -108,7 +108,7 @@ fn a_gpt_of_long_sectors_is_read_by_another_library_from_both_ends() {
             [
                 (sector(MIB), sector(4 * MIB) - 1),
                 (sector(20 * MIB), sector(20 * MIB)),
-                // The first sector behind the header and 4 sectors of entries.
+                // The first sector after the header and 4 sectors of entries.
                 (6, 6),
             ]
         );
@@ -126,7 +126,7 @@ fn a_gpt_of_long_sectors_is_read_by_another_library_from_both_ends() {
 }
 
 #[test]
-fn an_mbr_of_long_sectors_reaches_eight_times_as_far() {
+fn an_mbr_with_long_sectors_addresses_eight_times_as_much() {
     let end = |start| {
         let partitions = vec![partition(Some(start), 4096, Kind::Mbr(0x83), 0)];
         let options = Options { sector: SectorSize::Bytes4096, ..options(Table::Mbr(None), partitions) };
@@ -137,7 +137,7 @@ fn an_mbr_of_long_sectors_reaches_eight_times_as_far() {
 }
 
 #[test]
-fn what_is_too_close_or_too_far_is_refused() {
+fn rejects_overlaps_and_items_after_the_end() {
     let one = |start, size| partition(start, size, Kind::Mbr(0x83), 0);
     let plan = |partitions| Disk::plan(options(Table::Mbr(None), partitions)).map(|disk| disk.len());
     assert_eq!(plan(vec![one(None, MIB)]), Ok(2 * MIB));
@@ -166,7 +166,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_planned_covers_the_disk_or_is_refused(
+    fn pieces_cover_the_disk_or_items_overlap(
         places in proptest::collection::vec((proptest::option::of(0_u64..64), 1_u64..16), 1..6),
         blobs in proptest::collection::vec((0_u64..80_000, 0_u64..9000), 0..3),
         is_gpt in any::<bool>(),
@@ -193,7 +193,7 @@ proptest! {
     }
 }
 
-/// An image of one file.
+/// An image that is one file.
 struct OneFile;
 
 impl PieceSource for OneFile {
@@ -210,7 +210,7 @@ impl PieceSource for OneFile {
 }
 
 #[test]
-fn files_of_several_file_systems_keep_apart() {
+fn files_of_several_file_systems_keep_their_tree() {
     let [first, second] = [0, 1].map(|index| TreeId::from_index(index).unwrap());
     let volume = |tree, number| Partition {
         part: Part::Volume { image: Arc::new(OneFile), tree },

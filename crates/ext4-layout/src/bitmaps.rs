@@ -1,7 +1,7 @@
 //! Which blocks and inodes of a group are used. Both follow from how far data space and inode numbers are filled.
 
 use crate::geometry::Geometry;
-use crate::units::{BLOCKS_PER_GROUP, BlockNr, GroupNr, clamp, index};
+use crate::units::{BLOCKS_PER_GROUP, BlockNr, GroupNr, clamp, index, narrow};
 
 /// How full a file system is.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ impl Fill {
     pub(crate) fn inodes_in(&self, geometry: &Geometry, group: GroupNr) -> u32 {
         let per_group = u64::from(geometry.inodes_per_group);
         let before = u64::from(group.0) * per_group;
-        crate::units::low32(self.used_inodes.saturating_sub(before).min(per_group))
+        narrow(self.used_inodes.saturating_sub(before).min(per_group), "a group has less than 2^32 inodes")
     }
 
     /// Writes a group's block bitmap. `out` is zero and a block long. Bits past the end of the file system are set.

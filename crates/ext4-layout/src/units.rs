@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ext4_ondisk::Checksum;
-pub(crate) use ext4_ondisk::{low8, low16, low32};
+pub(crate) use image_tree::{narrow, to_u64 as wide, to_usize as index};
 
 /// The block size in \[bytes\] of every image that we make.
 pub(crate) const BLOCK_SIZE: u64 = 4096;
@@ -50,7 +50,7 @@ impl BlockNr {
 
     /// The group that the block lies in. Groups are limited to u32 by the solver.
     pub(crate) fn group(self) -> GroupNr {
-        GroupNr(low32(self.0 / BLOCKS_PER_GROUP))
+        GroupNr(narrow(self.0 / BLOCKS_PER_GROUP, "the solver makes at most 2^20 groups"))
     }
 }
 
@@ -78,22 +78,6 @@ impl GroupNr {
 /// How many blocks so many \[bytes\] take.
 pub(crate) const fn blocks_for(bytes: u64) -> u64 {
     bytes.div_ceil(BLOCK_SIZE)
-}
-
-/// A length or index in memory. Lossless on the 64-bit targets that we support.
-#[expect(
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    reason = "usize is 64 bits on the targets that we support"
-)]
-pub(crate) const fn index(n: u64) -> usize {
-    n as usize
-}
-
-/// A length in memory as a number of the file system.
-#[expect(clippy::as_conversions, reason = "usize is at most 64 bits")]
-pub(crate) const fn wide(n: usize) -> u64 {
-    n as u64
 }
 
 /// The part of `range` that lies in `within`; empty where they do not meet.

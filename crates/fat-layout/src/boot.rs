@@ -1,28 +1,30 @@
-//! The sectors before the tables: boot sector, and in FAT32 `FSInfo` and a copy of both (specification, sections 3.1 to
+//! The reserved sectors: the boot sector and, in FAT32, `FSInfo` and a copy of both (specification, sections 3.1 to
 //! 3.5 and 5).
 
-use crate::geometry::{Geometry, TABLES};
-use crate::{Bits, Options, to_usize};
+use image_tree::to_usize;
 
-/// Where FAT32 has `FSInfo`.
+use crate::geometry::{Geometry, TABLES};
+use crate::{Bits, Options};
+
+/// Sector of `FSInfo` in FAT32.
 const FS_INFO: u16 = 1;
-/// Where FAT32 has its second boot sector, and behind it its second `FSInfo`.
+/// Sector of the backup boot sector in FAT32; the copy of `FSInfo` follows it.
 const BACKUP: u16 = 6;
-/// What is used of a boot sector and of `FSInfo` in \[bytes\], however long sectors are (specification, sections 3.1 and 5).
+/// Used bytes of the boot sector and of `FSInfo`, for any sector size (specification, sections 3.1 and 5).
 const BOOT: usize = 512;
-/// A hard disk.
+/// Media byte: a hard disk.
 pub(crate) const MEDIA: u8 = 0xf8;
-/// The first cluster, which in FAT32 is the root's.
+/// The number of the first cluster. In FAT32 it belongs to the root directory.
 pub(crate) const FIRST_CLUSTER: u32 = 2;
-/// Firmware that runs this sector stops: `hlt`, and back to it.
+/// Boot code that stops the machine: `hlt` in a loop.
 const HALT: [u8; 3] = [0xf4, 0xeb, 0xfd];
 const SIGNATURE: [u8; 2] = [0x55, 0xaa];
 
-/// Numbers that only `FSInfo` has.
+/// The fields of `FSInfo`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
     pub(crate) free_clusters: u32,
-    /// The last one that is in use.
+    /// The last allocated cluster.
     pub(crate) last_used: u32,
 }
 
@@ -45,7 +47,7 @@ fn boot_sector(options: &Options, geometry: &Geometry) -> Vec<u8> {
     let mut sector = vec![0; BOOT];
     let is_32 = geometry.bits == Bits::Fat32;
     let code: u8 = if is_32 { 90 } else { 62 };
-    // A jump over the fields to the code.
+    // A jump over the fields to the boot code.
     put(&mut sector, 0, &[0xeb, code - 2, 0x90]);
     put(&mut sector, 3, b"mkfs.fat");
     let mut fields = Fields { bytes: &mut sector, at: 11 };
@@ -58,21 +60,21 @@ fn boot_sector(options: &Options, geometry: &Geometry) -> Vec<u8> {
     fields.u16(if is_short { geometry.sectors } else { 0 });
     fields.u8(MEDIA.into());
     fields.u16(if is_32 { 0 } else { geometry.table });
-    fields.u16(geometry.sectors_a_track.into());
+    fields.u16(geometry.sectors_per_track.into());
     fields.u16(geometry.heads.into());
-    // Sectors before the partition: nobody who reads files needs them.
+    // Hidden sectors, those before the partition: 0, because readers of files ignore them.
     fields.u32(0);
     fields.u32(if is_short { 0 } else { geometry.sectors });
     if is_32 {
         fields.u32(geometry.table);
-        // Tables are mirrored, version 0.0.
+        // FATs are mirrored, version 0.0.
         fields.u32(0);
         fields.u32(FIRST_CLUSTER.into());
         fields.u16(FS_INFO.into());
         fields.u16(BACKUP.into());
         fields.at += 12;
     }
-    // The first hard disk, and the mark that three more fields follow.
+    // Drive number of the first hard disk, and the signature of the three fields that follow.
     fields.u16(0x80);
     fields.u8(0x29);
     fields.u32(options.id.into());
@@ -94,7 +96,7 @@ fn fs_info(usage: Usage) -> Vec<u8> {
     sector
 }
 
-/// Writes one field after the other, little-endian. All numbers fit: geometry sees to it.
+/// Writes fields one after another, little-endian. All numbers fit, as `geometry` checks.
 struct Fields<'a> {
     bytes: &'a mut [u8],
     at: usize,
@@ -120,7 +122,7 @@ impl Fields<'_> {
     }
 }
 
-/// Puts bytes at a place that has room for them.
+/// Copies bytes to an offset of the buffer, which must have room for them.
 pub(crate) fn put(target: &mut [u8], at: usize, bytes: &[u8]) {
     for (to, from) in target.iter_mut().skip(at).zip(bytes) {
         *to = *from;

@@ -6,37 +6,37 @@ use crate::names::{EntryName, ShortName};
 
 /// The length of an entry in \[bytes\].
 pub(crate) const ENTRY: usize = 32;
-/// 1 January 2000, as the field in which everything made for an image has its date: years since 1980, month, day.
+/// The date of all files, 1 January 2000: years since 1980, month, day.
 const DATE: u16 = (20 << 9) | (1 << 5) | 1;
-/// UTF-16 units that one entry of a long name has.
+/// UTF-16 units of a long name in one entry.
 const UNITS: usize = 13;
 
 const VOLUME: u8 = 0x08;
 pub(crate) const DIRECTORY: u8 = 0x10;
 pub(crate) const ARCHIVE: u8 = 0x20;
-/// Marks entries of long names, and old readers pass over them.
+/// Attributes of long-name entries, which old readers skip.
 const LONG: u8 = 0x0f;
-/// The entry that comes first, which has the end of the name.
+/// Flag of the first long-name entry, which has the end of the name.
 const LAST_LONG: u8 = 0x40;
 
-/// How many entries a name takes.
+/// Number of entries of a name.
 pub(crate) fn entries_of(name: &EntryName) -> usize {
     1 + name.long.as_ref().map_or(0, |long| long.len().div_ceil(UNITS))
 }
 
-/// The entry with the volume's label; nothing where there is no label.
+/// The volume label's entry; empty without a label.
 pub(crate) fn label(label: &[u8; 11]) -> Vec<u8> {
     if *label == NO_LABEL { Vec::new() } else { entry(label, 0, VOLUME, 0, 0).to_vec() }
 }
 
-/// The two entries that every directory but the root begins with; `parent` is 0 for the root.
+/// The entries `.` and `..`, which start every directory except the root. `parent` is 0 for the root.
 pub(crate) fn dots(own: u32, parent: u32) -> Vec<u8> {
     let one = entry(b".          ", 0, DIRECTORY, own, 0);
     let two = entry(b"..         ", 0, DIRECTORY, parent, 0);
     [one, two].concat()
 }
 
-/// All entries of one name: of its long form, from its end to its beginning, and the one that counts.
+/// All entries of one name: those of the long name, from its end to its start, then that of the short name.
 pub(crate) fn named(name: &EntryName, attributes: u8, cluster: u32, size: u32) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(entries_of(name) * ENTRY);
     if let Some(long) = &name.long {
@@ -55,7 +55,7 @@ fn entry(short: &ShortName, case: u8, attributes: u8, cluster: u32, size: u32) -
     let [low_0, low_1, high_0, high_1] = cluster.to_le_bytes();
     put(&mut bytes, 0, short);
     put(&mut bytes, 11, &[attributes, case]);
-    // Made at midnight, last read, and last written at midnight.
+    // Creation time (midnight) and date, access date, then modification time (midnight) and date.
     for at in [16, 18, 24] {
         put(&mut bytes, at, &DATE.to_le_bytes());
     }
@@ -70,7 +70,7 @@ fn long_entry(index: usize, is_last: bool, units: &[u16], checksum: u8) -> [u8; 
     let number = u8::try_from(index + 1).unwrap_or(u8::MAX);
     put(&mut bytes, 0, &[if is_last { number | LAST_LONG } else { number }]);
     put(&mut bytes, 11, &[LONG, 0, checksum]);
-    // The name ends with a NUL where there is room for one, and all ones follow.
+    // If there is room, a NUL ends the name, and 0xFFFF fills the rest.
     let padded = units.iter().copied().chain([0]).chain(std::iter::repeat(u16::MAX));
     let places = (1..11).step_by(2).chain((14..26).step_by(2)).chain([28, 30]);
     for (at, unit) in places.zip(padded) {
@@ -79,23 +79,23 @@ fn long_entry(index: usize, is_last: bool, units: &[u16], checksum: u8) -> [u8; 
     bytes
 }
 
-/// Ties a long name to its short one (specification, section 7.2).
+/// The checksum of the short name, stored with the long name (specification, section 7.2).
 fn checksum(short: &ShortName) -> u8 {
     short.iter().fold(0, |sum: u8, byte| sum.rotate_right(1).wrapping_add(*byte))
 }
 
-/// A date and a place for tests: everything else is looked at by other readers.
+/// The checks that other readers don't make.
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn long_names_come_from_their_end_and_are_tied_to_the_short_one() {
+    fn long_names_start_with_their_end_and_have_the_checksum_of_the_short_name() {
         let long: Vec<u16> = "The quick brown.fox".encode_utf16().collect();
         let name = EntryName { short: *b"THEQUI~1FOX", case: 0, long: Some(long) };
         let bytes = named(&name, ARCHIVE, 0x0012_3456, 7);
         assert_eq!((bytes.len(), entries_of(&name)), (3 * ENTRY, 3));
-        // The specification's own example has this name and this checksum.
+        // Name and checksum of the specification's example.
         assert_eq!((bytes[0], bytes[13], bytes[32], bytes[45]), (0x42, 0x07, 0x01, 0x07));
         assert_eq!(&bytes[1..11], b"w\0n\0.\0f\0o\0");
         assert_eq!((&bytes[84..86], &bytes[90..96]), (&[0x12, 0][..], &[0x56, 0x34, 7, 0, 0, 0][..]));

@@ -1,68 +1,68 @@
 use image_tree::{Explain, Explanation, explained_errors};
 
-/// Why a FAT file system can't hold a tree. Paths are those in the file system.
+/// The error if a tree does not fit into a FAT file system. Paths are those in the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FatError {
-    /// A partition too short for the type, or for any.
+    /// A partition that is too small for the FAT type.
     TooShort {
-        /// How long it is.
+        /// Length of the partition in \[bytes\].
         bytes: u64,
-        /// Whether FAT32 was meant.
+        /// Whether the type is FAT32.
         fat32: bool,
-        /// The least whole number of MiB that does, in \[bytes\].
+        /// The minimum length, a whole number of MiB, in \[bytes\].
         least: u64,
     },
-    /// A partition too long for the type.
+    /// A partition that is too large for the FAT type.
     TooLong {
-        /// How long it is.
+        /// Length of the partition in \[bytes\].
         bytes: u64,
-        /// Whether FAT32 was meant.
+        /// Whether the type is FAT32.
         fat32: bool,
     },
-    /// Contents that need more room.
+    /// Contents that don't fit.
     Full {
-        /// How many bytes of clusters are missing.
+        /// Missing clusters in \[bytes\].
         missing: u64,
     },
-    /// More entries in the root than FAT16 has room for.
+    /// More entries in the root directory than FAT16 has.
     RootFull {
-        /// Entries with their long names.
+        /// Number of entries, with those of long names.
         needed: usize,
-        /// What there is.
+        /// Number of entries that FAT16 has.
         room: usize,
     },
-    /// A directory with more entries than any reader takes.
+    /// A directory with more entries than FAT allows.
     DirectoryFull {
-        /// The directory.
+        /// Path of the directory.
         path: String,
     },
-    /// A file whose length FAT can't count.
+    /// A file of 4 GiB or more.
     TooLarge {
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// Its length.
+        /// Length of the file in \[bytes\].
         bytes: u64,
     },
-    /// What FAT has no kind for.
+    /// A kind of file that FAT does not support.
     Kind {
-        /// What there is.
+        /// Path of the file.
         path: String,
-        /// Its kind.
+        /// Kind of the file, for messages.
         what: &'static str,
     },
-    /// A name that FAT can't have.
+    /// A name that FAT does not allow.
     Name {
-        /// What has the name.
+        /// Path of the file.
         path: String,
-        /// Why not.
+        /// The rule that the name breaks.
         why: &'static str,
     },
-    /// Two names that FAT takes for one.
+    /// Two names that differ only in case.
     SameName {
-        /// What comes first.
+        /// Path of the first.
         one: String,
-        /// What comes later.
+        /// Path of the second.
         other: String,
     },
 }
@@ -91,28 +91,30 @@ impl Explain for FatError {
             ),
             Self::RootFull { needed, room } => Explanation::new(
                 "",
-                format!("the root needs {needed} entries of 32 bytes, FAT16 has room for {room}"),
-                "move files into folders, or write \"bits\": 32",
+                format!("the root directory needs {needed} entries of 32 bytes, but FAT16 has only {room}"),
+                "move files into folders, or set \"bits\": 32",
             ),
             Self::DirectoryFull { path } => Explanation::new(
                 path,
                 "has more than the 65536 entries of 32 bytes that FAT allows",
-                "split it",
+                "split it into several directories",
             ),
             Self::TooLarge { path, bytes } => Explanation::new(
                 path,
-                format!("has {bytes} bytes, FAT can't hold a file of 4 GiB or more"),
-                "leave it out",
+                format!("has {bytes} bytes, but FAT files must be smaller than 4 GiB"),
+                "remove it",
             ),
-            Self::Kind { path, what } => {
-                Explanation::new(path, format!("is {what}, which FAT does not know"), "put a file there")
-            }
+            Self::Kind { path, what } => Explanation::new(
+                path,
+                format!("is {what}, which FAT does not support"),
+                "replace it by a file",
+            ),
             Self::Name { path, why } => {
-                Explanation::new(path, format!("FAT can't have this name: {why}"), "rename it")
+                Explanation::new(path, format!("FAT does not allow this name: {why}"), "rename it")
             }
             Self::SameName { one, other } => Explanation::new(
                 "",
-                format!("{one} and {other} differ only in case, which FAT does not tell apart"),
+                format!("{one} and {other} differ only in case, which FAT ignores"),
                 "rename one of them",
             ),
         }
@@ -121,7 +123,7 @@ impl Explain for FatError {
 
 explained_errors!(FatError);
 
-/// What messages call the type.
+/// Name of the FAT type in messages.
 fn name(fat32: bool) -> &'static str {
     if fat32 { "FAT32" } else { "FAT16" }
 }

@@ -1,84 +1,84 @@
-//! Which clusters hold what, and the pieces of that.
+//! Allocates clusters, and describes the file system as pieces.
 
 use std::collections::BTreeMap;
 
-use image_tree::{Content, FileTree, NodeId, NodeKind, Piece, PieceSource};
+use image_tree::{Content, FileTree, NodeId, NodeKind, Piece, PieceSource, to_usize};
 
 use crate::boot::{self, FIRST_CLUSTER, MEDIA, Usage, put};
 use crate::directory::{self, ARCHIVE, DIRECTORY, ENTRY};
 use crate::error::FatError;
 use crate::geometry::{Geometry, TABLES};
 use crate::names::{self, EntryName};
-use crate::{Bits, Options, to_usize};
+use crate::{Bits, Options};
 
-/// The most entries of a directory (specification, section 6.5: 2 MiB).
-const MOST_ENTRIES: usize = 65_536;
-/// The longest piece of metadata, in \[bytes\].
-const LONGEST_PIECE: u64 = 64 << 10;
+/// Maximum number of entries in a directory (specification, section 6.5: 2 MiB).
+const MAX_ENTRIES: usize = 65_536;
+/// Maximum length of a piece of metadata in \[bytes\].
+const MAX_PIECE: u64 = 64 << 10;
 
-/// A file system of which every byte is decided.
+/// The layout of a FAT file system, which determines every byte.
 #[derive(Debug)]
 pub struct FatLayout {
     options: Options,
     geometry: Geometry,
     tree: FileTree,
-    /// All reserved sectors.
-    head: Vec<u8>,
+    /// The reserved sectors.
+    reserved: Vec<u8>,
     /// The root directory of FAT16.
     root: Vec<u8>,
-    /// What is in clusters, ascending and without a gap.
+    /// The allocated clusters, ascending and without gaps.
     runs: Vec<Run>,
     files: u64,
     directories: u64,
 }
 
-/// Clusters that follow one another and belong together.
+/// The consecutive clusters of a file or directory.
 #[derive(Debug)]
 struct Run {
     first: u32,
     clusters: u32,
-    holds: Holds,
+    contents: Contents,
 }
 
 #[derive(Debug)]
-enum Holds {
+enum Contents {
     /// The entries of a directory.
     Directory(Vec<u8>),
     /// A file and its length in \[bytes\].
     File(NodeId, u64),
 }
 
-/// What people want to know of a file system.
+/// The key figures of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// The type.
+    /// FAT type.
     pub bits: Bits,
     /// The length of a cluster in \[bytes\].
     pub cluster_bytes: u64,
-    /// All clusters.
+    /// Number of clusters.
     pub clusters: u64,
-    /// Those that are not in use.
+    /// Number of free clusters.
     pub free_clusters: u64,
-    /// Files.
+    /// Number of files.
     pub files: u64,
-    /// Directories without the root.
+    /// Number of directories, without the root.
     pub directories: u64,
 }
 
 impl FatLayout {
-    /// Decides where everything goes.
+    /// Lays out a tree.
     ///
     /// # Errors
-    /// Where FAT can't hold the tree, or not in so many bytes.
+    /// Fails if FAT does not support the tree, or if the tree does not fit into the partition.
     pub fn plan(tree: &FileTree, options: &Options) -> Result<Self, FatError> {
         let geometry = Geometry::of(options)?;
         let names = names_of(tree)?;
-        let places = Places::of(tree, options, &geometry, &names)?;
-        let (root, runs) = places.fill(tree, options, &names);
-        let used = u32::try_from(places.used).unwrap_or(u32::MAX);
-        let free = u32::try_from(geometry.clusters - places.used).unwrap_or(u32::MAX);
+        let allocation = Allocation::of(tree, options, &geometry, &names)?;
+        let (root, runs) = allocation.fill(tree, options, &names);
+        let used = u32::try_from(allocation.used).unwrap_or(u32::MAX);
+        let free = u32::try_from(geometry.clusters - allocation.used).unwrap_or(u32::MAX);
         let usage = Usage { free_clusters: free, last_used: FIRST_CLUSTER + used.saturating_sub(1) };
-        let head = boot::reserved_sectors(options, &geometry, usage);
+        let reserved = boot::reserved_sectors(options, &geometry, usage);
         let count = |is: fn(&NodeKind) -> bool| {
             u64::try_from(tree.iter().filter(|(_, node)| is(&node.kind())).count()).unwrap_or(u64::MAX)
         };
@@ -86,7 +86,7 @@ impl FatLayout {
             options: *options,
             geometry,
             tree: tree.clone(),
-            head,
+            reserved,
             root,
             runs,
             files: count(|kind| matches!(kind, NodeKind::File { .. } | NodeKind::HardLink { .. })),
@@ -94,17 +94,17 @@ impl FatLayout {
         })
     }
 
-    /// The tree that is in it.
+    /// The tree in the file system.
     pub fn tree(&self) -> &FileTree {
         &self.tree
     }
 
-    /// What was asked for.
+    /// The options that [`FatLayout::plan`] was called with.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// What there is.
+    /// The key figures.
     pub fn summary(&self) -> Summary {
         let used: u64 = self.runs.iter().map(|run| u64::from(run.clusters)).sum();
         Summary {
@@ -117,13 +117,13 @@ impl FatLayout {
         }
     }
 
-    /// Where a cluster is, in \[bytes\].
+    /// Offset of a cluster in \[bytes\].
     fn cluster_offset(&self, cluster: u32) -> u64 {
         self.geometry.data() * self.geometry.sector
             + u64::from(cluster - FIRST_CLUSTER) * self.geometry.cluster_bytes()
     }
 
-    /// The part of a table that begins at so many \[bytes\].
+    /// Generates the part of a FAT that starts at the offset `from` in \[bytes\].
     fn table(&self, from: u64, buffer: &mut [u8]) {
         let width = self.geometry.entry_bytes();
         let first = u32::try_from(from / width).unwrap_or(u32::MAX);
@@ -133,7 +133,7 @@ impl FatLayout {
                 run += 1;
             }
             let value = match (cluster, self.runs.get(run)) {
-                // The media, and that the volume is clean (specification, section 4).
+                // The media byte, and in the next entry the flag that the volume is clean (specification, section 4).
                 (0, _) => 0x0fff_ff00 | u32::from(MEDIA),
                 (1, _) => 0x0fff_ffff,
                 (_, Some(run)) if cluster >= run.first => {
@@ -142,13 +142,13 @@ impl FatLayout {
                 }
                 _ => 0,
             };
-            // In 16 bits the mark of an end is the lower half of it.
+            // The end mark of FAT16 is the lower half of that of FAT32.
             put(entry, 0, &value.to_le_bytes());
         }
     }
 }
 
-/// The names of every directory's children, in the order of the tree.
+/// The names in each directory, in the order of the tree.
 type Names = BTreeMap<NodeId, Vec<EntryName>>;
 
 fn names_of(tree: &FileTree) -> Result<Names, FatError> {
@@ -180,17 +180,17 @@ fn names_of(tree: &FileTree) -> Result<Names, FatError> {
     Ok(all)
 }
 
-/// Where everything begins.
-struct Places {
-    /// The first cluster and the number of clusters of each node that has any.
-    of: BTreeMap<NodeId, (u32, u32)>,
-    /// How many clusters are in use.
+/// The clusters allocated to each file and directory.
+struct Allocation {
+    /// First cluster and number of clusters of each node that has clusters.
+    clusters: BTreeMap<NodeId, (u32, u32)>,
+    /// Number of allocated clusters.
     used: u64,
 }
 
-impl Places {
+impl Allocation {
     fn of(tree: &FileTree, options: &Options, geometry: &Geometry, names: &Names) -> Result<Self, FatError> {
-        let mut of = BTreeMap::new();
+        let mut allocated = BTreeMap::new();
         let mut used: u64 = 0;
         for (id, node) in tree.iter() {
             let bytes = match node.kind() {
@@ -201,42 +201,42 @@ impl Places {
             if clusters == 0 {
                 continue;
             }
-            // What does not fit is counted on, to say how much is missing; its places are never used.
+            // Counting goes on after the last cluster, to report the missing bytes. These cluster numbers are never used.
             let first = used.saturating_add(FIRST_CLUSTER.into());
-            of.insert(id, (narrow(first), narrow(clusters)));
+            allocated.insert(id, (narrow(first), narrow(clusters)));
             used = used.saturating_add(clusters);
         }
         match used.checked_sub(geometry.clusters) {
-            None | Some(0) => Ok(Self { of, used }),
+            None | Some(0) => Ok(Self { clusters: allocated, used }),
             Some(missing) => {
                 Err(FatError::Full { missing: missing.saturating_mul(geometry.cluster_bytes()) })
             }
         }
     }
 
-    /// The first cluster of a node, 0 where it has none.
+    /// The first cluster of a node; 0 if it has none.
     fn first(&self, id: NodeId) -> u32 {
-        self.of.get(&id).map_or(0, |&(first, _)| first)
+        self.clusters.get(&id).map_or(0, |&(first, _)| first)
     }
 
-    /// The root of FAT16, and what is in all clusters.
+    /// The root directory of FAT16, and the contents of all allocated clusters.
     fn fill(&self, tree: &FileTree, options: &Options, names: &Names) -> (Vec<u8>, Vec<Run>) {
         let mut root = Vec::new();
-        let mut runs = Vec::with_capacity(self.of.len());
+        let mut runs = Vec::with_capacity(self.clusters.len());
         for (id, node) in tree.iter() {
-            let place = self.of.get(&id);
-            let holds = if matches!(node.kind(), NodeKind::Directory { .. }) {
+            let clusters_of_node = self.clusters.get(&id);
+            let contents = if matches!(node.kind(), NodeKind::Directory { .. }) {
                 let entries = self.entries(tree, id, options, names);
-                if place.is_none() {
+                if clusters_of_node.is_none() {
                     root = entries;
                     continue;
                 }
-                Holds::Directory(entries)
+                Contents::Directory(entries)
             } else {
                 let file = tree.resolve(id);
-                Holds::File(file, size_of(tree, file))
+                Contents::File(file, size_of(tree, file))
             };
-            runs.extend(place.map(|&(first, clusters)| Run { first, clusters, holds }));
+            runs.extend(clusters_of_node.map(|&(first, clusters)| Run { first, clusters, contents }));
         }
         (root, runs)
     }
@@ -246,7 +246,7 @@ impl Places {
             directory::label(&options.label)
         } else {
             let parent = tree.node(id).parent();
-            // Even where the root has a cluster, it is 0 here (specification, section 6.5).
+            // 0 even if the root has a cluster (specification, section 6.5).
             let parent = if parent == NodeId::ROOT { 0 } else { self.first(parent) };
             directory::dots(self.first(id), parent)
         };
@@ -262,7 +262,7 @@ impl Places {
     }
 }
 
-/// How many \[bytes\] of clusters a directory needs. The root of FAT16 needs none, and has a limit of its own.
+/// The \[bytes\] that a directory needs in clusters. The root of FAT16 needs none, and has its own limit.
 fn directory_bytes(
     tree: &FileTree,
     id: NodeId,
@@ -277,10 +277,10 @@ fn directory_bytes(
         let room = to_usize(geometry.root * geometry.sector) / ENTRY;
         return if entries > room { Err(FatError::RootFull { needed: entries, room }) } else { Ok(0) };
     }
-    if entries > MOST_ENTRIES {
+    if entries > MAX_ENTRIES {
         return Err(FatError::DirectoryFull { path: tree.path(id).to_string() });
     }
-    // The root of FAT32 has a cluster even if it has no entry.
+    // The root of FAT32 has a cluster even without entries.
     Ok(u64::try_from(entries.max(1) * ENTRY).unwrap_or(u64::MAX))
 }
 
@@ -296,7 +296,7 @@ fn size_of(tree: &FileTree, id: NodeId) -> u64 {
     if let NodeKind::File { size, .. } = tree.node(id).kind() { size } else { 0 }
 }
 
-/// Numbers that were found to fit, or are never used.
+/// Converts numbers that were checked before, or are never used.
 fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -334,13 +334,13 @@ impl PieceSource for FatLayout {
             put(buffer, 0, bytes.get(to_usize(from)..).unwrap_or_default());
         };
         match piece.offset {
-            at if at < tables_at => copy(&self.head, at, buffer),
+            at if at < tables_at => copy(&self.reserved, at, buffer),
             at if at < root_at => self.table((at - tables_at) % (geometry.table * geometry.sector), buffer),
             at if at < data_at => copy(&self.root, at - root_at, buffer),
             at => {
                 let cluster = FIRST_CLUSTER + narrow((at - data_at) / geometry.cluster_bytes());
                 let run = self.runs.partition_point(|run| run.first + run.clusters <= cluster);
-                if let Some(Run { first, holds: Holds::Directory(bytes), .. }) = self.runs.get(run) {
+                if let Some(Run { first, contents: Contents::Directory(bytes), .. }) = self.runs.get(run) {
                     copy(bytes, at - self.cluster_offset(*first), buffer);
                 }
             }
@@ -352,9 +352,9 @@ impl FatLayout {
     fn run(&self, run: &Run) -> Box<dyn Iterator<Item = Piece> + Send> {
         let start = self.cluster_offset(run.first);
         let end = start + u64::from(run.clusters) * self.geometry.cluster_bytes();
-        match run.holds {
-            Holds::Directory(_) => Box::new(metadata(start, end - start)),
-            Holds::File(node, len) => {
+        match run.contents {
+            Contents::Directory(_) => Box::new(metadata(start, end - start)),
+            Contents::File(node, len) => {
                 let content = Content::File { file: node.into(), offset: 0 };
                 Box::new(
                     std::iter::once(Piece { offset: start, len, content }).chain(zeros(start + len, end)),
@@ -364,14 +364,10 @@ impl FatLayout {
     }
 }
 
-/// Metadata in pieces of at most [`LONGEST_PIECE`].
+/// Splits metadata into pieces of at most [`MAX_PIECE`].
 fn metadata(start: u64, len: u64) -> impl Iterator<Item = Piece> + Send {
-    let at = (0..len).step_by(to_usize(LONGEST_PIECE));
-    at.map(move |at| Piece {
-        offset: start + at,
-        len: (len - at).min(LONGEST_PIECE),
-        content: Content::Metadata,
-    })
+    let at = (0..len).step_by(to_usize(MAX_PIECE));
+    at.map(move |at| Piece { offset: start + at, len: (len - at).min(MAX_PIECE), content: Content::Metadata })
 }
 
 fn zeros(from: u64, to: u64) -> impl Iterator<Item = Piece> + Send {

@@ -1,17 +1,17 @@
-//! A FAT16 or FAT32 file system for firmware, with the geometry that mkfs.vfat would give it, as pieces of an image.
+//! Lays out FAT16 and FAT32 file systems for firmware, with the geometry of mkfs.vfat, as pieces of an image.
 //!
-//! The invariant: a [`FatLayout`] is made from a tree and options alone, every file is one run of clusters, and files
-//! are in the order of their paths. Nothing here does I/O: the bytes of files are pieces that name them.
+//! The invariant: a [`FatLayout`] depends only on a tree and options. Every file is one run of clusters, and files are
+//! in the order of their paths. The crate does no I/O: the bytes of files are pieces that refer to the files.
 //!
-//! The format is that of Microsoft's "FAT: General Overview of On-Disk Format" (version 1.03), "the specification" below.
+//! "The specification" is Microsoft's "FAT: General Overview of On-Disk Format" (version 1.03).
 //!
-//! | module | its part |
+//! | module | contents |
 //! |---|---|
-//! | `geometry` | type of FAT, length of clusters and tables |
-//! | `names` | long names, and short names beside them |
-//! | `directory` | the entries of directories |
+//! | `geometry` | FAT type, sizes of clusters and tables |
+//! | `names` | long names and their short names |
+//! | `directory` | directory entries |
 //! | `boot` | boot sector and `FSInfo` |
-//! | `layout` | which clusters hold what, and the pieces |
+//! | `layout` | allocation of clusters, and the pieces |
 
 use image_tree::SectorSize;
 
@@ -25,34 +25,29 @@ mod names;
 pub use error::FatError;
 pub use layout::{FatLayout, Summary};
 
-/// What a file system shall be.
+/// The parameters of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Its length in \[bytes\]; what is no whole number of tracks stays unused at its end.
+    /// Length of the partition in \[bytes\]. An incomplete track at the end stays unused.
     pub bytes: u64,
-    /// The volume's name in upper case, padded with spaces; `NO NAME` for none.
+    /// Volume label in upper case, padded with spaces; [`NO_LABEL`] for none.
     pub label: [u8; 11],
-    /// The volume's number.
+    /// Volume serial number.
     pub id: u32,
-    /// The type of FAT; `None` as mkfs.vfat chooses: FAT32 from 512 MiB on.
+    /// FAT type. `None`: as mkfs.vfat chooses, FAT32 from 512 MiB.
     pub bits: Option<Bits>,
-    /// The length of a sector.
+    /// Sector size.
     pub sector: SectorSize,
 }
 
-/// The label of a volume that has none.
+/// The label of a volume without a label.
 pub const NO_LABEL: [u8; 11] = *b"NO NAME    ";
 
-/// The type of FAT: how many bits its table has for a cluster.
+/// The FAT type: the width of a FAT entry in bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bits {
-    /// 16.
+    /// 16 bits.
     Fat16,
-    /// 32, of which 28 count.
+    /// 32 bits, of which 28 are used.
     Fat32,
-}
-
-/// A length or distance within one buffer.
-pub(crate) fn to_usize(number: impl TryInto<usize>) -> usize {
-    number.try_into().unwrap_or(usize::MAX)
 }

@@ -1,4 +1,4 @@
-//! Names: the long ones that people see, and beside them the short ones of 8 and 3 characters (specification, sections
+//! File names: long names, and short names of 8 and 3 characters (specification, sections
 //! 6.1 and 7).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,22 +10,22 @@ pub(crate) type ShortName = [u8; 11];
 const LOWER_BASE: u8 = 0x08;
 /// The extension of a short name is in lower case.
 const LOWER_EXTENSION: u8 = 0x10;
-/// Characters that short names have beside letters and digits.
+/// Characters allowed in short names besides letters and digits.
 const SHORT_MARKS: &[u8] = b"!#$%&'()-@^_`{}~";
-/// The most UTF-16 units of a long name.
-const LONGEST: usize = 255;
+/// Maximum length of a long name in UTF-16 units.
+const MAX_LONG_NAME: usize = 255;
 
-/// How a directory entry has a name.
+/// The name of a file, as directory entries store it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EntryName {
     pub(crate) short: ShortName,
-    /// Which parts of the short name are shown in lower case, as Windows NT, Linux and mtools have it.
+    /// Flags for parts of the short name that are displayed in lower case (by Windows NT, Linux and mtools).
     pub(crate) case: u8,
-    /// The long name, where the short one does not say all.
+    /// The long name, if the short name is not the exact name.
     pub(crate) long: Option<Vec<u16>>,
 }
 
-/// Whether FAT can have a name; if not, why.
+/// Checks that FAT allows a name. The error is the reason.
 pub(crate) fn check(name: &[u8]) -> Result<&str, &'static str> {
     let Ok(name) = std::str::from_utf8(name) else { return Err("it is not UTF-8") };
     if name.chars().any(|c| c.is_control() || "\"*/:<>?\\|".contains(c)) {
@@ -34,18 +34,18 @@ pub(crate) fn check(name: &[u8]) -> Result<&str, &'static str> {
     if name.ends_with(['.', ' ']) {
         return Err("it ends with a dot or a space");
     }
-    if name.encode_utf16().count() > LONGEST {
+    if name.encode_utf16().count() > MAX_LONG_NAME {
         return Err("it has more than 255 UTF-16 units");
     }
     Ok(name)
 }
 
-/// What FAT takes for the same name.
+/// The key under which FAT compares names, without case.
 pub(crate) fn folded(name: &str) -> String {
     name.chars().flat_map(char::to_uppercase).collect()
 }
 
-/// The names of one directory, each with a short name that no other has.
+/// The names of one directory, with unique short names.
 pub(crate) fn in_directory(names: &[&str]) -> Vec<EntryName> {
     let exact: Vec<_> = names.iter().map(|name| exact(name)).collect();
     let mut taken: BTreeSet<ShortName> = exact.iter().flatten().map(|&(short, _)| short).collect();
@@ -60,7 +60,7 @@ pub(crate) fn in_directory(names: &[&str]) -> Vec<EntryName> {
     names.iter().zip(exact).map(name_of).collect()
 }
 
-/// The short name that says all, with its case.
+/// The short name and its case flags, if they represent the name exactly.
 fn exact(name: &str) -> Option<(ShortName, u8)> {
     let (base, extension) = match name.rsplit_once('.') {
         Some((base, extension)) if !extension.is_empty() => (base, extension),
@@ -80,7 +80,7 @@ fn exact(name: &str) -> Option<(ShortName, u8)> {
     Some((padded(base.as_bytes(), extension.as_bytes()), case))
 }
 
-/// A short name with a number that makes it the only one of its directory.
+/// A short name with a number that makes it unique in its directory.
 fn numbered(
     name: &str,
     taken: &mut BTreeSet<ShortName>,
@@ -102,7 +102,7 @@ fn numbered(
     }
 }
 
-/// The beginning of a part as a short name can have it.
+/// The start of a base or extension, with only characters of short names.
 fn plain(part: &str, most: usize) -> Vec<u8> {
     let kept = part.chars().filter(|c| !matches!(c, ' ' | '.')).map(|c| match u8::try_from(c) {
         Ok(byte) if byte.is_ascii_alphanumeric() || SHORT_MARKS.contains(&byte) => byte.to_ascii_uppercase(),
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_fit_are_short_with_their_case() {
+    fn short_names_keep_their_case() {
         for (name, short, case) in [
             ("START.ELF", b"START   ELF", 0),
             ("start4.elf", b"START4  ELF", LOWER_BASE | LOWER_EXTENSION),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn short_names_of_long_ones_are_numbered() {
+    fn short_names_of_long_names_are_numbered() {
         let names = ["LONGNA~1.TXT", "Long Name.txt", "Long Names.txt", "ünïcode", ".a.longext", "..."];
         let shorts: Vec<_> = in_directory(&names).into_iter().map(|name| name.short).collect();
         let expected: [&ShortName; 6] =
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_fat_can_not_have_are_told() {
+    fn rejects_names_that_fat_does_not_allow() {
         assert_eq!(check(b"a b"), Ok("a b"));
         let long = "n".repeat(256);
         for name in [&b"a\xff"[..], b"a:b", b"a\n", b"a.", b"a ", long.as_bytes()] {

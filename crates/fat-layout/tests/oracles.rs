@@ -1,4 +1,4 @@
-//! Geometry beside mkfs.vfat's, contents through fsck.vfat and through a reader that is not ours.
+//! Compares the geometry with that of mkfs.vfat, and checks contents by fsck.vfat, mtools and the `fatfs` crate.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -26,7 +26,7 @@ fn of_4096(bytes: u64, bits: Option<Bits>) -> Options {
     Options { sector: SectorSize::Bytes4096, ..options(bytes, bits) }
 }
 
-/// Files by their paths; a path that ends in `/` is a directory. Parents come before what they hold.
+/// Files by path; directories have no contents. Parents come before their children.
 type Files = BTreeMap<Vec<String>, Option<Vec<u8>>>;
 
 fn tree_of(files: &Files) -> FileTree {
@@ -57,7 +57,7 @@ fn tree_of(files: &Files) -> FileTree {
     writer.finish()
 }
 
-/// Writes the image; pieces must follow one another to its end.
+/// Writes the image. The pieces must be consecutive and cover all of it.
 fn write(layout: &FatLayout, files: &Files, path: &Path) {
     let tree = layout.tree();
     let file = File::create(path).unwrap();
@@ -87,8 +87,8 @@ fn write(layout: &FatLayout, files: &Files, path: &Path) {
     assert_eq!(at, layout.len());
 }
 
-/// What fsck.vfat says besides its name; nothing is to be repaired.
-fn checked(path: &Path) -> String {
+/// Runs fsck.vfat, which must print two lines and find nothing to repair; returns its output.
+fn fsck(path: &Path) -> String {
     let output = Command::new("fsck.vfat").arg("-n").arg(path).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && text.lines().count() == 2, "{text}");
@@ -114,17 +114,17 @@ fn read_all<T: fatfs::ReadWriteSeek>(folder: &fatfs::Dir<'_, T>, at: &[String], 
     }
 }
 
-/// Builds, has it checked, reads it back: everything is there, under its own name.
-fn assert_holds(files: &Files, options: &Options) {
+/// Builds an image, checks it by fsck.vfat, reads it back, and compares names and contents.
+fn assert_reads_back(files: &Files, options: &Options) {
     let folder = tempfile::tempdir().unwrap();
     let image = folder.path().join("fat.img");
     let tree = tree_of(files);
     let layout = FatLayout::plan(&tree, options).unwrap();
     write(&layout, files, &image);
-    let told = checked(&image);
+    let output = fsck(&image);
     let summary = layout.summary();
     let used = summary.clusters - summary.free_clusters;
-    assert!(told.contains(&format!("{used}/{} clusters", summary.clusters)), "{told}\n{summary:?}");
+    assert!(output.contains(&format!("{used}/{} clusters", summary.clusters)), "{output}\n{summary:?}");
     let device = File::options().read(true).write(true).open(&image).unwrap();
     let system = fatfs::FileSystem::new(device, fatfs::FsOptions::new()).unwrap();
     assert_eq!(system.volume_label(), "FIRMWARE");
@@ -141,19 +141,19 @@ fn files(list: &[(&str, Option<usize>)]) -> Files {
     list.iter().map(|&(name, len)| (path(name), len.map(bytes))).collect()
 }
 
-/// The fields of a boot sector that say what a file system is like, and the message of its tables' first entries.
+/// The geometry fields of a boot sector, and the first entries of its FATs.
 fn shape(path: &Path) -> Vec<u8> {
     let mut head = vec![0; 90];
     let file = File::open(path).unwrap();
     file.read_exact_at(&mut head, 0).unwrap();
     let is_32 = head[22] == 0 && head[23] == 0;
-    // Past the label and the name of the type follows the code.
+    // The boot code follows the label and the name of the type.
     head.truncate(if is_32 { 90 } else { 62 });
     head
 }
 
 #[test]
-fn geometry_is_that_of_mkfs_vfat() {
+fn geometry_equals_that_of_mkfs_vfat() {
     let sizes = [
         9 * MIB,
         10 * MIB + 512,
@@ -207,12 +207,12 @@ fn geometry_is_that_of_mkfs_vfat() {
         let ours = folder.path().join("ours");
         write(&layout, &none, &ours);
         assert_eq!(shape(&ours), shape(&theirs), "{size} {bits:?}");
-        checked(&ours);
+        fsck(&ours);
     }
 }
 
 #[test]
-fn all_kinds_of_names_and_sizes_are_read_back() {
+fn reads_back_all_kinds_of_names_and_sizes() {
     let many: Vec<String> = (0..300).map(|number| format!("Same Beginning {number}.conf")).collect();
     let mut list = vec![
         ("bcm2711-rpi-4-b.dtb", Some(50_000)),
@@ -246,25 +246,25 @@ fn all_kinds_of_names_and_sizes_are_read_back() {
         of_4096(600 * MIB, None),
     ] {
         if options.bytes > 4 * MIB {
-            assert_holds(&files(&list), &options);
+            assert_reads_back(&files(&list), &options);
         } else {
-            assert_holds(&files(&list[..2]), &options);
+            assert_reads_back(&files(&list[..2]), &options);
         }
     }
 }
 
-/// mtools, which refuses what other readers take with a warning, lists the root.
+/// Lists the root directory with mtools, which is stricter than other readers.
 fn assert_mtools_reads(layout: &FatLayout, folder: &Path) {
     let image = folder.join("mtools.img");
     write(layout, &Files::new(), &image);
     let output = Command::new("mdir").arg("-i").arg(&image).arg("::").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{:?}: {said}", layout.summary());
-    checked(&image);
+    fsck(&image);
 }
 
 #[test]
-fn the_least_size_that_an_error_names_does_and_less_does_not() {
+fn the_minimum_size_in_the_error_is_the_minimum() {
     let folder = tempfile::tempdir().unwrap();
     let none = Files::new();
     let tree = tree_of(&none);
@@ -291,17 +291,17 @@ fn the_least_size_that_an_error_names_does_and_less_does_not() {
 }
 
 #[test]
-fn a_full_partition_is_full_to_the_last_cluster_and_no_further() {
+fn fills_a_partition_to_the_last_cluster() {
     let none = FatLayout::plan(&tree_of(&Files::new()), &options(9 * MIB, None)).unwrap().summary();
     let room = usize::try_from(none.free_clusters * none.cluster_bytes).unwrap();
-    assert_holds(&files(&[("all", Some(room))]), &options(9 * MIB, None));
+    assert_reads_back(&files(&[("all", Some(room))]), &options(9 * MIB, None));
     let tree = tree_of(&files(&[("all", Some(room + 1)), ("b", Some(1))]));
     let error = FatLayout::plan(&tree, &options(9 * MIB, None)).unwrap_err();
     assert_eq!(error, FatError::Full { missing: 2 * none.cluster_bytes });
 }
 
 #[test]
-fn what_fat_can_not_hold_is_told() {
+fn rejects_what_fat_does_not_support() {
     let names: Vec<String> = (0..512).map(|number| format!("f{number}")).collect();
     let list: Vec<_> = names.iter().map(|name| (name.as_str(), Some(0))).collect();
     let error = |list: &[(&str, Option<usize>)], bytes, bits| {
@@ -309,10 +309,10 @@ fn what_fat_can_not_hold_is_told() {
     };
     assert!(
         error(&list, 30 * MIB, None)
-            .starts_with("the root needs 513 entries of 32 bytes, FAT16 has room for 512")
+            .starts_with("the root directory needs 513 entries of 32 bytes, but FAT16 has only 512")
     );
-    assert_holds(&files(&list), &options(64 * MIB, Some(Bits::Fat32)));
-    assert!(error(&[("a:b", Some(0))], 30 * MIB, None).starts_with("/a:b: FAT can't have this name"));
+    assert_reads_back(&files(&list), &options(64 * MIB, Some(Bits::Fat32)));
+    assert!(error(&[("a:b", Some(0))], 30 * MIB, None).starts_with("/a:b: FAT does not allow this name"));
     assert!(
         error(&[("A", Some(0)), ("a", Some(0))], 30 * MIB, None).starts_with("/A and /a differ only in case")
     );
@@ -324,9 +324,9 @@ fn what_fat_can_not_hold_is_told() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The number of clusters alone tells a reader which type it is (specification, section 3.5).
+    /// Readers derive the FAT type only from the number of clusters (specification, section 3.5).
     #[test]
-    fn every_size_has_the_clusters_of_its_type_or_is_refused_with_one_that_has(
+    fn every_size_has_a_valid_number_of_clusters_or_is_rejected_with_a_valid_minimum(
         bytes in prop_oneof![0..80 * MIB, 200 * MIB..600 * MIB, 0..40 * GIB],
         bits in prop_oneof![Just(None), Just(Some(Bits::Fat16)), Just(Some(Bits::Fat32))],
         long_sectors in any::<bool>(),
@@ -358,7 +358,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_trees_are_read_back(
+    fn reads_back_random_trees(
         list in proptest::collection::btree_map("[a-zA-Zäß0-9 ._~+-]{0,20}[a-zA-Zäß0-9]", 0_usize..9000, 0..60),
         in_folder in any::<bool>(),
         is_32 in any::<bool>(),
@@ -374,6 +374,6 @@ proptest! {
         if in_folder {
             list.push(("folder", None));
         }
-        assert_holds(&files(&list), &options(if is_32 { 40 * MIB } else { 9 * MIB }, is_32.then_some(Bits::Fat32)));
+        assert_reads_back(&files(&list), &options(if is_32 { 40 * MIB } else { 9 * MIB }, is_32.then_some(Bits::Fat32)));
     }
 }

@@ -13,8 +13,10 @@ use image_reader::{
 };
 use zerocopy::IntoBytes;
 
+use image_tree::to_u64;
+
 use crate::memory::Memory;
-use crate::{Outcome, assert_one_line, to_u64};
+use crate::{Outcome, assert_one_line};
 
 /// The most names that are looked at in one image.
 const MOST_NAMES: u64 = 2000;

@@ -1,6 +1,8 @@
 //! Inputs made of other inputs. The same number gives the same input, on every machine.
 
-use crate::{Target, to_u64, to_usize};
+use image_tree::{to_u64, to_usize};
+
+use crate::Target;
 
 /// A small generator (splitmix64).
 #[derive(Clone, Debug)]

@@ -1,18 +1,18 @@
-//! What was found, as far as it is kept.
+//! The list of differences, of bounded length.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::Kind;
 
-/// One thing that is not as it should be.
+/// A difference between an image and what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Its kind.
+    /// Kind of the difference.
     pub kind: Kind,
-    /// Where it is: a path or a part of the image, escaped, with its partition before it.
+    /// Its place: the partition, then a path or a part of the image, escaped.
     pub place: String,
-    /// What differs, what was expected and what was found, on one line.
+    /// What was found and what was expected, on one line.
     pub text: String,
 }
 
@@ -22,48 +22,48 @@ impl fmt::Display for Difference {
     }
 }
 
-/// All differences of an image.
+/// The differences of an image.
 #[derive(Clone, Debug, Default)]
 pub struct Differences {
-    /// The first of each kind, in the order in which they were found.
+    /// The first [`Self::KEPT_OF_EACH`] of each kind, in the order in which they were found.
     pub kept: Vec<Difference>,
-    /// How many there are of each kind.
+    /// Number of differences of each kind.
     pub counts: BTreeMap<Kind, u64>,
-    /// Before every place: `partition 2: `, or nothing.
+    /// Prefix of places: `partition 2: `, or empty.
     prefix: String,
 }
 
 impl Differences {
-    /// How many differences of one kind are kept in full.
+    /// Number of differences of each kind that are kept; the others are only counted.
     pub const KEPT_OF_EACH: usize = 10;
 
-    /// Whether there is none.
+    /// Whether there are no differences.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
 
-    /// How many there are in all.
+    /// Total number of differences.
     pub fn count(&self) -> u64 {
         self.counts.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// What stands before the places that follow.
+    /// Sets the prefix of the places of further differences.
     pub fn within(&mut self, prefix: impl Into<String>) {
         self.prefix = prefix.into();
     }
 
-    /// Counts a difference; place and text are made only where they are kept.
-    pub fn add(&mut self, kind: Kind, told: impl FnOnce() -> (String, String)) {
+    /// Adds a difference. `describe` returns place and text; it is called only if the difference is kept.
+    pub fn add(&mut self, kind: Kind, describe: impl FnOnce() -> (String, String)) {
         let before = self.counts.get(&kind).copied().unwrap_or(0);
-        self.add_untold(kind, 1);
+        self.add_count(kind, 1);
         if usize::try_from(before).is_ok_and(|before| before < Self::KEPT_OF_EACH) {
-            let (place, text) = told();
+            let (place, text) = describe();
             self.kept.push(Difference { kind, place: format!("{}{place}", self.prefix), text });
         }
     }
 
-    /// Counts differences of which nothing more is told.
-    pub fn add_untold(&mut self, kind: Kind, number: u64) {
+    /// Adds to the number of differences of a kind.
+    pub fn add_count(&mut self, kind: Kind, number: u64) {
         if number > 0 {
             let count = self.counts.entry(kind).or_default();
             *count = count.saturating_add(number);

@@ -1,50 +1,51 @@
-//! The tree of an image, and where the bytes of its files lie.
+//! The tree of an image, and the location of its files' bytes.
 
 use std::io::{self, Read};
 
 use image_reader::{Run, Window};
 use image_tree::{FileSource, FileTree, NodeId, NodeKind};
 
-/// Where the bytes of one file lie.
-pub(crate) type Place = std::ops::Range<usize>;
+/// The runs of one file, as a range in [`FoundTree::runs`].
+pub(crate) type RunRange = std::ops::Range<usize>;
 
-/// What an image holds.
+/// The contents of an image.
 #[derive(Debug)]
 pub struct FoundTree {
-    /// The tree. Contents are read by [`Self::open`], and by nothing else.
+    /// The tree. Its contents can be read only by [`Self::open`].
     pub tree: FileTree,
     pub(crate) inodes: Vec<u32>,
     pub(crate) runs: Vec<Run>,
-    /// By the number that stands for the contents in the tree; `None` where they are not known.
-    pub(crate) places: Vec<Option<Place>>,
+    /// The runs of each file, by its number in the tree ([`FileSource::Inline`]); `None` if unknown.
+    pub(crate) ranges: Vec<Option<RunRange>>,
     pub(crate) window: Window,
-    /// Why the tree is not all that the image has, if it is not.
+    /// Why the tree is incomplete, if it is.
     pub cut_short: Option<String>,
 }
 
 impl FoundTree {
-    /// The inode of a name; 0 where the file system has none.
+    /// The inode of a name; 0 if the file system has no inodes.
     pub fn inode(&self, node: NodeId) -> u32 {
         self.inodes.get(node.index()).copied().unwrap_or(0)
     }
 
-    /// The bytes of a regular file, from its start.
+    /// Opens a regular file for reading.
     pub fn open(&self, node: NodeId) -> io::Result<FileBytes<'_>> {
         let node = self.tree.resolve(node);
         let place = match self.tree.node(node).kind() {
             NodeKind::File { size, source: FileSource::Inline(number) } => usize::try_from(number)
                 .ok()
-                .and_then(|number| self.places.get(number)?.clone())
+                .and_then(|number| self.ranges.get(number)?.clone())
                 .and_then(|place| Some((size, self.runs.get(place)?))),
             _ => None,
         };
-        let (size, runs) = place
-            .ok_or_else(|| io::Error::other("where its contents are is not known; see the other problems"))?;
+        let (size, runs) = place.ok_or_else(|| {
+            io::Error::other("the location of its contents is unknown; see the other problems")
+        })?;
         Ok(FileBytes { runs, window: &self.window, at: 0, size })
     }
 }
 
-/// The bytes of a file of an image, in order; holes are zeros.
+/// A reader of a file in an image. Holes read as zeros.
 #[derive(Debug)]
 pub struct FileBytes<'f> {
     runs: &'f [Run],
@@ -54,13 +55,13 @@ pub struct FileBytes<'f> {
 }
 
 impl FileBytes<'_> {
-    /// How many \[bytes\] from here on are a hole.
+    /// Length in \[bytes\] of the hole at the current position; 0 if there is none.
     pub fn hole(&self) -> u64 {
-        let behind = self.runs.iter().find(|run| run.at.saturating_add(run.length) > self.at);
-        behind.map_or(self.size, |run| run.at.min(self.size)).saturating_sub(self.at)
+        let next = self.runs.iter().find(|run| run.at.saturating_add(run.length) > self.at);
+        next.map_or(self.size, |run| run.at.min(self.size)).saturating_sub(self.at)
     }
 
-    /// Goes on so many \[bytes\] behind here.
+    /// Skips this number of \[bytes\].
     pub fn skip(&mut self, bytes: u64) {
         self.at = self.at.saturating_add(bytes);
     }
@@ -90,18 +91,18 @@ impl Read for FileBytes<'_> {
     }
 }
 
-/// Collects where the files of an image lie.
+/// Collects the runs of the files of an image.
 #[derive(Debug, Default)]
-pub(crate) struct Places {
+pub(crate) struct FileRuns {
     pub(crate) runs: Vec<Run>,
-    pub(crate) places: Vec<Option<Place>>,
+    pub(crate) ranges: Vec<Option<RunRange>>,
 }
 
-/// So many pieces of files are kept in memory; an image that snugfs made has less than two for each file.
-const MOST_RUNS: usize = 16 << 20;
+/// Maximum number of runs in memory. Images made by snugfs have less than two for each file.
+const MAX_RUNS: usize = 16 << 20;
 
-impl Places {
-    /// Keeps the runs of a file, and gives what stands for them in a tree.
+impl FileRuns {
+    /// Adds the runs of a file, and returns its source for the tree.
     pub(crate) fn add(&mut self, runs: impl Iterator<Item = Run>) -> FileSource {
         let start = self.runs.len();
         for run in runs {
@@ -115,11 +116,11 @@ impl Places {
                 _ => self.runs.push(run),
             }
         }
-        let is_known = self.runs.len() <= MOST_RUNS;
+        let is_known = self.runs.len() <= MAX_RUNS;
         if !is_known {
             self.runs.truncate(start);
         }
-        self.places.push(is_known.then_some(start..self.runs.len()));
-        FileSource::Inline(u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX))
+        self.ranges.push(is_known.then_some(start..self.runs.len()));
+        FileSource::Inline(u32::try_from(self.ranges.len() - 1).unwrap_or(u32::MAX))
     }
 }

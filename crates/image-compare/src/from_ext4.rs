@@ -1,4 +1,4 @@
-//! From what a judge of ext4 is shown, in the order of the directories, to a sorted tree.
+//! Collects the files that `ext4_verify` reports, which come in directory order, into a sorted tree.
 
 use std::collections::HashMap;
 
@@ -10,44 +10,44 @@ use image_tree::{
 };
 
 use crate::FoundTree;
-use crate::found::Places;
+use crate::found::FileRuns;
 
-/// The block size of what the judge knows, in \[bytes\].
+/// The block size that `ext4_verify` supports, in \[bytes\].
 const BLOCK: u64 = 4096;
-/// The root directory.
+/// Inode of the root directory.
 const ROOT: u32 = 2;
-/// How much of attributes is kept, in \[bytes\]: blocks of them can be shared, so they can be far more than the image.
-const MOST_ATTRIBUTES: usize = 64 << 20;
+/// Maximum size of extended attributes in memory in \[bytes\]. Their blocks can be shared, so they can be larger than the image.
+const MAX_XATTR_BYTES: usize = 64 << 20;
 
-/// Collects a file system while it is judged.
+/// An observer of `ext4_verify` that collects the tree.
 #[derive(Debug)]
 pub struct Ext4Tree {
     window: Window,
     writer: Option<TreeWriter>,
     entries: Vec<Entry>,
     names: Vec<u8>,
-    /// Where each directory stands among the entries, by inode.
+    /// Index of each directory in `entries`, by inode.
     directories: HashMap<u32, u32>,
-    /// The first name of each other inode, as a position among the entries.
+    /// Index of the first name of each other inode in `entries`, by inode.
     firsts: HashMap<u32, u32>,
-    places: Places,
+    files: FileRuns,
     attributes: usize,
-    most_entries: usize,
+    max_entries: usize,
     cut_short: Option<String>,
 }
 
-/// A name and what it leads to.
+/// A name and its inode.
 #[derive(Debug)]
 struct Entry {
     directory: u32,
     name: (usize, u8),
     inode: u32,
     metadata: MetadataId,
-    what: What,
+    kind: EntryKind,
 }
 
 #[derive(Debug)]
-enum What {
+enum EntryKind {
     Directory,
     File {
         size: u64,
@@ -58,12 +58,12 @@ enum What {
         len: usize,
     },
     Special(SpecialKind),
-    /// One more name of an inode: the position of its first entry.
-    Again(u32),
+    /// Another name of an inode: the index of its first entry.
+    HardLink(u32),
 }
 
 impl Ext4Tree {
-    /// Nothing yet, of the file system in `window`. A tree of far more entries than are `expected` is cut short.
+    /// A collector for the file system in `window`. A tree of far more entries than `expected` is cut short.
     pub fn new(window: Window, expected: usize) -> Self {
         Self {
             window,
@@ -72,14 +72,14 @@ impl Ext4Tree {
             names: Vec::new(),
             directories: HashMap::new(),
             firsts: HashMap::new(),
-            places: Places::default(),
+            files: FileRuns::default(),
             attributes: 0,
-            most_entries: expected.saturating_mul(2).saturating_add(1 << 20),
+            max_entries: expected.saturating_mul(2).saturating_add(1 << 20),
             cut_short: None,
         }
     }
 
-    /// The tree; `None` where not even a root was shown.
+    /// Returns the tree; `None` if the root was not reported.
     pub fn finish(mut self) -> Option<FoundTree> {
         let mut writer = self.writer.take()?;
         let mut order: Vec<u32> = (0..).take(self.entries.len()).collect();
@@ -88,13 +88,13 @@ impl Ext4Tree {
         let outcome = sorter.write(&mut writer);
         let inodes = std::mem::take(&mut sorter.inodes);
         if outcome.is_err() {
-            self.cut_short = Some("has more names than any file system".to_owned());
+            self.cut_short = Some("has too many names".to_owned());
         }
         Some(FoundTree {
             tree: writer.finish(),
             inodes,
-            runs: self.places.runs,
-            places: self.places.places,
+            runs: self.files.runs,
+            ranges: self.files.ranges,
             window: self.window,
             cut_short: self.cut_short,
         })
@@ -119,8 +119,8 @@ impl Ext4Tree {
         let (seconds, nanoseconds) = found.modified;
         let size: usize = found.attributes.iter().map(|attribute| attribute.value.len() + 255).sum();
         self.attributes = self.attributes.saturating_add(size);
-        let xattrs = if self.attributes > MOST_ATTRIBUTES {
-            self.cut_short = Some("has more extended attributes than are compared".to_owned());
+        let xattrs = if self.attributes > MAX_XATTR_BYTES {
+            self.cut_short = Some("has more extended attributes than snugfs compares".to_owned());
             Vec::new()
         } else {
             xattrs(found.attributes)
@@ -129,35 +129,35 @@ impl Ext4Tree {
             permissions: Permissions::from_mode(found.permissions),
             uid: found.uid,
             gid: found.gid,
-            // The judge has told of what is no time.
+            // `ext4_verify` reports invalid times.
             mtime: Timestamp::new(seconds, nanoseconds).unwrap_or(Timestamp::STORE),
             xattrs,
         }
     }
 
-    /// What a name leads to that was not seen before.
-    fn what(&mut self, found: &Found<'_>) -> What {
+    /// The kind of an inode that was not reported before.
+    fn kind(&mut self, found: &Found<'_>) -> EntryKind {
         let (major, minor) = found.device;
         match found.kind {
-            Kind::Directory => What::Directory,
+            Kind::Directory => EntryKind::Directory,
             Kind::File => {
                 let runs = found.runs.iter().filter(|run| run.written).map(|run| Run {
                     at: run.logical.saturating_mul(BLOCK),
                     length: run.len.saturating_mul(BLOCK),
                     from: run.start.saturating_mul(BLOCK),
                 });
-                What::File { size: found.size, source: self.places.add(runs) }
+                EntryKind::File { size: found.size, source: self.files.add(runs) }
             }
-            Kind::Symlink => What::Symlink { start: self.keep(found.target), len: found.target.len() },
-            Kind::Character => What::Special(SpecialKind::Character { major, minor }),
-            Kind::Block => What::Special(SpecialKind::Block { major, minor }),
-            Kind::Fifo => What::Special(SpecialKind::Fifo),
-            Kind::Socket => What::Special(SpecialKind::Socket),
+            Kind::Symlink => EntryKind::Symlink { start: self.keep(found.target), len: found.target.len() },
+            Kind::Character => EntryKind::Special(SpecialKind::Character { major, minor }),
+            Kind::Block => EntryKind::Special(SpecialKind::Block { major, minor }),
+            Kind::Fifo => EntryKind::Special(SpecialKind::Fifo),
+            Kind::Socket => EntryKind::Special(SpecialKind::Socket),
         }
     }
 }
 
-/// As a tree has them: sorted. The judge has told of names that do not exist.
+/// Sorts attributes. Invalid names are left out; `ext4_verify` reports them.
 fn xattrs(found: &[Attribute]) -> Vec<Xattr> {
     let parsed = found.iter().filter_map(|attribute| {
         Some(Xattr { name: XattrName::parse(&attribute.name).ok()?, value: attribute.value.clone() })
@@ -177,38 +177,38 @@ impl Observer for Ext4Tree {
         if self.writer.is_none() {
             return;
         }
-        if self.entries.len() >= self.most_entries {
+        if self.entries.len() >= self.max_entries {
             self.cut_short =
-                Some(format!("has more than {} entries, the rest is not compared", self.most_entries));
+                Some(format!("has more than {} entries; the rest is not compared", self.max_entries));
             return;
         }
         let position = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         let first = self.firsts.get(&found.inode).copied();
-        let (metadata, what) = if let Some(first) = first {
+        let (metadata, kind) = if let Some(first) = first {
             let metadata = self.entry(first).map(|entry| entry.metadata);
-            (metadata, What::Again(first))
+            (metadata, EntryKind::HardLink(first))
         } else {
             let metadata = self.metadata(&found);
             let metadata = self.writer.as_mut().map(|writer| writer.metadata(&metadata));
-            (metadata, self.what(&found))
+            (metadata, self.kind(&found))
         };
         let Some(metadata) = metadata else { return };
-        if matches!(what, What::Directory) {
+        if matches!(kind, EntryKind::Directory) {
             self.directories.insert(found.inode, position);
         } else if first.is_none() {
             self.firsts.insert(found.inode, position);
         }
         let name = (self.keep(found.name), u8::try_from(found.name.len()).unwrap_or(u8::MAX));
-        self.entries.push(Entry { directory: found.directory, name, inode: found.inode, metadata, what });
+        self.entries.push(Entry { directory: found.directory, name, inode: found.inode, metadata, kind });
     }
 }
 
-/// Writes entries in the order of a tree.
+/// Writes entries in tree order.
 struct Sorter<'t> {
     tree: &'t Ext4Tree,
-    /// Positions of entries by directory, then name.
+    /// Indexes of entries, sorted by directory, then name.
     order: Vec<u32>,
-    /// The inode of each node that was written.
+    /// The inode of each written node.
     inodes: Vec<u32>,
     /// The node of each inode with several names.
     firsts: HashMap<u32, NodeId>,
@@ -241,9 +241,9 @@ impl Sorter<'_> {
         start..end
     }
 
-    /// Writes an entry; whether it is a directory, now open.
+    /// Writes an entry. Returns true if it is a directory, which is then open.
     fn add(&mut self, writer: &mut TreeWriter, entry: &Entry) -> Result<bool, TreeError> {
-        // Of names that do not exist, or twice, the judge has told.
+        // `ext4_verify` reports invalid and duplicate names.
         let Ok(name) = Name::new(self.tree.name(entry)) else { return Ok(false) };
         let outcome = match self.firsts.get(&entry.inode) {
             Some(&first) => writer.hard_link(name, first),
@@ -252,7 +252,7 @@ impl Sorter<'_> {
         match outcome {
             Ok(node) => {
                 self.inodes.push(entry.inode);
-                let is_directory = matches!(entry.what, What::Directory);
+                let is_directory = matches!(entry.kind, EntryKind::Directory);
                 if !is_directory {
                     self.firsts.entry(entry.inode).or_insert(node);
                 }
@@ -264,23 +264,23 @@ impl Sorter<'_> {
     }
 
     fn new_inode(&self, writer: &mut TreeWriter, entry: &Entry, name: Name<'_>) -> Result<NodeId, TreeError> {
-        let what = match &entry.what {
-            What::Again(first) => self.tree.entry(*first).map(|entry| &entry.what),
-            what => Some(what),
+        let kind = match &entry.kind {
+            EntryKind::HardLink(first) => self.tree.entry(*first).map(|entry| &entry.kind),
+            kind => Some(kind),
         };
-        match what {
-            Some(What::Directory) => writer.begin_directory(name, entry.metadata),
-            Some(What::File { size, source }) => writer.file(name, entry.metadata, *size, *source),
-            Some(What::Special(kind)) => writer.special(name, entry.metadata, *kind),
-            Some(What::Symlink { start, len }) => {
+        match kind {
+            Some(EntryKind::Directory) => writer.begin_directory(name, entry.metadata),
+            Some(EntryKind::File { size, source }) => writer.file(name, entry.metadata, *size, *source),
+            Some(EntryKind::Special(kind)) => writer.special(name, entry.metadata, *kind),
+            Some(EntryKind::Symlink { start, len }) => {
                 let target = self.tree.names.get(*start..start.saturating_add(*len)).unwrap_or_default();
-                // What is no target is told by the judge, and is none of a plan.
+                // `ext4_verify` reports invalid targets; plans don't have them.
                 writer.symlink(name, entry.metadata, target).or_else(|error| match error {
                     TreeError::BadTarget { .. } => writer.symlink(name, entry.metadata, b"?"),
                     other => Err(other),
                 })
             }
-            Some(What::Again(_)) | None => Err(TreeError::BadHardLink { name: name.to_string() }),
+            Some(EntryKind::HardLink(_)) | None => Err(TreeError::BadHardLink { name: name.to_string() }),
         }
     }
 }

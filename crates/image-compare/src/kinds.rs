@@ -1,4 +1,4 @@
-//! Every kind of difference by its name. docs/reference/verify-codes.md is made from this table.
+//! All kinds of differences, with code and meaning. docs/reference/verify-codes.md is generated from this table.
 
 macro_rules! kinds {
     ($($variant:ident $name:literal $meaning:literal;)*) => {
@@ -12,12 +12,12 @@ macro_rules! kinds {
             /// All kinds, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The name that messages have at their end.
+            /// The code at the end of messages.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// What it means, in a few words.
+            /// The meaning, in a few words.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning,)* }
             }
@@ -26,43 +26,43 @@ macro_rules! kinds {
 }
 
 kinds! {
-    TreeMissing "tree-missing" "something of the plan is not in the image";
-    TreeExtra "tree-extra" "something is in the image and not in the plan";
-    TreeKind "tree-kind" "something is a file, a directory, a link, a device, and should be another of these";
+    TreeMissing "tree-missing" "a file of the plan is not in the image";
+    TreeExtra "tree-extra" "a file in the image is not in the plan";
+    TreeKind "tree-kind" "the kind differs: file, directory, symlink, device, FIFO or socket";
     TreeMode "tree-mode" "permission bits differ";
     TreeOwner "tree-owner" "the owner differs";
     TreeGroup "tree-group" "the group differs";
-    TreeTime "tree-time" "the time of modification differs";
-    TreeXattr "tree-xattr" "an extended attribute is missing, differs, or should not be there";
-    TreeTarget "tree-target" "a symbolic link leads elsewhere";
-    TreeDevice "tree-device" "the number of a device differs";
+    TreeTime "tree-time" "the modification time differs";
+    TreeXattr "tree-xattr" "an extended attribute is missing, differs, or is not in the plan";
+    TreeTarget "tree-target" "the target of a symlink differs";
+    TreeDevice "tree-device" "a device number differs";
     TreeSize "tree-size" "a file's length differs";
     TreeContents "tree-contents" "a file's contents differ";
-    TreeLinks "tree-links" "two names lead to one file and should not, or do not and should";
+    TreeLinks "tree-links" "two names are hard links of one file, or are not, against the plan";
     StorePathMissing "store-path-missing" "a registered store path is not in the image";
-    StorePathKind "store-path-kind" "a store path holds what no store path can";
-    StorePathSize "store-path-size" "the NAR of a store path, made of the image's bytes, has not the registered size";
-    StorePathHash "store-path-hash" "the NAR of a store path, made of the image's bytes, has not the registered hash";
-    FilesystemSize "filesystem-size" "the file system has another size";
+    StorePathKind "store-path-kind" "a store path contains a device, FIFO or socket";
+    StorePathSize "store-path-size" "the NAR size of a store path in the image differs from the registered one";
+    StorePathHash "store-path-hash" "the NAR hash of a store path in the image differs from the registered one";
+    FilesystemSize "filesystem-size" "the size of the file system differs";
     FilesystemLabel "filesystem-label" "the label differs";
     FilesystemUuid "filesystem-uuid" "the UUID differs";
-    FilesystemFeatures "filesystem-features" "there are other features";
-    FilesystemInodes "filesystem-inodes" "there are more or fewer inodes";
-    FilesystemFreeSpace "filesystem-free-space" "there is more or less free space";
-    FilesystemFreeInodes "filesystem-free-inodes" "there are more or fewer free inodes";
-    FilesystemReserved "filesystem-reserved" "more or less is kept for root";
-    FilesystemGrowth "filesystem-growth" "the reserve for growth differs";
-    FilesystemJournal "filesystem-journal" "the journal has another length";
-    FilesystemTime "filesystem-time" "the time at which the file system was made differs";
+    FilesystemFeatures "filesystem-features" "the features differ";
+    FilesystemInodes "filesystem-inodes" "the number of inodes differs";
+    FilesystemFreeSpace "filesystem-free-space" "the free space differs";
+    FilesystemFreeInodes "filesystem-free-inodes" "the number of free inodes differs";
+    FilesystemReserved "filesystem-reserved" "the space reserved for root differs";
+    FilesystemGrowth "filesystem-growth" "the number of blocks reserved for growth differs";
+    FilesystemJournal "filesystem-journal" "the size of the journal differs";
+    FilesystemTime "filesystem-time" "the creation time of the file system differs";
     FatLabel "fat-label" "the label of a FAT file system differs";
-    FatNumber "fat-number" "the number of a FAT file system differs";
+    FatNumber "fat-number" "the serial number of a FAT file system differs";
     FatUnreadable "fat-unreadable" "a FAT file system, or a part of it, can't be read";
-    ImageSize "image-size" "the image has another length";
-    DiskTable "disk-table" "the partition table is of another kind, has another identifier, or is not there";
-    DiskPartition "disk-partition" "a partition is missing, is one too many, or is described otherwise";
+    ImageSize "image-size" "the length of the image differs";
+    DiskTable "disk-table" "the partition table is missing, of another kind, or has another identifier";
+    DiskPartition "disk-partition" "a partition is missing, not in the plan, or its entry differs";
     DiskRaw "disk-raw" "the bytes of a raw partition differ";
     DiskBlob "disk-blob" "the bytes of a blob differ";
-    ImageBytes "image-bytes" "bytes are not those that build would write, although all that they say is right";
+    ImageBytes "image-bytes" "bytes differ from those that build would write, although their meaning is the same";
 }
 
 impl std::fmt::Display for Kind {

@@ -1,17 +1,17 @@
-//! Does an image hold what it should? The tree that an image has is taken from the image alone, by readers that know
-//! nothing of how it was made, and laid beside the tree that it should have.
+//! Compares the contents of an image with what it should contain. The image's tree comes only from the image: it is read by
+//! code that does not know how the image was made, and compared with the expected tree.
 //!
-//! The invariant of this crate: every difference is counted under its kind and the first of each kind are told by path,
-//! with what was expected and what was found. Whatever an image says, reading its tree ends, and takes memory in
-//! proportion to the tree that it should have.
+//! The invariant of this crate: every difference is counted by kind, and the first ones of each kind are reported with path,
+//! expected and found value. For any image, reading its tree terminates, and takes memory in proportion to the expected
+//! tree.
 //!
-//! | module | its part |
+//! | module | contents |
 //! |---|---|
-//! | `kinds`, `differences` | what can differ, and how much of it is kept |
-//! | `found` | the tree of an image, and where its files lie |
-//! | `from_ext4`, `from_fat` | from a file system to its tree |
-//! | `trees` | two trees beside each other |
-//! | `superblock` | what a file system promises |
+//! | `kinds`, `differences` | kinds of differences, and the list of those found |
+//! | `found` | the tree of an image, and the location of its files |
+//! | `from_ext4`, `from_fat` | readers of trees |
+//! | `trees` | comparison of trees |
+//! | `superblock` | comparison of superblocks |
 
 mod differences;
 mod found;

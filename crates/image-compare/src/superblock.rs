@@ -1,41 +1,41 @@
-//! What a file system promises, by the fields of its superblock.
+//! Compares the fields of superblocks that a plan determines.
 
 use ext4_ondisk::feature::{self, Word};
 use ext4_ondisk::{Superblock, read_padded};
-use image_tree::escaped;
+use image_tree::{Uuid, escaped};
 
 use crate::{Differences, Kind};
 
-/// What an image went through since it was made.
+/// How an image was used since it was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// Nothing.
+    /// Not at all.
     None,
-    /// It was mounted: it may be fuller, and may have grown.
+    /// It was mounted: it may have less free space, and may have grown.
     Mounted,
 }
 
-/// A number of the superblock.
+/// A numeric field of the superblock.
 struct Field {
     kind: Kind,
-    /// What the number counts.
+    /// Name of the field in messages.
     name: &'static str,
     read: fn(&Superblock) -> u64,
-    /// How much each of it is, in \[bytes\] where the name says bytes.
+    /// Factor for messages: the unit of the field in \[bytes\] if the name says bytes.
     factor: u64,
     used: Used,
 }
 
-/// What use may do to a number.
+/// How use may change a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Used {
-    /// Nothing.
+    /// Not at all.
     Keeps,
-    /// Set the feature of a journal that must be replayed, as a mounted file system has after a crash.
+    /// Sets the feature "needs recovery", as a crash while mounted does.
     Recovers,
-    /// Growth makes it larger.
+    /// Becomes larger by growth.
     Grows,
-    /// Anything.
+    /// Changes in any way.
     Changes,
 }
 
@@ -54,7 +54,7 @@ const fn field(
 const FIELDS: [Field; 10] = [
     field(Kind::FilesystemSize, "bytes", Superblock::blocks_count, BLOCK, Used::Grows),
     field(Kind::FilesystemInodes, "inodes", |s| s.s_inodes_count.get().into(), 1, Used::Grows),
-    field(Kind::FilesystemInodes, "inodes a group", |s| s.s_inodes_per_group.get().into(), 1, Used::Keeps),
+    field(Kind::FilesystemInodes, "inodes per group", |s| s.s_inodes_per_group.get().into(), 1, Used::Keeps),
     field(Kind::FilesystemFreeSpace, "free bytes", Superblock::free_blocks_count, BLOCK, Used::Changes),
     field(
         Kind::FilesystemFreeInodes,
@@ -65,7 +65,7 @@ const FIELDS: [Field; 10] = [
     ),
     field(
         Kind::FilesystemReserved,
-        "bytes kept for root",
+        "bytes reserved for root",
         Superblock::reserved_blocks_count,
         BLOCK,
         Used::Changes,
@@ -87,14 +87,14 @@ const FIELDS: [Field; 10] = [
     ),
     field(
         Kind::FilesystemFeatures,
-        "features to write",
+        "read-only compatible features",
         |s| s.features(Word::RoCompat).into(),
         1,
         Used::Keeps,
     ),
 ];
 
-/// Compares the 1,024 bytes of two superblocks, field by field that a plan decides.
+/// Compares two superblocks (1,024 bytes each) by the fields that a plan determines.
 pub fn compare_superblocks(expected: &[u8], found: &[u8], used: Use, differences: &mut Differences) {
     let (expected, found): (Superblock, Superblock) = (read_padded(expected), read_padded(found));
     let mut differ = |kind, text: String| differences.add(kind, || ("file system".to_owned(), text));
@@ -123,7 +123,8 @@ pub fn compare_superblocks(expected: &[u8], found: &[u8], used: Use, differences
     let has_grown = used == Use::Mounted && expected.blocks_count() != found.blocks_count();
     let reserve = |s: &Superblock| s.s_reserved_gdt_blocks.get();
     if reserve(&expected) != reserve(&found) && !has_grown {
-        let text = format!("keeps {} blocks for growth, should keep {}", reserve(&found), reserve(&expected));
+        let text =
+            format!("reserves {} blocks for growth, should reserve {}", reserve(&found), reserve(&expected));
         differ(Kind::FilesystemGrowth, text);
     }
     let (should, is) = (label(&expected), label(&found));
@@ -132,25 +133,18 @@ pub fn compare_superblocks(expected: &[u8], found: &[u8], used: Use, differences
         differ(Kind::FilesystemLabel, text);
     }
     if expected.s_uuid != found.s_uuid {
-        let text = format!("UUID is {}, should be {}", uuid_text(&found.s_uuid), uuid_text(&expected.s_uuid));
+        let text = format!("UUID is {}, should be {}", Uuid(found.s_uuid), Uuid(expected.s_uuid));
         differ(Kind::FilesystemUuid, text);
     }
     let (should, is) = (expected.mkfs_time(), found.mkfs_time());
     if should != is {
-        differ(Kind::FilesystemTime, format!("was made at {is}, should be {should}"));
+        differ(Kind::FilesystemTime, format!("creation time is {is}, should be {should}"));
     }
 }
 
-/// The label without the NUL that pads it.
+/// The label up to the first NUL.
 fn label(superblock: &Superblock) -> &[u8] {
     superblock.s_volume_name.split(|&byte| byte == 0).next().unwrap_or_default()
-}
-
-fn uuid_text(uuid: &[u8]) -> String {
-    uuid.iter().enumerate().fold(String::new(), |text, (index, byte)| {
-        let dash = if matches!(index, 4 | 6 | 8 | 10) { "-" } else { "" };
-        format!("{text}{dash}{byte:02x}")
-    })
 }
 
 #[cfg(test)]
@@ -159,7 +153,7 @@ mod tests {
     use ext4_ondisk::Feature;
     use zerocopy::IntoBytes;
 
-    /// The kinds of differences after a change of a superblock: of an image that was not used, and of one that was mounted.
+    /// The kinds of differences after a change of a superblock, for an unused image and for one that was mounted.
     fn kinds(change: impl Fn(&mut Superblock)) -> [Vec<Kind>; 2] {
         let mut expected: Superblock = read_padded(&[]);
         expected.set(feature::BIT64);
@@ -178,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn use_may_change_some_fields_and_no_other() {
+    fn use_may_change_only_some_fields() {
         let ever = |kind| [vec![kind], vec![kind]];
         let until_used = |kind| [vec![kind], vec![]];
         assert_eq!(kinds(|_| ()), [vec![], vec![]]);
@@ -199,7 +193,7 @@ mod tests {
         assert_eq!(kinds(|s| s.s_uuid[15] = 1), ever(Kind::FilesystemUuid));
         assert_eq!(kinds(|s| s.s_mkfs_time = 1.into()), ever(Kind::FilesystemTime));
         assert_eq!(kinds(|s| s.s_mkfs_time_hi = 1), ever(Kind::FilesystemTime));
-        // Growth uses up the blocks that are kept for it.
+        // Growth uses the blocks that are reserved for it.
         assert_eq!(kinds(|s| s.s_reserved_gdt_blocks = 1.into()), ever(Kind::FilesystemGrowth));
         let grown = |s: &mut Superblock| {
             s.set_blocks_count(65_536);
@@ -209,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_label_before_its_first_nul_counts() {
+    fn compares_labels_up_to_the_first_nul() {
         assert_eq!(kinds(|s| s.s_volume_name[1] = b'x'), [vec![], vec![]]);
     }
 }

@@ -1,4 +1,4 @@
-//! Two trees beside each other, both sorted: one walk finds all that differs but for the contents of files.
+//! Compares two trees in one walk, because both are sorted. Contents of files are left to the caller.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,28 +6,28 @@ use image_tree::{FileTree, Metadata, NodeId, NodeKind, SpecialKind, escaped};
 
 use crate::{Differences, FoundTree, Kind};
 
-/// What is compared.
+/// The rules of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// Owners, rights, times, attributes, links: what FAT has not.
+    /// Compares owners, permissions, times, attributes and links, which FAT does not have.
     pub metadata: bool,
-    /// Times of directories, which use changes.
+    /// Compares times of directories, which use changes.
     pub directory_times: bool,
-    /// What is below /lost+found, and its time: e2fsck's.
+    /// Compares the contents and time of /lost+found, which e2fsck changes.
     pub lost_found: bool,
 }
 
-/// Files of the same name whose contents are to be compared.
+/// Two files of the same path whose contents are still to be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair {
-    /// In the tree that should be.
+    /// Node in the expected tree.
     pub expected: NodeId,
-    /// In the tree that is.
+    /// Node in the image's tree.
     pub found: NodeId,
 }
 
-/// Compares all but contents, and gives the files of equal lengths in the order of the tree. `inode` tells which names of the
-/// expected tree lead to one file.
+/// Compares all except contents, and returns the files of equal lengths in tree order. `inode` returns the inode of a name in
+/// the expected tree; names of one file have the same.
 pub fn compare_trees(
     expected: &FileTree,
     inode: &dyn Fn(NodeId) -> u32,
@@ -52,13 +52,13 @@ pub fn compare_trees(
     walk.pairs
 }
 
-/// Which names are links, and which inodes were taken for the same.
+/// The hard links of both trees, and the pairs of inodes found so far.
 struct Links {
     expected: HashSet<NodeId>,
     found: HashSet<NodeId>,
-    /// From an expected inode to the one found and back, each with the expected name that was first.
-    forth: HashMap<u32, (u32, NodeId)>,
-    back: HashMap<u32, (u32, NodeId)>,
+    /// From each expected inode to the one in the image, and back; each with the first expected name.
+    to_found: HashMap<u32, (u32, NodeId)>,
+    to_expected: HashMap<u32, (u32, NodeId)>,
 }
 
 impl Links {
@@ -73,8 +73,8 @@ impl Links {
         Self {
             expected: several(expected),
             found: several(found),
-            forth: HashMap::new(),
-            back: HashMap::new(),
+            to_found: HashMap::new(),
+            to_expected: HashMap::new(),
         }
     }
 }
@@ -90,7 +90,7 @@ struct Walk<'w> {
 }
 
 impl Walk<'_> {
-    /// Everything below the roots. Directories of both trees are entered together, none is entered twice.
+    /// Compares everything below the roots. Directories of both trees are entered together, each once.
     fn directories(&mut self) {
         let (expected, found) = (self.expected, &self.found.tree);
         let mut open =
@@ -140,12 +140,12 @@ impl Walk<'_> {
         if self.rules.lost_found || !is_lost_found(tree, tree.node(their).parent()) {
             self.differences.add(Kind::TreeExtra, || {
                 let what = kind_name(tree.node(tree.resolve(their)).kind());
-                (shown_path(tree, their), format!("is {what}{}, and not in the plan", below(tree, their)))
+                (shown_path(tree, their), format!("is {what}{}, but is not in the plan", below(tree, their)))
             });
         }
     }
 
-    /// Compares two nodes of one name; true where both are directories.
+    /// Compares two nodes of one path. Returns true if both are directories.
     fn node(&mut self, our: NodeId, their: NodeId) -> bool {
         let (expected, found) = (self.expected, &self.found.tree);
         let (ours, theirs) = (expected.resolve(our), found.resolve(their));
@@ -162,7 +162,7 @@ impl Walk<'_> {
             (NodeKind::File { size: should, .. }, NodeKind::File { size: is, .. }) if should != is => {
                 self.differ(our, Kind::TreeSize, || format!("has {is} bytes, should have {should}"));
             }
-            // Of two links the file that they lead to was compared already.
+            // The file of two hard links was compared before.
             (NodeKind::File { .. }, NodeKind::File { .. }) if our == ours || their == theirs => {
                 self.pairs.push(Pair { expected: our, found: their });
             }
@@ -170,7 +170,7 @@ impl Walk<'_> {
                 let (should, is) = (expected.symlink_target(should), found.symlink_target(is));
                 if should != is {
                     self.differ(our, Kind::TreeTarget, || {
-                        format!("leads to \"{}\", should lead to \"{}\"", shortened(is), shortened(should))
+                        format!("target is \"{}\", should be \"{}\"", shortened(is), shortened(should))
                     });
                 }
             }
@@ -227,9 +227,9 @@ impl Walk<'_> {
     fn xattrs(&mut self, our: NodeId, should: &Metadata, is: &Metadata) {
         for xattr in &should.xattrs {
             match is.xattrs.iter().find(|found| found.name == xattr.name) {
-                None => self.differ(our, Kind::TreeXattr, || format!("has no attribute {}", xattr.name)),
+                None => self.differ(our, Kind::TreeXattr, || format!("lacks the attribute {}", xattr.name)),
                 Some(found) if found.value != xattr.value => self.differ(our, Kind::TreeXattr, || {
-                    format!("attribute {} is another one of {} bytes", xattr.name, found.value.len())
+                    format!("attribute {} has another value, of {} bytes", xattr.name, found.value.len())
                 }),
                 Some(_) => {}
             }
@@ -243,22 +243,22 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether names that should lead to one file do, and others do not.
+    /// Compares which names are hard links of one file.
     fn link(&mut self, our: NodeId, their: NodeId) {
         if !self.links.expected.contains(&our) && !self.links.found.contains(&their) {
             return;
         }
         let (should, is) = ((self.inode)(our), self.found.inode(their));
-        let (forth, first) = *self.links.forth.entry(should).or_insert((is, our));
-        let (back, other) = *self.links.back.entry(is).or_insert((should, our));
+        let (forth, first) = *self.links.to_found.entry(should).or_insert((is, our));
+        let (back, other) = *self.links.to_expected.entry(is).or_insert((should, our));
         let tree = self.expected;
         if forth != is {
             self.differ(our, Kind::TreeLinks, || {
-                format!("is a file of its own, should be a link to {}", shown_path(tree, first))
+                format!("is a separate file, should be a hard link to {}", shown_path(tree, first))
             });
         } else if back != should {
             self.differ(our, Kind::TreeLinks, || {
-                format!("is a link to {}, should be a file of its own", shown_path(tree, other))
+                format!("is a hard link to {}, should be a separate file", shown_path(tree, other))
             });
         }
     }
@@ -281,7 +281,7 @@ fn kind_name(kind: NodeKind) -> &'static str {
     }
 }
 
-/// What a directory holds, where it holds something.
+/// The number of entries of a directory, for messages; empty without entries.
 fn below(tree: &FileTree, node: NodeId) -> String {
     match tree.end(node).index().saturating_sub(node.index() + 1) {
         0 => String::new(),
@@ -294,23 +294,23 @@ fn is_lost_found(tree: &FileTree, node: NodeId) -> bool {
     node != NodeId::ROOT && tree.node(node).parent() == NodeId::ROOT && tree.name(node) == b"lost+found"
 }
 
-/// The longest path or target in messages, in \[bytes\].
-const LONGEST: usize = 1024;
+/// Maximum length of a path or target in messages, in \[bytes\].
+const MAX_SHOWN: usize = 1024;
 
 fn shortened(text: &[u8]) -> String {
-    match text.get(..LONGEST) {
-        Some(begin) if text.len() > LONGEST => format!("{}...", escaped(begin)),
+    match text.get(..MAX_SHOWN) {
+        Some(begin) if text.len() > MAX_SHOWN => format!("{}...", escaped(begin)),
         _ => escaped(text).to_string(),
     }
 }
 
-/// The path of a node as messages have it: escaped, and without its middle where it is very long.
+/// The path of a node for messages: escaped, and shortened in the middle if it is very long.
 pub fn shown_path(tree: &FileTree, node: NodeId) -> String {
     let mut parts: Vec<&[u8]> = Vec::new();
     let (mut at, mut length) = (node, 0);
     while at != NodeId::ROOT {
         length += 1 + tree.name(at).len();
-        if length > LONGEST && !parts.is_empty() {
+        if length > MAX_SHOWN && !parts.is_empty() {
             parts.push(b"...");
             break;
         }

@@ -1,4 +1,4 @@
-//! A tree beside one that differs from it in one way: exactly that difference is found.
+//! Compares trees that differ in one way; exactly that difference must be found.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use image_tree::{
     FileSource, FileTree, Metadata, Name, Permissions, SpecialKind, Timestamp, TreeWriter, Xattr, XattrName,
 };
 
-/// The bytes of an image of which only the names are compared.
+/// An image without bytes, of which only names are compared.
 #[derive(Debug)]
 struct NoBytes;
 
@@ -29,7 +29,7 @@ impl ReadAt for NoBytes {
 const ROOT: u32 = 2;
 const FOLDER: u32 = 12;
 
-/// A name of an image, as its judge reports it.
+/// A name in an image, as `ext4_verify` reports it.
 #[derive(Clone)]
 struct Entry {
     directory: u32,
@@ -53,7 +53,7 @@ fn entry(directory: u32, name: &'static str, inode: u32, kind: NodeType) -> Entr
     Entry { directory, name, inode, kind, permissions, uid, gid, modified, size, target, device, attributes }
 }
 
-/// An image that holds what [`expected`] has.
+/// An image with the contents of [`expected`].
 fn image() -> Vec<Entry> {
     let attribute = Attribute { name: b"user.a".to_vec(), value: b"1".to_vec() };
     let file = Entry { size: 5000, attributes: vec![attribute], ..entry(ROOT, "file", 13, NodeType::File) };
@@ -111,7 +111,7 @@ fn expected() -> FileTree {
 
 const ALL: Rules = Rules { metadata: true, directory_times: true, lost_found: true };
 
-/// The kinds of all differences, and how many files are left to compare by their contents.
+/// The kinds of all differences, and the number of files whose contents are still to be compared.
 fn compare(entries: &[Entry], rules: Rules) -> (Vec<(Kind, u64)>, usize) {
     let expected = expected();
     let inode = |node| u32::try_from(expected.resolve(node).index()).unwrap();
@@ -120,11 +120,11 @@ fn compare(entries: &[Entry], rules: Rules) -> (Vec<(Kind, u64)>, usize) {
     (differences.counts.into_iter().collect(), pairs.len())
 }
 
-/// What is done to the entry of a name.
+/// A change of an entry.
 type Change = fn(&mut Entry);
 
 #[test]
-fn every_difference_of_an_entry_is_found_and_no_other() {
+fn finds_exactly_the_difference_of_an_entry() {
     let cases: [(&str, Change, &[Kind]); 12] = [
         ("file", |_| {}, &[]),
         ("twin", |entry| entry.uid = 1, &[Kind::TreeOwner]),
@@ -137,7 +137,7 @@ fn every_difference_of_an_entry_is_found_and_no_other() {
         ("twin", |entry| entry.size = 5001, &[Kind::TreeSize]),
         ("inner", |entry| entry.kind = NodeType::Socket, &[Kind::TreeKind]),
         ("hard", |entry| entry.inode = 18, &[Kind::TreeLinks]),
-        // A name too many and one too few.
+        // An added and a missing name.
         ("twin", |entry| entry.name = "twix", &[Kind::TreeMissing, Kind::TreeExtra]),
     ];
     for (name, change, kinds) in cases {
@@ -151,7 +151,7 @@ fn every_difference_of_an_entry_is_found_and_no_other() {
 }
 
 #[test]
-fn attributes_are_compared_by_name_and_value() {
+fn compares_attributes_by_name_and_value() {
     let changes: [fn(&mut Vec<Attribute>); 3] = [
         Vec::clear,
         |attributes| attributes[0].value = b"2".to_vec(),
@@ -159,7 +159,7 @@ fn attributes_are_compared_by_name_and_value() {
     ];
     for change in changes {
         let mut entries = image();
-        // The first name of the inode decides.
+        // Attributes come with the first name of the inode.
         change(&mut entries.iter_mut().find(|entry| entry.name == "file").unwrap().attributes);
         let (counts, _) = compare(&entries, ALL);
         assert!(counts.iter().all(|(kind, _)| *kind == Kind::TreeXattr), "{counts:?}");
@@ -169,7 +169,7 @@ fn attributes_are_compared_by_name_and_value() {
 }
 
 #[test]
-fn what_fat_lacks_and_use_changes_is_ignored_where_the_rules_say_so() {
+fn rules_exclude_what_fat_lacks_and_what_use_changes() {
     let mut entries = image();
     for entry in &mut entries {
         (entry.uid, entry.gid, entry.permissions, entry.modified) = (7, 7, 0o700, (9, 9));
@@ -185,7 +185,7 @@ fn what_fat_lacks_and_use_changes_is_ignored_where_the_rules_say_so() {
 }
 
 #[test]
-fn a_tree_that_was_cut_short_is_a_difference() {
+fn an_incomplete_tree_is_a_difference() {
     let mut tree = found(&image());
     tree.cut_short = Some("has too many names".to_owned());
     let expected = expected();

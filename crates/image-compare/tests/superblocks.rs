@@ -1,8 +1,8 @@
-//! Superblocks of which one field differs, of an image that is new and of one that was mounted.
+//! Compares superblocks that differ in one field, of new images and of mounted ones.
 
 use image_compare::{Differences, Kind, Use, compare_superblocks};
 
-/// Where a field begins, in \[bytes\].
+/// Offset of a field in \[bytes\].
 type Field = usize;
 
 const BLOCKS: Field = 0x04;
@@ -14,10 +14,11 @@ const FREE_INODES: Field = 0x10;
 const RESERVED: Field = 0x08;
 const JOURNAL: Field = 0x14c;
 const FEATURES: Field = 0x64;
+const INCOMPATIBLE_FEATURES: Field = 0x60;
 const GROWTH: Field = 0xce;
 const LABEL: Field = 0x78;
 const UUID: Field = 0x68;
-const MADE: Field = 0x108;
+const CREATED: Field = 0x108;
 
 /// A superblock in which every field of these tests is 100.
 fn superblock() -> Vec<u8> {
@@ -25,13 +26,15 @@ fn superblock() -> Vec<u8> {
     for at in [BLOCKS, INODES, INODES_PER_GROUP, FREE_BLOCKS, FREE_INODES, RESERVED] {
         raw[at] = 100;
     }
-    for at in [JOURNAL, FEATURES, GROWTH, LABEL, UUID, MADE] {
+    for at in [JOURNAL, FEATURES, GROWTH, LABEL, UUID, CREATED] {
         raw[at] = 100;
     }
+    // Only with the feature 64bit, counts of blocks have high halves.
+    raw[INCOMPATIBLE_FEATURES] = 0x80;
     raw
 }
 
-/// The kinds of differences where a field is this much larger (or, negative, smaller).
+/// The kinds of differences if a field is larger by this (smaller, if negative).
 fn changed(at: Field, by: i8, used: Use) -> Vec<Kind> {
     let expected = superblock();
     let mut found = expected.clone();
@@ -42,7 +45,7 @@ fn changed(at: Field, by: i8, used: Use) -> Vec<Kind> {
 }
 
 #[test]
-fn a_new_image_has_every_field_of_the_plan() {
+fn compares_all_fields_of_a_new_image() {
     for (field, kind) in [
         (BLOCKS, Kind::FilesystemSize),
         (INODES, Kind::FilesystemInodes),
@@ -55,7 +58,7 @@ fn a_new_image_has_every_field_of_the_plan() {
         (GROWTH, Kind::FilesystemGrowth),
         (LABEL, Kind::FilesystemLabel),
         (UUID, Kind::FilesystemUuid),
-        (MADE, Kind::FilesystemTime),
+        (CREATED, Kind::FilesystemTime),
     ] {
         assert_eq!(changed(field, 1, Use::None), [kind], "{field:#x}");
         assert_eq!(changed(field, -1, Use::None), [kind], "{field:#x}");
@@ -80,7 +83,7 @@ fn a_mounted_image_may_be_larger_and_fuller_but_not_smaller() {
         (JOURNAL, Kind::FilesystemJournal),
         (LABEL, Kind::FilesystemLabel),
         (UUID, Kind::FilesystemUuid),
-        // Without growth of the file system, its reserve stays.
+        // Without growth, the reserved blocks stay.
         (GROWTH, Kind::FilesystemGrowth),
     ] {
         assert_eq!(changed(field, 1, Use::Mounted), [kind], "{field:#x}");
@@ -88,7 +91,7 @@ fn a_mounted_image_may_be_larger_and_fuller_but_not_smaller() {
 }
 
 #[test]
-fn growth_uses_up_its_reserve() {
+fn growth_may_use_reserved_blocks() {
     let expected = superblock();
     let mut found = expected.clone();
     found[BLOCKS] += 1;

@@ -1,4 +1,4 @@
-//! `docs/reference/verify-codes.md`: every code that `snugfs verify` prints, made from the code.
+//! Generates `docs/reference/verify-codes.md`, the list of codes that `snugfs verify` prints.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -1,12 +1,12 @@
-//! Containers for images: the same bytes in a form that leaves out long runs of zeros.
+//! Containers for images: formats that store the same bytes without long runs of zeros.
 //!
-//! A container is itself an image made of pieces, around those of another one: its tables are metadata, the rest are the
-//! other's pieces in new places. So whoever writes images writes containers too, streams included, and nothing is written
-//! twice.
+//! A container is itself a [`PieceSource`](image_tree::PieceSource) around another one: its tables are metadata pieces, and
+//! the rest are the image's pieces at new offsets. So every target of images (also a stream) takes containers too, and no
+//! temporary image is needed.
 //!
-//! | module | its part |
+//! | module | contents |
 //! |---|---|
-//! | `runs` | where an image has more than zeros, by blocks of some length |
+//! | `runs` | which blocks of an image have data |
 //! | `qcow2` | QEMU's format |
 //! | `simg` | Android's sparse format |
 
@@ -20,22 +20,22 @@ pub use qcow2::Qcow2;
 pub use runs::needed_blocks;
 pub use simg::Simg;
 
-/// Why an image can't be in a container.
+/// The error if a format does not support an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContainerError {
-    /// The format counts in whole blocks.
+    /// The image's length is not a multiple of the format's block size.
     OddLength {
         /// The image's length in \[bytes\].
         len: u64,
-        /// The format's block in \[bytes\].
+        /// The format's block size in \[bytes\].
         block: u64,
     },
-    /// The format can't count so far.
+    /// The image is too long for the format.
     TooLong {
         /// The image's length in \[bytes\].
         len: u64,
-        /// The most that the format takes.
+        /// Maximum length of an image in the format, in \[bytes\].
         most: u64,
     },
 }
@@ -45,12 +45,12 @@ impl Explain for ContainerError {
         match self {
             Self::OddLength { len, block } => Explanation::new(
                 "",
-                format!("the image has {len} bytes, the format takes whole blocks of {block}"),
-                "choose a size that is a multiple",
+                format!("the image has {len} bytes, but the format needs a multiple of {block}"),
+                "choose another size",
             ),
             Self::TooLong { len, most } => Explanation::new(
                 "",
-                format!("the image has {len} bytes, the format takes at most {most}"),
+                format!("the image has {len} bytes, but the format allows at most {most}"),
                 "choose another format",
             ),
         }
@@ -58,8 +58,3 @@ impl Explain for ContainerError {
 }
 
 explained_errors!(ContainerError);
-
-/// A number as an index.
-pub(crate) fn to_usize(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}

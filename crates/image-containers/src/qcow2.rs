@@ -1,44 +1,44 @@
-//! QEMU's format, version 3 (`docs/interop/qcow2.rst` of QEMU), with clusters of 64 KiB, no backing file, no snapshot.
-//! All tables stand before the data, and the data in the order of the image: it can be written as a stream.
+//! QEMU's format qcow2, version 3 (`docs/interop/qcow2.rst` of QEMU), with clusters of 64 KiB, no backing file, no snapshot.
+//! All tables come before the data, and the data is in the order of the image, so the file can be written as a stream.
 
-use image_tree::{Content, Piece, PieceSource};
+use image_tree::{Content, Piece, PieceSource, to_usize};
 
-use crate::runs::{Cutter, Kind, Run, runs};
-use crate::{ContainerError, to_usize};
+use crate::ContainerError;
+use crate::runs::{Kind, PieceMover, Run, runs};
 
 /// `cluster_bits`
 const CLUSTER_BITS: u32 = 16;
-/// In \[bytes\].
+/// Cluster size in \[bytes\].
 const CLUSTER: u64 = 1 << CLUSTER_BITS;
-/// Entries of 8 bytes in a cluster.
+/// Number of table entries (8 bytes) in a cluster.
 const TABLE_ENTRIES: u64 = CLUSTER / 8;
-/// Counts of 16 bits in a cluster.
-const COUNTS: u64 = CLUSTER / 2;
-/// `QCOW_OFLAG_COPIED`: nobody else uses what is pointed to.
+/// Number of refcounts (16 bits) in a cluster.
+const REFCOUNTS: u64 = CLUSTER / 2;
+/// `QCOW_OFLAG_COPIED`: the refcount of the cluster is exactly one.
 const COPIED: u64 = 1 << 63;
-/// QEMU's limit of the first table, in \[bytes\] (`QCOW_MAX_L1_SIZE`).
-const MOST_L1: u64 = 32 << 20;
-/// `header_length` of version 3, with its padding.
+/// QEMU's limit of the L1 table, in \[bytes\] (`QCOW_MAX_L1_SIZE`).
+const MAX_L1_BYTES: u64 = 32 << 20;
+/// `header_length` of version 3, with padding.
 const HEADER_LENGTH: u32 = 104;
 
 /// An image in QEMU's format.
 pub struct Qcow2<'i> {
     image: &'i dyn PieceSource,
-    /// Clusters with data, and how many come before each run.
+    /// The runs of data clusters, each with the number of data clusters before it.
     runs: Vec<(Run, u64)>,
     tables: Tables,
-    /// Entries of the first table that have a second one: those with data, ascending.
-    second: Vec<u64>,
+    /// Indexes of the L1 entries with an L2 table, which are those with data; ascending.
+    l2_tables: Vec<u64>,
     data_clusters: u64,
 }
 
-/// How many clusters each part has, in their order; the header is the first.
+/// The number of clusters of each table, in the order of the file. The header, of one cluster, comes first.
 #[derive(Clone, Copy, Debug)]
 struct Tables {
     refcount_table: u64,
     refcount_blocks: u64,
     l1: u64,
-    /// Entries of the first table.
+    /// Number of entries in the L1 table.
     l1_entries: u64,
     l2: u64,
 }
@@ -62,60 +62,60 @@ impl Tables {
 }
 
 impl<'i> Qcow2<'i> {
-    /// Decides where the tables and the data are.
+    /// Lays out the container.
     ///
     /// # Errors
-    /// Where the image has an odd length, or is longer than QEMU takes.
+    /// Fails if the image's length is not a multiple of 512, or exceeds QEMU's limit.
     pub fn new(image: &'i dyn PieceSource) -> Result<Self, ContainerError> {
         let len = image.len();
         if !len.is_multiple_of(512) {
             return Err(ContainerError::OddLength { len, block: 512 });
         }
         let l1_entries = len.div_ceil(CLUSTER).div_ceil(TABLE_ENTRIES);
-        if l1_entries * 8 > MOST_L1 {
-            return Err(ContainerError::TooLong { len, most: MOST_L1 / 8 * TABLE_ENTRIES * CLUSTER });
+        if l1_entries * 8 > MAX_L1_BYTES {
+            return Err(ContainerError::TooLong { len, most: MAX_L1_BYTES / 8 * TABLE_ENTRIES * CLUSTER });
         }
         let mut data_clusters = 0;
         let with_count = |(run, kind): (Run, Kind)| {
             let before = data_clusters;
-            // Clusters without an entry read as zeros.
+            // Clusters without an L2 entry read as zeros.
             let is_data = kind == Kind::Data;
             data_clusters += if is_data { run.count } else { 0 };
             is_data.then_some((run, before))
         };
         let runs: Vec<_> = runs(image, CLUSTER).into_iter().filter_map(with_count).collect();
-        let mut second: Vec<u64> = Vec::new();
+        let mut l2_tables: Vec<u64> = Vec::new();
         for (run, _) in &runs {
-            let first = (run.first / TABLE_ENTRIES).max(second.last().map_or(0, |last| last + 1));
-            second.extend(first..=(run.end() - 1) / TABLE_ENTRIES);
+            let first = (run.first / TABLE_ENTRIES).max(l2_tables.last().map_or(0, |last| last + 1));
+            l2_tables.extend(first..=(run.end() - 1) / TABLE_ENTRIES);
         }
-        let l2 = u64::try_from(second.len()).unwrap_or(u64::MAX);
+        let l2 = u64::try_from(l2_tables.len()).unwrap_or(u64::MAX);
         let l1 = l1_entries.div_ceil(TABLE_ENTRIES);
         let mut tables = Tables { refcount_table: 1, refcount_blocks: 1, l1, l1_entries, l2 };
         loop {
             let clusters = tables.data_at() + data_clusters;
-            let blocks = clusters.div_ceil(COUNTS);
+            let blocks = clusters.div_ceil(REFCOUNTS);
             let table = blocks.div_ceil(TABLE_ENTRIES);
             if (blocks, table) == (tables.refcount_blocks, tables.refcount_table) {
                 break;
             }
-            // They grow until they count themselves as well.
+            // The refcount blocks and their table must also cover themselves.
             tables.refcount_blocks = blocks.max(tables.refcount_blocks);
             tables.refcount_table = table.max(tables.refcount_table);
             if blocks < tables.refcount_blocks {
                 break;
             }
         }
-        Ok(Self { image, runs, tables, second, data_clusters })
+        Ok(Self { image, runs, tables, l2_tables, data_clusters })
     }
 
-    /// All clusters of the file.
+    /// Number of clusters in the file.
     fn clusters(&self) -> u64 {
         self.tables.data_at() + self.data_clusters
     }
 
-    /// Where a cluster of the image is in the file, in clusters.
-    fn place_of(&self, cluster: u64) -> Option<u64> {
+    /// The cluster in the file of a cluster of the image.
+    fn cluster_in_file(&self, cluster: u64) -> Option<u64> {
         let after = self.runs.partition_point(|(run, _)| run.first <= cluster);
         let (run, before) = self.runs.get(after.checked_sub(1)?)?;
         (cluster < run.end()).then(|| self.tables.data_at() + before + (cluster - run.first))
@@ -130,22 +130,22 @@ impl<'i> Qcow2<'i> {
             }
         };
         let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        // Version; no backing file: its offset, of 8 bytes, and its name's length.
+        // Version, then offset (8 bytes) and name length of the backing file: none. Then the cluster size.
         u32s(&mut bytes, &[3, 0, 0, 0, CLUSTER_BITS]);
         bytes.extend(self.image.len().to_be_bytes());
-        // Not encrypted; the first table.
+        // Not encrypted. Size and offset of the L1 table, then offset of the refcount table.
         u32s(&mut bytes, &[0, narrow(tables.l1_entries)]);
         bytes.extend((tables.l1_at() * CLUSTER).to_be_bytes());
         bytes.extend(CLUSTER.to_be_bytes());
-        // No snapshots: their number, and the offset of 8 bytes.
+        // Size of the refcount table, then number and offset (8 bytes) of snapshots: none.
         u32s(&mut bytes, &[narrow(tables.refcount_table), 0, 0, 0]);
-        // No features: three times 8 bytes. Counts of 2⁴ bits.
+        // Three sets of features (8 bytes each): none. Refcounts of 2⁴ bits.
         u32s(&mut bytes, &[0, 0, 0, 0, 0, 0, 4, HEADER_LENGTH]);
-        // What follows to the end of the header and behind it are zeros: no compression type, no extension.
+        // The rest of the cluster is zero: default compression type, no header extensions.
         bytes
     }
 
-    /// A table of so many entries, of which each is made from its number.
+    /// Generates cluster `cluster` of a table. `of` returns the value of an entry by its index.
     fn table(&self, cluster: u64, of: impl Fn(&Self, u64) -> Option<u64>, buffer: &mut [u8]) {
         for (entry, number) in buffer.chunks_exact_mut(8).zip(cluster * TABLE_ENTRIES..) {
             let value = of(self, number).unwrap_or(0);
@@ -169,7 +169,7 @@ impl<'i> Qcow2<'i> {
                 buffer,
             ),
             at if at < tables.l1_at() => {
-                let first = (at - tables.refcount_blocks_at()) * COUNTS;
+                let first = (at - tables.refcount_blocks_at()) * REFCOUNTS;
                 for (count, number) in buffer.chunks_exact_mut(2).zip(first..) {
                     if number < self.clusters() {
                         count.copy_from_slice(&1_u16.to_be_bytes());
@@ -179,17 +179,19 @@ impl<'i> Qcow2<'i> {
             at if at < tables.l2_at() => self.table(
                 at - tables.l1_at(),
                 |image, number| {
-                    let place = u64::try_from(image.second.binary_search(&number).ok()?).ok()?;
+                    let place = u64::try_from(image.l2_tables.binary_search(&number).ok()?).ok()?;
                     entry(true, tables.l2_at() + place, COPIED)
                 },
                 buffer,
             ),
             at => {
-                // The table of the first-level entry that this is the second table of.
-                let Some(table) = self.second.get(to_usize(at - tables.l2_at())) else { return };
+                // The index of the L1 entry that points to this L2 table.
+                let Some(table) = self.l2_tables.get(to_usize(at - tables.l2_at())) else { return };
                 self.table(
                     *table,
-                    |image, number| image.place_of(number).and_then(|place| entry(true, place, COPIED)),
+                    |image, number| {
+                        image.cluster_in_file(number).and_then(|place| entry(true, place, COPIED))
+                    },
                     buffer,
                 );
             }
@@ -209,11 +211,11 @@ impl PieceSource for Qcow2<'_> {
             len: CLUSTER,
             content: Content::Metadata,
         });
-        let mut cutter = Cutter::of(self.image);
+        let mut mover = PieceMover::of(self.image);
         let data = self
             .runs
             .iter()
-            .flat_map(move |(run, before)| cutter.moved(*run, CLUSTER, (data_at + before) * CLUSTER));
+            .flat_map(move |(run, before)| mover.moved(*run, CLUSTER, (data_at + before) * CLUSTER));
         Box::new(tables.chain(data))
     }
 
@@ -242,7 +244,7 @@ mod tests {
 
     use super::*;
 
-    /// An image of one piece.
+    /// An image that is one piece.
     struct Image {
         len: u64,
         content: Content,
@@ -268,7 +270,7 @@ mod tests {
     /// 32,760 clusters of data and their tables fill one refcount block; one cluster more needs a second block. 2^28
     /// clusters need more refcount blocks than one cluster of the refcount table has entries.
     #[test]
-    fn every_cluster_has_a_refcount() {
+    fn refcount_blocks_cover_all_clusters() {
         for (clusters, blocks, table) in
             [(1, 1, 1), (32_759, 1, 1), (32_760, 1, 1), (32_761, 2, 1), (65_000, 2, 1), (1 << 28, 8194, 2)]
         {
@@ -276,13 +278,13 @@ mod tests {
             let container = Qcow2::new(&image).unwrap();
             let tables = container.tables;
             assert_eq!((tables.refcount_blocks, tables.refcount_table), (blocks, table), "{clusters}");
-            assert!(tables.refcount_blocks * COUNTS >= container.clusters(), "{clusters}");
+            assert!(tables.refcount_blocks * REFCOUNTS >= container.clusters(), "{clusters}");
             assert!(tables.refcount_table * TABLE_ENTRIES >= tables.refcount_blocks, "{clusters}");
         }
     }
 
     #[test]
-    fn refcounts_are_one_for_every_cluster_of_the_file_and_zero_behind() {
+    fn refcounts_are_one_in_the_file_and_zero_after_it() {
         let image = data(40_000);
         let container = Qcow2::new(&image).unwrap();
         let cluster = |number: u64| {
@@ -302,10 +304,10 @@ mod tests {
     }
 
     #[test]
-    fn images_as_long_as_qemu_takes_are_accepted_and_longer_ones_refused() {
+    fn accepts_images_up_to_qemus_limit() {
         let most = 1 << 51;
         let empty = |len| Image { len, content: Content::Zeros };
-        assert_eq!(Qcow2::new(&empty(most)).unwrap().tables.l1_entries * 8, MOST_L1);
+        assert_eq!(Qcow2::new(&empty(most)).unwrap().tables.l1_entries * 8, MAX_L1_BYTES);
         assert_eq!(
             Qcow2::new(&empty(most + 512)).unwrap_err(),
             ContainerError::TooLong { len: most + 512, most }

@@ -1,13 +1,13 @@
-//! Which blocks of an image hold data, needed zeros or nothing, and its pieces moved to other places.
+//! Classifies the blocks of an image (data, zeros, unused), and moves its pieces to other offsets.
 
 use image_tree::{Content, Piece, PieceSource};
 
-/// Blocks that follow one another.
+/// Consecutive blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
-    /// Its first block in the image.
+    /// The first block in the image.
     pub(crate) first: u64,
-    /// How many there are.
+    /// Number of blocks.
     pub(crate) count: u64,
 }
 
@@ -17,17 +17,17 @@ impl Run {
     }
 }
 
-/// After so many \[bytes\] a run ends where it can, so that its pieces need little memory at once.
-const LONG: u64 = 256 << 20;
+/// Approximate maximum length of a data run in \[bytes\], to limit the memory for its pieces.
+const LONG_RUN: u64 = 256 << 20;
 
-/// What is known of a block before the image is written, the least first.
+/// The contents of a block as known before the image is written. A block with several kinds has the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// No reader looks at it.
+    /// Never read.
     Unused,
     /// Zeros that readers rely on.
     Zeros,
-    /// Anything.
+    /// Any bytes.
     Data,
 }
 
@@ -41,11 +41,11 @@ impl Kind {
     }
 }
 
-/// The blocks of `grain` \[bytes\] that a copy of the image must have, whatever was on the device before: all of them
-/// except those that are [`Content::Unused`] as a whole. Ascending first blocks with their numbers.
-pub fn needed_blocks(image: &dyn PieceSource, grain: u64) -> Vec<(u64, u64)> {
+/// Returns the blocks that a copy of the image must write to a used device: all except those that are only
+/// [`Content::Unused`]. Blocks have `block` \[bytes\]; the result is a list of first block and number of blocks, ascending.
+pub fn needed_blocks(image: &dyn PieceSource, block: u64) -> Vec<(u64, u64)> {
     let mut all: Vec<(u64, u64)> = Vec::new();
-    for (run, _) in runs(image, grain).into_iter().filter(|(_, kind)| *kind != Kind::Unused) {
+    for (run, _) in runs(image, block).into_iter().filter(|(_, kind)| *kind != Kind::Unused) {
         match all.last_mut() {
             Some((first, count)) if *first + *count == run.first => *count += run.count,
             _ => all.push((run.first, run.count)),
@@ -54,13 +54,13 @@ pub fn needed_blocks(image: &dyn PieceSource, grain: u64) -> Vec<(u64, u64)> {
     all
 }
 
-/// All blocks of an image in order, in runs of one kind; those of data are not much longer than [`LONG`]. A block with
-/// several kinds of pieces is of the greatest. Metadata never lies across the end of a run.
-pub(crate) fn runs(image: &dyn PieceSource, grain: u64) -> Vec<(Run, Kind)> {
-    let mut runs = Runs { list: Vec::new(), long: LONG / grain };
+/// Divides the blocks of an image into runs of one kind, in order. Data runs are not much longer than [`LONG_RUN`].
+/// A metadata piece is never split between runs.
+pub(crate) fn runs(image: &dyn PieceSource, block: u64) -> Vec<(Run, Kind)> {
+    let mut runs = Runs { list: Vec::new(), max_blocks: LONG_RUN / block };
     for piece in image.pieces() {
-        let first = piece.offset / grain;
-        let end = (piece.offset + piece.len).div_ceil(grain);
+        let first = piece.offset / block;
+        let end = (piece.offset + piece.len).div_ceil(block);
         runs.add(first, end, Kind::of(piece.content), matches!(piece.content, Content::Metadata));
     }
     runs.list
@@ -68,13 +68,13 @@ pub(crate) fn runs(image: &dyn PieceSource, grain: u64) -> Vec<(Run, Kind)> {
 
 struct Runs {
     list: Vec<(Run, Kind)>,
-    /// How long a run of data may be, in blocks.
-    long: u64,
+    /// Maximum length of a data run in \[blocks\].
+    max_blocks: u64,
 }
 
 impl Runs {
-    /// Adds the blocks of a piece. Only the first of them may be there already, from the piece before.
-    fn add(&mut self, mut first: u64, end: u64, kind: Kind, is_whole: bool) {
+    /// Adds the blocks of a piece. Only its first block may be in the list already, from the previous piece.
+    fn add(&mut self, mut first: u64, end: u64, kind: Kind, is_indivisible: bool) {
         if let Some((last, last_kind)) = self.list.last_mut()
             && first < last.end()
         {
@@ -85,8 +85,8 @@ impl Runs {
                         self.list.pop();
                     }
                 }
-                // Metadata is not cut: what began in this run ends in it.
-                std::cmp::Ordering::Equal if is_whole => {
+                // Metadata is not split, so this run also gets the rest of the piece.
+                std::cmp::Ordering::Equal if is_indivisible => {
                     last.count = end - last.first;
                     return;
                 }
@@ -94,16 +94,16 @@ impl Runs {
             }
         }
         while first < end {
-            let most = if kind == Kind::Data { self.long } else { u64::MAX };
+            let most = if kind == Kind::Data { self.max_blocks } else { u64::MAX };
             let wanted = end - first;
             match self.list.last_mut() {
                 Some((last, last_kind)) if *last_kind == kind && last.end() == first && last.count < most => {
-                    let taken = if is_whole { wanted } else { wanted.min(most - last.count) };
+                    let taken = if is_indivisible { wanted } else { wanted.min(most - last.count) };
                     last.count += taken;
                     first += taken;
                 }
                 _ => {
-                    let count = if is_whole { wanted } else { wanted.min(most) };
+                    let count = if is_indivisible { wanted } else { wanted.min(most) };
                     self.list.push((Run { first, count }, kind));
                     first += count;
                 }
@@ -112,21 +112,21 @@ impl Runs {
     }
 }
 
-/// Takes pieces from an image, cut where a run ends.
-pub(crate) struct Cutter<'i> {
+/// Takes pieces from an image, split at the ends of runs.
+pub(crate) struct PieceMover<'i> {
     pieces: Box<dyn Iterator<Item = Piece> + Send + 'i>,
     rest: Option<Piece>,
 }
 
-impl<'i> Cutter<'i> {
+impl<'i> PieceMover<'i> {
     pub(crate) fn of(image: &'i dyn PieceSource) -> Self {
         Self { pieces: image.pieces(), rest: None }
     }
 
-    /// The pieces of a run, which is not before the last one, at their places when the run begins at `at`; filled up with
-    /// zeros where the image ends within a block.
-    pub(crate) fn moved(&mut self, run: Run, grain: u64, at: u64) -> Vec<Piece> {
-        let (start, end) = (run.first * grain, run.end() * grain);
+    /// Returns the pieces of a run, moved so that the run starts at offset `at`. If the image ends within a block, the rest is
+    /// zeros. Runs must be given in order.
+    pub(crate) fn moved(&mut self, run: Run, block: u64, at: u64) -> Vec<Piece> {
+        let (start, end) = (run.first * block, run.end() * block);
         while self.next_before(start).is_some() {}
         let mut moved = Vec::new();
         let mut reached = start;

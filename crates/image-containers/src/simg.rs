@@ -1,14 +1,14 @@
-//! Android's sparse format (`system/core/libsparse/sparse_format.h` of AOSP), as fastboot and simg2img take it.
+//! Android's sparse format (`system/core/libsparse/sparse_format.h` of AOSP), for fastboot and simg2img.
 //!
-//! Zeros that a reader relies on are chunks of the kind "fill": a device keeps what it had where a chunk says "don't care".
-//! Only [`Content::Unused`] is "don't care".
+//! Zeros that readers rely on become "fill" chunks, because a device keeps its old contents in "don't care" chunks.
+//! Only [`Content::Unused`] becomes "don't care".
 
-use image_tree::{Content, Piece, PieceSource};
+use image_tree::{Content, Piece, PieceSource, to_usize};
 
-use crate::runs::{Cutter, Kind, Run, runs};
-use crate::{ContainerError, to_usize};
+use crate::ContainerError;
+use crate::runs::{Kind, PieceMover, Run, runs};
 
-/// The block of the format, in \[bytes\].
+/// Block size in \[bytes\].
 const BLOCK: u64 = 4096;
 /// `SPARSE_HEADER_MAGIC`
 const MAGIC: u32 = 0xed26_ff3a;
@@ -22,7 +22,7 @@ const RAW: u16 = 0xcac1;
 const FILL: u16 = 0xcac2;
 /// `CHUNK_TYPE_DONT_CARE`
 const DONT_CARE: u16 = 0xcac3;
-/// What a chunk is filled with, in \[bytes\].
+/// Length of a fill pattern in \[bytes\].
 const PATTERN: u64 = 4;
 
 /// An image in Android's sparse format.
@@ -36,7 +36,7 @@ pub struct Simg<'i> {
 struct Chunk {
     run: Run,
     kind: Kind,
-    /// Where its header is.
+    /// Offset of its header.
     at: u64,
 }
 
@@ -51,10 +51,10 @@ impl Chunk {
 }
 
 impl<'i> Simg<'i> {
-    /// Decides what the chunks are.
+    /// Lays out the container.
     ///
     /// # Errors
-    /// Where the image is no whole number of blocks, or has 2³² of them or more.
+    /// Fails if the image's length is not a multiple of the block size, or if it has 2³² blocks or more.
     pub fn new(image: &'i dyn PieceSource) -> Result<Self, ContainerError> {
         let len = image.len();
         if !len.is_multiple_of(BLOCK) {
@@ -76,12 +76,12 @@ impl<'i> Simg<'i> {
     fn header(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(to_usize(HEADER));
         bytes.extend(MAGIC.to_le_bytes());
-        // Version 1.0 and the lengths of both headers.
+        // Version 1.0, and the lengths of both headers.
         for number in [1, 0, HEADER, CHUNK_HEADER] {
             bytes.extend(narrow(number).to_le_bytes().iter().take(2));
         }
         let chunks = u64::try_from(self.chunks.len()).unwrap_or(u64::MAX);
-        // No checksum, as img2simg has none.
+        // No checksum, as from img2simg.
         for number in [BLOCK, self.image.len() / BLOCK, chunks, 0] {
             bytes.extend(narrow(number).to_le_bytes());
         }
@@ -106,7 +106,7 @@ fn chunk_header(chunk: &Chunk) -> Vec<u8> {
     bytes
 }
 
-/// Blocks are fewer than 2³², and a chunk of data is not much longer than 256 MiB.
+/// Converts to 32 bits: there are fewer than 2³² blocks, and a data chunk is not much longer than 256 MiB.
 fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -117,12 +117,12 @@ impl PieceSource for Simg<'_> {
     }
 
     fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
-        let mut cutter = Cutter::of(self.image);
+        let mut mover = PieceMover::of(self.image);
         let header = Piece { offset: 0, len: HEADER, content: Content::Metadata };
         let chunks = self.chunks.iter().flat_map(move |chunk| {
             let header = Piece { offset: chunk.at, len: chunk.header_len(), content: Content::Metadata };
             let data = if chunk.kind == Kind::Data {
-                cutter.moved(chunk.run, BLOCK, chunk.at + CHUNK_HEADER)
+                mover.moved(chunk.run, BLOCK, chunk.at + CHUNK_HEADER)
             } else {
                 Vec::new()
             };
@@ -157,7 +157,7 @@ impl std::fmt::Debug for Simg<'_> {
 mod tests {
     use super::*;
 
-    /// An image of which no byte is used.
+    /// An image without used bytes.
     struct Unused(u64);
 
     impl PieceSource for Unused {
@@ -172,9 +172,9 @@ mod tests {
         fn generate(&self, _: &Piece, _: &mut [u8]) {}
     }
 
-    /// `total_blks` and the chunk's `chunk_sz` are fields of 32 bits.
+    /// `total_blks` and `chunk_sz` have 32 bits.
     #[test]
-    fn images_of_as_many_blocks_as_can_be_counted_are_accepted_and_longer_ones_refused() {
+    fn accepts_images_up_to_the_maximum_number_of_blocks() {
         let most = u64::from(u32::MAX) * BLOCK;
         let image = Unused(most);
         let container = Simg::new(&image).unwrap();

@@ -1,5 +1,5 @@
-//! Containers and maps of random images, written over a device that held something else: every byte that a reader may look at
-//! is the image's, whatever the pieces are and wherever they end.
+//! Writes containers and block maps of random images over a used device. Every byte that may be read must be the
+//! image's, for any pieces.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 const BLOCK: u64 = 4096;
 
-/// An image of pieces of these kinds and lengths; its bytes depend on where they are, and are never zero in data.
+/// An image of pieces of these kinds and lengths. Its data bytes depend on their offset and are never zero.
 #[derive(Debug)]
 struct Image(Vec<(Content, u64)>);
 
@@ -39,7 +39,7 @@ impl PieceSource for Image {
     }
 }
 
-/// All bytes of an image or a container around it. A file is data at the offset in the image that its own offset says.
+/// All bytes of an image, or of a container of it. Contents of files equal the image's bytes at the file offset.
 fn bytes(image: &dyn PieceSource) -> Vec<u8> {
     let mut bytes = vec![0; usize::try_from(image.len()).unwrap()];
     let mut at = 0;
@@ -59,7 +59,7 @@ fn bytes(image: &dyn PieceSource) -> Vec<u8> {
     bytes
 }
 
-/// For every byte of an image, whether a reader may look at it.
+/// Whether each byte of an image may be read.
 fn is_needed(image: &Image) -> Vec<bool> {
     let pieces = image.pieces();
     pieces
@@ -77,7 +77,7 @@ fn assert_same_where_needed(image: &Image, device: &[u8], how: &str) {
     assert_eq!(wrong, None, "{how} of {image:?}");
 }
 
-/// A device of another life.
+/// A device with other contents.
 fn used_device(image: &Image) -> Vec<u8> {
     vec![0xff; usize::try_from(image.len()).unwrap()]
 }
@@ -86,7 +86,7 @@ fn word(bytes: &[u8], at: usize) -> usize {
     usize::try_from(u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())).unwrap()
 }
 
-/// What `simg2img` does, by the specification of the format.
+/// Writes a sparse image to a device, by the specification of the format.
 fn flash_simg(container: &[u8], device: &mut [u8]) -> usize {
     assert_eq!(word(container, 0), 0xed26_ff3a);
     let (blocks, chunks) = (word(container, 16), word(container, 20));
@@ -115,7 +115,7 @@ fn flash_simg(container: &[u8], device: &mut [u8]) -> usize {
     skipped
 }
 
-/// What a guest reads of a qcow2 file, by the specification of the format.
+/// Reads all bytes of a qcow2 file, by the specification of the format.
 fn read_qcow2(container: &[u8]) -> Vec<u8> {
     let big = |at: usize| u64::from_be_bytes(container[at..at + 8].try_into().unwrap());
     let at = |entry: u64| usize::try_from(entry & 0x00ff_ffff_ffff_fe00).unwrap();
@@ -164,29 +164,29 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_used_device_gets_every_byte_that_readers_look_at(image in image()) {
-        // With a map.
+    fn a_used_device_gets_every_byte_that_may_be_read(image in image()) {
+        // With a block map.
         let (should, mut device) = (bytes(&image), used_device(&image));
         let mut end = 0;
         let mut mapped = 0;
         for (first, count) in needed_blocks(&image, BLOCK) {
-            prop_assert!(count > 0 && (first > end || end == 0), "ranges are apart and ascending");
+            prop_assert!(count > 0 && (first > end || end == 0), "ranges are disjoint and ascending");
             end = first + count;
             mapped += count;
             let range = usize::try_from(first * BLOCK).unwrap()..usize::try_from(end * BLOCK).unwrap();
             device[range.clone()].copy_from_slice(&should[range]);
         }
         assert_same_where_needed(&image, &device, "a map");
-        // It has no block that nobody looks at.
+        // No range has only unused blocks.
         let needed = is_needed(&image);
         let wanted = needed.chunks(4096).filter(|block| block.contains(&true)).count();
         prop_assert_eq!(usize::try_from(mapped).unwrap(), wanted);
-        // In Android's sparse format: zeros that are needed are filled.
+        // In Android's sparse format, which fills needed zeros.
         let mut device = used_device(&image);
         let skipped = flash_simg(&bytes(&Simg::new(&image).unwrap()), &mut device);
         assert_same_where_needed(&image, &device, "simg");
         prop_assert_eq!(skipped + wanted, needed.len() / 4096);
-        // In qcow2 all of it is the image's: what has no cluster reads as zeros.
+        // In qcow2 all bytes are the image's: missing clusters read as zeros.
         let container = bytes(&Qcow2::new(&image).unwrap());
         prop_assert!(read_qcow2(&container) == should, "qcow2");
         let data = |cluster: &[u8]| cluster.iter().any(|byte| *byte != 0);
@@ -196,7 +196,7 @@ proptest! {
 }
 
 #[test]
-fn a_long_run_of_data_is_cut_and_nothing_is_lost() {
+fn long_runs_of_data_are_split_without_loss() {
     let file = NodeId::ROOT.into();
     let data = |len| (Content::File { file, offset: 0 }, len);
     let image = Image(vec![

@@ -1,52 +1,52 @@
-//! Which store paths of two images are the same thing, and what grew and shrank.
+//! Compares the store paths of two images: what was added, removed or updated, and by how much it grew or shrank.
 
 use std::collections::BTreeMap;
 
 use crate::StoreName;
 
-/// A store path and what it takes in an image.
+/// A store path and its size in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PathSize<'a> {
-    /// Hash and name.
+    /// Base name of the path: hash, dash and name.
     pub base_name: &'a str,
-    /// In \[bytes\] of whole blocks.
+    /// Size in \[bytes\], whole blocks.
     pub bytes: u64,
 }
 
-/// What became of a store path; at least one of the two is there.
+/// The change of a store path. At least one of the two is `Some`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change<'a> {
-    /// What it was.
+    /// The path before; `None` if it was added.
     pub before: Option<PathSize<'a>>,
-    /// What it is.
+    /// The path after; `None` if it was removed.
     pub after: Option<PathSize<'a>>,
 }
 
 impl<'a> Change<'a> {
-    /// How many \[bytes\] more it takes now.
+    /// Growth in \[bytes\]; negative if it shrank.
     pub fn growth(&self) -> i128 {
         let bytes = |path: Option<PathSize<'_>>| path.map_or(0, |path| i128::from(path.bytes));
         bytes(self.after) - bytes(self.before)
     }
 
-    /// Its name now, or what it was if it is gone.
+    /// The name after; before, if the path was removed.
     pub fn name(&self) -> StoreName<'a> {
         StoreName::of(self.after.or(self.before).map_or("", |path| path.base_name))
     }
 }
 
-/// Pairs the store paths of two images: the same path; else the same name with another hash; else the same name and output
-/// in another version. Of several that are alike, the first goes with the first by version and size. What changed most
-/// comes first.
+/// Pairs the store paths of two images: first equal paths, then equal names with different hashes, then equal names and
+/// outputs with different versions. Several candidates are paired in the order of version and size. The result is sorted by
+/// the amount of change, largest first.
 pub fn compare<'a>(before: &[PathSize<'a>], after: &[PathSize<'a>]) -> Vec<Change<'a>> {
-    let mut open = Open { before: before.to_vec(), after: after.to_vec(), changes: Vec::new() };
-    open.pair(|path| (path.base_name, ""));
-    open.pair(|path| (StoreName::of(path.base_name).full, ""));
-    open.pair(|path| {
+    let mut pairing = Pairing { before: before.to_vec(), after: after.to_vec(), changes: Vec::new() };
+    pairing.pair(|path| (path.base_name, ""));
+    pairing.pair(|path| (StoreName::of(path.base_name).full, ""));
+    pairing.pair(|path| {
         let name = StoreName::of(path.base_name);
         (name.name, name.output)
     });
-    let Open { before, after, mut changes } = open;
+    let Pairing { before, after, mut changes } = pairing;
     changes.extend(before.into_iter().map(|path| Change { before: Some(path), after: None }));
     changes.extend(after.into_iter().map(|path| Change { before: None, after: Some(path) }));
     changes.sort_by_cached_key(|change| {
@@ -56,24 +56,24 @@ pub fn compare<'a>(before: &[PathSize<'a>], after: &[PathSize<'a>]) -> Vec<Chang
     changes
 }
 
-/// What has no partner yet, and who has.
-struct Open<'a> {
+/// The paths without a pair, and the pairs so far.
+struct Pairing<'a> {
     before: Vec<PathSize<'a>>,
     after: Vec<PathSize<'a>>,
     changes: Vec<Change<'a>>,
 }
 
-impl<'a> Open<'a> {
-    /// Pairs what has the same key.
+impl<'a> Pairing<'a> {
+    /// Pairs the paths with equal keys.
     fn pair(&mut self, key: impl Fn(&PathSize<'a>) -> (&'a str, &'a str)) {
-        let mut alike: BTreeMap<_, (Vec<_>, Vec<_>)> = BTreeMap::new();
+        let mut by_key: BTreeMap<_, (Vec<_>, Vec<_>)> = BTreeMap::new();
         for path in self.before.drain(..) {
-            alike.entry(key(&path)).or_default().0.push(path);
+            by_key.entry(key(&path)).or_default().0.push(path);
         }
         for path in self.after.drain(..) {
-            alike.entry(key(&path)).or_default().1.push(path);
+            by_key.entry(key(&path)).or_default().1.push(path);
         }
-        for (mut before, mut after) in alike.into_values() {
+        for (mut before, mut after) in by_key.into_values() {
             let order =
                 |path: &PathSize<'a>| (StoreName::of(path.base_name).full, path.bytes, path.base_name);
             before.sort_unstable_by_key(order);
@@ -95,8 +95,8 @@ mod tests {
         format!("{}-{name}", hash.to_string().repeat(32))
     }
 
-    /// What was paired with what, as `firefox-1.2 > firefox-1.3`.
-    fn told(before: &[(char, &str, u64)], after: &[(char, &str, u64)]) -> Vec<String> {
+    /// The pairs, as `firefox-1.2 > firefox-1.3: 30`.
+    fn changes(before: &[(char, &str, u64)], after: &[(char, &str, u64)]) -> Vec<String> {
         let named = |paths: &[(char, &str, u64)]| -> Vec<(String, u64)> {
             paths.iter().map(|&(hash, name, bytes)| (base(hash, name), bytes)).collect()
         };
@@ -115,11 +115,11 @@ mod tests {
     }
 
     #[test]
-    fn another_version_of_one_name_is_one_change() {
+    fn pairs_versions_of_one_name() {
         let before = [('a', "firefox-1.2", 100), ('b', "glibc-2.38", 50), ('c', "gone-1", 7)];
         let after = [('d', "firefox-1.3", 130), ('b', "glibc-2.38", 50), ('e', "new-1", 9)];
         assert_eq!(
-            told(&before, &after),
+            changes(&before, &after),
             [
                 "a-firefox-1.2 > d-firefox-1.3: 30",
                 "- > e-new-1: 9",
@@ -130,18 +130,18 @@ mod tests {
     }
 
     #[test]
-    fn the_same_path_goes_before_the_same_name_and_that_before_another_version() {
+    fn pairs_paths_before_names_and_names_before_versions() {
         let before = [('a', "x-1", 10), ('b', "x-1", 10), ('c', "x-2", 10)];
         let after = [('b', "x-1", 10), ('d', "x-1", 11), ('e', "x-3", 12)];
-        assert_eq!(told(&before, &after), ["c-x-2 > e-x-3: 2", "a-x-1 > d-x-1: 1", "b-x-1 > b-x-1: 0"]);
+        assert_eq!(changes(&before, &after), ["c-x-2 > e-x-3: 2", "a-x-1 > d-x-1: 1", "b-x-1 > b-x-1: 0"]);
     }
 
     #[test]
-    fn outputs_are_not_mixed_up() {
+    fn pairs_only_the_same_output() {
         let before = [('a', "glibc-2.38", 100), ('b', "glibc-2.38-dev", 20)];
         let after = [('c', "glibc-2.39-dev", 21), ('d', "glibc-2.39", 105)];
         assert_eq!(
-            told(&before, &after),
+            changes(&before, &after),
             ["a-glibc-2.38 > d-glibc-2.39: 5", "b-glibc-2.38-dev > c-glibc-2.39-dev: 1"]
         );
     }

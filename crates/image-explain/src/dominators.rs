@@ -1,20 +1,22 @@
-//! Without which store path another would not be there: the dominator tree of the references.
+//! The dominator tree of the references. A path dominates another if all chains of references to the other lead through
+//!
+//! it. So without it, the other would not be in the image.
 //!
 //! Lengauer and Tarjan, "A fast algorithm for finding dominators in a flowgraph" (1979), in its simple form: m log n steps for
-//! m references of n paths, whatever the graph looks like. A flowgraph needs one start; it is the image, which leads to
+//! m references of n paths, for any graph. A flowgraph needs one start node; here it is the image, which refers to
 //! all roots.
 
 use crate::References;
 
-/// Numbers in here are those of a depth-first walk; 0 is the image itself.
+/// The dominator tree. Paths are numbered by a depth-first walk; number 0 is the image.
 #[derive(Debug)]
 pub(crate) struct Dominators {
-    /// By number: the path's position, or none for the image.
+    /// By number: the path's index; `None` for the image.
     paths: Vec<Option<usize>>,
-    /// By position: the path's number.
+    /// By path index: the path's number.
     numbers: Vec<usize>,
-    /// By number: the nearest that all ways from the image lead through; a smaller number, but for 0 itself.
-    above: Vec<usize>,
+    /// By number: the immediate dominator, a smaller number; 0 for the image.
+    dominators: Vec<usize>,
 }
 
 impl Dominators {
@@ -22,20 +24,20 @@ impl Dominators {
         Walk::of(references).dominators(references)
     }
 
-    /// The nearest path without which this one would not be there; none where it would in any case.
-    pub(crate) fn above(&self, path: usize) -> Option<usize> {
-        self.paths[self.above[self.numbers[path]]]
+    /// The immediate dominator of a path; `None` if that is the image.
+    pub(crate) fn dominator(&self, path: usize) -> Option<usize> {
+        self.paths[self.dominators[self.numbers[path]]]
     }
 
-    /// The nearest that is above several paths or one of them; none where that is the image.
-    pub(crate) fn above_all(&self, paths: impl IntoIterator<Item = usize>) -> Option<usize> {
+    /// The nearest path that dominates all of these paths, possibly one of them; `None` if that is the image.
+    pub(crate) fn common_dominator(&self, paths: impl IntoIterator<Item = usize>) -> Option<usize> {
         let numbers = paths.into_iter().map(|path| self.numbers[path]);
         let common = numbers.reduce(|mut one, mut other| {
             while one != other {
                 if one > other {
-                    one = self.above[one];
+                    one = self.dominators[one];
                 } else {
-                    other = self.above[other];
+                    other = self.dominators[other];
                 }
             }
             one
@@ -43,23 +45,23 @@ impl Dominators {
         self.paths[common.unwrap_or(0)]
     }
 
-    /// For each path the sum of its own value and of all that is below it.
+    /// For each path, the sum of its own value and of those of all paths that it dominates.
     pub(crate) fn sums(&self, values: &[u64]) -> Vec<u64> {
         let mut sums = values.to_vec();
-        for (&path, &above) in self.paths.iter().zip(&self.above).rev() {
-            if let (Some(path), Some(above)) = (path, self.paths[above]) {
-                sums[above] += sums[path];
+        for (&path, &dominator) in self.paths.iter().zip(&self.dominators).rev() {
+            if let (Some(path), Some(dominator)) = (path, self.paths[dominator]) {
+                sums[dominator] += sums[path];
             }
         }
         sums
     }
 }
 
-/// A depth-first walk from the image through all paths.
+/// The result of a depth-first walk from the image.
 struct Walk {
     paths: Vec<Option<usize>>,
     numbers: Vec<usize>,
-    /// By number: where the walk came from.
+    /// By number: the parent in the walk's tree.
     parents: Vec<usize>,
 }
 
@@ -86,9 +88,9 @@ impl Walk {
     fn dominators(self, references: &References) -> Dominators {
         let count = self.paths.len();
         let mut forest = Forest::new(count);
-        let mut above = vec![0; count];
-        // By number: those whose semidominator it is, until they are seen to.
-        let mut waiting: Vec<Vec<usize>> = vec![Vec::new(); count];
+        let mut dominators = vec![0; count];
+        // By number: the nodes with this semidominator that are still to be processed.
+        let mut buckets: Vec<Vec<usize>> = vec![Vec::new(); count];
         let mut is_root = vec![false; count];
         for &root in references.roots() {
             is_root[self.numbers[root]] = true;
@@ -100,30 +102,30 @@ impl Walk {
                 let least = forest.least(before);
                 forest.semi[number] = forest.semi[number].min(forest.semi[least]);
             }
-            waiting[forest.semi[number]].push(number);
+            buckets[forest.semi[number]].push(number);
             let parent = self.parents[number];
             forest.link(parent, number);
-            for other in std::mem::take(&mut waiting[parent]) {
+            for other in std::mem::take(&mut buckets[parent]) {
                 let least = forest.least(other);
-                above[other] = if forest.semi[least] < forest.semi[other] { least } else { parent };
+                dominators[other] = if forest.semi[least] < forest.semi[other] { least } else { parent };
             }
         }
         for number in 1..count {
-            if above[number] != forest.semi[number] {
-                above[number] = above[above[number]];
+            if dominators[number] != forest.semi[number] {
+                dominators[number] = dominators[dominators[number]];
             }
         }
-        Dominators { paths: self.paths, numbers: self.numbers, above }
+        Dominators { paths: self.paths, numbers: self.numbers, dominators }
     }
 }
 
-/// The part of the walk's tree that was seen to, with ways to its tops cut short.
+/// The processed part of the walk's tree, with path compression.
 struct Forest {
-    /// By number: the semidominator, as far as it is known.
+    /// By number: the semidominator as known so far.
     semi: Vec<usize>,
-    /// By number: what it hangs on; none at the top.
+    /// By number: the ancestor in the forest; `None` for a root.
     ancestor: Vec<Option<usize>>,
-    /// By number: of those between it and the top, the one with the least semidominator.
+    /// By number: the node with the least semidominator on the path to the root.
     label: Vec<usize>,
 }
 
@@ -136,18 +138,18 @@ impl Forest {
         self.ancestor[child] = Some(parent);
     }
 
-    /// Of a number and those above it but for the top, the one with the least semidominator.
+    /// The node with the least semidominator among `number` and its ancestors, except the root of its tree.
     fn least(&mut self, number: usize) -> usize {
-        let mut way = Vec::new();
+        let mut path = Vec::new();
         let mut at = number;
         while let Some(ancestor) = self.ancestor[at] {
             if self.ancestor[ancestor].is_none() {
                 break;
             }
-            way.push(at);
+            path.push(at);
             at = ancestor;
         }
-        for &at in way.iter().rev() {
+        for &at in path.iter().rev() {
             let Some(ancestor) = self.ancestor[at] else { continue };
             if self.semi[self.label[ancestor]] < self.semi[self.label[at]] {
                 self.label[at] = self.label[ancestor];
@@ -165,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    /// What is still reached from the roots when one path is taken away.
+    /// Whether each path is still reachable from the roots without `without`.
     fn reached_without(references: &References, without: usize) -> Vec<bool> {
         let mut reached = vec![false; references.len()];
         let mut open: Vec<usize> =
@@ -185,9 +187,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Circles and references to oneself included.
+        /// Graphs include cycles and references of paths to themselves.
         #[test]
-        fn what_would_leave_with_a_path_is_what_nothing_else_leads_to(to in graph()) {
+        fn sums_contain_exactly_the_paths_unreachable_without_a_path(to in graph()) {
             let references = References::new(to);
             let dominators = Dominators::of(&references);
             let values: Vec<u64> = (0..references.len()).map(|path| 1 << path).collect();
@@ -202,26 +204,26 @@ mod tests {
     }
 
     #[test]
-    fn a_long_chain_with_ways_around_is_done_at_once() {
+    fn handles_a_long_chain_with_shortcuts_quickly() {
         const COUNT: usize = 200_000;
         let to = (0..COUNT).map(|path| [path + 1, path + 2, COUNT - 1, path / 2]);
         let to = to.map(|next| next.into_iter().filter(|&next| next < COUNT).collect()).collect();
         let references = References::new(to);
         let dominators = Dominators::of(&references);
-        assert_eq!(dominators.above(COUNT - 1), Some(0));
-        assert_eq!(dominators.above(0), None);
+        assert_eq!(dominators.dominator(COUNT - 1), Some(0));
+        assert_eq!(dominators.dominator(0), None);
         assert_eq!(dominators.sums(&vec![1; COUNT])[0], u64::try_from(COUNT).unwrap());
     }
 
     #[test]
-    fn what_several_have_in_common_is_found() {
-        // 0 leads to 1 and 2, these to 3; 4 stands alone.
+    fn finds_common_dominators() {
+        // 0 refers to 1 and 2, these to 3; 4 has no references.
         let references = References::new(vec![vec![1, 2], vec![3], vec![3], vec![], vec![]]);
         let dominators = Dominators::of(&references);
-        assert_eq!(dominators.above(3), Some(0));
-        assert_eq!(dominators.above_all([1, 2]), Some(0));
-        assert_eq!(dominators.above_all([3, 3]), Some(3));
-        assert_eq!(dominators.above_all([1, 0]), Some(0));
-        assert_eq!(dominators.above_all([3, 4]), None);
+        assert_eq!(dominators.dominator(3), Some(0));
+        assert_eq!(dominators.common_dominator([1, 2]), Some(0));
+        assert_eq!(dominators.common_dominator([3, 3]), Some(3));
+        assert_eq!(dominators.common_dominator([1, 0]), Some(0));
+        assert_eq!(dominators.common_dominator([3, 4]), None);
     }
 }

@@ -1,4 +1,4 @@
-//! One file system: its parts, and its store paths.
+//! Explains one file system: its parts and its store paths.
 
 use std::collections::BTreeMap;
 
@@ -12,33 +12,33 @@ use crate::{References, StoreName, Usage};
 /// The length of a block in \[bytes\]. All sizes here are multiples of it.
 pub const BLOCK: u64 = 4096;
 
-/// What a part of a file system is for.
+/// The purpose of a part of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Store paths, with all that is in them.
+    /// Store paths, with their contents.
     StorePaths,
-    /// Files and directories that are in no store path, the store's own directory among them.
+    /// Files and directories outside of store paths, including the store directory itself.
     OtherFiles,
     /// The journal.
     Journal,
-    /// Tables of inodes.
+    /// Inode tables.
     InodeTables,
-    /// Bitmaps of blocks and inodes.
+    /// Block and inode bitmaps.
     Bitmaps,
     /// Superblocks.
     Superblocks,
     /// Group descriptors.
     GroupDescriptors,
-    /// Kept for more of them.
+    /// Blocks reserved for more group descriptors.
     GrowthReserve,
-    /// What nothing uses.
+    /// Free blocks.
     Free,
-    /// What a fixed size has behind the last group.
+    /// Bytes after the last block group, if the size is fixed.
     BeyondGroups,
 }
 
 impl Kind {
-    /// All of them, in the order in which they are told.
+    /// All kinds, in the order of the output.
     pub const ALL: [Self; 10] = [
         Self::StorePaths,
         Self::OtherFiles,
@@ -52,7 +52,7 @@ impl Kind {
         Self::BeyondGroups,
     ];
 
-    /// The name in JSON, that of a report's `overhead` where it has one.
+    /// The name in JSON; the same as in a report's `overhead`.
     pub const fn key(self) -> &'static str {
         match self {
             Self::StorePaths => "storePaths",
@@ -78,7 +78,7 @@ impl Kind {
             Purpose::Journal => Some(Self::Journal),
             Purpose::Free => Some(Self::Free),
             Purpose::BeyondGroups => Some(Self::BeyondGroups),
-            // By where they are in the tree.
+            // Assigned by their place in the tree.
             Purpose::Directories | Purpose::Files => None,
         }
     }
@@ -87,50 +87,50 @@ impl Kind {
 /// A part of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// What it is for.
+    /// Purpose.
     pub kind: Kind,
-    /// In \[bytes\].
+    /// Size in \[bytes\].
     pub bytes: u64,
 }
 
-/// What a store path takes.
+/// The sizes of a store path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StorePathUse {
-    /// Where it is in the tree.
+    /// Its node in the tree.
     pub node: NodeId,
-    /// What it takes itself, in \[bytes\]: contents, directories, attributes. An inode with names in several paths counts
+    /// Own size in \[bytes\]: contents, directories and attributes. An inode with names in several paths counts only
     /// for the first of them.
     pub own: u64,
-    /// What would leave the image if nobody referred to the path any more: itself and all that is there through it alone.
-    /// An inode with several names leaves with the last of them.
+    /// Exclusive size in \[bytes\]: what removing the path would save. This includes the paths that are in the image only
+    /// because of it, and inodes all of whose names are in these paths.
     pub exclusive: u64,
-    /// The nearest path that all ways to this one lead through, by position; none for a root or where there are several
-    /// ways.
+    /// Index of the nearest path that all chains of references to this one lead through. `None` for a root, or if there is
+    /// no such path.
     pub only_through: Option<usize>,
 }
 
-/// Where the bytes of a file system go.
+/// How the bytes of a file system are used.
 #[derive(Debug)]
 pub struct FileSystem<'l> {
-    /// The whole file system in \[bytes\].
+    /// Size of the file system in \[bytes\].
     pub bytes: u64,
-    /// All of [`Kind::ALL`], in that order; their sum is `bytes`.
+    /// One part for each of [`Kind::ALL`], in that order. Their sum is `bytes`.
     pub parts: Vec<Part>,
-    /// What its blocks are for, in order.
+    /// Purposes of its blocks, in the order of blocks.
     pub areas: Vec<Area>,
-    /// What is in it.
+    /// Its tree.
     pub tree: &'l FileTree,
-    /// What the nodes of the tree take.
+    /// Sizes of the tree's nodes.
     pub usage: Usage,
-    /// Who refers to whom.
+    /// References between store paths.
     pub references: References,
-    /// In the order of [`Self::paths`].
+    /// Sizes of the store paths, in the order of [`Self::paths`].
     pub store_paths: Vec<StorePathUse>,
     closure: Option<&'l Closure>,
 }
 
 impl<'l> FileSystem<'l> {
-    /// Explains a layout, and the closure that is in it.
+    /// Explains a layout and the closure in it.
     pub fn of(layout: &'l Layout, closure: Option<&'l Closure>) -> Self {
         let tree = layout.tree();
         let usage = usage(layout);
@@ -143,7 +143,7 @@ impl<'l> FileSystem<'l> {
         Self { bytes, parts, areas, tree, usage, references, store_paths, closure }
     }
 
-    /// What is registered of the store paths.
+    /// The registered store paths.
     pub fn paths(&self) -> &'l [PathInfo] {
         self.closure.map_or(&[], Closure::paths)
     }
@@ -153,24 +153,23 @@ impl<'l> FileSystem<'l> {
         StoreName::of(self.paths().get(path).map_or("", |info| info.path.as_str()))
     }
 
-    /// The store path that a node is in.
+    /// The store path that contains a node.
     pub fn holder(&self, node: NodeId) -> Option<usize> {
         let path = self.store_paths.partition_point(|found| found.node <= node).checked_sub(1)?;
         (node < self.tree.end(self.store_paths[path].node)).then_some(path)
     }
 
-    /// What one kind of parts takes, in \[bytes\].
+    /// The size of the part of this kind, in \[bytes\].
     pub fn part(&self, kind: Kind) -> u64 {
         self.parts.iter().filter(|part| part.kind == kind).map(|part| part.bytes).sum()
     }
 
-    /// The store paths by what they take themselves, the largest first.
+    /// The store paths by own size, largest first.
     pub fn largest_paths(&self) -> Vec<usize> {
         self.sorted(|found| found.own)
     }
 
-    /// The store paths by what would leave the image with them, the largest first, without the roots: these are what the
-    /// image is for.
+    /// The store paths by exclusive size, largest first. Without roots, because they are what the image is made for.
     pub fn largest_exclusive(&self) -> Vec<usize> {
         let mut paths = self.sorted(|found| found.exclusive);
         paths.retain(|path| self.references.roots().binary_search(path).is_err());
@@ -183,13 +182,13 @@ impl<'l> FileSystem<'l> {
         paths
     }
 
-    /// The largest directories in no store path, without the root, and without those that only lead to another one.
+    /// The largest directories outside of store paths, without the root and without those that contain only one directory.
     pub fn largest_directories(&self, most: usize) -> Vec<NodeId> {
-        let only_leads_on = |id: NodeId| {
+        let has_only_a_directory = |id: NodeId| {
             let mut children = self.tree.children(id);
             matches!((children.next(), children.next()), (Some(child), None) if self.is_directory(child))
         };
-        // Store paths are in the order of the tree.
+        // The store paths are in tree order.
         let mut inside =
             self.store_paths.iter().map(|found| found.node..self.tree.end(found.node)).peekable();
         let outside = self.tree.iter().map(|(id, _)| id).filter(move |id| {
@@ -197,7 +196,7 @@ impl<'l> FileSystem<'l> {
             inside.peek().is_none_or(|range| !range.contains(id))
         });
         let directories =
-            outside.filter(|&id| id != NodeId::ROOT && self.is_directory(id) && !only_leads_on(id));
+            outside.filter(|&id| id != NodeId::ROOT && self.is_directory(id) && !has_only_a_directory(id));
         self.usage.largest(directories, most)
     }
 
@@ -207,7 +206,7 @@ impl<'l> FileSystem<'l> {
         self.usage.largest(self.tree.iter().filter(|(_, node)| is_file(node)).map(|(id, _)| id), most)
     }
 
-    /// Store paths whose contents are equal, by the hashes of their NARs: groups of at least two.
+    /// Groups of at least two store paths with equal contents, by NAR hash.
     pub fn equal_paths(&self) -> Vec<Vec<usize>> {
         let mut by_hash: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
         for (path, info) in self.paths().iter().enumerate() {
@@ -223,7 +222,7 @@ impl<'l> FileSystem<'l> {
     }
 }
 
-/// What each store path of a closure takes itself, in \[bytes\], in the order of [`Closure::paths`].
+/// The own size of each store path of a closure in \[bytes\], in the order of [`Closure::paths`].
 pub fn store_path_sizes(layout: &Layout, closure: &Closure) -> Vec<u64> {
     let tree = layout.tree();
     let usage = usage(layout);
@@ -249,7 +248,7 @@ fn parts(areas: &[Area], usage: &Usage, store_paths: &[StorePathUse]) -> Vec<Par
     Kind::ALL.map(|kind| Part { kind, bytes: bytes(kind) }).to_vec()
 }
 
-/// The nodes of a closure's paths, in the order of both.
+/// The nodes of a closure's paths, in the order of the closure, which is also that of the tree.
 #[derive(Default)]
 struct Store {
     nodes: Vec<NodeId>,
@@ -257,7 +256,7 @@ struct Store {
 
 impl Store {
     fn of(tree: &FileTree, closure: &Closure) -> Self {
-        // Both are sorted by the bytes of the names.
+        // Both are sorted by name.
         let mut entries = tree.find(closure.store_dir()).into_iter().flat_map(|store| tree.children(store));
         let node = |info: &PathInfo| {
             let wanted = info.path.as_str().as_bytes();
@@ -266,7 +265,7 @@ impl Store {
         Self { nodes: closure.paths().iter().map(node).collect() }
     }
 
-    /// The path that a node is in.
+    /// The path that contains a node.
     fn holder(&self, tree: &FileTree, node: NodeId) -> Option<usize> {
         let path = self.nodes.partition_point(|&path| path <= node).checked_sub(1)?;
         (node < tree.end(self.nodes[path])).then_some(path)
@@ -275,31 +274,31 @@ impl Store {
     fn uses(&self, tree: &FileTree, usage: &Usage, references: &References) -> Vec<StorePathUse> {
         let dominators = Dominators::of(references);
         let own: Vec<u64> = self.nodes.iter().map(|&node| usage.bytes(node)).collect();
-        let mut leaving = own.clone();
+        let mut exclusive_own = own.clone();
         for (owner, holders) in self.shared(tree) {
-            // Its blocks leave with the last of its names: with what all of these are there through.
+            // An inode is removed with its last name, so it counts for the common dominator of the paths with its names.
             let bytes = usage.bytes(owner);
             if let Some(Some(first)) = holders.first() {
-                leaving[*first] -= bytes;
+                exclusive_own[*first] -= bytes;
             }
             let all: Option<Vec<usize>> = holders.into_iter().collect();
-            if let Some(above) = all.and_then(|paths| dominators.above_all(paths)) {
-                leaving[above] += bytes;
+            if let Some(dominator) = all.and_then(|paths| dominators.common_dominator(paths)) {
+                exclusive_own[dominator] += bytes;
             }
         }
-        let exclusive = dominators.sums(&leaving);
+        let exclusive = dominators.sums(&exclusive_own);
         let found = self.nodes.iter().zip(own).zip(exclusive).enumerate();
         found
             .map(|(path, ((&node, own), exclusive))| StorePathUse {
                 node,
                 own,
                 exclusive,
-                only_through: dominators.above(path),
+                only_through: dominators.dominator(path),
             })
             .collect()
     }
 
-    /// The inodes with names in several places, and for each name the path that it is in.
+    /// The inodes with names in several store paths, and the paths that contain these names (`None` outside of the store).
     fn shared(&self, tree: &FileTree) -> BTreeMap<NodeId, Vec<Option<usize>>> {
         let mut shared: BTreeMap<NodeId, Vec<Option<usize>>> = BTreeMap::new();
         for (id, node) in tree.iter() {

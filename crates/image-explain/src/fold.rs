@@ -1,28 +1,28 @@
-//! A tree of bounded size: the largest nodes of another, and of the others their sums.
+//! Reduces a tree to a bounded size: its largest nodes, with sums for the others.
 
 use image_tree::{FileTree, NodeId};
 
 use crate::Usage;
 
-/// A node that is large enough to be told.
+/// A node of the reduced tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Folded {
     /// The node.
     pub node: NodeId,
-    /// The position of its directory in the list; the root's is its own, 0.
+    /// Index of its directory in the list; 0 for the root.
     pub parent: usize,
-    /// What it takes with all below it, in \[bytes\].
+    /// Size with all its descendants, in \[bytes\].
     pub bytes: u64,
-    /// Of these, what is not told singly: the entries of a directory that are too small.
+    /// Size of the entries that are not in the list, because they are too small.
     pub folded_bytes: u64,
-    /// How many nodes these are, with all below them.
+    /// Number of these entries, with all their descendants.
     pub folded_entries: u64,
 }
 
-/// The largest nodes of a tree, at most so many and at least the root, in the order of the tree. Whatever is told, its
-/// directory is told, too.
+/// Returns the `most` largest nodes of a tree, at least the root, in tree order. The parent of each returned node is
+/// returned too.
 pub fn fold(tree: &FileTree, usage: &Usage, most: usize) -> Vec<Folded> {
-    // A directory is at least as large as what it holds, and comes before it.
+    // A directory is at least as large as its entries, and comes before them. So it is chosen if one of them is.
     let all = tree.iter().map(|(id, _)| id).filter(|&id| id != NodeId::ROOT);
     let mut chosen = usage.largest(all, most.saturating_sub(1));
     chosen.push(NodeId::ROOT);

@@ -1,22 +1,23 @@
-//! Where the bytes of an image go, and why they are there.
+//! Explains how the bytes of an image are used, and why store paths are in it.
 //!
-//! A [`Layout`](ext4_layout::Layout) and the closure in it go in, a [`FileSystem`] comes out: what each store path takes
-//! itself, what would leave the image with it, who refers to it, and all else that the file system is made of.
+//! [`FileSystem::of`] takes a [`Layout`](ext4_layout::Layout) and the closure in it. The result has the own and exclusive
+//! size of each store path, the references between paths, and all other parts of the file system.
 //!
-//! The invariant: sizes are \[bytes\] of whole blocks, and they add up. The [`Part`]s of a file system are all of it; what
-//! its nodes take in sum is the parts that hold contents.
+//! The invariant: sizes are in \[bytes\], whole blocks, and they add up. The sum of the [`Part`]s is the size of the file
+//! system. The sum of the nodes is the size of the parts with contents.
 //!
-//! | module | its part |
+//! | module | contents |
 //! |---|---|
-//! | `references` | who refers to whom, which paths nobody refers to, the shortest way to each |
-//! | `dominators` | without which path another would not be there |
-//! | `usage` | what each node of a tree takes with all below it |
-//! | `file_system` | all of it together |
-//! | `fold` | the largest nodes of a tree, the others as sums: a tree of bounded size |
+//! | `references` | references between paths, the roots, the shortest chain to each path |
+//! | `dominators` | paths without which another path would not be in the image |
+//! | `usage` | the size of each node of a tree with its descendants |
+//! | `file_system` | the explanation of a file system |
+//! | `fold` | a tree reduced to its largest nodes |
 //! | `name` | name, version and output of a store path |
-//! | `compare` | what grew and shrank between two images |
+//! | `compare` | changes of store paths between two images |
 //!
-//! Nothing here does I/O, reads a clock or starts a thread; all of it is linear, or nearly, in nodes and references.
+//! The crate does no I/O, reads no clock and starts no threads. Its functions take time linear in nodes, and m log n for m
+//! references of n paths.
 
 mod compare;
 mod dominators;

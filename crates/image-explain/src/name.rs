@@ -1,25 +1,25 @@
-//! What a store path is called without its hash.
+//! Names of store paths, without the hash.
 
 use closure_registration::StorePath;
 
-/// The name of a store path in its parts: `glibc`, `2.38-44`, `dev` of `glibc-2.38-44-dev`.
+/// The name of a store path in parts: `glibc-2.38-44-dev` has `glibc`, `2.38-44` and `dev`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoreName<'a> {
-    /// All after the hash.
+    /// The whole name after the hash.
     pub full: &'a str,
-    /// What comes before the version.
+    /// The part before the version.
     pub name: &'a str,
-    /// Empty where there is none.
+    /// Version; empty if there is none.
     pub version: &'a str,
-    /// A last word of letters behind the version, mostly the output; empty where there is none.
+    /// The last word after the version if it has only letters, usually the output; empty if there is none.
     pub output: &'a str,
 }
 
 impl<'a> StoreName<'a> {
-    /// The name in the base name of a store path.
+    /// Splits the name in the base name of a store path.
     pub fn of(base_name: &'a str) -> Self {
         let full = base_name.get(StorePath::HASH_LEN + 1..).unwrap_or(base_name);
-        // As Nix divides them: a version begins behind the first dash that no letter follows.
+        // As in Nix, the version starts after the first dash that is not followed by a letter.
         let begins = |(at, _): &(usize, &str)| full[at + 1..].starts_with(|c: char| !c.is_ascii_alphabetic());
         let Some((dash, _)) = full.match_indices('-').find(begins) else {
             return Self { full, name: full, version: "", output: "" };
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_divided_as_nix_does_and_outputs_apart() {
+    fn splits_names_like_nix_and_separates_outputs() {
         for (full, parts) in [
             ("firefox-1.2", ["firefox", "1.2", ""]),
             ("glibc-2.38-44-dev", ["glibc", "2.38-44", "dev"]),

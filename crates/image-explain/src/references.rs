@@ -1,19 +1,19 @@
-//! Which store path refers to which, by their positions in the closure.
+//! References between store paths, by their index in the closure.
 
 use std::collections::VecDeque;
 
 use closure_registration::Closure;
 
-/// The references of a closure. A path's references to itself keep nothing and are left out.
+/// The references of a closure, without references of paths to themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct References {
-    /// By path, ascending: what it refers to.
+    /// By path: the paths that it refers to, ascending.
     to: Vec<Vec<usize>>,
-    /// By path, ascending: who refers to it.
+    /// By path: the paths that refer to it, ascending.
     from: Vec<Vec<usize>>,
-    /// What is in the closure for its own sake.
+    /// The paths that are not in the closure because of others.
     roots: Vec<usize>,
-    /// By path: who comes before it on the shortest way from a root.
+    /// By path: its predecessor in the shortest chain from a root.
     before: Vec<Option<usize>>,
 }
 
@@ -26,7 +26,7 @@ impl References {
         Self::new(paths.iter().map(|info| info.references.iter().filter_map(position).collect()).collect())
     }
 
-    /// Takes for each path the positions of those that it refers to.
+    /// References from the indexes of the paths that each path refers to.
     pub(crate) fn new(mut to: Vec<Vec<usize>>) -> Self {
         let mut from = vec![Vec::new(); to.len()];
         for (path, references) in to.iter_mut().enumerate() {
@@ -39,42 +39,42 @@ impl References {
         }
         let mut references = Self { to, from, ..Self::default() };
         references.roots = references.find_roots();
-        references.before = references.shortest_ways();
+        references.before = references.predecessors();
         references
     }
 
-    /// How many paths there are.
+    /// Number of paths.
     pub fn len(&self) -> usize {
         self.to.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no paths.
     pub fn is_empty(&self) -> bool {
         self.to.is_empty()
     }
 
-    /// What a path refers to, without itself, ascending.
+    /// The paths that a path refers to, without itself, ascending.
     pub fn references(&self, path: usize) -> &[usize] {
         self.to.get(path).map_or(&[], Vec::as_slice)
     }
 
-    /// Who refers to a path, without itself, ascending.
+    /// The paths that refer to a path, without itself, ascending.
     pub fn referrers(&self, path: usize) -> &[usize] {
         self.from.get(path).map_or(&[], Vec::as_slice)
     }
 
-    /// The paths that nobody else refers to, and one of each circle that nobody outside refers to. All others are there
-    /// because of these.
+    /// The roots: paths without referrers, and one path of each cycle without referrers outside of it. All other paths are
+    /// reachable from the roots.
     pub fn roots(&self) -> &[usize] {
         &self.roots
     }
 
-    /// Who comes before a path on the shortest way to it; none for a root.
+    /// The predecessor of a path in the shortest chain from a root; `None` for a root.
     pub fn before(&self, path: usize) -> Option<usize> {
         self.before.get(path).copied().flatten()
     }
 
-    /// The shortest way from a root to a path, both included; of several equally short ones the first by position.
+    /// The shortest chain of references from a root to a path, including both. Of several, the first by index.
     pub fn way_to(&self, path: usize) -> Vec<usize> {
         let mut way = vec![path];
         let mut at = path;
@@ -86,12 +86,12 @@ impl References {
         way
     }
 
-    /// Going through all paths in the reverse order in which a depth-first walk leaves them, whoever was not reached yet
-    /// is reached by nobody but those in a circle with it.
+    /// Finds the roots. In reverse postorder, a path that was not reached from those before it has no referrers, or only
+    /// some in a cycle with it.
     fn find_roots(&self) -> Vec<usize> {
         let mut reached = vec![false; self.len()];
         let mut roots = Vec::new();
-        for &path in self.left_in_order().iter().rev() {
+        for &path in self.postorder().iter().rev() {
             if reached[path] {
                 continue;
             }
@@ -110,9 +110,9 @@ impl References {
         roots
     }
 
-    /// All paths in the order in which a depth-first walk leaves them.
-    fn left_in_order(&self) -> Vec<usize> {
-        let mut left = Vec::with_capacity(self.len());
+    /// All paths in the postorder of a depth-first walk.
+    fn postorder(&self) -> Vec<usize> {
+        let mut order = Vec::with_capacity(self.len());
         let mut entered = vec![false; self.len()];
         for start in 0..self.len() {
             if std::mem::replace(&mut entered[start], true) {
@@ -127,16 +127,16 @@ impl References {
                     }
                     Some(_) => {}
                     None => {
-                        left.push(*at);
+                        order.push(*at);
                         open.pop();
                     }
                 }
             }
         }
-        left
+        order
     }
 
-    fn shortest_ways(&self) -> Vec<Option<usize>> {
+    fn predecessors(&self) -> Vec<Option<usize>> {
         let mut before = vec![None; self.len()];
         let mut reached = vec![false; self.len()];
         let mut open: VecDeque<usize> = self.roots.iter().copied().collect();
@@ -164,22 +164,26 @@ mod tests {
     }
 
     #[test]
-    fn roots_are_what_nobody_else_refers_to() {
-        assert_eq!(of(&[&[0], &[0, 1], &[1, 2]]).roots(), [2], "references to oneself do not count");
+    fn roots_have_no_referrers() {
+        assert_eq!(
+            of(&[&[0], &[0, 1], &[1, 2]]).roots(),
+            [2],
+            "references of paths to themselves do not count"
+        );
         assert_eq!(of(&[&[], &[], &[0]]).roots(), [1, 2]);
         assert!(of(&[]).roots().is_empty());
     }
 
     #[test]
-    fn a_circle_that_nobody_refers_to_has_one_root() {
-        // 0 is below the circle of 1 and 2, and no root although it comes first.
+    fn a_cycle_without_referrers_has_one_root() {
+        // The cycle of 1 and 2 refers to 0, so 0 is not a root although it comes first.
         assert_eq!(of(&[&[], &[2, 0], &[1]]).roots(), [1]);
-        // A circle below a root has none of its own.
+        // A cycle that a root refers to has no root.
         assert_eq!(of(&[&[1], &[0], &[0]]).roots(), [2]);
     }
 
     #[test]
-    fn the_way_to_a_path_is_the_shortest_one() {
+    fn finds_the_shortest_chain() {
         let references = of(&[&[1], &[2], &[3], &[], &[0, 2]]);
         assert_eq!(references.way_to(3), [4, 2, 3]);
         assert_eq!(references.way_to(4), [4]);

@@ -1,4 +1,4 @@
-//! Sizes add up, whatever is in a file system.
+//! Checks that sizes add up for any file system.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -14,7 +14,7 @@ use image_tree::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// A store path: sizes of its files, whether it shares a file with all others that do, what it refers to.
+/// A store path: sizes of its files, whether it contains the shared file, and indexes of its references.
 type Path = (Vec<u64>, bool, Vec<usize>);
 
 fn base_name(path: usize) -> String {
@@ -25,7 +25,7 @@ fn name(text: &str) -> Name<'_> {
     Name::new(text.as_bytes()).unwrap()
 }
 
-/// The tree of some store paths, and of files elsewhere.
+/// The tree of some store paths and of other files.
 fn tree(paths: &[Path], elsewhere: &[u64]) -> FileTree {
     let metadata = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
     let mut writer = TreeWriter::new(metadata.clone(), Vec::new());
@@ -112,7 +112,7 @@ proptest! {
         let tree = tree(&paths, &elsewhere);
         let closure = closure(&paths);
         let mut options = options();
-        // With and without something behind the last group.
+        // With and without bytes after the last block group.
         options.size = whole.then_some((129 << 20) + 8192);
         let layout = Layout::plan(&tree, &options).unwrap();
         let found = FileSystem::of(&layout, Some(&closure));
@@ -124,8 +124,8 @@ proptest! {
         prop_assert_eq!(&own, &store_path_sizes(&layout, &closure));
         prop_assert_eq!(found.part(Kind::StorePaths) + found.part(Kind::OtherFiles), found.usage.total());
 
-        // Whatever is there through no single path leaves with itself, and all else with one of these; but for what
-        // several of them have in common.
+        // Each path counts exactly once in the exclusive sizes of paths without a dominator; except the shared file, which
+        // may belong to several of them.
         let tops = found.store_paths.iter().filter(|path| path.only_through.is_none());
         let leaving: u64 = tops.map(|path| path.exclusive).sum();
         let shares = paths.iter().any(|(_, shares, _)| *shares);
@@ -137,16 +137,16 @@ proptest! {
             let below = folded.iter().skip(1).filter(|other| other.parent == index && other.node != node.node);
             let below: u64 = below.map(|other| other.bytes).sum();
             let itself = node.bytes - node.folded_bytes - below;
-            // Nothing but a directory's own blocks is in neither.
+            // Only a directory's own blocks remain.
             let is_directory = matches!(tree.node(node.node).kind(), NodeKind::Directory { .. });
             prop_assert!(itself >= 4096 || !is_directory, "{:?} of {:?}", node, folded);
             prop_assert!(index == 0 || node.parent < index);
         }
     }
 
-    /// What a path's exclusive size says, found by laying out what is left without it.
+    /// Compares a path's exclusive size with that of a layout without the path.
     #[test]
-    fn what_is_said_to_leave_leaves(paths in paths(), pick in any::<prop::sample::Index>()) {
+    fn exclusive_size_is_what_removing_a_path_saves(paths in paths(), pick in any::<prop::sample::Index>()) {
         let (tree, closure) = (tree(&paths, &[]), closure(&paths));
         let layout = Layout::plan(&tree, &options()).unwrap();
         let found = FileSystem::of(&layout, Some(&closure));
@@ -168,7 +168,7 @@ proptest! {
 }
 
 #[test]
-fn largest_directories_are_outside_of_store_paths_and_lead_to_several_things() {
+fn largest_directories_are_outside_of_store_paths_and_have_several_entries() {
     let paths = [(vec![3_000_000, 5], false, vec![]), (vec![7], false, vec![])];
     let (tree, closure) = (tree(&paths, &[9_000, 9_000]), closure(&paths));
     let layout = Layout::plan(&tree, &options()).unwrap();

@@ -1,6 +1,6 @@
 //! Lists an ext4 image as the `ext4-view` crate reads it, an entry a line: type, mode in octal, owner, group, size, seconds
 //! and nanoseconds of the last change, CRC-32 of a file's contents or a symlink's target in hex, the path in hex.
-//! `tests/oracles/readers` compares it with what the plan says.
+//! `tests/oracles/readers` compares it with the plan.
 
 use std::error::Error;
 use std::io::Write;
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(out.flush()?)
 }
 
-/// What a file holds, or where a symlink leads.
+/// The CRC-32 of a file's contents, or the target of a symlink.
 fn value(file_system: &Ext4, path: &PathBuf, about: &Metadata) -> Result<String, Box<dyn Error>> {
     match about.file_type() {
         FileType::Regular => {
@@ -52,7 +52,7 @@ fn value(file_system: &Ext4, path: &PathBuf, about: &Metadata) -> Result<String,
                 if read == 0 {
                     return Ok(format!("{:08x}", digest.finalize()));
                 }
-                digest.update(buffer.get(..read).ok_or("more was read than there is room for")?);
+                digest.update(buffer.get(..read).ok_or("the reader returned more bytes than requested")?);
             }
         }
         FileType::Symlink => Ok(hex(file_system.read_link(path)?.as_ref())),
@@ -60,7 +60,7 @@ fn value(file_system: &Ext4, path: &PathBuf, about: &Metadata) -> Result<String,
     }
 }
 
-/// A type as ls shows it.
+/// The letter of a file type in `ls -l`.
 fn letter(kind: FileType) -> char {
     match kind {
         FileType::BlockDevice => 'b',

@@ -1,7 +1,7 @@
-//! Numbers out of bytes, and arithmetic with them that can't overflow. Callers have checked that a structure is whole;
-//! beyond its end there are zeros.
+//! Reads numbers from bytes, with arithmetic that can't overflow. Callers check that a structure is complete; bytes
+//! after its end read as zeros.
 
-/// A structure of an image.
+/// The bytes of a structure in an image.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
@@ -30,7 +30,7 @@ impl<'a> Bytes<'a> {
         u64::from_le_bytes(self.array(at))
     }
 
-    /// So many bytes, or as many as there are.
+    /// At most `len` bytes from an offset, fewer at the end.
     pub(crate) fn slice(self, at: usize, length: usize) -> &'a [u8] {
         let end = at.saturating_add(length).min(self.0.len());
         self.0.get(at..end).unwrap_or_default()
@@ -41,7 +41,7 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// The result of arithmetic with numbers from an image: no value once a step did not fit 64 bits.
+/// Checked arithmetic with numbers from an image. There is no result if a step did not fit 64 bits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Checked(Option<u64>);
 
@@ -63,23 +63,13 @@ impl Checked {
         self.0
     }
 
-    /// The result, if there is one and it is not larger than `end`.
+    /// The result, if there is one and it is at most `end`.
     pub(crate) fn at_most(self, end: u64) -> Option<u64> {
         self.0.filter(|result| *result <= end)
     }
 }
 
-/// A text that zeros pad.
+/// The text before the first zero.
 pub(crate) fn until_zero(bytes: &[u8]) -> &[u8] {
     bytes.split(|&byte| byte == 0).next().unwrap_or_default()
-}
-
-/// A length in memory; what does not fit there is as long as anything can be.
-pub(crate) fn to_usize(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// A length of something in memory.
-pub(crate) fn to_u64(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -1,7 +1,7 @@
-//! An image as it lies on a disk: plain, or compressed by zstd.
+//! Opens image files: plain, or compressed by zstd.
 //!
-//! With a seek table, frames are decompressed as they are needed. Without one, all is decompressed once, into a file
-//! without a name in the folder for temporary files, where zeros take no room.
+//! With a seek table, frames are decompressed when they are needed. Without one, the image is decompressed once, into an
+//! unnamed file in the folder for temporary files, with holes for zeros.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -9,38 +9,38 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use image_tree::{io_reason, shown};
+use image_tree::{io_reason, shown, to_u64};
 use rustix::fs::{Mode, OFlags};
 
-use crate::bytes::{Bytes, to_u64};
+use crate::bytes::Bytes;
 use crate::seekable::Seekable;
 use crate::source::FileSource;
 use crate::{ReadError, Window};
 
-/// What an image is wrapped in; lengths in \[bytes\].
+/// The container of an image. Lengths are in \[bytes\].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Container {
-    /// Nothing.
+    /// No container.
     Raw,
-    /// Compressed by zstd to a file of this length; `seekable`: with a table by which parts can be read.
+    /// Compressed by zstd.
     Zstd {
         /// The length of the compressed file.
         compressed: u64,
-        /// Whether there is a seek table.
+        /// Whether there is a seek table, by which parts can be read.
         seekable: bool,
     },
 }
 
-/// An image that was opened.
+/// An open image.
 #[derive(Debug)]
 pub struct Image {
-    /// What it is wrapped in.
+    /// The container.
     pub container: Container,
-    /// Its bytes, unwrapped.
+    /// The image's bytes, without the container.
     pub window: Window,
 }
 
-/// What begins like this is an image in a form that other programs unwrap: where, how, what it is, what to do.
+/// Formats that snugfs does not read: offset and bytes of the magic, name, and help.
 const FOREIGN: [(usize, &[u8], &str, &str); 7] = [
     (0, b"QFI\xfb", "a qcow2 image", "convert it with `qemu-img convert -O raw`"),
     (0, b"\x3a\xff\x26\xed", "an Android sparse image", "convert it with `simg2img`"),
@@ -52,16 +52,16 @@ const FOREIGN: [(usize, &[u8], &str, &str); 7] = [
 ];
 
 const ZSTD: u32 = 0xfd2f_b528;
-/// 16 magics of frames that hold no data.
+/// The first of 16 magics of frames without data.
 const SKIPPABLE: u32 = 0x184d_2a50;
-/// What is decompressed at once in \[bytes\]; zeros that fill such a block become a hole.
+/// Block size of decompression in \[bytes\]. Blocks of zeros become holes.
 const BLOCK: usize = 64 << 10;
 
 impl Image {
     /// Opens an image file or a block device, read-only.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let place = "";
-        // Looked at before it is opened: opening a pipe would wait.
+        // Checked before opening, because opening a pipe would block.
         let kind = std::fs::metadata(path).map_err(|error| ReadError::io(place, error))?.file_type();
         if !kind.is_file() && !kind.is_block_device() {
             let what = if kind.is_dir() { "is a folder" } else { "is neither a file nor a block device" };
@@ -70,7 +70,7 @@ impl Image {
         Self::of_file(File::open(path).map_err(|error| ReadError::io(place, error))?)
     }
 
-    /// The same of a file that is open for reading.
+    /// Opens an image in a file that is open for reading.
     pub fn of_file(mut file: File) -> Result<Self, ReadError> {
         let place = "";
         let length = file.seek(SeekFrom::End(0)).map_err(|error| ReadError::io(place, error))?;
@@ -84,7 +84,7 @@ impl Image {
             if Bytes(&begin).slice(at, magic.len()) == magic {
                 return Err(ReadError::unsupported(
                     place,
-                    format!("is {what}, which is not unwrapped here"),
+                    format!("is {what}, which snugfs does not read"),
                     help,
                 ));
             }
@@ -102,7 +102,7 @@ impl Image {
     }
 }
 
-/// A source as a stream.
+/// A stream of the bytes of a window.
 pub(crate) struct Stream<'a> {
     pub(crate) window: &'a Window,
     pub(crate) at: u64,
@@ -111,7 +111,7 @@ pub(crate) struct Stream<'a> {
 impl Read for Stream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.window.length().saturating_sub(self.at);
-        let part = buffer.len().min(crate::bytes::to_usize(left));
+        let part = buffer.len().min(image_tree::to_usize(left));
         if let Some(buffer) = buffer.get_mut(..part) {
             self.window.read(self.at, buffer)?;
         }
@@ -120,13 +120,13 @@ impl Read for Stream<'_> {
     }
 }
 
-/// Decompresses all of an image into a file without a name.
+/// Decompresses an image into an unnamed file.
 pub(crate) fn decompress(raw: &Window) -> Result<FileSource, ReadError> {
     let folder = std::env::temp_dir();
     let place = "temporary file";
     let mut file = unnamed(&folder).map_err(|error| ReadError::io(place, error))?;
     let zstd_error = |error: io::Error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => ReadError::damaged("zstd", "the compressed image ends too early"),
+        io::ErrorKind::UnexpectedEof => ReadError::damaged("zstd", "the compressed image is truncated"),
         _ => ReadError::damaged("zstd", io_reason(&error)),
     };
     let mut decoder = zstd::stream::read::Decoder::new(Stream { window: raw, at: 0 }).map_err(zstd_error)?;
@@ -144,13 +144,13 @@ pub(crate) fn decompress(raw: &Window) -> Result<FileSource, ReadError> {
         let found = block.get(..filled).unwrap_or_default();
         if found.iter().any(|&byte| byte != 0) {
             file.seek(SeekFrom::Start(length)).and_then(|_| file.write_all(found)).map_err(|error| {
-                let help = format!("free room in {} or name another folder by TMPDIR", shown(&folder));
+                let help = format!("free space in {} or set TMPDIR to another folder", shown(&folder));
                 ReadError::unsupported(place, io_reason(&error), help)
             })?;
         }
         length = length
             .checked_add(to_u64(filled))
-            .ok_or_else(|| ReadError::unsupported("zstd", "holds more than 2^64 bytes", ""))?;
+            .ok_or_else(|| ReadError::unsupported("zstd", "has more than 2^64 bytes", ""))?;
         if filled < BLOCK {
             break;
         }
@@ -159,14 +159,14 @@ pub(crate) fn decompress(raw: &Window) -> Result<FileSource, ReadError> {
     Ok(FileSource { file, length })
 }
 
-/// A file that is gone when it is closed.
+/// An unnamed file, which is deleted when it is closed.
 fn unnamed(folder: &Path) -> io::Result<File> {
     let private = Mode::RUSR | Mode::WUSR;
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     if let Ok(fd) = rustix::fs::open(folder, flags, private) {
         return Ok(File::from(fd));
     }
-    // Not every file system has files without a name.
+    // Not every file system supports unnamed files.
     for number in 0..100 {
         let path = folder.join(format!(".snugfs-inspect-{}-{number}", std::process::id()));
         let made =

@@ -2,56 +2,56 @@ use std::io;
 
 use image_tree::{Explain, Explanation, explained_errors, io_reason};
 
-/// Why something in an image, or an image, can't be read. What it is about does not name the image itself, which the
+/// The error if an image, or something in it, can't be read. The image's own name is not part of it; the caller knows it.
 /// caller knows.
 #[derive(Debug)]
 pub enum ReadError {
-    /// The system did not let it be read.
+    /// An I/O error.
     Io {
-        /// What was read; empty for the image itself.
+        /// The structure that was read; empty for the image itself.
         place: String,
-        /// What the system said.
+        /// The I/O error.
         reason: io::Error,
     },
-    /// It contradicts itself or its format.
+    /// A structure that contradicts itself or its format.
     Damaged {
-        /// Which structure.
+        /// The structure.
         place: String,
-        /// What is wrong with it.
+        /// What is wrong.
         what: String,
     },
-    /// It is of a kind that is not read.
+    /// A format or feature that is not supported.
     Unsupported(Explanation),
-    /// A partition was asked for that is not there.
+    /// A partition number that does not exist.
     NoPartition {
-        /// The number that was asked for.
+        /// The requested number.
         number: u32,
-        /// Those that are there.
+        /// The existing numbers.
         numbers: Vec<u32>,
     },
-    /// No partition has a file system that is read.
+    /// No partition has a supported file system.
     NoFileSystem,
-    /// It costs more than an image of its length can: whoever goes through all files ends here.
+    /// A limit of work was reached, which no valid image of this length reaches. Reading further files would fail too.
     TooMuch {
-        /// Which structure was to be read.
+        /// The structure that was read.
         place: String,
-        /// Why so much is to be read.
+        /// The reason.
         what: &'static str,
         /// What to do.
         help: &'static str,
     },
-    /// A path that is not in the file system.
+    /// A path that does not exist in the file system.
     NotFound {
         /// The path, escaped.
         path: String,
-        /// The path, escaped, that may have been meant.
+        /// A similar path that exists, escaped.
         nearest: Option<String>,
     },
-    /// A path that leads through or to the wrong kind of file.
+    /// A path to or through the wrong kind of file.
     WrongKind {
         /// The path, escaped.
         path: String,
-        /// What it is.
+        /// What is wrong.
         what: &'static str,
         /// What to do.
         help: &'static str,
@@ -77,14 +77,14 @@ impl ReadError {
         Self::TooMuch { place: place.into(), what, help }
     }
 
-    /// Whether all that is still to be read would fail in the same way.
+    /// Whether reading anything else would fail in the same way.
     pub fn ends_all(&self) -> bool {
         matches!(self, Self::TooMuch { .. })
     }
 
     pub(crate) fn io(place: impl Into<String>, reason: io::Error) -> Self {
         let place = place.into();
-        // What decompresses an image on the way gives its own errors as those of the system.
+        // Decompression wraps its own errors in I/O errors.
         match reason.downcast::<Self>() {
             Ok(error) => Self::Unsupported(error.explain().within(&place)),
             Err(reason) => Self::Io { place, reason },
@@ -101,22 +101,24 @@ impl Explain for ReadError {
             Self::NoPartition { number, numbers } => {
                 let numbers: Vec<_> = numbers.iter().map(u32::to_string).collect();
                 let (what, help) = if numbers.is_empty() {
-                    ("the image has no partitions", "ask for no partition".to_owned())
+                    ("the image has no partitions", "leave out the partition number".to_owned())
                 } else {
                     ("there is no such partition", format!("choose one of {}", numbers.join(", ")))
                 };
                 Explanation::new(format!("partition {number}"), what, help)
             }
-            Self::NoFileSystem => {
-                Explanation::new("", "no file system that can be read was found", "see what the image holds")
-            }
+            Self::NoFileSystem => Explanation::new(
+                "",
+                "there is no file system that snugfs can read",
+                "look at the overview of the image",
+            ),
             Self::TooMuch { place, what, help } => {
                 Explanation::new(place, *what, format!("{help}; reading was stopped"))
             }
             Self::NotFound { path, nearest } => {
                 let help = match nearest {
                     Some(nearest) => format!("did you mean {nearest}?"),
-                    None => "list what is there".to_owned(),
+                    None => "list the files in the image".to_owned(),
                 };
                 Explanation::new(path, "not in the image", help)
             }
@@ -127,13 +129,15 @@ impl Explain for ReadError {
 
 explained_errors!(ReadError);
 
-/// What the system says and what to do about it.
+/// The message and help for an I/O error.
 fn unread(place: &str, error: &io::Error) -> Explanation {
     let help = match error.kind() {
-        io::ErrorKind::UnexpectedEof => return Explanation::new(place, "lies beyond the end", DAMAGED),
+        io::ErrorKind::UnexpectedEof => {
+            return Explanation::new(place, "is beyond the end of the image", DAMAGED);
+        }
         io::ErrorKind::NotFound => "name an image that exists",
-        io::ErrorKind::PermissionDenied => "see that you may read it",
-        _ => "see that its disk is sound",
+        io::ErrorKind::PermissionDenied => "check its permissions",
+        _ => "check its disk",
     };
     Explanation::new(place, io_reason(error), help)
 }

@@ -1,8 +1,8 @@
-//! Files of an image onto this machine, below one folder and nowhere else.
+//! Extracts files of an image into one folder of this machine.
 //!
-//! Every directory but the one that was named is made anew and held open; names are single parts, nothing that exists
-//! is opened, and links are made but never followed. A second name of a file is made only for the very file that was
-//! extracted under the first one. So no image can lead a write elsewhere, or take in what was there before.
+//! No image can make it write elsewhere or read existing files. Every directory except the given one is created and kept
+//! open. Names have no slashes. Existing files are never opened, and symlinks are created but never followed. A hard link is
+//! created only to the same file that was extracted under the first name.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -14,78 +14,77 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
 
-use image_tree::{Explain, Explanation, escaped, io_reason};
+use image_tree::{Explain, Explanation, escaped, io_reason, to_u64};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
-use crate::bytes::to_u64;
 use crate::file_system::Piece;
 use crate::{FileSystem, Found, Kind, Node, ReadError, Time, Visits};
 
-/// How many directories deep; each holds a descriptor.
-const DEEPEST: usize = 500;
+/// Maximum depth of directories; each one uses a file descriptor.
+const MAX_DEPTH: usize = 500;
 
-/// What more than contents, permissions and times is taken along.
+/// What to extract besides contents, permissions and times.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExtractOptions {
-    /// Owners, and with them the set-user-ID and set-group-ID bits.
+    /// Owners, and the set-user-ID and set-group-ID bits.
     pub owners: bool,
     /// Device nodes.
     pub devices: bool,
 }
 
-/// What was done.
+/// The result of an extraction.
 #[derive(Debug, Default)]
 pub struct Extracted {
-    /// Regular files.
+    /// Number of regular files.
     pub files: u64,
-    /// Directories.
+    /// Number of directories.
     pub directories: u64,
-    /// Symbolic links.
+    /// Number of symlinks.
     pub symlinks: u64,
-    /// Everything else.
+    /// Number of other files.
     pub others: u64,
-    /// \[Bytes\] of regular files.
+    /// Length of all regular files in \[bytes\].
     pub bytes: u64,
-    /// Devices and sockets that were left out.
+    /// Number of devices and sockets that were skipped.
     pub left_out: u64,
-    /// What could not be read, each with its path.
+    /// Read errors, each with the path.
     pub unread: Vec<Explanation>,
-    /// What could not be written, each with its path.
+    /// Write errors, each with the path.
     pub unwritten: Vec<Explanation>,
 }
 
-/// The most problems of a kind that are kept.
-const MOST_PROBLEMS: usize = 1000;
-/// How many times the image's own length is written at most: files share blocks in images of Android (`shared_blocks`),
-/// and otherwise only in images that are made to fill a disk.
+/// Maximum number of errors of a kind in the result.
+const MAX_PROBLEMS: usize = 1000;
+/// Limit of written bytes, as a multiple of the image's length. Files share blocks only in images of Android
+/// (`shared_blocks`) and in images that are made to fill a disk.
 const COPIES: u64 = 8;
-/// What may be written of every image, in \[bytes\].
-const LEAST_WRITTEN: u64 = 64 << 20;
+/// Minimum of the limit of written bytes.
+const MIN_WRITTEN: u64 = 64 << 20;
 
-/// A directory or a file in the folder, by names from there.
+/// The path of an extracted file, relative to the folder.
 #[derive(Debug)]
-struct Way {
-    above: Option<Rc<Way>>,
+struct RelativePath {
+    parent: Option<Rc<RelativePath>>,
     name: Vec<u8>,
 }
 
-impl Way {
-    fn below(above: Option<&Rc<Self>>, name: &[u8]) -> Rc<Self> {
-        Rc::new(Self { above: above.map(Rc::clone), name: name.to_vec() })
+impl RelativePath {
+    fn below(parent: Option<&Rc<Self>>, name: &[u8]) -> Rc<Self> {
+        Rc::new(Self { parent: parent.map(Rc::clone), name: name.to_vec() })
     }
 
-    /// Its names, from the folder on.
+    /// The names in the path, outermost first.
     fn names(&self) -> Vec<&[u8]> {
-        let mut names: Vec<_> = std::iter::successors(Some(self), |way| way.above.as_deref())
-            .map(|way| way.name.as_slice())
+        let mut names: Vec<_> = std::iter::successors(Some(self), |path| path.parent.as_deref())
+            .map(|path| path.name.as_slice())
             .collect();
         names.reverse();
         names
     }
 }
 
-/// What a file is known by on this machine: its device and inode.
+/// The identity of a file on this machine: device and inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity(u64, u64);
 
@@ -95,23 +94,23 @@ impl Identity {
     }
 }
 
-struct Work<'a> {
+struct Extraction<'a> {
     fs: &'a FileSystem,
     options: ExtractOptions,
     root: BorrowedFd<'a>,
     done: Extracted,
-    /// The first names of files with several names, and the files that were made for them.
-    first_names: BTreeMap<u32, (Rc<Way>, Identity)>,
+    /// By inode: path and identity of the extracted file, for files with several names.
+    first_names: BTreeMap<u32, (Rc<RelativePath>, Identity)>,
     visits: Visits,
-    /// How many \[bytes\] of contents may still be written.
+    /// \[Bytes\] of contents that may still be written.
     left: u64,
-    /// Whether all that is still to be read would fail.
-    is_over: bool,
+    /// Whether extraction stops, because reading anything else would fail.
+    is_stopped: bool,
 }
 
-/// Writes what was found into a folder: the root's entries, or one entry with all that is in it.
+/// Extracts a file or directory into a folder; of the root directory, its entries.
 ///
-/// The folder is made if it does not exist. Nothing that exists in it is replaced.
+/// The folder is created if it does not exist. Existing files are never replaced.
 pub fn extract(
     fs: &FileSystem,
     found: &Found,
@@ -124,71 +123,78 @@ pub fn extract(
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::openat(CWD, folder, flags, Mode::empty())?;
-    let mut work = Work {
+    let mut work = Extraction {
         fs,
         options,
         root: root.as_fd(),
         done: Extracted::default(),
         first_names: BTreeMap::new(),
         visits: fs.visits(),
-        left: fs.window().length().saturating_mul(COPIES).max(LEAST_WRITTEN),
-        is_over: false,
+        left: fs.window().length().saturating_mul(COPIES).max(MIN_WRITTEN),
+        is_stopped: false,
     };
     let noted = if found.node.is_directory() { work.visits.enter(&found.node) } else { Ok(()) };
     match (noted, found.path.rsplit(|&byte| byte == b'/').next()) {
         (Err(error), _) => work.unread(None, &error),
         (Ok(()), Some(name)) if !name.is_empty() => {
-            work.entry(root.as_fd(), &Way::below(None, name), &found.node, 0);
+            work.entry(root.as_fd(), &RelativePath::below(None, name), &found.node, 0);
         }
         (Ok(()), _) => work.directory(root.as_fd(), &found.node, None, 0),
     }
     Ok(work.done)
 }
 
-impl Work<'_> {
-    fn unread(&mut self, way: Option<&Way>, error: &ReadError) {
-        if self.is_over {
+impl Extraction<'_> {
+    fn unread(&mut self, path: Option<&RelativePath>, error: &ReadError) {
+        if self.is_stopped {
             return;
         }
-        self.is_over = error.ends_all();
-        if self.done.unread.len() < MOST_PROBLEMS || self.is_over {
-            self.done.unread.push(error.explain().within(&format!("/{}", told(way))));
+        self.is_stopped = error.ends_all();
+        if self.done.unread.len() < MAX_PROBLEMS || self.is_stopped {
+            self.done.unread.push(error.explain().within(&format!("/{}", shown_path(path))));
         }
     }
 
-    fn unwritten(&mut self, way: &Way, error: &io::Error) {
-        if self.done.unwritten.len() < MOST_PROBLEMS {
-            let path = told(Some(way));
+    fn unwritten(&mut self, path: &RelativePath, error: &io::Error) {
+        if self.done.unwritten.len() < MAX_PROBLEMS {
+            let path = shown_path(Some(path));
             self.done.unwritten.push(if error.kind() == io::ErrorKind::AlreadyExists {
-                Explanation::new(path, "exists already", "choose an empty folder")
+                Explanation::new(path, "already exists", "choose an empty folder")
             } else {
                 Explanation::new(path, format!("can't be written: {}", io_reason(error)), "")
             });
         }
     }
 
-    /// What is in a directory, into one that was made for it. Directories come last, so that only they are kept while one
-    /// of them is gone through.
-    fn directory(&mut self, into: BorrowedFd<'_>, node: &Node, way: Option<&Rc<Way>>, depth: usize) {
-        if depth > DEEPEST {
-            let error = ReadError::unsupported("the directory", "is too deep", "extract it by its own path");
-            return self.unread(way.map(Rc::as_ref), &error);
+    /// Extracts the entries of a directory into an open one. Subdirectories come last, so that the list of entries is small
+    /// during the recursion.
+    fn directory(
+        &mut self,
+        into: BorrowedFd<'_>,
+        node: &Node,
+        path: Option<&Rc<RelativePath>>,
+        depth: usize,
+    ) {
+        if depth > MAX_DEPTH {
+            let error =
+                ReadError::unsupported("the directory", "is nested too deeply", "extract it by its own path");
+            return self.unread(path.map(Rc::as_ref), &error);
         }
         let entries = match self.visits.read(self.fs, node) {
             Ok((entries, errors)) => {
                 for error in &errors {
-                    self.unread(way.map(Rc::as_ref), error);
+                    self.unread(path.map(Rc::as_ref), error);
                 }
                 entries
             }
-            Err(error) => return self.unread(way.map(Rc::as_ref), &error),
+            Err(error) => return self.unread(path.map(Rc::as_ref), &error),
         };
         let mut directories = Vec::new();
         for entry in entries {
-            if self.is_over {
+            if self.is_stopped {
                 return;
             }
-            let below = Way::below(way, &entry.name);
+            let below = RelativePath::below(path, &entry.name);
             match self.fs.node(&entry) {
                 Ok(node) if node.is_directory() => match self.visits.enter(&node) {
                     Ok(()) => directories.push((below, node)),
@@ -199,30 +205,30 @@ impl Work<'_> {
             }
         }
         for (below, node) in directories {
-            if self.is_over {
+            if self.is_stopped {
                 return;
             }
             self.entry(into, &below, &node, depth);
         }
     }
 
-    fn entry(&mut self, into: BorrowedFd<'_>, way: &Rc<Way>, node: &Node, depth: usize) {
-        let name = OsStr::from_bytes(&way.name);
+    fn entry(&mut self, into: BorrowedFd<'_>, path: &Rc<RelativePath>, node: &Node, depth: usize) {
+        let name = OsStr::from_bytes(&path.name);
         let shared = node.inode.filter(|_| node.links > 1 && !node.is_directory());
         if let Some((first, identity)) = shared.and_then(|inode| self.first_names.get(&inode)) {
-            // Where the system makes no second name, a copy is made.
+            // If the system can't create a hard link, the file is copied.
             match self.link(first, *identity, into, name) {
                 Ok(()) => return,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    return self.unwritten(way, &error);
+                    return self.unwritten(path, &error);
                 }
                 Err(_) => {}
             }
         }
         let written = match node.kind {
-            Kind::Directory => self.make_directory(into, way, node, depth),
-            Kind::File => self.file(into, name, node, way),
-            Kind::Symlink => self.symlink(into, name, node, way),
+            Kind::Directory => self.make_directory(into, path, node, depth),
+            Kind::File => self.file(into, name, node, path),
+            Kind::Symlink => self.symlink(into, name, node, path),
             Kind::Socket => {
                 self.leave_out();
                 Ok(None)
@@ -236,10 +242,10 @@ impl Work<'_> {
         match written {
             Ok(made) => {
                 if let (Some(inode), Some(made)) = (shared, made) {
-                    self.first_names.insert(inode, (Rc::clone(way), made));
+                    self.first_names.insert(inode, (Rc::clone(path), made));
                 }
             }
-            Err(error) => self.unwritten(way, &error),
+            Err(error) => self.unwritten(path, &error),
         }
     }
 
@@ -247,9 +253,15 @@ impl Work<'_> {
         self.done.left_out = self.done.left_out.saturating_add(1);
     }
 
-    /// A second name for a file that was made here. The way to its first name is gone again from the folder on, through
-    /// directories only, and what was linked must be that file: others may have put something else in its place.
-    fn link(&self, first: &Way, made: Identity, into: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+    /// Creates a hard link to an extracted file. The path of its first name is opened again from the folder, through
+    /// directories only, and the linked file must be the extracted one: another program may have replaced it.
+    fn link(
+        &self,
+        first: &RelativePath,
+        made: Identity,
+        into: BorrowedFd<'_>,
+        name: &OsStr,
+    ) -> io::Result<()> {
         let names = first.names();
         let Some((last, folders)) = names.split_last() else { return Err(io::ErrorKind::NotFound.into()) };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -271,17 +283,17 @@ impl Work<'_> {
     fn make_directory(
         &mut self,
         into: BorrowedFd<'_>,
-        way: &Rc<Way>,
+        path: &Rc<RelativePath>,
         node: &Node,
         depth: usize,
     ) -> io::Result<Option<Identity>> {
-        let name = OsStr::from_bytes(&way.name);
-        // Ours alone until all is in it, whatever its mode will be.
+        let name = OsStr::from_bytes(&path.name);
+        // Accessible only to the owner until it is complete.
         rustix::fs::mkdirat(into, name, Mode::RWXU)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = rustix::fs::openat(into, name, flags, Mode::empty())?;
         self.done.directories = self.done.directories.saturating_add(1);
-        self.directory(made.as_fd(), node, Some(way), depth.saturating_add(1));
+        self.directory(made.as_fd(), node, Some(path), depth.saturating_add(1));
         self.finish(&made, node)?;
         Ok(None)
     }
@@ -291,19 +303,19 @@ impl Work<'_> {
         into: BorrowedFd<'_>,
         name: &OsStr,
         node: &Node,
-        way: &Way,
+        path: &RelativePath,
     ) -> io::Result<Option<Identity>> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(into, name, flags, Mode::RUSR | Mode::WUSR)?);
         let written = match self.contents(&file, node) {
             Ok(written) => written.map(|()| true),
             Err(error) => {
-                self.unread(Some(way), &error);
+                self.unread(Some(path), &error);
                 Ok(false)
             }
         };
         if !matches!(written, Ok(true)) {
-            // Half a file under a file's name would be taken for the file.
+            // An incomplete file would look like a complete one.
             rustix::fs::unlinkat(into, name, AtFlags::empty())?;
             return written.map(|_| None);
         }
@@ -332,7 +344,7 @@ impl Work<'_> {
         })?;
         self.left = left.unwrap_or(0);
         if left.is_none() {
-            let what = "with them, files are far larger than the image";
+            let what = "the files are far larger than the image";
             return Err(ReadError::too_much("contents", what, "extract single ones by their paths"));
         }
         Ok(written)
@@ -343,17 +355,17 @@ impl Work<'_> {
         into: BorrowedFd<'_>,
         name: &OsStr,
         node: &Node,
-        way: &Way,
+        path: &RelativePath,
     ) -> io::Result<Option<Identity>> {
         let target = match self.fs.link_target(node) {
             Ok(target) if !target.contains(&0) => target,
             Ok(_) => {
-                let error = ReadError::damaged("the link", "leads to a name with a NUL byte");
-                self.unread(Some(way), &error);
+                let error = ReadError::damaged("the link", "has a target with a NUL byte");
+                self.unread(Some(path), &error);
                 return Ok(None);
             }
             Err(error) => {
-                self.unread(Some(way), &error);
+                self.unread(Some(path), &error);
                 return Ok(None);
             }
         };
@@ -370,7 +382,7 @@ impl Work<'_> {
             Kind::Block(major, minor) => (FileType::BlockDevice, rustix::fs::makedev(major, minor)),
             _ => (FileType::Fifo, 0),
         };
-        // Its mode is what the umask leaves of it; setting it by name could follow a link that came in between.
+        // The umask may reduce the mode. Setting the mode by name could follow a symlink that replaced the file meanwhile.
         rustix::fs::mknodat(into, name, kind, self.mode(node), device)?;
         self.done.others = self.done.others.saturating_add(1);
         self.own(into, name, node)?;
@@ -386,7 +398,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Owner, mode and time of what is open; in this order, as a new owner takes bits of the mode away.
+    /// Sets owner, mode and time, in this order, because a change of owner clears bits of the mode.
     fn finish(&self, made: &OwnedFd, node: &Node) -> io::Result<()> {
         if self.options.owners {
             let (uid, gid) = owner(node);
@@ -396,27 +408,27 @@ impl Work<'_> {
         Ok(rustix::fs::futimens(made, &times(node.modified))?)
     }
 
-    /// Without its owner, a program must not run with the rights of whoever extracts it.
+    /// The mode to set. Without owners, set-user-ID programs would run as the user who extracts them.
     fn mode(&self, node: &Node) -> Mode {
         let mask = if self.options.owners { 0o7777 } else { 0o1777 };
         Mode::from_raw_mode(u32::from(node.mode & mask))
     }
 }
 
-/// What stands under a name, a link itself included.
+/// The identity of the file with this name, without following symlinks.
 fn identity(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<Identity> {
     Ok(Identity::of(&rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?))
 }
 
-/// The names of a way, as much of them as a path has, for a message.
-fn told(way: Option<&Way>) -> String {
-    const LONGEST: usize = 4096;
-    let path = way.map(|way| way.names().join(&b'/')).unwrap_or_default();
-    let from = path.len().saturating_sub(LONGEST);
+/// A path for messages, shortened at the start if it is very long.
+fn shown_path(path: Option<&RelativePath>) -> String {
+    const MAX_SHOWN: usize = 4096;
+    let path = path.map(|path| path.names().join(&b'/')).unwrap_or_default();
+    let from = path.len().saturating_sub(MAX_SHOWN);
     escaped(path.get(from..).unwrap_or_default()).to_string()
 }
 
-/// `None` for the number that means "leave it" to the system.
+/// Owner and group; `None` for the number that means "unchanged" in `chown`.
 fn owner(node: &Node) -> (Option<Uid>, Option<Gid>) {
     let given = |id: u32| Some(id).filter(|id| *id != u32::MAX);
     (given(node.uid).map(Uid::from_raw), given(node.gid).map(Gid::from_raw))

@@ -1,15 +1,14 @@
-//! What the file systems have in common: nodes, entries, where contents lie.
+//! The common interface of file systems: nodes, entries, location of contents.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use image_tree::escaped;
+use image_tree::{escaped, to_u64, to_usize};
 
-use crate::bytes::{to_u64, to_usize};
 use crate::fat::FatEntry;
 use crate::{Ext4, Fat, ReadError, Window};
 
-/// A file system that was found sound enough to be read.
+/// A file system that can be read.
 #[derive(Debug)]
 pub enum FileSystem {
     /// ext2, ext3 or ext4.
@@ -18,67 +17,67 @@ pub enum FileSystem {
     Fat(Fat),
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
     File,
     /// A directory.
     Directory,
-    /// A symbolic link.
+    /// A symlink.
     Symlink,
     /// A character device with its major and minor number.
     Character(u32, u32),
     /// A block device with its major and minor number.
     Block(u32, u32),
-    /// A named pipe.
+    /// A FIFO (named pipe).
     Fifo,
     /// A socket.
     Socket,
 }
 
-/// A time: seconds since 1970, and nanoseconds below 1,000,000,000.
+/// A point in time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Time {
     /// Seconds since 1970-01-01 00:00 UTC.
     pub seconds: i64,
-    /// Nanoseconds within the second.
+    /// Nanoseconds, below 1,000,000,000.
     pub nanoseconds: u32,
 }
 
 /// A file of any kind.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What it is.
+    /// Kind of file.
     pub kind: Kind,
     /// Length of the contents in \[bytes\].
     pub size: u64,
-    /// Permission bits, at most 0o7777. FAT has none: 0o755.
+    /// Permission bits, at most 0o7777; 0o755 on FAT.
     pub mode: u16,
     /// Owner.
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// How many names it has.
+    /// Link count: number of names.
     pub links: u32,
-    /// When the contents were changed. FAT's local time is taken for UTC.
+    /// Modification time. FAT's local time is read as UTC.
     pub modified: Time,
-    /// Its inode's number; `None` on FAT.
+    /// Inode number; `None` on FAT.
     pub inode: Option<u32>,
     pub(crate) place: Place,
 }
 
-/// Where a node's own structure is.
+/// What is needed to find the contents of a node.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
     Inode { flags: u32, block: [u8; 60] },
     Fat(FatEntry),
 }
 
-/// A name in a directory. What it names is read by [`FileSystem::node`], as it may be unreadable alone.
+/// A name in a directory. [`FileSystem::node`] reads its node, which can fail for each entry separately.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The name's bytes; a [`image_tree::Name`].
+    /// Bytes of the name, a valid [`image_tree::Name`].
     pub name: Vec<u8>,
     pub(crate) target: Target,
 }
@@ -89,38 +88,38 @@ pub(crate) enum Target {
     Fat(FatEntry),
 }
 
-/// A piece of a file that lies in one piece in its volume. What no run covers is zero.
+/// Consecutive bytes of a file that are consecutive in the volume. Bytes outside of all runs are zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// Where in the file, in \[bytes\].
+    /// Offset in the file in \[bytes\].
     pub at: u64,
-    /// How long, in \[bytes\].
+    /// Length in \[bytes\].
     pub length: u64,
-    /// Where in the volume, in \[bytes\].
+    /// Offset in the volume in \[bytes\].
     pub from: u64,
 }
 
-/// Where a file's contents are.
+/// The location of a file's contents.
 #[derive(Clone, Debug)]
 pub enum Contents {
-    /// In the volume, in ascending order without overlap.
+    /// Runs in the volume, ascending, without overlap.
     Runs(Vec<Run>),
-    /// In the node itself.
+    /// The bytes themselves, from the node.
     Inline(Vec<u8>),
 }
 
-/// How full a file system is.
+/// Size and free space of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// Length in \[bytes\].
     pub bytes: u64,
-    /// Free \[bytes\].
+    /// Free space in \[bytes\].
     pub free: u64,
-    /// Inodes and how many of them are free; `None` on FAT.
+    /// Number of inodes and of free inodes; `None` on FAT.
     pub inodes: Option<(u32, u32)>,
 }
 
-/// What is copied at once.
+/// Buffer size for copying in \[bytes\].
 const COPY: u64 = 1 << 20;
 
 impl FileSystem {
@@ -132,9 +131,9 @@ impl FileSystem {
         }
     }
 
-    /// What is in a directory, without `.` and `..`, sorted by the bytes of the names.
+    /// Reads a directory: its entries without `.` and `..`, sorted by the bytes of their names, and errors.
     ///
-    /// Names that no directory can have are told as errors among the others.
+    /// Invalid names are among the errors.
     pub fn entries(&self, directory: &Node) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
         let (mut entries, errors) = match self {
             Self::Ext4(ext4) => ext4.entries(directory)?,
@@ -144,16 +143,16 @@ impl FileSystem {
         Ok((entries, errors))
     }
 
-    /// What an entry names.
+    /// Reads the node of an entry.
     pub fn node(&self, entry: &Entry) -> Result<Node, ReadError> {
         match (self, &entry.target) {
             (Self::Ext4(ext4), Target::Inode(number)) => ext4.node(*number),
             (Self::Fat(_), Target::Fat(entry)) => Ok(Fat::node(entry)),
-            _ => Err(ReadError::damaged(escaped(&entry.name).to_string(), "is of another file system")),
+            _ => Err(ReadError::damaged(escaped(&entry.name).to_string(), "belongs to another file system")),
         }
     }
 
-    /// Where the contents of a file are.
+    /// Returns the location of a file's contents.
     pub fn contents(&self, node: &Node) -> Result<Contents, ReadError> {
         match self {
             Self::Ext4(ext4) => ext4.contents(node),
@@ -161,15 +160,15 @@ impl FileSystem {
         }
     }
 
-    /// Where a symbolic link leads.
+    /// Reads the target of a symlink.
     pub fn link_target(&self, node: &Node) -> Result<Vec<u8>, ReadError> {
         match self {
             Self::Ext4(ext4) => ext4.link_target(node),
-            Self::Fat(_) => Err(ReadError::damaged("FAT", "has no symbolic links")),
+            Self::Fat(_) => Err(ReadError::damaged("FAT", "does not support symlinks")),
         }
     }
 
-    /// The bytes that the file system is in.
+    /// The bytes of the file system.
     pub fn window(&self) -> &Window {
         match self {
             Self::Ext4(ext4) => ext4.window(),
@@ -177,7 +176,7 @@ impl FileSystem {
         }
     }
 
-    /// How full it is.
+    /// Size and free space.
     pub fn usage(&self) -> Usage {
         match self {
             Self::Ext4(ext4) => ext4.usage(),
@@ -185,13 +184,13 @@ impl FileSystem {
         }
     }
 
-    /// A guard for a walk through directories.
+    /// Limits for a walk through all directories.
     pub fn visits(&self) -> Visits {
         let stored = self.usage().bytes.min(self.window().length());
-        Visits { seen: BTreeSet::new(), left: stored / LEAST_ENTRY }
+        Visits { seen: BTreeSet::new(), left: stored / MIN_ENTRY }
     }
 
-    /// Writes a file's contents, zeros for its holes.
+    /// Writes a file's contents, with zeros for holes.
     pub fn copy(&self, node: &Node, out: &mut impl Write) -> Result<io::Result<()>, ReadError> {
         self.each_piece(node, |piece| match piece {
             Piece::Data(_, bytes) => out.write_all(bytes),
@@ -207,7 +206,7 @@ impl FileSystem {
         })
     }
 
-    /// Hands a file's pieces over in order, until one is refused.
+    /// Calls `take` with the pieces of a file in order, until it fails.
     pub(crate) fn each_piece(
         &self,
         node: &Node,
@@ -219,7 +218,7 @@ impl FileSystem {
         };
         let mut at = 0;
         let mut buffer = Vec::new();
-        // What is allocated behind the end is none of the contents.
+        // Blocks allocated after the end of the file are not part of the contents.
         for run in runs.into_iter().filter(|run| run.at < node.size) {
             let end = run.at.saturating_add(run.length).min(node.size);
             let hole = run.at.saturating_sub(at);
@@ -245,20 +244,20 @@ impl FileSystem {
     }
 }
 
-/// Keeps a walk through directories from going in circles, and from giving the same entries again and again under several
-/// names: together, the directories of a file system have no more entries than fit it.
+/// Limits a walk through all directories. It enters each directory once, and together the directories have no more entries
+/// than fit into the file system. So cycles and shared blocks can't make it endless.
 #[derive(Debug)]
 pub struct Visits {
     seen: BTreeSet<u32>,
-    /// How many entries there can still be.
+    /// Number of entries that may still follow.
     left: u64,
 }
 
-/// The least that an entry takes in \[bytes\] (an entry of ext4 with a name of up to four bytes).
-const LEAST_ENTRY: u64 = 12;
+/// Minimum size of an entry in \[bytes\] (in ext4, with a name of up to four bytes).
+const MIN_ENTRY: u64 = 12;
 
 impl Visits {
-    /// Notes that a directory is to be read; an error where it was noted before, under another name.
+    /// Marks a directory as visited. Fails if it was visited before, under another name.
     pub fn enter(&mut self, directory: &Node) -> Result<(), ReadError> {
         if self.seen.insert(directory.identity()) {
             Ok(())
@@ -267,7 +266,7 @@ impl Visits {
         }
     }
 
-    /// Reads a directory like [`FileSystem::entries`], which [`enter`](Self::enter) has noted.
+    /// Reads a directory like [`FileSystem::entries`], after [`enter`](Self::enter).
     pub fn read(
         &mut self,
         fs: &FileSystem,
@@ -275,13 +274,13 @@ impl Visits {
     ) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
         let (entries, errors) = fs.entries(directory)?;
         self.left = self.left.checked_sub(to_u64(entries.len())).ok_or_else(|| {
-            let what = "with it, directories are larger than the file system";
+            let what = "the directories are larger than the file system";
             ReadError::too_much("the directory", what, "the image is damaged")
         })?;
         Ok((entries, errors))
     }
 
-    /// Both.
+    /// [`enter`](Self::enter)s and [`read`](Self::read)s a directory.
     pub fn entries(
         &mut self,
         fs: &FileSystem,
@@ -292,22 +291,22 @@ impl Visits {
     }
 }
 
-/// A piece of a file on its way out.
+/// A piece of a file's contents.
 #[derive(Debug)]
 pub(crate) enum Piece<'a> {
-    /// Bytes and where they belong in the file.
+    /// Offset in the file, and bytes.
     Data(u64, &'a [u8]),
-    /// So many zeros.
+    /// Length of a hole in \[bytes\].
     Hole(u64),
 }
 
 impl Node {
-    /// Whether it is a directory.
+    /// Whether the node is a directory.
     pub fn is_directory(&self) -> bool {
         self.kind == Kind::Directory
     }
 
-    /// What tells it from other directories: the number of its inode, or of its first cluster.
+    /// The identity of a directory: the number of its inode, or of its first cluster.
     pub fn identity(&self) -> u32 {
         match &self.place {
             Place::Inode { .. } => self.inode.unwrap_or(0),

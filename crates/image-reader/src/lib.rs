@@ -1,13 +1,13 @@
-//! Looks into disk images and file systems that nobody vouches for: what an image is, what is in it, and out with it.
+//! Reads untrusted disk images and file systems: gives an overview, lists files, and extracts them.
 //!
-//! The invariant of this crate: whatever an image says, reading it ends, takes memory in proportion to what is
-//! asked for, and gives a value or an error. So every number from an image is checked against the image before it
-//! is used, and arithmetic with it is checked or saturating: the lint below finds any other. Every chain and tree has an
-//! order or a count that it must keep, no directory is entered twice, and what reading structures costs is counted
+//! The invariant of this crate: for any image, reading terminates, takes memory in proportion to the request, and returns a
+//! value or an error. So every number from an image is checked against the image before it is used, and arithmetic with it
+//! is checked or saturating (enforced by the lint below). Every chain and tree must keep an order or a count, no directory
+//! is entered twice, and the bytes read for structures are limited
 //! (`work`).
 //!
-//! An image is opened read-only. What is read is what is there: checksums are compared where a wrong structure
-//! would mislead (partition tables, superblocks, inodes), all others are for a checker of file systems.
+//! An image is opened read-only. Checksums are compared only if a wrong structure would mislead (partition tables,
+//! superblocks, inodes). The others are for a checker of file systems.
 
 #![warn(clippy::arithmetic_side_effects)]
 #![cfg_attr(test, expect(clippy::arithmetic_side_effects, reason = "the numbers of tests are their own"))]
@@ -35,4 +35,4 @@ pub use file_system::{Contents, Entry, FileSystem, Kind, Node, Run, Time, Usage,
 pub use lookup::{Found, Links, find};
 pub use overview::{Gap, Overview, Volume, VolumeContent};
 pub use source::{ReadAt, Window};
-pub use table::{Guid, Partition, PartitionTable, PartitionType, TableKind};
+pub use table::{Partition, PartitionTable, PartitionType, TableKind};

@@ -1,4 +1,4 @@
-//! From a path to a node, within the image: links lead nowhere else.
+//! Finds the node of a path. Symlinks are resolved within the image.
 
 use std::collections::BTreeMap;
 
@@ -6,33 +6,33 @@ use image_tree::escaped;
 
 use crate::{Entry, FileSystem, Kind, Node, ReadError};
 
-/// The most links on the way, as in Linux.
-const MOST_LINKS: u32 = 40;
-/// The longest path with the targets of links in it, in \[bytes\].
-const LONGEST: usize = 1 << 16;
+/// Maximum number of symlinks in a path, as in Linux.
+const MAX_LINKS: u32 = 40;
+/// Maximum length of a path with the targets of its symlinks, in \[bytes\].
+const MAX_PATH: usize = 1 << 16;
 
-/// What to do with a link at the end of a path; those on the way are always followed.
+/// How to treat a symlink at the end of a path. Others are always followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
-    /// Take what it leads to.
+    /// Return its target.
     Follow,
-    /// Take the link itself.
+    /// Return the symlink itself.
     Keep,
 }
 
-/// A node and where it was found.
+/// A node and its path.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// The path without links, `.`, `..` and needless slashes.
+    /// The path without symlinks, `.`, `..` and extra slashes.
     pub path: Vec<u8>,
-    /// What is there.
+    /// The node.
     pub node: Node,
 }
 
-/// The most entries of directories that are remembered on the way.
-const MOST_REMEMBERED: usize = 1 << 22;
+/// Maximum number of directory entries in the cache.
+const MAX_CACHED: usize = 1 << 22;
 
-/// The entries of directories on the way, as paths through links lead through the same ones again and again.
+/// A cache of directory entries, because paths with symlinks often lead through the same directories.
 #[derive(Default)]
 struct Directories {
     read: BTreeMap<u32, Vec<Entry>>,
@@ -44,7 +44,7 @@ impl Directories {
         let identity = directory.identity();
         if !self.read.contains_key(&identity) {
             let (entries, _) = fs.entries(directory)?;
-            if self.entries.saturating_add(entries.len()) > MOST_REMEMBERED {
+            if self.entries.saturating_add(entries.len()) > MAX_CACHED {
                 *self = Self::default();
             }
             self.entries = self.entries.saturating_add(entries.len());
@@ -54,62 +54,62 @@ impl Directories {
     }
 }
 
-/// Finds a path from the root. On FAT, case does not count.
+/// Finds a path from the root. On FAT, case is ignored.
 pub fn find(fs: &FileSystem, path: &[u8], last: Links) -> Result<Found, ReadError> {
-    // Directories from the root down to where we are; the parts that are still to be gone, the next one last.
-    let mut way = vec![(Vec::new(), fs.root()?)];
+    // The open directories from the root, and the remaining parts of the path, next one last.
+    let mut open = vec![(Vec::new(), fs.root()?)];
     let mut parts: Vec<Vec<u8>> = parts(path);
     let mut links = 0_u32;
     let mut directories = Directories::default();
     while let Some(part) = parts.pop() {
-        let here = way.last().map_or_else(|| fs.root(), |(_, node)| Ok(node.clone()))?;
-        if !here.is_directory() {
-            return Err(wrong(&way, "is no directory", "name what is in one"));
+        let directory = open.last().map_or_else(|| fs.root(), |(_, node)| Ok(node.clone()))?;
+        if !directory.is_directory() {
+            return Err(wrong(&open, "is not a directory", "choose a path in a directory"));
         }
         match part.as_slice() {
             b"." => continue,
             b".." => {
-                if way.len() > 1 {
-                    way.pop();
+                if open.len() > 1 {
+                    open.pop();
                 }
                 continue;
             }
             _ => {}
         }
-        let entries = directories.entries(fs, &here)?;
+        let entries = directories.entries(fs, &directory)?;
         let Some(entry) = named(fs, entries, &part) else {
-            return Err(not_found(&way, &part, entries));
+            return Err(not_found(&open, &part, entries));
         };
         let node = fs.node(entry)?;
         if node.kind == Kind::Symlink && (last == Links::Follow || !parts.is_empty()) {
             links = links.saturating_add(1);
             let target = fs.link_target(&node)?;
             let length = parts.iter().fold(target.len(), |sum, part| sum.saturating_add(part.len()));
-            let long = length > LONGEST;
-            if links > MOST_LINKS || long {
-                way.push((part, node));
-                return Err(wrong(&way, "leads through too many links", "name what they lead to"));
+            let long = length > MAX_PATH;
+            if links > MAX_LINKS || long {
+                open.push((part, node));
+                return Err(wrong(&open, "has too many symlinks", "use the path of the target"));
             }
             if target.first() == Some(&b'/') {
-                way.truncate(1);
+                open.truncate(1);
             }
             parts.extend(self::parts(&target));
             continue;
         }
         let name = entry.name.clone();
-        way.push((name, node));
+        open.push((name, node));
     }
-    let path = joined(&way);
-    let node = way.pop().map_or_else(|| fs.root(), |(_, node)| Ok(node))?;
+    let path = joined(&open);
+    let node = open.pop().map_or_else(|| fs.root(), |(_, node)| Ok(node))?;
     Ok(Found { path, node })
 }
 
-/// The parts of a path, the first one last.
+/// The parts of a path, in reverse order.
 fn parts(path: &[u8]) -> Vec<Vec<u8>> {
     path.split(|&byte| byte == b'/').rev().filter(|part| !part.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
-/// The entry of a name among sorted entries.
+/// Finds the entry of a name among sorted entries.
 fn named<'a>(fs: &FileSystem, entries: &'a [Entry], name: &[u8]) -> Option<&'a Entry> {
     let at = entries.partition_point(|entry| entry.name.as_slice() < name);
     let exact = entries.get(at).filter(|entry| entry.name == name);
@@ -117,23 +117,23 @@ fn named<'a>(fs: &FileSystem, entries: &'a [Entry], name: &[u8]) -> Option<&'a E
     exact.or_else(|| if matches!(fs, FileSystem::Fat(_)) { any_case() } else { None })
 }
 
-fn joined(way: &[(Vec<u8>, Node)]) -> Vec<u8> {
+fn joined(open: &[(Vec<u8>, Node)]) -> Vec<u8> {
     let mut path = Vec::new();
-    for (name, _) in way.iter().skip(1) {
+    for (name, _) in open.iter().skip(1) {
         path.push(b'/');
         path.extend_from_slice(name);
     }
     if path.is_empty() { vec![b'/'] } else { path }
 }
 
-fn wrong(way: &[(Vec<u8>, Node)], what: &'static str, help: &'static str) -> ReadError {
-    ReadError::WrongKind { path: escaped(&joined(way)).to_string(), what, help }
+fn wrong(open: &[(Vec<u8>, Node)], what: &'static str, help: &'static str) -> ReadError {
+    ReadError::WrongKind { path: escaped(&joined(open)).to_string(), what, help }
 }
 
-/// Names the entry whose name differs least, if it is near.
-fn not_found(way: &[(Vec<u8>, Node)], part: &[u8], entries: &[Entry]) -> ReadError {
+/// The error for a missing path, with the most similar existing name, if one is similar enough.
+fn not_found(open: &[(Vec<u8>, Node)], part: &[u8], entries: &[Entry]) -> ReadError {
     let whole = |name: &[u8]| {
-        let mut path = joined(way);
+        let mut path = joined(open);
         if path != b"/" {
             path.push(b'/');
         }
@@ -141,7 +141,7 @@ fn not_found(way: &[(Vec<u8>, Node)], part: &[u8], entries: &[Entry]) -> ReadErr
         escaped(&path).to_string()
     };
     let near = (part.len() / 3).max(1);
-    // Comparing is quadratic in the length: names that are far longer or shorter are not near anyway.
+    // The comparison is quadratic in the length, and names of very different lengths are not similar anyway.
     let candidates =
         entries.iter().filter(|entry| entry.name.len().abs_diff(part.len()) <= near).take(10_000);
     let nearest = candidates.map(|entry| (distance(part, &entry.name), &entry.name)).min_by_key(|(d, _)| *d);
@@ -149,24 +149,9 @@ fn not_found(way: &[(Vec<u8>, Node)], part: &[u8], entries: &[Entry]) -> ReadErr
     ReadError::NotFound { path: whole(part), nearest }
 }
 
-/// How many insertions, deletions and replacements of bytes lead from one to the other; case counts for nothing.
+/// How many insertions, deletions and replacements of bytes lead from one to the other; case is ignored.
 fn distance(from: &[u8], to: &[u8]) -> usize {
-    let mut last: Vec<usize> = (0..=to.len()).collect();
-    for (row, a) in from.iter().enumerate() {
-        let mut diagonal = row;
-        let mut left = row.saturating_add(1);
-        if let Some(first) = last.first_mut() {
-            *first = left;
-        }
-        for (b, above) in to.iter().zip(last.iter_mut().skip(1)) {
-            let same = a.eq_ignore_ascii_case(b);
-            let fewest =
-                diagonal.saturating_add(usize::from(!same)).min((*above).min(left).saturating_add(1));
-            diagonal = std::mem::replace(above, fewest);
-            left = fewest;
-        }
-    }
-    last.last().copied().unwrap_or(0)
+    strsim::generic_levenshtein(&from.to_ascii_lowercase(), &to.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -174,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_those_of_levenshtein() {
+    fn computes_the_levenshtein_distance() {
         for (from, to, far) in
             [("", "", 0), ("hosts", "host", 1), ("kitten", "sitting", 3), ("a", "", 1), ("A", "a", 0)]
         {
@@ -183,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_in_reverse() {
+    fn parts_are_in_reverse_order() {
         assert_eq!(parts(b"//a/b/"), [b"b".to_vec(), b"a".to_vec()]);
         assert!(parts(b"/").is_empty());
     }

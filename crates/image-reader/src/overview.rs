@@ -1,4 +1,4 @@
-//! What an image is, without its files: table, partitions, file systems, what is between them.
+//! The overview of an image: partition table, partitions, file systems, and gaps.
 
 use std::collections::BTreeMap;
 
@@ -8,51 +8,51 @@ use crate::bytes::Bytes;
 use crate::work::Work;
 use crate::{Ext4, Fat, FileSystem, Image, Partition, PartitionTable, ReadError, Window, ext4, fat};
 
-/// What an image is.
+/// The overview of an image.
 #[derive(Debug)]
 pub struct Overview {
     /// The partition table; `None` for a bare file system.
     pub table: Option<PartitionTable>,
-    /// The partitions, in the order of their numbers, or the one bare volume.
+    /// The partitions, in the order of their numbers; without a table, the whole image.
     pub volumes: Vec<Volume>,
-    /// What no partition and no table has, in \[bytes\], in ascending order.
+    /// The space outside of partitions and tables, ascending.
     pub gaps: Vec<Gap>,
 }
 
-/// A part of a disk that no partition has, in \[bytes\].
+/// Space outside of partitions, in \[bytes\].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// Where it begins.
+    /// Offset.
     pub start: u64,
-    /// How long it is.
+    /// Length.
     pub size: u64,
 }
 
-/// A partition, or all of an image.
+/// A partition, or an image without a partition table.
 #[derive(Debug)]
 pub struct Volume {
-    /// Its partition; `None` where there is no table.
+    /// Its partition; `None` without a table.
     pub partition: Option<Partition>,
     /// Its bytes.
     pub window: Window,
-    /// What is in it.
+    /// Its content.
     pub content: VolumeContent,
 }
 
-/// What a volume is.
+/// The content of a volume.
 #[derive(Debug)]
 pub enum VolumeContent {
     /// A file system that can be read.
     FileSystem(FileSystem),
-    /// A file system that can't be, and why.
+    /// A file system that can't be read, and why.
     Unreadable(ReadError),
-    /// Something known by its name alone.
+    /// A format that is recognised, but not read.
     Other(&'static str),
-    /// Nothing that is known.
+    /// Unknown content.
     Unknown,
 }
 
-/// What is recognised, not read: place, magic, name.
+/// Formats that are recognised, but not read: offset and bytes of the magic, name.
 const OTHERS: [(u64, &[u8], &str); 11] = [
     (0xff6, b"SWAPSPACE2", "swap"),
     (0x1_0040, b"_BHRfS_M", "btrfs"),
@@ -68,15 +68,15 @@ const OTHERS: [(u64, &[u8], &str); 11] = [
 ];
 
 impl Overview {
-    /// Looks at an image.
+    /// Reads the overview of an image.
     pub fn read(image: &Image) -> Result<Self, ReadError> {
         let disk = &image.window;
         let Some(table) = PartitionTable::read(disk)? else {
-            let content = identify(disk, &Work::of(disk.length().min(fat::LONGEST_TABLES)));
+            let content = identify(disk, &Work::of(disk.length().min(fat::MAX_TABLES)));
             let volume = Volume { partition: None, window: disk.clone(), content };
             return Ok(Self { table: None, volumes: vec![volume], gaps: Vec::new() });
         };
-        let work = Work::of(disk.length().min(fat::LONGEST_TABLES));
+        let work = Work::of(disk.length().min(fat::MAX_TABLES));
         let mut first = BTreeMap::new();
         let volumes = table.partitions.iter().map(|partition| {
             let window = disk.part(partition.start, partition.size);
@@ -84,8 +84,8 @@ impl Overview {
             let content = if partition.kind.is_extended() {
                 VolumeContent::Other("logical partitions")
             } else if let Some(number) = first.get(&place).filter(|_| window.length() > 0) {
-                let what = format!("has the same place as partition {number}");
-                VolumeContent::Unreadable(ReadError::unsupported("", what, "choose that"))
+                let what = format!("has the same start and length as partition {number}");
+                VolumeContent::Unreadable(ReadError::unsupported("", what, "choose that partition"))
             } else {
                 first.insert(place, partition.number);
                 identify(&window, &work)
@@ -97,8 +97,8 @@ impl Overview {
         Ok(Self { table: Some(table), volumes, gaps })
     }
 
-    /// The volume whose files are meant: the one of a number, else the only one with a file system, else the largest
-    /// with a root's type or ext4. With it, whether there was a choice.
+    /// Chooses a volume: the one with this number. Without a number, the only one with a file system, or else the largest one
+    /// with the partition type of a root or with ext4. Also returns whether there were several candidates.
     pub fn choose(&self, number: Option<u32>) -> Result<(&Volume, bool), ReadError> {
         if let Some(number) = number {
             let found = self.volumes.iter().find(|volume| match &volume.partition {
@@ -123,7 +123,7 @@ impl Overview {
         });
         match best {
             Some((volume, _)) => Ok((volume, readable().count() > 1)),
-            // The only one tells best why nothing can be read.
+            // The error of the only volume says why nothing can be read.
             None if self.volumes.len() == 1 => {
                 self.volumes.first().map(|volume| (volume, false)).ok_or(ReadError::NoFileSystem)
             }
@@ -133,7 +133,7 @@ impl Overview {
 }
 
 impl Volume {
-    /// The file system, or why there is none.
+    /// The file system, or the error why there is none.
     pub fn file_system(&self) -> Result<&FileSystem, ReadError> {
         let place = match &self.partition {
             Some(partition) => format!("partition {}", partition.number),
@@ -143,18 +143,18 @@ impl Volume {
             VolumeContent::FileSystem(fs) => Ok(fs),
             VolumeContent::Unreadable(error) => Err(ReadError::Unsupported(error.explain().within(&place))),
             VolumeContent::Other(name) => {
-                Err(ReadError::unsupported(place, format!("holds {name}, whose files are not read here"), ""))
+                Err(ReadError::unsupported(place, format!("has {name}, which snugfs does not read"), ""))
             }
             VolumeContent::Unknown => Err(ReadError::unsupported(
                 place,
-                "holds no file system that is known",
+                "has no file system that snugfs knows",
                 "is this the right image?",
             )),
         }
     }
 }
 
-/// `work` is that of the image, for all its volumes.
+/// Identifies the content of a volume. `work` is shared by all volumes of the image.
 fn identify(window: &Window, work: &Work) -> VolumeContent {
     let read = |result: Result<FileSystem, ReadError>| match result {
         Ok(fs) => VolumeContent::FileSystem(fs),
@@ -164,7 +164,7 @@ fn identify(window: &Window, work: &Work) -> VolumeContent {
         return read(Ext4::open(window.clone()).map(FileSystem::Ext4));
     }
     for (at, magic, name) in OTHERS {
-        let length = crate::bytes::to_u64(magic.len());
+        let length = image_tree::to_u64(magic.len());
         if window.bytes(at, length).is_ok_and(|bytes| bytes == magic) {
             return VolumeContent::Other(name);
         }
@@ -176,7 +176,7 @@ fn identify(window: &Window, work: &Work) -> VolumeContent {
     VolumeContent::Unknown
 }
 
-/// What is usable and in no partition.
+/// The usable space outside of partitions.
 fn gaps(table: &PartitionTable) -> Vec<Gap> {
     let mut taken: Vec<_> =
         table.partitions.iter().map(|p| (p.start, p.start.saturating_add(p.size))).collect();

@@ -1,14 +1,16 @@
-//! Zstd's seekable format (`contrib/seekable_format` of zstd): frames of known lengths, and a table of them in a
-//! skippable frame at the end. The last frames that were used are kept.
+//! Reads zstd's seekable format (`contrib/seekable_format` of zstd): frames of known lengths, and a table of them in a
+//! skippable frame at the end. The frames used last are cached.
 //!
-//! The table is read once to check it, and stays where it is: of every [`STEP`] frames the place of the first one is kept
-//! in memory, the others are looked up in the file.
+//! The table is read once to check it. Only the start of every [`STEP`]th frame is cache in memory; the others are looked up
+//! in the file.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::bytes::{Bytes, Checked, to_u64, to_usize};
+use image_tree::{to_u64, to_usize};
+
+use crate::bytes::{Bytes, Checked};
 use crate::container::{Stream, decompress};
 use crate::source::{FileSource, ReadAt};
 use crate::{ReadError, Window};
@@ -18,22 +20,22 @@ const MAGIC: u32 = 0x8f92_eab1;
 const TABLE_MAGIC: u32 = 0x184d_2a5e;
 /// Magic and length of a skippable frame in \[bytes\].
 const HEAD: u64 = 8;
-/// The largest frame in \[bytes\] that is decompressed into memory. An image with larger ones is decompressed whole.
-const LARGEST_FRAME: u64 = 64 << 20;
-/// The most frames (`ZSTD_SEEKABLE_MAXFRAMES`). An image with more is decompressed whole.
-const MOST_FRAMES: u64 = 1 << 27;
-/// How many frames are kept.
-const KEPT: usize = 4;
-/// How many frames of the table are read at once.
+/// Maximum size of a frame in \[bytes\]. An image with larger ones is decompressed into a file.
+const MAX_FRAME: u64 = 64 << 20;
+/// Maximum number of frames (`ZSTD_SEEKABLE_MAXFRAMES`). An image with more is decompressed into a file.
+const MAX_FRAMES: u64 = 1 << 27;
+/// Number of cached frames.
+const CACHED: usize = 4;
+/// Number of table entries that are read at once.
 const STEP: u64 = 1024;
-/// How often all may be decompressed in pieces before it is decompressed whole, into a file.
+/// Number of image lengths that are decompressed by frames before the image is decompressed into a file.
 const PASSES: u64 = 2;
-/// How much structures of file systems are compressed at best.
+/// Best compression ratio of file system structures.
 const BEST_RATIO: u64 = 64;
-/// What decompressing a frame counts at least, in \[bytes\].
-const LEAST_COST: u64 = 16 << 10;
+/// Minimum cost of decompressing a frame in \[bytes\].
+const MIN_COST: u64 = 16 << 10;
 
-/// A frame: where it begins, compressed and not, and how long it is, in \[bytes\].
+/// A frame: offset and length in \[bytes\], compressed (`from`, `compressed`) and decompressed (`at`, `length`).
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     from: u64,
@@ -42,7 +44,7 @@ struct Frame {
     length: u64,
 }
 
-/// Where a frame begins, compressed and not, in \[bytes\].
+/// The start of a frame in \[bytes\], compressed (`from`) and decompressed (`at`).
 #[derive(Clone, Copy, Debug)]
 struct Start {
     from: u64,
@@ -58,7 +60,7 @@ impl Start {
 }
 
 impl Frame {
-    /// Where the next frame begins. Below 2^27 frames of less than 2^32 bytes each can't overflow.
+    /// The start of the next frame. Can't overflow with less than 2^27 frames of less than 2^32 bytes.
     fn next(self) -> Start {
         Start { from: self.from.saturating_add(self.compressed), at: self.at.saturating_add(self.length) }
     }
@@ -69,16 +71,16 @@ impl Frame {
 struct Table {
     /// The entries in the file.
     raw: Window,
-    /// How long an entry is in \[bytes\].
+    /// Length of an entry in \[bytes\].
     entry: u64,
-    /// Where every [`STEP`]th frame begins.
+    /// Start of every [`STEP`]th frame.
     starts: Vec<Start>,
-    /// Where the last frame ends.
+    /// End of the last frame.
     end: Start,
 }
 
 impl Table {
-    /// Reads a table of so many frames; `None` where a frame is too large.
+    /// Reads a table; `None` if a frame is too large.
     fn read(raw: Window, entry: u64) -> io::Result<Option<Self>> {
         let part = entry.saturating_mul(STEP);
         let mut table = Self { raw, entry, starts: Vec::new(), end: Start { from: 0, at: 0 } };
@@ -88,7 +90,7 @@ impl Table {
             table.starts.push(table.end);
             for entry in bytes.chunks_exact(to_usize(entry)) {
                 let frame = table.end.frame(entry);
-                if frame.length > LARGEST_FRAME {
+                if frame.length > MAX_FRAME {
                     return Ok(None);
                 }
                 table.end = frame.next();
@@ -98,7 +100,7 @@ impl Table {
         Ok(Some(table))
     }
 
-    /// The frame with the byte at `offset`: of frames that begin there the last one, as empty ones have none.
+    /// Finds the frame with the byte at `offset`. Of several that start there, the last one, because the others are empty.
     fn find(&self, offset: u64) -> io::Result<Frame> {
         let part = self.starts.partition_point(|start| start.at <= offset).saturating_sub(1);
         let start = self.starts.get(part).copied().ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -119,29 +121,29 @@ impl Table {
     }
 }
 
-/// Decompressed frames that were used last, each with its place in \[bytes\].
-type Kept = Vec<(u64, Vec<u8>)>;
+/// The decompressed frames used last, each with its offset in \[bytes\].
+type Cache = Vec<(u64, Vec<u8>)>;
 
 #[derive(Debug)]
 pub(crate) struct Seekable {
     raw: Window,
     table: Table,
-    kept: Mutex<Kept>,
-    /// What was decompressed so far in \[bytes\].
+    cache: Mutex<Cache>,
+    /// Cost of decompression so far in \[bytes\].
     spent: AtomicU64,
-    /// All of it, once reading in pieces has taken more than that would.
+    /// The whole image in a file, once decompressing by frames has cost more than that.
     whole: OnceLock<FileSource>,
 }
 
 impl Seekable {
-    /// Reads the table; `None` where there is none that can be used.
+    /// Reads the table; `None` if there is no usable one.
     pub(crate) fn open(raw: &Window) -> Result<Option<Self>, ReadError> {
         let failed = |error| ReadError::io("zstd seek table", error);
         let Some(footer_at) = raw.length().checked_sub(FOOTER) else { return Ok(None) };
         let footer = raw.bytes(footer_at, FOOTER).map_err(failed)?;
         let footer = Bytes(&footer);
         let (number, descriptor) = (u64::from(footer.le32(0)), footer.byte(4));
-        if footer.le32(5) != MAGIC || descriptor & 0x7c != 0 || number > MOST_FRAMES {
+        if footer.le32(5) != MAGIC || descriptor & 0x7c != 0 || number > MAX_FRAMES {
             return Ok(None);
         }
         let entry = if descriptor & 0x80 == 0 { 8_u64 } else { 12 };
@@ -162,7 +164,7 @@ impl Seekable {
         Ok(Some(Self {
             raw: raw.clone(),
             table,
-            kept: Mutex::default(),
+            cache: Mutex::default(),
             spent: AtomicU64::new(0),
             whole: OnceLock::new(),
         }))
@@ -176,10 +178,10 @@ impl Seekable {
         if to_u64(bytes.len()) == frame.length { Ok(bytes) } else { Err(wrong_length()) }
     }
 
-    /// All of it in a file, once it was decompressed in pieces so often that this is less work.
+    /// Returns the whole image in a file, if decompressing by frames has cost so much that this costs less.
     fn whole(&self) -> io::Result<Option<&FileSource>> {
         if self.whole.get().is_none() {
-            let most = self.length().saturating_mul(PASSES).saturating_add(LARGEST_FRAME);
+            let most = self.length().saturating_mul(PASSES).saturating_add(MAX_FRAME);
             if self.spent.load(Ordering::Relaxed) <= most {
                 return Ok(None);
             }
@@ -193,14 +195,14 @@ impl Seekable {
     }
 }
 
-/// What a kept frame has from `offset` \[bytes\] on.
+/// The bytes of a cached frame from `offset` \[bytes\].
 fn rest((at, bytes): &(u64, Vec<u8>), offset: u64) -> Option<&[u8]> {
     let within = offset.checked_sub(*at).map(to_usize)?;
     bytes.get(within..).filter(|rest| !rest.is_empty())
 }
 
 fn wrong_length() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "a frame has not the length that the seek table says")
+    io::Error::new(io::ErrorKind::InvalidData, "the length of a frame differs from the seek table")
 }
 
 impl ReadAt for Seekable {
@@ -208,7 +210,7 @@ impl ReadAt for Seekable {
         self.table.end.at
     }
 
-    /// Structures are compressed to a tenth or a twentieth, only zeros to far less.
+    /// Structures are compressed to a tenth or a twentieth; only zeros are compressed further.
     fn stored(&self) -> u64 {
         self.raw.stored().saturating_mul(BEST_RATIO)
     }
@@ -216,18 +218,18 @@ impl ReadAt for Seekable {
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let (mut offset, mut buffer) = (offset, buffer);
         while !buffer.is_empty() {
-            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if !kept.iter().any(|frame| rest(frame, offset).is_some()) {
+            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            if !cache.iter().any(|frame| rest(frame, offset).is_some()) {
                 if let Some(whole) = self.whole()? {
                     return whole.read_exact_at(offset, buffer);
                 }
                 let frame = self.table.find(offset)?;
                 let bytes = self.decompress(frame)?;
-                self.spent.fetch_add(frame.length.max(LEAST_COST), Ordering::Relaxed);
-                kept.truncate(KEPT.saturating_sub(1));
-                kept.insert(0, (frame.at, bytes));
+                self.spent.fetch_add(frame.length.max(MIN_COST), Ordering::Relaxed);
+                cache.truncate(CACHED.saturating_sub(1));
+                cache.insert(0, (frame.at, bytes));
             }
-            let found = kept.iter().find_map(|frame| rest(frame, offset)).unwrap_or_default();
+            let found = cache.iter().find_map(|frame| rest(frame, offset)).unwrap_or_default();
             let part = found.len().min(buffer.len());
             let (now, later) = buffer.split_at_mut(part);
             now.copy_from_slice(found.get(..part).unwrap_or_default());
@@ -247,7 +249,7 @@ mod tests {
 
     use super::*;
 
-    /// Frames of these contents and their table.
+    /// Compresses each of these contents into a frame, and appends the table.
     fn compressed(frames: &[Vec<u8>]) -> Vec<u8> {
         let mut file = Vec::new();
         let mut table = Vec::new();
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_of_many_frames_is_found() {
+    fn reads_every_byte_of_many_frames() {
         let frames: Vec<Vec<u8>> = (0..2500_u32)
             .map(|number| number.to_le_bytes().repeat(usize::try_from(number % 3).unwrap()))
             .collect();
@@ -284,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_decompressed_again_and_again_is_kept_whole() {
+    fn decompresses_into_a_file_after_many_reads() {
         let frames: Vec<Vec<u8>> = (0..6).map(|number| vec![number; 4 << 20]).collect();
         let opened = Seekable::open(&Window::whole(Arc::new(compressed(&frames)))).unwrap().unwrap();
         for _ in 0..7 {
@@ -299,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_one_byte_are_soon_decompressed_together() {
+    fn decompresses_frames_of_one_byte_into_a_file_soon() {
         let frames: Vec<Vec<u8>> = (0..10_000_u32).map(|number| vec![number.to_le_bytes()[0]]).collect();
         let opened = Seekable::open(&Window::whole(Arc::new(compressed(&frames)))).unwrap().unwrap();
         let mut all = vec![0; frames.len()];
@@ -309,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_no_table_is_none() {
+    fn rejects_invalid_tables() {
         let right = compressed(&[vec![1; 100]]);
         // The number of frames, and the length of the skippable frame.
         for (from_end, value) in [(9, u32::MAX), (9, 2), (9 + 8 + 4, 0), (9 + 8, 0), (5, 0)] {

@@ -1,33 +1,32 @@
-//! Bytes at a place: a file, a part of it, or what decompression gives.
+//! Random access to bytes: a file, a part of it, or a decompressed image.
 
+use image_tree::{to_u64, to_usize};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
-
-use crate::bytes::{to_u64, to_usize};
 
 /// Something with a length whose bytes can be read at any place, by several threads at once.
 pub trait ReadAt: std::fmt::Debug + Send + Sync {
     /// The length in \[bytes\].
     fn length(&self) -> u64;
 
-    /// Fills the buffer with the bytes from `offset` \[bytes\] on. `UnexpectedEof` where they do not exist.
+    /// Fills the buffer with the bytes from `offset` \[bytes\]. Fails with `UnexpectedEof` after the end.
     fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
 
-    /// The first place from `offset` \[bytes\] on that may be other than zero: beyond a hole, where holes are known.
+    /// The first offset in \[bytes\], from `offset`, that may be other than zero. Skips holes, if they are known.
     fn next_data(&self, offset: u64) -> u64 {
         offset
     }
 
-    /// How much of it is stored, in \[bytes\]: less than its length where there are holes. What structures are stored in
-    /// bounds how much of them is read.
+    /// Stored size in \[bytes\]: less than the length if there are holes. Limits how much of the structures
+    /// is read.
     fn stored(&self) -> u64 {
         self.length()
     }
 }
 
-/// A file or device of a length that was found when it was opened.
+/// A file or device, with its length when it was opened.
 #[derive(Debug)]
 pub(crate) struct FileSource {
     pub(crate) file: File,
@@ -47,19 +46,19 @@ impl ReadAt for FileSource {
         match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(offset)) {
             Ok(data) => data,
             Err(rustix::io::Errno::NXIO) => self.length.max(offset),
-            // What does not know holes has none.
+            // File systems and devices without support for holes.
             Err(_) => offset,
         }
     }
 
     fn stored(&self) -> u64 {
-        /// What `st_blocks` counts in, in [bytes].
+        /// Unit of `st_blocks` in [bytes].
         const UNIT: u64 = 512;
         match self.file.metadata() {
             Ok(found) if found.is_file() && found.blocks() > 0 => {
                 found.blocks().saturating_mul(UNIT).min(self.length)
             }
-            // A device has no holes, and some file systems do not count.
+            // Devices have no holes, and some file systems report no blocks.
             _ => self.length,
         }
     }
@@ -74,13 +73,13 @@ pub struct Window {
 }
 
 impl Window {
-    /// All of a source.
+    /// The whole source.
     pub fn whole(source: Arc<dyn ReadAt>) -> Self {
         let length = source.length();
         Self { source, offset: 0, length }
     }
 
-    /// A part, as much of it as exists.
+    /// A part of the window, cut at its end.
     #[must_use]
     pub fn part(&self, offset: u64, length: u64) -> Self {
         let offset = offset.min(self.length);
@@ -93,25 +92,25 @@ impl Window {
         self.length
     }
 
-    /// How much of it is stored at most, in \[bytes\].
+    /// Upper limit of the stored size in \[bytes\].
     pub(crate) fn stored(&self) -> u64 {
         self.source.stored().min(self.length)
     }
 
-    /// Fills the buffer from `offset` \[bytes\] of the part on; `UnexpectedEof` beyond its end.
+    /// Fills the buffer with the bytes from `offset` \[bytes\]. Fails with `UnexpectedEof` after the end.
     pub fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let end = offset.checked_add(to_u64(buffer.len())).filter(|end| *end <= self.length);
         let at = end.and_then(|_| self.offset.checked_add(offset)).ok_or(io::ErrorKind::UnexpectedEof)?;
         self.source.read_exact_at(at, buffer)
     }
 
-    /// The first place from `offset` \[bytes\] on that may be other than zero; the end where there is none.
+    /// The first offset in \[bytes\], from `offset`, that may be other than zero; the end if there is none.
     pub fn next_data(&self, offset: u64) -> u64 {
         let data = self.source.next_data(self.offset.saturating_add(offset));
         data.saturating_sub(self.offset).max(offset).min(self.length.max(offset))
     }
 
-    /// Bytes of a length that the caller keeps small.
+    /// Reads bytes into memory. The caller limits the length.
     pub(crate) fn bytes(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
         if offset.checked_add(length).is_none_or(|end| end > self.length) {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -141,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_shows_its_part_and_nothing_else() {
+    fn a_window_reads_only_its_part() {
         let whole = Window::whole(Arc::new((0..100).collect::<Vec<u8>>()));
         let part = whole.part(10, 20).part(5, 100);
         assert_eq!((part.length(), part.bytes(0, 15).unwrap()), (15, (15..30).collect::<Vec<u8>>()));

@@ -1,4 +1,4 @@
-//! Images that lie: whatever they say, looking into them ends, quickly and without a panic.
+//! Reads damaged and malicious images, which must end quickly and without a panic.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -28,7 +28,7 @@ impl ReadAt for Memory {
     }
 }
 
-/// The same numbers every time (xorshift64).
+/// A deterministic generator of numbers (xorshift64).
 struct Numbers(u64);
 
 impl Numbers {
@@ -51,7 +51,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A folder with something of each kind.
+/// A folder with files of each kind.
 fn source(folder: &Path) {
     std::fs::create_dir_all(folder.join("a/b/c")).unwrap();
     std::fs::write(folder.join("a/large"), vec![7; 90_000]).unwrap();
@@ -97,18 +97,18 @@ fn fat(folder: &Path, bits: &str, size: u64) -> Vec<u8> {
     std::fs::read(image).unwrap()
 }
 
-/// How much was seen: that the whole images are read at all is asserted below.
+/// Counts of what was read. The tests require minimum counts.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Seen {
+struct Counts {
     names: u64,
     bytes: u64,
     errors: u64,
 }
 
-fn look(bytes: Vec<u8>) -> Seen {
-    let mut seen = Seen::default();
+fn look(bytes: Vec<u8>) -> Counts {
+    let mut seen = Counts::default();
     let image = Image { container: Container::Raw, window: Window::whole(Arc::new(Memory(bytes))) };
-    let Ok(overview) = Overview::read(&image) else { return Seen { errors: 1, ..seen } };
+    let Ok(overview) = Overview::read(&image) else { return Counts { errors: 1, ..seen } };
     for volume in &overview.volumes {
         if let VolumeContent::FileSystem(fs) = &volume.content {
             look_into(fs, &mut seen);
@@ -117,8 +117,8 @@ fn look(bytes: Vec<u8>) -> Seen {
     seen
 }
 
-/// Every name once or, where directories make a ring, as often as five levels have it.
-fn look_into(fs: &FileSystem, seen: &mut Seen) {
+/// Reads every name; if directories form a cycle, down to five levels.
+fn look_into(fs: &FileSystem, seen: &mut Counts) {
     let mut open: Vec<_> = fs.root().into_iter().map(|root| (root, 0)).collect();
     let _ = find(fs, b"/a/link", Links::Follow);
     while let Some((node, depth)) = open.pop() {
@@ -149,8 +149,8 @@ fn look_into(fs: &FileSystem, seen: &mut Seen) {
     }
 }
 
-/// Changes bytes where structures are likely: most of these images is empty, so places are chosen among those that
-/// are not zero, and beside them.
+/// Changes random bytes in structures. Most of these images is empty, so offsets are chosen among bytes that are not
+/// zero, and next to them.
 fn corrupt(image: &[u8], places: &[usize], numbers: &mut Numbers) -> Vec<u8> {
     let mut bytes = image.to_vec();
     for _ in 0..=numbers.below(12) {
@@ -185,12 +185,12 @@ fn campaign(name: &str, image: &[u8], rounds: u32) {
             begun.elapsed()
         );
     }
-    // Else the places were not those that matter.
-    assert!(different > rounds / 20, "{name}: only {different} of {rounds} were seen");
+    // Otherwise the changes were not in structures.
+    assert!(different > rounds / 20, "{name}: only {different} of {rounds} made a difference");
 }
 
 #[test]
-fn ext4_with_and_without_checksums() {
+fn reads_damaged_ext4_with_and_without_checksums() {
     let folder = tempfile::tempdir().unwrap();
     for (features, rounds) in
         [("default", 500), ("^metadata_csum", 1500), ("^metadata_csum,^extents,^64bit", 1500)]
@@ -200,7 +200,7 @@ fn ext4_with_and_without_checksums() {
     }
 }
 
-/// Reads all contents too, as far as an end that is not the image's.
+/// Reads some contents, up to a limit.
 fn read_contents(bytes: Vec<u8>) {
     struct Sink(usize);
     impl io::Write for Sink {
@@ -224,7 +224,7 @@ fn read_contents(bytes: Vec<u8>) {
     }
 }
 
-/// Sets every field at these places to values at which sums and products overflow.
+/// Sets every field at these offsets to values for which sums and products overflow.
 fn extreme_numbers(image: &[u8], places: std::ops::Range<usize>) {
     for at in places.step_by(2) {
         for value in [0_u64, 1, 1 << 31, u64::MAX >> 1, u64::MAX - 1, u64::MAX] {
@@ -239,11 +239,11 @@ fn extreme_numbers(image: &[u8], places: std::ops::Range<usize>) {
 }
 
 #[test]
-fn numbers_at_their_ends_do_not_overflow() {
+fn extreme_numbers_do_not_overflow() {
     let folder = tempfile::tempdir().unwrap();
     for features in ["^metadata_csum,64bit", "^metadata_csum,^extents,^64bit"] {
         let image = ext4(folder.path(), features);
-        // The superblock's numbers, the first descriptor, the first inodes.
+        // The superblock, the first group descriptor, the first inodes.
         extreme_numbers(&image, 1024..1024 + 0x70);
         extreme_numbers(&image, 1024 + 0xf8..1024 + 0x180);
         extreme_numbers(&image, 2048..2048 + 64);
@@ -258,7 +258,7 @@ fn numbers_at_their_ends_do_not_overflow() {
 }
 
 #[test]
-fn fat_of_all_widths() {
+fn reads_damaged_fat_of_all_widths() {
     let folder = tempfile::tempdir().unwrap();
     for (bits, size, rounds) in [("12", 1 << 20, 1500), ("16", 5 << 20, 700), ("32", 34 << 20, 60)] {
         campaign(bits, &fat(folder.path(), bits, size), rounds);
@@ -266,22 +266,22 @@ fn fat_of_all_widths() {
 }
 
 #[test]
-fn fat32_of_few_clusters_is_read_as_linux_reads_it() {
+fn reads_fat32_with_few_clusters_like_linux() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fat.img");
     std::fs::File::create(&path).unwrap().set_len(8 << 20).unwrap();
-    // mtools go by the number of clusters alone, so it stays empty.
+    // Without files, because mtools derives the type only from the number of clusters.
     run("mkfs.vfat", &["-F", "32", "-s", "1", text(&path)]);
     let bytes = std::fs::read(path).unwrap();
     let fat = Fat::open(Window::whole(Arc::new(Memory(bytes.clone())))).unwrap();
-    assert_eq!((fat.bits(), look(bytes)), (32, Seen::default()));
+    assert_eq!((fat.bits(), look(bytes)), (32, Counts::default()));
 }
 
 #[test]
-fn rings_of_directories_and_clusters_are_left() {
+fn cycles_of_directories_and_clusters_end() {
     let folder = tempfile::tempdir().unwrap();
     let image = fat(folder.path(), "16", 5 << 20);
-    // Every cluster leads to itself.
+    // Every cluster is followed by itself.
     let reserved = usize::from(u16::from_le_bytes([image[14], image[15]])) * 512;
     let sectors = usize::from(u16::from_le_bytes([image[22], image[23]]));
     let mut ring = image;
@@ -295,7 +295,7 @@ fn rings_of_directories_and_clusters_are_left() {
 }
 
 #[test]
-fn every_length_of_a_truncated_image_is_an_error_or_less() {
+fn truncated_images_of_every_length_are_errors_or_have_fewer_files() {
     let folder = tempfile::tempdir().unwrap();
     let image = ext4(folder.path(), "dir_index");
     let whole = look(image.clone());

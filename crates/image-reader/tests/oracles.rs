@@ -1,4 +1,4 @@
-//! The same files as other readers find: the `ext4-view` crate, debugfs, mtools.
+//! Compares files with those that other readers find: the `ext4-view` crate, debugfs, mtools.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -19,7 +19,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A folder with what a file system finds hard: large directories, holes, long names and links, times.
+/// A folder with edge cases: large directories, holes, long names and targets, times.
 fn source(folder: &Path) {
     std::fs::create_dir_all(folder.join("many")).unwrap();
     for number in 0..3000 {
@@ -61,7 +61,7 @@ fn read(fs: &FileSystem, path: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_mke2fs_wrote_comes_out_as_it_went_in() {
+fn extracts_what_mke2fs_wrote() {
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("tree");
     std::fs::create_dir(&tree).unwrap();
@@ -83,7 +83,7 @@ fn what_mke2fs_wrote_comes_out_as_it_went_in() {
             assert!(done.unread.is_empty() && done.unwritten.is_empty(), "{name}: {done:?}");
             std::fs::remove_dir(out.join("lost+found")).unwrap();
             run("diff", &["-r", "--no-dereference", text(&tree), text(&out)]);
-            // An inode of 128 bytes has 32 bits for the time, but those reach back to 1901.
+            // An inode of 128 bytes has 32 bits for the time, from 1901.
             let listing = ["-printf", "%P %y %m %n %T@ %s %l\\n"];
             let sorted = |folder: &Path| {
                 let found = run("find", &[&[text(folder), "-mindepth", "1"], &listing[..]].concat());
@@ -93,7 +93,7 @@ fn what_mke2fs_wrote_comes_out_as_it_went_in() {
                 lines
             };
             assert_eq!(sorted(&tree), sorted(&out), "{name}");
-            // set-group-ID is for those who ask for owners.
+            // set-group-ID is extracted only with owners.
             let mode = run("stat", &["-c", "%a", text(&out.join("dir"))]);
             assert_eq!(mode, "1751\n");
             let found = find(fs, b"/dir", Links::Keep).unwrap();
@@ -102,7 +102,7 @@ fn what_mke2fs_wrote_comes_out_as_it_went_in() {
     }
 }
 
-/// Old inodes have no nanoseconds, and the time of a link is not always settable.
+/// Removes nanoseconds, which old inodes don't have, and times of symlinks, which can't always be set.
 fn without_fraction(line: &str) -> String {
     let words: Vec<_> = line.split(' ').collect();
     words
@@ -119,12 +119,12 @@ fn without_fraction(line: &str) -> String {
 }
 
 #[test]
-fn another_reader_sees_the_same() {
+fn another_reader_finds_the_same_files() {
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("tree");
     std::fs::create_dir(&tree).unwrap();
     source(&tree);
-    // The other reader refuses times before 1970.
+    // The other reader rejects times before 1970.
     run("touch", &[text(&tree.join("dir/sparse"))]);
     let image = folder.path().join("image");
     run("mke2fs", &["-q", "-t", "ext4", "-d", text(&tree), text(&image), "64M"]);
@@ -172,7 +172,7 @@ fn another_reader_sees_the_same() {
 }
 
 #[test]
-fn paths_are_found_within_the_image_and_near_ones_named() {
+fn resolves_paths_in_the_image_and_suggests_similar_ones() {
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("tree");
     std::fs::create_dir_all(tree.join("etc/network")).unwrap();
@@ -191,16 +191,16 @@ fn paths_are_found_within_the_image_and_near_ones_named() {
         let found = find(fs, b"/etc/network/up/network/up/out", Links::Follow).unwrap();
         assert_eq!(found.path, b"/etc/hosts");
         assert_eq!(find(fs, b"/etc/out", Links::Keep).unwrap().node.kind, Kind::Symlink);
-        let told = |path: &str| find(fs, path.as_bytes(), Links::Follow).unwrap_err();
-        assert_eq!(told("/etc/host").to_string(), "/etc/host: not in the image; did you mean /etc/hosts?");
-        assert!(matches!(told("/etc/quite-another"), ReadError::NotFound { nearest: None, .. }));
-        assert!(matches!(told("/etc/loop"), ReadError::WrongKind { .. }));
-        assert!(matches!(told("/etc/hosts/x"), ReadError::WrongKind { .. }));
+        let error = |path: &str| find(fs, path.as_bytes(), Links::Follow).unwrap_err();
+        assert_eq!(error("/etc/host").to_string(), "/etc/host: not in the image; did you mean /etc/hosts?");
+        assert!(matches!(error("/etc/quite-another"), ReadError::NotFound { nearest: None, .. }));
+        assert!(matches!(error("/etc/loop"), ReadError::WrongKind { .. }));
+        assert!(matches!(error("/etc/hosts/x"), ReadError::WrongKind { .. }));
     });
 }
 
 #[test]
-fn fat_comes_out_as_mtools_put_it_in() {
+fn extracts_what_mtools_wrote() {
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("tree");
     std::fs::create_dir_all(tree.join("overlays/Ordner mit Größe")).unwrap();
@@ -233,13 +233,13 @@ fn fat_comes_out_as_mtools_put_it_in() {
                 (fat.bits().to_string().as_str(), fat.label(), fat.id()),
                 (bits, b"FIRMWARE".to_vec(), 0x2178_694e)
             );
-            assert_eq!(read(fs, "/OVERLAYS/overlay NUMBER 7.dtbo"), [1; 600], "case does not count");
+            assert_eq!(read(fs, "/OVERLAYS/overlay NUMBER 7.dtbo"), [1; 600], "case is ignored");
             let out = folder.path().join(format!("{bits}.out"));
             let done =
                 extract(fs, &find(fs, b"/", Links::Keep).unwrap(), &out, ExtractOptions::default()).unwrap();
             assert!(done.unread.is_empty() && done.unwritten.is_empty(), "{done:?}");
             run("diff", &["-r", text(&tree), text(&out)]);
-            let told = run("minfo", &["-i", text(&image), "::"]);
+            let error = run("minfo", &["-i", text(&image), "::"]);
             let free = run("mdir", &["-i", text(&image), "::"]);
             let digits: String = free
                 .lines()
@@ -249,7 +249,7 @@ fn fat_comes_out_as_mtools_put_it_in() {
                 .chars()
                 .filter(char::is_ascii_digit)
                 .collect();
-            assert_eq!(fs.usage().free.to_string(), digits, "{told}");
+            assert_eq!(fs.usage().free.to_string(), digits, "{error}");
         });
     }
 }

@@ -7,16 +7,16 @@ use rusqlite::{Connection, params};
 use crate::derivation::Output;
 use crate::schema::SCHEMA;
 
-/// What a derivation of the closure makes, by its position among [`Closure::paths`].
-pub type Deriving = HashMap<usize, Vec<Output>>;
+/// The outputs of each derivation in the closure, by its index in [`Closure::paths`].
+pub type DerivationOutputs = HashMap<usize, Vec<Output>>;
 
-/// SQLite can't make the database.
+/// The error if SQLite can't create the database.
 #[derive(Debug)]
 pub struct DatabaseError(rusqlite::Error);
 
 impl Explain for DatabaseError {
     fn explain(&self) -> Explanation {
-        Explanation::new("", format!("SQLite can't make it: {}", self.0), "please report it")
+        Explanation::new("", format!("SQLite can't create the database: {}", self.0), "please report it")
     }
 }
 
@@ -28,32 +28,37 @@ impl From<rusqlite::Error> for DatabaseError {
     }
 }
 
-/// Where a database says which version of its format wrote it, and which is needed to read it.
+/// Offsets of the file format's write version and read version in the database header.
 const FORMAT_VERSIONS: std::ops::Range<usize> = 18..20;
-/// Both with a write-ahead log: how Nix keeps its database, so it need not change it first.
-const WITH_LOG: u8 = 2;
+/// Format version for write-ahead logging, which Nix uses. So Nix need not convert the database first.
+const WRITE_AHEAD_LOG: u8 = 2;
 
-/// The bytes of `db.sqlite` for a closure, each path registered at a time in \[seconds\] since 1970.
-pub fn database(closure: &Closure, time: i64, deriving: &Deriving) -> Result<Vec<u8>, DatabaseError> {
+/// Creates `db.sqlite` for a closure, and returns its bytes. `time` is the registration time of all paths in
+/// \[seconds\] since 1970.
+pub fn database(closure: &Closure, time: i64, outputs: &DerivationOutputs) -> Result<Vec<u8>, DatabaseError> {
     let connection = Connection::open_in_memory()?;
     connection.execute_batch(
         "pragma page_size = 4096; pragma encoding = 'UTF-8'; pragma journal_mode = off; begin",
     )?;
     connection.execute_batch(SCHEMA)?;
-    fill(&connection, closure, time, deriving)?;
+    fill(&connection, closure, time, outputs)?;
     connection.execute_batch("commit")?;
     let mut bytes = connection.serialize("main")?.to_vec();
-    // A database in memory has no log, so SQLite can't be asked to write this (file format, "1.3.3").
-    bytes.iter_mut().take(FORMAT_VERSIONS.end).skip(FORMAT_VERSIONS.start).for_each(|byte| *byte = WITH_LOG);
+    // Patched, because SQLite has no write-ahead log for a database in memory (SQLite file format, section 1.3.3).
+    bytes
+        .iter_mut()
+        .take(FORMAT_VERSIONS.end)
+        .skip(FORMAT_VERSIONS.start)
+        .for_each(|byte| *byte = WRITE_AHEAD_LOG);
     Ok(bytes)
 }
 
-/// Rows as Nix makes them: what is not known of a path is null.
+/// Inserts the rows that Nix inserts; unknown fields are null.
 fn fill(
     connection: &Connection,
     closure: &Closure,
     time: i64,
-    deriving: &Deriving,
+    outputs: &DerivationOutputs,
 ) -> Result<(), rusqlite::Error> {
     let store = closure.store_dir();
     let whole = |path: &StorePath| String::from_utf8_lossy(path.in_store(store).as_bytes()).into_owned();
@@ -75,7 +80,7 @@ fn fill(
         let address = origin.content_address.as_ref().map(ToString::to_string);
         path.execute(params![number, whole_path, hash, time, deriver, size, ultimate, signatures, address])?;
     }
-    // Paths are sorted, so a reference is found by halving.
+    // Paths are sorted, so references are found by binary search.
     for (number, info) in numbers() {
         let found = info
             .references
@@ -88,8 +93,8 @@ fn fill(
         }
     }
     for (number, index) in (1_i64..).zip(0..closure.paths().len()) {
-        for made in deriving.get(&index).into_iter().flatten() {
-            output.execute(params![number, made.id, made.path])?;
+        for output_path in outputs.get(&index).into_iter().flatten() {
+            output.execute(params![number, output_path.id, output_path.path])?;
         }
     }
     Ok(())

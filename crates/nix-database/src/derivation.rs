@@ -1,22 +1,22 @@
-//! The outputs of a derivation, from its file: the only part of it that the database has.
+//! Parses the outputs of a derivation, the only part of it that the database contains.
 //!
-//! The format (`libstore/derivations.cc`): `Derive([("out","/nix/store/…","",""),…],…`, where a string stands in
-//! quotes and has its quotes and backslashes behind backslashes.
+//! The format (`libstore/derivations.cc`): `Derive([("out","/nix/store/…","",""),…],…`. In strings, quotes and
+//! backslashes are escaped by a backslash.
 
-/// An output: its name, and the whole path.
+/// An output of a derivation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// `out`, `dev` and so on.
+    /// Name of the output: `out`, `dev`, ….
     pub id: String,
-    /// Where it will be.
+    /// Store path, with the store directory.
     pub path: String,
 }
 
-/// The outputs that a derivation's file names, those without a fixed path left out; `None` where it is no such file.
+/// Parses the outputs in a derivation's file, without those that have no fixed path. `None` if it is not a derivation.
 #[must_use]
 pub fn outputs(file: &[u8]) -> Option<Vec<Output>> {
     let mut rest = Rest(file);
-    // The other form begins with the version of an experimental feature.
+    // The other form starts with the version of an experimental feature.
     if rest.take(b"DrvWithVersion(").is_some() {
         rest.string()?;
         rest.take(b",[")?;
@@ -37,7 +37,7 @@ pub fn outputs(file: &[u8]) -> Option<Vec<Output>> {
             rest.string()?;
         }
         rest.take(b")")?;
-        // The database has each once.
+        // The database has each output name once.
         if outputs.iter().any(|other: &Output| other.id == id) {
             return None;
         }
@@ -47,6 +47,7 @@ pub fn outputs(file: &[u8]) -> Option<Vec<Output>> {
     Some(outputs)
 }
 
+/// The bytes still to be parsed.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn outputs_are_read_and_those_without_a_path_left_out() {
+    fn parses_outputs_without_those_that_have_no_path() {
         let drv = r#"Derive([("dev","/nix/store/a-x-dev","",""),("ca","","r:sha256",""),("out","/nix/store/a-\"x","r:sha256","00")],[],[],"x86_64-linux","/bin/sh",[],[])"#;
         let expected = [("dev", "/nix/store/a-x-dev"), ("out", "/nix/store/a-\"x")];
         assert_eq!(pairs(drv).unwrap(), expected.map(|(id, path)| (id.to_owned(), path.to_owned())));
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_derivation_is_told_apart() {
+    fn rejects_what_is_not_a_derivation() {
         let drv = r#"Derive([("out","/nix/store/a","","")]"#;
         assert!(pairs(drv).is_some());
         for end in 0..drv.len() {

@@ -1,20 +1,20 @@
-//! Nix's database of valid paths, made from a closure: what Nix itself keeps of the same paths.
+//! Nix's database of valid paths, created from a closure, with the rows that Nix would insert.
 //!
-//! The invariant of this crate: the bytes depend on the closure, the time and the version of SQLite alone, which is
-//! compiled in. Nothing here does I/O: the database is made in memory.
+//! The invariant of this crate: the bytes depend only on the closure, the time and the version of SQLite, which is
+//! compiled in. The crate does no I/O: the database is created in memory.
 //!
-//! What is in it follows Nix's `libstore/schema.sql` and `local-store.cc`: version 10 of the schema, which all of Nix
-//! from 2.0 on has.
+//! Its contents follow Nix's `libstore/schema.sql` and `local-store.cc`: version 10 of the schema, which Nix has used
+//! since 2.0.
 
 mod database;
 mod derivation;
 mod schema;
 
-pub use database::{DatabaseError, Deriving, database};
+pub use database::{DatabaseError, DerivationOutputs, database};
 pub use derivation::{Output, outputs};
 pub use schema::VERSION;
 
-/// The version of the SQLite that is compiled in and writes the database.
+/// The version of the compiled-in SQLite, which creates the database.
 #[must_use]
 pub fn sqlite_version() -> &'static str {
     rusqlite::version()

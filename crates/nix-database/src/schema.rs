@@ -1,11 +1,11 @@
-//! Tables, indices and the trigger as Nix expects them.
+//! The tables, indexes and trigger that Nix expects.
 
-/// The version of the schema, as the file `schema` beside the database has it.
+/// The schema version: the contents of the file `schema` next to the database.
 pub const VERSION: &[u8] = b"10";
 
-/// Without the tables of experimental features, which Nix adds where it needs them. Since 2.10 Nix creates
-/// `SchemaMigrations` when it opens a database (`LocalStore::upgradeDBSchema`), which it can't in one that is read-only; its
-/// rows are features' too.
+/// The schema, without the tables of experimental features, which Nix adds if it needs them. Since 2.10, Nix creates
+/// `SchemaMigrations` when it opens a database (`LocalStore::upgradeDBSchema`), which fails if that is read-only. Rows of
+/// that table belong to experimental features, so it is empty here.
 pub(crate) const SCHEMA: &str = "
 create table ValidPaths (
     id               integer primary key autoincrement not null,

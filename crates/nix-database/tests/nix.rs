@@ -1,4 +1,4 @@
-//! The database beside the one that Nix itself makes of the same registration.
+//! Compares the database with the one that Nix creates from the same registration.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use closure_registration::{Closure, Source};
 use image_tree::ImagePath;
-use nix_database::{Deriving, database, outputs};
+use nix_database::{DerivationOutputs, database, outputs};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -18,7 +18,7 @@ const EXPRESSION: &str = r#"derivation {
 }"#;
 const TIME: i64 = 1_000_000_000;
 
-/// Runs a program of Nix on a store below another root, and gives what it prints.
+/// Runs a program of Nix on a store below another root; returns standard output.
 fn nix(root: &Path, program: &str, arguments: &[&str], input: &str) -> String {
     let file = root.join("input");
     std::fs::write(&file, input).unwrap();
@@ -35,16 +35,17 @@ fn nix(root: &Path, program: &str, arguments: &[&str], input: &str) -> String {
     String::from_utf8(result.stdout).unwrap()
 }
 
-/// Records as Nix itself writes them, with the file of the derivation: a store that was filled by Nix.
+/// Fills a store by Nix; returns the registration that Nix prints.
 fn store(root: &Path) -> String {
     nix(root, "nix-instantiate", &["-E", EXPRESSION], "");
     let dump = nix(root, "nix-store", &["--dump-db"], "");
-    // Nothing looks at what a path holds that is merely loaded.
+    // `--load-db` does not check the contents of paths.
     let own = "/nix/store/00000000000000000000000000000000-own";
     let deriver = dump.lines().find(|line| line.ends_with("-top.drv")).unwrap();
     format!("{dump}{own}\n{:064x}\n120\n{deriver}\n1\n{own}\n", 7)
 }
 
+/// The closure of the registration, and the bytes of its database.
 fn ours(root: &Path, registration: &str) -> (Closure, Vec<u8>) {
     let source = Source { name: "registration", bytes: registration.as_bytes() };
     let closure =
@@ -55,8 +56,9 @@ fn ours(root: &Path, registration: &str) -> (Closure, Vec<u8>) {
         .enumerate()
         .filter(|(_, info)| info.path.as_str().as_bytes().ends_with(b".drv"));
     let read = |name: &str| outputs(&std::fs::read(root.join("nix/store").join(name)).unwrap()).unwrap();
-    let deriving: Deriving = derivations.map(|(index, info)| (index, read(info.path.as_str()))).collect();
-    let bytes = database(&closure, TIME, &deriving).unwrap();
+    let outputs: DerivationOutputs =
+        derivations.map(|(index, info)| (index, read(info.path.as_str()))).collect();
+    let bytes = database(&closure, TIME, &outputs).unwrap();
     (closure, bytes)
 }
 
@@ -67,7 +69,7 @@ fn rows(connection: &Connection, query: &str) -> Vec<Vec<Value>> {
     statement.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-/// What both databases must have alike. Comments of the schema are not among it, nor is when something was registered.
+/// What must be equal in both databases: all except comments in the schema and registration times.
 const QUERIES: [&str; 9] = [
     "select id, path, hash, deriver, narSize, ultimate, sigs, ca from ValidPaths",
     "select * from Refs order by referrer, reference",
@@ -82,7 +84,7 @@ const QUERIES: [&str; 9] = [
 ];
 
 #[test]
-fn it_has_what_nix_makes_of_the_registration() {
+fn equals_the_database_that_nix_creates() {
     let [filled, loaded] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let registration = store(filled.path());
     std::fs::create_dir_all(loaded.path().join("nix/store")).unwrap();
@@ -93,7 +95,7 @@ fn it_has_what_nix_makes_of_the_registration() {
     }
     nix(loaded.path(), "nix-store", &["--load-db"], &registration);
     let theirs = Connection::open(loaded.path().join("nix/var/nix/db/db.sqlite")).unwrap();
-    // What newer Nix does to every database that it opens, this one's too.
+    // Newer Nix does this to every database that it opens.
     let newer = "create table if not exists SchemaMigrations (migration text primary key not null)";
     theirs.execute(newer, []).unwrap();
 
@@ -119,7 +121,7 @@ fn it_has_what_nix_makes_of_the_registration() {
 }
 
 #[test]
-fn it_has_the_same_bytes_in_whatever_order_paths_and_references_were_given() {
+fn bytes_do_not_depend_on_the_order_of_paths_and_references() {
     let folder = tempfile::tempdir().unwrap();
     let path = |number: usize| format!("/nix/store/{number:032}-path");
     let record = |number: usize, references: &mut dyn Iterator<Item = usize>| {
@@ -137,7 +139,7 @@ fn it_has_the_same_bytes_in_whatever_order_paths_and_references_were_given() {
 }
 
 #[test]
-fn a_closure_of_nothing_is_an_empty_database() {
+fn an_empty_closure_is_an_empty_database() {
     let folder = tempfile::tempdir().unwrap();
     let (closure, bytes) = ours(folder.path(), "");
     assert!(closure.paths().is_empty());

@@ -1,4 +1,4 @@
-//! What Nix knows of a store path beside its contents, in the database as in the one that Nix itself has filled.
+//! Compares derivers, signatures and content addresses in the database with those in a database filled by Nix.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
@@ -7,11 +7,11 @@ use std::process::Command;
 
 use closure_registration::Closure;
 use image_tree::ImagePath;
-use nix_database::{Deriving, database, outputs};
+use nix_database::{DerivationOutputs, database, outputs};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-/// Built, with two outputs; added as a text, as a NAR, as a flat file; and all that these refer to.
+/// Paths that are built (with two outputs) or added (as a text, a NAR and a flat file), and their references.
 const EXPRESSION: &str = r#"
     let text = builtins.toFile "text" "1"; in derivation {
         name = "built"; system = builtins.currentSystem; builder = "/bin/sh"; outputs = [ "out" "dev" ];
@@ -20,7 +20,7 @@ const EXPRESSION: &str = r#"
         flat = builtins.path { name = "flat"; path = ./built.nix; recursive = false; };
     }"#;
 
-/// Runs a program of Nix on a store of its own below `root`, and gives what it prints.
+/// Runs a program of Nix on its own store below `root`; returns standard output.
 fn nix(root: &Path, program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
     command
@@ -49,7 +49,7 @@ fn rows(file: &Path, query: &str) -> Vec<Vec<Value>> {
     statement.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-/// Numbers of rows follow the order in which paths were registered, so paths are compared.
+/// Compares paths instead of row numbers, which follow the order of registration.
 const QUERIES: [&str; 3] = [
     "select path, hash, deriver, narSize, ultimate, sigs, ca from ValidPaths order by path",
     "select a.path, b.path from Refs join ValidPaths a on a.id = referrer join ValidPaths b on b.id = reference order by 1, 2",
@@ -57,7 +57,7 @@ const QUERIES: [&str; 3] = [
 ];
 
 #[test]
-fn it_has_what_nix_knows_of_paths_that_were_built_added_and_signed() {
+fn equals_the_database_of_nix_for_built_added_and_signed_paths() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
     std::fs::write(root.join("built.nix"), EXPRESSION).unwrap();
@@ -74,16 +74,17 @@ fn it_has_what_nix_knows_of_paths_that_were_built_added_and_signed() {
     let derivations = closure.paths().iter().enumerate();
     let derivations = derivations.filter(|(_, info)| info.path.as_str().as_bytes().ends_with(b".drv"));
     let read = |name: &str| outputs(&std::fs::read(root.join("store").join(name)).unwrap()).unwrap();
-    let deriving: Deriving = derivations.map(|(index, info)| (index, read(info.path.as_str()))).collect();
+    let outputs: DerivationOutputs =
+        derivations.map(|(index, info)| (index, read(info.path.as_str()))).collect();
     let ours = root.join("ours.sqlite");
-    std::fs::write(&ours, database(&closure, 1, &deriving).unwrap()).unwrap();
+    std::fs::write(&ours, database(&closure, 1, &outputs).unwrap()).unwrap();
     let theirs = root.join("var/nix/db/db.sqlite");
     for query in QUERIES {
         let (ours, theirs) = (rows(&ours, query), rows(&theirs, query));
         assert!(!ours.is_empty(), "{query}");
         assert_eq!(ours, theirs, "{query}");
     }
-    // Each kind was there: built here, signed twice, and content-addressed in three ways.
+    // The test covers each kind: built here, signed twice, and three kinds of content address.
     let count =
         |what: &str| rows(&ours, &format!("select count(*) from ValidPaths where {what}"))[0][0].clone();
     for (what, number) in [

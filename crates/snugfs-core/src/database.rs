@@ -7,7 +7,7 @@ use build_plan::{ClosurePlan, Location};
 use closure_registration::{Closure, PathInfo};
 use file_scanner::InlineFile;
 use image_tree::{FileTree, ImagePath, Permissions, Timestamp, io_reason, shown};
-use nix_database::{Deriving, Output};
+use nix_database::{DerivationOutputs, Output};
 
 use crate::closure::read_file;
 use crate::failure::{Failure, FailureKind, remedy};
@@ -58,8 +58,8 @@ pub(crate) fn check_logs(plan: &ClosurePlan, tree: &FileTree, volume: &Location)
     Ok(())
 }
 
-/// The outputs of the derivations in a closure. Closures for running systems usually contain none.
-fn deriving(plan: &ClosurePlan, closure: &Closure, field: &Location) -> Result<Deriving, Failure> {
+/// What the derivations of a closure make. Closures that run somewhere have none.
+fn deriving(plan: &ClosurePlan, closure: &Closure, field: &Location) -> Result<DerivationOutputs, Failure> {
     let derivations = closure.paths().iter().enumerate();
     let derivations = derivations.filter(|(_, info)| info.path.as_str().as_bytes().ends_with(b".drv"));
     derivations.map(|(index, info)| Ok((index, outputs(&plan.source_dir, info, field)?))).collect()

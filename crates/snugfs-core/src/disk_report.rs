@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use disk_layout::{Disk, Kind, Partition, PlacedPartition, Table};
+use image_tree::Uuid;
 use serde::Serialize;
 
 use crate::deduplicate::Deduplicated;
 use crate::parts::{Part, PartContent, Volume};
 use crate::prepare::Prepared;
-use crate::report::uuid_text;
 
 /// A disk. `docs/report.md` describes the keys.
 #[derive(Clone, Debug, Serialize)]
@@ -85,7 +85,7 @@ impl DiskReport {
     pub(crate) fn new(prepared: &Prepared<'_>, disk: &Disk) -> Self {
         let (table, id) = match disk.table() {
             Table::Mbr(id) => ("mbr", format!("0x{:08x}", id.unwrap_or_default())),
-            Table::Gpt(guid) => ("gpt", uuid_text(guid.unwrap_or_default())),
+            Table::Gpt(guid) => ("gpt", Uuid(guid.unwrap_or_default()).to_string()),
         };
         let places = prepared.parts.iter().zip(&disk.options().partitions).zip(disk.partitions());
         let partition =
@@ -97,10 +97,10 @@ impl DiskReport {
                     bytes: place.len,
                     kind: match options.kind {
                         Kind::Mbr(number) => format!("{number:02x}"),
-                        Kind::Gpt(guid) => uuid_text(guid),
+                        Kind::Gpt(guid) => Uuid(guid).to_string(),
                     },
                     name: part.plan.name.clone(),
-                    guid: disk.partition_guids().get(index).map(|guid| uuid_text(*guid)),
+                    guid: disk.partition_guids().get(index).map(|guid| Uuid(*guid).to_string()),
                     bootable: part.plan.bootable,
                     content: part.content.name(),
                     free_bytes: system.as_ref().map(|system| system.free_bytes),
@@ -159,7 +159,7 @@ impl FileSystem {
         Self {
             free_bytes: summary.free_blocks.saturating_mul(summary.block_size.into()),
             label: String::from_utf8_lossy(&plan.label).into_owned(),
-            uuid: uuid_text(plan.uuid),
+            uuid: Uuid(plan.uuid).to_string(),
             deduplicated: volume.scanned.deduplicated,
         }
     }

@@ -64,8 +64,8 @@ impl Failure {
         Self { kind, problems: problems.into_iter().collect() }
     }
 
-    /// A bug.
-    pub fn internal(at: impl Into<At>, what: impl ToString) -> Self {
+    /// Something that went wrong in the program itself.
+    pub fn internal(at: impl Into<At>, what: impl std::fmt::Display) -> Self {
         Self::of(FailureKind::Internal, Problem::internal(at, what))
     }
 
@@ -110,7 +110,15 @@ impl From<SourceError> for Failure {
 }
 
 impl From<AssemblyError> for Failure {
+    /// What an observer or a validator of an image rejects comes out as its own failure.
     fn from(error: AssemblyError) -> Self {
+        let error = match error {
+            AssemblyError::Rejected(reason) => match reason.downcast::<Self>() {
+                Ok(failure) => return *failure,
+                Err(other) => AssemblyError::Rejected(other),
+            },
+            error => error,
+        };
         let kind = match error.kind() {
             image_assembly::ErrorKind::Source => FailureKind::Source,
             image_assembly::ErrorKind::Output => FailureKind::Output,

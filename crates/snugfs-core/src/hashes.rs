@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use closure_registration::{Closure, PassingHashes, verify_hashes};
+use closure_registration::{Closure, StreamingHashes, verify_hashes};
 use file_scanner::{OpenFile, Opener};
-use image_assembly::{BlockMap, Witness};
+use image_assembly::{Observer as ImageObserver, Rejection};
 use image_tree::{FileRef, FileTree, ImagePath, NodeKind, TreeId};
-use sha2::{Digest, Sha256};
 
 use crate::observer::{Observer, Stage, Unit, run_stage};
 use crate::parts::{ScannedVolume, Volume};
@@ -42,87 +41,38 @@ fn verify(volume: &ScannedVolume<'_>, closure: &Closure, observer: &dyn Observer
         .map_err(|error| failure::of_verification(error, &volume.planned.at))
 }
 
-/// Compares hashes while an image is written, and keeps the first failure.
-pub(crate) struct Passing<'a> {
-    closures: Vec<(TreeId, &'a ScannedVolume<'a>, PassingHashes<'a>)>,
-    map: Option<&'a mut BlockMap>,
-    digest: Option<&'a mut ImageDigest>,
-    pub(crate) failure: Option<Failure>,
-}
+/// Compares hashes while an image is written.
+pub(crate) struct PassingClosures<'a>(Vec<(TreeId, &'a ScannedVolume<'a>, StreamingHashes<'a>)>);
 
-impl<'a> Passing<'a> {
-    /// Compares the closures of these volumes; also fills a map and a digest of the image, if given.
-    pub(crate) fn new(
-        volumes: impl Iterator<Item = &'a Volume<'a>>,
-        map: Option<&'a mut BlockMap>,
-        digest: Option<&'a mut ImageDigest>,
-    ) -> Self {
+impl<'a> PassingClosures<'a> {
+    /// Compares the closures of these volumes.
+    pub(crate) fn new(volumes: impl Iterator<Item = &'a Volume<'a>>) -> Self {
         let with_hashes = |volume: &'a Volume<'a>| {
-            let hashes = PassingHashes::new(volume.scanned.closure.as_ref()?, &volume.scanned.tree);
+            let hashes = StreamingHashes::new(volume.scanned.closure.as_ref()?, &volume.scanned.tree);
             Some((volume.tree, &volume.scanned, hashes))
         };
-        Self { closures: volumes.filter_map(with_hashes).collect(), map, digest, failure: None }
+        Self(volumes.filter_map(with_hashes).collect())
     }
 
-    /// Whether there is anything to do.
-    pub(crate) fn is_needed(&self) -> bool {
-        !self.closures.is_empty() || self.map.is_some() || self.digest.is_some()
-    }
-}
-
-impl Witness for Passing<'_> {
-    fn see(&mut self, file: FileRef, bytes: &[u8]) {
-        for (_, _, hashes) in self.closures.iter_mut().filter(|(tree, ..)| *tree == file.tree) {
-            hashes.see(file.node, bytes);
-        }
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        if let Some(map) = &mut self.map {
-            map.bytes(bytes);
-        }
-        if let Some(digest) = &mut self.digest {
-            digest.0.update(bytes);
-        }
-    }
-
-    fn zeros(&mut self, len: u64) {
-        if let Some(map) = &mut self.map {
-            map.zeros(len);
-        }
-        if let Some(digest) = &mut self.digest {
-            digest.zeros(len);
-        }
-    }
-
-    fn agrees(&mut self) -> bool {
-        for (_, volume, hashes) in &mut self.closures {
-            let errors = hashes.finish().err();
-            let failed = errors.map(|errors| failure::of_closure(&errors, &volume.planned.at));
-            self.failure = self.failure.take().or(failed);
-        }
-        self.failure.is_none()
+    /// Whether there is nothing to compare.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
-/// The SHA-256 of an uncompressed image.
-#[derive(Debug, Default)]
-pub(crate) struct ImageDigest(Sha256);
-
-impl ImageDigest {
-    fn zeros(&mut self, len: u64) {
-        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
-        let mut left = len;
-        while left > 0 {
-            let now = usize::try_from(left).unwrap_or(usize::MAX).min(ZEROS.len());
-            self.0.update(&ZEROS[..now]);
-            left = left.saturating_sub(u64::try_from(now).unwrap_or(u64::MAX));
+impl ImageObserver for PassingClosures<'_> {
+    fn file_bytes(&mut self, file: FileRef, bytes: &[u8]) {
+        for (_, _, hashes) in self.0.iter_mut().filter(|(tree, ..)| *tree == file.tree) {
+            hashes.update(file.node, bytes);
         }
     }
 
-    /// The digest of all bytes so far.
-    pub(crate) fn finish(self) -> [u8; 32] {
-        self.0.finalize().into()
+    /// Fails with the [`Failure`] of the first closure that is not as registered.
+    fn finish(&mut self) -> Result<(), Rejection> {
+        for (_, volume, hashes) in &mut self.0 {
+            hashes.finish().map_err(|errors| failure::of_closure(&errors, &volume.planned.at))?;
+        }
+        Ok(())
     }
 }
 

@@ -178,11 +178,11 @@ impl Scanner<'_> {
     }
 
     /// Scans an ext4 file system.
-    pub(crate) fn volume<'p>(
+    pub(crate) fn volume(
         self,
-        planned: PlannedVolume<'p>,
+        planned: PlannedVolume<'_>,
         closure: Option<Closure>,
-    ) -> Result<ScannedVolume<'p>, Failure> {
+    ) -> Result<ScannedVolume<'_>, Failure> {
         let (plan, at) = (planned.plan, &planned.at);
         let sources = volume_sources(plan, closure.as_ref(), at)?;
         if let (Some(store), Some(closure)) = (&sources.store, &closure) {

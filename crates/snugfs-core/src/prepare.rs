@@ -6,6 +6,7 @@ use build_plan::{PartitionContent, PartitionType, Plan, TablePlan, Verify};
 use closure_registration::Closure;
 use disk_layout::{Blob, Disk, Kind, Partition, Table};
 use ext4_layout::Layout;
+use fat_layout::FatLayout;
 use image_tree::{FileRef, FileTree, NodeKind, PieceSource, TreeId};
 
 use crate::observer::{Observer, Stage, Unit, run_stage};
@@ -77,19 +78,19 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options<'_>) -> Result<Prepared<'p>
     let closures = run_stage(observer, (Stage::Closure, Unit::Nothing, 0), || {
         let read = |planned: parts::PlannedVolume<'p>| {
             let closure = planned.plan.closure.as_ref();
-            Ok(closure.map(|closure| closure::read(closure, &planned.at)).transpose()?)
+            closure.map(|closure| closure::read(closure, &planned.at)).transpose()
         };
         parts::planned_volumes(plan).map(read).collect::<Result<Vec<Option<Closure>>, Failure>>()
     })?;
     let scanner = Scanner { outputs: options.outputs, observer };
-    let mut scanned =
+    let mut sources =
         run_stage(observer, (Stage::Scan, Unit::Entries, 0), || Scanned::new(plan, closures, scanner))?;
-    deduplicate::run(scanned.volumes_mut(), observer)?;
+    deduplicate::run(sources.volumes_mut(), observer)?;
     if options.verify_hashes {
-        hashes::verify_all(scanned.volumes(), observer)?;
+        hashes::verify_all(sources.volumes(), observer)?;
     }
-    // Last: whether the contents fit only matters once they are correct.
-    run_stage(observer, (Stage::Layout, Unit::Nothing, 0), || scanned.lay_out(plan))
+    // Last, as whether contents fit is of interest once they are the right ones.
+    run_stage(observer, (Stage::Layout, Unit::Nothing, 0), || sources.lay_out(plan))
 }
 
 /// All scanned parts of an image, before layout.
@@ -228,7 +229,7 @@ fn disk(
 ) -> Result<Option<Disk>, Failure> {
     let Some(planned) = &plan.disk else { return Ok(None) };
     let volume = |volume: &Volume<'_>| disk_layout::Part::Volume {
-        image: Arc::clone(&volume.layout) as Arc<dyn PieceSource + Send>,
+        image: Arc::<Layout>::clone(&volume.layout),
         tree: volume.tree,
     };
     let partition = |part: &Part<'_>| Partition {
@@ -246,7 +247,7 @@ fn disk(
             PartContent::Root => volume(root),
             PartContent::Ext4(other) => volume(other),
             PartContent::Fat(folder) => disk_layout::Part::Volume {
-                image: Arc::clone(&folder.layout) as Arc<dyn PieceSource + Send>,
+                image: Arc::<FatLayout>::clone(&folder.layout),
                 tree: folder.tree,
             },
             PartContent::Raw(file) => disk_layout::Part::File { file: file.file, len: file.scanned.len },

@@ -95,9 +95,9 @@ impl Problem {
         Self { at: at.into(), what: what.into(), help: help.into(), ..Self::default() }
     }
 
-    /// A bug.
-    pub fn internal(at: impl Into<At>, what: impl ToString) -> Self {
-        Self::new(at, what.to_string(), "please report it")
+    /// What went wrong in the program itself.
+    pub fn internal(at: impl Into<At>, what: impl std::fmt::Display) -> Self {
+        Self::new(at, format!("{what}"), "please report it")
     }
 
     /// The same message with `at` in front of its WHERE.

@@ -1,14 +1,14 @@
 //! The report: an image and its contents, as JSON for programs. `docs/report.md` describes the keys. Two builds of one plan
 //! give the same report, except `seconds`.
 
-use std::fmt::Write;
+use data_encoding::HEXLOWER;
 use std::time::Duration;
 
 use build_plan::{FilesystemPlan, Format};
 use closure_registration::{Closure, PathInfo};
 use ext4_layout::{Layout, Summary};
 use image_assembly::Written;
-use image_tree::{FileTree, NodeKind, PieceSource};
+use image_tree::{FileTree, NodeKind, PieceSource, Uuid};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -208,12 +208,12 @@ impl Report {
 
     /// Adds the digest of the plan's file.
     pub fn set_plan(&mut self, sha256: [u8; 32]) {
-        self.plan = Some(PlanReport { sha256: hexadecimal(sha256) });
+        self.plan = Some(PlanReport { sha256: HEXLOWER.encode(&sha256) });
     }
 
     /// Adds the digest of the uncompressed image, if there is one.
     pub fn set_raw_digest(&mut self, digest: Option<[u8; 32]>) {
-        self.image.raw_sha256 = digest.map(hexadecimal);
+        self.image.raw_sha256 = digest.map(|digest| HEXLOWER.encode(&digest));
     }
 
     /// Adds the values that are known after writing.
@@ -221,7 +221,7 @@ impl Report {
         self.image.format = container::format_name(format);
         self.image.file_bytes = self.image.format.map(|_| written.bytes);
         self.image.compressed_bytes = compressed.then_some(written.bytes);
-        self.image.sha256 = written.sha256.map(hexadecimal);
+        self.image.sha256 = written.sha256.map(|digest| HEXLOWER.encode(&digest));
     }
 
     /// Adds the time of each stage.
@@ -263,7 +263,7 @@ impl Filesystem {
             reserved_gdt_blocks: summary.reserved_gdt_blocks,
             journal_blocks: summary.journal_blocks,
             features: summary.features.clone(),
-            uuid: uuid_text(plan.uuid),
+            uuid: Uuid(plan.uuid).to_string(),
             label: String::from_utf8_lossy(&plan.label).into_owned(),
         }
     }
@@ -287,26 +287,6 @@ impl Contents {
         }
         contents
     }
-}
-
-fn hexadecimal(digest: [u8; 32]) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in digest {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-/// 16 bytes as `8-4-4-4-12` hexadecimal digits.
-pub(crate) fn uuid_text(uuid: [u8; 16]) -> String {
-    let mut text = String::with_capacity(36);
-    for (index, byte) in uuid.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]
@@ -343,12 +323,5 @@ mod tests {
                 deduplicated: None
             }
         );
-    }
-
-    #[test]
-    fn a_uuid_is_shown_in_its_text_form() {
-        let mut uuid = [0x44; 16];
-        uuid[8] = 0x0a;
-        assert_eq!(uuid_text(uuid), "44444444-4444-4444-0a44-444444444444");
     }
 }

@@ -1,4 +1,4 @@
-//! A small model of what a store holds: as a tree, as a NAR by the book, and as a closure.
+//! A small model of a store: as a tree, as NARs written the simple way, and as a closure.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -66,7 +66,7 @@ fn add(writer: &mut TreeWriter, items: &Items) {
     }
 }
 
-/// The NAR of an item, written the plain way: all of it in memory, by recursion.
+/// The NAR of an item, written the simple way: in memory, by recursion.
 pub(crate) fn nar(item: &Item) -> Vec<u8> {
     let mut out = Vec::new();
     string(&mut out, b"nix-archive-1");
@@ -120,7 +120,7 @@ pub(crate) fn hash(nar: &[u8]) -> NarHash {
     hasher.finish()
 }
 
-/// What `nix-store --load-db` reads of these items, each of which refers to itself and to the first.
+/// The registration of these items. Each of them refers to itself and to the first.
 pub(crate) fn registration(items: &Items) -> String {
     let shown = |name: &[u8]| String::from_utf8(name.to_vec()).unwrap();
     let first = items.keys().next().map(|name| shown(name)).unwrap_or_default();
@@ -145,7 +145,7 @@ pub(crate) fn closure(registration: &str) -> Closure {
 pub(crate) fn open(tree: &FileTree, node: NodeId) -> Cursor<Vec<u8>> {
     match tree.node(node).kind() {
         NodeKind::File { source: FileSource::Inline(index), .. } => Cursor::new(tree.inline(index).to_vec()),
-        other => panic!("{other:?} is no file of this tree"),
+        other => panic!("{other:?} is not a file of this tree"),
     }
 }
 

@@ -1,7 +1,7 @@
-//! Where a file's blocks are: a tree of extents, or the map of blocks of ext2 and ext3.
+//! Finds a file's blocks: by its extent tree, or by the block map of ext2 and ext3.
 //!
-//! Extents must ascend, and a file has no more blocks than the file system, nor more of the image's blocks than it has:
-//! that bounds what a tree can cost, as each leaf must bring something new. Blocks of trees and maps are counted as work.
+//! Extents must ascend, and a file must not have more blocks than the file system, nor more readable blocks than the image.
+//! That limits the cost of a tree, as each leaf must add blocks. Blocks of trees and maps are counted as work.
 
 use ext4_ondisk::extent::{ENTRY_SIZE, MAGIC, MAX_DEPTH};
 use ext4_ondisk::inode::DIRECT_BLOCKS;
@@ -12,10 +12,10 @@ use crate::file_system::Run;
 use crate::work::Work;
 use crate::{ReadError, Window};
 
-/// The most runs of one file; each takes 24 bytes of memory.
-const MOST_RUNS: usize = 1 << 22;
+/// Maximum number of runs of a file. Each takes 24 bytes of memory.
+const MAX_RUNS: usize = 1 << 22;
 
-/// What a file's blocks are looked up in.
+/// The file system in which blocks are looked up.
 #[derive(Clone, Copy)]
 pub(super) struct Volume<'a> {
     pub(super) window: &'a Window,
@@ -27,11 +27,11 @@ struct Collector<'a> {
     volume: Volume<'a>,
     place: &'a str,
     runs: Vec<Run>,
-    /// The first logical block that has not been passed.
+    /// The first logical block that may come next.
     next: u64,
-    /// How many blocks a file can still have.
+    /// Number of blocks that the file may still have.
     left: u64,
-    /// How many of them can still be in the image, which may be shorter than the file system.
+    /// Number of these that may be in the image, which may be shorter than the file system.
     readable: u64,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Collector<'a> {
     }
 
     fn too_many(&self) -> ReadError {
-        self.damaged("has more blocks than there are")
+        self.damaged("has more blocks than the file system")
     }
 
     fn block(&mut self, block: u64) -> Result<Vec<u8>, ReadError> {
@@ -58,8 +58,8 @@ impl<'a> Collector<'a> {
         window.bytes(offset, superblock.block_size).map_err(|error| ReadError::io(self.place, error))
     }
 
-    /// Takes so many blocks of the file, in one piece.
-    fn take(&mut self, logical: u64, length: u64, physical: Option<u64>) -> Result<(), ReadError> {
+    /// Adds an extent. `physical` is `None` if it is not written.
+    fn add(&mut self, logical: u64, length: u64, physical: Option<u64>) -> Result<(), ReadError> {
         if logical < self.next || length == 0 {
             return Err(self.damaged("its extents are out of order"));
         }
@@ -68,8 +68,7 @@ impl<'a> Collector<'a> {
         let Some(physical) = physical else { return Ok(()) };
         let size = self.volume.superblock.block_size;
         let from = self.volume.superblock.offset_of(physical, length);
-        let from =
-            from.ok_or_else(|| self.damaged(format!("refers to {length} blocks from {physical} on")))?;
+        let from = from.ok_or_else(|| self.damaged(format!("refers to {length} blocks from {physical}")))?;
         let run = Run { at: logical.saturating_mul(size), length: length.saturating_mul(size), from };
         let there = self.volume.window.part(run.from, run.length).length();
         let there = self.volume.superblock.whole_blocks(there);
@@ -81,12 +80,8 @@ impl<'a> Collector<'a> {
             last.length = last.length.saturating_add(run.length);
             return Ok(());
         }
-        if self.runs.len() == MOST_RUNS {
-            return Err(ReadError::unsupported(
-                self.place,
-                format!("is in more than {MOST_RUNS} pieces"),
-                "",
-            ));
+        if self.runs.len() == MAX_RUNS {
+            return Err(ReadError::unsupported(self.place, format!("has more than {MAX_RUNS} extents"), ""));
         }
         self.runs.push(run);
         Ok(())
@@ -100,11 +95,11 @@ impl<'a> Collector<'a> {
         let fits = raw.len() == usize::from(entries);
         let is_at_depth = found <= MAX_DEPTH && depth.is_none_or(|depth| depth == found);
         if header.eh_magic.get() != MAGIC || !fits || !is_at_depth {
-            return Err(self.damaged("its tree of extents is broken"));
+            return Err(self.damaged("its extent tree is invalid"));
         }
-        // An empty node below another would cost a read and bring nothing.
+        // An empty child node would cost a read without adding blocks.
         if depth.is_some() && entries == 0 {
-            return Err(self.damaged("its tree of extents has an empty node"));
+            return Err(self.damaged("its extent tree has an empty node"));
         }
         for entry in raw {
             if let Some(below) = found.checked_sub(1) {
@@ -113,19 +108,19 @@ impl<'a> Collector<'a> {
             } else {
                 let extent: Extent = read_padded(entry);
                 let start = extent.is_written().then(|| extent.start());
-                self.take(extent.ee_block.get().into(), extent.blocks().into(), start)?;
+                self.add(extent.ee_block.get().into(), extent.blocks().into(), start)?;
             }
         }
         Ok(())
     }
 
-    /// A block of the map: `depth` 0 is a block of the file itself. Goes on at `logical`, ends at `end`.
+    /// Adds a block of the map. With `depth` 0 it is a block of the file. Logical blocks are `logical` to `end`.
     fn mapped(&mut self, block: u32, depth: u32, logical: u64, end: u64) -> Result<(), ReadError> {
         if block == 0 || logical >= end {
             return Ok(());
         }
         let Some(below) = depth.checked_sub(1) else {
-            return self.take(logical, 1, Some(block.into()));
+            return self.add(logical, 1, Some(block.into()));
         };
         let pointers = self.block(block.into())?;
         let step = (self.volume.superblock.block_size / 4).saturating_pow(below);
@@ -141,14 +136,14 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// The runs of a tree whose root is in the inode.
+/// The runs of an extent tree, whose root is in the inode.
 pub(super) fn from_tree(volume: Volume<'_>, place: &str, root: &[u8; 60]) -> Result<Vec<Run>, ReadError> {
     let mut collector = Collector::new(volume, place);
     collector.node(root, None)?;
     Ok(collector.runs)
 }
 
-/// The runs of a map: twelve blocks, then one, two and three steps away. The file has so many blocks.
+/// The runs of a block map: twelve direct blocks, then single, double and triple indirect ones. The file has `blocks` blocks.
 pub(super) fn from_map(
     volume: Volume<'_>,
     place: &str,

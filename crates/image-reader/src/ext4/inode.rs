@@ -1,4 +1,4 @@
-//! Inodes and the group descriptors that lead to them.
+//! Reads inodes, by their group descriptors.
 
 use ext4_ondisk::inode::{self, mode};
 use ext4_ondisk::{GroupDescriptor, Inode, read_padded};
@@ -14,12 +14,12 @@ pub(super) fn read(window: &Window, superblock: &Superblock, number: u32) -> Res
     let index = number
         .checked_sub(1)
         .filter(|_| number <= superblock.inodes)
-        .ok_or_else(|| damaged(format!("is not one of {}", superblock.inodes)))?;
+        .ok_or_else(|| damaged(format!("does not exist; there are {} inodes", superblock.inodes)))?;
     let per_group = superblock.inodes_per_group;
     let (group, within) = index
         .checked_div(per_group)
         .zip(index.checked_rem(per_group))
-        .ok_or_else(|| damaged("is of no group".to_owned()))?;
+        .ok_or_else(|| damaged("does not belong to any group".to_owned()))?;
     let table = descriptor(window, superblock, group)?.inode_table();
     let offset = superblock
         .offset_of(table, 1)
@@ -72,7 +72,7 @@ fn kind(inode: &Inode) -> Option<Kind> {
     })
 }
 
-/// The time of modification, its nanoseconds below one second whatever the image says.
+/// The modification time, with nanoseconds limited to less than a second.
 fn modified(inode: &Inode) -> Time {
     let time = inode.modified();
     Time { seconds: time.seconds, nanoseconds: time.nanoseconds.min(999_999_999) }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mode_decides_the_kind() {
+    fn the_kind_comes_from_the_mode() {
         let kind_of = |mode: u16| {
             let mut inode: Inode = read_padded(&[]);
             inode.set_device(259, 300);
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn nanoseconds_stay_within_a_second() {
+    fn nanoseconds_are_less_than_a_second() {
         let mut inode: Inode = read_padded(&[]);
         inode.i_extra_isize = 32.into();
         (inode.i_mtime, inode.i_mtime_extra) = (1.into(), u32::MAX.into());

@@ -1,4 +1,4 @@
-//! ext2, ext3 and ext4. The structures are those of [`ext4_ondisk`]; what is read is checked here.
+//! Reads ext2, ext3 and ext4. The structures are those of [`ext4_ondisk`]; this module checks them.
 
 mod directory;
 mod extents;
@@ -9,22 +9,23 @@ pub(crate) use superblock::is_there;
 
 use ext4_ondisk::inode::{FAST_SYMLINK_MAX, FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_INLINE_DATA, ROOT};
 
-use crate::bytes::to_u64;
+use image_tree::{Uuid, to_u64};
+
 use crate::file_system::{Contents, Entry, Kind, Node, Place, Usage};
 use crate::work::Work;
 use crate::{ReadError, Window};
 use extents::Volume;
 use superblock::Superblock;
 
-/// The longest target of a symbolic link in \[bytes\] (`PATH_MAX`).
-const LONGEST_TARGET: u64 = 4096;
+/// Maximum length of a symlink's target in \[bytes\] (`PATH_MAX`).
+const MAX_TARGET: u64 = 4096;
 
 /// An ext2, ext3 or ext4 file system.
 #[derive(Debug)]
 pub struct Ext4 {
     window: Window,
     superblock: Superblock,
-    /// What is left to be read of extents and directories.
+    /// Limit for reading extents and directories.
     work: Work,
 }
 
@@ -36,27 +37,27 @@ impl Ext4 {
         Ok(Self { window, superblock, work })
     }
 
-    /// The volume's label: up to 16 bytes.
+    /// Volume label, up to 16 bytes.
     pub fn label(&self) -> &[u8] {
         &self.superblock.label
     }
 
-    /// The UUID, in the order of its text.
-    pub fn uuid(&self) -> [u8; 16] {
-        self.superblock.uuid
+    /// The UUID.
+    pub fn uuid(&self) -> Uuid {
+        Uuid(self.superblock.uuid)
     }
 
-    /// The size of a block in \[bytes\].
+    /// Block size in \[bytes\].
     pub fn block_size(&self) -> u64 {
         self.superblock.block_size
     }
 
-    /// `ext2`, `ext3` or `ext4`, by what it needs.
+    /// `ext2`, `ext3` or `ext4`, by its features.
     pub fn generation(&self) -> &'static str {
         self.superblock.generation
     }
 
-    /// What someone who reads it should know.
+    /// Warnings for readers of the files.
     pub fn warnings(&self) -> &[String] {
         &self.superblock.warnings
     }
@@ -76,7 +77,7 @@ impl Ext4 {
 
     pub(crate) fn root(&self) -> Result<Node, ReadError> {
         let root = self.node(ROOT)?;
-        if root.is_directory() { Ok(root) } else { Err(ReadError::damaged("inode 2", "is no directory")) }
+        if root.is_directory() { Ok(root) } else { Err(ReadError::damaged("inode 2", "is not a directory")) }
     }
 
     pub(crate) fn node(&self, number: u32) -> Result<Node, ReadError> {
@@ -85,7 +86,7 @@ impl Ext4 {
 
     pub(crate) fn contents(&self, node: &Node) -> Result<Contents, ReadError> {
         let Place::Inode { flags, block } = &node.place else {
-            return Err(ReadError::damaged("inode", "is of another file system"));
+            return Err(ReadError::damaged("inode", "belongs to another file system"));
         };
         let place = named(node);
         if *flags & FLAG_ENCRYPT != 0 {
@@ -100,7 +101,7 @@ impl Ext4 {
             return bytes.map(|bytes| Contents::Inline(bytes.to_vec())).ok_or_else(|| {
                 ReadError::unsupported(
                     place,
-                    "lies in its inode's attributes (inline_data)",
+                    "is stored in extended attributes of its inode (inline_data)",
                     "mount it instead",
                 )
             });
@@ -117,12 +118,12 @@ impl Ext4 {
 
     pub(crate) fn link_target(&self, node: &Node) -> Result<Vec<u8>, ReadError> {
         let Place::Inode { flags, block } = &node.place else {
-            return Err(ReadError::damaged("inode", "is of another file system"));
+            return Err(ReadError::damaged("inode", "belongs to another file system"));
         };
-        if node.kind != Kind::Symlink || node.size == 0 || node.size > LONGEST_TARGET {
-            return Err(ReadError::damaged(named(node), format!("is no link of {} bytes", node.size)));
+        if node.kind != Kind::Symlink || node.size == 0 || node.size > MAX_TARGET {
+            return Err(ReadError::damaged(named(node), format!("is not a symlink of {} bytes", node.size)));
         }
-        // Short targets stand where else the extents are.
+        // Short targets are in the place of the extents.
         let is_short = node.size <= to_u64(FAST_SYMLINK_MAX);
         if is_short && *flags & (FLAG_EXTENTS | FLAG_INLINE_DATA | FLAG_ENCRYPT) == 0 {
             let bytes = usize::try_from(node.size).ok().and_then(|size| block.get(..size));
@@ -133,13 +134,13 @@ impl Ext4 {
 
     pub(crate) fn entries(&self, directory: &Node) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
         if directory.size > self.superblock.bytes() {
-            let what = format!("a directory of {} bytes is larger than the file system", directory.size);
+            let what = format!("the directory has {} bytes, more than the file system", directory.size);
             return Err(ReadError::damaged(named(directory), what));
         }
         directory::entries(self, directory)
     }
 
-    /// The contents of something small.
+    /// Reads a small file into memory.
     fn bytes(&self, node: &Node) -> Result<Vec<u8>, ReadError> {
         let runs = match self.contents(node)? {
             Contents::Inline(bytes) => return Ok(bytes),
@@ -148,7 +149,7 @@ impl Ext4 {
         let mut bytes = Vec::new();
         for run in runs {
             if run.at != to_u64(bytes.len()) {
-                return Err(ReadError::damaged(named(node), "has a hole where there can be none"));
+                return Err(ReadError::damaged(named(node), "has a hole, which is not allowed here"));
             }
             let part = run.length.min(node.size.saturating_sub(run.at));
             let found = self.window.bytes(run.from, part);
@@ -157,7 +158,7 @@ impl Ext4 {
         if to_u64(bytes.len()) == node.size {
             Ok(bytes)
         } else {
-            Err(ReadError::damaged(named(node), "is shorter than it says"))
+            Err(ReadError::damaged(named(node), "is shorter than its size"))
         }
     }
 }

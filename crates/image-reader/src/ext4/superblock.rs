@@ -1,4 +1,4 @@
-//! The superblock: what all other numbers are checked against.
+//! Reads the superblock, against which all other numbers are checked.
 
 use std::mem::{offset_of, size_of};
 
@@ -6,11 +6,13 @@ use ext4_ondisk::feature::{self, Word};
 use ext4_ondisk::superblock::{MAGIC, OFFSET};
 use ext4_ondisk::{Checksum, Feature, Superblock as Raw, read_padded};
 
-use crate::bytes::{to_u64, until_zero};
+use image_tree::to_u64;
+
+use crate::bytes::until_zero;
 use crate::{ReadError, Window};
 
 const MAGIC_OFFSET: usize = OFFSET + offset_of!(Raw, s_magic);
-/// Incompatible features that this reader knows, or that do not change how files are found.
+/// Incompatible features that this reader supports, or that do not change how files are read.
 const SUPPORTED: [Feature; 12] = [
     feature::FILETYPE,
     feature::RECOVER,
@@ -25,11 +27,11 @@ const SUPPORTED: [Feature; 12] = [
     feature::ENCRYPT,
     feature::CASEFOLD,
 ];
-/// Incompatible features that an error names.
+/// Unsupported features with a name for messages.
 const UNSUPPORTED: [Feature; 4] =
     [feature::COMPRESSION, feature::JOURNAL_DEV, feature::META_BG, feature::DIRDATA];
 
-/// What is needed of a superblock.
+/// The fields of a superblock that the reader needs.
 #[derive(Debug)]
 pub(super) struct Superblock {
     pub(super) block_size: u64,
@@ -49,7 +51,7 @@ pub(super) struct Superblock {
     pub(super) warnings: Vec<String>,
 }
 
-/// Whether a superblock seems to be where it belongs.
+/// Whether there is the magic of a superblock.
 pub(crate) fn is_there(window: &Window) -> bool {
     window.bytes(to_u64(MAGIC_OFFSET), 2).is_ok_and(|magic| magic == MAGIC.to_le_bytes())
 }
@@ -68,7 +70,7 @@ impl Superblock {
         }
         let block_size = raw
             .block_size()
-            .ok_or_else(|| damaged(format!("names a block size of 2^{} KiB", raw.s_log_block_size)))?;
+            .ok_or_else(|| damaged(format!("has an invalid block size of 2^{} KiB", raw.s_log_block_size)))?;
         let incompatible = raw.features(Word::Incompat);
         let unknown = SUPPORTED.iter().fold(incompatible, |bits, feature| bits & !feature.bit);
         if unknown != 0 {
@@ -98,34 +100,38 @@ impl Superblock {
             }
         }
         if raw.has(feature::RECOVER) {
-            let text = "the journal holds changes that are not applied; shown is what was before them";
+            let text = "the journal has changes that are not applied; files are shown without them";
             superblock.warnings.push(text.to_owned());
         }
         Ok(superblock)
     }
 
-    /// Everything else is computed from these, without overflow once they hold.
+    /// Checks the fields that all other numbers are computed from, so that these can't overflow.
     fn check(&mut self, window: &Window) -> Result<(), ReadError> {
-        let bytes =
-            self.blocks.checked_mul(self.block_size).ok_or_else(|| damaged("names too many blocks"))?;
+        let bytes = self.blocks.checked_mul(self.block_size).ok_or_else(|| damaged("has too many blocks"))?;
         if self.blocks <= self.first_data_block || self.first_data_block > 1 {
-            return Err(damaged(format!("names {} blocks", self.blocks)));
+            return Err(damaged(format!("has an invalid number of {} blocks", self.blocks)));
         }
         if !self.inode_size.is_power_of_two() || self.inode_size < 128 || self.inode_size > self.block_size {
-            return Err(damaged(format!("names inodes of {} bytes", self.inode_size)));
+            return Err(damaged(format!("has an invalid inode size of {} bytes", self.inode_size)));
         }
         if !self.descriptor_size.is_power_of_two()
             || self.descriptor_size < 32
             || self.descriptor_size > self.block_size
         {
-            return Err(damaged(format!("names group descriptors of {} bytes", self.descriptor_size)));
+            return Err(damaged(format!(
+                "has an invalid group descriptor size of {} bytes",
+                self.descriptor_size
+            )));
         }
         if self.inodes < ext4_ondisk::inode::ROOT || self.inodes_per_group == 0 {
-            return Err(damaged(format!("names {} inodes, {} a group", self.inodes, self.inodes_per_group)));
+            return Err(damaged(format!(
+                "has an invalid number of {} inodes, {} per group",
+                self.inodes, self.inodes_per_group
+            )));
         }
         if bytes > window.length() {
-            let text =
-                format!("the file system is of {bytes} bytes, of which the image has {}", window.length());
+            let text = format!("the file system has {bytes} bytes, but the image only {}", window.length());
             self.warnings.push(text);
         }
         self.free_blocks = self.free_blocks.min(self.blocks);
@@ -133,7 +139,7 @@ impl Superblock {
         Ok(())
     }
 
-    /// How many blocks fit so many \[bytes\].
+    /// Number of complete blocks in this number of \[bytes\].
     pub(super) fn whole_blocks(&self, bytes: u64) -> u64 {
         bytes.checked_div(self.block_size).unwrap_or(0)
     }
@@ -142,7 +148,7 @@ impl Superblock {
         self.blocks.saturating_mul(self.block_size)
     }
 
-    /// Where a run of blocks is, in \[bytes\]; `None` where it is not all within the file system.
+    /// Offset of consecutive blocks in \[bytes\]; `None` if they are not all in the file system.
     pub(super) fn offset_of(&self, block: u64, blocks: u64) -> Option<u64> {
         let end = block.checked_add(blocks)?;
         (block >= 1 && end <= self.blocks).then(|| block.saturating_mul(self.block_size))
@@ -164,7 +170,7 @@ fn unsupported(unknown: u32) -> ReadError {
     let name = name.map_or_else(|| format!("{unknown:#x}"), |feature| feature.name.to_owned());
     ReadError::unsupported(
         "superblock",
-        format!("the feature {name} is not known here"),
+        format!("the feature {name} is not supported"),
         "mount the image instead",
     )
 }

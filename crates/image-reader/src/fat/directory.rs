@@ -1,4 +1,4 @@
-//! Directories: entries of 32 bytes, long names in front of the short ones that they are for (fatgen103, "FAT
+//! Reads directories: entries of 32 bytes, with long names before their short names (fatgen103, "FAT
 //! Directory Structure" and "Long Directory Entries").
 
 use image_tree::{Name, escaped};
@@ -14,12 +14,12 @@ const LABEL: u8 = 0x8;
 const DIRECTORY: u8 = 0x10;
 const LONG: u8 = 0xf;
 /// A long name has at most 255 units in at most 20 entries.
-const MOST_PARTS: usize = 20;
+const MAX_PARTS: usize = 20;
 
-/// Where the units of a long name are in an entry.
-const PLACES: [usize; 13] = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30];
+/// Offsets of the UTF-16 units of a long name in an entry.
+const UNIT_OFFSETS: [usize; 13] = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30];
 
-/// A long name as far as it was read: its parts in reverse, and the checksum of the short name it is for.
+/// A partly read long name: its parts in reverse order, and the checksum of its short name.
 #[derive(Default)]
 struct LongName {
     units: Vec<[u16; 13]>,
@@ -37,16 +37,16 @@ impl LongName {
         if number == 0
             || number != self.next
             || entry.byte(0xd) != self.checksum
-            || self.units.len() == MOST_PARTS
+            || self.units.len() == MAX_PARTS
         {
             *self = Self::default();
             return;
         }
-        self.units.push(PLACES.map(|at| entry.le16(at)));
+        self.units.push(UNIT_OFFSETS.map(|at| entry.le16(at)));
         self.next = number.saturating_sub(1);
     }
 
-    /// The name, if it is whole and for this short name.
+    /// The name, if it is complete and belongs to this short name.
     fn finish(self, short: &[u8]) -> Option<Vec<u8>> {
         let sum = short.iter().fold(0_u8, |sum, byte| sum.rotate_right(1).wrapping_add(*byte));
         if self.units.is_empty() || self.next != 0 || sum != self.checksum {
@@ -59,7 +59,7 @@ impl LongName {
     }
 }
 
-/// All entries of a directory's bytes, and what is wrong with the others.
+/// Parses the bytes of a directory: entries, and errors.
 pub(super) fn entries(bytes: &[u8], bits: u32) -> (Vec<Entry>, Vec<ReadError>) {
     let mut found = (Vec::new(), Vec::new());
     let mut long = LongName::default();
@@ -79,7 +79,7 @@ pub(super) fn entries(bytes: &[u8], bits: u32) -> (Vec<Entry>, Vec<ReadError>) {
                     continue;
                 }
                 if Name::new(&name).is_err() {
-                    let what = format!("the name \"{}\" is none of a file", escaped(&name));
+                    let what = format!("the name \"{}\" is not allowed", escaped(&name));
                     found.1.push(ReadError::damaged("directory", what));
                     continue;
                 }
@@ -90,7 +90,7 @@ pub(super) fn entries(bytes: &[u8], bits: u32) -> (Vec<Entry>, Vec<ReadError>) {
     found
 }
 
-/// The label that the root directory has.
+/// The volume label in the root directory.
 pub(super) fn label(bytes: &[u8]) -> Option<Vec<u8>> {
     let entries = bytes.chunks_exact(32).take_while(|entry| entry.first() != Some(&0));
     let mut labels = entries.filter(|entry| {
@@ -105,7 +105,7 @@ fn file(entry: Bytes<'_>, attributes: u8, bits: u32) -> FatEntry {
     FatEntry {
         directory,
         read_only: attributes & READ_ONLY != 0,
-        // The upper half is of the cluster's number on FAT32 alone, where it has 28 bits.
+        // The upper half of the cluster number exists only in FAT32, with 28 bits in all.
         cluster: if bits == 32 { u32::from(entry.le16(0x14) & 0xfff) << 16 } else { 0 }
             | u32::from(entry.le16(0x1a)),
         size: if directory { 0 } else { entry.le32(0x1c).into() },
@@ -113,7 +113,7 @@ fn file(entry: Bytes<'_>, attributes: u8, bits: u32) -> FatEntry {
     }
 }
 
-/// `NAME.EXT`, in small letters where Windows NT says so.
+/// The short name as `NAME.EXT`, in lower case by the flags of Windows NT.
 fn short_name(raw: &[u8], lower: u8) -> Vec<u8> {
     let (base, extension) = raw.split_at_checked(8).unwrap_or((raw, &[]));
     let cased = |part: &[u8], small: bool| {
@@ -121,7 +121,7 @@ fn short_name(raw: &[u8], lower: u8) -> Vec<u8> {
         if small { part.to_ascii_lowercase() } else { part.to_vec() }
     };
     let mut name = cased(base, lower & 0x8 != 0);
-    // 0xe5 marks a free entry, so a name that begins with it is written with 5.
+    // 0xe5 marks a free entry, so it is stored as 5 at the start of a name.
     if name.first() == Some(&5)
         && let Some(first) = name.first_mut()
     {
@@ -136,14 +136,14 @@ fn short_name(raw: &[u8], lower: u8) -> Vec<u8> {
 }
 
 #[expect(clippy::arithmetic_side_effects, reason = "fields of at most seven bits can't overflow 64")]
-/// Local time of an unknown place, in steps of two seconds, taken for UTC.
+/// Converts local time, of an unknown time zone and in steps of two seconds, as if it were UTC.
 fn time(date: u16, time: u16) -> Time {
     let (year, month, day) =
         (1980 + i64::from(date >> 9), i64::from(date >> 5 & 0xf), i64::from(date & 0x1f));
     if !(1..=12).contains(&month) || day == 0 {
         return Time::default();
     }
-    // Days since 1970, counted in years that begin in March.
+    // Days since 1970, computed with years that start in March.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468;
     let clock = i64::from(time >> 11) * 3600 + i64::from(time >> 5 & 0x3f) * 60 + i64::from(time & 0x1f) * 2;
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_days_since_1970() {
+    fn converts_dates() {
         for (date, clock, seconds) in
             [((20 << 9) | (1 << 5) | 1, 0, 946_684_800), (0x585d, 0xbf7d, 1_709_251_198), (0, 0, 0)]
         {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn short_names_have_a_point_only_before_an_extension() {
+    fn short_names_have_a_dot_only_before_an_extension() {
         assert_eq!(short_name(b"KERNEL8 IMG", 0), b"KERNEL8.IMG");
         assert_eq!(short_name(b"KERNEL8 IMG", 0x18), b"kernel8.img");
         assert_eq!(short_name(b"README     ", 0x10), b"README");

@@ -1,29 +1,31 @@
-//! FAT12, FAT16 and FAT32, read as Microsoft's FAT specification (fatgen103) lays them out.
+//! Reads FAT12, FAT16 and FAT32, by Microsoft's FAT specification (fatgen103).
 
 mod boot;
 mod directory;
 
-use crate::bytes::{Bytes, to_u64};
+use image_tree::to_u64;
+
+use crate::bytes::Bytes;
 use crate::file_system::{Contents, Entry, Kind, Node, Place, Run, Time, Usage};
 use crate::work::Work;
 use crate::{ReadError, Window};
 use boot::Boot;
 pub(crate) use boot::{has_table, seems_to_be};
 
-/// The most of a directory in \[bytes\]: 65,536 entries of 32.
-const LARGEST_DIRECTORY: u64 = 65_536 * 32;
-/// How much of a table is read at once in \[bytes\]: whole entries of 12, 16 and 32 bits. Little, as a chain may leap.
+/// Maximum size of a directory in \[bytes\]: 65,536 entries of 32.
+const MAX_DIRECTORY: u64 = 65_536 * 32;
+/// Read size for a FAT in \[bytes\]: whole entries of 12, 16 and 32 bits. Small, because chains may jump.
 const PAGE: u64 = 768;
-/// How much of a table is counted at once in \[bytes\]; the same holds.
-const COUNTED: u64 = 96 << 10;
-/// The most runs of one file; each takes 24 bytes of memory.
-const MOST_RUNS: usize = 1 << 22;
+/// Read size for counting free clusters in \[bytes\]; also whole entries.
+const COUNT_PAGE: u64 = 96 << 10;
+/// Maximum number of runs of a file. Each takes 24 bytes of memory.
+const MAX_RUNS: usize = 1 << 22;
 
-/// What a step along a chain counts in \[bytes\]: more than its entry of the table, as a part of that may be read for it.
+/// Cost of a step along a chain in \[bytes\]: more than its FAT entry, because a page may be read for it.
 const STEP: u64 = 64;
-/// What image lengths count at most for tables, in \[bytes\]: these are read with their holes, up to 64 GiB for all volumes.
-pub(crate) const LONGEST_TABLES: u64 = 4 << 30;
-/// What is read, for messages.
+/// Maximum image length for the limit of reading FATs, in \[bytes\]. They are read with holes, up to 64 GiB for all volumes.
+pub(crate) const MAX_TABLES: u64 = 4 << 30;
+/// Name of the FAT in messages.
 const TABLE: &str = "file allocation table";
 
 /// A FAT file system.
@@ -31,24 +33,24 @@ const TABLE: &str = "file allocation table";
 pub struct Fat {
     window: Window,
     boot: Boot,
-    /// Free \[bytes\].
+    /// Free space in \[bytes\].
     free: u64,
-    /// What is left to be read of the table.
+    /// Limit for reading the FAT.
     work: Work,
 }
 
-/// What a directory knows of a file.
+/// A file's data in its directory entry.
 #[derive(Clone, Debug)]
 pub(crate) struct FatEntry {
     pub(crate) directory: bool,
     pub(crate) read_only: bool,
-    /// The first cluster; 0 for an empty file and for the fixed root directory.
+    /// First cluster; 0 for an empty file and for a root directory outside of clusters.
     pub(crate) cluster: u32,
     pub(crate) size: u64,
     pub(crate) modified: Time,
 }
 
-/// Reads entries of the table, a page at a time.
+/// Reads FAT entries, a page at a time.
 struct Table<'a> {
     fat: &'a Fat,
     page: Vec<u8>,
@@ -56,43 +58,43 @@ struct Table<'a> {
 }
 
 impl Fat {
-    /// Reads the boot sector, and counts what is free.
+    /// Reads the boot sector, and counts free clusters.
     pub fn open(window: Window) -> Result<Self, ReadError> {
-        let work = Work::of(window.length().min(LONGEST_TABLES));
+        let work = Work::of(window.length().min(MAX_TABLES));
         Self::open_counted(window, &work)
     }
 
-    /// The same as one of several volumes of an image, whose tables and root directories count together.
+    /// Opens one of several volumes of an image, which share the limit for tables and root directories.
     pub(crate) fn open_counted(window: Window, image: &Work) -> Result<Self, ReadError> {
         let boot = Boot::read(&window)?;
         let used = boot.used_table().ok_or_else(|| ReadError::damaged(TABLE, "is too long"))?;
-        image.spend(TABLE, used.saturating_add(LARGEST_DIRECTORY.min(window.length())))?;
-        // A step reads an entry of a byte and more.
+        image.spend(TABLE, used.saturating_add(MAX_DIRECTORY.min(window.length())))?;
+        // Each step reads an entry of more than a byte.
         let steps = boot.clusters.min(window.stored());
         let work = Work::of(steps.saturating_mul(STEP));
         let mut fat = Self { window, boot, free: 0, work };
-        // Counted now, as what can't be counted can't be read.
+        // Counted now, so that an unreadable FAT is an error here.
         fat.free = fat.count_free(used)?;
         Ok(fat)
     }
 
-    /// The volume's label: that of the root directory, else that of the boot sector; padding is removed.
+    /// Volume label without padding: that of the root directory, else that of the boot sector.
     pub fn label(&self) -> Vec<u8> {
         let found = self.directory_bytes(&self.root()).ok().and_then(|bytes| directory::label(&bytes));
         found.unwrap_or_else(|| self.boot.label.clone())
     }
 
-    /// The volume's serial number.
+    /// Volume serial number.
     pub fn id(&self) -> u32 {
         self.boot.id
     }
 
-    /// 12, 16 or 32.
+    /// Width of a FAT entry in bits: 12, 16 or 32.
     pub fn bits(&self) -> u32 {
         self.boot.bits
     }
 
-    /// What someone who reads it should know.
+    /// Warnings for readers of the files.
     pub fn warnings(&self) -> &[String] {
         &self.boot.warnings
     }
@@ -128,14 +130,14 @@ impl Fat {
 
     pub(crate) fn contents(&self, node: &Node) -> Result<Contents, ReadError> {
         let Place::Fat(entry) = &node.place else {
-            return Err(ReadError::damaged("file", "is of another file system"));
+            return Err(ReadError::damaged("file", "belongs to another file system"));
         };
         if entry.directory && entry.cluster == 0 {
-            // The root of FAT12 and FAT16 has a place of its own, and `..` of its directories refers to it by 0.
+            // The root of FAT12 and FAT16 is outside of clusters; `..` entries refer to it by 0.
             let (from, length) = self.boot.fixed_root;
             return Ok(Contents::Runs(vec![Run { at: 0, length, from }]));
         }
-        let most = if entry.directory { LARGEST_DIRECTORY } else { entry.size };
+        let most = if entry.directory { MAX_DIRECTORY } else { entry.size };
         let runs = self.chain(entry.cluster, most, entry.directory)?;
         Ok(Contents::Runs(runs))
     }
@@ -148,15 +150,15 @@ impl Fat {
         let Contents::Runs(runs) = self.contents(directory)? else { return Ok(Vec::new()) };
         let mut bytes = Vec::new();
         for run in runs {
-            let part = run.length.min(LARGEST_DIRECTORY.saturating_sub(to_u64(bytes.len())));
+            let part = run.length.min(MAX_DIRECTORY.saturating_sub(to_u64(bytes.len())));
             let found = self.window.bytes(run.from, part);
             bytes.extend(found.map_err(|error| ReadError::io("directory", error))?);
         }
         Ok(bytes)
     }
 
-    /// The runs of a chain of clusters, until it ends or `most` \[bytes\] are found. A chain can't have more clusters
-    /// than there are, so it ends.
+    /// The runs of a cluster chain, until it ends or has `most` \[bytes\]. A chain can't have more clusters than the file
+    /// system, so this terminates.
     fn chain(&self, first: u32, most: u64, to_end: bool) -> Result<Vec<Run>, ReadError> {
         let place = || format!("cluster {first}");
         let size = self.boot.cluster_size;
@@ -165,19 +167,22 @@ impl Fat {
         let (mut cluster, mut at, mut number) = (first, 0_u64, 0_u64);
         while at < most {
             let Some(from) = self.boot.offset_of(cluster) else {
-                return Err(ReadError::damaged(place(), format!("its chain leads to cluster {cluster}")));
+                return Err(ReadError::damaged(
+                    place(),
+                    format!("its cluster chain has the invalid cluster {cluster}"),
+                ));
             };
             if number >= self.boot.clusters {
-                return Err(ReadError::damaged(place(), "its chain has no end"));
+                return Err(ReadError::damaged(place(), "its cluster chain has no end"));
             }
             self.work.spend(TABLE, STEP)?;
-            let is_full = runs.len() == MOST_RUNS;
+            let is_full = runs.len() == MAX_RUNS;
             match runs.last_mut() {
                 Some(last) if last.from.saturating_add(last.length) == from => {
                     last.length = last.length.saturating_add(size);
                 }
                 _ if is_full => {
-                    let what = format!("is in more than {MOST_RUNS} pieces");
+                    let what = format!("has more than {MAX_RUNS} extents");
                     return Err(ReadError::unsupported(place(), what, ""));
                 }
                 _ => runs.push(Run { at, length: size, from }),
@@ -187,25 +192,25 @@ impl Fat {
             let next = table.entry(cluster)?;
             if self.boot.is_end(next) {
                 if at < most && !to_end {
-                    return Err(ReadError::damaged(place(), "its chain is shorter than the file"));
+                    return Err(ReadError::damaged(place(), "its cluster chain is shorter than the file"));
                 }
                 break;
             }
             if to_end && at >= most {
-                return Err(ReadError::damaged(place(), "a directory of more than 65,536 entries"));
+                return Err(ReadError::damaged(place(), "the directory has more than 65,536 entries"));
             }
             cluster = next;
         }
         Ok(runs)
     }
 
-    /// Free \[bytes\], by the entries in the first `used` \[bytes\] of the table. The first two entries are of no cluster.
+    /// Counts free \[bytes\] by the entries in the first `used` \[bytes\] of the FAT. The first two entries don't belong to clusters.
     fn count_free(&self, used: u64) -> Result<u64, ReadError> {
         let mut free = 0_u64;
         let mut at = 0_u64;
         let mut passed = 0_u64;
         while at < used {
-            let length = COUNTED.min(used.saturating_sub(at));
+            let length = COUNT_PAGE.min(used.saturating_sub(at));
             let found = self.window.bytes(self.boot.table.saturating_add(at), length);
             let bytes = found.map_err(|error| ReadError::io(TABLE, error))?;
             let (mut entries, first) = (0_u64, passed);
@@ -222,7 +227,7 @@ impl Fat {
     }
 }
 
-/// The entries in a part of a table that begins with a whole one. Of the last three bytes of FAT12 one may be missing.
+/// Calls a function for the entries in a part of a FAT. The last byte of FAT12 may be missing.
 fn each_entry(bytes: &[u8], bits: u32, mut take: impl FnMut(u32)) {
     match bits {
         12 => bytes.chunks(3).map(Bytes).for_each(|pair| {
@@ -241,7 +246,7 @@ impl Table<'_> {
         let offset = index.saturating_mul(bits.into()) / 8;
         let page = offset.saturating_sub(offset % PAGE);
         if page != self.at {
-            // A page has whole entries, of 12 bits too: two of those are three bytes.
+            // A page has whole entries, also of 12 bits: two of these have three bytes.
             let length = PAGE.min(self.fat.boot.table_bytes.saturating_sub(page));
             let found = self.fat.window.bytes(self.fat.boot.table.saturating_add(page), length);
             self.page = found.map_err(|error| ReadError::io(TABLE, error))?;

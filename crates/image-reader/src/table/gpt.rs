@@ -1,11 +1,13 @@
-//! GUID partition tables (UEFI 2.10, chapter 5): a header and an array of entries, both twice.
+//! Reads GUID partition tables (UEFI 2.10, chapter 5): a header and an array of entries, and a backup of both.
 
-use super::{Guid, Partition, PartitionTable, PartitionType, TableKind, mbr, sector};
-use crate::bytes::{Bytes, Checked, to_usize};
+use image_tree::{Uuid, to_usize};
+
+use super::{Partition, PartitionTable, PartitionType, TableKind, mbr, sector};
+use crate::bytes::{Bytes, Checked};
 use crate::{ReadError, Window};
 
-/// The most \[bytes\] of the array of entries; the usual array has 16 KiB.
-const LARGEST_ARRAY: u64 = 1 << 20;
+/// Maximum size of the array of entries in \[bytes\]; usually it has 16 KiB.
+const MAX_ARRAY: u64 = 1 << 20;
 
 struct Header {
     raw: Vec<u8>,
@@ -14,23 +16,23 @@ struct Header {
 }
 
 impl Header {
-    /// Whether the backup of this header, which stands in that sector, is what ends a shorter disk: behind all partitions,
-    /// with its own array before it (UEFI 2.10, 5.3.1).
-    fn ends_a_shorter_disk(&self, backup: &Self, sector: u64, last: u64) -> bool {
+    /// Whether the backup of this header, in this sector, is at the end of a shorter disk: after all partitions, with its own
+    /// array before it (UEFI 2.10, 5.3.1).
+    fn is_of_a_shorter_disk(&self, backup: &Self, sector: u64, last: u64) -> bool {
         let usable = Bytes(&self.raw).le64(0x30);
         let array = Bytes(&backup.raw).le64(0x48);
         usable < array && array < sector && sector < last
     }
 
-    /// Whether it says the same as the first header, to which it leads back.
+    /// Whether this is a backup of the first header: equal in contents, and referring to it.
     fn is_backup_of(&self, first: &Self) -> bool {
-        // The first and the last usable sector and the disk's GUID; then how many entries there are.
+        // First and last usable sector and the disk's GUID; then number and size of entries.
         let same = |at, len| Bytes(&self.raw).slice(at, len) == Bytes(&first.raw).slice(at, len);
         Bytes(&self.raw).le64(0x20) == 1 && same(0x28, 0x20) && same(0x50, 8) && self.array == first.array
     }
 }
 
-/// A table, from its backup where the first one is broken.
+/// Reads a table; the backup if the first one is invalid.
 pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
     for sector_size in [512, 4096] {
         let last = disk.length().checked_div(sector_size).unwrap_or(0).saturating_sub(1);
@@ -40,25 +42,25 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
             let mut table = table(header, sector_size);
             let backup = Bytes(&header.raw).le64(0x20);
             let wrong = match self::header(disk, backup, sector_size)? {
-                Some(Ok(copy)) if !copy.is_backup_of(header) => Some("says something else"),
-                Some(Ok(copy)) if header.ends_a_shorter_disk(&copy, backup, last) => {
+                Some(Ok(copy)) if !copy.is_backup_of(header) => Some("differs from it"),
+                Some(Ok(copy)) if header.is_of_a_shorter_disk(&copy, backup, last) => {
                     table.is_longer = true;
                     None
                 }
                 Some(Ok(_)) => (backup != last).then_some("is not at the end"),
-                _ => Some("is missing or broken"),
+                _ => Some("is missing or invalid"),
             };
             table.warnings.extend(wrong.map(|wrong| format!("the backup of the partition table {wrong}")));
             return Ok(Some(table));
         }
-        // At the end of a device, the backup of a table that is there no more may be left.
+        // A device may still have the backup of an old table at its end.
         let is_expected = first.is_some() || mbr::is_protective(disk)?;
-        // A broken header may still know where its backup is, before the end of a device that is longer.
+        // An invalid header may still refer to its backup, which may be before the end of a longer device.
         let ends = [if first.is_some() { Bytes(&raw).le64(0x20) } else { last }, last];
         for end in if is_expected { &ends[..] } else { &[] } {
             let Some(Ok(header)) = header(disk, *end, sector_size)? else { continue };
             let mut table = table(&header, sector_size);
-            let text = "the partition table is missing or broken; shown is its backup";
+            let text = "the partition table is missing or invalid; its backup is used";
             table.warnings.push(text.to_owned());
             return Ok(Some(table));
         }
@@ -69,36 +71,36 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
     Ok(None)
 }
 
-/// A header with its array; `None` where there is none, a text where it is broken.
+/// Reads a header with its array; `None` if there is none, a message if it is invalid.
 fn header(disk: &Window, number: u64, size: u64) -> Result<Option<Result<Header, String>>, ReadError> {
     let raw = sector(disk, number, size)?;
     let bytes = Bytes(&raw);
     if bytes.slice(0, 8) != b"EFI PART" {
         return Ok(None);
     }
-    let broken = |what: &str| Ok(Some(Err(what.to_owned())));
+    let invalid = |what: &str| Ok(Some(Err(what.to_owned())));
     let length = u64::from(bytes.le32(0xc));
     if length < 92 || length > size {
-        return broken("its header has a wrong length");
+        return invalid("its header has a wrong length");
     }
     let mut zeroed = bytes.slice(0, to_usize(length)).to_vec();
     zeroed.iter_mut().skip(0x10).take(4).for_each(|byte| *byte = 0);
     if crc32fast::hash(&zeroed) != bytes.le32(0x10) {
-        return broken("the checksum of its header is wrong");
+        return invalid("the checksum of its header is wrong");
     }
     if bytes.le64(0x18) != number {
-        return broken("its header says that it stands elsewhere");
+        return invalid("its header has the number of another sector");
     }
     let entry = u64::from(bytes.le32(0x54));
-    let array = Checked::of(entry).times(bytes.le32(0x50)).at_most(LARGEST_ARRAY);
+    let array = Checked::of(entry).times(bytes.le32(0x50)).at_most(MAX_ARRAY);
     let Some(array) = array.filter(|_| entry >= 128 && entry.is_power_of_two()) else {
-        return broken("its entries have a wrong length or number");
+        return invalid("its entries have a wrong length or number");
     };
     let Ok(array) = disk.bytes(bytes.le64(0x48).saturating_mul(size), array) else {
-        return broken("its entries are not in the image");
+        return invalid("its entries are not in the image");
     };
     if crc32fast::hash(&array) != bytes.le32(0x58) {
-        return broken("the checksum of its entries is wrong");
+        return invalid("the checksum of its entries is wrong");
     }
     Ok(Some(Ok(Header { array, size: entry, raw })))
 }
@@ -118,15 +120,15 @@ fn table(header: &Header, sector: u64) -> PartitionTable {
             number,
             start: first.saturating_mul(sector),
             size: more.saturating_add(1).saturating_mul(sector),
-            kind: PartitionType::Gpt(Guid::from_disk(kind)),
+            kind: PartitionType::Gpt(Uuid::from_disk(kind)),
             // Legacy BIOS bootable (UEFI 2.10, table 5.8).
             bootable: entry.le64(0x30) & 4 != 0,
             name,
-            guid: Some(Guid::from_disk(entry.id(0x10))),
+            guid: Some(Uuid::from_disk(entry.id(0x10))),
         });
     }
     PartitionTable {
-        kind: TableKind::Gpt(Guid::from_disk(bytes.id(0x38))),
+        kind: TableKind::Gpt(Uuid::from_disk(bytes.id(0x38))),
         usable: (
             bytes.le64(0x28).saturating_mul(sector),
             bytes.le64(0x30).saturating_add(1).saturating_mul(sector),

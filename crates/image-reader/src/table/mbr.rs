@@ -1,15 +1,17 @@
-//! Master boot records: four partitions, and logical ones in a chain of further records.
+//! Reads master boot records: four partitions, and logical ones in a chain of further records.
+
+use image_tree::to_u64;
 
 use super::{Partition, PartitionTable, PartitionType, TableKind, has_boot_signature, sector};
-use crate::bytes::{Bytes, to_u64};
+use crate::bytes::Bytes;
 use crate::{ReadError, Window, ext4, fat};
 
-/// What is read of a sector, however long it is.
+/// Length of a record in \[bytes\], for any sector size.
 const RECORD: u64 = 512;
-/// The most logical partitions that are read; Linux knows 60 at most.
-const MOST_LOGICAL: u32 = 128;
+/// Maximum number of logical partitions; Linux supports 60.
+const MAX_LOGICAL: u32 = 128;
 
-/// Places and lengths in sectors.
+/// An entry; start and length are in sectors.
 struct Record {
     bootable: u8,
     kind: u8,
@@ -35,15 +37,15 @@ fn records(sector: &[u8]) -> [Record; 4] {
     })
 }
 
-/// Whether the first sector says that there is a GPT: Linux and firmware believe no GPT without (UEFI 2.10, 5.2.3).
+/// Whether there is a protective MBR. Linux and firmware ignore a GPT without one (UEFI 2.10, 5.2.3).
 pub(super) fn is_protective(disk: &Window) -> Result<bool, ReadError> {
     let first = sector(disk, 0, RECORD)?;
     let protects = |record: &Record| record.kind == 0xee && record.start == 1;
     Ok(has_boot_signature(&first) && records(&first).iter().any(protects))
 }
 
-/// How long the sectors are that a table counts in, which it does not say: 4096 \[bytes\] if file systems are where the
-/// partitions begin then, and none are with sectors of 512.
+/// Guesses the sector size that a table uses, which is not stored. It is 4096 \[bytes\] if there are file systems at the
+/// starts of partitions with that size, but none with sectors of 512 bytes.
 fn sector_size(disk: &Window, records: &[Record; 4]) -> u64 {
     const LONG: u64 = 4096;
     let holds = |size: u64| {
@@ -60,7 +62,7 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
     let primary = records(&first);
     let plausible = primary.iter().all(|record| matches!(record.bootable, 0 | 0x80));
     let some = primary.iter().any(Record::is_used);
-    // Boot code before a table may begin as a FAT file system does; and one that is there may have been made bootable.
+    // Boot code before a table may look like a FAT file system, and a FAT boot sector may have boot code.
     let is_fat = || {
         fat::seems_to_be(&first)
             && fat::has_table(disk, &first)
@@ -92,8 +94,8 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
     Ok(Some(table))
 }
 
-/// Whether records tell partitions of this very disk, which has so many sectors. The first sector of a FAT file system, whose code or text stands in
-/// the records' place, does not.
+/// Whether records describe partitions of this disk, which has `sectors` sectors. The boot sector of a FAT file system has
+/// code or text in the place of records, so it does not.
 fn is_exact(records: &[Record; 4], length: u64) -> bool {
     let is_unused = |record: &Record| (record.kind, record.start, record.size) == (0, 0, 0);
     let mut used: Vec<_> = records.iter().filter(|record| !is_unused(record)).collect();
@@ -111,7 +113,7 @@ fn is_exact(records: &[Record; 4], length: u64) -> bool {
     are_disjoint && used.iter().all(is_there)
 }
 
-/// A partition that begins at so many \[bytes\].
+/// A partition at this offset in \[bytes\].
 fn partition(number: u32, start: u64, record: &Record, sector_size: u64) -> Partition {
     Partition {
         number,
@@ -124,7 +126,8 @@ fn partition(number: u32, start: u64, record: &Record, sector_size: u64) -> Part
     }
 }
 
-/// Each record of the chain has a partition, relative to the record, and the next record, relative to the first.
+/// Reads the chain of logical partitions. Each record has a partition, relative to the record, and the next record,
+/// relative to the first.
 fn logical(disk: &Window, first: u64, table: &mut PartitionTable) -> Result<(), ReadError> {
     let sector_size = table.sector_size;
     let mut at = first;
@@ -132,7 +135,7 @@ fn logical(disk: &Window, first: u64, table: &mut PartitionTable) -> Result<(), 
     let taken = table.partitions.iter().filter(|partition| partition.number > 4).count();
     let mut number = u32::try_from(taken).unwrap_or(0).saturating_add(5);
     loop {
-        if visited.contains(&at) || to_u64(visited.len()) == u64::from(MOST_LOGICAL) {
+        if visited.contains(&at) || to_u64(visited.len()) == u64::from(MAX_LOGICAL) {
             table.warnings.push("the chain of logical partitions has no end".to_owned());
             return Ok(());
         }

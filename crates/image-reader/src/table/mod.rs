@@ -1,79 +1,75 @@
-//! Partition tables: which kind, what they say, what is wrong with them.
+//! Reads partition tables.
 
 mod gpt;
 mod mbr;
 mod types;
 
+use image_tree::Uuid;
+
 use crate::bytes::Bytes;
 use crate::{ReadError, Window};
-
-/// A GUID in the order of its text form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guid(pub [u8; 16]);
 
 /// The kind of a table and what identifies the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableKind {
-    /// A master boot record with the disk's signature.
+    /// Master boot record, with the disk's signature.
     Mbr(u32),
     /// A GUID partition table with the disk's GUID.
-    Gpt(Guid),
+    Gpt(Uuid),
 }
 
-/// What a partition is for.
+/// The type of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartitionType {
-    /// The byte of a master boot record.
+    /// The byte in a master boot record.
     Mbr(u8),
     /// The GUID of a GUID partition table.
-    Gpt(Guid),
+    Gpt(Uuid),
 }
 
-/// A partition as its table describes it; places in \[bytes\].
+/// A partition in a table. Offsets and lengths are in \[bytes\].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// Its number, from 1.
+    /// Number, from 1.
     pub number: u32,
-    /// Where it begins.
+    /// Offset.
     pub start: u64,
-    /// How long it is.
+    /// Length.
     pub size: u64,
-    /// What it is for.
+    /// Type.
     pub kind: PartitionType,
-    /// Whether firmware of PCs would boot it.
+    /// Whether the firmware of PCs boots it.
     pub bootable: bool,
-    /// Its name on a GUID partition table.
+    /// Name in a GUID partition table.
     pub name: String,
     /// Its GUID on a GUID partition table.
-    pub guid: Option<Guid>,
+    pub guid: Option<Uuid>,
 }
 
 /// A partition table.
 #[derive(Clone, Debug)]
 pub struct PartitionTable {
-    /// Its kind.
+    /// Kind of table.
     pub kind: TableKind,
-    /// Where partitions may be, in \[bytes\]: from, to.
+    /// Start and end of the space for partitions, in \[bytes\].
     pub usable: (u64, u64),
-    /// Its partitions, in the order of their numbers.
+    /// Partitions, in the order of their numbers.
     pub partitions: Vec<Partition>,
-    /// How long the sectors are that it counts in, in \[bytes\]: 512 or 4096.
+    /// Sector size in \[bytes\]: 512 or 4096.
     pub sector_size: u64,
-    /// What is wrong with it.
+    /// Problems.
     pub warnings: Vec<String>,
-    /// Whether more of the disk follows behind it and its backup, as where an image was written to a longer device.
+    /// Whether the disk is longer than the table expects, for example if an image was written to a longer device.
     pub is_longer: bool,
 }
 
 impl PartitionTable {
-    /// The table of a disk, `None` where there is none.
+    /// Reads the table of a disk; `None` if there is none.
     pub fn read(disk: &Window) -> Result<Option<Self>, ReadError> {
         let mut table = match gpt::read(disk)? {
             Some(mut table) => {
                 if !mbr::is_protective(disk)? {
-                    table
-                        .warnings
-                        .push("no protective MBR stands before it, so no system sees it".to_owned());
+                    table.warnings.push("it has no protective MBR, so systems ignore it".to_owned());
                 }
                 table
             }
@@ -85,11 +81,11 @@ impl PartitionTable {
         let beyond = table.partitions.iter().filter_map(|partition| {
             let beyond = partition.start.saturating_add(partition.size).saturating_sub(disk.length());
             let number = partition.number;
-            (beyond > 0).then(|| format!("partition {number} ends {beyond} bytes beyond the image"))
+            (beyond > 0).then(|| format!("partition {number} ends {beyond} bytes after the end of the image"))
         });
-        let beyond = few(beyond, "more end beyond the image");
+        let beyond = few(beyond, "more end after the end of the image");
         table.warnings.extend(beyond);
-        // An extended partition is where logical ones are.
+        // An extended partition contains logical ones.
         let holds_files = |partition: &&Partition| !partition.kind.is_extended();
         let mut sorted: Vec<_> = table.partitions.iter().filter(holds_files).collect();
         sorted.sort_by_key(|partition| partition.start);
@@ -104,20 +100,20 @@ impl PartitionTable {
         Ok(Some(table))
     }
 
-    /// What is unusual, and nothing wrong.
+    /// A note about something unusual that is not a problem.
     pub fn note(&self) -> Option<&'static str> {
-        let text = "its backup is not at the end: the disk is longer than what was written to it";
+        let text = "its backup is not at the end of the disk: the disk is longer than the image that was written to it";
         self.is_longer.then_some(text)
     }
 }
 
 impl PartitionType {
-    /// The type's usual name; its number or GUID where it has none.
+    /// The usual name of the type; its number or GUID if it has none.
     pub fn name(&self) -> String {
         types::name(*self).map_or_else(|| self.code(), str::to_owned)
     }
 
-    /// The type's number or GUID as text.
+    /// The number or GUID as text.
     pub fn code(&self) -> String {
         match self {
             Self::Mbr(byte) => format!("{byte:02x}"),
@@ -125,57 +121,32 @@ impl PartitionType {
         }
     }
 
-    /// Whether it is what logical partitions are in.
+    /// Whether it is an extended partition, which contains logical ones.
     pub(crate) fn is_extended(&self) -> bool {
         matches!(self, Self::Mbr(0x05 | 0x0f | 0x85))
     }
 
-    /// Whether a Linux root file system belongs here by this type.
+    /// Whether it is a type for Linux root file systems.
     pub(crate) fn is_root(&self) -> bool {
         types::name(*self).is_some_and(|name| name.starts_with("linux-root"))
     }
 }
 
-impl Guid {
-    /// From the order on a disk, where the first three numbers are little-endian (UEFI 2.10, appendix A).
-    pub(crate) fn from_disk(raw: [u8; 16]) -> Self {
-        let mut text = raw;
-        for part in [0..4, 4..6, 6..8] {
-            if let Some(number) = text.get_mut(part) {
-                number.reverse();
-            }
-        }
-        Self(text)
-    }
-}
-
-impl std::fmt::Display for Guid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
-    }
-}
-
 /// The first of several warnings, and how many more there are.
 fn few(warnings: impl Iterator<Item = String>, more: &str) -> Vec<String> {
-    const MOST: usize = 10;
+    const MAX: usize = 10;
     let mut warnings = warnings;
-    let mut few: Vec<_> = warnings.by_ref().take(MOST).collect();
+    let mut few: Vec<_> = warnings.by_ref().take(MAX).collect();
     let left = warnings.count();
     few.extend((left > 0).then(|| format!("{left} {more}")));
     few
 }
 
-/// A sector, or zeros where the disk is shorter.
+/// Reads a sector; zeros if the disk is shorter.
 fn sector(disk: &Window, number: u64, size: u64) -> Result<Vec<u8>, ReadError> {
     let offset = number.saturating_mul(size);
     if offset.saturating_add(size) > disk.length() {
-        return Ok(vec![0; crate::bytes::to_usize(size)]);
+        return Ok(vec![0; image_tree::to_usize(size)]);
     }
     disk.bytes(offset, size).map_err(|error| ReadError::io(format!("sector {number}"), error))
 }

@@ -37,7 +37,7 @@ pub fn is_report(json: &Value) -> bool {
 #[serde(rename_all = "camelCase")]
 struct Parts {
     image: Length,
-    filesystem: Blocks,
+    filesystem: Filesystem,
     /// In \[blocks\].
     overhead: serde_json::Map<String, Value>,
     store_paths: Vec<StorePath>,
@@ -52,7 +52,7 @@ struct Length {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Blocks {
+struct Filesystem {
     block_size: u64,
     blocks: u64,
     free_blocks: u64,
@@ -85,7 +85,7 @@ impl From<&Report> for Parts {
             |path: &crate::report::StorePathReport| StorePath { path: path.path.clone(), bytes: path.bytes };
         Self {
             image: Length { bytes: report.image.bytes },
-            filesystem: Blocks {
+            filesystem: Filesystem {
                 block_size: report.filesystem.block_size.into(),
                 blocks: report.filesystem.blocks,
                 free_blocks: report.filesystem.free_blocks,

@@ -61,8 +61,8 @@ pub(super) fn compare(
             (place, format!("{what}, at byte {}, differs from what build would write", block * BLOCK))
         });
     }
-    let shown = u64::try_from(differing.first.len()).unwrap_or(u64::MAX);
-    subject.differences.add_untold(Kind::ImageBytes, differing.count.saturating_sub(shown));
+    let told = u64::try_from(differing.first.len()).unwrap_or(u64::MAX);
+    subject.differences.add_count(Kind::ImageBytes, differing.count.saturating_sub(told));
     Ok(())
 }
 

@@ -105,8 +105,3 @@ fn pretty(value: &Value) -> Result<String, Failure> {
         .map(|text| text + "\n")
         .map_err(|error| Failure::internal("inspect", error))
 }
-
-/// 16 bytes as `8-4-4-4-12` hexadecimal digits.
-pub(super) fn uuid_text(uuid: [u8; 16]) -> String {
-    image_reader::Guid(uuid).to_string()
-}

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use image_reader::{Container, FileSystem, Image, Overview, TableKind, Volume, VolumeContent};
 use image_tree::escaped;
 
-use super::json::uuid_text;
 use snugfs_core::human::{counted, grouped, percent, size};
 use snugfs_core::one_line;
 
@@ -101,7 +100,7 @@ pub(super) fn label(fs: &FileSystem) -> Vec<u8> {
 /// The UUID or serial number of a file system.
 pub(super) fn id(fs: &FileSystem) -> String {
     match fs {
-        FileSystem::Ext4(ext4) => uuid_text(ext4.uuid()),
+        FileSystem::Ext4(ext4) => ext4.uuid().to_string(),
         FileSystem::Fat(fat) => format!("{:04X}-{:04X}", fat.id() >> 16, fat.id() & 0xffff),
     }
 }

@@ -1,5 +1,5 @@
-//! NAR hashes from contents that pass by on their way into an image: they come in the order of the tree, which is that
-//! of a NAR, so one read serves both.
+//! NAR hashes of contents while they are written to an image. Contents are written in the order of the tree, which is
+//! that of a NAR, so each file is read only once.
 
 use image_tree::{FileTree, NodeId};
 
@@ -8,9 +8,9 @@ use crate::{
     Closure, ClosureError, ClosureErrors, NarHasher, NarPart, NarParts, NotInNar, PathInfo, nar_parts,
 };
 
-/// Compares the NAR hash of each path with the registered one while the contents pass by.
+/// Computes the NAR hash of each path from a stream of file contents, and compares it with the registered one.
 #[derive(Debug)]
-pub struct PassingHashes<'a> {
+pub struct StreamingHashes<'a> {
     closure: &'a Closure,
     tree: &'a FileTree,
     paths: std::vec::IntoIter<(&'a PathInfo, NodeId)>,
@@ -18,27 +18,27 @@ pub struct PassingHashes<'a> {
     errors: Vec<ClosureError>,
 }
 
-/// The path whose contents pass by.
+/// The path that is being hashed.
 #[derive(Debug)]
 struct Current<'a> {
     info: &'a PathInfo,
     node: NodeId,
     parts: NarParts<'a>,
     hasher: NarHasher,
-    /// The file whose bytes come now.
+    /// The file that is being hashed.
     file: Option<NodeId>,
 }
 
-impl<'a> PassingHashes<'a> {
-    /// Nothing has passed by yet.
+impl<'a> StreamingHashes<'a> {
+    /// Hashes at the start of the stream.
     pub fn new(closure: &'a Closure, tree: &'a FileTree) -> Self {
         let (nodes, errors) = find(closure, tree);
         Self { closure, tree, paths: nodes.into_iter(), current: None, errors }
     }
 
-    /// The next bytes of a regular file. Files must come in the order of the tree, each from its start to its end;
-    /// those outside the closure are passed over.
-    pub fn see(&mut self, file: NodeId, bytes: &[u8]) {
+    /// Adds the next bytes of a regular file. Files must come in the order of the tree, each from its start to its end;
+    /// files outside the closure are ignored.
+    pub fn update(&mut self, file: NodeId, bytes: &[u8]) {
         loop {
             let Some(current) = &mut self.current else {
                 if !self.begin() {
@@ -50,13 +50,13 @@ impl<'a> PassingHashes<'a> {
                 return;
             }
             if file < self.tree.end(current.node) {
-                return current.take(file, bytes);
+                return current.update(file, bytes);
             }
             self.end();
         }
     }
 
-    /// Completes what has begun and compares the rest. All paths that differ are named; after that none is left.
+    /// Compares the remaining paths and fails with all that differ.
     pub fn finish(&mut self) -> Result<(), ClosureErrors> {
         while self.current.is_some() || self.begin() {
             self.end();
@@ -64,7 +64,7 @@ impl<'a> PassingHashes<'a> {
         ClosureErrors::check(std::mem::take(&mut self.errors))
     }
 
-    /// Goes on to the next path; false after the last.
+    /// Begins the next path; false after the last.
     fn begin(&mut self) -> bool {
         for (info, node) in self.paths.by_ref() {
             match nar_parts(self.tree, node) {
@@ -88,15 +88,15 @@ impl<'a> PassingHashes<'a> {
 }
 
 impl Current<'_> {
-    fn take(&mut self, file: NodeId, bytes: &[u8]) {
+    fn update(&mut self, file: NodeId, bytes: &[u8]) {
         if self.file != Some(file) {
             self.advance();
         }
         self.hasher.update(bytes);
     }
 
-    /// Hashes what stands before the next file, or up to the end. A file that is not the one that passes by would
-    /// make the hash another, so nothing wrong goes unnoticed.
+    /// Hashes the framing up to the next file or the end. If that is not the file that is given, the hash differs, so the
+    /// mistake is reported.
     fn advance(&mut self) {
         self.file = None;
         for part in self.parts.by_ref() {

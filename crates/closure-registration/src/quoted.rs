@@ -1,18 +1,18 @@
-//! How what was found in an input is shown in a message: on one line, and short.
+//! Quotes input in messages: escaped, on one line, and cut at a limit.
 
 use std::fmt;
 
 use image_tree::escaped;
 
-/// Longer findings are cut here, in \[bytes\]: enough for the longest store path.
-const SHOWN: usize = 300;
+/// Longest text shown in full, in \[bytes\]: enough for the longest store path.
+const LIMIT: usize = 300;
 
-/// The bytes in quotes, escaped, cut where they are very long.
+/// The bytes in quotes, escaped, cut at [`LIMIT`].
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     struct Quoted<'a>(&'a [u8]);
     impl fmt::Display for Quoted<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            match self.0.split_at_checked(SHOWN) {
+            match self.0.split_at_checked(LIMIT) {
                 Some((shown, rest)) if !rest.is_empty() => write!(f, "\"{}\"…", escaped(shown)),
                 _ => write!(f, "\"{}\"", escaped(self.0)),
             }
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn findings_are_one_short_line() {
+    fn quotes_on_one_short_line() {
         assert_eq!(quoted(b"a\nb"), "\"a\\x0ab\"");
         assert_eq!(quoted(b""), "nothing");
         assert_eq!(quoted(&[b'x'; 300]), format!("\"{}\"", "x".repeat(300)));

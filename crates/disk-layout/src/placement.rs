@@ -1,47 +1,47 @@
-//! Where everything goes: partitions at the next MiB where nobody says otherwise, nothing over anything else, and a
-//! disk as long as it must be.
+//! Places partitions and blobs. By default partitions are aligned to 1 MiB and the disk is as long as needed. Nothing may
+//! overlap.
 
 use crate::error::{DiskError, Item, Span};
 use crate::options::{Options, Table};
 
-/// Where partitions begin that no one placed: good for every flash memory and disk.
+/// Default alignment of partitions, suitable for every flash memory and disk.
 const ALIGNMENT: u64 = 1 << 20;
-/// Boot code ends here, the disk's number and the table follow (UEFI specification, table 5.1).
+/// End of the boot code; the disk's number and the table follow (UEFI specification, table 5.1).
 pub(crate) const BOOT_CODE: u64 = 440;
-/// 128 entries of 128 bytes (UEFI specification, 5.3); whole sectors of every length.
+/// Length of the GPT's entries in \[bytes\]: 128 of 128 bytes (UEFI specification, 5.3). A multiple of every sector size.
 pub(crate) const GPT_ENTRIES: u64 = 128 * 128;
-/// The length of a disk that is as long as it must be: whole blocks of whatever takes it.
-const GRAIN: u64 = 4096;
-/// MBR entries have 32 bits for sectors.
+/// The default length of a disk is a multiple of this, so it suits every block size.
+const SIZE_MULTIPLE: u64 = 4096;
+/// Number of sectors that an MBR can address: entries have 32 bits for sector numbers.
 const MBR_SECTORS: u64 = 1 << 32;
 
-/// A partition in its place, in \[bytes\].
+/// Start and length of a partition, in \[bytes\].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlacedPartition {
-    /// Where it begins.
+    /// Offset of the first byte.
     pub start: u64,
-    /// How long it is.
+    /// Length.
     pub len: u64,
 }
 
-/// All places of a disk.
+/// Start and length of everything on a disk, in \[bytes\].
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct Placement {
     pub(crate) len: u64,
-    /// How long the table at the front is, including the boot code.
+    /// Length of the table at the start, including the boot code.
     pub(crate) head: u64,
-    /// How long the table at the end is.
+    /// Length of the backup table at the end.
     pub(crate) tail: u64,
     pub(crate) partitions: Vec<PlacedPartition>,
 }
 
-impl Places {
+impl Placement {
     pub(crate) fn of(options: &Options) -> Result<Self, DiskError> {
         let sector = options.sector.bytes();
         let (head, tail) = match options.table {
-            // What is behind the first 512 bytes of a longer sector is reserved (UEFI specification, table 5.1).
+            // In longer sectors, all after the first 512 bytes is reserved (UEFI specification, table 5.1).
             Table::Mbr(_) => (sector, 0),
-            // A protective MBR, the header, the entries; the entries and the header again.
+            // At the start: protective MBR, header, entries. At the end: entries, header.
             Table::Gpt(_) => (2 * sector + GPT_ENTRIES, GPT_ENTRIES + sector),
         };
         let mut spans = vec![Span { item: Item::Table, start: BOOT_CODE, end: head }];
@@ -60,7 +60,7 @@ impl Places {
                     return Err(DiskError::TooSmall { item, size, needs });
                 }
                 Some(size) => size,
-                // A table can't say that a partition has nothing.
+                // An entry can't describe an empty partition.
                 None => needs.max(1).checked_next_multiple_of(sector).ok_or_else(overflow)?,
             };
             end_before = start.checked_add(len).ok_or_else(overflow)?;
@@ -79,21 +79,21 @@ impl Places {
     }
 }
 
-/// The length of the whole disk.
+/// The length of the disk.
 fn length(options: &Options, spans: &[Span], tail: u64) -> Result<u64, DiskError> {
     let last = spans.iter().max_by_key(|span| span.end);
     let end = last.map_or(0, |span| span.end);
-    let needs = end.checked_add(tail).and_then(|needs| needs.checked_next_multiple_of(GRAIN));
+    let needs = end.checked_add(tail).and_then(|needs| needs.checked_next_multiple_of(SIZE_MULTIPLE));
     match (options.size, last) {
         (Some(size), Some(last)) if size.checked_sub(tail).is_none_or(|usable| usable < end) => {
             Err(DiskError::PastEnd { span: *last, usable: size.saturating_sub(tail) })
         }
         (Some(size), _) => Ok(size),
-        (None, _) => needs.ok_or_else(|| DiskError::Overflow { item: Item::Disk }),
+        (None, _) => needs.ok_or(DiskError::Overflow { item: Item::Disk }),
     }
 }
 
-/// Nothing over anything else, everything within what the table can say.
+/// Checks that nothing overlaps, and that the table can address everything.
 fn check(options: &Options, mut spans: Vec<Span>, usable: u64) -> Result<(), DiskError> {
     spans.sort_by_key(|span| (span.start, span.end));
     for two in spans.windows(2) {
