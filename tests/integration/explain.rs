@@ -173,7 +173,10 @@ fn a_report_that_does_not_add_up_is_refused_and_what_is_none_is_read_as_a_plan()
     workspace.write("old.json", report.to_string());
     let compare = |other: &str| workspace.snugfs(["explain", "plan.json", "--compare", other]);
     compare("old.json").failed_with(5).says("old.json: is a report that lacks something");
-    workspace.snugfs(["explain", "old.json"]).failed_with(2).says("old.json: is a report, not a plan; name a plan");
+    workspace
+        .snugfs(["explain", "old.json"])
+        .failed_with(2)
+        .says("old.json: is a report, not a plan; name a plan");
     workspace.write("none.json", "[]");
     compare("none.json").failed_with(3);
     compare("absent.json").failed_with(5);

@@ -309,10 +309,10 @@ impl FileTree {
         target.of(&self.0.bytes)
     }
 
-    /// The bytes of a file that the tree itself keeps.
+    /// The bytes of a file that the tree itself keeps; none for a number that [`crate::TreeWriter::inline`] did not return.
     #[must_use]
     pub fn inline(&self, index: u32) -> &[u8] {
-        self.0.inline.get(to_usize(index.into())).expect("invariant: `TreeWriter::inline` gave the number")
+        self.0.inline.get(to_usize(index.into())).map_or(&[], Vec::as_slice)
     }
 
     /// Where a sparse file has data, ascending and with holes between; `None` for a file that is all data.

@@ -275,6 +275,7 @@ impl TreeWriter {
     }
 
     fn add(&mut self, name: Name<'_>, metadata: MetadataId, kind: NodeKind) -> Result<NodeId, TreeError> {
+        self.catch_up(Some(name.as_bytes()))?;
         let index = self.tree.nodes.len();
         // The end of a directory may be the node after the last one.
         let (id, _) =
