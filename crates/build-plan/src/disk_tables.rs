@@ -42,7 +42,7 @@ pub(crate) static DISK: Table = Table {
     what: "a disk",
     one_of: "",
     fields: &[
-        Field::required("table", Shape::Word(&TABLE_KINDS), "\"table\": \"mbr\", or gpt", "The kind of partition table."),
+        Field::required("table", Shape::Word(&TABLE_KINDS), "\"table\": \"mbr\", or gpt", "The partition table."),
         Field::optional(
             "id",
             Shape::DiskId,

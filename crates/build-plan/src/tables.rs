@@ -324,10 +324,10 @@ pub(crate) static FILESYSTEM: Table = Table {
             "freeSpace",
             Shape::Size(ANY_SIZE),
             "\"32MiB\"",
-            "Space that the image has left at least. Of it Linux keeps 2 % of the image, at most 16 MiB, to itself.",
+            "Free space of the finished image. Linux reserves 2 % of the file system, at most 16 MiB, for itself.",
         )
         .if_sealed("0"),
-        Field::default("freeInodes", Shape::Count(FREE_INODES), "1024", "Inodes that the image has left at least.")
+        Field::default("freeInodes", Shape::Count(FREE_INODES), "1024", "Minimum of free inodes; bytesPerInode may ask for more.")
             .if_sealed("0"),
         Field::default(
             "size",
@@ -349,7 +349,7 @@ pub(crate) static FILESYSTEM: Table = Table {
             "bytesPerInode",
             Shape::Size(BYTES_PER_INODE),
             "16384",
-            "The inode density that the file system keeps when it is grown.",
+            "One inode per this many bytes, which the file system keeps when it grows.",
         )
         .if_sealed("\"64MiB\""),
         Field::default(
@@ -430,9 +430,9 @@ pub(crate) static COMPRESSION: Table = Table {
             "format",
             Shape::Word(&COMPRESSIONS),
             "\"format\": \"zstd\"",
-            "The format of compression.",
+            "The compression format.",
         ),
-        Field::default("level", Shape::Count(ZSTD_LEVEL), "3", "The level of zstd."),
+        Field::default("level", Shape::Count(ZSTD_LEVEL), "3", "The compression level of zstd."),
         Field::default(
             "seekable",
             Shape::Flag,
