@@ -1,5 +1,5 @@
-//! Access control lists and modes, however they come together: what Linux shows of an image that is mounted is what it shows of
-//! a folder in which the same was done by hand.
+//! Access control lists and modes in any combination: a mounted image shows the same as a folder in which the same commands
+//! were run.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,7 @@ fn shell(folder: &Path, script: &str) -> String {
     Run::of(&mut command).succeeded().text().to_owned()
 }
 
-/// A list in base64 as getfattr shows it: what setfacl makes of `arguments` on a file or directory of mode 0640.
+/// A list in base64, as getfattr shows it after setfacl with `arguments` on a file or directory of mode 0640.
 fn list(arguments: &str, name: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let script = format!(
@@ -138,7 +138,7 @@ fn a_list_of_a_source_that_linux_refuses_is_an_error_that_names_the_file() {
     workspace.change_plan(|plan| {
         plan["entries"] = json!({ "/x": { "type": "file", "text": "x" } });
     });
-    // Owner, user 55, group, others, and no mask. Linux lets nobody set such a list; newer ones do not show it either.
+    // Owner, user 55, group, others, and no mask. Linux refuses to set such a list; newer versions do not show it either.
     let (no_id, image) = ([0xff; 4], workspace.build("source.img", []));
     let entries =
         [[1, 0, 6, 0], no_id, [2, 0, 6, 0], [55, 0, 0, 0], [4, 0, 4, 0], no_id, [32, 0, 0, 0], no_id];

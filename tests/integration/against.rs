@@ -1,4 +1,4 @@
-//! `snugfs verify --against`: an image beside the plan that it was made from, and beside all that it was not made from.
+//! `snugfs verify --against`: an image compared with its own plan and with other plans.
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Workspace, tool};
 
-/// A disk with all that there can be: the small example as its root, firmware, another file system, a raw partition, a blob.
+/// A disk with all kinds of parts: the small example as its root, firmware, another file system, a raw partition, a blob.
 fn workspace() -> Workspace {
     let workspace = Workspace::with_small_example();
     workspace.write("firmware/config.txt", "arm_64bit=1\n");
@@ -43,9 +43,9 @@ fn workspace() -> Workspace {
     workspace
 }
 
-/// A raw partition may hold a file system that is none of ours: its bytes are compared, its form is nobody's business.
+/// A raw partition may contain a file system of another program: only its bytes are compared.
 #[test]
-fn a_foreign_file_system_in_a_raw_partition_is_compared_and_not_judged() {
+fn a_foreign_file_system_in_a_raw_partition_is_compared_but_not_checked() {
     let workspace = Workspace::with_small_example();
     let foreign = workspace.path("foreign.img");
     let made = Command::new(tool("mke2fs"))
@@ -65,7 +65,8 @@ fn a_foreign_file_system_in_a_raw_partition_is_compared_and_not_judged() {
     workspace.snugfs(["verify", "disk.img"]).failed_with(8).says("partition 2: superblock");
 }
 
-/// Boot code may begin as a FAT file system does, so that firmware takes the disk for a floppy; the table counts.
+/// Boot code may begin like a FAT file system, so that firmware boots the disk like a floppy. The partition table takes
+/// precedence.
 #[test]
 fn boot_code_that_looks_like_a_file_system_hides_no_table() {
     let workspace = Workspace::with_small_example();
@@ -82,8 +83,8 @@ fn boot_code_that_looks_like_a_file_system_hides_no_table() {
     workspace.snugfs(["build", "plan.json", "-o", "disk.img", "--verify-output"]).succeeded();
     assert!(workspace.read("disk.img").starts_with(&workspace.read("code.bin")));
     workspace.snugfs(["verify", "disk.img", "--against", "plan.json"]).succeeded();
-    let told = workspace.snugfs(["verify", "disk.img"]).succeeded();
-    assert!(told.text().contains("partition 1 ext4"), "{}", told.text());
+    let shown = workspace.snugfs(["verify", "disk.img"]).succeeded();
+    assert!(shown.text().contains("partition 1 ext4"), "{}", shown.text());
     let cut = workspace.read("disk.img");
     workspace.write("cut.img", &cut[..cut.len() - 4096]);
     workspace
@@ -94,8 +95,8 @@ fn boot_code_that_looks_like_a_file_system_hides_no_table() {
         .snugfs(["verify", "floppy.img"])
         .failed_with(5)
         .says("contains FAT16; snugfs only checks ext4 and disks; check it with `fsck.fat -n`");
-    let told = workspace.snugfs(["inspect", "floppy.img"]).succeeded();
-    assert!(told.text().contains("FAT16"), "a file system by itself stays one: {}", told.text());
+    let shown = workspace.snugfs(["inspect", "floppy.img"]).succeeded();
+    assert!(shown.text().contains("FAT16"), "a file system by itself stays one: {}", shown.text());
     let mut text = workspace.read("floppy.img");
     text[0x1be..0x1fe].copy_from_slice(
         &[b"Remove disks or other media.\xff\r\nPress any key".as_slice(), &[0; 64]].concat()[..64],
@@ -104,7 +105,7 @@ fn boot_code_that_looks_like_a_file_system_hides_no_table() {
     assert!(workspace.snugfs(["inspect", "text.img"]).succeeded().text().contains("FAT16"));
 }
 
-/// A plan that the image was not made from: name, what must be said, where, and how the plan differs.
+/// Plans of other images: name, expected code, expected place, and how the plan differs.
 type Case = (&'static str, &'static str, &'static str, fn(&mut Value));
 
 const GREETING: &str = "/nix/store/i1jjwb3gkf5brqfzqqb36yl41bs8bfgc-greeting-2.0";
@@ -315,7 +316,7 @@ fn push(to: &mut Value, value: Value) {
 }
 
 #[test]
-fn an_image_holds_its_own_plan_in_every_form() {
+fn an_image_matches_its_plan_in_every_format() {
     let workspace = workspace();
     for name in ["disk.img", "disk.img.zst"] {
         workspace.snugfs(["build", "plan.json", "-o", name]).succeeded();
@@ -347,10 +348,10 @@ fn every_difference_from_a_plan_is_found_and_named() {
         }
     }
     assert!(missed.is_empty(), "{} of {}:\n{}", missed.len(), OTHER_PLANS.len(), missed.join("\n"));
-    println!("{} other plans told from that of an image", OTHER_PLANS.len());
+    println!("{} other plans told apart from the image", OTHER_PLANS.len());
 }
 
-/// Where some bytes stand in an image.
+/// The offset of some bytes in an image.
 fn find(image: &[u8], bytes: &[u8]) -> u64 {
     u64::try_from(image.windows(bytes.len()).position(|window| window == bytes).unwrap()).unwrap()
 }
@@ -360,7 +361,7 @@ fn put(path: &Path, at: u64, bytes: &[u8]) {
 }
 
 #[test]
-fn every_damaged_byte_of_contents_is_named_by_its_file() {
+fn every_damaged_byte_is_reported_with_its_file() {
     let workspace = workspace();
     workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).succeeded();
     let image = workspace.read("disk.img");
@@ -387,7 +388,7 @@ fn every_damaged_byte_of_contents_is_named_by_its_file() {
     }
 }
 
-/// One bit at a time, anywhere: half of the places by chance, half where something is written.
+/// One bit at a time: half of the places at random, half where the image has data.
 #[test]
 fn no_bit_changes_unnoticed() {
     const EACH: u64 = 75;
@@ -435,7 +436,7 @@ fn no_bit_changes_unnoticed() {
 }
 
 #[test]
-fn what_was_written_is_judged_before_it_has_a_name() {
+fn the_written_image_is_verified_before_it_gets_its_name() {
     let workspace = workspace();
     for name in ["disk.img", "disk.img.zst"] {
         let run = workspace.snugfs([
@@ -459,7 +460,7 @@ fn what_was_written_is_judged_before_it_has_a_name() {
 }
 
 #[test]
-fn an_output_that_does_not_hold_what_is_registered_never_appears() {
+fn an_output_that_differs_from_the_registration_never_appears() {
     let workspace = workspace();
     let file = format!("store/{}/share/greeting/en.txt", &GREETING[11..]);
     let mut text = workspace.read(&file);
@@ -467,7 +468,7 @@ fn an_output_that_does_not_hold_what_is_registered_never_appears() {
     std::fs::set_permissions(workspace.path(&file), std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .unwrap();
     workspace.write(&file, text);
-    // The same length, so nothing but the hash can tell; and the plan does not ask for that.
+    // The same length, so only the hash differs; and the plan does not ask for hashes.
     workspace.change_plan(|plan| plan["closure"]["verify"] = json!("size"));
     workspace.snugfs(["build", "plan.json", "-o", "wrong.img"]).succeeded();
     for name in ["disk.img", "disk.img.zst"] {

@@ -1,4 +1,4 @@
-//! The command line that other programs drive: words, channels, names, what is left behind.
+//! The command line: options, standard streams, output names, files left behind.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -12,7 +12,7 @@ fn hello() -> Value {
 }
 
 #[test]
-fn help_teaches_and_version_tells() {
+fn help_and_version_go_to_standard_output() {
     let workspace = Workspace::new();
     let help = workspace.snugfs(["--help"]).succeeded();
     for word in [
@@ -66,9 +66,9 @@ fn help_teaches_and_version_tells() {
 }
 
 #[test]
-fn misuse_is_one_line_and_exit_2() {
+fn usage_errors_are_one_line_and_exit_2() {
     let workspace = Workspace::with_plan(&hello());
-    for (arguments, told) in [
+    for (arguments, shown) in [
         (&["build"][..], "<PLAN>"),
         (&["explode", "plan.json"], "explode"),
         (&["build", "plan.json", "--treads", "2"], "--threads"),
@@ -84,7 +84,7 @@ fn misuse_is_one_line_and_exit_2() {
         (&["help", "build", "x"], "leave it out"),
         (&["completions", "csh"], "zsh"),
     ] {
-        let run = workspace.snugfs(arguments).failed_with(2).says(told);
+        let run = workspace.snugfs(arguments).failed_with(2).says(shown);
         assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
     }
     let nothing = workspace.snugfs::<&str>([]);
@@ -94,7 +94,7 @@ fn misuse_is_one_line_and_exit_2() {
 }
 
 #[test]
-fn an_image_without_a_name_is_misuse_and_both_ways_to_name_it_are_told() {
+fn an_image_without_a_name_is_a_usage_error_with_two_remedies() {
     let workspace = Workspace::with_plan(&hello());
     workspace.change_plan(|plan| plan["output"] = json!({}));
     workspace
@@ -107,7 +107,7 @@ fn an_image_without_a_name_is_misuse_and_both_ways_to_name_it_are_told() {
 }
 
 #[test]
-fn the_plan_names_the_image_and_the_command_line_goes_before_it() {
+fn the_command_line_takes_precedence_over_the_plan_for_the_image_name() {
     let workspace = Workspace::with_plan(&hello());
     workspace.snugfs(["build", "plan.json"]).succeeded();
     assert_eq!(workspace.names(), ["plan.img", "plan.json"]);
@@ -117,7 +117,7 @@ fn the_plan_names_the_image_and_the_command_line_goes_before_it() {
 }
 
 #[test]
-fn relative_paths_are_taken_from_the_folder_of_the_plan_or_from_base_dir() {
+fn relative_paths_start_at_the_plan_folder_or_base_dir() {
     let workspace = Workspace::new();
     let plan = plan_of_entries(json!({ "/f": { "type": "file", "source": "f" } }));
     workspace.write("plans/plan.json", plan.to_string());
@@ -135,7 +135,7 @@ fn relative_paths_are_taken_from_the_folder_of_the_plan_or_from_base_dir() {
 }
 
 #[test]
-fn structured_attributes_hold_the_plan_and_the_graph() {
+fn structured_attributes_contain_the_plan_and_the_graph() {
     let workspace = Workspace::with_small_example();
     let from_registration = workspace.build("registration.img", []);
     let mut plan = workspace.read_json("plan.json");
@@ -192,7 +192,7 @@ fn a_reader_that_closes_the_pipe_ends_a_build_with_7_and_other_results_quietly()
 }
 
 #[test]
-fn names_that_end_in_zst_ask_for_compression_and_so_does_the_plan() {
+fn zst_names_and_the_plan_select_compression() {
     let workspace = Workspace::with_plan(&hello());
     let raw = std::fs::read(workspace.build("raw.img", [])).unwrap();
     let decompressed = |name: &str| zstd::decode_all(workspace.read(name).as_slice()).unwrap();
@@ -211,7 +211,7 @@ fn names_that_end_in_zst_ask_for_compression_and_so_does_the_plan() {
 }
 
 #[test]
-fn build_ends_with_a_line_for_people() {
+fn build_ends_with_a_summary_line() {
     let workspace = Workspace::with_plan(&hello());
     let run = workspace.snugfs(["build", "plan.json", "--progress", "none"]).succeeded();
     let line = run.stderr.strip_suffix('\n').unwrap();
@@ -232,31 +232,31 @@ fn build_ends_with_a_line_for_people() {
 }
 
 #[test]
-fn a_device_is_looked_at_before_the_sources_are() {
+fn a_device_is_checked_before_the_sources() {
     let workspace =
         Workspace::with_plan(&plan_of_entries(json!({ "/f": { "type": "file", "source": "missing" } })));
     workspace.write("folder/file", "");
-    let told = |device: &str, code| {
+    let shown = |device: &str, code| {
         let run = workspace.snugfs(["build", "plan.json", "--device", "-o", device]).failed_with(code);
         assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
         run.stderr
     };
     let absent = |name: &str| format!("snugfs: {name}: no such device; name one, or leave out --device\n");
     let other = |name: &str| format!("snugfs: {name}: is no block device; name one, or leave out --device\n");
-    assert_eq!(told("absent", 7), absent("absent"));
-    assert_eq!(told("missing/absent", 7), absent("missing/absent"));
-    assert_eq!(told("folder", 7), other("folder"));
-    assert_eq!(told("folder/file", 7), other("folder/file"));
-    assert_eq!(told("/dev/null", 7), other("/dev/null"));
+    assert_eq!(shown("absent", 7), absent("absent"));
+    assert_eq!(shown("missing/absent", 7), absent("missing/absent"));
+    assert_eq!(shown("folder", 7), other("folder"));
+    assert_eq!(shown("folder/file", 7), other("folder/file"));
+    assert_eq!(shown("/dev/null", 7), other("/dev/null"));
     workspace.change_plan(|plan| plan["output"]["compression"] = json!({ "format": "zstd" }));
     assert_eq!(
-        told("folder/file", 2),
+        shown("folder/file", 2),
         "snugfs: --device: a compressed image can't be written to a block device; leave out plan.output.compression\n"
     );
 }
 
 #[test]
-fn a_name_asks_for_a_form_or_is_refused() {
+fn a_file_name_selects_a_format_or_is_refused() {
     let workspace = Workspace::with_small_example();
     let build = |name: &str| workspace.snugfs(["build", "plan.json", "--progress", "none", "-o", name]);
     let begins = |name: &str, mark: &[u8]| {
@@ -291,10 +291,10 @@ fn a_folder_as_output_is_refused_before_the_sources_are_read() {
 }
 
 #[test]
-fn progress_is_told_as_asked_for() {
+fn progress_is_shown_in_the_selected_mode() {
     let workspace = Workspace::with_small_example();
-    let told = |mode: &str| workspace.snugfs(["build", "plan.json", "--progress", mode]).succeeded().stderr;
-    let plain = told("plain");
+    let shown = |mode: &str| workspace.snugfs(["build", "plan.json", "--progress", mode]).succeeded().stderr;
+    let plain = shown("plain");
     let stages: Vec<&str> = plain
         .lines()
         .filter_map(|line| line.strip_prefix("snugfs: ")?.split_once(": ").map(|(stage, _)| stage))
@@ -303,11 +303,11 @@ fn progress_is_told_as_asked_for() {
     let judged =
         workspace.snugfs(["build", "plan.json", "--progress", "plain", "--verify-output"]).succeeded();
     assert!(judged.stderr.lines().any(|line| line.starts_with("snugfs: compare: ")), "{}", judged.stderr);
-    assert_eq!(told("auto").lines().count(), plain.lines().count(), "no terminal: plain lines");
-    assert_eq!(told("none").lines().count(), 1);
-    assert!(!told("bar").contains("scan"), "a bar is for terminals alone");
+    assert_eq!(shown("auto").lines().count(), plain.lines().count(), "no terminal: plain lines");
+    assert_eq!(shown("none").lines().count(), 1);
+    assert!(!shown("bar").contains("scan"), "a bar is for terminals alone");
 
-    let nix = told("nix");
+    let nix = shown("nix");
     let phases: Vec<Value> = nix
         .lines()
         .filter_map(|line| line.strip_prefix("@nix "))
@@ -381,7 +381,7 @@ fn report_has_every_key_and_only_seconds_differ_between_builds() {
 }
 
 #[test]
-fn report_of_a_compressed_image_tells_both_lengths_and_the_digest_of_the_file() {
+fn report_of_a_compressed_image_has_both_lengths_and_the_digest_of_the_file() {
     let workspace = Workspace::with_plan(&hello());
     workspace.snugfs(["build", "plan.json", "-o", "x.zst", "--report", "report.json"]).succeeded();
     let file = workspace.read("x.zst");
@@ -392,7 +392,7 @@ fn report_of_a_compressed_image_tells_both_lengths_and_the_digest_of_the_file() 
 }
 
 #[test]
-fn size_is_what_build_makes_to_the_byte() {
+fn size_equals_the_built_image_to_the_byte() {
     let workspace = Workspace::with_small_example();
     let size = workspace.snugfs(["size", "plan.json", "--json"]).succeeded();
     let mut foretold: Value = serde_json::from_str(size.text()).unwrap();
@@ -424,7 +424,7 @@ fn parts_of_the_table_add_up_to_the_image() {
         let report: Value = serde_json::from_str(json.text()).unwrap();
         assert!(run.text().lines().all(|line| line.chars().count() <= 80), "{}", run.text());
         let number = |text: &str| text.replace(',', "").parse::<u64>().unwrap();
-        // From the right: a unit, a number of it, bytes, blocks, and before them the words.
+        // Columns from the right: size with a unit, bytes, blocks, name.
         let rows: Vec<(&str, u64, u64)> = run
             .text()
             .lines()
@@ -459,7 +459,7 @@ fn check_says_ok_in_one_line() {
 }
 
 #[test]
-fn schema_is_json_that_knows_the_fields() {
+fn schema_is_json_with_all_fields() {
     let workspace = Workspace::new();
     let run = workspace.snugfs(["schema"]).succeeded();
     let schema: Value = serde_json::from_str(run.text()).unwrap();
@@ -467,7 +467,7 @@ fn schema_is_json_that_knows_the_fields() {
 }
 
 #[test]
-fn a_finished_image_replaces_what_stood_there_and_a_failed_build_does_not() {
+fn a_finished_image_replaces_the_old_file_and_a_failed_build_does_not() {
     let workspace = Workspace::with_plan(&hello());
     workspace.write("x.img", "an older image");
     workspace.build("x.img", []);
@@ -479,7 +479,7 @@ fn a_finished_image_replaces_what_stood_there_and_a_failed_build_does_not() {
 }
 
 #[test]
-fn outputs_that_cannot_be_are_told_and_nothing_is_left() {
+fn impossible_outputs_are_errors_and_leave_no_files() {
     let workspace = Workspace::with_plan(&hello());
     workspace.write("folder/in-the-way", "");
     for output in ["missing/x.img", "folder", "plan.json/x.img", "folder/"] {

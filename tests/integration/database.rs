@@ -1,4 +1,4 @@
-//! `plan.closure.nixDatabase`: Nix knows the store of an image at once.
+//! `plan.closure.nixDatabase`: Nix knows the store of an image without loading a registration.
 
 use std::path::Path;
 use std::process::Command;
@@ -42,7 +42,7 @@ fn asked(root: &Path, arguments: &[&str]) -> Vec<String> {
     run.text().lines().map(str::to_owned).collect()
 }
 
-/// Nix sees nothing wrong, and has read the contents.
+/// Nix reads all contents and finds no problem.
 fn assert_nix_agrees(root: &Path) {
     let run = nix(root, "nix-store", &["--verify", "--check-contents"], None).succeeded();
     let wrong = ["modified", "missing", "disappeared", "not valid", "error"];
@@ -51,7 +51,7 @@ fn assert_nix_agrees(root: &Path) {
 }
 
 #[test]
-fn nix_knows_the_store_of_an_image_and_goes_on_with_it() {
+fn nix_can_use_the_store_of_an_image() {
     let workspace = workspace();
     let image = workspace.build("out.img", []);
     for (path, mode) in [("/nix/var/nix/db/db.sqlite", "0644"), ("/nix/var/nix/db", "0755")] {
@@ -89,7 +89,7 @@ fn nix_knows_the_store_of_an_image_and_goes_on_with_it() {
     assert_eq!(recorded["narHash"], json!(format!("sha256:{}", base16.succeeded().text().trim())));
     assert_nix_agrees(&root);
 
-    // What a first boot does, then the life of any store.
+    // The commands of a first boot, then normal use of the store.
     let registration = root.join("nix-path-registration");
     nix(&root, "nix-store", &["--load-db"], Some(&registration)).succeeded();
     assert_eq!(sorted(&["-q", "--requisites", &program]), both);
@@ -118,14 +118,14 @@ fn nix_would_see_what_is_wrong() {
 }
 
 #[test]
-fn size_and_threads_and_the_registration_do_not_matter_to_it() {
+fn the_database_does_not_depend_on_size_threads_or_registration() {
     let workspace = workspace();
     workspace.build("one.img", ["--threads", "1", "--report", "report.json"]);
     workspace.build("two.img", ["--threads", "7"]);
     assert!(workspace.read("one.img") == workspace.read("two.img"));
-    let told: Value =
+    let size: Value =
         serde_json::from_str(workspace.snugfs(["size", "plan.json", "--json"]).succeeded().text()).unwrap();
-    assert_eq!(told["image"]["bytes"], workspace.read_json("report.json")["image"]["bytes"]);
+    assert_eq!(size["image"]["bytes"], workspace.read_json("report.json")["image"]["bytes"]);
     let database =
         |image: &str| assert_sound(&workspace.path(image)).read("/nix/var/nix/db/db.sqlite").unwrap();
     let with = database("one.img");
@@ -139,7 +139,7 @@ fn size_and_threads_and_the_registration_do_not_matter_to_it() {
 }
 
 #[test]
-fn it_stands_beside_the_store_and_gives_way_to_nobody() {
+fn the_database_is_next_to_the_store_and_conflicts_are_errors() {
     let workspace = workspace();
     workspace.change_plan(|plan| {
         plan["trees"] = json!([{ "source": "files" }]);
@@ -153,9 +153,9 @@ fn it_stands_beside_the_store_and_gives_way_to_nobody() {
     assert!(assert_sound(&image).exists("/nix/var/nix/db/other").unwrap());
 }
 
-/// Of a plan with profiles of its own somewhere else.
+/// With a plan whose profiles are elsewhere.
 #[test]
-fn folders_of_nix_give_way_to_what_a_plan_has_there() {
+fn entries_of_the_plan_take_precedence_over_folders_of_nix() {
     let workspace = workspace();
     workspace.change_plan(|plan| {
         plan["entries"] = json!({
@@ -170,9 +170,9 @@ fn folders_of_nix_give_way_to_what_a_plan_has_there() {
     assert!(file_system.exists("/nix/var/nix/temproots").unwrap());
 }
 
-/// SQLite would play it back, whichever database it was written for.
+/// SQLite would replay it, even if it was written for another database.
 #[test]
-fn the_log_of_another_database_is_not_put_beside_it() {
+fn a_journal_file_next_to_the_database_is_refused() {
     let workspace = workspace();
     workspace.change_plan(|plan| {
         plan["trees"] = json!([{ "source": "files" }]);
@@ -188,7 +188,7 @@ fn the_log_of_another_database_is_not_put_beside_it() {
 }
 
 #[test]
-fn what_is_named_like_a_derivation_must_be_one() {
+fn a_path_with_the_name_of_a_derivation_must_be_one() {
     let workspace = Workspace::new();
     write(&workspace, "x.drv", "", "no derivation", false);
     let mut plan = plan(&[record(&workspace, "x.drv", &[])]);

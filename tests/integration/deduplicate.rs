@@ -1,4 +1,4 @@
-//! `plan.closure.deduplicate`: equal files of the store are one inode, by their contents alone.
+//! `plan.closure.deduplicate`: files of the store with equal contents become one inode.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ fn workspace(backwards: bool, linked: bool) -> Workspace {
         [record(&workspace, "a", &["b"]), record(&workspace, "b", &[]), record(&workspace, "c", &[])];
     let mut plan = plan(&records);
     plan["closure"]["deduplicate"] = json!(true);
-    // Equal files elsewhere are not the store's.
+    // Equal files outside of the store are not linked.
     plan["entries"] =
         json!({ "/a": { "type": "file", "text": "free\n" }, "/b": { "type": "file", "text": "free\n" } });
     workspace.write("plan.json", plan.to_string());
@@ -89,9 +89,9 @@ fn equal_files_of_the_store_are_one_inode_and_no_others() {
     let contents = &workspace.read_json("report.json")["contents"];
     assert_eq!(contents["deduplicated"], json!({ "files": 4, "bytes": 50_010 }));
     assert_eq!((&contents["hardLinks"], &contents["files"]), (&json!(4), &json!(8)));
-    let told: Value =
+    let shown: Value =
         serde_json::from_str(workspace.snugfs(["size", "plan.json", "--json"]).succeeded().text()).unwrap();
-    assert_eq!(&told["contents"], contents);
+    assert_eq!(&shown["contents"], contents);
     assert!(workspace.snugfs(["size", "plan.json"]).succeeded().text().contains("  deduplicated "));
 
     let loaded = assert_sound(&image);
@@ -104,7 +104,7 @@ fn equal_files_of_the_store_are_one_inode_and_no_others() {
 }
 
 #[test]
-fn contents_decide_and_never_the_links_of_the_host() {
+fn contents_decide_not_the_hard_links_of_the_host() {
     let [plain, other] = [workspace(false, false), workspace(true, true)];
     plain.build("out.img", ["--threads", "1"]);
     other.build("out.img", ["--threads", "7"]);
@@ -112,7 +112,7 @@ fn contents_decide_and_never_the_links_of_the_host() {
 }
 
 #[test]
-fn what_attributes_make_different_stays_apart() {
+fn files_with_different_attributes_are_not_linked() {
     let workspace = workspace(false, false);
     workspace.change_plan(|plan| {
         plan["attributes"] = json!({ (store_path("b")): { "uid": 7, "recursive": true } });
@@ -124,7 +124,7 @@ fn what_attributes_make_different_stays_apart() {
 }
 
 #[test]
-fn hashes_are_compared_on_every_way_all_the_same() {
+fn hashes_are_still_compared_for_every_output() {
     let good = workspace(false, false);
     let raw = std::fs::read(good.build("out.img", [])).unwrap();
     assert!(good.snugfs(["build", "plan.json", "-o", "-"]).succeeded().stdout == raw);
@@ -144,7 +144,7 @@ fn hashes_are_compared_on_every_way_all_the_same() {
 }
 
 #[test]
-fn other_file_systems_of_a_disk_have_their_own() {
+fn every_file_system_of_a_disk_is_deduplicated_separately() {
     let workspace = workspace(false, false);
     workspace.change_plan(|plan| {
         let content = json!({

@@ -1,4 +1,4 @@
-//! The same plan and contents give the same bytes, whatever else differs between two machines.
+//! The same plan and contents give the same bytes on different machines.
 
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::{Run, Workspace, assert_sound, empty_plan, repository, sorted_names};
 
-/// What a machine may have of its own.
+/// The properties in which machines differ.
 #[expect(clippy::struct_excessive_bools, reason = "each is one difference between two machines")]
 struct Machine {
     /// Where its folders are: another file system where possible.
@@ -34,7 +34,7 @@ fn contents_with_zeros() -> Vec<u8> {
 }
 
 impl Machine {
-    /// Lays out a copy of the small example with a few more files, in this machine's way.
+    /// Creates a copy of the small example with a few more files, with this machine's properties.
     fn lay_out(&self) -> PathBuf {
         let place = self.root.join("place");
         let example = repository().join("examples/small");
@@ -104,7 +104,7 @@ impl Machine {
         file.set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Builds in this machine's environment, from a folder of its own.
+    /// Builds with this machine's environment, from its own folder.
     fn build(&self, place: &Path, image: &str) -> PathBuf {
         let image = self.root.join(image);
         let program = format!(
@@ -149,7 +149,7 @@ fn optimise(folder: &Path) {
     }
 }
 
-/// Two machines that have nothing in common but the contents.
+/// Two machines that have only the contents in common.
 fn machines(here: &Workspace, there: &Path) -> [Machine; 2] {
     [
         Machine {
@@ -216,7 +216,7 @@ fn sparse(path: &Path, grain: usize) {
 }
 
 #[test]
-fn a_sparse_file_is_the_same_whatever_its_file_system_makes_of_holes() {
+fn a_sparse_file_is_the_same_on_every_source_file_system() {
     let here = Workspace::with_plan(&empty_plan());
     here.change_plan(|plan| plan["trees"] = serde_json::json!([{ "source": "tree" }]));
     let memory = tempfile::Builder::new().prefix("snugfs-test-").tempdir_in("/dev/shm").unwrap();

@@ -1,4 +1,4 @@
-//! Directories with an index, as Linux looks names up in them.
+//! Directories with an index: Linux finds every name.
 
 use serde_json::{Map, json};
 
@@ -10,7 +10,7 @@ const NUMBERS: [u32; 19] = [0, 1, 3, 5, 6, 8, 9, 10, 12, 14, 15, 16, 17, 19, 23_
 const COLLIDING_UUID: &str = "736e7567-6673-2074-6573-742075756964";
 
 #[test]
-fn names_of_one_hash_are_found_on_both_sides_of_a_block_boundary() {
+fn names_with_equal_hashes_are_found_across_a_block_boundary() {
     let name = |number: u32| format!("{number:0255}");
     let entries: Map<_, _> = NUMBERS
         .iter()

@@ -1,4 +1,4 @@
-//! Disks in every form of output: streams, devices, containers, maps, seekable frames.
+//! Disks in every output format: streams, devices, containers, maps, seekable frames.
 
 use std::process::Command;
 
@@ -25,20 +25,20 @@ fn every_way_of_writing_gives_the_same_disk() {
 }
 
 #[test]
-fn containers_hold_the_same_bytes() {
+fn containers_contain_the_same_bytes() {
     for disk in [mbr(), gpt(), Value::Null] {
         let workspace = workspace(disk);
         workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
         let raw = sha256(&workspace.read("raw.img"));
-        for (format, judge) in [("qcow2", "qemu-img"), ("simg", "simg2img")] {
+        for (format, tool) in [("qcow2", "qemu-img"), ("simg", "simg2img")] {
             workspace.change_plan(|plan| plan["output"] = json!({ "format": format }));
             workspace
                 .snugfs(["build", "plan.json", "-o", "container", "--report", "report.json"])
                 .succeeded();
             let (container, back) = (workspace.path("container"), workspace.path("back.img"));
-            let mut command = Command::new(judge);
-            if judge == "qemu-img" {
-                let mut check = Command::new(judge);
+            let mut command = Command::new(tool);
+            if tool == "qemu-img" {
+                let mut check = Command::new(tool);
                 Run::of(check.args(["check", "-f", "qcow2"]).arg(&container)).succeeded();
                 command.args(["convert", "-f", "qcow2", "-O", "raw"]);
             }
@@ -70,7 +70,7 @@ fn containers_hold_the_same_bytes() {
 }
 
 #[test]
-fn a_map_beside_the_image_is_what_bmaptool_takes() {
+fn bmaptool_accepts_the_map_of_the_image() {
     for disk in [mbr(), Value::Null] {
         let workspace = workspace(disk);
         workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
@@ -80,7 +80,7 @@ fn a_map_beside_the_image_is_what_bmaptool_takes() {
         }
         assert_eq!(workspace.read("mapped.img.bmap"), workspace.read("packed.img.bmap"));
         assert!(workspace.read("mapped.img") == workspace.read("raw.img"));
-        // It compares the digest of every range, and writes those alone over what there is.
+        // bmaptool compares the digest of every range, and only writes these ranges.
         let target = workspace.write("card", vec![0; workspace.read("raw.img").len()]);
         Run::of(
             Command::new("bmaptool")
@@ -110,7 +110,7 @@ fn mapped_blocks(map: &str) -> Vec<(usize, usize)> {
 }
 
 #[test]
-fn old_bytes_are_allowed_in_unused_space_only_and_only_where_that_is_asked_for() {
+fn old_bytes_are_only_allowed_in_unused_space_with_ignore_unused() {
     for disk in [mbr(), gpt()] {
         let workspace = workspace(disk);
         workspace.change_plan(|plan| {
@@ -120,7 +120,7 @@ fn old_bytes_are_allowed_in_unused_space_only_and_only_where_that_is_asked_for()
         workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).succeeded();
         let image = workspace.read("disk.img");
         let ranges = mapped_blocks(&String::from_utf8(workspace.read("disk.img.bmap")).unwrap());
-        // As on a card that was full of other bytes.
+        // Like a card with old data.
         let mut card = vec![0xa5; image.len()];
         for &(first, last) in &ranges {
             let range = first * 4096..((last + 1) * 4096).min(image.len());

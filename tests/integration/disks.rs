@@ -1,4 +1,4 @@
-//! Whole disks: tables that others read, partitions that hold what they would by themselves, firmware.
+//! Disks: tables that other tools read, partitions with the same bytes as bare file systems, firmware.
 
 use std::path::Path;
 use std::process::Command;
@@ -65,7 +65,7 @@ pub(crate) fn cut(image: &[u8], from: u64, len: u64) -> &[u8] {
     &image[at(from)..at(from + len)]
 }
 
-/// Has fsck.vfat look at a partition, and reads its files with mtools.
+/// Checks a partition with fsck.vfat, and reads its files with mtools.
 pub(crate) fn assert_firmware(workspace: &Workspace, bytes: &[u8]) {
     let path = workspace.write("firmware.img", bytes);
     let run = Run::of(Command::new("fsck.vfat").arg("-n").arg(&path)).succeeded();
@@ -99,7 +99,7 @@ fn an_mbr_disk_has_its_parts_where_the_plan_puts_them() {
     assert!(cut(&image, 8192, 300_001) == workspace.read("loader.bin"));
     assert!(cut(&image, raw.0, 300_001) == workspace.read("loader.bin"));
 
-    // By itself the file system has the very same bytes.
+    // As a bare file system, it has the same bytes.
     workspace.change_plan(|plan| plan["disk"] = Value::Null);
     let bare = std::fs::read(workspace.build("bare.img", [])).unwrap();
     assert!(cut(&image, root.0, root.1) == bare);
@@ -110,10 +110,10 @@ fn an_mbr_disk_has_its_parts_where_the_plan_puts_them() {
     let report = workspace.read_json("report.json");
     assert_eq!(report["image"]["bytes"], json!(image.len()));
     assert_eq!(report["filesystem"]["blocks"], json!(bare.len() / 4096));
-    let told = report["disk"]["partitions"].as_array().unwrap().iter();
-    let told: Vec<_> =
-        told.map(|told| (told["start"].as_u64().unwrap(), told["bytes"].as_u64().unwrap())).collect();
-    assert_eq!(told, partitions.iter().map(|(start, len, _)| (*start, *len)).collect::<Vec<_>>());
+    let shown = report["disk"]["partitions"].as_array().unwrap().iter();
+    let shown: Vec<_> =
+        shown.map(|shown| (shown["start"].as_u64().unwrap(), shown["bytes"].as_u64().unwrap())).collect();
+    assert_eq!(shown, partitions.iter().map(|(start, len, _)| (*start, *len)).collect::<Vec<_>>());
     assert_eq!(report["disk"]["partitions"][0]["uuid"], json!("2178-694E"));
 }
 
@@ -136,7 +136,7 @@ fn a_gpt_disk_passes_sgdisk_and_has_the_same_identifiers_every_time() {
     workspace.write("root.img", cut(&bytes, partitions[1].0, partitions[1].1));
     assert_eq!(assert_sound(&workspace.path("root.img")).read("/etc/hostname").unwrap(), b"board\n");
 
-    // The table at the end is whole: sgdisk finds the disk by it alone.
+    // The backup table is complete: sgdisk can read the disk with only the backup.
     let mut without = bytes.clone();
     without[512..1024].fill(0);
     let damaged = workspace.write("damaged.img", &without);
@@ -196,7 +196,7 @@ fn a_partition_with_a_size_is_filled_by_its_file_system() {
 }
 
 #[test]
-fn what_can_not_be_a_disk_is_told_with_both_sides() {
+fn an_impossible_disk_is_an_error_that_names_both_parts() {
     let root = json!({ "type": "83", "content": { "kind": "root" } });
     let fat = |size: &str| json!({ "type": "0b", "size": size, "content": { "kind": "fat", "source": "firmware" } });
     let at = |start: &str, mut partition: Value| {
@@ -204,7 +204,7 @@ fn what_can_not_be_a_disk_is_told_with_both_sides() {
         partition
     };
     let loader = |offset: u64| json!([{ "source": "loader.bin", "offset": offset }]);
-    for (disk, code, told) in [
+    for (disk, code, shown) in [
         (
             json!({ "table": "mbr", "partitions": [at("1MiB", fat("16MiB")), at("8MiB", root.clone())] }),
             3,
@@ -268,13 +268,13 @@ fn what_can_not_be_a_disk_is_told_with_both_sides() {
     ] {
         let workspace = workspace(disk);
         let before = workspace.names();
-        workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(code).says(told);
-        assert_eq!(workspace.names(), before, "{told}");
+        workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(code).says(shown);
+        assert_eq!(workspace.names(), before, "{shown}");
     }
 }
 
 #[test]
-fn firmware_that_does_not_fit_is_told_by_how_much() {
+fn firmware_that_does_not_fit_is_an_error_with_the_needed_size() {
     let workspace = workspace(json!({ "table": "mbr", "partitions": [
         { "type": "0b", "size": "30MiB", "content": { "kind": "fat", "source": "firmware" } },
         { "type": "83", "content": { "kind": "root" } },
@@ -308,10 +308,10 @@ fn inspect_reads_what_build_has_made() {
     for disk in [mbr(), gpt()] {
         let workspace = workspace(disk);
         workspace.snugfs(["build", "plan.json", "-o", "disk.img.zst"]).succeeded();
-        let told = workspace.snugfs(["inspect", "disk.img.zst", "--json"]).succeeded();
-        let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+        let shown = workspace.snugfs(["inspect", "disk.img.zst", "--json"]).succeeded();
+        let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
         let count = workspace.read_json("plan.json")["disk"]["partitions"].as_array().unwrap().len();
-        assert_eq!(told["volumes"].as_array().map(Vec::len), Some(count), "{told}");
+        assert_eq!(shown["volumes"].as_array().map(Vec::len), Some(count), "{shown}");
         let read = workspace
             .snugfs(["inspect", "disk.img.zst", "--partition", "2", "cat", "/etc/hostname"])
             .succeeded();
@@ -339,7 +339,7 @@ fn the_example_of_a_card_builds_from_the_root_of_the_repository() {
 }
 
 #[test]
-fn a_fat_that_readers_would_take_for_another_type_is_refused_with_the_least_size() {
+fn an_ambiguous_fat_size_is_refused_with_the_smallest_valid_size() {
     let workspace = workspace(gpt());
     workspace.change_plan(|plan| plan["disk"]["partitions"][0]["size"] = json!("32MiB"));
     workspace
@@ -354,7 +354,7 @@ fn a_fat_that_readers_would_take_for_another_type_is_refused_with_the_least_size
 }
 
 #[test]
-fn a_partition_whose_type_promises_what_is_not_there_is_told() {
+fn a_partition_whose_type_needs_contents_gives_a_warning() {
     let workspace = workspace(gpt());
     workspace.change_plan(|plan| {
         let partitions = plan["disk"]["partitions"].as_array_mut().unwrap();

@@ -1,4 +1,4 @@
-//! What is wrong is told in one line each, with its exit code, and leaves no image.
+//! Every error is one line with an exit code, and leaves no image.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -20,7 +20,7 @@ fn cases(folder: &Path) -> BTreeSet<String> {
 
 fn expected_lines(folder: &Path, stem: &str) -> String {
     let expected = std::fs::read_to_string(folder.join(format!("{stem}.expected"))).unwrap();
-    // What is wrong with a plan's text is told with the name of its file, which the reader of plans does not know.
+    // Errors in a plan's text begin with the name of its file, which `build-plan` does not know.
     let named = |line: &str| match line.strip_prefix("plan:") {
         Some(place) if place.starts_with(|first: char| first.is_ascii_digit()) => {
             format!("plan.json:{place}")
@@ -31,7 +31,7 @@ fn expected_lines(folder: &Path, stem: &str) -> String {
 }
 
 #[test]
-fn wrong_plans_are_told_problem_by_problem() {
+fn wrong_plans_give_one_line_per_problem() {
     let folder = repository().join("tests/plans/bad");
     for stem in cases(&folder) {
         let workspace = Workspace::new();
@@ -45,12 +45,12 @@ fn wrong_plans_are_told_problem_by_problem() {
 }
 
 #[test]
-fn a_plan_that_is_not_there_is_a_source_that_cannot_be_read() {
+fn a_missing_plan_exits_with_5() {
     let workspace = Workspace::new();
-    let told =
+    let shown =
         "snugfs: none.json: can't be read: no such file or directory; name a plan, or - for standard input\n";
     for command in ["check", "size", "build"] {
-        assert_eq!(workspace.snugfs([command, "none.json"]).failed_with(5).stderr, told);
+        assert_eq!(workspace.snugfs([command, "none.json"]).failed_with(5).stderr, shown);
     }
     workspace.snugfs(["check", "."]).failed_with(5).says("snugfs: .: can't be read: is a directory");
     workspace.snugfs(["check", "-"]).failed_with(3);
@@ -62,8 +62,8 @@ fn files_of_a_closure_are_named_with_their_field() {
         let workspace = Workspace::with_small_example();
         std::fs::remove_file(workspace.path(file)).unwrap();
         let run = workspace.snugfs(["build", "plan.json"]).failed_with(5);
-        let told = format!("snugfs: plan.closure.{field}: {file} can't be read: no such file or directory;");
-        assert!(run.stderr.starts_with(&told), "{}", run.stderr);
+        let shown = format!("snugfs: plan.closure.{field}: {file} can't be read: no such file or directory;");
+        assert!(run.stderr.starts_with(&shown), "{}", run.stderr);
     }
 }
 
@@ -83,7 +83,7 @@ fn a_store_path_that_is_missing_or_altered_is_a_wrong_closure() {
         .failed_with(4)
         .says("its NAR has 1104 bytes, but 1088 are registered");
 
-    // The same length: only the hash can tell.
+    // The same length: only the hash differs.
     let other = Workspace::with_small_example();
     other.write(&text, "Hello from a snug imago.\n");
     for command in ["check", "build"] {
@@ -103,7 +103,7 @@ fn a_store_path_that_is_missing_or_altered_is_a_wrong_closure() {
 }
 
 #[test]
-fn wrong_registrations_are_told_problem_by_problem() {
+fn wrong_registrations_give_one_line_per_problem() {
     let folder = repository().join("tests/registrations/bad");
     for stem in cases(&folder) {
         let workspace = Workspace::new();
@@ -160,29 +160,29 @@ fn a_file_that_may_not_be_read_is_named() {
 }
 
 #[test]
-fn contents_that_do_not_fit_are_told_with_the_size_that_would() {
+fn contents_that_do_not_fit_are_an_error_with_the_needed_size() {
     let workspace = Workspace::with_plan(&empty_plan());
     workspace.change_plan(|plan| plan["filesystem"]["size"] = json!("1MiB"));
     for command in ["check", "size", "build"] {
         let run = workspace.snugfs([command, "plan.json", "--progress", "none"]).failed_with(6);
-        let told =
+        let shown =
             "snugfs: plan.filesystem.size: 1.0 MiB is too little: contents, metadata and free space need ";
-        assert!(run.stderr.starts_with(told), "{command}: {}", run.stderr);
+        assert!(run.stderr.starts_with(shown), "{command}: {}", run.stderr);
         assert_eq!(run.stderr.lines().count(), 1, "{command}: {}", run.stderr);
     }
     assert_eq!(workspace.names(), ["plan.json"]);
 }
 
 #[test]
-fn what_is_no_json_is_told_with_file_line_and_column() {
+fn invalid_json_is_an_error_with_file_line_and_column() {
     let workspace = Workspace::new();
     let text = "{ \"version\": 1,\n  }";
     workspace.write("plans/board.json", text);
-    let told = |name: &str| format!("snugfs: {name}:2:3: not JSON: trailing comma; correct it\n");
+    let shown = |name: &str| format!("snugfs: {name}:2:3: not JSON: trailing comma; correct it\n");
     let run = workspace.snugfs(["check", "plans/board.json"]).failed_with(3);
-    assert_eq!(run.stderr, told("plans/board.json"));
+    assert_eq!(run.stderr, shown("plans/board.json"));
     let run = workspace.snugfs_with_input(["check", "-"], text.as_bytes()).failed_with(3);
-    assert_eq!(run.stderr, told("standard input"));
+    assert_eq!(run.stderr, shown("standard input"));
 
     let mut plan = empty_plan();
     plan["closure"] = json!({ "graph": "graph.json", "sourceDir": "store" });

@@ -1,4 +1,4 @@
-//! The example that people copy builds as its README says, and holds what its plan says.
+//! The small example builds as its README says, and contains what its plan describes.
 
 use std::process::Command;
 
@@ -17,7 +17,7 @@ fn example_builds_from_the_root_of_the_repository() {
 }
 
 #[test]
-fn example_holds_what_its_plan_says() {
+fn example_contains_what_its_plan_describes() {
     let workspace = Workspace::with_small_example();
     let image = workspace.build("small.img", []);
     let filesystem = assert_sound(&image);
@@ -68,7 +68,7 @@ fn example_has_owners_modes_and_types_of_its_plan() {
 }
 
 #[test]
-fn example_is_the_same_image_whatever_modes_and_times_its_store_has_and_however_many_threads_work() {
+fn example_image_does_not_depend_on_store_modes_times_or_threads() {
     use std::os::unix::fs::PermissionsExt;
     let one = Workspace::with_small_example();
     let other = Workspace::with_small_example();

@@ -1,4 +1,4 @@
-//! Every folder of `examples/` builds as its plan says, is sound, and has the bytes that it always had.
+//! Every folder of `examples/` builds, is correct, and has its golden digest.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::disks::{cut, sfdisk};
 use crate::support::{Run, Workspace, assert_sound, copy_folder, repository, sha256, sorted_names};
 
 #[test]
-fn every_example_builds_is_sound_and_has_the_bytes_that_it_always_had() {
+fn every_example_builds_is_correct_and_has_its_golden_digest() {
     let examples = repository().join("examples");
     let workspace = Workspace::new();
     // Examples take sources from one another. In the copy, modes do not depend on how it was checked out.
@@ -40,7 +40,7 @@ fn every_example_builds_is_sound_and_has_the_bytes_that_it_always_had() {
     );
 }
 
-/// Has the image judged: its container, its table, and each of its file systems.
+/// Checks the image with other tools: its container, its table, and each file system.
 fn judge(workspace: &Workspace, plan: &Value) {
     let image = workspace.path("image");
     if plan["output"]["format"] == "qcow2" {
@@ -77,7 +77,7 @@ fn judge(workspace: &Workspace, plan: &Value) {
     }
 }
 
-/// The table passes the judge of its kind.
+/// Checks the partition table with sfdisk or sgdisk.
 fn judge_table(image: &Path, gpt: bool) {
     let (judge, verdict) =
         if gpt { ("sgdisk", "No problems found") } else { ("sfdisk", "No errors detected") };

@@ -1,4 +1,4 @@
-//! `explain`: figures that add up and are those of the image, reasons, comparisons, a page.
+//! `explain`: sizes that add up to the image, reasons, comparisons, the page.
 
 use serde_json::{Value, json};
 
@@ -70,7 +70,7 @@ fn exclusive_sizes_and_reasons_are_those_of_the_references() {
 }
 
 #[test]
-fn tables_fit_a_terminal_and_say_what_is_asked_for() {
+fn tables_fit_a_terminal_and_contain_the_answers() {
     let workspace = Workspace::with_small_example();
     let text = workspace.snugfs(["explain", "plan.json"]).succeeded();
     for word in [
@@ -113,7 +113,7 @@ fn tables_fit_a_terminal_and_say_what_is_asked_for() {
 }
 
 #[test]
-fn a_name_that_is_not_there_is_misuse_and_a_near_one_is_told() {
+fn an_unknown_name_is_a_usage_error_with_a_suggestion() {
     let workspace = Workspace::with_small_example();
     let run = workspace.snugfs(["explain", "plan.json", "--why", "greet"]).failed_with(2);
     run.says("--why: no store path has the name greet; did you mean greeting-2.0?");
@@ -136,7 +136,7 @@ fn replace_greeting(workspace: &Workspace, base_name: &str, more: usize) {
 }
 
 #[test]
-fn another_version_is_one_line_and_a_report_does_for_a_plan() {
+fn another_version_is_one_row_and_a_report_works_like_a_plan() {
     let before = Workspace::with_small_example();
     before.snugfs(["build", "plan.json", "-o", "a.img", "--report", "built.json"]).succeeded();
     assert_sound(&before.path("a.img"));
@@ -165,7 +165,7 @@ fn another_version_is_one_line_and_a_report_does_for_a_plan() {
 }
 
 #[test]
-fn a_report_that_does_not_add_up_is_refused_and_what_is_none_is_read_as_a_plan() {
+fn an_inconsistent_report_is_refused_and_other_json_is_read_as_a_plan() {
     let workspace = Workspace::with_small_example();
     let mut report: Value =
         serde_json::from_str(workspace.snugfs(["size", "plan.json", "--json"]).succeeded().text()).unwrap();
@@ -208,7 +208,7 @@ fn page(workspace: &Workspace) -> (Run, String) {
 }
 
 #[test]
-fn a_page_is_the_same_twice_and_asks_for_nothing() {
+fn a_page_is_reproducible_and_loads_nothing() {
     let workspace = Workspace::with_small_example();
     let (run, one) = page(&workspace);
     assert!(run.text().is_empty() && run.stderr.contains("page.html: a page of "), "{}", run.stderr);
@@ -252,14 +252,14 @@ fn a_page_shows_what_grew_and_shrank_since_a_report_or_a_plan() {
     assert_eq!(workspace.read("old.json"), report.stdout);
 }
 
-/// A row of what a page is compared with: name, bytes before, bytes after, store path.
+/// A row of a page's comparison: name, bytes before, bytes after, store path.
 fn named_row<'d>(data: &'d Value, name: &str) -> &'d Value {
     let rows = data["compare"]["rows"].as_array().unwrap();
     rows.iter().find(|row| row[0] == name).unwrap_or_else(|| panic!("{rows:?}"))
 }
 
 #[test]
-fn names_that_would_do_harm_are_text_in_a_page() {
+fn hostile_names_are_text_in_a_page() {
     let mut plan = plan_of_entries(json!({
         "/<!--<script>&\u{2028}": { "type": "file", "text": "x" },
         "/\u{1b}[31m": { "type": "file", "text": "x" },
@@ -275,7 +275,7 @@ fn names_that_would_do_harm_are_text_in_a_page() {
 }
 
 #[test]
-fn a_page_that_can_not_be_written_is_told_and_leaves_what_was_there() {
+fn a_page_that_can_not_be_written_is_an_error_and_keeps_the_old_file() {
     let workspace = Workspace::with_plan(&empty_plan());
     workspace.snugfs(["explain", "plan.json", "--html", "absent/page.html"]).failed_with(7);
     workspace.write("page.html", "old");

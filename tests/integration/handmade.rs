@@ -1,4 +1,4 @@
-//! Images made by hand, whose every number is the test's to choose.
+//! Makes images by hand, in which a test can choose every number.
 
 use std::io::Write;
 use std::path::Path;
@@ -34,7 +34,7 @@ fn high(number: u64) -> [u8; 4] {
 }
 
 impl Ext4 {
-    /// A file system that says that it has so many blocks.
+    /// A file system that claims to have `blocks` blocks.
     pub(crate) fn of_blocks(blocks: u64) -> Self {
         let next = TABLE + INODES * INODE / BLOCK;
         let mut bytes = vec![0; next * BLOCK];
@@ -61,7 +61,7 @@ impl Ext4 {
         Self { bytes, next }
     }
 
-    /// Puts contents into new blocks; gives the first one.
+    /// Puts contents into new blocks, and returns the first one.
     pub(crate) fn blocks(&mut self, contents: &[u8]) -> u64 {
         let first = self.next;
         self.next += contents.len().div_ceil(BLOCK);

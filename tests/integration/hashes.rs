@@ -1,4 +1,4 @@
-//! `verify: hash`: contents other than those that were registered never become an image, whichever way they go.
+//! `verify: hash`: contents that differ from their registration never become an image, for every kind of output.
 
 use crate::support::{Workspace, assert_sound};
 
@@ -9,7 +9,7 @@ const FILE: &str = "store/i1jjwb3gkf5brqfzqqb36yl41bs8bfgc-greeting-2.0/share/gr
 const WAYS: [&str; 3] = ["out.img", "out.img.zst", "-"];
 
 #[test]
-fn a_store_path_with_one_other_byte_is_refused_on_every_way() {
+fn a_store_path_with_one_wrong_byte_is_refused_for_every_output() {
     let workspace = Workspace::with_small_example();
     let mut bytes = workspace.read(FILE);
     *bytes.last_mut().unwrap() ^= 1;
@@ -26,7 +26,7 @@ fn a_store_path_with_one_other_byte_is_refused_on_every_way() {
 }
 
 #[test]
-fn a_true_closure_passes_on_every_way_and_gives_the_same_image() {
+fn a_correct_closure_passes_for_every_output_and_gives_the_same_image() {
     let workspace = Workspace::with_small_example();
     workspace.snugfs(["build", "plan.json", "-o", "out.img"]).succeeded();
     assert_sound(&workspace.path("out.img"));

@@ -1,4 +1,4 @@
-//! What teaches people: topics of help, completions in real shells, manual pages before two readers of them.
+//! Help topics, completions in real shells, manual pages in two viewers.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::support::{Run, Workspace, sorted_names, tool};
 
 #[test]
-fn help_on_the_plan_teaches_it_in_plain_text() {
+fn help_plan_is_plain_text_with_examples() {
     let workspace = Workspace::new();
     let page = workspace.snugfs(["help", "plan"]).succeeded();
     for word in [
@@ -48,7 +48,7 @@ fn completions(workspace: &Workspace, shell: &str) -> PathBuf {
     workspace.write(&format!("snugfs.{shell}"), script.stdout)
 }
 
-/// What an interactive bash makes of lines in which tabs are pressed: the arguments of each.
+/// The arguments that an interactive bash completes in lines with tabs.
 fn typed_into_bash(workspace: &Workspace, lines: &[&str]) -> Vec<String> {
     let mut input = ". ./snugfs.bash; snugfs() { echo \"RAN $*.\"; }\n".to_owned();
     for line in lines {
@@ -119,7 +119,7 @@ fn zsh_reads_its_script() {
     assert!(text.contains("'--threads=["), "no description of --threads");
 }
 
-/// Fails where a reader of manual pages has anything to say.
+/// Fails if a viewer of manual pages prints a warning.
 fn assert_readable(page: &Path) -> String {
     let lint = Run::of(Command::new(tool("mandoc")).args(["-T", "lint", "-W", "warning"]).arg(page));
     // Pages have no date: they are the same whenever they are made.
@@ -144,7 +144,7 @@ fn assert_readable(page: &Path) -> String {
 }
 
 #[test]
-fn manual_pages_are_whole_and_readable() {
+fn manual_pages_are_complete_and_valid() {
     let workspace = Workspace::new();
     workspace.snugfs(["man", "share/man"]).succeeded();
     let folder = workspace.path("share/man");

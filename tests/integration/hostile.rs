@@ -1,4 +1,4 @@
-//! Images made to harm whoever looks into them: every run ends, within bounds of time and memory, without a panic.
+//! Malicious images: every run ends within limits of time and memory, without a panic.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::Path;
@@ -7,11 +7,11 @@ use std::process::Command;
 use crate::handmade::{BLOCK, Ext4, fat32, fat32_with, gpt, put, write_at};
 use crate::support::{Run, Workspace, empty_plan, tool};
 
-/// What one run may take: seconds of the processor, and bytes of address space (threads reserve much of it).
+/// Limits of one run: CPU seconds, and bytes of address space (threads reserve much of it).
 const SECONDS: u32 = 30;
 const BYTES: u64 = 2 << 30;
 
-/// Runs the program with limits; it must end by itself, with a result or with a few lines.
+/// Runs the program with limits. It must end by itself, with a result or with a few lines.
 #[track_caller]
 fn bounded(workspace: &Workspace, arguments: &[&str]) -> Run {
     let mut command = Command::new(tool("prlimit"));
@@ -25,7 +25,7 @@ fn bounded(workspace: &Workspace, arguments: &[&str]) -> Run {
     run
 }
 
-/// Every way to look into an image.
+/// Every command that reads an image.
 fn look_in_every_way(workspace: &Workspace, image: &str) {
     for arguments in [
         &["inspect", image][..],
@@ -52,7 +52,7 @@ fn with_root(blocks: u64) -> Ext4 {
 }
 
 #[test]
-fn what_is_allocated_behind_the_end_of_a_file_is_not_read() {
+fn blocks_beyond_the_end_of_a_file_are_not_read() {
     let workspace = Workspace::new();
     // Extents of one block at these blocks of the file, and its length.
     for (places, size) in [
@@ -184,7 +184,7 @@ fn seek_tables_are_not_taken_into_memory() {
 }
 
 #[test]
-fn partitions_that_are_one_are_looked_at_once() {
+fn identical_partitions_are_read_once() {
     let workspace = Workspace::new();
     let sectors = (64 << 20) / 512;
     // 12 million clusters, whose table takes 48 MiB.
@@ -268,7 +268,7 @@ fn paths_through_links_read_a_directory_once() {
 }
 
 #[test]
-fn directories_in_one_another_are_listed_in_proportion() {
+fn nested_directories_are_listed_in_linear_time() {
     let workspace = Workspace::new();
     // Every directory has every other one.
     let mut image = Ext4::of_blocks(1 << 16);
@@ -282,7 +282,7 @@ fn directories_in_one_another_are_listed_in_proportion() {
     assert!(listed.stdout.len() < 1 << 20, "{}", listed.stdout.len());
 }
 
-/// What may stand in a folder before something is extracted into it.
+/// Files that may be in a folder before something is extracted into it.
 fn something(kind: &str, path: &Path, secret: &Path) {
     match kind {
         "file" => std::fs::copy(secret, path).map(drop).unwrap(),
@@ -309,7 +309,7 @@ fn with_names(first: &str, others: &[&str]) -> Workspace {
 }
 
 #[test]
-fn extract_links_nothing_that_was_there_before() {
+fn extract_never_links_to_existing_files() {
     let workspace = with_names("d/a", &["d/b", "d/c"]);
     workspace.write("tree/d/z", "another\n");
     workspace.build("x.img", []);
@@ -341,7 +341,7 @@ fn extract_links_nothing_that_was_there_before() {
 }
 
 #[test]
-fn second_names_are_those_of_files_that_were_made() {
+fn extracted_hard_links_only_point_to_extracted_files() {
     let workspace = with_names("a", &["b", "c/c", "c/d"]);
     workspace.build("x.img", []);
     for kind in ["file", "link", "hard link", "nothing"] {
@@ -366,7 +366,7 @@ fn second_names_are_those_of_files_that_were_made() {
 }
 
 #[test]
-fn what_is_no_ext4_is_named_with_what_to_do() {
+fn other_formats_are_recognised_with_help() {
     let workspace = Workspace::new();
     let file = |name: &str, bytes: &[u8]| workspace.write(name, bytes);
     std::fs::File::create(workspace.path("fat")).unwrap().set_len(8 << 20).unwrap();
@@ -385,7 +385,7 @@ fn what_is_no_ext4_is_named_with_what_to_do() {
     file("text", b"hello\n");
     file("zeros", &vec![0; 65_536]);
     gpt(&workspace.path("disk"), 1 << 15, &[(2048, 4096)], &[(2048, fat32(1000, 32))]);
-    for (name, code, told) in [
+    for (name, code, shown) in [
         ("fat", 5, "contains FAT12; snugfs only checks ext4 and disks; check it with `fsck.fat -n`"),
         ("broken-fat", 5, "boot sector: its allocation table is too short"),
         ("swap", 5, "contains swap; snugfs only checks ext4"),
@@ -397,9 +397,9 @@ fn what_is_no_ext4_is_named_with_what_to_do() {
         ("absent", 5, "name an image that exists"),
     ] {
         for arguments in [&["verify", name][..], &["verify", "--used", name]] {
-            bounded(&workspace, arguments).failed_with(code).says(told);
+            bounded(&workspace, arguments).failed_with(code).says(shown);
         }
     }
-    let told = bounded(&workspace, &["verify", "disk"]).succeeded();
-    assert!(told.text().contains("partition 1 fat32 (not checked)"), "{}", told.text());
+    let shown = bounded(&workspace, &["verify", "disk"]).succeeded();
+    assert!(shown.text().contains("partition 1 fat32 (not checked)"), "{}", shown.text());
 }

@@ -1,4 +1,4 @@
-//! `snugfs inspect`: images of this program and of others, plain and compressed, whole and hostile.
+//! `snugfs inspect`: images of this program and of others, plain and compressed, valid and hostile.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -50,10 +50,10 @@ fn make_fat(workspace: &Workspace, name: &str, size: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_bare_image_is_told_and_its_files_are_found() {
+fn a_bare_image_is_shown_and_its_files_are_found() {
     let workspace = with_image();
-    let told = workspace.snugfs(["inspect", "plan.img"]).succeeded();
-    assert!(told.text().contains(&format!("ext4, TEST, {UUID}")), "{}", told.text());
+    let shown = workspace.snugfs(["inspect", "plan.img"]).succeeded();
+    assert!(shown.text().contains(&format!("ext4, TEST, {UUID}")), "{}", shown.text());
     let json = workspace.snugfs(["inspect", "plan.img", "--json"]).succeeded();
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     let report = workspace.snugfs(["size", "plan.json", "--json"]).succeeded();
@@ -91,7 +91,7 @@ fn a_bare_image_is_told_and_its_files_are_found() {
 }
 
 #[test]
-fn what_is_wrong_is_a_line_and_a_code() {
+fn errors_are_one_line_with_an_exit_code() {
     let workspace = with_image();
     workspace.write("text", "no image");
     workspace.write("empty", "");
@@ -100,7 +100,7 @@ fn what_is_wrong_is_a_line_and_a_code() {
     let image = workspace.read("plan.img");
     workspace.write("short", &image[..3000]);
     workspace.write("zst", [&0xfd2f_b528_u32.to_le_bytes()[..], b"garbage"].concat());
-    for (arguments, code, told) in [
+    for (arguments, code, shown) in [
         (&["absent"][..], 5, "absent: no such file or directory; name an image that exists"),
         (&["."], 5, "is a folder"),
         (&["/dev/null"], 5, "neither a file nor a block device"),
@@ -121,7 +121,7 @@ fn what_is_wrong_is_a_line_and_a_code() {
         (&["plan.img", "extract", "/etc"], 2, "--output"),
         (&["plan.img", "extract", "/etc", "-o", "absent/out"], 7, "absent/out: no such file"),
     ] {
-        workspace.snugfs([&["inspect"], arguments].concat()).failed_with(code).says(told);
+        workspace.snugfs([&["inspect"], arguments].concat()).failed_with(code).says(shown);
     }
 }
 
@@ -135,8 +135,8 @@ fn compressed_images_are_the_same_images() {
     let compressed = Run::of(command.env("TMPDIR", workspace.path("tmp"))).succeeded();
     assert_eq!(compressed.stdout, plain.stdout);
     assert!(workspace.path("tmp").read_dir().unwrap().next().is_none(), "something is left");
-    let told = workspace.snugfs(["inspect", "plan.img.zst"]).succeeded();
-    assert!(told.text().contains(", as zstd "), "{}", told.text());
+    let shown = workspace.snugfs(["inspect", "plan.img.zst"]).succeeded();
+    assert!(shown.text().contains(", as zstd "), "{}", shown.text());
 
     // The seekable form, written as its specification says: frames, then a table of their lengths.
     let image = workspace.read("plan.img");
@@ -160,9 +160,9 @@ fn compressed_images_are_the_same_images() {
     let mut command = workspace.command(["inspect", "seekable.zst", "ls", "-lR"]);
     let seekable = Run::of(command.env("TMPDIR", "/absent")).succeeded();
     assert_eq!(seekable.stdout, plain.stdout);
-    let told = workspace.snugfs(["inspect", "seekable.zst"]).succeeded();
-    assert!(told.text().contains(", as seekable zstd "), "{}", told.text());
-    // One frame is broken: what is not in it is still read.
+    let shown = workspace.snugfs(["inspect", "seekable.zst"]).succeeded();
+    assert!(shown.text().contains(", as seekable zstd "), "{}", shown.text());
+    // One frame is broken; the others can still be read.
     let middle = bytes.len() / 2;
     for byte in &mut bytes[middle..middle + 40] {
         *byte ^= 0x55;
@@ -173,7 +173,7 @@ fn compressed_images_are_the_same_images() {
 }
 
 #[test]
-fn an_mbr_disk_of_sfdisk_is_told_part_by_part() {
+fn an_mbr_disk_of_sfdisk_is_shown_by_partition() {
     let workspace = with_image();
     let (fat, root) = (make_fat(&workspace, "fat.img", 4 << 20), workspace.read("plan.img"));
     let disk = workspace.path("disk.img");
@@ -205,8 +205,8 @@ fn an_mbr_disk_of_sfdisk_is_told_part_by_part() {
     assert_eq!(json["volumes"][0]["partition"]["bootable"], true);
     assert_eq!(json["unallocated"][0], json!({ "start": 512, "size": 8191 * 512 }));
     assert_eq!(json["table"]["warnings"], json!([]));
-    let told = workspace.snugfs(["inspect", "disk.img"]).succeeded();
-    assert!(told.text().lines().all(|line| line.chars().count() <= 80), "{}", told.text());
+    let shown = workspace.snugfs(["inspect", "disk.img"]).succeeded();
+    assert!(shown.text().lines().all(|line| line.chars().count() <= 80), "{}", shown.text());
 
     let root = workspace.snugfs(["inspect", "disk.img", "cat", "/etc/hostname"]).succeeded();
     assert_eq!(root.text(), "board\n");
@@ -218,7 +218,7 @@ fn an_mbr_disk_of_sfdisk_is_told_part_by_part() {
 }
 
 #[test]
-fn a_gpt_disk_of_sgdisk_is_told_also_by_its_backup() {
+fn a_gpt_disk_of_sgdisk_is_also_read_from_its_backup() {
     let workspace = with_image();
     let (fat, root) = (make_fat(&workspace, "fat.img", 4 << 20), workspace.read("plan.img"));
     let disk = workspace.path("disk.img");
@@ -247,9 +247,9 @@ fn a_gpt_disk_of_sgdisk_is_told_also_by_its_backup() {
     assert_eq!(json["table"]["warnings"], json!([]));
     assert_eq!(json["volumes"][0]["partition"]["typeName"], "esp");
     assert_eq!(json["volumes"][1]["partition"]["typeName"], "linux-root-arm64");
-    let told = workspace.snugfs(["inspect", "disk.img"]).succeeded();
-    assert!(told.text().lines().all(|line| line.chars().count() <= 80), "{}", told.text());
-    assert!(!told.text().contains('\u{1b}'), "{}", told.text());
+    let shown = workspace.snugfs(["inspect", "disk.img"]).succeeded();
+    assert!(shown.text().lines().all(|line| line.chars().count() <= 80), "{}", shown.text());
+    assert!(!shown.text().contains('\u{1b}'), "{}", shown.text());
     let cat = workspace.snugfs(["inspect", "disk.img", "cat", "/etc/hostname"]).succeeded();
     assert_eq!(cat.text(), "board\n");
 
@@ -288,7 +288,7 @@ fn extraction_keeps_what_it_says_and_replaces_nothing() {
 }
 
 #[test]
-fn no_image_leads_a_write_out_of_the_folder() {
+fn no_image_can_write_outside_the_folder() {
     let workspace = Workspace::new();
     let outside = workspace.path("outside");
     std::fs::create_dir(&outside).unwrap();
@@ -319,7 +319,7 @@ fn no_image_leads_a_write_out_of_the_folder() {
     assert!(outside.read_dir().unwrap().next().is_none(), "written through a link");
     let left: Vec<_> = workspace.names();
     assert_eq!(left, ["evil.img", "out", "outside", "tree"]);
-    // A listing tells what it can't show, shows the rest, and ends with 5.
+    // A listing reports what it can't read, shows the rest, and exits with 5.
     let listed = workspace.snugfs(["inspect", "evil.img", "ls"]);
     assert_eq!((listed.code, listed.text()), (5, "aaaa\naaaa\nlost+found\n"));
 }
@@ -333,14 +333,14 @@ fn names_can_neither_add_lines_nor_colours() {
     let image = workspace.path("x.img");
     run("mke2fs", &["-q", "-t", "ext4", "-d", tree.to_str().unwrap(), image.to_str().unwrap(), "2M"], "");
     for arguments in [&["ls"][..], &["ls", "-l"], &["ls", "-R"], &["stat", "/a\nb\u{1b}[31m"]] {
-        let told = workspace.snugfs([&["inspect", "x.img"], arguments].concat()).succeeded();
-        assert!(told.text().contains("a\\x0ab\\x1b[31m"), "{}", told.text());
-        assert!(!told.text().contains('\u{1b}'));
+        let shown = workspace.snugfs([&["inspect", "x.img"], arguments].concat()).succeeded();
+        assert!(shown.text().contains("a\\x0ab\\x1b[31m"), "{}", shown.text());
+        assert!(!shown.text().contains('\u{1b}'));
     }
 }
 
 #[test]
-fn a_ring_of_directories_is_gone_through_once() {
+fn a_cycle_of_directories_is_read_once() {
     let workspace = Workspace::new();
     let mut fat = make_fat(&workspace, "fat.img", 4 << 20);
     let path = workspace.path("fat.img");

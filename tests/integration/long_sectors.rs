@@ -1,4 +1,4 @@
-//! Disks with sectors of 4096 bytes, through those who know such disks.
+//! Disks with sectors of 4096 bytes, read by other tools.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::disks::workspace;
 use crate::support::{LoopDevice, Run};
 
-/// What a file of a mounted file system holds.
+/// The contents of a file in a mounted file system.
 fn mounted_file(device: &str, kind: &str, name: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     Run::of(Command::new("mount").args(["-o", "ro", "-t", kind, device]).arg(folder.path())).succeeded();
@@ -29,7 +29,7 @@ fn of_long_sectors(table: &str) -> Value {
 }
 
 #[test]
-fn a_disk_of_sectors_of_4096_bytes_is_read_by_all_who_know_such_disks() {
+fn a_disk_with_sectors_of_4096_bytes_is_read_by_other_tools() {
     for table in ["gpt", "mbr"] {
         let workspace = workspace(of_long_sectors(table));
         let image = workspace.path("disk.img");
@@ -89,7 +89,7 @@ fn a_disk_of_sectors_of_4096_bytes_is_read_by_all_who_know_such_disks() {
             workspace.snugfs(["verify", of, "--against", "plan.json"]).succeeded();
         }
         drop(device);
-        // Straight to a device with such sectors; one with others is refused.
+        // To a device with such sectors; a device with other sectors is refused.
         let card = workspace.write("card", vec![0xa5; workspace.read("disk.img").len()]);
         let device = LoopDevice::new(&card, "4096");
         workspace.snugfs(["build", "plan.json", "--device", "-o", &device.device]).succeeded();
@@ -101,7 +101,7 @@ fn a_disk_of_sectors_of_4096_bytes_is_read_by_all_who_know_such_disks() {
 }
 
 #[test]
-fn places_on_a_disk_of_long_sectors_are_whole_sectors() {
+fn places_on_a_disk_with_long_sectors_are_whole_sectors() {
     let workspace = workspace(of_long_sectors("gpt"));
     workspace.change_plan(|plan| plan["disk"]["partitions"][0]["start"] = json!(1_049_088));
     workspace.snugfs(["check", "plan.json"]).failed_with(3).says(

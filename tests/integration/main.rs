@@ -1,4 +1,4 @@
-//! Tests of the whole program: plans go in, images come out, and judges that are not ours look at them.
+//! Tests of the whole program: builds images from plans, and checks them with other tools.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 

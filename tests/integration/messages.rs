@@ -1,4 +1,4 @@
-//! What is told on standard error, for people and for programs.
+//! Messages on standard error, as text and as JSON.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -28,7 +28,7 @@ fn problems_of_a_plan_name_its_file_and_line() {
     assert!(
         lines[1].starts_with("snugfs: plan.filesystem.size: ") && lines[1].ends_with(" (sub/p.json:5:13)")
     );
-    // Of two plans the wrong one is named.
+    // With two plans, the message names the wrong one.
     workspace.write("good.json", empty_plan().to_string());
     for arguments in [
         ["explain", "good.json", "--compare", "sub/p.json"],
@@ -36,7 +36,7 @@ fn problems_of_a_plan_name_its_file_and_line() {
     ] {
         workspace.snugfs(arguments).failed_with(3).says("(sub/p.json:4:5)");
     }
-    // What is missing is looked for by stages that no longer have the text.
+    // Later stages report missing sources; they no longer have the plan's text.
     let mut plan = plan_of_entries(json!({ "/k": { "type": "file", "source": "none" } }));
     plan["output"] = json!({});
     workspace.write("missing.json", serde_json::to_string_pretty(&plan).unwrap());
@@ -58,7 +58,7 @@ fn problems_of_a_plan_name_its_file_and_line() {
 }
 
 #[test]
-fn messages_for_programs_are_objects() {
+fn json_messages_are_objects() {
     let workspace = Workspace::new();
     workspace.write("p.json", WRONG);
     for arguments in [
@@ -68,16 +68,16 @@ fn messages_for_programs_are_objects() {
     ] {
         let run = workspace.snugfs(arguments);
         assert_eq!((run.code, run.text()), (3, ""));
-        let told = objects(&run);
+        let shown = objects(&run);
         assert_eq!(
-            told[0],
+            shown[0],
             json!({
                 "level": "error", "exitCode": 3,
                 "at": "plan.filesystem.lable", "what": "unknown field", "help": "did you mean \"label\"?",
                 "location": { "file": "p.json", "line": 4, "column": 5 }
             })
         );
-        assert_eq!(told.len(), 2);
+        assert_eq!(shown.len(), 2);
     }
     workspace.write("broken.json", "{\n  \"version\" 1\n}");
     let run = workspace.snugfs(["check", "broken.json", "--message-format", "json"]);
@@ -86,8 +86,8 @@ fn messages_for_programs_are_objects() {
     assert_eq!((run.code, &objects(&run)[0]["at"]), (2, &json!("command line")));
     workspace.write("good.json", empty_plan().to_string());
     let run = workspace.snugfs(["build", "good.json", "--message-format", "json"]).succeeded();
-    let told = objects(&run);
-    assert_eq!((told.len(), &told[0]["level"], &told[0]["at"]), (1, &json!("note"), &json!("plan.img")));
+    let shown = objects(&run);
+    assert_eq!((shown.len(), &shown[0]["level"], &shown[0]["at"]), (1, &json!("note"), &json!("plan.img")));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn check_gives_its_result_as_json() {
 }
 
 #[test]
-fn quiet_leaves_errors_warnings_and_results() {
+fn quiet_keeps_errors_warnings_and_results() {
     let workspace = Workspace::with_plan(&empty_plan());
     for arguments in
         [&["build", "plan.json", "-q"][..], &["-q", "check", "plan.json"], &["verify", "plan.img", "--quiet"]]
@@ -120,7 +120,7 @@ fn quiet_leaves_errors_warnings_and_results() {
 }
 
 #[test]
-fn what_is_no_plan_or_no_image_is_named() {
+fn other_files_than_plans_and_images_are_recognised() {
     let workspace = Workspace::with_plan(&empty_plan());
     for (name, bytes, says) in [
         ("p.yaml", &b"version: 1\n"[..], "p.yaml:1:1: is YAML, not JSON; convert it: yq -o json"),
@@ -209,7 +209,7 @@ fn knows_plans(path: &Path) -> bool {
 }
 
 #[test]
-fn engines_know_no_word_of_the_plan() {
+fn libraries_below_the_plan_name_no_fields() {
     let mut open = vec![repository().join("crates")];
     let mut count = 0;
     while let Some(path) = open.pop() {

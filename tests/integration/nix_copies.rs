@@ -1,4 +1,4 @@
-//! Copies of store paths out of an image: Nix takes them by what the image's own database says of them.
+//! Copies of store paths out of an image: Nix accepts them because of the image's own database.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::store::{plan, record, store_path, write};
 use crate::support::{Run, Workspace, tool};
 
-/// The store that the image is made of. Nix has added to it what is content-addressed.
+/// The source of the image's store. Nix has added content-addressed paths to it.
 const SOURCE: &str = "source";
 
 /// Real Nix with the store below a folder of the workspace.
@@ -30,7 +30,7 @@ fn store(root: &Path) -> String {
     format!("local?root={}", root.display())
 }
 
-/// A built path, whose contents its name does not tell, and content-addressed ones that Nix has made.
+/// A built path, whose name does not depend on its contents, and content-addressed paths that Nix has made.
 fn workspace(signed: bool) -> (Workspace, String, Vec<String>) {
     let workspace = Workspace::new();
     write(&workspace, "built", "", "built\n", false);
@@ -87,7 +87,7 @@ fn copy(workspace: &Workspace, paths: &[&str], keys: &str) -> Run {
 }
 
 #[test]
-fn what_is_content_addressed_needs_no_signature() {
+fn content_addressed_paths_need_no_signature() {
     let (workspace, _, addressed) = workspace(false);
     let addressed: Vec<&str> = addressed.iter().map(String::as_str).collect();
     copy(&workspace, &addressed, "").succeeded();
@@ -119,7 +119,7 @@ fn what_is_content_addressed_needs_no_signature() {
 }
 
 #[test]
-fn signatures_of_the_graph_are_taken_where_their_key_is_trusted() {
+fn signatures_of_the_graph_are_accepted_with_a_trusted_key() {
     let (workspace, public, _) = workspace(true);
     let built = store_path("built");
     let run = copy(&workspace, &[&built], "");

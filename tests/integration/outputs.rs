@@ -1,4 +1,4 @@
-//! What a run writes never takes the place of what it reads, and is no part of the image.
+//! An output never replaces an input, and is not part of the image.
 
 use std::fs::{self, File, OpenOptions};
 use std::process::Stdio;
@@ -47,7 +47,7 @@ fn refused(workspace: &Workspace, arguments: &[&str], says: &str) {
 }
 
 #[test]
-fn outputs_that_are_inputs_or_one_another_are_refused() {
+fn outputs_that_are_inputs_or_other_outputs_are_refused() {
     let workspace = workspace();
     std::os::unix::fs::symlink("src/f", workspace.path("link")).unwrap();
     fs::hard_link(workspace.path("one"), workspace.path("again")).unwrap();
@@ -133,7 +133,7 @@ fn every_file_that_a_plan_names_is_compared() {
 }
 
 #[test]
-fn an_output_in_a_tree_is_left_out_of_the_image() {
+fn an_output_in_a_tree_is_skipped() {
     let workspace = workspace();
     workspace.change_plan(|plan| plan["output"]["path"] = json!("src/x.img"));
     fs::create_dir(workspace.path("src/deep")).unwrap();
@@ -160,7 +160,7 @@ fn an_output_in_a_tree_is_left_out_of_the_image() {
 }
 
 #[test]
-fn what_an_output_would_change_in_a_tree_is_refused() {
+fn an_output_that_would_change_a_tree_is_refused() {
     let workspace = workspace();
     workspace.write("src/sub/g", "g");
     workspace.change_plan(|plan| plan["trees"][0]["times"] = json!("keep"));
@@ -169,7 +169,7 @@ fn what_an_output_would_change_in_a_tree_is_refused() {
         &["build", "plan.json", "-o", "src/sub/x.img"],
         "in a subfolder of plan.trees[0] (src)",
     );
-    // The time of the tree's own folder reaches nothing.
+    // The time of the tree's own folder is ignored.
     workspace.build("src/x.img", []);
     // A hard link of a tree's file is replaced without a change of that file.
     fs::hard_link(workspace.path("src/f"), workspace.path("linked")).unwrap();
@@ -194,7 +194,7 @@ fn redirected_streams_are_outputs_too() {
     assert_sound(&workspace.path("src/x.img"));
     let listed = workspace.snugfs(["inspect", "src/x.img", "ls"]).succeeded();
     assert_eq!(listed.text(), "e\nf\nlost+found\n");
-    // Messages would be bytes of the image.
+    // Messages would become bytes of the image.
     let both = File::create(workspace.path("both")).unwrap();
     let mut command = workspace.command(["build", "plan.json", "-o", "-"]);
     command.stdout(both.try_clone().unwrap()).stderr(both);
@@ -242,7 +242,7 @@ fn a_loop_device_is_the_file_behind_it() {
         let found = workspace.read(name);
         assert!(found[0] != 0 && found[4095] == found[0] && found[4096..].iter().all(|&byte| byte == 0));
     }
-    // A file that nothing reads may get an image, and no report beside it.
+    // A file that is not an input may become an image, but not also a report.
     let card = workspace.write("card", vec![0; usize::try_from(length).unwrap()]);
     let device = LoopDevice::new(&card, "512");
     let arguments = ["build", "plan.json", "--device", "-o", &device.device, "--report", "card"];
@@ -251,7 +251,7 @@ fn a_loop_device_is_the_file_behind_it() {
 }
 
 #[test]
-fn an_image_in_its_own_tree_is_left_out_by_verify_too_and_only_temporary_names_go_with_it() {
+fn verify_also_skips_an_image_in_its_own_tree_and_its_temporary_files() {
     let mut plan = empty_plan();
     plan["trees"] = json!([{ "source": "files" }]);
     let workspace = Workspace::with_plan(&plan);
@@ -296,7 +296,7 @@ fn a_page_replaces_nothing_that_the_other_plan_reads() {
 }
 
 #[test]
-fn the_map_of_an_earlier_image_is_warned_of() {
+fn the_map_of_an_earlier_image_gives_a_warning() {
     let workspace = workspace();
     workspace.snugfs(["build", "plan.json", "-o", "x.img"]).succeeded();
     workspace.change_plan(|plan| plan["output"] = json!({}));

@@ -1,11 +1,11 @@
-//! Where a report may go, and that it never costs anything else.
+//! Targets of a report. A report never damages another file.
 
 use std::os::unix::fs::FileTypeExt;
 
 use crate::support::{Run, Workspace, empty_plan, sha256, tool};
 
 #[test]
-fn a_report_never_takes_the_place_of_the_image_or_the_plan() {
+fn a_report_never_replaces_the_image_or_the_plan() {
     let workspace = Workspace::with_plan(&empty_plan());
     let plan = workspace.read("plan.json");
     std::os::unix::fs::symlink("out.img", workspace.path("link")).unwrap();
@@ -35,7 +35,7 @@ fn a_report_never_takes_the_place_of_the_image_or_the_plan() {
 }
 
 #[test]
-fn a_report_that_can_not_be_written_is_told_before_the_image() {
+fn a_report_that_can_not_be_written_is_an_error_before_the_image() {
     let workspace = Workspace::with_plan(&empty_plan());
     std::fs::create_dir(workspace.path("folder")).unwrap();
     let long = "n".repeat(256);
@@ -63,7 +63,7 @@ fn devices_and_links_stay_what_they_are() {
 }
 
 #[test]
-fn any_name_that_ends_in_zst_asks_for_compression() {
+fn any_name_that_ends_in_zst_selects_compression() {
     let workspace = Workspace::with_plan(&empty_plan());
     for name in ["out.img.zst", ".zst"] {
         workspace.snugfs(["build", "plan.json", "-o", name]).succeeded();
@@ -85,7 +85,7 @@ fn a_report_says_what_made_the_image_and_of_which_plan() {
         assert!(said["program"]["sqlite"].as_str().unwrap().starts_with("3."), "{said}");
         assert_eq!(said["plan"]["sha256"], sha256(&workspace.read("plan.json")));
     }
-    // The plan as it was read, whatever else it means.
+    // The digest is that of the plan's file.
     let spaced = [b" ".to_vec(), workspace.read("plan.json")].concat();
     let run =
         workspace.snugfs_with_input(["build", "-", "-o", "out.img", "--report", "report.json"], &spaced);
@@ -94,7 +94,7 @@ fn a_report_says_what_made_the_image_and_of_which_plan() {
 }
 
 #[test]
-fn the_digest_of_the_image_itself_is_in_the_report_where_it_is_asked_for() {
+fn raw_digest_adds_the_digest_of_the_uncompressed_image() {
     let workspace = Workspace::with_small_example();
     let image = workspace.build("out.img", []);
     let raw = sha256(&std::fs::read(image).unwrap());

@@ -26,7 +26,7 @@ fn workspace() -> Workspace {
     workspace
 }
 
-/// The bill, which a reader that is not ours finds valid.
+/// The bill of materials, which another program finds valid.
 fn bill(text: &[u8]) -> Value {
     let bom = Bom::parse_from_json_v1_5(text).unwrap();
     let result = bom.validate();
@@ -35,7 +35,7 @@ fn bill(text: &[u8]) -> Value {
 }
 
 #[test]
-fn it_lists_every_path_with_name_version_hash_and_references() {
+fn sbom_lists_every_path_with_name_version_hash_and_references() {
     let workspace = workspace();
     workspace.build("out.img", ["--sbom", "sbom.json"]);
     let bill = bill(&workspace.read("sbom.json"));
@@ -88,7 +88,7 @@ fn it_lists_every_path_with_name_version_hash_and_references() {
 }
 
 #[test]
-fn it_is_the_same_for_the_same_closure() {
+fn sbom_is_the_same_for_the_same_closure() {
     let workspace = workspace();
     workspace.build("out.img", ["--sbom", "one.json", "--threads", "1"]);
     workspace.change_plan(|plan| plan["closure"]["graph"].as_array_mut().unwrap().reverse());
@@ -100,7 +100,7 @@ fn it_is_the_same_for_the_same_closure() {
 }
 
 #[test]
-fn closures_of_all_file_systems_are_in_it_and_paths_of_several_once() {
+fn sbom_lists_closures_of_all_file_systems_and_shared_paths_once() {
     let workspace = workspace();
     workspace.change_plan(|plan| {
         let closure = plan["closure"].clone();
@@ -122,7 +122,7 @@ fn closures_of_all_file_systems_are_in_it_and_paths_of_several_once() {
 }
 
 #[test]
-fn without_a_closure_it_is_empty() {
+fn sbom_is_empty_without_a_closure() {
     let workspace = Workspace::with_plan(&empty_plan());
     workspace.build("out.img", ["--sbom", "sbom.json"]);
     assert_eq!(bill(&workspace.read("sbom.json"))["components"], json!([]));

@@ -1,4 +1,4 @@
-//! `plan.filesystem.seal`: nothing but the contents, and nobody writes.
+//! `plan.filesystem.seal`: only the contents, and read-only for good.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn sealed_example() -> Workspace {
 }
 
 #[test]
-fn a_sealed_image_has_no_more_than_its_contents() {
+fn a_sealed_image_has_only_its_contents() {
     let workspace = sealed_example();
     let image = workspace.build("sealed.img", ["--report", "report.json"]);
     let report = workspace.read_json("report.json");
@@ -34,15 +34,15 @@ fn a_sealed_image_has_no_more_than_its_contents() {
     assert!(debugfs(&image, "stats").contains("read-only"));
     assert!(debugfs(&image, "stat /lost+found").contains("Size: 4096"));
 
-    let told: Value =
+    let shown: Value =
         serde_json::from_str(workspace.snugfs(["size", "plan.json", "--json"]).succeeded().text()).unwrap();
-    assert_eq!(told["image"]["bytes"], report["image"]["bytes"]);
+    assert_eq!(shown["image"]["bytes"], report["image"]["bytes"]);
     let hostname = assert_sound(&image).read("/etc/hostname").unwrap();
     assert_eq!(hostname, b"board\n");
 }
 
 #[test]
-fn sealing_is_smaller_than_asking_for_nothing() {
+fn a_sealed_image_is_smaller_than_one_without_promises() {
     let workspace = sealed_example();
     let sealed = workspace.build("sealed.img", []).metadata().unwrap().len();
     workspace.change_plan(|plan| {
@@ -56,7 +56,7 @@ fn sealing_is_smaller_than_asking_for_nothing() {
 }
 
 #[test]
-fn an_image_that_is_marked_read_only_later_must_be_one_that_nobody_has_to_write() {
+fn the_read_only_feature_is_refused_with_a_journal_or_growth_reserve() {
     let workspace = Workspace::with_small_example();
     let image = workspace.build("open.img", []);
     crate::support::Run::of(

@@ -1,4 +1,4 @@
-//! Sources as people have them: owners that a library shows, users without rights, namespaces, sparse files.
+//! Real sources: owners that a library shows, users without rights, namespaces, sparse files.
 
 use std::fs::{File, Permissions, set_permissions};
 use std::io::Write;
@@ -35,7 +35,7 @@ pub(crate) fn as_user(workspace: &Workspace, command: &[&str]) -> Command {
     run
 }
 
-/// What a root file system has that only root can make, and the plan of it.
+/// Files of a root file system that only root can make, and a plan of them.
 const MAKE_ROOT: &str = r#"
 set -eu
 mkdir -p root/dev root/home
@@ -120,7 +120,7 @@ fn a_library_that_is_preloaded_without_effect_is_an_error_that_names_it() {
         let mut command = workspace.command(["build", "plan.json", "-o", "a.img"]);
         Run::of(command.env("LD_PRELOAD", format!("/nowhere/lib{library}.so")))
     };
-    // What comes from no tree has the owners of the plan.
+    // Entries that are not from a tree have the owners of the plan.
     with_library("fakeroot").succeeded();
     std::fs::remove_file(workspace.path("a.img")).unwrap();
     workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "tree" }]));
@@ -268,7 +268,7 @@ fn a_sparse_file_stays_sparse_in_every_form() {
 }
 
 #[test]
-fn a_hole_that_is_lost_or_damaged_is_noticed_beside_the_plan() {
+fn verify_against_finds_lost_and_damaged_holes() {
     let workspace = Workspace::with_plan(&empty_plan());
     let path = workspace.write("tree/sparse", "");
     let file = File::create(path).unwrap();
@@ -290,7 +290,7 @@ fn a_hole_that_is_lost_or_damaged_is_noticed_beside_the_plan() {
 }
 
 #[test]
-fn contents_that_swell_are_told_once_with_their_names() {
+fn files_that_grow_in_the_image_give_one_warning_with_names() {
     let workspace = Workspace::with_plan(&empty_plan());
     lastlog(&workspace, "tree/lastlog");
     workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "tree", "holes": "fill" }]));
@@ -318,7 +318,7 @@ impl Drop for Tmpfs {
 }
 
 #[test]
-fn a_mount_point_that_is_left_out_is_not_opened() {
+fn a_skipped_mount_point_is_not_opened() {
     let workspace = users_workspace();
     workspace.write("tree/file", "x");
     let _mount = Tmpfs::new(workspace.path("tree/closed"), "mode=0700");
@@ -385,7 +385,7 @@ fn check_looks_at_every_kind_of_input_with_the_rights_of_build() {
 }
 
 #[test]
-fn twenty_files_are_named_for_each_problem_of_a_tree_and_the_rest_is_counted() {
+fn each_problem_of_a_tree_names_twenty_files_and_counts_the_rest() {
     let workspace = users_workspace();
     for (tree, files) in [("one", 25), ("two", 21)] {
         for index in 0..files {
@@ -397,8 +397,8 @@ fn twenty_files_are_named_for_each_problem_of_a_tree_and_the_rest_is_counted() {
         plan["trees"] = json!([{ "source": "one", "target": "/a" }, { "source": "two", "target": "/b" }]);
     });
     let run = Run::of(&mut as_user(&workspace, &["./snugfs", "check", "plan.json"])).failed_with(5);
-    let told = run.without_places();
-    let lines: Vec<&str> = told.lines().collect();
+    let shown = run.without_places();
+    let lines: Vec<&str> = shown.lines().collect();
     assert_eq!(lines.len(), 42, "{}", run.stderr);
     let more = |tree: usize, count: usize| {
         format!(
@@ -439,8 +439,8 @@ fn warnings_of_other_partitions_name_their_place() {
         "snugfs: warning: plan.disk.partitions[1].content.trees[0]: takes in what is mounted at data/mnt; set \
          \"oneFileSystem\" to true to skip it, or to false to copy it without this warning",
     ];
-    let told = run.without_places();
-    let mut lines: Vec<_> = told.lines().filter(|line| line.contains("warning")).collect();
+    let shown = run.without_places();
+    let mut lines: Vec<_> = shown.lines().filter(|line| line.contains("warning")).collect();
     lines.sort_unstable();
     assert_eq!(lines, expected, "{}", run.stderr);
 }

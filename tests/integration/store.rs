@@ -1,4 +1,4 @@
-//! A small store whose paths Nix itself has measured.
+//! A small store with sizes and hashes from Nix itself.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -34,7 +34,7 @@ pub(crate) fn write(
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// What Nix knows of a store path of the folder `store`: its size and hash are those of `nix-store --dump`.
+/// The registration of a store path in the folder `store`, with size and hash from `nix-store --dump`.
 pub(crate) fn record(workspace: &Workspace, name: &str, references: &[&str]) -> Value {
     let path = workspace.path("store").join(base_name(name));
     let nar = dump(&path);

@@ -1,4 +1,4 @@
-//! What every test needs: a folder of its own, the program run in it, and judges of the images that come out.
+//! Helpers of all tests: a folder per test, running the program in it, and checking images.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -37,7 +37,7 @@ impl Workspace {
         workspace
     }
 
-    /// Where a name of this folder is.
+    /// The path of a name in this folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -67,12 +67,12 @@ impl Workspace {
         self.write("plan.json", plan.to_string());
     }
 
-    /// The names of this folder, hidden ones too, sorted: shows what a run has left.
+    /// The names in this folder, including hidden ones, sorted: shows what a run has left.
     pub(crate) fn names(&self) -> Vec<String> {
         sorted_names(self.folder.path())
     }
 
-    /// The program with these arguments, in this folder, in an environment that can't change what it does.
+    /// The program with these arguments, in this folder, without environment variables that change its behaviour.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_snugfs"));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
@@ -98,7 +98,7 @@ impl Workspace {
         Run::from(child.wait_with_output().unwrap())
     }
 
-    /// Builds `plan.json` into an image under this name, with more arguments, and has it judged.
+    /// Builds `plan.json` into an image with this name, with more arguments, and checks the image.
     pub(crate) fn build<'a>(&self, image: &'a str, more: impl IntoIterator<Item = &'a str>) -> PathBuf {
         self.snugfs(["build", "plan.json", "-o", image].into_iter().chain(more)).succeeded();
         let path = self.path(image);
@@ -143,7 +143,7 @@ impl Run {
         self
     }
 
-    /// Fails unless the program ended with this code, told why in lines of its own form, and gave no result.
+    /// Fails unless the program exited with this code, printed only error lines, and printed no result.
     #[track_caller]
     pub(crate) fn failed_with(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{}", self.stderr);
@@ -186,7 +186,7 @@ pub(crate) fn empty_plan() -> Value {
     })
 }
 
-/// A plan of these entries alone.
+/// A plan with only these entries.
 pub(crate) fn plan_of_entries(entries: Value) -> Value {
     let mut plan = empty_plan();
     plan["entries"] = entries;
@@ -232,7 +232,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// A tool of e2fsprogs or the like; its absence fails the test.
+/// The path of a tool such as e2fsck. If it is missing, the test fails.
 pub(crate) fn tool(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -244,7 +244,7 @@ pub(crate) fn tool(name: &str) -> PathBuf {
         })
 }
 
-/// Has an image judged by e2fsck, by ourselves and by a reader that is not ours, and opens it.
+/// Checks an image with e2fsck, with `snugfs verify` and with another reader, and opens it.
 pub(crate) fn assert_sound(image: &Path) -> ext4_view::Ext4 {
     assert_fsck_clean(image);
     assert_verified(image);
@@ -258,7 +258,7 @@ pub(crate) fn assert_verified(image: &Path) {
     assert!(run.text().ends_with(": every byte is correct\n"), "{}", run.text());
 }
 
-/// e2fsck ends with 0 and has nothing to say: it prints some complaints without counting them as errors.
+/// e2fsck exits with 0 and prints only its usual lines: it prints some complaints without counting them as errors.
 pub(crate) fn assert_fsck_clean(image: &Path) {
     let run = Run::of(Command::new(tool("e2fsck")).env("LC_ALL", "C").arg("-fn").arg(image));
     let expected = [
@@ -278,7 +278,7 @@ pub(crate) fn assert_fsck_clean(image: &Path) {
     assert!(clean, "{}: e2fsck ended with {}:\n{}{}", image.display(), run.code, run.text(), run.stderr);
 }
 
-/// What debugfs answers to a request.
+/// The answer of debugfs to a request.
 pub(crate) fn debugfs(image: &Path, request: &str) -> String {
     let run = Run::of(Command::new(tool("debugfs")).env("LC_ALL", "C").arg("-R").arg(request).arg(image));
     assert_eq!(run.code, 0, "{}", run.stderr);

@@ -1,4 +1,4 @@
-//! What people see on a terminal, and that nobody else does.
+//! Output on a terminal, which other outputs do not get.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{Run, Workspace, plan_of_entries, tool};
 
-/// What a run on a terminal left there, and how it ended.
+/// The output of a run on a terminal, and its exit code.
 struct Seen {
     code: i32,
     raw: String,
@@ -81,7 +81,7 @@ fn problems_of_a_plan_are_shown_in_its_text() {
 }
 
 #[test]
-fn text_that_is_no_json_is_shown_where_it_ends_to_be() {
+fn invalid_json_is_shown_at_the_place_of_the_error() {
     let workspace = Workspace::new();
     workspace.write("plan.json", "{\n  \"version\": 1,\n}\n");
     let lines = on_terminal(&workspace, 80, &[], "check plan.json").lines();
@@ -90,7 +90,7 @@ fn text_that_is_no_json_is_shown_where_it_ends_to_be() {
 }
 
 #[test]
-fn what_a_later_step_finds_is_shown_in_the_plan_too() {
+fn problems_of_later_stages_are_also_shown_in_the_plan() {
     let workspace = Workspace::with_plan(&json!(null));
     workspace.write("plan.json", "{ \"version\": 1, \"trees\": [ { \"source\": \"nothing-here\" } ] }");
     let seen = on_terminal(&workspace, 80, &[], "check plan.json");
@@ -143,7 +143,7 @@ fn slow() -> Workspace {
 }
 
 #[test]
-fn a_bar_fits_the_terminal_and_leaves_calm_lines() {
+fn a_bar_fits_the_terminal_and_leaves_plain_lines() {
     let workspace = slow();
     for (columns, bar) in [(80, "MiB/s"), (40, "left")] {
         let seen = on_terminal(&workspace, columns, &[], "build plan.json");

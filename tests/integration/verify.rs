@@ -1,4 +1,4 @@
-//! `snugfs verify`: images that are right, and images that are not.
+//! `snugfs verify`: correct images, and wrong ones.
 
 use std::os::unix::fs::FileExt;
 
@@ -24,16 +24,16 @@ fn flip(workspace: &Workspace, name: &str, at: u64) {
 }
 
 #[test]
-fn a_right_image_is_told_in_a_line_or_not_at_all() {
+fn a_correct_image_gives_one_line_or_nothing() {
     let workspace = with_image();
-    let told = workspace.snugfs(["verify", "plan.img"]).succeeded();
-    assert!(told.text().starts_with("ok: ") && told.stderr.is_empty(), "{told:?}");
+    let shown = workspace.snugfs(["verify", "plan.img"]).succeeded();
+    assert!(shown.text().starts_with("ok: ") && shown.stderr.is_empty(), "{shown:?}");
     let quiet = workspace.snugfs(["verify", "-q", "plan.img"]).succeeded();
     assert!(quiet.text().is_empty() && quiet.stderr.is_empty(), "{quiet:?}");
 }
 
 #[test]
-fn a_wrong_image_is_8_with_the_kind_of_the_problem() {
+fn a_wrong_image_exits_with_8_and_names_the_code() {
     let workspace = with_image();
     flip(&workspace, "plan.img", 1024 + 0x10);
     let run = workspace.snugfs(["verify", "plan.img"]).failed_with(8);
@@ -59,7 +59,7 @@ fn what_the_format_allows_is_a_note_for_used_images() {
 }
 
 #[test]
-fn a_partition_table_that_systems_would_not_take_is_told() {
+fn an_invalid_partition_table_is_a_problem() {
     let workspace = with_image();
     let build = |name: &str| {
         workspace.change_plan(|plan| {
@@ -78,14 +78,14 @@ fn a_partition_table_that_systems_would_not_take_is_told() {
         flip(&workspace, "bad.img", at);
         workspace.snugfs(["verify", "bad.img"]).failed_with(8).says("no protective MBR");
     }
-    // A backup that is whole, of another table.
+    // A valid backup of another table.
     let backup = good.len() - 33 * 512;
     workspace.write("bad.img", [&good[..backup], &other[backup..]].concat());
     workspace
         .snugfs(["verify", "bad.img"])
         .failed_with(8)
         .says("the backup of the partition table differs from it");
-    // A header that is whole, in the place of the other.
+    // A valid header at the place of the other one.
     let mut swapped = good.clone();
     swapped.copy_within(good.len() - 512.., 512);
     workspace.write("bad.img", &swapped);
