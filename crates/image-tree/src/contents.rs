@@ -164,7 +164,9 @@ impl TreeContents {
         Self { trees: trees.into_iter().cloned().collect() }
     }
 
-    fn bytes(&self, file: FileRef) -> Option<&[u8]> {
+    /// The bytes of a file; `None` if its tree does not have them.
+    #[must_use]
+    pub fn bytes(&self, file: FileRef) -> Option<&[u8]> {
         let tree = self.trees.get(file.tree.index())?;
         match tree.node(tree.resolve(file.node)).kind() {
             NodeKind::File { source: FileSource::Inline(index), .. } => Some(tree.inline(index)),

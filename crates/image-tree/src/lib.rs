@@ -1,4 +1,17 @@
-//! The vocabulary of the middle stages: what is in an image, whoever put it there and wherever it goes.
+//! The types that the stages of an image share: its tree of files, its pieces, and where the bytes of its files come from.
+//!
+//! ```
+//! use image_tree::{Contents, FileBytes, ImagePath, TreeBuilder, TreeContents};
+//!
+//! let mut tree = TreeBuilder::new();
+//! tree.file("/etc/hostname", "snug\n")?.symlink("/bin", "usr/bin")?;
+//! let tree = tree.finish()?;
+//! let contents = TreeContents::new(&tree);
+//! let file = tree.find(&ImagePath::parse(b"/etc/hostname")?).ok_or("no such file")?;
+//! let mut reader = contents.reader();
+//! assert!(matches!(reader.open(file.into())?, FileBytes::Memory(b"snug\n")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! The invariant of this crate is the order of [`FileTree`]: nodes stand in depth-first order, the entries of a
 //! directory sorted by the bytes of their names. That is the order of a NAR, of the file data in the image,
