@@ -1,4 +1,4 @@
-//! Where every byte of an ext4 file system goes, decided before the first one is written.
+//! Lays out an ext4 file system: determines every byte before the first one is written.
 //!
 //! A [`FileTree`](image_tree::FileTree) and [`Options`] go in, a [`Layout`] comes out: geometry, inode numbers, block
 //! numbers, extents, directories and checksums. A layout is a [`PieceSource`](image_tree::PieceSource): it

@@ -1,6 +1,6 @@
 use image_tree::Timestamp;
 
-/// What a file system shall be like, apart from what it holds. Every field is within its range.
+/// The parameters of a file system. Every field must be within its range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Whether nobody shall ever write into it: Linux then mounts it read-only alone, and `/lost+found` is as short as
