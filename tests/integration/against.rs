@@ -93,7 +93,7 @@ fn boot_code_that_looks_like_a_file_system_hides_no_table() {
     workspace
         .snugfs(["verify", "floppy.img"])
         .failed_with(5)
-        .says("holds FAT16, and only ext4 and whole disks are judged; check it with `fsck.fat -n`");
+        .says("contains FAT16; snugfs only checks ext4 and disks; check it with `fsck.fat -n`");
     let told = workspace.snugfs(["inspect", "floppy.img"]).succeeded();
     assert!(told.text().contains("FAT16"), "a file system by itself stays one: {}", told.text());
     let mut text = workspace.read("floppy.img");
@@ -373,7 +373,7 @@ fn every_damaged_byte_of_contents_is_named_by_its_file() {
         (large, &[0; 4096], "partition 3: /large", "tree-contents"),
         (find(&image, b"arm_64bit"), b"?", "partition 1: /config.txt", "tree-contents"),
         (65_536 + 300_000, b"?", "blob at byte 65536", "disk-blob"),
-        (65_536 + 300_001, b"?", "what nothing uses", "image-bytes"),
+        (65_536 + 300_001, b"?", "unused space", "image-bytes"),
         (512 + 56, b"?", "partition table", "missing or invalid"),
         (16 << 20, b"?", "partition 1: file system", "image-bytes"),
         (1024, b"?", "image", "image-bytes"),

@@ -251,7 +251,7 @@ fn a_device_is_looked_at_before_the_sources_are() {
     workspace.change_plan(|plan| plan["output"]["compression"] = json!({ "format": "zstd" }));
     assert_eq!(
         told("folder/file", 2),
-        "snugfs: --device: a block device can't take a compressed image; leave out plan.output.compression\n"
+        "snugfs: --device: a compressed image can't be written to a block device; leave out plan.output.compression\n"
     );
 }
 
@@ -428,7 +428,7 @@ fn parts_of_the_table_add_up_to_the_image() {
         let rows: Vec<(&str, u64, u64)> = run
             .text()
             .lines()
-            .skip_while(|line| !line.starts_with("is made of "))
+            .skip_while(|line| !line.starts_with("parts "))
             .skip(1)
             .map(|line| {
                 let mut fields = line.rsplit("  ").map(str::trim).filter(|field| !field.is_empty());
@@ -444,7 +444,7 @@ fn parts_of_the_table_add_up_to_the_image() {
         for part in ["file contents", "free", "group descriptors", "reserve for growth", "inode tables"] {
             assert!(rows.iter().any(|row| row.0 == part), "{part}: {}", run.text());
         }
-        assert_eq!(size == json!((128 << 20) + 4096), rows.iter().any(|row| row.0 == "beyond the groups"));
+        assert_eq!(size == json!((128 << 20) + 4096), rows.iter().any(|row| row.0 == "after the last group"));
     }
 }
 

@@ -195,7 +195,7 @@ fn what_is_named_like_a_derivation_must_be_one() {
     plan["closure"]["nixDatabase"] = json!(true);
     workspace.write("plan.json", plan.to_string());
     let run = workspace.snugfs(["build", "plan.json", "-o", "out.img"]).failed_with(4);
-    run.says(&format!("store/{}: is named like a derivation", base_name("x.drv")));
+    run.says(&format!("store/{}: has the name of a derivation", base_name("x.drv")));
     workspace.change_plan(|plan| plan["closure"]["nixDatabase"] = json!(false));
     workspace.build("out.img", []);
 }

@@ -213,7 +213,7 @@ fn what_can_not_be_a_disk_is_told_with_both_sides() {
         (
             json!({ "table": "mbr", "partitions": [root], "blobs": loader(1 << 20) }),
             3,
-            "plan.disk.blobs[0] (bytes 1048576 to 1348577)",
+            "plan.disk.blobs[0]: bytes 1048576 to 1348577 overlap plan.disk.partitions[0]",
         ),
         (
             json!({ "table": "mbr", "partitions": [root], "blobs": loader(0) }),
@@ -364,7 +364,7 @@ fn a_partition_whose_type_promises_what_is_not_there_is_told() {
     let run = workspace.snugfs(["check", "plan.json"]).succeeded();
     for line in [
         "plan.disk.partitions[0]: is an EFI system partition without a file system",
-        "plan.disk.partitions[2]: is a swap partition, but holds no swap area; run mkswap",
+        "plan.disk.partitions[2]: is a swap partition without a swap area; run mkswap",
     ] {
         assert!(run.stderr.contains(line), "{line}: {}", run.stderr);
     }

@@ -189,5 +189,5 @@ fn what_is_no_json_is_told_with_file_line_and_column() {
     workspace.write("plan.json", plan.to_string());
     workspace.write("graph.json", "[\n[}");
     let run = workspace.snugfs(["check", "plan.json"]).failed_with(4);
-    assert_eq!(run.stderr, "snugfs: graph.json:2:2: not JSON: expected value; write the graph anew\n");
+    assert_eq!(run.stderr, "snugfs: graph.json:2:2: not JSON: expected value; write the graph again\n");
 }

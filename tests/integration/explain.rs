@@ -77,13 +77,13 @@ fn tables_fit_a_terminal_and_say_what_is_asked_for() {
         "store paths",
         "itself",
         "exclusive",
-        "nobody: a root",
+        "none (a root)",
         "journal",
         "reserve for growth",
         "up to 64.0 GiB",
         "promised 4.0 MiB",
         "directories outside store paths",
-        "what would make it smaller",
+        "ways to make the image smaller",
         "freeSpace 0",
         "total",
     ] {
@@ -103,7 +103,7 @@ fn tables_fit_a_terminal_and_say_what_is_asked_for() {
     }
     let compared = workspace.snugfs(["explain", "plan.json", "--compare", "plan.json"]).succeeded();
     assert!(compared.text().contains("5 paths unchanged"), "{}", compared.text());
-    assert!(compared.text().contains("no change: "), "{}", compared.text());
+    assert!(compared.text().contains("The size did not change: "), "{}", compared.text());
     for run in [&text, &limited, &why, &compared] {
         for line in run.text().lines() {
             assert!(line.chars().count() <= 80, "{line}");
@@ -116,7 +116,7 @@ fn tables_fit_a_terminal_and_say_what_is_asked_for() {
 fn a_name_that_is_not_there_is_misuse_and_a_near_one_is_told() {
     let workspace = Workspace::with_small_example();
     let run = workspace.snugfs(["explain", "plan.json", "--why", "greet"]).failed_with(2);
-    run.says("--why: no store path is called greet; there is greeting-2.0");
+    run.says("--why: no store path has the name greet; did you mean greeting-2.0?");
     workspace.snugfs(["explain", "plan.json", "--why", "i1jj"]).succeeded();
     workspace.snugfs(["explain", "plan.json", "--why", "x\u{1b}[0m"]).failed_with(2);
     workspace.snugfs(["explain", "plan.json", "--json", "--html", "x.html"]).failed_with(2);
@@ -173,7 +173,10 @@ fn a_report_that_does_not_add_up_is_refused_and_what_is_none_is_read_as_a_plan()
     workspace.write("old.json", report.to_string());
     let compare = |other: &str| workspace.snugfs(["explain", "plan.json", "--compare", other]);
     compare("old.json").failed_with(5).says("old.json: is a report that lacks something");
-    workspace.snugfs(["explain", "old.json"]).failed_with(2).says("old.json: is a report; name a plan");
+    workspace
+        .snugfs(["explain", "old.json"])
+        .failed_with(2)
+        .says("old.json: is a report, not a plan; name a plan");
     workspace.write("none.json", "[]");
     compare("none.json").failed_with(3);
     compare("absent.json").failed_with(5);
@@ -243,9 +246,9 @@ fn a_page_shows_what_grew_and_shrank_since_a_report_or_a_plan() {
     let free = named_row(&data, "free");
     assert!(free[2].as_u64() > free[1].as_u64(), "{free}");
     let arguments = ["explain", "old.json", "--compare", "plan.json", "--html", "page.html"];
-    workspace.snugfs(arguments).failed_with(2).says("old.json: is a report; name a plan");
+    workspace.snugfs(arguments).failed_with(2).says("old.json: is a report, not a plan; name a plan");
     let arguments = ["explain", "plan.json", "--compare", "old.json", "--html", "old.json"];
-    workspace.snugfs(arguments).failed_with(2).says("is also what the plan is compared with");
+    workspace.snugfs(arguments).failed_with(2).says("is also the file of --compare");
     assert_eq!(workspace.read("old.json"), report.stdout);
 }
 

@@ -192,7 +192,10 @@ fn partitions_that_are_one_are_looked_at_once() {
     gpt(&workspace.path("x.img"), sectors, &vec![(8192, sectors - 8192); 8192], &[(8192, boot)]);
     look_in_every_way(&workspace, "x.img");
     let run = bounded(&workspace, &["inspect", "x.img"]);
-    assert!(run.stderr.contains("partition 2: has the same start and length as partition 1; choose that partition"));
+    assert!(
+        run.stderr
+            .contains("partition 2: has the same start and length as partition 1; choose that partition")
+    );
     assert!(run.stderr.contains("more partitions can't be read"), "{}", run.stderr);
     // The same table at many distances from many boot sectors.
     let distances = 0..4096_u64;
@@ -383,9 +386,9 @@ fn what_is_no_ext4_is_named_with_what_to_do() {
     file("zeros", &vec![0; 65_536]);
     gpt(&workspace.path("disk"), 1 << 15, &[(2048, 4096)], &[(2048, fat32(1000, 32))]);
     for (name, code, told) in [
-        ("fat", 5, "holds FAT12, and only ext4 and whole disks are judged; check it with `fsck.fat -n`"),
+        ("fat", 5, "contains FAT12; snugfs only checks ext4 and disks; check it with `fsck.fat -n`"),
         ("broken-fat", 5, "boot sector: its allocation table is too short"),
-        ("swap", 5, "holds swap, and only ext4"),
+        ("swap", 5, "contains swap; snugfs only checks ext4"),
         ("qcow2", 5, "is a qcow2 image"),
         ("gzip", 5, "is compressed by gzip"),
         ("empty", 5, "is empty; name an image"),
@@ -398,5 +401,5 @@ fn what_is_no_ext4_is_named_with_what_to_do() {
         }
     }
     let told = bounded(&workspace, &["verify", "disk"]).succeeded();
-    assert!(told.text().contains("partition 1 fat32 (not judged)"), "{}", told.text());
+    assert!(told.text().contains("partition 1 fat32 (not checked)"), "{}", told.text());
 }

@@ -112,7 +112,7 @@ fn what_is_wrong_is_a_line_and_a_code() {
         (&["short", "ls"], 5, "short: "),
         (&["plan.img", "cat", "/etc/hostnam"], 5, "did you mean /etc/hostname?"),
         (&["plan.img", "cat", "/etc"], 5, "is a directory"),
-        (&["plan.img", "cat", "/dev/fifo"], 5, "is no file"),
+        (&["plan.img", "cat", "/dev/fifo"], 5, "is not a regular file"),
         (&["plan.img", "ls", "/big/x"], 5, "is not a directory"),
         (&["plan.img", "ls", "--partition", "2"], 5, "no partitions"),
         (&["plan.img", "--json", "ls"], 2, "--json"),

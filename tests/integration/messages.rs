@@ -136,7 +136,7 @@ fn what_is_no_plan_or_no_image_is_named() {
         workspace.snugfs(["check", name]).failed_with(3).says(says);
     }
     for (bytes, says) in [
-        (&[0; 9000][..], "x.img: has no ext4 file system, it begins with zeros; name an image of this plan"),
+        (&[0; 9000][..], "x.img: does not contain ext4: it begins with zeros; name an image of this plan"),
         (b"", "is empty; name an image"),
         (b"\x1f\x8b\x08\0", "is compressed by gzip"),
     ] {
@@ -173,7 +173,7 @@ fn named_fields(source: &str) -> Vec<(String, String)> {
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     let mut named = Vec::new();
     for line in lines {
-        for step in ["key(\"", "field(\""] {
+        for step in [".key(\"", "::field(\""] {
             let keys =
                 line.match_indices(step).filter_map(|(at, _)| line[at + step.len()..].split('"').next());
             named.extend(keys.map(|key| (key.to_owned(), line.trim().to_owned())));

@@ -139,13 +139,11 @@ fn an_output_in_a_tree_is_left_out_of_the_image() {
     fs::create_dir(workspace.path("src/deep")).unwrap();
     let before = workspace.snugfs(["size", "plan.json", "--json"]).succeeded();
     let build = || workspace.snugfs(["build", "plan.json", "--report", "src/deep/report"]).succeeded();
-    build().says(
-        "warning: plan.trees[0]: src/x.img is left out of the image, because the image is written there",
-    );
+    build().says("warning: plan.trees[0]: src/x.img is skipped, because the image is written there");
     let (image, map) = (workspace.read("src/x.img"), workspace.read("src/x.img.bmap"));
     assert_sound(&workspace.path("src/x.img"));
     workspace.write("src/.x.img.snugfs-77-0", "left by a run that was killed");
-    build().says("src/deep/report is left out");
+    build().says("src/deep/report is skipped");
     assert_eq!(workspace.read("src/x.img"), image);
     assert_eq!(workspace.read("src/x.img.bmap"), map);
     fs::remove_file(workspace.path("src/deep/report")).unwrap();

@@ -437,7 +437,7 @@ fn warnings_of_other_partitions_name_their_place() {
         "snugfs: warning: plan.disk.partitions[1].content.trees[0]: setuid and setgid bits are dropped from /program; set \
          \"owner\" to \"keep\" to keep them",
         "snugfs: warning: plan.disk.partitions[1].content.trees[0]: takes in what is mounted at data/mnt; set \
-         \"oneFileSystem\" to true to leave it out, or to false to take it in without this warning",
+         \"oneFileSystem\" to true to skip it, or to false to copy it without this warning",
     ];
     let told = run.without_places();
     let mut lines: Vec<_> = told.lines().filter(|line| line.contains("warning")).collect();

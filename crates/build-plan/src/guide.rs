@@ -1,15 +1,17 @@
-//! The tables as words for people: what help and manual pages say about plans.
+//! The tables as text: sections and fields of the plan for help and manual pages.
 
-use crate::disk_tables::{CONTENT_KINDS, CONTENTS};
+use crate::choices::Words;
+use crate::disk_tables::{CONTENT_KINDS, ContentKind};
 use crate::partition_types;
+use crate::plan_table::PLAN;
 use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
-use crate::tables::{ENTRIES, ENTRY_TYPES, MAX_LABEL, MAX_RESERVED_PERCENT, PLAN, VERSION};
+use crate::tables::{ENTRY_TYPES, EntryType, MAX_LABEL, MAX_RESERVED_PERCENT, VERSION};
 use crate::value::alternatives;
 
 /// An object of the plan, and its fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Section {
-    /// Where it stands: `plan.filesystem`, `plan.disk.partitions[]`, `plan.entries."PATH"`.
+    /// Its path: `plan.filesystem`, `plan.disk.partitions[]`, `plan.entries."PATH"`.
     pub place: String,
     /// What it is for.
     pub about: &'static str,
@@ -22,34 +24,35 @@ pub struct Section {
 pub struct GuideField {
     /// Its key.
     pub name: &'static str,
-    /// What may stand there.
+    /// Possible values.
     pub values: String,
-    /// What happens without it: `required`, `default 1024`; or nothing.
+    /// `required` or `default 1024`; nothing for optional fields without a default.
     pub otherwise: Option<String>,
-    /// Which kinds of the object have it; nothing where all have.
+    /// The kinds of the object that have it; empty if all have it.
     pub only_for: Vec<&'static str>,
     /// What it means.
     pub about: String,
 }
 
-/// All sections of a plan, the plan itself first; one that stands at several places is told once.
+/// All sections of a plan, the plan itself first. A section that occurs at several places is listed once.
 pub fn guide() -> Vec<Section> {
     let mut guide = Guide::default();
-    guide.add("plan", "What goes into an image, and how it is made.", &PLAN);
+    guide.add("plan", "The contents of an image, and how to make it.", &PLAN);
     guide.sections
 }
 
-/// Sections as they are found on the way through the tables.
+/// Collects sections on a walk through the tables.
 #[derive(Default)]
 struct Guide {
     sections: Vec<Section>,
-    told: Vec<*const Table>,
+    /// Tables that have been added.
+    added: Vec<*const Table>,
 }
 
 impl Guide {
     /// Adds a table and, after it, those of its fields.
     fn add(&mut self, place: &str, about: &'static str, table: &'static Table) {
-        if self.is_told(table) {
+        if !self.is_first(table) {
             return;
         }
         let fields = table.fields.iter().map(|field| guide_field(field, Vec::new())).collect();
@@ -57,12 +60,12 @@ impl Guide {
         self.add_below(place, table);
     }
 
-    /// Whether a table was told before; from now on it is.
-    fn is_told(&mut self, table: &'static Table) -> bool {
+    /// Whether this is the first call for this table.
+    fn is_first(&mut self, table: &'static Table) -> bool {
         let table = std::ptr::from_ref(table);
-        let told = self.told.contains(&table);
-        self.told.push(table);
-        told
+        let is_first = !self.added.contains(&table);
+        self.added.push(table);
+        is_first
     }
 
     fn add_below(&mut self, place: &str, table: &'static Table) {
@@ -73,11 +76,11 @@ impl Guide {
                 Shape::List(table) => self.add(&format!("{here}[]"), field.about, table),
                 Shape::ByPath(table) => self.add(&format!("{here}.\"PATH\""), field.about, table),
                 Shape::Entries => {
-                    let kinds = Kinds { key: "type", words: ENTRY_TYPES, tables: &ENTRIES };
+                    let kinds = Kinds::new("type", &ENTRY_TYPES, EntryType::table);
                     self.add_kinds(&format!("{here}.\"PATH\""), field.about, &kinds);
                 }
                 Shape::Content => {
-                    let kinds = Kinds { key: "kind", words: CONTENT_KINDS, tables: &CONTENTS };
+                    let kinds = Kinds::new("kind", &CONTENT_KINDS, ContentKind::table);
                     self.add_kinds(&here, field.about, &kinds);
                 }
                 _ => (),
@@ -87,11 +90,11 @@ impl Guide {
 
     /// Adds an object of several kinds as one section.
     fn add_kinds(&mut self, place: &str, about: &'static str, kinds: &Kinds) {
-        if kinds.tables.first().is_some_and(|table| self.is_told(table)) {
+        if kinds.kinds.first().is_some_and(|(_, table)| !self.is_first(table)) {
             return;
         }
         self.sections.push(Section { place: place.to_owned(), about, fields: kinds.fields() });
-        for table in kinds.tables {
+        for (_, table) in &kinds.kinds {
             self.add_below(place, table);
         }
     }
@@ -99,21 +102,23 @@ impl Guide {
 
 /// An object of several kinds.
 struct Kinds {
-    /// The field that says which.
+    /// The field that selects the kind.
     key: &'static str,
-    /// What it may say.
-    words: &'static [&'static str],
-    /// The fields of each, in the order of the words.
-    tables: &'static [&'static Table],
+    /// What it may say, and the fields of each.
+    kinds: Vec<(&'static str, &'static Table)>,
 }
 
 impl Kinds {
+    fn new<T: Copy>(key: &'static str, words: &Words<T>, table: fn(T) -> &'static Table) -> Self {
+        Self { key, kinds: words.0.iter().map(|&(word, kind)| (word, table(kind))).collect() }
+    }
+
     /// The fields of all kinds, each told once.
     fn fields(&self) -> Vec<GuideField> {
         let mut fields: Vec<GuideField> = Vec::new();
-        for (word, table) in self.words.iter().zip(self.tables) {
+        for &(word, table) in &self.kinds {
             for field in table.fields {
-                // The field that says the kind means another in each.
+                // The field that selects the kind has another text in each.
                 let same = |known: &&mut GuideField| {
                     known.name == field.name && (field.name == self.key || known.about == field.about)
                 };
@@ -127,7 +132,7 @@ impl Kinds {
             if field.name == self.key {
                 field.about = self.meanings();
             }
-            if field.only_for.len() == self.words.len() {
+            if field.only_for.len() == self.kinds.len() {
                 field.only_for.clear();
             }
         }
@@ -136,7 +141,7 @@ impl Kinds {
 
     /// `file: a regular file; directory: a directory.`
     fn meanings(&self) -> String {
-        let meanings = self.words.iter().zip(self.tables).filter_map(|(word, table)| {
+        let meanings = self.kinds.iter().filter_map(|(word, table)| {
             table.field(self.key).map(|field| format!("{word}: {}", within_a_sentence(field.about)))
         });
         meanings.collect::<Vec<_>>().join("; ") + "."
@@ -164,38 +169,38 @@ fn guide_field(field: &Field, only_for: Vec<&'static str>) -> GuideField {
     }
 }
 
-/// What a shape allows, in a few words.
+/// The values that a shape allows, in a few words.
 fn values(shape: &Shape) -> String {
     match shape {
         Shape::Version => VERSION.to_string(),
         Shape::HostPath => "path of this machine".to_owned(),
         Shape::ImagePath => "path in the image".to_owned(),
         Shape::Graph => "path of this machine, key, or list".to_owned(),
-        Shape::Word(words) => alternatives(words),
+        Shape::Word(words) => alternatives(&words.keys()),
         Shape::Size(rule) => size(rule),
         Shape::Count(CountRule { min, max }) => format!("whole number from {min} to {max}"),
-        Shape::Number(numbers) => numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(" or "),
+        Shape::Number(numbers) => numbers.keys().iter().map(u64::to_string).collect::<Vec<_>>().join(" or "),
         Shape::Percent => format!("number from 0 to {MAX_RESERVED_PERCENT}"),
         Shape::Mode => "mode such as \"0644\"".to_owned(),
         Shape::Uuid => "UUID".to_owned(),
         Shape::Label => format!("string of at most {MAX_LABEL} bytes"),
         Shape::Text | Shape::LinkTarget | Shape::PartitionName | Shape::FatLabel => "string".to_owned(),
-        Shape::Xattrs => "object: names with values in base64".to_owned(),
+        Shape::Xattrs => "object of names and base64 values".to_owned(),
         Shape::XattrPatterns => "list of strings such as \"user.*\"".to_owned(),
         Shape::Flag => "true or false".to_owned(),
         Shape::Object(_) | Shape::Content => "object".to_owned(),
         Shape::List(_) => "list of objects".to_owned(),
-        Shape::ByPath(_) | Shape::Entries => "object: paths in the image with objects".to_owned(),
-        Shape::DiskId => "number, string such as \"0x2178694e\", or GUID".to_owned(),
+        Shape::ByPath(_) | Shape::Entries => "object of paths in the image and objects".to_owned(),
+        Shape::DiskId => "number, string such as \"0x2178694e\" or GUID".to_owned(),
         Shape::PartitionType => {
             let name = partition_types::GPT.first().map_or("esp", |named| named.0);
-            format!("string such as \"83\" or \"{name}\", or GUID")
+            format!("string such as \"83\" or \"{name}\" or GUID")
         }
     }
 }
 
 fn size(rule: &SizeRule) -> String {
-    let zero = if rule.or_zero { "0, or " } else { "" };
+    let zero = if rule.or_zero { "0 or " } else { "" };
     format!("{zero}size such as \"16MiB\"")
 }
 

@@ -1,11 +1,17 @@
 //! The JSON plan: types, validation, schema. Knows neither files nor ext4.
 //!
 //! The invariant: a [`Plan`] that [`parse`] returned is valid and complete, and whatever is wrong in a plan is
-//! told at once. The tables of `tables` are read by the decoder and by [`schema`] alike, so that the two
-//! can't differ in names, limits and defaults.
+//! reported at once. The decoder and [`schema`] read the same tables (`tables`, `disk_tables`, `plan_table`), the only
+//! places with names, limits, words with their meanings, and defaults.
 //!
 //! Nothing here does I/O.
 
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a decoder takes a value of any lifetime, the path of a method of `Value` only one of a certain lifetime"
+)]
+
+mod choices;
 mod conflicts;
 mod decode;
 mod disk_tables;
@@ -17,6 +23,7 @@ mod nearest;
 mod object;
 mod partition_types;
 mod plan;
+mod plan_table;
 mod problem;
 mod scalars;
 mod schema;

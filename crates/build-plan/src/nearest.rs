@@ -1,5 +1,7 @@
 //! Which known name somebody may have meant.
 
+use strsim::osa_distance;
+
 /// Longer names are no misspellings of ours, and comparing them costs time.
 const LONGEST: usize = 40;
 
@@ -13,8 +15,8 @@ pub(crate) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> 
     let mut best: Option<(usize, &str)> = None;
     for name in known {
         let candidate = plain(name);
-        let distance = distance(&wrong, &candidate);
-        let near = (wrong.len().max(candidate.len()) / 3).max(1);
+        let distance = osa_distance(&wrong, &candidate);
+        let near = (wrong.chars().count().max(candidate.chars().count()) / 3).max(1);
         if distance <= near && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, name));
         }
@@ -22,37 +24,8 @@ pub(crate) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> 
     best.map(|(_, name)| name)
 }
 
-fn plain(name: &str) -> Vec<char> {
+fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
-}
-
-/// How many insertions, deletions, replacements and swaps of neighbours lead from one to the other (the optimal
-/// string alignment distance).
-fn distance(from: &[char], to: &[char]) -> usize {
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=to.len()).collect();
-    let mut previous = None;
-    for (row, &a) in from.iter().enumerate() {
-        let mut current = vec![row + 1];
-        let mut left_letter = None;
-        for (column, &b) in to.iter().enumerate() {
-            let at = |line: &[usize], index: usize| line.get(index).copied().unwrap_or(usize::MAX - 1);
-            let mut fewest = (at(&last, column) + usize::from(a != b))
-                .min(at(&last, column + 1) + 1)
-                .min(at(&current, column) + 1);
-            if let Some(two_back) = column.checked_sub(1)
-                && previous == Some(b)
-                && left_letter == Some(a)
-            {
-                fewest = fewest.min(at(&before_last, two_back) + 1);
-            }
-            current.push(fewest);
-            left_letter = Some(b);
-        }
-        before_last = std::mem::replace(&mut last, current);
-        previous = Some(a);
-    }
-    last.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -73,14 +46,5 @@ mod tests {
         assert_eq!(find("x"), None);
         assert_eq!(find(""), None);
         assert_eq!(find(&"label".repeat(100)), None);
-    }
-
-    #[test]
-    fn a_distance_counts_edits() {
-        let between = |a: &str, b: &str| distance(&plain(a), &plain(b));
-        assert_eq!(between("", "abc"), 3);
-        assert_eq!(between("abc", ""), 3);
-        assert_eq!(between("kitten", "sitting"), 3);
-        assert_eq!(between("ab", "ba"), 1);
     }
 }

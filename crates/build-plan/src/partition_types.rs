@@ -2,7 +2,7 @@
 //! "Discoverable Partitions Specification", table of partition type UUIDs) as systemd-repart takes them; for MBR
 //! the numbers with a few names.
 
-use crate::scalars;
+use image_tree::Uuid;
 
 /// A name and its type GUID.
 type Named = (&'static str, u128);
@@ -158,7 +158,7 @@ pub(crate) fn gpt(text: &str) -> Option<[u8; 16]> {
         _ => text,
     };
     let named = GPT.iter().find_map(|&(name, guid)| (name == plain).then(|| guid.to_be_bytes()));
-    named.or_else(|| scalars::uuid(text))
+    named.or_else(|| Uuid::parse(text).map(|uuid| uuid.0))
 }
 
 /// The type number that a text stands for: one or two hexadecimal digits, perhaps after `0x`, or a name.

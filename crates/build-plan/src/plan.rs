@@ -117,21 +117,6 @@ pub struct TreePlan {
     pub one_file_system: Option<bool>,
 }
 
-impl TreePlan {
-    /// A tree of which a plan names only the source and the target.
-    pub fn new(source: PathBuf, target: ImagePath) -> Self {
-        Self {
-            source,
-            target,
-            keep_owner: false,
-            keep_times: false,
-            xattrs: Vec::new(),
-            keep_holes: true,
-            one_file_system: None,
-        }
-    }
-}
-
 /// A name of extended attributes, or all that begin with what stands before a final `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct XattrPattern {

@@ -2,23 +2,22 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::disk_tables::{CONTENT_KINDS, CONTENTS, MAX_FAT_LABEL, MAX_PARTITION_NAME};
+use crate::choices::Words;
+use crate::disk_tables::{CONTENT_KINDS, ContentKind, MAX_FAT_LABEL, MAX_PARTITION_NAME};
 use crate::json::Json;
 use crate::partition_types;
+use crate::plan_table::PLAN;
 use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
-use crate::tables::{self, ENTRIES, ENTRY_TYPES, MAX_LABEL, MAX_LINK_TARGET, MAX_RESERVED_PERCENT};
+use crate::tables::{self, ENTRY_TYPES, EntryType, MAX_LABEL, MAX_LINK_TARGET, MAX_RESERVED_PERCENT};
 
-/// The JSON Schema of plans. It accepts every valid plan; of an invalid one it can't see everything, such as
-/// conflicts between paths and the upper bounds of sizes that are written with a unit.
+/// The JSON Schema of plans. It accepts every valid plan, and also some invalid ones: it can't express conflicts
+/// between paths or upper bounds of sizes with a unit.
 pub fn schema() -> Value {
-    let mut schema = object(&tables::PLAN);
+    let mut schema = object(&PLAN);
     if let Value::Object(fields) = &mut schema {
         fields.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
         fields.insert("title".to_owned(), json!("A plan of snugfs"));
-        fields.insert(
-            "description".to_owned(),
-            json!("What goes into an ext4 image, and how the image is made."),
-        );
+        fields.insert("description".to_owned(), json!("The contents of an image, and how to make it."));
         fields.insert("$defs".to_owned(), definitions());
     }
     schema
@@ -27,7 +26,7 @@ pub fn schema() -> Value {
 fn definitions() -> Value {
     json!({
         "hostPath": {
-            "description": "A path of this machine; relative ones are taken from the plan's folder.",
+            "description": "A path of this machine. Relative paths start at the plan's folder.",
             "type": "string", "minLength": 1, "pattern": "^[^\\u0000]+$"
         },
         "imagePath": image_path(),
@@ -40,7 +39,7 @@ fn definitions() -> Value {
             "type": "string", "pattern": "^[0-7]{1,4}$", "examples": ["0644"]
         },
         "xattrs": {
-            "description": "Values in base64 by the full names of extended attributes.",
+            "description": "Base64 values by the full names of extended attributes.",
             "type": "object",
             "propertyNames": { "pattern": XATTR_NAME },
             "additionalProperties": {
@@ -108,10 +107,10 @@ fn shape(shape: &Shape) -> Value {
             { "$ref": "#/$defs/hostPath" },
             { "type": "array", "items": { "type": "object", "required": ["path", "narHash", "narSize", "references"] } },
         ]}),
-        Shape::Word(words) => json!({ "enum": words }),
+        Shape::Word(words) => json!({ "enum": words.keys() }),
         Shape::Size(rule) => size(rule),
         Shape::Count(CountRule { min, max }) => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        Shape::Number(numbers) => json!({ "enum": numbers }),
+        Shape::Number(numbers) => json!({ "enum": numbers.keys() }),
         Shape::Percent => json!({ "type": "number", "minimum": 0, "maximum": MAX_RESERVED_PERCENT }),
         Shape::Mode => json!({ "$ref": "#/$defs/mode" }),
         Shape::Uuid => uuid(),
@@ -128,7 +127,7 @@ fn shape(shape: &Shape) -> Value {
         Shape::Object(table) => object(table),
         Shape::List(table) => json!({ "type": "array", "items": object(table) }),
         Shape::ByPath(table) => by_path(&object(table)),
-        Shape::Entries => by_path(&json!({ "oneOf": alternatives(ENTRY_TYPES, &ENTRIES, "type") })),
+        Shape::Entries => by_path(&json!({ "oneOf": alternatives(&ENTRY_TYPES, EntryType::table, "type") })),
         Shape::DiskId => json!({ "anyOf": [
             { "type": "integer", "minimum": 0, "maximum": u32::MAX },
             { "type": "string", "pattern": "^0x[0-9A-Fa-f]{1,8}$" },
@@ -146,11 +145,11 @@ fn shape(shape: &Shape) -> Value {
         Shape::FatLabel => json!({
             "type": "string", "maxLength": MAX_FAT_LABEL, "pattern": "^([^\\u0000- *?.,;:/|+=<>\"][^\\u0000-\\u001f*?.,;:/|+=<>\"]*)?$"
         }),
-        Shape::Content => json!({ "oneOf": alternatives(CONTENT_KINDS, &CONTENTS, "kind") }),
+        Shape::Content => json!({ "oneOf": alternatives(&CONTENT_KINDS, ContentKind::table, "kind") }),
     }
 }
 
-/// Of a size that is written with a unit, a schema can't compare the value.
+/// A schema can't compare the value of a size with a unit.
 fn size(rule: &SizeRule) -> Value {
     let SizeRule { min, max, step, or_zero } = *rule;
     if min == 0 && max == u64::MAX && step == 1 {
@@ -172,13 +171,13 @@ fn by_path(item: &Value) -> Value {
 }
 
 /// One schema a table, told apart by the word in the field `key`.
-fn alternatives(words: &[&str], tables: &[&Table], key: &str) -> Vec<Value> {
-    let schema_of = |(name, table): (&&str, &&Table)| {
-        let mut schema = object(table);
-        schema["properties"][key]["enum"] = json!([name]);
+fn alternatives<T: Copy>(kinds: &Words<T>, table: fn(T) -> &'static Table, key: &str) -> Vec<Value> {
+    let schema_of = |&(word, kind)| {
+        let mut schema = object(table(kind));
+        schema["properties"][key]["enum"] = json!([word]);
         schema
     };
-    words.iter().zip(tables).map(schema_of).collect()
+    kinds.0.iter().map(schema_of).collect()
 }
 
 fn uuid() -> Value {

@@ -1,9 +1,11 @@
-//! What a field may hold. A shape carries its limits, for the decoder and the schema alike.
+//! Shapes of fields: the type of a value and its limits, for the decoder and the schema.
+
+use crate::choices::Keys;
 
 /// What a value may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shape {
-    /// The number of the plan's format.
+    /// The version of the plan's format.
     Version,
     /// A path of this machine.
     HostPath,
@@ -12,13 +14,13 @@ pub(crate) enum Shape {
     /// A reference graph: its list, a file, or a name among the structured attributes.
     Graph,
     /// One of these words.
-    Word(&'static [&'static str]),
+    Word(&'static dyn Keys<&'static str>),
     /// A size.
     Size(SizeRule),
     /// A whole number.
     Count(CountRule),
     /// One of these whole numbers.
-    Number(&'static [u64]),
+    Number(&'static dyn Keys<u64>),
     /// Percent, to the thousandth.
     Percent,
     /// Octal permission bits.
@@ -29,11 +31,11 @@ pub(crate) enum Shape {
     Label,
     /// Any text.
     Text,
-    /// Where a symlink leads.
+    /// The target of a symlink.
     LinkTarget,
     /// Names of extended attributes with their values.
     Xattrs,
-    /// A list of names of extended attributes, perhaps with a `*` at the end.
+    /// A list of names of extended attributes, which may end in `*`.
     XattrPatterns,
     /// True or false.
     Flag,
@@ -45,7 +47,7 @@ pub(crate) enum Shape {
     ByPath(&'static Table),
     /// Entries by their path in the image.
     Entries,
-    /// A number of 32 bits, or where a GPT is meant a GUID.
+    /// A 32-bit number for an MBR, a GUID for a GPT.
     DiskId,
     /// The type of a partition: a number or a name, or a GUID.
     PartitionType,
@@ -53,11 +55,11 @@ pub(crate) enum Shape {
     PartitionName,
     /// A label of FAT.
     FatLabel,
-    /// What a partition holds.
+    /// The contents of a partition.
     Content,
 }
 
-/// Which sizes are possible, in \[bytes\].
+/// Limits of a size, in \[bytes\].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SizeRule {
     /// The smallest.
@@ -66,11 +68,11 @@ pub(crate) struct SizeRule {
     pub(crate) max: u64,
     /// All are multiples of this.
     pub(crate) step: u64,
-    /// Whether 0 is possible beside them.
+    /// Whether 0 is also allowed.
     pub(crate) or_zero: bool,
 }
 
-/// Which whole numbers are possible: 0 or [`CountRule::min`] to [`CountRule::max`].
+/// Limits of a whole number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CountRule {
     /// The smallest.
@@ -84,41 +86,43 @@ pub(crate) struct CountRule {
 pub(crate) struct Field {
     /// Its key.
     pub(crate) name: &'static str,
-    /// What it may hold.
+    /// Its possible values.
     pub(crate) shape: Shape,
-    /// What happens without it.
+    /// Whether it is required, or its default.
     pub(crate) presence: Presence,
-    /// Whether null may stand for "not given", or has a meaning of its own.
+    /// Whether null is allowed: as "not given", or with its own meaning.
     pub(crate) nullable: bool,
+    /// The default where the object is sealed, in JSON, if that is another.
+    pub(crate) if_sealed: Option<&'static str>,
     /// What it means, for the schema.
     pub(crate) about: &'static str,
 }
 
-/// What happens where a field is left out.
+/// Whether a field may be left out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Presence {
-    /// A problem; the text says what to write.
+    /// No; the text is an example for the error.
     Required(&'static str),
-    /// Nothing.
+    /// Yes, and it has no default.
     Optional,
-    /// The same as if this JSON stood there.
+    /// Yes; its default, in JSON.
     Default(&'static str),
 }
 
 /// An object's fields.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// What the object is, with its article.
+    /// The object's name, with an article.
     pub(crate) what: &'static str,
     /// The fields, in the order in which the documentation has them.
     pub(crate) fields: &'static [Field],
     /// Which fields exclude or need one another: the `oneOf` of the schema, in JSON; empty for none. The decoder
-    /// has this in code, for the sake of its messages.
+    /// repeats this in code, for better messages.
     pub(crate) one_of: &'static str,
 }
 
 impl Table {
-    /// The field of a name.
+    /// The field with this name.
     pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
     }
@@ -126,10 +130,10 @@ impl Table {
 
 impl Field {
     const fn with(name: &'static str, shape: Shape, presence: Presence, about: &'static str) -> Self {
-        Self { name, shape, presence, nullable: false, about }
+        Self { name, shape, presence, nullable: false, if_sealed: None, about }
     }
 
-    /// A field that must be there; `example` is shown where it is not.
+    /// A required field. The error for a missing one shows `example`.
     pub(crate) const fn required(
         name: &'static str,
         shape: Shape,
@@ -139,7 +143,7 @@ impl Field {
         Self::with(name, shape, Presence::Required(example), about)
     }
 
-    /// A field that may be left out.
+    /// A field that may be left out, without a default.
     pub(crate) const fn optional(name: &'static str, shape: Shape, about: &'static str) -> Self {
         Self::with(name, shape, Presence::Optional, about)
     }
@@ -157,5 +161,10 @@ impl Field {
     /// The same field, which may be null.
     pub(crate) const fn or_null(self) -> Self {
         Self { nullable: true, ..self }
+    }
+
+    /// The same field with another default where the object is sealed, in JSON.
+    pub(crate) const fn if_sealed(self, default: &'static str) -> Self {
+        Self { if_sealed: Some(default), ..self }
     }
 }

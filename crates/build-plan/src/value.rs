@@ -3,9 +3,11 @@
 //! The invariant: a method that gives `None` for what is there has written down why.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 
-use image_tree::{ImagePath, InvalidName, InvalidPath, Permissions, escaped};
+use image_tree::{ImagePath, InvalidName, InvalidPath, Permissions, Uuid, escaped};
 
+use crate::choices::{Keys, Numbers, Words};
 use crate::json::Json;
 use crate::location::{Place, quoted};
 use crate::nearest::nearest;
@@ -105,21 +107,31 @@ impl<'a> Value<'a> {
     }
 
     /// One of several words.
-    pub(crate) fn word(&self, words: &[&'static str]) -> Option<&'static str> {
+    pub(crate) fn word<T: Copy + Debug + Sync>(&self, words: &Words<T>) -> Option<T> {
         let Json::Text(text) = self.json else {
-            return self.not("a string", &format!("write {}", alternatives(words)));
+            return self.not("a string", &format!("write {}", alternatives(&words.keys())));
         };
-        if let Some(word) = words.iter().find(|word| *word == text) {
-            return Some(word);
+        let meaning = words.find(|word| word == text);
+        if meaning.is_none() {
+            self.log.add(&self.at, || {
+                let help = match nearest(text, words.keys().into_iter()) {
+                    Some(word) => format!("did you mean \"{word}\"?"),
+                    None => format!("write {}", alternatives(&words.keys())),
+                };
+                (format!("{} is not known here", self.shown()), help)
+            });
         }
-        self.log.add(&self.at, || {
-            let help = match nearest(text, words.iter().copied()) {
-                Some(word) => format!("did you mean \"{word}\"?"),
-                None => format!("write {}", alternatives(words)),
-            };
-            (format!("{} is not known here", self.shown()), help)
-        });
-        None
+        meaning
+    }
+
+    /// One of several whole numbers.
+    pub(crate) fn number<T: Copy + Debug + Sync>(&self, numbers: &Numbers<T>) -> Option<T> {
+        let found =
+            if let Json::Whole(number) = self.json { numbers.find(|known| known == number) } else { None };
+        found.or_else(|| {
+            let known: Vec<_> = numbers.keys().iter().map(u64::to_string).collect();
+            self.not(&known.join(" or "), "write one of the two, without quotes")
+        })
     }
 
     /// True or false.
@@ -191,14 +203,14 @@ impl<'a> Value<'a> {
 
     /// A UUID.
     pub(crate) fn uuid(&self) -> Option<[u8; 16]> {
-        let uuid = if let Json::Text(text) = self.json { scalars::uuid(text) } else { None };
+        let uuid = if let Json::Text(text) = self.json { Uuid::parse(text) } else { None };
         let help = "write 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12, joined by hyphens";
         match uuid {
             // A file system with it has none: it is found by no UUID.
-            Some(uuid) if uuid == [0; 16] => {
+            Some(uuid) if uuid == Uuid::default() => {
                 self.wrong(|| format!("{} stands for none", self.shown()), "choose another UUID")
             }
-            Some(uuid) => Some(uuid),
+            Some(uuid) => Some(uuid.0),
             None => self.not("a UUID", help),
         }
     }

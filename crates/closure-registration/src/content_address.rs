@@ -4,11 +4,11 @@
 
 use std::fmt;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use image_tree::{Explain, Explanation, ImagePath, explained_errors};
 use sha2::{Digest, Sha256};
 
 use crate::base32;
-use crate::hash::{decode_base16, hexadecimal};
 use crate::quoted::quoted;
 use crate::store_path::StorePath;
 
@@ -116,7 +116,7 @@ impl ContentAddress {
         };
         let mut digest = vec![0; algorithm.len()];
         if digits.len() == 2 * digest.len() {
-            decode_base16(digits.as_bytes(), &mut digest)?;
+            HEXLOWER_PERMISSIVE.decode_mut(digits.as_bytes(), &mut digest).ok()?;
         } else {
             base32::decode_into(digits.as_bytes(), &mut digest)?;
         }
@@ -153,13 +153,13 @@ impl ContentAddress {
             }
             (Method::Flat | Method::Nar | Method::Git, _) if references.is_empty() => {
                 let method = self.method.prefix().trim_start_matches("fixed:");
-                let (algorithm, digest) = (self.algorithm.name(), hexadecimal(&self.digest));
+                let (algorithm, digest) = (self.algorithm.name(), HEXLOWER.encode(&self.digest));
                 let inner = format!("fixed:out:{method}{algorithm}:{digest}:");
                 (b"output:out".to_vec(), Sha256::digest(inner).to_vec())
             }
             _ => return None,
         };
-        text.extend_from_slice(format!(":sha256:{}:", hexadecimal(&digest)).as_bytes());
+        text.extend_from_slice(format!(":sha256:{}:", HEXLOWER.encode(&digest)).as_bytes());
         text.extend_from_slice(store.as_bytes());
         text.extend_from_slice(format!(":{}", path.name()).as_bytes());
         let whole: [u8; 32] = Sha256::digest(text).into();
@@ -204,7 +204,7 @@ mod tests {
                 let digest: Vec<u8> = (0..=255).take(algorithm.len()).collect();
                 let name = algorithm.name();
                 let base32 = format!("{method}{name}:{}", base32::encode(&digest));
-                let base16 = format!("{method}{name}:{}", hexadecimal(&digest));
+                let base16 = format!("{method}{name}:{}", HEXLOWER.encode(&digest));
                 let allowed = algorithms.contains(&name);
                 for text in [&base32, &base16] {
                     let read = ContentAddress::parse(text).map(|address| address.to_string()).ok();

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use data_encoding::{BASE64_NOPAD, Encoding, HEXLOWER, HEXLOWER_PERMISSIVE};
 use image_tree::{Explain, Explanation, explained_errors};
 use sha2::{Digest, Sha256};
 
+use crate::base32;
 use crate::quoted::quoted;
-use crate::{base32, base64};
 
 /// The SHA-256 of a NAR. Displayed as `sha256:` and 52 digits of Nix's base 32.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +66,7 @@ impl NarHash {
     /// The digest in base 16, as in Nix's database.
     #[must_use]
     pub fn base16(&self) -> String {
-        hexadecimal(&self.0)
+        HEXLOWER.encode(&self.0)
     }
 
     /// Parses 52 digits of base 32, 64 of base 16 or 44 characters of base 64, with or without `sha256:`; or
@@ -83,11 +84,8 @@ impl NarHash {
         };
         // The three lengths differ, so the length decides the notation.
         match digits.len() {
-            64 => {
-                let mut bytes = [0; Self::LEN];
-                decode_base16(digits, &mut bytes).map(|()| bytes)
-            }
-            base64::LEN => base64::decode(digits),
+            64 => bytes_of(&HEXLOWER_PERMISSIVE, digits),
+            44 => digits.strip_suffix(b"=").and_then(|digits| bytes_of(&BASE64_NOPAD, digits)),
             _ => base32::decode(digits),
         }
         .map(Self)
@@ -95,20 +93,8 @@ impl NarHash {
     }
 }
 
-/// Decodes twice as many digits as there are bytes.
-pub(crate) fn decode_base16(digits: &[u8], bytes: &mut [u8]) -> Option<()> {
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        for &digit in pair {
-            let value = char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())?;
-            *byte = (*byte << 4) | value;
-        }
-    }
-    Some(())
-}
-
-/// Encodes bytes in lower-case base 16.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| text + &format!("{byte:02x}"))
+fn bytes_of(encoding: &Encoding, digits: &[u8]) -> Option<[u8; NarHash::LEN]> {
+    encoding.decode(digits).ok()?.try_into().ok()
 }
 
 impl fmt::Display for NarHash {
@@ -181,9 +167,14 @@ mod tests {
         let padded = format!("sha256:z{short}");
         let letters = format!("sha256:{short}e");
         let base16 = format!("sha256:{}g", "0".repeat(63));
-        for bad in
-            ["", "sha256", "sha256:", "sha256-", "SHA256:00", &short, &padded, &letters, &base16, "x:y"]
-        {
+        let beyond = format!("sha256-{}B=", "A".repeat(42));
+        let url_safe = format!("sha256-{}-A=", "A".repeat(41));
+        let unpadded = format!("sha256-{}", "A".repeat(44));
+        let padded_inside = format!("sha256-{}={}", "A".repeat(3), "A".repeat(40));
+        let base64 = [&padded_inside, &beyond, &url_safe, &unpadded].map(String::as_str);
+        let others =
+            ["", "sha256", "sha256:", "sha256-", "SHA256:00", &short, &padded, &letters, &base16, "x:y"];
+        for bad in base64.into_iter().chain(others) {
             assert!(matches!(NarHash::parse(bad.as_bytes()), Err(InvalidHash::Notation { .. })), "{bad}");
         }
     }

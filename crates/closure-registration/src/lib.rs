@@ -8,7 +8,6 @@
 //! opens no files: callers of [`verify_hashes`] pass a function that does.
 
 mod base32;
-mod base64;
 mod closed;
 mod closure;
 mod content_address;

@@ -1,9 +1,9 @@
-use image_tree::{Content, Piece, PieceSource};
+use image_tree::{Content, Piece, PieceSource, to_u64, to_usize};
 
 use crate::error::DiskError;
 use crate::options::{Options, Part, Table};
 use crate::placement::{BOOT_CODE, PlacedPartition, Placement};
-use crate::table::{self, Identifiers, TableBytes, to_u64, to_usize};
+use crate::table::{self, Identifiers, TableBytes};
 
 /// The layout of a disk, which determines every byte.
 #[derive(Debug)]

@@ -5,8 +5,9 @@ use std::mem::{offset_of, size_of};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use image_tree::{Uuid, to_usize};
+
 use crate::placement::{GPT_ENTRIES, PlacedPartition};
-use crate::table::to_usize;
 
 /// Number of entries in the table, which every system supports.
 pub(crate) const ENTRIES: usize = 128;
@@ -72,8 +73,8 @@ pub(crate) fn entry(
     sector: u64,
 ) -> Entry {
     let mut entry = Entry::new_zeroed();
-    entry.type_guid = on_disk(kind);
-    entry.unique_guid = on_disk(guid);
+    entry.type_guid = Uuid(kind).on_disk();
+    entry.unique_guid = Uuid(guid).on_disk();
     entry.starting_lba = (place.start / sector).into();
     entry.ending_lba = ((place.start + place.len) / sector - 1).into();
     entry.attributes = if bootable { LEGACY_BOOTABLE } else { 0 }.into();
@@ -104,7 +105,7 @@ pub(crate) fn tables(disk: [u8; 16], entries: &[Entry], len: u64, sector: u64) -
             alternate_lba: other.into(),
             first_usable_lba: (2 + table_sectors).into(),
             last_usable_lba: (last - 1 - table_sectors).into(),
-            disk_guid: on_disk(disk),
+            disk_guid: Uuid(disk).on_disk(),
             partition_entry_lba: entries_at.into(),
             number_of_partition_entries: u32::try_from(ENTRIES).unwrap_or(0).into(),
             size_of_partition_entry: ENTRY_BYTES.into(),
@@ -118,14 +119,4 @@ pub(crate) fn tables(disk: [u8; 16], entries: &[Entry], len: u64, sector: u64) -
     let front = [header(1, last, 2).as_slice(), table].concat();
     let back = [table, header(last, 1, last - table_sectors).as_slice()].concat();
     (front, back)
-}
-
-/// Converts a GUID to its form on disk: the first three numbers are little-endian (UEFI specification, appendix A).
-fn on_disk(mut guid: [u8; 16]) -> [u8; 16] {
-    for number in [0..4, 4..6, 6..8] {
-        if let Some(bytes) = guid.get_mut(number) {
-            bytes.reverse();
-        }
-    }
-    guid
 }

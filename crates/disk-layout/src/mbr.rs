@@ -5,8 +5,9 @@ use std::mem::{offset_of, size_of};
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use image_tree::to_usize;
+
 use crate::placement::PlacedPartition;
-use crate::table::to_usize;
 
 /// Number of entries in the table.
 pub(crate) const ENTRIES: usize = 4;

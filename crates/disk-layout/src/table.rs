@@ -82,13 +82,3 @@ fn all<T>(entries: impl Iterator<Item = Option<T>>, most: usize) -> Result<Vec<T
     }
     Ok(entries)
 }
-
-/// Converts a length to an index; tables have less than 20 KiB.
-pub(crate) fn to_usize(bytes: u64) -> usize {
-    usize::try_from(bytes).unwrap_or(usize::MAX)
-}
-
-/// Converts an index to a length.
-pub(crate) fn to_u64(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or(u64::MAX)
-}

@@ -1,7 +1,7 @@
 //! Block and inode bitmaps. They follow from the used length of data space and the last used inode.
 
 use crate::geometry::Geometry;
-use crate::units::{BLOCKS_PER_GROUP, BlockNr, GroupNr, clamp, index};
+use crate::units::{BLOCKS_PER_GROUP, BlockNr, GroupNr, clamp, index, narrow};
 
 /// The used part of a file system.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ impl Fill {
     pub(crate) fn inodes_in(&self, geometry: &Geometry, group: GroupNr) -> u32 {
         let per_group = u64::from(geometry.inodes_per_group);
         let before = u64::from(group.0) * per_group;
-        crate::units::low32(self.used_inodes.saturating_sub(before).min(per_group))
+        narrow(self.used_inodes.saturating_sub(before).min(per_group), "a group has less than 2^32 inodes")
     }
 
     /// Writes a group's block bitmap. `out` is zero and a block long. Bits past the end of the file system are set.

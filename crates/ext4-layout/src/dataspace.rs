@@ -59,10 +59,9 @@ impl DataSpace {
 
     /// The block on disk of a block of data space.
     pub(crate) fn block(&self, data: DataNr) -> BlockNr {
-        match self.runs.get(self.run_at(data)) {
-            Some(run) => run.block.plus(data.0 - run.data.0),
-            None => BlockNr(data.0),
-        }
+        let run = self.runs.get(self.run_at(data)).filter(|run| data.0 - run.data.0 < run.len);
+        let run = run.expect("invariant: the solver makes data space as long as what is placed in it");
+        run.block.plus(data.0 - run.data.0)
     }
 
     /// The block of data space of a block on disk; `None` for fixed metadata.

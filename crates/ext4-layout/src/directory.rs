@@ -16,7 +16,7 @@ use zerocopy::IntoBytes;
 
 use crate::LayoutError;
 use crate::numbering::Numbering;
-use crate::units::{BLOCK_BYTES, InodeNr, low16, low32, wide};
+use crate::units::{BLOCK_BYTES, InodeNr, narrow, wide};
 
 /// Space for entries in a block: all except its checksum.
 const ENTRY_BYTES: usize = BLOCK_BYTES - TAIL_SIZE;
@@ -72,7 +72,10 @@ impl Directories<'_> {
                 entries: wide(entries.len()),
             });
         }
-        Ok(Shape::Indexed { nodes: low32(nodes), leaves: low32(leaves) })
+        Ok(Shape::Indexed {
+            nodes: narrow(nodes, "nodes are at most `ROOT_LIMIT`"),
+            leaves: narrow(leaves, "leaves are at most `ROOT_LIMIT` times `NODE_LIMIT`"),
+        })
     }
 
     /// The entries, sorted by hash. Names with equal hashes keep their order, so the result is unique.
@@ -121,7 +124,7 @@ impl Directories<'_> {
                 let mut last = None;
                 for (leaf, block) in pack(self.tree, &entries).zip(leaf_blocks.chunks_exact_mut(BLOCK_BYTES))
                 {
-                    let first = leaf.first().map_or(0, |(hash, _)| hash.major);
+                    let first = leaf.first().expect("invariant: a leaf has an entry").0.major;
                     hashes.push(if last == Some(first) { first | htree::CONTINUED } else { first });
                     last = leaf.last().map(|(hash, _)| hash.major);
                     let mut writer = EntryWriter::new(block);
@@ -189,8 +192,8 @@ impl<'b> EntryWriter<'b> {
         let len = entry_size(name.len());
         let header = DirectoryEntry {
             inode: inode.0.into(),
-            rec_len: low16(low32(wide(len))).into(),
-            name_len: u8::try_from(name.len()).unwrap_or(u8::MAX),
+            rec_len: block_length(len).into(),
+            name_len: narrow(wide(name.len()), "a name has at most 255 bytes"),
             file_type,
         };
         put(self.block, self.at, &header);
@@ -201,11 +204,16 @@ impl<'b> EntryWriter<'b> {
 
     fn finish(self, seed: Checksum) {
         let last = self.last.unwrap_or(0);
-        let rec_len = low16(low32(wide(ENTRY_BYTES - last)));
+        let rec_len = block_length(ENTRY_BYTES - last);
         put_bytes(self.block, last + 4, &rec_len.to_le_bytes());
         let tail = DirectoryTail::of(seed, &self.block[..ENTRY_BYTES]);
         put(self.block, ENTRY_BYTES, &tail);
     }
+}
+
+/// A length within a block, as entries have it.
+fn block_length(bytes: usize) -> u16 {
+    narrow(wide(bytes), "lengths within a block are at most 4096")
 }
 
 /// Generates the root and the other blocks of the index. `hashes` has the first hash of each leaf.
@@ -213,13 +221,13 @@ fn write_index(out: &mut [u8], inode: InodeNr, parent: InodeNr, nodes: u32, hash
     let (root, others) = out.split_at_mut(BLOCK_BYTES);
     let dot = DirectoryEntry {
         inode: inode.0.into(),
-        rec_len: low16(low32(wide(MIN_ENTRY_SIZE))).into(),
+        rec_len: block_length(MIN_ENTRY_SIZE).into(),
         name_len: 1,
         file_type: file_type::DIRECTORY,
     };
     let dotdot = DirectoryEntry {
         inode: parent.0.into(),
-        rec_len: low16(low32(wide(BLOCK_BYTES - MIN_ENTRY_SIZE))).into(),
+        rec_len: block_length(BLOCK_BYTES - MIN_ENTRY_SIZE).into(),
         name_len: 2,
         file_type: file_type::DIRECTORY,
     };
@@ -247,26 +255,26 @@ fn write_index(out: &mut [u8], inode: InodeNr, parent: InodeNr, nodes: u32, hash
         // Without support for indexes, the block looks like one unused directory entry.
         let unused = DirectoryEntry {
             inode: 0.into(),
-            rec_len: low16(low32(wide(BLOCK_BYTES))).into(),
+            rec_len: block_length(BLOCK_BYTES).into(),
             name_len: 0,
             file_type: file_type::UNKNOWN,
         };
         put(block, 0, &unused);
         write_entries(block, NODE_ENTRIES_OFFSET, NODE_LIMIT, part, seed);
-        children.push((part.first().map_or(0, |&(hash, _)| hash), number));
+        children.push((part.first().expect("invariant: a chunk has an item").0, number));
     }
     write_entries(root, ROOT_ENTRIES_OFFSET, ROOT_LIMIT, &children, seed);
 }
 
 /// Writes the entries (hash, block) of an index block, and its checksum.
 fn write_entries(block: &mut [u8], at: usize, limit: u16, entries: &[(u32, u32)], seed: Checksum) {
-    let count = low32(wide(entries.len()));
+    let count: u16 = narrow(wide(entries.len()), "a block of the index has at most its limit of entries");
     for (i, &(hash, target)) in entries.iter().enumerate() {
         put(block, at + htree::ENTRY_SIZE * i, &HtreeEntry { hash: hash.into(), block: target.into() });
     }
     // The first entry has no hash, 0 by definition; limit and count are stored in its place.
-    let first = entries.first().map_or(0, |&(_, target)| target);
-    put(block, at, &HtreeCount { limit: limit.into(), count: low16(count).into(), block: first.into() });
+    let first = entries.first().expect("invariant: the index has a leaf").1;
+    put(block, at, &HtreeCount { limit: limit.into(), count: count.into(), block: first.into() });
     let used = at + htree::ENTRY_SIZE * entries.len();
     let checksum = htree::computed_checksum(seed, &block[..used]);
     // The checksum is the second word of the tail.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use image_tree::{Explain, Explanation, ImagePath, InvalidAcl, Permissions, explained_errors};
+use image_tree::{BinarySize, Explain, Explanation, ImagePath, InvalidAcl, Permissions, explained_errors};
 
 /// A field of [`Options`](crate::Options), the subject of an error or warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -188,13 +188,13 @@ impl LayoutError {
                 Subject::Option(Size),
                 format!(
                     "{} is too little: {} {}",
-                    Binary::down(*size),
+                    BinarySize::down(*size),
                     if *free_space > 0 {
                         "contents, metadata and free space need"
                     } else {
                         "contents and metadata need"
                     },
-                    Binary::up(*needed)
+                    BinarySize::up(*needed)
                 ),
                 if *free_space > 0 {
                     format!("write at least {needed}, or lower {}", name(FreeSpace))
@@ -334,35 +334,6 @@ fn attributes_take(count: usize) -> String {
         "extended attribute takes".to_owned()
     } else {
         format!("{count} extended attributes take")
-    }
-}
-
-/// Formats a size in tenths of the largest suitable binary unit. Existing sizes are rounded down and needed ones up, so
-/// that a size that is too small never looks equal to the needed one.
-struct Binary {
-    tenths: u128,
-    unit: &'static str,
-}
-
-impl Binary {
-    fn down(bytes: u64) -> Self {
-        Self::of(bytes, |tenths, unit| tenths / unit)
-    }
-
-    fn up(bytes: u64) -> Self {
-        Self::of(bytes, u128::div_ceil)
-    }
-
-    fn of(bytes: u64, divide: impl Fn(u128, u128) -> u128) -> Self {
-        let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB")];
-        let (size, unit) = units.into_iter().find(|(size, _)| bytes >= *size).unwrap_or((1 << 10, "KiB"));
-        Self { tenths: divide(u128::from(bytes) * 10, size.into()), unit }
-    }
-}
-
-impl fmt::Display for Binary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{} {}", self.tenths / 10, self.tenths % 10, self.unit)
     }
 }
 

@@ -6,7 +6,7 @@ use image_tree::{DataRun, HOLE_GRAIN};
 
 use crate::dataspace::{BlockRun, DataSpace};
 use crate::directory::{put, put_bytes};
-use crate::units::{BLOCK_BYTES, BLOCK_SIZE, BlockNr, DataNr, index, low16, low32};
+use crate::units::{BLOCK_BYTES, BLOCK_SIZE, BlockNr, DataNr, index, narrow};
 
 /// Contents, followed in data space by the blocks of their extent tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +145,7 @@ impl<'t> Extents<'t> {
                     let at = index(next.0 - self.nodes_start().0) * BLOCK_BYTES;
                     write_block(&mut out[at..at + BLOCK_BYTES], depth, part, *seed);
                 }
-                let first = part.first().map_or(0, |entry| entry.logical);
+                let first = part.first().expect("invariant: a chunk has an item").logical;
                 above.push(Entry { logical: first, run: BlockRun { start: space.block(next), len: 1 } });
                 next = next.plus(1);
             }
@@ -167,9 +167,13 @@ fn write_entries(out: &mut [u8], depth: u16, max: u16, entries: impl Iterator<It
         let at = ENTRY_SIZE + ENTRY_SIZE * usize::from(count);
         count += 1;
         let BlockRun { start: BlockNr(block), len } = entry.run;
-        let logical = low32(entry.logical);
+        let logical = narrow(entry.logical, "`MAX_FILE_BLOCKS` is less than 2^32");
         if depth == 0 {
-            put(out, at, &Extent::new(logical, block, low16(low32(len))));
+            put(
+                out,
+                at,
+                &Extent::new(logical, block, narrow(len, "`DataSpace::extents` cuts to 32,768 blocks")),
+            );
         } else {
             put(out, at, &ExtentIndex::new(logical, block));
         }

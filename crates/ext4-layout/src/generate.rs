@@ -14,8 +14,11 @@ use crate::layout::Layout;
 use crate::numbering::JOURNAL;
 use crate::placement::Object;
 use crate::units::{
-    BLOCK_BYTES, BLOCK_SIZE, BlockNr, DataNr, GroupNr, INODES_PER_BLOCK, InodeNr, clamp, index, low32, wide,
+    BLOCK_BYTES, BLOCK_SIZE, BlockNr, DataNr, GroupNr, INODES_PER_BLOCK, InodeNr, clamp, index, narrow, wide,
 };
+
+/// Why block numbers in the map of the resize inode fit into their 32 bits.
+const BACKUPS: &str = "the solver keeps blocks for growth only if all backups are below block 2^32";
 
 impl PieceSource for Layout {
     fn len(&self) -> u64 {
@@ -52,7 +55,7 @@ impl Layout {
         let (leader, members) = geometry.flex(group);
         let at = number.0 - geometry.block_bitmap(leader).0;
         let members = u64::from(members);
-        let member = |n: u64| GroupNr(leader.0 + low32(n));
+        let member = |n: u64| GroupNr(leader.0 + narrow::<u32>(n, "sixteen groups share a place"));
         if at < members {
             if !self.fill.is_block_bitmap_unwritten(geometry, member(at)) {
                 self.fill.write_block_bitmap(geometry, member(at), block);
@@ -65,7 +68,9 @@ impl Layout {
         } else {
             let table_block = at - 2 * members;
             let group = member(table_block / geometry.itable_blocks());
-            self.generate_inodes(group, low32(table_block % geometry.itable_blocks()), block);
+            let table_block =
+                narrow(table_block % geometry.itable_blocks(), "a table has less than 2^32 blocks");
+            self.generate_inodes(group, table_block, block);
         }
     }
 
@@ -76,13 +81,14 @@ impl Layout {
             let offset = if group.0 == 0 { superblock::OFFSET } else { 0 };
             put(block, offset, &self.superblock(group));
         } else if inside <= geometry.gdt {
-            let table = self.descriptors.chunks(BLOCK_BYTES).nth(index(inside - 1)).unwrap_or_default();
+            let table = self.descriptors.chunks(BLOCK_BYTES).nth(index(inside - 1));
+            let table = table.expect("invariant: `gdt` blocks are those that the descriptors take");
             put_bytes(block, 0, table);
         } else {
             // In group 0, it is an indirect block of the resize inode, with the numbers of its copies in the backups.
             for (entry, backup) in geometry.backups().enumerate() {
                 let copy = backup.first_block().0 + inside;
-                put_bytes(block, 4 * entry, &low32(copy).to_le_bytes());
+                put_bytes(block, 4 * entry, &narrow::<u32>(copy, BACKUPS).to_le_bytes());
             }
         }
     }
@@ -131,16 +137,9 @@ impl Layout {
         let contents = object.contents;
         match tree.node(object.node).kind() {
             NodeKind::Directory { .. } => canvas.draw(contents.start, contents.len, |out| {
-                if let Some(record) = self.inventory.directory(object.node) {
-                    let directories = Directories { tree, seed: self.inventory.seed };
-                    directories.write(
-                        object.node,
-                        record.shape,
-                        &self.inventory.numbering,
-                        self.filesystem,
-                        out,
-                    );
-                }
+                let shape = self.inventory.directory(object.node).shape;
+                let directories = Directories { tree, seed: self.inventory.seed };
+                directories.write(object.node, shape, &self.inventory.numbering, self.filesystem, out);
             }),
             NodeKind::Symlink { target } => {
                 canvas
@@ -162,7 +161,7 @@ impl Layout {
         let first = 1 + self.geometry.gdt;
         for reserved in 0..self.geometry.reserved_gdt {
             let entry = (self.geometry.gdt + reserved) % (BLOCK_SIZE / 4);
-            put_bytes(out, index(4 * entry), &low32(first + reserved).to_le_bytes());
+            put_bytes(out, index(4 * entry), &narrow::<u32>(first + reserved, BACKUPS).to_le_bytes());
         }
     }
 
@@ -171,8 +170,8 @@ impl Layout {
             h_magic: MAGIC.into(),
             h_blocktype: SUPERBLOCK_V2.into(),
             h_sequence: 0.into(),
-            s_blocksize: low32(BLOCK_SIZE).into(),
-            s_maxlen: low32(journal.len).into(),
+            s_blocksize: narrow::<u32>(BLOCK_SIZE, "a block has 4096 bytes").into(),
+            s_maxlen: narrow::<u32>(journal.len, "the solver refuses a longer journal").into(),
             s_first: 1.into(),
             s_sequence: 1.into(),
             s_start: 0.into(),

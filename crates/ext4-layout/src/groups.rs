@@ -7,7 +7,7 @@ use zerocopy::{FromZeros, IntoBytes};
 use crate::bitmaps::Fill;
 use crate::geometry::Geometry;
 use crate::inventory::Inventory;
-use crate::units::{BLOCK_BYTES, GroupNr, index, low32};
+use crate::units::{BLOCK_BYTES, GroupNr, index, narrow};
 
 /// All descriptors, as in the primary table and in each backup.
 pub(crate) fn describe(
@@ -53,7 +53,7 @@ fn descriptor(
         fill.write_block_bitmap(geometry, group, &mut bitmap);
         desc.set_block_bitmap_checksum(filesystem, &bitmap);
     }
-    desc.set_free_blocks_count(low32(fill.free_blocks(geometry, group)));
+    desc.set_free_blocks_count(narrow(fill.free_blocks(geometry, group), "a group has 32,768 blocks"));
 
     desc.set_inode_bitmap(geometry.inode_bitmap(group).0);
     desc.set_inode_table(geometry.inode_table(group).0);

@@ -11,10 +11,13 @@ use zerocopy::{FromZeros, IntoBytes};
 use crate::layout::Layout;
 use crate::numbering::{JOURNAL, MAX_LINKS, RESIZE, Slot};
 use crate::placement::Object;
-use crate::units::{BLOCK_SIZE, InodeNr, low16, low32, wide};
+use crate::units::{BLOCK_SIZE, InodeNr, narrow, wide};
 
 /// Number of block pointers in a block.
 const POINTERS: u64 = BLOCK_SIZE / 4;
+
+/// Why counts of links fit into 16 bits.
+const LINKS: &str = "`MAX_LINKS` is 65,000";
 
 impl Layout {
     /// Generates an inode with its checksum. Unused inodes are zeros, except the checksum.
@@ -32,7 +35,8 @@ impl Layout {
 
     fn bad_blocks_inode(&self) -> Inode {
         let mut inode = Inode::new_zeroed();
-        let time = low32(self.options.timestamp.seconds().cast_unsigned());
+        // The low half of it: such an inode has no room for more.
+        let time = ext4_ondisk::low32(self.options.timestamp.seconds().cast_unsigned());
         (inode.i_atime, inode.i_ctime, inode.i_mtime) = (time.into(), time.into(), time.into());
         inode
     }
@@ -44,9 +48,9 @@ impl Layout {
         let mut inode = self.own_inode(blocks * BLOCK_SIZE);
         let copies = 1 + wide(self.geometry.backups().count());
         set_blocks(&mut inode, 1 + self.geometry.reserved_gdt * copies);
-        // The double-indirect block is below 2^32, because it is at the start of data space.
-        inode.i_block[DOUBLE_INDIRECT..DOUBLE_INDIRECT + 4]
-            .copy_from_slice(&low32(self.space.block(map).0).to_le_bytes());
+        inode.i_block[DOUBLE_INDIRECT..DOUBLE_INDIRECT + 4].copy_from_slice(
+            &narrow::<u32>(self.space.block(map).0, "data space begins below block 2^32").to_le_bytes(),
+        );
         inode
     }
 
@@ -81,7 +85,7 @@ impl Layout {
         inode.i_extra_isize = EXTRA_ISIZE.into();
         inode.set_times(inode_time(metadata.mtime));
         let links = self.inventory.numbering.links(slot.inode());
-        inode.i_links_count = low16(links).into();
+        inode.i_links_count = narrow::<u16>(links.into(), LINKS).into();
         let kind = self.describe_contents(&object, &mut inode);
         inode.i_mode = (kind | metadata.permissions.bits()).into();
         self.attach_xattrs(&object, &mut inode);
@@ -95,14 +99,13 @@ impl Layout {
         match tree.node(object.node).kind() {
             NodeKind::Directory { .. } => {
                 inode.set_size(object.contents.len * BLOCK_SIZE);
-                if let Some(record) = self.inventory.directory(object.node) {
-                    let links = u64::from(record.subdirectories) + 2;
-                    // dir_nlink: 1 means that there are too many to count.
-                    let links = if links > u64::from(MAX_LINKS) { 1 } else { links };
-                    inode.i_links_count = low16(low32(links)).into();
-                    if record.shape.is_indexed() {
-                        inode.i_flags = FLAG_INDEX.into();
-                    }
+                let record = self.inventory.directory(object.node);
+                let links = u64::from(record.subdirectories) + 2;
+                // dir_nlink: 1 means that there are too many to count.
+                let links = if links > u64::from(MAX_LINKS) { 1 } else { links };
+                inode.i_links_count = narrow::<u16>(links, LINKS).into();
+                if record.shape.is_indexed() {
+                    inode.i_flags = FLAG_INDEX.into();
                 }
                 self.map_contents(object, inode);
                 mode::DIRECTORY

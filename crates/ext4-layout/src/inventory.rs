@@ -11,7 +11,7 @@ use crate::dataspace::DataSpace;
 use crate::directory::{Directories, Shape};
 use crate::extents::{Map, node_blocks};
 use crate::numbering::{LOST_FOUND, Numbering, Slot};
-use crate::units::{DataNr, blocks_for};
+use crate::units::{DataNr, blocks_for, narrow, wide};
 use crate::xattrs::{Encoded, Unstorable};
 use crate::{LayoutError, Options};
 
@@ -83,10 +83,11 @@ impl Inventory {
                 |&child: &NodeId| matches!(self.tree.node(child).kind(), NodeKind::Directory { .. });
             let subdirectories = self.tree.children(node).filter(is_directory).count();
             records.push(DirectoryRecord {
-                slot: Slot::of(inode).unwrap_or(Slot::ROOT),
+                slot: Slot::of(inode)
+                    .expect("invariant: a directory is the root, lost+found, or an inode after it"),
                 node,
                 shape,
-                subdirectories: u32::try_from(subdirectories).unwrap_or(u32::MAX),
+                subdirectories: narrow(wide(subdirectories), "a tree has less than 2^32 nodes"),
             });
         }
         Ok(records)
@@ -132,7 +133,7 @@ impl Inventory {
                 Some(runs) => return Map::Sparse(runs),
                 None => blocks_for(size),
             },
-            NodeKind::Directory { .. } => self.directory(node).map_or(1, |record| record.shape.blocks()),
+            NodeKind::Directory { .. } => self.directory(node).shape.blocks(),
             NodeKind::Symlink { target } => {
                 u64::from(self.tree.symlink_target(target).len() > FAST_SYMLINK_MAX)
             }
@@ -142,9 +143,9 @@ impl Inventory {
     }
 
     /// The record of a directory.
-    pub(crate) fn directory(&self, node: NodeId) -> Option<&DirectoryRecord> {
-        let at = self.directories.binary_search_by_key(&node, |record| record.node).ok()?;
-        self.directories.get(at)
+    pub(crate) fn directory(&self, node: NodeId) -> &DirectoryRecord {
+        let at = self.directories.binary_search_by_key(&node, |record| record.node);
+        &self.directories[at.expect("invariant: every directory of the tree is measured")]
     }
 
     /// The encoded attributes of a node.

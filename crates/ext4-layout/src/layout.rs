@@ -10,34 +10,6 @@ use crate::units::{BLOCK_SIZE, DataNr};
 use crate::{LayoutError, LayoutWarning, Options, groups, solver};
 
 /// The layout of an ext4 file system, which determines every byte.
-///
-/// ```
-/// use ext4_layout::{Layout, Options};
-/// use image_tree::{Metadata, Name, Permissions, PieceSource, Timestamp, TreeWriter};
-///
-/// let directory = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
-/// let mut tree = TreeWriter::new(directory.clone(), Vec::new());
-/// let metadata = tree.metadata(&directory);
-/// tree.begin_directory(Name::new(b"lost+found")?, metadata)?;
-/// let tree = tree.finish();
-/// let options = Options {
-///     sealed: false,
-///     label: *b"EMPTY\0\0\0\0\0\0\0\0\0\0\0",
-///     uuid: [0x44; 16],
-///     free_space: 16 << 20,
-///     free_inodes: 1000,
-///     size: None,
-///     grow_to: Some(1 << 40),
-///     bytes_per_inode: 16384,
-///     journal_size: None,
-///     reserved: None,
-///     timestamp: Timestamp::STORE,
-/// };
-/// let layout = Layout::plan(&tree, &options)?;
-/// assert_eq!(layout.summary().free_blocks, 4096);
-/// assert_eq!(layout.pieces().map(|piece| piece.len).sum::<u64>(), layout.len());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Debug)]
 pub struct Layout {
     pub(crate) options: Options,

@@ -1,5 +1,18 @@
 //! Lays out an ext4 file system: determines every byte before the first one is written.
 //!
+//! ```
+//! use ext4_layout::{Layout, Options};
+//! use image_tree::{PieceSource, TreeBuilder};
+//!
+//! let mut tree = TreeBuilder::new();
+//! tree.lost_found()?.file("/etc/hostname", "snug\n")?;
+//! let options = Options { free_space: 16 << 20, ..Options::default().with_label("ROOT")? };
+//! let layout = Layout::plan(&tree.finish()?, &options)?;
+//! assert_eq!(layout.summary().free_blocks, 4096);
+//! assert_eq!(layout.pieces().map(|piece| piece.len).sum::<u64>(), layout.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! A [`FileTree`](image_tree::FileTree) and [`Options`] go in, a [`Layout`] comes out: geometry, inode numbers, block
 //! numbers, extents, directories and checksums. A layout is a [`PieceSource`](image_tree::PieceSource): it
 //! names the image's pieces in order and makes the bytes of the metadata among them when it is asked to.
@@ -37,5 +50,5 @@ pub use areas::{Area, Purpose};
 pub use error::{LayoutError, LayoutWarning, OptionName, Subject};
 pub use layout::Layout;
 pub use numbering::MAX_LINKS;
-pub use options::Options;
+pub use options::{InvalidLabel, Options};
 pub use summary::Summary;

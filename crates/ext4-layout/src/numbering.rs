@@ -78,7 +78,7 @@ impl Numbering {
                 _ if id == NodeId::ROOT => ROOT,
                 _ if id == lost_found => LOST_FOUND,
                 NodeKind::HardLink { to } => {
-                    let inode = latest.get(&to).copied().unwrap_or(numbering.inode(to));
+                    let inode = latest.get(&to).copied().unwrap_or_else(|| numbering.inode(to));
                     let links = numbering.links.entry(inode.0).or_insert(1);
                     if *links < MAX_LINKS {
                         *links += 1;
@@ -107,12 +107,15 @@ impl Numbering {
 
     /// The inode of a node.
     pub(crate) fn inode(&self, node: NodeId) -> InodeNr {
-        self.inodes.get(node.index()).copied().unwrap_or(ROOT)
+        *self
+            .inodes
+            .get(node.index())
+            .expect("invariant: nodes are numbered in their order, a hard link after its file")
     }
 
     /// The node that describes an inode.
     pub(crate) fn owner(&self, slot: Slot) -> NodeId {
-        self.owners.get(slot.index()).copied().unwrap_or(NodeId::ROOT)
+        *self.owners.get(slot.index()).expect("invariant: a slot is that of an inode that has an owner")
     }
 
     /// All inodes of the tree in the order of their slots.
@@ -142,9 +145,8 @@ impl Numbering {
 }
 
 fn lost_found(tree: &FileTree) -> Result<NodeId, LayoutError> {
-    let path = Name::new(b"lost+found").map(|name| ImagePath::root().join(name));
-    path.ok()
-        .and_then(|path| tree.find(&path))
+    let name = Name::new(b"lost+found").expect("invariant: lost+found is a name");
+    tree.find(&ImagePath::root().join(name))
         .filter(|&id| matches!(tree.node(id).kind(), NodeKind::Directory { .. }))
         .ok_or(LayoutError::NoLostFound)
 }

@@ -1,30 +1,98 @@
+use std::fmt;
+
 use image_tree::Timestamp;
 
-/// The parameters of a file system. Every field must be within its range.
+/// The properties of a file system, apart from its contents. Every field is within its range. The defaults suit a root file
+/// system that grows when it is first used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Whether nobody shall ever write into it: Linux then mounts it read-only alone, and `/lost+found` is as short as
-    /// any directory. The other fields hold all the same.
+    /// Sets the feature `RO_COMPAT_READONLY`, so that Linux only mounts the file system read-only; `/lost+found` gets one
+    /// block. The other fields still apply. Default: false.
     pub sealed: bool,
-    /// The volume's name, filled up with NUL.
+    /// The volume's name, filled up with NUL; see [`Self::with_label`]. Default: none.
     pub label: [u8; 16],
-    /// The volume's UUID in the order of its text form; also seeds directory hashes and checksums.
+    /// The volume's UUID in the order of its text form; also seeds directory hashes and checksums. Default:
+    /// 44444444-4444-4444-8888-888888888888, the same for every image: set another one if two images are used on one machine.
     pub uuid: [u8; 16],
-    /// Promised free space in \[bytes\].
+    /// Promised free space in \[bytes\]. Default: 32 MiB.
     pub free_space: u64,
-    /// Promised free inodes.
+    /// Promised free inodes. Default: 1,024.
     pub free_inodes: u64,
-    /// The exact size in \[bytes\], a multiple of 4096; `None` for the smallest.
+    /// The exact size in \[bytes\], a multiple of 4096; `None` for the smallest. Default: `None`.
     pub size: Option<u64>,
-    /// Up to which size in \[bytes\] online growth shall change no feature; `None` for no reserve.
+    /// Size in \[bytes\] up to which the file system grows online without a change of its features; `None` for no reserve.
+    /// Default: 1 TiB.
     pub grow_to: Option<u64>,
-    /// Inode density in \[bytes an inode\], at least 1024.
+    /// Inode density in \[bytes an inode\], at least 1024. Default: 16,384.
     pub bytes_per_inode: u64,
-    /// Length of the journal in \[bytes\]: 0 for none, else at least 4 MiB; `None` as mke2fs chooses by size.
+    /// Length of the journal in \[bytes\]: 0 for none, else at least 4 MiB; `None` as mke2fs chooses by size. Default: `None`.
     pub journal_size: Option<u64>,
     /// Blocks kept for root in \[thousandths of a percent\], 0 to 50,000; `None` for 5 %, at most half of
-    /// what is free.
+    /// what is free. Default: `None`.
     pub reserved: Option<u32>,
-    /// The time in the superblock and of the inodes that no source describes.
+    /// The time in the superblock and of the inodes that no source describes. Default: one second after 1970-01-01, as in a
+    /// Nix store.
     pub timestamp: Timestamp,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            sealed: false,
+            label: [0; 16],
+            uuid: *b"\x44\x44\x44\x44\x44\x44\x44\x44\x88\x88\x88\x88\x88\x88\x88\x88",
+            free_space: 32 << 20,
+            free_inodes: 1024,
+            size: None,
+            grow_to: Some(1 << 40),
+            bytes_per_inode: 16384,
+            journal_size: None,
+            reserved: None,
+            timestamp: Timestamp::STORE,
+        }
+    }
+}
+
+/// A label of more than 16 bytes, or with a NUL byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidLabel {
+    label: String,
+}
+
+impl fmt::Display for InvalidLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the label {:?} is longer than 16 bytes or contains a NUL byte", self.label)
+    }
+}
+
+impl std::error::Error for InvalidLabel {}
+
+impl Options {
+    /// The same with a label of at most 16 bytes without NUL.
+    ///
+    /// # Errors
+    /// If the label is longer, or contains a NUL byte.
+    pub fn with_label(self, label: &str) -> Result<Self, InvalidLabel> {
+        let invalid = || InvalidLabel { label: label.to_owned() };
+        let mut bytes = [0; 16];
+        let start = bytes.get_mut(..label.len()).filter(|_| !label.contains('\0')).ok_or_else(invalid)?;
+        start.copy_from_slice(label.as_bytes());
+        Ok(Self { label: bytes, ..self })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_has_up_to_16_bytes_and_no_nul() {
+        let label = |text: &str| Options::default().with_label(text).map(|options| options.label);
+        assert_eq!(label(""), Ok([0; 16]));
+        assert_eq!(label("ROOT"), Ok(*b"ROOT\0\0\0\0\0\0\0\0\0\0\0\0"));
+        assert_eq!(label("sixteen bytes ok"), Ok(*b"sixteen bytes ok"));
+        for bad in ["seventeen bytes..", "a\0b", "ääääääääa"] {
+            assert_eq!(label(bad), Err(InvalidLabel { label: bad.to_owned() }));
+        }
+    }
 }

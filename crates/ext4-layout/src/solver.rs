@@ -9,7 +9,7 @@ use crate::geometry::{
     DESCS_PER_BLOCK, GROUPS_PER_FLEX, Geometry, MAX_RESERVED_GDT, default_journal, has_superblock,
 };
 use crate::inventory::Inventory;
-use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, DataNr, GroupNr, INODES_PER_BLOCK, blocks_for, low32};
+use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, DataNr, GroupNr, INODES_PER_BLOCK, blocks_for, narrow};
 use crate::{LayoutError, LayoutWarning, Options};
 
 /// Maximum number of inodes in a group: sixteen inode tables and their bitmaps must fit into one group. Kernels before
@@ -188,7 +188,7 @@ impl Task<'_> {
         };
         let geometry = Geometry {
             blocks: groups * BLOCKS_PER_GROUP,
-            groups: low32(groups),
+            groups: narrow(groups, "more than `MAX_GROUPS` are refused above"),
             inodes_per_group,
             gdt,
             reserved_gdt,
@@ -220,6 +220,10 @@ impl Task<'_> {
         if target_groups < groups {
             return (0, None);
         }
+        // Like mke2fs: with blocks past 2^32, there is no resize inode.
+        if groups * BLOCKS_PER_GROUP > MAX_GROWTH_BLOCKS {
+            return (0, Some(MAX_GROWTH_BLOCKS * BLOCK_SIZE));
+        }
         let wanted = target_groups.div_ceil(DESCS_PER_BLOCK);
         let blocks_each = DESCS_PER_BLOCK * BLOCKS_PER_GROUP;
         let reachable = (gdt + MAX_RESERVED_GDT).min(MAX_GROWTH_BLOCKS / blocks_each);
@@ -235,7 +239,8 @@ impl Task<'_> {
         let per_block = u64::from(INODES_PER_BLOCK);
         let limit = most_inodes_per_group(groups, descriptor_blocks);
         let needed = self.inodes.div_ceil(groups).next_multiple_of(per_block);
-        (needed <= limit).then(|| low32(needed.max(self.density().next_multiple_of(per_block).min(limit))))
+        let wanted = needed.max(self.density().next_multiple_of(per_block).min(limit));
+        (needed <= limit).then(|| narrow(wanted, "`most_inodes_per_group` is less than 2^32"))
     }
 
     /// Number of inodes for a group of 128 MiB, by `bytes_per_inode`.
@@ -276,7 +281,7 @@ fn growth_fits(journal: u64, reserved_gdt: u64) -> bool {
 /// The shortest usual journal length with which a file system can grow, in \[blocks\].
 fn shortest_for_growth(reserved_gdt: u64) -> u64 {
     let fits = |&journal: &u64| growth_fits(journal, reserved_gdt);
-    JOURNALS.into_iter().find(fits).unwrap_or(MIN_JOURNAL)
+    JOURNALS.into_iter().find(fits).expect("invariant: 32 MiB of journal do for `MAX_RESERVED_GDT`")
 }
 
 /// Maximum number of inodes in a group: the tables of sixteen groups must fit into the first of them.

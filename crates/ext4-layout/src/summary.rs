@@ -1,4 +1,4 @@
-use crate::units::{BLOCK_BYTES, low32};
+use crate::units::{BLOCK_SIZE, narrow};
 use crate::{Layout, LayoutWarning};
 
 /// The key figures of a layout.
@@ -46,7 +46,7 @@ impl Layout {
         let copies = 1 + u64::from(crate::geometry::backup_count(geometry.groups));
         let groups = u64::from(geometry.groups);
         Summary {
-            block_size: low32(crate::units::wide(BLOCK_BYTES)),
+            block_size: narrow(BLOCK_SIZE, "a block has 4096 bytes"),
             blocks: geometry.blocks,
             free_blocks: counts.free_blocks,
             reserved_blocks: counts.reserved,

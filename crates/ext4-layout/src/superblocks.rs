@@ -4,13 +4,13 @@ use ext4_ondisk::superblock::{
     CHECKSUM_CRC32C, DEFAULT_MOUNT_OPTS, ERRORS_CONTINUE, FLAG_SIGNED_HASH, HASH_HALF_MD4, MAGIC,
     MAX_MOUNT_COUNT, REV_DYNAMIC, STATE_CLEAN,
 };
-use ext4_ondisk::{Feature, Superblock, feature, group, inode};
+use ext4_ondisk::{Feature, Superblock, feature, group, inode, low8, low16, low32};
 use zerocopy::FromZeros;
 
 use crate::geometry::GROUPS_PER_FLEX;
 use crate::layout::Layout;
 use crate::numbering::{JOURNAL, RESERVED_INODES};
-use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, GroupNr, INODE_SIZE, low8, low16, low32};
+use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, GroupNr, INODE_SIZE, narrow};
 
 /// All features of images, in the order of dumpe2fs.
 const FEATURES: [Feature; 15] = [
@@ -30,6 +30,9 @@ const FEATURES: [Feature; 15] = [
     feature::METADATA_CSUM,
     feature::READONLY,
 ];
+
+/// Why counts of inodes fit into 32 bits.
+const INODES: &str = "`most_inodes_per_group` keeps all inodes below 2^32";
 
 impl Layout {
     /// The features of this file system.
@@ -52,14 +55,15 @@ impl Layout {
         let geometry = &self.geometry;
         let counts = self.counts();
         let mut s = Superblock::new_zeroed();
-        s.s_inodes_count = low32(geometry.inodes()).into();
+        s.s_inodes_count = narrow::<u32>(geometry.inodes(), INODES).into();
         s.set_blocks_count(geometry.blocks);
         s.set_reserved_blocks_count(counts.reserved);
         s.set_free_blocks_count(counts.free_blocks);
-        s.s_free_inodes_count = low32(counts.free_inodes).into();
+        s.s_free_inodes_count = narrow::<u32>(counts.free_inodes, INODES).into();
         (s.s_log_block_size, s.s_log_cluster_size) = (2.into(), 2.into());
-        s.s_blocks_per_group = low32(BLOCKS_PER_GROUP).into();
-        s.s_clusters_per_group = low32(BLOCKS_PER_GROUP).into();
+        let blocks_per_group: u32 = narrow(BLOCKS_PER_GROUP, "a group has 32,768 blocks");
+        s.s_blocks_per_group = blocks_per_group.into();
+        s.s_clusters_per_group = blocks_per_group.into();
         s.s_inodes_per_group = geometry.inodes_per_group.into();
         s.s_max_mnt_count = MAX_MOUNT_COUNT.into();
         s.s_magic = MAGIC.into();
@@ -67,21 +71,23 @@ impl Layout {
         s.s_errors = ERRORS_CONTINUE.into();
         s.s_rev_level = REV_DYNAMIC.into();
         s.s_first_ino = RESERVED_INODES.into();
-        s.s_inode_size = low16(low32(INODE_SIZE)).into();
+        s.s_inode_size = narrow::<u16>(INODE_SIZE, "an inode has 256 bytes").into();
+        // The field has 16 bits; mke2fs cuts off the rest too.
         s.s_block_group_nr = low16(group.0).into();
         self.features().for_each(|feature| s.set(feature));
         s.s_uuid = self.options.uuid;
         s.s_volume_name = self.options.label;
-        s.s_reserved_gdt_blocks = low16(low32(geometry.reserved_gdt)).into();
+        s.s_reserved_gdt_blocks = narrow::<u16>(geometry.reserved_gdt, "`MAX_RESERVED_GDT` is 1,024").into();
         s.s_hash_seed = self.options.uuid;
         s.s_def_hash_version = HASH_HALF_MD4;
         s.s_desc_size = group::SIZE.into();
         s.s_default_mount_opts = DEFAULT_MOUNT_OPTS.into();
         (s.s_min_extra_isize, s.s_want_extra_isize) = (inode::EXTRA_ISIZE.into(), inode::EXTRA_ISIZE.into());
         s.s_flags = FLAG_SIGNED_HASH.into();
-        s.s_log_groups_per_flex = low8(u64::from(GROUPS_PER_FLEX.ilog2()));
+        s.s_log_groups_per_flex = narrow(u64::from(GROUPS_PER_FLEX.ilog2()), "the logarithm of 16 is 4");
         s.s_checksum_type = CHECKSUM_CRC32C;
-        s.s_overhead_clusters = low32(geometry.overhead()).into();
+        // 0 leaves counting to Linux, where a very long journal and the tables together are more than can be said.
+        s.s_overhead_clusters = u32::try_from(geometry.overhead()).unwrap_or(0).into();
         self.set_superblock_times(&mut s);
         self.set_journal_fields(&mut s);
         s.s_checksum = s.computed_checksum().into();

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ext4_ondisk::Checksum;
-pub(crate) use ext4_ondisk::{low8, low16, low32};
+pub(crate) use image_tree::{narrow, to_u64 as wide, to_usize as index};
 
 /// Block size of all images in \[bytes\].
 pub(crate) const BLOCK_SIZE: u64 = 4096;
@@ -50,7 +50,7 @@ impl BlockNr {
 
     /// The group that contains the block. The solver limits the number of groups to 32 bits.
     pub(crate) fn group(self) -> GroupNr {
-        GroupNr(low32(self.0 / BLOCKS_PER_GROUP))
+        GroupNr(narrow(self.0 / BLOCKS_PER_GROUP, "the solver makes at most 2^20 groups"))
     }
 }
 
@@ -78,22 +78,6 @@ impl GroupNr {
 /// Number of blocks for this number of \[bytes\].
 pub(crate) const fn blocks_for(bytes: u64) -> u64 {
     bytes.div_ceil(BLOCK_SIZE)
-}
-
-/// Converts to a length or index in memory. Lossless on the supported 64-bit targets.
-#[expect(
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    reason = "usize is 64 bits on the targets that we support"
-)]
-pub(crate) const fn index(n: u64) -> usize {
-    n as usize
-}
-
-/// Converts a length in memory to a number of the file system.
-#[expect(clippy::as_conversions, reason = "usize is at most 64 bits")]
-pub(crate) const fn wide(n: usize) -> u64 {
-    n as u64
 }
 
 /// The part of `range` that is in `within`; empty if they are disjoint.

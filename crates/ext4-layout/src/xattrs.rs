@@ -10,7 +10,7 @@ use image_tree::{Acl, InvalidAcl, Metadata, Permissions, Xattr, XattrNamespace};
 use zerocopy::IntoBytes;
 
 use crate::directory::{put, put_bytes};
-use crate::units::{BLOCK_BYTES, BlockNr, low16, low32, wide};
+use crate::units::{BLOCK_BYTES, BlockNr, narrow, wide};
 
 /// The encoded attributes of one metadata.
 #[derive(Clone, Debug, Default)]
@@ -156,12 +156,18 @@ fn encode(area: &mut [u8], start: usize, items: &[Item], with_hashes: bool) -> V
         let hash = if with_hashes { xattr::entry_hash(&item.name, &item.value) } else { 0 };
         hashes.push(hash);
         let entry = XattrEntry {
-            e_name_len: u8::try_from(item.name.len()).unwrap_or(u8::MAX),
+            e_name_len: narrow(wide(item.name.len()), "`XattrName` has at most 255 bytes"),
             e_name_index: item.index,
             // An empty value has no offset.
-            e_value_offs: if item.value.is_empty() { 0 } else { low16(low32(wide(value_at))) }.into(),
+            e_value_offs: if item.value.is_empty() {
+                0
+            } else {
+                narrow::<u16>(wide(value_at), "an area of attributes has at most 4096 bytes")
+            }
+            .into(),
             e_value_inum: 0.into(),
-            e_value_size: low32(wide(item.value.len())).into(),
+            e_value_size: narrow::<u32>(wide(item.value.len()), "what does not fit into a block is refused")
+                .into(),
             e_hash: hash.into(),
         };
         put_bytes(area, at, entry.as_bytes());
@@ -178,7 +184,7 @@ fn acl_on_disk(value: &[u8]) -> Result<Option<Vec<u8>>, InvalidAcl> {
     // With a list that Linux rejects, nobody could open the file.
     let Some(acl) = Acl::parse(value)? else { return Ok(None) };
     let value = acl.to_value();
-    let entries = value.get(4..).unwrap_or_default();
+    let (_version, entries) = value.split_at(4);
     let mut disk = acl::VERSION.to_le_bytes().to_vec();
     for entry in entries.chunks_exact(8) {
         let (short, id) = entry.split_at(4);

@@ -1,8 +1,10 @@
 //! The reserved sectors: the boot sector and, in FAT32, `FSInfo` and a copy of both (specification, sections 3.1 to
 //! 3.5 and 5).
 
+use image_tree::to_usize;
+
 use crate::geometry::{Geometry, TABLES};
-use crate::{Bits, Options, to_usize};
+use crate::{Bits, Options};
 
 /// Sector of `FSInfo` in FAT32.
 const FS_INFO: u16 = 1;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use image_tree::{Content, FileTree, NodeId, NodeKind, Piece, PieceSource};
+use image_tree::{Content, FileTree, NodeId, NodeKind, Piece, PieceSource, to_usize};
 
 use crate::boot::{self, FIRST_CLUSTER, MEDIA, Usage, put};
 use crate::directory::{self, ARCHIVE, DIRECTORY, ENTRY};
 use crate::error::FatError;
 use crate::geometry::{Geometry, TABLES};
 use crate::names::{self, EntryName};
-use crate::{Bits, Options, to_usize};
+use crate::{Bits, Options};
 
 /// Maximum number of entries in a directory (specification, section 6.5: 2 MiB).
 const MAX_ENTRIES: usize = 65_536;

@@ -51,8 +51,3 @@ pub enum Bits {
     /// 32 bits, of which 28 are used.
     Fat32,
 }
-
-/// Converts a length or offset within a buffer.
-pub(crate) fn to_usize(number: impl TryInto<usize>) -> usize {
-    number.try_into().unwrap_or(usize::MAX)
-}

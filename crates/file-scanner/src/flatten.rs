@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use build_plan::EntryKind;
 use image_tree::{
-    FileSource, Metadata, MetadataId, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeWriter, shown,
+    FileSource, Inode, Metadata, MetadataId, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeWriter,
+    shown,
 };
 
 use crate::error::ScanError;
@@ -13,7 +14,6 @@ use crate::errors::Located;
 use crate::found::{DirectoryId, Found, HostMetadata, Kind};
 use crate::merge::{DirectoryOwner, Laid, Leaf, Merge, Step};
 use crate::metadata::{self, Bearer};
-use crate::own::Inode;
 use crate::plan_tree::{Made, PlanTree};
 use crate::scan::EntryFiles;
 use crate::sources::{Scan, Sources};

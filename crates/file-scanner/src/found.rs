@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use image_tree::{DataRun, FileStamp, SpecialKind, Xattr};
+use image_tree::{DataRun, FileStamp, Inode, SpecialKind, Xattr};
 use rustix::fs::Stat;
 
 use crate::listing::Listing;
 use crate::mounts::Mount;
-use crate::own::{InTree, Inode};
+use crate::own::InTree;
 
 /// Entries that one task inspects; a larger directory is shared among threads. A batch costs about 0.5 ms.
 pub(crate) const BATCH: usize = 512;

@@ -12,7 +12,7 @@ use crate::found::{DirectoryId, HostMetadata, Kind, Part, TreePart, mode_bits, s
 use crate::holes;
 use crate::host_xattrs::{self, XattrError};
 use crate::listing::ListError;
-use crate::own::Inode;
+use crate::own;
 use crate::walk::{OpenDirectory, Policy};
 
 /// What is wrong with an entry or a directory; the walk adds where.
@@ -158,7 +158,7 @@ fn tree_kind(
 fn tree_extras(tree: &mut TreePart, position: usize, stat: &Stat) {
     tree.metadata.push(HostMetadata::of(stat));
     if stat.st_nlink > 1 {
-        tree.links.push((position, Inode::of(stat)));
+        tree.links.push((position, own::inode(stat)));
     }
 }
 

@@ -19,7 +19,7 @@
 //! | `merge` | all sources together in depth-first order, and their conflicts |
 //! | `source_id` | which source an error or a warning is about |
 //! | `metadata`, `flatten`, `warnings` | owners, rights and times; the finished tree |
-//! | `opener` | reading the files again |
+//! | `opener`, `scanned_files` | reading the files again; as contents of an image |
 //! | `equal` | which of them have the same contents |
 
 mod equal;
@@ -39,6 +39,7 @@ mod own;
 mod owners;
 mod plan_tree;
 mod scan;
+mod scanned_files;
 mod source_error;
 mod source_id;
 mod sources;
@@ -48,9 +49,11 @@ mod warnings;
 pub use equal::Alike;
 pub use error::{ErrorKind, RUN_AS, ScanError, realise};
 pub use errors::ScanErrors;
+pub use image_tree::{Inode, OwnFile};
 pub use opener::{Cursor, OpenFile, Opener, check_unchanged};
-pub use own::{InTree, Inode, OwnFile};
+pub use own::InTree;
 pub use scan::{scan, scan_except};
+pub use scanned_files::ScannedFiles;
 pub use source_error::SourceError;
 pub use source_id::{SourceField, SourceId, Subject};
 pub use sources::{InlineFile, Scan, Sources, StoreSource};

@@ -2,36 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use image_tree::{Inode, OwnFile};
 use rustix::fs::Stat;
 
 use crate::listing::Listing;
-
-/// A file or a folder of this machine, whatever its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Inode {
-    /// The number of the file system that it is in (`st_dev`).
-    pub device: u64,
-    /// Its number there (`st_ino`).
-    pub number: u64,
-}
-
-impl Inode {
-    pub(crate) fn of(stat: &Stat) -> Self {
-        Self { device: stat.st_dev, number: stat.st_ino }
-    }
-}
-
-/// A name in a folder that the program writes to, or is about to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnFile {
-    /// The folder.
-    pub folder: Inode,
-    /// The name in it.
-    pub name: Vec<u8>,
-    /// What the temporary names begin with that the file has until it is complete, never empty; two numbers with a hyphen
-    /// follow, of the process and of the try.
-    pub temporary_prefix: Option<Vec<u8>>,
-}
 
 /// A file of the program whose folder is part of a tree. Nothing of that name is in the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,20 +19,9 @@ pub struct InTree {
     pub is_deep: bool,
 }
 
-impl OwnFile {
-    fn is_named(&self, name: &[u8]) -> bool {
-        let is_number = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-        let is_temporary = |prefix: &Vec<u8>| {
-            let mut numbers = name
-                .strip_prefix(prefix.as_slice())
-                .into_iter()
-                .flat_map(|rest| rest.splitn(2, |&byte| byte == b'-'));
-            !prefix.is_empty()
-                && numbers.next().is_some_and(is_number)
-                && numbers.next().is_some_and(is_number)
-        };
-        name == self.name || self.temporary_prefix.as_ref().is_some_and(is_temporary)
-    }
+/// The inode that `stat` found.
+pub(crate) fn inode(stat: &Stat) -> Inode {
+    Inode { device: stat.st_dev, number: stat.st_ino }
 }
 
 /// Takes the own files out of the listing of a folder; the positions of those that belong there, whether they exist or not.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use build_plan::EntryKind;
-use image_tree::{DataRun, FileStamp, HOLE_GRAIN, ImagePath, Origin, Permissions, shown};
+use image_tree::{DataRun, FileStamp, HOLE_GRAIN, ImagePath, Origin, OwnFile, Permissions, shown};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
@@ -16,7 +16,6 @@ use crate::errors::{ScanErrors, shortened};
 use crate::found::{Room, mode_bits, stamp};
 use crate::listing::{ListError, Listing};
 use crate::metadata::{Bearer, bears};
-use crate::own::OwnFile;
 use crate::plan_tree::{PlanTree, Who};
 use crate::source_id::SourceId;
 use crate::sources::{Scan, Sources, StoreSource};

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use build_plan::TreePlan;
-use image_tree::{Xattr, shown};
+use image_tree::{Inode, OwnFile, Xattr, shown};
 use rayon::Scope;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -21,7 +21,7 @@ use crate::host_xattrs::{self, XattrError};
 use crate::inspect::{self, Problem};
 use crate::listing::{ListError, Listing};
 use crate::mounts::{self, Mount, MountPoints};
-use crate::own::{self, Inode, OwnFile};
+use crate::own;
 
 /// What is done with the entries of a source.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +91,7 @@ pub(crate) fn walk(
         let mut device = 0;
         if let (Policy::Tree(plan), Ok(stat)) = (root.policy, rustix::fs::fstat(&fd)) {
             device = stat.st_dev;
-            walk.leave_out(DirectoryId(id), Inode::of(&stat), &mut root.listing);
+            walk.leave_out(DirectoryId(id), own::inode(&stat), &mut root.listing);
             walk.mounted_files(DirectoryId(id), plan, fd.as_fd(), device, &mut root.listing);
         }
         open.push(Arc::new(OpenDirectory {
@@ -259,7 +259,7 @@ impl<'a> Walk<'a> {
             }
         }
         let mut listing = Listing::read(fd.as_fd())?;
-        self.leave_out(id, Inode::of(&stat), &mut listing);
+        self.leave_out(id, own::inode(&stat), &mut listing);
         self.mounted_files(id, plan, fd.as_fd(), device, &mut listing);
         let (fd, listing) = (Arc::new(fd), Arc::new(listing));
         Ok(Some(OpenDirectory { id, policy: parent.policy, top_of_store: false, fd, listing, device }))

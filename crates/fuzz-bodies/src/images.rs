@@ -13,8 +13,10 @@ use image_reader::{
 };
 use zerocopy::IntoBytes;
 
+use image_tree::to_u64;
+
 use crate::memory::Memory;
-use crate::{Outcome, assert_one_line, to_u64};
+use crate::{Outcome, assert_one_line};
 
 /// Maximum number of names that are read in one image.
 const MAX_NAMES: u64 = 2000;

@@ -7,13 +7,13 @@ use ext4_verify::{Unused, check};
 use fat_layout::{Bits, FatLayout};
 use image_containers::{Qcow2, Simg};
 use image_reader::{Ext4, Fat, FileSystem, PartitionTable, Window};
-use image_tree::{FileTree, NodeId, PieceSource, SectorSize, Timestamp};
+use image_tree::{FileTree, NodeId, PieceSource, SectorSize, Timestamp, to_u64};
 use std::sync::Arc;
 
 use crate::images::read_all;
 use crate::memory::{Memory, assembled, assert_covers};
 use crate::trees::{Flavour, tree};
-use crate::{Choices, Outcome, assert_one_line, to_u64};
+use crate::{Choices, Outcome, assert_one_line};
 
 /// Maximum length in \[bytes\] of an image that is generated.
 const MAX_IMAGE: u64 = 24 << 20;
@@ -221,11 +221,11 @@ fn assert_table(disk: &Disk) {
     if disk.len() > MAX_IMAGE || is_unknown {
         return;
     }
-    let mut bytes = vec![0; crate::to_usize(disk.len())];
+    let mut bytes = vec![0; image_tree::to_usize(disk.len())];
     for piece in disk.pieces() {
-        let from = crate::to_usize(piece.offset);
+        let from = image_tree::to_usize(piece.offset);
         if let (image_tree::Content::Metadata, Some(part)) =
-            (piece.content, bytes.get_mut(from..from + crate::to_usize(piece.len)))
+            (piece.content, bytes.get_mut(from..from + image_tree::to_usize(piece.len)))
         {
             disk.generate(&piece, part);
         }

@@ -189,13 +189,3 @@ pub const TARGETS: &[Target] = &[
 pub(crate) fn assert_one_line(text: &str) {
     assert!(!text.is_empty() && !text.chars().any(char::is_control), "{text:?}");
 }
-
-/// Converts to a length in memory.
-pub(crate) fn to_usize(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// Converts a length in memory.
-pub(crate) fn to_u64(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}

@@ -3,10 +3,8 @@
 use std::io;
 
 use image_reader::ReadAt;
-use image_tree::PieceSource;
 use image_tree::{Content, FileSource, FileTree, NodeKind, Piece};
-
-use crate::{to_u64, to_usize};
+use image_tree::{PieceSource, to_u64, to_usize};
 
 /// The bytes of an image.
 #[derive(Debug)]

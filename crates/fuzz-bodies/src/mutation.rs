@@ -1,6 +1,8 @@
 //! Changes inputs. The same number gives the same input on all machines.
 
-use crate::{Target, to_u64, to_usize};
+use image_tree::{to_u64, to_usize};
+
+use crate::Target;
 
 /// A generator of numbers (splitmix64).
 #[derive(Clone, Debug)]

@@ -5,12 +5,12 @@ use std::path::Path;
 use disk_layout::{Disk, Kind, Part, Partition, Table};
 use ext4_layout::{Layout, Options};
 use fat_layout::{Bits, FatLayout};
-use image_tree::{FileTree, PieceSource, SectorSize, Timestamp};
+use image_tree::{FileTree, PieceSource, SectorSize, Timestamp, to_u64};
 
+use crate::Choices;
 use crate::memory::assembled;
 use crate::mutation::Numbers;
 use crate::trees::{Flavour, tree};
-use crate::{Choices, to_u64};
 
 /// Strings to insert into plans and graphs.
 pub(crate) const JSON: &[&[u8]] = &[
@@ -328,10 +328,10 @@ pub(crate) fn tables() -> Vec<Vec<u8>> {
             blobs: Vec::new(),
         };
         let disk = Disk::plan(options).unwrap_or_else(|error| panic!("{error}"));
-        let mut bytes = vec![0; crate::to_usize(disk.len())];
+        let mut bytes = vec![0; image_tree::to_usize(disk.len())];
         for piece in disk.pieces().filter(|piece| piece.content == image_tree::Content::Metadata) {
-            let from = crate::to_usize(piece.offset);
-            if let Some(part) = bytes.get_mut(from..from + crate::to_usize(piece.len)) {
+            let from = image_tree::to_usize(piece.offset);
+            if let Some(part) = bytes.get_mut(from..from + image_tree::to_usize(piece.len)) {
                 disk.generate(&piece, part);
             }
         }

@@ -152,7 +152,7 @@ impl Writing {
             }
             Item::Sparse(choice, size, places) => {
                 let metadata = self.tree.metadata(&metadata(*choice));
-                let source = self.tree.inline(vec![0; crate::to_usize((*size).min(1 << 20))]);
+                let source = self.tree.inline(vec![0; image_tree::to_usize((*size).min(1 << 20))]);
                 let file = self.tree.file(name, metadata, *size, source);
                 let runs = self.tree.data_runs(data_runs(*size, places));
                 assert!(runs.is_ok(), "{runs:?}");
@@ -170,7 +170,7 @@ impl Writing {
 
     fn text(&mut self, name: &[u8], choice: u8, bytes: Vec<u8>) {
         let metadata = self.tree.metadata(&metadata(choice));
-        let size = crate::to_u64(bytes.len());
+        let size = image_tree::to_u64(bytes.len());
         let source: FileSource = self.tree.inline(bytes);
         if let Ok(file) = Name::new(name).map(|name| self.tree.file(name, metadata, size, source)) {
             self.files.extend(file);

@@ -5,14 +5,14 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use crate::{to_u64, to_usize};
+use crate::{Observer, to_u64, to_usize};
 
 /// The block of the format, in \[bytes\].
 const BLOCK: u64 = 4096;
 /// Zeros to hash.
 static ZEROS: [u8; 4096] = [0; 4096];
 
-/// A map that is completed by the bytes of its image, in their order.
+/// A map that is completed by the bytes of its image: an [`Observer`].
 #[derive(Debug)]
 pub struct BlockMap {
     len: u64,
@@ -46,8 +46,7 @@ impl BlockMap {
         BLOCK
     }
 
-    /// The next bytes of the image.
-    pub fn bytes(&mut self, mut bytes: &[u8]) {
+    fn add(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let Some(range) = self.ranges.get(self.current) else { return };
             let (start, end) = (range.first * BLOCK, ((range.first + range.count) * BLOCK).min(self.len));
@@ -71,8 +70,7 @@ impl BlockMap {
         }
     }
 
-    /// The next bytes of the image are zeros.
-    pub fn zeros(&mut self, len: u64) {
+    fn add_zeros(&mut self, len: u64) {
         let mut left = len;
         while left > 0 {
             let Some(range) = self.ranges.get(self.current) else { return };
@@ -82,7 +80,7 @@ impl BlockMap {
             self.at += skipped;
             left -= skipped;
             let now = left.min(to_u64(ZEROS.len()));
-            self.bytes(ZEROS.get(..to_usize(now)).unwrap_or_default());
+            self.add(ZEROS.get(..to_usize(now)).unwrap_or_default());
             left -= now;
         }
     }
@@ -116,6 +114,16 @@ impl BlockMap {
         // The digest of the file is that with zeros in its own place.
         let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
         text.replacen(NOTHING, &hexadecimal(&digest), 1)
+    }
+}
+
+impl Observer for BlockMap {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.add(bytes);
+    }
+
+    fn zeros(&mut self, len: u64) {
+        self.add_zeros(len);
     }
 }
 

@@ -1,10 +1,9 @@
 use std::io;
 use std::path::Path;
 
-use file_scanner::SourceError;
-use image_tree::{Explain, Explanation, explained_errors, io_reason, shown};
+use image_tree::{ContentsError, Explain, Explanation, explained_errors, io_reason, shown};
 
-use crate::PieceError;
+use crate::{PieceError, Rejection};
 
 /// What sort of mistake an error is; the program's exit codes follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,18 +20,18 @@ pub enum ErrorKind {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AssemblyError {
-    /// A file of the image is not what was scanned.
-    Source(SourceError),
-    /// A file of the image has its length and time, and yet the system does not give its bytes.
+    /// A file of the image can't be opened, or is not what the tree describes.
+    Source(ContentsError),
+    /// Reading a file of the image failed, though it passes its check.
     Unreadable {
-        /// On this machine.
+        /// As [`Contents::shown`](image_tree::Contents::shown) names it.
         path: String,
-        /// What the system says.
+        /// Why.
         error: io::Error,
     },
     /// A file of the image gave fewer bytes than its length.
     Ended {
-        /// On this machine, or in the image for what has no file of its own.
+        /// As [`Contents::shown`](image_tree::Contents::shown) names it.
         path: String,
     },
     /// The system does not take the output.
@@ -49,8 +48,8 @@ pub enum AssemblyError {
         /// What is wrong with it.
         refusal: Refusal,
     },
-    /// The witness does not agree; it knows why.
-    Rejected,
+    /// An observer or the validator rejects the image.
+    Rejected(Rejection),
     /// The pieces do not make an image.
     Pieces(PieceError),
     /// zstd gets no thread or no memory.
@@ -97,6 +96,8 @@ pub enum Refusal {
     Unfaithful,
     /// A device holds the image itself.
     CompressedDevice,
+    /// A stream can't be read again, and a validator would have to.
+    Stream,
 }
 
 impl AssemblyError {
@@ -104,8 +105,8 @@ impl AssemblyError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Source(error) if error.kind() == file_scanner::ErrorKind::Internal => ErrorKind::Internal,
-            Self::Source(_) | Self::Unreadable { .. } | Self::Ended { .. } | Self::Rejected => {
+            Self::Source(error) if error.is_internal() => ErrorKind::Internal,
+            Self::Source(_) | Self::Unreadable { .. } | Self::Ended { .. } | Self::Rejected(_) => {
                 ErrorKind::Source
             }
             Self::Output { .. } | Self::Refused { .. } => ErrorKind::Output,
@@ -148,11 +149,7 @@ impl Explain for AssemblyError {
                 Explanation::new(path, format!("can't be written: {}", io_reason(error)), advice(error))
             }
             Self::Refused { path, refusal } => refusal.explain().about(path),
-            Self::Rejected => Explanation::new(
-                "",
-                "the contents are not what they should be",
-                "see what the check of them says",
-            ),
+            Self::Rejected(reason) => Explanation::new("", reason.to_string(), ""),
             Self::Pieces(error) => {
                 Explanation::new("the layout", error.to_string(), "please report this as a bug")
             }
@@ -194,6 +191,7 @@ impl Explain for Refusal {
             Self::CompressedDevice => {
                 ("is a device, which can't hold a compressed image", "leave out the compression")
             }
+            Self::Stream => ("can't be read again, so it can't be checked", "write to a file"),
         };
         Explanation::new("", what, help)
     }
@@ -201,8 +199,8 @@ impl Explain for Refusal {
 
 explained_errors!(AssemblyError, Refusal);
 
-impl From<SourceError> for AssemblyError {
-    fn from(error: SourceError) -> Self {
+impl From<ContentsError> for AssemblyError {
+    fn from(error: ContentsError) -> Self {
         Self::Source(error)
     }
 }

@@ -4,12 +4,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
-use file_scanner::OpenFile;
-use image_tree::{Content, FileRef, Piece, PieceSource};
+use image_tree::{Content, Contents, FileBytes, FileReader, FileRef, Piece, PieceSource, ReadAt};
 use rustix::io::retry_on_intr;
 
 use crate::chunks::{CHUNK, Chunk};
-use crate::contents::{Contents, FileReader};
 use crate::error::AssemblyError;
 use crate::kernel_copy::kernel_copy;
 use crate::positioned::Positioned;
@@ -59,10 +57,13 @@ impl<'a> Filler<'a> {
                 self.image.generate(piece, bytes);
             }
             Content::File { file, offset } => match self.reader.open(file)? {
-                OpenFile::Inline(whole) => {
+                FileBytes::Memory(whole) => {
                     bytes.copy_from_slice(part(self.contents, file, whole, offset, bytes.len())?);
                 }
-                OpenFile::Fd(fd) => {
+                FileBytes::Reader(mut reader) => {
+                    read_all(&mut *reader, offset, bytes).map_err(|why| missing(self.contents, file, why))?;
+                }
+                FileBytes::Fd(fd) => {
                     read_at(fd.as_fd(), offset, bytes)
                         .map_err(|why| explain(self.contents, file, fd.as_fd(), why))?;
                     self.contents.check(file, fd.as_fd())?;
@@ -83,17 +84,22 @@ impl<'a> Filler<'a> {
     ) -> Result<(), AssemblyError> {
         let placed = Placed { from, offset: chunk.offset, len: chunk.len };
         let fd = match self.reader.open(file)? {
-            OpenFile::Inline(whole) => {
+            FileBytes::Memory(whole) => {
                 let bytes = part(self.contents, file, whole, from, to_usize(chunk.len))?;
                 return output.put_bytes(bytes, chunk.offset);
             }
-            OpenFile::Fd(fd) => fd,
+            FileBytes::Reader(mut reader) => {
+                let failed = |why| missing(self.contents, file, why);
+                return copy_by_reading(&mut *reader, placed, output, buffer, &failed);
+            }
+            FileBytes::Fd(fd) => fd,
         };
         let failed = |why| explain(self.contents, file, fd.as_fd(), why);
         let mut at = placed.offset;
         if output.looks_for_zeros() {
             let mut zeros = Vec::new();
-            zero_runs::in_file(fd.as_fd(), placed, buffer, |run| zeros.push(run)).map_err(failed)?;
+            let mut read = |from, bytes: &mut [u8]| read_at(fd.as_fd(), from, bytes);
+            zero_runs::in_file(&mut read, placed, buffer, |run| zeros.push(run)).map_err(failed)?;
             for run in zeros {
                 copy_part(fd.as_fd(), placed.part(at, run.start), output, buffer, &failed)?;
                 at = run.end;
@@ -118,6 +124,24 @@ fn copy_part(
         let bytes = room(buffer, to_usize(CHUNK.min(len - done)));
         read_at(fd, from + done, bytes).map_err(failed)?;
         output.file.write_all_at(bytes, offset + done).map_err(refused)?;
+        done += to_u64(bytes.len());
+    }
+    Ok(())
+}
+
+/// Copies bytes from any reader to their place.
+fn copy_by_reading(
+    reader: &mut dyn ReadAt,
+    Placed { from, offset, len }: Placed,
+    output: &Positioned<'_>,
+    buffer: &mut Vec<u8>,
+    failed: &dyn Fn(Missing) -> AssemblyError,
+) -> Result<(), AssemblyError> {
+    let mut done = 0;
+    while done < len {
+        let bytes = room(buffer, to_usize(CHUNK.min(len - done)));
+        read_all(reader, from + done, bytes).map_err(failed)?;
+        output.put_bytes(bytes, offset + done)?;
         done += to_u64(bytes.len());
     }
     Ok(())
@@ -165,6 +189,31 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, mut from: u64, mut bytes: &mut [u8]) -
     Ok(())
 }
 
+/// The same from any reader.
+pub(crate) fn read_all(reader: &mut dyn ReadAt, mut from: u64, mut bytes: &mut [u8]) -> Result<(), Missing> {
+    while !bytes.is_empty() {
+        match reader.read_at(bytes, from) {
+            Ok(0) => return Err(Missing::Ended),
+            Ok(read) => {
+                from += to_u64(read);
+                bytes = bytes.get_mut(read..).unwrap_or_default();
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Missing::Failed(error)),
+        }
+    }
+    Ok(())
+}
+
+/// The error of a file whose bytes did not come.
+pub(crate) fn missing(contents: &dyn Contents, file: FileRef, why: Missing) -> AssemblyError {
+    let path = contents.shown(file);
+    match why {
+        Missing::Ended => AssemblyError::Ended { path },
+        Missing::Failed(error) => AssemblyError::Unreadable { path, error },
+    }
+}
+
 /// A file that changed explains most of what goes wrong with reading it.
 pub(crate) fn explain(
     contents: &dyn Contents,
@@ -175,9 +224,5 @@ pub(crate) fn explain(
     if let Err(changed) = contents.check(file, fd) {
         return changed.into();
     }
-    let path = contents.shown(file);
-    match why {
-        Missing::Ended => AssemblyError::Ended { path },
-        Missing::Failed(error) => AssemblyError::Unreadable { path, error },
-    }
+    missing(contents, file, why)
 }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use file_scanner::{Inode, OwnFile};
+use image_tree::{Inode, OwnFile};
 
 use crate::pending::temporary_prefix;
 use crate::place::{self, Leads};

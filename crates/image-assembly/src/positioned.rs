@@ -7,12 +7,12 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::assemble::Job;
 use crate::chunks::{CHUNK, Chunk, Chunks, Kind};
 use crate::error::AssemblyError;
 use crate::fill::{Filler, room};
 use crate::kernel_copy::{large_file, shares_blocks};
 use crate::sink::ZEROS;
+use crate::writer::Job;
 use crate::zero_runs;
 use crate::{to_u64, to_usize};
 

@@ -1,94 +1,87 @@
 //! The way out of a stream: plain or through zstd, counted and hashed as the system takes it.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::num::NonZeroUsize;
-use std::os::unix::fs::FileExt;
 
+#[cfg(feature = "sha256")]
 use sha2::{Digest, Sha256};
-use zstd::stream::raw::CParameter;
+#[cfg(feature = "zstd")]
 use zstd::stream::write::Encoder;
 
+use crate::options::Options;
+#[cfg(feature = "zstd")]
 use crate::seekable::Seekable;
-use crate::threads::startable_threads;
-use crate::{to_u64, to_usize};
+use crate::to_u64;
 
 /// Zeros to write, however many are needed.
 pub(crate) static ZEROS: [u8; 128 << 10] = [0; 128 << 10];
 
 /// How much is collected for one write; a chunk, being longer, passes by.
-const BUFFER: usize = 1 << 20;
+pub(crate) const BUFFER: usize = 1 << 20;
 
 /// Where a stream ends.
-pub(crate) enum Sink {
-    Plain(BufWriter<Tally>),
-    Zstd(Box<Encoder<'static, BufWriter<Tally>>>),
-    Seekable(Seekable<BufWriter<Tally>>),
+pub(crate) enum Sink<'w> {
+    Plain(BufWriter<Tally<'w>>),
+    #[cfg(feature = "zstd")]
+    Zstd(Box<Encoder<'static, BufWriter<Tally<'w>>>>),
+    #[cfg(feature = "zstd")]
+    Seekable(Seekable<BufWriter<Tally<'w>>>),
 }
 
-/// Counts, and hashes where that is wanted, what went into a file.
-pub(crate) struct Tally {
-    file: File,
+/// Counts, and hashes where that is wanted, what went into an output.
+pub(crate) struct Tally<'w> {
+    output: &'w mut dyn Write,
     pub(crate) bytes: u64,
+    #[cfg(feature = "sha256")]
     hash: Option<Sha256>,
 }
 
-impl Sink {
-    /// Plain bytes.
-    pub(crate) fn plain(tally: Tally) -> Self {
-        Self::Plain(BufWriter::with_capacity(BUFFER, tally))
+impl<'w> Sink<'w> {
+    /// The sink that the options ask for, for an image of `len` \[bytes\]; and whether zstd has to do without workers.
+    #[cfg(feature = "zstd")]
+    pub(crate) fn new(tally: Tally<'w>, options: &Options, len: u64) -> io::Result<(Self, bool)> {
+        use crate::Compression;
+        let writer = BufWriter::with_capacity(BUFFER, tally);
+        Ok(match options.compression {
+            None => (Self::Plain(writer), false),
+            Some(Compression { level, seekable: true }) => {
+                (Self::Seekable(Seekable::new(writer, level, options.threads)), false)
+            }
+            Some(Compression { level, .. }) => {
+                let workers = frame::workers(options.threads);
+                (Self::Zstd(Box::new(frame::encoder(writer, level, len, workers)?)), workers == 0)
+            }
+        })
     }
 
-    /// zstd frames with a table of them.
-    pub(crate) fn seekable(tally: Tally, level: i32, threads: NonZeroUsize) -> Self {
-        Self::Seekable(Seekable::new(BufWriter::with_capacity(BUFFER, tally), level, threads))
-    }
-
-    /// One zstd frame with the length of its contents and a checksum. Any number of workers of at least 1 gives the same
-    /// bytes. None at all gives others: zstd then does not cut its input into jobs.
-    pub(crate) fn zstd(tally: Tally, level: i32, len: u64, workers: usize) -> io::Result<Self> {
-        let mut encoder = Encoder::new(BufWriter::with_capacity(BUFFER, tally), level)?;
-        encoder.multithread(u32::try_from(workers).unwrap_or(u32::MAX))?;
-        if level <= SHORT_JOBS && workers > 0 {
-            encoder.set_parameter(CParameter::JobSize(JOB))?;
-        }
-        encoder.include_checksum(true)?;
-        encoder.include_contentsize(true)?;
-        encoder.set_pledged_src_size(Some(len))?;
-        Ok(Self::Zstd(Box::new(encoder)))
+    /// The plain sink: there is no other without the feature `zstd`.
+    #[cfg(not(feature = "zstd"))]
+    #[expect(clippy::unnecessary_wraps, reason = "the same as with the feature `zstd`")]
+    pub(crate) fn new(tally: Tally<'w>, _: &Options, _: u64) -> io::Result<(Self, bool)> {
+        Ok((Self::Plain(BufWriter::with_capacity(BUFFER, tally)), false))
     }
 
     /// Ends the frame and writes what is left.
-    pub(crate) fn finish(self) -> io::Result<Tally> {
+    pub(crate) fn finish(self) -> io::Result<Tally<'w>> {
         let writer = match self {
             Self::Plain(writer) => writer,
+            #[cfg(feature = "zstd")]
             Self::Zstd(encoder) => encoder.finish()?,
+            #[cfg(feature = "zstd")]
             Self::Seekable(seekable) => seekable.finish()?,
         };
-        writer.into_inner().map_err(io::IntoInnerError::into_error)
+        let mut tally = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        tally.flush()?;
+        Ok(tally)
     }
 }
 
-/// How many workers zstd can have: as many as are asked for, if they can be started.
-pub(crate) fn workers(threads: NonZeroUsize) -> usize {
-    startable_threads(threads.get().min(MOST_WORKERS))
-}
-
-/// Each worker has its own input and tables: past this they cost memory and save no time.
-const MOST_WORKERS: usize = 64;
-
-/// The highest level with a window of at most 2 MiB (zstd's `clevels.h`); above it memory is not what one asks for.
-const SHORT_JOBS: i32 = 8;
-
-/// What a worker compresses at once, in \[bytes\]: three quarters of zstd's own choice, as each is in memory several
-/// times, and shorter ones take longer in all.
-const JOB: u32 = 6 << 20;
-
-impl Write for Sink {
+impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(writer) => writer.write(bytes),
+            #[cfg(feature = "zstd")]
             Self::Zstd(encoder) => encoder.write(bytes),
+            #[cfg(feature = "zstd")]
             Self::Seekable(seekable) => seekable.write(bytes),
         }
     }
@@ -96,27 +89,47 @@ impl Write for Sink {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(writer) => writer.flush(),
+            #[cfg(feature = "zstd")]
             Self::Zstd(encoder) => encoder.flush(),
+            #[cfg(feature = "zstd")]
             Self::Seekable(seekable) => seekable.flush(),
         }
     }
 }
 
-impl Tally {
-    pub(crate) fn new(file: File, digest: bool) -> Self {
-        Self { file, bytes: 0, hash: digest.then(Sha256::new) }
+impl<'w> Tally<'w> {
+    #[cfg_attr(
+        not(feature = "sha256"),
+        expect(unused_variables, reason = "nothing is hashed without sha256")
+    )]
+    pub(crate) fn new(output: &'w mut dyn Write, is_hashed: bool) -> Self {
+        Self {
+            output,
+            bytes: 0,
+            #[cfg(feature = "sha256")]
+            hash: is_hashed.then(Sha256::new),
+        }
     }
 
     /// The hash of all bytes, if it was wanted.
+    #[cfg_attr(
+        not(feature = "sha256"),
+        expect(clippy::unused_self, reason = "nothing is hashed without sha256")
+    )]
     pub(crate) fn sha256(self) -> Option<[u8; 32]> {
-        self.hash.map(|hash| hash.finalize().into())
+        #[cfg(feature = "sha256")]
+        let hash = self.hash.map(|hash| hash.finalize().into());
+        #[cfg(not(feature = "sha256"))]
+        let hash = None;
+        hash
     }
 }
 
-impl Write for Tally {
+impl Write for Tally<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = self.file.write(bytes)?;
+        let taken = self.output.write(bytes)?;
         self.bytes += to_u64(taken);
+        #[cfg(feature = "sha256")]
         if let Some(hash) = &mut self.hash {
             hash.update(&bytes[..taken]);
         }
@@ -124,20 +137,52 @@ impl Write for Tally {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.output.flush()
     }
 }
 
-/// The hash of a file's first `len` bytes, read back.
-pub(crate) fn read_back(file: &File, len: u64) -> io::Result<[u8; 32]> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; BUFFER];
-    let mut at = 0;
-    while at < len {
-        let bytes = &mut buffer[..to_usize(len - at).min(BUFFER)];
-        file.read_exact_at(bytes, at)?;
-        hash.update(&*bytes);
-        at += to_u64(bytes.len());
+/// One zstd frame.
+#[cfg(feature = "zstd")]
+mod frame {
+    use std::io::{self, Write};
+    use std::num::NonZeroUsize;
+
+    use zstd::stream::raw::CParameter;
+    use zstd::stream::write::Encoder;
+
+    use crate::threads::startable_threads;
+
+    /// Each worker has its own input and tables: past this they cost memory and save no time.
+    const MOST_WORKERS: usize = 64;
+
+    /// The highest level with a window of at most 2 MiB (zstd's `clevels.h`); above it memory is not what one asks for.
+    const SHORT_JOBS: i32 = 8;
+
+    /// What a worker compresses at once, in \[bytes\]: three quarters of zstd's own choice, as each is in memory several
+    /// times, and shorter ones take longer in all.
+    const JOB: u32 = 6 << 20;
+
+    /// How many workers zstd can have: as many as are asked for, if they can be started.
+    pub(super) fn workers(threads: NonZeroUsize) -> usize {
+        startable_threads(threads.get().min(MOST_WORKERS))
     }
-    Ok(hash.finalize().into())
+
+    /// One frame with the length of its contents and a checksum. Any number of workers of at least 1 gives the same
+    /// bytes. None at all gives others: zstd then does not cut its input into jobs.
+    pub(super) fn encoder<W: Write>(
+        writer: W,
+        level: i32,
+        len: u64,
+        workers: usize,
+    ) -> io::Result<Encoder<'static, W>> {
+        let mut encoder = Encoder::new(writer, level)?;
+        encoder.multithread(u32::try_from(workers).unwrap_or(u32::MAX))?;
+        if level <= SHORT_JOBS && workers > 0 {
+            encoder.set_parameter(CParameter::JobSize(JOB))?;
+        }
+        encoder.include_checksum(true)?;
+        encoder.include_contentsize(true)?;
+        encoder.set_pledged_src_size(Some(len))?;
+        Ok(encoder)
+    }
 }

@@ -1,18 +1,18 @@
 //! Bytes in order: some threads read ahead, one takes their chunks as they stand in the image. It writes them to an
-//! output that takes bytes in order alone, or only shows them to a witness, where the readers have written them already.
+//! output that takes bytes only in order, or only shows them to the observers, where the readers have written them already.
 
 use std::io::Write;
 
 use image_tree::{Content, FileRef, Piece};
 
-use crate::assemble::{Job, Seen};
 use crate::chunks::{Chunk, Chunks, Kind};
 use crate::error::AssemblyError;
 use crate::fill::Filler;
+use crate::observer::Observer;
 use crate::positioned::Positioned;
 use crate::ring::{Made, Ring};
 use crate::sink::ZEROS;
-use crate::witness::Witness;
+use crate::writer::Job;
 use crate::{to_u64, to_usize};
 
 /// More threads than these never wait for one another to read ahead of a writer.
@@ -21,8 +21,8 @@ const MOST_READERS: usize = 6;
 /// Beside the ones that are being filled: one on its way out, one ready behind it. So at most 8 of 1 MiB.
 const SPARE_BUFFERS: usize = 2;
 
-/// Where bytes go whose order matters to someone.
-pub(crate) enum Outlet<'o> {
+/// The output of a write in order.
+pub(crate) enum Output<'o> {
     /// To a sink, one after the other. The function makes an error of what the sink says.
     Sink(&'o mut dyn Write, &'o dyn Fn(std::io::Error) -> AssemblyError),
     /// To their places, from all threads.
@@ -30,12 +30,16 @@ pub(crate) enum Outlet<'o> {
 }
 
 /// Writes the whole image, and shows it in order.
-pub(crate) fn write(job: &Job<'_>, outlet: Outlet<'_>, witness: &mut Seen<'_>) -> Result<(), AssemblyError> {
-    let placed = if let Outlet::Placed(output) = outlet { Some(output) } else { None };
+pub(crate) fn write(
+    job: &Job<'_>,
+    output: Output<'_>,
+    observer: &mut dyn Observer,
+) -> Result<(), AssemblyError> {
+    let placed = if let Output::Placed(output) = output { Some(output) } else { None };
     let readers = job.options.threads.get().min(MOST_READERS);
     let lone_file = placed.and_then(Positioned::lone_file);
     let ring = Ring::new(Chunks::of(job.image, lone_file), readers, readers + SPARE_BUFFERS);
-    let mut writer = Writer { job, ring: &ring, outlet, placed, witness, at: 0 };
+    let mut writer = OrderedWriter { job, ring: &ring, output, placed, observer, at: 0 };
     std::thread::scope(|scope| {
         // However this ends, the readers do not wait any longer.
         let _stop = OnDrop(|| ring.stop());
@@ -58,49 +62,45 @@ pub(crate) fn write(job: &Job<'_>, outlet: Outlet<'_>, witness: &mut Seen<'_>) -
 }
 
 /// Takes chunks in the order of the image.
-struct Writer<'w, 'i, 'o, 's, 't> {
+struct OrderedWriter<'w, 'i, 'o> {
     job: &'w Job<'i>,
     ring: &'w Ring<'i>,
-    outlet: Outlet<'o>,
+    output: Output<'o>,
     placed: Option<&'o Positioned<'o>>,
-    witness: &'s mut Seen<'t>,
+    observer: &'w mut dyn Observer,
     /// Where the next chunk belongs, in \[bytes\].
     at: u64,
 }
 
-impl Writer<'_, '_, '_, '_, '_> {
+impl OrderedWriter<'_, '_, '_> {
     fn put(&mut self, made: Made) -> Result<(), AssemblyError> {
         let len = made.len();
         match made {
             Made::Bytes { buffer, len, pieces } => {
-                if let Some(witness) = &mut *self.witness {
-                    show(&pieces, &buffer[..len], *witness);
-                    witness.bytes(&buffer[..len]);
-                }
-                if let Outlet::Sink(sink, refused) = &mut self.outlet {
+                show(&pieces, &buffer[..len], self.observer);
+                self.observer.bytes(&buffer[..len]);
+                if let Output::Sink(sink, refused) = &mut self.output {
                     sink.write_all(&buffer[..len]).map_err(refused)?;
                 }
                 self.ring.reuse(buffer);
             }
             Made::Copied { mut buffer, file, len } => {
-                if let (Some(witness), Some(output)) = (&mut *self.witness, self.placed) {
+                if let Some(output) = self.placed {
                     output.read_back(self.at, len, &mut buffer, |bytes| {
-                        witness.see(file, bytes);
-                        witness.bytes(bytes);
+                        self.observer.file_bytes(file, bytes);
+                        self.observer.bytes(bytes);
                     })?;
                 }
                 self.ring.reuse(buffer);
             }
             Made::Zeros { len, of } => {
-                if let Some(witness) = &mut *self.witness {
-                    if let Some(file) = of {
-                        show_zeros(file, len, *witness);
-                    }
-                    witness.zeros(len);
+                if let Some(file) = of {
+                    show_zeros(file, len, self.observer);
                 }
-                match &mut self.outlet {
-                    Outlet::Sink(sink, refused) => put_zeros(sink, len).map_err(refused)?,
-                    Outlet::Placed(output) => output.put_zeros(self.at, len)?,
+                self.observer.zeros(len);
+                match &mut self.output {
+                    Output::Sink(sink, refused) => put_zeros(sink, len).map_err(refused)?,
+                    Output::Placed(output) => output.put_zeros(self.at, len)?,
                 }
             }
             Made::Failed(error) => return Err(error),
@@ -112,7 +112,7 @@ impl Writer<'_, '_, '_, '_, '_> {
 }
 
 /// Where no thread can be started: makes each chunk and writes it before the next one is made.
-fn read_and_write(writer: &mut Writer<'_, '_, '_, '_, '_>) -> Result<(), AssemblyError> {
+fn read_and_write(writer: &mut OrderedWriter<'_, '_, '_>) -> Result<(), AssemblyError> {
     let (job, ring) = (writer.job, writer.ring);
     let mut filler = Filler::new(job.image, job.contents);
     let mut chunk = Chunk::new();
@@ -152,23 +152,23 @@ fn make(
 }
 
 /// Shows the files among the pieces of a chunk.
-fn show(pieces: &[Piece], bytes: &[u8], witness: &mut dyn Witness) {
+fn show(pieces: &[Piece], bytes: &[u8], observer: &mut dyn Observer) {
     let mut rest = bytes;
     for piece in pieces {
         let (here, later) = rest.split_at(to_usize(piece.len));
         if let Content::File { file, .. } = piece.content {
-            witness.see(file, here);
+            observer.file_bytes(file, here);
         }
         rest = later;
     }
 }
 
 /// Shows so many bytes of a file that are known to be zero.
-fn show_zeros(file: FileRef, len: u64, witness: &mut dyn Witness) {
+fn show_zeros(file: FileRef, len: u64, observer: &mut dyn Observer) {
     let mut left = len;
     while left > 0 {
         let now = to_usize(left).min(ZEROS.len());
-        witness.see(file, &ZEROS[..now]);
+        observer.file_bytes(file, &ZEROS[..now]);
         left -= to_u64(now);
     }
 }

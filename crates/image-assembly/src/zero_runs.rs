@@ -5,15 +5,13 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use file_scanner::OpenFile;
-use image_tree::{Content, FileRef, Piece, PieceSource};
+use image_tree::{Content, Contents, FileBytes, FileReader, FileRef, Piece, PieceSource};
 
-use crate::contents::{Contents, FileReader};
 use crate::error::AssemblyError;
-use crate::fill::{Missing, explain, part, read_at, room};
+use crate::fill::{Missing, explain, missing, part, read_all, read_at, room};
 use crate::pieces::Pieces;
 use crate::{to_u64, to_usize};
 
@@ -77,9 +75,12 @@ impl Placed {
     }
 }
 
-/// Hands over the runs of zeros of an open file in order, as offsets in the image.
+/// Reads a part of a file, all of it.
+type ReadPart<'r> = dyn FnMut(u64, &mut [u8]) -> Result<(), Missing> + 'r;
+
+/// Hands over the runs of zeros of a file in order, as offsets in the image.
 pub(crate) fn in_file(
-    fd: BorrowedFd<'_>,
+    read: &mut ReadPart<'_>,
     placed: Placed,
     buffer: &mut Vec<u8>,
     mut found: impl FnMut(Range<u64>),
@@ -88,7 +89,7 @@ pub(crate) fn in_file(
     let last = placed.end() - placed.end() % GRAIN;
     let mut run: Option<Range<u64>> = None;
     for at in (first..last).step_by(to_usize(GRAIN)) {
-        if !is_zero_grain(fd, placed.in_file(at), buffer)? {
+        if !is_zero_grain(read, placed.in_file(at), buffer)? {
             continue;
         }
         match &mut run {
@@ -100,14 +101,14 @@ pub(crate) fn in_file(
     Ok(())
 }
 
-fn is_zero_grain(fd: BorrowedFd<'_>, from: u64, buffer: &mut Vec<u8>) -> Result<bool, Missing> {
+fn is_zero_grain(read: &mut ReadPart<'_>, from: u64, buffer: &mut Vec<u8>) -> Result<bool, Missing> {
     let bytes = room(buffer, to_usize(GRAIN));
     let (probe, rest) = bytes.split_at_mut(PROBE);
-    read_at(fd, from, probe)?;
+    read(from, probe)?;
     if !is_zero(probe) {
         return Ok(false);
     }
-    read_at(fd, from + to_u64(PROBE), rest)?;
+    read(from + to_u64(PROBE), rest)?;
     Ok(is_zero(rest))
 }
 
@@ -211,7 +212,7 @@ fn look(
     runs: &mut Vec<Range<u64>>,
 ) -> Result<(), AssemblyError> {
     match reader.open(file)? {
-        OpenFile::Inline(whole) => {
+        FileBytes::Memory(whole) => {
             let bytes = part(contents, file, whole, placed.from, to_usize(placed.len))?;
             let zeros = cut(bytes, placed.offset).filter(|(_, zero)| *zero);
             runs.extend(
@@ -219,8 +220,14 @@ fn look(
                     .map(|(range, _)| placed.offset + to_u64(range.start)..placed.offset + to_u64(range.end)),
             );
         }
-        OpenFile::Fd(fd) => {
-            in_file(fd.as_fd(), placed, buffer, |run| runs.push(run))
+        FileBytes::Reader(mut reader) => {
+            let mut read = |from, bytes: &mut [u8]| read_all(&mut *reader, from, bytes);
+            in_file(&mut read, placed, buffer, |run| runs.push(run))
+                .map_err(|why| missing(contents, file, why))?;
+        }
+        FileBytes::Fd(fd) => {
+            let mut read = |from, bytes: &mut [u8]| read_at(fd.as_fd(), from, bytes);
+            in_file(&mut read, placed, buffer, |run| runs.push(run))
                 .map_err(|why| explain(contents, file, fd.as_fd(), why))?;
             contents.check(file, fd.as_fd())?;
         }

@@ -2,7 +2,7 @@
 
 use ext4_ondisk::feature::{self, Word};
 use ext4_ondisk::{Superblock, read_padded};
-use image_tree::escaped;
+use image_tree::{Uuid, escaped};
 
 use crate::{Differences, Kind};
 
@@ -133,7 +133,7 @@ pub fn compare_superblocks(expected: &[u8], found: &[u8], used: Use, differences
         differ(Kind::FilesystemLabel, text);
     }
     if expected.s_uuid != found.s_uuid {
-        let text = format!("UUID is {}, should be {}", uuid_text(&found.s_uuid), uuid_text(&expected.s_uuid));
+        let text = format!("UUID is {}, should be {}", Uuid(found.s_uuid), Uuid(expected.s_uuid));
         differ(Kind::FilesystemUuid, text);
     }
     let (should, is) = (expected.mkfs_time(), found.mkfs_time());
@@ -145,13 +145,6 @@ pub fn compare_superblocks(expected: &[u8], found: &[u8], used: Use, differences
 /// The label up to the first NUL.
 fn label(superblock: &Superblock) -> &[u8] {
     superblock.s_volume_name.split(|&byte| byte == 0).next().unwrap_or_default()
-}
-
-fn uuid_text(uuid: &[u8]) -> String {
-    uuid.iter().enumerate().fold(String::new(), |text, (index, byte)| {
-        let dash = if matches!(index, 4 | 6 | 8 | 10) { "-" } else { "" };
-        format!("{text}{dash}{byte:02x}")
-    })
 }
 
 #[cfg(test)]

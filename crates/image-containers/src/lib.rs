@@ -58,8 +58,3 @@ impl Explain for ContainerError {
 }
 
 explained_errors!(ContainerError);
-
-/// Converts a number to an index.
-pub(crate) fn to_usize(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}

@@ -1,10 +1,10 @@
 //! QEMU's format qcow2, version 3 (`docs/interop/qcow2.rst` of QEMU), with clusters of 64 KiB, no backing file, no snapshot.
 //! All tables come before the data, and the data is in the order of the image, so the file can be written as a stream.
 
-use image_tree::{Content, Piece, PieceSource};
+use image_tree::{Content, Piece, PieceSource, to_usize};
 
+use crate::ContainerError;
 use crate::runs::{Kind, PieceMover, Run, runs};
-use crate::{ContainerError, to_usize};
 
 /// `cluster_bits`
 const CLUSTER_BITS: u32 = 16;

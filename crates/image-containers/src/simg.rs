@@ -3,10 +3,10 @@
 //! Zeros that readers rely on become "fill" chunks, because a device keeps its old contents in "don't care" chunks.
 //! Only [`Content::Unused`] becomes "don't care".
 
-use image_tree::{Content, Piece, PieceSource};
+use image_tree::{Content, Piece, PieceSource, to_usize};
 
+use crate::ContainerError;
 use crate::runs::{Kind, PieceMover, Run, runs};
-use crate::{ContainerError, to_usize};
 
 /// Block size in \[bytes\].
 const BLOCK: u64 = 4096;

@@ -9,10 +9,10 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use image_tree::{io_reason, shown};
+use image_tree::{io_reason, shown, to_u64};
 use rustix::fs::{Mode, OFlags};
 
-use crate::bytes::{Bytes, to_u64};
+use crate::bytes::Bytes;
 use crate::seekable::Seekable;
 use crate::source::FileSource;
 use crate::{ReadError, Window};
@@ -111,7 +111,7 @@ pub(crate) struct Stream<'a> {
 impl Read for Stream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.window.length().saturating_sub(self.at);
-        let part = buffer.len().min(crate::bytes::to_usize(left));
+        let part = buffer.len().min(image_tree::to_usize(left));
         if let Some(buffer) = buffer.get_mut(..part) {
             self.window.read(self.at, buffer)?;
         }

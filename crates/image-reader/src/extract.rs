@@ -14,11 +14,10 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
 
-use image_tree::{Explain, Explanation, escaped, io_reason};
+use image_tree::{Explain, Explanation, escaped, io_reason, to_u64};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
-use crate::bytes::to_u64;
 use crate::file_system::Piece;
 use crate::{FileSystem, Found, Kind, Node, ReadError, Time, Visits};
 

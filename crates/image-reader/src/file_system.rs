@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use image_tree::escaped;
+use image_tree::{escaped, to_u64, to_usize};
 
-use crate::bytes::{to_u64, to_usize};
 use crate::fat::FatEntry;
 use crate::{Ext4, Fat, ReadError, Window};
 

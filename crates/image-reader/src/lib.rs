@@ -35,4 +35,4 @@ pub use file_system::{Contents, Entry, FileSystem, Kind, Node, Run, Time, Usage,
 pub use lookup::{Found, Links, find};
 pub use overview::{Gap, Overview, Volume, VolumeContent};
 pub use source::{ReadAt, Window};
-pub use table::{Guid, Partition, PartitionTable, PartitionType, TableKind};
+pub use table::{Partition, PartitionTable, PartitionType, TableKind};

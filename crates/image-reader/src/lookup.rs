@@ -149,24 +149,9 @@ fn not_found(open: &[(Vec<u8>, Node)], part: &[u8], entries: &[Entry]) -> ReadEr
     ReadError::NotFound { path: whole(part), nearest }
 }
 
-/// The Levenshtein distance in bytes, ignoring case.
+/// How many insertions, deletions and replacements of bytes lead from one to the other; case is ignored.
 fn distance(from: &[u8], to: &[u8]) -> usize {
-    let mut last: Vec<usize> = (0..=to.len()).collect();
-    for (row, a) in from.iter().enumerate() {
-        let mut diagonal = row;
-        let mut left = row.saturating_add(1);
-        if let Some(first) = last.first_mut() {
-            *first = left;
-        }
-        for (b, above) in to.iter().zip(last.iter_mut().skip(1)) {
-            let same = a.eq_ignore_ascii_case(b);
-            let fewest =
-                diagonal.saturating_add(usize::from(!same)).min((*above).min(left).saturating_add(1));
-            diagonal = std::mem::replace(above, fewest);
-            left = fewest;
-        }
-    }
-    last.last().copied().unwrap_or(0)
+    strsim::generic_levenshtein(&from.to_ascii_lowercase(), &to.to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ fn identify(window: &Window, work: &Work) -> VolumeContent {
         return read(Ext4::open(window.clone()).map(FileSystem::Ext4));
     }
     for (at, magic, name) in OTHERS {
-        let length = crate::bytes::to_u64(magic.len());
+        let length = image_tree::to_u64(magic.len());
         if window.bytes(at, length).is_ok_and(|bytes| bytes == magic) {
             return VolumeContent::Other(name);
         }

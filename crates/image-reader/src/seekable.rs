@@ -8,7 +8,9 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::bytes::{Bytes, Checked, to_u64, to_usize};
+use image_tree::{to_u64, to_usize};
+
+use crate::bytes::{Bytes, Checked};
 use crate::container::{Stream, decompress};
 use crate::source::{FileSource, ReadAt};
 use crate::{ReadError, Window};

@@ -1,13 +1,12 @@
 //! Random access to bytes: a file, a part of it, or a decompressed image.
 
+use image_tree::{to_u64, to_usize};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
-use crate::bytes::{to_u64, to_usize};
-
-/// A source of bytes that can be read at any offset, by several threads at once.
+/// Something with a length whose bytes can be read at any place, by several threads at once.
 pub trait ReadAt: std::fmt::Debug + Send + Sync {
     /// The length in \[bytes\].
     fn length(&self) -> u64;

@@ -29,25 +29,19 @@ struct Entry {
 }
 
 /// The error for a value that Linux does not accept as an access control list (`posix_acl_from_xattr`, `posix_acl_valid`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidAcl {
     /// Not a header and complete entries.
-    #[error("it is not the number 2 in 4 bytes and then entries of 8 bytes, all little-endian")]
     Form,
     /// An unknown tag.
-    #[error("an entry has the unknown tag {0:#x}")]
     Tag(u16),
     /// Permissions other than read, write and execute.
-    #[error("an entry has the permissions {0:#o}, 0 to 7 are possible")]
     Permissions(u16),
     /// A named user or group without an id.
-    #[error("an entry names user or group 4294967295, which is nobody's number")]
     Id,
     /// Entries in the wrong order.
-    #[error("its entries are not in the order owner, users, owning group, groups, mask, others")]
     Order,
     /// An entry for owner, owning group or others is missing or repeated, or there are several masks.
-    #[error("it has {count} entries for {who}, {wanted}")]
     Count {
         /// `the owner`, `the owning group`, `others` or `the mask`.
         who: &'static str,
@@ -57,9 +51,30 @@ pub enum InvalidAcl {
         wanted: &'static str,
     },
     /// Named users or groups without a mask.
-    #[error("it names users or groups and has no mask")]
     NoMask,
 }
+
+impl std::fmt::Display for InvalidAcl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Form => f.write_str(
+                "it is not the number 2 in 4 bytes and then entries of 8 bytes, all little-endian",
+            ),
+            Self::Tag(tag) => write!(f, "an entry has the unknown tag {tag:#x}"),
+            Self::Permissions(bits) => {
+                write!(f, "an entry has the permissions {bits:#o}, 0 to 7 are possible")
+            }
+            Self::Id => f.write_str("an entry names user or group 4294967295, which is nobody's number"),
+            Self::Order => f.write_str(
+                "its entries are not in the order owner, users, owning group, groups, mask, others",
+            ),
+            Self::Count { who, count, wanted } => write!(f, "it has {count} entries for {who}, {wanted}"),
+            Self::NoMask => f.write_str("it names users or groups and has no mask"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidAcl {}
 
 impl Acl {
     /// Parses a list as `getxattr` returns it. `None` is a list without entries: setting it removes the list. As in Linux,

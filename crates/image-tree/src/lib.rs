@@ -4,25 +4,36 @@
 //! are sorted by the bytes of their names. That is also the order of a NAR, of the file data in the image, and of inode
 //! numbers. It depends only on names, so it is the same on all machines.
 //!
-//! The crate does no I/O.
+//! Nothing here opens a file, reads a clock or starts a thread.
 
 mod acl;
+mod binary_size;
+mod builder;
+mod contents;
 mod display;
 mod explanation;
 mod links;
 mod metadata;
 mod name;
+mod number;
+mod own_file;
 mod path;
 mod piece;
 mod sector;
 mod tree;
+mod uuid;
 mod writer;
 
 pub use acl::{Acl, InvalidAcl};
+pub use binary_size::BinarySize;
+pub use builder::{BuildError, TreeBuilder};
+pub use contents::{Contents, ContentsError, FileBytes, FileReader, Forward, ReadAt, TreeContents};
 pub use display::{escaped, io_reason, shown};
 pub use explanation::{Explain, Explanation};
 pub use metadata::{Metadata, MetadataId, Permissions, Timestamp};
 pub use name::{InvalidName, Name};
+pub use number::{narrow, to_u64, to_usize};
+pub use own_file::{Inode, OwnFile};
 pub use path::{ImagePath, InvalidPath};
 pub use piece::{Content, FileRef, PROBED, Piece, PieceSource, TreeId};
 pub use sector::SectorSize;
@@ -30,6 +41,7 @@ pub use tree::{
     ByteRange, DataRun, FileSource, FileStamp, FileTree, HOLE_GRAIN, Node, NodeId, NodeKind, Origin,
     OriginId, SpecialKind,
 };
+pub use uuid::Uuid;
 pub use writer::{TreeError, TreeWriter};
 pub use xattr::{InvalidXattr, Xattr, XattrName, XattrNamespace};
 

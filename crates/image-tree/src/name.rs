@@ -5,21 +5,30 @@ use crate::escaped;
 pub struct Name<'a>(&'a [u8]);
 
 /// The error for bytes that are not a [`Name`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidName {
     /// No bytes.
-    #[error("a name is empty")]
     Empty,
     /// More than [`Name::MAX_LEN`] bytes.
-    #[error("a name is {0} bytes long, more than 255")]
     TooLong(usize),
     /// A `/` or a NUL inside.
-    #[error("the name \"{}\" contains a slash or a NUL byte", escaped(.0))]
     BadByte(Vec<u8>),
     /// `.` or `..`.
-    #[error("the name \"{}\" stands for a directory itself", escaped(.0))]
     Dots(Vec<u8>),
 }
+
+impl std::fmt::Display for InvalidName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("a name is empty"),
+            Self::TooLong(len) => write!(f, "a name is {len} bytes long, more than 255"),
+            Self::BadByte(name) => write!(f, "the name \"{}\" contains a slash or a NUL byte", escaped(name)),
+            Self::Dots(name) => write!(f, "the name \"{}\" stands for a directory itself", escaped(name)),
+        }
+    }
+}
+
+impl std::error::Error for InvalidName {}
 
 impl<'a> Name<'a> {
     /// Maximum length of a name in \[bytes\]: `EXT4_NAME_LEN`, as in every Linux file system.
@@ -49,7 +58,7 @@ impl<'a> Name<'a> {
     /// The length in \[bytes\], 1 to 255.
     #[must_use]
     pub fn len_u8(self) -> u8 {
-        u8::try_from(self.0.len()).unwrap_or(u8::MAX)
+        u8::try_from(self.0.len()).expect("invariant: `Name::new` takes at most 255 bytes")
     }
 }
 

@@ -8,13 +8,11 @@ use crate::{InvalidName, Name, escaped};
 pub struct ImagePath(Vec<u8>);
 
 /// The error for a text that is not an [`ImagePath`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidPath {
     /// A path that does not start with `/`.
-    #[error("the path \"{}\" is not absolute", escaped(.0))]
     NotAbsolute(Vec<u8>),
     /// A path with a part that is not a name.
-    #[error("in the path \"{}\" {reason}", escaped(.path))]
     BadPart {
         /// The whole path.
         path: Vec<u8>,
@@ -22,6 +20,17 @@ pub enum InvalidPath {
         reason: InvalidName,
     },
 }
+
+impl std::fmt::Display for InvalidPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotAbsolute(path) => write!(f, "the path \"{}\" is not absolute", escaped(path)),
+            Self::BadPart { path, reason } => write!(f, "in the path \"{}\" {reason}", escaped(path)),
+        }
+    }
+}
+
+impl std::error::Error for InvalidPath {}
 
 impl ImagePath {
     /// The root directory.

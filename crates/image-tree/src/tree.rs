@@ -2,7 +2,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::{ImagePath, Metadata, MetadataId, Name};
+use crate::{ImagePath, Metadata, MetadataId, Name, to_usize};
 
 /// The index of a node in its tree; 0 is the root directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,9 +41,10 @@ pub struct ByteRange {
 
 impl ByteRange {
     fn of(self, arena: &[u8]) -> &[u8] {
-        let start = usize::try_from(self.start).unwrap_or(usize::MAX);
-        let len = usize::try_from(self.len).unwrap_or(usize::MAX);
-        start.checked_add(len).and_then(|end| arena.get(start..end)).unwrap_or_default()
+        let (start, len) = (u64::from(self.start), u64::from(self.len));
+        arena
+            .get(to_usize(start)..to_usize(start + len))
+            .expect("invariant: a range is asked of the tree whose writer made it")
     }
 }
 
@@ -141,6 +142,8 @@ pub enum FileSource {
     },
     /// Bytes stored in the tree; see [`FileTree::inline`].
     Inline(u32),
+    /// Bytes that a program has elsewhere, under a number that it chose. Its [`Contents`](crate::Contents) reads them.
+    External(u64),
 }
 
 /// Unit of the data runs of sparse files in \[bytes\].
@@ -247,8 +250,7 @@ impl FileTree {
     /// All nodes in depth-first order, the root first.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (NodeId, &Node)> + Clone {
         self.0.nodes.iter().enumerate().map(|(index, node)| {
-            // The writer rejects more nodes than a u32 can count.
-            (NodeId::from_index(index).unwrap_or(NodeId::ROOT), node)
+            (NodeId::from_index(index).expect("invariant: the writer refuses more than 2³² nodes"), node)
         })
     }
 
@@ -293,16 +295,12 @@ impl FileTree {
     /// The metadata of a node.
     #[must_use]
     pub fn metadata(&self, id: MetadataId) -> &Metadata {
-        &self.0.metadata[usize::try_from(id.0).unwrap_or(usize::MAX)]
+        &self.0.metadata[id.index()]
     }
 
     /// All distinct metadata of the tree.
     pub fn all_metadata(&self) -> impl ExactSizeIterator<Item = (MetadataId, &Metadata)> {
-        self.0
-            .metadata
-            .iter()
-            .enumerate()
-            .map(|(index, m)| (MetadataId(u32::try_from(index).unwrap_or(u32::MAX)), m))
+        self.0.metadata.iter().enumerate().map(|(index, metadata)| (MetadataId::of_index(index), metadata))
     }
 
     /// The target of a symlink.
@@ -311,10 +309,10 @@ impl FileTree {
         target.of(&self.0.bytes)
     }
 
-    /// The bytes of an inline file.
+    /// The bytes of a file that the tree itself keeps; none for a number that [`crate::TreeWriter::inline`] did not return.
     #[must_use]
     pub fn inline(&self, index: u32) -> &[u8] {
-        usize::try_from(index).ok().and_then(|i| self.0.inline.get(i)).map_or(&[], Vec::as_slice)
+        self.0.inline.get(to_usize(index.into())).map_or(&[], Vec::as_slice)
     }
 
     /// The data runs of a sparse file, ascending, with holes between them. `None` for a file without holes.
@@ -331,7 +329,7 @@ impl FileTree {
         let Some(runs) = self.data_runs(id) else { return size };
         let bytes = |run: &DataRun| {
             let start = u64::from(run.start) * HOLE_GRAIN;
-            (run.end() * HOLE_GRAIN).min(size).saturating_sub(start)
+            (run.end() * HOLE_GRAIN).min(size) - start
         };
         runs.iter().map(bytes).sum()
     }
@@ -357,7 +355,9 @@ impl FileTree {
             chain.push(at);
             at = self.node(at).parent;
         }
-        ImagePath::of_names(chain.into_iter().rev().filter_map(|node| Name::new(self.name(node)).ok()))
+        let name =
+            |node| Name::new(self.name(node)).expect("invariant: the writer takes each name as a `Name`");
+        ImagePath::of_names(chain.into_iter().rev().map(name))
     }
 
     /// Finds the node of a path, by a linear search in each directory.

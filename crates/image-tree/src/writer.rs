@@ -1,11 +1,12 @@
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::tree::{
     ByteRange, DataRun, FileSource, FileTree, HOLE_GRAIN, Node, NodeId, NodeKind, Origin, OriginId,
     SpecialKind, TreeData,
 };
-use crate::{Metadata, MetadataId, Name};
+use crate::{Metadata, MetadataId, Name, escaped};
 
 /// Builds a [`FileTree`] in tree order: entries sorted, each name once, hard links only to earlier nodes. Anything else is
 /// an error, so every tree follows these rules.
@@ -16,25 +17,26 @@ pub struct TreeWriter {
     metadata_ids: HashMap<Metadata, MetadataId>,
     /// The open directories, outermost first, each with its last entry.
     open: Vec<(NodeId, Option<NodeId>)>,
+    /// Of `/lost+found`, until the tree has it.
+    lost_found: Option<MetadataId>,
 }
 
+const LOST_FOUND: &[u8] = b"lost+found";
+
 /// The error of [`TreeWriter`].
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TreeError {
     /// An entry that does not sort after the one before it.
-    #[error("the entry {name} does not sort after the one before it")]
     OutOfOrder {
         /// The later name, escaped.
         name: String,
     },
     /// A hard link to a directory, to a hard link, or to nothing.
-    #[error("the hard link {name} leads to no earlier file")]
     BadHardLink {
         /// The link's name, escaped.
         name: String,
     },
     /// A symlink target that is empty, too long, or has a NUL.
-    #[error("the target of the symlink {name} has {len} bytes or a NUL; 1 to 4095 without NUL are possible")]
     BadTarget {
         /// The link's name, escaped.
         name: String,
@@ -42,12 +44,29 @@ pub enum TreeError {
         len: usize,
     },
     /// Data runs that are not in order, not within their file, or without a file.
-    #[error("the data runs of a sparse file are not in order and within it")]
     BadDataRuns,
     /// More than 2³² − 1 nodes, or 4 GiB of names.
-    #[error("there are more entries, or bytes of names, than a file system of 2^32 inodes can hold")]
     TooMany,
 }
+
+impl fmt::Display for TreeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfOrder { name } => write!(f, "the entry {name} does not sort after the one before it"),
+            Self::BadHardLink { name } => write!(f, "the hard link {name} leads to no earlier file"),
+            Self::BadTarget { name, len } => write!(
+                f,
+                "the target of the symlink {name} has {len} bytes or a NUL; 1 to 4095 without NUL are possible"
+            ),
+            Self::BadDataRuns => f.write_str("the data runs of a sparse file are not in order and within it"),
+            Self::TooMany => f.write_str(
+                "there are more entries, or bytes of names, than a file system of 2^32 inodes can hold",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TreeError {}
 
 impl TreeWriter {
     /// Starts a tree with its root directory, which is open.
@@ -67,7 +86,49 @@ impl TreeWriter {
             origins,
             sparse: Vec::new(),
         };
-        Self { tree, metadata_ids: HashMap::from([(root, MetadataId(0))]), open: vec![(NodeId::ROOT, None)] }
+        Self {
+            tree,
+            metadata_ids: HashMap::from([(root, MetadataId(0))]),
+            open: vec![(NodeId::ROOT, None)],
+            lost_found: None,
+        }
+    }
+
+    /// Adds the directory `/lost+found` in its place unless an entry of that name is added: e2fsck wants it in every ext4 file
+    /// system. To be called before an entry that sorts after it.
+    ///
+    /// # Errors
+    /// If such an entry was added already.
+    pub fn add_lost_found(&mut self, metadata: MetadataId) -> Result<(), TreeError> {
+        match self.latest_of_root() {
+            Some(name) if name == LOST_FOUND => Ok(()),
+            Some(name) if name > LOST_FOUND => {
+                Err(TreeError::OutOfOrder { name: escaped(LOST_FOUND).to_string() })
+            }
+            _ => {
+                self.lost_found = Some(metadata);
+                Ok(())
+            }
+        }
+    }
+
+    /// The name of the latest entry of the root directory.
+    fn latest_of_root(&self) -> Option<&[u8]> {
+        self.open.first()?.1.map(|latest| self.tree.name(latest))
+    }
+
+    /// Adds `/lost+found` if it is missing and nothing before it is.
+    fn catch_up(&mut self, next: Option<&[u8]>) -> Result<(), TreeError> {
+        if self.open.len() > 1 || next.is_some_and(|next| next < LOST_FOUND) {
+            return Ok(());
+        }
+        let Some(metadata) = self.lost_found.take() else { return Ok(()) };
+        if next != Some(LOST_FOUND) {
+            let name = Name::new(LOST_FOUND).map_err(|_| TreeError::TooMany)?;
+            self.begin_directory(name, metadata)?;
+            self.end_directory();
+        }
+        Ok(())
     }
 
     /// Reserves memory for this many nodes, and bytes of names and targets.
@@ -81,7 +142,7 @@ impl TreeWriter {
         if let Some(&id) = self.metadata_ids.get(metadata) {
             return id;
         }
-        let id = MetadataId(u32::try_from(self.tree.metadata.len()).unwrap_or(u32::MAX));
+        let id = MetadataId::of_index(self.tree.metadata.len());
         self.tree.metadata.push(metadata.clone());
         self.metadata_ids.insert(metadata.clone(), id);
         id
@@ -95,7 +156,8 @@ impl TreeWriter {
 
     /// Stores the bytes of a file in the tree.
     pub fn inline(&mut self, bytes: Vec<u8>) -> FileSource {
-        let index = u32::try_from(self.tree.inline.len()).unwrap_or(u32::MAX);
+        let index = u32::try_from(self.tree.inline.len())
+            .expect("invariant: memory does not hold the vectors of 2³² files");
         self.tree.inline.push(bytes);
         FileSource::Inline(index)
     }
@@ -186,15 +248,19 @@ impl TreeWriter {
     /// Closes all open directories and returns the tree.
     #[must_use]
     pub fn finish(mut self) -> FileTree {
-        while !self.open.is_empty() {
+        while self.open.len() > 1 {
             self.close();
         }
+        // A tree that has no room for it is refused by the layout, which needs it.
+        let _ = self.catch_up(None);
+        self.close();
         FileTree(Arc::new(self.tree))
     }
 
     fn close(&mut self) {
         if let Some((id, _)) = self.open.pop() {
-            let after = NodeId::from_index(self.tree.nodes.len()).unwrap_or(NodeId::ROOT);
+            let after =
+                NodeId::from_index(self.tree.nodes.len()).expect("invariant: `add` leaves room for an end");
             if let Some(node) = self.tree.nodes.get_mut(id.index()) {
                 node.kind = NodeKind::Directory { end: after };
             }
@@ -209,7 +275,11 @@ impl TreeWriter {
     }
 
     fn add(&mut self, name: Name<'_>, metadata: MetadataId, kind: NodeKind) -> Result<NodeId, TreeError> {
-        let id = NodeId::from_index(self.tree.nodes.len()).ok_or(TreeError::TooMany)?;
+        self.catch_up(Some(name.as_bytes()))?;
+        let index = self.tree.nodes.len();
+        // The end of a directory may be the node after the last one.
+        let (id, _) =
+            NodeId::from_index(index).zip(NodeId::from_index(index + 1)).ok_or(TreeError::TooMany)?;
         let &(parent, latest) = self.open.last().ok_or(TreeError::TooMany)?;
         if latest.is_some_and(|latest| self.tree.name(latest) >= name.as_bytes()) {
             return Err(TreeError::OutOfOrder { name: name.to_string() });
@@ -295,6 +365,33 @@ mod tests {
         assert_eq!(tree.data_runs(dense), None);
         assert_eq!(tree.data_runs(sparse), Some(&[run(0, 1), run(2, 1)][..]));
         assert_eq!(tree.data_runs(empty), Some(&[][..]));
+    }
+
+    #[test]
+    fn lost_found_is_added_in_its_place_once() {
+        let names = |before: &[&str], asked: &[&str]| {
+            let mut w = writer();
+            let meta = w.metadata(&Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE));
+            for at in before {
+                w.begin_directory(name(at), meta).unwrap();
+                w.end_directory();
+            }
+            w.add_lost_found(meta)?;
+            for at in asked {
+                w.begin_directory(name(at), meta).unwrap();
+                w.begin_directory(name("x"), meta).unwrap();
+                w.end_directory();
+                w.end_directory();
+            }
+            let tree = w.finish();
+            Ok(tree.children(NodeId::ROOT).map(|id| tree.path(id).to_string()).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(names(&[], &[]).unwrap(), "/lost+found");
+        assert_eq!(names(&["a"], &["b"]).unwrap(), "/a /b /lost+found");
+        assert_eq!(names(&["a"], &["b", "m"]).unwrap(), "/a /b /lost+found /m");
+        assert_eq!(names(&[], &["lost+found", "m"]).unwrap(), "/lost+found /m");
+        assert_eq!(names(&["lost+found"], &["m"]).unwrap(), "/lost+found /m");
+        assert_eq!(names(&["m"], &[]), Err(TreeError::OutOfOrder { name: "lost+found".into() }));
     }
 
     #[test]

@@ -39,18 +39,34 @@ pub struct XattrName {
 }
 
 /// The error for bytes that are not the name of an extended attribute.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidXattr {
     /// A namespace that ext4 does not have.
-    #[error(
-        "the extended attribute \"{}\" is in no namespace of ext4 (user., trusted., security., system.posix_acl_access, system.posix_acl_default)",
-        escaped(.0)
-    )]
     Namespace(Vec<u8>),
     /// A name with nothing or a NUL after the namespace, or of more than 255 bytes.
-    #[error("the name of the extended attribute \"{}\" must have at least one byte after its namespace, at most 255 in all, and no NUL", escaped(.0))]
     Suffix(Vec<u8>),
 }
+
+impl std::fmt::Display for InvalidXattr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Namespace(name) => write!(
+                f,
+                "the extended attribute \"{}\" is in no namespace of ext4 (user., trusted., security., \
+                 system.posix_acl_access, system.posix_acl_default)",
+                escaped(name)
+            ),
+            Self::Suffix(name) => write!(
+                f,
+                "the name of the extended attribute \"{}\" must have at least one byte after its namespace, \
+                 at most 255 in all, and no NUL",
+                escaped(name)
+            ),
+        }
+    }
+}
+
+impl std::error::Error for InvalidXattr {}
 
 impl XattrName {
     /// Parses a full name such as `user.comment` or `security.capability`.

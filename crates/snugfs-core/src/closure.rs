@@ -11,11 +11,11 @@ use image_tree::{io_reason, shown};
 use crate::failure::{self, Failure, FailureKind, remedy};
 use crate::fields;
 
-/// The most that a plan or a file of a closure may have, in \[bytes\]: what never ends must not fill the memory. A graph of
-/// 400,000 store paths has about as many.
+/// The longest plan or file of a closure, in \[bytes\]. An endless file must not fill the memory; a graph of 400,000 store
+/// paths has about this length.
 pub const MOST_BYTES: u64 = 512 << 20;
 
-/// Reads all of a stream, unless it has more than [`MOST_BYTES`]: then the error is of the kind `FileTooLarge`.
+/// Reads all of a stream. Fails with the kind `FileTooLarge` if it has more than [`MOST_BYTES`].
 pub fn read_all(from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
@@ -31,7 +31,7 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     read_all(File::open(path)?)
 }
 
-/// A file that is no plan or no part of a closure, as it has too many bytes.
+/// The failure for a file with more than [`MOST_BYTES`].
 #[must_use]
 pub fn too_long(kind: FailureKind, name: &str, what: &str) -> Failure {
     Failure::new(
@@ -42,17 +42,17 @@ pub fn too_long(kind: FailureKind, name: &str, what: &str) -> Failure {
     )
 }
 
-/// What a plan says in vain.
-pub const NOT_EXPANDED: &str = "~ and $NAME are not expanded in a plan, write the whole path";
+/// Help for a path with `~` or `$NAME`.
+pub const NOT_EXPANDED: &str = "~ and $NAME are not expanded in a plan; write the whole path";
 
-/// Whether a path has something that a shell would have expanded.
+/// Whether a path contains something that a shell would expand.
 #[must_use]
 pub fn is_unexpanded(path: &Path) -> bool {
     let text = path.to_string_lossy();
     text.contains('$') || text.split('/').any(|name| name.starts_with('~'))
 }
 
-/// Reads the files that `closure` of a file system names.
+/// Reads the closure of a file system.
 pub(crate) fn read(plan: &ClosurePlan, volume: &Location) -> Result<Closure, Failure> {
     let invalid = |errors: ClosureErrors| failure::of_closure(&errors, volume);
     let closure = volume.key("closure");
@@ -76,16 +76,16 @@ pub(crate) fn read(plan: &ClosurePlan, volume: &Location) -> Result<Closure, Fai
     }
 }
 
-/// `graph.json:7:13: not JSON: trailing comma; write the graph anew`
+/// `graph.json:7:13: not JSON: trailing comma; write the graph again`
 fn not_json(name: &str, error: &serde_json::Error) -> Failure {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
     let text = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
     let at = format!("{name}:{line}:{column}");
-    Failure::new(FailureKind::Closure, at, format!("not JSON: {text}"), "write the graph anew")
+    Failure::new(FailureKind::Closure, at, format!("not JSON: {text}"), "write the graph again")
 }
 
-/// A file as messages name it.
+/// A file's bytes, and its name in messages.
 struct NamedBytes {
     name: String,
     bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! The form in which an image is written.
+//! The container around an image: none, qcow2 or simg.
 
 use build_plan::{Format, Location};
 use image_containers::{ContainerError, Qcow2, Simg};
@@ -7,7 +7,7 @@ use image_tree::PieceSource;
 use crate::failure::{Failure, FailureKind};
 use crate::problem::Problem;
 
-/// An image as it is, or in a container.
+/// An image, raw or in a container.
 #[derive(Debug)]
 pub(crate) enum Container<'i> {
     Qcow2(Qcow2<'i>),
@@ -15,7 +15,7 @@ pub(crate) enum Container<'i> {
     Raw(Raw<'i>),
 }
 
-/// The bytes themselves.
+/// A raw image.
 pub(crate) struct Raw<'i>(&'i dyn PieceSource);
 
 impl std::fmt::Debug for Raw<'_> {
@@ -25,7 +25,7 @@ impl std::fmt::Debug for Raw<'_> {
 }
 
 impl<'i> Container<'i> {
-    /// Puts an image into the form that a plan asks for.
+    /// Puts an image into a container.
     pub(crate) fn around(image: &'i dyn PieceSource, format: Format) -> Result<Self, Failure> {
         let field = Location::plan().key("output").key("format");
         let refused = |error: ContainerError| {
@@ -38,7 +38,7 @@ impl<'i> Container<'i> {
         }
     }
 
-    /// What is written.
+    /// The pieces to write.
     pub(crate) fn pieces(&self) -> &dyn PieceSource {
         match self {
             Self::Raw(Raw(image)) => *image,
@@ -48,7 +48,7 @@ impl<'i> Container<'i> {
     }
 }
 
-/// The name of a container in plans and reports; none for the bytes themselves.
+/// The name of a container in plans and reports; `None` for raw images.
 #[must_use]
 pub fn format_name(format: Format) -> Option<&'static str> {
     match format {

@@ -1,4 +1,4 @@
-//! Nix's database as a file of the image, where the plan asks for it.
+//! Nix's database as a file of the image.
 
 use std::io;
 use std::path::Path;
@@ -13,10 +13,10 @@ use crate::closure::read_file;
 use crate::failure::{Failure, FailureKind, remedy};
 use crate::problem::Problem;
 
-/// As Nix makes these two files: root writes into them.
+/// The mode of both files, as Nix creates them.
 const PERMISSIONS: u16 = 0o644;
 
-/// The database and the version of its schema; nothing where the plan asks for none.
+/// The database and the file `schema`; empty if the plan does not ask for them.
 pub(crate) fn files(
     plan: &ClosurePlan,
     closure: &Closure,
@@ -42,17 +42,17 @@ fn field(volume: &Location) -> Location {
     volume.key("closure").key("nixDatabase")
 }
 
-/// Suffixes of SQLite's journal and WAL files, which it plays back into the database beside them.
+/// Suffixes of SQLite's journal and WAL files. SQLite replays them into the database next to them.
 const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Refuses the log of another database beside this one, which a source has left.
+/// Fails if a source contains a journal file next to the database.
 pub(crate) fn check_logs(plan: &ClosurePlan, tree: &FileTree, volume: &Location) -> Result<(), Failure> {
     let Some(database) = &plan.database else { return Ok(()) };
     for log in LOGS {
         let path = ImagePath::parse(&[database.file.as_bytes(), log.as_bytes()].concat());
         if let Some(path) = path.ok().filter(|path| tree.find(path).is_some()) {
-            let what = format!("{path} would be taken for the log of the database");
-            return Err(Failure::new(FailureKind::Plan, field(volume), what, "leave that file out"));
+            let what = format!("SQLite would replay {path} into the database");
+            return Err(Failure::new(FailureKind::Plan, field(volume), what, "leave out that file"));
         }
     }
     Ok(())
@@ -69,20 +69,20 @@ fn outputs(store: &Path, derivation: &PathInfo, field: &Location) -> Result<Vec<
     let path = store.join(derivation.path.as_str());
     let unread = |error: io::Error| {
         let remedy = match remedy(&error, "") {
-            "" => format!("realise it, or leave {field} out"),
+            "" => format!("realise it, or leave out {field}"),
             remedy => remedy.to_owned(),
         };
         let what = format!("can't be read: {}", io_reason(&error));
         Failure::new(FailureKind::Source, shown(&path), what, remedy)
     };
-    // A symlink of that name is no derivation, and must not lead out of the store.
+    // A symlink with such a name is not a derivation, and must not lead out of the store.
     let file = if path.symlink_metadata().map_err(unread)?.is_file() {
         nix_database::outputs(&read_file(&path).map_err(unread)?)
     } else {
         None
     };
     file.ok_or_else(|| {
-        let what = "is named like a derivation and is none";
-        Failure::new(FailureKind::Closure, shown(&path), what, format!("leave {field} out"))
+        let what = "has the name of a derivation, but is none";
+        Failure::new(FailureKind::Closure, shown(&path), what, format!("leave out {field}"))
     })
 }

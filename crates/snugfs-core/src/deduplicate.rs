@@ -1,4 +1,4 @@
-//! Equal files of a store become hard links, where the plan asks for it.
+//! Turns equal files of a store into hard links.
 
 use file_scanner::Alike;
 use image_tree::{FileTree, NodeId, NodeKind};
@@ -8,16 +8,16 @@ use crate::Failure;
 use crate::observer::{Observer, Stage, Unit, run_stage};
 use crate::parts::ScannedVolume;
 
-/// What became hard links.
+/// Files that became hard links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Deduplicated {
-    /// Files that are names of others now.
+    /// The number of files that became names of others.
     pub files: u64,
-    /// How long they were, in \[bytes\].
+    /// Their length, in \[bytes\].
     pub bytes: u64,
 }
 
-/// Links what is equal within each file system of which the plan asks for it.
+/// Links equal files within each file system whose plan asks for it.
 pub(crate) fn run(volumes: Vec<&mut ScannedVolume<'_>>, observer: &dyn Observer) -> Result<(), Failure> {
     let alike: Vec<_> = volumes.iter().map(|volume| alike(volume)).collect();
     if alike.iter().all(Option::is_none) {
@@ -38,7 +38,7 @@ pub(crate) fn run(volumes: Vec<&mut ScannedVolume<'_>>, observer: &dyn Observer)
     Ok(())
 }
 
-/// The files of a store that could be equal, where the plan asks.
+/// The candidates: files of a store that could be equal, if the plan asks for it.
 fn alike<'v>(volume: &'v ScannedVolume<'_>) -> Option<Alike<'v>> {
     volume.planned.plan.closure.as_ref().filter(|closure| closure.deduplicate)?;
     let (closure, tree) = (volume.closure.as_ref()?, &volume.tree);

@@ -1,16 +1,16 @@
-//! The disk in a report: its table, its partitions and what is in each.
+//! The disk in a report: its table, its partitions and their contents.
 
 use std::fmt::Write;
 
 use disk_layout::{Disk, Kind, Partition, PlacedPartition, Table};
+use image_tree::Uuid;
 use serde::Serialize;
 
 use crate::deduplicate::Deduplicated;
 use crate::parts::{Part, PartContent, Volume};
 use crate::prepare::Prepared;
-use crate::report::uuid_text;
 
-/// A disk, key for key as the documentation of reports has it.
+/// A disk. `docs/report.md` describes the keys.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DiskReport {
@@ -18,7 +18,7 @@ pub struct DiskReport {
     pub table: &'static str,
     /// As `sfdisk` shows it: `0x2178694e`, or a GUID.
     pub id: String,
-    /// Length of the logical sectors that the table counts in, in \[bytes\].
+    /// The logical sector size, in \[bytes\].
     pub sector_size: u64,
     /// In the order of the table.
     pub partitions: Vec<PartitionReport>,
@@ -45,17 +45,17 @@ pub struct PartitionReport {
     /// Its GUID in a GPT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guid: Option<String>,
-    /// Whether firmware is told to boot from it.
+    /// Whether it is marked as bootable.
     pub bootable: bool,
     /// `root`, `ext4`, `fat`, `raw` or `empty`.
     pub content: &'static str,
-    /// What is free in the file system, where there is one.
+    /// Free space of its file system, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<u64>,
     /// The label of its file system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// The UUID of an ext4 file system, the number of a FAT one.
+    /// The UUID of an ext4 file system, or the serial number of FAT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
     /// Equal files of its store that became hard links.
@@ -72,7 +72,7 @@ pub struct BlobReport {
     pub bytes: u64,
 }
 
-/// What a file system in a partition is.
+/// The file system in a partition.
 struct FileSystem {
     free_bytes: u64,
     label: String,
@@ -81,11 +81,11 @@ struct FileSystem {
 }
 
 impl DiskReport {
-    /// Of an image's disk and what is on it.
+    /// The report of an image's disk.
     pub(crate) fn new(prepared: &Prepared<'_>, disk: &Disk) -> Self {
         let (table, id) = match disk.table() {
             Table::Mbr(id) => ("mbr", format!("0x{:08x}", id.unwrap_or_default())),
-            Table::Gpt(guid) => ("gpt", uuid_text(guid.unwrap_or_default())),
+            Table::Gpt(guid) => ("gpt", Uuid(guid.unwrap_or_default()).to_string()),
         };
         let places = prepared.parts.iter().zip(&disk.options().partitions).zip(disk.partitions());
         let partition =
@@ -97,10 +97,10 @@ impl DiskReport {
                     bytes: place.len,
                     kind: match options.kind {
                         Kind::Mbr(number) => format!("{number:02x}"),
-                        Kind::Gpt(guid) => uuid_text(guid),
+                        Kind::Gpt(guid) => Uuid(guid).to_string(),
                     },
                     name: part.plan.name.clone(),
-                    guid: disk.partition_guids().get(index).map(|guid| uuid_text(*guid)),
+                    guid: disk.partition_guids().get(index).map(|guid| Uuid(*guid).to_string()),
                     bootable: part.plan.bootable,
                     content: part.content.name(),
                     free_bytes: system.as_ref().map(|system| system.free_bytes),
@@ -159,7 +159,7 @@ impl FileSystem {
         Self {
             free_bytes: summary.free_blocks.saturating_mul(summary.block_size.into()),
             label: String::from_utf8_lossy(&plan.label).into_owned(),
-            uuid: uuid_text(plan.uuid),
+            uuid: Uuid(plan.uuid).to_string(),
             deduplicated: volume.scanned.deduplicated,
         }
     }

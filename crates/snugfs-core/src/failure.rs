@@ -1,4 +1,4 @@
-//! Why work ended early: a kind of mistake, and its problems.
+//! Failures: a kind, and problems.
 
 use std::io;
 
@@ -11,34 +11,34 @@ use image_tree::io_reason;
 
 use crate::problem::{At, Cause, Problem};
 
-/// What sort of mistake a failure is. The exit codes of the program follow it.
+/// The kind of a failure. The program's exit codes follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {
     /// A bug.
     Internal,
-    /// Wrong use of the program or of this library.
+    /// The program or this library was used incorrectly.
     Usage,
     /// The plan is wrong.
     Plan,
-    /// The closure is malformed, incomplete or not as registered.
+    /// The closure is malformed, incomplete or differs from its registration.
     Closure,
     /// A source can't be read, or changed while it was read.
     Source,
-    /// The contents do not fit the size or a limit of the format.
+    /// The contents do not fit the size, or exceed a limit of the format.
     Fit,
     /// The output can't be written.
     Output,
-    /// An image is not sound, or does not hold what its plan says.
+    /// An image has errors, or is not the image of its plan.
     Unsound,
 }
 
-/// Why work ended early.
+/// An error with one or more problems.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What sort of mistake it is.
+    /// Its kind.
     pub kind: FailureKind,
-    /// All that is wrong, in a fixed order. Empty only if the problems were shown already.
+    /// Its problems, in a fixed order. Only empty if they were shown already.
     pub problems: Vec<Problem>,
 }
 
@@ -65,17 +65,17 @@ impl Failure {
     }
 
     /// Something that went wrong in the program itself.
-    pub fn internal(at: impl Into<At>, what: impl ToString) -> Self {
+    pub fn internal(at: impl Into<At>, what: impl std::fmt::Display) -> Self {
         Self::of(FailureKind::Internal, Problem::internal(at, what))
     }
 
-    /// What is wrong with a plan. `file` is its name.
+    /// The failure of an invalid plan. `file` is its name.
     #[must_use]
     pub fn of_plan(problems: &build_plan::Problems, file: &str) -> Self {
         Self::all(FailureKind::Plan, problems.iter().map(|problem| Problem::of_plan(problem, file)))
     }
 
-    /// What can't be read of an image.
+    /// The failure of an image that can't be read.
     #[must_use]
     pub fn of_image(image: &str, error: &ReadError) -> Self {
         let cause = match error {
@@ -88,7 +88,7 @@ impl Failure {
     }
 }
 
-/// A line for each problem.
+/// One line per problem.
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
@@ -110,7 +110,15 @@ impl From<SourceError> for Failure {
 }
 
 impl From<AssemblyError> for Failure {
+    /// What an observer or a validator of an image rejects comes out as its own failure.
     fn from(error: AssemblyError) -> Self {
+        let error = match error {
+            AssemblyError::Rejected(reason) => match reason.downcast::<Self>() {
+                Ok(failure) => return *failure,
+                Err(other) => AssemblyError::Rejected(other),
+            },
+            error => error,
+        };
         let kind = match error.kind() {
             image_assembly::ErrorKind::Source => FailureKind::Source,
             image_assembly::ErrorKind::Output => FailureKind::Output,
@@ -135,7 +143,7 @@ pub(crate) fn kind_of_scan(kind: file_scanner::ErrorKind) -> FailureKind {
     }
 }
 
-/// What is wrong with the closure of a file system at a place of the plan.
+/// The failure of an invalid closure. `volume` is the place of its file system.
 pub(crate) fn of_closure(errors: &ClosureErrors, volume: &Location) -> Failure {
     Failure::all(
         FailureKind::Closure,
@@ -143,7 +151,7 @@ pub(crate) fn of_closure(errors: &ClosureErrors, volume: &Location) -> Failure {
     )
 }
 
-/// Why hashes of a closure could not be verified, or do not agree.
+/// The failure of a closure whose hashes differ, or could not be computed.
 pub(crate) fn of_verification(error: VerifyError<SourceError>, volume: &Location) -> Failure {
     match error {
         VerifyError::Closure(errors) => of_closure(&errors, volume),
@@ -152,13 +160,13 @@ pub(crate) fn of_verification(error: VerifyError<SourceError>, volume: &Location
             FailureKind::Source,
             file,
             format!("can't be read: {}", io_reason(&reason)),
-            "see that its disk is sound",
+            "check its disk",
         ),
         VerifyError::Changed(changed) => Failure::of(FailureKind::Source, Problem::from(&changed)),
     }
 }
 
-/// What to do about a file that can't be read; `otherwise` where it is not this process that may not.
+/// Help for a file that can't be read: `otherwise`, unless permission was denied.
 #[must_use]
 pub fn remedy(error: &io::Error, otherwise: &'static str) -> &'static str {
     if error.kind() == io::ErrorKind::PermissionDenied { file_scanner::RUN_AS } else { otherwise }

@@ -1,5 +1,5 @@
-//! The fields of the plan that errors and warnings of the engines are about. The engines name sources, options and parts of a
-//! disk in their own terms; here they get their place in the plan.
+//! Maps errors and warnings of the other crates to fields of the plan. Those crates name sources, options and parts of a disk
+//! in their own terms.
 
 use build_plan::{ClosureSource, Location, VolumePlan};
 use closure_registration::{ClosureError, InvalidStorePath, JsonStep, Within};
@@ -11,14 +11,14 @@ use image_tree::{Explain, ImagePath};
 use crate::failure::{Failure, FailureKind, kind_of_scan};
 use crate::problem::{At, Problem};
 
-/// What a scan is of.
+/// The subject of a scan.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Scanned<'p> {
-    /// An ext4 file system, and where the plan describes it.
+    /// An ext4 file system, and its place in the plan.
     Volume(&'p VolumePlan, &'p Location),
-    /// The folder of a FAT file system, and where the plan describes that.
+    /// The folder of a FAT file system, by the file system's place in the plan.
     Folder(&'p Location),
-    /// A single file, and what names it.
+    /// A single file, by its place in the plan.
     File(&'p Location),
 }
 
@@ -51,7 +51,7 @@ impl Scanned<'_> {
         }
     }
 
-    /// What is wrong with the sources.
+    /// The failure of a scan.
     pub(crate) fn failure(self, errors: &ScanErrors) -> Failure {
         let problems = errors.errors().iter().map(|error| self.problem(error));
         let rest = errors.rest().map(Problem::from);
@@ -64,7 +64,7 @@ impl Scanned<'_> {
         Problem::new(self.at(&subject), what, help)
     }
 
-    /// What to do about an error, where that is a field of the plan.
+    /// Help that names a field of the plan, if there is any.
     fn help(self, error: &ScanError) -> Option<String> {
         let is_volume = matches!(self, Self::Volume(..));
         let of_volume = |field: &str| match self {
@@ -76,14 +76,15 @@ impl Scanned<'_> {
                 let folder = format!("{}.sourceDir", of_volume("closure"));
                 format!("{}, or correct {folder}", file_scanner::realise(path))
             }
-            ScanError::NothingMade { .. } => format!("add it to {} or leave it out", of_volume("entries")),
+            ScanError::NothingMade { .. } => {
+                format!("create the path in {}, or leave out its attributes", of_volume("entries"))
+            }
             ScanError::InMount { .. } if is_volume => {
-                "unmount it, or set \"oneFileSystem\" of the tree to true to leave it out".to_owned()
+                "unmount it, or set \"oneFileSystem\" of the tree to true to skip it".to_owned()
             }
             ScanError::InMount { .. } => "unmount it, or name a copy of the folder".to_owned(),
             ScanError::UnmappedOwner { .. } => {
-                "run snugfs where it is known, for example in \"podman unshare\" or as root, or leave out \"owner\": \"keep\""
-                    .to_owned()
+                "run snugfs as root or in \"podman unshare\", or leave out \"owner\": \"keep\"".to_owned()
             }
             ScanError::Time { .. } if is_volume => {
                 "fix it with touch, or leave out \"times\": \"keep\"".to_owned()
@@ -93,22 +94,23 @@ impl Scanned<'_> {
         Some(help)
     }
 
-    /// What people should know of the sources.
+    /// A warning about the sources. `None` if it does not apply to FAT.
     pub(crate) fn warning(self, warning: &Warning) -> Option<Problem> {
         let is_volume = matches!(self, Self::Volume(..));
         let explained = warning.explain();
         let help = match warning {
-            // FAT has neither owners nor modes.
+            // FAT has no owners and no modes.
             Warning::SetId { .. } if !is_volume => return None,
             Warning::SetId { .. } => "set \"owner\" to \"keep\" to keep them".to_owned(),
             Warning::Mounts { .. } if is_volume => {
-                "set \"oneFileSystem\" to true to leave it out, or to false to take it in without this warning".to_owned()
+                "set \"oneFileSystem\" to true to skip it, or to false to copy it without this warning"
+                    .to_owned()
             }
             Warning::Mounts { .. } => "unmount it, or name a copy of the folder".to_owned(),
             Warning::Room { .. } if is_volume => {
-                "set \"holes\" to \"keep\" where it is \"fill\", or leave these files out".to_owned()
+                "set \"holes\" to \"keep\" if it is \"fill\", or leave out these files".to_owned()
             }
-            Warning::Room { .. } => "leave these files out".to_owned(),
+            Warning::Room { .. } => "leave out these files".to_owned(),
             _ => explained.help,
         };
         Some(Problem::new(self.at(&warning.subject()), explained.what, help))
@@ -156,7 +158,8 @@ fn layout_subject(subject: ext4_layout::Subject, volume: &Location) -> At {
     }
 }
 
-/// Contents that do not fit a file system. `size` is the field that fixes its size where that is not its own.
+/// The failure of a layout: contents that do not fit. `size` is the field that sets the size, if it is not the file system's
+/// own.
 pub(crate) fn layout_failure(error: &LayoutError, volume: &Location, size: Option<&Location>) -> Failure {
     let (subject, what, help) = error.message(&|option| key(option).to_owned());
     let at = match (&subject, size) {
@@ -166,7 +169,7 @@ pub(crate) fn layout_failure(error: &LayoutError, volume: &Location, size: Optio
     Failure::new(FailureKind::Fit, at, what, help)
 }
 
-/// What people should know of a file system's layout.
+/// A warning about a file system's layout.
 pub(crate) fn layout_warning(warning: &LayoutWarning, volume: &Location) -> Problem {
     let name = |option| volume.key("filesystem").key(key(option)).to_string();
     let (subject, what, help) = warning.message(&name);
@@ -202,14 +205,14 @@ fn disk_item(item: Item) -> Location {
     }
 }
 
-/// Why a disk can't be made.
+/// The failure of a disk's layout.
 pub(crate) fn disk_failure(error: &DiskError) -> Failure {
     let kind = if error.is_conflict() { FailureKind::Plan } else { FailureKind::Fit };
     let (item, what, help) = error.message(&DiskNames);
     Failure::new(kind, disk_item(item), what, help)
 }
 
-/// A problem of a closure; one in a graph within the plan gets its place there.
+/// A problem of a closure. If the graph is in the plan, the problem gets its place there.
 pub(crate) fn closure_problem(error: &ClosureError, volume: &Location) -> Problem {
     let problem = Problem::from(error);
     let closure = volume.key("closure");
@@ -231,18 +234,18 @@ pub(crate) fn closure_problem(error: &ClosureError, volume: &Location) -> Proble
         ClosureError::StorePath { reason: InvalidStorePath::OtherStore { .. }, .. } => {
             "give paths of one store, and its directory as storeDir".to_owned()
         }
-        ClosureError::NotInTree { .. } => "see that sourceDir is the store that holds it".to_owned(),
+        ClosureError::NotInTree { .. } => "set sourceDir to the store that contains it".to_owned(),
         _ => problem.help,
     };
     Problem { at, help, ..problem }
 }
 
-/// What messages call the graph of a closure that is part of the plan.
+/// The name of a graph in the plan, for messages.
 pub(crate) fn graph_name(volume: &Location) -> String {
     volume.key("closure").key("graph").to_string()
 }
 
-/// Every file of this machine that the closure of a file system names, with its field.
+/// The files of a closure, with their fields.
 pub fn closure_files<'p>(volume: &'p VolumePlan, at: &Location) -> Vec<(Location, &'p std::path::Path)> {
     let closure = at.key("closure");
     match volume.closure.as_ref().map(|closure| &closure.source) {

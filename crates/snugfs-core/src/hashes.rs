@@ -1,21 +1,19 @@
-//! NAR hashes: from the read that fills an image, or for a mere check in a stage of their own, several store paths at
-//! once.
+//! NAR hashes: computed while an image is written, or in a stage of their own, several store paths at once.
 
 use std::fs::File;
 use std::io::{self, Read};
 
 use closure_registration::{Closure, StreamingHashes, verify_hashes};
 use file_scanner::{OpenFile, Opener};
-use image_assembly::{BlockMap, Witness};
+use image_assembly::{Observer as ImageObserver, Rejection};
 use image_tree::{FileRef, FileTree, ImagePath, NodeKind, TreeId};
-use sha2::{Digest, Sha256};
 
 use crate::observer::{Observer, Stage, Unit, run_stage};
 use crate::parts::{ScannedVolume, Volume};
 use crate::prepare::is_hashed;
 use crate::{Failure, failure};
 
-/// Compares the hashes of all closures of which the plan asks for it.
+/// Compares the hashes of all closures whose plan asks for it.
 pub(crate) fn verify_all<'v, 'p: 'v>(
     volumes: impl Iterator<Item = &'v ScannedVolume<'p>>,
     observer: &dyn Observer,
@@ -34,7 +32,7 @@ pub(crate) fn verify_all<'v, 'p: 'v>(
 /// Reads all contents of a closure and compares the NAR hash of each path with the registered one.
 fn verify(volume: &ScannedVolume<'_>, closure: &Closure, observer: &dyn Observer) -> Result<(), Failure> {
     let opener = Opener::new(&volume.tree);
-    // A cursor for each thread: in the order of the tree it opens a file in one call.
+    // One cursor per thread: in the order of the tree, it opens a file with one call.
     let open = || {
         let mut cursor = opener.cursor();
         move |node| cursor.open(node).map(Contents::from)
@@ -43,91 +41,42 @@ fn verify(volume: &ScannedVolume<'_>, closure: &Closure, observer: &dyn Observer
         .map_err(|error| failure::of_verification(error, &volume.planned.at))
 }
 
-/// Compares hashes while an image is written, and keeps what it has against them.
-pub(crate) struct Passing<'a> {
-    closures: Vec<(TreeId, &'a ScannedVolume<'a>, StreamingHashes<'a>)>,
-    map: Option<&'a mut BlockMap>,
-    digest: Option<&'a mut ImageDigest>,
-    pub(crate) failure: Option<Failure>,
-}
+/// Compares hashes while an image is written.
+pub(crate) struct PassingClosures<'a>(Vec<(TreeId, &'a ScannedVolume<'a>, StreamingHashes<'a>)>);
 
-impl<'a> Passing<'a> {
-    /// Compares the closures of these volumes, and makes a map and a digest of the image if they are wanted.
-    pub(crate) fn new(
-        volumes: impl Iterator<Item = &'a Volume<'a>>,
-        map: Option<&'a mut BlockMap>,
-        digest: Option<&'a mut ImageDigest>,
-    ) -> Self {
+impl<'a> PassingClosures<'a> {
+    /// Compares the closures of these volumes.
+    pub(crate) fn new(volumes: impl Iterator<Item = &'a Volume<'a>>) -> Self {
         let with_hashes = |volume: &'a Volume<'a>| {
             let hashes = StreamingHashes::new(volume.scanned.closure.as_ref()?, &volume.scanned.tree);
             Some((volume.tree, &volume.scanned, hashes))
         };
-        Self { closures: volumes.filter_map(with_hashes).collect(), map, digest, failure: None }
+        Self(volumes.filter_map(with_hashes).collect())
     }
 
-    /// Whether there is anything to do.
-    pub(crate) fn is_needed(&self) -> bool {
-        !self.closures.is_empty() || self.map.is_some() || self.digest.is_some()
+    /// Whether there is nothing to compare.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
-impl Witness for Passing<'_> {
-    fn see(&mut self, file: FileRef, bytes: &[u8]) {
-        for (_, _, hashes) in self.closures.iter_mut().filter(|(tree, ..)| *tree == file.tree) {
+impl ImageObserver for PassingClosures<'_> {
+    fn file_bytes(&mut self, file: FileRef, bytes: &[u8]) {
+        for (_, _, hashes) in self.0.iter_mut().filter(|(tree, ..)| *tree == file.tree) {
             hashes.update(file.node, bytes);
         }
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
-        if let Some(map) = &mut self.map {
-            map.bytes(bytes);
+    /// Fails with the [`Failure`] of the first closure that is not as registered.
+    fn finish(&mut self) -> Result<(), Rejection> {
+        for (_, volume, hashes) in &mut self.0 {
+            hashes.finish().map_err(|errors| failure::of_closure(&errors, &volume.planned.at))?;
         }
-        if let Some(digest) = &mut self.digest {
-            digest.0.update(bytes);
-        }
-    }
-
-    fn zeros(&mut self, len: u64) {
-        if let Some(map) = &mut self.map {
-            map.zeros(len);
-        }
-        if let Some(digest) = &mut self.digest {
-            digest.zeros(len);
-        }
-    }
-
-    fn agrees(&mut self) -> bool {
-        for (_, volume, hashes) in &mut self.closures {
-            let errors = hashes.finish().err();
-            let failed = errors.map(|errors| failure::of_closure(&errors, &volume.planned.at));
-            self.failure = self.failure.take().or(failed);
-        }
-        self.failure.is_none()
+        Ok(())
     }
 }
 
-/// The SHA-256 of an image before compression, from all of its bytes in their order.
-#[derive(Debug, Default)]
-pub(crate) struct ImageDigest(Sha256);
-
-impl ImageDigest {
-    fn zeros(&mut self, len: u64) {
-        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
-        let mut left = len;
-        while left > 0 {
-            let now = usize::try_from(left).unwrap_or(usize::MAX).min(ZEROS.len());
-            self.0.update(&ZEROS[..now]);
-            left = left.saturating_sub(u64::try_from(now).unwrap_or(u64::MAX));
-        }
-    }
-
-    /// The digest of all bytes taken.
-    pub(crate) fn finish(self) -> [u8; 32] {
-        self.0.finalize().into()
-    }
-}
-
-/// How many bytes the files below a directory have, those with several names as often as they have names.
+/// The length of all files below a directory. Files with several names count once per name.
 fn file_bytes(tree: &FileTree, directory: &ImagePath) -> u64 {
     let Some(top) = tree.find(directory) else { return 0 };
     let below = tree.iter().skip(top.index()).take_while(|&(id, _)| id < tree.end(top));
@@ -137,7 +86,7 @@ fn file_bytes(tree: &FileTree, directory: &ImagePath) -> u64 {
     })
 }
 
-/// The bytes of a file, from its start.
+/// Reads a file from its start.
 enum Contents<'t> {
     File(File),
     Inline(&'t [u8]),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use image_tree::BinarySize;
+
 /// `1234567` as `1,234,567`.
 #[must_use]
 pub fn grouped(number: u64) -> String {
@@ -25,18 +27,11 @@ pub fn counted(number: u64, noun: &str) -> String {
 /// Bytes in the largest binary unit that leaves at least 1, one digit after the point, rounded to the nearest.
 #[must_use]
 pub fn size(bytes: u64) -> String {
-    let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
-        Some((unit, name)) => {
-            let tenths = (u128::from(bytes) * 10 + u128::from(unit) / 2) / u128::from(unit);
-            format!("{}.{} {name}", tenths / 10, tenths % 10)
-        }
-        None => format!("{bytes} bytes"),
-    }
+    if bytes < 1024 { format!("{bytes} bytes") } else { BinarySize::nearest(bytes).to_string() }
 }
 
-/// A part of a whole in tenths of a percent, rounded to the nearest; 0 of nothing. `0.0 %` is nothing at all and `100.0 %`
-/// everything.
+/// A part of a whole in percent with one decimal, rounded to the nearest. Only 0 is `0.0 %`, and only the whole is
+/// `100.0 %`.
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> String {
     let twice = u128::from(whole) * 2;
@@ -48,14 +43,14 @@ pub fn percent(part: u64, whole: u64) -> String {
     }
 }
 
-/// Seconds with two digits after the point below ten, else with one.
+/// Seconds with two decimals below ten, otherwise with one.
 #[must_use]
 pub fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 10.0 { format!("{seconds:.2} s") } else { format!("{seconds:.1} s") }
 }
 
-/// A text cut into lines of at most so many characters, at spaces.
+/// Wraps a text at spaces into lines of at most `width` characters.
 #[must_use]
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];

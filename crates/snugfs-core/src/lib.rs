@@ -1,14 +1,14 @@
 //! Images from plans: prepares, writes, verifies and explains them.
 //!
-//! [`prepare`] reads the closures that a plan names, scans its sources and decides every byte of the image. What comes back can
-//! be written, reported on, explained, and compared with an image that is there. Nothing here prints, reads a command line or
-//! keeps state between calls, except that work runs on rayon's global threads.
+//! [`prepare`] reads the closures of a plan, scans its sources and decides every byte of the image. The result can write the
+//! image, report on it, explain it, and compare it with an existing image. This crate prints nothing, reads no command line
+//! and keeps no state between calls, except that it uses rayon's global threads.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! let json = r#"{ "version": 1, "filesystem": { "uuid": "7f1c6c3e-52a5-4f0e-9a57-0c5d1d1a9b10" },
-//!     "entries": { "/etc/motd": { "text": "Hello\n" } } }"#;
+//!     "entries": { "/etc/motd": { "type": "file", "text": "Hello\n" } } }"#;
 //! let plan = build_plan::parse(json.as_bytes(), std::path::Path::new(""))?;
 //! let image = snugfs_core::prepare(&plan, &snugfs_core::Options::default())?;
 //! let output = folder.path().join("root.img");
@@ -19,20 +19,20 @@
 //! # }
 //! ```
 //!
-//! | module | its part |
+//! | module | purpose |
 //! |---|---|
-//! | `closure` | reading files of a closure |
-//! | `parts` | what a plan describes, scanned: file systems, folders, single files |
-//! | `prepare` | from a plan to an image of which every byte is decided |
-//! | `write` | writing it |
-//! | `hashes` | comparing NAR hashes and making digests on the way |
+//! | `closure` | reads the files of a closure |
+//! | `parts` | the parts of a plan: file systems, folders, single files; scans them |
+//! | `prepare` | from a plan to an image whose every byte is decided |
+//! | `write` | writes the image |
+//! | `hashes` | compares NAR hashes and computes digests while writing |
 //! | `database`, `deduplicate`, `container` | Nix's database, equal files as hard links, qcow2 and simg |
 //! | `report`, `disk_report`, `sbom` | the report, the bill of materials |
-//! | `verify` | whether an image is sound, and holds what a plan says |
+//! | `verify` | checks an image, and compares it with a plan |
 //! | `explain` | where the bytes go |
-//! | `problem`, `failure`, `fields` | messages, and the places in the plan that they are about |
-//! | `observer`, `own_outputs` | what the caller brings: progress, files that it writes |
-//! | `human` | numbers and sizes as people read them |
+//! | `problem`, `failure`, `fields` | messages, and their places in the plan |
+//! | `observer`, `own_outputs` | traits for the caller: progress, and files that it writes |
+//! | `human` | human-readable numbers and sizes |
 
 mod closure;
 mod container;
@@ -74,14 +74,14 @@ pub use report::{Contents, Filesystem, Image, Report, StorePathReport};
 pub use write::{WriteOptions, WrittenImage};
 
 impl Prepared<'_> {
-    /// All that is known of the image before it is written.
+    /// The report, without the values that are only known after writing.
     #[must_use]
     pub fn report(&self) -> Report {
         Report::new(self)
     }
 
-    /// The store paths of all file systems as a bill of materials: `CycloneDX` 1.5 as JSON. One closure always gives the same
-    /// bytes.
+    /// A software bill of materials with the store paths of all file systems: `CycloneDX` 1.5 as JSON. The same closures give
+    /// the same bytes.
     pub fn sbom(&self) -> Result<String, Failure> {
         sbom::json(self.volumes().filter_map(|volume| volume.scanned.closure.as_ref()))
     }

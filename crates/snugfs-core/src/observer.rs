@@ -1,6 +1,6 @@
-//! Who watches the work: stages and how far each is.
+//! Progress: stages of the work, and how far each is.
 
-/// A step on the way from the plan to the image.
+/// A stage of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
@@ -14,13 +14,13 @@ pub enum Stage {
     Deduplicate,
     /// Compares hashes with the registered ones.
     Verify,
-    /// Decides where everything goes.
+    /// Lays out file systems and the disk.
     Layout,
-    /// Looks for zeros in files, for forms that leave them out.
+    /// Searches files for zeros, for containers that omit them.
     Zeros,
     /// Writes the image.
     Write,
-    /// Judges what was written, or an image that is there.
+    /// Checks a written or an existing image.
     Compare,
 }
 
@@ -42,10 +42,10 @@ impl Stage {
     }
 }
 
-/// What a stage counts.
+/// The unit of a stage's progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unit {
-    /// Nothing: it is over at once.
+    /// The stage is short and has no progress.
     Nothing,
     /// Directory entries.
     Entries,
@@ -53,19 +53,19 @@ pub enum Unit {
     Bytes,
 }
 
-/// Follows the work. All methods do nothing by default; `()` is an observer that ignores everything.
+/// Receives progress. All methods do nothing by default; `()` ignores everything.
 pub trait Observer: Sync {
-    /// A stage begins, which counts up to `total` if that is known (else 0).
+    /// A stage begins. `total` is 0 if it is not known.
     fn begin(&self, stage: Stage, unit: Unit, total: u64) {
         let _ = (stage, unit, total);
     }
 
-    /// So many more are done. Called from any thread.
+    /// The work advanced by `number` units. Called from any thread.
     fn advance(&self, number: u64) {
         let _ = number;
     }
 
-    /// The stage is over: whether it succeeded. Called again for a stage that is over already, which changes nothing.
+    /// The stage ended; `is_done` if it succeeded. May be called again for a stage that has ended, without effect.
     fn end(&self, is_done: bool) {
         let _ = is_done;
     }

@@ -1,4 +1,4 @@
-//! What a plan describes, scanned: ext4 file systems, folders that become FAT, single files.
+//! The parts of a plan and their scanned sources: ext4 file systems, folders for FAT, single files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,17 +24,17 @@ use crate::observer::Observer;
 use crate::own_outputs::OwnOutputs;
 use crate::problem::Problem;
 
-/// Length of the blocks of a file system, in \[bytes\].
+/// The block size of file systems, in \[bytes\].
 const BLOCK: u64 = 4096;
 
-/// An ext4 file system that a plan describes, and where.
+/// An ext4 file system in a plan, with its place.
 #[derive(Clone, Debug)]
 pub struct PlannedVolume<'p> {
-    /// What it is made of.
+    /// Its part of the plan.
     pub plan: &'p VolumePlan,
-    /// Its place in the plan, which its fields are below: the plan itself, or the content of a partition.
+    /// Its place in the plan: `plan`, or the content of a partition. Its fields are below this place.
     pub at: Location,
-    /// The place and the length of its partition, where it has one.
+    /// Place and length of its partition, if it has one.
     partition: Option<(Location, Option<u64>)>,
 }
 
@@ -52,7 +52,7 @@ impl<'p> PlannedVolume<'p> {
         Self { plan: &plan.root, at: Location::plan(), partition }
     }
 
-    /// The exact size of the file system: its own, or that of its partition, which a sealed one does not fill.
+    /// The exact size of the file system: its own, or that of its partition unless it is sealed.
     fn size(&self) -> Option<u64> {
         if self.plan.filesystem.sealed {
             return None;
@@ -62,7 +62,7 @@ impl<'p> PlannedVolume<'p> {
         self.plan.filesystem.size.or(of_partition)
     }
 
-    /// What the plan asks of the file system.
+    /// The plan's options of the file system.
     #[must_use]
     pub fn layout_options(&self) -> ext4_layout::Options {
         let plan = &self.plan.filesystem;
@@ -85,9 +85,9 @@ impl<'p> PlannedVolume<'p> {
         }
     }
 
-    /// Decides where everything goes.
+    /// Lays out the file system.
     pub(crate) fn lay_out(&self, tree: &FileTree) -> Result<Layout, Failure> {
-        // Where the partition is what is too small, its size is the field to change.
+        // If the partition is too small, its size is the field to change.
         let of_partition = match &self.partition {
             Some((at, Some(_))) if self.plan.filesystem.size.is_none() => Some(at.key("size")),
             _ => None,
@@ -97,7 +97,7 @@ impl<'p> PlannedVolume<'p> {
     }
 }
 
-/// All ext4 file systems of a plan, the root first, then those in partitions in their order.
+/// All ext4 file systems of a plan: the root first, then the others in the order of their partitions.
 pub fn planned_volumes(plan: &Plan) -> impl Iterator<Item = PlannedVolume<'_>> {
     let others = partitions(plan).filter_map(|(index, partition)| match &partition.content {
         PartitionContent::Ext4(volume) => Some(PlannedVolume::of_partition(volume, index, partition.size)),
@@ -106,7 +106,7 @@ pub fn planned_volumes(plan: &Plan) -> impl Iterator<Item = PlannedVolume<'_>> {
     std::iter::once(PlannedVolume::root(plan)).chain(others)
 }
 
-/// All single files of a plan's disk: contents of raw partitions, then blobs. Each with what names it.
+/// All single files of a plan's disk, with their places: contents of raw partitions, then blobs.
 pub fn planned_files(plan: &Plan) -> impl Iterator<Item = (Location, &Path)> {
     let raw = partitions(plan).filter_map(|(index, partition)| match &partition.content {
         PartitionContent::Raw(source) => Some((partition_at(index).key("content"), source.as_path())),
@@ -131,22 +131,22 @@ pub(crate) fn blobs(plan: &Plan) -> impl Iterator<Item = (Location, u64, &Path)>
     })
 }
 
-/// A file system that was scanned.
+/// A scanned ext4 file system.
 #[derive(Debug)]
 pub struct ScannedVolume<'p> {
-    /// What the plan says of it.
+    /// Its part of the plan.
     pub planned: PlannedVolume<'p>,
-    /// Its store paths, where it has a closure.
+    /// Its closure, if it has one.
     pub closure: Option<Closure>,
-    /// All that it holds.
+    /// Its tree.
     pub tree: FileTree,
-    /// What people should know of its sources.
+    /// Warnings about its sources.
     pub warnings: Vec<Problem>,
-    /// What became hard links, where the plan asks for it.
+    /// Files that became hard links, if the plan asks for it.
     pub deduplicated: Option<Deduplicated>,
 }
 
-/// How a scan looks at sources.
+/// Scans the sources of a plan.
 #[derive(Clone, Copy)]
 pub(crate) struct Scanner<'s> {
     pub(crate) outputs: &'s dyn OwnOutputs,
@@ -162,7 +162,7 @@ impl Scanner<'_> {
         Ok((scan, warnings))
     }
 
-    /// What is said of the caller's outputs in trees.
+    /// Warnings about the caller's outputs in trees.
     fn outputs_in(
         self,
         found: &[InTree],
@@ -178,11 +178,11 @@ impl Scanner<'_> {
     }
 
     /// Scans an ext4 file system.
-    pub(crate) fn volume<'p>(
+    pub(crate) fn volume(
         self,
-        planned: PlannedVolume<'p>,
+        planned: PlannedVolume<'_>,
         closure: Option<Closure>,
-    ) -> Result<ScannedVolume<'p>, Failure> {
+    ) -> Result<ScannedVolume<'_>, Failure> {
         let (plan, at) = (planned.plan, &planned.at);
         let sources = volume_sources(plan, closure.as_ref(), at)?;
         if let (Some(store), Some(closure)) = (&sources.store, &closure) {
@@ -232,7 +232,7 @@ impl Scanner<'_> {
         Ok(ScannedFolder { plan: fat, at, options, tree: scan.tree, warnings })
     }
 
-    /// Looks at a single file.
+    /// Scans a single file.
     pub(crate) fn file(self, at: Location, source: &Path) -> Result<ScannedFile, Failure> {
         let entry = Entry {
             kind: EntryKind::Source(source.to_owned()),
@@ -254,17 +254,17 @@ impl Scanner<'_> {
     }
 }
 
-/// The folder of a FAT file system that was scanned.
+/// The scanned folder of a FAT file system.
 #[derive(Debug)]
 pub struct ScannedFolder<'p> {
-    /// What the plan says of it.
+    /// Its part of the plan.
     pub plan: &'p FatPlan,
     /// Its place in the plan.
     pub at: Location,
     options: fat_layout::Options,
-    /// All that it holds.
+    /// Its tree.
     pub tree: FileTree,
-    /// What people should know of its folder.
+    /// Warnings about its folder.
     pub warnings: Vec<Problem>,
 }
 
@@ -274,7 +274,7 @@ impl ScannedFolder<'_> {
             let problem = Problem::from(&error);
             let problem = match problem.at {
                 crate::problem::At::Nowhere => Problem { at: (&self.at).into(), ..problem },
-                // A file of the folder: the plan says which folder that is.
+                // A file of the folder: the message also gets the folder's place in the plan.
                 ref file => {
                     Problem { at: (&self.at).into(), what: format!("{file}: {}", problem.what), ..problem }
                 }
@@ -284,62 +284,62 @@ impl ScannedFolder<'_> {
     }
 }
 
-/// A single file that was looked at.
+/// A scanned single file.
 #[derive(Debug)]
 pub struct ScannedFile {
-    /// What names it.
+    /// Its place in the plan.
     pub at: Location,
-    /// A tree with this one file.
+    /// A tree that contains only this file.
     pub tree: FileTree,
     /// The file in it.
     pub node: NodeId,
     /// Its length in \[bytes\].
     pub len: u64,
-    /// What people should know of it.
+    /// Warnings about it.
     pub warnings: Vec<Problem>,
 }
 
 /// An ext4 file system, laid out.
 #[derive(Debug)]
 pub struct Volume<'p> {
-    /// What it is made of.
+    /// Its scanned sources.
     pub scanned: ScannedVolume<'p>,
-    /// Where everything goes.
+    /// Its layout.
     pub layout: Arc<Layout>,
-    /// Its tree among those of the image.
+    /// The number of its tree in the image.
     pub tree: TreeId,
 }
 
 /// A FAT file system, laid out.
 #[derive(Debug)]
 pub struct Folder<'p> {
-    /// What it is made of.
+    /// Its scanned sources.
     pub scanned: ScannedFolder<'p>,
-    /// Where everything goes.
+    /// Its layout.
     pub layout: Arc<FatLayout>,
-    /// Its tree among those of the image.
+    /// The number of its tree in the image.
     pub tree: TreeId,
 }
 
-/// A file whose bytes are on the disk as they are.
+/// A raw partition or a blob: a file whose bytes are copied to the disk.
 #[derive(Debug)]
 pub struct SingleFile {
-    /// What it is.
+    /// The scanned file.
     pub scanned: ScannedFile,
-    /// The file among those of the image.
+    /// Its identity in the image.
     pub file: FileRef,
 }
 
 /// A partition, in the order of the table.
 #[derive(Debug)]
 pub struct Part<'p> {
-    /// What the plan says of it.
+    /// Its part of the plan.
     pub plan: &'p PartitionPlan,
-    /// What is in it.
+    /// Its contents.
     pub content: PartContent<'p>,
 }
 
-/// What is in a partition.
+/// The contents of a partition.
 #[derive(Debug)]
 pub enum PartContent<'p> {
     /// Zeros.
@@ -368,19 +368,19 @@ impl PartContent<'_> {
     }
 }
 
-/// Partitions of types that are of no use without a content, and have none.
+/// A warning for a partition whose type is useless without contents, and that has none.
 pub(crate) fn empty_partition(index: usize, partition: &PartitionPlan) -> Option<Problem> {
     let (what, help) = if partition.content != PartitionContent::Empty {
         return None;
     } else if partition.kind.is_swap() {
         (
-            "is a swap partition, but holds no swap area",
-            "run mkswap on it at the first boot, or give its line in fstab the option x-systemd.makefs",
+            "is a swap partition without a swap area",
+            "run mkswap at the first boot, or add the option x-systemd.makefs to its line in fstab",
         )
     } else if partition.kind.is_esp() {
         (
-            "is an EFI system partition without a file system, from which no firmware boots",
-            "give it \"content\": { \"kind\": \"fat\" }",
+            "is an EFI system partition without a file system; firmware can't boot from it",
+            "add \"content\": { \"kind\": \"fat\" }",
         )
     } else {
         return None;
@@ -388,12 +388,12 @@ pub(crate) fn empty_partition(index: usize, partition: &PartitionPlan) -> Option
     Some(Problem::new(partition_at(index), what, help))
 }
 
-/// How a closure is compared with what is registered.
+/// How a closure is compared with its registration.
 pub(crate) fn verification(plan: &VolumePlan) -> build_plan::Verify {
     plan.closure.as_ref().map_or(build_plan::Verify::None, |closure| closure.verify)
 }
 
-/// What the scanner is to look at; the registration and the database are files like others.
+/// The sources of a file system for the scanner, including the registration and the database.
 fn volume_sources<'p>(
     plan: &'p VolumePlan,
     closure: Option<&Closure>,

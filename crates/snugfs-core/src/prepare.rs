@@ -1,4 +1,4 @@
-//! From a plan to an image of which every byte is decided: closures → trees → layouts → disk.
+//! From a plan to an image whose every byte is decided: closures → trees → layouts → disk.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use build_plan::{PartitionContent, PartitionType, Plan, TablePlan, Verify};
 use closure_registration::Closure;
 use disk_layout::{Blob, Disk, Kind, Partition, Table};
 use ext4_layout::Layout;
+use fat_layout::FatLayout;
 use image_tree::{FileRef, FileTree, NodeKind, PieceSource, TreeId};
 
 use crate::observer::{Observer, Stage, Unit, run_stage};
@@ -16,15 +17,15 @@ use crate::parts::{
 use crate::problem::Problem;
 use crate::{Failure, FailureKind, closure, deduplicate, fields, hashes};
 
-/// How an image is prepared.
+/// Options of [`prepare`].
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Options<'o> {
-    /// What the caller writes while it works, and which no image includes.
+    /// Files that the caller writes. No image includes them.
     pub outputs: &'o dyn OwnOutputs,
-    /// Who watches the work.
+    /// Receives the progress of the work.
     pub observer: &'o dyn Observer,
-    /// Compare the hashes of closures now, where the plan asks for it. Writing an image compares them on the way.
+    /// Compare the hashes of closures now, if the plan asks for it. Otherwise they are compared while the image is written.
     pub verify_hashes: bool,
 }
 
@@ -40,26 +41,26 @@ impl std::fmt::Debug for Options<'_> {
     }
 }
 
-/// An image of which every byte is decided, and none written.
+/// An image whose every byte is decided, but not written.
 #[derive(Debug)]
 pub struct Prepared<'p> {
     /// The plan.
     pub plan: &'p Plan,
     /// The root file system.
     pub root: Volume<'p>,
-    /// The partitions, in the order of the table; none where the image is one file system.
+    /// The partitions, in the order of the table; empty if the image is a bare file system.
     pub parts: Vec<Part<'p>>,
     /// Files outside of partitions.
     pub blobs: Vec<SingleFile>,
-    /// The disk around all of it, where the plan asks for one.
+    /// The disk around the file systems, if the plan asks for one.
     pub disk: Option<Disk>,
-    /// What people should know, though it is no error.
+    /// Warnings.
     pub warnings: Vec<Problem>,
     /// The trees of the image, by [`TreeId`].
     trees: Vec<FileTree>,
 }
 
-/// What is in a partition, scanned.
+/// The scanned contents of a partition.
 enum Content<'p> {
     Empty,
     Root,
@@ -68,31 +69,31 @@ enum Content<'p> {
     Raw(ScannedFile),
 }
 
-/// Decides every byte of the image that a plan describes: reads its closures, scans its sources, lays out its file systems.
+/// Decides every byte of a plan's image: reads its closures, scans its sources, lays out its file systems.
 ///
 /// # Errors
-/// Where the plan contradicts what it names, a source can't be read, or contents do not fit.
+/// If the plan contradicts its sources, a source can't be read, or the contents do not fit.
 pub fn prepare<'p>(plan: &'p Plan, options: &Options<'_>) -> Result<Prepared<'p>, Failure> {
     let observer = options.observer;
     let closures = run_stage(observer, (Stage::Closure, Unit::Nothing, 0), || {
         let read = |planned: parts::PlannedVolume<'p>| {
             let closure = planned.plan.closure.as_ref();
-            Ok(closure.map(|closure| closure::read(closure, &planned.at)).transpose()?)
+            closure.map(|closure| closure::read(closure, &planned.at)).transpose()
         };
         parts::planned_volumes(plan).map(read).collect::<Result<Vec<Option<Closure>>, Failure>>()
     })?;
     let scanner = Scanner { outputs: options.outputs, observer };
-    let mut scanned =
+    let mut sources =
         run_stage(observer, (Stage::Scan, Unit::Entries, 0), || Scanned::new(plan, closures, scanner))?;
-    deduplicate::run(scanned.volumes_mut(), observer)?;
+    deduplicate::run(sources.volumes_mut(), observer)?;
     if options.verify_hashes {
-        hashes::verify_all(scanned.volumes(), observer)?;
+        hashes::verify_all(sources.volumes(), observer)?;
     }
     // Last, as whether contents fit is of interest once they are the right ones.
-    run_stage(observer, (Stage::Layout, Unit::Nothing, 0), || scanned.lay_out(plan))
+    run_stage(observer, (Stage::Layout, Unit::Nothing, 0), || sources.lay_out(plan))
 }
 
-/// Everything that was scanned, before anything is laid out.
+/// All scanned parts of an image, before layout.
 struct Scanned<'p> {
     root: ScannedVolume<'p>,
     contents: Vec<Content<'p>>,
@@ -104,7 +105,7 @@ impl<'p> Scanned<'p> {
         let mut volumes = parts::planned_volumes(plan).zip(closures);
         let mut next = || {
             let volume = volumes.next();
-            volume.ok_or_else(|| Failure::internal("plan.disk", "a file system of the plan is lost"))
+            volume.ok_or_else(|| Failure::internal("plan.disk", "a file system of the plan is missing"))
         };
         let (root, closure) = next()?;
         let root = scanner.volume(root, closure)?;
@@ -172,7 +173,7 @@ impl<'p> Scanned<'p> {
     }
 }
 
-/// The trees of an image: the position of each is its [`TreeId`].
+/// The trees of an image. The position of a tree is its [`TreeId`].
 #[derive(Default)]
 struct Trees(Vec<FileTree>);
 
@@ -219,7 +220,7 @@ fn warnings(plan: &Plan, root: &Volume<'_>, parts: &[Part<'_>], blobs: &[SingleF
     warnings
 }
 
-/// The disk that a plan asks for, around the file systems; `None` where it asks for none.
+/// The disk around the file systems, if the plan asks for one.
 fn disk(
     plan: &Plan,
     root: &Volume<'_>,
@@ -228,7 +229,7 @@ fn disk(
 ) -> Result<Option<Disk>, Failure> {
     let Some(planned) = &plan.disk else { return Ok(None) };
     let volume = |volume: &Volume<'_>| disk_layout::Part::Volume {
-        image: Arc::clone(&volume.layout) as Arc<dyn PieceSource + Send>,
+        image: Arc::<Layout>::clone(&volume.layout),
         tree: volume.tree,
     };
     let partition = |part: &Part<'_>| Partition {
@@ -246,7 +247,7 @@ fn disk(
             PartContent::Root => volume(root),
             PartContent::Ext4(other) => volume(other),
             PartContent::Fat(folder) => disk_layout::Part::Volume {
-                image: Arc::clone(&folder.layout) as Arc<dyn PieceSource + Send>,
+                image: Arc::<FatLayout>::clone(&folder.layout),
                 tree: folder.tree,
             },
             PartContent::Raw(file) => disk_layout::Part::File { file: file.file, len: file.scanned.len },
@@ -300,7 +301,7 @@ impl<'p> Prepared<'p> {
         &self.trees
     }
 
-    /// Regular files of the whole image, each once however many names it has.
+    /// The number of regular files in the image. A file with several names counts once.
     #[must_use]
     pub fn files(&self) -> u64 {
         let files = self
@@ -311,7 +312,7 @@ impl<'p> Prepared<'p> {
         u64::try_from(files.count()).unwrap_or(u64::MAX)
     }
 
-    /// The single file that a file of the image is, if it is one.
+    /// The raw partition or blob of a file of the image, if it is one.
     pub(crate) fn single_file(&self, file: FileRef) -> Option<&SingleFile> {
         let raw = self.parts.iter().filter_map(|part| match &part.content {
             PartContent::Raw(file) => Some(file),
@@ -325,13 +326,13 @@ impl<'p> Prepared<'p> {
         &self.root.layout
     }
 
-    /// Compares the hashes of closures without writing anything, where the plan asks for it.
+    /// Compares the hashes of closures without writing anything, if the plan asks for it.
     pub fn verify_hashes(&self, observer: &dyn Observer) -> Result<(), Failure> {
         hashes::verify_all(self.volumes().map(|volume| &volume.scanned), observer)
     }
 }
 
-/// Whether the hashes of a volume's closure are compared.
+/// Whether the plan asks to compare the hashes of a volume's closure.
 pub(crate) fn is_hashed(volume: &ScannedVolume<'_>) -> bool {
     volume.closure.is_some() && parts::verification(volume.planned.plan) == Verify::Hash
 }

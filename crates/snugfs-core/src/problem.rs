@@ -1,4 +1,4 @@
-//! Errors, warnings and notes: where, what is wrong, what to do.
+//! Messages: where, what is wrong, what to do.
 
 use build_plan::{Location, Part, Position};
 use image_assembly::Refusal;
@@ -12,7 +12,7 @@ pub enum At {
     Nowhere,
     /// A place in the plan.
     Plan(Location),
-    /// A file, a path in the image, an option: as messages name it.
+    /// A file, a path in the image, an option, by its name.
     Named(String),
 }
 
@@ -61,46 +61,46 @@ impl From<&String> for At {
 pub struct Problem {
     /// WHERE.
     pub at: At,
-    /// What is wrong there.
+    /// What is wrong.
     pub what: String,
-    /// What to do about it; empty where there is nothing to do.
+    /// What to do; empty if there is nothing to do.
     pub help: String,
-    /// Where in the plan's text it is, if that is not JSON.
+    /// The place in the plan's text, if the plan is not JSON.
     pub position: Option<Position>,
-    /// Whether a key of the plan is meant or its value.
+    /// Whether the problem is about a key of the plan or its value.
     pub part: Part,
-    /// What a program has its own words for.
+    /// The cause, for programs that replace the help.
     pub cause: Option<Cause>,
 }
 
-/// A cause of a problem about which a program can say more than a library: which of its options helps.
+/// A cause for which a program can give better help than this library: its own options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// An output that an image does not go into.
+    /// An output that can't contain an image.
     Refused(Refusal),
     /// The compressor got no thread or no memory.
     Compressor,
-    /// A partition was asked for in an image that has none.
+    /// A partition was requested, but the image has none.
     NoPartitions,
-    /// An image without a file system that is read.
+    /// The image has no file system that can be read.
     NoFileSystem,
-    /// A path that is not in the image, and nothing like it.
+    /// The path is not in the image, and no path is similar.
     NotInImage,
 }
 
 impl Problem {
-    /// Puts a message together.
+    /// A message.
     pub fn new(at: impl Into<At>, what: impl Into<String>, help: impl Into<String>) -> Self {
         Self { at: at.into(), what: what.into(), help: help.into(), ..Self::default() }
     }
 
     /// What went wrong in the program itself.
-    pub fn internal(at: impl Into<At>, what: impl ToString) -> Self {
-        Self::new(at, what.to_string(), "please report it")
+    pub fn internal(at: impl Into<At>, what: impl std::fmt::Display) -> Self {
+        Self::new(at, format!("{what}"), "please report it")
     }
 
-    /// The message about a part of something: `at` and what the message is about so far.
+    /// The same message with `at` in front of its WHERE.
     #[must_use]
     pub fn within(self, at: &str) -> Self {
         let at = match self.at {
@@ -110,7 +110,7 @@ impl Problem {
         Self { at: at.into(), ..self }
     }
 
-    /// A problem of a plan. `file` is the name of the plan, for what is wrong with its text.
+    /// A problem of a plan. `file` is the plan's name, for errors in its text.
     pub fn of_plan(problem: &build_plan::Problem, file: &str) -> Self {
         let at = match problem.position {
             Some(position) => At::Named(format!("{file}{position}")),
@@ -154,7 +154,7 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Shows control characters as `\xNN`: a name can neither add a line nor colour a terminal.
+/// Replaces control characters with `\xNN`, so that names can't add lines or change a terminal.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());

@@ -1,14 +1,14 @@
-//! The report: what an image is and holds, as JSON for programs. Key for key that of the plan's documentation; but
-//! for `seconds`, two builds of one plan report the same.
+//! The report: an image and its contents, as JSON for programs. `docs/report.md` describes the keys. Two builds of one plan
+//! give the same report, except `seconds`.
 
-use std::fmt::Write;
+use data_encoding::HEXLOWER;
 use std::time::Duration;
 
 use build_plan::{FilesystemPlan, Format};
 use closure_registration::{Closure, PathInfo};
 use ext4_layout::{Layout, Summary};
 use image_assembly::Written;
-use image_tree::{FileTree, NodeKind, PieceSource};
+use image_tree::{FileTree, NodeKind, PieceSource, Uuid};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -20,25 +20,25 @@ use crate::observer::Stage;
 use crate::prepare::Prepared;
 use crate::problem::Problem;
 
-/// The version of this form; fields may be added within a version.
+/// The version of the JSON. Fields may be added within a version.
 const VERSION: u32 = 1;
 
-/// All that is known of an image.
+/// The report of an image.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     version: u32,
     program: Program,
-    /// Only where the plan was read for this image.
+    /// Only if the caller provides it.
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<PlanReport>,
     /// The image as a file.
     pub image: Image,
     /// The root file system.
     pub filesystem: Filesystem,
-    /// What the root file system holds.
+    /// The contents of the root file system.
     pub contents: Contents,
-    /// Blocks a kind of metadata, in the order of their names.
+    /// Blocks per kind of metadata, sorted by name.
     pub overhead: Map<String, Value>,
     /// The length of the root file system in \[bytes\].
     #[serde(skip)]
@@ -46,19 +46,19 @@ pub struct Report {
     /// Blocks of the contents of files.
     #[serde(skip)]
     pub file_blocks: u64,
-    /// What each store path takes itself, sorted by path; empty without a closure.
+    /// The size of each store path, sorted by path; empty without a closure.
     pub store_paths: Vec<StorePathReport>,
-    /// Only where the image is a disk.
+    /// Only if the image is a disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskReport>,
-    /// What people should know, a line each.
+    /// Warnings, one line each.
     pub warnings: Vec<String>,
-    /// Only where an image was written.
+    /// Only if the image was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<Map<String, Value>>,
 }
 
-/// The program and the libraries whose versions decide about bytes of an image.
+/// The program, and the libraries whose versions can change the bytes of an image.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Program {
     snugfs: &'static str,
@@ -81,7 +81,7 @@ impl Program {
 /// The plan as a file.
 #[derive(Clone, Debug, Serialize)]
 struct PlanReport {
-    /// Of all its bytes, in hexadecimal.
+    /// Digest of the plan's file, in hexadecimal.
     sha256: String,
 }
 
@@ -100,17 +100,17 @@ pub struct StorePathReport {
 pub struct Image {
     /// Length in \[bytes\], before compression.
     pub bytes: u64,
-    /// Length in \[bytes\] after compression; null where nothing was compressed.
+    /// Length in \[bytes\] after compression; null if not compressed.
     pub compressed_bytes: Option<u64>,
     /// The container around the image, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<&'static str>,
-    /// Length in \[bytes\] of what was written, only of a container.
+    /// Length in \[bytes\] of the written file; only for a container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_bytes: Option<u64>,
-    /// Digest of the bytes that were written (the compressed ones, if any), in hexadecimal; null where nothing was.
+    /// Digest of the written file (after compression), in hexadecimal; null if nothing was written.
     pub sha256: Option<String>,
-    /// Digest of the image before compression, in hexadecimal; only where it was asked for.
+    /// Digest of the uncompressed image, in hexadecimal; only if requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_sha256: Option<String>,
 }
@@ -123,21 +123,21 @@ pub struct Filesystem {
     pub block_size: u32,
     /// Length of the file system.
     pub blocks: u64,
-    /// Blocks that nothing uses.
+    /// Free blocks.
     pub free_blocks: u64,
     /// All inodes.
     pub inodes: u64,
-    /// Inodes that nothing uses.
+    /// Free inodes.
     pub free_inodes: u64,
     /// Block groups.
     pub groups: u64,
     /// Inodes of each block group.
     pub inodes_per_group: u32,
-    /// Blocks kept in each copy for the descriptors of a larger file system.
+    /// Blocks reserved in each copy of the descriptors for a larger file system.
     pub reserved_gdt_blocks: u64,
     /// Length of the journal.
     pub journal_blocks: u64,
-    /// Names of the features, as e2fsprogs has them.
+    /// Names of the features, as in e2fsprogs.
     pub features: Vec<&'static str>,
     /// In its text form.
     pub uuid: String,
@@ -145,11 +145,11 @@ pub struct Filesystem {
     pub label: String,
 }
 
-/// What the image holds. The root and `/lost+found` are counted as the directories that they are.
+/// The contents of the image. The root and `/lost+found` count as directories.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Contents {
-    /// Regular files, each once however many names it has.
+    /// Regular files. A file with several names counts once.
     pub files: u64,
     /// Directories.
     pub directories: u64,
@@ -159,24 +159,24 @@ pub struct Contents {
     pub hard_links: u64,
     /// Devices, FIFOs and sockets.
     pub others: u64,
-    /// Of all regular files, in \[bytes\].
+    /// Length of all regular files, in \[bytes\].
     pub bytes: u64,
     /// Paths of the closure.
     pub store_paths: u64,
-    /// Equal files of the store that became hard links, only where the plan asks for it.
+    /// Equal files of the store that became hard links; only if the plan asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deduplicated: Option<Deduplicated>,
 }
 
 impl Report {
-    /// What is known before anything is written.
+    /// The report before anything is written.
     pub(crate) fn new(prepared: &Prepared<'_>) -> Self {
         let (root, layout) = (&prepared.root.scanned, prepared.root_layout());
         let summary = layout.summary();
         let store_paths = root.closure.as_ref().map_or(0, |closure| closure.paths().len());
         let mut contents = Contents::of(&root.tree, u64::try_from(store_paths).unwrap_or(u64::MAX));
         contents.deduplicated = root.deduplicated;
-        // A file with more names than an inode can have is several in the image.
+        // A file with more names than an inode can have is several files in the image.
         contents.hard_links = summary.hard_links;
         Self {
             version: VERSION,
@@ -208,23 +208,23 @@ impl Report {
 
     /// Adds the digest of the plan's file.
     pub fn set_plan(&mut self, sha256: [u8; 32]) {
-        self.plan = Some(PlanReport { sha256: hexadecimal(sha256) });
+        self.plan = Some(PlanReport { sha256: HEXLOWER.encode(&sha256) });
     }
 
-    /// Adds the digest of the image before compression, if there is one.
+    /// Adds the digest of the uncompressed image, if there is one.
     pub fn set_raw_digest(&mut self, digest: Option<[u8; 32]>) {
-        self.image.raw_sha256 = digest.map(hexadecimal);
+        self.image.raw_sha256 = digest.map(|digest| HEXLOWER.encode(&digest));
     }
 
-    /// Adds what is known since the image was written.
+    /// Adds the values that are known after writing.
     pub fn set_written(&mut self, written: &Written, compressed: bool, format: Format) {
         self.image.format = container::format_name(format);
         self.image.file_bytes = self.image.format.map(|_| written.bytes);
         self.image.compressed_bytes = compressed.then_some(written.bytes);
-        self.image.sha256 = written.sha256.map(hexadecimal);
+        self.image.sha256 = written.sha256.map(|digest| HEXLOWER.encode(&digest));
     }
 
-    /// Adds how long each stage took.
+    /// Adds the time of each stage.
     pub fn set_times(&mut self, times: &[(Stage, Duration)]) {
         let milliseconds = |time: &Duration| (time.as_secs_f64() * 1000.0).round() / 1000.0;
         self.seconds = Some(
@@ -240,7 +240,7 @@ impl Report {
     }
 }
 
-/// What each store path of a file system takes.
+/// The size of each store path of a file system.
 fn store_path_reports(closure: Option<&Closure>, layout: &Layout) -> Vec<StorePathReport> {
     let Some(closure) = closure else { return Vec::new() };
     let path = |(info, bytes): (&PathInfo, u64)| {
@@ -263,7 +263,7 @@ impl Filesystem {
             reserved_gdt_blocks: summary.reserved_gdt_blocks,
             journal_blocks: summary.journal_blocks,
             features: summary.features.clone(),
-            uuid: uuid_text(plan.uuid),
+            uuid: Uuid(plan.uuid).to_string(),
             label: String::from_utf8_lossy(&plan.label).into_owned(),
         }
     }
@@ -289,26 +289,6 @@ impl Contents {
     }
 }
 
-fn hexadecimal(digest: [u8; 32]) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in digest {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-/// 16 bytes as `8-4-4-4-12` hexadecimal digits.
-pub(crate) fn uuid_text(uuid: [u8; 16]) -> String {
-    let mut text = String::with_capacity(36);
-    for (index, byte) in uuid.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use image_tree::{Metadata, Name, Permissions, SpecialKind, Timestamp, TreeWriter};
@@ -320,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn contents_are_counted_by_inode_and_the_other_names_apart() {
+    fn contents_are_counted_by_inode_and_hard_links_separately() {
         let meta = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
         let mut writer = TreeWriter::new(meta.clone(), Vec::new());
         let meta = writer.metadata(&meta);
@@ -343,12 +323,5 @@ mod tests {
                 deduplicated: None
             }
         );
-    }
-
-    #[test]
-    fn a_uuid_is_shown_in_its_text_form() {
-        let mut uuid = [0x44; 16];
-        uuid[8] = 0x0a;
-        assert_eq!(uuid_text(uuid), "44444444-4444-4444-0a44-444444444444");
     }
 }

@@ -1,5 +1,5 @@
-//! The store paths of an image as a software bill of materials: `CycloneDX` 1.5, JSON. It has neither a time nor a serial
-//! number, so one closure always gives the same bytes.
+//! The store paths of an image as a software bill of materials: `CycloneDX` 1.5, JSON. It has no time and no serial number, so
+//! the same closures give the same bytes.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use cyclonedx_bom::models::tool::Tools;
 
 use crate::Failure;
 
-/// The text for the closures of an image, which may have paths in common. It ends in a line feed.
+/// The bill of materials of several closures, which may share paths. Ends in a line feed.
 pub(crate) fn json<'a>(closures: impl Iterator<Item = &'a Closure>) -> Result<String, Failure> {
     let of_closure = |closure: &'a Closure| {
         closure.paths().iter().map(move |info| (whole(closure, &info.path), (closure, info)))
@@ -29,7 +29,7 @@ pub(crate) fn json<'a>(closures: impl Iterator<Item = &'a Closure>) -> Result<St
     let tools = Tools::Object { services: None, components: Some(Components(vec![program])) };
     let bom = Bom {
         spec_version: SpecVersion::V1_5,
-        // The library's default is a random one.
+        // The library's default is random.
         serial_number: None,
         metadata: Some(Metadata { tools: Some(tools), ..Metadata::default() }),
         components: Some(Components(components)),
@@ -56,7 +56,7 @@ fn component(
     if let Some(deriver) = &info.origin.deriver {
         properties.push(Property::new("nix:drv_path", &whole(closure, deriver)));
     }
-    // The specification recommends this type where nothing better is known.
+    // The specification recommends this type if nothing better is known.
     let component = Component::new(Classification::Library, name, "", Some(path.to_owned()));
     Ok(Component {
         version: version.map(NormalizedString::new),
@@ -64,7 +64,7 @@ fn component(
             alg: HashAlgorithm::SHA_256,
             content: HashValue(info.nar_hash.base16()),
         }])),
-        // The form that other tools for Nix write.
+        // The same form as in other tools for Nix.
         purl: Some(Purl::new("nix", name, version.unwrap_or_default())?),
         properties: Some(Properties(properties)),
         ..component

@@ -2,44 +2,40 @@
 
 use std::fs::File;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
 
 use build_plan::Format;
-use image_assembly::{BlockMap, KnownZeros, Scanned, Target, Watch, Witness, Written, write_watched};
+use file_scanner::ScannedFiles;
+use image_assembly::{BlockMap, ImageDigest, KnownZeros, Target, Writer, Written};
 use image_containers::needed_blocks;
 
 use crate::Failure;
 use crate::container::Container;
-use crate::hashes::{self, ImageDigest, Passing};
+use crate::hashes::{self, PassingClosures};
 use crate::observer::{Observer, Stage, Unit, run_stage};
 use crate::prepare::{Prepared, is_hashed};
 use crate::verify;
 
-/// How an image is written.
+/// Options of [`Prepared::write`].
 #[derive(Clone, Copy, Debug)]
 pub struct WriteOptions {
-    /// The form of the bytes.
+    /// The container.
     pub format: Format,
-    /// Threads, compression, how sure the writing must be.
+    /// Threads, compression, `sync` and reading back.
     pub assembly: image_assembly::Options,
-    /// Make a map of the blocks that a copy of the image needs (a bmap file). Only of [`Format::Raw`].
+    /// Make a map of the blocks that a copy of the image needs (a bmap file). Only for [`Format::Raw`].
     pub map: bool,
-    /// Make a digest of the image before compression.
+    /// Compute the digest of the uncompressed image.
     pub raw_digest: bool,
-    /// Judge what was written, and compare it with the plan, before it appears.
+    /// Check the written image and compare it with the plan before it gets its name.
     pub verify: bool,
 }
 
 impl Default for WriteOptions {
-    /// The bytes of the image as they are, on all threads.
+    /// A raw image, written with all threads.
     fn default() -> Self {
         let assembly = image_assembly::Options {
             threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
-            compression: None,
-            sync: false,
-            read_back: true,
-            sector: None,
-            digest: false,
+            ..image_assembly::Options::default()
         };
         Self { format: Format::Raw, assembly, map: false, raw_digest: false, verify: false }
     }
@@ -48,21 +44,21 @@ impl Default for WriteOptions {
 /// What was written.
 #[derive(Debug)]
 pub struct WrittenImage {
-    /// Its length, digest and form.
+    /// Its length and digest.
     pub written: Written,
-    /// The map, where it was asked for.
+    /// The map, if requested.
     pub map: Option<BlockMap>,
-    /// The SHA-256 of the image before compression, where it was asked for.
+    /// The SHA-256 of the uncompressed image, if requested.
     pub raw_sha256: Option<[u8; 32]>,
 }
 
 impl Prepared<'_> {
-    /// Writes the image. Hashes of closures are compared, and the map is completed, by the same read that fills it. Only where
-    /// files became hard links, contents do not come in the order of a NAR: there they are read once more, before. `name` is
-    /// how messages call the output.
+    /// Writes the image. Every source is read once: hashes of closures and the map are computed from the same bytes. The
+    /// exception are volumes with files that became hard links, whose contents are not in the order of a NAR; they are read
+    /// once more before. `name` is the output's name in messages.
     ///
     /// # Errors
-    /// Where a source changed, the output can't be written, or what was written is wrong; then no file appears.
+    /// If a source changed, the output can't be written, or verification finds a problem. Then no file appears.
     pub fn write(
         &self,
         target: Target<'_>,
@@ -70,7 +66,7 @@ impl Prepared<'_> {
         options: &WriteOptions,
         observer: &dyn Observer,
     ) -> Result<WrittenImage, Failure> {
-        let contents = Scanned::of(self.trees());
+        let contents = ScannedFiles::of(self.trees());
         let image = self.image();
         let known = (options.format != Format::Raw).then(|| self.find_zeros(&contents, options, observer));
         let known = known.transpose()?;
@@ -85,33 +81,34 @@ impl Prepared<'_> {
         hashes::verify_all(linked.into_iter().map(|volume| &volume.scanned), observer)?;
         let pieces = container.pieces();
         let written = run_stage(observer, (Stage::Write, Unit::Bytes, pieces.len()), || {
-            let mut passing = Passing::new(hashed.into_iter(), map.as_mut(), digest.as_mut());
-            let wrong = Mutex::new(None);
-            let judge = |file: &File| {
-                observer.end(true);
-                observer.begin(Stage::Compare, Unit::Bytes, verify::bytes(self));
-                let found = verify::output(self, file, name, observer).err();
-                let is_right = found.is_none();
-                observer.end(is_right);
-                *wrong.lock().unwrap_or_else(PoisonError::into_inner) = found;
-                is_right
-            };
-            let is_needed = passing.is_needed();
-            let witness: Option<&mut dyn Witness> = if is_needed { Some(&mut passing) } else { None };
-            let watch = Watch { witness, judge: if options.verify { Some(&judge) } else { None } };
+            let mut closures = PassingClosures::new(hashed.into_iter());
             let progress = |bytes| observer.advance(bytes);
-            let written = write_watched(watch, pieces, &contents, target, &options.assembly, &progress);
-            passing.failure.map_or(Ok(()), Err)?;
-            wrong.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)?;
-            Ok::<_, Failure>(written?)
+            let mut writer = Writer::new(pieces, &contents).options(options.assembly).progress(&progress);
+            if !closures.is_empty() {
+                writer = writer.observer(&mut closures);
+            }
+            if let Some(map) = &mut map {
+                writer = writer.observer(map);
+            }
+            if let Some(digest) = &mut digest {
+                writer = writer.observer(digest);
+            }
+            if options.verify {
+                writer = writer.validator(|file: &File| {
+                    let stage = (Stage::Compare, Unit::Bytes, verify::bytes(self));
+                    observer.end(true);
+                    run_stage(observer, stage, || verify::output(self, file, name, observer))
+                });
+            }
+            writer.write(target).map_err(Failure::from)
         })?;
-        Ok(WrittenImage { written, map, raw_sha256: digest.map(ImageDigest::finish) })
+        Ok(WrittenImage { written, map, raw_sha256: digest.map(ImageDigest::sha256) })
     }
 
-    /// Finds the long runs of zeros in the files of the image, for a form that leaves them out and has its tables in front.
+    /// Finds long runs of zeros in the files of the image, for containers that omit them and begin with tables.
     fn find_zeros(
         &self,
-        contents: &Scanned<'_>,
+        contents: &ScannedFiles<'_>,
         options: &WriteOptions,
         observer: &dyn Observer,
     ) -> Result<KnownZeros<'_>, Failure> {

@@ -1,4 +1,4 @@
-//! The result of `check` for programs.
+//! The result of `check --json`.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use snugfs_core::{Failure, Prepared, Problem};
 use crate::exit;
 use crate::messages::Messages;
 
-/// The version of this form; fields may be added within a version.
+/// The version of the JSON. Fields may be added within a version.
 const VERSION: u32 = 1;
 
 /// The JSON text, ending in a line feed.

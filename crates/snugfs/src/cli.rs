@@ -1,4 +1,4 @@
-//! The words of the command line, and the help that teaches them. What they do is in [`crate::commands`].
+//! Commands and options of the command line, with their help texts. [`crate::commands`] runs them.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use snugfs_core::{At, Failure, FailureKind};
 
 /// Builds ext4 images from a JSON plan: exactly as large as needed, the same bytes on every machine.
 ///
-/// A plan names a Nix closure, folders and single files; the image holds them, with nothing mounted, no root
-/// rights and no temporary copy.
+/// A plan lists what goes into the image: folders, single files, a Nix closure. snugfs mounts nothing, needs no root
+/// rights and makes no temporary copy.
 #[derive(Debug, Parser)]
 #[command(name = "snugfs", version, after_help = help::after_all(), arg_required_else_help = true)]
 #[command(max_term_width = 80, disable_help_subcommand = true)]
@@ -25,25 +25,25 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// How messages are written, by any command.
+/// Options of every command: how messages are written.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct MessageArgs {
     /// Print only errors, warnings and results
     ///
-    /// There is no progress, no line at the end of a build, and `check` and `verify` print nothing if all is well.
+    /// No progress and no summary at the end of a build. `check` and `verify` print nothing if they find no problem.
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
 
-    /// How to write errors, warnings and notes to standard error
+    /// Format of errors, warnings and notes on standard error
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = MessageFormat::Text, global = true)]
     pub(crate) message_format: MessageFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MessageFormat {
-    /// Lines for people
+    /// Lines of text for people
     Text,
-    /// A JSON object a line, without progress
+    /// One JSON object per line, and no progress
     Json,
 }
 
@@ -51,85 +51,87 @@ pub(crate) enum MessageFormat {
 pub(crate) enum Command {
     /// Write the image that a plan describes
     ///
-    /// Everything is decided before the first byte is written. Only a finished image gets the output's name, and only a
-    /// finished image replaces what is there. If the report can't be written after that, the exit code is 7.
+    /// The image is written under a temporary name and renamed when it is complete, so a failed build leaves an existing
+    /// file untouched. A block device or a pipe may have been partly written. If the report can't be written after the
+    /// image, the image stays and the exit code is 7.
     #[command(after_help = help::after("build"))]
     Build(BuildArgs),
-    /// Tell what `build` would make, to the byte, without writing it
+    /// Show how large the image will be, without writing it
     ///
-    /// Sources are scanned, contents are not read: so hashes are not compared, whatever the plan says.
+    /// Shows the exact size of the image and its parts. Scans all sources, but does not read the contents of files: hashes
+    /// are not compared, even with `"verify": "hash"` in the plan.
     #[command(after_help = help::after("size"))]
     Size(SizeArgs),
-    /// Tell where the bytes of an image go, and why they are there
+    /// Show where the bytes of an image go, and why they are there
     ///
-    /// Of every store path: what it takes itself, what would leave the image with it, who refers to it. Of the rest:
-    /// directories, files, kinds of metadata, journal, what is kept for growth, what is free. And what would make the
-    /// image smaller, by how much. Sizes are whole blocks, as in the image, and add up to its length; nothing is written.
+    /// For every store path: its own size, the size that would leave the image with it, and the paths that refer to it.
+    /// For the rest: directories, files, metadata, journal, reserve for growth, free space. At the end, ways to make the
+    /// image smaller, and by how much. All sizes are whole blocks and add up to the length of the image. Nothing is
+    /// written.
     #[command(after_help = help::after("explain"))]
     Explain(ExplainArgs),
-    /// Tell whether a plan can be built, without writing anything
+    /// Check whether a plan can be built, without writing anything
     ///
-    /// Lists all problems of the plan; if there are none, of the closure; then of the sources; then whether it
-    /// fits the size that the plan fixes and the limits of ext4. With `"verify": "hash"` the contents of every
-    /// store path are hashed, too.
+    /// Checks the plan, then the closure, then the sources, then whether everything fits. Lists all problems of the
+    /// first step that has any. With `"verify": "hash"` in the plan, this also reads and hashes every store path.
     #[command(after_help = help::after("check"))]
     Check(CheckArgs),
-    /// Look into an image without mounting it: partitions, file systems, files
+    /// Look into an image without mounting it
     ///
-    /// IMAGE is a file or a device with a file system (ext2, ext3, ext4, FAT) or a disk with partitions (MBR, GPT),
-    /// plain or compressed by zstd. It is only read; whatever is in it, nothing of it is trusted. Without a
-    /// command, tells what the image is.
+    /// IMAGE is a file or a block device. It contains a file system (ext2, ext3, ext4, FAT) or a disk with partitions
+    /// (MBR, GPT), and may be compressed with zstd. Without a command, this shows the partitions and file systems. It is
+    /// safe on damaged and malicious images: the image is only read, and everything in it is checked first.
     #[command(after_help = help::after("inspect"))]
     Inspect(InspectArgs),
-    /// Tell whether an image is sound, to the last byte
+    /// Check every byte of an image
     ///
-    /// IMAGE is a file or a device with an ext4 file system, or a disk with partitions (MBR, GPT), plain or compressed by
-    /// zstd. Every checksum, copy, count and index is judged, and whether all that has no use is zero: more than e2fsck
-    /// looks at. The image is only read; whatever is in it, nothing of it is trusted.
+    /// IMAGE is a file or a block device. It contains an ext4 file system or a disk with partitions (MBR, GPT), and may be
+    /// compressed with zstd. Checks every checksum, backup copy, count and index, and that unused space is zero: more
+    /// than e2fsck does. It is safe on damaged and malicious images: the image is only read, and nothing in it is trusted.
     #[command(after_help = help::after("verify"))]
     Verify(VerifyArgs),
     /// Print the JSON Schema of plans
     ///
-    /// An editor that knows it completes and checks a plan while it is written.
+    /// With it, an editor completes and checks plans while you type.
     #[command(after_help = help::after("schema"))]
     Schema,
-    /// Explain a command, the plan, or the exit codes
+    /// Show help about a command, the plan or the exit codes
     ///
-    /// Without a topic, tells what `snugfs --help` tells.
+    /// Without a topic, this is the same as `snugfs --help`.
     #[command(after_help = help::after("help"))]
     Help(HelpArgs),
-    /// Print a script that completes commands and options in a shell
+    /// Print a completion script for a shell
     #[command(after_help = help::after("completions"))]
     Completions(CompletionsArgs),
     /// Write the manual pages into a folder
     ///
-    /// DIR gets man1 and man5, as `share/man` has them. Existing pages are replaced.
+    /// The pages go into DIR/man1 and DIR/man5. Existing pages are replaced.
     #[command(after_help = help::after("man"))]
     Man(ManArgs),
 }
 
-/// What every command that reads a plan asks for.
+/// Arguments of every command that reads a plan.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct InputArgs {
     /// The plan, a JSON file; `-` for standard input
     ///
-    /// Structured attributes of a Nix build (.attrs.json), with the plan under the key "plan", are understood too.
+    /// It may also be the structured attributes of a Nix build (.attrs.json) with the plan under the key "plan".
     #[arg(value_name = "PLAN", value_hint = ValueHint::FilePath)]
     pub(crate) plan: PathBuf,
 
-    /// Folder that relative paths in the plan are taken from [default: the plan's own]
+    /// Folder at which relative paths in the plan start [default: the plan's folder]
     ///
-    /// For a plan from standard input the default is the current folder.
+    /// For a plan from standard input, the default is the current folder.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) base_dir: Option<PathBuf>,
 
-    /// How many threads to use; never changes the output [default: what this process may use]
+    /// Number of threads; never changes the output [default: one per available CPU]
     ///
-    /// The default respects the limits of cgroups and, in a Nix build, those of its `cores` setting.
+    /// The default respects CPU affinity, cgroup limits and, in a Nix build, the `cores` setting.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
 
-    /// How to tell on standard error how far the work is
+    /// How to show progress on standard error
     #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::Auto)]
     pub(crate) progress: ProgressMode,
 }
@@ -140,29 +142,30 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
 
-    /// Where the image goes; `-` for standard output [default: plan.output.path]
+    /// The image's file; `-` for standard output [default: plan.output.path]
     ///
-    /// Taken from the current folder. A name that ends in .zst asks for zstd compression, .qcow2 or .simg for that format;
-    /// so do plan.output.compression and plan.output.format. It can't be a file that the plan reads. In a folder of plan.trees, it is left out of the
-    /// image.
+    /// A name that ends in .zst selects zstd compression; .qcow2 and .simg select these formats. plan.output.compression
+    /// and plan.output.format do the same for any name. A relative path starts at the current folder. OUT can't be a
+    /// file that the plan reads. If it is in a folder of plan.trees, the image does not contain itself.
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
 
-    /// The output is a block device; overwrite what is on it
+    /// Write to a block device, and overwrite what is on it
     ///
-    /// It must not be mounted, nor any of its partitions, and the image can't be compressed. What was written is read
+    /// The device and its partitions must not be mounted, and the image can't be compressed. What was written is read
     /// back and compared.
     #[arg(long)]
     pub(crate) device: bool,
 
-    /// Do not read a block device back to compare it with what was written
+    /// Do not read the device back after writing
     #[arg(long, requires = "device")]
     pub(crate) no_read_back: bool,
 
-    /// Read what was written again, judge it and compare it with the plan before it gets its name
+    /// Read the finished image again, check it and compare it with the plan
     ///
-    /// As `verify --against` does; what is wrong is told, and no image appears. A device has been overwritten by then. A
-    /// compressed image is decompressed into the folder for temporary files (TMPDIR). Not for standard output and containers.
+    /// Does what `verify --against` does, before the image gets its name. If it finds a problem, no image appears; a block
+    /// device has been overwritten by then. A compressed image is decompressed into TMPDIR. Not for standard output,
+    /// qcow2 and simg.
     #[arg(long)]
     pub(crate) verify_output: bool,
 
@@ -170,20 +173,20 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) report: Option<PathBuf>,
 
-    /// Write a list of the image's store paths to this file, a bill of materials (`CycloneDX` 1.5); `-` for standard output
+    /// Write a software bill of materials (`CycloneDX` 1.5) to this file; `-` for standard output
     ///
-    /// Name, version, NAR hash and references of every path of every closure. It has no time and no serial number, so the
-    /// same closures give the same bytes.
+    /// Lists every store path of every closure with name, version, NAR hash and references. It contains no time and no
+    /// serial number, so the same closures give the same bytes.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) sbom: Option<PathBuf>,
 
-    /// Add the SHA-256 of the image before compression to the report
+    /// Add the SHA-256 of the uncompressed image to the report
     ///
-    /// The report always has the SHA-256 of the file that is written. Not for containers (plan.output.format).
+    /// The report always contains the SHA-256 of the written file. Not for qcow2 and simg.
     #[arg(long, requires = "report")]
     pub(crate) raw_digest: bool,
 
-    /// Wait until the image is on the disk, safe from a loss of power
+    /// Wait until the image is stored on the disk, safe from a power failure
     #[arg(long)]
     pub(crate) sync: bool,
 }
@@ -193,7 +196,7 @@ pub(crate) struct SizeArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
 
-    /// Print the report of `build` as JSON, but for what only writing tells (compressedBytes, sha256, seconds)
+    /// Print the report of `build` as JSON, without compressedBytes, sha256 and seconds
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -203,33 +206,33 @@ pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
 
-    /// Tell why a store path is there: the way from a root, who refers to it, what it refers to
+    /// Show why a store path is in the image
     ///
-    /// NAME is a whole path, its hash or the first digits of it, or its name with or without the version. Can be given
+    /// Prints the chain of references from a root to the path, the paths that refer to it, and the paths it refers to.
+    /// NAME is a store path, its hash or the first digits of it, or its name with or without the version. Can be given
     /// several times.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["json", "compare"])]
     pub(crate) why: Vec<String>,
 
-    /// Tell what grew and shrank since another plan, or since the image of a report
+    /// Show what grew and shrank since an older plan or report
     ///
-    /// Store paths are matched by their names without hashes, in one version or another. PLAN may be a report, too:
-    /// what `build --report` wrote, or `size --json` printed.
+    /// A report is the output of `build --report` or `size --json`. Store paths match if they have the same name, even if
+    /// hash or version differ.
     #[arg(long, value_name = "PLAN|REPORT", value_hint = ValueHint::FilePath)]
     pub(crate) compare: Option<PathBuf>,
 
-    /// Write one page for a browser instead: a map to click into, search, the layout to scale
+    /// Write an HTML page instead: a map to click into, search, the layout to scale; `-` for standard output
     ///
-    /// The page needs no network and no other file. It appears whole, or not at all; `-` is standard output. With --compare,
-    /// it shows in colours and with signs what grew and shrank.
+    /// The page is one file and needs no network. With --compare, colours and signs show what grew and shrank.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["json", "why"])]
     pub(crate) html: Option<PathBuf>,
 
-    /// How many rows each table or list has at most
+    /// Number of rows in each table or list
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) limit: u16,
 
-    /// Print it as JSON, with all store paths
+    /// Print JSON, with all store paths
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -250,7 +253,7 @@ pub(crate) struct HelpArgs {
     #[arg(value_name = "TOPIC", index = 1)]
     pub(crate) topic: Option<String>,
 
-    /// A command of `inspect`, or a section of the plan such as `filesystem`
+    /// After `plan`, a section such as `filesystem`; after `inspect`, a command
     #[arg(value_name = "PART", index = 2)]
     pub(crate) part: Option<String>,
 }
@@ -264,7 +267,7 @@ pub(crate) struct CompletionsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// The folder; made if it does not exist
+    /// The folder; created if it does not exist
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) folder: PathBuf,
 }
@@ -276,13 +279,14 @@ pub(crate) struct InspectArgs {
     #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
     pub(crate) image: PathBuf,
 
-    /// Whose files are meant [default: the only partition with a file system, or the likeliest root]
+    /// Number of the partition to look into [default: the root partition]
     ///
-    /// Where several have one, the root's is the one whose type says so, else the largest with ext4.
+    /// The default is the only partition with a file system. If there are several, it is the one with the type of a
+    /// root, or else the largest with ext4.
     #[arg(long, value_name = "N", global = true)]
     pub(crate) partition: Option<u32>,
 
-    /// Print what the image is as JSON
+    /// Print partitions and file systems as JSON
     #[arg(long)]
     pub(crate) json: bool,
 
@@ -296,36 +300,36 @@ pub(crate) struct VerifyArgs {
     #[arg(value_name = "IMAGE", value_hint = ValueHint::FilePath)]
     pub(crate) image: PathBuf,
 
-    /// Compare it with what this plan makes, to the last byte; `-` for a plan from standard input
+    /// Also compare the image with a plan and its sources; `-` for standard input
     ///
-    /// Every entry, the promises, the table and all partitions are compared with the plan and its sources; store paths by
-    /// the registered hash of their NAR, computed from the image's bytes, whatever plan.closure.verify says.
+    /// Compares every file, the partition table and every partition, and checks the free space and inodes that the plan
+    /// promises. Store paths are compared by their registered NAR hash, regardless of plan.closure.verify.
     #[arg(long, value_name = "PLAN")]
     pub(crate) against: Option<PathBuf>,
 
-    /// Folder that relative paths in the plan are taken from [default: the plan's own]
+    /// Folder at which relative paths in the plan start [default: the plan's folder]
     #[arg(long, value_name = "DIR", requires = "against")]
     pub(crate) base_dir: Option<PathBuf>,
 
-    /// How many threads to use [default: what this process may use]
+    /// Number of threads [default: one per available CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), requires = "against")]
     pub(crate) threads: Option<u16>,
 
-    /// How to tell on standard error how far the work is
+    /// How to show progress on standard error
     #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::None)]
     pub(crate) progress: ProgressMode,
 
-    /// Accept what the format allows, although snugfs does not write it so
+    /// Accept images that were mounted since, or that another program made
     ///
-    /// For images that were mounted since they were made, or that another program made: what makes a file system
-    /// unsound is a problem, the rest is told and counted.
+    /// Only errors in the file system are problems. Anything else that snugfs would have written differently is counted,
+    /// and shown as a note.
     #[arg(long)]
     pub(crate) used: bool,
 
-    /// Do not look at space that nothing uses
+    /// Do not check that unused space is zero
     ///
-    /// For devices that held something else and got the image by its map (bmap) or as an Android sparse image: free blocks
-    /// and gaps keep old bytes there, and no reader looks at them.
+    /// For a device that was written with bmaptool or fastboot: these skip free blocks and gaps between partitions, so
+    /// old data stays there. It does no harm.
     #[arg(long)]
     pub(crate) ignore_unused: bool,
 
@@ -339,50 +343,49 @@ pub(crate) enum InspectCommand {
     /// List a directory, sorted by the bytes of the names
     #[command(after_help = help::after("inspect ls"))]
     Ls {
-        /// What to list
+        /// The directory or file
         #[arg(value_name = "PATH", default_value = "/")]
         path: PathBuf,
-        /// With kind and mode, names, owner, group, size, time (UTC)
+        /// Show mode, number of names, owner, group, size and time (UTC)
         #[arg(short)]
         long: bool,
-        /// With all directories below
+        /// List all directories below, too
         #[arg(short = 'R')]
         recursive: bool,
     },
     /// Write the contents of a file to standard output
     #[command(after_help = help::after("inspect cat"))]
     Cat {
-        /// The file; links are followed within the image
+        /// The file; symlinks are followed within the image
         #[arg(value_name = "PATH")]
         path: PathBuf,
     },
-    /// Tell what is known of a file; a link is not followed
+    /// Show the metadata of a file
     #[command(after_help = help::after("inspect stat"))]
     Stat {
-        /// The file
+        /// The file; a symlink is not followed
         #[arg(value_name = "PATH")]
         path: PathBuf,
-        /// Print it as JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Copy a file, or a directory with all below it, into a folder of this machine
+    /// Copy a file or a whole directory to this machine
     ///
-    /// Contents, holes, permissions, times and hard links are kept; sockets, extended attributes and (but for the
-    /// options below) owners, set-user-ID bits and devices are not. Nothing is replaced, and nothing is written
-    /// outside DIR.
+    /// Keeps contents, holes, permissions, times and hard links. Skips sockets and extended attributes; see the options
+    /// for owners, set-user-ID bits and devices. Existing files are never replaced, and nothing is written outside DIR.
     #[command(after_help = help::after("inspect extract"))]
     Extract {
-        /// What to copy; `/` for all, which goes into DIR itself
+        /// The file or directory; `/` copies everything into DIR itself
         #[arg(value_name = "PATH")]
         path: PathBuf,
-        /// The folder; made if it does not exist
+        /// The folder; created if it does not exist
         #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         output: PathBuf,
-        /// Whose the files shall be
-        #[arg(long, value_name = "WHOSE", value_enum, default_value_t = Owner::Mine)]
+        /// Owner of the copied files
+        #[arg(long, value_name = "OWNER", value_enum, default_value_t = Owner::Mine)]
         owner: Owner,
-        /// Make device nodes too; for root alone
+        /// Create device nodes, too; only for root
         #[arg(long)]
         devices: bool,
     },
@@ -390,27 +393,27 @@ pub(crate) enum InspectCommand {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Owner {
-    /// Of whoever runs this
+    /// The user who runs this
     Mine,
-    /// As in the image, with set-user-ID bits; for root alone
+    /// As in the image, with set-user-ID bits; only for root
     Keep,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressMode {
-    /// A bar on a terminal, else plain lines
+    /// A bar on a terminal, otherwise plain lines
     Auto,
-    /// A bar that is drawn anew
+    /// A progress bar
     Bar,
-    /// A line a stage
+    /// One line per stage
     Plain,
-    /// Plain lines, and the name of each stage for the log of `nix build`
+    /// Plain lines, and each stage's name for the log of `nix build`
     Nix,
-    /// Nothing but warnings, errors and the line at the end of a build
+    /// No progress; warnings, errors and the summary are still printed
     None,
 }
 
-/// The whole command line: also what only its parts together tell, the topics of help.
+/// The whole command line, with the topics of `snugfs help`, which include every command.
 pub(crate) fn definition() -> clap::Command {
     let command = Cli::command();
     let commands = command.get_subcommands().map(|command| command.get_name().to_owned());
@@ -422,13 +425,13 @@ pub(crate) fn definition() -> clap::Command {
     })
 }
 
-/// Reads a command line, whose first word is the program's name.
+/// Parses a command line; the first word is the program's name.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let matches = definition().try_get_matches_from(words)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut definition()))
 }
 
-/// How messages are wanted by a command line that can't be read.
+/// The message options of a command line that could not be parsed.
 pub(crate) fn messages_of(words: impl IntoIterator<Item = OsString>) -> MessageArgs {
     let words: Vec<OsString> = words.into_iter().collect();
     let pair = words.windows(2).any(|pair| pair == ["--message-format", "json"]);
@@ -437,7 +440,7 @@ pub(crate) fn messages_of(words: impl IntoIterator<Item = OsString>) -> MessageA
     MessageArgs { quiet: false, message_format }
 }
 
-/// Whether a path stands for standard input or output.
+/// Whether a path is `-`: standard input or output.
 pub(crate) fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
@@ -447,23 +450,23 @@ pub(crate) fn misuse(at: impl Into<At>, what: impl Into<String>, help: impl Into
     Failure::new(FailureKind::Usage, at, what, help)
 }
 
-/// Shows what clap makes of a command line that is no command: help and version are results, the rest is misuse.
+/// Handles what clap returns instead of a command: help and version go to standard output, the rest is a usage error.
 pub(crate) fn show(error: &clap::Error) -> Result<(), Failure> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => output::print(&error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            progress::say(error.to_string().trim_end());
+            progress::print_line(error.to_string().trim_end());
             Err(Failure::all(FailureKind::Usage, []))
         }
         _ => {
-            let (what, help) = complaint(error);
+            let (what, help) = usage_error(error);
             Err(misuse("command line", what, help))
         }
     }
 }
 
-/// What clap has to say of a wrong command line, and what to do.
-fn complaint(error: &clap::Error) -> (String, String) {
+/// Clap's error in one line, and what to do.
+fn usage_error(error: &clap::Error) -> (String, String) {
     let text = error.to_string();
     let paragraphs: Vec<String> = text
         .split("\n\n")
@@ -476,21 +479,21 @@ fn complaint(error: &clap::Error) -> (String, String) {
     (what.trim_start_matches("error: ").to_owned(), help)
 }
 
-/// What other programs call something that this one has, too.
-const KNOWN_ELSEWHERE: [(&str, &str); 10] = [
-    ("--verbose", "use --progress plain for a line a stage"),
-    ("-v", "use --progress plain for a line a stage"),
+/// Options of other programs, and how to do the same here.
+const OPTIONS_OF_OTHERS: [(&str, &str); 10] = [
+    ("--verbose", "use --progress plain for one line per stage"),
+    ("-v", "use --progress plain for one line per stage"),
     ("--silent", "use --quiet"),
     ("--dry-run", "use `snugfs check` or `snugfs size`, which write nothing"),
     ("-n", "use `snugfs check` or `snugfs size`, which write nothing"),
-    ("--force", "leave it out: an earlier image is replaced"),
-    ("-f", "leave it out: an earlier image is replaced"),
+    ("--force", "leave it out: an existing image is replaced anyway"),
+    ("-f", "leave it out: an existing image is replaced anyway"),
     ("-j", "use --threads N"),
     ("--jobs", "use --threads N"),
     ("--level", "set plan.output.compression.level"),
 ];
 
-/// What was probably meant by a word that is unknown here.
+/// What the user probably meant by an unknown option or command.
 fn hint(error: &clap::Error) -> Option<String> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -499,21 +502,21 @@ fn hint(error: &clap::Error) -> Option<String> {
     match error.kind() {
         ErrorKind::UnknownArgument => {
             let word = text(ContextKind::InvalidArg)?;
-            // `-j4` is given as `-j`, `--jobs=4` as `--jobs`.
-            let known = KNOWN_ELSEWHERE.iter().find(|(known, _)| *known == word);
+            // Clap passes `-j4` as `-j`, and `--jobs=4` as `--jobs`.
+            let known = OPTIONS_OF_OTHERS.iter().find(|(known, _)| *known == word);
             known.map(|(_, hint)| (*hint).to_owned())
         }
         ErrorKind::InvalidSubcommand => {
             let word = text(ContextKind::InvalidSubcommand)?;
             let is_file =
                 word.contains('/') || Path::new(word).is_file() || word.to_lowercase().ends_with(".json");
-            is_file.then(|| format!("say what to do with the plan: snugfs build {word} -o rootfs.img"))
+            is_file.then(|| format!("put a command before the plan: snugfs build {word} -o rootfs.img"))
         }
         _ => None,
     }
 }
 
-/// `snugfs build`, where clap tells how that is used; the program where it does not tell.
+/// The command in the usage line of clap's message, such as `snugfs build`; `snugfs` if there is none.
 fn command_of(text: &str) -> String {
     let usage = text.rsplit_once("\nUsage: ").map_or("snugfs", |(_, usage)| usage);
     let is_name = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -526,7 +529,7 @@ mod tests {
 
     fn line(arguments: &[&str]) -> String {
         let all = std::iter::once("snugfs").chain(arguments.iter().copied()).map(OsString::from);
-        let (what, help) = complaint(&parse(all).unwrap_err());
+        let (what, help) = usage_error(&parse(all).unwrap_err());
         misuse("command line", what, help).to_string()
     }
 
@@ -536,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_command_line_is_told_in_one_line() {
+    fn a_usage_error_is_one_line() {
         assert_eq!(
             line(&["build", "p.json", "--treads", "2"]),
             "command line: unexpected argument '--treads' found; tip: a similar argument exists: '--threads'; see snugfs build --help"
@@ -550,11 +553,11 @@ mod tests {
             "command line: unrecognized subcommand 'biuld'; tip: a similar subcommand exists: 'build'; see snugfs --help"
         );
         for (words, hint) in [
-            (&["p.json"][..], "; say what to do with the plan: snugfs build p.json -o rootfs.img"),
-            (&["build", "p.json", "--verbose"], "; use --progress plain for a line a stage"),
+            (&["p.json"][..], "; put a command before the plan: snugfs build p.json -o rootfs.img"),
+            (&["build", "p.json", "--verbose"], "; use --progress plain for one line per stage"),
             (&["build", "p.json", "-j4"], "; use --threads N"),
             (&["build", "p.json", "--dry-run"], "; use `snugfs check` or `snugfs size`, which write nothing"),
-            (&["build", "p.json", "--force"], "; leave it out: an earlier image is replaced"),
+            (&["build", "p.json", "--force"], "; leave it out: an existing image is replaced anyway"),
         ] {
             assert!(line(words).ends_with(hint), "{}", line(words));
         }

@@ -1,4 +1,4 @@
-//! What each command does, and what it shows.
+//! Runs each command and shows its result.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::outputs::{Outputs, Role};
 use crate::progress::Progress;
 use crate::{check_json, explain, help, inspect, last_line, signals, table, threads, verify};
 
-/// Does what the command line says.
+/// Runs a command.
 pub(crate) fn run(command: &Command, messages: &Messages) -> Result<(), Failure> {
     match command {
         Command::Build(args) => build(args, messages),
@@ -33,7 +33,7 @@ pub(crate) fn run(command: &Command, messages: &Messages) -> Result<(), Failure>
     }
 }
 
-/// A plan that was read, and who shows how far the work is.
+/// A plan that was read, and the progress of the work.
 pub(crate) struct Begun {
     pub(crate) plan: Plan,
     sha256: [u8; 32],
@@ -50,7 +50,7 @@ pub(crate) fn begin(args: &InputArgs, messages: &Messages) -> Result<Begun, Fail
 }
 
 impl Begun {
-    /// Prepares the image, and shows what people should know of it.
+    /// Prepares the image, and shows warnings.
     pub(crate) fn prepare(&self, outputs: &Outputs, messages: &Messages) -> Result<Prepared<'_>, Failure> {
         self.prepare_with(outputs, false, messages)
     }
@@ -72,14 +72,14 @@ impl Begun {
 }
 
 fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
-    signals::tidy_before_the_end();
+    signals::remove_temporaries_on_signals();
     let begun = begin(&args.input, messages)?;
     let (plan, progress) = (&begun.plan, &begun.progress);
     let output = Output::choose(args, plan)?;
     let map_path = output.map_path(&plan.output)?;
     let outputs = outputs(args, plan, &output, map_path.as_deref())?;
-    let report_place = ReportPlace::take(args.report.as_deref())?;
-    let sbom_place = ReportPlace::take(args.sbom.as_deref())?;
+    let report_place = ReportPlace::open(args.report.as_deref())?;
+    let sbom_place = ReportPlace::open(args.sbom.as_deref())?;
     let map_place = map_path.as_deref().map(Companion::open).transpose()?;
     let prepared = begun.prepare(&outputs, messages)?;
     let mut report = prepared.report();
@@ -96,7 +96,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
         assembly: output.options,
         map: map_place.is_some(),
         raw_digest: output.wants_raw_digest,
-        verify: output.is_judged,
+        verify: output.is_verified,
     };
     let name = output.name();
     let image = prepared.write(output.target, &name, &options, progress)?;
@@ -106,14 +106,14 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     if let Some(map) = output.stale_map(&plan.output) {
         messages.warning(&Problem::new(
             shown(&map),
-            "is the map of an earlier image, which bmaptool would take for this one's",
+            "is the map of an earlier image, and bmaptool would use it for this one",
             "remove it, or set plan.output.bmap",
         ));
     }
     if image.written.without_workers {
         messages.warning(&Problem::new(
             &name,
-            "no thread can be started, so its bytes differ from those of other builds, though it decompresses to the same image",
+            "threads can't be started; the compressed bytes differ from those of other builds, the decompressed image does not",
             "allow the system call clone3, or set plan.output.compression.seekable",
         ));
     }
@@ -126,12 +126,12 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     if let Some((place, text)) = sbom_place {
         place.write(&text)?;
     }
-    let line = last_line::built(&name, &report, prepared.files(), output.is_judged, progress.elapsed());
+    let line = last_line::built(&name, &report, prepared.files(), output.is_verified, progress.elapsed());
     messages.note(&name, line);
     Ok(())
 }
 
-/// All that a build writes, compared with what it reads.
+/// All outputs of a build. Fails if one of them is also an input.
 fn outputs(
     args: &BuildArgs,
     plan: &Plan,

@@ -1,4 +1,4 @@
-//! A line of a text with marks under what a message is about:
+//! Excerpts: a line of a text with marks under the part that a message is about:
 //!
 //! ```text
 //!   --> plan.json:12:5
@@ -12,14 +12,14 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::terminal::{BAD, HELPFUL, styled};
+use crate::terminal::{ERROR, HINT, styled};
 
-/// How many bytes of a line are looked at on each side of the mark: lines of generated plans have megabytes.
+/// The part of a line that is read on each side of the mark, in \[bytes\]: lines of generated plans have megabytes.
 const NEAR: usize = 1000;
-/// Stands where a line is cut.
+/// Replaces a part that was cut.
 const CUT: &str = "...";
 
-/// Draws the line that `marked` begins in, no wider than so many columns; with colours. Ends in a line feed.
+/// Draws the line in which `marked` begins, with colours and at most `columns` wide. Ends in a line feed.
 pub(crate) fn excerpt(name: &str, text: &[u8], marked: &Range<usize>, columns: usize) -> String {
     let start = marked.start.min(text.len());
     let before = text.get(..start).unwrap_or_default();
@@ -32,10 +32,10 @@ pub(crate) fn excerpt(name: &str, text: &[u8], marked: &Range<usize>, columns: u
     let room = columns.saturating_sub(gutter + " | ".len()).max(2 * CUT.len() + 4);
     let (line, offset, width) =
         window(text, line_start..line_end, start..marked.end.clamp(start, line_end), room);
-    let bar = styled(HELPFUL, "|");
-    let arrow = styled(HELPFUL, "-->");
-    let number = styled(HELPFUL, &number_text);
-    let marks = styled(BAD, &"^".repeat(width));
+    let bar = styled(HINT, "|");
+    let arrow = styled(HINT, "-->");
+    let number = styled(HINT, &number_text);
+    let marks = styled(ERROR, &"^".repeat(width));
     let column = start - line_start + 1;
     format!(
         "{:gutter$}{arrow} {name}:{number_text}:{column}\n{:gutter$} {bar}\n{number} {bar} {line}\n{:gutter$} {bar} \
@@ -44,7 +44,7 @@ pub(crate) fn excerpt(name: &str, text: &[u8], marked: &Range<usize>, columns: u
     )
 }
 
-/// The part of a line around the mark that fits; how many columns of it stand before the mark, and how many are marked.
+/// The part of a line around the mark that fits into `room`, the columns before the mark, and the columns of the mark.
 fn window(text: &[u8], line: Range<usize>, marked: Range<usize>, room: usize) -> (String, usize, usize) {
     let from = line.start.max(marked.start.saturating_sub(NEAR));
     let to = line.end.min(marked.start.saturating_add(NEAR));
@@ -52,7 +52,7 @@ fn window(text: &[u8], line: Range<usize>, marked: Range<usize>, room: usize) ->
     let mark_end = marked.end.min(to);
     let inside = cells(text.get(marked.start..mark_end).unwrap_or_default());
     let after = cells(text.get(mark_end..to).unwrap_or_default());
-    // What leads to the mark may take a third where not all fits, the mark and what follows take the rest.
+    // If not everything fits, the text before the mark may take a third of the room.
     let indented = before.iter().take_while(|cell| *cell == " ").count();
     let before = if from == line.start { before } else { [vec![CUT.to_owned()], before].concat() };
     let whole = width(&before) + width(&inside) + width(&after) <= room && to == line.end;
@@ -69,7 +69,7 @@ fn width(cells: &[String]) -> usize {
     cells.iter().map(|cell| cell.chars().filter_map(UnicodeWidthChar::width).sum::<usize>()).sum()
 }
 
-/// As many of the first cells as fit, with a sign where there are more.
+/// The first cells that fit, with [`CUT`] if there are more.
 fn first(cells: &[String], room: usize) -> Vec<String> {
     if width(cells) <= room {
         return cells.to_vec();
@@ -87,14 +87,14 @@ fn first(cells: &[String], room: usize) -> Vec<String> {
     fitting
 }
 
-/// As many of the last cells as fit, with a sign where there are more.
+/// The last cells that fit, with [`CUT`] if there are more.
 fn last(cells: &[String], room: usize) -> Vec<String> {
     let reversed: Vec<String> = cells.iter().rev().cloned().collect();
     first(&reversed, room).into_iter().rev().collect()
 }
 
-/// What stands on the terminal for bytes: characters, and for those that could mislead (control characters, those that
-/// turn the direction of text, bytes that are not UTF-8) their numbers.
+/// Bytes as terminal cells. Characters that could mislead (control characters, changes of text direction, bytes that are
+/// not UTF-8) are shown as numbers.
 fn cells(bytes: &[u8]) -> Vec<String> {
     let mut cells = Vec::new();
     for chunk in bytes.utf8_chunks() {
@@ -116,7 +116,7 @@ fn cells(bytes: &[u8]) -> Vec<String> {
     cells
 }
 
-/// Neither a control character nor one of those that are not seen but change what is (Unicode's `Cf` that matter to text).
+/// Whether a character is neither a control character nor an invisible formatting character (Unicode category `Cf`).
 fn is_harmless(character: char) -> bool {
     !character.is_control()
         && !matches!(
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_stands_under_the_value() {
+    fn the_mark_is_under_the_value() {
         let text = "{\n  \"version\": 1,\n  \"lable\": \"x\"\n}\n";
         let expected = " --> plan.json:3:3\n  |\n3 |   \"lable\": \"x\"\n  |   ^^^^^^^\n";
         assert_eq!(drawn(text, "\"lable\"", 80), expected);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_mislead_is_shown_by_its_number() {
+    fn misleading_characters_are_shown_as_numbers() {
         let drawn = drawn("{ \"a\x1b[31m\u{202e}\u{9b}\": 1 }", "1", 80);
         assert!(drawn.contains("\"a\\u{1b}[31m\\u{202e}\\u{9b}\": 1 }"), "{drawn}");
         assert!(drawn.chars().all(|character| character == '\n' || !character.is_control()), "{drawn:?}");

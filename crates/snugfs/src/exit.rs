@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use snugfs_core::{FailureKind, one_line};
 
-use crate::progress::say;
+use crate::progress::print_line;
 
 /// All kinds of failures, in the order of their exit codes.
 pub(crate) const KINDS: [FailureKind; 8] = [
@@ -18,7 +18,7 @@ pub(crate) const KINDS: [FailureKind; 8] = [
     FailureKind::Unsound,
 ];
 
-/// The exit code that other programs rely on.
+/// The exit code. Other programs rely on it.
 pub(crate) const fn number(kind: FailureKind) -> u8 {
     match kind {
         FailureKind::Usage => 2,
@@ -28,22 +28,22 @@ pub(crate) const fn number(kind: FailureKind) -> u8 {
         FailureKind::Fit => 6,
         FailureKind::Output => 7,
         FailureKind::Unsound => 8,
-        // `Internal`, and what a later library may add.
+        // `Internal`, and kinds that the library may add.
         _ => 1,
     }
 }
 
-/// What help says of an exit code.
+/// The meaning of an exit code, for help.
 pub(crate) const fn about(kind: FailureKind) -> &'static str {
     match kind {
-        FailureKind::Usage => "wrong use of the command line",
+        FailureKind::Usage => "the command line is wrong",
         FailureKind::Plan => "the plan is wrong",
-        FailureKind::Closure => "the closure is wrong: malformed, incomplete or not as registered",
-        FailureKind::Source => "a source (or PLAN, or IMAGE) can't be read, or changed while it was read",
-        FailureKind::Fit => "the contents do not fit the size or a limit of ext4",
+        FailureKind::Closure => "the closure is malformed, incomplete or differs from its registration",
+        FailureKind::Source => "a source, PLAN or IMAGE can't be read, or changed while it was read",
+        FailureKind::Fit => "the contents do not fit the size, or exceed a limit of ext4",
         FailureKind::Output => "the output can't be written",
-        FailureKind::Unsound => "an image is not sound, or does not hold what its plan says",
-        _ => "an internal error: please report it",
+        FailureKind::Unsound => "the image has errors, or is not the image of its plan",
+        _ => "an internal error; please report it",
     }
 }
 
@@ -52,14 +52,14 @@ pub(crate) fn code(kind: FailureKind) -> ExitCode {
     ExitCode::from(number(kind))
 }
 
-/// Makes a panic one more line on standard error: a bug shall look like one, and not like a wall of text.
+/// Shows a panic as one error line that asks for a report.
 pub(crate) fn show_panics_in_one_line() {
     std::panic::set_hook(Box::new(|panic| {
         let payload = panic.payload();
         let what =
             payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
         let place = panic.location().map(|at| format!(" at {}:{}", at.file(), at.line()));
-        say(&format!("snugfs: {}", panic_line(what.unwrap_or("panic"), &place.unwrap_or_default())));
+        print_line(&format!("snugfs: {}", panic_line(what.unwrap_or("panic"), &place.unwrap_or_default())));
     }));
 }
 
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_one_line_whatever_it_says() {
+    fn a_panic_is_one_line() {
         assert_eq!(panic_line("a\nb", " at f.rs:1"), "internal error: a\\x0ab at f.rs:1; please report it");
     }
 }

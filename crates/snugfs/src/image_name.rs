@@ -1,5 +1,5 @@
-//! What the name of an image's file says of its form. A name that promises another form than the image will have would
-//! mislead whoever gets the file, so it is refused.
+//! The format that an image's file name selects. A name that does not match the format is refused, because it would
+//! mislead other programs.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -9,17 +9,17 @@ use image_assembly::Compression;
 
 use snugfs_core::format_name;
 
-/// The level where only a name ends in `.zst`: the zstd program's own default.
+/// The level if only the name selects zstd: the default of the zstd program.
 const DEFAULT_LEVEL: i32 = 3;
 
-/// The form of an image's file.
+/// Format and compression of an image's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
     pub(crate) format: Format,
     pub(crate) compression: Option<Compression>,
 }
 
-/// Endings that ask for a form.
+/// Endings that select a format.
 const FORMATS: [(&str, Format); 3] =
     [(".qcow2", Format::Qcow2), (".simg", Format::Simg), (".raw", Format::Raw)];
 
@@ -39,7 +39,7 @@ const COMPRESSED: [(&str, &str); 12] = [
     (".cpio", "cpio"),
 ];
 
-/// Endings of images that snugfs does not write.
+/// Endings of image formats that snugfs does not write.
 const FOREIGN: [(&str, &str); 10] = [
     (".vmdk", "VMDK"),
     (".vdi", "VDI"),
@@ -53,13 +53,13 @@ const FOREIGN: [(&str, &str); 10] = [
     (".erofs", "EROFS"),
 ];
 
-/// The form that a plan asks for, where no name has a say in it.
+/// The format that a plan selects, without a file name.
 pub(crate) fn form_of_plan(plan: &OutputPlan) -> Form {
     let compression = plan.compression.map(|zstd| Compression { level: zstd.level, seekable: zstd.seekable });
     Form { format: plan.format.unwrap_or_default(), compression }
 }
 
-/// The form that a plan and the name of the file ask for together; or what is wrong with the name, and what to do.
+/// The format that a plan and a file name select; or what is wrong with the name, and what to do.
 pub(crate) fn form(path: &Path, plan: &OutputPlan) -> Result<Form, (String, &'static str)> {
     let wrong = |what: &str, help| Err((what.to_owned(), help));
     let name = path.file_name().map(|name| name.as_bytes().to_ascii_lowercase()).unwrap_or_default();
@@ -75,14 +75,14 @@ pub(crate) fn form(path: &Path, plan: &OutputPlan) -> Result<Form, (String, &'st
         return wrong(&format!("snugfs cannot write {what}"), "use .img, or .qcow2 for virtual machines");
     }
     if ends(".zstd") || name.windows(5).any(|part| part == b".zst.") {
-        return wrong("only a name that ends in .zst asks for zstd", "use .img.zst, or a name without .zst");
+        return wrong("only names that end in .zst select zstd", "use .img.zst, or a name without .zst");
     }
     let mut form = form_of_plan(plan);
     if let Some((ending, named)) = FORMATS.iter().find(|(ending, _)| ends(ending)) {
         if let Some(planned) = plan.format.filter(|planned| planned != named) {
             let planned = format_name(planned).unwrap_or("raw");
             let what = format!("the name ends in {ending}, but plan.output.format is \"{planned}\"");
-            return wrong(&what, "change one of the two");
+            return wrong(&what, "change the name or the format");
         }
         form.format = *named;
     }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn names_ask_for_forms() {
+    fn names_select_formats() {
         let zstd = Some(Compression { level: 3, seekable: false });
         for (name, format, compression) in [
             ("x.img", Format::Raw, None),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_promise_another_form_are_refused() {
+    fn names_of_another_format_are_refused() {
         let gzip = form(Path::new("x.img.gz"), &plan(None, None));
         assert_eq!(gzip, Err(("snugfs cannot write gzip".to_owned(), "use .img or .img.zst")));
         for name in

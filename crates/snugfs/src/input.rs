@@ -18,7 +18,7 @@ pub(crate) struct ReadPlan {
     pub(crate) sha256: [u8; 32],
 }
 
-/// Reads PLAN. That it can't be read is an unreadable source (5), that it is not JSON a wrong plan (3).
+/// Reads PLAN. Fails with exit code 5 if it can't be read, with 3 if it is not a valid plan.
 pub(crate) fn read_plan(args: &InputArgs, messages: &Messages) -> Result<ReadPlan, Failure> {
     let (name, json) = if is_dash(&args.plan) {
         ("standard input".to_owned(), read_all(io::stdin().lock()))
@@ -40,8 +40,8 @@ pub(crate) fn read_plan(args: &InputArgs, messages: &Messages) -> Result<ReadPla
     Ok(ReadPlan { plan, sha256: Sha256::digest(&json).into() })
 }
 
-/// The folder that relative paths of the plan are taken from; empty for the current one, so that messages name files
-/// as the plan does.
+/// The folder at which relative paths in the plan start. Empty for the current folder, so that messages name files as
+/// the plan does.
 fn base_dir(args: &InputArgs) -> PathBuf {
     let plan_folder = args.plan.parent().filter(|_| !is_dash(&args.plan));
     args.base_dir.as_deref().or(plan_folder).unwrap_or(Path::new("")).to_owned()

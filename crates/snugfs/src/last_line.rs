@@ -1,4 +1,4 @@
-//! The line that a build ends with, for people: how large, how much room is in it, of how many files, how long it took.
+//! The summary line of a build: size, free space, number of files, time.
 
 use std::time::Duration;
 
@@ -6,30 +6,29 @@ use snugfs_core::{Image, Report, human};
 
 use crate::terminal::Terminal;
 
-/// A narrower terminal wraps the line, so that it still has something to say.
+/// The narrowest width that the line is shortened to. Narrower terminals wrap it.
 const COLUMNS: usize = 80;
 
-/// What follows the name of the image: `8,392,704 bytes, 4.0 MiB free, 14 files, 0.12 s`; `verified` too, if it was judged. On a
-/// terminal it is shortened until it fits.
-pub(crate) fn built(name: &str, report: &Report, files: u64, is_judged: bool, time: Duration) -> String {
+/// The text after the image's name: `8,392,704 bytes, 4.0 MiB free, 14 files, 0.12 s`, with `verified` if it was verified.
+/// Shortened to fit a terminal.
+pub(crate) fn built(name: &str, report: &Report, files: u64, is_verified: bool, time: Duration) -> String {
     let free = report.filesystem.free_blocks.saturating_mul(report.filesystem.block_size.into());
-    let rest = Rest { free, files, is_judged, time };
+    let rest = Rest { free, files, is_verified, time };
     let terminal = Terminal::stderr();
     line(name, &report.image, &rest, terminal.is_tty.then_some(terminal.columns.max(COLUMNS)))
 }
 
-/// What the line tells besides the sizes.
+/// The parts of the line besides the sizes.
 #[derive(Clone, Copy)]
 struct Rest {
     /// Free space of the root in \[bytes\].
     free: u64,
     files: u64,
-    is_judged: bool,
+    is_verified: bool,
     time: Duration,
 }
 
-/// The whole line, or the most telling form that fits into so many columns: what is missed least goes first. The size of the
-/// file that was written comes first in every form.
+/// The longest form of the line that fits into `columns`. Every form begins with the size of the written file.
 fn line(name: &str, image: &Image, rest: &Rest, columns: Option<usize>) -> String {
     let form = match (image.format, image.compressed_bytes) {
         (None, None) => None,
@@ -50,8 +49,8 @@ fn line(name: &str, image: &Image, rest: &Rest, columns: Option<usize>) -> Strin
         }
     };
     let free = format!(", {} free", human::size(rest.free));
-    let judged = if rest.is_judged { ", verified" } else { "" };
-    let end = format!("{}{judged}, {}", human::counted(rest.files, "file"), human::seconds(rest.time));
+    let verified = if rest.is_verified { ", verified" } else { "" };
+    let end = format!("{}{verified}, {}", human::counted(rest.files, "file"), human::seconds(rest.time));
     let forms = [(&whole, free.as_str()), (&short, &free), (&short, ""), (&shortest, "")];
     let mut last = String::new();
     for (size, free) in forms {
@@ -80,12 +79,12 @@ mod tests {
         }
     }
 
-    fn rest(free: u64, files: u64, is_judged: bool) -> Rest {
-        Rest { free, files, is_judged, time: Duration::from_millis(120) }
+    fn rest(free: u64, files: u64, is_verified: bool) -> Rest {
+        Rest { free, files, is_verified, time: Duration::from_millis(120) }
     }
 
     #[test]
-    fn the_line_has_what_people_ask_for_and_the_size_of_the_file_first() {
+    fn the_line_begins_with_the_size_of_the_file() {
         assert_eq!(
             line("a.img", &image(8_392_704, None, None), &rest(4 << 20, 14, true), Some(80)),
             "8,392,704 bytes, 4.0 MiB free, 14 files, verified, 0.12 s"
@@ -108,13 +107,13 @@ mod tests {
     }
 
     #[test]
-    fn the_line_fits_a_terminal_whatever_the_numbers() {
+    fn the_line_fits_a_terminal_with_any_numbers() {
         let time = Duration::from_secs(86_399);
         for form in [None, Some("qcow2")] {
             for compressed in [None, Some(u64::MAX)] {
                 for bytes in [0, 1 << 30, u64::MAX] {
                     for files in [0, u64::from(u32::MAX)] {
-                        let rest = Rest { free: bytes, files, is_judged: true, time };
+                        let rest = Rest { free: bytes, files, is_verified: true, time };
                         let line = line("card.img", &image(bytes, form, compressed), &rest, Some(80));
                         assert!(line.chars().count() <= 72 - "card.img: ".len(), "{line}");
                     }

@@ -1,4 +1,4 @@
-//! The program: words of the command line to an image, a result on standard output, or lines of what is wrong.
+//! The program `snugfs`: runs a command, prints its result to standard output and errors to standard error.
 
 mod check_json;
 mod cli;

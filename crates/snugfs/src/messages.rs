@@ -1,5 +1,5 @@
-//! Errors, warnings and notes on standard error. Each is one plain line, or one JSON object for programs. On a terminal it is
-//! coloured, and what is wrong in a plan is shown in its text.
+//! Errors, warnings and notes on standard error. Each is one line of text, or one JSON object. On a terminal with colours,
+//! the line of the plan is shown below errors of the plan.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -13,14 +13,14 @@ use snugfs_core::{At, Cause, Failure, Problem, one_line};
 use crate::cli::{MessageArgs, MessageFormat};
 use crate::excerpt::excerpt;
 use crate::exit;
-use crate::progress::say;
-use crate::terminal::{BAD, DOUBTFUL, HELPFUL, STRONG, Terminal, styled};
+use crate::progress::print_line;
+use crate::terminal::{BOLD, ERROR, HINT, Terminal, WARNING, styled};
 
-/// The text of a plan that is longer was made by a program; keeping it for messages would cost memory.
+/// The longest plan whose text is kept for messages, in \[bytes\]. Longer plans are generated, and would cost memory.
 const LONGEST: usize = 16 << 20;
-/// How many problems are shown in the text; whoever has more begins with these.
+/// The number of problems that are shown with an excerpt of the plan.
 const EXCERPTS: usize = 20;
-/// How much of the plan's text is searched for places in all, in \[bytes\]: a plan can have a thousand problems.
+/// The limit of text that is searched for places of problems in all, in \[bytes\]: a plan can have 1,000 problems.
 const SEARCHED: usize = 128 << 20;
 
 /// A plan that was read.
@@ -32,7 +32,7 @@ struct Source {
 /// A place in the plan's text, as editors and compilers write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct TextPlace {
-    /// The file as it was named, or `standard input`.
+    /// The file as the user named it, or `standard input`.
     file: String,
     /// From 1.
     line: usize,
@@ -46,11 +46,11 @@ impl std::fmt::Display for TextPlace {
     }
 }
 
-/// Writes messages, and knows the plan that they are about.
+/// Writes messages, with places in the current plan.
 pub(crate) struct Messages {
     mode: MessageArgs,
     plan: Mutex<Option<Source>>,
-    /// How many places were looked for.
+    /// The number of places that were searched so far.
     located: AtomicUsize,
 }
 
@@ -94,12 +94,12 @@ impl Messages {
         self.mode.quiet
     }
 
-    /// Whether messages are for programs.
+    /// Whether messages are JSON.
     pub(crate) const fn is_json(&self) -> bool {
         matches!(self.mode.message_format, MessageFormat::Json)
     }
 
-    /// Keeps the text of the plan that is read now: messages name the line of what they are about.
+    /// Keeps the text of the plan, so that messages can name lines and columns.
     pub(crate) fn remember_plan(&self, name: &str, text: &[u8]) {
         if let Ok(mut plan) = self.plan.lock() {
             let source = || Source { name: name.to_owned(), text: text.to_vec() };
@@ -107,14 +107,14 @@ impl Messages {
         }
     }
 
-    /// Shows why the work ended early.
+    /// Shows all problems of a failure.
     pub(crate) fn failure(&self, failure: &Failure) {
         for (index, problem) in failure.problems.iter().map(with_options).enumerate() {
             let problem = &problem;
             if self.is_json() {
                 let mut message = self.json(Level::Error.name(), problem);
                 message["exitCode"] = exit::number(failure.kind).into();
-                say(&message.to_string());
+                print_line(&message.to_string());
             } else {
                 self.line(Level::Error, problem, index < EXCERPTS);
             }
@@ -131,7 +131,7 @@ impl Messages {
         self.message(Level::Warning, problem);
     }
 
-    /// Shows what is good to know, unless nobody wants to.
+    /// Shows a note, unless the user asked for quiet.
     pub(crate) fn note(&self, at: &str, what: impl Into<String>) {
         if !self.is_quiet() {
             self.message(Level::Note, &Problem::new(at, what, ""));
@@ -140,15 +140,15 @@ impl Messages {
 
     fn message(&self, level: Level, problem: &Problem) {
         if self.is_json() {
-            say(&self.json(level.name(), problem).to_string());
+            print_line(&self.json(level.name(), problem).to_string());
         } else if level == Level::Note {
-            say(&format!("{} {problem}", level.prefix()));
+            print_line(&format!("{} {problem}", level.prefix()));
         } else {
             self.line(level, problem, false);
         }
     }
 
-    /// A problem for programs.
+    /// A problem as a JSON object.
     pub(crate) fn json(&self, level: &str, problem: &Problem) -> Value {
         let place = self.text_place(problem);
         let place = place.map(|at| json!({ "file": at.file, "line": at.line, "column": at.column }));
@@ -161,16 +161,16 @@ impl Messages {
         })
     }
 
-    /// A line `snugfs: WHERE: what is wrong; what to do`. On a terminal it is coloured, and its place may be shown in the plan's
-    /// text; elsewhere the place is named.
-    fn line(&self, level: Level, problem: &Problem, is_shown: bool) {
+    /// Prints `snugfs: WHERE: what is wrong; what to do`. With colours and `with_excerpt`, the line of the plan follows; without
+    /// colours, the place in the plan follows in parentheses.
+    fn line(&self, level: Level, problem: &Problem, with_excerpt: bool) {
         let terminal = Terminal::stderr();
         if !terminal.colours {
             let place = self.text_place(problem).map(|place| format!(" ({place})")).unwrap_or_default();
-            say(&format!("{} {problem}{place}", level.prefix()));
+            print_line(&format!("{} {problem}{place}", level.prefix()));
             return;
         }
-        let style = if level == Level::Error { BAD } else { DOUBTFUL };
+        let style = if level == Level::Error { ERROR } else { WARNING };
         let (at, what, help) =
             (one_line(&problem.at.to_string()), one_line(&problem.what), one_line(&problem.help));
         let colon = if at.is_empty() { "" } else { ": " };
@@ -178,27 +178,27 @@ impl Messages {
         let coloured = format!(
             "{} {}{colon}{what}{semicolon}{}",
             styled(style, level.prefix()),
-            styled(STRONG, &at),
-            styled(HELPFUL, &help)
+            styled(BOLD, &at),
+            styled(HINT, &help)
         );
-        let shown = if is_shown { self.shown_in_plan(problem, terminal.columns) } else { None };
-        say(format!("{coloured}\n{}", shown.unwrap_or_default()).trim_end_matches('\n'));
+        let excerpt = if with_excerpt { self.excerpt_of_plan(problem, terminal.columns) } else { None };
+        print_line(format!("{coloured}\n{}", excerpt.unwrap_or_default()).trim_end_matches('\n'));
     }
 
     /// The line of the plan that a problem is about.
-    fn shown_in_plan(&self, problem: &Problem, columns: usize) -> Option<String> {
+    fn excerpt_of_plan(&self, problem: &Problem, columns: usize) -> Option<String> {
         let plan = self.plan.lock().ok()?;
         let plan = plan.as_ref()?;
         Some(excerpt(&plan.name, &plan.text, &marked(plan, problem)?, columns))
     }
 
-    /// Where the plan says what a problem is about; nothing for a problem whose WHERE is a place in the text already.
+    /// The place of a problem in the plan's text; `None` if WHERE is such a place already.
     fn text_place(&self, problem: &Problem) -> Option<TextPlace> {
         let plan = self.plan.lock().ok()?;
         let plan = plan.as_ref()?;
-        let is_named = problem.position.is_some() && !self.is_json();
+        let where_is_position = problem.position.is_some() && !self.is_json();
         let most = (SEARCHED / plan.text.len().max(1)).max(EXCERPTS);
-        if is_named || self.located.fetch_add(1, Ordering::Relaxed) >= most {
+        if where_is_position || self.located.fetch_add(1, Ordering::Relaxed) >= most {
             return None;
         }
         let start = marked(plan, problem)?.start.min(plan.text.len());
@@ -209,23 +209,24 @@ impl Messages {
     }
 }
 
-/// A problem whose help names the options that help.
+/// A problem with help that names options of the command line. The library knows no options.
 fn with_options(problem: &Problem) -> Problem {
     let help = match problem.cause {
         Some(Cause::Refused(Refusal::UnaskedDevice)) => "add --device to overwrite it",
         Some(Cause::Refused(Refusal::NoDevice | Refusal::NotADevice)) => "name one, or leave out --device",
         Some(Cause::Compressor) => {
-            "ask for a lower level or, by --threads, for fewer threads, or raise the limits of processes and memory (ulimit \
-             -u, ulimit -v)"
+            "set a lower plan.output.compression.level, use fewer --threads, or raise the limits of processes and memory \
+             (ulimit -u, ulimit -v)"
         }
         Some(Cause::NoPartitions) => "leave out --partition",
-        Some(Cause::NoFileSystem) => "see `snugfs inspect` of it",
-        Some(Cause::NotInImage) => "list what is there with `ls`",
+        Some(Cause::NoFileSystem) => "`snugfs inspect IMAGE` shows what it contains",
+        Some(Cause::NotInImage) => "list the directory with `ls`",
         _ => return problem.clone(),
     };
     Problem { help: help.to_owned(), ..problem.clone() }
 }
 
+/// The bytes of the plan's text that a problem is about.
 fn marked(plan: &Source, problem: &Problem) -> Option<Range<usize>> {
     match (problem.position, &problem.at) {
         (Some(position), _) => {
@@ -237,7 +238,7 @@ fn marked(plan: &Source, problem: &Problem) -> Option<Range<usize>> {
     }
 }
 
-/// The byte at a position; the end of the text for one behind it.
+/// The byte offset of a position; at most the length of the text.
 fn offset(text: &[u8], position: Position) -> Option<usize> {
     let feeds = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
     let line = std::iter::once(0).chain(feeds).nth(position.line.checked_sub(1)?)?;

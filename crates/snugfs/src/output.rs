@@ -1,4 +1,4 @@
-//! Where results go: the image, the report, and what standard output carries.
+//! Outputs: the target and format of the image, the report, the bill of materials, standard output.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -16,36 +16,36 @@ use crate::cli::{BuildArgs, is_dash, misuse};
 use crate::image_name::{self, Form};
 use crate::outputs::{Outputs, Role};
 
-/// Where an image goes and in which form, decided before anything that takes long.
+/// The target and format of an image, decided before any long work.
 #[derive(Debug)]
 pub(crate) struct Output<'a> {
     pub(crate) target: Target<'a>,
     pub(crate) options: Options,
     pub(crate) format: Format,
-    /// Whether the report has the digest of the image before compression, which no other digest is.
+    /// Whether the report contains the digest of the uncompressed image.
     pub(crate) wants_raw_digest: bool,
-    /// Whether what was written is judged before it appears.
-    pub(crate) is_judged: bool,
+    /// Whether the written image is verified before it gets its name.
+    pub(crate) is_verified: bool,
 }
 
 impl<'a> Output<'a> {
-    /// Follows `-o`, then `plan.output`.
+    /// Chooses the output: `-o` takes precedence over `plan.output`.
     pub(crate) fn choose(args: &'a BuildArgs, plan: &'a Plan) -> Result<Self, Failure> {
         let sector = plan.disk.as_ref().and_then(|disk| u32::try_from(disk.sector.bytes()).ok());
         let plan = &plan.output;
         let Some(path) = args.output.as_deref().or(plan.path.as_deref()) else {
             return Err(misuse(
                 "command line",
-                "the image has no name",
-                "give -o OUT, or write plan.output.path",
+                "the image has no file name",
+                "add -o OUT, or set plan.output.path",
             ));
         };
         if args.device && plan.format.is_some_and(|format| format != Format::Raw) {
-            let what = "a block device takes the bytes of an image";
+            let what = "a block device can only be written with a raw image";
             return Err(misuse("--device", what, "leave out plan.output.format"));
         }
         if args.device && plan.compression.is_some() {
-            let what = "a block device can't take a compressed image";
+            let what = "a compressed image can't be written to a block device";
             return Err(misuse("--device", what, "leave out plan.output.compression"));
         }
         let target = target(args, path)?;
@@ -65,14 +65,14 @@ impl<'a> Output<'a> {
             let what = "a qcow2 or simg file does not contain every byte of the image";
             return Err(misuse("--raw-digest", what, "leave it out, or write a raw image"));
         }
-        let is_judged = args.verify_output || plan.verify;
-        if is_judged {
+        let is_verified = args.verify_output || plan.verify;
+        if is_verified {
             check_readable(target, form.format)?;
         }
-        Ok(Self { target, options, format: form.format, wants_raw_digest: args.raw_digest, is_judged })
+        Ok(Self { target, options, format: form.format, wants_raw_digest: args.raw_digest, is_verified })
     }
 
-    /// The image's name for people.
+    /// The image's name for messages.
     pub(crate) fn name(&self) -> String {
         match self.target {
             Target::File(path) | Target::Device(path) => shown(path),
@@ -80,7 +80,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// The map of an earlier image that is beside this one, which gets none: bmaptool would take it for this one's.
+    /// The map of an earlier image next to this one, if this one gets no map: bmaptool would use the wrong map.
     pub(crate) fn stale_map(&self, plan: &OutputPlan) -> Option<PathBuf> {
         match self.target {
             Target::File(path) if !plan.bmap => Some(map_path(path)).filter(|map| map.is_file()),
@@ -88,24 +88,24 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Where the map beside the image goes, if the plan wants one.
+    /// The path of the image's map, if the plan asks for one.
     pub(crate) fn map_path(&self, plan: &OutputPlan) -> Result<Option<PathBuf>, Failure> {
         if !plan.bmap {
             return Ok(None);
         }
         if self.format != Format::Raw {
-            let what = "a qcow2 or simg file has no map of its own";
+            let what = "a qcow2 or simg file can't have a map";
             let help = "leave out bmap, or write a raw image";
             return Err(Failure::new(FailureKind::Plan, field("bmap"), what, help));
         }
         let Target::File(path) = self.target else {
-            let what = "the map goes beside a file";
-            return Err(misuse(field("bmap"), what, "write the image to one, or leave bmap out"));
+            let what = "a map is only written next to a file";
+            return Err(misuse(field("bmap"), what, "write the image to a file, or leave out bmap"));
         };
         Ok(Some(map_path(path)))
     }
 
-    /// Adds the image to the outputs of the run. A block device has no name in a folder.
+    /// Adds the image to the outputs of the run.
     pub(crate) fn add_to(&self, outputs: &mut Outputs, args: &BuildArgs) {
         let asked = if args.output.is_some() { "-o".into() } else { field("path").into() };
         match self.target {
@@ -124,7 +124,7 @@ pub(crate) fn field(key: &str) -> Location {
     Location::plan().key("output").key(key)
 }
 
-/// The form of an image's file; a name of the plan is wrong in its field.
+/// The format of an image's file. Errors in a name from the plan name the field.
 fn form_of_name(is_of_plan: bool, path: &Path, plan: &OutputPlan) -> Result<Form, Failure> {
     image_name::form(path, plan).map_err(|(what, help)| {
         let name = shown(path);
@@ -136,12 +136,12 @@ fn form_of_name(is_of_plan: bool, path: &Path, plan: &OutputPlan) -> Result<Form
     })
 }
 
-/// Refuses a name of the plan that `build` would refuse.
+/// Fails if `build` would refuse the file name in the plan.
 pub(crate) fn check_name(plan: &OutputPlan) -> Result<(), Failure> {
     plan.path.as_deref().map_or(Ok(()), |path| form_of_name(true, path, plan).map(drop))
 }
 
-/// The image's name without `.zst`, and `.bmap`.
+/// The image's path with `.bmap` instead of `.zst`, or with `.bmap` appended.
 pub(crate) fn map_path(image: &Path) -> PathBuf {
     let name = image.as_os_str().as_bytes();
     let stem = name.len().saturating_sub(".zst".len());
@@ -150,7 +150,7 @@ pub(crate) fn map_path(image: &Path) -> PathBuf {
     PathBuf::from(OsString::from_vec([name, b".bmap"].concat()))
 }
 
-/// Only what stays can be read again.
+/// Fails if the image could not be read again after writing: a stream or a container.
 fn check_readable(target: Target<'_>, format: Format) -> Result<(), Failure> {
     let misuse = |what: &str, help: &str| Err(misuse("--verify-output", what, help));
     let is_stream = match target {
@@ -160,13 +160,13 @@ fn check_readable(target: Target<'_>, format: Format) -> Result<(), Failure> {
     };
     match format {
         _ if is_stream => misuse(
-            "what goes into a stream can't be read again",
-            "write to a file, or leave the check out (plan.output.verify)",
+            "a stream can't be read again",
+            "write to a file, or leave out the check (--verify-output, plan.output.verify)",
         ),
         Format::Raw => Ok(()),
         Format::Qcow2 | Format::Simg => misuse(
-            "an image in a container is not read here",
-            "write it raw, or leave the check out (plan.output.verify)",
+            "a qcow2 or simg file can't be verified",
+            "write a raw image, or leave out the check (--verify-output, plan.output.verify)",
         ),
     }
 }
@@ -175,7 +175,7 @@ fn target<'a>(args: &BuildArgs, path: &'a Path) -> Result<Target<'a>, Failure> {
     if args.output.as_deref().is_some_and(is_dash) {
         return match () {
             () if args.device => {
-                Err(misuse("--device", "standard output is no name of a block device", "name one with -o"))
+                Err(misuse("--device", "standard output is not a block device", "name one with -o"))
             }
             () if io::stdout().is_terminal() => {
                 let help = "redirect it to a file or another program";
@@ -184,12 +184,12 @@ fn target<'a>(args: &BuildArgs, path: &'a Path) -> Result<Target<'a>, Failure> {
             () => Ok(Target::Stdout),
         };
     }
-    // What writing would find out too, but after the scan and the hashes of a large closure.
+    // Writing would find this out, too, but only after the scan and the hashes of a large closure.
     let refused = |refusal| Err(AssemblyError::Refused { path: shown(path), refusal }.into());
     match std::fs::metadata(path) {
         Ok(found) if args.device && !found.file_type().is_block_device() => refused(Refusal::NotADevice),
         Err(error) if args.device && error.kind() == io::ErrorKind::NotFound => refused(Refusal::NoDevice),
-        // For writing to tell, if that fails too.
+        // If this fails for another reason, writing reports it.
         _ if args.device => Ok(Target::Device(path)),
         Ok(found) if found.is_dir() => refused(Refusal::Directory),
         _ if path.as_os_str().as_bytes().ends_with(b"/") => refused(Refusal::NoName),
@@ -202,8 +202,8 @@ fn target<'a>(args: &BuildArgs, path: &'a Path) -> Result<Target<'a>, Failure> {
     }
 }
 
-/// Where the report or the bill of materials goes. Its place is taken before the work, so that what speaks against it is
-/// told before.
+/// The target of the report or the bill of materials. It is opened before the work begins, so that errors are reported
+/// early.
 #[derive(Debug)]
 pub(crate) enum ReportPlace {
     Stdout,
@@ -211,8 +211,8 @@ pub(crate) enum ReportPlace {
 }
 
 impl ReportPlace {
-    /// Takes the place that an option of the command line names, if it is given.
-    pub(crate) fn take(path: Option<&Path>) -> Result<Option<Self>, Failure> {
+    /// Opens the target that an option names, if the option is given.
+    pub(crate) fn open(path: Option<&Path>) -> Result<Option<Self>, Failure> {
         let place = |path: &Path| {
             if is_dash(path) { Ok(Self::Stdout) } else { Companion::open(path).map(Self::File) }
         };
@@ -230,7 +230,7 @@ impl ReportPlace {
             } else if image == Target::Stdout {
                 let noun = role.noun();
                 let help = format!("name a file for {noun}");
-                return Err(misuse(format!("{option} -"), "standard output has the image already", help));
+                return Err(misuse(format!("{option} -"), "the image goes to standard output already", help));
             } else {
                 outputs.add_stdout(role, &format!("{option} -"));
             }
@@ -238,7 +238,7 @@ impl ReportPlace {
         Ok(())
     }
 
-    /// Takes room for a report that is somewhat longer than what is known of it yet.
+    /// Reserves disk space for a report that is somewhat longer than its known part.
     pub(crate) fn reserve(&self, known: &str) -> Result<(), Failure> {
         const REST: usize = 4096;
         match self {
@@ -249,7 +249,7 @@ impl ReportPlace {
         }
     }
 
-    /// Writes the report: whole under its name, or not at all.
+    /// Writes the report. The file appears complete, or not at all.
     pub(crate) fn write(self, json: &str) -> Result<(), Failure> {
         match self {
             Self::Stdout => print(json),

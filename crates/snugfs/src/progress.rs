@@ -1,5 +1,4 @@
-//! Stages of the work: how long each took, and what is told of it on standard error meanwhile.
-//! Nothing here reaches the image or standard output.
+//! Progress on standard error, and the time that each stage took.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,10 +14,10 @@ use crate::messages::Messages;
 use crate::terminal::Terminal;
 use crate::{signals, threads};
 
-/// How long plain lines are silent within a stage: a log of a long build shows life, and a short one stays short.
-const QUIET: Duration = Duration::from_secs(5);
+/// The time between plain lines within a stage, so that logs stay short.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often a bar is drawn anew at least.
+/// The longest time until a bar is drawn again.
 const TICK: Duration = Duration::from_millis(250);
 
 fn amount(unit: Unit, number: u64) -> String {
@@ -30,7 +29,7 @@ fn amount(unit: Unit, number: u64) -> String {
     }
 }
 
-/// Where news of the work goes.
+/// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Channel {
     Bar(Terminal),
@@ -38,7 +37,7 @@ enum Channel {
     Silent,
 }
 
-/// Shows the stages of the work one after another, and keeps their times.
+/// Shows the stages of the work, and keeps their times.
 #[derive(Debug)]
 pub(crate) struct Progress {
     channel: Channel,
@@ -62,12 +61,12 @@ impl Progress {
         Self { channel, begun: Instant::now(), times, current }
     }
 
-    /// The stages that ended, in their order, with their times.
+    /// Finished stages and their times, in order.
     pub(crate) fn times(&self) -> Vec<(Stage, Duration)> {
         self.times.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How long ago the first stage could begin.
+    /// Time since the work began.
     pub(crate) fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
@@ -96,7 +95,7 @@ impl Observer for Progress {
     }
 }
 
-/// Counts what a stage has done, from any thread.
+/// Counts the work of a stage, from any thread.
 #[derive(Debug)]
 struct Meter {
     stage: Stage,
@@ -105,15 +104,15 @@ struct Meter {
     begun: Instant,
     done: AtomicU64,
     bar: Option<ProgressBar>,
-    /// When the next plain line may come; `None` where there are none.
+    /// Time of the next plain line; `None` without plain lines.
     next_line: Option<Mutex<Instant>>,
 }
 
 impl Meter {
     fn begin(stage: Stage, unit: Unit, total: u64, channel: Channel) -> Self {
         if channel == (Channel::Plain { nix: true }) {
-            // A line that Nix takes out of a builder's log and shows as the phase (Nix manual, JSON log messages).
-            say(&format!("@nix {{\"action\":\"setPhase\",\"phase\":\"{}\"}}", stage.name()));
+            // Nix takes this line out of a builder's log and shows it as the phase (Nix manual, JSON log messages).
+            print_line(&format!("@nix {{\"action\":\"setPhase\",\"phase\":\"{}\"}}", stage.name()));
         }
         let shown = unit != Unit::Nothing;
         let bar = match channel {
@@ -121,11 +120,11 @@ impl Meter {
             _ => None,
         };
         let lines = shown && matches!(channel, Channel::Plain { .. });
-        let next_line = lines.then(|| Mutex::new(Instant::now() + QUIET));
+        let next_line = lines.then(|| Mutex::new(Instant::now() + LINE_INTERVAL));
         Self { stage, unit, total, begun: Instant::now(), done: AtomicU64::new(0), bar, next_line }
     }
 
-    /// Counts so many more.
+    /// Adds to the count.
     fn advance(&self, number: u64) {
         let done = self.done.fetch_add(number, Ordering::Relaxed) + number;
         if let Some(bar) = &self.bar {
@@ -135,20 +134,20 @@ impl Meter {
         if let Some(Ok(mut next)) = self.next_line.as_ref().map(Mutex::try_lock)
             && Instant::now() >= *next
         {
-            *next = Instant::now() + QUIET;
+            *next = Instant::now() + LINE_INTERVAL;
             let whole = if self.total == 0 {
                 String::new()
             } else {
                 format!(" of {}", amount(self.unit, self.total))
             };
-            say(&format!("snugfs: {}: {}{whole}", self.stage.name(), amount(self.unit, done)));
+            print_line(&format!("snugfs: {}: {}{whole}", self.stage.name(), amount(self.unit, done)));
         }
     }
 
-    /// Ends the stage; how long it took.
+    /// Ends the stage, and returns its time.
     fn finish(&self, is_done: bool) -> Duration {
         let time = self.begun.elapsed();
-        // A bar that was seen leaves the line that stands where there is none.
+        // A visible bar is replaced by the line that plain mode prints.
         let seen = self.bar.as_ref().is_some_and(|bar| !bar.is_hidden());
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -156,7 +155,7 @@ impl Meter {
         if is_done && (seen || self.next_line.is_some()) {
             let done = amount(self.unit, self.done.load(Ordering::Relaxed));
             let what = if self.stage == Stage::Verify { " hashed" } else { "" };
-            say(&format!("snugfs: {}: {done}{what}, {}", self.stage.name(), human::seconds(time)));
+            print_line(&format!("snugfs: {}: {done}{what}, {}", self.stage.name(), human::seconds(time)));
         }
         time
     }
@@ -168,15 +167,15 @@ fn bar(stage: Stage, unit: Unit, total: u64, terminal: Terminal) -> ProgressBar 
     if let Ok(style) = ProgressStyle::with_template(&template(unit, total, terminal)) {
         bar.set_style(style.progress_chars("=> "));
     }
-    // Rate and time left are right also while nothing is done, as before a compressor gives its first bytes.
-    // The bar's own clock is a thread; where none can be started, only work moves it.
+    // The tick keeps rate and remaining time correct while nothing is done, for example before a compressor's first bytes.
+    // It needs a thread; without one, only work moves the bar.
     if threads::can_start() {
         bar.enable_steady_tick(TICK);
     }
     bar
 }
 
-/// What a bar shows: its stage, how much is done, how fast, and how long it will take; on a narrow terminal less.
+/// The template of a bar: stage, bar, percent, amount, rate and remaining time; less on a narrow terminal.
 fn template(unit: Unit, total: u64, terminal: Terminal) -> String {
     let (bar, percent, left) = match (unit, total) {
         (Unit::Bytes, 1..) => {
@@ -194,9 +193,9 @@ fn template(unit: Unit, total: u64, terminal: Terminal) -> String {
     }
 }
 
-/// A line on standard error; whether someone reads it must not decide over the image.
-pub(crate) fn say(line: &str) {
-    // Written at once, so that lines of several threads do not mix.
+/// Prints a line to standard error. Errors are ignored: a closed standard error must not fail a build.
+pub(crate) fn print_line(line: &str) {
+    // One write, so that lines of several threads do not mix.
     let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_kept_in_the_order_of_the_stages_also_of_one_that_failed() {
+    fn times_are_kept_in_order_even_of_a_failed_stage() {
         let progress = silent();
         let counted = run_stage(&progress, (Stage::Scan, Unit::Entries, 0), || {
             progress.advance(2);
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_that_follows_within_another_has_a_time_of_its_own() {
+    fn a_stage_within_another_has_its_own_time() {
         let progress = silent();
         let done = run_stage(&progress, (Stage::Write, Unit::Bytes, 7), || {
             progress.end(true);

@@ -1,4 +1,4 @@
-//! Signals that would end the process without a word, or with something left behind.
+//! Handles signals that would end the process without a message or leave temporary files behind.
 
 use std::os::raw::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,24 +10,24 @@ use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, exit};
 
-/// What ends a process that has nothing against it.
+/// Signals that end a process by default.
 const ENDING: [c_int; 3] = [SIGHUP, SIGINT, SIGTERM];
 
-/// The thread only waits, removes a few names and ends the process.
+/// Stack of the thread that waits for signals, in \[bytes\].
 const STACK: usize = 128 << 10;
 
-/// Makes a file that becomes longer than `ulimit -f` a failed write, which is told, instead of a silent end.
+/// Makes writes beyond `ulimit -f` fail with an error that is reported, instead of ending the process.
 pub(crate) fn survive_size_limit() {
-    // The flag itself is of no interest, and without a handler nothing worse happens.
+    // The flag is not used. If the handler can't be installed, the default remains.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
-/// Lets a signal end the process only when no temporary name is left. Those that are ignored, as under nohup, stay so.
-pub(crate) fn tidy_before_the_end() {
+/// Removes temporary files before a signal ends the process. Ignored signals, as under nohup, stay ignored.
+pub(crate) fn remove_temporaries_on_signals() {
     let (ready, wait) = mpsc::channel();
     let guard = move || {
         let signals = Signals::new(ENDING.into_iter().filter(|&signal| !is_ignored(signal)));
-        // From here on a signal waits for this thread, so it must not be handled before the thread is there.
+        // From here on, signals wait for this thread.
         let _ = ready.send(());
         let Ok(mut signals) = signals else { return };
         for signal in signals.forever() {
@@ -35,19 +35,19 @@ pub(crate) fn tidy_before_the_end() {
         }
     };
     if thread::Builder::new().stack_size(STACK).spawn(guard).is_ok() {
-        // Ends with an error if the thread is gone; both are as good.
+        // An error means that the thread has ended; nothing to do then.
         let _ = wait.recv();
     } else {
         let flags = ENDING.into_iter().filter(|&signal| !is_ignored(signal)).filter_map(flag).collect();
-        // Nobody else sets it.
+        // Set only here.
         let _ = POLLED.set(flags);
     }
 }
 
-/// The signals that have come, where no thread can wait for them.
+/// Flags of received signals, used if no thread can be started.
 static POLLED: OnceLock<Vec<(c_int, Arc<AtomicBool>)>> = OnceLock::new();
 
-/// A flag that a signal raises. A second signal ends the process at once, in case the first one is never looked at.
+/// A flag that a signal sets. A second signal ends the process at once, in case nothing polls.
 fn flag(signal: c_int) -> Option<(c_int, Arc<AtomicBool>)> {
     let raised = Arc::new(AtomicBool::new(false));
     register_conditional_shutdown(signal, 128 + signal, Arc::clone(&raised)).ok()?;
@@ -55,8 +55,7 @@ fn flag(signal: c_int) -> Option<(c_int, Arc<AtomicBool>)> {
     Some((signal, raised))
 }
 
-/// Ends the process if a signal has come. Does nothing where a thread waits for signals; called again and again during the
-/// work.
+/// Ends the process if a signal was received. Called often during the work; does nothing if a thread waits for signals.
 pub(crate) fn poll() {
     let flags = POLLED.get().map(Vec::as_slice).unwrap_or_default();
     if let Some((signal, _)) = flags.iter().find(|(_, raised)| raised.load(Ordering::Relaxed)) {
@@ -64,17 +63,17 @@ pub(crate) fn poll() {
     }
 }
 
-/// Ends the process as the signal would have, with no temporary name left.
+/// Removes temporary files, then ends the process as the signal would have.
 fn end(signal: c_int) {
     image_assembly::remove_temporaries();
     if std::process::id() == 1 {
-        // The first process of a container is spared by its own signals (pid_namespaces(7)).
+        // Signals that process 1 of a container sends to itself have no effect (pid_namespaces(7)).
         exit(128 + signal);
     }
     let _ = emulate_default_handler(signal);
 }
 
-/// Whether the process was started to ignore a signal (proc(5), `SigIgn`); the standard library has no question for it.
+/// Whether the process was started with a signal ignored (proc(5), `SigIgn`).
 fn is_ignored(signal: c_int) -> bool {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

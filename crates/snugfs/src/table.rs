@@ -1,4 +1,4 @@
-//! The report for people: what an image holds, and what it is made of, which adds up to its length.
+//! The report as text: the image's contents, and its parts, whose sizes add up to its length.
 
 use std::fmt::Write;
 
@@ -27,7 +27,7 @@ pub(crate) fn table(report: &Report) -> String {
     ] {
         let _ = writeln!(table, "{what:<8} {value}");
     }
-    let _ = writeln!(table, "\n{:<22}{:>14}{:>20}", "holds", "number", "bytes");
+    let _ = writeln!(table, "\n{:<22}{:>14}{:>20}", "contents", "number", "bytes");
     let bytes = grouped(contents.bytes);
     let saved = contents.deduplicated.unwrap_or_default();
     let saved_bytes = grouped(saved.bytes);
@@ -40,8 +40,8 @@ pub(crate) fn table(report: &Report) -> String {
         ("store paths", contents.store_paths, ""),
         ("deduplicated", saved.files, saved_bytes.as_str()),
     ];
-    let told = rows.len() - usize::from(contents.deduplicated.is_none());
-    for (what, number, bytes) in rows.into_iter().take(told) {
+    let shown = rows.len() - usize::from(contents.deduplicated.is_none());
+    for (what, number, bytes) in rows.into_iter().take(shown) {
         let row = format!("  {what:<20}{:>14}{bytes:>20}", grouped(number));
         let _ = writeln!(table, "{}", row.trim_end());
     }
@@ -52,7 +52,7 @@ pub(crate) fn table(report: &Report) -> String {
 
 fn parts_table(report: &Report) -> String {
     let block = u64::from(report.filesystem.block_size).max(1);
-    let mut table = format!("\n{:<22}{:>14}{:>20}\n", "is made of", "blocks", "bytes");
+    let mut table = format!("\n{:<22}{:>14}{:>20}\n", "parts", "blocks", "bytes");
     for (what, blocks) in parts(report, block) {
         let bytes = blocks.saturating_mul(block);
         let _ =
@@ -61,7 +61,7 @@ fn parts_table(report: &Report) -> String {
     table
 }
 
-/// All that an image is made of, in blocks, and their sum.
+/// The parts of the root file system in blocks, and their sum.
 fn parts(report: &Report, block: u64) -> Vec<(String, u64)> {
     let all = report.root_bytes / block;
     let overhead =
@@ -69,10 +69,10 @@ fn parts(report: &Report, block: u64) -> Vec<(String, u64)> {
     let mut parts = vec![("file contents".to_owned(), report.file_blocks)];
     parts.extend(overhead);
     parts.push(("free".to_owned(), report.filesystem.free_blocks));
-    // What a fixed size has beyond the last group.
+    // Space of a fixed size after the last group.
     let unused = all.saturating_sub(report.filesystem.blocks);
     if unused > 0 {
-        parts.push(("beyond the groups".to_owned(), unused));
+        parts.push(("after the last group".to_owned(), unused));
     }
     parts.push(("total".to_owned(), all));
     parts
@@ -98,8 +98,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_are_told_in_words() {
-        let told = ["journal", "groupDescriptors", "growthReserve"].map(readable);
-        assert_eq!(told, ["journal", "group descriptors", "reserve for growth"]);
+    fn kinds_are_shown_as_words() {
+        let shown = ["journal", "groupDescriptors", "growthReserve"].map(readable);
+        assert_eq!(shown, ["journal", "group descriptors", "reserve for growth"]);
     }
 }

@@ -1,37 +1,37 @@
-//! What standard error is: whether people sit before it, and what their terminal can do.
+//! Properties of standard error: whether it is a terminal, its width, colours.
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 
 use clap::builder::styling::{AnsiColor, Style};
 
-/// How wide a terminal is where it does not say so.
+/// The width of a terminal that does not report one.
 const COLUMNS: usize = 80;
 
-/// What is bad.
-pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// What might be bad.
-pub(crate) const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
-/// What stands out.
-pub(crate) const STRONG: Style = Style::new().bold();
-/// What helps.
-pub(crate) const HELPFUL: Style = AnsiColor::Cyan.on_default();
+/// Style of errors and marks.
+pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// Style of warnings.
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+/// Style of places.
+pub(crate) const BOLD: Style = Style::new().bold();
+/// Style of help and line numbers.
+pub(crate) const HINT: Style = AnsiColor::Cyan.on_default();
 
-/// How standard error may be written to.
+/// The abilities of standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terminal {
-    /// Lines can be drawn anew.
+    /// Whether lines can be redrawn.
     pub(crate) redraws: bool,
-    /// Colours are seen, and wished for.
+    /// Whether colours are supported, and not disabled by `NO_COLOR`.
     pub(crate) colours: bool,
-    /// How wide it is.
+    /// Its width.
     pub(crate) columns: usize,
-    /// Whether it is one at all: a pipe or a file takes lines of any length.
+    /// Whether it is a terminal. A pipe or a file gets lines of any length.
     pub(crate) is_tty: bool,
 }
 
 impl Terminal {
-    /// Standard error as it is.
+    /// The abilities of this process's standard error.
     pub(crate) fn stderr() -> Self {
         let stderr = std::io::stderr();
         let width = terminal_size::terminal_size_of(&stderr).map(|(width, _)| usize::from(width.0));
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_need_a_terminal_that_has_them_and_nobody_against_them() {
+    fn colours_need_a_terminal_and_no_no_color() {
         let of = |is_terminal, term: Option<&str>, no_color: Option<&str>| {
             let found = Terminal::of(is_terminal, Some(100), term.map(OsStr::new), no_color.map(OsStr::new));
             (found.redraws, found.colours)

@@ -1,4 +1,4 @@
-//! How many threads to use. The number never reaches the image.
+//! The number of threads. It never changes the image.
 
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
@@ -8,8 +8,8 @@ use image_assembly::startable_threads;
 
 use snugfs_core::{Failure, FailureKind};
 
-/// What `--threads` says; without it the cores that this process may use (the standard library respects cgroup
-/// quotas and CPU affinity), but no more than `NIX_BUILD_CORES` where a Nix build sets it.
+/// The value of `--threads`. By default, the number of CPUs available to this process (the standard library respects
+/// cgroup quotas and CPU affinity), but not more than `NIX_BUILD_CORES`, which Nix sets in builds.
 pub(crate) fn count(asked: Option<u16>) -> usize {
     let available = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     match asked {
@@ -18,7 +18,7 @@ pub(crate) fn count(asked: Option<u16>) -> usize {
     }
 }
 
-/// 0 means all, as in Nix; what is not a number is as if it were not there.
+/// As in Nix, 0 means all. Anything that is not a number is ignored.
 fn default_count(available: usize, nix_build_cores: Option<&str>) -> usize {
     match nix_build_cores.and_then(|text| text.trim().parse().ok()) {
         None | Some(0) => available,
@@ -26,13 +26,13 @@ fn default_count(available: usize, nix_build_cores: Option<&str>) -> usize {
     }
 }
 
-/// Whether any thread can be started. Where none can, as in a sandbox that denies it, all work is done by this one.
+/// Whether threads can be started. If not, for example in a sandbox, the main thread does all work.
 pub(crate) fn can_start() -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
     *CAN.get_or_init(|| startable_threads(1) > 0)
 }
 
-/// Starts so many threads, or as many as can be had. The first call decides.
+/// Starts the global thread pool, with fewer threads if the system refuses some. Later calls do nothing.
 pub(crate) fn prepare(threads: usize) -> Result<(), Failure> {
     static IS_DONE: AtomicBool = AtomicBool::new(false);
     if IS_DONE.swap(true, Ordering::Relaxed) {
@@ -44,7 +44,7 @@ pub(crate) fn prepare(threads: usize) -> Result<(), Failure> {
     };
     builder.build_global().map_err(|error| {
         let what = format!("{threads} can't be started: {error}");
-        Failure::new(FailureKind::Internal, "threads", what, "ask for fewer by --threads")
+        Failure::new(FailureKind::Internal, "threads", what, "use a smaller number with --threads")
     })
 }
 

@@ -1,51 +1,37 @@
 //! `plan.closure`: which of its forms is given, and that it is one form alone.
 
-use std::path::PathBuf;
-
 use image_tree::ImagePath;
 
-use super::Context;
+use super::context::Context;
 use crate::json::Json;
 use crate::location::quoted;
 use crate::nearest::nearest;
 use crate::object::Object;
-use crate::plan::{ClosurePlan, ClosureSource, DatabasePlan, Verify};
+use crate::plan::{ClosurePlan, ClosureSource, DatabasePlan};
 use crate::tables;
 use crate::value::Value;
 
-const STORE: &str = "/nix/store";
 /// What `LocalStore::LocalStore` of Nix creates in its folder of state.
 const STATE_FOLDERS: [&str; 3] = ["profiles/per-user", "gcroots/per-user", "temproots"];
-const REGISTRATION_TARGET: &str = "/nix-path-registration";
 
 pub(super) fn closure(value: &Value<'_>, context: Context<'_>) -> Option<ClosurePlan> {
     let object = value.object(&tables::CLOSURE)?;
     let source = source(value, &object, context);
-    let store_dir = object.get("storeDir").map_or_else(|| image_path(STORE), |value| store_dir(&value));
-    let source_dir = object.get("sourceDir").and_then(|value| context.host_path(&value));
-    let verify = match object.word("verify") {
-        Some("none") => Verify::None,
-        Some("hash") => Verify::Hash,
-        _ => Verify::Size,
-    };
-    let registration_target = if object.is_null("registrationTarget") {
-        None
-    } else {
-        match object.get("registrationTarget") {
-            Some(value) => registration_target(&value),
-            None => image_path(REGISTRATION_TARGET),
-        }
-    };
-    let database = object.get("nixDatabase").filter(|value| value.flag() == Some(true));
-    let database = database.and_then(|value| database_of(&value, store_dir.as_ref()?));
+    let store_dir = object.read("storeDir", store_dir);
+    let source_dir = object.read_or_default("sourceDir", |value| context.host_path(value));
+    let verify = object.word_or_default("verify", &tables::VERIFY);
+    let registration_target = object.read("registrationTarget", registration_target);
+    let database = object.read("nixDatabase", |value| {
+        value.flag().map(|wanted| wanted.then(|| database_of(value, store_dir.as_ref()?)).flatten())
+    });
     Some(ClosurePlan {
         source: source?,
-        source_dir: source_dir.unwrap_or_else(|| PathBuf::from(STORE)),
+        source_dir,
         store_dir: store_dir?,
         verify,
-        deduplicate: object.get("deduplicate").and_then(|value| value.flag()).unwrap_or_default(),
+        deduplicate: object.flag("deduplicate"),
         registration_target,
-        database,
+        database: database.flatten(),
     })
 }
 
@@ -86,8 +72,8 @@ fn registration_target(value: &Value<'_>) -> Option<ImagePath> {
 }
 
 fn source(closure: &Value<'_>, object: &Object<'_>, context: Context<'_>) -> Option<ClosureSource> {
-    let (registration, store_paths) = (object.get("registration"), object.get("storePaths"));
-    let graph = object.get("graph");
+    let (registration, store_paths) = (object.given("registration"), object.given("storePaths"));
+    let graph = object.given("graph");
     // Each of them is looked at, so that none keeps a problem back.
     let registration_path = registration.and_then(|value| context.host_path(&value));
     let store_paths_path = store_paths.and_then(|value| context.host_path(&value));

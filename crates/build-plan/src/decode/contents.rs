@@ -1,16 +1,19 @@
 //! `plan.trees`, `plan.entries` and `plan.attributes`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use image_tree::{Acl, ImagePath, InvalidXattr, Xattr, XattrName, XattrNamespace};
 
-use super::Context;
-use crate::location::quoted;
+use super::context::Context;
+use crate::json::Json;
+use crate::location::{Place, quoted};
 use crate::object::Object;
 use crate::plan::{AttributesPlan, Entry, EntryKind, TreePlan, XattrPattern};
+use crate::problem::Log;
 use crate::scalars::base64;
 use crate::shapes::Table;
-use crate::tables::{self, ENTRIES, ENTRY_TYPES, MAX_XATTR_VALUE};
+use crate::tables::{self, ENTRY_TYPES, EntryType, KEEP_HOLES, MAX_XATTR_VALUE};
 use crate::value::Value;
 
 pub(super) fn trees(value: &Value<'_>, context: Context<'_>) -> Vec<TreePlan> {
@@ -19,17 +22,32 @@ pub(super) fn trees(value: &Value<'_>, context: Context<'_>) -> Vec<TreePlan> {
 
 fn tree(value: &Value<'_>, context: Context<'_>) -> Option<TreePlan> {
     let object = value.object(&tables::TREE)?;
-    let source = object.get("source").and_then(|value| context.host_path(&value));
-    let target = object.get("target").map_or_else(|| Some(ImagePath::root()), |value| value.image_path());
-    let tree = TreePlan {
-        keep_owner: object.word("owner") == Some("keep"),
-        keep_times: object.word("times") == Some("keep"),
-        xattrs: object.get("xattrs").map(|value| xattr_patterns(&value)).unwrap_or_default(),
-        keep_holes: object.word("holes") != Some("fill"),
-        one_file_system: object.get("oneFileSystem").and_then(|value| value.flag()),
-        ..TreePlan::new(source?, target?)
-    };
-    Some(tree)
+    let source = object.read("source", |value| context.host_path(value));
+    let target = object.read("target", |value| value.image_path());
+    let options = tree_options(&object);
+    Some(TreePlan { source: source?, target: target?, ..options })
+}
+
+/// What a tree has beside its source and target, which are left empty.
+fn tree_options(object: &Object<'_>) -> TreePlan {
+    TreePlan {
+        source: PathBuf::new(),
+        target: ImagePath::root(),
+        keep_owner: object.word_or_default("owner", &tables::OWNERS),
+        keep_times: object.word_or_default("times", &tables::TIMES),
+        xattrs: object.read_or_default("xattrs", |value| Some(xattr_patterns(value))),
+        keep_holes: object.word_or_default("holes", &tables::KEEP_HOLES),
+        one_file_system: object.read("oneFileSystem", |value| value.flag()),
+    }
+}
+
+impl TreePlan {
+    /// A tree of which a plan names only the source and the target.
+    pub fn new(source: PathBuf, target: ImagePath) -> Self {
+        let (json, log) = (Json::Object(Vec::new()), Log::default());
+        let value = Value { json: &json, at: Place::PLAN, log: &log };
+        Self { source, target, ..tree_options(&value.object_unchecked(&[], &tables::TREE)) }
+    }
 }
 
 fn xattr_patterns(value: &Value<'_>) -> Vec<XattrPattern> {
@@ -93,11 +111,11 @@ pub(super) fn attributes(value: &Value<'_>) -> BTreeMap<ImagePath, AttributesPla
     by_path(value, |value, _| {
         let object = value.object(&tables::ATTRIBUTES)?;
         Some(AttributesPlan {
-            uid: object.count_u32("uid"),
-            gid: object.count_u32("gid"),
-            permissions: object.get("mode").and_then(|value| value.mode()),
-            xattrs: xattrs(&object),
-            recursive: object.get("recursive").and_then(|value| value.flag()).unwrap_or_default(),
+            uid: object.count("uid"),
+            gid: object.count("gid"),
+            permissions: object.read("mode", |value| value.mode()),
+            xattrs: object.read("xattrs", |value| Some(xattrs(value))).unwrap_or_default(),
+            recursive: object.flag("recursive"),
         })
     })
 }
@@ -128,24 +146,22 @@ fn any_path() -> ImagePath {
 fn entry(value: &Value<'_>, context: Context<'_>) -> Option<Entry> {
     let fields = value.pairs()?;
     // Any table has the type, and all types have it first.
-    let [first, ..] = ENTRIES;
-    let Some(type_value) = value.object_unchecked(fields, first).get("type") else {
-        let object = value.object_unchecked(fields, first);
-        object.check_missing();
+    let any = value.object_unchecked(fields, EntryType::File.table());
+    if any.given("type").is_none() {
+        any.check_missing();
         return None;
-    };
-    let name = type_value.word(ENTRY_TYPES)?;
-    let table =
-        ENTRY_TYPES.iter().zip(ENTRIES).find_map(|(known, table)| (*known == name).then_some(table))?;
+    }
+    let entry_type = any.word("type", &ENTRY_TYPES)?;
+    let table = entry_type.table();
     let object = value.object_unchecked(fields, table);
     check_fields(value, &object, table);
-    let kind = kind(name, value, &object, context);
+    let kind = kind(entry_type, value, &object, context);
     let entry = Entry {
-        permissions: object.get("mode").and_then(|value| value.mode()),
-        uid: object.count_u32("uid").unwrap_or_default(),
-        gid: object.count_u32("gid").unwrap_or_default(),
-        xattrs: xattrs(&object),
-        keep_holes: name != "file" || object.word("holes") != Some("fill"),
+        permissions: object.read("mode", |value| value.mode()),
+        uid: object.count_or_default("uid"),
+        gid: object.count_or_default("gid"),
+        xattrs: object.read_or_default("xattrs", |value| Some(xattrs(value))),
+        keep_holes: entry_type != EntryType::File || object.word_or_default("holes", &KEEP_HOLES),
         kind: kind?,
     };
     Some(entry)
@@ -153,7 +169,7 @@ fn entry(value: &Value<'_>, context: Context<'_>) -> Option<Entry> {
 
 /// A field of another type is not unknown, it is out of place.
 fn check_fields(value: &Value<'_>, object: &Object<'_>, table: &'static Table) {
-    let elsewhere = |key: &str| ENTRIES.iter().any(|other| other.field(key).is_some());
+    let elsewhere = |key: &str| ENTRY_TYPES.0.iter().any(|(_, other)| other.table().field(key).is_some());
     for (key, json) in object.fields {
         if table.field(key).is_none() && elsewhere(key) {
             value.child(key, json).wrong::<()>(
@@ -166,20 +182,25 @@ fn check_fields(value: &Value<'_>, object: &Object<'_>, table: &'static Table) {
     object.check_missing();
 }
 
-fn kind(name: &str, value: &Value<'_>, object: &Object<'_>, context: Context<'_>) -> Option<EntryKind> {
-    match name {
-        "file" => file(value, object, context),
-        "directory" => Some(EntryKind::Directory),
-        "symlink" => object.get("target")?.link_target().map(EntryKind::Symlink),
-        "character" => device(object).map(|(major, minor)| EntryKind::Character { major, minor }),
-        "block" => device(object).map(|(major, minor)| EntryKind::Block { major, minor }),
-        _ => Some(EntryKind::Fifo),
+fn kind(
+    entry_type: EntryType,
+    value: &Value<'_>,
+    object: &Object<'_>,
+    context: Context<'_>,
+) -> Option<EntryKind> {
+    match entry_type {
+        EntryType::File => file(value, object, context),
+        EntryType::Directory => Some(EntryKind::Directory),
+        EntryType::Symlink => object.read("target", |value| value.link_target()).map(EntryKind::Symlink),
+        EntryType::Character => device(object).map(|(major, minor)| EntryKind::Character { major, minor }),
+        EntryType::Block => device(object).map(|(major, minor)| EntryKind::Block { major, minor }),
+        EntryType::Fifo => Some(EntryKind::Fifo),
     }
 }
 
 fn file(value: &Value<'_>, object: &Object<'_>, context: Context<'_>) -> Option<EntryKind> {
-    let text = object.get("text");
-    let source = object.get("source");
+    let text = object.given("text");
+    let source = object.given("source");
     let bytes = text.and_then(|text| text.text("a string", "write what the file holds as a string"));
     let path = source.and_then(|source| context.host_path(&source));
     match (text, source) {
@@ -196,12 +217,11 @@ fn file(value: &Value<'_>, object: &Object<'_>, context: Context<'_>) -> Option<
 }
 
 fn device(object: &Object<'_>) -> Option<(u32, u32)> {
-    let (major, minor) = (object.count_u32("major"), object.count_u32("minor"));
+    let (major, minor) = (object.count("major"), object.count("minor"));
     Some((major?, minor?))
 }
 
-fn xattrs(object: &Object<'_>) -> Vec<Xattr> {
-    let Some(value) = object.get("xattrs") else { return Vec::new() };
+fn xattrs(value: &Value<'_>) -> Vec<Xattr> {
     let pairs = value.pairs().unwrap_or_default();
     let mut xattrs: Vec<Xattr> =
         pairs.iter().filter_map(|(key, json)| xattr(&value.child(key, json), key)).collect();

@@ -2,49 +2,37 @@
 
 use image_tree::SectorSize;
 
-use super::filesystem::DEFAULT_UUID;
-use super::{Context, volume};
+use super::context::Context;
+use super::volume::volume;
 use crate::disk_tables::{
-    self, CONTENT_KINDS, CONTENTS, MAX_FAT_LABEL, MAX_PARTITION_NAME, MOST_GPT, MOST_MBR,
+    self, CONTENT_KINDS, ContentKind, FAT_BITS, MAX_FAT_LABEL, MAX_PARTITION_NAME, MOST_GPT, MOST_MBR,
+    SECTOR_SIZES, TABLE_KINDS, TableKind,
 };
 use crate::json::Json;
 use crate::nearest::nearest;
 use crate::object::Object;
 use crate::partition_types;
-use crate::plan::{
-    BlobPlan, DiskPlan, FatBits, FatPlan, PartitionContent, PartitionPlan, PartitionType, TablePlan,
-};
+use crate::plan::{BlobPlan, DiskPlan, FatPlan, PartitionContent, PartitionPlan, PartitionType, TablePlan};
 use crate::scalars;
 use crate::tables::FILESYSTEM_SIZE;
 use crate::value::Value;
 
-/// Which kind of table a disk has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TableKind {
-    Mbr,
-    Gpt,
-}
-
 pub(super) fn disk(value: &Value<'_>, context: Context<'_>) -> Option<DiskPlan> {
     let object = value.object(&disk_tables::DISK)?;
     // Without a table, what depends on it can't be judged.
-    let kind = object.word("table").map(|word| if word == "gpt" { TableKind::Gpt } else { TableKind::Mbr });
-    let id = object.get("id");
+    let kind = object.word("table", &TABLE_KINDS);
     let table = kind.map(|kind| match kind {
-        TableKind::Mbr => TablePlan::Mbr { id: id.and_then(|id| number_id(&id)) },
-        TableKind::Gpt => TablePlan::Gpt { guid: id.and_then(|id| id.uuid()) },
+        TableKind::Mbr => TablePlan::Mbr { id: object.read("id", number_id) },
+        TableKind::Gpt => TablePlan::Gpt { guid: object.read("id", |value| value.uuid()) },
     });
-    let sector = match object.number("sectorSize") {
-        Some(4096) => SectorSize::Bytes4096,
-        _ => SectorSize::Bytes512,
-    };
+    let sector = object.number_or_default("sectorSize", &SECTOR_SIZES);
     let size = in_sectors(&object, sector, "size");
-    let list = object.get("partitions");
-    let partitions = list.map(|list| partitions(&list, kind, sector, context)).unwrap_or_default();
-    let blobs = object.get("blobs").map(|list| {
-        list.items("objects with source and offset").filter_map(|item| blob(&item, context)).collect()
+    let partitions = object.read("partitions", |list| Some(partitions(list, kind, sector, context)));
+    let blobs = object.read_or_default("blobs", |list| {
+        let items = list.items("objects with source and offset");
+        Some(items.filter_map(|item| blob(&item, context)).collect())
     });
-    Some(DiskPlan { table: table?, sector, size, partitions, blobs: blobs.unwrap_or_default() })
+    Some(DiskPlan { table: table?, sector, size, partitions: partitions?, blobs })
 }
 
 /// A size in whole sectors; the rule of the field itself knows only the short ones.
@@ -53,7 +41,7 @@ fn in_sectors(object: &Object<'_>, sector: SectorSize, field: &'static str) -> O
     if size.is_multiple_of(bytes) {
         return Some(size);
     }
-    let value = object.get(field)?;
+    let value = object.given(field)?;
     let what = || format!("{} is not a multiple of the disk's sectors of {bytes} bytes", value.shown());
     value.wrong(what, "write a multiple")
 }
@@ -112,17 +100,15 @@ fn partition(
     context: Context<'_>,
 ) -> Option<PartitionPlan> {
     let object = value.object(&disk_tables::PARTITION)?;
-    let kind = object.get("type").and_then(|value| partition_type(&value, table?));
+    let kind = object.read("type", |value| partition_type(value, table?));
     let (start, size) = (in_sectors(&object, sector, "start"), in_sectors(&object, sector, "size"));
-    let name =
-        object.get("name").and_then(|value| only_gpt(&value, table, "name").and_then(|()| name(&value)));
-    let guid =
-        object.get("guid").and_then(|value| only_gpt(&value, table, "guid").and_then(|()| value.uuid()));
-    let held = match object.get("content") {
+    let name = object.read("name", |value| only_gpt(value, table, "name").and_then(|()| name(value)));
+    let guid = object.read("guid", |value| only_gpt(value, table, "guid").and_then(|()| value.uuid()));
+    let held = match object.given("content") {
         Some(value) => content(&value, number, context),
         None => Some(PartitionContent::Empty),
     };
-    if object.get("size").is_none()
+    if object.given("size").is_none()
         && let Some(what) = match held {
             Some(PartitionContent::Empty) => Some("an empty partition"),
             Some(PartitionContent::Fat(_)) => Some("a FAT file system"),
@@ -143,7 +129,7 @@ fn partition(
         start,
         size,
         kind: kind?,
-        bootable: object.get("bootable").and_then(|value| value.flag()).unwrap_or_default(),
+        bootable: object.flag("bootable"),
         name,
         guid,
         content: held?,
@@ -232,44 +218,45 @@ fn name(value: &Value<'_>) -> Option<String> {
 
 fn blob(value: &Value<'_>, context: Context<'_>) -> Option<BlobPlan> {
     let object = value.object(&disk_tables::BLOB)?;
-    let source = object.get("source").and_then(|value| context.host_path(&value));
+    let source = object.read("source", |value| context.host_path(value));
     let offset = object.size("offset");
     Some(BlobPlan { source: source?, offset: offset? })
 }
 
 fn content(value: &Value<'_>, number: usize, context: Context<'_>) -> Option<PartitionContent> {
     let fields = value.pairs()?;
-    let [first, ..] = CONTENTS;
-    let any = value.object_unchecked(fields, first);
-    let Some(kind) = any.get("kind") else {
+    // Any table has the kind.
+    let any = value.object_unchecked(fields, ContentKind::Root.table());
+    if any.given("kind").is_none() {
         any.check_missing();
         return None;
-    };
-    let name = kind.word(CONTENT_KINDS)?;
-    let table =
-        CONTENT_KINDS.iter().zip(CONTENTS).find_map(|(known, table)| (*known == name).then_some(table))?;
-    let object = value.object(table)?;
-    match name {
-        "root" => Some(PartitionContent::Root),
-        "ext4" => {
-            // Two file systems of one disk must not have one UUID.
-            let last = u128::from(u8::try_from(number).unwrap_or(u8::MAX));
-            let uuid = (DEFAULT_UUID & !0xff) | last;
-            Some(PartitionContent::Ext4(Box::new(volume(&object, &value.at, uuid, context, value.log))))
+    }
+    let kind = any.word("kind", &CONTENT_KINDS)?;
+    let object = value.object(kind.table())?;
+    match kind {
+        ContentKind::Root => Some(PartitionContent::Root),
+        ContentKind::Ext4 => {
+            let volume = volume(&object, &value.at, Some(number), context, value.log);
+            Some(PartitionContent::Ext4(Box::new(volume)))
         }
-        "fat" => Some(PartitionContent::Fat(fat(&object, context))),
-        _ => object.get("source").and_then(|value| context.host_path(&value)).map(PartitionContent::Raw),
+        ContentKind::Fat => Some(PartitionContent::Fat(fat(&object, context))),
+        ContentKind::Raw => {
+            object.read("source", |value| context.host_path(value)).map(PartitionContent::Raw)
+        }
     }
 }
 
 fn fat(object: &Object<'_>, context: Context<'_>) -> FatPlan {
     FatPlan {
-        source: object.get("source").and_then(|value| context.host_path(&value)),
-        label: object.get("label").and_then(|value| fat_label(&value)).unwrap_or(*b"NO NAME    "),
-        id: object.get("id").and_then(|value| number_id(&value)),
-        bits: object.number("bits").map(|bits| if bits == 32 { FatBits::Fat32 } else { FatBits::Fat16 }),
+        source: object.read("source", |value| context.host_path(value)),
+        label: object.read("label", fat_label).unwrap_or(NO_LABEL),
+        id: object.read("id", number_id),
+        bits: object.number("bits", &FAT_BITS),
     }
 }
+
+/// What a FAT file system without a label has in its place.
+const NO_LABEL: [u8; MAX_FAT_LABEL] = *b"NO NAME    ";
 
 /// What mkfs.vfat takes: no control characters, none of `*?.,;:/\|+=<>[]"`.
 fn fat_label(value: &Value<'_>) -> Option<[u8; MAX_FAT_LABEL]> {
@@ -283,7 +270,7 @@ fn fat_label(value: &Value<'_>) -> Option<[u8; MAX_FAT_LABEL]> {
         return value.not("a label that FAT can have", HELP);
     }
     if text.is_empty() {
-        return Some(*b"NO NAME    ");
+        return Some(NO_LABEL);
     }
     let mut label = [b' '; MAX_FAT_LABEL];
     for (to, from) in label.iter_mut().zip(text.bytes()) {

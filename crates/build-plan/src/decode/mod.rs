@@ -3,34 +3,23 @@
 
 mod closure;
 mod contents;
+mod context;
 mod disk;
 mod filesystem;
 mod foreign;
+mod volume;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use self::context::Context;
 use crate::json::{Json, is_structured_attributes};
 use crate::location::Place;
 use crate::object::Object;
-use crate::plan::{Plan, VolumePlan};
+use crate::plan::Plan;
+use crate::plan_table::PLAN;
 use crate::problem::{Log, Position, Problems};
+use crate::tables;
 use crate::value::Value;
-use crate::{conflicts, tables};
-
-/// What decoders need beside the value.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Context<'a> {
-    base_dir: &'a Path,
-    /// The structured attributes around the plan, if it came in them.
-    attributes: Option<&'a Json>,
-}
-
-impl Context<'_> {
-    /// A path of this machine, relative ones taken from the base folder.
-    fn host_path(&self, value: &Value<'_>) -> Option<PathBuf> {
-        value.host_path().map(|path| self.base_dir.join(path))
-    }
-}
 
 /// Reads a plan, or the structured attributes that hold one under `plan`. `base_dir` is joined to every relative
 /// path of this machine; nothing is looked up there.
@@ -86,8 +75,8 @@ fn read(document: &Json, base_dir: &Path, log: &Log) -> Option<Plan> {
     if is_of_another_version(&value) {
         return None;
     }
-    let object = value.object(&tables::PLAN)?;
-    if let Some(place) = object.get("$schema") {
+    let object = value.object(&PLAN)?;
+    if let Some(place) = object.given("$schema") {
         place.text("a string", "write where the schema is, or leave it out");
     }
     Some(plan_of(&object, Context { base_dir, attributes }, log))
@@ -122,27 +111,8 @@ fn write_version() -> String {
 
 fn plan_of(object: &Object<'_>, context: Context<'_>, log: &Log) -> Plan {
     Plan {
-        root: volume(object, &Place::PLAN, filesystem::DEFAULT_UUID, context, log),
-        disk: object.get("disk").and_then(|value| disk::disk(&value, context)),
-        output: filesystem::output(object.get("output").as_ref(), context),
+        root: volume::volume(object, &Place::PLAN, None, context, log),
+        disk: object.read("disk", |value| disk::disk(value, context)),
+        output: object.read_or_default("output", |value| filesystem::output(value, context)),
     }
-}
-
-/// The file system that an object describes, be it the plan or a partition's content.
-fn volume(
-    object: &Object<'_>,
-    at: &Place<'_>,
-    default_uuid: u128,
-    context: Context<'_>,
-    log: &Log,
-) -> VolumePlan {
-    let volume = VolumePlan {
-        closure: object.get("closure").and_then(|value| closure::closure(&value, context)),
-        trees: object.get("trees").map(|value| contents::trees(&value, context)).unwrap_or_default(),
-        entries: object.get("entries").map(|value| contents::entries(&value, context)).unwrap_or_default(),
-        attributes: object.get("attributes").map(|value| contents::attributes(&value)).unwrap_or_default(),
-        filesystem: filesystem::filesystem(object.get("filesystem").as_ref(), default_uuid),
-    };
-    conflicts::check(&volume, at, log);
-    volume
 }

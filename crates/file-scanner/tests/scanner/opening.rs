@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use build_plan::EntryKind;
-use file_scanner::{OpenFile, Opener, SourceError, check_unchanged};
-use image_tree::{FileTree, NodeId, NodeKind};
+use file_scanner::{OpenFile, Opener, ScannedFiles, SourceError, check_unchanged};
+use image_tree::{Contents, FileBytes, FileRef, FileTree, NodeId, NodeKind, TreeId};
 use rustix::fs::{CWD, FileType, Mode};
 
 use crate::support::{World, entry, path, text};
@@ -189,4 +189,28 @@ fn directories_are_not_opened_as_files() {
     let tree = world.scan().unwrap().tree;
     let opener = Opener::new(&tree);
     assert!(matches!(opener.cursor().open(NodeId::ROOT), Err(SourceError::NotAFile { .. })));
+}
+
+#[test]
+fn files_of_several_trees_are_contents_of_an_image() {
+    let world = world();
+    let trees = [world.scan().unwrap().tree, FileTree::clone(&world.scan().unwrap().tree)];
+    let contents = ScannedFiles::of(&trees);
+    let mut reader = contents.reader();
+    let node = trees[0].find(&path("/opt/deeper/1/x/y/1")).unwrap();
+    let second = TreeId::from_index(1).unwrap();
+    let file = FileRef { tree: second, node };
+    assert_eq!(contents.shown(file), world.at("tree/1/x/y/1").to_string_lossy());
+    let Ok(FileBytes::Fd(fd)) = reader.open(file) else { panic!("a file of this machine") };
+    contents.check(file, fd.as_fd()).unwrap();
+    fs::write(world.at("tree/1/x/y/1"), "longer than it was").unwrap();
+    let changed = contents.check(file, fd.as_fd()).unwrap_err();
+    assert!(!changed.is_internal() && changed.to_string().contains("tree/1/x/y/1: changed"), "{changed}");
+    let text = FileRef { tree: second, node: trees[1].find(&path("/etc/text")).unwrap() };
+    assert!(matches!(reader.open(text), Ok(FileBytes::Memory(b"text"))));
+    assert_eq!(contents.shown(text), "/etc/text");
+    let missing = FileRef { tree: TreeId::from_index(2).unwrap(), node };
+    assert!(reader.open(missing).unwrap_err().is_internal());
+    assert!(contents.check(missing, fd.as_fd()).unwrap_err().is_internal());
+    assert!(reader.open(NodeId::ROOT.into()).unwrap_err().is_internal());
 }

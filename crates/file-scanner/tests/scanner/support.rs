@@ -178,6 +178,9 @@ pub(crate) fn dump(tree: &FileTree) -> String {
         let what = match node.kind() {
             NodeKind::Directory { .. } => "directory".to_owned(),
             NodeKind::File { size, source: FileSource::Scanned { .. } } => format!("file {size}"),
+            NodeKind::File { size, source: FileSource::External(number) } => {
+                format!("external {size} {number}")
+            }
             NodeKind::File { size, source: FileSource::Inline(index) } => {
                 format!("text {size} {}", escaped(tree.inline(index)))
             }

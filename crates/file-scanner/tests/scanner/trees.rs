@@ -83,7 +83,7 @@ fn set_id_bits_that_the_plan_sets_again_are_not_warned_of() {
     world.tree("tree", "/");
     world.attributes.insert(path("/bin/ping"), attributes(None, Some(0o4755), false));
     let scan = world.scan().unwrap();
-    let warnings: Vec<_> = scan.warnings.iter().map(|warning| warning.to_string()).collect();
+    let warnings: Vec<_> = scan.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
         ["tree 0: setuid and setgid bits are dropped from /bin/other; keep owners to keep them"]

@@ -5,6 +5,7 @@
 mod bytes;
 mod devices;
 mod outputs;
+mod programs;
 mod sources;
 mod support;
 mod zeros;

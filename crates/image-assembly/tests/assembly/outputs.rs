@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use image_assembly::{AssemblyError, ErrorKind, Options, Refusal, Scanned, Target, write};
+use file_scanner::ScannedFiles;
+use image_assembly::{AssemblyError, ErrorKind, Options, Refusal, Target, Writer};
 use image_tree::{Piece, PieceSource};
 
 use crate::support::*;
@@ -154,9 +155,9 @@ fn a_panic_of_the_caller_passes_through_and_leaves_nothing() {
     let out = tempfile::tempdir().unwrap();
     let path = out.path().join("image");
     for level in [None, Some(1)] {
-        let scanned = Scanned::new(&files.tree);
-        let attempt =
-            || write(&image, &scanned, Target::File(&path), &options(4, level), &|_| panic!("on purpose"));
+        let scanned = ScannedFiles::new(&files.tree);
+        let writer = Writer::new(&image, &scanned).options(options(4, level));
+        let attempt = || writer.progress(&|_| panic!("on purpose")).write(Target::File(&path));
         assert!(catch_unwind(AssertUnwindSafe(attempt)).is_err());
         assert!(names(out.path()).is_empty());
     }
@@ -188,8 +189,9 @@ fn a_panic_of_one_reader_ends_the_others_and_leaves_nothing() {
     let out = tempfile::tempdir().unwrap();
     let path = out.path().join("image");
     for level in [None, Some(1)] {
-        let scanned = Scanned::new(&files.tree);
-        let attempt = || write(&image, &scanned, Target::File(&path), &options(3, level), &|_| {});
+        let scanned = ScannedFiles::new(&files.tree);
+        let writer = Writer::new(&image, &scanned).options(options(3, level));
+        let attempt = || writer.write(Target::File(&path));
         assert!(catch_unwind(AssertUnwindSafe(attempt)).is_err());
         assert!(names(out.path()).is_empty());
     }
@@ -204,18 +206,20 @@ const CHILD: [u64; 2] = [2 * MIB, 10];
 fn child() {
     let files = Files::new(&CHILD);
     let image = Image::of_files(&files);
+    let scanned = ScannedFiles::new(&files.tree);
+    let writer = || Writer::new(&image, &scanned).options(options(2, None));
     let path = |variable| std::env::var_os(variable).map(PathBuf::from);
     if let Some(out) = path("IMAGE_ASSEMBLY_HANG") {
         let hang = |_| {
             fs::write(out.with_extension("begun"), "").unwrap();
             std::thread::sleep(Duration::from_secs(600));
         };
-        write(&image, &Scanned::new(&files.tree), Target::File(&out), &options(2, None), &hang).unwrap();
+        writer().progress(&hang).write(Target::File(&out)).unwrap();
     } else if let Some(out) = path("IMAGE_ASSEMBLY_OUT") {
         assert!(!Path::new("/proc/self").exists());
         let before = names(out.parent().unwrap()).len();
         let named = |_| assert_eq!(names(out.parent().unwrap()).len(), before + 1);
-        write(&image, &Scanned::new(&files.tree), Target::File(&out), &options(2, None), &named).unwrap();
+        writer().progress(&named).write(Target::File(&out)).unwrap();
         let before = names(out.parent().unwrap());
         fs::remove_file(files.path(0)).unwrap();
         image.write(&files, Target::File(&out), &options(2, None)).unwrap_err();

@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use image_assembly::{AssemblyError, Compression, Options, Scanned, Target, Written, write};
+use file_scanner::ScannedFiles;
+use image_assembly::{AssemblyError, Compression, Options, Target, Writer, Written};
 use image_tree::{
     Content, FileSource, FileStamp, FileTree, ImagePath, Metadata, Name, NodeId, Origin, Permissions, Piece,
     PieceSource, Timestamp, TreeWriter,
@@ -175,7 +176,8 @@ impl Image {
         let progress = |bytes| {
             done.fetch_add(bytes, Ordering::Relaxed);
         };
-        let written = write(self, &Scanned::new(&files.tree), target, options, &progress)?;
+        let scanned = ScannedFiles::new(&files.tree);
+        let written = Writer::new(self, &scanned).options(*options).progress(&progress).write(target)?;
         assert_eq!(done.into_inner(), self.len());
         Ok(written)
     }

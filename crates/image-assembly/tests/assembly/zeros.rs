@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use image_assembly::{KnownZeros, Scanned, Target, Watch, Witness, write_watched};
+use file_scanner::ScannedFiles;
+use image_assembly::{KnownZeros, Observer, Target, Writer};
 use image_tree::{Content, FileRef, PieceSource};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -53,8 +54,8 @@ struct Seen {
     all: Vec<u8>,
 }
 
-impl Witness for Seen {
-    fn see(&mut self, file: FileRef, bytes: &[u8]) {
+impl Observer for Seen {
+    fn file_bytes(&mut self, file: FileRef, bytes: &[u8]) {
         match self.files.last_mut() {
             Some((last, seen)) if *last == file => seen.extend_from_slice(bytes),
             _ => self.files.push((file, bytes.to_vec())),
@@ -67,10 +68,6 @@ impl Witness for Seen {
 
     fn zeros(&mut self, len: u64) {
         self.all.resize(self.all.len() + usize::try_from(len).unwrap(), 0);
-    }
-
-    fn agrees(&mut self) -> bool {
-        true
     }
 }
 
@@ -86,7 +83,7 @@ proptest! {
         let files = Files::of(&std::env::temp_dir(), contents);
         let image = image_of(&files, &gaps);
         let expected = image.naive(&files);
-        let contents = Scanned::new(&files.tree);
+        let contents = ScannedFiles::new(&files.tree);
         let done = AtomicU64::new(0);
         let progress = |bytes| { done.fetch_add(bytes, Ordering::Relaxed); };
         let known = KnownZeros::find(&image, &contents, NonZeroUsize::new(threads).unwrap(), &progress).unwrap();
@@ -106,20 +103,20 @@ proptest! {
         });
         prop_assert_eq!(found, u64::try_from(zero_grains.count()).unwrap() * GRAIN);
 
-        // What is written is the same with and without it, and so is what a witness sees of files.
+        // What is written is the same with and without it, and so is what an observer sees of files.
         let out = tempfile::tempdir().unwrap();
         let path = out.path().join("image");
         let mut by_file = Vec::new();
         let both: [&dyn PieceSource; 2] = [&image, &known];
         for image in both {
             let mut seen = Seen::default();
-            let watch = Watch { witness: Some(&mut seen), judge: None };
-            write_watched(watch, image, &contents, Target::File(&path), &options(threads, None), &|_| {}).unwrap();
+            let writer = Writer::new(image, &contents).options(options(threads, None));
+            writer.observer(&mut seen).write(Target::File(&path)).unwrap();
             prop_assert!(fs::read(&path).unwrap() == expected);
             prop_assert!(seen.all == expected);
             by_file.push(seen.files);
             let unhashed = image_assembly::Options { digest: false, ..options(threads, None) };
-            write_watched(Watch::default(), image, &contents, Target::File(&path), &unhashed, &|_| {}).unwrap();
+            Writer::new(image, &contents).options(unhashed).write(Target::File(&path)).unwrap();
             prop_assert!(fs::read(&path).unwrap() == expected);
         }
         prop_assert!(by_file[0] == by_file[1]);

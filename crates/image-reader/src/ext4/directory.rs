@@ -3,11 +3,11 @@
 
 use ext4_ondisk::directory::{ALIGNMENT, HEADER_SIZE, MIN_ENTRY_SIZE, entry_length};
 use ext4_ondisk::{DirectoryEntry, read_padded};
-use image_tree::{Name, escaped};
+use image_tree::{Name, escaped, to_u64, to_usize};
 
 use super::{Ext4, named};
 use crate::ReadError;
-use crate::bytes::{Bytes, to_u64, to_usize};
+use crate::bytes::Bytes;
 use crate::file_system::{Contents, Entry, Node, Run, Target};
 
 /// Maximum number of entries of a directory.

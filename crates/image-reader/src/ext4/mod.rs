@@ -9,7 +9,8 @@ pub(crate) use superblock::is_there;
 
 use ext4_ondisk::inode::{FAST_SYMLINK_MAX, FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_INLINE_DATA, ROOT};
 
-use crate::bytes::to_u64;
+use image_tree::{Uuid, to_u64};
+
 use crate::file_system::{Contents, Entry, Kind, Node, Place, Usage};
 use crate::work::Work;
 use crate::{ReadError, Window};
@@ -41,9 +42,9 @@ impl Ext4 {
         &self.superblock.label
     }
 
-    /// UUID, bytes in the order of the text form.
-    pub fn uuid(&self) -> [u8; 16] {
-        self.superblock.uuid
+    /// The UUID.
+    pub fn uuid(&self) -> Uuid {
+        Uuid(self.superblock.uuid)
     }
 
     /// Block size in \[bytes\].

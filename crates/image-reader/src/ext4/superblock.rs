@@ -6,7 +6,9 @@ use ext4_ondisk::feature::{self, Word};
 use ext4_ondisk::superblock::{MAGIC, OFFSET};
 use ext4_ondisk::{Checksum, Feature, Superblock as Raw, read_padded};
 
-use crate::bytes::{to_u64, until_zero};
+use image_tree::to_u64;
+
+use crate::bytes::until_zero;
 use crate::{ReadError, Window};
 
 const MAGIC_OFFSET: usize = OFFSET + offset_of!(Raw, s_magic);

@@ -3,7 +3,9 @@
 mod boot;
 mod directory;
 
-use crate::bytes::{Bytes, to_u64};
+use image_tree::to_u64;
+
+use crate::bytes::Bytes;
 use crate::file_system::{Contents, Entry, Kind, Node, Place, Run, Time, Usage};
 use crate::work::Work;
 use crate::{ReadError, Window};

@@ -1,7 +1,9 @@
 //! Reads GUID partition tables (UEFI 2.10, chapter 5): a header and an array of entries, and a backup of both.
 
-use super::{Guid, Partition, PartitionTable, PartitionType, TableKind, mbr, sector};
-use crate::bytes::{Bytes, Checked, to_usize};
+use image_tree::{Uuid, to_usize};
+
+use super::{Partition, PartitionTable, PartitionType, TableKind, mbr, sector};
+use crate::bytes::{Bytes, Checked};
 use crate::{ReadError, Window};
 
 /// Maximum size of the array of entries in \[bytes\]; usually it has 16 KiB.
@@ -118,15 +120,15 @@ fn table(header: &Header, sector: u64) -> PartitionTable {
             number,
             start: first.saturating_mul(sector),
             size: more.saturating_add(1).saturating_mul(sector),
-            kind: PartitionType::Gpt(Guid::from_disk(kind)),
+            kind: PartitionType::Gpt(Uuid::from_disk(kind)),
             // Legacy BIOS bootable (UEFI 2.10, table 5.8).
             bootable: entry.le64(0x30) & 4 != 0,
             name,
-            guid: Some(Guid::from_disk(entry.id(0x10))),
+            guid: Some(Uuid::from_disk(entry.id(0x10))),
         });
     }
     PartitionTable {
-        kind: TableKind::Gpt(Guid::from_disk(bytes.id(0x38))),
+        kind: TableKind::Gpt(Uuid::from_disk(bytes.id(0x38))),
         usable: (
             bytes.le64(0x28).saturating_mul(sector),
             bytes.le64(0x30).saturating_add(1).saturating_mul(sector),

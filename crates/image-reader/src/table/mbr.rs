@@ -1,7 +1,9 @@
 //! Reads master boot records: four partitions, and logical ones in a chain of further records.
 
+use image_tree::to_u64;
+
 use super::{Partition, PartitionTable, PartitionType, TableKind, has_boot_signature, sector};
-use crate::bytes::{Bytes, to_u64};
+use crate::bytes::Bytes;
 use crate::{ReadError, Window, ext4, fat};
 
 /// Length of a record in \[bytes\], for any sector size.

@@ -4,20 +4,18 @@ mod gpt;
 mod mbr;
 mod types;
 
+use image_tree::Uuid;
+
 use crate::bytes::Bytes;
 use crate::{ReadError, Window};
 
-/// A GUID, bytes in the order of the text form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guid(pub [u8; 16]);
-
-/// The kind of a table, with the disk's identifier.
+/// The kind of a table and what identifies the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableKind {
     /// Master boot record, with the disk's signature.
     Mbr(u32),
-    /// GUID partition table, with the disk's GUID.
-    Gpt(Guid),
+    /// A GUID partition table with the disk's GUID.
+    Gpt(Uuid),
 }
 
 /// The type of a partition.
@@ -25,8 +23,8 @@ pub enum TableKind {
 pub enum PartitionType {
     /// The byte in a master boot record.
     Mbr(u8),
-    /// The GUID in a GUID partition table.
-    Gpt(Guid),
+    /// The GUID of a GUID partition table.
+    Gpt(Uuid),
 }
 
 /// A partition in a table. Offsets and lengths are in \[bytes\].
@@ -44,8 +42,8 @@ pub struct Partition {
     pub bootable: bool,
     /// Name in a GUID partition table.
     pub name: String,
-    /// GUID in a GUID partition table.
-    pub guid: Option<Guid>,
+    /// Its GUID on a GUID partition table.
+    pub guid: Option<Uuid>,
 }
 
 /// A partition table.
@@ -134,32 +132,7 @@ impl PartitionType {
     }
 }
 
-impl Guid {
-    /// Converts from the form on disk, where the first three numbers are little-endian (UEFI 2.10, appendix A).
-    pub(crate) fn from_disk(raw: [u8; 16]) -> Self {
-        let mut text = raw;
-        for part in [0..4, 4..6, 6..8] {
-            if let Some(number) = text.get_mut(part) {
-                number.reverse();
-            }
-        }
-        Self(text)
-    }
-}
-
-impl std::fmt::Display for Guid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
-    }
-}
-
-/// Limits a list of warnings, and adds the number of the others.
+/// The first of several warnings, and how many more there are.
 fn few(warnings: impl Iterator<Item = String>, more: &str) -> Vec<String> {
     const MAX: usize = 10;
     let mut warnings = warnings;
@@ -173,7 +146,7 @@ fn few(warnings: impl Iterator<Item = String>, more: &str) -> Vec<String> {
 fn sector(disk: &Window, number: u64, size: u64) -> Result<Vec<u8>, ReadError> {
     let offset = number.saturating_mul(size);
     if offset.saturating_add(size) > disk.length() {
-        return Ok(vec![0; crate::bytes::to_usize(size)]);
+        return Ok(vec![0; image_tree::to_usize(size)]);
     }
     disk.bytes(offset, size).map_err(|error| ReadError::io(format!("sector {number}"), error))
 }

@@ -1,17 +1,19 @@
+//! The difference between the sizes of two images.
+
 use image_explain::{Change, PathSize, compare};
 
 use super::Sizes;
 
-/// What two images are made of, side by side.
+/// The sizes of two images, compared.
 #[derive(Debug)]
 pub struct Difference<'s> {
-    /// The image before.
+    /// The older image.
     pub before: &'s Sizes,
-    /// The image after.
+    /// The newer image.
     pub after: &'s Sizes,
-    /// Store paths that came, went, changed or stayed.
+    /// Store paths: new, removed, changed and unchanged ones.
     pub paths: Vec<Change<'s>>,
-    /// All else: what it is, before, after; those of the image after come first.
+    /// Other parts: name, size before, size after. Parts of the newer image come first.
     pub others: Vec<(&'s str, u64, u64)>,
 }
 

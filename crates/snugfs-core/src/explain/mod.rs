@@ -1,4 +1,4 @@
-//! Where the bytes of an image go, and why.
+//! Explains where the bytes of an image go, and why.
 
 mod difference;
 mod shrink;
@@ -16,7 +16,7 @@ use crate::prepare::Prepared;
 /// An ext4 file system of an image, explained.
 #[derive(Debug)]
 pub struct ExplainedVolume<'e> {
-    /// What it is made of.
+    /// The file system.
     pub volume: &'e Volume<'e>,
     /// Its name in the plan: `plan`, or the content of a partition.
     pub place: String,
@@ -26,16 +26,16 @@ pub struct ExplainedVolume<'e> {
     pub label: String,
     /// Where its bytes go.
     pub explained: FileSystem<'e>,
-    /// By kind of metadata, in \[blocks\], as in a report.
+    /// Metadata by kind, in \[blocks\], as in a report.
     pub overhead: Vec<(&'static str, u64)>,
-    /// What contents of files take, in \[blocks\].
+    /// Contents of files, in \[blocks\].
     pub file_blocks: u64,
-    /// What would make it smaller, the most first; empty where that was not asked for.
+    /// Ways to make it smaller, the largest first; empty if not requested.
     pub savings: Vec<Saving>,
 }
 
 impl Prepared<'_> {
-    /// Explains the ext4 file systems, the root first. What would make them smaller costs another layout for each answer.
+    /// Explains the ext4 file systems, the root first. With `with_savings`, each suggestion costs another layout.
     pub fn explain(&self, with_savings: bool) -> Vec<ExplainedVolume<'_>> {
         let explained = self.volumes().enumerate().map(|(index, volume)| {
             let explained = FileSystem::of(&volume.layout, volume.scanned.closure.as_ref());
@@ -57,7 +57,7 @@ impl Prepared<'_> {
     }
 }
 
-/// The name of a store path without its hash; with the hash's first digits where others are called the same.
+/// The name of a store path without its hash; with the first digits of the hash if another path has the same name.
 #[must_use]
 pub fn store_name(system: &FileSystem<'_>, path: usize) -> String {
     let name = system.name(path);

@@ -1,5 +1,5 @@
-//! What would make a file system smaller. For fields of the plan that is found by laying it out once more with another
-//! value, so it is exact; for store paths it is what would leave with them.
+//! Ways to make a file system smaller. For fields of the plan, the difference is exact: from a second layout with another
+//! value. For store paths, it is the size that would leave the image with them.
 
 use std::collections::BTreeMap;
 
@@ -11,36 +11,36 @@ use super::store_name;
 use crate::human::counted;
 use crate::parts::Volume;
 
-/// How many store paths are named.
+/// The most store paths that are suggested.
 const MOST_PATHS: usize = 6;
-/// A density of inodes that leaves out nearly all that nothing uses.
+/// A density of inodes with almost no unused inodes.
 const SPARSE: u64 = 64 << 20;
 
-/// What would make a file system smaller, and by how much.
+/// A way to make a file system smaller, and by how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saving {
     /// In \[bytes\].
     pub bytes: u64,
-    /// What kind of change it would be.
+    /// The kind of change.
     pub way: Way,
-    /// For people: what to do.
+    /// What to do, as text.
     pub what: String,
 }
 
-/// What kind of change it would be.
+/// The kind of change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// That nothing refers to a store path, by its position.
+    /// Remove all references to a store path, by its position.
     Path(usize),
-    /// That of paths with equal contents only one is there.
+    /// Keep one of several paths with equal contents.
     Equal(Vec<usize>),
-    /// That of one name only one version is there.
+    /// Keep one version of a name.
     Versions(Vec<usize>),
-    /// Other values of fields of the plan.
+    /// Change fields of the plan.
     Fields(Vec<&'static str>),
 }
 
-/// All of it, the most first.
+/// All suggestions, the largest first.
 pub(super) fn savings(volume: &Volume<'_>, explained: &FileSystem<'_>) -> Vec<Saving> {
     let mut savings = of_fields(&volume.scanned.planned.layout_options(), &volume.layout);
     savings.extend(of_paths(explained));
@@ -71,19 +71,23 @@ fn does(count: u64) -> String {
     format!("{} {}", counted(count, "path"), if count == 1 { "does" } else { "do" })
 }
 
-/// Of paths with the same NAR hash all but one.
+/// Paths with the same NAR hash: all except one could go.
 fn of_equal_paths(explained: &FileSystem<'_>) -> Vec<Saving> {
     let saving = |paths: Vec<usize>| {
         let own = |path: &usize| explained.store_paths[*path].own;
         let all: u64 = paths.iter().map(own).sum();
         let names = listed(explained, &paths);
         let bytes = all - paths.iter().map(own).max().unwrap_or_default();
-        Saving { bytes, what: format!("if one did for {names}: equal contents"), way: Way::Equal(paths) }
+        Saving {
+            bytes,
+            what: format!("with one path instead of {names} (equal contents)"),
+            way: Way::Equal(paths),
+        }
     };
     explained.equal_paths().into_iter().map(saving).collect()
 }
 
-/// Of each name and output with several versions all but the largest.
+/// Several versions of one name and output: all except the largest could go.
 fn of_versions(explained: &FileSystem<'_>) -> Vec<Saving> {
     let mut versions: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
     for path in 0..explained.paths().len() {
@@ -102,7 +106,7 @@ fn of_versions(explained: &FileSystem<'_>) -> Vec<Saving> {
         let all: u64 = paths.iter().map(own).sum();
         let bytes = all - paths.iter().map(own).max().unwrap_or_default();
         let names = listed(explained, &paths);
-        Saving { bytes, what: format!("if one version did for {names}"), way: Way::Versions(paths) }
+        Saving { bytes, what: format!("with one version instead of {names}"), way: Way::Versions(paths) }
     };
     versions.into_values().filter(several).map(saving).collect()
 }
@@ -118,19 +122,19 @@ fn listed(explained: &FileSystem<'_>, paths: &[usize]) -> String {
     if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) }
 }
 
-/// A change of the options, and the field that asks for it.
+/// A field, its text, and the change of the options.
 type Change = (&'static str, &'static str, fn(&mut Options));
 
-/// Changes that take something away which the plan has.
+/// Changes that make the file system smaller.
 fn changes(options: &Options, layout: &Layout) -> Vec<Change> {
     if options.size.is_some() {
-        return vec![("size", "without a fixed size: just as large as needed", |options| {
+        return vec![("size", "size null: as large as needed", |options| {
             options.size = None;
         })];
     }
     let mut changes: Vec<Change> = Vec::new();
     if options.free_space > 0 {
-        changes.push(("freeSpace", "freeSpace 0: nothing can be written", |options| options.free_space = 0));
+        changes.push(("freeSpace", "freeSpace 0: no space for new data", |options| options.free_space = 0));
     }
     if layout.summary().journal_blocks > 0 {
         changes.push(("journalSize", "journalSize 0: no journal", |options| options.journal_size = Some(0)));
@@ -139,13 +143,9 @@ fn changes(options: &Options, layout: &Layout) -> Vec<Change> {
         changes.push(("growTo", "growTo null: no reserve for growth", |options| options.grow_to = None));
     }
     if options.bytes_per_inode < SPARSE {
-        changes.push((
-            "bytesPerInode",
-            "bytesPerInode \"64MiB\": few inodes beyond those in use",
-            |options| {
-                options.bytes_per_inode = SPARSE;
-            },
-        ));
+        changes.push(("bytesPerInode", "bytesPerInode \"64MiB\": few free inodes", |options| {
+            options.bytes_per_inode = SPARSE;
+        }));
     }
     if options.free_inodes > 0 {
         changes.push(("freeInodes", "freeInodes 0: no new files", |options| options.free_inodes = 0));
@@ -172,7 +172,7 @@ fn of_fields(options: &Options, layout: &Layout) -> Vec<Saving> {
         add(std::slice::from_ref(change), change.1.to_owned());
     }
     if changes.len() > 1 {
-        add(&changes, "all of these fields together: nothing for later".to_owned());
+        add(&changes, "all of these fields together".to_owned());
     }
     savings
 }

@@ -1,11 +1,11 @@
-//! What an image is made of, by its report: that of a build long ago as well as one that was made just now.
+//! The sizes of an image's parts, from a report.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::report::Report;
 
-/// The kinds of metadata that are in no file and no directory: the key in a report, the name.
+/// Kinds of metadata outside of files and directories: key in a report, name.
 const FIXED: [(&str, &str); 6] = [
     ("journal", "journal"),
     ("inodeTables", "inode tables"),
@@ -20,24 +20,24 @@ const FIXED: [(&str, &str); 6] = [
 pub struct Sizes {
     /// The whole image.
     pub total: u64,
-    /// Hash and name, and what each takes itself.
+    /// Store paths: hash and name, size.
     pub store_paths: Vec<(String, u64)>,
-    /// All that is no store path, by what it is called.
+    /// Other parts: name, size.
     pub others: Vec<(String, u64)>,
 }
 
-/// Whether a JSON document is a report, and no plan.
+/// Whether a JSON document is a report, not a plan.
 #[must_use]
 pub fn is_report(json: &Value) -> bool {
     ["image", "overhead", "filesystem"].iter().all(|key| json.get(key).is_some_and(Value::is_object))
 }
 
-/// What of a report tells sizes, in \[bytes\] where nothing else is said.
+/// The parts of a report with sizes, in \[bytes\] unless stated otherwise.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Parts {
     image: Length,
-    filesystem: Blocks,
+    filesystem: Filesystem,
     /// In \[blocks\].
     overhead: serde_json::Map<String, Value>,
     store_paths: Vec<StorePath>,
@@ -52,7 +52,7 @@ struct Length {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Blocks {
+struct Filesystem {
     block_size: u64,
     blocks: u64,
     free_blocks: u64,
@@ -85,7 +85,7 @@ impl From<&Report> for Parts {
             |path: &crate::report::StorePathReport| StorePath { path: path.path.clone(), bytes: path.bytes };
         Self {
             image: Length { bytes: report.image.bytes },
-            filesystem: Blocks {
+            filesystem: Filesystem {
                 block_size: report.filesystem.block_size.into(),
                 blocks: report.filesystem.blocks,
                 free_blocks: report.filesystem.free_blocks,
@@ -110,13 +110,13 @@ impl From<&Report> for Parts {
 }
 
 impl Sizes {
-    /// The sizes in a report; `None` for one that does not add up.
+    /// The sizes in a report; `None` if they do not add up.
     #[must_use]
     pub fn of(report: &Report) -> Option<Self> {
         Self::of_parts(&report.into())
     }
 
-    /// The sizes in the JSON of a report; `None` for one that lacks something or does not add up.
+    /// The sizes in the JSON of a report; `None` if it is incomplete or they do not add up.
     #[must_use]
     pub fn of_json(report: &Value) -> Option<Self> {
         Self::of_parts(&Parts::deserialize(report).ok()?)
@@ -140,7 +140,7 @@ impl Sizes {
         let files = groups.checked_sub(sum(&fixed)?)?.checked_sub(in_store)?;
         let mut all = vec![("other files".to_owned(), files)];
         all.append(&mut fixed);
-        all.push(("beyond the groups".to_owned(), root.checked_sub(groups)?));
+        all.push(("after the last group".to_owned(), root.checked_sub(groups)?));
         all.append(&mut others);
         Some(Self { total, store_paths, others: all })
     }
@@ -155,7 +155,7 @@ fn store_path(path: &StorePath) -> (String, u64) {
     (base.to_owned(), path.bytes)
 }
 
-/// What is on a disk outside of its root, and the length of the root's partition.
+/// The parts of a disk outside of its root, and the length of the root's partition.
 fn outside_root(disk: &Disk, total: u64) -> Option<(Vec<(String, u64)>, u64)> {
     let mut root = None;
     let mut others = Vec::new();
@@ -198,7 +198,7 @@ mod tests {
         let sizes = Sizes::of_json(&report()).unwrap();
         assert_eq!(sizes.store_paths, [("x-a".to_owned(), 8192)]);
         assert!(sizes.others.contains(&("other files".to_owned(), 4096)), "{sizes:?}");
-        assert!(sizes.others.contains(&("beyond the groups".to_owned(), 4096)), "{sizes:?}");
+        assert!(sizes.others.contains(&("after the last group".to_owned(), 4096)), "{sizes:?}");
         assert_eq!(sum(&sizes.others).unwrap() + 8192, sizes.total);
     }
 

@@ -1,5 +1,4 @@
-//! The bytes of an image beside those that `build` would write. Contents of files in file systems are compared with their
-//! trees; here are the others: metadata, zeros, blobs and raw partitions.
+//! Compares the bytes of an image that are not in files of file systems: metadata, zeros, blobs and raw partitions.
 
 use disk_layout::Disk;
 use ext4_layout::Purpose;
@@ -14,15 +13,15 @@ use crate::human;
 use crate::parts::SingleFile;
 use crate::prepare::Prepared;
 
-/// What is compared at once, in \[bytes\]; a piece of metadata can be longer.
+/// Length of a buffer, in \[bytes\]. A piece of metadata can be longer.
 const BUFFER: u64 = 1 << 20;
-/// What a partition table takes at most at either end of a disk, in \[bytes\]: six sectors of 4096 bytes.
+/// The longest partition table at either end of a disk, in \[bytes\]: six sectors of 4096 bytes.
 const TABLE_BYTES: u64 = 6 * 4096;
 /// The unit in which differences are counted, in \[bytes\].
 const BLOCK: u64 = 4096;
 
-/// Compares all bytes of which no tree tells; with `ignore_unused` only those that a reader of the image looks at. Where
-/// something is wrong that has a better name, these are told in one line.
+/// Compares all bytes outside of files; with `ignore_unused`, without unused space. If other problems were found, all
+/// differences are reported in one line, because they are likely to have the same cause.
 pub(super) fn compare(
     subject: &mut Subject<'_>,
     expected: &Prepared<'_>,
@@ -32,7 +31,7 @@ pub(super) fn compare(
     let mut differing = Differing::default();
     let is_new = subject.used == Use::None;
     let is_named = !is_sound || !subject.differences.is_empty();
-    // What is behind the end of the image was told with its length.
+    // A missing end is reported with the image's length.
     let length = subject.window.length();
     for piece in image.pieces().take_while(|piece| piece.offset < length) {
         match piece.content {
@@ -59,7 +58,7 @@ pub(super) fn compare(
     for &block in &differing.first {
         subject.differences.add(Kind::ImageBytes, || {
             let (place, what) = purpose(&parts, expected, block);
-            (place, format!("{what}, at byte {}, is not as build would write it", block * BLOCK))
+            (place, format!("{what}, at byte {}, differs from what build would write", block * BLOCK))
         });
     }
     let told = u64::try_from(differing.first.len()).unwrap_or(u64::MAX);
@@ -70,7 +69,7 @@ pub(super) fn compare(
 /// Blocks that differ.
 #[derive(Default)]
 struct Differing {
-    /// The first of them, as many as are told by their places.
+    /// The first of them, which are reported with their places.
     first: Vec<u64>,
     count: u64,
 }
@@ -130,7 +129,7 @@ fn metadata(
     Ok(())
 }
 
-/// Hands over bytes in parts that end where blocks do.
+/// Calls `take` with the bytes of each block.
 fn each_block(offset: u64, bytes: &[u8], mut take: impl FnMut(u64, &[u8])) {
     let (mut at, mut rest) = (offset, bytes);
     while !rest.is_empty() {
@@ -175,7 +174,7 @@ fn compare_file(
         source.read_exact_at(&mut ours, offset.saturating_add(done)).map_err(|error| {
             let name = tree.source_path(node).map_or_else(String::new, |path| shown(&path));
             let what = format!("can't be read: {}", io_reason(&error));
-            Failure::new(FailureKind::Source, name, what, "leave it alone meanwhile")
+            Failure::new(FailureKind::Source, name, what, "do not change it during the build")
         })?;
         if there < length {
             ours.truncate(theirs.len());
@@ -184,7 +183,7 @@ fn compare_file(
             let same = ours.iter().zip(&theirs).take_while(|(our, their)| our == their).count();
             let at = done.saturating_add(u64::try_from(same).unwrap_or(0));
             let (kind, place) = raw_place(expected, piece.offset);
-            subject.differences.add(kind, || (place, format!("its bytes differ from byte {at} on")));
+            subject.differences.add(kind, || (place, format!("contents differ, first at byte {at}")));
             break;
         }
         done += length;
@@ -193,7 +192,7 @@ fn compare_file(
     Ok(())
 }
 
-/// Which raw partition or blob begins at a place.
+/// The raw partition or blob that begins at a place.
 fn raw_place(expected: &Prepared<'_>, offset: u64) -> (Kind, String) {
     let partitions = expected.disk.as_ref().map(Disk::partitions).unwrap_or_default();
     match partitions.iter().position(|place| place.start == offset) {
@@ -202,7 +201,7 @@ fn raw_place(expected: &Prepared<'_>, offset: u64) -> (Kind, String) {
     }
 }
 
-/// Where a block of the image is, and what it is for.
+/// The place of a block of the image, and its purpose.
 fn purpose(parts: &[PlacedPart<'_>], expected: &Prepared<'_>, block: u64) -> (String, String) {
     let at = block * BLOCK;
     let part = parts.iter().find(|part| at >= part.start && at - part.start < part.length);
@@ -212,7 +211,7 @@ fn purpose(parts: &[PlacedPart<'_>], expected: &Prepared<'_>, block: u64) -> (St
         let place = within.map_or_else(|| "image".to_owned(), |index| format!("partition {}", index + 1));
         let head = expected.disk.is_some()
             && (at < TABLE_BYTES || at.saturating_add(TABLE_BYTES) > expected.bytes());
-        let what = if within.is_none() && head { "the partition table" } else { "what nothing uses" };
+        let what = if within.is_none() && head { "the partition table" } else { "unused space" };
         return (place, what.to_owned());
     };
     let place = |text: String| format!("{}{text}", part.prefix);
@@ -222,13 +221,13 @@ fn purpose(parts: &[PlacedPart<'_>], expected: &Prepared<'_>, block: u64) -> (St
     };
     let block = (at - part.start) / BLOCK;
     if let Some(node) = layout.node_at(block) {
-        return (place(shown_path(tree, node)), "a block of it".to_owned());
+        return (place(shown_path(tree, node)), "one of its blocks".to_owned());
     }
     let areas = layout.areas();
     let area = areas.iter().find(|area| block >= area.start && block - area.start < area.blocks);
     let what = match area.map(|area| area.purpose) {
         Some(Purpose::Superblock) => "the superblock or its copy",
-        Some(Purpose::GroupDescriptors) => "a block of descriptors",
+        Some(Purpose::GroupDescriptors) => "a block of group descriptors",
         Some(Purpose::GrowthReserve) => "the reserve for growth",
         Some(Purpose::Bitmaps) => "a bitmap",
         Some(Purpose::InodeTables) => "a block of an inode table",

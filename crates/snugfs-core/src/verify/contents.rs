@@ -1,4 +1,4 @@
-//! Files of an image beside their sources, several at once.
+//! Compares files of an image with their sources, several at once.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,12 +14,12 @@ use image_tree::{DataRun, FileTree, HOLE_GRAIN, NodeId, NodeKind, io_reason};
 use crate::failure::{Failure, FailureKind};
 use crate::observer::Observer;
 
-/// What is compared at once, in \[bytes\].
+/// Length of a buffer, in \[bytes\].
 const BUFFER: usize = 256 << 10;
-/// How many files a thread takes at once: neighbours, as they lie beside each other.
+/// The number of files that a thread takes at once. Neighbours are next to each other in the image.
 const BATCH: usize = 64;
 
-/// The files whose bytes differ, each with the first byte that does, in the order of the tree.
+/// The files whose bytes differ, in the order of the tree, each with the first differing byte.
 pub(super) fn compare(
     expected: &FileTree,
     found: &FoundTree,
@@ -58,7 +58,7 @@ pub(super) fn compare(
         }
     });
     let (mut differ, mut failed) = outcome.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    // Whichever thread was first: the tree's order is the same on every machine.
+    // The first failure in the order of the tree, so that the message does not depend on threads.
     failed.sort_by_key(|(node, _)| *node);
     if let Some((_, failure)) = failed.into_iter().next() {
         return Err(failure);
@@ -93,7 +93,7 @@ impl Comparer<'_> {
     }
 }
 
-/// Where a source has holes, as its scan found them.
+/// The holes of a source, as its scan found them.
 struct Holes<'t> {
     runs: Option<&'t [DataRun]>,
     size: u64,
@@ -109,7 +109,7 @@ impl<'t> Holes<'t> {
         Self { runs: tree.data_runs(node), size }
     }
 
-    /// How many \[bytes\] from a place on are a hole.
+    /// The length of the hole at a place, in \[bytes\].
     fn from(&self, at: u64) -> u64 {
         let Some(runs) = self.runs else { return 0 };
         let behind = runs.partition_point(|run| run.end() * HOLE_GRAIN <= at);
@@ -125,7 +125,7 @@ struct Source<'t, B> {
     holes: Holes<'t>,
 }
 
-/// What can be read at any place.
+/// Bytes that can be read at any place.
 trait Bytes {
     fn read_at(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize>;
 }
@@ -160,7 +160,7 @@ fn same<B: Bytes>(
 ) -> Result<Option<u64>, Failure> {
     let mut at = 0;
     loop {
-        // Holes on both sides are the same zeros, however long.
+        // Holes on both sides are equal, and need not be read.
         let hole = source.holes.from(at).min(image.hole());
         if hole > 0 {
             source.at = source.at.saturating_add(hole);
@@ -170,11 +170,11 @@ fn same<B: Bytes>(
         }
         let source_failed = |error: io::Error| {
             let what = format!("can't be read: {}", io_reason(&error));
-            Failure::new(FailureKind::Source, "source", what, "see that its disk is sound")
+            Failure::new(FailureKind::Source, "source", what, "check its disk")
         };
         let length = fill(source, ours).map_err(source_failed)?;
         let found = match fill(image, theirs) {
-            // A file system can say that a file goes on behind the end of the image.
+            // In a damaged file system, a file can go beyond the end of the image.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Some(at)),
             found => found.map_err(|error| super::volume::unreadable(&error))?,
         };
@@ -193,7 +193,7 @@ fn same<B: Bytes>(
     }
 }
 
-/// Reads until a buffer is full or nothing is left.
+/// Reads until a buffer is full or the source ends.
 fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {

@@ -1,22 +1,21 @@
-//! What was found, a line each.
+//! The result of checking an image, as lines of text.
 
 use std::collections::BTreeMap;
 
 use ext4_verify::{Code, Findings, Severity};
 use image_compare::Differences;
 
-use super::{Judged, Verdict};
+use super::{CheckedVolume, Verdict};
 use crate::human;
 
 impl Verdict {
-    /// Every problem that is kept, a line each, then how many more there are. `used`: what the format allows is no problem.
+    /// One line per problem, and a line with the number of others. With `used`, only errors in file systems are problems.
     #[must_use]
     pub fn lines(&self, used: bool) -> Vec<String> {
         lines(self, used)
     }
 }
 
-/// Every problem that is kept, a line each, then how many more there are.
 fn lines(verdict: &Verdict, used: bool) -> Vec<String> {
     let is_right = verdict.is_right(used);
     let mut lines: Vec<String> = verdict
@@ -29,11 +28,11 @@ fn lines(verdict: &Verdict, used: bool) -> Vec<String> {
     for volume in &verdict.volumes {
         let Some(findings) = &volume.findings else { continue };
         let place = place(volume);
-        // With `used`, lines are either problems, or notes where there is no problem.
-        let is_told = |code: Code| !used || is_right || code.severity() == Severity::Unsound;
-        let told = findings.problems.iter().filter(|problem| is_told(problem.code));
-        lines.extend(told.map(|problem| format!("{place}{problem}")));
-        lines.extend(rest(findings, &is_told).map(|rest| format!("{place}{rest}")));
+        // With `used`, lines are either problems, or notes if there is no problem.
+        let is_shown = |code: Code| !used || is_right || code.severity() == Severity::Unsound;
+        let shown = findings.problems.iter().filter(|problem| is_shown(problem.code));
+        lines.extend(shown.map(|problem| format!("{place}{problem}")));
+        lines.extend(rest(findings, &is_shown).map(|rest| format!("{place}{rest}")));
     }
     if let Some(differences) = &verdict.differences {
         lines.extend(differences.kept.iter().map(ToString::to_string));
@@ -42,20 +41,20 @@ fn lines(verdict: &Verdict, used: bool) -> Vec<String> {
     lines
 }
 
-fn place(volume: &Judged) -> String {
+fn place(volume: &CheckedVolume) -> String {
     volume
         .partition
         .as_ref()
         .map_or_else(String::new, |partition| format!("partition {}: ", partition.number))
 }
 
-/// What was counted, but not kept.
-fn rest(findings: &Findings, is_told: &dyn Fn(Code) -> bool) -> Option<String> {
+/// Problems that were only counted.
+fn rest(findings: &Findings, is_shown: &dyn Fn(Code) -> bool) -> Option<String> {
     let mut kept: BTreeMap<Code, u64> = BTreeMap::new();
     for problem in &findings.problems {
         *kept.entry(problem.code).or_default() += 1;
     }
-    let more = findings.counts.iter().filter(|(code, _)| is_told(**code)).filter_map(|(code, count)| {
+    let more = findings.counts.iter().filter(|(code, _)| is_shown(**code)).filter_map(|(code, count)| {
         let more = count.saturating_sub(kept.get(code).copied().unwrap_or(0));
         (more > 0).then(|| format!("{} {code}", human::grouped(more)))
     });

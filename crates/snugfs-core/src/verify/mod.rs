@@ -1,9 +1,9 @@
-//! Whether an image is sound, and whether it holds what a plan says. The tree of the image is read by the judge of ext4, which
-//! shares nothing with what wrote it, and compared with the plan's. The rest of the image is then compared byte by byte.
+//! Checks an image, and compares it with a plan. `ext4-verify`, which shares no code with the writer, checks ext4 and reads the
+//! tree, which is compared with the plan's tree. The rest of the image is compared byte by byte.
 
 mod bytes;
+mod check;
 mod contents;
-mod judge;
 mod lines;
 mod table;
 mod volume;
@@ -14,16 +14,16 @@ use image_compare::{Differences, Ext4Tree, Kind, Use};
 use image_reader::{FileSystem, Image, Overview, ReadError, VolumeContent, Window};
 use image_tree::NodeKind;
 
-pub use judge::{Judged, Medium, Terms, Verdict, image};
+pub use check::{CheckedVolume, Medium, Terms, Verdict, image};
 
-use self::judge::Watched;
+use self::check::Watched;
 use crate::failure::{Failure, FailureKind};
 use crate::observer::Observer;
 use crate::parts::{Folder, PartContent, Volume};
 use crate::prepare::Prepared;
 use crate::problem::Problem;
 
-/// A part of the image that has a tree, and where it is in \[bytes\].
+/// A part of the image with a tree, and its place in \[bytes\].
 struct PlacedPart<'e> {
     start: u64,
     length: u64,
@@ -38,7 +38,7 @@ enum Holds<'e> {
     Fat(&'e Folder<'e>),
 }
 
-/// All parts of an image that have a tree.
+/// All parts of an image with a tree.
 fn placed_parts<'e>(prepared: &'e Prepared<'e>) -> Vec<PlacedPart<'e>> {
     let root = Holds::Ext4(&prepared.root);
     let Some(disk) = &prepared.disk else {
@@ -58,7 +58,7 @@ fn placed_parts<'e>(prepared: &'e Prepared<'e>) -> Vec<PlacedPart<'e>> {
     parts.collect()
 }
 
-/// An image under comparison.
+/// The image that is compared.
 pub(super) struct Subject<'s> {
     pub(super) window: &'s Window,
     pub(super) used: Use,
@@ -66,7 +66,7 @@ pub(super) struct Subject<'s> {
     pub(super) differences: Differences,
 }
 
-/// How much there is to read to compare an image, roughly, in \[bytes\].
+/// About how much is read to compare an image, in \[bytes\].
 pub(crate) fn bytes(prepared: &Prepared<'_>) -> u64 {
     let all = prepared.volumes().flat_map(|volume| volume.scanned.tree.iter());
     all.fold(0, |sum: u64, (_, node)| match node.kind() {
@@ -75,26 +75,26 @@ pub(crate) fn bytes(prepared: &Prepared<'_>) -> u64 {
     })
 }
 
-/// How an image is compared with a plan.
+/// Options of [`Prepared::compare`].
 #[derive(Clone, Copy, Debug)]
 pub struct CompareOptions {
     /// Whether the image was mounted since it was built.
     pub used: Use,
-    /// What is allowed in bytes that nothing uses.
+    /// What unused bytes may contain.
     pub terms: Terms,
 }
 
 impl Prepared<'_> {
-    /// How much there is to read to compare an image with this one, roughly, in \[bytes\]: the total of a progress bar.
+    /// About how much is read to compare an image with this one, in \[bytes\]: the total of a progress bar.
     #[must_use]
     pub fn compared_bytes(&self) -> u64 {
         bytes(self)
     }
 
-    /// Judges an image and compares it with this one.
+    /// Checks an image and compares it with this one. Problems of the image are in the verdict.
     ///
     /// # Errors
-    /// Where the image or a source can't be read. What is wrong with the image is in the verdict.
+    /// If the image or a source can't be read.
     pub fn compare(
         &self,
         image: &Image,
@@ -116,7 +116,7 @@ impl Prepared<'_> {
         }
         let overview = Overview::read(image).map_err(|error| unread(&error))?;
         let mut verdict =
-            judge::overview(&overview, &image.window, terms, &mut watched).map_err(|error| unread(&error))?;
+            check::overview(&overview, &image.window, terms, &mut watched).map_err(|error| unread(&error))?;
         let differences = Differences::default();
         let mut subject = Subject { window: &image.window, used, observer, differences };
         subject.size(self);
@@ -144,7 +144,7 @@ impl Prepared<'_> {
     }
 }
 
-/// Judges a file that was just written, and compares it with what it should be. `name` is how messages call it.
+/// Checks a file that was just written, and compares it with the expected image. `name` is its name in messages.
 pub(crate) fn output(
     prepared: &Prepared<'_>,
     file: &File,
@@ -165,19 +165,19 @@ pub(crate) fn output(
     let last = Problem::new(
         name,
         "failed its own check and was deleted",
-        "if the machine is sound, please report it",
+        "check memory and disks of this machine; if they are fine, please report it",
     );
     Err(Failure::all(FailureKind::Unsound, lines.chain([last])))
 }
 
-/// What can't be read of an image whose name the caller knows.
+/// The failure of an image that can't be read. The caller knows its name.
 fn unread(error: &ReadError) -> Failure {
     Failure::of_image("image", error)
 }
 
-/// The FAT file system that begins where a part does.
+/// The FAT file system at the start of a part.
 fn fat_of<'o>(overview: &'o Overview, part: &PlacedPart<'_>) -> Option<&'o FileSystem> {
-    let volume = overview.volumes.iter().find(|volume| judge::start(volume) == part.start)?;
+    let volume = overview.volumes.iter().find(|volume| check::start(volume) == part.start)?;
     match &volume.content {
         VolumeContent::FileSystem(fs @ FileSystem::Fat(_)) => Some(fs),
         _ => None,

@@ -1,11 +1,11 @@
-//! The partition table that a disk has, and the one that a plan describes.
+//! Compares the partition table of a disk with the plan's.
 
 use disk_layout::{Disk, Kind as Type, Table};
 use image_compare::{Differences, Kind, Use};
-use image_reader::{Guid, Partition, PartitionTable, PartitionType, TableKind};
-use image_tree::escaped;
+use image_reader::{Partition, PartitionTable, PartitionType, TableKind};
+use image_tree::{Uuid, escaped};
 
-/// Compares all that a table says.
+/// Compares all fields of the table.
 pub(super) fn compare(found: Option<&PartitionTable>, disk: &Disk, used: Use, differences: &mut Differences) {
     let Some(found) = found else {
         differences.add(Kind::DiskTable, || ("partition table".to_owned(), "there is none".to_owned()));
@@ -13,7 +13,7 @@ pub(super) fn compare(found: Option<&PartitionTable>, disk: &Disk, used: Use, di
     };
     let should = match disk.table() {
         Table::Mbr(id) => TableKind::Mbr(id.unwrap_or_default()),
-        Table::Gpt(guid) => TableKind::Gpt(Guid(guid.unwrap_or_default())),
+        Table::Gpt(guid) => TableKind::Gpt(Uuid(guid.unwrap_or_default())),
     };
     if found.kind != should {
         let text = |kind: TableKind| match kind {
@@ -39,7 +39,7 @@ pub(super) fn compare(found: Option<&PartitionTable>, disk: &Disk, used: Use, di
     for is in &found.partitions {
         if !expected.iter().any(|should| should.number == is.number) {
             differences.add(Kind::DiskPartition, || {
-                (format!("partition {}", is.number), "is in the table, and not in the plan".to_owned())
+                (format!("partition {}", is.number), "is in the table, but not in the plan".to_owned())
             });
         }
     }
@@ -57,17 +57,17 @@ fn expected(disk: &Disk) -> Vec<Partition> {
                 size: place.len,
                 kind: match options.kind {
                     Type::Mbr(number) => PartitionType::Mbr(number),
-                    Type::Gpt(guid) => PartitionType::Gpt(Guid(guid)),
+                    Type::Gpt(guid) => PartitionType::Gpt(Uuid(guid)),
                 },
                 bootable: options.bootable,
                 name: options.name.clone(),
-                guid: disk.partition_guids().get(at).copied().map(Guid),
+                guid: disk.partition_guids().get(at).copied().map(Uuid),
             }
         };
     with_number.map(partition).collect()
 }
 
-/// All fields of a partition that differ. The one that grows at the first start may be longer.
+/// All fields of a partition that differ. If the image was mounted, partitions may have grown.
 fn differing(is: &Partition, should: &Partition, used: Use) -> Vec<String> {
     let mut texts = Vec::new();
     let mut field = |name: &str, is: String, should: String| {
@@ -83,7 +83,7 @@ fn differing(is: &Partition, should: &Partition, used: Use) -> Vec<String> {
     field("boot flag", is.bootable.to_string(), should.bootable.to_string());
     let name = |name: &str| format!("\"{}\"", escaped(name.as_bytes()));
     field("name", name(&is.name), name(&should.name));
-    let guid = |guid: Option<Guid>| guid.map_or_else(|| "none".to_owned(), |guid| guid.to_string());
+    let guid = |guid: Option<Uuid>| guid.map_or_else(|| "none".to_owned(), |guid| guid.to_string());
     field("GUID", guid(is.guid), guid(should.guid));
     texts
 }

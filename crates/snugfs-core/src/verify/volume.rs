@@ -1,4 +1,4 @@
-//! A file system and the one that a plan describes.
+//! Compares a file system with the plan's.
 
 use ext4_layout::Layout;
 use image_compare::{
@@ -14,11 +14,11 @@ use crate::failure::{Failure, FailureKind};
 use crate::parts::{Folder, Volume};
 use crate::problem::Problem;
 
-/// Where the superblock is, and how long, in \[bytes\].
+/// The superblock, in \[bytes\].
 const SUPERBLOCK: std::ops::Range<usize> = 1024..2048;
 
 impl Subject<'_> {
-    /// An ext4 file system. `found` is what the judge has seen in it.
+    /// Compares an ext4 file system. `found` is its tree.
     pub(super) fn ext4(
         &mut self,
         volume: &Volume<'_>,
@@ -27,7 +27,7 @@ impl Subject<'_> {
     ) -> Result<(), Failure> {
         let layout = &*volume.layout;
         let mut superblock = vec![0; SUPERBLOCK.len()];
-        // What can't be read is no superblock either: the judge tells of that.
+        // Checking ext4 reports a superblock that can't be read.
         if window.read(1024, &mut superblock).is_ok() {
             compare_superblocks(&expected_superblock(layout), &superblock, self.used, &mut self.differences);
         }
@@ -48,8 +48,8 @@ impl Subject<'_> {
         self.contents(expected, &found, &pairs, &right)
     }
 
-    /// Compares the NAR hashes of a closure, made of the image's bytes. Gives the nodes of the image below which all is as
-    /// registered.
+    /// Compares the NAR hashes of a closure, computed from the image's bytes. Returns the store paths of the image that match
+    /// their registration.
     fn closure(
         &mut self,
         closure: &Closure,
@@ -83,7 +83,7 @@ impl Subject<'_> {
         Ok(right.map(|node| node..tree.end(node)).collect())
     }
 
-    /// Compares the contents of files with their sources, but for those that a hash has proven.
+    /// Compares the contents of files with their sources, except in store paths that a hash has proven.
     pub(super) fn contents(
         &mut self,
         expected: &FileTree,
@@ -101,13 +101,13 @@ impl Subject<'_> {
         let pairs: Vec<Pair> = pairs.iter().filter(|pair| !is_proven(pair)).copied().collect();
         for (node, at) in contents::compare(expected, found, &pairs, self.observer)? {
             self.differences.add(Kind::TreeContents, || {
-                (shown_path(expected, node), format!("its bytes differ from byte {at} on"))
+                (shown_path(expected, node), format!("contents differ, first at byte {at}"))
             });
         }
         Ok(())
     }
 
-    /// A FAT file system.
+    /// Compares a FAT file system.
     pub(super) fn fat(&mut self, folder: &Folder<'_>, found: Option<&FileSystem>) -> Result<(), Failure> {
         let (expected, layout) = (&folder.scanned.tree, &*folder.layout);
         let Some(fs @ FileSystem::Fat(fat)) = found else {
@@ -148,11 +148,11 @@ impl Subject<'_> {
     }
 }
 
-/// What a closure's error is as a difference; the path that it is about.
+/// Adds a closure's error as a difference. Returns its path.
 fn difference_of(error: &ClosureError, differences: &mut Differences) -> Option<image_tree::ImagePath> {
     let (kind, path, text) = match error {
         ClosureError::NotInTree { path } => {
-            (Kind::StorePathMissing, path, "is registered, and not in the image".to_owned())
+            (Kind::StorePathMissing, path, "is registered, but not in the image".to_owned())
         }
         ClosureError::NotInNar { path } => {
             (Kind::StorePathKind, path, "is neither file, directory nor symlink".to_owned())
@@ -171,7 +171,7 @@ fn difference_of(error: &ClosureError, differences: &mut Differences) -> Option<
     Some(path.clone())
 }
 
-/// What a layout's superblock is.
+/// The superblock of a layout.
 fn expected_superblock(layout: &Layout) -> Vec<u8> {
     let first: Option<Piece> = layout.pieces().next().filter(|piece| piece.content == Content::Metadata);
     let Some(first) = first else { return Vec::new() };
@@ -182,5 +182,5 @@ fn expected_superblock(layout: &Layout) -> Vec<u8> {
 
 pub(super) fn unreadable(error: &std::io::Error) -> Failure {
     let what = format!("can't be read: {}", io_reason(error));
-    Failure::new(FailureKind::Source, "image", what, "see that its disk is sound")
+    Failure::new(FailureKind::Source, "image", what, "check its disk")
 }

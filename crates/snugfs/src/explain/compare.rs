@@ -1,4 +1,4 @@
-//! `--compare`: what grew and shrank from one image to another.
+//! `explain --compare`: what grew and shrank between two images.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::commands;
 use crate::messages::Messages;
 use crate::output;
 
-/// Compares PLAN with what was before.
+/// Compares PLAN with an older plan or report.
 pub(super) fn run(args: &ExplainArgs, other: &Path, messages: &Messages) -> Result<(), Failure> {
     let before = sizes_before(args, other, messages)?;
     let after = sizes(&args.input, None, messages)?;
@@ -27,13 +27,13 @@ pub(super) fn run(args: &ExplainArgs, other: &Path, messages: &Messages) -> Resu
     output::print(&if args.json { json(&difference)? } else { text(&difference, limit) })
 }
 
-/// What the image that PLAN is compared with is made of.
+/// The sizes of the image that PLAN is compared with.
 pub(super) fn sizes_before(args: &ExplainArgs, other: &Path, messages: &Messages) -> Result<Sizes, Failure> {
     let input = InputArgs { plan: other.to_owned(), base_dir: None, ..args.input.clone() };
     sizes(&input, args.html.as_deref(), messages)
 }
 
-/// What a plan would make, or what a report says was made. A page that is written replaces nothing that the plan reads.
+/// The sizes of the image of a plan, or of a report. Fails if the page would replace a file that the plan reads.
 fn sizes(args: &InputArgs, page: Option<&Path>, messages: &Messages) -> Result<Sizes, Failure> {
     let Some(report) = report_at(&args.plan) else {
         let begun = commands::begin(args, messages)?;
@@ -41,23 +41,23 @@ fn sizes(args: &InputArgs, page: Option<&Path>, messages: &Messages) -> Result<S
         return sizes_of(&begun.prepare(&outputs, messages)?.report());
     };
     Sizes::of_json(&report).ok_or_else(|| {
-        let what = "is a report that lacks something, or does not add up";
-        Failure::new(FailureKind::Source, shown(&args.plan), what, "make it anew with this version")
+        let what = "the report is incomplete, or its numbers do not add up";
+        Failure::new(FailureKind::Source, shown(&args.plan), what, "write it again with this version")
     })
 }
 
-/// A report has no sources to explain, but can be compared.
+/// Fails if PLAN is a report: it has no sources to explain.
 pub(super) fn refuse_report(path: &Path) -> Result<(), Failure> {
-    let help = "name a plan, or compare the report with another one by --compare";
+    let help = "name a plan here, and the report with --compare";
     match report_at(path) {
-        Some(_) => Err(misuse(shown(path), "is a report", help)),
+        Some(_) => Err(misuse(shown(path), "is a report, not a plan", help)),
         None => Ok(()),
     }
 }
 
-/// The report that a file is; `None` for anything else, which is then read as a plan.
+/// The report in a file; `None` for anything else, which is then read as a plan.
 fn report_at(path: &Path) -> Option<Value> {
-    // A pipe can be read but once, and is for the plan.
+    // A pipe can only be read once, and is read as a plan.
     if is_dash(path) || !std::fs::metadata(path).is_ok_and(|found| found.is_file()) {
         return None;
     }
@@ -65,25 +65,25 @@ fn report_at(path: &Path) -> Option<Value> {
     is_report(&json).then_some(json)
 }
 
-/// What an image is made of, by its report.
+/// The sizes of an image, from its report.
 pub(super) fn sizes_of(report: &Report) -> Result<Sizes, Failure> {
     Sizes::of(report).ok_or_else(|| Failure::internal("report", "does not add up"))
 }
 
-/// At most so many store paths that changed; all else.
+/// The comparison as a table, with at most `limit` changed store paths.
 fn text(difference: &Difference<'_>, limit: usize) -> String {
     let mut text = format!("{:<43}{:>12}{:>12}{:>13}\n", "", "before", "after", "change");
     let changed: Vec<&Change<'_>> = difference.paths.iter().filter(|change| change.growth() != 0).collect();
-    let (told, rest) = changed.split_at(limit.min(changed.len()));
+    let (shown, rest) = changed.split_at(limit.min(changed.len()));
     if !difference.paths.is_empty() {
         text.push_str("store paths\n");
     }
-    for change in told {
+    for change in shown {
         let bytes = |path: Option<PathSize<'_>>| path.map(|path| path.bytes);
         row(&mut text, &name(change), bytes(change.before), bytes(change.after));
     }
     self::rest(difference, &mut text, rest);
-    text.push_str("all else\n");
+    text.push_str("everything else\n");
     for &(name, before, after) in &difference.others {
         if before > 0 || after > 0 {
             row(&mut text, &escaped(name.as_bytes()).to_string(), Some(before), Some(after));
@@ -94,14 +94,14 @@ fn text(difference: &Difference<'_>, limit: usize) -> String {
     let change = i128::from(after) - i128::from(before);
     let share = percent(u64::try_from(change.unsigned_abs()).unwrap_or(u64::MAX), before);
     let _ = match change.signum() {
-        0 => writeln!(text, "\nno change: {}", counted(after, "byte")),
-        1 => writeln!(text, "\nit grew by {} ({share})", counted(after - before, "byte")),
-        _ => writeln!(text, "\nit shrank by {} ({share})", counted(before - after, "byte")),
+        0 => writeln!(text, "\nThe size did not change: {}", counted(after, "byte")),
+        1 => writeln!(text, "\nThe image grew by {} ({share})", counted(after - before, "byte")),
+        _ => writeln!(text, "\nThe image shrank by {} ({share})", counted(before - after, "byte")),
     };
     text
 }
 
-/// The changes that are too small for a row, and what did not change.
+/// Rows for the smaller changes, and for unchanged paths.
 fn rest(difference: &Difference<'_>, text: &mut String, rest: &[&Change<'_>]) {
     let sum = |side: fn(&Change<'_>) -> u64| rest.iter().map(|change| side(change)).sum();
     let before = sum(|change| change.before.map_or(0, |path| path.bytes));
@@ -113,7 +113,7 @@ fn rest(difference: &Difference<'_>, text: &mut String, rest: &[&Change<'_>]) {
     let same = difference.paths.iter().filter(|change| change.growth() == 0);
     let (kept, rebuilt): (Vec<&Change<'_>>, Vec<&Change<'_>>) =
         same.partition(|change| change.before == change.after);
-    for (paths, what) in [(kept, "unchanged"), (rebuilt, "rebuilt, of the same size")] {
+    for (paths, what) in [(kept, "unchanged"), (rebuilt, "rebuilt, same size")] {
         if !paths.is_empty() {
             let bytes = paths.iter().filter_map(|change| change.after).map(|path| path.bytes).sum();
             row(text, &format!("{} {what}", count(paths.len(), "path")), Some(bytes), Some(bytes));
@@ -139,7 +139,7 @@ fn json(difference: &Difference<'_>) -> Result<String, Failure> {
     }))
 }
 
-/// `firefox 1.2 -> 1.3`; with a sign for what came or went; the mere name of what was only built anew.
+/// `firefox 1.2 -> 1.3`; `+ NAME` for a new path, `- NAME` for a removed one, `NAME` for a rebuilt one.
 pub(super) fn name(change: &Change<'_>) -> String {
     let now = change.name();
     let text = match (change.before, change.after) {

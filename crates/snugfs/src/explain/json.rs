@@ -1,4 +1,4 @@
-//! The explanation for programs. Bytes that are no UTF-8 are replaced, as JSON can't have them.
+//! `explain --json`. Bytes that are not UTF-8 are replaced, because JSON can't contain them.
 
 use ext4_layout::{Area, Purpose};
 use image_explain::{BLOCK, FileSystem, Part};
@@ -10,10 +10,10 @@ use snugfs_core::explain::{ExplainedVolume, Saving, Way};
 
 use super::Explained;
 
-/// The version of this form; fields may be added within a version.
+/// The version of the JSON. Fields may be added within a version.
 const VERSION: u32 = 1;
 
-/// All store paths, and at most so many directories and files.
+/// The explanation as JSON: all store paths, and at most `limit` directories and files.
 pub(super) fn text(image: &Explained<'_>, limit: usize) -> Result<String, Failure> {
     let mut value = json!({
         "version": VERSION,
@@ -98,7 +98,7 @@ fn nodes(explained: &FileSystem<'_>, nodes: &[NodeId]) -> Value {
     nodes.iter().map(node).collect()
 }
 
-/// The key of what blocks are for.
+/// The key of a block's purpose.
 pub(super) const fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Superblock => "superblocks",

@@ -1,4 +1,4 @@
-//! `explain`: where the bytes go, and why.
+//! `snugfs explain`: shows where the bytes of an image go, and why.
 
 mod compare;
 mod json;
@@ -20,7 +20,7 @@ use crate::messages::Messages;
 use crate::outputs::{Outputs, Role};
 use crate::{commands, output};
 
-/// Explains a plan, or compares it.
+/// Runs the command.
 pub(crate) fn run(args: &ExplainArgs, messages: &Messages) -> Result<(), Failure> {
     if let (Some(other), None) = (&args.compare, &args.html) {
         return compare::run(args, other, messages);
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &ExplainArgs, messages: &Messages) -> Result<(), Failure
     output::print(&if args.json { json::text(&image, limit)? } else { text::text(&image, limit) })
 }
 
-/// The page or what is printed, compared with what a plan reads.
+/// The outputs of the command. Fails if one is also an input.
 fn outputs_of(page: Option<&Path>, plan_path: &Path, plan: &Plan) -> Result<Outputs, Failure> {
     let Some(page) = page.filter(|path| !is_dash(path)) else {
         return Outputs::of_reading(plan_path, plan);
@@ -79,19 +79,19 @@ fn outputs_of(page: Option<&Path>, plan_path: &Path, plan: &Plan) -> Result<Outp
 fn outputs(args: &ExplainArgs, plan: &Plan) -> Result<Outputs, Failure> {
     let outputs = outputs_of(args.html.as_deref(), &args.input.plan, plan)?;
     if let Some(other) = &args.compare {
-        outputs.check_input(other, "what the plan is compared with")?;
+        outputs.check_input(other, "the file of --compare")?;
     }
     Ok(outputs)
 }
 
-/// All that is known of an image.
+/// The explanation of an image.
 #[derive(Debug)]
 struct Explained<'e> {
     report: &'e Report,
     prepared: &'e Prepared<'e>,
     /// The ext4 file systems, the root first.
     systems: Vec<ExplainedVolume<'e>>,
-    /// What grew and shrank, where the image is compared with another.
+    /// The difference to another image, with `--compare`.
     difference: Option<&'e Difference<'e>>,
     /// The plan or report of the other image, as messages name it.
     other: Option<&'e str>,

@@ -1,14 +1,14 @@
-//! What the tables have in common: names that fit their column, sizes with a sign.
+//! Helpers for tables: names that fit a column, sizes with a sign.
 
 use image_explain::{FileSystem, Kind};
 use image_tree::{NodeId, escaped};
 
 use snugfs_core::human;
 
-/// How wide a terminal is at least.
+/// The width of tables.
 pub(super) const COLUMNS: usize = 80;
 
-/// A text of at most so many characters; what is too long loses its middle.
+/// Shortens a text to `width` characters by cutting its middle.
 pub(super) fn fit(text: &str, width: usize) -> String {
     let count = text.chars().count();
     if count <= width {
@@ -21,7 +21,7 @@ pub(super) fn fit(text: &str, width: usize) -> String {
     format!("{head}…{tail}")
 }
 
-/// The same with a sign: `+1.5 MiB`, `-12 bytes`.
+/// A size with a sign: `+1.5 MiB`, `-12 bytes`.
 pub(super) fn signed(bytes: i128) -> String {
     let sign = match bytes.signum() {
         0 => "",
@@ -31,7 +31,7 @@ pub(super) fn signed(bytes: i128) -> String {
     format!("{sign}{}", human::size(u64::try_from(bytes.unsigned_abs()).unwrap_or(u64::MAX)))
 }
 
-/// The path of a node, escaped; in a store path, from its name on.
+/// The path of a node, escaped. In a store path, it begins with the name of the store path.
 pub(super) fn path_of(system: &FileSystem<'_>, node: NodeId) -> String {
     let path = escaped(system.tree.path(node).as_bytes()).to_string();
     let Some(holder) = system.holder(node) else { return path };
@@ -39,7 +39,7 @@ pub(super) fn path_of(system: &FileSystem<'_>, node: NodeId) -> String {
     format!("{}{}", system.name(holder).full, path.strip_prefix(&store).unwrap_or_default())
 }
 
-/// What a kind of parts is called.
+/// The name of a kind of parts.
 pub(super) const fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::StorePaths => "store paths",
@@ -51,7 +51,7 @@ pub(super) const fn kind_name(kind: Kind) -> &'static str {
         Kind::GroupDescriptors => "group descriptors",
         Kind::GrowthReserve => "reserve for growth",
         Kind::Free => "free",
-        Kind::BeyondGroups => "beyond the groups",
+        Kind::BeyondGroups => "after the last group",
     }
 }
 

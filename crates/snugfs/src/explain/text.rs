@@ -13,7 +13,7 @@ use snugfs_core::explain::ExplainedVolume;
 use super::Explained;
 use snugfs_core::human::{counted, grouped, percent, size, wrapped};
 
-/// The whole explanation, with at most so many rows of a table.
+/// The whole explanation, with at most `limit` rows per table.
 pub(super) fn text(image: &Explained<'_>, limit: usize) -> String {
     let bytes = image.report.image.bytes;
     let mut text = format!("{:<8} {} ({})\n", "image", counted(bytes, "byte"), size(bytes));
@@ -36,7 +36,7 @@ pub(super) fn text(image: &Explained<'_>, limit: usize) -> String {
 
 fn parts(text: &mut String, system: &ExplainedVolume<'_>) {
     let explained = &system.explained;
-    let _ = writeln!(text, "\n{:<22}{:>18}", "is made of", "bytes");
+    let _ = writeln!(text, "\n{:<22}{:>18}", "parts", "bytes");
     for Part { kind, bytes } in &explained.parts {
         if *bytes == 0 && *kind == Kind::BeyondGroups {
             continue;
@@ -58,7 +58,7 @@ fn parts(text: &mut String, system: &ExplainedVolume<'_>) {
     }
 }
 
-/// What there is to say of a part, in at most 17 characters.
+/// A remark about a part, of at most 17 characters.
 fn note(system: &ExplainedVolume<'_>, kind: Kind) -> String {
     let planned = &system.volume.scanned.planned.plan.filesystem;
     match kind {
@@ -73,14 +73,15 @@ fn note(system: &ExplainedVolume<'_>, kind: Kind) -> String {
     }
 }
 
-/// Of what store paths and other files are made, in a sentence.
+/// The parts of store paths and other files, in one sentence.
 fn contents(system: &ExplainedVolume<'_>) -> String {
     let tree = system.explained.tree;
     let lengths = tree.iter().map(|(id, _)| tree.stored_bytes(id));
     let padding = (system.file_blocks * BLOCK).saturating_sub(lengths.sum());
-    let mut told = format!("Of the first two, contents of files are {}", size(system.file_blocks * BLOCK));
+    let mut text =
+        format!("Store paths and other files contain: file contents {}", size(system.file_blocks * BLOCK));
     if padding > 0 {
-        let _ = write!(told, " ({} to fill up last blocks)", size(padding));
+        let _ = write!(text, " (including {} to fill last blocks)", size(padding));
     }
     let kinds = [
         ("directories", "directories"),
@@ -91,10 +92,10 @@ fn contents(system: &ExplainedVolume<'_>) -> String {
     for (key, name) in kinds {
         let blocks = system.overhead.iter().find(|(kind, _)| *kind == key).map_or(0, |(_, blocks)| *blocks);
         if blocks > 0 {
-            let _ = write!(told, ", {name} {}", size(blocks * BLOCK));
+            let _ = write!(text, ", {name} {}", size(blocks * BLOCK));
         }
     }
-    told + "."
+    text + "."
 }
 
 fn store_paths(text: &mut String, explained: &FileSystem<'_>, limit: usize) {
@@ -122,13 +123,13 @@ fn store_paths(text: &mut String, explained: &FileSystem<'_>, limit: usize) {
         let count = counted(u64::try_from(smaller.len()).unwrap_or(u64::MAX), "smaller path");
         let _ = writeln!(text, "  {count:<NAME$}{:>11}", size(sum));
     }
-    text.push_str("itself: what it takes in the image. exclusive: what would leave with it, as all\n");
-    text.push_str("that is there through it alone does. In full, and why it is there: --why NAME\n");
+    text.push_str("itself: the size of the path. exclusive: what would leave the image with it,\n");
+    text.push_str("including paths that only it needs. Details of a path: --why NAME\n");
 }
 
-/// Who refers to a path: the one on the shortest way from a root, and how many more.
+/// Paths that refer to a path: the one on the shortest chain from a root, and the number of others.
 fn referrers(explained: &FileSystem<'_>, path: usize, width: usize) -> String {
-    let Some(before) = explained.references.before(path) else { return "nobody: a root".to_owned() };
+    let Some(before) = explained.references.before(path) else { return "none (a root)".to_owned() };
     let more = explained.references.referrers(path).len() - 1;
     let more = if more > 0 { format!(" +{more}") } else { String::new() };
     fit(&store_name(explained, before), width - more.len()) + &more
@@ -139,7 +140,7 @@ fn directories(text: &mut String, explained: &FileSystem<'_>, limit: usize) {
 }
 
 fn files(text: &mut String, explained: &FileSystem<'_>, limit: usize) {
-    nodes(text, explained, "files, store paths without their hashes", &explained.largest_files(limit));
+    nodes(text, explained, "files (store paths without hashes)", &explained.largest_files(limit));
 }
 
 fn nodes(text: &mut String, explained: &FileSystem<'_>, what: &str, nodes: &[NodeId]) {
@@ -165,7 +166,7 @@ fn savings(text: &mut String, system: &ExplainedVolume<'_>, limit: usize) {
     if system.savings.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\nwhat would make it smaller, and by how much");
+    let _ = writeln!(text, "\nways to make the image smaller");
     for saving in system.savings.iter().take(limit) {
         let mut lines = wrapped(&saving.what, WHAT).into_iter();
         let first = fit(&lines.next().unwrap_or_default(), WHAT);

@@ -1,4 +1,4 @@
-//! `--why NAME`: the whole way from a root to a store path, who refers to it, and what it leads to.
+//! `explain --why NAME`: the chain of references from a root to a store path, its referrers and its references.
 
 use std::fmt::Write;
 
@@ -33,7 +33,7 @@ pub(super) fn text(systems: &[ExplainedVolume<'_>], names: &[String]) -> Result<
     if problems.is_empty() { Ok(text) } else { Err(Failure::all(FailureKind::Usage, problems)) }
 }
 
-/// The store paths that a name means: a whole path, hash and name, a name, a name without its version.
+/// The store paths with a name: a whole path, hash and name, a name, or a name without version.
 fn named(explained: &FileSystem<'_>, name: &str) -> Vec<usize> {
     let base = name.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let matching = |is: fn(StoreName<'_>, &str, &str) -> bool| -> Vec<usize> {
@@ -45,7 +45,7 @@ fn named(explained: &FileSystem<'_>, name: &str) -> Vec<usize> {
     for is in [
         |name: StoreName<'_>, _: &str, base: &str| name.full == base,
         |name: StoreName<'_>, _: &str, base: &str| name.name == base,
-        // At least a few digits of a hash, or all of it.
+        // At least four digits of a hash.
         |_: StoreName<'_>, whole: &str, base: &str| base.len() >= 4 && whole.starts_with(base),
     ] {
         if found.is_empty() {
@@ -57,18 +57,18 @@ fn named(explained: &FileSystem<'_>, name: &str) -> Vec<usize> {
 
 fn unknown(systems: &[ExplainedVolume<'_>], name: &str) -> Problem {
     const NAMED: usize = 3;
-    let holds = |whole: &str| whole.to_lowercase().contains(&name.to_lowercase());
+    let matches = |whole: &str| whole.to_lowercase().contains(&name.to_lowercase());
     let all = systems.iter().flat_map(|system| {
         let paths = 0..system.explained.paths().len();
         paths.map(|path| system.explained.name(path).full)
     });
-    let like: Vec<&str> = all.filter(|whole| !name.is_empty() && holds(whole)).take(NAMED).collect();
+    let like: Vec<&str> = all.filter(|whole| !name.is_empty() && matches(whole)).take(NAMED).collect();
     let hint = if like.is_empty() {
-        "name one that the table or --json lists".to_owned()
+        "`snugfs explain PLAN --json` lists all of them".to_owned()
     } else {
-        format!("there is {}", like.join(", "))
+        format!("did you mean {}?", like.join(", "))
     };
-    Problem::new("--why", format!("no store path is called {}", one_line(name)), hint)
+    Problem::new("--why", format!("no store path has the name {}", one_line(name)), hint)
 }
 
 fn answer(text: &mut String, explained: &FileSystem<'_>, path: usize) {
@@ -79,11 +79,11 @@ fn answer(text: &mut String, explained: &FileSystem<'_>, path: usize) {
     }
     let _ = writeln!(text, "  itself     {:>11}", size(found.own));
     let _ = writeln!(text, "  exclusive  {:>11}  would leave the image with it", size(found.exclusive));
-    let way = explained.references.way_to(path);
-    if way.len() > 1 {
+    let chain = explained.references.way_to(path);
+    if chain.len() > 1 {
         let _ = writeln!(text, "  is there because of");
-        for (depth, &step) in way.iter().enumerate() {
-            // A long way is no reason to leave the terminal.
+        for (depth, &step) in chain.iter().enumerate() {
+            // The indent is limited, so that long chains fit the terminal.
             let indent = 4 + 2 * depth.min(12);
             let arrow = if depth == 0 { "" } else { "-> " };
             let name = fit(&store_name(explained, step), COLUMNS - indent - arrow.len());
@@ -95,19 +95,19 @@ fn answer(text: &mut String, explained: &FileSystem<'_>, path: usize) {
                 let _ = writeln!(text, "  and would not be there without {name}");
             }
             None => {
-                let _ = writeln!(text, "  and would be there without any one of these, by another way");
+                let _ = writeln!(text, "  and also by other chains: it does not depend on any one of these");
             }
         }
     } else if explained.references.referrers(path).is_empty() {
         let _ = writeln!(text, "  is a root: it is in the closure, and no other path refers to it");
     } else {
-        let _ = writeln!(text, "  is a root: only paths that it leads to itself refer to it");
+        let _ = writeln!(text, "  is a root: only paths that it needs itself refer to it");
     }
     listed(text, explained, "referred to by", explained.references.referrers(path));
     listed(text, explained, "refers to", explained.references.references(path));
 }
 
-/// A table of paths, those with the largest closure of their own first.
+/// A table of paths, those with the largest exclusive size first.
 fn listed(text: &mut String, explained: &FileSystem<'_>, what: &str, paths: &[usize]) {
     const NAME: usize = 52;
     if paths.is_empty() {

@@ -1,67 +1,71 @@
-//! Examples of each command, for its help, its manual page and the documentation alike.
+//! Examples of each command: for its help, its manual page and the documentation.
 
 use std::fmt::Write;
 
-/// A command line, and what it is for.
+/// A command line, and what it does.
 type Example = (&'static str, &'static str);
 
-/// Examples by command; the empty name has those that introduce the program.
+/// Examples by command; those of the program itself have an empty name.
 const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "",
         &[
-            ("snugfs build plan.json -o rootfs.img", "an image, exactly as large as it must be"),
-            ("snugfs build plan.json -o rootfs.img.zst", "the same, compressed on the way"),
+            ("snugfs build plan.json -o rootfs.img", "an image, exactly as large as needed"),
+            ("snugfs build plan.json -o rootfs.img.zst", "the same, compressed with zstd"),
             (
                 "snugfs build plan.json -o - | ssh board 'dd of=/dev/mmcblk0p2'",
-                "written where it is to be, without a file in between",
+                "written to another machine, without a file in between",
             ),
-            ("snugfs size plan.json", "how large it would be, and of what, without writing it"),
-            ("snugfs explain plan.json --why glibc", "where the bytes go; why a store path is there"),
-            ("snugfs check plan.json", "whether it can be built, and if not, why"),
-            ("snugfs inspect rootfs.img ls -l /etc", "what is in an image, without mounting it"),
-            ("snugfs verify rootfs.img", "whether every byte of it is as it must be"),
-            ("snugfs verify rootfs.img --against plan.json", "and whether it holds what the plan says"),
-            ("snugfs help plan", "what a plan may say, with examples"),
+            ("snugfs check plan.json", "can the plan be built? If not, why?"),
+            ("snugfs size plan.json", "how large will the image be, and why?"),
+            ("snugfs explain plan.json", "where do the bytes go?"),
+            ("snugfs explain plan.json --why glibc", "why is this store path in the image?"),
+            ("snugfs inspect rootfs.img ls -l /etc", "what is in an image? Nothing is mounted"),
+            ("snugfs verify rootfs.img", "is every byte of the image correct?"),
+            ("snugfs verify rootfs.img --against plan.json", "is it also the image of this plan?"),
+            ("snugfs help plan", "how to write a plan, with examples"),
         ],
     ),
     (
         "build",
         &[
-            ("snugfs build plan.json -o rootfs.img", "an image, exactly as large as it must be"),
+            ("snugfs build plan.json -o rootfs.img", "an image, exactly as large as needed"),
             (
                 "snugfs build plan.json -o rootfs.img.zst --report rootfs.json",
-                "compressed on the way; with what it is and holds as JSON",
+                "compressed, with a JSON report of the image and its contents",
             ),
             (
                 "snugfs build plan.json -o - | ssh board 'dd of=/dev/mmcblk0p2'",
-                "written where it is to be, without a file in between",
+                "written to another machine, without a file in between",
             ),
-            ("snugfs build card.json -o /dev/sdX --device", "onto an SD card, read back and compared"),
-            ("jq '.filesystem.label = \"B\"' plan.json | snugfs build - -o b.img", "a plan made on the way"),
+            ("snugfs build card.json -o /dev/sdX --device", "to an SD card, read back and compared"),
+            (
+                "jq '.filesystem.label = \"B\"' plan.json | snugfs build - -o b.img",
+                "a plan from another program",
+            ),
         ],
     ),
     (
         "size",
         &[
-            ("snugfs size plan.json", "a table of what the image is made of"),
-            ("snugfs size plan.json --json | jq .image.bytes", "how large it would be, for a script"),
+            ("snugfs size plan.json", "a table of the image's parts and their sizes"),
+            ("snugfs size plan.json --json | jq .image.bytes", "the size in bytes, for a script"),
         ],
     ),
     (
         "explain",
         &[
-            ("snugfs explain plan.json", "tables of what takes most, and what would make it smaller"),
-            ("snugfs explain plan.json --why glibc", "who refers to a store path"),
+            ("snugfs explain plan.json", "what takes most space, and what would make the image smaller"),
+            ("snugfs explain plan.json --why glibc", "which paths refer to a store path"),
             ("snugfs explain plan.json --html image.html", "a page with a map to click into"),
-            ("snugfs explain plan.json --compare old.json", "what grew since another plan or report"),
+            ("snugfs explain plan.json --compare old.json", "what grew since an older plan or report"),
         ],
     ),
     (
         "check",
         &[
-            ("snugfs check plan.json", "one line if all is well, else one for each problem"),
-            ("snugfs check plan.json --progress none && echo ready", "the exit code is the answer"),
+            ("snugfs check plan.json", "one line if the plan can be built, otherwise one line per problem"),
+            ("snugfs check plan.json --quiet && echo ready", "only the exit code, and problems"),
         ],
     ),
     (
@@ -70,14 +74,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("snugfs inspect card.img.zst", "partitions and file systems"),
             ("snugfs inspect rootfs.img ls -l /etc", "files with modes, owners, sizes and times"),
             ("snugfs inspect card.img --partition 1 cat /config.txt", "a file of the firmware partition"),
-            ("snugfs inspect rootfs.img extract / -o copy", "all files, into a folder"),
+            ("snugfs inspect rootfs.img extract / -o copy", "all files, copied into a folder"),
         ],
     ),
     (
         "inspect ls",
         &[
             ("snugfs inspect rootfs.img ls -l /etc", "one directory"),
-            ("snugfs inspect rootfs.img ls -lR", "everything"),
+            ("snugfs inspect rootfs.img ls -lR", "all directories and files"),
         ],
     ),
     ("inspect cat", &[("snugfs inspect rootfs.img cat /etc/fstab | less", "a file, page by page")]),
@@ -85,33 +89,33 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "inspect extract",
         &[
-            ("snugfs inspect rootfs.img extract /etc -o copy", "a directory, into ./copy"),
+            ("snugfs inspect rootfs.img extract /etc -o copy", "the directory, as copy/etc"),
             (
                 "sudo snugfs inspect rootfs.img extract / -o root --owner keep --devices",
-                "all of it, as the image has it",
+                "everything, with owners and devices",
             ),
         ],
     ),
     (
         "verify",
         &[
-            ("snugfs verify rootfs.img", "whether all is as snugfs writes it"),
-            ("snugfs verify rootfs.img --against plan.json", "and whether it holds what the plan says"),
-            ("snugfs verify --used /dev/mmcblk0p2", "a file system that was mounted since"),
-            ("snugfs verify --json card.img.zst | jq .", "for a script, of a compressed disk"),
+            ("snugfs verify rootfs.img", "is the image exactly as snugfs writes it?"),
+            ("snugfs verify rootfs.img --against plan.json", "is it also the image of this plan?"),
+            ("snugfs verify --used /dev/mmcblk0p2", "a file system that has been mounted"),
+            ("snugfs verify --json card.img.zst | jq .", "a compressed disk, for a script"),
         ],
     ),
     (
         "schema",
-        &[("snugfs schema > plan.schema.json", "beside plans that say \"$schema\": \"plan.schema.json\"")],
+        &[("snugfs schema > plan.schema.json", "next to plans with \"$schema\": \"plan.schema.json\"")],
     ),
     (
         "help",
         &[
-            ("snugfs help plan", "what a plan may say, with examples"),
-            ("snugfs help plan filesystem", "every field of a section"),
+            ("snugfs help plan", "how to write a plan, with examples"),
+            ("snugfs help plan filesystem", "every field of this section"),
             ("snugfs help inspect ls", "the same as snugfs inspect IMAGE ls --help"),
-            ("snugfs help exit-codes", "what scripts can rely on"),
+            ("snugfs help exit-codes", "exit codes, for scripts"),
         ],
     ),
     (
@@ -125,18 +129,15 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("snugfs completions fish > ~/.config/fish/completions/snugfs.fish", "for fish"),
         ],
     ),
-    (
-        "man",
-        &[("snugfs man ~/.local/share/man && man snugfs-build", "where man looks for pages of one's own")],
-    ),
+    ("man", &[("snugfs man ~/.local/share/man && man snugfs-build", "for your user, without root")]),
 ];
 
-/// The examples of a command, none where it is not known.
+/// The examples of a command; none if the command is unknown.
 pub(crate) fn of(command: &str) -> &'static [Example] {
     EXAMPLES.iter().find(|(name, _)| *name == command).map_or(&[], |(_, examples)| examples)
 }
 
-/// The examples of a command as help shows them.
+/// The examples of a command, as help shows them.
 pub(crate) fn text(command: &str) -> String {
     of(command).iter().fold("Examples:".to_owned(), |mut text, (line, meaning)| {
         // Writing to a string can't fail.

@@ -1,4 +1,4 @@
-//! Manual pages: one of the program, one a command, and snugfs-plan(5).
+//! Manual pages: one for the program, one for each command, and snugfs-plan(5).
 
 use std::fs;
 use std::io;
@@ -18,14 +18,14 @@ use snugfs_core::{Failure, FailureKind, shown};
 const MANUAL: &str = "snugfs manual";
 const SOURCE: &str = concat!("snugfs ", env!("CARGO_PKG_VERSION"));
 
-/// A manual page: its name, the section of the manual, its text.
+/// A manual page.
 struct Page {
     name: String,
     section: &'static str,
     text: Vec<u8>,
 }
 
-/// Writes all pages into a folder, where `man` finds them if the folder is one of its own.
+/// Writes all pages into subfolders `man1` and `man5` of a folder.
 pub(crate) fn write(args: &ManArgs) -> Result<(), Failure> {
     let failed = |path: &Path, error: &io::Error| {
         let what = format!("can't be written: {}", io_reason(error));
@@ -50,7 +50,7 @@ fn pages() -> io::Result<Vec<Page>> {
     Ok(pages)
 }
 
-/// Adds the page of a command, and those of its own commands. `words` are what is typed after `snugfs`.
+/// Adds the page of a command and those of its subcommands. `words` is the command as typed after `snugfs`.
 fn add_commands(command: &Command, page: &str, words: &str, pages: &mut Vec<Page>) -> io::Result<()> {
     pages.push(Page { name: page.to_owned(), section: "1", text: command_page(command, page, words)? });
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
@@ -73,7 +73,7 @@ fn command_page(command: &Command, page: &str, words: &str) -> io::Result<Vec<u8
     if command.get_arguments().next().is_some() {
         let mut options = Vec::new();
         man.render_options_section(&mut options)?;
-        // A blank line is a break already: readers of pages warn of those around it.
+        // A blank line is already a break; `man` warns about more of them.
         text.extend(String::from_utf8_lossy(&options).replace(".br\n\n.br\n", ".sp\n").into_bytes());
     }
     if command.get_subcommands().next().is_some() {
@@ -102,7 +102,7 @@ fn command_page(command: &Command, page: &str, words: &str) -> io::Result<Vec<u8
     Ok(text)
 }
 
-/// The usage of a command with each of its options by name, and what they take.
+/// The usage of a command, with every option and its value.
 fn synopsis(command: &Command) -> Vec<Inline> {
     let usage = command.clone().render_usage().to_string();
     let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).replace("[OPTIONS]", &options(command));
@@ -115,11 +115,11 @@ fn synopsis(command: &Command) -> Vec<Inline> {
         inlines.push(roman("[".repeat(word.len() - bare.len())));
         let name = bare.trim_end_matches(['.', ']']);
         let value = name.strip_prefix('<').and_then(|name| name.strip_suffix('>'));
-        // What `[COMMAND]` stands for is chosen by whoever types it, too.
-        let is_choice = name.bytes().all(|byte| byte.is_ascii_uppercase());
+        // `[COMMAND]` is a placeholder, too.
+        let is_placeholder = name.bytes().all(|byte| byte.is_ascii_uppercase());
         inlines.push(match value {
             Some(value) => italic(value),
-            None if is_choice => italic(name),
+            None if is_placeholder => italic(name),
             None => bold(name),
         });
         inlines.push(roman(bare.strip_prefix(name).unwrap_or_default()));
@@ -127,7 +127,7 @@ fn synopsis(command: &Command) -> Vec<Inline> {
     inlines
 }
 
-/// Options that may be left out, each in brackets.
+/// Optional options, each in brackets.
 fn options(command: &Command) -> String {
     let shown = |arg: &&Arg| !arg.is_positional() && !arg.is_required_set() && !arg.is_hide_set();
     let name = |arg: &Arg| match (arg.get_short(), arg.get_long()) {
@@ -142,7 +142,7 @@ fn options(command: &Command) -> String {
     options.map(|arg| format!("[{}{}]", name(arg), value(arg))).collect::<Vec<_>>().join(" ")
 }
 
-/// Which page belongs beside one: that of the program, and that of plans.
+/// Related pages: that of the program and that of plans.
 fn see_also(page: &str) -> Vec<Inline> {
     let mut pages = vec![bold("snugfs-plan"), roman("(5)")];
     if page != "snugfs" {
@@ -151,7 +151,7 @@ fn see_also(page: &str) -> Vec<Inline> {
     pages
 }
 
-/// What is defined, and below it, indented, what it is.
+/// Adds a term, and its meaning indented below it.
 fn definition(roff: &mut Roff, what: &str, meaning: &str) {
     roff.control("TP", []);
     roff.text([bold(what)]);
@@ -161,9 +161,9 @@ fn definition(roff: &mut Roff, what: &str, meaning: &str) {
 fn plan_page() -> String {
     let mut roff = Roff::new();
     roff.control("SH", ["NAME"]);
-    roff.text([roman("snugfs-plan - what goes into an image, and how it is made")]);
+    roff.text([roman("snugfs-plan - the contents of an image, and how to make it")]);
     roff.control("SH", ["DESCRIPTION"]);
-    roff.text([roman("A plan is one JSON object.")]);
+    roff.text([roman("A plan is a JSON object.")]);
     for rule in plan::RULES {
         roff.control("PP", []);
         roff.text([roman(*rule)]);
@@ -189,12 +189,12 @@ fn plan_page() -> String {
     title("snugfs-plan", "5") + &roff.to_roff()
 }
 
-/// The first line of a page. It has no date, so that a page is the same whenever it is made.
+/// The first line of a page. It has no date, so that pages are reproducible.
 fn title(page: &str, section: &str) -> String {
     format!(".TH \"{page}\" \"{section}\" \"\" \"{SOURCE}\" \"{MANUAL}\"\n")
 }
 
-/// Lines as they are.
+/// Adds lines without filling.
 fn verbatim(roff: &mut Roff, text: &str) {
     roff.control("PP", []);
     roff.control("nf", []);

@@ -1,5 +1,5 @@
-//! Help on the command line: topics beyond the commands, examples, completions, manual pages. All of it is made from the
-//! definition of the command line and from the tables of the plan, so that none of it can tell another story.
+//! Help: topics, examples, completions and manual pages. All of it is generated from the definition of the command line
+//! and from the tables of the plan, so it can't go out of date.
 
 mod examples;
 pub(crate) mod manual;
@@ -13,22 +13,23 @@ use crate::output;
 use snugfs_core::Failure;
 use snugfs_core::human;
 
-/// What there is help about beside the commands.
+/// Topics of `snugfs help` in addition to the commands.
 pub(crate) const TOPICS: [&str; 2] = ["plan", "exit-codes"];
 
-/// What the environment changes; the image is never among it.
-const ENVIRONMENT: [(&str, &str); 3] = [
-    ("NO_COLOR", "if set and not empty, no colours, and errors are plain lines on a terminal too"),
-    ("TERM", "dumb: a terminal that can't move its cursor; lines instead of a bar"),
-    ("NIX_BUILD_CORES", "the most threads within a Nix build"),
+/// Environment variables. None of them changes an image.
+const ENVIRONMENT: [(&str, &str); 4] = [
+    ("NO_COLOR", "if not empty, no colours, and errors on a terminal are plain lines"),
+    ("TERM", "\"dumb\" shows progress as lines instead of a bar"),
+    ("NIX_BUILD_CORES", "the default of --threads is at most this; Nix sets it in builds"),
+    ("TMPDIR", "the folder into which compressed images are decompressed to be read [default: /tmp]"),
 ];
 
-/// What stands below the options of a command.
+/// The text below the options of a command.
 pub(crate) fn after(command: &str) -> String {
     examples::text(command)
 }
 
-/// What stands below the commands of the program.
+/// The text below the commands of the program.
 pub(crate) fn after_all() -> String {
     format!(
         "{}\n\nExit codes:\n{}\n\nEnvironment:\n{}\n\n{ERRORS}",
@@ -38,9 +39,10 @@ pub(crate) fn after_all() -> String {
     )
 }
 
-const ERRORS: &str = "Errors are lines on standard error: `snugfs: WHERE: what is wrong; what to do (FILE:LINE:COLUMN)`, \
-                      the place being that in the plan. On a terminal, problems of a plan are shown in its text below \
-                      them. With `--message-format json` each is a JSON object.";
+const ERRORS: &str = "Each error is one line on standard error: `snugfs: WHERE: what is wrong; what to do \
+                      (FILE:LINE:COLUMN)`. FILE, LINE and COLUMN are the place in the plan. On a terminal, the line of \
+                      the plan is shown below the error instead. With `--message-format json`, each error is a JSON \
+                      object.";
 
 fn exit_codes() -> String {
     let codes = all_exit_codes().map(|(number, about)| format!("  {number}  {about}"));
@@ -56,7 +58,7 @@ fn environment() -> String {
     lines.join("\n")
 }
 
-/// Prints what help there is about a topic.
+/// Prints the help of a topic.
 pub(crate) fn run(args: &HelpArgs) -> Result<(), Failure> {
     let (topic, part) = (args.topic.as_deref(), args.part.as_deref());
     match (topic, part) {
@@ -86,8 +88,8 @@ fn of_command(command: Option<&str>, part: Option<&str>) -> Result<String, Failu
 
 fn unknown(topic: &str, part: &str, known: &[String]) -> Failure {
     let known =
-        if known.is_empty() { "leave it out".to_owned() } else { format!("known are {}", known.join(", ")) };
-    misuse("command line", format!("help on {topic} has no part \"{part}\""), known)
+        if known.is_empty() { "leave it out".to_owned() } else { format!("use one of {}", known.join(", ")) };
+    misuse("command line", format!("there is no help about \"{part}\" of {topic}"), known)
 }
 
 /// Prints a completion script.
@@ -97,7 +99,7 @@ pub(crate) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
     output::print(&String::from_utf8_lossy(&script))
 }
 
-/// A text in lines of at most so many columns, each after the same indent.
+/// Wraps a text at `columns`, and indents every line.
 fn wrapped(text: &str, columns: usize, indent: &str) -> String {
     let lines = human::wrapped(text, columns.saturating_sub(indent.len()));
     lines.iter().map(|line| format!("{indent}{line}")).collect::<Vec<_>>().join("\n")

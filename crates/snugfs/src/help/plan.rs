@@ -1,4 +1,4 @@
-//! `snugfs help plan`: a page that teaches plans, and a page a section.
+//! `snugfs help plan`: an introduction to plans, and one page per section.
 
 use std::fmt::Write;
 
@@ -6,12 +6,12 @@ use build_plan::{GuideField, Section, guide};
 
 use super::wrapped;
 
-/// How wide a terminal is at least.
+/// The narrowest terminal that the pages fit.
 const COLUMNS: usize = 80;
-/// Where descriptions begin.
+/// Indent of descriptions.
 const INDENT: &str = "      ";
 
-/// The least that is of use.
+/// A small plan.
 pub(super) const SMALL: &str = r#"{
   "version": 1,
   "trees": [ { "source": "files" } ],
@@ -19,7 +19,7 @@ pub(super) const SMALL: &str = r#"{
 }
 "#;
 
-/// What most plans are made of; lines of at most 78 columns, as the page indents them.
+/// A plan with the most used fields. Lines have at most 78 columns, because the page indents them.
 pub(super) const FULL: &str = r#"{
   "$schema": "plan.schema.json",
   "version": 1,
@@ -49,26 +49,29 @@ pub(super) const FULL: &str = r#"{
 }
 "#;
 
-/// What holds for every field.
+/// Rules for every field.
 pub(super) const RULES: &[&str] = &[
-    "Sizes are whole bytes, or strings with KiB, MiB, GiB or TiB. Modes are octal strings. Relative paths of this \
-     machine are taken from the plan's folder, or from --base-dir; paths in the image begin with /.",
-    "Whatever is not said has a default. An unknown field is a problem that names the nearest known one; \
-     `snugfs check` tells all problems at once.",
+    "Sizes are numbers of bytes, or strings with a unit: KiB, MiB, GiB or TiB. Modes are octal strings. Paths in the \
+     image begin with /. Relative paths of this machine start at the plan's folder, or at --base-dir.",
+    "Only required fields must be set. Unknown fields are errors. `snugfs check` reports all problems \
+     at once.",
 ];
 
-/// The page that teaches plans.
+/// The introduction.
 pub(super) fn page() -> String {
-    let mut page =
-        wrapped("A plan is one JSON object: what an image holds, and how it is made.", COLUMNS, "");
-    let _ = write!(page, "\n\nA small one, of the files of a folder:\n\n{}", indented(SMALL));
-    let _ = write!(page, "\nA larger one, of an SD card with a Nix closure:\n\n{}", indented(FULL));
-    page.push_str("\nIts sections (* marks what must be there):\n");
+    let mut page = wrapped(
+        "A plan is a JSON object. It lists the contents of an image, and how to make it.",
+        COLUMNS,
+        "",
+    );
+    let _ = write!(page, "\n\nA small plan, with the files of a folder:\n\n{}", indented(SMALL));
+    let _ = write!(page, "\nA larger plan, for an SD card with a Nix closure:\n\n{}", indented(FULL));
+    page.push_str("\nThe sections of a plan (* marks required fields):\n");
     for section in guide() {
         let _ = write!(page, "\n  {}\n{}\n", section.place, wrapped(section.about, COLUMNS, INDENT));
         let mut names: Vec<String> = Vec::new();
         for name in section.fields.iter().map(marked) {
-            // Kinds can have a field of the same name, each with its own terms.
+            // Several kinds may have a field of this name.
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -79,15 +82,15 @@ pub(super) fn page() -> String {
         let _ = write!(page, "\n{}\n", wrapped(rule, COLUMNS, ""));
     }
     let more = format!(
-        "More: `snugfs help plan SECTION` explains every field of {}; `man snugfs-plan` has all of it on one page; \
-         `snugfs schema` is for editors.",
+        "`snugfs help plan SECTION` explains every field of a section: {}. `man snugfs-plan` explains all of them. \
+         `snugfs schema` prints a JSON Schema for editors.",
         names().join(", ")
     );
     let _ = write!(page, "\n{}\n", wrapped(&more, COLUMNS, ""));
     page
 }
 
-/// A field's name, with a mark where the section can't be without it.
+/// A field's name, with a `*` if it is required.
 fn marked(field: &GuideField) -> String {
     let required = field.only_for.is_empty() && field.otherwise.as_deref() == Some("required");
     format!("{}{}", field.name, if required { "*" } else { "" })
@@ -97,7 +100,7 @@ fn indented(text: &str) -> String {
     text.lines().fold(String::new(), |text, line| text + "  " + line + "\n")
 }
 
-/// The sections that have a page: those right below the plan.
+/// The sections that have a page: those directly below the plan.
 pub(super) fn names() -> Vec<String> {
     let mut names: Vec<String> =
         guide().iter().filter_map(|section| name(section).map(str::to_owned)).collect();
@@ -111,7 +114,7 @@ fn name(section: &Section) -> Option<&str> {
     rest.split(['.', '[']).next()
 }
 
-/// The page of a section, with what stands below it.
+/// The page of a section and of the sections below it.
 pub(super) fn section(wanted: &str) -> Option<String> {
     let mut page = String::new();
     for section in guide().iter().filter(|section| name(section) == Some(wanted)) {
@@ -131,10 +134,10 @@ pub(super) fn section(wanted: &str) -> Option<String> {
     (!page.is_empty()).then_some(page)
 }
 
-/// What may stand in a field, what happens without it, and which kinds have it.
+/// The values of a field, its default, and the kinds that have it.
 pub(super) fn terms(field: &GuideField) -> String {
     let otherwise = field.otherwise.iter().map(|otherwise| format!("; {otherwise}"));
-    let only_for = (!field.only_for.is_empty()).then(|| format!("; of {} only", field.only_for.join(", ")));
+    let only_for = (!field.only_for.is_empty()).then(|| format!("; only for {}", field.only_for.join(", ")));
     std::iter::once(field.values.clone()).chain(otherwise).chain(only_for).collect()
 }
 

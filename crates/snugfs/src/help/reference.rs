@@ -1,4 +1,4 @@
-//! `docs/command-line.md`, made from the definition of the command line: the written page is held against it.
+//! Generates `docs/command-line.md` from the definition of the command line, and tests that the page is up to date.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,13 +10,14 @@ use crate::cli;
 
 const ABOUT: &str = "# The command line
 
-Every command, as `--help` tells it. This page is made from the program (`UPDATE_EXPECTED=1 cargo test -p snugfs reference`
-writes it, and a test holds it against the program). `snugfs help COMMAND` and the manual pages say the same;
-`snugfs help plan` teaches the plan, and [plan-format.md](plan-format.md) has all of it.
+The help of every command, as `--help`, `snugfs help COMMAND` and the manual pages show it. `snugfs help plan` introduces the plan;
+[plan-format.md](plan-format.md) explains all of it.
 
-`-` in the place of a file is standard input or output. Standard output carries results alone; progress, warnings and errors
-go to standard error. What is written there is for people and may change; exit codes, the report and the form of error lines
-are for programs.
+`-` instead of a file name is standard input or standard output. Results go to standard output; progress, warnings and errors go to
+standard error. Programs can rely on exit codes, reports and the form of error lines; other texts may change
+([messages.md](messages.md)).
+
+This page is generated: `UPDATE_EXPECTED=1 cargo test -p snugfs reference` writes it, and a test checks that it is up to date.
 ";
 
 fn page() -> String {
@@ -56,8 +57,8 @@ fn reference_is_that_of_the_program() {
     let written = std::fs::read_to_string(&path).unwrap();
     assert!(
         written == page,
-        "docs/command-line.md is not what the program says; run `UPDATE_EXPECTED=1 cargo test -p snugfs reference` and \
-         review the difference"
+        "docs/command-line.md is out of date; run `UPDATE_EXPECTED=1 cargo test -p snugfs reference` and review the \
+         difference"
     );
 }
 
@@ -72,7 +73,7 @@ fn every_command_has_examples() {
     check(&cli::definition(), "");
 }
 
-/// Each example is a command line that the program understands, as far as the shell leaves it to the program.
+/// The program accepts each example, up to the first character that is special in the shell.
 #[test]
 fn examples_are_valid_command_lines() {
     let mut count = 0;

@@ -1,4 +1,4 @@
-//! The same for programs. Bytes that are no UTF-8 are replaced, as JSON can't have them.
+//! `inspect --json`. Bytes that are not UTF-8 are replaced, because JSON can't contain them.
 
 use image_reader::{
     Container, FileSystem, Found, Image, Kind, Overview, PartitionTable, TableKind, Volume, VolumeContent,
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{listing, overview};
 use snugfs_core::Failure;
 
-/// The version of this form; fields may be added within a version.
+/// The version of the JSON. Fields may be added within a version.
 const VERSION: u32 = 1;
 
 pub(super) fn overview(image: &Image, overview: &Overview) -> Result<String, Failure> {
@@ -104,9 +104,4 @@ fn pretty(value: &Value) -> Result<String, Failure> {
     serde_json::to_string_pretty(value)
         .map(|text| text + "\n")
         .map_err(|error| Failure::internal("inspect", error))
-}
-
-/// 16 bytes as `8-4-4-4-12` hexadecimal digits.
-pub(super) fn uuid_text(uuid: [u8; 16]) -> String {
-    image_reader::Guid(uuid).to_string()
 }

@@ -1,4 +1,4 @@
-//! Files as lines for people. Names are escaped: none can add a line or colour a terminal.
+//! `inspect ls` and `inspect stat` as text. Names are escaped, so that they can't add lines or change a terminal.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -9,19 +9,19 @@ use image_tree::{Explain, Explanation, escaped};
 
 use snugfs_core::human::grouped;
 
-/// The most problems that a listing keeps.
+/// The most problems that a listing reports.
 const MOST_PROBLEMS: usize = 1000;
-/// The longest path of a directory that is listed with all others, in \[bytes\] (`PATH_MAX`): each is printed whole.
+/// The longest path of a directory in a recursive listing, in \[bytes\] (`PATH_MAX`).
 const LONGEST_PATH: usize = 4096;
 
-/// A directory that is still to be listed. Many have one directory above: its path is kept once.
-struct Open {
+/// A directory still to be listed. Directories with the same parent share its path.
+struct Pending {
     above: Rc<[u8]>,
     name: Vec<u8>,
     node: Node,
 }
 
-impl Open {
+impl Pending {
     fn path(&self) -> Vec<u8> {
         below(&self.above, &self.name)
     }
@@ -35,7 +35,7 @@ fn below(above: &[u8], name: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Lists a file, or a directory and, if asked, all below it. Gives what could not be read.
+/// Lists a file or a directory, recursively if asked. Returns problems: parts that could not be read.
 pub(super) fn list(
     fs: &FileSystem,
     found: &Found,
@@ -50,26 +50,26 @@ pub(super) fn list(
     }
     let mut visits = fs.visits();
     if let Err(error) = visits.enter(&found.node) {
-        tell(&mut problems, &found.path, &error);
+        report(&mut problems, &found.path, &error);
         return Ok(problems);
     }
     let mut open =
-        vec![Open { above: found.path.as_slice().into(), name: Vec::new(), node: found.node.clone() }];
+        vec![Pending { above: found.path.as_slice().into(), name: Vec::new(), node: found.node.clone() }];
     let mut first = true;
     while let Some(next) = open.pop() {
         let (path, directory): (Rc<[u8]>, _) = (next.path().into(), next.node);
-        let mut tell = |error: &ReadError| tell(&mut problems, &path, error);
+        let mut report_here = |error: &ReadError| report(&mut problems, &path, error);
         if recursive {
             writeln!(out, "{}{}:", if first { "" } else { "\n" }, escaped(&path))?;
             first = false;
         }
         let entries = match visits.read(fs, &directory) {
             Ok((entries, errors)) => {
-                errors.iter().for_each(&mut tell);
+                errors.iter().for_each(&mut report_here);
                 entries
             }
             Err(error) => {
-                tell(&error);
+                report_here(&error);
                 if error.ends_all() {
                     break;
                 }
@@ -90,18 +90,18 @@ pub(super) fn list(
                         continue;
                     }
                     if whole().len() > LONGEST_PATH {
-                        self::tell(&mut problems, &whole(), &too_deep());
+                        report(&mut problems, &whole(), &too_deep());
                     } else if let Err(error) = visits.enter(&node) {
-                        self::tell(&mut problems, &whole(), &error);
+                        report(&mut problems, &whole(), &error);
                     } else {
-                        deeper.push(Open { above: Rc::clone(&path), name: entry.name, node });
+                        deeper.push(Pending { above: Rc::clone(&path), name: entry.name, node });
                     }
                 }
                 Err(error) => {
-                    // It is there, whatever is known of it.
+                    // The entry exists, even if its inode can't be read.
                     let unknown = if long { "?????????? " } else { "" };
                     writeln!(out, "{unknown}{}", escaped(&entry.name))?;
-                    self::tell(&mut problems, &whole(), &error);
+                    report(&mut problems, &whole(), &error);
                 }
             }
         }
@@ -115,7 +115,7 @@ fn too_deep() -> ReadError {
     ReadError::Unsupported(Explanation::new("the directory", "has too long a path", help))
 }
 
-fn tell(problems: &mut Vec<Explanation>, path: &[u8], error: &ReadError) {
+fn report(problems: &mut Vec<Explanation>, path: &[u8], error: &ReadError) {
     if problems.len() < MOST_PROBLEMS || error.ends_all() {
         problems.push(error.explain().within(&escaped(path).to_string()));
     }
@@ -149,13 +149,13 @@ fn line(
     if node.kind == Kind::Symlink {
         match fs.link_target(node) {
             Ok(target) => write!(out, " -> {}", escaped(&target))?,
-            Err(error) => tell(problems, name, &error),
+            Err(error) => report(problems, name, &error),
         }
     }
     writeln!(out)
 }
 
-/// All that is known of a file.
+/// The metadata of a file.
 pub(super) fn stat(found: &Found, target: Option<&[u8]>) -> String {
     let node = &found.node;
     let mut text = String::new();
@@ -195,7 +195,7 @@ pub(super) fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-/// As `ls -l` shows it: `drwxr-sr-t`.
+/// The mode as `ls -l` shows it: `drwxr-sr-t`.
 fn mode_text(node: &Node) -> String {
     let kind = match node.kind {
         Kind::File => '-',

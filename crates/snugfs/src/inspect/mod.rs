@@ -1,4 +1,4 @@
-//! `snugfs inspect`: looks into an image by way of `image-reader`, and tells what it sees.
+//! `snugfs inspect`: shows what is in an image. `image-reader` reads it.
 
 mod json;
 mod listing;
@@ -20,22 +20,22 @@ use crate::cli::{InspectArgs, InspectCommand, Owner, misuse};
 use crate::messages::Messages;
 use crate::output;
 
-/// The most volumes of which an overview says why they can't be read.
+/// The most unreadable volumes that are reported singly.
 const MOST_UNREAD: usize = 20;
 
-/// Does what the command line says.
+/// Runs the command.
 pub(crate) fn run(args: &InspectArgs, messages: &Messages) -> Result<(), Failure> {
     if args.json && args.command.is_some() {
-        let what = "--json before a command is for what the image is";
-        return Err(misuse("command line", what, "give it after `stat`"));
+        let what = "--json before a command is only for the overview of the image";
+        return Err(misuse("command line", what, "leave it out, or put it after `stat`"));
     }
     let failed = |error: ReadError| Failure::of_image(&shown(&args.image), &error);
     let image = Image::open(&args.image).map_err(failed)?;
     let overview = Overview::read(&image).map_err(failed)?;
     let Some(command) = &args.command else {
         if let Some(number) = args.partition {
-            let what = format!("--partition {number} is for ls, cat, stat and extract");
-            return Err(misuse("command line", what, "name one"));
+            let what = format!("--partition {number} needs a command");
+            return Err(misuse("command line", what, "add ls, cat, stat or extract"));
         }
         let text =
             if args.json { json::overview(&image, &overview)? } else { overview::table(&image, &overview) };
@@ -70,18 +70,16 @@ pub(crate) fn run(args: &InspectArgs, messages: &Messages) -> Result<(), Failure
     }
 }
 
-/// A volume whose file system could not be read makes an overview a partial one.
+/// Fails if the overview is incomplete because a file system could not be read.
 fn whole(args: &InspectArgs, overview: &Overview) -> Result<(), Failure> {
     let unread = overview.volumes.iter().filter_map(|volume| match (&volume.content, &volume.partition) {
         (VolumeContent::Unreadable(error), Some(partition)) => {
             Some(error.explain().within(&format!("partition {}", partition.number)))
         }
         (VolumeContent::Unreadable(error), None) => Some(error.explain()),
-        (VolumeContent::Unknown, None) => Some(Explanation::new(
-            "",
-            "neither a partition table nor a file system that is known",
-            "is this an image?",
-        )),
+        (VolumeContent::Unknown, None) => {
+            Some(Explanation::new("", "no known partition table or file system", "is this an image?"))
+        }
         _ => None,
     });
     let mut unread = unread;
@@ -92,7 +90,7 @@ fn whole(args: &InspectArgs, overview: &Overview) -> Result<(), Failure> {
     problems_of(args, &lines)
 }
 
-/// The file system that is meant; tells which, where there was a choice.
+/// The selected file system. A note names its partition if there was a choice.
 fn choose<'a>(
     args: &InspectArgs,
     overview: &'a Overview,
@@ -103,7 +101,7 @@ fn choose<'a>(
     let fs = volume.file_system().map_err(failed)?;
     if let (true, Some(partition)) = (chosen, &volume.partition) {
         let number = partition.number;
-        messages.note(&shown(&args.image), format!("partition {number}; others by --partition"));
+        messages.note(&shown(&args.image), format!("partition {number}; --partition selects another"));
     }
     for warning in overview::warnings(fs) {
         messages.warning(&Problem::new(shown(&args.image), warning, ""));
@@ -118,7 +116,7 @@ fn cat(args: &InspectArgs, fs: &FileSystem, path: &Path) -> Result<(), Failure> 
         let (what, help) = if found.node.is_directory() {
             ("is a directory", "list it with `ls`")
         } else {
-            ("is no file", "")
+            ("is not a regular file", "")
         };
         let problem = Problem::new(shown(path), what, help).within(&shown(&args.image));
         return Err(Failure::of(FailureKind::Source, problem));
@@ -136,7 +134,7 @@ fn cat(args: &InspectArgs, fs: &FileSystem, path: &Path) -> Result<(), Failure> 
     })
 }
 
-/// Writes a result as it comes. EPIPE is not an error (`snugfs … | head`).
+/// Writes a result to standard output while it is made. EPIPE is not an error (`snugfs … | head`).
 fn to_stdout<T: Default>(
     write: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<T>,
 ) -> Result<T, Failure> {
@@ -176,10 +174,10 @@ fn extracted(
         human::counted(done.directories, "folder"),
     ];
     if done.symlinks > 0 {
-        parts.push(human::counted(done.symlinks, "link"));
+        parts.push(human::counted(done.symlinks, "symlink"));
     }
     if done.left_out > 0 {
-        parts.push(format!("{} left out", human::counted(done.left_out, "special file")));
+        parts.push(format!("{} skipped", human::counted(done.left_out, "special file")));
     }
     messages.note(&folder, parts.join(", "));
     if !done.unwritten.is_empty() {

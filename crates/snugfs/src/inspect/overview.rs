@@ -1,15 +1,14 @@
-//! What an image is, as a table of at most 80 columns.
+//! The partitions and file systems of an image, as a table of at most 80 columns.
 
 use std::fmt::Write;
 
 use image_reader::{Container, FileSystem, Image, Overview, TableKind, Volume, VolumeContent};
 use image_tree::escaped;
 
-use super::json::uuid_text;
 use snugfs_core::human::{counted, grouped, percent, size};
 use snugfs_core::one_line;
 
-/// How much of a name fits a row.
+/// The most characters of a label.
 const NAME: usize = 16;
 
 pub(super) fn table(image: &Image, overview: &Overview) -> String {
@@ -27,7 +26,7 @@ pub(super) fn table(image: &Image, overview: &Overview) -> String {
             TableKind::Gpt(guid) => format!("gpt, GUID {guid}"),
         };
         let _ = writeln!(text, "{:<8} {kind}", "table");
-        let _ = writeln!(text, "\n{:>3}{:>18}{:>11}  {:<19} holds", "", "start", "size", "type");
+        let _ = writeln!(text, "\n{:>3}{:>18}{:>11}  {:<19} contents", "", "start", "size", "type");
         for volume in &overview.volumes {
             partition(&mut text, volume);
         }
@@ -56,20 +55,20 @@ pub(super) fn table(image: &Image, overview: &Overview) -> String {
 fn partition(text: &mut String, volume: &Volume) {
     let Some(partition) = &volume.partition else { return };
     let kind = partition.kind.name();
-    // A GUID is longer than its column: it goes below.
+    // A GUID is longer than the column, so it goes below.
     let (kind, below) = if kind.len() > 18 { ("(see below)".to_owned(), Some(kind)) } else { (kind, None) };
-    let mut holds = match &volume.content {
+    let mut contents = match &volume.content {
         VolumeContent::FileSystem(fs) => name(fs),
         VolumeContent::Unreadable(_) => "unreadable".to_owned(),
         VolumeContent::Other(name) => (*name).to_owned(),
         VolumeContent::Unknown => "-".to_owned(),
     };
     if partition.bootable {
-        holds += ", boots";
+        contents += ", bootable";
     }
     let _ = writeln!(
         text,
-        "{:>3}{:>18}{:>11}  {kind:<19} {holds}",
+        "{:>3}{:>18}{:>11}  {kind:<19} {contents}",
         partition.number,
         grouped(partition.start),
         size(partition.size),
@@ -90,7 +89,7 @@ pub(super) fn name(fs: &FileSystem) -> String {
     }
 }
 
-/// The label of a file system, as it is.
+/// The label of a file system, unescaped.
 pub(super) fn label(fs: &FileSystem) -> Vec<u8> {
     match fs {
         FileSystem::Ext4(ext4) => ext4.label().to_vec(),
@@ -98,10 +97,10 @@ pub(super) fn label(fs: &FileSystem) -> Vec<u8> {
     }
 }
 
-/// What identifies a file system.
+/// The UUID or serial number of a file system.
 pub(super) fn id(fs: &FileSystem) -> String {
     match fs {
-        FileSystem::Ext4(ext4) => uuid_text(ext4.uuid()),
+        FileSystem::Ext4(ext4) => ext4.uuid().to_string(),
         FileSystem::Fat(fat) => format!("{:04X}-{:04X}", fat.id() >> 16, fat.id() & 0xffff),
     }
 }
@@ -129,7 +128,7 @@ fn file_system(text: &mut String, volume: &Volume) {
     }
     let rest = volume.window.length().saturating_sub(usage.bytes);
     if rest > 0 {
-        let _ = writeln!(text, "  beyond   {}, in no file system", counted(rest, "byte"));
+        let _ = writeln!(text, "  beyond   {} after the file system", counted(rest, "byte"));
     }
     for warning in warnings(fs) {
         let _ = writeln!(text, "  warning: {}", one_line(warning));

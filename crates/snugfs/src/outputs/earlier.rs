@@ -1,5 +1,5 @@
-//! Whether a file of a tree may be an output of an earlier run, judged by its beginning: such a file may be replaced, any
-//! other may be all there is of somebody's work.
+//! Recognises outputs of earlier runs by their first bytes. Only these may be replaced in a source folder; any other file
+//! may be the user's work.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Role;
 
-/// As much as tells every form: the superblock of ext4 is at 1024, a GPT of long sectors at 4096 follows an MBR.
+/// Enough bytes to recognise every format: the superblock of ext4 is at 1024; a GPT with sectors of 4096 follows an MBR.
 const BEGINNING: u64 = 4096;
 
 /// Whether the file that an output replaces is missing, empty or looks like an output of the same kind.
@@ -36,7 +36,7 @@ fn is_output(role: Role, bytes: &[u8]) -> bool {
     }
 }
 
-/// The marks of all forms that an image is written in, before it is compressed.
+/// Whether the bytes begin an uncompressed image in any format that snugfs writes.
 fn is_image(bytes: &[u8]) -> bool {
     const MARKS: [(usize, &[u8]); 3] = [
         // The magic number of ext4.
@@ -49,8 +49,8 @@ fn is_image(bytes: &[u8]) -> bool {
         || is_partitioned(bytes)
 }
 
-/// Whether there is a master boot record, a protective one too. Its last two bytes are not enough: kernels and boot loaders
-/// have them as well, so its four entries must be possible ones, and one of them in use.
+/// Whether the bytes begin with an MBR (possibly a protective one). The signature at its end is not enough, because kernels
+/// and boot loaders have it, too: all four entries must be valid, and one in use.
 fn is_partitioned(bytes: &[u8]) -> bool {
     let Some((record, _)) = bytes.split_first_chunk::<512>() else { return false };
     let entries = || record.get(446..510).unwrap_or_default().chunks_exact(16);
@@ -73,11 +73,11 @@ fn is_partitioned(bytes: &[u8]) -> bool {
 /// The magic number of zstd.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// The beginning of what a compressed file holds, as far as it can be decompressed.
+/// The first bytes of a compressed file's contents.
 fn decompressed(path: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     let decoder = File::open(path).and_then(zstd::stream::read::Decoder::new);
-    // What ends in an error has a beginning that says as much.
+    // After an error, the bytes before it are enough.
     let _ = decoder.map(|decoder| decoder.take(BEGINNING).read_to_end(&mut bytes));
     bytes
 }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_looks_like_the_same_output_may_be_replaced() {
+    fn only_outputs_of_the_same_role_may_be_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         let may = |role| may_be_replaced(role, Some(&path));

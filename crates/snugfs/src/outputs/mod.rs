@@ -1,5 +1,5 @@
-//! What a run of the program writes, compared with what it reads before anything is written: no output may replace the
-//! plan, a source or another output, and none becomes a part of the image.
+//! Checks outputs before anything is written: no output may replace the plan, a source or another output, and none
+//! becomes part of the image.
 //!
 //! A new output is one more [`Role`] and one call of [`Outputs::add`].
 
@@ -19,7 +19,7 @@ use snugfs_core::{At, Failure, OwnOutputs, Problem, shown};
 use crate::cli::{is_dash, misuse};
 use crate::output;
 
-/// What an output is for.
+/// The purpose of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Image,
@@ -29,7 +29,7 @@ pub(crate) enum Role {
     Sbom,
     /// The page of `explain`.
     Page,
-    /// What a command prints.
+    /// The printed result of a command.
     Result,
     /// Errors, warnings and progress.
     Messages,
@@ -38,24 +38,24 @@ pub(crate) enum Role {
 /// How an output is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    /// Replaced by this run.
+    /// This run replaces it.
     Named,
-    /// Not touched by this run: `build` without -o replaces it.
+    /// Only `build` without -o replaces it; this run does not touch it.
     Planned,
-    /// Open since the program was started.
+    /// It was open when the program started.
     Stream,
-    /// The image that `verify` judges, which this run only reads.
-    Judged,
+    /// The image that `verify` checks; this run only reads it.
+    Verified,
 }
 
-/// A file that is written.
+/// An output.
 #[derive(Clone, Debug)]
 struct OutputFile {
     role: Role,
     way: Way,
-    /// What asks for it: `--report`, or `plan.output.path`.
+    /// The option or field that names it: `--report`, or `plan.output.path`.
     asked: At,
-    /// As messages show it.
+    /// Its name in messages.
     name: String,
     identity: Identity,
 }
@@ -84,7 +84,7 @@ impl OutputFile {
     fn remedy(&self) -> String {
         match self.way {
             Way::Stream => "redirect it elsewhere".to_owned(),
-            Way::Named | Way::Planned | Way::Judged => {
+            Way::Named | Way::Planned | Way::Verified => {
                 format!("choose another name for {}", self.role.noun())
             }
         }
@@ -94,7 +94,7 @@ impl OutputFile {
         misuse(self.asked.clone(), format!("{} {what}", self.name), self.remedy())
     }
 
-    /// Whether two streams may share a file: everything but the bytes of an image may be mixed with messages.
+    /// Whether two streams may share a file: messages may be mixed with anything except an image.
     fn may_share(&self, other: &Self) -> bool {
         let roles = [self.role, other.role];
         self.way == Way::Stream
@@ -105,8 +105,8 @@ impl OutputFile {
 }
 
 impl Outputs {
-    /// Of a command that prints what it finds out about a plan and writes nothing else. What `build` would leave out of the
-    /// image is left out here too.
+    /// The outputs of a command that only prints a result about a plan. Includes the planned image, so that trees are read
+    /// as by `build`.
     pub(crate) fn of_reading(plan_path: &Path, plan: &Plan) -> Result<Self, Failure> {
         let mut outputs = Self::default();
         outputs.add_stdout(Role::Result, "standard output");
@@ -116,13 +116,12 @@ impl Outputs {
         Ok(outputs)
     }
 
-    /// Adds a file that this run replaces or makes; `asked` is the option or the field that names it.
+    /// Adds a file that this run creates or replaces; `asked` is the option or field that names it.
     pub(crate) fn add(&mut self, role: Role, asked: At, path: &Path) {
         self.add_named(role, Way::Named, asked, path);
     }
 
-    /// Adds what the plan names as the output of `build`: the image, and its map if there is one. What this run adds
-    /// already counts as that.
+    /// Adds the image and the map that the plan names, unless they were added as outputs of this run.
     pub(crate) fn add_planned(&mut self, plan: &Plan) {
         let Some(path) = &plan.output.path else { return };
         let field = |key: &str| Location::plan().key("output").key(key).into();
@@ -132,11 +131,11 @@ impl Outputs {
         }
     }
 
-    /// Adds an image that is there already, and its map: as `build` left it out of its own trees, `verify` does.
-    pub(crate) fn add_judged(&mut self, path: &Path, plan: &Plan) {
-        self.add_named(Role::Image, Way::Judged, "IMAGE".into(), path);
+    /// Adds the image that `verify` checks, and its map. Trees skip them, as in `build`.
+    pub(crate) fn add_verified(&mut self, path: &Path, plan: &Plan) {
+        self.add_named(Role::Image, Way::Verified, "IMAGE".into(), path);
         if plan.output.bmap {
-            self.add_named(Role::Map, Way::Judged, "IMAGE".into(), &output::map_path(path));
+            self.add_named(Role::Map, Way::Verified, "IMAGE".into(), &output::map_path(path));
         }
     }
 
@@ -148,7 +147,7 @@ impl Outputs {
         }
     }
 
-    /// Refuses an output that is also a file which is read; `what` it is.
+    /// Fails if an output is the same file as an input; `what` names the input.
     pub(crate) fn check_input(&self, path: &Path, what: &str) -> Result<(), Failure> {
         let file = if is_dash(path) { streams::stdin() } else { Identity::of_path(path) };
         match self.written().find(|output| output.identity.is(&file)) {
@@ -157,11 +156,11 @@ impl Outputs {
         }
     }
 
-    /// Refuses outputs that are one file, that are the plan, or that the plan reads.
+    /// Fails if two outputs are the same file, or if one is the plan or a file that the plan reads.
     pub(crate) fn check(&self, plan_path: &Path, plan: &Plan) -> Result<(), Failure> {
         self.check_each_other()?;
         self.check_input(plan_path, "the plan")?;
-        // A file that is not there yet is no source of anything.
+        // A file that does not exist yet can't be a source.
         let there = || self.written().filter(|output| output.identity.file().is_some());
         if there().next().is_none() {
             return Ok(());
@@ -176,14 +175,13 @@ impl Outputs {
         Ok(())
     }
 
-    /// Those that are compared with sources. Where an image is built elsewhere than the plan says, what is there is only
-    /// left out.
+    /// Outputs that must not be sources. If the image is written elsewhere, the planned image is only skipped in trees.
     fn written(&self) -> impl Iterator<Item = &OutputFile> {
         let is_built_elsewhere =
             self.all.iter().any(|output| output.role == Role::Image && output.way != Way::Planned);
         self.all.iter().filter(move |output| match output.way {
             Way::Planned => !is_built_elsewhere,
-            Way::Judged => false,
+            Way::Verified => false,
             Way::Named | Way::Stream => true,
         })
     }
@@ -202,7 +200,7 @@ impl Outputs {
 }
 
 impl OwnOutputs for Outputs {
-    /// Refuses outputs within the store paths of a closure.
+    /// Fails if an output is in a store path of a closure.
     fn check_store(&self, source_dir: &Path, closure: &Closure) -> Result<(), Failure> {
         let Ok(store) = std::fs::canonicalize(source_dir) else { return Ok(()) };
         for output in self.written() {
@@ -220,15 +218,15 @@ impl OwnOutputs for Outputs {
     fn own_files(&self) -> Vec<OwnFile> {
         let nowhere =
             || OwnFile { folder: Inode { device: 0, number: 0 }, name: Vec::new(), temporary_prefix: None };
-        // One for each output, so that their positions are the same.
+        // One for each output, so that indices match.
         self.all.iter().map(|output| output.identity.own_file().unwrap_or_else(nowhere)).collect()
     }
 
-    /// Warns of an output that is left out of a tree, or refuses it.
+    /// A warning for an output that a tree skips, or a failure.
     fn in_tree(&self, found: &InTree, tree: &TreePlan, at: &Location) -> Result<Option<Problem>, Failure> {
         let Some(output) = self.all.get(found.file) else { return Ok(None) };
         let source = shown(&tree.source);
-        if output.way == Way::Judged {
+        if output.way == Way::Verified {
             return Ok(None);
         }
         if output.identity.is_behind_device() {
@@ -239,7 +237,7 @@ impl OwnOutputs for Outputs {
             output.way != Way::Stream && self.written().any(|other| std::ptr::eq(other, output));
         if is_replaced && found.is_deep && tree.keep_times {
             return Err(output.refused(&format!(
-                "is in a subfolder of {at} ({source}), which changes its time, and that is kept"
+                "is in a subfolder of {at} ({source}), whose time it would change, and \"times\" is \"keep\""
             )));
         }
         if is_replaced && !earlier::may_be_replaced(output.role, output.identity.path()) {
@@ -247,11 +245,7 @@ impl OwnOutputs for Outputs {
                 .refused(&format!("is a file of {at} ({source}) and does not look like an earlier output")));
         }
         let verb = if output.role == Role::Messages { "are" } else { "is" };
-        let what = format!(
-            "{} is left out of the image, because {} {verb} written there",
-            output.name,
-            output.role.noun()
-        );
+        let what = format!("{} is skipped, because {} {verb} written there", output.name, output.role.noun());
         Ok(Some(Problem::new(at, what, format!("write it outside of {source} to avoid this warning"))))
     }
 }

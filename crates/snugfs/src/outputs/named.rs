@@ -1,4 +1,4 @@
-//! The single files that a plan names: what an output must not replace.
+//! The single files that a plan reads. Outputs must not replace them.
 
 use std::path::Path;
 

@@ -13,7 +13,7 @@ pub(super) fn stdin() -> Identity {
 }
 
 impl Outputs {
-    /// Adds what goes to standard output; `asked` is the option that says so, or `standard output`.
+    /// Adds standard output; `asked` is the option that selects it, or `standard output`.
     pub(crate) fn add_stdout(&mut self, role: Role, asked: &str) {
         self.add_stream(role, asked, Identity::of_stream(io::stdout()));
     }

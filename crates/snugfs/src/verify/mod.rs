@@ -1,4 +1,4 @@
-//! `snugfs verify`: judges an image, and shows what is wrong with it.
+//! `snugfs verify`: checks an image, and shows its problems.
 
 mod foreign;
 mod text;
@@ -16,7 +16,7 @@ use crate::messages::Messages;
 use crate::outputs::Outputs;
 use crate::{commands, output};
 
-/// Does what the command line says.
+/// Runs the command.
 pub(crate) fn run(args: &VerifyArgs, messages: &Messages) -> Result<(), Failure> {
     let name = shown(&args.image);
     let failed = |error: ReadError| Failure::of_image(&name, &error);
@@ -45,7 +45,7 @@ fn against_plan(
     };
     let begun = commands::begin(&input, messages)?;
     let mut outputs = Outputs::of_reading(&input.plan, &begun.plan)?;
-    outputs.add_judged(&args.image, &begun.plan);
+    outputs.add_verified(&args.image, &begun.plan);
     let prepared = begun.prepare(&outputs, messages)?;
     if prepared.disk.is_none() && !args.json {
         foreign::refuse(&args.image, image)?;
@@ -74,7 +74,7 @@ fn result(args: &VerifyArgs, image: &Image, verdict: &Verdict, messages: &Messag
     Err(Failure::all(FailureKind::Unsound, lines.iter().map(|line| Problem::new(&name, line, ""))))
 }
 
-/// What a device holds compressed is as long as it is meant to be.
+/// A raw image on a device may be shorter than the device. A compressed one has its own length.
 fn terms(args: &VerifyArgs, image: &Image) -> Terms {
     let is_device = std::fs::metadata(&args.image).is_ok_and(|found| found.file_type().is_block_device());
     let on = if is_device && image.container == Container::Raw { Medium::Device } else { Medium::File };

@@ -1,4 +1,4 @@
-//! What was found, for people and for programs.
+//! The result of `verify`, as text and as JSON.
 
 use std::collections::BTreeMap;
 
@@ -6,42 +6,42 @@ use ext4_verify::{Code, Severity};
 use image_compare::Differences;
 use image_reader::Image;
 use serde_json::{Value, json};
-use snugfs_core::verify::{Judged, Medium, Verdict};
+use snugfs_core::verify::{CheckedVolume, Medium, Verdict};
 use snugfs_core::{Failure, human};
 
-/// The version of the JSON; fields may be added within a version.
+/// The version of the JSON. Fields may be added within a version.
 const VERSION: u32 = 1;
 
-/// `8,392,704 bytes, ext4: sound to the last byte`
+/// `8,392,704 bytes, ext4: every byte is correct`
 pub(super) fn summary(image: &Image, verdict: &Verdict) -> String {
     let parts = verdict.volumes.iter().map(|volume| {
-        let is_judged = if volume.findings.is_some() { "" } else { " (not judged)" };
+        let unchecked = if volume.findings.is_some() { "" } else { " (not checked)" };
         match &volume.partition {
-            Some(partition) => format!("partition {} {}{is_judged}", partition.number, volume.what),
-            None => format!("{}{is_judged}", volume.what),
+            Some(partition) => format!("partition {} {}{unchecked}", partition.number, volume.what),
+            None => format!("{}{unchecked}", volume.what),
         }
     });
     let parts: Vec<_> = parts.collect();
     let notes = verdict.count(Severity::Foreign);
     let is_compared = verdict.differences.is_some();
-    let is_judged = verdict.findings().next().is_some();
-    let tone = match (notes, is_judged) {
-        (0, false) if verdict.is_disk => "the table is sound, there is no ext4 to judge".to_owned(),
-        (0, false) => "there is no ext4 to judge".to_owned(),
-        // The table was read, and what is in no judged partition was not looked at.
+    let has_ext4 = verdict.findings().next().is_some();
+    let result = match (notes, has_ext4) {
+        (0, false) if verdict.is_disk => {
+            "the partition table is correct, there is no ext4 to check".to_owned()
+        }
+        (0, false) => "there is no ext4 to check".to_owned(),
+        // Without a plan, only the table and ext4 partitions are checked.
         (0, true) if verdict.is_disk && !is_compared => {
-            "table and ext4 are sound; --against compares the rest".to_owned()
+            "partition table and ext4 are correct; --against checks the rest".to_owned()
         }
-        (0, true) if verdict.terms.ignore_unused => "sound to the last byte in use".to_owned(),
-        (0, true) if verdict.terms.on == Medium::Device => {
-            "sound to the last byte of what was written to it".to_owned()
-        }
-        (0, true) => "sound to the last byte".to_owned(),
-        _ => format!("sound, with {} from what snugfs writes", human::counted(notes, "difference")),
+        (0, true) if verdict.terms.ignore_unused => "every byte in use is correct".to_owned(),
+        (0, true) if verdict.terms.on == Medium::Device => "every byte of the image is correct".to_owned(),
+        (0, true) => "every byte is correct".to_owned(),
+        _ => format!("no errors, {} from what snugfs writes", human::counted(notes, "difference")),
     };
-    let plan = if is_compared { ", and what the plan says" } else { "" };
+    let plan = if is_compared { ", and it matches the plan" } else { "" };
     let what = if parts.is_empty() { "no partitions".to_owned() } else { parts.join(", ") };
-    format!("{}, {what}: {tone}{plan}", human::counted(image.window.length(), "byte"))
+    format!("{}, {what}: {result}{plan}", human::counted(image.window.length(), "byte"))
 }
 
 pub(super) fn json(image: &Image, verdict: &Verdict, used: bool) -> Result<String, Failure> {
@@ -60,20 +60,20 @@ pub(super) fn json(image: &Image, verdict: &Verdict, used: bool) -> Result<Strin
     Ok(text + "\n")
 }
 
-/// What differs from a plan.
+/// Differences from a plan.
 fn plan(differences: &Differences) -> Value {
-    let told = differences.kept.iter().map(|difference| {
+    let kept = differences.kept.iter().map(|difference| {
         json!({ "code": difference.kind.name(), "place": difference.place, "text": difference.text })
     });
     let counts = differences.counts.iter().map(|(kind, count)| (kind.name(), *count));
     json!({
         "holds": differences.is_empty(),
-        "differences": told.collect::<Vec<_>>(),
+        "differences": kept.collect::<Vec<_>>(),
         "counts": counts.collect::<BTreeMap<_, _>>(),
     })
 }
 
-fn volume(volume: &Judged) -> Value {
+fn volume(volume: &CheckedVolume) -> Value {
     let findings = volume.findings.as_ref();
     let problems = findings.map(|findings| {
         let problem = |problem: &ext4_verify::Problem| {

@@ -1,4 +1,4 @@
-//! What the parts of an image took in another one that it is compared with.
+//! Sizes in the image that this one is compared with.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use snugfs_core::explain::Difference;
 use crate::explain::compare::name;
 use crate::explain::rows::kind_name;
 
-/// How many changes have a row.
+/// The most changes with a row.
 const MOST_ROWS: usize = 60;
 
-/// Sizes of before, in \[bytes\]; none where nothing is compared.
+/// Sizes in the older image, in \[bytes\]; empty without `--compare`.
 #[derive(Default)]
 pub(super) struct Before<'d> {
     difference: Option<&'d Difference<'d>>,
-    /// The name of the image before.
+    /// The name of the older image.
     other: Option<&'d str>,
-    /// By hash and name of today.
+    /// By hash and name in the new image.
     paths: BTreeMap<&'d str, u64>,
 }
 
@@ -38,7 +38,7 @@ impl<'d> Before<'d> {
         self.difference.map(|difference| difference.before.total)
     }
 
-    /// A store path, by its hash and name of today; 0 for a new one.
+    /// A store path, by its hash and name in the new image; 0 for a new path.
     pub(super) fn path(&self, base_name: &str) -> Option<u64> {
         self.paths.get(base_name).copied()
     }
@@ -54,14 +54,14 @@ impl<'d> Before<'d> {
         }
     }
 
-    /// What is no store path, by the name that a comparison has for it.
+    /// A part that is not a store path, by its name in the comparison.
     pub(super) fn other(&self, name: &str) -> Option<u64> {
         let mut others = self.difference?.others.iter();
         others.find(|(other, ..)| *other == name).map(|(_, before, _)| *before)
     }
 
-    /// What the page says of the comparison: the name and the size of the other image, and what changed most, each with its
-    /// name, what it took and takes, and the number of its store path (-1 for none).
+    /// The comparison for the page: name and size of the older image, and the largest changes, each with its name, the size
+    /// before and after, and the number of its store path (-1 for none).
     pub(super) fn into_value(self, path_number: impl Fn(&str) -> Option<usize>) -> Value {
         let Some(difference) = self.difference else { return Value::Null };
         let bytes = |path: Option<PathSize<'_>>| path.map_or(0, |path| path.bytes);

@@ -1,4 +1,4 @@
-//! What the page shows, as one JSON value.
+//! The data of the page, as one JSON value.
 
 use ext4_layout::Purpose;
 use image_explain::{BLOCK, Part};
@@ -14,17 +14,17 @@ use crate::explain::Explained;
 use crate::explain::json::purpose;
 use crate::explain::rows::kind_name;
 
-/// How many store paths have a row.
+/// The most store paths with a row.
 const MOST_PATHS: usize = 20_000;
-/// How many of a path's referrers are named.
+/// The most referrers listed for a path.
 const MOST_REFERRERS: usize = 12;
-/// How many stretches of blocks a file system is drawn with.
+/// The most areas drawn for a file system.
 const MOST_AREAS: usize = 20_000;
 
 /// The name of the image: the label of its root.
 pub(super) fn title(image: &Explained<'_>) -> String {
     match image.systems.first().map(|system| system.label.as_str()) {
-        None | Some("") => "An image without a label".to_owned(),
+        None | Some("") => "Image without a label".to_owned(),
         Some(label) => escaped(label.as_bytes()).to_string(),
     }
 }
@@ -64,25 +64,25 @@ const PURPOSES: [(Purpose, &str); 10] = [
     (Purpose::Directories, "directories and long symlinks"),
     (Purpose::Files, "files"),
     (Purpose::Free, "free"),
-    (Purpose::BeyondGroups, "beyond the groups"),
+    (Purpose::BeyondGroups, "after the last group"),
 ];
 
-/// What there is to say of the parts that are no files.
+/// Explanations of kinds of parts.
 fn notes() -> Value {
     json!({
-        "image": "Point at an area, or move to it, to see what it is and why it is there.",
-        "storePaths": "What the closure brought along, each path with all that is in it.",
-        "otherFiles": "What the plan's trees and entries put elsewhere, and the directories that lead to the store.",
-        "journal": "Keeps the file system sound when power fails. Its length is plan.filesystem.journalSize.",
-        "inodeTables": "256 bytes for every file there is or may be: plan.filesystem.bytesPerInode and freeInodes.",
-        "bitmaps": "Which blocks and inodes are in use, two blocks for every 128 MiB.",
-        "superblocks": "What the file system is, with copies.",
-        "groupDescriptors": "Where the tables of each group of 128 MiB are, with copies.",
-        "growthReserve": "Room for the descriptors of a larger file system, up to plan.filesystem.growTo.",
-        "free": "What the plan promises by plan.filesystem.freeSpace, or its size leaves.",
-        "beyondGroups": "Behind the last group of blocks: too little for one more.",
-        "folded": "Too small to be shown one by one.",
-        "other": "In no partition: the partition table, and what is left between partitions.",
+        "image": "Point at an area to see what it is and why it is there.",
+        "storePaths": "The store paths of the closure, with their files.",
+        "otherFiles": "Files from the plan's trees and entries, and the directories above the store.",
+        "journal": "Keeps the file system consistent after a power failure. Its size is set by plan.filesystem.journalSize.",
+        "inodeTables": "256 bytes for every existing and possible file. Set by plan.filesystem.bytesPerInode and freeInodes.",
+        "bitmaps": "Which blocks and inodes are in use: two blocks for every 128 MiB.",
+        "superblocks": "The file system's main parameters, with backup copies.",
+        "groupDescriptors": "The places of the tables of each block group (128 MiB), with backup copies.",
+        "growthReserve": "Space for the descriptors of a larger file system, up to plan.filesystem.growTo.",
+        "free": "Free space, from plan.filesystem.freeSpace or size.",
+        "beyondGroups": "After the last block group: too small for another group.",
+        "folded": "Items that are too small to be shown one by one.",
+        "other": "In no partition: the partition table, and gaps between partitions.",
     })
 }
 
@@ -95,13 +95,13 @@ fn partition_name(partition: &PartitionReport) -> String {
     escaped(plain_name(partition).as_bytes()).to_string()
 }
 
-/// `2: fat FIRMWARE`, as it is.
+/// `2: fat FIRMWARE`, unescaped.
 fn plain_name(partition: &PartitionReport) -> String {
     let label = partition.label.as_deref().unwrap_or_default();
     format!("{}: {} {label}", partition.number, partition.content).trim_end().to_owned()
 }
 
-/// A disk from its first byte to its last: colour, name, bytes.
+/// The segments of a disk in order: colour, name, bytes.
 fn segments(disk: &DiskReport, total: u64) -> Vec<Value> {
     let colour = |content: &str| match content {
         "root" | "ext4" => "files",
@@ -120,18 +120,18 @@ fn segments(disk: &DiskReport, total: u64) -> Vec<Value> {
     let mut at = 0;
     for (start, bytes, colour, name) in all {
         if start > at {
-            segments.push(json!(["free", "no partition", start - at]));
+            segments.push(json!(["free", "in no partition", start - at]));
         }
         segments.push(json!([colour, name, bytes]));
         at = start.saturating_add(bytes);
     }
     if total > at {
-        segments.push(json!(["free", "no partition", total - at]));
+        segments.push(json!(["free", "in no partition", total - at]));
     }
     segments
 }
 
-/// The numbers that the store paths of a file system have on the page; none for those that are left out.
+/// The numbers of a file system's store paths on the page; `None` for paths that are not on it.
 type PathNumbers = Vec<Option<usize>>;
 
 /// Numbers the largest store paths of each file system.
@@ -149,7 +149,7 @@ fn path_numbers(image: &Explained<'_>) -> Vec<PathNumbers> {
     numbers.collect()
 }
 
-/// The number that a store path of the root has on the page.
+/// The number of a store path of the root on the page.
 fn root_path(image: &Explained<'_>, numbers: &[PathNumbers], base_name: &str) -> Option<usize> {
     let paths = image.systems.first()?.volume.scanned.closure.as_ref()?.paths();
     let path = paths.iter().position(|info| info.path.as_str() == base_name)?;
@@ -201,7 +201,7 @@ fn add_disk(
                 None
             }
             PartContent::Raw(_) => {
-                nodes.add(node, "contents of a file", left, "file");
+                nodes.add(node, "bytes of a file", left, "file");
                 None
             }
         };
@@ -209,7 +209,7 @@ fn add_disk(
             nodes.add_system(node, system, paths, before);
             left = left.saturating_sub(system.explained.bytes);
             if left > 0 {
-                nodes.add(node, "behind the file system", left, "other");
+                nodes.add(node, "after the file system", left, "other");
             }
         }
     }
@@ -220,8 +220,8 @@ fn add_disk(
     nodes.add(root, "in no partition", rest, "other");
 }
 
-/// Of each store path: itself, what it takes, what would leave with it, some of those who refer to it, the one before it on
-/// the shortest way (-1 for none), how many refer to it.
+/// For each store path: the path, its size, its exclusive size, some of its referrers, the path before it on the shortest
+/// chain from a root (-1 for none), the number of its referrers.
 fn paths(image: &Explained<'_>, numbers: &[PathNumbers]) -> Vec<Value> {
     let mut list = Vec::new();
     for (system, numbers) in image.systems.iter().zip(numbers) {

@@ -1,4 +1,4 @@
-// What stands around the treemap: parts, what would shrink it, store paths, the layout.
+// The sections around the treemap: parts, changes, ways to make the image smaller, store paths, layout.
 function legend(entries) {
   const list = make('ul', 'legend');
   for (const [kind, name, bytes] of entries) {
@@ -30,19 +30,19 @@ function drawParts() {
   document.getElementById('parts').append(strip('parts', parts, data.bytes), legend(parts));
 }
 
-// The colours of the map, and what changed most, where the image is compared with another.
+// With a comparison: the legend of the colours, and the largest changes.
 function drawChanges() {
   const { compare } = data;
   if (!compare) return;
   const legend = document.getElementById('changes');
   for (const [state, sign, text] of [
-    ['grew', '+', 'grew, or is new'], ['shrank', '−', 'shrank'], ['same', '=', 'did not change'],
+    ['grew', '+', 'larger or new'], ['shrank', '−', 'smaller'], ['same', '=', 'unchanged'],
   ]) {
     const item = make('li');
     item.append(make('b', `change ${state}`, sign), make('span', '', text));
     legend.append(item);
   }
-  legend.append(make('li', 'soft', 'What is in a store path has the colour of that path.'));
+  legend.append(make('li', 'soft', 'Files in a store path have the colour of the path.'));
   legend.hidden = false;
   const [, text] = changed(compare.bytes, data.bytes);
   document.getElementById('since').append(`Since ${compare.name}: `, make('b', 'num', text),
@@ -52,7 +52,7 @@ function drawChanges() {
     const [state, text] = changed(before, after);
     const item = make('li');
     const sign = make('span', 'num');
-    sign.append(make('b', `change ${state}`, after === 0 ? `${text} gone` : text));
+    sign.append(make('b', `change ${state}`, after === 0 ? `${text} removed` : text));
     const what = make('span');
     what.append(path >= 0 && byPath[path] ? link(byPath[path], name) : make('bdi', '', name));
     const bar = make('span', 'bar');
@@ -60,7 +60,7 @@ function drawChanges() {
     item.append(sign, what, bar);
     document.getElementById('rows').append(item);
   }
-  if (compare.rows.length === 0) document.getElementById('rows').append(make('li', 'soft', 'Nothing.'));
+  if (compare.rows.length === 0) document.getElementById('rows').append(make('li', 'soft', 'Nothing changed.'));
   document.getElementById('changed').hidden = false;
 }
 
@@ -76,7 +76,7 @@ function drawSmaller() {
     item.append(make('span', 'num', size(bytes)), what, bar);
     list.append(item);
   }
-  if (data.smaller.length === 0) list.append(make('li', 'soft', 'Nothing that is known here.'));
+  if (data.smaller.length === 0) list.append(make('li', 'soft', 'No suggestions.'));
 }
 
 function drawPaths(most) {
@@ -89,7 +89,7 @@ function drawPaths(most) {
     name.append(pathLink(path));
     const by = make('td', 'wide');
     if (before >= 0) by.append(pathLink(before), count > 1 ? ` and ${count - 1} more` : '');
-    else by.append(make('span', 'soft', 'nobody: a root'));
+    else by.append(make('span', 'soft', 'none (a root)'));
     line.append(name, make('td', 'num', size(own)), make('td', 'num', size(exclusive)), by);
     return line;
   }));
@@ -99,7 +99,7 @@ function drawPaths(most) {
   document.getElementById('store').hidden = order.length === 0;
 }
 
-// Areas cut at the ends of groups; neighbours that are alike throughout are one row.
+// One row per block group; neighbouring groups with the same single purpose share a row.
 function groupRows(areas) {
   const rows = [];
   for (const [start, blocks, purpose] of areas) {
@@ -131,7 +131,7 @@ function drawGroups(home, { name, areas }) {
   home.append(legend([...sums].map(([purpose, bytes]) => [data.purposes[purpose][0], data.purposes[purpose][1], bytes])));
   const list = make('div', 'groups');
   const rows = groupRows(areas);
-  // A file system of one short group has the whole width.
+  // The longest group has the whole width, even if all groups are short.
   const longest = Math.max(...rows.map(({ segments }) => segments.reduce((sum, [, blocks]) => sum + blocks, 0)));
   for (const { first, last, segments } of rows.slice(0, MOST)) {
     const line = make('div', 'group');

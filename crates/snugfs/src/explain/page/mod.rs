@@ -1,7 +1,7 @@
-//! `--html FILE`: the explanation as one page that needs nothing else.
+//! `explain --html FILE`: the explanation as one self-contained page.
 //!
-//! Scripts and styles are let in by their digests alone, and what comes from the image is data: JSON that can't end its
-//! element, shown as text.
+//! A content security policy only allows the script and the style with these digests. Text from the image is data: JSON
+//! that can't end its element, shown as text.
 
 mod before;
 mod data;
@@ -14,7 +14,7 @@ use snugfs_core::Failure;
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-/// In a function of its own, so that none of its names is one of the browser's.
+/// In a function, so that its names are not global.
 const SCRIPT: &str = concat!(
     "(() => {\n",
     include_str!("model.js"),
@@ -40,7 +40,7 @@ pub(super) fn page(image: &Explained<'_>) -> Result<String, Failure> {
     ]))
 }
 
-/// The page with `@NAME@` replaced, in one go: what is put in is not looked at again.
+/// The page with every `@NAME@` replaced once: inserted text is not searched again.
 fn filled(values: &[(&str, &str)]) -> String {
     let mut page = String::new();
     for (index, part) in PAGE.split('@').enumerate() {
@@ -52,12 +52,12 @@ fn filled(values: &[(&str, &str)]) -> String {
     page
 }
 
-/// JSON in which nothing looks like markup.
+/// JSON without characters that could be markup.
 fn escaped_json(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
         match character {
-            // Only in strings, where an escape says the same.
+            // These only occur in strings, where an escape is equivalent.
             '<' => text.push_str("\\u003c"),
             '>' => text.push_str("\\u003e"),
             '&' => text.push_str("\\u0026"),
@@ -73,7 +73,7 @@ fn escaped_text(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// SHA-256 in base 64, as a content security policy has it.
+/// SHA-256 in base64, for a content security policy.
 fn digest(text: &str) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digest = Sha256::digest(text.as_bytes());
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn every_place_of_the_page_is_filled_and_what_is_put_in_stays() {
+    fn every_placeholder_of_the_page_is_replaced_once() {
         let page = filled(&[("TITLE", "@DATA@"), ("DATA", "1")]);
         assert!(page.contains("<title>@DATA@</title>"), "{page}");
         let places = ["TITLE", "STYLE", "STYLE_HASH", "SCRIPT", "SCRIPT_HASH", "DATA"];

@@ -1,8 +1,8 @@
 'use strict';
-// What the page knows: nodes with their parents, sizes and kinds; store paths; the places of blocks.
+// The data of the page: nodes with parents, sizes and kinds; store paths; areas of blocks.
 const data = JSON.parse(document.getElementById('data').textContent);
 const KINDS = data.kinds;
-// `before` is what a node took in the image that this one is compared with, where that is known.
+// `before` is the size of a node in the older image, if known.
 const nodes = data.nodes.map(([parent, name, bytes, kind, path, before], id) => ({
   id, parent, name, bytes, kind: KINDS[kind], path: path === undefined ? -1 : path, before, children: [],
 }));
@@ -25,13 +25,13 @@ function size(bytes) {
   return `${bytes} bytes`;
 }
 
-// Rounded down, as everywhere else: only the whole is 100 %.
+// Rounded down, as in the tables: only the whole is 100 %.
 function percent(part, whole) {
   const tenths = whole > 0 ? Math.floor(1000 * part / whole) : 0;
   return `${(tenths / 10).toFixed(1)} %`;
 }
 
-// What became of something that took `before` bytes: a word for the colour, and text with a sign.
+// The change of a size: a class for the colour, and text with a sign.
 function changed(before, after) {
   if (before === 0 && after > 0) return ['grew', `+${size(after)} new`];
   if (after > before) return ['grew', `+${size(after - before)}`];
@@ -43,7 +43,7 @@ function counted(count, noun) {
   return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-// The nodes that lead to one, from the image down.
+// A node and its ancestors, from the image down.
 function lineage(node) {
   const line = [node];
   while (line[0].id > 0) line.unshift(nodes[line[0].parent]);
@@ -60,14 +60,14 @@ function fullName(node) {
   return names.length ? names.join('/') : node.name;
 }
 
-// What is in a node; where that is but one directory, what is in that.
+// The children of a node; chains of single directories are skipped.
 function contents(node) {
   let at = node;
   while (at.children.length === 1 && at.children[0].children.length > 0) at = at.children[0];
   return at.children;
 }
 
-// Makes an element; text is only ever text.
+// Makes an element. Text is never parsed as HTML.
 function make(tag, className, text) {
   const element = document.createElement(tag);
   if (className) element.className = className;

@@ -1,4 +1,4 @@
-//! The treemap: what is in what, as one list of bounded length.
+//! The nodes of the treemap, as one list of bounded length.
 
 use image_explain::{Folded, Kind, Usage, fold};
 use image_tree::{FileTree, NodeId, NodeKind, escaped};
@@ -9,10 +9,10 @@ use crate::explain::rows::kind_name;
 use snugfs_core::explain::ExplainedVolume;
 use snugfs_core::human::counted;
 
-/// How many nodes of a file system are shown singly: a page of about a megabyte.
+/// The most nodes shown for a file system: a page of about a megabyte.
 const MOST: usize = 8000;
 
-/// The kinds of nodes, beside those of [`Kind`].
+/// The kinds of nodes: those of [`Kind`], and more.
 pub(super) const KINDS: [&str; 17] = [
     "storePaths",
     "otherFiles",
@@ -33,14 +33,14 @@ pub(super) const KINDS: [&str; 17] = [
     "other",
 ];
 
-/// The nodes of a treemap, each after what it is in.
+/// The nodes of a treemap, each after its parent.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
     list: Vec<Value>,
 }
 
 impl Nodes {
-    /// Adds a node of some \[bytes\], and gives its number; the first one is in itself.
+    /// Adds a node of some \[bytes\], and returns its number. The first node is its own parent.
     pub(super) fn add(&mut self, parent: usize, name: &str, bytes: u64, kind: &str) -> usize {
         self.push(parent, name, bytes, kind, None)
     }
@@ -54,7 +54,7 @@ impl Nodes {
         self.list.len() - 1
     }
 
-    /// Says what a node took in the image that this one is compared with, in \[bytes\].
+    /// Sets the size of a node in the older image, in \[bytes\].
     pub(super) fn set_before(&mut self, node: usize, before: Option<u64>) {
         if let (Some(before), Some(Value::Array(fields))) = (before, self.list.get_mut(node)) {
             fields.resize(5, json!(-1));
@@ -85,7 +85,7 @@ impl Nodes {
         self.add_tree(system, homes, paths, before);
     }
 
-    /// Adds a tree: store paths into one node, what is in none into another.
+    /// Adds a tree: store paths to the node `in_store`, other files to `elsewhere`.
     fn add_tree(
         &mut self,
         system: &ExplainedVolume<'_>,
@@ -100,7 +100,7 @@ impl Nodes {
         let shown: Vec<usize> = folded.iter().filter_map(|found| path_at(found.node)).collect();
         let all = explained.part(Kind::StorePaths);
         let small = all - shown.iter().map(|&path| explained.store_paths[path].own).sum::<u64>();
-        // Store paths stand apart, so the directories that lead to them are what else is in them.
+        // Store paths have a node of their own, so the directories above them are shown without them.
         let leads_to_paths = |node: NodeId| {
             explained.store_paths.first().is_some_and(|first| (node..tree.end(node)).contains(&first.node))
         };
@@ -136,11 +136,11 @@ impl Nodes {
 
     fn add_folded(&mut self, parent: usize, found: &Folded, bytes: u64) {
         if bytes > 0 {
-            self.add(parent, &format!("{} smaller", found.folded_entries), bytes, "folded");
+            self.add(parent, &counted(found.folded_entries, "smaller item"), bytes, "folded");
         }
     }
 
-    /// Adds the files of a file system that has clusters of so many \[bytes\]; gives what they take.
+    /// Adds the files of a file system with clusters of `cluster` \[bytes\], and returns their size.
     pub(super) fn add_clusters(&mut self, parent: usize, tree: &FileTree, cluster: u64) -> u64 {
         let bytes = |id: NodeId| match tree.node(tree.resolve(id)).kind() {
             NodeKind::File { size, .. } => size.div_ceil(cluster).saturating_mul(cluster),
@@ -161,7 +161,7 @@ impl Nodes {
         usage.total()
     }
 
-    /// The list for the page: parent, name, bytes, kind, and of store paths their number.
+    /// The list for the page: parent, name, bytes, kind, and the number of a store path.
     pub(super) fn into_value(self) -> Value {
         self.list.into()
     }

@@ -1,4 +1,4 @@
-// The search: the largest of what has all the words in its path.
+// The search: the largest nodes whose paths contain all words.
 const find = document.getElementById('find');
 const hits = document.getElementById('hits');
 const HITS = 40;
@@ -11,7 +11,7 @@ function search() {
   const found = [];
   for (const node of nodes) {
     if (node.kind === 'folded' || node.id === 0) continue;
-    // The name first, as it is at hand; the whole path only where it has one of the words.
+    // Names are checked first; the whole path is only built if the name contains one of the words.
     const name = node.name.toLowerCase();
     if (!words.some((word) => name.includes(word))) continue;
     const full = fullName(node).toLowerCase();
@@ -31,7 +31,7 @@ function search() {
     item.append(button);
     return item;
   }));
-  if (found.length === 0) hits.append(make('li', 'soft', 'Nothing of that name; small files are not listed.'));
+  if (found.length === 0) hits.append(make('li', 'soft', 'No match. Small files are not listed.'));
 }
 
 function done() {

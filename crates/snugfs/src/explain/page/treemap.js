@@ -1,4 +1,4 @@
-// Squarified treemap: rows of rectangles that are as square as they can be (Bruls, Huizing, van Wijk, 2000).
+// Squarified treemap: rows of rectangles that are as square as possible (Bruls, Huizing, van Wijk, 2000).
 function squarify(items, x, y, width, height) {
   const placed = [];
   const total = items.reduce((sum, item) => sum + item.bytes, 0);
@@ -38,16 +38,16 @@ function squarify(items, x, y, width, height) {
 
 const LABEL = 18;
 const LEVELS = 2;
-// Drawn in the colours of the legend.
+// Kinds that have the colours of the legend.
 const KIND_COLOURS = new Set([
   'journal', 'inodeTables', 'bitmaps', 'superblocks', 'groupDescriptors', 'growthReserve', 'beyondGroups',
 ]);
 let room = 0;
 
-// Every store path and every directory beside the store has a colour of its own, and what is in it the same.
+// Every store path and every top directory outside the store has its own colour, which its contents share.
 function hue(node) {
-  const beside = nodes[node.parent].kind === 'otherFiles' || nodes[node.parent].kind === 'partition';
-  if (node.kind === 'storePath' || (beside && (node.kind === 'directory' || node.kind === 'file'))) {
+  const isTop = nodes[node.parent].kind === 'otherFiles' || nodes[node.parent].kind === 'partition';
+  if (node.kind === 'storePath' || (isTop && (node.kind === 'directory' || node.kind === 'file'))) {
     let hash = 7;
     for (const letter of node.name) hash = (hash * 31 + letter.codePointAt(0)) % 9973;
     return 150 + hash % 150;
@@ -55,18 +55,18 @@ function hue(node) {
   return { storePaths: 208, otherFiles: 38, partition: 208 }[node.kind];
 }
 
-// The nearest colour above a node that is opened.
+// The colour of a node, or of its nearest ancestor that has one.
 function inheritedHue(node) {
   return lineage(node).map(hue).filter((own) => own !== undefined).pop();
 }
 
-// The word for what became of the nearest node above, itself included, of which that is known.
+// The change of a node, or of its nearest ancestor with a known change.
 function inheritedChange(node) {
   const known = lineage(node).filter((one) => one.before !== undefined).pop();
   return known ? changed(known.before, known.bytes)[0] : 'same';
 }
 
-// `levels` are those still to be drawn inside; one that holds little but the next is not counted.
+// `levels` is the number of levels to draw inside. A level with nearly one child only does not count.
 function cell(node, place, depth, levels, inherited, inheritedState) {
   const element = make(depth === 0 ? 'button' : 'span', 'cell');
   const own = hue(node);
@@ -102,7 +102,7 @@ function cell(node, place, depth, levels, inherited, inheritedState) {
   return element;
 }
 
-// Draws what is in a node, and gives the cells in the order of their sizes.
+// Draws the children of a node, and returns the cells by size.
 function drawMap(map, node) {
   room = 1600;
   map.replaceChildren();

@@ -1,4 +1,4 @@
-// What is on the screen: the node that is open, and what is told of it.
+// The view: the open node, and the description of the selected one.
 const map = document.getElementById('map');
 const about = document.getElementById('about');
 let open = nodes[0];
@@ -19,7 +19,7 @@ function pathLink(path) {
   return make('bdi', '', name);
 }
 
-// Opens a node; what has nothing in it is told of where it lies.
+// Opens a node. A node without children is selected in its parent.
 function go(node, focus) {
   const target = node.children.length > 0 ? node : nodes[node.parent];
   open = target;
@@ -29,14 +29,14 @@ function go(node, focus) {
   else if (focus && cells.length > 0) choose(cells[0], true, target);
   const hash = `#${node.id}`;
   if (location.hash !== hash) history.pushState(null, '', hash);
-  tell(node);
+  describe(node);
 }
 
-function choose(found, focus, told) {
+function choose(found, focus, described) {
   for (const { element } of cells) element.tabIndex = -1;
   found.element.tabIndex = 0;
   if (focus) found.element.focus({ preventScroll: true });
-  tell(told || found.node);
+  describe(described || found.node);
 }
 
 function draw() {
@@ -60,7 +60,7 @@ function row(list, name, ...values) {
   list.append(make('dt', '', name), value);
 }
 
-function tell(node) {
+function describe(node) {
   about.replaceChildren();
   const head = make('p');
   head.append(make('bdi', '', fullName(node)), ' ',
@@ -68,7 +68,7 @@ function tell(node) {
   about.append(head);
   if (node.before !== undefined) {
     const [state, text] = changed(node.before, node.bytes);
-    const was = node.before > 0 ? `, it was ${size(node.before)}` : '';
+    const was = node.before > 0 ? `, was ${size(node.before)}` : '';
     const line = make('p');
     line.append(make('b', `change ${state}`, text), ` since ${data.compare.name}${was}`);
     about.append(line);
@@ -88,7 +88,7 @@ function tell(node) {
   const steps = [];
   for (let at = before; at >= 0 && steps.length < 60; at = data.paths[at][4]) steps.unshift(at);
   way.append(...steps.map((step) => pathLink(step)));
-  row(list, 'Is there', ...(steps.length > 0 ? ['through ', way] : ['for itself: nobody refers to it']));
+  row(list, 'Needed by', ...(steps.length > 0 ? [way] : ['no other path: it is a root']));
   if (referrers.length > 1) {
     const all = make('span', 'way-by');
     referrers.slice(0, 12).forEach((path, index) => all.append(index > 0 ? ', ' : '', pathLink(path)));
@@ -131,7 +131,7 @@ function up() {
   if (open.id === 0) return;
   let left = open;
   let home = nodes[open.parent];
-  // What was drawn together is left together.
+  // Chains of single directories are skipped, as when going down.
   while (home.id > 0 && home.children.length === 1) { left = home; home = nodes[home.parent]; }
   go(home, false);
   const found = cells.find(({ node }) => node === left);
@@ -139,7 +139,7 @@ function up() {
 }
 
 map.addEventListener('click', (event) => {
-  // One level at a time, whatever box inside is pointed at.
+  // A click opens one level, even if it hits a box further inside.
   const target = event.target.closest('.map > [data-node]');
   if (target) go(nodes[target.dataset.node], event.detail === 0);
 });
@@ -147,7 +147,7 @@ map.addEventListener('focusin', (event) => {
   const found = cells.find(({ element }) => element === event.target);
   if (found) choose(found, false);
 });
-// The innermost box under the pointer, and no other, is lit.
+// Highlights only the innermost box under the pointer.
 function light(element) {
   for (const lit of map.querySelectorAll('.lit')) lit.classList.remove('lit');
   if (element) element.classList.add('lit');
@@ -157,9 +157,9 @@ map.addEventListener('pointerover', (event) => {
   const target = event.target.closest('[data-node]');
   if (!target || event.pointerType !== 'mouse') return;
   light(target);
-  tell(nodes[target.dataset.node]);
+  describe(nodes[target.dataset.node]);
 });
-map.addEventListener('pointerleave', () => { light(); tell(open); });
+map.addEventListener('pointerleave', () => { light(); describe(open); });
 
 function fromHash() {
   const id = Number(location.hash.slice(1));

@@ -1,0 +1,87 @@
+//! The files of scanned trees, as [`Contents`] of an image.
+
+use std::fmt;
+use std::os::fd::BorrowedFd;
+
+use image_tree::{Contents, ContentsError, Explain, FileBytes, FileReader, FileRef, FileTree, TreeId, shown};
+
+use crate::error::ErrorKind;
+use crate::opener::{Cursor, OpenFile, Opener, check_unchanged};
+use crate::source_error::SourceError;
+
+/// The files of trees as they were scanned. A file that changed since is an error.
+pub struct ScannedFiles<'t> {
+    /// By [`TreeId`].
+    trees: Vec<(&'t FileTree, Opener<'t>)>,
+}
+
+impl<'t> ScannedFiles<'t> {
+    /// The files of an image that has one tree. Opens nothing yet.
+    #[must_use]
+    pub fn new(tree: &'t FileTree) -> Self {
+        Self::of([tree])
+    }
+
+    /// The files of several trees, in the order of their [`TreeId`]s. Opens nothing yet.
+    #[must_use]
+    pub fn of(trees: impl IntoIterator<Item = &'t FileTree>) -> Self {
+        Self { trees: trees.into_iter().map(|tree| (tree, Opener::new(tree))).collect() }
+    }
+
+    fn tree(&self, id: TreeId) -> Option<&'t FileTree> {
+        self.trees.get(id.index()).map(|(tree, _)| *tree)
+    }
+}
+
+impl fmt::Debug for ScannedFiles<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScannedFiles").field("trees", &self.trees.len()).finish_non_exhaustive()
+    }
+}
+
+impl Contents for ScannedFiles<'_> {
+    fn reader(&self) -> Box<dyn FileReader + '_> {
+        Box::new(Cursors(self.trees.iter().map(|(_, opener)| opener.cursor()).collect()))
+    }
+
+    fn check(&self, file: FileRef, fd: BorrowedFd<'_>) -> Result<(), ContentsError> {
+        let tree = self.tree(file.tree).ok_or_else(|| ContentsError::no_such_file(file))?;
+        Ok(check_unchanged(tree, file.node, fd)?)
+    }
+
+    fn shown(&self, file: FileRef) -> String {
+        let Some(tree) = self.tree(file.tree) else { return String::new() };
+        match tree.source_path(tree.resolve(file.node)) {
+            Some(path) => shown(&path),
+            None => tree.path(file.node).to_string(),
+        }
+    }
+}
+
+/// A cursor for each tree.
+struct Cursors<'s, 't>(Vec<Cursor<'s, 't>>);
+
+impl FileReader for Cursors<'_, '_> {
+    fn open(&mut self, file: FileRef) -> Result<FileBytes<'_>, ContentsError> {
+        let cursor = self.0.get_mut(file.tree.index()).ok_or_else(|| ContentsError::no_such_file(file))?;
+        Ok(cursor.open(file.node)?.into())
+    }
+}
+
+impl<'t> From<OpenFile<'t>> for FileBytes<'t> {
+    fn from(file: OpenFile<'t>) -> Self {
+        match file {
+            OpenFile::Fd(fd) => Self::Fd(fd),
+            OpenFile::Inline(bytes) => Self::Memory(bytes),
+        }
+    }
+}
+
+impl From<SourceError> for ContentsError {
+    fn from(error: SourceError) -> Self {
+        match error.kind() {
+            ErrorKind::Internal => Self::internal(error.explain()),
+            _ => Self::new(error.explain()),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+use std::error::Error;
+use std::fs::File;
+
+use image_tree::FileRef;
+
+/// Why an observer or a validator refuses an image. It comes back in [`crate::AssemblyError::Rejected`].
+pub type Rejection = Box<dyn Error + Send + Sync>;
+
+/// Reads an image that was written, before it gets its name.
+pub(crate) type Validator<'v> = dyn FnOnce(&File) -> Result<(), Rejection> + 'v;
+
+/// Sees an image while it is written, in the order of its bytes, and decides at the end whether it may appear. Nothing is
+/// read a second time for it. Called from one thread.
+pub trait Observer {
+    /// The next bytes of a file. Files come in the order of the image, each from its start to its end; a hole is left out,
+    /// other zeros are not. The same bytes are also given to [`Self::bytes`] or [`Self::zeros`].
+    fn file_bytes(&mut self, file: FileRef, bytes: &[u8]) {
+        let _ = (file, bytes);
+    }
+
+    /// The next bytes of the image.
+    fn bytes(&mut self, bytes: &[u8]) {
+        let _ = bytes;
+    }
+
+    /// The next `len` \[bytes\] of the image are zeros.
+    fn zeros(&mut self, len: u64) {
+        let _ = len;
+    }
+
+    /// Called once, after the last byte.
+    ///
+    /// # Errors
+    /// If the image must not appear.
+    fn finish(&mut self) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+/// Several observers, each called in turn.
+pub(crate) struct Observers<'o>(pub(crate) Vec<&'o mut dyn Observer>);
+
+impl Observer for Observers<'_> {
+    fn file_bytes(&mut self, file: FileRef, bytes: &[u8]) {
+        self.0.iter_mut().for_each(|observer| observer.file_bytes(file, bytes));
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.iter_mut().for_each(|observer| observer.bytes(bytes));
+    }
+
+    fn zeros(&mut self, len: u64) {
+        self.0.iter_mut().for_each(|observer| observer.zeros(len));
+    }
+
+    fn finish(&mut self) -> Result<(), Rejection> {
+        self.0.iter_mut().try_for_each(|observer| observer.finish())
+    }
+}

@@ -1,0 +1,226 @@
+//! Entry points: writes an image to a file, a device, standard output or any `Write`.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use image_tree::{Contents, PieceSource};
+use rustix::io::Errno;
+
+use crate::device;
+use crate::error::{AssemblyError, Refusal};
+use crate::observer::{Observer, Observers, Rejection, Validator};
+use crate::options::{Options, Target, Written};
+use crate::pending::{Pending, Unnamed};
+use crate::place::{self, Place};
+use crate::positioned::{self, Positioned};
+use crate::sink::{Sink, Tally};
+use crate::stream::{self, Output};
+
+/// Writes an image: what it is, how it is written, and who looks at it.
+#[must_use = "nothing is written before `write` or `write_to`"]
+pub struct Writer<'a> {
+    image: &'a dyn PieceSource,
+    contents: &'a dyn Contents,
+    options: Options,
+    observers: Vec<&'a mut dyn Observer>,
+    validator: Option<Box<Validator<'a>>>,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl<'a> Writer<'a> {
+    /// An image, and where the bytes of its files come from.
+    pub fn new(image: &'a dyn PieceSource, contents: &'a dyn Contents) -> Self {
+        let options = Options::default();
+        Self { image, contents, options, observers: Vec::new(), validator: None, progress: &|_| {} }
+    }
+
+    /// Threads, compression, how sure the writing must be.
+    pub fn options(self, options: Options) -> Self {
+        Self { options, ..self }
+    }
+
+    /// Adds an observer of the bytes. Several are called in the order in which they were added.
+    pub fn observer(mut self, observer: &'a mut dyn Observer) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// Sets who reads the output after the last byte, before it gets its name; of a device bypassing the page cache. A stream
+    /// can't be read again: with a validator it is refused before anything is written.
+    pub fn validator<E: Into<Rejection>>(self, validator: impl FnOnce(&File) -> Result<(), E> + 'a) -> Self {
+        let validator = |output: &File| validator(output).map_err(Into::into);
+        Self { validator: Some(Box::new(validator)), ..self }
+    }
+
+    /// Sets what is called with the number of further \[bytes\] of the image that are done, zeros included, from any thread.
+    pub fn progress(self, progress: &'a (dyn Fn(u64) + Sync)) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// Writes the image to a file, a device or standard output.
+    ///
+    /// # Errors
+    /// If a source can't be read, the output can't be written, or an observer or the validator rejects the image. Then no
+    /// file appears; what a pipe or a device got is not taken back. Of several errors of sources the one at the lowest offset
+    /// is returned.
+    pub fn write(self, target: Target<'_>) -> Result<Written, AssemblyError> {
+        match target {
+            Target::Stdout => {
+                let path = Path::new("standard output");
+                let output = io::stdout().as_fd().try_clone_to_owned();
+                let mut output = File::from(output.map_err(|error| AssemblyError::output(path, error))?);
+                self.write_stream(&mut output, path)
+            }
+            Target::Device(path) => self.run(|run| run.device(path)),
+            Target::File(path) => match place::find(path)? {
+                Place::Stream(mut file) => self.write_stream(&mut file, path),
+                Place::Name { folder, name } => self.run(|run| run.file(path, (&folder, &name))),
+            },
+        }
+    }
+
+    /// Writes the image from its start to its end, for example into a `Vec<u8>`, a socket or another compressor.
+    ///
+    /// # Errors
+    /// As [`Self::write`]. What the output got is not taken back.
+    pub fn write_to(self, output: &mut dyn Write) -> Result<Written, AssemblyError> {
+        self.write_stream(output, Path::new("the output"))
+    }
+
+    fn write_stream(self, output: &mut dyn Write, path: &Path) -> Result<Written, AssemblyError> {
+        if self.validator.is_some() {
+            return Err(AssemblyError::refused(path, Refusal::Stream));
+        }
+        self.run(|mut run| run.stream(output, path))
+    }
+
+    fn run<T>(self, work: impl FnOnce(Run<'_, 'a>) -> T) -> T {
+        let Self { image, contents, options, observers, validator, progress } = self;
+        let job = Job { image, contents, options: &options, progress };
+        work(Run { job, observers: Observers(observers), validator })
+    }
+}
+
+impl fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("options", &self.options)
+            .field("observers", &self.observers.len())
+            .field("validator", &self.validator.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What all threads need.
+pub(crate) struct Job<'a> {
+    pub(crate) image: &'a dyn PieceSource,
+    pub(crate) contents: &'a dyn Contents,
+    pub(crate) options: &'a Options,
+    pub(crate) progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// One image on its way, and what only the calling thread needs.
+struct Run<'j, 'o> {
+    job: Job<'j>,
+    observers: Observers<'o>,
+    validator: Option<Box<Validator<'o>>>,
+}
+
+impl Run<'_, '_> {
+    /// A regular file under a name in a folder; `path` is the name in messages.
+    fn file(mut self, path: &Path, (folder, name): (&Path, &OsStr)) -> Result<Written, AssemblyError> {
+        let failed = |error| AssemblyError::output(path, error);
+        let pending = Pending::create(folder, name, Unnamed::Try).map_err(|errno| match errno {
+            Errno::NOENT | Errno::NOTDIR => AssemblyError::refused(path, Refusal::NoFolder),
+            other => failed(other.into()),
+        })?;
+        let options = self.job.options;
+        let written = if options.is_compressed() {
+            self.stream(&mut pending.file(), path)?
+        } else {
+            pending.file().set_len(self.job.image.len()).map_err(failed)?;
+            self.positioned(&Positioned::new(pending.file(), path, true))?
+        };
+        self.validate(pending.file())?;
+        pending.publish(options.sync).map_err(failed)?;
+        Ok(written)
+    }
+
+    fn device(mut self, path: &Path) -> Result<Written, AssemblyError> {
+        let failed = |error| AssemblyError::output(path, error);
+        let options = self.job.options;
+        if options.is_compressed() {
+            return Err(AssemblyError::refused(path, Refusal::CompressedDevice));
+        }
+        let file = device::open(path, self.job.image.len(), options.sector)?;
+        let output = Positioned::new(&file, path, false);
+        #[cfg(feature = "sha256")]
+        if options.read_back {
+            let written = self.hashed(&output)?;
+            file.sync_all().map_err(failed)?;
+            device::forget(&file);
+            let bytes = self.job.image.len();
+            if crate::digest::read_back(&file, bytes).map_err(failed)? != written {
+                return Err(AssemblyError::refused(path, Refusal::Unfaithful));
+            }
+            self.validate(&file)?;
+            return Ok(Written { bytes, sha256: options.digest.then_some(written), without_workers: false });
+        }
+        let written = self.positioned(&output)?;
+        file.sync_all().map_err(failed)?;
+        device::forget(&file);
+        self.validate(&file)?;
+        Ok(written)
+    }
+
+    fn validate(self, output: &File) -> Result<(), AssemblyError> {
+        self.validator.map_or(Ok(()), |validator| validator(output)).map_err(AssemblyError::Rejected)
+    }
+
+    fn positioned(&mut self, output: &Positioned<'_>) -> Result<Written, AssemblyError> {
+        let bytes = self.job.image.len();
+        #[cfg(feature = "sha256")]
+        if self.job.options.digest {
+            let sha256 = Some(self.hashed(output)?);
+            return Ok(Written { bytes, sha256, without_workers: false });
+        }
+        if self.observers.0.is_empty() {
+            positioned::write(&self.job, output)?;
+        } else {
+            stream::write(&self.job, Output::Placed(output), &mut self.observers)?;
+            self.observers.finish().map_err(AssemblyError::Rejected)?;
+        }
+        Ok(Written { bytes, sha256: None, without_workers: false })
+    }
+
+    /// Writes to places, and hashes all of it in its order.
+    #[cfg(feature = "sha256")]
+    fn hashed(&mut self, output: &Positioned<'_>) -> Result<[u8; 32], AssemblyError> {
+        let mut digest = crate::ImageDigest::default();
+        let mut observers = Observers(vec![&mut self.observers, &mut digest]);
+        stream::write(&self.job, Output::Placed(output), &mut observers)?;
+        observers.finish().map_err(AssemblyError::Rejected)?;
+        Ok(digest.sha256())
+    }
+
+    fn stream(&mut self, output: &mut dyn Write, path: &Path) -> Result<Written, AssemblyError> {
+        let failed = |error| AssemblyError::sink(path, error);
+        let options = self.job.options;
+        let tally = Tally::new(output, options.is_hashed());
+        let (mut sink, without_workers) = Sink::new(tally, options, self.job.image.len()).map_err(failed)?;
+        stream::write(&self.job, Output::Sink(&mut sink, &failed), &mut self.observers)?;
+        let tally = sink.finish().map_err(failed)?;
+        self.observers.finish().map_err(AssemblyError::Rejected)?;
+        Ok(Written { bytes: tally.bytes, sha256: tally.sha256(), without_workers })
+    }
+}
+
+impl fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("options", self.options).finish_non_exhaustive()
+    }
+}

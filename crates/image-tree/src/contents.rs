@@ -1,0 +1,230 @@
+//! Where the bytes of an image's files come from: traits that any program can implement.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use crate::{Explain, Explanation, FileRef, FileSource, FileTree, NodeKind, explained_errors};
+
+/// The files of an image, read by several threads.
+///
+/// [`TreeContents`] is the implementation for trees that have the bytes of all their files.
+pub trait Contents: Sync {
+    /// Makes a reader for one thread.
+    fn reader(&self) -> Box<dyn FileReader + '_>;
+
+    /// Checks that an open file is still the one that the tree describes. Called after its bytes were read, and only for
+    /// [`FileBytes::Fd`]. By default every file passes.
+    ///
+    /// # Errors
+    /// If the file changed.
+    fn check(&self, file: FileRef, fd: BorrowedFd<'_>) -> Result<(), ContentsError> {
+        let _ = (file, fd);
+        Ok(())
+    }
+
+    /// The name of a file in messages, on one line. By default its numbers.
+    fn shown(&self, file: FileRef) -> String {
+        format!("file {} of tree {}", file.node.index(), file.tree.index())
+    }
+}
+
+/// Opens the files of an image for one thread.
+pub trait FileReader {
+    /// Opens a file. Files are opened in the order of the image. A large file is opened several times, for a part of it each
+    /// time.
+    ///
+    /// # Errors
+    /// If the file can't be opened.
+    fn open(&mut self, file: FileRef) -> Result<FileBytes<'_>, ContentsError>;
+}
+
+/// The bytes of a file, as many as its node in the tree says.
+pub enum FileBytes<'c> {
+    /// All bytes, in memory.
+    Memory(&'c [u8]),
+    /// An open file of this machine. The kernel copies its bytes or shares its blocks, where it can.
+    Fd(OwnedFd),
+    /// Anything else that reads from an offset. [`Forward`] makes it of a [`Read`](io::Read).
+    Reader(Box<dyn ReadAt + 'c>),
+}
+
+impl fmt::Debug for FileBytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(bytes) => f.debug_tuple("Memory").field(&bytes.len()).finish(),
+            Self::Fd(fd) => f.debug_tuple("Fd").field(fd).finish(),
+            Self::Reader(_) => f.debug_tuple("Reader").finish_non_exhaustive(),
+        }
+    }
+}
+
+/// Reads from an offset.
+pub trait ReadAt {
+    /// Reads up to `buffer.len()` bytes from `offset` \[bytes\] after the start, and returns how many there were: 0 only at
+    /// the end.
+    ///
+    /// # Errors
+    /// If the bytes can't be read.
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+}
+
+/// Reads a [`Read`](io::Read) from an offset: reads up to the offset first. It can't go back.
+#[derive(Debug)]
+pub struct Forward<R> {
+    reader: R,
+    at: u64,
+}
+
+impl<R: io::Read> Forward<R> {
+    /// `reader` is at the start of the file.
+    pub fn new(reader: R) -> Self {
+        Self { reader, at: 0 }
+    }
+}
+
+impl<R: io::Read> ReadAt for Forward<R> {
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let Some(skip) = offset.checked_sub(self.at) else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a stream can't be read backwards"));
+        };
+        self.at += io::copy(&mut io::Read::take(&mut self.reader, skip), &mut io::sink())?;
+        if self.at < offset {
+            return Ok(0);
+        }
+        let read = self.reader.read(buffer)?;
+        self.at += u64::try_from(read).unwrap_or(u64::MAX);
+        Ok(read)
+    }
+}
+
+/// Why the bytes of a file are not available.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContentsError {
+    explanation: Explanation,
+    is_internal: bool,
+}
+
+impl ContentsError {
+    /// The source is missing, unreadable, or was changed.
+    #[must_use]
+    pub fn new(explanation: Explanation) -> Self {
+        Self { explanation, is_internal: false }
+    }
+
+    /// A bug of the program.
+    #[must_use]
+    pub fn internal(explanation: Explanation) -> Self {
+        Self { explanation, is_internal: true }
+    }
+
+    /// The image names a file that the contents do not have.
+    #[must_use]
+    pub fn no_such_file(file: FileRef) -> Self {
+        let subject = format!("file {} of tree {}", file.node.index(), file.tree.index());
+        Self::internal(Explanation::new(
+            subject,
+            "is no regular file of the image",
+            "please report this as a bug",
+        ))
+    }
+
+    /// Whether it is a bug of the program.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        self.is_internal
+    }
+}
+
+impl Explain for ContentsError {
+    fn explain(&self) -> Explanation {
+        self.explanation.clone()
+    }
+}
+
+explained_errors!(ContentsError);
+
+/// The files of trees that have all bytes themselves ([`FileSource::Inline`]).
+#[derive(Clone, Debug)]
+pub struct TreeContents {
+    /// By [`crate::TreeId`].
+    trees: Vec<FileTree>,
+}
+
+impl TreeContents {
+    /// The files of an image that has one tree.
+    #[must_use]
+    pub fn new(tree: &FileTree) -> Self {
+        Self::of([tree])
+    }
+
+    /// The files of several trees, in the order of their [`crate::TreeId`]s.
+    #[must_use]
+    pub fn of<'t>(trees: impl IntoIterator<Item = &'t FileTree>) -> Self {
+        Self { trees: trees.into_iter().cloned().collect() }
+    }
+
+    fn bytes(&self, file: FileRef) -> Option<&[u8]> {
+        let tree = self.trees.get(file.tree.index())?;
+        match tree.node(tree.resolve(file.node)).kind() {
+            NodeKind::File { source: FileSource::Inline(index), .. } => Some(tree.inline(index)),
+            _ => None,
+        }
+    }
+}
+
+impl Contents for TreeContents {
+    fn reader(&self) -> Box<dyn FileReader + '_> {
+        Box::new(self)
+    }
+
+    fn shown(&self, file: FileRef) -> String {
+        self.trees.get(file.tree.index()).map_or(String::new(), |tree| tree.path(file.node).to_string())
+    }
+}
+
+impl FileReader for &TreeContents {
+    fn open(&mut self, file: FileRef) -> Result<FileBytes<'_>, ContentsError> {
+        self.bytes(file).map(FileBytes::Memory).ok_or_else(|| ContentsError::no_such_file(file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Metadata, Name, NodeId, Permissions, Timestamp, TreeWriter};
+
+    #[test]
+    fn a_stream_is_read_from_offsets_that_ascend() {
+        let mut stream = Forward::new(&b"0123456789"[..]);
+        let mut buffer = [0; 3];
+        assert_eq!((stream.read_at(&mut buffer, 2).unwrap(), &buffer), (3, b"234"));
+        assert_eq!((stream.read_at(&mut buffer, 5).unwrap(), &buffer), (3, b"567"));
+        assert_eq!(stream.read_at(&mut buffer, 9).unwrap(), 1);
+        assert_eq!(stream.read_at(&mut buffer, 10).unwrap(), 0);
+        assert_eq!(stream.read_at(&mut buffer, 99).unwrap(), 0);
+        let error = stream.read_at(&mut buffer, 0).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_tree_has_its_inline_files_and_no_others() {
+        let metadata = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
+        let mut writer = TreeWriter::new(metadata.clone(), Vec::new());
+        let id = writer.metadata(&metadata);
+        let inline = writer.inline(b"hi".to_vec());
+        let file = writer.file(Name::new(b"a").unwrap(), id, 2, inline).unwrap();
+        let link = writer.hard_link(Name::new(b"b").unwrap(), file).unwrap();
+        let other = writer.file(Name::new(b"c").unwrap(), id, 2, FileSource::External(7)).unwrap();
+        let tree = writer.finish();
+        let contents = TreeContents::new(&tree);
+        let mut reader = contents.reader();
+        for node in [file, link] {
+            assert!(matches!(reader.open(node.into()), Ok(FileBytes::Memory(b"hi"))));
+        }
+        for node in [NodeId::ROOT, other] {
+            assert!(reader.open(node.into()).unwrap_err().is_internal());
+        }
+        assert_eq!(contents.shown(link.into()), "/b");
+    }
+}
