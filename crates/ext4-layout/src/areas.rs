@@ -1,48 +1,48 @@
-//! What the blocks of a file system are for, told for people and for pictures.
+//! The purpose of each block of a file system, for reports and maps.
 
 use crate::Layout;
 use crate::dataspace::BlockRun;
 use crate::geometry::{GROUPS_PER_FLEX, has_superblock};
 use crate::units::{BLOCK_SIZE, DataNr, GroupNr};
 
-/// What blocks are for.
+/// The purpose of blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
     /// A superblock or a copy of it.
     Superblock,
     /// Group descriptors or a copy of them.
     GroupDescriptors,
-    /// Kept for the descriptors of a larger file system, and the map of these blocks.
+    /// Blocks reserved for the group descriptors of a larger file system, and the block map of these blocks.
     GrowthReserve,
-    /// Bitmaps of blocks and of inodes.
+    /// Block and inode bitmaps.
     Bitmaps,
-    /// Tables of inodes.
+    /// Inode tables.
     InodeTables,
-    /// The journal with its extent tree.
+    /// The journal, with its extent tree.
     Journal,
-    /// Directories, long symlinks, and attributes and extent trees of all that is no regular file.
+    /// Directories and long symlinks; attributes and extent trees of everything except regular files.
     Directories,
-    /// Regular files with their attributes and extent trees.
+    /// Regular files, with their attributes and extent trees.
     Files,
-    /// Nothing.
+    /// Free.
     Free,
-    /// Behind the last group: too little for one more.
+    /// After the last block group: too few for another one.
     BeyondGroups,
 }
 
-/// Blocks that follow one another and are for the same.
+/// Consecutive blocks with one purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Area {
-    /// The first of them.
+    /// The first block.
     pub start: u64,
-    /// How many they are, at least 1.
+    /// Number of blocks, at least 1.
     pub blocks: u64,
-    /// What they are for.
+    /// Their purpose.
     pub purpose: Purpose,
 }
 
 impl Layout {
-    /// What all blocks of the file system are for: ascending, without a gap, neighbours of one purpose as one.
+    /// The purposes of all blocks: ascending, without gaps, neighbours with the same purpose merged.
     pub fn areas(&self) -> Vec<Area> {
         let islands = (0..self.geometry.groups).flat_map(|group| self.island_areas(GroupNr(group)));
         let mut areas: Vec<Area> = islands.chain(self.data_areas()).collect();
@@ -58,8 +58,8 @@ impl Layout {
         areas
     }
 
-    /// What each inode takes in data space, in \[blocks\]: contents, attributes and extent tree, by the node that describes
-    /// the inode. Nodes that describe none, such as hard links, have 0.
+    /// The size of each inode in data space in \[blocks\] (contents, attributes and extent tree), by the node that describes
+    /// the inode. Other nodes, such as hard links, have 0.
     pub fn blocks_by_node(&self) -> Vec<u64> {
         let mut blocks = vec![0; self.inventory.tree.len()];
         for (slot, node) in self.inventory.numbering.slots() {
@@ -68,7 +68,7 @@ impl Layout {
         blocks
     }
 
-    /// The fixed metadata that begins in a group.
+    /// The fixed metadata that starts in a group.
     fn island_areas(&self, group: GroupNr) -> Vec<Area> {
         let geometry = &self.geometry;
         let mut start = group.first_block().0;
@@ -90,7 +90,7 @@ impl Layout {
         areas
     }
 
-    /// All of data space, cut where islands lie between.
+    /// All of data space, split at islands.
     fn data_areas(&self) -> impl Iterator<Item = Area> + '_ {
         let resize = u64::from(self.placement.resize.is_some());
         let journal = self.placement.journal.map_or(0, |journal| journal.blocks());

@@ -1,19 +1,19 @@
-//! Which blocks and inodes of a group are used. Both follow from how far data space and inode numbers are filled.
+//! Block and inode bitmaps. They follow from the used length of data space and the last used inode.
 
 use crate::geometry::Geometry;
 use crate::units::{BLOCKS_PER_GROUP, BlockNr, GroupNr, clamp, index, narrow};
 
-/// How full a file system is.
+/// The used part of a file system.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fill {
-    /// All blocks before this one are used, those after it only where they are fixed metadata.
+    /// All blocks before this one are used. From here, only fixed metadata is used.
     pub(crate) used_until: BlockNr,
     /// Inodes 1 to this one are used.
     pub(crate) used_inodes: u64,
 }
 
 impl Fill {
-    /// Blocks of a group that nothing uses.
+    /// Number of free blocks in a group.
     pub(crate) fn free_blocks(&self, geometry: &Geometry, group: GroupNr) -> u64 {
         let range = geometry.group_range(group);
         let rest = range.start.max(self.used_until.0).min(range.end)..range.end;
@@ -21,15 +21,15 @@ impl Fill {
         (rest.end - rest.start) - (island.end - island.start)
     }
 
-    /// Whether nothing but fixed metadata of its own is in a group, so that the kernel can tell its bitmap without
-    /// reading it. Never said of the last group (e2fsck, `PR_0_BB_UNINIT_LAST`) nor of groups with tables.
+    /// Whether a group has only its own fixed metadata, so that the kernel can compute its bitmap without
+    /// reading it. Never set for the last group (e2fsck, `PR_0_BB_UNINIT_LAST`) and for groups with tables.
     pub(crate) fn is_block_bitmap_unwritten(&self, geometry: &Geometry, group: GroupNr) -> bool {
         let start = group.first_block();
         let holds_tables = group.0.is_multiple_of(crate::geometry::GROUPS_PER_FLEX);
         self.used_until <= start && !holds_tables && group.0 + 1 < geometry.groups
     }
 
-    /// Inodes of a group that are used; they are its first ones.
+    /// Number of used inodes in a group, which are its first ones.
     pub(crate) fn inodes_in(&self, geometry: &Geometry, group: GroupNr) -> u32 {
         let per_group = u64::from(geometry.inodes_per_group);
         let before = u64::from(group.0) * per_group;

@@ -1,24 +1,24 @@
 //! Data space: the blocks of the file system that are not fixed metadata, numbered without gaps.
 //!
-//! What is stored fills data space from 0 upwards. An allocation is therefore just a start and a length; where the islands
-//! of fixed metadata cut it into several extents is looked up here.
+//! Contents fill data space from 0 upwards, so an allocation is only a start and a length. This module finds the extents
+//! into which islands of fixed metadata split it.
 
 use crate::geometry::Geometry;
 use crate::units::{BlockNr, DataNr, GroupNr};
 use ext4_ondisk::extent::MAX_EXTENT;
 
-/// Blocks that follow one another on disk.
+/// Consecutive blocks on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BlockRun {
     pub(crate) start: BlockNr,
-    /// In \[blocks\], at least 1.
+    /// Length in \[blocks\], at least 1.
     pub(crate) len: u64,
 }
 
 /// The map between data space and the file system.
 #[derive(Debug)]
 pub(crate) struct DataSpace {
-    /// Ascending in both, the last one reaching to the end of the file system.
+    /// Ascending in data space and on disk. The last one ends with the file system.
     runs: Vec<Run>,
 }
 
@@ -30,7 +30,7 @@ struct Run {
 }
 
 impl DataSpace {
-    /// Everything between the islands of a geometry.
+    /// The data space of a geometry: all blocks between its islands.
     pub(crate) fn of(geometry: &Geometry) -> Self {
         let mut runs = Vec::new();
         let mut data = DataNr(0);
@@ -48,7 +48,7 @@ impl DataSpace {
         Self { runs }
     }
 
-    /// How many blocks there are.
+    /// Length of data space in \[blocks\].
     pub(crate) fn len(&self) -> u64 {
         self.runs.last().map_or(0, |run| run.data.0 + run.len)
     }
@@ -57,21 +57,21 @@ impl DataSpace {
         self.runs.partition_point(|run| run.data <= data).saturating_sub(1)
     }
 
-    /// Where a block of data space is on disk.
+    /// The block on disk of a block of data space.
     pub(crate) fn block(&self, data: DataNr) -> BlockNr {
         let run = self.runs.get(self.run_at(data)).filter(|run| data.0 - run.data.0 < run.len);
         let run = run.expect("invariant: the solver makes data space as long as what is placed in it");
         run.block.plus(data.0 - run.data.0)
     }
 
-    /// Which block of data space a block on disk is, if it is one.
+    /// The block of data space of a block on disk; `None` for fixed metadata.
     pub(crate) fn data(&self, block: BlockNr) -> Option<DataNr> {
         let run = self.runs.get(self.runs.partition_point(|run| run.block <= block).checked_sub(1)?)?;
         let inside = block.0 - run.block.0;
         (inside < run.len).then(|| run.data.plus(inside))
     }
 
-    /// The runs on disk of a stretch of data space, as long as they can be; past its end there are none.
+    /// The runs on disk of a range of data space, as long as possible. There are none after the end.
     pub(crate) fn runs(&self, start: DataNr, len: u64) -> impl Iterator<Item = BlockRun> + '_ {
         let mut index = self.run_at(start);
         let mut at = start;
@@ -82,7 +82,7 @@ impl DataSpace {
             }
             let run = self.runs.get(index)?;
             let inside = at.0 - run.data.0;
-            // Nothing is left past the end: a geometry that is too small, as the solver weighs some.
+            // After the end: the geometry is too small, as some that the solver tries.
             let room = run.len.checked_sub(inside).filter(|&room| room > 0)?;
             let len = left.min(room);
             (index, at, left) = (index + 1, at.plus(len), left - len);
@@ -90,7 +90,7 @@ impl DataSpace {
         })
     }
 
-    /// The same, cut to the lengths that an extent can have.
+    /// The same, split to the maximum length of an extent.
     pub(crate) fn extents(&self, start: DataNr, len: u64) -> impl Iterator<Item = BlockRun> + '_ {
         let longest = u64::from(MAX_EXTENT);
         self.runs(start, len).flat_map(move |run| {
@@ -101,7 +101,7 @@ impl DataSpace {
         })
     }
 
-    /// How many extents a stretch of data space takes.
+    /// Number of extents of a range of data space.
     pub(crate) fn extent_count(&self, start: DataNr, len: u64) -> u64 {
         self.runs(start, len).map(|run| run.len.div_ceil(MAX_EXTENT.into())).sum()
     }

@@ -1,7 +1,7 @@
-//! Directories: one block of entries, or more with an index by hash.
+//! Directories: one block of entries, or several with an htree index.
 //!
-//! A directory's shape depends on names alone, so its blocks are counted first and made when they are written; both
-//! go through [`pack`], so they can't differ.
+//! A directory's shape depends only on names, so its blocks are counted first and generated later. Both use [`pack`],
+//! so they can't differ.
 
 use ext4_ondisk::directory::{HEADER_SIZE, MIN_ENTRY_SIZE, TAIL_SIZE, entry_size, file_type};
 use ext4_ondisk::dirhash::{DirHash, HashSeed};
@@ -18,19 +18,19 @@ use crate::LayoutError;
 use crate::numbering::Numbering;
 use crate::units::{BLOCK_BYTES, InodeNr, narrow, wide};
 
-/// What a block has for entries: all but its checksum.
+/// Space for entries in a block: all except its checksum.
 const ENTRY_BYTES: usize = BLOCK_BYTES - TAIL_SIZE;
 /// Entries for `.` and `..`.
 const DOTS_BYTES: usize = 2 * MIN_ENTRY_SIZE;
-/// Blocks of lost+found: mke2fs keeps them so that e2fsck need not allocate any.
+/// Blocks of lost+found. Like mke2fs, so that e2fsck need not allocate any.
 const LOST_FOUND_BLOCKS: u32 = 4;
 
-/// How a directory's blocks are used.
+/// The shape of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// One block of entries, and so many empty ones behind it.
+    /// One block of entries, followed by this number of empty ones.
     Linear { empty: u32 },
-    /// The index's root, so many other blocks of the index, so many blocks of entries.
+    /// The root of the index, then this number of other index blocks, then this number of leaf blocks.
     Indexed { nodes: u32, leaves: u32 },
 }
 
@@ -48,7 +48,7 @@ impl Shape {
     }
 }
 
-/// What a directory's entries are made of.
+/// The data of a directory's entries.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Directories<'t> {
     pub(crate) tree: &'t FileTree,
@@ -56,7 +56,7 @@ pub(crate) struct Directories<'t> {
 }
 
 impl Directories<'_> {
-    /// The shape of a directory.
+    /// Computes the shape of a directory.
     pub(crate) fn measure(&self, directory: NodeId, is_lost_found: bool) -> Result<Shape, LayoutError> {
         let bytes: usize =
             self.tree.children(directory).map(|child| entry_size(self.tree.name(child).len())).sum();
@@ -78,7 +78,7 @@ impl Directories<'_> {
         })
     }
 
-    /// The entries by hash. Names of equal hash stay in their own order, so the result is one.
+    /// The entries, sorted by hash. Names with equal hashes keep their order, so the result is unique.
     fn sorted(&self, directory: NodeId) -> Vec<(DirHash, NodeId)> {
         let mut entries: Vec<_> = self
             .tree
@@ -89,7 +89,7 @@ impl Directories<'_> {
         entries
     }
 
-    /// Writes all blocks of a directory. `out` is zero and has the length of its shape.
+    /// Generates all blocks of a directory. `out` must be zeros and have the length of its shape.
     pub(crate) fn write(
         &self,
         directory: NodeId,
@@ -152,7 +152,7 @@ impl Directories<'_> {
     }
 }
 
-/// Cuts sorted entries into leaf blocks, each as full as it goes.
+/// Divides sorted entries into leaf blocks, each as full as possible.
 fn pack<'e>(
     tree: &FileTree,
     entries: &'e [(DirHash, NodeId)],
@@ -176,7 +176,7 @@ fn pack<'e>(
     })
 }
 
-/// Fills one block with entries; the last of them reaches to the checksum.
+/// Fills a block with entries. The last one extends to the checksum.
 struct EntryWriter<'b> {
     block: &'b mut [u8],
     at: usize,
@@ -216,7 +216,7 @@ fn block_length(bytes: usize) -> u16 {
     narrow(wide(bytes), "lengths within a block are at most 4096")
 }
 
-/// Writes the index's root and other blocks. `hashes` has one item a leaf.
+/// Generates the root and the other blocks of the index. `hashes` has the first hash of each leaf.
 fn write_index(out: &mut [u8], inode: InodeNr, parent: InodeNr, nodes: u32, hashes: &[u32], seed: Checksum) {
     let (root, others) = out.split_at_mut(BLOCK_BYTES);
     let dot = DirectoryEntry {
@@ -252,7 +252,7 @@ fn write_index(out: &mut [u8], inode: InodeNr, parent: InodeNr, nodes: u32, hash
     let mut children = Vec::with_capacity(usize_of(nodes));
     let parts = leaves.chunks(usize::from(NODE_LIMIT)).zip(1..);
     for ((part, number), block) in parts.zip(others.chunks_exact_mut(BLOCK_BYTES)) {
-        // The whole block is one unused directory entry to those who know no index.
+        // Without support for indexes, the block looks like one unused directory entry.
         let unused = DirectoryEntry {
             inode: 0.into(),
             rec_len: block_length(BLOCK_BYTES).into(),
@@ -266,13 +266,13 @@ fn write_index(out: &mut [u8], inode: InodeNr, parent: InodeNr, nodes: u32, hash
     write_entries(root, ROOT_ENTRIES_OFFSET, ROOT_LIMIT, &children, seed);
 }
 
-/// Writes the entries (hash, block) of one block of the index, and its checksum.
+/// Writes the entries (hash, block) of an index block, and its checksum.
 fn write_entries(block: &mut [u8], at: usize, limit: u16, entries: &[(u32, u32)], seed: Checksum) {
     let count: u16 = narrow(wide(entries.len()), "a block of the index has at most its limit of entries");
     for (i, &(hash, target)) in entries.iter().enumerate() {
         put(block, at + htree::ENTRY_SIZE * i, &HtreeEntry { hash: hash.into(), block: target.into() });
     }
-    // The first entry's hash is 0 by definition; its place holds room and number.
+    // The first entry has no hash, 0 by definition; limit and count are stored in its place.
     let first = entries.first().expect("invariant: the index has a leaf").1;
     put(block, at, &HtreeCount { limit: limit.into(), count: count.into(), block: first.into() });
     let used = at + htree::ENTRY_SIZE * entries.len();

@@ -2,7 +2,7 @@ use std::fmt;
 
 use image_tree::{BinarySize, Explain, Explanation, ImagePath, InvalidAcl, Permissions, explained_errors};
 
-/// A field of [`Options`](crate::Options) that an error or a warning is about.
+/// A field of [`Options`](crate::Options), the subject of an error or warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OptionName {
     /// `size`
@@ -34,7 +34,7 @@ impl OptionName {
     }
 }
 
-/// What an error or a warning is about.
+/// The subject of an error or warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A path in the image.
@@ -55,89 +55,89 @@ impl fmt::Display for Subject {
     }
 }
 
-/// A message about a file system: its subject, what is wrong, and what to do about it. `name` is how the program calls an option.
+/// A message: its subject, what is wrong, and what to do.
 pub(crate) type Message = (Subject, String, String);
 
-/// What an ext4 file system can't hold, or not in the size asked for.
+/// The error if a tree does not fit into an ext4 file system with these options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LayoutError {
-    /// Past 2³² blocks of a file.
+    /// A file of 2³² blocks or more.
     FileTooLarge {
-        /// In the image.
+        /// Path in the image.
         path: ImagePath,
         /// Length in \[bytes\].
         size: u64,
     },
-    /// More than two levels of an index.
+    /// A directory that needs more than two levels of index.
     DirectoryTooLarge {
-        /// In the image.
+        /// Path in the image.
         path: ImagePath,
-        /// How many entries there are.
+        /// Number of entries.
         entries: u64,
     },
-    /// More than fits in the inode and one block.
+    /// Extended attributes that don't fit into the inode and one block.
     XattrsTooLarge {
-        /// In the image.
+        /// Path in the image.
         path: ImagePath,
-        /// How many there are.
+        /// Number of attributes.
         count: usize,
-        /// Too many \[bytes\].
+        /// Number of \[bytes\] that don't fit.
         bytes: usize,
     },
-    /// An access control list that Linux would refuse.
+    /// An access control list that Linux would reject.
     BadAcl {
-        /// In the image.
+        /// Path in the image.
         path: ImagePath,
-        /// What is wrong with it.
+        /// The reason.
         reason: InvalidAcl,
     },
-    /// A mode and an access control list that give different rights.
+    /// A mode and an access control list with different permissions.
     AclMode {
-        /// In the image.
+        /// Path in the image.
         path: ImagePath,
         /// The mode.
         mode: Permissions,
-        /// The mode that follows from the list.
+        /// The mode of the list.
         list: Permissions,
     },
-    /// The tree lacks the directory that e2fsck needs.
+    /// The directory `/lost+found`, which e2fsck needs, is missing.
     NoLostFound,
-    /// Past 2³² inodes.
+    /// Too many inodes.
     TooManyInodes {
-        /// How many would be needed.
+        /// Number of inodes needed.
         wanted: u64,
     },
-    /// The contents and the promises do not fit the size that was fixed.
+    /// Contents, free space and free inodes don't fit into the fixed size.
     SizeTooSmall {
-        /// As planned, in \[bytes\].
+        /// The option's value in \[bytes\].
         size: u64,
-        /// The smallest size that would do, in \[bytes\].
+        /// Minimum size in \[bytes\].
         needed: u64,
-        /// How much of that is promised free space, in \[bytes\].
+        /// Promised free space in \[bytes\].
         free_space: u64,
     },
-    /// More block groups than their descriptors leave room for.
+    /// Too many block groups for their descriptors.
     TooLarge {
-        /// At least so many \[bytes\] would be needed.
+        /// Minimum size in \[bytes\].
         bytes: u64,
     },
-    /// More reserved descriptor blocks than the resize inode can name.
+    /// More reserved descriptor blocks than the resize inode can map.
     GrowthOutOfReach {
-        /// As planned, in \[bytes\].
+        /// The option's value in \[bytes\].
         wanted: u64,
-        /// The largest value that would do, in \[bytes\].
+        /// Maximum value in \[bytes\].
         reachable: u64,
     },
-    /// The journal leaves no room.
+    /// The journal does not fit into the file system.
     JournalSize {
-        /// As planned, in \[bytes\].
+        /// The option's value in \[bytes\].
         size: u64,
     },
 }
 
 impl LayoutError {
-    /// What the error is about, what is wrong, and what to do about it. `name` is how the program calls an option.
+    /// The message. `name` returns the program's name of an option.
     #[must_use]
     pub fn message(&self, name: &dyn Fn(OptionName) -> String) -> (Subject, String, String) {
         use OptionName::{BytesPerInode, FreeInodes, FreeSpace, GrowTo, JournalSize, Size};
@@ -241,47 +241,47 @@ fn explanation((subject, what, help): Message) -> Explanation {
     Explanation::new(subject.to_string(), what, help)
 }
 
-/// Something that people should know of a file system though it is no error.
+/// A warning about a file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LayoutWarning {
-    /// More inodes are asked for than a block group can have.
+    /// More inodes than a block group can have.
     InodesPerGroup {
-        /// As planned.
+        /// The option's value.
         bytes_per_inode: u64,
-        /// What comes out.
+        /// The resulting value.
         possible: u64,
     },
-    /// The journal is too short for a transaction of online growth.
+    /// The journal is too short for online growth.
     JournalTooShortToGrow {
-        /// Its length in \[bytes\].
+        /// Length of the journal in \[bytes\].
         journal: u64,
-        /// What Linux needs, in \[bytes\].
+        /// Length that Linux needs in \[bytes\].
         needed: u64,
     },
-    /// The end of a fixed size is too short for a block group.
+    /// The end of the fixed size is too short for a block group, and stays unused.
     UnusedEnd {
-        /// So many \[bytes\].
+        /// Number of unused \[bytes\].
         bytes: u64,
     },
-    /// Linux keeps all free space to itself.
+    /// Linux reserves all free space for itself.
     UnusableFreeSpace {
-        /// What Linux keeps, in \[bytes\].
+        /// Space that Linux reserves in \[bytes\].
         kept: u64,
-        /// What is free, in \[bytes\].
+        /// Free space in \[bytes\].
         free: u64,
     },
-    /// A file has more names than an inode can count, so the image has copies of it.
+    /// A file has more names than an inode allows, so the image has copies of it.
     Copies {
-        /// The first of the files.
+        /// Path of the first such file.
         first: ImagePath,
-        /// How many copies there are of such files.
+        /// Number of copies of such files.
         count: usize,
     },
 }
 
 impl LayoutWarning {
-    /// What the warning is about, what is unusual, and what to do about it. `name` is how the program calls an option.
+    /// The message. `name` returns the program's name of an option.
     #[must_use]
     pub fn message(&self, name: &dyn Fn(OptionName) -> String) -> (Subject, String, String) {
         match self {
@@ -342,7 +342,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_that_is_too_small_is_told_in_units_and_the_one_to_write_in_bytes() {
+    fn reports_sizes_in_units_and_the_size_to_set_in_bytes() {
         let told =
             |size, needed, free_space| LayoutError::SizeTooSmall { size, needed, free_space }.to_string();
         assert_eq!(
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn one_attribute_is_not_several() {
+    fn reports_one_attribute_in_the_singular() {
         assert_eq!(attributes_take(1), "extended attribute takes");
         assert_eq!(attributes_take(2), "2 extended attributes take");
     }

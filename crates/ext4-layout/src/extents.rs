@@ -1,4 +1,4 @@
-//! Extent trees: four extents in the inode, or blocks of 340 below it, as deep as it takes.
+//! Extent trees: four entries in the inode, and blocks of 340 entries below, as deep as needed.
 
 use ext4_ondisk::extent::{self, BLOCK_ENTRIES, CHECKSUM_OFFSET, ENTRY_SIZE, INODE_ENTRIES, MAGIC};
 use ext4_ondisk::{Checksum, Extent, ExtentHeader, ExtentIndex};
@@ -8,31 +8,31 @@ use crate::dataspace::{BlockRun, DataSpace};
 use crate::directory::{put, put_bytes};
 use crate::units::{BLOCK_BYTES, BLOCK_SIZE, BlockNr, DataNr, index, narrow};
 
-/// Contents and the blocks of their extent tree, which follow them in data space.
+/// Contents, followed in data space by the blocks of their extent tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extents<'t> {
-    /// Where the contents begin.
+    /// Start of the contents.
     pub(crate) start: DataNr,
-    /// The contents in \[blocks\], without holes.
+    /// Length of the contents in \[blocks\], without holes.
     pub(crate) len: u64,
-    /// The extent tree in \[blocks\].
+    /// Length of the extent tree in \[blocks\].
     pub(crate) nodes: u64,
     map: Map<'t>,
 }
 
-/// Which blocks of a file are stored.
+/// The blocks of a file that are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Map<'t> {
-    /// So many blocks, all of them.
+    /// All of this number of blocks.
     Dense(u64),
-    /// Those of these runs; what is between is holes.
+    /// The blocks of these runs, with holes between them.
     Sparse(&'t [DataRun]),
 }
 
 const _: () = assert!(HOLE_GRAIN == BLOCK_SIZE);
 
 impl<'t> Map<'t> {
-    /// How many \[blocks\] are stored.
+    /// Number of stored \[blocks\].
     pub(crate) fn len(self) -> u64 {
         match self {
             Self::Dense(blocks) => blocks,
@@ -40,7 +40,7 @@ impl<'t> Map<'t> {
         }
     }
 
-    /// The stored stretches: where each begins in the file, and how long it is, both in \[blocks\].
+    /// The stored ranges: start in the file and length, both in \[blocks\].
     pub(crate) fn stretches(self) -> impl Iterator<Item = (u64, u64)> + use<'t> {
         let (dense, runs) = match self {
             Self::Dense(blocks) => (Some((0, blocks)), &[][..]),
@@ -49,7 +49,7 @@ impl<'t> Map<'t> {
         dense.into_iter().chain(runs.iter().map(|run| (u64::from(run.start), u64::from(run.len))))
     }
 
-    /// How many extents they take when they begin at a place in data space.
+    /// Number of extents if the contents start at this block of data space.
     pub(crate) fn extent_count(self, start: DataNr, space: &DataSpace) -> u64 {
         let mut at = start;
         let mut count = 0;
@@ -61,7 +61,7 @@ impl<'t> Map<'t> {
     }
 }
 
-/// How many blocks a tree of so many extents takes beside the inode.
+/// Number of blocks of a tree of this number of extents, besides the inode.
 pub(crate) fn node_blocks(extents: u64) -> u64 {
     let mut total = 0;
     let mut level = extents;
@@ -72,21 +72,21 @@ pub(crate) fn node_blocks(extents: u64) -> u64 {
     total
 }
 
-/// One entry of any level.
+/// An entry at any level.
 #[derive(Clone, Copy)]
 struct Entry {
-    /// The first block of the contents that it covers.
+    /// The first block of the file that it covers.
     logical: u64,
     run: BlockRun,
 }
 
 impl<'t> Extents<'t> {
-    /// Contents at a place in data space.
+    /// Contents at a block of data space.
     pub(crate) fn at(start: DataNr, map: Map<'t>, space: &DataSpace) -> Self {
         Self { start, len: map.len(), nodes: node_blocks(map.extent_count(start, space)), map }
     }
 
-    /// The stored stretches: where each begins in the file in \[blocks\], its place in data space, its length in \[blocks\].
+    /// The stored ranges: start in the file in \[blocks\], start in data space, length in \[blocks\].
     pub(crate) fn stretches(&self) -> impl Iterator<Item = (u64, DataNr, u64)> + use<'t> {
         let mut at = self.start;
         self.map.stretches().map(move |(logical, len)| {
@@ -96,12 +96,12 @@ impl<'t> Extents<'t> {
         })
     }
 
-    /// Contents and tree in \[blocks\].
+    /// Length of contents and tree in \[blocks\].
     pub(crate) fn blocks(&self) -> u64 {
         self.len + self.nodes
     }
 
-    /// Where the tree's blocks begin.
+    /// Start of the tree's blocks.
     pub(crate) fn nodes_start(&self) -> DataNr {
         self.start.plus(self.len)
     }
@@ -110,7 +110,7 @@ impl<'t> Extents<'t> {
     pub(crate) fn root(&self, space: &DataSpace) -> [u8; 60] {
         let mut block = [0; 60];
         if self.nodes == 0 {
-            // Nearly every file: the inode has room for all extents, and nothing is taken from the heap.
+            // Fast path without allocation: for nearly all files, the inode has room for all extents.
             write_entries(&mut block, 0, INODE_ENTRIES, self.leaves(space));
         } else {
             self.write_tree(space, None, &mut block);
@@ -129,7 +129,7 @@ impl<'t> Extents<'t> {
         })
     }
 
-    /// Writes the tree's blocks, from the leaves up. `out` is zero and has their length.
+    /// Generates the tree's blocks, from the leaves up. `out` must be zeros and have their length.
     pub(crate) fn write_nodes(&self, space: &DataSpace, inode_seed: Checksum, out: &mut [u8]) {
         self.write_tree(space, Some((inode_seed, out)), &mut [0; 60]);
     }
@@ -194,7 +194,7 @@ mod tests {
     use crate::geometry::Geometry;
 
     #[test]
-    fn holes_take_no_blocks_and_every_stretch_keeps_its_place_in_the_file() {
+    fn holes_take_no_blocks_and_ranges_keep_their_offsets_in_the_file() {
         let space = DataSpace::of(&Geometry {
             blocks: 100_000,
             groups: 4,
@@ -209,11 +209,11 @@ mod tests {
         let leaves: Vec<_> = extents.leaves(&space).map(|entry| (entry.logical, entry.run)).collect();
         let run = |data, len| BlockRun { start: space.block(DataNr(data)), len };
         assert_eq!(leaves, [(3, run(10, 2)), (4_000_000_000, run(12, 1))]);
-        // Five stretches do not fit the inode.
+        // Five ranges do not fit into the inode.
         let runs: Vec<_> = (0..5).map(|n| DataRun { start: 2 * n, len: 1 }).collect();
         assert_eq!(Extents::at(DataNr(10), Map::Sparse(&runs), &space).nodes, 1);
         assert_eq!(Extents::at(DataNr(10), Map::Sparse(&[]), &space).blocks(), 0);
-        // An island cuts a stretch, and the file goes on behind it.
+        // An island splits a range; the file continues after it.
         let first = space.block(DataNr(0)).0;
         let before = 32_768 - first;
         let runs = [DataRun { start: 7, len: 4 }];

@@ -1,4 +1,4 @@
-//! The bytes of metadata, made from the layout when they are written.
+//! Generates the bytes of metadata from the layout.
 
 use std::ops::Range;
 
@@ -43,7 +43,7 @@ impl PieceSource for Layout {
 }
 
 impl Layout {
-    /// One block of an island.
+    /// Generates a block of an island.
     fn generate_fixed(&self, number: BlockNr, block: &mut [u8]) {
         let geometry = &self.geometry;
         let group = number.group();
@@ -74,7 +74,7 @@ impl Layout {
         }
     }
 
-    /// One block of a superblock's copy: itself, a block of descriptors, or a block kept for more of them.
+    /// Generates a block of a superblock copy: the superblock, a block of descriptors, or a reserved descriptor block.
     fn generate_super(&self, group: GroupNr, inside: u64, block: &mut [u8]) {
         let geometry = &self.geometry;
         if inside == 0 {
@@ -85,7 +85,7 @@ impl Layout {
             let table = table.expect("invariant: `gdt` blocks are those that the descriptors take");
             put_bytes(block, 0, table);
         } else {
-            // In group 0: an indirect block of the resize inode, naming its own copies in the backups.
+            // In group 0, it is an indirect block of the resize inode, with the numbers of its copies in the backups.
             for (entry, backup) in geometry.backups().enumerate() {
                 let copy = backup.first_block().0 + inside;
                 put_bytes(block, 4 * entry, &narrow::<u32>(copy, BACKUPS).to_le_bytes());
@@ -103,7 +103,7 @@ impl Layout {
         }
     }
 
-    /// A range of data space that holds metadata only.
+    /// Generates a range of data space that has only metadata.
     fn generate_data(&self, range: Range<u64>, buffer: &mut [u8]) {
         let mut canvas = Canvas { range, buffer };
         if let Some(start) = self.placement.resize {
@@ -155,7 +155,7 @@ impl Layout {
         canvas.draw(extents.nodes_start(), extents.nodes, |out| extents.write_nodes(&self.space, seed, out));
     }
 
-    /// The double-indirect block of the resize inode. Its pointers stand where the descriptor blocks' numbers lead to
+    /// Generates the double-indirect block of the resize inode. The index of a pointer follows from the number of its block
     /// (`ext2fs_create_resize_inode` of libext2fs, `verify_reserved_gdb` of the kernel).
     fn write_resize_map(&self, out: &mut [u8]) {
         let first = 1 + self.geometry.gdt;
@@ -183,14 +183,14 @@ impl Layout {
     }
 }
 
-/// A range of data space and its bytes.
+/// A range of data space, and its bytes.
 struct Canvas<'b> {
     range: Range<u64>,
     buffer: &'b mut [u8],
 }
 
 impl Canvas<'_> {
-    /// Has an area drawn, as far as it lies in the range. What is cut by the range is drawn whole beside it.
+    /// Generates an area as far as it is in the range. If only a part is, generates all of it in a temporary buffer.
     fn draw(&mut self, start: DataNr, blocks: u64, write: impl FnOnce(&mut [u8])) {
         let area = start.0..start.0 + blocks;
         let seen = clamp(&area, &self.range);

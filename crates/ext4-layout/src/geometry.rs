@@ -1,7 +1,7 @@
-//! Which blocks are fixed metadata: superblocks, descriptors, bitmaps and inode tables.
+//! The geometry of a file system: the blocks of superblocks, descriptors, bitmaps and inode tables.
 //!
-//! The same recipe as mke2fs with `flex_bg` and `sparse_super`: the tables of sixteen groups stand together at the start
-//! of the first of them, copies of superblock and descriptors in groups 1 and the powers of 3, 5 and 7.
+//! As with `flex_bg` and `sparse_super` of mke2fs, the tables of sixteen groups are together at the start
+//! of the first of them, and groups 1 and the powers of 3, 5 and 7 have copies of superblock and descriptors.
 
 use std::mem::size_of;
 use std::ops::Range;
@@ -10,47 +10,47 @@ use ext4_ondisk::GroupDescriptor;
 
 use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, BlockNr, GroupNr, INODES_PER_BLOCK, wide};
 
-/// Groups whose tables stand together; `s_log_groups_per_flex` is 4.
+/// Number of groups whose tables are together; `s_log_groups_per_flex` is 4.
 pub(crate) const GROUPS_PER_FLEX: u32 = 16;
-/// Group descriptors in a block.
+/// Number of group descriptors in a block.
 pub(crate) const DESCS_PER_BLOCK: u64 = BLOCK_SIZE / wide(size_of::<GroupDescriptor>());
-/// The most blocks that the resize inode can keep for descriptors: pointers in a block.
+/// Maximum number of descriptor blocks that the resize inode can reserve: the pointers in a block.
 pub(crate) const MAX_RESERVED_GDT: u64 = BLOCK_SIZE / 4;
 
-/// The numbers that decide where fixed metadata is.
+/// The numbers that determine the fixed metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     /// Length of the file system in \[blocks\].
     pub(crate) blocks: u64,
-    /// Block groups, the last of which may be short.
+    /// Number of block groups; the last one may be short.
     pub(crate) groups: u32,
-    /// A multiple of 16, so that inode tables are whole blocks.
+    /// Inodes per group, a multiple of 16, so that inode tables are whole blocks.
     pub(crate) inodes_per_group: u32,
-    /// Blocks of group descriptors.
+    /// Number of blocks of group descriptors.
     pub(crate) gdt: u64,
-    /// Blocks kept for more of them, `s_reserved_gdt_blocks`.
+    /// Number of reserved descriptor blocks, `s_reserved_gdt_blocks`.
     pub(crate) reserved_gdt: u64,
     /// Length of the journal in \[blocks\]; 0 for none.
     pub(crate) journal: u64,
 }
 
 impl Geometry {
-    /// Blocks of one group's inode table.
+    /// Length of a group's inode table in \[blocks\].
     pub(crate) fn itable_blocks(&self) -> u64 {
         u64::from(self.inodes_per_group / INODES_PER_BLOCK)
     }
 
-    /// Blocks of a copy of the superblock with all descriptors, present and reserved.
+    /// Length of a superblock copy with all descriptor blocks, used and reserved, in \[blocks\].
     pub(crate) fn super_blocks(&self) -> u64 {
         1 + self.gdt + self.reserved_gdt
     }
 
-    /// The groups that hold a copy of the superblock, without the first.
+    /// The groups with a copy of the superblock, without the first group.
     pub(crate) fn backups(&self) -> impl Iterator<Item = GroupNr> {
         (1..self.groups).map(GroupNr).filter(|&group| has_superblock(group))
     }
 
-    /// Inodes of the whole file system.
+    /// Number of inodes of the file system.
     pub(crate) fn inodes(&self) -> u64 {
         u64::from(self.groups) * u64::from(self.inodes_per_group)
     }
@@ -61,25 +61,25 @@ impl Geometry {
         start..(start + BLOCKS_PER_GROUP).min(self.blocks)
     }
 
-    /// The first group of the sixteen that share a place for their tables, and how many they are.
+    /// The first group of the sixteen whose tables are together, and the number of these groups.
     pub(crate) fn flex(&self, group: GroupNr) -> (GroupNr, u32) {
         let leader = group.0 / GROUPS_PER_FLEX * GROUPS_PER_FLEX;
         (GroupNr(leader), GROUPS_PER_FLEX.min(self.groups - leader))
     }
 
-    /// Where the tables of a leader's groups begin.
+    /// The first block of the tables of a first group and its followers.
     fn flex_start(&self, leader: GroupNr) -> u64 {
         let behind = if has_superblock(leader) { self.super_blocks() } else { 0 };
         leader.first_block().0 + behind
     }
 
-    /// A group's block bitmap.
+    /// The block bitmap of a group.
     pub(crate) fn block_bitmap(&self, group: GroupNr) -> BlockNr {
         let (leader, _) = self.flex(group);
         BlockNr(self.flex_start(leader) + u64::from(group.0 - leader.0))
     }
 
-    /// A group's inode bitmap.
+    /// The inode bitmap of a group.
     pub(crate) fn inode_bitmap(&self, group: GroupNr) -> BlockNr {
         let (leader, members) = self.flex(group);
         BlockNr(self.flex_start(leader) + u64::from(members) + u64::from(group.0 - leader.0))
@@ -92,7 +92,7 @@ impl Geometry {
         BlockNr(self.flex_start(leader) + 2 * u64::from(members) + before)
     }
 
-    /// The fixed metadata that begins in a group; empty for most.
+    /// The fixed metadata that starts in a group; empty for most.
     pub(crate) fn island(&self, group: GroupNr) -> Range<u64> {
         let start = group.first_block().0;
         let mut end = start;
@@ -106,14 +106,14 @@ impl Geometry {
         start..end
     }
 
-    /// What mke2fs calls overhead: all fixed metadata and the journal, in \[blocks\] (`s_overhead_clusters`).
+    /// The overhead as defined by mke2fs: all fixed metadata and the journal, in \[blocks\] (`s_overhead_clusters`).
     pub(crate) fn overhead(&self) -> u64 {
         let copies = 1 + u64::from(backup_count(self.groups));
         copies * self.super_blocks() + u64::from(self.groups) * (2 + self.itable_blocks()) + self.journal
     }
 }
 
-/// Whether a group holds a copy of the superblock (`sparse_super`).
+/// Whether a group has a copy of the superblock (`sparse_super`).
 pub(crate) fn has_superblock(group: GroupNr) -> bool {
     group.0 <= 1 || [3, 5, 7].into_iter().any(|base| is_power(group.0, base))
 }
@@ -125,7 +125,7 @@ fn is_power(mut n: u32, base: u32) -> bool {
     n == 1
 }
 
-/// How many groups below `groups` hold a backup: group 1 and the powers of 3, 5 and 7.
+/// Number of groups below `groups` with a backup: group 1 and the powers of 3, 5 and 7.
 pub(crate) fn backup_count(groups: u32) -> u32 {
     let powers = |base: u32| {
         let mut power = u64::from(base);
@@ -139,7 +139,7 @@ pub(crate) fn backup_count(groups: u32) -> u32 {
     u32::from(groups > 1) + powers(3) + powers(5) + powers(7)
 }
 
-/// The length of a journal that mke2fs gives a file system of so many blocks, in \[blocks\]
+/// The length in \[blocks\] of the journal that mke2fs gives a file system of this number of blocks
 /// (`ext2fs_default_journal_size` of libext2fs).
 pub(crate) fn default_journal(blocks: u64) -> u64 {
     const TIERS: [(u64, u64); 8] = [
@@ -169,7 +169,7 @@ mod tests {
         }
     }
 
-    /// `mke2fs -b 4096` of e2fsprogs 1.47.0 on 2 GiB: 16 groups, 255 reserved blocks, 8192 inodes a group, a journal of
+    /// `mke2fs -b 4096` of e2fsprogs 1.47.0 on 2 GiB: 16 groups, 255 reserved blocks, 8192 inodes per group, a journal of
     /// 16384 blocks: overhead 26150; bitmaps from 257 and 273, tables from 289.
     #[test]
     fn tables_are_where_mke2fs_puts_them() {

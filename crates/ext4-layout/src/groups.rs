@@ -9,7 +9,7 @@ use crate::geometry::Geometry;
 use crate::inventory::Inventory;
 use crate::units::{BLOCK_BYTES, GroupNr, index, narrow};
 
-/// All descriptors, as they stand in the primary table and in each backup.
+/// All descriptors, as in the primary table and in each backup.
 pub(crate) fn describe(
     geometry: &Geometry,
     fill: &Fill,

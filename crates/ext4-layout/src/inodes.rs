@@ -1,4 +1,4 @@
-//! The inodes, made as they are written.
+//! Generates inodes.
 
 use ext4_ondisk::inode::{
     self, BAD_BLOCKS, DIRECT_BLOCKS, DOUBLE_INDIRECT, EXTRA_ISIZE, FAST_SYMLINK_MAX, FLAG_EXTENTS,
@@ -13,14 +13,14 @@ use crate::numbering::{JOURNAL, MAX_LINKS, RESIZE, Slot};
 use crate::placement::Object;
 use crate::units::{BLOCK_SIZE, InodeNr, narrow, wide};
 
-/// Block pointers in a block.
+/// Number of block pointers in a block.
 const POINTERS: u64 = BLOCK_SIZE / 4;
 
 /// Why counts of links fit into 16 bits.
 const LINKS: &str = "`MAX_LINKS` is 65,000";
 
 impl Layout {
-    /// One inode with its checksum; all zero but for it where the number has no use.
+    /// Generates an inode with its checksum. Unused inodes are zeros, except the checksum.
     pub(crate) fn inode(&self, number: InodeNr) -> Inode {
         let mut inode = match (Slot::of(number), number) {
             (Some(slot), _) => self.tree_inode(slot),
@@ -43,7 +43,7 @@ impl Layout {
 
     fn resize_inode(&self) -> Inode {
         let Some(map) = self.placement.resize else { return Inode::new_zeroed() };
-        // All blocks that direct, indirect and double-indirect pointers can name.
+        // All blocks that direct, indirect and double-indirect pointers can address.
         let blocks = u64::from(DIRECT_BLOCKS) + POINTERS + POINTERS * POINTERS;
         let mut inode = self.own_inode(blocks * BLOCK_SIZE);
         let copies = 1 + wide(self.geometry.backups().count());
@@ -63,7 +63,7 @@ impl Layout {
         inode
     }
 
-    /// What the resize inode and the journal have in common.
+    /// The common fields of the resize inode and the journal.
     fn own_inode(&self, size: u64) -> Inode {
         let mut inode = Inode::new_zeroed();
         inode.i_mode = (mode::REGULAR | 0o600).into();
@@ -93,7 +93,7 @@ impl Layout {
         inode
     }
 
-    /// Fills in size, block map and flags; gives the type bits of the mode.
+    /// Sets size, block map and flags, and returns the type bits of the mode.
     fn describe_contents(&self, object: &Object<'_>, inode: &mut Inode) -> u16 {
         let tree = &self.inventory.tree;
         match tree.node(object.node).kind() {
@@ -101,7 +101,7 @@ impl Layout {
                 inode.set_size(object.contents.len * BLOCK_SIZE);
                 let record = self.inventory.directory(object.node);
                 let links = u64::from(record.subdirectories) + 2;
-                // dir_nlink: 1 says that there are more than can be counted.
+                // dir_nlink: 1 means that there are too many to count.
                 let links = if links > u64::from(MAX_LINKS) { 1 } else { links };
                 inode.i_links_count = narrow::<u16>(links, LINKS).into();
                 if record.shape.is_indexed() {
@@ -126,7 +126,7 @@ impl Layout {
                 mode::SYMLINK
             }
             NodeKind::Special(kind) => describe_special(kind, inode),
-            // An owner is never a link; see `Numbering`.
+            // The node that describes an inode is never a hard link; see `Numbering`.
             NodeKind::HardLink { .. } => 0,
         }
     }

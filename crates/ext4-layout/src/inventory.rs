@@ -1,7 +1,7 @@
-//! What is to be stored, measured: inode numbers, the shape of every directory, attributes, lengths in blocks.
+//! Measures the contents: inode numbers, shapes of directories, attributes, lengths in blocks.
 //!
-//! Everything here depends on the tree, the UUID and whether the file system is sealed, not on the geometry, so the
-//! solver can weigh geometries without looking at the tree again.
+//! All of this depends on the tree, the UUID and whether the file system is sealed, but not on the geometry. So the
+//! solver can try geometries without the tree.
 
 use ext4_ondisk::dirhash::HashSeed;
 use ext4_ondisk::inode::FAST_SYMLINK_MAX;
@@ -15,12 +15,12 @@ use crate::units::{DataNr, blocks_for, narrow, wide};
 use crate::xattrs::{Encoded, Unstorable};
 use crate::{LayoutError, Options};
 
-/// The most blocks of a file: logical block numbers have 32 bits, and the last one must not be 2³² − 1.
+/// Maximum number of blocks in a file: logical block numbers have 32 bits, and the last one must not be 2³² − 1.
 const MAX_FILE_BLOCKS: u64 = (1 << 32) - 1;
-/// Shorter contents take four extents at most, whatever the geometry: within so few blocks lie at most two islands.
+/// Shorter contents have at most four extents in any geometry, because so few blocks contain at most two islands.
 const LARGE_BLOCKS: u64 = 512;
 
-/// A directory and what its inode must tell.
+/// A directory, with the data for its inode.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DirectoryRecord {
     pub(crate) slot: Slot,
@@ -32,7 +32,7 @@ pub(crate) struct DirectoryRecord {
 /// Contents that may need blocks for their extent tree.
 #[derive(Clone, Copy, Debug)]
 struct Large {
-    /// Where the contents begin, counted from the first object and without any extent tree before them.
+    /// Start of the contents, relative to the first object and without extent trees.
     offset: u64,
     node: NodeId,
 }
@@ -43,11 +43,11 @@ pub(crate) struct Inventory {
     pub(crate) tree: FileTree,
     pub(crate) numbering: Numbering,
     pub(crate) seed: HashSeed,
-    /// In the order of their nodes.
+    /// Directories, in the order of their nodes.
     pub(crate) directories: Vec<DirectoryRecord>,
-    /// By metadata.
+    /// Encoded attributes, by metadata.
     xattrs: Vec<Encoded>,
-    /// All that is stored but for extent trees, in \[blocks\].
+    /// Length of all objects without extent trees, in \[blocks\].
     plain_blocks: u64,
     large: Vec<Large>,
 }
@@ -115,8 +115,8 @@ impl Inventory {
         Ok(())
     }
 
-    /// All inodes of the tree in the order in which their blocks are stored: everything but regular files first,
-    /// so that a walk of the image reads one region; then files in the order of their paths.
+    /// All inodes of the tree in the order in which their blocks are stored. Everything except regular files comes first,
+    /// so that listing the image reads one region; then files in the order of their paths.
     pub(crate) fn objects(&self) -> impl Iterator<Item = (Slot, NodeId)> + Clone + '_ {
         let is_file =
             |&(_, node): &(Slot, NodeId)| matches!(self.tree.node(node).kind(), NodeKind::File { .. });
@@ -126,7 +126,7 @@ impl Inventory {
             .chain(self.numbering.slots().filter(is_file))
     }
 
-    /// Which blocks of an inode's contents are stored.
+    /// The blocks of an inode's contents that are stored.
     pub(crate) fn content_map(&self, node: NodeId) -> Map<'_> {
         let blocks = match self.tree.node(node).kind() {
             NodeKind::File { size, .. } => match self.tree.data_runs(node) {
@@ -148,12 +148,12 @@ impl Inventory {
         &self.directories[at.expect("invariant: every directory of the tree is measured")]
     }
 
-    /// The attributes of a node as they are stored.
+    /// The encoded attributes of a node.
     pub(crate) fn xattrs(&self, node: NodeId) -> &Encoded {
         &self.xattrs[self.tree.node(node).metadata().index()]
     }
 
-    /// How many blocks all objects take when they begin at a place in data space.
+    /// Number of blocks of all objects if they start at this block of data space.
     pub(crate) fn blocks_from(&self, start: DataNr, space: &DataSpace) -> u64 {
         let trees = self.large.iter().fold(0, |before, large| {
             let at = start.plus(large.offset + before);
@@ -162,7 +162,7 @@ impl Inventory {
         self.plain_blocks + trees
     }
 
-    /// The least number of blocks that all objects take.
+    /// Minimum number of blocks of all objects.
     pub(crate) fn least_blocks(&self) -> u64 {
         self.plain_blocks
     }

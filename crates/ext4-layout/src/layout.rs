@@ -9,7 +9,7 @@ use crate::placement::Placement;
 use crate::units::{BLOCK_SIZE, DataNr};
 use crate::{LayoutError, LayoutWarning, Options, groups, solver};
 
-/// A file system of which every block is decided.
+/// The layout of an ext4 file system, which determines every byte.
 #[derive(Debug)]
 pub struct Layout {
     pub(crate) options: Options,
@@ -18,36 +18,36 @@ pub struct Layout {
     pub(crate) space: DataSpace,
     pub(crate) placement: Placement,
     pub(crate) fill: Fill,
-    /// The seed of all checksums.
+    /// Seed of all checksums.
     pub(crate) filesystem: Checksum,
-    /// The table of group descriptors.
+    /// The group descriptor table.
     pub(crate) descriptors: Vec<u8>,
     pub(crate) warnings: Vec<LayoutWarning>,
 }
 
-/// The most blocks that Linux keeps for itself; below, it is a fiftieth of the file system.
+/// Maximum number of blocks that Linux reserves for itself. For small file systems, it is a fiftieth.
 const MOST_KEPT_BY_LINUX: u64 = 4096;
 
-/// What the superblock counts.
+/// The counts in the superblock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counts {
     pub(crate) free_blocks: u64,
     pub(crate) free_inodes: u64,
-    /// Kept for root.
+    /// Blocks reserved for root.
     pub(crate) reserved: u64,
 }
 
 impl Layout {
-    /// Decides where everything goes. The tree must have the directory `/lost+found`.
+    /// Lays out a tree, which must have the directory `/lost+found`.
     ///
     /// # Errors
-    /// Where ext4 can't hold the contents, or not in the size asked for.
+    /// Fails if the contents don't fit into ext4, or not with these options.
     pub fn plan(tree: &FileTree, options: &Options) -> Result<Self, LayoutError> {
         let inventory = Inventory::of(tree, options)?;
         let solver::Solution { geometry, warnings } = solver::solve(&inventory, options)?;
         let space = DataSpace::of(&geometry);
         let placement = Placement::of(&inventory, &geometry, &space);
-        // The root directory is stored always, so there is a last block.
+        // The root directory always has a block, so there is a last block.
         let last = space.block(DataNr(placement.end.0 - 1));
         let fill = Fill { used_until: last.plus(1), used_inodes: inventory.numbering.used() };
         let filesystem = Checksum::of_filesystem(&options.uuid);
@@ -60,8 +60,8 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Until the file system is grown, Linux keeps some free blocks for its own delayed work, from root too
-    /// (`ext4_calculate_resv_clusters`). Free space that is no more than that is no help to a first boot.
+    /// Warns if there is no free space that can be used. Linux reserves some free blocks, even from root, for delayed
+    /// allocation (`ext4_calculate_resv_clusters`) until the file system is grown.
     fn unusable_free_space(&self) -> Option<LayoutWarning> {
         let free = self.counts().free_blocks;
         let kept = (self.geometry.blocks / 50).min(MOST_KEPT_BY_LINUX);
@@ -70,19 +70,19 @@ impl Layout {
         is_unusable.then_some(LayoutWarning::UnusableFreeSpace { kept, free })
     }
 
-    /// A file with more names than an inode can count is several files in the image.
+    /// Warns of files with more names than an inode allows, which are several files in the image.
     fn continued_files(&self) -> Option<LayoutWarning> {
         let continued = self.inventory.numbering.continued();
         let first = self.inventory.tree.path(*continued.first()?);
         Some(LayoutWarning::Copies { first, count: continued.len() })
     }
 
-    /// The tree that the layout is of.
+    /// The tree in the file system.
     pub fn tree(&self) -> &FileTree {
         &self.inventory.tree
     }
 
-    /// The length of the image in \[bytes\].
+    /// Length of the image in \[bytes\].
     pub(crate) fn bytes(&self) -> u64 {
         self.options.size.unwrap_or(self.geometry.blocks * BLOCK_SIZE)
     }
@@ -97,7 +97,7 @@ impl Layout {
     }
 }
 
-/// So many thousandths of a percent of some blocks, rounded down. Blocks are fewer than 2^36.
+/// This number of thousandths of a percent of some blocks, rounded down. There are fewer than 2^36 blocks.
 fn share(blocks: u64, thousandths: u32) -> u64 {
     blocks * u64::from(thousandths) / 100_000
 }

@@ -1,4 +1,4 @@
-//! Where every byte of an ext4 file system goes, decided before the first one is written.
+//! Lays out an ext4 file system: determines every byte before the first one is written.
 //!
 //! ```
 //! use ext4_layout::{Layout, Options};

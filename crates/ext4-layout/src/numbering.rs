@@ -1,4 +1,4 @@
-//! Inode numbers: 12 and up in the order of the tree, the root 2 and lost+found 11.
+//! Assigns inode numbers: 2 to the root, 11 to lost+found, and from 12 in the order of the tree.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,31 +10,31 @@ use crate::units::{InodeNr, index, wide};
 
 pub use ext4_ondisk::inode::MAX_LINKS;
 
-/// Inodes 1 to 10 have a fixed meaning, 11 is lost+found.
+/// The first inode after the reserved ones (1 to 10) and lost+found (11).
 pub(crate) const RESERVED_INODES: u32 = inode::FIRST;
 /// The root directory.
 pub(crate) const ROOT: InodeNr = InodeNr(inode::ROOT);
-/// The inode that keeps blocks for more group descriptors.
+/// The resize inode, which reserves blocks for more group descriptors.
 pub(crate) const RESIZE: InodeNr = InodeNr(inode::RESIZE);
 /// The journal.
 pub(crate) const JOURNAL: InodeNr = InodeNr(inode::JOURNAL);
-/// The directory for what e2fsck finds.
+/// The directory lost+found.
 pub(crate) const LOST_FOUND: InodeNr = InodeNr(inode::FIRST);
 
-/// Which node has which inode.
+/// The inode of each node, and the reverse.
 #[derive(Debug)]
 pub(crate) struct Numbering {
-    /// By node.
+    /// Inodes, by node.
     inodes: Vec<InodeNr>,
-    /// By slot: the root, lost+found, then inodes 12 and up. The node that describes the inode.
+    /// The node that describes each inode, by slot: the root, lost+found, then inodes from 12.
     owners: Vec<NodeId>,
-    /// Only inodes with more than one name.
+    /// Link counts, only of inodes with more than one name.
     links: BTreeMap<u32, u32>,
-    /// The files that go on as another inode, once for each.
+    /// The files with too many names, once for each additional inode.
     continued: Vec<NodeId>,
 }
 
-/// An inode of the tree, as a position in tables: 0 is the root, 1 lost+found, 2 inode 12.
+/// The index of an inode of the tree in tables: 0 is the root, 1 lost+found, 2 inode 12.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Slot(pub(crate) u32);
 
@@ -46,7 +46,7 @@ impl Slot {
         if self == Self::ROOT { ROOT } else { InodeNr(self.0 + RESERVED_INODES - 1) }
     }
 
-    /// The slot of an inode: none for the others with a fixed meaning.
+    /// The slot of an inode; `None` for other reserved inodes.
     pub(crate) fn of(inode: InodeNr) -> Option<Self> {
         if inode == ROOT {
             Some(Self::ROOT)
@@ -61,7 +61,7 @@ impl Slot {
 }
 
 impl Numbering {
-    /// Numbers every node. A file with more than 65,000 names goes on as another inode of the same contents.
+    /// Numbers all nodes. A file with more than 65,000 names gets additional inodes with the same contents.
     pub(crate) fn of(tree: &FileTree) -> Result<Self, LayoutError> {
         let lost_found = lost_found(tree)?;
         let mut numbering = Self {
@@ -71,7 +71,7 @@ impl Numbering {
             continued: Vec::new(),
         };
         numbering.owners.extend([NodeId::ROOT, lost_found]);
-        // Looked up by node, never iterated: the latest inode of a file with several names.
+        // The last inode of a file with several names. Only looked up, never iterated: the order of a HashMap is random.
         let mut latest: HashMap<NodeId, InodeNr> = HashMap::new();
         for (id, node) in tree.iter() {
             let inode = match node.kind() {
@@ -123,22 +123,22 @@ impl Numbering {
         self.owners.iter().zip(0_u32..).map(|(&node, slot)| (Slot(slot), node))
     }
 
-    /// How many inodes are used, those with a fixed meaning included.
+    /// Number of used inodes, including reserved ones.
     pub(crate) fn used(&self) -> u64 {
         wide(self.owners.len()) + u64::from(RESERVED_INODES) - 2
     }
 
-    /// How many names an inode that is no directory has.
+    /// Link count of an inode that is not a directory.
     pub(crate) fn links(&self, inode: InodeNr) -> u32 {
         self.links.get(&inode.0).copied().unwrap_or(1)
     }
 
-    /// The files with more names than an inode can have, once for each inode beyond the first.
+    /// The files with too many names for an inode, once for each inode after the first.
     pub(crate) fn continued(&self) -> &[NodeId] {
         &self.continued
     }
 
-    /// How many names lead to an inode that has another name already.
+    /// Number of names of inodes that already have another name.
     pub(crate) fn hard_links(&self) -> u64 {
         self.links.values().map(|&links| u64::from(links) - 1).sum()
     }

@@ -1,4 +1,4 @@
-//! The image as a list of pieces: the islands of fixed metadata and the runs of data space, merged by their offsets.
+//! The image as a list of pieces: the islands of fixed metadata and the runs of data space, merged by offset.
 
 use image_tree::{Content, NodeId, NodeKind, Piece};
 
@@ -6,14 +6,14 @@ use crate::geometry::{GROUPS_PER_FLEX, has_superblock};
 use crate::layout::Layout;
 use crate::units::{BLOCK_SIZE, BlockNr, DataNr, GroupNr, INODES_PER_BLOCK};
 
-/// How much metadata goes into one piece, in \[blocks\]; a large directory is one piece all the same.
+/// Maximum length of a metadata piece in \[blocks\]; a large directory is one longer piece.
 const BATCH_BLOCKS: u64 = 256;
 
-/// A stretch of data space and what it holds.
+/// A range of data space, and its content.
 #[derive(Clone, Copy, Debug)]
 struct Part {
     start: DataNr,
-    /// In \[blocks\], at least 1.
+    /// Length in \[blocks\], at least 1.
     blocks: u64,
     holds: Holds,
 }
@@ -21,14 +21,14 @@ struct Part {
 #[derive(Clone, Copy, Debug)]
 enum Holds {
     Metadata,
-    /// A part of a file, from so many \[bytes\] on; the file is longer than that.
+    /// A part of a file from this offset in \[bytes\], which is less than the length of the file.
     File {
         node: NodeId,
         from: u64,
         size: u64,
     },
     Zeros,
-    /// Nothing.
+    /// Free.
     Free,
 }
 
@@ -46,13 +46,13 @@ impl Layout {
         filesystem.chain((rest > 0).then_some(Piece { offset: end, len: rest, content: Content::Zeros }))
     }
 
-    /// The fixed metadata that begins in a group.
+    /// The fixed metadata that starts in a group.
     fn island_pieces(&self, group: GroupNr) -> Vec<Piece> {
         let mut island = Island { at: group.first_block(), pieces: Vec::new() };
         let geometry = &self.geometry;
         if has_superblock(group) {
             island.add(1 + geometry.gdt, Content::Metadata);
-            // Only the primary's reserved blocks say something: where those of the backups are.
+            // Only the reserved blocks of the primary have data: the numbers of those in the backups.
             let maps = if group.0 == 0 && geometry.groups > 1 { Content::Metadata } else { Content::Zeros };
             island.add(geometry.reserved_gdt, maps);
         }
@@ -77,7 +77,7 @@ impl Layout {
         self.own_parts().into_iter().chain(self.metadata_parts()).chain(self.file_parts()).chain([free])
     }
 
-    /// The resize inode's map and the journal: a superblock, zeros, its extent tree.
+    /// The block map of the resize inode, and the journal: a superblock, zeros, its extent tree.
     fn own_parts(&self) -> Vec<Part> {
         let mut parts = Vec::new();
         if let Some(start) = self.placement.resize {
@@ -91,7 +91,7 @@ impl Layout {
         parts
     }
 
-    /// Directories, long symlinks and attributes before the first file, several objects a part and never a part of one.
+    /// Directories, long symlinks and attributes before the first file. A part contains several complete objects.
     fn metadata_parts(&self) -> impl Iterator<Item = Part> + Send + '_ {
         let end = self.placement.files_start;
         let count = self.placement.with_metadata.partition_point(|&(start, _)| start < end);
@@ -104,7 +104,7 @@ impl Layout {
         })
     }
 
-    /// Regular files, each with its attributes before and its extent tree behind it.
+    /// Regular files, each preceded by its attributes and followed by its extent tree.
     fn file_parts(&self) -> impl Iterator<Item = Part> + Send + '_ {
         let tree = &self.inventory.tree;
         self.inventory
@@ -144,18 +144,18 @@ impl Island {
     }
 }
 
-/// Cuts parts where islands lie between.
+/// Splits parts at islands.
 struct DataPieces<'l, P> {
     layout: &'l Layout,
     parts: P,
     open: Option<Open>,
-    /// What fills up the last block of a file.
+    /// The zeros after the end of a file in its last block.
     padding: Option<Piece>,
 }
 
 struct Open {
     part: Part,
-    /// Done of it, in \[blocks\].
+    /// Length done in \[blocks\].
     done: u64,
 }
 
@@ -208,7 +208,7 @@ impl<P: Iterator<Item = Part>> Iterator for DataPieces<'_, P> {
     }
 }
 
-/// Two ascending lists as one.
+/// Merges two ascending lists.
 fn merged<A, B>(a: A, b: B) -> impl Iterator<Item = Piece> + Send
 where
     A: Iterator<Item = Piece> + Send,

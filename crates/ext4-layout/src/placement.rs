@@ -1,4 +1,4 @@
-//! Where everything that is stored begins in data space.
+//! Places all contents in data space.
 
 use image_tree::{NodeId, NodeKind};
 
@@ -9,20 +9,20 @@ use crate::inventory::Inventory;
 use crate::numbering::Slot;
 use crate::units::DataNr;
 
-/// What the file system itself stores, and where each inode's blocks begin.
+/// The start of each inode's blocks in data space.
 #[derive(Debug)]
 pub(crate) struct Placement {
-    /// The double-indirect block of the resize inode, where there is one.
+    /// The double-indirect block of the resize inode, if there is one.
     pub(crate) resize: Option<DataNr>,
-    /// The journal, where there is one.
+    /// The journal, if there is one.
     pub(crate) journal: Option<Extents<'static>>,
-    /// By slot.
+    /// The blocks of each inode, by slot.
     starts: Vec<DataNr>,
-    /// Where the first regular file's blocks begin.
+    /// Start of the first regular file's blocks.
     pub(crate) files_start: DataNr,
-    /// The end of all that is stored.
+    /// End of all contents.
     pub(crate) end: DataNr,
-    /// The objects that have metadata to be written in data space, in ascending order.
+    /// The objects with metadata in data space, ascending.
     pub(crate) with_metadata: Vec<(DataNr, Slot)>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Object<'t> {
 }
 
 impl Object<'_> {
-    /// All of it in \[blocks\].
+    /// Total length in \[blocks\].
     pub(crate) fn blocks(&self) -> u64 {
         self.xattr_blocks + self.contents.blocks()
     }

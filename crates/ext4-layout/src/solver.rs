@@ -1,7 +1,7 @@
-//! The exact size: the smallest file system that holds the contents and keeps the promises, or whether a fixed size does.
+//! Finds the size: the smallest file system with room for contents, free space and free inodes. Checks fixed sizes.
 //!
-//! For a number of groups everything else follows, and more groups never make the file system smaller: the first number
-//! of groups that suffices is the answer.
+//! The number of groups determines everything else, and more groups never make the file system smaller. So the first
+//! number of groups that suffices is the result.
 
 use crate::dataspace::DataSpace;
 use crate::extents::{Extents, Map};
@@ -12,47 +12,47 @@ use crate::inventory::Inventory;
 use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, DataNr, GroupNr, INODES_PER_BLOCK, blocks_for, narrow};
 use crate::{LayoutError, LayoutWarning, Options};
 
-/// The most inodes of a group: sixteen inode tables of this length and their bitmaps fit in one group. Kernels before
+/// Maximum number of inodes in a group: sixteen inode tables and their bitmaps must fit into one group. Kernels before
 /// 3.11 could not grow file systems whose tables reach into the next one.
 const MAX_INODES_PER_GROUP: u64 = 32_640;
-/// The most groups, 128 TiB: without `meta_bg` every backup holds all descriptors, and these take half a group then.
+/// Maximum number of groups, 128 TiB: without `meta_bg` every backup has all descriptors, which then take half a group.
 const MAX_GROUPS: u64 = 1 << 20;
-/// The resize inode is mapped by 32-bit block numbers, and its blocks lie in every backup.
+/// Limit for the resize inode, whose map has 32-bit block numbers, with blocks in every backup.
 const MAX_GROWTH_BLOCKS: u64 = 1 << 32;
-/// The shortest journal that the kernel takes, in \[blocks\] (`JBD2_MIN_JOURNAL_BLOCKS`).
+/// Minimum length of a journal in \[blocks\] (`JBD2_MIN_JOURNAL_BLOCKS`).
 const MIN_JOURNAL: u64 = 1024;
 
 /// The usual lengths of journals, in \[blocks\]; see [`default_journal`].
 const JOURNALS: [u64; 8] = [1024, 4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144];
 
-/// What was decided, and what is worth telling of it.
+/// The result: a geometry, and warnings.
 #[derive(Debug)]
 pub(crate) struct Solution {
     pub(crate) geometry: Geometry,
     pub(crate) warnings: Vec<LayoutWarning>,
 }
 
-/// A solver's view of the task.
+/// The inputs of the solver.
 struct Task<'a> {
     inventory: &'a Inventory,
     options: &'a Options,
-    /// Promised, in \[blocks\].
+    /// Promised free space in \[blocks\].
     free_blocks: u64,
-    /// Used and promised.
+    /// Number of used and promised inodes.
     inodes: u64,
 }
 
-/// One number of groups, weighed.
+/// The result of trying a number of groups.
 struct Candidate {
     geometry: Geometry,
-    /// Everything stored, everything fixed, and the promised free blocks.
+    /// Contents, fixed metadata, and the promised free blocks.
     needed: u64,
-    /// Where growth as far as `growTo` needs more reserve than there can be: how far it goes, in \[bytes\].
+    /// If growing to `grow_to` needs more reserved blocks than possible: the size that can be reached, in \[bytes\].
     out_of_reach: Option<u64>,
 }
 
 impl Candidate {
-    /// The candidate is the answer: now it counts whether it can grow as far as it shall.
+    /// Returns this candidate as the result. Fails if it can't grow to `grow_to`.
     fn accept(&self, options: &Options) -> Result<(), LayoutError> {
         match (self.out_of_reach, options.grow_to) {
             (Some(reachable), Some(wanted)) => Err(LayoutError::GrowthOutOfReach { wanted, reachable }),
@@ -82,7 +82,7 @@ pub(crate) fn solve(inventory: &Inventory, options: &Options) -> Result<Solution
 }
 
 impl Task<'_> {
-    /// The smallest geometry that suffices.
+    /// Finds the smallest sufficient geometry.
     fn smallest(&self) -> Result<Geometry, LayoutError> {
         let stored = self.inventory.least_blocks().saturating_add(self.free_blocks);
         let mut groups =
@@ -98,13 +98,13 @@ impl Task<'_> {
                 return self.trim(&candidate);
             }
             // Rounding up inode tables makes a count of groups differ from the next by two blocks a group at most,
-            // so nothing between is skipped.
+            // so no size in between is skipped.
             let at_least = (candidate.needed - (2 * groups).min(candidate.needed)).div_ceil(BLOCKS_PER_GROUP);
             groups = at_least.max(groups + 1);
         }
     }
 
-    /// Cuts the last group to what is needed, or to what its own metadata takes.
+    /// Shortens the last group to what is needed, but not below its own metadata.
     fn trim(&self, candidate: &Candidate) -> Result<Geometry, LayoutError> {
         let geometry =
             Geometry { blocks: shortest(&candidate.geometry, candidate.needed), ..candidate.geometry };
@@ -112,7 +112,7 @@ impl Task<'_> {
         if journal <= geometry.journal {
             return Ok(geometry);
         }
-        // What the last group's metadata added has reached the next length of a journal.
+        // The metadata of the last group made the file system long enough for a longer journal.
         match self.weigh(u64::from(geometry.groups), Some(journal))? {
             Some(longer) if longer.needed <= u64::from(geometry.groups) * BLOCKS_PER_GROUP => {
                 Ok(Geometry { blocks: shortest(&longer.geometry, longer.needed), ..longer.geometry })
@@ -121,7 +121,7 @@ impl Task<'_> {
         }
     }
 
-    /// The geometry of a size that the plan fixes.
+    /// Finds the geometry for a fixed size.
     fn fixed(&self, size: u64) -> Result<Geometry, LayoutError> {
         let blocks = size / BLOCK_SIZE;
         let too_small =
@@ -134,14 +134,14 @@ impl Task<'_> {
             if shortest(&geometry, 0) <= geometry.blocks {
                 return Ok(geometry);
             }
-            // The last group is too short for its own metadata: like mke2fs, leave it out.
+            // The last group is too short for its own metadata; like mke2fs, leave it out.
             groups -= 1;
         }
         Err(too_small(self.smallest()?.blocks.saturating_mul(BLOCK_SIZE)))
     }
 
-    /// Weighs the groups of a size that is fixed; `None` where they can't hold everything. Where the journal that
-    /// such a size has by default does not fit, a shorter one may.
+    /// Tries the groups of a fixed size; `None` if they are too small. If the default journal of such a size
+    /// does not fit, tries shorter ones.
     fn weigh_fixed(&self, groups: u64, blocks: u64) -> Result<Option<Candidate>, LayoutError> {
         let room = blocks.min(groups * BLOCKS_PER_GROUP);
         let Some(first) = self.weigh_for(groups, self.journal(blocks, 0))? else { return Ok(None) };
@@ -159,14 +159,14 @@ impl Task<'_> {
         Ok(None)
     }
 
-    /// Weighs a number of groups; `None` where they can't hold the inodes. The journal is at least `journal` long.
+    /// Tries a number of groups; `None` if they can't have enough inodes. The journal has at least `journal` \[blocks\].
     fn weigh(&self, groups: u64, journal: Option<u64>) -> Result<Option<Candidate>, LayoutError> {
         let mut journal = journal.unwrap_or_else(|| self.journal(0, 0));
         loop {
             let Some(candidate) = self.weigh_for(groups, journal)? else {
                 return Ok(None);
             };
-            // A longer journal makes the file system longer, which can ask for a longer journal; never for a shorter.
+            // A longer journal makes the file system longer, which can require a longer journal, but never a shorter one.
             let wanted = self.journal(candidate.needed, candidate.geometry.reserved_gdt);
             if wanted <= journal {
                 return Ok(Some(candidate));
@@ -197,12 +197,12 @@ impl Task<'_> {
         let space = DataSpace::of(&geometry);
         let before = own_blocks(&geometry, &space);
         let stored = before + self.inventory.blocks_from(DataNr(before), &space);
-        // The overhead counts the journal's blocks too; `before` has them already.
+        // The overhead includes the journal's blocks, which `before` has already.
         let needed = (geometry.overhead() - journal).saturating_add(stored).saturating_add(self.free_blocks);
         Ok(Some(Candidate { geometry, needed, out_of_reach }))
     }
 
-    /// The journal of a file system of so many blocks with such a reserve, in \[blocks\].
+    /// The length in \[blocks\] of the journal of a file system with this number of blocks and reserved descriptor blocks.
     fn journal(&self, blocks: u64, reserved_gdt: u64) -> u64 {
         if let Some(size) = self.options.journal_size {
             return size / BLOCK_SIZE;
@@ -213,7 +213,7 @@ impl Task<'_> {
         }
     }
 
-    /// Blocks to keep for descriptors, so that those of `growTo` fit, and how far growth goes if that is not as far.
+    /// The number of descriptor blocks to reserve for growing to `grow_to`, and the reachable size if that is smaller.
     fn reserved_gdt(&self, groups: u64, gdt: u64) -> (u64, Option<u64>) {
         let Some(target) = self.options.grow_to else { return (0, None) };
         let target_groups = (target / BLOCK_SIZE).div_ceil(BLOCKS_PER_GROUP);
@@ -230,11 +230,11 @@ impl Task<'_> {
         if wanted > gdt && wanted > reachable {
             return (reachable.saturating_sub(gdt), Some(reachable * blocks_each * BLOCK_SIZE));
         }
-        // At least one: Linux turns a file system without a resize inode to meta_bg as soon as it grows at all.
+        // At least one: Linux converts a file system without a resize inode to meta_bg when it grows.
         (wanted.saturating_sub(gdt).max(1), None)
     }
 
-    /// What the density and the promise ask for, in whole blocks of the table; `None` where that is too much.
+    /// The inodes per group for density and promise, in whole blocks of the table; `None` if that is too many.
     fn inodes_per_group(&self, groups: u64, descriptor_blocks: u64) -> Option<u32> {
         let per_block = u64::from(INODES_PER_BLOCK);
         let limit = most_inodes_per_group(groups, descriptor_blocks);
@@ -243,7 +243,7 @@ impl Task<'_> {
         (needed <= limit).then(|| narrow(wanted, "`most_inodes_per_group` is less than 2^32"))
     }
 
-    /// Inodes a group of 128 MiB, by `bytesPerInode`.
+    /// Number of inodes for a group of 128 MiB, by `bytes_per_inode`.
     fn density(&self) -> u64 {
         (BLOCKS_PER_GROUP * BLOCK_SIZE).div_ceil(self.options.bytes_per_inode.max(1))
     }
@@ -269,22 +269,22 @@ impl Task<'_> {
     }
 }
 
-/// Whether Linux can grow a file system online with such a journal and reserve. It adds groups in one transaction that
-/// may touch every reserved block, and a transaction may take a quarter of the journal, less what its own descriptors
-/// take (`ext4_flex_group_add`, `jbd2_max_user_trans_buffers`; tried at both sides of the limit). Without a journal
+/// Whether Linux can grow a file system online with this journal and reserve. It adds groups in one transaction that
+/// may change every reserved block, and a transaction may take a quarter of the journal, minus its own descriptors
+/// (`ext4_flex_group_add`, `jbd2_max_user_trans_buffers`; tested on both sides of the limit). Without a journal
 /// there is no such limit.
 fn growth_fits(journal: u64, reserved_gdt: u64) -> bool {
     const OTHER_BLOCKS: u64 = 8;
     journal == 0 || (journal / 4).saturating_sub(journal / 1000 + OTHER_BLOCKS) >= reserved_gdt + OTHER_BLOCKS
 }
 
-/// The shortest journal of the usual lengths with which a file system can grow, in \[blocks\].
+/// The shortest usual journal length with which a file system can grow, in \[blocks\].
 fn shortest_for_growth(reserved_gdt: u64) -> u64 {
     let fits = |&journal: &u64| growth_fits(journal, reserved_gdt);
     JOURNALS.into_iter().find(fits).expect("invariant: 32 MiB of journal do for `MAX_RESERVED_GDT`")
 }
 
-/// The most inodes a group can have: the tables of all groups that share a place must fit there.
+/// Maximum number of inodes in a group: the tables of sixteen groups must fit into the first of them.
 fn most_inodes_per_group(groups: u64, descriptor_blocks: u64) -> u64 {
     let sharing = groups.min(u64::from(GROUPS_PER_FLEX));
     let room = BLOCKS_PER_GROUP.saturating_sub(1 + descriptor_blocks) / sharing;
@@ -293,14 +293,14 @@ fn most_inodes_per_group(groups: u64, descriptor_blocks: u64) -> u64 {
     (room.saturating_sub(2) * per_block).min(MAX_INODES_PER_GROUP).min(numbered)
 }
 
-/// The blocks in data space that the file system takes for itself: the resize inode's and the journal's.
+/// Number of blocks in data space of the resize inode and the journal.
 pub(crate) fn own_blocks(geometry: &Geometry, space: &DataSpace) -> u64 {
     let resize = u64::from(geometry.reserved_gdt > 0);
     resize + Extents::at(DataNr(resize), Map::Dense(geometry.journal), space).blocks()
 }
 
-/// The least length, at least `needed`, in which the last group can hold its own metadata. A peer that forgets this
-/// makes file systems that e2fsck takes and the kernel can't grow.
+/// The minimum length, at least `needed`, with which the last group has room for its own metadata. Without this rule,
+/// e2fsck accepts the file system, but the kernel can't grow it.
 fn shortest(geometry: &Geometry, needed: u64) -> u64 {
     let last = GroupNr(geometry.groups - 1);
     let start = last.first_block().0;

@@ -1,44 +1,44 @@
 use crate::units::{BLOCK_SIZE, narrow};
 use crate::{Layout, LayoutWarning};
 
-/// A layout in numbers.
+/// The key figures of a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// In \[bytes\].
+    /// Size in \[bytes\].
     pub block_size: u32,
-    /// Length of the file system in blocks.
+    /// Size of the file system in \[blocks\].
     pub blocks: u64,
-    /// Blocks that nothing uses, those reserved for root included.
+    /// Number of free blocks, including those reserved for root.
     pub free_blocks: u64,
-    /// Blocks of these that only root may use.
+    /// Number of blocks reserved for root.
     pub reserved_blocks: u64,
-    /// All inodes.
+    /// Number of inodes.
     pub inodes: u64,
-    /// Inodes that nothing uses.
+    /// Number of free inodes.
     pub free_inodes: u64,
-    /// Block groups.
+    /// Number of block groups.
     pub groups: u32,
-    /// Inodes in each of them.
+    /// Number of inodes per group.
     pub inodes_per_group: u32,
-    /// Blocks kept behind the descriptors for more of them.
+    /// Number of reserved descriptor blocks.
     pub reserved_gdt_blocks: u64,
-    /// Length of the journal in blocks, without its extent tree.
+    /// Length of the journal in \[blocks\], without its extent tree.
     pub journal_blocks: u64,
-    /// Features by the names of dumpe2fs, in its order.
+    /// Features, with the names and order of dumpe2fs.
     pub features: Vec<&'static str>,
-    /// Kinds of metadata and what they take, in blocks. Together with the contents of files and the free blocks
-    /// that is the whole file system.
+    /// Kinds of metadata, with their sizes in \[blocks\]. Together with the contents of files and the free blocks
+    /// this is the whole file system.
     pub overhead: Vec<(&'static str, u64)>,
-    /// What contents of regular files take, in blocks.
+    /// Size of the contents of regular files in \[blocks\].
     pub file_blocks: u64,
-    /// Names that lead to an inode which has another name already.
+    /// Number of names of inodes that already have another name.
     pub hard_links: u64,
-    /// What is not quite as the options ask.
+    /// Warnings.
     pub warnings: Vec<LayoutWarning>,
 }
 
 impl Layout {
-    /// Tells the layout in numbers.
+    /// The key figures of the layout.
     pub fn summary(&self) -> Summary {
         let geometry = &self.geometry;
         let counts = self.counts();
@@ -94,7 +94,7 @@ impl Layout {
     }
 }
 
-/// What objects take in data space, in blocks.
+/// Size of objects in data space in \[blocks\].
 #[derive(Default)]
 struct UsedBlocks {
     files: u64,

@@ -1,4 +1,4 @@
-//! The superblock, primary and backups.
+//! The superblock: primary and backups.
 
 use ext4_ondisk::superblock::{
     CHECKSUM_CRC32C, DEFAULT_MOUNT_OPTS, ERRORS_CONTINUE, FLAG_SIGNED_HASH, HASH_HALF_MD4, MAGIC,
@@ -12,7 +12,7 @@ use crate::layout::Layout;
 use crate::numbering::{JOURNAL, RESERVED_INODES};
 use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, GroupNr, INODE_SIZE, narrow};
 
-/// All features that an image can have, in the order of dumpe2fs.
+/// All features of images, in the order of dumpe2fs.
 const FEATURES: [Feature; 15] = [
     feature::HAS_JOURNAL,
     feature::EXT_ATTR,
@@ -45,12 +45,12 @@ impl Layout {
         })
     }
 
-    /// Their names, in the order of dumpe2fs.
+    /// The names of the features, in the order of dumpe2fs.
     pub(crate) fn feature_names(&self) -> Vec<&'static str> {
         self.features().map(|feature| feature.name).collect()
     }
 
-    /// The superblock as it stands in a group. Backups do not say that the file system is clean, as with mke2fs.
+    /// The superblock in a group. As with mke2fs, backups are not marked as clean.
     pub(crate) fn superblock(&self, group: GroupNr) -> Superblock {
         let geometry = &self.geometry;
         let counts = self.counts();
@@ -94,7 +94,7 @@ impl Layout {
         s
     }
 
-    /// One time for all, 40 bits of it.
+    /// Sets all times to the same value, of 40 bits.
     fn set_superblock_times(&self, s: &mut Superblock) {
         let time = self.options.timestamp.seconds().cast_unsigned();
         let low = low32(time);
@@ -103,7 +103,7 @@ impl Layout {
         (s.s_wtime_hi, s.s_lastcheck_hi, s.s_mkfs_time_hi) = (high, high, high);
     }
 
-    /// The journal's inode, and a copy of its block map and size for e2fsck.
+    /// Sets the journal's inode, and the copy of its block map and size for e2fsck.
     fn set_journal_fields(&self, s: &mut Superblock) {
         let Some(journal) = self.placement.journal else { return };
         s.s_journal_inum = JOURNAL.0.into();

@@ -1,4 +1,4 @@
-//! From names to inodes and from blocks to names, for those who look at an image afterwards.
+//! Finds the inode of a name, and the name of a block, to inspect an image.
 
 use image_tree::NodeId;
 
@@ -6,13 +6,13 @@ use crate::layout::Layout;
 use crate::units::BlockNr;
 
 impl Layout {
-    /// The inode of a name; names of one file have the same, unless they are more than an inode can have.
+    /// The inode of a name. All names of a file have the same, unless there are too many for one inode.
     pub fn inode_number(&self, node: NodeId) -> u32 {
         self.inventory.numbering.inode(node).0
     }
 
-    /// The node whose contents, attributes or extent tree are in a block, counted from the start of the file system. Takes a
-    /// walk over all nodes.
+    /// The node whose contents, attributes or extent tree are in a block of the file system. Walks
+    /// over all nodes.
     pub fn node_at(&self, block: u64) -> Option<NodeId> {
         let data = self.space.data(BlockNr(block))?;
         let objects = self

@@ -1,4 +1,4 @@
-//! Extended attributes: as many as fit in the inode, the others in one block.
+//! Encodes extended attributes: as many as fit into the inode, and the others into one block.
 
 use ext4_ondisk::Checksum;
 use ext4_ondisk::inode::XATTR_SIZE;
@@ -12,27 +12,27 @@ use zerocopy::IntoBytes;
 use crate::directory::{put, put_bytes};
 use crate::units::{BLOCK_BYTES, BlockNr, narrow, wide};
 
-/// The attributes of one metadata, as they stand on disk.
+/// The encoded attributes of one metadata.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Encoded {
-    /// The end of the inode.
+    /// The area at the end of the inode.
     pub(crate) in_inode: Option<Box<[u8; XATTR_SIZE]>>,
-    /// A block, but for its checksum, which depends on where it is.
+    /// The block, without its checksum, which depends on its number.
     block: Option<Box<[u8]>>,
 }
 
-/// Why attributes can't be stored.
+/// The error for attributes that can't be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unstorable {
-    /// More bytes than there is room for.
+    /// This number of bytes does not fit.
     TooLarge { by: usize },
-    /// An access control list that Linux would refuse.
+    /// An access control list that Linux would reject.
     BadAcl(InvalidAcl),
-    /// An access control list that gives other rights than the mode.
+    /// An access control list with other permissions than the mode.
     AclMode { mode: Permissions, list: Permissions },
 }
 
-/// One attribute in the terms of the disk.
+/// An attribute in the format on disk.
 struct Item {
     index: u8,
     name: Vec<u8>,
@@ -40,7 +40,7 @@ struct Item {
 }
 
 impl Item {
-    /// `None` for an access control list without entries, which is no attribute.
+    /// Encodes an attribute; `None` for an access control list without entries, which is not stored.
     fn of(xattr: &Xattr) -> Result<Option<Self>, Unstorable> {
         let index = match xattr.name.namespace() {
             XattrNamespace::User => name_index::USER,
@@ -90,12 +90,12 @@ impl Encoded {
         Ok(Self { in_inode: encode_inner(&inner), block: encode_outer(outer) })
     }
 
-    /// How many blocks the attributes take beside the inode: 0 or 1.
+    /// Number of blocks of the attributes, besides the inode: 0 or 1.
     pub(crate) fn blocks(&self) -> u64 {
         u64::from(self.block.is_some())
     }
 
-    /// Writes the block. Its checksum covers its own number.
+    /// Generates the block. Its checksum covers its number.
     pub(crate) fn write_block(&self, at: BlockNr, filesystem: Checksum, out: &mut [u8]) {
         if let Some(block) = &self.block {
             put_bytes(out, 0, block);
@@ -105,7 +105,7 @@ impl Encoded {
     }
 }
 
-/// Linux keeps the mode of a file and its access list in step, and looks at either.
+/// Checks that mode and access list agree. Linux keeps them in agreement, and reads either.
 fn check_mode(metadata: &Metadata) -> Result<(), Unstorable> {
     let is_access = |xattr: &&Xattr| xattr.name.namespace() == XattrNamespace::PosixAclAccess;
     let Some(access) = metadata.xattrs.iter().find(is_access) else { return Ok(()) };
@@ -114,8 +114,8 @@ fn check_mode(metadata: &Metadata) -> Result<(), Unstorable> {
     if mode == list { Ok(()) } else { Err(Unstorable::AclMode { mode, list }) }
 }
 
-/// The area in the inode: the magic number, entries upwards, values downwards from the end, offsets counted from the
-/// first entry. Hashes stay 0 there, as mke2fs leaves them.
+/// Encodes the area in the inode: magic number, entries upwards, values downwards from the end, with offsets from the
+/// first entry. As with mke2fs, hashes are 0 there.
 fn encode_inner(items: &[Item]) -> Option<Box<[u8; XATTR_SIZE]>> {
     if items.is_empty() {
         return None;
@@ -126,8 +126,8 @@ fn encode_inner(items: &[Item]) -> Option<Box<[u8; XATTR_SIZE]>> {
     Some(area)
 }
 
-/// The block: a header, entries upwards, sorted by namespace, length of name and name (the kernel stops looking where
-/// an entry sorts behind the one it looks for), values downwards from the end, offsets counted from the block's start.
+/// Encodes the block: header, entries upwards, values downwards from the end, with offsets from the start of the block.
+/// Entries are sorted by namespace, length of name, and name, because the kernel's search relies on this order.
 fn encode_outer(mut items: Vec<Item>) -> Option<Box<[u8]>> {
     if items.is_empty() {
         return None;
@@ -158,7 +158,7 @@ fn encode(area: &mut [u8], start: usize, items: &[Item], with_hashes: bool) -> V
         let entry = XattrEntry {
             e_name_len: narrow(wide(item.name.len()), "`XattrName` has at most 255 bytes"),
             e_name_index: item.index,
-            // An empty value is nowhere.
+            // An empty value has no offset.
             e_value_offs: if item.value.is_empty() {
                 0
             } else {
@@ -178,10 +178,10 @@ fn encode(area: &mut [u8], start: usize, items: &[Item], with_hashes: bool) -> V
     hashes
 }
 
-/// Turns an access control list as `getxattr` gives it (version 2, tag, permissions and id each time) into that of ext4
-/// (version 1, an id only with named users and groups). `fs/ext4/acl.c` of Linux.
+/// Converts an access control list of `getxattr` (version 2, always tag, permissions and id) into that of ext4
+/// (version 1, ids only with named users and groups; `fs/ext4/acl.c` of Linux).
 fn acl_on_disk(value: &[u8]) -> Result<Option<Vec<u8>>, InvalidAcl> {
-    // A list that Linux refuses makes a file that nobody can open.
+    // With a list that Linux rejects, nobody could open the file.
     let Some(acl) = Acl::parse(value)? else { return Ok(None) };
     let value = acl.to_value();
     let (_version, entries) = value.split_at(4);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_goes_to_a_block_and_then_nowhere() {
+    fn attributes_that_do_not_fit_use_a_block_and_then_fail() {
         let encoded = Encoded::of(&metadata(&[("user.a", 10), ("user.large", 1000)])).unwrap();
         assert!(encoded.in_inode.is_some());
         assert_eq!(encoded.blocks(), 1);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_access_lose_the_ids_that_mean_nothing() {
+    fn access_lists_lose_ids_without_a_meaning() {
         let list = [
             &2_u32.to_le_bytes()[..],
             &[1, 0, 6, 0, 0xff, 0xff, 0xff, 0xff],
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_access_and_a_mode_that_disagree_are_refused() {
+    fn rejects_an_access_list_that_disagrees_with_the_mode() {
         let name = XattrName::parse(b"system.posix_acl_access").unwrap();
         let entry = |tag: u8, bits: u8| [tag, 0, bits, 0, 1, 0, 0, 0];
         let entries = [entry(1, 6), entry(2, 4), entry(4, 4), entry(16, 1), entry(32, 0)].concat();

@@ -1,45 +1,45 @@
-//! Bytes as a row of choices. Where they end, every choice is the first one.
+//! Interprets bytes as a sequence of choices. After the end of the bytes, every choice is the first one.
 
-/// What is left of some bytes.
+/// A sequence of choices.
 #[derive(Clone, Debug)]
 pub struct Choices<'a>(&'a [u8]);
 
 impl<'a> Choices<'a> {
-    /// All choices that some bytes make.
+    /// The choices in some bytes.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// Whether there are no more.
+    /// Whether all bytes are used.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// A byte.
+    /// The next byte.
     pub fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else { return 0 };
         self.0 = rest;
         *first
     }
 
-    /// Eight bytes as a number.
+    /// The next eight bytes as a number.
     pub fn number(&mut self) -> u64 {
         u64::from_le_bytes(std::array::from_fn(|_| self.byte()))
     }
 
-    /// A number below an end, in one byte.
+    /// A number below `end`, from one byte.
     pub fn below(&mut self, end: u8) -> u8 {
         self.byte() % end.max(1)
     }
 
-    /// Yes or no.
+    /// A boolean.
     pub fn flag(&mut self) -> bool {
         self.byte() & 1 == 1
     }
 
-    /// Some of the next bytes, at most so many.
+    /// Some of the next bytes, at most `most`.
     pub fn bytes(&mut self, most: u8) -> &'a [u8] {
         let len = usize::from(self.byte() % most.max(1)).min(self.0.len());
         let (taken, rest) = self.0.split_at(len);
@@ -47,7 +47,7 @@ impl<'a> Choices<'a> {
         taken
     }
 
-    /// A number of a size that matters somewhere: small, at a power of two, at an edge, or any.
+    /// A number that is likely an edge case: small, at a power of two, at a limit, or any.
     pub fn size(&mut self) -> u64 {
         let (kind, low) = (self.byte(), u64::from(self.byte()));
         match kind % 8 {

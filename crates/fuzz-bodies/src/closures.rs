@@ -1,16 +1,16 @@
-//! What says which store paths there are.
+//! Bodies for registrations, lists of store paths, and reference graphs.
 
 use closure_registration::{Closure, ClosureErrors, NarHash, Origin, PathInfo, Source, StorePath};
 use image_tree::ImagePath;
 
 use crate::{Outcome, assert_one_line};
 
-/// A registration alone. What is accepted and written again is accepted again, as the same closure and text.
+/// Reads a registration. If it is accepted, the written registration must be the same closure and text.
 pub fn registration(bytes: &[u8]) -> Outcome {
     with_list(bytes, None)
 }
 
-/// A registration and, after the first NUL byte, a list of store paths.
+/// Reads a registration and, after the first NUL byte, a list of store paths.
 pub fn registration_and_list(bytes: &[u8]) -> Outcome {
     let mut halves = bytes.splitn(2, |&b| b == 0);
     let registration = halves.next().unwrap_or_default();
@@ -20,17 +20,17 @@ pub fn registration_and_list(bytes: &[u8]) -> Outcome {
 fn with_list(registration: &[u8], list: Option<&[u8]>) -> Outcome {
     let list = list.map(|bytes| Source { name: "store-paths", bytes });
     let source = Source { name: "registration", bytes: registration };
-    judged(Closure::from_registration(source, list, &store()))
+    checked(Closure::from_registration(source, list, &store()))
 }
 
-/// A reference graph as JSON. What is accepted can be written as a registration, and read as the same paths, without what a
-/// registration has no place for.
+/// Reads a reference graph as JSON. If it is accepted, its registration must have the same paths, without the fields
+/// that registrations lack.
 pub fn graph(bytes: &[u8]) -> Outcome {
     let Ok(graph) = build_plan::parse_document(bytes) else { return Outcome::Refused };
-    judged(Closure::from_graph("graph", &graph, &store()))
+    checked(Closure::from_graph("graph", &graph, &store()))
 }
 
-/// A hash and a store path. What is accepted is shown as it can be read.
+/// Parses a hash and a store path. If one is accepted, its displayed form must parse to the same value.
 pub fn hash_and_store_path(bytes: &[u8]) -> Outcome {
     let mut accepted = false;
     match NarHash::parse(bytes) {
@@ -50,13 +50,13 @@ pub fn hash_and_store_path(bytes: &[u8]) -> Outcome {
     if accepted { Outcome::Accepted } else { Outcome::Refused }
 }
 
-fn judged(read: Result<Closure, ClosureErrors>) -> Outcome {
+fn checked(read: Result<Closure, ClosureErrors>) -> Outcome {
     match read {
         Ok(closure) => {
             let text = closure.registration();
             let source = Source { name: "again", bytes: &text };
             let again = Closure::from_registration(source, None, closure.store_dir());
-            // Of a path's origin, a registration has only who made it.
+            // A registration has only the deriver of a path's origin.
             let registered = closure.paths().iter().map(|info| {
                 let origin = Origin { deriver: info.origin.deriver.clone(), ..Origin::default() };
                 PathInfo { origin, ..info.clone() }
@@ -76,6 +76,6 @@ fn judged(read: Result<Closure, ClosureErrors>) -> Outcome {
 }
 
 fn store() -> ImagePath {
-    // `/s` is shorter than `/nix/store`, so random input meets it more often.
+    // `/s` is shorter than `/nix/store`, so random inputs contain it more often.
     ImagePath::parse(b"/s").unwrap_or_else(|_| ImagePath::root())
 }

@@ -1,4 +1,4 @@
-//! Images that nobody vouches for: what looks into them, and what judges them.
+//! Bodies for readers and checkers of images.
 
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
@@ -18,10 +18,10 @@ use image_tree::to_u64;
 use crate::memory::Memory;
 use crate::{Outcome, assert_one_line};
 
-/// The most names that are looked at in one image.
-const MOST_NAMES: u64 = 2000;
+/// Maximum number of names that are read in one image.
+const MAX_NAMES: u64 = 2000;
 
-/// A partition table of any bytes lies within its disk, as far as it says.
+/// Reads a partition table. Its partitions must be within the disk, or it must report them.
 pub fn partition_table(bytes: &[u8]) -> Outcome {
     match PartitionTable::read(&window(bytes)) {
         Ok(Some(table)) => {
@@ -36,7 +36,7 @@ pub fn partition_table(bytes: &[u8]) -> Outcome {
     }
 }
 
-/// All that an image holds is read, as it is and with its checksums made right; whatever it says, that ends.
+/// Reads all contents of an image, with its own checksums and with corrected ones. Reading must terminate.
 pub fn file_systems(bytes: &[u8]) -> Outcome {
     let mut repaired = bytes.to_vec();
     repair(&mut repaired);
@@ -64,7 +64,7 @@ fn look(bytes: &[u8]) -> Outcome {
     outcome
 }
 
-/// Reads every name once; gives how many there are, and whether all of them could be read.
+/// Reads every name once. Returns the number of names, and whether all of them could be read.
 pub(crate) fn read_all(fs: &FileSystem) -> (u64, Outcome) {
     let mut outcome = Outcome::Accepted;
     let mut tell = |error: &ReadError| {
@@ -94,7 +94,7 @@ pub(crate) fn read_all(fs: &FileSystem) -> (u64, Outcome) {
         };
         for entry in entries {
             names += 1;
-            if names > MOST_NAMES {
+            if names > MAX_NAMES {
                 return (names, Outcome::Refused);
             }
             match fs.node(&entry) {
@@ -111,7 +111,7 @@ pub(crate) fn read_all(fs: &FileSystem) -> (u64, Outcome) {
     (names, outcome)
 }
 
-/// Takes so many bytes and no more.
+/// A writer that accepts only this number of bytes.
 struct Sink(u64);
 
 impl Write for Sink {
@@ -139,7 +139,7 @@ fn read_node(fs: &FileSystem, node: &Node) -> Result<(), ReadError> {
                     assert!(run.from.checked_add(run.length).is_some(), "{run:?}");
                 }
             }
-            // That the sink is full is no matter of the image.
+            // A full sink is not an error of the image.
             let _ = fs.copy(node, &mut Sink(4 << 20))?;
         }
         _ => {}
@@ -147,7 +147,7 @@ fn read_node(fs: &FileSystem, node: &Node) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// A file of any bytes is opened as what it is wrapped in, and read at both ends and in the middle.
+/// Opens a file as an image in a container, and reads it at both ends and in the middle.
 pub fn container(bytes: &[u8]) -> Outcome {
     let Some(file) = in_memory(bytes) else { return Outcome::Refused };
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -173,20 +173,20 @@ fn in_memory(bytes: &[u8]) -> Option<std::fs::File> {
     Some(file)
 }
 
-/// A file system is judged, as it is and with its checksums made right. What is called sound can be read.
+/// Checks a file system, with its own checksums and with corrected ones. If it is valid, it must be readable.
 pub fn judge(bytes: &[u8]) -> Outcome {
     let mut repaired = bytes.to_vec();
     repair(&mut repaired);
-    let as_it_is = judged(bytes);
-    if repaired == bytes { as_it_is } else { judged(&repaired) }
+    let as_it_is = checked(bytes);
+    if repaired == bytes { as_it_is } else { checked(&repaired) }
 }
 
-fn judged(bytes: &[u8]) -> Outcome {
+fn checked(bytes: &[u8]) -> Outcome {
     match check(&bytes.to_vec(), Unused::Zeros) {
         Ok(findings) => {
-            assert_told(&findings);
+            assert_counts(&findings);
             if findings.is_empty() {
-                assert_eq!(look(bytes), Outcome::Accepted, "what is called sound can't be read");
+                assert_eq!(look(bytes), Outcome::Accepted, "a valid file system can't be read");
                 Outcome::Accepted
             } else {
                 Outcome::Refused
@@ -199,11 +199,11 @@ fn judged(bytes: &[u8]) -> Outcome {
     }
 }
 
-fn assert_told(findings: &Findings) {
+fn assert_counts(findings: &Findings) {
     for problem in &findings.problems {
         assert_one_line(&problem.to_string());
     }
-    // So many of each kind are kept, however many there are.
+    // Only a limited number of each kind is kept.
     assert!(findings.problems.len() <= findings.counts.len() * 10);
 }
 
@@ -216,10 +216,10 @@ fn window(bytes: &[u8]) -> Window {
     Window::whole(Arc::new(Memory(bytes.to_vec())))
 }
 
-/// Corrects the checksums of an ext4 file system that the reader compares: of the superblock, and of descriptors and
-/// inodes of the first groups. Otherwise nearly all damage would be found by them alone.
+/// Corrects the checksums of an ext4 file system that the reader checks: of the superblock, and of descriptors and inodes
+/// of the first groups. Otherwise checksums would detect nearly all damage.
 fn repair(image: &mut [u8]) {
-    // A structure past the end of the image stops the repair; what is repaired stays.
+    // A structure after the end of the image stops the repair; earlier repairs are kept.
     let _ = repair_as_far_as_possible(image);
 }
 
@@ -259,7 +259,7 @@ fn repair_as_far_as_possible(image: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-/// The bytes at a place; `None` if they are not all in the image.
+/// The bytes at an offset; `None` if they are not all in the image.
 fn part(image: &mut [u8], at: usize, len: usize) -> Option<&mut [u8]> {
     image.get_mut(at..at.checked_add(len)?)
 }

@@ -1,4 +1,4 @@
-//! What makes images: any tree and any options give a layout without a gap that is judged sound, or are refused in words.
+//! Bodies for layouts. Any tree and any options give a valid layout without gaps, or an error.
 
 use closure_registration::{NarPart, nar_parts, nar_size};
 use disk_layout::{Blob, Disk, Kind, Part, Partition, Table};
@@ -15,13 +15,13 @@ use crate::memory::{Memory, assembled, assert_covers};
 use crate::trees::{Flavour, tree};
 use crate::{Choices, Outcome, assert_one_line};
 
-/// The longest image in \[bytes\] that is made whole.
-const LARGEST: u64 = 24 << 20;
+/// Maximum length in \[bytes\] of an image that is generated.
+const MAX_IMAGE: u64 = 24 << 20;
 
-/// The longest in \[bytes\] whose pieces are all looked at.
-const LONGEST: u64 = 1 << 44;
+/// Maximum length in \[bytes\] of an image whose pieces are all checked.
+const MAX_PIECES: u64 = 1 << 44;
 
-/// A store path of any tree has a NAR, whose size is that of its parts.
+/// Computes the NAR of any tree. Its size must be that of its parts.
 pub fn nar(bytes: &[u8]) -> Outcome {
     let tree = tree(&mut Choices::new(bytes), Flavour::Any);
     let (size, parts) = (nar_size(&tree, NodeId::ROOT), nar_parts(&tree, NodeId::ROOT));
@@ -44,7 +44,7 @@ pub fn nar(bytes: &[u8]) -> Outcome {
     }
 }
 
-/// Any tree is laid out as ext4, in a size that follows from it or is given, and in containers.
+/// Lays out any tree as ext4, with the minimum or a fixed size, and in containers.
 pub fn ext4(bytes: &[u8]) -> Outcome {
     let mut choices = Choices::new(bytes);
     let flavour = if choices.below(4) == 0 { Flavour::Any } else { Flavour::Short };
@@ -61,11 +61,11 @@ pub fn ext4(bytes: &[u8]) -> Outcome {
     assert!(summary.free_blocks >= options.free_space.div_ceil(4096), "{summary:?}");
     assert!(summary.free_inodes >= options.free_inodes, "{summary:?}");
     assert!(options.size.is_none_or(|size| size == layout.len()), "{summary:?}");
-    if layout.len() > LONGEST {
+    if layout.len() > MAX_PIECES {
         return Outcome::Accepted;
     }
     assert_covers(&layout);
-    if layout.len() <= LARGEST {
+    if layout.len() <= MAX_IMAGE {
         in_containers(&layout);
         let image = assembled(&layout, &tree);
         let findings = check(&image.0, Unused::Zeros);
@@ -87,7 +87,7 @@ fn in_containers(image: &dyn PieceSource) {
     }
 }
 
-/// Every name of a tree is read back; what counts here is that none is lost or added.
+/// Reads back the names of a tree. None must be lost or added.
 fn assert_same_names(tree: &FileTree, fs: &FileSystem) {
     let (names, outcome) = read_all(fs);
     let written = to_u64(tree.iter().count()) - 1;
@@ -133,7 +133,7 @@ fn sector_size(choices: &mut Choices<'_>) -> SectorSize {
     if choices.below(4) == 0 { SectorSize::Bytes4096 } else { SectorSize::Bytes512 }
 }
 
-/// Any directories and files are laid out as FAT and read back.
+/// Lays out any directories and files as FAT, and reads them back.
 pub fn fat(bytes: &[u8]) -> Outcome {
     let mut choices = Choices::new(bytes);
     let sector = sector_size(&mut choices);
@@ -162,7 +162,7 @@ pub fn fat(bytes: &[u8]) -> Outcome {
     };
     assert_eq!(layout.len(), options.bytes);
     assert_covers(&layout);
-    if layout.len() <= LARGEST {
+    if layout.len() <= MAX_IMAGE {
         let image = assembled(&layout, &tree);
         let fs = Fat::open(Window::whole(Arc::new(image))).map(FileSystem::Fat);
         assert_same_names(&tree, &fs.unwrap_or_else(|error| panic!("{error}")));
@@ -170,7 +170,7 @@ pub fn fat(bytes: &[u8]) -> Outcome {
     Outcome::Accepted
 }
 
-/// Partitions and blobs anywhere are put there without an overlap, or refused; the table is read back.
+/// Lays out partitions and blobs at any offsets. They must not overlap, or there must be an error. Reads back the table.
 pub fn disk(bytes: &[u8]) -> Outcome {
     let mut choices = Choices::new(bytes);
     let gpt = choices.flag();
@@ -214,11 +214,11 @@ pub fn disk(bytes: &[u8]) -> Outcome {
     Outcome::Accepted
 }
 
-/// The metadata of a disk alone, read as a partition table.
+/// Reads the partition table from the metadata of a disk.
 fn assert_table(disk: &Disk) {
-    // An MBR does not say how long its sectors are, and there is no file system in these partitions that would.
+    // An MBR does not store its sector size, and these partitions have no file systems to guess it from.
     let is_unknown = disk.options().sector != SectorSize::Bytes512 && matches!(disk.table(), Table::Mbr(_));
-    if disk.len() > LARGEST || is_unknown {
+    if disk.len() > MAX_IMAGE || is_unknown {
         return;
     }
     let mut bytes = vec![0; image_tree::to_usize(disk.len())];

@@ -1,20 +1,20 @@
-//! What every parser and every layout of snugfs promises whatever comes in, as functions of bytes that panic where a
-//! promise is broken. For tests alone: no other crate of snugfs needs this one.
+//! Fuzz bodies: for every parser and layout of snugfs, a function that takes any bytes and panics if a promise is broken.
+//! Only for tests; no other crate of snugfs uses this one.
 //!
-//! The invariant: a body depends on its bytes alone, so that an input that broke something breaks it again. Each says
-//! whether its input was accepted, so that a campaign can show that both sides were reached.
+//! The invariant: a body depends only on its bytes, so failures are reproducible. Each body returns whether its input was
+//! accepted, so that a campaign can check that it reached both cases.
 //!
-//! The bodies are run in two ways: by `cargo test -p fuzz-bodies`, which makes inputs of known good ones and of nothing,
-//! a fixed number from fixed seeds; and by libFuzzer, guided by coverage, from the folder `fuzz/`.
+//! There are two ways to run the bodies. `cargo test -p fuzz-bodies` runs a fixed number of inputs from fixed seeds, made
+//! by changing valid inputs, and random ones. libFuzzer runs them guided by coverage, from the folder `fuzz/`.
 //!
-//! | module | its part |
+//! | module | contents |
 //! |---|---|
-//! | `plans`, `closures`, `names` | what is text |
-//! | `images` | what looks into images, and what judges them |
-//! | `layouts`, `trees` | what makes them, from trees that bytes choose |
-//! | `seeds`, `mutation` | good inputs, and others made of them |
+//! | `plans`, `closures`, `names` | bodies for text |
+//! | `images` | bodies for readers and checkers of images |
+//! | `layouts`, `trees` | bodies for layouts, of trees that are generated from bytes |
+//! | `seeds`, `mutation` | valid inputs, and changes of them |
 
-#![expect(clippy::missing_panics_doc, reason = "to panic is what a body is for")]
+#![expect(clippy::missing_panics_doc, reason = "bodies panic to report failures")]
 
 mod choices;
 mod closures;
@@ -34,29 +34,29 @@ pub use layouts::{disk, ext4, fat, nar};
 pub use names::names;
 pub use plans::{field, plan};
 
-/// What became of an input.
+/// The outcome of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was read, or laid out, and kept all promises.
+    /// It was read or laid out, and all promises were kept.
     Accepted,
-    /// It was refused in words.
+    /// It was rejected with an error.
     Refused,
 }
 
-/// A body with what a campaign needs to know of it.
+/// A body, with its parameters for a campaign.
 #[derive(Debug)]
 pub struct Target {
-    /// Its name, which is also that of its binary in `fuzz/`.
+    /// Name, which is also that of its binary in `fuzz/`.
     pub name: &'static str,
-    /// Fails by a panic.
+    /// The body, which panics on failure.
     pub body: fn(&[u8]) -> Outcome,
-    /// Good inputs to begin with.
+    /// Valid inputs to start from.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// What means more than its bytes to this parser.
+    /// Strings with a meaning to this parser, to insert into inputs.
     pub tokens: &'static [&'static [u8]],
-    /// How many inputs a usual test run tries.
+    /// Number of inputs in a normal test run.
     pub inputs: u64,
-    /// The most memory that it may take in \[bytes\]: so much for itself, and so much for each byte of the input.
+    /// Maximum memory in \[bytes\]: a constant, and a factor for each byte of the input.
     pub memory: (usize, usize),
 }
 
@@ -140,7 +140,7 @@ pub const TARGETS: &[Target] = &[
         seeds: seeds::containers,
         tokens: seeds::NUMBERS,
         inputs: 10_000,
-        // The window of a zstd frame, and what was decompressed of it.
+        // The window of a zstd frame, and decompressed bytes.
         memory: (192 << 20, 40),
     },
     Target {
@@ -185,7 +185,7 @@ pub const TARGETS: &[Target] = &[
     },
 ];
 
-/// Fails where an error is not one line that a terminal can show.
+/// Panics if an error is not one line without control characters.
 pub(crate) fn assert_one_line(text: &str) {
     assert!(!text.is_empty() && !text.chars().any(char::is_control), "{text:?}");
 }

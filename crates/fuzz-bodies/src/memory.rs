@@ -1,4 +1,4 @@
-//! An image in memory, for those who look into it.
+//! Images in memory.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use image_reader::ReadAt;
 use image_tree::{Content, FileSource, FileTree, NodeKind, Piece};
 use image_tree::{PieceSource, to_u64, to_usize};
 
-/// All bytes of an image.
+/// The bytes of an image.
 #[derive(Debug)]
 pub(crate) struct Memory(pub(crate) Vec<u8>);
 
@@ -23,7 +23,7 @@ impl ReadAt for Memory {
     }
 }
 
-/// Fails where pieces leave a gap, overlap, are empty, or do not end with the image; gives how many there are.
+/// Checks that pieces are not empty and cover the image exactly. Returns the number of pieces.
 pub(crate) fn assert_covers(image: &dyn PieceSource) -> u64 {
     let mut at = 0_u64;
     let mut count = 0;
@@ -37,13 +37,13 @@ pub(crate) fn assert_covers(image: &dyn PieceSource) -> u64 {
     count
 }
 
-/// The bytes of an image of which the files of one tree are a part; files without bytes of their own are zeros.
+/// Generates the bytes of an image with the files of one tree. Files without inline bytes are zeros.
 pub(crate) fn assembled(image: &dyn PieceSource, tree: &FileTree) -> Memory {
     let mut bytes = vec![0; to_usize(image.len())];
     for piece in image.pieces() {
         let from = to_usize(piece.offset);
         let Some(part) = bytes.get_mut(from..from + to_usize(piece.len)) else {
-            panic!("{piece:?} stands outside of the image");
+            panic!("{piece:?} is outside of the image");
         };
         fill(image, tree, &piece, part);
     }
@@ -56,7 +56,7 @@ fn fill(image: &dyn PieceSource, tree: &FileTree, piece: &Piece, part: &mut [u8]
         Content::Metadata => image.generate(piece, part),
         Content::File { file, offset } => {
             let NodeKind::File { size, source } = tree.node(file.node).kind() else {
-                panic!("{piece:?} is of no file");
+                panic!("{piece:?} refers to no file");
             };
             assert!(
                 offset.checked_add(piece.len).is_some_and(|end| end <= size),

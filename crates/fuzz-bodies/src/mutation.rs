@@ -1,21 +1,21 @@
-//! Inputs made of other inputs. The same number gives the same input, on every machine.
+//! Changes inputs. The same number gives the same input on all machines.
 
 use image_tree::{to_u64, to_usize};
 
 use crate::Target;
 
-/// A small generator (splitmix64).
+/// A generator of numbers (splitmix64).
 #[derive(Clone, Debug)]
 pub struct Numbers(u64);
 
 impl Numbers {
-    /// A row of numbers for each seed.
+    /// A generator with this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next of all numbers.
+    /// The next number.
     pub fn any(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -24,7 +24,7 @@ impl Numbers {
         z ^ (z >> 31)
     }
 
-    /// The next below an end; 0 where that is 0.
+    /// The next number below `end`; 0 if `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         to_usize(self.any().checked_rem(to_u64(end)).unwrap_or(0))
     }
@@ -38,7 +38,7 @@ impl Numbers {
     }
 }
 
-/// The input of a number. Most are good ones with some changes, some are bytes of no meaning.
+/// The input with this number. Most are valid inputs with some changes; some are random bytes.
 #[must_use]
 pub fn input(target: &Target, seeds: &[Vec<u8>], number: u64) -> Vec<u8> {
     let mut numbers = Numbers::new(number);
@@ -52,7 +52,7 @@ pub fn input(target: &Target, seeds: &[Vec<u8>], number: u64) -> Vec<u8> {
     bytes
 }
 
-/// What separates one value from the next in JSON and in lines.
+/// Separators of values in JSON and in lines.
 const SEPARATORS: &[u8] = b":,{}[]\n\0";
 
 fn change(bytes: &mut Vec<u8>, target: &Target, seeds: &[Vec<u8>], numbers: &mut Numbers) {
@@ -86,7 +86,7 @@ fn change(bytes: &mut Vec<u8>, target: &Target, seeds: &[Vec<u8>], numbers: &mut
             bytes.splice(at..at, run);
         }
         7 => {
-            // From here on as another one goes on there.
+            // Continues like another input.
             let rest = numbers.some(seeds).and_then(|other| other.get(at..)).unwrap_or_default();
             if numbers.below(4) == 0 {
                 bytes.truncate(at);
@@ -94,7 +94,7 @@ fn change(bytes: &mut Vec<u8>, target: &Target, seeds: &[Vec<u8>], numbers: &mut
             }
         }
         _ => {
-            // A whole value.
+            // Changes a whole value.
             let is_end = |byte: &u8| SEPARATORS.contains(byte);
             let head = bytes.get(..at).unwrap_or_default();
             let from = head.iter().rposition(is_end).map_or(0, |separator| separator + 1);
@@ -105,7 +105,7 @@ fn change(bytes: &mut Vec<u8>, target: &Target, seeds: &[Vec<u8>], numbers: &mut
     }
 }
 
-/// Somewhere; in an image, which is mostly empty, where something is.
+/// A random offset; in images, which are mostly empty, one with a byte that is not zero.
 fn place(bytes: &[u8], numbers: &mut Numbers) -> usize {
     let at = numbers.below(bytes.len());
     if bytes.len() < 4096 {

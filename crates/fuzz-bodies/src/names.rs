@@ -1,10 +1,10 @@
-//! Paths, names and what is shown of them.
+//! The body for paths and names, and their display.
 
 use image_tree::{ImagePath, Name, XattrName, escaped};
 
 use crate::{Outcome, assert_one_line};
 
-/// Bytes as a path, a name, the name of an attribute, and as a part of a message.
+/// Parses bytes as a path, a name and the name of an attribute, and displays them in a message.
 pub fn names(bytes: &[u8]) -> Outcome {
     let shown = escaped(bytes).to_string();
     assert!(!shown.chars().any(char::is_control), "{shown:?}");

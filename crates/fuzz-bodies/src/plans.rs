@@ -1,4 +1,4 @@
-//! The plan, as a whole and field by field.
+//! Bodies for plans: the whole plan, and single fields.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{Outcome, assert_one_line};
 
-/// A plan of any bytes is either read, with every path of this machine joined, or refused in words, a line each.
+/// Reads a plan. Either it is accepted and all paths of this machine are joined, or the problems are reported, one a line.
 pub fn plan(bytes: &[u8]) -> Outcome {
     let base = Path::new("/base");
     match build_plan::parse(bytes, base) {
@@ -18,12 +18,12 @@ pub fn plan(bytes: &[u8]) -> Outcome {
             assert_eq!(
                 build_plan::parse(bytes, base).as_ref(),
                 Ok(&plan),
-                "the same bytes gave another plan"
+                "the same bytes gave a different plan"
             );
             Outcome::Accepted
         }
         Err(problems) => {
-            assert!(!problems.is_empty(), "the plan was refused without a word");
+            assert!(!problems.is_empty(), "the plan was rejected without a problem");
             assert!(problems.len() <= 1001, "{} problems", problems.len());
             for line in problems.iter().map(ToString::to_string) {
                 assert!(line.starts_with("plan") && line.contains(": ") && line.contains("; "), "{line:?}");
@@ -34,7 +34,7 @@ pub fn plan(bytes: &[u8]) -> Outcome {
     }
 }
 
-/// A text, and what it is as JSON, as the value of each field that is more than a text: sizes, modes, identifiers, paths.
+/// Uses a text, and the JSON value in it, as the value of each field with a syntax: sizes, modes, identifiers, paths.
 pub fn field(bytes: &[u8]) -> Outcome {
     let text = String::from_utf8_lossy(bytes).into_owned();
     let as_json = serde_json::from_str(&text).ok();
@@ -76,7 +76,7 @@ fn filesystem(key: &str, value: &Value) -> Value {
     plan_of(json!({ "filesystem": { key: value } }))
 }
 
-/// One for each kind of value.
+/// A plan for each kind of value.
 const PLANS: &[fn(&Value) -> Value] = &[
     |value| filesystem("label", value),
     |value| filesystem("uuid", value),

@@ -1,4 +1,4 @@
-//! Good inputs: the fixtures of the repository, and images made of small trees.
+//! Valid inputs: the fixtures of the repository, and images of small trees.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::memory::assembled;
 use crate::mutation::Numbers;
 use crate::trees::{Flavour, tree};
 
-/// Of a plan and a graph.
+/// Strings to insert into plans and graphs.
 pub(crate) const JSON: &[&[u8]] = &[
     b"null",
     b"true",
@@ -50,7 +50,7 @@ pub(crate) const JSON: &[&[u8]] = &[
     b"[[[[[[[[[[[[[[[[",
 ];
 
-/// Of a registration.
+/// Strings to insert into registrations.
 pub(crate) const LINES: &[&[u8]] = &[
     b"",
     b"\n",
@@ -70,7 +70,7 @@ pub(crate) const LINES: &[&[u8]] = &[
     b"\x1b[0m",
 ];
 
-/// Of a field of a plan.
+/// Strings to insert into fields of plans.
 pub(crate) const FIELD_PARTS: &[&[u8]] = &[
     b"",
     b"0",
@@ -105,11 +105,11 @@ pub(crate) const FIELD_PARTS: &[&[u8]] = &[
     b"7777",
 ];
 
-/// Of hashes and store paths.
+/// Strings to insert into hashes and store paths.
 pub(crate) const WORD_PARTS: &[&[u8]] =
     &[b"sha256:", b"sha256-", b"=", b"/s/", b"-", b"0", b"z", b"e", b"/", b".", b"..", b"\0", b"\xff", b"A"];
 
-/// Of names.
+/// Strings to insert into names.
 pub(crate) const NAME_PARTS: &[&[u8]] = &[
     b"/",
     b"//",
@@ -127,7 +127,7 @@ pub(crate) const NAME_PARTS: &[&[u8]] = &[
     b"x",
 ];
 
-/// Of images: numbers at their edges.
+/// Extreme numbers to insert into images.
 pub(crate) const NUMBERS: &[&[u8]] = &[
     &[0],
     &[1],
@@ -164,7 +164,7 @@ fn files(folder: &str, extension: &str) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Good ones weigh more: most changes spoil them.
+/// Valid inputs are more frequent, because most changes make them invalid.
 const FOLDERS: [&str; 6] = ["good", "good", "good", "good", "good", "bad"];
 
 fn all(of: &str, extension: &str) -> Vec<Vec<u8>> {
@@ -172,7 +172,7 @@ fn all(of: &str, extension: &str) -> Vec<Vec<u8>> {
     files.map(|(_, bytes)| short_store(&bytes)).collect()
 }
 
-/// Those under `/nix/store` are moved to the store of the bodies.
+/// Replaces `/nix/store` by the store of the bodies.
 fn short_store(bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
     if text.contains('\u{fffd}') { bytes.to_vec() } else { text.replace("/nix/store", "/s").into_bytes() }
@@ -257,7 +257,7 @@ pub(crate) fn names() -> Vec<Vec<u8>> {
     ])
 }
 
-/// Choices of every length.
+/// Choices of different lengths.
 pub(crate) fn choices() -> Vec<Vec<u8>> {
     (0..40_u64)
         .map(|seed| {
@@ -307,7 +307,7 @@ fn fat_images() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The last sectors belong to the table too, so disks are whole, and small.
+/// Small complete disks, because the last sectors belong to the table too.
 pub(crate) fn tables() -> Vec<Vec<u8>> {
     let disk = |gpt: bool, count: u64| {
         let partitions = (0..count).map(|number| Partition {
@@ -340,7 +340,7 @@ pub(crate) fn tables() -> Vec<Vec<u8>> {
     vec![disk(false, 1), disk(false, 3), disk(true, 1), disk(true, 2)]
 }
 
-/// File systems, bare and on disks.
+/// File systems, alone and on disks.
 pub(crate) fn images() -> Vec<Vec<u8>> {
     let mut images = ext4_images();
     images.extend(fat_images());
@@ -349,7 +349,7 @@ pub(crate) fn images() -> Vec<Vec<u8>> {
         .zip(tables().iter().cycle())
         .step_by(2)
         .map(|(image, table)| {
-            // Where the first partition begins.
+            // The start of the first partition.
             let mut disk = table.clone();
             disk.resize(disk.len().max((1 << 15) + image.len()), 0);
             for (to, from) in disk.iter_mut().skip(1 << 15).zip(image) {
@@ -362,7 +362,7 @@ pub(crate) fn images() -> Vec<Vec<u8>> {
     images
 }
 
-/// Compressed by zstd as a whole, in frames, and in frames with a table; and what is not unwrapped.
+/// Images compressed by zstd in one frame, in several frames, and in frames with a seek table; and unsupported formats.
 pub(crate) fn containers() -> Vec<Vec<u8>> {
     let contents: Vec<u8> = (0..20_000_u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
     let compressed = |bytes: &[u8]| zstd::bulk::compress(bytes, 3).unwrap_or_default();

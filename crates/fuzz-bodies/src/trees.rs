@@ -1,4 +1,4 @@
-//! Trees as bytes choose them.
+//! Generates trees from bytes.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use image_tree::{
 
 use crate::Choices;
 
-/// What a tree may have.
+/// The kinds of files that a tree may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flavour {
-    /// All that there is, with files of any length, whose bytes nobody has.
+    /// All kinds, with files of any length without bytes.
     Any,
-    /// The same with short files, whose bytes are there.
+    /// All kinds, with short files that have bytes.
     Short,
     /// Directories and short files.
     Firmware,
@@ -24,22 +24,22 @@ pub(crate) enum Flavour {
 enum Item<'a> {
     Directory(u8, BTreeMap<Vec<u8>, Item<'a>>),
     Text(u8, Vec<u8>),
-    /// Of a length alone.
+    /// A file with a length, but without bytes.
     Blank(u8, u64),
-    /// Of a length alone, with data in some places.
+    /// A sparse file with a length and data runs, but without bytes.
     Sparse(u8, u64, &'a [u8]),
     Symlink(Vec<u8>),
     Special(SpecialKind),
-    /// One more name for a file before.
+    /// Another name of an earlier file.
     Link(u8),
-    /// A directory of so many files.
+    /// A directory with this number of files.
     Crowd(u16, &'a [u8]),
 }
 
-/// The most entries that the choices make one by one.
+/// Maximum number of entries that are chosen one by one.
 const MOST: usize = 300;
 
-/// A tree.
+/// Generates a tree.
 pub(crate) fn tree(choices: &mut Choices<'_>, flavour: Flavour) -> FileTree {
     let mut left = MOST;
     let mut items = directory(choices, flavour, 0, &mut left);
@@ -76,7 +76,7 @@ fn directory<'a>(
 
 fn name(choices: &mut Choices<'_>, flavour: Flavour) -> Vec<u8> {
     let mut name = choices.bytes(if flavour == Flavour::Firmware { 40 } else { 12 }).to_vec();
-    // Long names are more of the same, so that they cost few choices.
+    // Long names repeat a character, so that they use few choices.
     let times = match choices.below(8) {
         0 => 255_usize.checked_div(name.len()).unwrap_or(1),
         1 => 10,
@@ -178,7 +178,7 @@ impl Writing {
     }
 }
 
-/// A hole and a run of data for each pair of bytes, as far as the file reaches.
+/// A hole and a data run for each pair of bytes, up to the end of the file.
 fn data_runs(size: u64, places: &[u8]) -> Vec<DataRun> {
     let units = u32::try_from(size.div_ceil(HOLE_GRAIN)).unwrap_or(u32::MAX);
     let mut runs = Vec::new();
@@ -193,7 +193,7 @@ fn data_runs(size: u64, places: &[u8]) -> Vec<DataRun> {
     runs
 }
 
-/// One of 256 metadata, some with attributes.
+/// A choice of 256 metadata, some with attributes.
 fn metadata(choice: u8) -> Metadata {
     let seconds = (i64::from(choice) << 25) - (1 << 30);
     let time = Timestamp::new(seconds, u32::from(choice) * 1000).unwrap_or(Timestamp::STORE);

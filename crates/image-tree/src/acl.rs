@@ -1,4 +1,4 @@
-//! Access control lists, and how they and the permission bits of a mode agree: as Linux keeps them (`fs/posix_acl.c`).
+//! POSIX access control lists, and how Linux keeps them and the mode in agreement (`fs/posix_acl.c`).
 
 use crate::Permissions;
 
@@ -9,14 +9,14 @@ const GROUP: u16 = 0x08;
 const MASK: u16 = 0x10;
 const OTHER: u16 = 0x20;
 
-/// The version of the form that `getxattr` gives (`POSIX_ACL_XATTR_VERSION`).
+/// The version in values of `getxattr` (`POSIX_ACL_XATTR_VERSION`).
 const VERSION: u32 = 2;
-/// Bytes of an entry: tag, permissions, id.
+/// Length of an entry in \[bytes\]: tag, permissions, id.
 const ENTRY: usize = 8;
-/// The number of an entry that names nobody (`ACL_UNDEFINED_ID`).
+/// The id of an entry without a user or group (`ACL_UNDEFINED_ID`).
 const NO_ID: u32 = u32::MAX;
 
-/// A list that Linux takes: never empty, its entries in the order of their tags.
+/// A list that Linux accepts: never empty, with entries in the order of their tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acl(Vec<Entry>);
 
@@ -24,30 +24,30 @@ pub struct Acl(Vec<Entry>);
 struct Entry {
     tag: u16,
     permissions: u16,
-    /// [`NO_ID`] for all but named users and groups.
+    /// User or group; [`NO_ID`] except for named users and groups.
     id: u32,
 }
 
-/// Why Linux refuses a value as an access control list (`posix_acl_from_xattr`, `posix_acl_valid`).
+/// The error for a value that Linux does not accept as an access control list (`posix_acl_from_xattr`, `posix_acl_valid`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidAcl {
-    /// Not a header and whole entries.
+    /// Not a header and complete entries.
     Form,
-    /// A tag that is none of the six.
+    /// An unknown tag.
     Tag(u16),
-    /// More than read, write and execute.
+    /// Permissions other than read, write and execute.
     Permissions(u16),
-    /// A named user or group without a number.
+    /// A named user or group without an id.
     Id,
-    /// An entry that is not where it belongs.
+    /// Entries in the wrong order.
     Order,
-    /// One of the three entries of a mode is missing or there several times, or there are several masks.
+    /// An entry for owner, owning group or others is missing or repeated, or there are several masks.
     Count {
         /// `the owner`, `the owning group`, `others` or `the mask`.
         who: &'static str,
-        /// How many there are.
+        /// Number of such entries.
         count: usize,
-        /// How many there should be.
+        /// The rule: `there must be one`, for example.
         wanted: &'static str,
     },
     /// Named users or groups without a mask.
@@ -77,8 +77,8 @@ impl std::fmt::Display for InvalidAcl {
 impl std::error::Error for InvalidAcl {}
 
 impl Acl {
-    /// Reads a list as `getxattr` gives it. `None` is a list without entries: setting it removes the list. Numbers that mean
-    /// nothing, beside the owner for example, are ignored, as Linux ignores them.
+    /// Parses a list as `getxattr` returns it. `None` is a list without entries: setting it removes the list. As in Linux,
+    /// ids without a meaning, for example that of the owner's entry, are ignored.
     pub fn parse(value: &[u8]) -> Result<Option<Self>, InvalidAcl> {
         let (version, rest) = value.split_first_chunk::<4>().ok_or(InvalidAcl::Form)?;
         let (entries, []) = rest.as_chunks::<ENTRY>() else { return Err(InvalidAcl::Form) };
@@ -94,7 +94,7 @@ impl Acl {
         Ok(Some(list))
     }
 
-    /// Whether the entries are those of one list; each by itself is right.
+    /// Checks that valid entries together are a valid list.
     fn check(&self) -> Result<(), InvalidAcl> {
         let count = |tag| self.0.iter().filter(|entry| entry.tag == tag).count();
         let once = [(USER_OBJ, "the owner"), (GROUP_OBJ, "the owning group"), (OTHER, "others")];
@@ -111,7 +111,7 @@ impl Acl {
         if self.0.is_sorted_by_key(|entry| entry.tag) { Ok(()) } else { Err(InvalidAcl::Order) }
     }
 
-    /// The list as `getxattr` gives it.
+    /// The list as `getxattr` returns it.
     #[must_use]
     pub fn to_value(&self) -> Vec<u8> {
         let mut value = VERSION.to_le_bytes().to_vec();
@@ -123,14 +123,14 @@ impl Acl {
         value
     }
 
-    /// Whether it says no more than a mode: Linux then stores the mode alone.
+    /// Whether a mode can express the list. Linux then stores only the mode.
     #[must_use]
     pub fn is_mode(&self) -> bool {
         self.0.iter().all(|entry| matches!(entry.tag, USER_OBJ | GROUP_OBJ | OTHER))
     }
 
-    /// The mode of a file that gets this access list: its nine bits follow from the list, the group's from the mask where there
-    /// is one; the others stay (`posix_acl_update_mode`).
+    /// The mode of a file after setting this access list. The nine permission bits come from the list (the group's from the
+    /// mask, if there is one); the others are kept (`posix_acl_update_mode`).
     #[must_use]
     pub fn mode(&self, before: Permissions) -> Permissions {
         let bits = |tag| self.0.iter().find(|entry| entry.tag == tag).map(|entry| entry.permissions);
@@ -139,7 +139,7 @@ impl Acl {
         Permissions::from_mode(before.bits() & !0o777 | nine)
     }
 
-    /// The list of a file whose mode is changed: the group's bits become the mask's where there is one
+    /// The list of a file after a change of its mode. The group's bits are set in the mask, if there is one
     /// (`__posix_acl_chmod_masq`).
     #[must_use]
     pub fn changed_mode(mut self, mode: Permissions) -> Self {
@@ -159,7 +159,7 @@ impl Acl {
 }
 
 impl Entry {
-    /// Reads an entry: tag, permissions and id.
+    /// Parses an entry: tag, permissions and id.
     fn parse([tag, tag_high, bits, bits_high, a, b, c, d]: [u8; ENTRY]) -> Result<Self, InvalidAcl> {
         let tag = u16::from_le_bytes([tag, tag_high]);
         let permissions = u16::from_le_bytes([bits, bits_high]);
@@ -197,7 +197,7 @@ mod tests {
     const NAMED: [(u16, u16); 5] = [(USER_OBJ, 6), (USER, 4), (GROUP_OBJ, 4), (MASK, 4), (OTHER, 0)];
 
     #[test]
-    fn a_list_and_a_mode_follow_one_another() {
+    fn list_and_mode_determine_each_other() {
         let acl = parse(&NAMED);
         assert!(!acl.is_mode());
         assert_eq!(acl.mode(Permissions::from_mode(0o4777)).bits(), 0o4640);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_mask_the_mode_is_the_groups_own() {
+    fn without_a_mask_the_group_bits_are_those_of_the_group() {
         let acl = parse(&[(USER_OBJ, 7), (GROUP_OBJ, 5), (OTHER, 1)]);
         assert!(acl.is_mode());
         assert_eq!(acl.mode(Permissions::from_mode(0o1000)).bits(), 0o1751);
@@ -220,14 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_mean_nothing_are_ignored() {
+    fn ignores_ids_without_a_meaning() {
         let mut value = list(&NAMED);
         value[8..12].copy_from_slice(&7_u32.to_le_bytes());
         assert_eq!(Acl::parse(&value), Ok(Some(parse(&NAMED))));
     }
 
     #[test]
-    fn what_linux_refuses_is_no_list_and_the_reason_is_given() {
+    fn rejects_what_linux_rejects_with_the_reason() {
         let change = |at: usize, entry: (u16, u16)| {
             let mut entries = NAMED;
             entries[at] = entry;
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_entries_is_none() {
+    fn an_empty_list_is_none() {
         assert_eq!(Acl::parse(&[2, 0, 0, 0]), Ok(None));
     }
 }

@@ -1,30 +1,30 @@
 use std::fmt;
 
-/// An error or a warning in the three parts of a message, `SUBJECT: WHAT; HELP`. Programs show the parts apart, or name the
-/// subject in their own words.
+/// An error or warning in the three parts of a message, `SUBJECT: WHAT; HELP`. Programs can print the parts separately, or
+/// name the subject differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// What it is about: a path, a file, an option. Empty if it is about nothing in particular.
+    /// The subject: a path, a file, an option. May be empty.
     pub subject: String,
-    /// What is wrong there.
+    /// What is wrong.
     pub what: String,
-    /// What to do about it. Empty if there is nothing to do.
+    /// What to do. May be empty.
     pub help: String,
 }
 
 impl Explanation {
-    /// Puts the three parts together.
+    /// An explanation with these parts.
     pub fn new(subject: impl Into<String>, what: impl Into<String>, help: impl Into<String>) -> Self {
         Self { subject: subject.into(), what: what.into(), help: help.into() }
     }
 
-    /// The same, about something else.
+    /// The same with another subject.
     #[must_use]
     pub fn about(self, subject: impl Into<String>) -> Self {
         Self { subject: subject.into(), ..self }
     }
 
-    /// The same, about something in `outer`, which may be empty.
+    /// The same with `outer` before the subject. Either may be empty.
     #[must_use]
     pub fn within(self, outer: &str) -> Self {
         let parts = [outer, &self.subject].into_iter().filter(|part| !part.is_empty());
@@ -44,9 +44,9 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// An error that comes in the three parts of a message.
+/// An error or warning with the three parts of a message.
 pub trait Explain {
-    /// Its parts.
+    /// Returns the parts.
     fn explain(&self) -> Explanation;
 }
 
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn absent_parts_leave_no_separators() {
+    fn empty_parts_have_no_separators() {
         assert_eq!(
             Explanation::new("/a", "is full", "free some space").to_string(),
             "/a: is full; free some space"
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn subjects_are_named_from_the_outside_in() {
+    fn outer_subjects_come_first() {
         let subject = |outer: &str, inner: &str| Explanation::new(inner, "is full", "").within(outer).subject;
         let subjects = [subject("/a", "inode 7"), subject("", "inode 7"), subject("/a", ""), subject("", "")];
         assert_eq!(subjects, ["/a: inode 7", "inode 7", "/a", ""]);

@@ -13,9 +13,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The invariant of this crate is the order of [`FileTree`]: nodes stand in depth-first order, the entries of a
-//! directory sorted by the bytes of their names. That is the order of a NAR, of the file data in the image,
-//! and of inode numbers; it depends on names alone, so two machines agree on it.
+//! The invariant of this crate is the order of [`FileTree`]: nodes are in depth-first order, and the entries of a directory
+//! are sorted by the bytes of their names. That is also the order of a NAR, of the file data in the image, and of inode
+//! numbers. It depends only on names, so it is the same on all machines.
 //!
 //! Nothing here opens a file, reads a clock or starts a thread.
 

@@ -1,14 +1,14 @@
-//! Files that become further names of other files.
+//! Turns equal files into hard links.
 
 use std::sync::Arc;
 
 use crate::tree::{FileTree, NodeId, NodeKind};
 
 impl FileTree {
-    /// Makes each first file of a pair one more name of the second, an earlier file of the same length and metadata,
-    /// whose bytes the caller knows to be the same. Hard links that led to it lead there too.
+    /// Replaces the first file of each pair by a hard link to the second, an earlier file with the same length and metadata,
+    /// whose bytes the caller has found to be the same. Hard links to the first file are redirected too.
     ///
-    /// Returns how many files are names now; a pair that is not as above is left alone.
+    /// Returns the number of replaced files. Pairs that don't meet these conditions are skipped.
     pub fn link(&mut self, pairs: &[(NodeId, NodeId)]) -> usize {
         let mut linked = 0;
         for &(file, to) in pairs {
@@ -33,7 +33,7 @@ impl FileTree {
         to < file && size(file).is_some() && size(file) == size(to)
     }
 
-    /// A link leads to an earlier node, whose own link is short already.
+    /// Redirects links to links. Links point to earlier nodes, which are redirected before.
     fn shorten_links(&mut self) {
         let nodes = &mut Arc::make_mut(&mut self.0).nodes;
         for index in 0..nodes.len() {
@@ -50,7 +50,7 @@ mod tests {
     use crate::{Metadata, Name, NodeId, NodeKind, Permissions, Timestamp, TreeWriter};
 
     #[test]
-    fn one_linked_file_is_enough_for_its_names_to_be_redirected() {
+    fn redirects_the_names_of_a_replaced_file() {
         let metadata = Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE);
         let mut writer = TreeWriter::new(metadata.clone(), Vec::new());
         let meta = writer.metadata(&metadata);
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_becomes_a_name_and_its_names_go_with_it() {
+    fn replaces_files_and_redirects_their_links() {
         let metadata = Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE);
         let mut writer = TreeWriter::new(metadata.clone(), Vec::new());
         let (meta, other) = (writer.metadata(&metadata), Metadata { uid: 1, ..metadata });
@@ -84,7 +84,7 @@ mod tests {
         let foreign = writer.file(name("e"), other, 1, bytes).unwrap();
         let longer = writer.file(name("f"), meta, 2, bytes).unwrap();
         let mut tree = writer.finish();
-        // Onto a later file, onto itself, onto a link, other metadata, another length: none of these.
+        // Skipped: to a later file, to itself, to a link, with other metadata, with another length.
         let wrong = [
             (first, second),
             (first, first),

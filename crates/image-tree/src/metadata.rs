@@ -1,32 +1,32 @@
 use crate::{Acl, Xattr, XattrNamespace};
 
-/// Permission bits of an inode, set-id and sticky bits included: 0 to 0o7777.
+/// Permission bits of an inode, including set-ID and sticky bits: 0 to 0o7777.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Permissions(u16);
 
 impl Permissions {
-    /// Directories and executables of a store: `r-xr-xr-x`.
+    /// Of directories and executables in a Nix store: `r-xr-xr-x`.
     pub const STORE_EXECUTABLE: Self = Self(0o555);
-    /// All other files of a store: `r--r--r--`.
+    /// Of all other files in a Nix store: `r--r--r--`.
     pub const STORE_FILE: Self = Self(0o444);
-    /// Directories that nobody described: `rwxr-xr-x`.
+    /// Default for directories: `rwxr-xr-x`.
     pub const DIRECTORY: Self = Self(0o755);
-    /// What every symlink has; Linux ignores it.
+    /// Of all symlinks; Linux ignores them.
     pub const SYMLINK: Self = Self(0o777);
 
-    /// Takes the low twelve bits of a `st_mode`.
+    /// The low twelve bits of a `st_mode`.
     #[must_use]
     pub const fn from_mode(mode: u16) -> Self {
         Self(mode & 0o7777)
     }
 
-    /// Checks that a number is within 0 to 0o7777.
+    /// These bits; `None` if they exceed 0o7777.
     #[must_use]
     pub const fn new(bits: u16) -> Option<Self> {
         if bits <= 0o7777 { Some(Self(bits)) } else { None }
     }
 
-    /// Without set-user-id and set-group-id.
+    /// The bits without set-user-ID and set-group-ID.
     #[must_use]
     pub const fn without_set_id(self) -> Self {
         Self(self.0 & !0o6000)
@@ -39,7 +39,7 @@ impl Permissions {
     }
 }
 
-/// A point in time: \[seconds\] since 1970 and \[nanoseconds\] within the second.
+/// A point in time: \[seconds\] since 1970, and \[nanoseconds\].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp {
     seconds: i64,
@@ -47,14 +47,14 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// The first second that an inode of ext4 can hold: 1901-12-13 (kernel documentation, "Inode Timestamps").
+    /// The first second that an ext4 inode can store: 1901-12-13 (kernel documentation, "Inode Timestamps").
     pub const MIN_SECONDS: i64 = -(1 << 31);
-    /// The last second that an inode of ext4 with its two epoch bits can hold: 2446-05-10.
+    /// The last second that an ext4 inode can store with its two epoch bits: 2446-05-10.
     pub const MAX_SECONDS: i64 = (1 << 34) - (1 << 31) - 1;
-    /// The time of everything in a Nix store.
+    /// The modification time of all files in a Nix store.
     pub const STORE: Self = Self { seconds: 1, nanoseconds: 0 };
 
-    /// `None` where ext4 can't hold the time.
+    /// A time; `None` if ext4 can't store it.
     #[must_use]
     pub const fn new(seconds: i64, nanoseconds: u32) -> Option<Self> {
         if seconds < Self::MIN_SECONDS || seconds > Self::MAX_SECONDS || nanoseconds > 999_999_999 {
@@ -63,20 +63,20 @@ impl Timestamp {
         Some(Self { seconds, nanoseconds })
     }
 
-    /// Whole seconds since 1970-01-01, [`Self::MIN_SECONDS`] to [`Self::MAX_SECONDS`].
+    /// Seconds since 1970-01-01, [`Self::MIN_SECONDS`] to [`Self::MAX_SECONDS`].
     #[must_use]
     pub const fn seconds(self) -> i64 {
         self.seconds
     }
 
-    /// Nanoseconds within the second, 0 to 999,999,999.
+    /// Nanoseconds, 0 to 999,999,999.
     #[must_use]
     pub const fn nanoseconds(self) -> u32 {
         self.nanoseconds
     }
 }
 
-/// All that an inode says of its owner, rights and times. Equal metadata are stored once in a tree.
+/// Owner, permissions, time and extended attributes of an inode. A tree stores equal metadata once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Metadata {
     /// Permission bits.
@@ -85,20 +85,20 @@ pub struct Metadata {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// The time of modification, access, change and creation alike.
+    /// Time of modification, access, change and creation.
     pub mtime: Timestamp,
     /// Extended attributes, sorted by namespace and name, each name once.
     pub xattrs: Vec<Xattr>,
 }
 
 impl Metadata {
-    /// Root's, with these permissions and time, without extended attributes.
+    /// Metadata with these permissions and time, owned by root, without extended attributes.
     #[must_use]
     pub fn root_owned(permissions: Permissions, mtime: Timestamp) -> Self {
         Self { permissions, uid: 0, gid: 0, mtime, xattrs: Vec::new() }
     }
 
-    /// Gives it other permission bits, as `chmod(2)` does: an access control list follows.
+    /// Changes the permission bits like `chmod(2)`, which also updates an access control list.
     pub fn set_permissions(&mut self, permissions: Permissions) {
         self.permissions = permissions;
         let access =
@@ -110,9 +110,9 @@ impl Metadata {
         }
     }
 
-    /// Adds or replaces an extended attribute, as `setxattr(2)` does. The permission bits follow an access control list; a
-    /// list that says no more than they do, or has no entries, is not kept. A list that Linux would refuse is kept as it is,
-    /// for the layout to report.
+    /// Adds or replaces an extended attribute like `setxattr(2)`. An access control list also updates the permission bits. It is
+    /// not stored if these can express it or if it has no entries. A list that Linux would reject is stored unchanged; the
+    /// layout reports it.
     pub fn set_xattr(&mut self, xattr: &Xattr) {
         let at = self.xattrs.binary_search_by(|known| known.name.cmp(&xattr.name));
         match (self.value_to_keep(xattr), at) {
@@ -129,7 +129,7 @@ impl Metadata {
         }
     }
 
-    /// What is kept of the value of an attribute that is set; the permission bits follow it.
+    /// The value to store for an attribute, if any. Updates the permission bits.
     fn value_to_keep(&mut self, xattr: &Xattr) -> Option<Vec<u8>> {
         let is_access = xattr.name.namespace() == XattrNamespace::PosixAclAccess;
         if !is_access && xattr.name.namespace() != XattrNamespace::PosixAclDefault {
@@ -146,7 +146,7 @@ impl Metadata {
     }
 }
 
-/// Where a tree keeps one [`Metadata`].
+/// The index of a [`Metadata`] in a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MetadataId(pub(crate) u32);
 
@@ -158,7 +158,7 @@ impl MetadataId {
         )
     }
 
-    /// The position among the tree's metadata.
+    /// The index.
     #[must_use]
     #[expect(clippy::as_conversions, reason = "usize holds every u32 on the 64-bit targets that we support")]
     pub const fn index(self) -> usize {

@@ -1,13 +1,13 @@
 use crate::escaped;
 
-/// The name of one directory entry: 1 to 255 bytes, no `/` and no NUL, neither `.` nor `..`.
+/// The name of a directory entry: 1 to 255 bytes without `/` and NUL, except `.` and `..`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name<'a>(&'a [u8]);
 
-/// Why some bytes are not the name of a directory entry.
+/// The error for bytes that are not a [`Name`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidName {
-    /// No bytes at all.
+    /// No bytes.
     Empty,
     /// More than [`Name::MAX_LEN`] bytes.
     TooLong(usize),
@@ -31,10 +31,10 @@ impl std::fmt::Display for InvalidName {
 impl std::error::Error for InvalidName {}
 
 impl<'a> Name<'a> {
-    /// The longest name in \[bytes\]: `EXT4_NAME_LEN`, as in every Linux file system.
+    /// Maximum length of a name in \[bytes\]: `EXT4_NAME_LEN`, as in every Linux file system.
     pub const MAX_LEN: usize = 255;
 
-    /// Checks that the bytes are a name.
+    /// Checks bytes.
     pub fn new(bytes: &'a [u8]) -> Result<Self, InvalidName> {
         if bytes.is_empty() {
             Err(InvalidName::Empty)
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_bytes_within_the_rules_of_linux() {
+    fn checks_names_by_the_rules_of_linux() {
         assert!(Name::new(b"a").is_ok());
         assert!(Name::new(&[0xff; 255]).is_ok());
         assert!(Name::new(b"...").is_ok());

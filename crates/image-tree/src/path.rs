@@ -1,18 +1,18 @@
 use crate::{InvalidName, Name, escaped};
 
-/// An absolute path in the image, in its one spelling: `/`, or `/a/b` with neither `.`, `..` nor empty parts.
+/// An absolute path in the image in normal form: `/`, or `/a/b` without `.`, `..` and empty parts.
 ///
-/// The order is that of the tree: part by part, so a directory comes before what it holds
+/// Ordered like the tree, part by part: a directory comes before its entries,
 /// and `/a/z` before `/a-b`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ImagePath(Vec<u8>);
 
-/// Why a text is not an [`ImagePath`].
+/// The error for a text that is not an [`ImagePath`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidPath {
-    /// It does not begin with `/`.
+    /// A path that does not start with `/`.
     NotAbsolute(Vec<u8>),
-    /// One of its parts is not a name.
+    /// A path with a part that is not a name.
     BadPart {
         /// The whole path.
         path: Vec<u8>,
@@ -39,7 +39,7 @@ impl ImagePath {
         Self(Vec::new())
     }
 
-    /// The path of these names, from the root down.
+    /// The path with these names, outermost first.
     pub(crate) fn of_names<'n>(names: impl Iterator<Item = Name<'n>>) -> Self {
         let mut bytes = Vec::new();
         for name in names {
@@ -49,7 +49,7 @@ impl ImagePath {
         Self(bytes)
     }
 
-    /// Checks a path and takes it as it is; `/` is the root.
+    /// Checks a path; `/` is the root.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidPath> {
         let Some(rest) = bytes.strip_prefix(b"/") else {
             return Err(InvalidPath::NotAbsolute(bytes.to_vec()));
@@ -65,13 +65,13 @@ impl ImagePath {
         Ok(Self(bytes.to_vec()))
     }
 
-    /// The parts from the root down; none for the root itself.
+    /// The parts, outermost first; none for the root.
     pub fn parts(&self) -> impl DoubleEndedIterator<Item = Name<'_>> + Clone {
-        // Parts were checked by `parse` or are names; the empty piece before the first slash falls out here.
+        // All parts are valid names; only the empty one before the first slash is skipped.
         self.0.split(|&b| b == b'/').filter_map(|part| Name::new(part).ok())
     }
 
-    /// Whether this is the root directory.
+    /// Whether this is the root.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
@@ -87,7 +87,7 @@ impl ImagePath {
         Self(bytes)
     }
 
-    /// The directory that holds this path, and the name in it; `None` for the root.
+    /// The parent directory, and the name in it; `None` for the root.
     #[must_use]
     pub fn split_last(&self) -> Option<(Self, Name<'_>)> {
         let slash = self.0.iter().rposition(|&b| b == b'/')?;
@@ -95,13 +95,13 @@ impl ImagePath {
         Some((Self(self.0.get(..slash)?.to_vec()), name))
     }
 
-    /// Whether `self` is `other` or lies below it.
+    /// Whether `self` is `other` or below it.
     #[must_use]
     pub fn starts_with(&self, other: &Self) -> bool {
         self.0.strip_prefix(other.0.as_slice()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
     }
 
-    /// The path as text for system calls and files: `/` or `/a/b`.
+    /// The bytes of the path: `/` or `/a/b`.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         if self.0.is_empty() { b"/" } else { &self.0 }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_has_one_spelling() {
+    fn paths_have_a_normal_form() {
         for bad in ["", "a", "//", "/a/", "/a//b", "/./a", "/a/..", "/a\0"] {
             assert!(ImagePath::parse(bad.as_bytes()).is_err(), "{bad:?}");
         }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn order_is_that_of_the_tree() {
+    fn paths_are_ordered_like_the_tree() {
         let mut paths = [path("/a-b"), path("/a/z"), path("/"), path("/a")];
         paths.sort();
         assert_eq!(paths.map(|p| p.to_string()), ["/", "/a", "/a/z", "/a-b"]);

@@ -1,20 +1,20 @@
 use crate::NodeId;
 
-/// One of the trees of an image, by its position among them.
+/// The index of a tree of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreeId(u32);
 
 impl TreeId {
-    /// The first tree, and the only one of an image that is one file system.
+    /// The first tree; the only one if the image is one file system.
     pub const FIRST: Self = Self(0);
 
-    /// The tree at a position; `None` past 2³² − 1.
+    /// The tree with an index; `None` above 2³² − 1.
     #[must_use]
     pub fn from_index(index: usize) -> Option<Self> {
         u32::try_from(index).ok().map(Self)
     }
 
-    /// The position among the trees of the image.
+    /// The index among the trees of the image.
     #[must_use]
     #[expect(clippy::as_conversions, reason = "usize holds every u32 on the 64-bit targets that we support")]
     pub const fn index(self) -> usize {
@@ -27,61 +27,61 @@ impl TreeId {
 pub struct FileRef {
     /// The tree.
     pub tree: TreeId,
-    /// The file in it.
+    /// The file in the tree.
     pub node: NodeId,
 }
 
 impl From<NodeId> for FileRef {
-    /// A file of the first tree.
+    /// A file in the first tree.
     fn from(node: NodeId) -> Self {
         Self { tree: TreeId::FIRST, node }
     }
 }
 
-/// A run of an image's bytes. The pieces of an image come in ascending order and leave no gap.
+/// Consecutive bytes of an image. The pieces of an image are in ascending order, without gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Where it begins, in \[bytes\] from the start of the image.
+    /// Offset in the image in \[bytes\].
     pub offset: u64,
-    /// How long it is, in \[bytes\]; never 0.
+    /// Length in \[bytes\]; never 0.
     pub len: u64,
-    /// What stands there.
+    /// Content.
     pub content: Content,
 }
 
-/// What a [`Piece`] holds.
+/// The content of a [`Piece`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Zero bytes that a reader of the image relies on: the journal, inode tables, allocation tables, the rest of a
-    /// file's last block. A file can keep them as a hole; a device that held something else has to be overwritten.
+    /// Zeros that readers of the image rely on: the journal, inode tables, allocation tables, the rest of a file's last
+    /// block. They can be a hole in a file, but must be written to a device.
     Zeros,
-    /// Zero bytes that no reader looks at: free blocks, free clusters, space outside of all partitions. On a device
-    /// they may keep what was there before.
+    /// Bytes that are never read: free blocks, free clusters, space outside of partitions. They are zeros in a file; a device
+    /// may keep its old contents.
     Unused,
-    /// Zero bytes of a regular file, known from a look at it. They are as needed as [`Self::Zeros`].
+    /// Zeros of a regular file, found by reading it or its holes. Readers rely on them as on [`Self::Zeros`].
     FileZeros {
         /// The file.
         file: FileRef,
     },
-    /// Bytes that [`PieceSource::generate`] makes, always for the whole piece at once.
+    /// Bytes that [`PieceSource::generate`] generates, always for the whole piece.
     Metadata,
-    /// Bytes of a regular file, from this offset in it on. The piece never reaches past the file's end.
+    /// Bytes of a regular file, from an offset. The piece never extends past the end of the file.
     File {
         /// The file.
         file: FileRef,
-        /// Where in the file the piece begins, in \[bytes\].
+        /// Offset in the file in \[bytes\].
         offset: u64,
     },
 }
 
 impl Content {
-    /// Whether the bytes are known to be zero before the image is written.
+    /// Whether the bytes are known to be zeros before the image is written.
     #[must_use]
     pub fn is_zero(self) -> bool {
         matches!(self, Self::Zeros | Self::Unused | Self::FileZeros { .. })
     }
 
-    /// The same, from so many \[bytes\] further on.
+    /// The content without its first `bytes` \[bytes\].
     #[must_use]
     pub fn skip(self, bytes: u64) -> Self {
         match self {
@@ -90,8 +90,8 @@ impl Content {
         }
     }
 
-    /// The same, with its file in another tree of the image: a file system knows only its own tree, and a disk knows which one
-    /// of its trees that is.
+    /// The content with its file in another tree. A file system has only its own tree; a disk sets the index of that tree
+    /// among its trees.
     #[must_use]
     pub fn in_tree(self, tree: TreeId) -> Self {
         let moved = |file: FileRef| FileRef { tree, ..file };
@@ -103,15 +103,15 @@ impl Content {
     }
 }
 
-/// So much of the start and of the end of a file system or a disk is [`Content::Zeros`] even where it is free, in
-/// \[bytes\]. Programs that ask what a device holds look there for signatures (libblkid: up to 68 KiB from the start, ZFS
-/// labels in 256 KiB steps up to 768 KiB from the end, md superblocks in the last 128 KiB); a file system or RAID that was
-/// there before must not be found again.
+/// Length in \[bytes\] of the start and end of a file system or disk that are [`Content::Zeros`] even if they are free.
+/// Programs that identify devices look there for signatures (libblkid: up to 68 KiB from the start, ZFS
+/// labels in 256 KiB steps up to 768 KiB from the end, md superblocks in the last 128 KiB). They must not find an old file
+/// system or RAID there.
 pub const PROBED: u64 = 1 << 20;
 
 impl Piece {
-    /// The bytes from `from` to `to` of a file system or a disk of `len` \[bytes\], which hold nothing: unused, but zeros
-    /// within [`PROBED`] of either end.
+    /// The free bytes from `from` to `to` of a file system or disk of `len` \[bytes\]: unused, except zeros within
+    /// [`PROBED`] of either end.
     pub fn unused(from: u64, to: u64, len: u64) -> impl Iterator<Item = Self> + Send {
         let first = PROBED.clamp(from, to.max(from));
         let last = len.saturating_sub(PROBED).clamp(first, to.max(first));
@@ -122,21 +122,21 @@ impl Piece {
     }
 }
 
-/// An image whose every byte is decided, as an ordered list of pieces.
+/// An image as an ordered list of pieces, which determine every byte.
 pub trait PieceSource: Sync {
-    /// The image's length in \[bytes\]; the pieces cover it exactly.
+    /// Length of the image in \[bytes\]. The pieces cover it exactly.
     fn len(&self) -> u64;
 
-    /// Whether the image has no bytes at all.
+    /// Whether the image has no bytes.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// All pieces in ascending order, made on the way: an image of a million files has millions of them.
+    /// All pieces in ascending order. Lazy, because an image of a million files has millions of pieces.
     fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_>;
 
-    /// Fills `buffer`, whose bytes are all zero, with a metadata piece: `piece` came from [`Self::pieces`] and
-    /// `buffer` has its length. Called from several threads at once.
+    /// Generates a metadata piece. `piece` must come from [`Self::pieces`], and `buffer` must be zeros and have its length.
+    /// Called by several threads at once.
     fn generate(&self, piece: &Piece, buffer: &mut [u8]);
 }
 
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn unused_pieces_cover_their_range_whatever_its_place() {
+    fn unused_pieces_cover_any_range() {
         for len in [1, PROBED - 1, PROBED, 2 * PROBED, 2 * PROBED + 1, 5 * PROBED] {
             for from in [0, 1, PROBED - 1, PROBED, PROBED + 1, 4 * PROBED].into_iter().filter(|at| *at < len)
             {

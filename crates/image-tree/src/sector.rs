@@ -1,7 +1,7 @@
-/// The length of a disk's logical sectors: what partition tables and FAT count in.
+/// The logical sector size of a disk, the unit of partition tables and FAT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SectorSize {
-    /// 512 bytes: SD cards, most disks, and disks of larger physical sectors that show 512 ("512e").
+    /// 512 bytes: SD cards, most disks, and disks with larger physical sectors that emulate 512 ("512e").
     #[default]
     Bytes512,
     /// 4096 bytes: "4K native" disks, UFS.
@@ -9,7 +9,7 @@ pub enum SectorSize {
 }
 
 impl SectorSize {
-    /// In \[bytes\].
+    /// The size in \[bytes\].
     #[must_use]
     pub const fn bytes(self) -> u64 {
         match self {

@@ -4,21 +4,21 @@ use std::sync::Arc;
 
 use crate::{ImagePath, Metadata, MetadataId, Name, to_usize};
 
-/// Where a node stands in its tree: 0 is the root directory.
+/// The index of a node in its tree; 0 is the root directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(u32);
 
 impl NodeId {
-    /// The root directory of every tree.
+    /// The root directory.
     pub const ROOT: Self = Self(0);
 
-    /// The node at a position of the depth-first order; `None` past 2³² nodes.
+    /// The node with an index in depth-first order; `None` above 2³² − 1.
     #[must_use]
     pub fn from_index(index: usize) -> Option<Self> {
         u32::try_from(index).ok().map(Self)
     }
 
-    /// The position in the depth-first order.
+    /// The index in depth-first order.
     #[must_use]
     #[expect(clippy::as_conversions, reason = "usize holds every u32 on the 64-bit targets that we support")]
     pub const fn index(self) -> usize {
@@ -32,7 +32,7 @@ impl NodeId {
     }
 }
 
-/// A piece of the tree's byte arena.
+/// A range of the tree's byte arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteRange {
     pub(crate) start: u32,
@@ -48,7 +48,7 @@ impl ByteRange {
     }
 }
 
-/// One directory entry of the image. Everything of variable length is kept by the tree.
+/// A directory entry of the image. The tree stores its data of variable length.
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
     pub(crate) name_start: u32,
@@ -59,46 +59,46 @@ pub struct Node {
 }
 
 impl Node {
-    /// The directory that holds the node; the root is its own parent.
+    /// The parent directory; the root is its own parent.
     #[must_use]
     pub fn parent(&self) -> NodeId {
         self.parent
     }
 
-    /// What the node is.
+    /// The kind of the node.
     #[must_use]
     pub fn kind(&self) -> NodeKind {
         self.kind
     }
 
-    /// Its metadata; of a hard link, that of the node it leads to.
+    /// The metadata; of a hard link, those of its target.
     #[must_use]
     pub fn metadata(&self) -> MetadataId {
         self.metadata
     }
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeKind {
-    /// A directory; its descendants are the nodes after it, up to `end`.
+    /// A directory. Its descendants are the nodes after it, up to `end`.
     Directory {
-        /// The first node that is not below the directory.
+        /// The first node after its descendants.
         end: NodeId,
     },
-    /// A regular file, the first of its links in the order of the tree.
+    /// A regular file, under its first name in tree order.
     File {
         /// Length in \[bytes\].
         size: u64,
-        /// Where the bytes are.
+        /// Source of the bytes.
         source: FileSource,
     },
-    /// One more name of an earlier node, which is neither a directory nor itself a hard link.
+    /// Another name of an earlier node, which is not a directory or hard link.
     HardLink {
         /// The earlier node.
         to: NodeId,
     },
-    /// A symbolic link, its target 1 to 4,095 bytes in the tree's arena.
+    /// A symlink, with a target of 1 to 4,095 bytes in the tree's arena.
     Symlink {
         /// See [`FileTree::symlink_target`].
         target: ByteRange,
@@ -107,7 +107,7 @@ pub enum NodeKind {
     Special(SpecialKind),
 }
 
-/// An inode without contents.
+/// The kind of an inode without contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecialKind {
     /// A character device.
@@ -124,71 +124,71 @@ pub enum SpecialKind {
         /// Minor number, below 2²⁰.
         minor: u32,
     },
-    /// A named pipe.
+    /// A FIFO (named pipe).
     Fifo,
     /// A socket.
     Socket,
 }
 
-/// Where the bytes of a regular file are.
+/// The source of a regular file's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileSource {
-    /// A file of this machine, below the source of an origin; see [`FileTree::source_path`].
+    /// A file of this machine, below an origin; see [`FileTree::source_path`].
     Scanned {
-        /// The source that it was found in.
+        /// The origin in which it was found.
         origin: OriginId,
-        /// What tells that it has not changed since.
+        /// Digest to detect changes after the scan.
         stamp: FileStamp,
     },
-    /// Bytes that the tree itself keeps; see [`FileTree::inline`].
+    /// Bytes stored in the tree; see [`FileTree::inline`].
     Inline(u32),
     /// Bytes that a program has elsewhere, under a number that it chose. Its [`Contents`](crate::Contents) reads them.
     External(u64),
 }
 
-/// The unit in which the data of a sparse file is described, in \[bytes\].
+/// Unit of the data runs of sparse files in \[bytes\].
 pub const HOLE_GRAIN: u64 = 4096;
 
-/// A stretch of a sparse file that holds data; what is between two of them is a hole.
+/// Consecutive data of a sparse file. Between two data runs is a hole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataRun {
-    /// Where it begins, in units of [`HOLE_GRAIN`] from the start of the file.
+    /// Offset in the file, in units of [`HOLE_GRAIN`].
     pub start: u32,
-    /// How long it is, in the same units; at least 1. The file may end within the last one.
+    /// Length in the same units, at least 1. The file may end within the last unit.
     pub len: u32,
 }
 
 impl DataRun {
-    /// The first unit behind it.
+    /// The first unit after the run.
     #[must_use]
     pub fn end(self) -> u64 {
         u64::from(self.start) + u64::from(self.len)
     }
 }
 
-/// A digest of a source file's modification time, to notice a change between the scan and the copy. The size is
-/// compared beside it; inode number, link count and change time are not part of it, because optimising a store
-/// alters those and not the contents.
+/// A digest of a source file's modification time, to detect changes between scan and copy. The size is compared too.
+/// Inode number, link count and change time are not part of it, because optimising a store changes those, but not the
+/// contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileStamp(u32);
 
 impl FileStamp {
-    /// The digest of a modification time as `stat` gives it.
+    /// The digest of a modification time from `stat`.
     #[must_use]
     pub fn of_mtime(seconds: i64, nanoseconds: u32) -> Self {
-        // FNV-1a over the twelve bytes: any fixed mixing does.
+        // FNV-1a of the twelve bytes; any fixed hash would do.
         let fold = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
         let hash = seconds.to_le_bytes().iter().fold(0x811c_9dc5, fold);
         Self(nanoseconds.to_le_bytes().iter().fold(hash, fold))
     }
 }
 
-/// Names one of a tree's origins.
+/// The index of an origin in a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OriginId(pub(crate) u32);
 
 impl OriginId {
-    /// The position among the tree's origins.
+    /// The index among the tree's origins.
     #[must_use]
     #[expect(clippy::as_conversions, reason = "usize holds every u32 on the 64-bit targets that we support")]
     pub const fn index(self) -> usize {
@@ -196,19 +196,19 @@ impl OriginId {
     }
 }
 
-/// A file or folder of this machine, and the path in the image at which it was laid.
+/// A file or folder of this machine, and the path in the image to which it was copied.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// On this machine.
+    /// Path on this machine.
     pub source: PathBuf,
-    /// In the image: the file itself, or the directory that the folder's entries went into.
+    /// Path in the image: of the file, or of the directory with the folder's entries.
     pub target: ImagePath,
-    /// The folder itself, wherever its path leads to by now; `None` for a file, and for a folder of which nothing was read.
+    /// The open folder, which its path may no longer refer to. `None` for a file, and for a folder of which nothing was read.
     pub folder: Option<Arc<OwnedFd>>,
 }
 
-/// All that an image shall hold: one sorted tree, the same on every machine. Made with [`crate::TreeWriter`]. A clone is
-/// another handle to the same tree.
+/// The contents of a file system as one sorted tree. Made with [`crate::TreeWriter`]. Cheap to clone: a clone
+/// refers to the same tree.
 #[derive(Clone, Debug)]
 pub struct FileTree(pub(crate) Arc<TreeData>);
 
@@ -219,7 +219,7 @@ pub(crate) struct TreeData {
     pub(crate) metadata: Vec<Metadata>,
     pub(crate) inline: Vec<Vec<u8>>,
     pub(crate) origins: Vec<Origin>,
-    /// Of the sparse files, in the order of their nodes.
+    /// Data runs of the sparse files, in the order of their nodes.
     pub(crate) sparse: Vec<(NodeId, Box<[DataRun]>)>,
 }
 
@@ -231,17 +231,17 @@ impl TreeData {
 }
 
 impl FileTree {
-    /// How many nodes there are; at least the root, so never 0.
+    /// Number of nodes, including the root, so never 0.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a tree always has its root")]
     pub fn len(&self) -> usize {
         self.0.nodes.len()
     }
 
-    /// The node itself.
+    /// The node with this id.
     ///
     /// # Panics
-    /// If the node is of another, larger tree.
+    /// If the id comes from another, larger tree.
     #[must_use]
     pub fn node(&self, id: NodeId) -> &Node {
         &self.0.nodes[id.index()]
@@ -254,13 +254,13 @@ impl FileTree {
         })
     }
 
-    /// The bytes of a node's name; empty only for the root.
+    /// The name of a node; empty only for the root.
     #[must_use]
     pub fn name(&self, id: NodeId) -> &[u8] {
         self.0.name(id)
     }
 
-    /// The first node after this one that is not below it.
+    /// The first node after this one and its descendants.
     #[must_use]
     pub fn end(&self, id: NodeId) -> NodeId {
         match self.node(id).kind {
@@ -269,7 +269,7 @@ impl FileTree {
         }
     }
 
-    /// The entries of a directory, sorted by name; none for any other node.
+    /// The entries of a directory, sorted by name; empty for other nodes.
     pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + Clone + '_ {
         let end = self.end(id);
         let mut next = id.next();
@@ -283,7 +283,7 @@ impl FileTree {
         })
     }
 
-    /// The node of a hard link's inode; any other node itself.
+    /// The target of a hard link; any other node itself.
     #[must_use]
     pub fn resolve(&self, id: NodeId) -> NodeId {
         match self.node(id).kind {
@@ -292,7 +292,7 @@ impl FileTree {
         }
     }
 
-    /// Owner, rights and times of a node.
+    /// The metadata of a node.
     #[must_use]
     pub fn metadata(&self, id: MetadataId) -> &Metadata {
         &self.0.metadata[id.index()]
@@ -315,14 +315,14 @@ impl FileTree {
         self.0.inline.get(to_usize(index.into())).map_or(&[], Vec::as_slice)
     }
 
-    /// Where a sparse file has data, ascending and with holes between; `None` for a file that is all data.
+    /// The data runs of a sparse file, ascending, with holes between them. `None` for a file without holes.
     #[must_use]
     pub fn data_runs(&self, id: NodeId) -> Option<&[DataRun]> {
         let at = self.0.sparse.binary_search_by_key(&id, |(node, _)| *node).ok()?;
         self.0.sparse.get(at).map(|(_, runs)| &**runs)
     }
 
-    /// How many \[bytes\] of a regular file are data, holes left out; 0 for any other node.
+    /// Length of a regular file in \[bytes\] without holes; 0 for other nodes.
     #[must_use]
     pub fn stored_bytes(&self, id: NodeId) -> u64 {
         let NodeKind::File { size, .. } = self.node(id).kind else { return 0 };
@@ -334,7 +334,7 @@ impl FileTree {
         runs.iter().map(bytes).sum()
     }
 
-    /// An origin.
+    /// The origin with this id.
     #[must_use]
     pub fn origin(&self, id: OriginId) -> &Origin {
         &self.0.origins[id.index()]
@@ -346,7 +346,7 @@ impl FileTree {
         &self.0.origins
     }
 
-    /// The path in the image.
+    /// The path of a node in the image.
     #[must_use]
     pub fn path(&self, id: NodeId) -> ImagePath {
         let mut chain = Vec::new();
@@ -360,7 +360,7 @@ impl FileTree {
         ImagePath::of_names(chain.into_iter().rev().map(name))
     }
 
-    /// The node at a path, found by binary search in none and by a walk of each directory's entries otherwise.
+    /// Finds the node of a path, by a linear search in each directory.
     #[must_use]
     pub fn find(&self, path: &ImagePath) -> Option<NodeId> {
         path.parts().try_fold(NodeId::ROOT, |directory, name| {
@@ -368,7 +368,7 @@ impl FileTree {
         })
     }
 
-    /// Where on this machine a scanned file is; `None` for anything else.
+    /// The path of a scanned file on this machine; `None` for other nodes.
     #[must_use]
     pub fn source_path(&self, id: NodeId) -> Option<PathBuf> {
         use std::os::unix::ffi::OsStrExt;

@@ -8,14 +8,14 @@ use crate::tree::{
 };
 use crate::{Metadata, MetadataId, Name, escaped};
 
-/// Builds a [`FileTree`] in its own order: entries sorted, each name once, links only to what came before.
-/// What breaks a rule is refused, so a finished tree keeps them all.
+/// Builds a [`FileTree`] in tree order: entries sorted, each name once, hard links only to earlier nodes. Anything else is
+/// an error, so every tree follows these rules.
 #[derive(Debug)]
 pub struct TreeWriter {
     tree: TreeData,
-    /// Looked up, never iterated: its order can't reach the tree.
+    /// Only looked up, never iterated: the order of a `HashMap` is random.
     metadata_ids: HashMap<Metadata, MetadataId>,
-    /// The directories that are open, from the root down, each with its latest entry.
+    /// The open directories, outermost first, each with its last entry.
     open: Vec<(NodeId, Option<NodeId>)>,
     /// Of `/lost+found`, until the tree has it.
     lost_found: Option<MetadataId>,
@@ -23,7 +23,7 @@ pub struct TreeWriter {
 
 const LOST_FOUND: &[u8] = b"lost+found";
 
-/// What [`TreeWriter`] refuses.
+/// The error of [`TreeWriter`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TreeError {
     /// An entry that does not sort after the one before it.
@@ -36,14 +36,14 @@ pub enum TreeError {
         /// The link's name, escaped.
         name: String,
     },
-    /// A symlink target of no or too many bytes, or with a NUL.
+    /// A symlink target that is empty, too long, or has a NUL.
     BadTarget {
         /// The link's name, escaped.
         name: String,
         /// Length of the target in \[bytes\].
         len: usize,
     },
-    /// Data runs that are not in order, that are not within their file, or that belong to no file.
+    /// Data runs that are not in order, not within their file, or without a file.
     BadDataRuns,
     /// More than 2³² − 1 nodes, or 4 GiB of names.
     TooMany,
@@ -69,7 +69,7 @@ impl fmt::Display for TreeError {
 impl std::error::Error for TreeError {}
 
 impl TreeWriter {
-    /// Begins a tree with its root directory, which is left open.
+    /// Starts a tree with its root directory, which is open.
     #[must_use]
     pub fn new(root: Metadata, origins: Vec<Origin>) -> Self {
         let tree = TreeData {
@@ -131,13 +131,13 @@ impl TreeWriter {
         Ok(())
     }
 
-    /// Makes room for this many nodes and bytes of names and targets.
+    /// Reserves memory for this many nodes, and bytes of names and targets.
     pub fn reserve(&mut self, nodes: usize, bytes: usize) {
         self.tree.nodes.reserve_exact(nodes);
         self.tree.bytes.reserve_exact(bytes);
     }
 
-    /// Where the tree keeps this metadata; to be asked once for many nodes that share it.
+    /// Adds metadata. Equal metadata have the same id, so call this once for many nodes that share it.
     pub fn metadata(&mut self, metadata: &Metadata) -> MetadataId {
         if let Some(&id) = self.metadata_ids.get(metadata) {
             return id;
@@ -148,13 +148,13 @@ impl TreeWriter {
         id
     }
 
-    /// An origin by its position in the list given to [`Self::new`].
+    /// The origin with this index in the list given to [`Self::new`].
     #[must_use]
     pub fn origin(&self, index: usize) -> Option<OriginId> {
         (index < self.tree.origins.len()).then(|| u32::try_from(index).ok().map(OriginId)).flatten()
     }
 
-    /// Keeps the bytes of a file in the tree.
+    /// Stores the bytes of a file in the tree.
     pub fn inline(&mut self, bytes: Vec<u8>) -> FileSource {
         let index = u32::try_from(self.tree.inline.len())
             .expect("invariant: memory does not hold the vectors of 2³² files");
@@ -162,14 +162,14 @@ impl TreeWriter {
         FileSource::Inline(index)
     }
 
-    /// Opens a directory: what follows goes into it until [`Self::end_directory`].
+    /// Opens a directory. Further entries are in it until [`Self::end_directory`].
     pub fn begin_directory(&mut self, name: Name<'_>, metadata: MetadataId) -> Result<NodeId, TreeError> {
         let id = self.add(name, metadata, NodeKind::Directory { end: NodeId::ROOT })?;
         self.open.push((id, None));
         Ok(id)
     }
 
-    /// Closes the directory that was opened last; the root is closed by [`Self::finish`].
+    /// Closes the directory that was opened last. [`Self::finish`] closes the root.
     pub fn end_directory(&mut self) {
         if self.open.len() > 1 {
             self.close();
@@ -187,10 +187,10 @@ impl TreeWriter {
         self.add(name, metadata, NodeKind::File { size, source })
     }
 
-    /// Says where a file has data; all else of it is holes. To be called after [`Self::file`] and before the next entry.
+    /// Sets the data runs of a file; the rest is holes. Must be called after [`Self::file`] and before the next entry.
     ///
     /// # Errors
-    /// If the latest entry is no regular file, or the runs are not ascending, apart from each other, or within the file.
+    /// Fails if the last entry is not a regular file, or if the runs are not ascending, disjoint and within the file.
     pub fn data_runs(&mut self, runs: Vec<DataRun>) -> Result<(), TreeError> {
         let latest = self.open.last().and_then(|(_, latest)| *latest);
         let size = latest.map(|id| (id, self.tree.nodes[id.index()].kind));
@@ -210,7 +210,7 @@ impl TreeWriter {
         Ok(())
     }
 
-    /// Adds one more name for an earlier node that is not a directory.
+    /// Adds another name of an earlier node that is not a directory.
     pub fn hard_link(&mut self, name: Name<'_>, to: NodeId) -> Result<NodeId, TreeError> {
         let target = self.tree.nodes.get(to.index()).copied();
         match target {
@@ -221,7 +221,7 @@ impl TreeWriter {
         }
     }
 
-    /// Adds a symbolic link with a target of 1 to 4,095 bytes.
+    /// Adds a symlink with a target of 1 to 4,095 bytes.
     pub fn symlink(
         &mut self,
         name: Name<'_>,
@@ -245,7 +245,7 @@ impl TreeWriter {
         self.add(name, metadata, NodeKind::Special(kind))
     }
 
-    /// Closes what is open and gives the tree.
+    /// Closes all open directories and returns the tree.
     #[must_use]
     pub fn finish(mut self) -> FileTree {
         while self.open.len() > 1 {
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn children_paths_and_ends_agree_with_what_was_written() {
+    fn children_paths_and_ends_are_as_written() {
         let mut writer = writer();
         let meta = writer.metadata(&Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE));
         let text = writer.inline(b"hi".to_vec());
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn data_runs_belong_to_the_latest_file_and_are_in_order() {
+    fn accepts_only_ordered_data_runs_of_the_last_file() {
         let run = |start, len| DataRun { start, len };
         let refused: [Vec<DataRun>; 5] = [
             vec![run(0, 0)],
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn unsorted_repeated_and_dangling_entries_are_refused() {
+    fn rejects_unsorted_repeated_and_dangling_entries() {
         let mut w = writer();
         let meta = w.metadata(&Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE));
         w.special(name("b"), meta, SpecialKind::Fifo).unwrap();

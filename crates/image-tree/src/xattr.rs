@@ -1,11 +1,11 @@
 use crate::escaped;
 
-/// An extended attribute: a full name and a value of any bytes.
+/// An extended attribute: a name, and a value of any bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Xattr {
     /// Namespace and name.
     pub name: XattrName,
-    /// The value as `getxattr` gives it; at most 64 KiB (`XATTR_SIZE_MAX`).
+    /// The value as `getxattr` returns it; at most 64 KiB (`XATTR_SIZE_MAX`).
     pub value: Vec<u8>,
 }
 
@@ -15,14 +15,14 @@ impl std::fmt::Debug for Xattr {
     }
 }
 
-/// The namespaces that Linux has for files on ext4.
+/// The namespaces of extended attributes on ext4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum XattrNamespace {
     /// `user.*`
     User,
-    /// `system.posix_acl_access`, a whole name
+    /// `system.posix_acl_access`, a complete name
     PosixAclAccess,
-    /// `system.posix_acl_default`, a whole name
+    /// `system.posix_acl_default`, a complete name
     PosixAclDefault,
     /// `trusted.*`
     Trusted,
@@ -30,20 +30,20 @@ pub enum XattrNamespace {
     Security,
 }
 
-/// The name of an extended attribute: a namespace and, but for ACLs, at least one byte after it; at most 255 bytes in
-/// all, which is Linux' limit (`XATTR_NAME_MAX`).
+/// The name of an extended attribute: a namespace and, except for ACLs, at least one byte after it. At most 255 bytes in
+/// all, the limit of Linux (`XATTR_NAME_MAX`).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct XattrName {
     namespace: XattrNamespace,
     suffix: Vec<u8>,
 }
 
-/// Why some bytes are not the name of an extended attribute.
+/// The error for bytes that are not the name of an extended attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidXattr {
     /// A namespace that ext4 does not have.
     Namespace(Vec<u8>),
-    /// Nothing or a NUL after the namespace, or more than 255 bytes in all.
+    /// A name with nothing or a NUL after the namespace, or of more than 255 bytes.
     Suffix(Vec<u8>),
 }
 
@@ -69,7 +69,7 @@ impl std::fmt::Display for InvalidXattr {
 impl std::error::Error for InvalidXattr {}
 
 impl XattrName {
-    /// Reads a full name such as `user.comment` or `security.capability`.
+    /// Parses a full name such as `user.comment` or `security.capability`.
     pub fn parse(full: &[u8]) -> Result<Self, InvalidXattr> {
         let prefixes = [
             (&b"user."[..], XattrNamespace::User),
@@ -99,7 +99,7 @@ impl XattrName {
         self.namespace
     }
 
-    /// What follows the namespace, at least one byte; empty for ACLs.
+    /// The rest after the namespace, at least one byte; empty for ACLs.
     #[must_use]
     pub fn suffix(&self) -> &[u8] {
         &self.suffix
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_names_are_split_into_namespace_and_suffix() {
+    fn splits_full_names_into_namespace_and_suffix() {
         let capability = XattrName::parse(b"security.capability").unwrap();
         assert_eq!(
             (capability.namespace(), capability.suffix()),

@@ -1,4 +1,4 @@
-//! Modes and access control lists, changed in any order, compared with what Linux makes of the same changes.
+//! Changes modes and access control lists in random order, and compares the result with that of Linux.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -16,12 +16,12 @@ const DEFAULT: &str = "system.posix_acl_default";
 enum Change {
     Mode(u16),
     Access(Vec<u8>),
-    /// Only directories have one.
+    /// Only of directories.
     Default(Vec<u8>),
 }
 
-/// A list that Linux mostly takes: named users and groups in any number, a mask or none. Numbers that mean nothing are anything;
-/// now and then something is wrong: a tag, permissions, nobody's number, the order, the version, the length.
+/// A list that Linux usually accepts, with any number of named users and groups, and with or without a mask. Ids without a
+/// meaning are random. Sometimes a tag, permissions, an id, the order, the version or the length is wrong.
 fn list() -> impl Strategy<Value = Vec<u8>> {
     let bits = 0..8_u16;
     let named = vec((0..70_000_u32, bits.clone()), 0..4);
@@ -60,7 +60,7 @@ fn list() -> impl Strategy<Value = Vec<u8>> {
             for (tag, bits, id) in entries {
                 value.extend([&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat());
             }
-            // An empty value is another call: it removes the list.
+            // At least one byte: an empty value is another call, which removes the list.
             value.truncate(value.len().saturating_sub(cut).max(1));
             value
         })
@@ -71,7 +71,7 @@ fn change() -> impl Strategy<Value = Change> {
     prop_oneof![2 => mode, 3 => list().prop_map(Change::Access), 1 => list().prop_map(Change::Default)]
 }
 
-/// A list of a file as Linux has it.
+/// A list of a file, read from Linux.
 fn list_of(path: &Path, name: &str) -> Option<Vec<u8>> {
     let mut buffer = vec![0; 4096];
     match rustix::fs::getxattr(path, name, &mut buffer) {
@@ -83,7 +83,7 @@ fn list_of(path: &Path, name: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// A list as the metadata have it.
+/// A list in metadata.
 fn list_in(metadata: &Metadata, name: &str) -> Option<Vec<u8>> {
     let found = metadata.xattrs.iter().find(|xattr| xattr.name.to_string() == name);
     found.map(|xattr| xattr.value.clone())
@@ -93,7 +93,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn changes_come_to_what_linux_makes_of_them(changes in vec(change(), 1..6), is_directory: bool) {
+    fn changes_have_the_same_result_as_on_linux(changes in vec(change(), 1..6), is_directory: bool) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("it");
         if is_directory {

@@ -1,4 +1,5 @@
-//! Digests of images, pinned: the same plan and contents give the same bytes with every version, or CHANGELOG.md says so.
+//! Compares digests of images with stored ones. The same options and contents must give the same bytes in all versions;
+//! exceptions are in CHANGELOG.md.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -88,7 +89,7 @@ fn digest(image: &Path) -> String {
 }
 
 #[test]
-fn images_have_the_bytes_that_they_always_had() {
+fn images_have_the_stored_digests() {
     let pinned = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/layouts.sha256");
     let mut found = BTreeMap::new();
     for (name, tree, options) in cases() {
@@ -108,7 +109,7 @@ fn images_have_the_bytes_that_they_always_had() {
 }
 
 #[test]
-fn one_second_or_one_byte_of_a_name_changes_an_image() {
+fn a_second_or_a_byte_of_a_name_changes_the_image() {
     let folder = folder();
     let image = |name: &str, seconds| {
         let mut tree = Tree::new();

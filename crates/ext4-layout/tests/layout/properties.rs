@@ -1,4 +1,4 @@
-//! Trees that no person would make: sound to e2fsck, and to an independent reader the tree that went in.
+//! Lays out random trees. e2fsck must find nothing, and an independent reader must find the same tree.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,11 +19,11 @@ use crate::support::{checked, folder, options};
 enum Random {
     Directory(u8, BTreeMap<Vec<u8>, Random>),
     File(u8, usize),
-    /// A file of which these blocks hold data and the others are holes; the last one is not full.
+    /// A file with data in these blocks and holes elsewhere; the last block is not full.
     Sparse(Vec<bool>),
     Symlink(usize),
     Special(SpecialKind),
-    /// One more name for the file that stands at this place among those before it, if there is any.
+    /// Another name for the file with this index among the earlier ones, if there is one.
     Link(prop::sample::Index),
 }
 
@@ -81,9 +81,9 @@ fn random_options() -> impl Strategy<Value = Options> {
     )
 }
 
-/// One of a few metadata, some with attributes.
+/// A choice of a few metadata, some with attributes.
 fn metadata(choice: u8) -> Metadata {
-    // The reader refuses times whose low 32 bits are negative, so each epoch's first half only.
+    // Only the first half of each epoch: the reader rejects times whose low 32 bits are negative.
     let seconds = (i64::from(choice % 128) << 24) + (i64::from(choice / 128) << 32);
     let time = Timestamp::new(seconds, u32::from(choice) * 1000).unwrap();
     let permissions = Permissions::from_mode(u16::from(choice) << 4 | 0o7);
@@ -168,7 +168,7 @@ fn build(entries: &BTreeMap<Vec<u8>, Random>) -> FileTree {
     writer.finish()
 }
 
-/// Compares the blocks that files take with those that hold data.
+/// Compares the blocks of files with those that have data.
 fn assert_no_holes_stored(tree: &FileTree, options: &Options) {
     let layout = Layout::plan(tree, options).unwrap();
     let stored: u64 = tree
@@ -183,7 +183,7 @@ fn assert_no_holes_stored(tree: &FileTree, options: &Options) {
     assert_eq!(layout.summary().file_blocks, stored);
 }
 
-/// Compares every node with what the reader finds at its path.
+/// Compares every node with the file that the reader finds at its path.
 fn assert_same(tree: &FileTree, image: &Path) {
     let reader = Ext4::load_from_path(image).unwrap();
     for (id, node) in tree.iter() {

@@ -1,4 +1,4 @@
-//! Everything that a tree can hold, judged by e2fsck.
+//! Lays out every kind of tree, and checks the images by e2fsck.
 
 use crate::support::{Tree, checked, debugfs, folder, options};
 use image_tree::{Metadata, Name, Permissions, SpecialKind, Timestamp, Xattr, XattrName};
@@ -106,7 +106,7 @@ fn directories_get_an_index_of_as_many_levels_as_they_need() {
 }
 
 /// The directory hashes of the names of 23229 and 102632 are equal (with the UUID of these tests), those of `LOWER` are
-/// lower and those of `HIGHER` higher. A block holds 15 entries, so the pair is split between the first two blocks.
+/// lower and those of `HIGHER` higher. A block has 15 entries, so the pair is split between the first two blocks.
 #[test]
 fn a_hash_that_continues_in_the_next_block_is_marked() {
     const LOWER: [u32; 14] = [0, 1, 3, 5, 6, 8, 9, 10, 12, 14, 15, 16, 17, 19];
@@ -125,7 +125,7 @@ fn a_hash_that_continues_in_the_next_block_is_marked() {
     tree.lost_found();
     let image = checked(&tree.finish(), &options(), folder.path());
     let htree = debugfs(&image, "htree_dump /d");
-    // debugfs marks a hash that continues with two stars.
+    // debugfs marks a continued hash by two stars.
     assert_eq!(htree.matches("Hash 0x8f3db535 (**)").count(), 1, "{htree}");
     for number in PAIR {
         assert_eq!(debugfs(&image, &format!("cat /d/{}", name(number))), number.to_string());
@@ -133,7 +133,7 @@ fn a_hash_that_continues_in_the_next_block_is_marked() {
 }
 
 #[test]
-fn more_links_than_an_inode_can_count_go_on_in_another() {
+fn files_with_too_many_links_get_another_inode() {
     let folder = folder();
     let mut tree = Tree::new();
     let source = tree.writer.inline(b"shared".to_vec());
@@ -151,7 +151,7 @@ fn more_links_than_an_inode_can_count_go_on_in_another() {
 }
 
 #[test]
-fn more_subdirectories_than_can_be_counted_are_not_counted() {
+fn too_many_subdirectories_are_not_counted() {
     for (count, links) in [(64_998, "Links: 65000"), (64_999, "Links: 1 "), (70_000, "Links: 1 ")] {
         let folder = folder();
         let mut tree = Tree::new();
@@ -168,7 +168,7 @@ fn more_subdirectories_than_can_be_counted_are_not_counted() {
 }
 
 #[test]
-fn names_are_bytes_and_depth_has_no_limit() {
+fn names_are_any_bytes_and_depth_is_unlimited() {
     let folder = folder();
     let mut tree = Tree::new();
     for _ in 0..1_000 {

@@ -1,4 +1,4 @@
-//! Sizes on each side of every boundary, and layouts too large to be written.
+//! Lays out sizes on both sides of boundaries, and file systems too large to write.
 
 use crate::support::{Tree, assemble, assert_clean, checked, debugfs, folder, options};
 use ext4_layout::{Layout, LayoutError, LayoutWarning, Options};
@@ -27,7 +27,7 @@ fn a_file_of_many_extents_has_a_tree() {
 }
 
 #[test]
-fn files_around_the_longest_extent_are_whole() {
+fn files_around_the_maximum_extent_length_are_complete() {
     let mib = 1 << 20;
     for size in [127 * mib, 128 * mib - 1, 128 * mib, 128 * mib + 1, 129 * mib, 640 * mib] {
         let folder = folder();
@@ -35,9 +35,9 @@ fn files_around_the_longest_extent_are_whole() {
     }
 }
 
-/// The free space is moved so that the end of the file system crosses every boundary of a group by a few blocks.
+/// Varies the free space, so that the end of the file system crosses each boundary of a group by a few blocks.
 #[test]
-fn every_size_around_a_boundary_of_groups_is_sound() {
+fn every_size_around_a_group_boundary_is_valid() {
     let folder = folder();
     let base = Options {
         grow_to: Some(1 << 40),
@@ -49,7 +49,7 @@ fn every_size_around_a_boundary_of_groups_is_sound() {
     for groups in 1..=30_u64 {
         let around =
             Layout::plan(&tree, &Options { free_space: groups * GROUP, ..base.clone() }).unwrap().summary();
-        // So many free blocks end exactly with the group before.
+        // With this number of free blocks, the file system ends exactly with the previous group.
         let extra = around.blocks - (u64::from(around.groups) - 1) * 32_768;
         let exact = groups * 32_768 - extra;
         for off in [-1_i64, 0, 1, 2, 100, 129, 130, 300] {
@@ -71,7 +71,7 @@ fn every_size_around_a_boundary_of_groups_is_sound() {
     }
 }
 
-/// The most free blocks that a number of groups can promise fill the last of them to its last block.
+/// The maximum number of free blocks for a number of groups fills the last group completely.
 #[test]
 fn groups_are_filled_before_another_is_added() {
     let tree = one_file(1 << 20);
@@ -95,7 +95,7 @@ fn groups_are_filled_before_another_is_added() {
 }
 
 #[test]
-fn the_promise_is_kept_exactly_where_no_last_group_is_too_short() {
+fn free_space_is_exact_unless_the_last_group_is_too_short() {
     for free in [0, 1, 100, 4096, 30_000] {
         let folder = folder();
         let options = Options { free_space: free * 4096, grow_to: Some(1 << 40), ..options() };
@@ -105,9 +105,9 @@ fn the_promise_is_kept_exactly_where_no_last_group_is_too_short() {
     }
 }
 
-/// With 16 MiB free of 1 GiB not even root can make a directory: Linux keeps 2 %, at most 16 MiB.
+/// With 16 MiB free of 1 GiB, not even root can create a directory, because Linux reserves 2 %, at most 16 MiB.
 #[test]
-fn free_space_that_nobody_can_use_is_warned_of() {
+fn warns_of_free_space_that_can_not_be_used() {
     let cases = [
         (1 << 30, 16 << 20, true),
         (1 << 30, (16 << 20) + 4096, false),
@@ -127,7 +127,7 @@ fn free_space_that_nobody_can_use_is_warned_of() {
 }
 
 #[test]
-fn inodes_alone_can_decide_the_size() {
+fn inodes_can_determine_the_size() {
     let folder = folder();
     let options = Options { free_inodes: 500_000, ..options() };
     checked(&one_file(1), &options, folder.path());
@@ -138,7 +138,7 @@ fn inodes_alone_can_decide_the_size() {
 }
 
 #[test]
-fn a_fixed_size_is_met_or_refused_with_what_is_needed() {
+fn a_fixed_size_is_exact_or_fails_with_the_minimum() {
     let folder = folder();
     let tree = one_file(40 << 20);
     for size in [
@@ -163,7 +163,7 @@ fn a_fixed_size_is_met_or_refused_with_what_is_needed() {
 }
 
 #[test]
-fn journals_have_the_length_asked_for() {
+fn journals_have_the_requested_length() {
     let folder = folder();
     let tree = one_file(1 << 20);
     for journal in [0, 4 << 20, 5 << 20, 128 << 20, 1 << 30] {
@@ -176,9 +176,9 @@ fn journals_have_the_length_asked_for() {
     assert_eq!(Layout::plan(&tree, &short).unwrap_err(), LayoutError::JournalSize { size: 4096 });
 }
 
-/// Without a resize inode Linux turns a file system to `meta_bg` as soon as it grows at all.
+/// Linux converts a file system without a resize inode to `meta_bg` when it grows.
 #[test]
-fn whatever_shall_grow_has_a_resize_inode() {
+fn file_systems_that_grow_have_a_resize_inode() {
     let folder = folder();
     for (grow_to, free, reserved) in [
         (Some(4 << 30), 1 << 20, 1),
@@ -195,7 +195,7 @@ fn whatever_shall_grow_has_a_resize_inode() {
     }
 }
 
-/// Linux touches every reserved block in one transaction when it adds groups.
+/// Linux changes every reserved block in one transaction when it adds groups.
 #[test]
 fn a_journal_is_long_enough_for_growth() {
     let tree = one_file(1);
@@ -227,7 +227,7 @@ fn a_fixed_size_may_have_a_shorter_journal_than_usual() {
 }
 
 #[test]
-fn what_is_out_of_reach_is_refused() {
+fn rejects_options_out_of_range() {
     let too_large = Layout::plan(&one_file(1 << 44), &options()).unwrap_err();
     assert!(matches!(too_large, LayoutError::FileTooLarge { .. }), "{too_large}");
     let far = Options { grow_to: Some(16 << 40), ..options() };
@@ -241,9 +241,9 @@ fn what_is_out_of_reach_is_refused() {
     assert!(matches!(Layout::plan(&one_file(1), &huge), Err(LayoutError::TooLarge { .. })));
 }
 
-/// Once a file that begins past the end of a size that was weighed and too small.
+/// Regression: a file started after the end of a size that the solver tried.
 #[test]
-fn a_small_file_behind_a_large_one_is_no_surprise() {
+fn handles_a_small_file_after_a_large_one() {
     let mut tree = Tree::new();
     tree.blank("a", 4074 << 20).blank("b", 20 << 20).lost_found();
     let tree = tree.finish();
@@ -256,7 +256,7 @@ fn a_small_file_behind_a_large_one_is_no_surprise() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The size found is the smallest: fixed to it, the plan holds; with a block less it does not.
+    /// The size found is the minimum: as a fixed size it suffices, and with a block less it does not.
     #[test]
     fn no_smaller_size_would_do(
         sizes in vec(prop_oneof![0..100_000_u64, 0..3_000_000_000_u64, 0..60_000_000_000_u64], 1..12),
@@ -278,7 +278,7 @@ proptest! {
         let summary = layout.summary();
         prop_assert!(summary.free_blocks >= free_blocks && summary.free_inodes >= free_inodes);
         prop_assert_eq!(layout.pieces().map(|piece| piece.len).sum::<u64>(), layout.len());
-        // The journal by default depends on the size; fixed, both ways of asking weigh the same.
+        // The default journal depends on the size; with a fixed one, both computations are equal.
         let journal_size = Some(summary.journal_blocks * 4096);
         let fixed = Options { journal_size, size: Some(layout.len()), ..smallest.clone() };
         prop_assert_eq!(Layout::plan(&tree, &fixed).unwrap().summary().free_blocks, summary.free_blocks);

@@ -1,13 +1,13 @@
 //! Runs every body of this crate on inputs made from fixed seeds, then on inputs that once broke something.
 //!
 //! ```sh
-//! cargo test -p fuzz-bodies                                     # a fixed number of each
-//! SNUGFS_FUZZ_INPUTS=1000000 cargo test -p fuzz-bodies          # so many of each
-//! cargo test -p fuzz-bodies --test campaign -- plan fat         # these two
-//! cargo test -p fuzz-bodies --test campaign -- --seeds FOLDER   # writes the good inputs, for libFuzzer
+//! cargo test -p fuzz-bodies                                     # a fixed number of inputs per body
+//! SNUGFS_FUZZ_INPUTS=1000000 cargo test -p fuzz-bodies          # another number
+//! cargo test -p fuzz-bodies --test campaign -- plan fat         # only these bodies
+//! cargo test -p fuzz-bodies --test campaign -- --seeds FOLDER   # writes the valid inputs, for libFuzzer
 //! ```
 //!
-//! An input that breaks something is made shorter and kept in a file whose name is told.
+//! An input that fails is shortened and saved; the failure shows the file's name.
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,13 +22,13 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// The longest that one input may take of the processor: by the clock, a busy machine would be to blame.
-const LONGEST: Duration = Duration::from_secs(20);
+/// Maximum CPU time for one input. CPU time does not depend on the load of the machine.
+const MAX_TIME: Duration = Duration::from_secs(20);
 
-/// The input that is tried, since when, and of which target.
+/// The current input, its start time and its target.
 static TRIED: Mutex<Option<(Instant, &'static str, Vec<u8>)>> = Mutex::new(None);
 
-/// What this process has had of the processor (`proc_pid_stat(5)`: fields 14 and 15, in hundredths of a second).
+/// The CPU time of this process (`proc_pid_stat(5)`: fields 14 and 15, in hundredths of a second).
 fn used() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let behind_the_name = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
@@ -44,12 +44,12 @@ fn main() -> ExitCode {
         return write_seeds(Path::new(folder));
     }
     let inputs = std::env::var("SNUGFS_FUZZ_INPUTS").ok().map(|text| {
-        text.parse().unwrap_or_else(|_| panic!("SNUGFS_FUZZ_INPUTS={text}: is no number of inputs"))
+        text.parse().unwrap_or_else(|_| panic!("SNUGFS_FUZZ_INPUTS={text}: is not a number of inputs"))
     });
     std::thread::spawn(watch);
-    // What a body says when it breaks is told once, with the shortest input.
+    // Panic messages are printed once, with the shortest input.
     std::panic::set_hook(Box::new(|_| {}));
-    // Options of the usual harness mean nothing here.
+    // Options of the standard harness are ignored.
     let names: Vec<_> = words.iter().filter(|word| !word.starts_with('-')).collect();
     let chosen = |target: &&Target| names.is_empty() || names.iter().any(|name| *name == target.name);
     let (mut passed, mut failed, mut tried) = (0, 0, 0);
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What a campaign did.
+/// The figures of a campaign.
 struct Figures {
     inputs: u64,
     accepted: u64,
@@ -97,7 +97,7 @@ fn campaign(target: &'static Target, inputs: u64) -> Result<Figures, String> {
     let mut figures = Figures { inputs, accepted: 0, found: 0, peak: 0, took: Duration::ZERO };
     let known = known(target).into_iter().chain(corpus(target)?).collect::<Vec<_>>();
     for (name, bytes) in &known {
-        attempt(target, bytes).map_err(|why| format!("{name} breaks it again: {why}"))?;
+        attempt(target, bytes).map_err(|why| format!("{name} fails again: {why}"))?;
         figures.found += 1;
     }
     let seeds = (target.seeds)();
@@ -113,12 +113,12 @@ fn campaign(target: &'static Target, inputs: u64) -> Result<Figures, String> {
                 figures.accepted += u64::from(outcome == Outcome::Accepted);
                 figures.peak = figures.peak.max(peak);
             }
-            Err(why) => return Err(told(target, number, bytes, &why)),
+            Err(why) => return Err(shortened(target, number, bytes, &why)),
         }
     }
     if figures.accepted == 0 || figures.accepted == figures.inputs {
         return Err(format!(
-            "{} of {} inputs accepted: one side was never reached",
+            "{} of {} inputs accepted: one case was never reached",
             figures.accepted, figures.inputs
         ));
     }
@@ -126,7 +126,7 @@ fn campaign(target: &'static Target, inputs: u64) -> Result<Figures, String> {
     Ok(figures)
 }
 
-/// Runs a body; what it says of the input and the memory that it took, or why it broke.
+/// Runs a body. Returns its outcome and peak memory, or the reason of the failure.
 fn attempt(target: &'static Target, bytes: &[u8]) -> Result<(Outcome, usize), String> {
     if let Ok(mut tried) = TRIED.lock() {
         *tried = Some((Instant::now(), target.name, bytes.to_vec()));
@@ -150,8 +150,8 @@ fn attempt(target: &'static Target, bytes: &[u8]) -> Result<(Outcome, usize), St
     Ok((outcome, peak))
 }
 
-/// Makes a bad input shorter, keeps it, and says where.
-fn told(target: &'static Target, number: u64, mut bytes: Vec<u8>, why: &str) -> String {
+/// Shortens a failing input, saves it, and returns a message with the file's name.
+fn shortened(target: &'static Target, number: u64, mut bytes: Vec<u8>, why: &str) -> String {
     let mut len = bytes.len().div_ceil(2);
     let end = Instant::now() + Duration::from_secs(20);
     while len > 0 && Instant::now() < end {
@@ -168,10 +168,10 @@ fn told(target: &'static Target, number: u64, mut bytes: Vec<u8>, why: &str) -> 
         len /= 2;
     }
     let why = attempt(target, &bytes).err().unwrap_or_else(|| why.to_owned());
-    format!("input {number}, kept as {}: {why}", kept(target.name, &bytes).display())
+    format!("input {number}, saved as {}: {why}", save(target.name, &bytes).display())
 }
 
-fn kept(name: &str, bytes: &[u8]) -> PathBuf {
+fn save(name: &str, bytes: &[u8]) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let path = folder.join(format!("broke-{name}"));
     if let Err(error) = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, bytes)) {
@@ -180,7 +180,7 @@ fn kept(name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// Ends the program where one input takes too long.
+/// Ends the program if an input takes too long.
 fn watch() {
     let mut seen: Option<(Instant, Duration)> = None;
     loop {
@@ -192,10 +192,10 @@ fn watch() {
             _ => used(),
         };
         seen = Some((*begun, since));
-        if used().saturating_sub(since) > LONGEST {
+        if used().saturating_sub(since) > MAX_TIME {
             println!(
-                "{name}: FAILED: takes longer than {LONGEST:?}, kept as {}",
-                kept(name, bytes).display()
+                "{name}: FAILED: takes longer than {MAX_TIME:?}, saved as {}",
+                save(name, bytes).display()
             );
             println!("test result: 0 passed; 1 failed");
             let _ = std::io::stdout().flush();
@@ -204,24 +204,24 @@ fn watch() {
     }
 }
 
-/// Inputs by which libFuzzer reached code that others do not reach, compressed by zstd, in a folder with the name of the target.
+/// Inputs with which libFuzzer reached additional code, compressed by zstd, in a folder with the name of the target.
 fn corpus(target: &Target) -> Result<Vec<(String, Vec<u8>)>, String> {
-    /// The longest one in [bytes].
-    const LONGEST: usize = 16 << 20;
+    /// Maximum length in [bytes].
+    const MAX_LENGTH: usize = 16 << 20;
     let compressed = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(target.name));
     let decompressed = compressed.into_iter().map(|(name, bytes)| {
-        let bytes = zstd::bulk::decompress(&bytes, LONGEST).map_err(|error| format!("{name}: {error}"))?;
+        let bytes = zstd::bulk::decompress(&bytes, MAX_LENGTH).map_err(|error| format!("{name}: {error}"))?;
         Ok((name, bytes))
     });
     decompressed.collect()
 }
 
-/// Inputs that once broke something, in a folder with the name of the target.
+/// Inputs that failed in the past, in a folder with the name of the target.
 fn known(target: &Target) -> Vec<(String, Vec<u8>)> {
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/found").join(target.name))
 }
 
-/// The files of a folder with their names, sorted; none where there is no such folder.
+/// The files of a folder with their names, sorted; empty if the folder does not exist.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let Ok(listed) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut files: Vec<_> = listed
