@@ -172,7 +172,7 @@ fn an_inconsistent_report_is_refused_and_other_json_is_read_as_a_plan() {
     report["storePaths"] = Value::Null;
     workspace.write("old.json", report.to_string());
     let compare = |other: &str| workspace.snugfs(["explain", "plan.json", "--compare", other]);
-    compare("old.json").failed_with(5).says("old.json: is a report that lacks something");
+    compare("old.json").failed_with(5).says("old.json: the report is incomplete");
     workspace
         .snugfs(["explain", "old.json"])
         .failed_with(2)

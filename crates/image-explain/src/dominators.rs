@@ -16,7 +16,7 @@ pub(crate) struct Dominators {
     /// By path index: the path's number.
     numbers: Vec<usize>,
     /// By number: the immediate dominator, a smaller number; 0 for the image.
-    dominators: Vec<usize>,
+    immediate: Vec<usize>,
 }
 
 impl Dominators {
@@ -26,7 +26,7 @@ impl Dominators {
 
     /// The immediate dominator of a path; `None` if that is the image.
     pub(crate) fn dominator(&self, path: usize) -> Option<usize> {
-        self.paths[self.dominators[self.numbers[path]]]
+        self.paths[self.immediate[self.numbers[path]]]
     }
 
     /// The nearest path that dominates all of these paths, possibly one of them; `None` if that is the image.
@@ -35,9 +35,9 @@ impl Dominators {
         let common = numbers.reduce(|mut one, mut other| {
             while one != other {
                 if one > other {
-                    one = self.dominators[one];
+                    one = self.immediate[one];
                 } else {
-                    other = self.dominators[other];
+                    other = self.immediate[other];
                 }
             }
             one
@@ -48,7 +48,7 @@ impl Dominators {
     /// For each path, the sum of its own value and of those of all paths that it dominates.
     pub(crate) fn sums(&self, values: &[u64]) -> Vec<u64> {
         let mut sums = values.to_vec();
-        for (&path, &dominator) in self.paths.iter().zip(&self.dominators).rev() {
+        for (&path, &dominator) in self.paths.iter().zip(&self.immediate).rev() {
             if let (Some(path), Some(dominator)) = (path, self.paths[dominator]) {
                 sums[dominator] += sums[path];
             }
@@ -115,7 +115,7 @@ impl Walk {
                 dominators[number] = dominators[dominators[number]];
             }
         }
-        Dominators { paths: self.paths, numbers: self.numbers, dominators }
+        Dominators { paths: self.paths, numbers: self.numbers, immediate: dominators }
     }
 }
 
