@@ -62,7 +62,7 @@ def judged(lab):
     # Without the comparison of bytes it is the judge that has to see it.
     for name, fault in (("first", "corrupt:1024"), ("middle", "corrupt:2000000"), ("forgetful", "forget:1000000")):
         run = on_device(lab, name, fault, options=["--no-read-back", "--verify-output"])
-        if run.code != 8 or "is not what it should be" not in run.errors:
+        if run.code != 8 or "failed its own check" not in run.errors:
             raise Wrong(f"{name}: exit {run.code}: {run.errors}")
     disk_plan(lab, "mbr.json", table="mbr")
     disk_plan(lab, "disk.json")
@@ -70,7 +70,7 @@ def judged(lab):
     # What was there before: anything, and a disk whose table has its backup at the very end.
     old = lab.write("old", pattern("old", 64 << 20))
     lab.run(lab.build(lab.path("former"), plan="former.json")).ended(0)
-    longer = "the disk is longer than what was written to it"
+    longer = "the disk is longer than the image that was written to it"
     for before in (old, lab.path("former")):
         with on_loop(before) as loop:
             for plan, note in (("plan.json", ""), ("mbr.json", ""), ("disk.json", longer)):

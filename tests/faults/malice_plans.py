@@ -237,7 +237,7 @@ def disks(lab):
     disk(blobs=[{"source": "one", "offset": (1 << 30) + 2 * n} for n in range(20_000)])
     bounded(lab, [lab.program, "size", lab.path("malice.json")], 0)
     disk(blobs=[{"source": "one", "offset": 1 << 30}] * 20_000)
-    refused(lab, 3, "overlaps")
+    refused(lab, 3, "overlap")
     for offset in (2**63, 2**64 - 2, 2**64 - 1):
         disk(blobs=[{"source": "one", "offset": offset}])
         refused(lab, (3, 6, 7), command="build")

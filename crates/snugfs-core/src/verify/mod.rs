@@ -164,7 +164,7 @@ pub(crate) fn output(
     let lines = verdict.lines(false).into_iter().map(|line| Problem::new(name, line, ""));
     let last = Problem::new(
         name,
-        "failed its own check and was deleted",
+        "failed its own check and must not be used",
         "check memory and disks of this machine; if they are fine, please report it",
     );
     Err(Failure::all(FailureKind::Unsound, lines.chain([last])))
