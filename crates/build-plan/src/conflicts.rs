@@ -1,5 +1,5 @@
-//! Where a plan contradicts itself before any source is looked at: one path, or a way to it, that is to be a
-//! directory and something else.
+//! Conflicts within a plan, found before any source is read: paths that would have to be a directory and something
+//! else.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use crate::location::{Place, quoted};
 use crate::plan::{ClosurePlan, Entry, EntryKind, TreePlan, VolumePlan};
 use crate::problem::Log;
 
-/// Writes down the conflicts within a file system that the plan describes at `at`.
+/// Reports the conflicts within the file system that the plan describes at `at`.
 pub(crate) fn check(volume: &VolumePlan, at: &Place<'_>, log: &Log) {
     let leaves = Leaves::of(&volume.entries, at, log);
     let files = volume.closure.as_ref().map(ClosurePlan::files).unwrap_or_default();
@@ -23,16 +23,16 @@ pub(crate) fn check(volume: &VolumePlan, at: &Place<'_>, log: &Log) {
     check_trees(&volume.trees, &leaves, &files, log);
 }
 
-/// The entries that are no directories, but for those below others: none lies below another.
+/// The entries that are not directories, except those below others. None is below another.
 struct Leaves<'a> {
-    /// Where the volume stands in the plan.
+    /// Place of the volume in the plan.
     at: &'a Place<'a>,
     list: Vec<(&'a ImagePath, &'static str)>,
 }
 
 impl<'a> Leaves<'a> {
-    /// Entries below one that is no directory are written down. The order of entries is that of the tree, so
-    /// whatever lies below an entry follows it at once.
+    /// Reports entries below one that is not a directory. The order of entries is that of the tree, so
+    /// entries below another one follow it immediately.
     fn of(entries: &'a BTreeMap<ImagePath, Entry>, at: &'a Place<'a>, log: &Log) -> Self {
         let entries_at = at.key("entries");
         let mut leaves: Vec<(&ImagePath, &'static str)> = Vec::new();
@@ -50,7 +50,7 @@ impl<'a> Leaves<'a> {
         Self { at, list: leaves }
     }
 
-    /// The leaf at a path or above it. Between it and the path there could only be what lies below it, so it is
+    /// The leaf at a path or above it. Only entries below it can come between it and the path, so it is
     /// the last one that is not after the path.
     fn on_the_way(&self, path: &ImagePath) -> Option<(&'a ImagePath, &'static str)> {
         let after = self.list.partition_point(|(leaf, _)| *leaf <= path);
@@ -59,7 +59,7 @@ impl<'a> Leaves<'a> {
     }
 }
 
-/// A file that the closure makes, and the name of the field that asks for it.
+/// A file that the closure adds, and the name of its field.
 type ClosureFile<'a> = (&'a ImagePath, &'static str);
 
 fn check_file(
@@ -108,7 +108,7 @@ fn check_trees(trees: &[TreePlan], leaves: &Leaves<'_>, files: &[ClosureFile<'_>
     }
 }
 
-/// What a field names must be a directory, so no file may be there or above.
+/// Reports a file at or above a path that must be a directory.
 fn needs_directory(
     at: &Place<'_>,
     directory: &ImagePath,

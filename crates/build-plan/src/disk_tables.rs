@@ -26,7 +26,7 @@ pub(crate) const MAX_FAT_LABEL: usize = 11;
 pub(crate) static TABLE_KINDS: Words<TableKind> =
     Choices(&[("mbr", TableKind::Mbr), ("gpt", TableKind::Gpt)]);
 
-/// Which kind of table a disk has.
+/// The kind of partition table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TableKind {
     Mbr,
@@ -128,7 +128,7 @@ pub(crate) static BLOB: Table = Table {
     ],
 };
 
-/// What a partition may hold.
+/// The kinds of content of a partition.
 pub(crate) static CONTENT_KINDS: Words<ContentKind> = Choices(&[
     ("root", ContentKind::Root),
     ("ext4", ContentKind::Ext4),

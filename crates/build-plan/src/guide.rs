@@ -13,7 +13,7 @@ use crate::value::alternatives;
 pub struct Section {
     /// Its path: `plan.filesystem`, `plan.disk.partitions[]`, `plan.entries."PATH"`.
     pub place: String,
-    /// What it is for.
+    /// Its purpose.
     pub about: &'static str,
     /// Its fields, in the order in which the documentation has them.
     pub fields: Vec<GuideField>,
@@ -104,7 +104,7 @@ impl Guide {
 struct Kinds {
     /// The field that selects the kind.
     key: &'static str,
-    /// What it may say, and the fields of each.
+    /// Its words, and the fields of each.
     kinds: Vec<(&'static str, &'static Table)>,
 }
 
@@ -113,7 +113,7 @@ impl Kinds {
         Self { key, kinds: words.0.iter().map(|&(word, kind)| (word, table(kind))).collect() }
     }
 
-    /// The fields of all kinds, each told once.
+    /// The fields of all kinds, each once.
     fn fields(&self) -> Vec<GuideField> {
         let mut fields: Vec<GuideField> = Vec::new();
         for &(word, table) in &self.kinds {

@@ -1,4 +1,4 @@
-//! JSON as it was written: keys in their order, and those that come twice still there.
+//! JSON as it was written: keys in their order, with duplicates.
 //!
 //! The invariant: memory stays within a small multiple of the text, because the number of values is limited and
 //! depth is limited by `serde_json` (128 levels).
@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// The most values that a document may have: a graph of 400,000 store paths needs about so many.
+/// Maximum number of values in a document: about as many as a graph of 400,000 store paths has.
 const MAX_VALUES: u32 = 1 << 23;
 
 /// A JSON value.
@@ -20,7 +20,7 @@ pub(crate) enum Json {
     Whole(u64),
     /// A whole number below 0.
     Negative(i64),
-    /// A number with a fraction or an exponent, or one that no 64 bits hold.
+    /// A number with a fraction or an exponent, or one that does not fit 64 bits.
     Float(f64),
     Text(String),
     List(Vec<Json>),
@@ -41,13 +41,13 @@ impl Json {
         Ok(value)
     }
 
-    /// The first value of a key, where this is an object that has it.
+    /// The first value of a key, if this is an object that has it.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         let Self::Object(fields) = self else { return None };
         fields.iter().find_map(|(name, value)| (name == key).then_some(value))
     }
 
-    /// The same as `serde_json` has it.
+    /// Converts to a value of `serde_json`.
     pub(crate) fn to_value(&self) -> serde_json::Value {
         use serde_json::Value;
         match self {
@@ -135,7 +135,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 }
 
-/// Derivations have versions as well, but as text.
+/// Derivations have versions too, but as text.
 pub(crate) fn is_structured_attributes(document: &Json) -> bool {
     matches!(document.get("plan"), Some(Json::Object(_)))
         && matches!(document.get("version"), None | Some(Json::Text(_)))

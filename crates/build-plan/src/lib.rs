@@ -1,10 +1,10 @@
-//! The JSON plan: types, validation, schema. Knows neither files nor ext4.
+//! The JSON plan: types, validation, schema. Independent of files and ext4.
 //!
-//! The invariant: a [`Plan`] that [`parse`] returned is valid and complete, and whatever is wrong in a plan is
+//! The invariant: a [`Plan`] from [`parse`] is valid and complete, and all problems of a plan are
 //! reported at once. The decoder and [`schema`] read the same tables (`tables`, `disk_tables`, `plan_table`), the only
 //! places with names, limits, words with their meanings, and defaults.
 //!
-//! Nothing here does I/O.
+//! The crate does no I/O.
 
 #![expect(
     clippy::redundant_closure_for_method_calls,

@@ -1,4 +1,4 @@
-//! Finds the text of a place in a plan. Only messages ask for it, so plans are read without keeping a position for every value.
+//! Finds the text of a place in a plan. Used only for messages, so decoding stores no positions.
 
 use std::ops::Range;
 
@@ -6,8 +6,8 @@ use crate::json::{Json, is_structured_attributes};
 use crate::location::{Location, Step};
 use crate::problem::Part;
 
-/// Finds the bytes of a plan's text that a place means. Where the plan has not all of it, as where a field is missing, the
-/// nearest that is there is returned; nothing if that is the whole plan, or the text is not JSON.
+/// Finds the bytes of a place in a plan's text. If the place does not exist, for example because a field is missing, returns
+/// the nearest one that does; `None` if that is the whole plan, or if the text is not JSON.
 pub fn locate(text: &[u8], at: &Location, part: Part) -> Option<Range<usize>> {
     if at.steps().is_empty() {
         return None;
@@ -36,7 +36,7 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// Goes along the steps of a place, from the value at this place.
+    /// Follows the steps of a place from the current value.
     fn follow(mut self, steps: &[Step], part: Part) -> Option<Range<usize>> {
         let mut found = self.value()?;
         for (index, step) in steps.iter().enumerate() {
@@ -56,8 +56,8 @@ impl Cursor<'_> {
         Some(found)
     }
 
-    /// A member of the object at this place: for [`Part::Key`] the last of that name, else the first, which is the one that
-    /// counts.
+    /// A member of the current object: for [`Part::Key`] the last one with this key, else the first one, which is the one that
+    /// is decoded.
     fn member(mut self, part: Part, wanted: &str) -> Option<Member> {
         let mut found = None;
         self.open(b'{')?;
@@ -77,7 +77,7 @@ impl Cursor<'_> {
         found
     }
 
-    /// An item of the list that stands here.
+    /// An item of the current list.
     fn item(mut self, index: usize) -> Option<Range<usize>> {
         self.open(b'[')?;
         let mut left = index;
@@ -92,7 +92,7 @@ impl Cursor<'_> {
         None
     }
 
-    /// Steps over a value, however deep it is.
+    /// Skips a value of any depth.
     fn value(&mut self) -> Option<Range<usize>> {
         let start = self.at;
         let mut depth = 0_usize;
@@ -123,7 +123,7 @@ impl Cursor<'_> {
         self.text.get(self.at).copied()
     }
 
-    /// Steps over a character, and the space behind it.
+    /// Skips a character and the white space after it.
     fn open(&mut self, character: u8) -> Option<()> {
         (self.peek()? == character).then(|| {
             self.at += 1;
@@ -132,7 +132,7 @@ impl Cursor<'_> {
     }
 
     fn skip_comma(&mut self) {
-        // Behind the last there is none.
+        // There is none after the last item.
         let _ = self.open(b',');
     }
 
@@ -142,7 +142,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// Steps over a number, true, false or null.
+    /// Skips a number, true, false or null.
     fn skip_word(&mut self) {
         self.at += 1;
         while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {

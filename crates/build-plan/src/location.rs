@@ -4,7 +4,7 @@ use std::fmt;
 
 use image_tree::escaped;
 
-/// A place in a plan: the keys and positions that lead to a value. Shown as messages name it: `plan.trees[0].source`,
+/// A place in a plan: the keys and indexes that lead to a value. Displayed as `plan.trees[0].source` or
 /// `plan.entries."/etc/x".mode`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Location {
@@ -57,7 +57,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// A place on the way through a plan. One is made for every value without copying a key.
+/// A place during decoding. Borrows keys, because there is one for every value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     parent: Option<&'a Place<'a>>,
@@ -87,7 +87,7 @@ impl<'a> Place<'a> {
         Self { parent: Some(self), step: PlaceStep::Index(index) }
     }
 
-    /// The place on its own.
+    /// The place as an owned value.
     pub(crate) fn location(&self) -> Location {
         let above = self.parent.map(Self::location).unwrap_or_default();
         match self.step {
@@ -114,10 +114,10 @@ fn is_plain(key: &str) -> bool {
         && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
-/// How much of a text a message shows, in \[bytes\]: enough for any path that a shell could type.
+/// Maximum length of a text in a message in \[bytes\]: enough for any path.
 const SHOWN: usize = 300;
 
-/// A text in quotes, escaped, and cut where it is too long for a message.
+/// A text in quotes, escaped, and cut if it is too long for a message.
 pub(crate) fn quoted(text: &str) -> String {
     if text.len() <= SHOWN {
         return format!("\"{}\"", escaped(text.as_bytes()));

@@ -1,12 +1,12 @@
-//! Which known name somebody may have meant.
+//! Suggests known names for misspelled ones.
 
 use strsim::osa_distance;
 
-/// Longer names are no misspellings of ours, and comparing them costs time.
+/// Longer names are not compared: they are not misspellings of known names, and comparing them costs time.
 const LONGEST: usize = 40;
 
-/// The known name that is nearest to a wrong one, if one is near: at most a third of the letters differ, where a
-/// swap of neighbours counts once, and case, `_` and `-` do not count. Of equals the first.
+/// The known name that is nearest to a wrong one, if at most a third of the letters differ. A
+/// swap of neighbours counts once; case, `_` and `-` are ignored. Of several, the first one.
 pub(crate) fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if wrong.len() > LONGEST {
         return None;

@@ -1,4 +1,4 @@
-//! Objects with known fields: what is unknown or missing is written down, the rest is read by name.
+//! Objects with known fields: reports unknown and missing fields, and reads the others by name.
 
 use std::fmt::Debug;
 
@@ -18,7 +18,7 @@ pub(crate) struct Object<'a> {
 }
 
 impl Value<'_> {
-    /// An object with the fields of a table: unknown ones and missing ones are written down.
+    /// An object with the fields of a table. Reports unknown and missing fields.
     pub(crate) fn object<'s>(&'s self, table: &'static Table) -> Option<Object<'s>> {
         let object = Object { value: self, fields: self.pairs()?, table, sealed: false };
         object.check_unknown(|name| table.field(name).is_some());
@@ -26,7 +26,7 @@ impl Value<'_> {
         Some(object)
     }
 
-    /// The same, where the caller looks for unknown and missing fields.
+    /// The same, without reporting unknown and missing fields, which the caller does.
     pub(crate) fn object_unchecked<'s>(
         &'s self,
         fields: &'s [(String, Json)],
@@ -47,17 +47,17 @@ impl<'a> Object<'a> {
         self.sealed
     }
 
-    /// The value that the plan gives for a field; nothing where it is left out, or is null where that is allowed.
+    /// The value of a field in the plan; `None` if it is left out, or null where that is allowed.
     pub(crate) fn given(&self, name: &'static str) -> Option<Value<'a>> {
         let field = self.field(name);
         self.written(name).filter(|value| !(field.nullable && matches!(value.json, Json::Null)))
     }
 
-    /// The value of a field: as the plan gives it, or else the table's default, decoded alike. Nothing where the field
-    /// is left out and has no default, where it is null, and where its value is wrong.
+    /// The value of a field: that of the plan, or else the table's default, decoded in the same way. `None` if the field
+    /// is left out and has no default, if it is null, and if its value is wrong.
     pub(crate) fn read<T>(&self, name: &'static str, decode: impl Fn(&Value<'_>) -> Option<T>) -> Option<T> {
         let Some(value) = self.given(name) else {
-            // In a sealed object, null asks for nothing else than the default does.
+            // In a sealed object, null means the default.
             let is_null = self.written(name).is_some();
             let is_sealed = self.sealed && self.field(name).if_sealed.is_some();
             return if is_null && !is_sealed { None } else { self.default(name, decode) };
@@ -65,7 +65,7 @@ impl<'a> Object<'a> {
         decode(&value)
     }
 
-    /// The value of a field with a default that is not null. Where the plan's value is wrong, the default stands in.
+    /// The value of a field with a default that is not null. If the plan's value is wrong, it is the default.
     pub(crate) fn read_or_default<T>(
         &self,
         name: &'static str,
@@ -75,7 +75,7 @@ impl<'a> Object<'a> {
         value.unwrap_or_else(|| self.differ(name, "has a default other than null"))
     }
 
-    /// What the table has for a field that is left out.
+    /// The table's default of a field.
     fn default<T>(&self, name: &'static str, decode: impl Fn(&Value<'_>) -> Option<T>) -> Option<T> {
         let field = self.field(name);
         let Presence::Default(default) = field.presence else { return None };
@@ -121,7 +121,7 @@ impl<'a> Object<'a> {
         move |value| N::try_from(value.count(rule)?).ok()
     }
 
-    /// What the number in a field means.
+    /// The meaning of the number in a field.
     pub(crate) fn number<T: Copy + Debug + Sync>(
         &self,
         name: &'static str,
@@ -130,7 +130,7 @@ impl<'a> Object<'a> {
         self.read(name, self.numbers(name, numbers))
     }
 
-    /// What the number in a field means that has a default.
+    /// The meaning of the number in a field that has a default.
     pub(crate) fn number_or_default<T: Copy + Debug + Sync>(
         &self,
         name: &'static str,
@@ -150,7 +150,7 @@ impl<'a> Object<'a> {
         |value| value.number(numbers)
     }
 
-    /// What the word in a field means.
+    /// The meaning of the word in a field.
     pub(crate) fn word<T: Copy + Debug + Sync>(
         &self,
         name: &'static str,
@@ -159,7 +159,7 @@ impl<'a> Object<'a> {
         self.read(name, self.words(name, words))
     }
 
-    /// What the word in a field means that has a default.
+    /// The meaning of the word in a field that has a default.
     pub(crate) fn word_or_default<T: Copy + Debug + Sync>(
         &self,
         name: &'static str,
@@ -189,7 +189,7 @@ impl<'a> Object<'a> {
         self.table.field(name).unwrap_or_else(|| self.differ(name, "is a field"))
     }
 
-    /// The decoder asks for what the table does not have: every plan, and so every test, would stop here.
+    /// Panics because the decoder reads a field that the table lacks. Every plan, and so every test, would panic here.
     #[expect(clippy::panic, reason = "a mistake in the program, which no plan can cause or avoid")]
     fn differ(&self, name: &str, asked: &str) -> ! {
         panic!(
@@ -203,7 +203,7 @@ impl<'a> Object<'a> {
         Some(self.value.child(name, json))
     }
 
-    /// Writes down which keys are not known, with the known name that may be meant.
+    /// Reports unknown keys, with the most similar known one.
     pub(crate) fn check_unknown(&self, is_known: impl Fn(&str) -> bool) {
         for (key, json) in self.fields {
             if is_known(key) {
@@ -220,7 +220,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Writes down which fields must be there and are not.
+    /// Reports missing required fields.
     pub(crate) fn check_missing(&self) {
         for field in self.table.fields {
             if let Presence::Required(example) = field.presence

@@ -1,5 +1,5 @@
-//! What partition types are called. For GPT the names of the Discoverable Partitions Specification (UAPI group,
-//! "Discoverable Partitions Specification", table of partition type UUIDs) as systemd-repart takes them; for MBR
+//! Names of partition types. For GPT the names of the Discoverable Partitions Specification (UAPI group,
+//! "Discoverable Partitions Specification", table of partition type UUIDs) as in systemd-repart; for MBR
 //! the numbers with a few names.
 
 use image_tree::Uuid;
@@ -7,7 +7,7 @@ use image_tree::Uuid;
 /// A name and its type GUID.
 type Named = (&'static str, u128);
 
-/// GPT type names. `linux` is another name of `linux-generic`, and `linux-` may stand before `root-` and `usr-`.
+/// GPT type names. `linux` is another name of `linux-generic`, and `root-` and `usr-` may be preceded by `linux-`.
 #[rustfmt::skip]
 pub(crate) const GPT: &[Named] = &[
     ("esp", 0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b),
@@ -144,13 +144,13 @@ pub(crate) const MBR: &[(&str, u8)] = &[
     ("esp", 0xef),
 ];
 
-/// Types that say that a partition holds further partitions.
+/// Types of extended partitions, which contain further partitions.
 pub(crate) const EXTENDED: [u8; 3] = [0x05, 0x0f, 0x85];
 
-/// The type that says that the disk has a GPT; Linux looks no further at an MBR that has one.
+/// The type of a protective MBR; Linux ignores the other entries of an MBR with it.
 pub(crate) const PROTECTIVE: u8 = 0xee;
 
-/// The type GUID that a text stands for, in the order of its text form.
+/// The type GUID of a text, bytes in the order of the text form.
 pub(crate) fn gpt(text: &str) -> Option<[u8; 16]> {
     let plain = match text.strip_prefix("linux-") {
         Some(rest) if rest.starts_with("root-") || rest.starts_with("usr-") => rest,
@@ -161,7 +161,7 @@ pub(crate) fn gpt(text: &str) -> Option<[u8; 16]> {
     named.or_else(|| Uuid::parse(text).map(|uuid| uuid.0))
 }
 
-/// The type number that a text stands for: one or two hexadecimal digits, perhaps after `0x`, or a name.
+/// The type number of a text: one or two hexadecimal digits, optionally after `0x`, or a name.
 pub(crate) fn mbr(text: &str) -> Option<u8> {
     let named = MBR.iter().find_map(|&(name, number)| (name == text).then_some(number));
     let digits = text.strip_prefix("0x").unwrap_or(text);

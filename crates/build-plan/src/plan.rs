@@ -5,65 +5,65 @@ use image_tree::{ImagePath, Permissions, SectorSize, Timestamp, Xattr};
 
 use crate::partition_types;
 
-/// A whole plan, valid and complete: every default is filled in, every path of this machine is joined with the
+/// A valid and complete plan. Defaults are filled in, and paths of this machine are joined with the
 /// base folder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The file system that the plan is about.
+    /// The root file system.
     pub root: VolumePlan,
     /// The disk around it; `None` for the bare file system.
     pub disk: Option<DiskPlan>,
-    /// Where the image goes.
+    /// The output.
     pub output: OutputPlan,
 }
 
-/// An ext4 file system and all that is in it.
+/// An ext4 file system and its contents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VolumePlan {
     /// The store paths to put into the image, if any.
     pub closure: Option<ClosurePlan>,
-    /// Folders laid over the image, in the order of the plan.
+    /// Folders to copy, in the order of the plan.
     pub trees: Vec<TreePlan>,
-    /// Single files by their path in the image; never the root as anything but a directory.
+    /// Single files by path in the image. The root can only be a directory.
     pub entries: BTreeMap<ImagePath, Entry>,
-    /// What is laid over the metadata that the rest gave.
+    /// Changes of metadata, made after all other fields.
     pub attributes: BTreeMap<ImagePath, AttributesPlan>,
-    /// The file system around them.
+    /// Parameters of the file system.
     pub filesystem: FilesystemPlan,
 }
 
 /// `plan.closure`
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClosurePlan {
-    /// Where the list of store paths and what is known of them comes from.
+    /// Source of the store paths and their registration.
     pub source: ClosureSource,
-    /// Where this machine has the store.
+    /// Store folder on this machine.
     pub source_dir: PathBuf,
-    /// Where the image has the store.
+    /// Store directory in the image.
     pub store_dir: ImagePath,
-    /// What is compared with the registration.
+    /// What to compare with the registration.
     pub verify: Verify,
-    /// Whether equal files of the store become names of one inode.
+    /// Whether equal files of the store become hard links.
     pub deduplicate: bool,
-    /// Where in the image the registration is written, if anywhere.
+    /// Path in the image for the registration, if any.
     pub registration_target: Option<ImagePath>,
-    /// Where in the image Nix's database of the closure is, if anywhere.
+    /// Path in the image for Nix's database of the closure, if any.
     pub database: Option<DatabasePlan>,
 }
 
-/// Where Nix looks for the database of a store.
+/// The paths of Nix's database of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabasePlan {
-    /// The database itself.
+    /// The database.
     pub file: ImagePath,
-    /// The file that tells the version of its schema.
+    /// The file with the version of its schema.
     pub schema: ImagePath,
-    /// Folders that Nix creates when it opens a store, and must find in one that it can't write to.
+    /// Directories that Nix creates when it opens a store. They must exist in a read-only one.
     pub folders: Vec<ImagePath>,
 }
 
 impl ClosurePlan {
-    /// The files that a closure puts beside its store, and the field that asks for each.
+    /// The files that a closure adds besides its store, each with its field.
     pub(crate) fn files(&self) -> Vec<(&ImagePath, &'static str)> {
         let registration = self.registration_target.iter().map(|path| (path, "registrationTarget"));
         let database = self.database.iter().flat_map(|database| [&database.file, &database.schema]);
@@ -71,14 +71,14 @@ impl ClosurePlan {
     }
 }
 
-/// The forms in which a closure is given.
+/// The forms of a closure.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClosureSource {
-    /// What `closureInfo` writes.
+    /// The output of `closureInfo`.
     Registration {
         /// The file for `nix-store --load-db`.
         registration: PathBuf,
-        /// A path a line; without it, all that is registered.
+        /// The file with a path a line; without it, all registered paths.
         store_paths: Option<PathBuf>,
     },
     /// A file with a reference graph.
@@ -117,17 +117,17 @@ pub struct TreePlan {
     pub one_file_system: Option<bool>,
 }
 
-/// A name of extended attributes, or all that begin with what stands before a final `*`.
+/// A name of extended attributes, or with a final `*` all names that start with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct XattrPattern {
-    /// The name, or its beginning.
+    /// The name, or its start.
     pub prefix: String,
     /// Whether a `*` follows.
     pub wildcard: bool,
 }
 
 impl XattrPattern {
-    /// Whether a full name such as `user.comment` is meant.
+    /// Whether a full name such as `user.comment` matches.
     pub fn matches(&self, name: &[u8]) -> bool {
         if self.wildcard { name.starts_with(self.prefix.as_bytes()) } else { name == self.prefix.as_bytes() }
     }
@@ -136,9 +136,9 @@ impl XattrPattern {
 /// One of `plan.entries`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is.
+    /// Kind of entry.
     pub kind: EntryKind,
-    /// Permission bits; without them 0755 for directories, 0644 for other entries, and for a file with a source
+    /// Permission bits. Default: 0755 for directories, 0644 for other entries, and for a file with a source
     /// that source's bits without set-id.
     pub permissions: Option<Permissions>,
     /// Owner.
@@ -147,11 +147,11 @@ pub struct Entry {
     pub gid: u32,
     /// Extended attributes, sorted, each name once.
     pub xattrs: Vec<Xattr>,
-    /// Whether holes of a sparse source stay holes; of no meaning for what has no source.
+    /// Whether holes of a sparse source stay holes; ignored without a source.
     pub keep_holes: bool,
 }
 
-/// What a single entry is.
+/// The kind of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     /// A file with these bytes.
@@ -183,22 +183,22 @@ pub enum EntryKind {
 /// One of `plan.attributes`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributesPlan {
-    /// Owner, where given.
+    /// Owner, if given.
     pub uid: Option<u32>,
-    /// Group, where given.
+    /// Group, if given.
     pub gid: Option<u32>,
-    /// Permission bits, where given; never laid on symlinks.
+    /// Permission bits, if given; ignored for symlinks.
     pub permissions: Option<Permissions>,
-    /// Extended attributes that are added or replaced, sorted, each name once.
+    /// Extended attributes to add or replace, sorted, each name once.
     pub xattrs: Vec<Xattr>,
-    /// Whether all that lies below is meant too.
+    /// Whether the change applies to all entries below too.
     pub recursive: bool,
 }
 
 /// `plan.filesystem`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesystemPlan {
-    /// Whether nobody shall ever write into it. Then the fields below promise nothing: no free space, no journal, no
+    /// Whether the file system is read-only for good. Then the defaults of the fields below are: no free space, no journal, no
     /// growth.
     pub sealed: bool,
     /// At most 16 bytes, no NUL.
@@ -211,44 +211,44 @@ pub struct FilesystemPlan {
     pub free_inodes: u64,
     /// The exact size in \[bytes\], or the smallest.
     pub size: Option<u64>,
-    /// Up to which size in \[bytes\] online growth changes no feature; `None` asks for no reserve.
+    /// Size in \[bytes\] up to which online growth changes no feature; `None` for no reserve.
     pub grow_to: Option<u64>,
     /// Inode density in \[bytes an inode\], 1024 to 64 MiB, kept when the file system grows.
     pub bytes_per_inode: u64,
     /// Length of the journal in \[bytes\]: 0 for none, else at least 4 MiB; `None` as mke2fs would choose.
     pub journal_size: Option<u64>,
-    /// Blocks kept for root in \[thousandths of a percent\], 0 to 50,000; `None` for 5 % but at most half of what
+    /// Blocks reserved for root in \[thousandths of a percent\], 0 to 50,000; `None` for 5 %, at most half of what
     /// is free.
     pub reserved: Option<u32>,
-    /// The time of everything that has no other.
+    /// Time of all files without their own.
     pub timestamp: Timestamp,
 }
 
 /// `plan.output`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputPlan {
-    /// The image's file; `-o` goes before it.
+    /// The image's file; `-o` takes precedence.
     pub path: Option<PathBuf>,
-    /// In which form the image is written, where the plan says so. Without it the name decides (`.qcow2`, `.simg`), and
-    /// a name that does not gives the bytes of the image.
+    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`); other names
+    /// mean the plain image.
     pub format: Option<Format>,
-    /// Whether a map of all blocks except unused space is written beside the image, for bmaptool.
+    /// Whether to write a block map for bmaptool next to the image.
     pub bmap: bool,
-    /// Whether the image is judged and compared with the plan before it appears.
+    /// Whether to check the image and compare it with the plan before it gets its name.
     pub verify: bool,
-    /// How to compress, where the plan says so. Without it the name decides (`.zst` asks for level 3).
+    /// Compression, if given. By default the file name decides (`.zst` means level 3).
     pub compression: Option<ZstdPlan>,
 }
 
 /// `plan.output.format`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// The bytes of the image.
+    /// The plain image.
     #[default]
     Raw,
-    /// QEMU's format, where zeros take no space.
+    /// QEMU's format, in which zeros take no space.
     Qcow2,
-    /// Android's sparse format, as fastboot takes it.
+    /// Android's sparse format, for fastboot.
     Simg,
 }
 
@@ -257,7 +257,7 @@ pub enum Format {
 pub struct ZstdPlan {
     /// 1 to 22.
     pub level: i32,
-    /// Whether the output is cut into frames with a table of them, so that a part can be read by itself.
+    /// Whether the output has several frames and a seek table, so that parts can be read separately.
     pub seekable: bool,
 }
 
@@ -266,27 +266,27 @@ pub struct ZstdPlan {
 pub struct DiskPlan {
     /// The partition table.
     pub table: TablePlan,
-    /// The length of the disk's logical sectors.
+    /// Logical sector size of the disk.
     pub sector: SectorSize,
-    /// The whole disk's length in \[bytes\], a multiple of the sector; `None` for what the rest needs.
+    /// Length of the disk in \[bytes\], a multiple of the sector. `None`: as long as needed.
     pub size: Option<u64>,
     /// The partitions, in the order of their numbers; exactly one has the root.
     pub partitions: Vec<PartitionPlan>,
-    /// Bytes outside of partitions.
+    /// Files outside of partitions.
     pub blobs: Vec<BlobPlan>,
 }
 
 /// `plan.disk.table` and `plan.disk.id`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TablePlan {
-    /// The table of a master boot record, with the disk's number.
+    /// A master boot record.
     Mbr {
         /// Without one, it is derived from the root's UUID.
         id: Option<u32>,
     },
     /// A GUID partition table.
     Gpt {
-        /// In the order of its text form; without one, it is derived from the root's UUID.
+        /// The disk's GUID, bytes in the order of the text form; by default derived from the root's UUID.
         guid: Option<[u8; 16]>,
     },
 }
@@ -294,40 +294,40 @@ pub enum TablePlan {
 /// One of `plan.disk.partitions`
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartitionPlan {
-    /// Where it begins in \[bytes\], a multiple of the sector; `None` for the next MiB after what is before it.
+    /// Offset in \[bytes\], a multiple of the sector. `None`: the next multiple of 1 MiB after the previous partition.
     pub start: Option<u64>,
-    /// Its length in \[bytes\], a multiple of the sector; `None` for as much as its content has, which then is not empty
-    /// and no FAT.
+    /// Length in \[bytes\], a multiple of the sector. `None`: that of the content, which then is not empty
+    /// and not FAT.
     pub size: Option<u64>,
-    /// What the table says that it is; of the table's kind.
+    /// Partition type, for the kind of table in use.
     pub kind: PartitionType,
     /// The active flag of an MBR, the legacy BIOS bootable attribute of a GPT.
     pub bootable: bool,
-    /// Its name, at most 36 UTF-16 units; only in a GPT.
+    /// Name, at most 36 UTF-16 units; only in a GPT.
     pub name: Option<String>,
-    /// Its own GUID in the order of its text form, only in a GPT; without one, it is derived.
+    /// GUID, bytes in the order of the text form; only in a GPT; derived by default.
     pub guid: Option<[u8; 16]>,
-    /// What is in it.
+    /// Content.
     pub content: PartitionContent,
 }
 
 /// `plan.disk.partitions[].type`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartitionType {
-    /// A number, neither 0 nor one of extended partitions.
+    /// A number, except 0 and those of extended partitions.
     Mbr(u8),
-    /// A GUID in the order of its text form.
+    /// A GUID, bytes in the order of the text form.
     Gpt([u8; 16]),
 }
 
 impl PartitionType {
-    /// Whether Linux swaps to such a partition.
+    /// Whether it is the type of Linux swap partitions.
     #[must_use]
     pub fn is_swap(self) -> bool {
         self.is_named("swap")
     }
 
-    /// Whether EFI firmware looks for boot loaders there.
+    /// Whether it is the type of EFI system partitions.
     #[must_use]
     pub fn is_esp(self) -> bool {
         self.is_named("esp")
@@ -344,7 +344,7 @@ impl PartitionType {
 /// `plan.disk.partitions[].content`
 #[derive(Clone, Debug, PartialEq)]
 pub enum PartitionContent {
-    /// Zeros.
+    /// Only zeros.
     Empty,
     /// [`Plan::root`].
     Root,
@@ -352,20 +352,20 @@ pub enum PartitionContent {
     Ext4(Box<VolumePlan>),
     /// A FAT file system.
     Fat(FatPlan),
-    /// The bytes of a file of this machine.
+    /// A file of this machine.
     Raw(PathBuf),
 }
 
 /// A FAT file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FatPlan {
-    /// A folder of this machine; without one, the file system is empty.
+    /// Folder of this machine to copy; without it, the file system is empty.
     pub source: Option<PathBuf>,
-    /// Upper case, padded with spaces; `NO NAME` where there is none.
+    /// Label in upper case, padded with spaces; `NO NAME` for none.
     pub label: [u8; 11],
-    /// The volume's number; without one, it is derived from the root's UUID.
+    /// Volume serial number; by default derived from the root's UUID.
     pub id: Option<u32>,
-    /// How many bits its table has for a cluster; without them, as mkfs.vfat would choose.
+    /// FAT type; by default as mkfs.vfat chooses.
     pub bits: Option<FatBits>,
 }
 
@@ -383,6 +383,6 @@ pub enum FatBits {
 pub struct BlobPlan {
     /// A file of this machine.
     pub source: PathBuf,
-    /// Where its bytes go, in \[bytes\] from the start of the disk.
+    /// Offset on the disk in \[bytes\].
     pub offset: u64,
 }

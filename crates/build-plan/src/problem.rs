@@ -1,45 +1,45 @@
-//! What is wrong in a plan: all of it at once.
+//! The problems of a plan.
 
 use std::cell::RefCell;
 use std::fmt;
 
 use crate::location::{Location, Place};
 
-/// How many problems are kept; nobody reads more than these line by line.
+/// Maximum number of problems that are listed.
 const MAX_PROBLEMS: usize = 1000;
 
-/// One thing that is wrong in a plan. `what` and `help` have no control characters: they are escaped.
+/// A problem of a plan. Control characters in `what` and `help` are escaped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{at}{}: {what}; {help}", .position.map(|at| at.to_string()).unwrap_or_default())]
 pub struct Problem {
-    /// Where in the plan.
+    /// Place in the plan.
     pub at: Location,
-    /// Where in the text, if that is not JSON.
+    /// Place in the text, if it is not JSON.
     pub position: Option<Position>,
     /// Whether the key or the value at that place is wrong.
     pub part: Part,
-    /// What is wrong there.
+    /// What is wrong.
     pub what: String,
-    /// How to repair it.
+    /// What to do.
     pub help: String,
 }
 
-/// Which part of a place is meant.
+/// The part of a place that is wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Part {
-    /// The key; where an object has it twice, the last one.
+    /// The key; if an object has it twice, the last one.
     Key,
     /// The value.
     #[default]
     Value,
 }
 
-/// A place in a text; shown as `:7:13`.
+/// A place in a text, displayed as `:7:13`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// From 1.
+    /// Line, from 1.
     pub line: usize,
-    /// In \[bytes\] from 1; 0 at the end of the text, where its last line is empty.
+    /// Column in \[bytes\], from 1; 0 at the end of a text whose last line is empty.
     pub column: usize,
 }
 
@@ -49,22 +49,22 @@ impl fmt::Display for Position {
     }
 }
 
-/// All that is wrong in a plan; shown a line each. Never empty where [`crate::parse`] returns it.
+/// The problems of a plan, displayed one a line. Never empty if [`crate::parse`] returns it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// The problems in the order in which a reader of the plan meets them.
+    /// The problems, in the order of the plan.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
     }
 
-    /// How many there are.
+    /// Number of problems.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -99,7 +99,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Adds a problem of a value. `words` (what is wrong, and what to do) are made only for a problem that is kept.
+    /// Adds a problem of a value. `words` returns what is wrong and what to do; it is called only if the problem is listed.
     pub(crate) fn add(&self, at: &Place<'_>, words: impl FnOnce() -> (String, String)) {
         self.add_part(at, Part::Value, words);
     }

@@ -1,12 +1,12 @@
-//! Texts of a plan that stand for something else: sizes, modes, UUIDs, base 64, percentages. Each function
-//! accepts exactly the texts that its comment tells, and nothing for them is rounded or cut.
+//! Parses texts of a plan: sizes, modes, UUIDs, base 64, percentages. Each function
+//! accepts exactly the texts in its comment, and never rounds or truncates.
 
 use image_tree::Permissions;
 
-/// What may follow the digits of a size, and by how many powers of two it multiplies.
+/// The units of sizes, as powers of two.
 const UNITS: [(&str, u32); 4] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
 
-/// Why a text is not a size.
+/// The error for a text that is not a size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoSize {
     /// Not digits with at most one unit after them.
@@ -15,7 +15,7 @@ pub(crate) enum NoSize {
     TooLarge,
 }
 
-/// Reads a size in \[bytes\]: digits, and right after them perhaps one of KiB, MiB, GiB, TiB.
+/// Parses a size in \[bytes\]: digits, optionally followed directly by KiB, MiB, GiB or TiB.
 pub(crate) fn size(text: &str) -> Result<u64, NoSize> {
     let with_unit = UNITS.iter().find_map(|&(unit, shift)| Some((text.strip_suffix(unit)?, 1_u64 << shift)));
     let (digits, factor) = with_unit.unwrap_or((text, 1));
@@ -25,29 +25,29 @@ pub(crate) fn size(text: &str) -> Result<u64, NoSize> {
     digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or(NoSize::TooLarge)
 }
 
-/// The shortest text of a size with a unit, where it is a whole number of one.
+/// The shortest text of a size with a unit, if it is a multiple of one.
 pub(crate) fn with_unit(size: u64) -> Option<String> {
     let (unit, shift) = UNITS.iter().rev().find(|(_, shift)| size > 0 && size.trailing_zeros() >= *shift)?;
     Some(format!("{}{unit}", size >> shift))
 }
 
-/// Reads permission bits: one to four octal digits.
+/// Parses permission bits: one to four octal digits.
 pub(crate) fn mode(text: &str) -> Option<Permissions> {
     let form = (1..=4).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
     form.then(|| u16::from_str_radix(text, 8).ok().and_then(Permissions::new)).flatten()
 }
 
-/// Reads one to eight hexadecimal digits of any case.
+/// Parses one to eight hexadecimal digits of any case.
 pub(crate) fn hexadecimal_u32(digits: &str) -> Option<u32> {
     let form = (1..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
     form.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
 }
 
-/// Reads base 64 (RFC 4648, section 4): the standard alphabet, padded, no other character, and no bits left
+/// Decodes base 64 (RFC 4648, section 4): the standard alphabet, padded, no other character, and no bits left
 /// over, so that equal bytes have one text.
 pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
-    // The library would take texts one after another, each with its padding.
+    // The library would accept several concatenated texts, each with padding.
     text.len().is_multiple_of(4).then(|| data_encoding::BASE64_NOPAD.decode(digits.as_bytes()).ok())?
 }
 

@@ -2,7 +2,7 @@
 
 use crate::choices::Keys;
 
-/// What a value may be.
+/// The shape of a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Shape {
     /// The version of the plan's format.
@@ -62,11 +62,11 @@ pub(crate) enum Shape {
 /// Limits of a size, in \[bytes\].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SizeRule {
-    /// The smallest.
+    /// Minimum.
     pub(crate) min: u64,
-    /// The largest.
+    /// Maximum.
     pub(crate) max: u64,
-    /// All are multiples of this.
+    /// Sizes must be multiples of this.
     pub(crate) step: u64,
     /// Whether 0 is also allowed.
     pub(crate) or_zero: bool,
@@ -75,9 +75,9 @@ pub(crate) struct SizeRule {
 /// Limits of a whole number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CountRule {
-    /// The smallest.
+    /// Minimum.
     pub(crate) min: u64,
-    /// The largest.
+    /// Maximum.
     pub(crate) max: u64,
 }
 
@@ -94,7 +94,7 @@ pub(crate) struct Field {
     pub(crate) nullable: bool,
     /// The default where the object is sealed, in JSON, if that is another.
     pub(crate) if_sealed: Option<&'static str>,
-    /// What it means, for the schema.
+    /// Description for the schema.
     pub(crate) about: &'static str,
 }
 

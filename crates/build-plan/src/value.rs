@@ -1,6 +1,6 @@
-//! A JSON value at its place: what it is asked for is given, or a problem is written down.
+//! A JSON value at its place. Its methods return what is requested, or report a problem.
 //!
-//! The invariant: a method that gives `None` for what is there has written down why.
+//! The invariant: if a method returns `None` for an existing value, it has reported why.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -16,7 +16,7 @@ use crate::scalars::{self, NoSize};
 use crate::shapes::{CountRule, SizeRule};
 use crate::tables::{MAX_LABEL, MAX_LINK_TARGET, MAX_PATH, MAX_RESERVED_PERCENT};
 
-/// A value, its place, and where its problems go.
+/// A value, its place, and the list for its problems.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Value<'a> {
     pub(crate) json: &'a Json,
@@ -25,13 +25,13 @@ pub(crate) struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Writes down that the value is wrong.
+    /// Reports that the value is wrong.
     pub(crate) fn wrong<T>(&self, what: impl FnOnce() -> String, what_to_do: &str) -> Option<T> {
         self.log.add(&self.at, || (what(), what_to_do.to_owned()));
         None
     }
 
-    /// Writes down that the value is not of the kind that the field has.
+    /// Reports that the value is of the wrong kind.
     pub(crate) fn not<T>(&self, kind: &str, what_to_do: &str) -> Option<T> {
         self.wrong(|| format!("{} is not {kind}", self.shown()), what_to_do)
     }
@@ -81,7 +81,7 @@ impl<'a> Value<'a> {
         Some(fields)
     }
 
-    /// Problems of keys in whatever lies below, for values that are passed on unread.
+    /// Reports problems of keys at all depths, for values that are passed on without decoding.
     pub(crate) fn check_keys(&self) {
         match self.json {
             Json::List(items) => {
@@ -206,7 +206,7 @@ impl<'a> Value<'a> {
         let uuid = if let Json::Text(text) = self.json { Uuid::parse(text) } else { None };
         let help = "write 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12, joined by hyphens";
         match uuid {
-            // A file system with it has none: it is found by no UUID.
+            // This UUID means "none", so the file system could not be found by UUID.
             Some(uuid) if uuid == Uuid::default() => {
                 self.wrong(|| format!("{} stands for none", self.shown()), "choose another UUID")
             }
@@ -282,7 +282,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Where a symlink leads.
+    /// The target of a symlink.
     pub(crate) fn link_target(&self) -> Option<Vec<u8>> {
         let help = "write a string of 1 to 4095 bytes without NUL";
         let target = self.text("the target of a symlink", help)?;
@@ -299,7 +299,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// `4194304 bytes (4MiB)`: as a plan can say it.
+/// A size for messages, for example `4194304 bytes (4MiB)`.
 fn in_bytes(size: u64) -> String {
     match scalars::with_unit(size) {
         Some(short) => format!("{size} bytes ({short})"),

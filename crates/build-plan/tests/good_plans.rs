@@ -1,4 +1,4 @@
-//! The plans of `tests/plans/good`: each is read, and its values are those of the file, or the documented defaults.
+//! Reads the plans of `tests/plans/good`. Their values must be those of the file, or the documented defaults.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,7 +16,7 @@ fn xattr(name: &str, value: &[u8]) -> Xattr {
     Xattr { name: XattrName::parse(name.as_bytes()).unwrap(), value: value.to_vec() }
 }
 
-/// A closure of which only the graph is given.
+/// A closure with only a graph.
 fn closure(graph: Value) -> ClosurePlan {
     ClosurePlan {
         source: ClosureSource::Graph(graph),
@@ -29,12 +29,12 @@ fn closure(graph: Value) -> ClosurePlan {
     }
 }
 
-/// The plan of a file of `tests/plans/good`: the least plan with what the file changes.
+/// The expected plan of a file of `tests/plans/good`: the minimal plan with the file's changes.
 fn expected(name: &str) -> Plan {
     let mut plan = parse(br#"{ "version": 1 }"#, Path::new("/base")).unwrap();
     let root = &mut plan.root;
     match name {
-        // The version alone, sections that are null, and a key that only editors read.
+        // Only the version, sections that are null, and a key that only editors read.
         "least" | "null-sections" | "schema-for-editors" => {}
         "closure-graph-file" => {
             root.closure = Some(ClosurePlan {
@@ -83,7 +83,7 @@ fn expected(name: &str) -> Plan {
                 grow_to: None,
                 bytes_per_inode: 64 << 20,
                 journal_size: Some(0),
-                // Nobody writes into it, so nothing is kept for root.
+                // It is read-only, so nothing is reserved for root.
                 reserved: Some(0),
                 ..root.filesystem.clone()
             };
@@ -97,7 +97,7 @@ fn expected(name: &str) -> Plan {
     plan
 }
 
-/// Plans of which the parts that the name says are compared.
+/// Plans of which only some parts are compared, as the name says.
 fn check_parts(name: &str, plan: &Plan) -> bool {
     let root = &plan.root;
     match name {

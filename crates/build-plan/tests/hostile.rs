@@ -1,8 +1,8 @@
-//! Plans of sizes that nobody writes by hand. Inputs of every other sort are made by the crate `fuzz-bodies`.
+//! Plans of extreme sizes. The crate `fuzz-bodies` generates other hostile inputs.
 
 use std::path::Path;
 
-/// Refused in a bounded number of words.
+/// Checks that a plan is rejected with errors of bounded length.
 fn refused(plan: &[u8]) {
     let problems = build_plan::parse(plan, Path::new("/base")).map(|_| ());
     assert!(problems.is_err_and(|problems| (1..=1001).contains(&problems.len())));

@@ -1,6 +1,7 @@
-//! The plans of `tests/plans/bad` give the lines of the `.expected` file beside them, here and in the tests of the program.
+//! Reads the plans of `tests/plans/bad`. Their problems must be those of the `.expected` files, here and in the tests of the
+//! program.
 //!
-//! `UPDATE_EXPECTED=1` writes those files, and the schema, instead of comparing them: review the difference.
+//! `UPDATE_EXPECTED=1` writes these files, and the schema, instead of comparing them. Review the difference.
 
 #![expect(clippy::unwrap_used, reason = "what a test can't do without ends it")]
 
@@ -29,7 +30,7 @@ fn updating() -> bool {
     std::env::var_os("UPDATE_EXPECTED").is_some()
 }
 
-/// Compares a text with a file, or writes it there.
+/// Compares a text with a file, or writes the file.
 fn difference(path: &Path, actual: &str) -> Option<String> {
     if updating() {
         std::fs::write(path, actual).unwrap();
@@ -111,7 +112,7 @@ fn guide_tells_every_field_of_the_schema_and_each_section_once() {
 fn assert_described(schema: &serde_json::Value, place: &str) {
     match schema {
         serde_json::Value::Object(object) => {
-            // The rules of a `oneOf` name fields as well, but describe no object.
+            // The rules of a `oneOf` have fields too, but describe no object.
             let fields = object.get("properties").filter(|_| object.get("type") == Some(&"object".into()));
             for (name, field) in fields.and_then(|fields| fields.as_object()).into_iter().flatten() {
                 assert!(field["description"].is_string(), "{place}/{name}");
@@ -154,7 +155,7 @@ fn documentation_has_a_row_for_every_field_and_only_plans_that_are_valid() {
         let example = example.split("```").next().unwrap();
         let whole = example.starts_with('{');
         let plan = if whole { example.to_owned() } else { format!("{{ \"version\": 1, {example} }}") };
-        // Extended attributes are shown without what bears them.
+        // Extended attributes are listed without their file.
         let plan = plan.replace("1, \"xattrs\":", "1, \"attributes\": { \"/\": { \"xattrs\":");
         let plan = if plan.contains("\"/\": { \"xattrs\"") { format!("{plan} }} }}") } else { plan };
         parse(plan.as_bytes(), Path::new("/base")).unwrap_or_else(|problems| panic!("{example}\n{problems}"));

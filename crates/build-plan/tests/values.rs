@@ -1,4 +1,4 @@
-//! What a plan's fields become: every default, every form of a closure, every kind of entry.
+//! Checks the values of fields: every default, every form of a closure, every kind of entry.
 
 #![expect(clippy::unwrap_used, reason = "what a test can't do without ends it")]
 
@@ -23,7 +23,7 @@ fn entry(kind: EntryKind) -> Entry {
     Entry { kind, permissions: None, uid: 0, gid: 0, xattrs: Vec::new(), keep_holes: true }
 }
 
-/// An object with each default that the schema names for an object's fields, written out.
+/// An object with all defaults of the schema written out.
 fn defaults_of(object: &Value) -> Value {
     let fields = object["properties"].as_object().unwrap().iter();
     fields.filter_map(|(name, field)| Some((name.clone(), field.get("default")?.clone()))).collect()
@@ -119,7 +119,7 @@ fn structured_attributes_hold_the_plan_and_its_graph() {
         read(&attributes("./closure")).root.closure.unwrap().source,
         ClosureSource::GraphFile(PathBuf::from("/base/./closure"))
     );
-    // A derivation's own version is a text.
+    // The version of a derivation is a text.
     let mut versioned = attributes("closure");
     versioned["version"] = json!("1.2");
     assert_eq!(read(&versioned), read(&attributes("closure")));

@@ -1,4 +1,4 @@
-//! `plan.closure`: which of its forms is given, and that it is one form alone.
+//! `plan.closure`: finds its form, and checks that there is exactly one.
 
 use image_tree::ImagePath;
 
@@ -11,7 +11,7 @@ use crate::plan::{ClosurePlan, ClosureSource, DatabasePlan};
 use crate::tables;
 use crate::value::Value;
 
-/// What `LocalStore::LocalStore` of Nix creates in its folder of state.
+/// The folders that `LocalStore::LocalStore` of Nix creates in its state folder.
 const STATE_FOLDERS: [&str; 3] = ["profiles/per-user", "gcroots/per-user", "temproots"];
 
 pub(super) fn closure(value: &Value<'_>, context: Context<'_>) -> Option<ClosurePlan> {
@@ -48,7 +48,7 @@ fn store_dir(value: &Value<'_>) -> Option<ImagePath> {
     Some(path)
 }
 
-/// Nix puts what it knows of a store beside it: `/nix/var/nix/db` for `/nix/store`.
+/// The place where Nix expects the database of a store: `/nix/var/nix/db` for `/nix/store`.
 fn database_of(value: &Value<'_>, store_dir: &ImagePath) -> Option<DatabasePlan> {
     let text = String::from_utf8_lossy(store_dir.as_bytes());
     let Some(above) = text.strip_suffix("/store") else {
@@ -74,7 +74,7 @@ fn registration_target(value: &Value<'_>) -> Option<ImagePath> {
 fn source(closure: &Value<'_>, object: &Object<'_>, context: Context<'_>) -> Option<ClosureSource> {
     let (registration, store_paths) = (object.given("registration"), object.given("storePaths"));
     let graph = object.given("graph");
-    // Each of them is looked at, so that none keeps a problem back.
+    // Decodes all of them, so that all problems are reported.
     let registration_path = registration.and_then(|value| context.host_path(&value));
     let store_paths_path = store_paths.and_then(|value| context.host_path(&value));
     let graph_source = graph.and_then(|value| graph_source(&value, context));
@@ -126,10 +126,10 @@ fn graph_source(value: &Value<'_>, context: Context<'_>) -> Option<ClosureSource
     }
 }
 
-/// How many names of attributes a message lists.
+/// Number of attribute names in a message.
 const SHOWN_NAMES: usize = 8;
 
-/// A name beside which nothing stands: far more likely a key with a slip than a file in the folder of the build.
+/// Whether a name has no slash, so it is probably a misspelled key and not a file in the build folder.
 fn missing_attribute(value: &Value<'_>, name: &str, attributes: &Json) -> Option<ClosureSource> {
     let graphs: Vec<&str> = graph_names(attributes);
     let what = || match graphs.get(..SHOWN_NAMES.min(graphs.len())) {
@@ -153,7 +153,7 @@ fn missing_attribute(value: &Value<'_>, name: &str, attributes: &Json) -> Option
     }
 }
 
-/// The attributes that look like what `exportReferencesGraph` makes: lists of objects.
+/// The attributes that look like the output of `exportReferencesGraph`: lists of objects.
 fn graph_names(attributes: &Json) -> Vec<&str> {
     let Json::Object(fields) = attributes else { return Vec::new() };
     let is_graph =
@@ -161,7 +161,7 @@ fn graph_names(attributes: &Json) -> Vec<&str> {
     fields.iter().filter(|(_, json)| is_graph(json)).map(|(name, _)| name.as_str()).collect()
 }
 
-/// What is in the list is for the reader of closures to judge; keys that come twice can be seen only here.
+/// Converts a list without checks, which the reader of closures makes. Duplicate keys are reported here.
 fn graph_list(value: &Value<'_>) -> ClosureSource {
     value.check_keys();
     ClosureSource::Graph(value.json.to_value())

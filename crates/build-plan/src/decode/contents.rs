@@ -28,7 +28,7 @@ fn tree(value: &Value<'_>, context: Context<'_>) -> Option<TreePlan> {
     Some(TreePlan { source: source?, target: target?, ..options })
 }
 
-/// What a tree has beside its source and target, which are left empty.
+/// The fields of a tree except source and target, which are left empty.
 fn tree_options(object: &Object<'_>) -> TreePlan {
     TreePlan {
         source: PathBuf::new(),
@@ -42,7 +42,7 @@ fn tree_options(object: &Object<'_>) -> TreePlan {
 }
 
 impl TreePlan {
-    /// A tree of which a plan names only the source and the target.
+    /// A tree for which a plan gives only source and target.
     pub fn new(source: PathBuf, target: ImagePath) -> Self {
         let (json, log) = (Json::Object(Vec::new()), Log::default());
         let value = Value { json: &json, at: Place::PLAN, log: &log };
@@ -129,7 +129,7 @@ fn by_path<T>(
     for (key, json) in value.pairs().into_iter().flatten() {
         let item = value.child(key, json);
         let path = item.parse_image_path(key);
-        // What the path leads to is looked at even if the path is wrong.
+        // The value is decoded even if the path is wrong, so that all problems are reported.
         let decoded = decode(&item, path.as_ref().unwrap_or(&any_path()));
         if let (Some(path), Some(decoded)) = (path, decoded) {
             all.insert(path, decoded);
@@ -138,14 +138,14 @@ fn by_path<T>(
     all
 }
 
-/// A path of which nothing special is asked.
+/// A path without further conditions.
 fn any_path() -> ImagePath {
     ImagePath::parse(b"/any").unwrap_or_else(|_| ImagePath::root())
 }
 
 fn entry(value: &Value<'_>, context: Context<'_>) -> Option<Entry> {
     let fields = value.pairs()?;
-    // Any table has the type, and all types have it first.
+    // All tables have the type as their first field.
     let any = value.object_unchecked(fields, EntryType::File.table());
     if any.given("type").is_none() {
         any.check_missing();
@@ -167,7 +167,7 @@ fn entry(value: &Value<'_>, context: Context<'_>) -> Option<Entry> {
     Some(entry)
 }
 
-/// A field of another type is not unknown, it is out of place.
+/// Reports fields that belong to another type.
 fn check_fields(value: &Value<'_>, object: &Object<'_>, table: &'static Table) {
     let elsewhere = |key: &str| ENTRY_TYPES.0.iter().any(|(_, other)| other.table().field(key).is_some());
     for (key, json) in object.fields {

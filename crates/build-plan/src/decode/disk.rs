@@ -19,7 +19,7 @@ use crate::value::Value;
 
 pub(super) fn disk(value: &Value<'_>, context: Context<'_>) -> Option<DiskPlan> {
     let object = value.object(&disk_tables::DISK)?;
-    // Without a table, what depends on it can't be judged.
+    // Without a table, fields that depend on it can't be checked.
     let kind = object.word("table", &TABLE_KINDS);
     let table = kind.map(|kind| match kind {
         TableKind::Mbr => TablePlan::Mbr { id: object.read("id", number_id) },
@@ -35,7 +35,7 @@ pub(super) fn disk(value: &Value<'_>, context: Context<'_>) -> Option<DiskPlan> 
     Some(DiskPlan { table: table?, sector, size, partitions: partitions?, blobs })
 }
 
-/// A size in whole sectors; the rule of the field itself knows only the short ones.
+/// Checks that a size is a multiple of the sector. The field's own rule assumes sectors of 512 bytes.
 fn in_sectors(object: &Object<'_>, sector: SectorSize, field: &'static str) -> Option<u64> {
     let (size, bytes) = (object.size(field)?, sector.bytes());
     if size.is_multiple_of(bytes) {
@@ -85,7 +85,7 @@ fn partitions(
             if most == MOST_MBR { "leave some out, or write \"table\": \"gpt\"" } else { "leave some out" };
         list.wrong::<()>(|| format!("there are {count} partitions, the table has room for {most}"), help);
     }
-    // A partition that could not be read may have been the root's.
+    // An invalid partition may be the one with the root.
     if roots == 0 && whole && matches!(list.json, Json::List(_)) {
         let help = "add one with \"content\": { \"kind\": \"root\" }";
         list.wrong::<()>(|| "none of them has the root file system".to_owned(), help);
@@ -194,7 +194,7 @@ fn unknown_type<'n>(
     value.not("a partition type", near.as_deref().unwrap_or(help))
 }
 
-/// A number of 32 bits: whole, or a string of hexadecimal digits after `0x`.
+/// A number of 32 bits: a whole number, or a string of hexadecimal digits after `0x`.
 fn number_id(value: &Value<'_>) -> Option<u32> {
     let number = match value.json {
         Json::Whole(number) => u32::try_from(*number).ok(),
@@ -225,7 +225,7 @@ fn blob(value: &Value<'_>, context: Context<'_>) -> Option<BlobPlan> {
 
 fn content(value: &Value<'_>, number: usize, context: Context<'_>) -> Option<PartitionContent> {
     let fields = value.pairs()?;
-    // Any table has the kind.
+    // All tables have the kind.
     let any = value.object_unchecked(fields, ContentKind::Root.table());
     if any.given("kind").is_none() {
         any.check_missing();
@@ -255,10 +255,10 @@ fn fat(object: &Object<'_>, context: Context<'_>) -> FatPlan {
     }
 }
 
-/// What a FAT file system without a label has in its place.
+/// The label of a FAT file system without a label.
 const NO_LABEL: [u8; MAX_FAT_LABEL] = *b"NO NAME    ";
 
-/// What mkfs.vfat takes: no control characters, none of `*?.,;:/\|+=<>[]"`.
+/// Whether mkfs.vfat accepts a character: no control characters, none of `*?.,;:/\|+=<>[]"`.
 fn fat_label(value: &Value<'_>) -> Option<[u8; MAX_FAT_LABEL]> {
     const HELP: &str = "write a string of at most 11 letters, digits, spaces and hyphens";
     let text = value.text("a label", HELP)?;

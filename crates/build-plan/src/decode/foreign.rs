@@ -1,6 +1,6 @@
-//! What a text that is no JSON looks like instead, judged by its beginning and by the place where it stops being JSON.
+//! Guesses what a text is that is not JSON, by its start and by the place where it stops being JSON.
 
-/// Beginnings of files in other encodings and formats: what they are, and what to do.
+/// Starts of files in other encodings and formats, with their names and help.
 const BEGINNINGS: [(&[u8], &str, &str); 10] = [
     (&[0xef, 0xbb, 0xbf], "begins with a byte order mark", "save it as UTF-8 without one"),
     (&[0xff, 0xfe, 0, 0], "is UTF-32, not UTF-8", "save it as UTF-8"),
@@ -20,7 +20,7 @@ const NIX: (&str, &str) =
     ("is Nix, not JSON", "evaluate it: nix-instantiate --eval --strict --json FILE | snugfs build -");
 const COMMENT: (&str, &str) = ("has a comment, which JSON does not know", "remove it");
 
-/// What a text is that stopped being JSON at a line and column (both from 1): what is wrong, and what to do.
+/// Explains a text that stops being JSON at a line and column (both from 1): what is wrong, and what to do.
 pub(super) fn form(text: &[u8], line: usize, column: usize) -> Option<(&'static str, &'static str)> {
     if let Some((_, what, help)) = BEGINNINGS.iter().find(|(mark, ..)| text.starts_with(mark)) {
         return Some((what, help));
@@ -78,7 +78,7 @@ pub(super) fn form(text: &[u8], line: usize, column: usize) -> Option<(&'static 
 mod tests {
     use std::path::Path;
 
-    /// What the one problem of a text says.
+    /// The only problem of a text.
     fn told(text: &[u8]) -> String {
         crate::parse(text, Path::new("")).unwrap_err().to_string()
     }

@@ -1,5 +1,5 @@
-//! From JSON to a [`Plan`]. A decoder that meets something wrong writes it down and goes on with a stand-in, so that
-//! all problems are found at once; a plan with stand-ins never leaves [`parse`].
+//! Decodes JSON into a [`Plan`]. If a value is wrong, a decoder reports it and continues with a placeholder, so that
+//! all problems are found at once. [`parse`] never returns a plan with placeholders.
 
 mod closure;
 mod contents;
@@ -21,8 +21,8 @@ use crate::problem::{Log, Position, Problems};
 use crate::tables;
 use crate::value::Value;
 
-/// Reads a plan, or the structured attributes that hold one under `plan`. `base_dir` is joined to every relative
-/// path of this machine; nothing is looked up there.
+/// Reads a plan, or structured attributes with a plan under `plan`. `base_dir` is joined to every relative
+/// path of this machine. No files are accessed.
 pub fn parse(json: &[u8], base_dir: &Path) -> Result<Plan, Problems> {
     let log = Log::default();
     let plan = match Json::parse(json) {
@@ -39,7 +39,7 @@ pub fn parse(json: &[u8], base_dir: &Path) -> Result<Plan, Problems> {
     }
 }
 
-/// Reads a JSON document that a plan names, with the limits of a plan: so many values and so many levels.
+/// Reads a JSON document that a plan refers to, with the limits of a plan on the number of values and levels.
 pub fn parse_document(json: &[u8]) -> Result<serde_json::Value, serde_json::Error> {
     Json::parse(json).map(|document| document.to_value())
 }
@@ -64,7 +64,7 @@ fn tell_syntax(error: &serde_json::Error, json: &[u8], log: &Log) {
         }
         _ => (format!("not JSON: {text}"), "correct it"),
     };
-    // A text that ends right behind a line feed ends in column 0.
+    // A text that ends with a line feed ends in column 0.
     log.add_at(Position { line, column: column.max(1) }, what, what_to_do.to_owned());
 }
 
@@ -82,7 +82,7 @@ fn read(document: &Json, base_dir: &Path, log: &Log) -> Option<Plan> {
     Some(plan_of(&object, Context { base_dir, attributes }, log))
 }
 
-/// Whether the plan has the number of another version; then no other rule of ours holds for it.
+/// Whether the plan has another version. Then no other rule applies to it.
 fn is_of_another_version(plan: &Value<'_>) -> bool {
     match plan.json.get("version") {
         None | Some(Json::Whole(tables::VERSION)) => false,
