@@ -94,7 +94,7 @@ fn boot_code_that_looks_like_a_file_system_hides_no_table() {
     workspace
         .snugfs(["verify", "floppy.img"])
         .failed_with(5)
-        .says("contains FAT16; snugfs only checks ext4 and disks; check it with `fsck.fat -n`");
+        .says("contains FAT16, but snugfs only checks ext4 and disks; check it with `fsck.fat -n`");
     let shown = workspace.snugfs(["inspect", "floppy.img"]).succeeded();
     assert!(shown.text().contains("FAT16"), "a file system by itself stays one: {}", shown.text());
     let mut text = workspace.read("floppy.img");
@@ -321,7 +321,7 @@ fn an_image_matches_its_plan_in_every_format() {
     for name in ["disk.img", "disk.img.zst"] {
         workspace.snugfs(["build", "plan.json", "-o", name]).succeeded();
         let run = workspace.snugfs(["verify", name, "--against", "plan.json"]).succeeded();
-        assert!(run.text().contains("what the plan says"), "{run:?}");
+        assert!(run.text().contains("it matches the plan"), "{run:?}");
         workspace.snugfs(["verify", name, "--used", "--against", "plan.json"]).succeeded();
     }
     workspace
