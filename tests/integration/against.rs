@@ -94,7 +94,7 @@ fn boot_code_that_looks_like_a_file_system_hides_no_table() {
     workspace
         .snugfs(["verify", "floppy.img"])
         .failed_with(5)
-        .says("contains FAT16; snugfs only checks ext4 and disks; check it with `fsck.fat -n`");
+        .says("contains FAT16, but snugfs only checks ext4 and disks; check it with `fsck.fat -n`");
     let shown = workspace.snugfs(["inspect", "floppy.img"]).succeeded();
     assert!(shown.text().contains("FAT16"), "a file system by itself stays one: {}", shown.text());
     let mut text = workspace.read("floppy.img");

@@ -386,9 +386,9 @@ fn other_formats_are_recognised_with_help() {
     file("zeros", &vec![0; 65_536]);
     gpt(&workspace.path("disk"), 1 << 15, &[(2048, 4096)], &[(2048, fat32(1000, 32))]);
     for (name, code, shown) in [
-        ("fat", 5, "contains FAT12; snugfs only checks ext4 and disks; check it with `fsck.fat -n`"),
+        ("fat", 5, "contains FAT12, but snugfs only checks ext4 and disks; check it with `fsck.fat -n`"),
         ("broken-fat", 5, "boot sector: its allocation table is too short"),
-        ("swap", 5, "contains swap; snugfs only checks ext4"),
+        ("swap", 5, "contains swap, but snugfs only checks ext4"),
         ("qcow2", 5, "is a qcow2 image"),
         ("gzip", 5, "is compressed by gzip"),
         ("empty", 5, "is empty; name an image"),

@@ -43,7 +43,7 @@ pub fn too_long(kind: FailureKind, name: &str, what: &str) -> Failure {
 }
 
 /// Help for a path with `~` or `$NAME`.
-pub const NOT_EXPANDED: &str = "~ and $NAME are not expanded in a plan; write the whole path";
+pub const NOT_EXPANDED: &str = "~ and $NAME are not expanded in a plan, write the whole path";
 
 /// Whether a path contains something that a shell would expand.
 #[must_use]

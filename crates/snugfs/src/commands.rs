@@ -113,7 +113,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     if image.written.without_workers {
         messages.warning(&Problem::new(
             &name,
-            "threads can't be started; the compressed bytes differ from those of other builds, the decompressed image does not",
+            "no thread can be started, so the compressed bytes differ from those of other builds (the image in them is the same)",
             "allow the system call clone3, or set plan.output.compression.seekable",
         ));
     }

@@ -120,7 +120,7 @@ impl Verdict {
 pub fn image(image: &Image, terms: Terms) -> Result<Verdict, ReadError> {
     let found = Overview::read(image)?;
     if let Some((what, remedy)) = foreign(&found) {
-        let what = format!("contains {what}; snugfs only checks ext4 and disks");
+        let what = format!("contains {what}, but snugfs only checks ext4 and disks");
         return Err(ReadError::Unsupported(Explanation::new("", what, remedy)));
     }
     overview(&found, &image.window, terms, &mut [])
