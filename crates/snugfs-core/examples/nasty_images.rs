@@ -7,6 +7,7 @@ use ext4_ondisk::{Superblock, superblock};
 use zerocopy::FromBytes;
 
 type Damage = (&'static str, fn(&mut Superblock));
+type NamedImage = (&'static str, Vec<u8>);
 
 const DAMAGES: [Damage; 5] = [
     ("no-inodes", |superblock| superblock.s_inodes_count.set(0)),
@@ -17,7 +18,7 @@ const DAMAGES: [Damage; 5] = [
 ];
 
 /// The name of each damage, and the image with it.
-pub(crate) fn damaged(image: &[u8]) -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
+pub(crate) fn damaged(image: &[u8]) -> Result<Vec<NamedImage>, Box<dyn Error>> {
     let damage = |(name, damage): Damage| {
         let mut bytes = image.to_vec();
         let at = bytes.get_mut(superblock::OFFSET..).ok_or("the image is too short")?;
