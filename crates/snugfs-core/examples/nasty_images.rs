@@ -7,8 +7,8 @@ use ext4_ondisk::{Superblock, superblock};
 use zerocopy::FromBytes;
 
 type Damage = (&'static str, fn(&mut Superblock));
+/// The name of a damage, and the image with it.
 type NamedImage = (&'static str, Vec<u8>);
-
 const DAMAGES: [Damage; 5] = [
     ("no-inodes", |superblock| superblock.s_inodes_count.set(0)),
     ("most-blocks", |superblock| superblock.set_blocks_count(u64::MAX)),
@@ -17,7 +17,6 @@ const DAMAGES: [Damage; 5] = [
     ("no-inodes-in-groups", |superblock| superblock.s_inodes_per_group.set(0)),
 ];
 
-/// The name of each damage, and the image with it.
 pub(crate) fn damaged(image: &[u8]) -> Result<Vec<NamedImage>, Box<dyn Error>> {
     let damage = |(name, damage): Damage| {
         let mut bytes = image.to_vec();
@@ -32,8 +31,8 @@ pub(crate) fn damaged(image: &[u8]) -> Result<Vec<NamedImage>, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1);
-    let usage = "usage: nasty_images IMAGE FOLDER";
-    let (image, folder) = (arguments.next().ok_or(usage)?, arguments.next().ok_or(usage)?);
+    let mut next = || arguments.next().ok_or("usage: nasty_images IMAGE FOLDER");
+    let (image, folder) = (next()?, next()?);
     for (name, bytes) in damaged(&std::fs::read(image)?)? {
         std::fs::write(Path::new(&folder).join(format!("{name}.img")), bytes)?;
     }

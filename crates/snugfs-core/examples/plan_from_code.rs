@@ -15,7 +15,8 @@ pub(crate) fn write(folder: &Path, image: &Path) -> Result<u64, Box<dyn Error>> 
         "entries": {},
     });
     for unit in 0..10 {
-        plan["entries"][format!("/etc/units/{unit}")] = json!({ "text": format!("unit {unit}\n") });
+        plan["entries"][format!("/etc/units/{unit}")] =
+            json!({ "type": "file", "text": format!("unit {unit}\n") });
     }
     let plan = build_plan::parse(plan.to_string().as_bytes(), Path::new(""))?;
     let prepared = prepare(&plan, &Options::default())?;
