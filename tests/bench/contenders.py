@@ -1,4 +1,4 @@
-"""Who runs: snugfs in its forms, what does the same work today, and the limits that nobody gets below."""
+"""The contenders: snugfs in several forms, today's tools for the same work, and the limits of the machine."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Block devices that lie. Device mapper is not needed: a loop device stands on a file that FUSE serves."""
+"""Block devices that lie. Device mapper is not needed: a loop device uses a file that FUSE serves."""
 import contextlib
 import json
 import os

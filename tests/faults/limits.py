@@ -67,7 +67,7 @@ def threads(lab):
                 lab.nothing_left(lab.path("out"))
     if not whole or not fewer:
         raise Wrong(f"{whole} builds had enough threads, {fewer} had not: nothing was tried")
-    return f"{whole} builds had enough, {fewer} told that they had not"
+    return f"{whole} builds succeeded, {fewer} reported the limit"
 
 
 @case("no thread at all")

@@ -163,7 +163,7 @@ def deep(lab):
         refused(lab, 4, "recursion limit")
 
 
-@case("malice: 100,000 problems are told in bounded lines")
+@case("malice: 100,000 problems are reported in a limited number of lines")
 def many_problems(lab):
     shown = {}
     lab.write("malice.json", json.dumps(plan(entries={f"x{n}": 0 for n in range(100_000)})).encode())

@@ -1,4 +1,4 @@
-"""What may be wrong with what an image is made of: it can't be read, or it changes between scan and copy."""
+"""Faulty sources: they can't be read, or they change between scan and copy."""
 import os
 import shutil
 import subprocess

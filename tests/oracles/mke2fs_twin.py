@@ -1,4 +1,4 @@
-"""mke2fs told to make a given geometry, so that its image and another can be compared field by field."""
+"""Makes mke2fs produce a given geometry, so that its image can be compared with another field by field."""
 
 import os
 import tempfile
@@ -37,7 +37,7 @@ class Geometry:
         return -(-self.blocks // 32768)
 
     def arguments(self):
-        """Options for mke2fs, or Unusable where it can't be told to make this."""
+        """Options for mke2fs, or Unusable if it can't make this geometry."""
         if self.journal % 256:
             raise Unusable(f"a journal of {self.journal} blocks: mke2fs takes whole MiB; choose such a journalSize")
         features = [f for f in self.features if f not in ("has_journal", "resize_inode")]

@@ -1,6 +1,6 @@
-"""What readers that are not ours see in an image: each gives a Seen for every path, with what it can tell.
+"""Other readers of images: each returns a Seen for every path, with the fields that it can read.
 
-What a reader does not tell stays None and is not compared; what is known about that is in docs/compatibility.md."""
+Other fields are None and are not compared; docs/compatibility.md has the reasons."""
 
 import datetime
 import os

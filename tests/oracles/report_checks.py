@@ -39,7 +39,7 @@ def against_report(image, path, report):
 
 
 def against_plan(image, journal, plan):
-    """The promises of free space, inodes and size; and that nobody could have made it smaller."""
+    """Checks the promises of free space, inodes and size, and that the image could not be smaller."""
     settings, problems = plan.filesystem, []
     sb = image.superblock
     free = -(-(plan_reader.size(settings.get("freeSpace")) or 0) // 4096)

@@ -1,4 +1,4 @@
-"""What a small virtual machine is made of: Debian's cloud kernel, its virtio modules, busybox, resize2fs."""
+"""Parts of a small virtual machine: Debian's cloud kernel, its virtio modules, busybox, resize2fs."""
 
 import glob
 import gzip

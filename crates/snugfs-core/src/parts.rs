@@ -379,7 +379,7 @@ pub(crate) fn empty_partition(index: usize, partition: &PartitionPlan) -> Option
         )
     } else if partition.kind.is_esp() {
         (
-            "is an EFI system partition without a file system; firmware can't boot from it",
+            "is an EFI system partition without a file system, so firmware can't boot from it",
             "add \"content\": { \"kind\": \"fat\" }",
         )
     } else {
