@@ -15,11 +15,11 @@ struct Part {
     start: DataNr,
     /// Length in \[blocks\], at least 1.
     blocks: u64,
-    holds: Holds,
+    content: PartContent,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Holds {
+enum PartContent {
     Metadata,
     /// A part of a file from this offset in \[bytes\], which is less than the length of the file.
     File {
@@ -73,7 +73,7 @@ impl Layout {
     /// All of data space in order.
     fn parts(&self) -> impl Iterator<Item = Part> + Send + '_ {
         let end = self.placement.end;
-        let free = Part { start: end, blocks: self.space.len() - end.0, holds: Holds::Free };
+        let free = Part { start: end, blocks: self.space.len() - end.0, content: PartContent::Free };
         self.own_parts().into_iter().chain(self.metadata_parts()).chain(self.file_parts()).chain([free])
     }
 
@@ -81,12 +81,20 @@ impl Layout {
     fn own_parts(&self) -> Vec<Part> {
         let mut parts = Vec::new();
         if let Some(start) = self.placement.resize {
-            parts.push(Part { start, blocks: 1, holds: Holds::Metadata });
+            parts.push(Part { start, blocks: 1, content: PartContent::Metadata });
         }
         if let Some(journal) = self.placement.journal {
-            parts.push(Part { start: journal.start, blocks: 1, holds: Holds::Metadata });
-            parts.push(Part { start: journal.start.plus(1), blocks: journal.len - 1, holds: Holds::Zeros });
-            parts.push(Part { start: journal.nodes_start(), blocks: journal.nodes, holds: Holds::Metadata });
+            parts.push(Part { start: journal.start, blocks: 1, content: PartContent::Metadata });
+            parts.push(Part {
+                start: journal.start.plus(1),
+                blocks: journal.len - 1,
+                content: PartContent::Zeros,
+            });
+            parts.push(Part {
+                start: journal.nodes_start(),
+                blocks: journal.nodes,
+                content: PartContent::Metadata,
+            });
         }
         parts
     }
@@ -100,7 +108,7 @@ impl Layout {
             let start = starts.next()?;
             while starts.next_if(|next| next.0 - start.0 < BATCH_BLOCKS).is_some() {}
             let after = starts.peek().copied().unwrap_or(end);
-            Some(Part { start, blocks: after.0 - start.0, holds: Holds::Metadata })
+            Some(Part { start, blocks: after.0 - start.0, content: PartContent::Metadata })
         })
     }
 
@@ -117,10 +125,10 @@ impl Layout {
             .flat_map(move |(slot, node, size)| {
                 let object = self.placement.object(&self.inventory, &self.space, slot, node);
                 let contents = object.contents;
-                let metadata = |start, blocks| Part { start, blocks, holds: Holds::Metadata };
+                let metadata = |start, blocks| Part { start, blocks, content: PartContent::Metadata };
                 let stretches = contents.stretches().map(move |(logical, start, blocks)| {
-                    let holds = Holds::File { node, from: logical * BLOCK_SIZE, size };
-                    Part { start, blocks, holds }
+                    let content = PartContent::File { node, from: logical * BLOCK_SIZE, size };
+                    Part { start, blocks, content }
                 });
                 std::iter::once(metadata(object.start, object.xattr_blocks))
                     .chain(stretches)
@@ -180,11 +188,11 @@ impl<P: Iterator<Item = Part>> Iterator for DataPieces<'_, P> {
                 let begin = *done * BLOCK_SIZE;
                 *done += run.len;
                 let (offset, len) = (run.start.byte_offset(), run.len * BLOCK_SIZE);
-                let content = match part.holds {
-                    Holds::Metadata => Content::Metadata,
-                    Holds::Zeros => Content::Zeros,
-                    Holds::Free => Content::Unused,
-                    Holds::File { node, from, size } => {
+                let content = match part.content {
+                    PartContent::Metadata => Content::Metadata,
+                    PartContent::Zeros => Content::Zeros,
+                    PartContent::Free => Content::Unused,
+                    PartContent::File { node, from, size } => {
                         let offset_in_file = from + begin;
                         let bytes = len.min(size - offset_in_file);
                         if bytes < len {
