@@ -8,7 +8,7 @@ use build_plan::{ClosurePlan, ClosureSource, Location};
 use closure_registration::{Closure, ClosureErrors, Source};
 use image_tree::{io_reason, shown};
 
-use crate::failure::{self, Failure, FailureKind, remedy};
+use crate::failure::{Failure, FailureKind, remedy};
 use crate::fields;
 
 /// The longest plan or file of a closure, in \[bytes\]. An endless file must not fill the memory; a graph of 400,000 store
@@ -54,7 +54,7 @@ pub fn is_unexpanded(path: &Path) -> bool {
 
 /// Reads the closure of a file system.
 pub(crate) fn read(plan: &ClosurePlan, volume: &Location) -> Result<Closure, Failure> {
-    let invalid = |errors: ClosureErrors| failure::of_closure(&errors, volume);
+    let invalid = |errors: ClosureErrors| fields::closure_failure(&errors, volume);
     let closure = volume.key("closure");
     match &plan.source {
         ClosureSource::Registration { registration, store_paths } => {

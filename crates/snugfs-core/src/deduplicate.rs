@@ -2,20 +2,10 @@
 
 use file_scanner::Alike;
 use image_tree::{FileTree, NodeId, NodeKind};
-use serde::Serialize;
 
 use crate::Failure;
 use crate::observer::{Observer, Stage, Unit, run_stage};
-use crate::parts::ScannedVolume;
-
-/// Files that became hard links.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Deduplicated {
-    /// The number of files that became names of others.
-    pub files: u64,
-    /// Their length, in \[bytes\].
-    pub bytes: u64,
-}
+use crate::parts::{Deduplicated, ScannedVolume};
 
 /// Links equal files within each file system whose plan asks for it.
 pub(crate) fn run(volumes: Vec<&mut ScannedVolume<'_>>, observer: &dyn Observer) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use disk_layout::{Disk, Kind, Partition, PlacedPartition, Table};
 use image_tree::Uuid;
 use serde::Serialize;
 
-use crate::deduplicate::Deduplicated;
+use crate::parts::Deduplicated;
 use crate::parts::{Part, PartContent, Volume};
 use crate::prepare::Prepared;
 

@@ -2,12 +2,9 @@
 
 use std::io;
 
-use build_plan::Location;
-use closure_registration::{ClosureErrors, VerifyError};
 use file_scanner::SourceError;
 use image_assembly::AssemblyError;
 use image_reader::ReadError;
-use image_tree::io_reason;
 
 use crate::problem::{At, Cause, Problem};
 
@@ -143,53 +140,8 @@ pub(crate) fn kind_of_scan(kind: file_scanner::ErrorKind) -> FailureKind {
     }
 }
 
-/// The failure of an invalid closure. `volume` is the place of its file system.
-pub(crate) fn of_closure(errors: &ClosureErrors, volume: &Location) -> Failure {
-    Failure::all(
-        FailureKind::Closure,
-        errors.iter().map(|error| crate::fields::closure_problem(error, volume)),
-    )
-}
-
-/// The failure of a closure whose hashes differ, or could not be computed.
-pub(crate) fn of_verification(error: VerifyError<SourceError>, volume: &Location) -> Failure {
-    match error {
-        VerifyError::Closure(errors) => of_closure(&errors, volume),
-        VerifyError::Open(error) => error.into(),
-        VerifyError::Read { file, reason } => Failure::new(
-            FailureKind::Source,
-            file,
-            format!("can't be read: {}", io_reason(&reason)),
-            "check its disk",
-        ),
-        VerifyError::Changed(changed) => Failure::of(FailureKind::Source, Problem::from(&changed)),
-    }
-}
-
 /// Help for a file that can't be read: `otherwise`, unless permission was denied.
 #[must_use]
 pub fn remedy(error: &io::Error, otherwise: &'static str) -> &'static str {
     if error.kind() == io::ErrorKind::PermissionDenied { file_scanner::RUN_AS } else { otherwise }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_of_each_stage_have_its_kind() {
-        let file = || "/store/x".to_owned();
-        let volume = Location::plan();
-        let changed = VerifyError::Changed(closure_registration::Changed { file: file(), size: 1 });
-        let unread = VerifyError::Read { file: file(), reason: io::ErrorKind::PermissionDenied.into() };
-        for failure in [
-            Failure::from(SourceError::Vanished { path: file() }),
-            of_verification(changed, &volume),
-            of_verification(unread, &volume),
-        ] {
-            assert_eq!(failure.kind, FailureKind::Source, "{failure}");
-        }
-        assert_eq!(kind_of_scan(file_scanner::ErrorKind::Closure), FailureKind::Closure);
-        assert_eq!(kind_of_scan(file_scanner::ErrorKind::Limit), FailureKind::Fit);
-    }
 }

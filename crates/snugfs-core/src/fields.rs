@@ -2,11 +2,11 @@
 //! in their own terms.
 
 use build_plan::{ClosureSource, Location, VolumePlan};
-use closure_registration::{ClosureError, InvalidStorePath, JsonStep, Within};
+use closure_registration::{ClosureError, ClosureErrors, InvalidStorePath, JsonStep, VerifyError, Within};
 use disk_layout::{DiskError, Item};
 use ext4_layout::{LayoutError, LayoutWarning, OptionName};
-use file_scanner::{ScanError, ScanErrors, SourceField, SourceId, Subject, Warning};
-use image_tree::{Explain, ImagePath};
+use file_scanner::{ScanError, ScanErrors, SourceError, SourceField, SourceId, Subject, Warning};
+use image_tree::{Explain, ImagePath, io_reason};
 
 use crate::failure::{Failure, FailureKind, kind_of_scan};
 use crate::problem::{At, Problem};
@@ -255,5 +255,48 @@ pub fn closure_files<'p>(volume: &'p VolumePlan, at: &Location) -> Vec<(Location
         }
         Some(ClosureSource::GraphFile(graph)) => vec![(closure.key("graph"), graph.as_path())],
         Some(ClosureSource::Graph(_)) | None => Vec::new(),
+    }
+}
+/// The failure of an invalid closure. `volume` is the place of its file system.
+pub(crate) fn closure_failure(errors: &ClosureErrors, volume: &Location) -> Failure {
+    Failure::all(FailureKind::Closure, errors.iter().map(|error| closure_problem(error, volume)))
+}
+
+/// The failure of a closure whose hashes differ, or could not be computed.
+pub(crate) fn verification_failure(error: VerifyError<SourceError>, volume: &Location) -> Failure {
+    match error {
+        VerifyError::Closure(errors) => closure_failure(&errors, volume),
+        VerifyError::Open(error) => error.into(),
+        VerifyError::Read { file, reason } => Failure::new(
+            FailureKind::Source,
+            file,
+            format!("can't be read: {}", io_reason(&reason)),
+            "check its disk",
+        ),
+        VerifyError::Changed(changed) => Failure::of(FailureKind::Source, Problem::from(&changed)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn errors_of_each_stage_have_its_kind() {
+        let file = || "/store/x".to_owned();
+        let volume = Location::plan();
+        let changed = VerifyError::Changed(closure_registration::Changed { file: file(), size: 1 });
+        let unread = VerifyError::Read { file: file(), reason: io::ErrorKind::PermissionDenied.into() };
+        for failure in [
+            Failure::from(SourceError::Vanished { path: file() }),
+            verification_failure(changed, &volume),
+            verification_failure(unread, &volume),
+        ] {
+            assert_eq!(failure.kind, FailureKind::Source, "{failure}");
+        }
+        assert_eq!(kind_of_scan(file_scanner::ErrorKind::Closure), FailureKind::Closure);
+        assert_eq!(kind_of_scan(file_scanner::ErrorKind::Limit), FailureKind::Fit);
     }
 }

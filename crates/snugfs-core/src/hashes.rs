@@ -9,9 +9,9 @@ use image_assembly::{Observer as ImageObserver, Rejection};
 use image_tree::{FileRef, FileTree, ImagePath, NodeKind, TreeId};
 
 use crate::observer::{Observer, Stage, Unit, run_stage};
+use crate::parts::is_hashed;
 use crate::parts::{ScannedVolume, Volume};
-use crate::prepare::is_hashed;
-use crate::{Failure, failure};
+use crate::{Failure, fields};
 
 /// Compares the hashes of all closures whose plan asks for it.
 pub(crate) fn verify_all<'v, 'p: 'v>(
@@ -38,7 +38,7 @@ fn verify(volume: &ScannedVolume<'_>, closure: &Closure, observer: &dyn Observer
         move |node| cursor.open(node).map(Contents::from)
     };
     verify_hashes(closure, &volume.tree, open, &|bytes| observer.advance(bytes))
-        .map_err(|error| failure::of_verification(error, &volume.planned.at))
+        .map_err(|error| fields::verification_failure(error, &volume.planned.at))
 }
 
 /// Compares hashes while an image is written.
@@ -70,7 +70,7 @@ impl ImageObserver for PassingClosures<'_> {
     /// Fails with the [`Failure`] of the first closure that is not as registered.
     fn finish(&mut self) -> Result<(), Rejection> {
         for (_, volume, hashes) in &mut self.0 {
-            hashes.finish().map_err(|errors| failure::of_closure(&errors, &volume.planned.at))?;
+            hashes.finish().map_err(|errors| fields::closure_failure(&errors, &volume.planned.at))?;
         }
         Ok(())
     }

@@ -56,7 +56,6 @@ mod write;
 
 pub use closure::{MOST_BYTES, NOT_EXPANDED, is_unexpanded, read_all, read_file, too_long};
 pub use container::format_name;
-pub use deduplicate::Deduplicated;
 pub use disk_report::{BlobReport, DiskReport, PartitionReport};
 pub use failure::{Failure, FailureKind, remedy};
 pub use fields::closure_files;
@@ -65,8 +64,8 @@ pub use image_tree::shown;
 pub use observer::{Observer, Stage, Unit, run_stage};
 pub use own_outputs::OwnOutputs;
 pub use parts::{
-    Folder, Part, PartContent, PlannedVolume, ScannedFile, ScannedFolder, ScannedVolume, SingleFile, Volume,
-    planned_files, planned_volumes,
+    Deduplicated, Folder, Part, PartContent, PlannedVolume, ScannedFile, ScannedFolder, ScannedVolume,
+    SingleFile, Volume, planned_files, planned_volumes,
 };
 pub use prepare::{Options, Prepared, prepare};
 pub use problem::{At, Cause, Problem, one_line};

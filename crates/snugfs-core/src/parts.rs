@@ -15,9 +15,9 @@ use file_scanner::{InTree, InlineFile, Scan, Sources, StoreSource};
 use image_tree::{
     FileRef, FileTree, ImagePath, NodeId, NodeKind, Permissions, SectorSize, Timestamp, TreeId,
 };
+use serde::Serialize;
 
 use crate::database;
-use crate::deduplicate::Deduplicated;
 use crate::failure::{Failure, FailureKind};
 use crate::fields::{self, Scanned};
 use crate::observer::Observer;
@@ -147,6 +147,20 @@ pub struct ScannedVolume<'p> {
 }
 
 /// Scans the sources of a plan.
+/// Files that became hard links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Deduplicated {
+    /// The number of files that became names of others.
+    pub files: u64,
+    /// Their length, in \[bytes\].
+    pub bytes: u64,
+}
+
+/// Whether the plan asks to compare the hashes of a volume's closure.
+pub(crate) fn is_hashed(volume: &ScannedVolume<'_>) -> bool {
+    volume.closure.is_some() && verification(volume.planned.plan) == build_plan::Verify::Hash
+}
+
 #[derive(Clone, Copy)]
 pub(crate) struct Scanner<'s> {
     pub(crate) outputs: &'s dyn OwnOutputs,
@@ -192,7 +206,7 @@ impl Scanner<'_> {
         warnings.extend(self.outputs_in(&scan.own, &plan.trees, |index| at.key("trees").index(index))?);
         if let (Some(closure), true) = (&closure, verification(plan) != build_plan::Verify::None) {
             closure_registration::verify_sizes(closure, &scan.tree)
-                .map_err(|errors| crate::failure::of_closure(&errors, at))?;
+                .map_err(|errors| fields::closure_failure(&errors, at))?;
         }
         if let Some(closure) = &plan.closure {
             database::check_logs(closure, &scan.tree, at)?;

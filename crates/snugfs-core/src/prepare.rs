@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use build_plan::{PartitionContent, PartitionType, Plan, TablePlan, Verify};
+use build_plan::{PartitionContent, PartitionType, Plan, TablePlan};
 use closure_registration::Closure;
 use disk_layout::{Blob, Disk, Kind, Partition, Table};
 use ext4_layout::Layout;
@@ -330,9 +330,4 @@ impl<'p> Prepared<'p> {
     pub fn verify_hashes(&self, observer: &dyn Observer) -> Result<(), Failure> {
         hashes::verify_all(self.volumes().map(|volume| &volume.scanned), observer)
     }
-}
-
-/// Whether the plan asks to compare the hashes of a volume's closure.
-pub(crate) fn is_hashed(volume: &ScannedVolume<'_>) -> bool {
-    volume.closure.is_some() && parts::verification(volume.planned.plan) == Verify::Hash
 }

@@ -14,9 +14,9 @@ use serde_json::{Map, Value};
 
 use crate::Failure;
 use crate::container;
-use crate::deduplicate::Deduplicated;
 use crate::disk_report::DiskReport;
 use crate::observer::Stage;
+use crate::parts::Deduplicated;
 use crate::prepare::Prepared;
 use crate::problem::Problem;
 

@@ -12,7 +12,8 @@ use crate::Failure;
 use crate::container::Container;
 use crate::hashes::{self, PassingClosures};
 use crate::observer::{Observer, Stage, Unit, run_stage};
-use crate::prepare::{Prepared, is_hashed};
+use crate::parts::is_hashed;
+use crate::prepare::Prepared;
 use crate::verify;
 
 /// Options of [`Prepared::write`].
