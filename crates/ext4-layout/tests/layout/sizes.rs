@@ -286,3 +286,23 @@ proptest! {
         prop_assert!(Layout::plan(&tree, &less).is_err());
     }
 }
+
+/// The map of the resize inode has 32-bit numbers of blocks, and the last backup of such a file system is past them.
+#[test]
+fn past_16_tib_no_blocks_are_kept_for_growth() {
+    let tree = one_file(1);
+    let large = |grow_to| Options {
+        size: Some(24 << 40),
+        grow_to,
+        bytes_per_inode: 64 << 20,
+        journal_size: Some(0),
+        ..options()
+    };
+    let Err(LayoutError::GrowthOutOfReach { wanted, reachable }) =
+        Layout::plan(&tree, &large(Some(24 << 40)))
+    else {
+        panic!("growth is promised that the map of the resize inode cannot name");
+    };
+    assert_eq!((wanted, reachable), (24 << 40, 16 << 40));
+    assert!(Layout::plan(&tree, &large(Some(reachable))).is_ok());
+}
