@@ -15,6 +15,7 @@ mod errors;
 mod example;
 mod examples;
 mod explain;
+mod frames;
 mod handmade;
 mod hashes;
 mod help;

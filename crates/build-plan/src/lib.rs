@@ -37,4 +37,5 @@ pub use locate::locate;
 pub use location::Location;
 pub use plan::*;
 pub use problem::{Part, Position, Problem, Problems};
+pub use scalars::parse_size;
 pub use schema::schema;

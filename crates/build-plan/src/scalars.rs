@@ -15,7 +15,13 @@ pub(crate) enum NoSize {
     TooLarge,
 }
 
-/// Parses a size in \[bytes\]: digits, optionally followed directly by KiB, MiB, GiB or TiB.
+/// Parses a size in \[bytes\] as a plan has it: digits, optionally followed directly by KiB, MiB, GiB or TiB.
+#[must_use]
+pub fn parse_size(text: &str) -> Option<u64> {
+    size(text).ok()
+}
+
+/// Parses a size in \[bytes\], or says what is wrong.
 pub(crate) fn size(text: &str) -> Result<u64, NoSize> {
     let with_unit = UNITS.iter().find_map(|&(unit, shift)| Some((text.strip_suffix(unit)?, 1_u64 << shift)));
     let (digits, factor) = with_unit.unwrap_or((text, 1));

@@ -434,6 +434,12 @@ pub(crate) static COMPRESSION: Table = Table {
         ),
         Field::default("level", Shape::Count(ZSTD_LEVEL), "3", "The compression level of zstd."),
         Field::default(
+            "frames",
+            Shape::Flag,
+            "false",
+            "Whether to compress each store path by itself, so that a later build with --cache or --layer uses it again.",
+        ),
+        Field::default(
             "seekable",
             Shape::Flag,
             "false",

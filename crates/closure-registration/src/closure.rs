@@ -98,6 +98,11 @@ impl Closure {
         find(self, tree).0.into_iter().map(|(_, node)| node).collect()
     }
 
+    /// The paths that a tree has, with their nodes, in the order of [`Self::paths`].
+    pub fn nodes_of_paths<'c>(&'c self, tree: &FileTree) -> Vec<(NodeId, &'c PathInfo)> {
+        find(self, tree).0.into_iter().map(|(info, node)| (node, info)).collect()
+    }
+
     /// All paths, sorted by base name, each once.
     pub fn paths(&self) -> &[PathInfo] {
         &self.paths

@@ -52,6 +52,8 @@ pub enum AssemblyError {
     Rejected(Rejection),
     /// The pieces do not make an image.
     Pieces(PieceError),
+    /// A compressed frame that was kept can't be read again.
+    StoredFrame(io::Error),
     /// zstd gets no thread or no memory.
     Compressor(io::Error),
 }
@@ -106,9 +108,11 @@ impl AssemblyError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Source(error) if error.is_internal() => ErrorKind::Internal,
-            Self::Source(_) | Self::Unreadable { .. } | Self::Ended { .. } | Self::Rejected(_) => {
-                ErrorKind::Source
-            }
+            Self::Source(_)
+            | Self::Unreadable { .. }
+            | Self::Ended { .. }
+            | Self::Rejected(_)
+            | Self::StoredFrame(_) => ErrorKind::Source,
             Self::Output { .. } | Self::Refused { .. } => ErrorKind::Output,
             Self::Pieces(_) | Self::Compressor(_) => ErrorKind::Internal,
         }
@@ -153,6 +157,11 @@ impl Explain for AssemblyError {
             Self::Pieces(error) => {
                 Explanation::new("the layout", error.to_string(), "please report this as a bug")
             }
+            Self::StoredFrame(error) => Explanation::new(
+                "a compressed frame that was kept",
+                format!("can't be read: {}", io_reason(error)),
+                "leave out the cache, or check the disk that holds it",
+            ),
             Self::Compressor(error) => Explanation::new(
                 "the compressor",
                 io_reason(error),

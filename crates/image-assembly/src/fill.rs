@@ -40,13 +40,19 @@ impl<'a> Filler<'a> {
         buffer: &'b mut Vec<u8>,
     ) -> Result<&'b [u8], AssemblyError> {
         let bytes = room(buffer, to_usize(chunk.len));
-        let mut rest = &mut *bytes;
-        for piece in &chunk.pieces {
+        self.fill_pieces(&chunk.pieces, bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes consecutive pieces to `bytes`, which have their length together.
+    pub(crate) fn fill_pieces(&mut self, pieces: &[Piece], bytes: &mut [u8]) -> Result<(), AssemblyError> {
+        let mut rest = bytes;
+        for piece in pieces {
             let (here, later) = rest.split_at_mut(to_usize(piece.len));
             self.fill_piece(piece, here)?;
             rest = later;
         }
-        Ok(bytes)
+        Ok(())
     }
 
     fn fill_piece(&mut self, piece: &Piece, bytes: &mut [u8]) -> Result<(), AssemblyError> {

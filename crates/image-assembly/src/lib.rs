@@ -39,6 +39,7 @@
 //! | `seekable` | zstd in frames with a table of them |
 //! | `zero_runs` | long runs of zeros within files |
 //! | `bmap` | a map of the blocks that a copy needs, for bmaptool |
+//! | `frames` | images as zstd frames that can be kept and used again |
 //! | `companion` | a small file beside an image |
 //! | `options`, `writer` | how an image is written; the entry points |
 
@@ -51,6 +52,8 @@ mod device;
 mod digest;
 mod error;
 mod fill;
+#[cfg(all(feature = "zstd", feature = "sha256"))]
+mod frames;
 mod identity;
 mod kernel_copy;
 mod observer;
@@ -75,11 +78,13 @@ pub use companion::Companion;
 #[cfg(feature = "sha256")]
 pub use digest::ImageDigest;
 pub use error::{AssemblyError, ErrorKind, Refusal};
+#[cfg(all(feature = "zstd", feature = "sha256"))]
+pub use frames::{FrameKey, FrameSource, FrameStore, Frames, StoredFrame, Unit};
 pub use identity::Identity;
 pub(crate) use image_tree::{to_u64, to_usize};
 pub use observer::{Observer, Rejection};
 #[cfg(feature = "zstd")]
-pub use options::Compression;
+pub use options::{Compression, Framing};
 pub use options::{Options, Target, Written};
 pub use pieces::{PieceError, check_pieces};
 pub use temporaries::remove_temporaries;

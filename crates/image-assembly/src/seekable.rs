@@ -22,13 +22,43 @@ pub(crate) struct Seekable<W> {
     /// Frames that are collected before they are compressed at once, each by its own thread.
     batch: Vec<Vec<u8>>,
     threads: usize,
+    table: SeekTable,
+}
+
+/// The table of frames.
+#[derive(Debug, Default)]
+pub(crate) struct SeekTable {
     /// Compressed and decompressed lengths.
-    table: Vec<(u32, u32)>,
+    frames: Vec<(u32, u32)>,
+}
+
+impl SeekTable {
+    /// Adds a frame; a skippable frame has nothing decompressed.
+    pub(crate) fn add(&mut self, compressed: usize, decompressed: usize) -> io::Result<()> {
+        self.frames.push((narrow(compressed)?, narrow(decompressed)?));
+        Ok(())
+    }
+
+    /// The table, as a skippable frame.
+    pub(crate) fn bytes(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(self.frames.len() * 8 + 17);
+        bytes.extend(SKIPPABLE.to_le_bytes());
+        bytes.extend(narrow(self.frames.len() * 8 + 9)?.to_le_bytes());
+        for (compressed, decompressed) in &self.frames {
+            bytes.extend(compressed.to_le_bytes());
+            bytes.extend(decompressed.to_le_bytes());
+        }
+        bytes.extend(narrow(self.frames.len())?.to_le_bytes());
+        // No checksums in the table: each frame has its own.
+        bytes.push(0);
+        bytes.extend(MAGIC.to_le_bytes());
+        Ok(bytes)
+    }
 }
 
 impl<W: Write> Seekable<W> {
     pub(crate) fn new(writer: W, level: i32, threads: NonZeroUsize) -> Self {
-        Self { writer, level, batch: Vec::new(), threads: threads.get(), table: Vec::new() }
+        Self { writer, level, batch: Vec::new(), threads: threads.get(), table: SeekTable::default() }
     }
 
     fn compress_batch(&mut self) -> io::Result<()> {
@@ -48,7 +78,7 @@ impl<W: Write> Seekable<W> {
         for (frame, compressed) in self.batch.drain(..).zip(frames) {
             let compressed = compressed?;
             self.writer.write_all(&compressed)?;
-            self.table.push((narrow(compressed.len())?, narrow(frame.len())?));
+            self.table.add(compressed.len(), frame.len())?;
         }
         Ok(())
     }
@@ -56,17 +86,7 @@ impl<W: Write> Seekable<W> {
     /// Writes what is left, and the table.
     pub(crate) fn finish(mut self) -> io::Result<W> {
         self.compress_batch()?;
-        let mut bytes = Vec::with_capacity(self.table.len() * 8 + 17);
-        bytes.extend(SKIPPABLE.to_le_bytes());
-        bytes.extend(narrow(self.table.len() * 8 + 9)?.to_le_bytes());
-        for (compressed, decompressed) in &self.table {
-            bytes.extend(compressed.to_le_bytes());
-            bytes.extend(decompressed.to_le_bytes());
-        }
-        bytes.extend(narrow(self.table.len())?.to_le_bytes());
-        // No checksums in the table: each frame has its own.
-        bytes.push(0);
-        bytes.extend(MAGIC.to_le_bytes());
+        let bytes = self.table.bytes()?;
         self.writer.write_all(&bytes)?;
         Ok(self.writer)
     }

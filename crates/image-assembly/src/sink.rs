@@ -39,16 +39,20 @@ impl<'w> Sink<'w> {
     /// The sink that the options ask for, for an image of `len` \[bytes\]; and whether zstd has to do without workers.
     #[cfg(feature = "zstd")]
     pub(crate) fn new(tally: Tally<'w>, options: &Options, len: u64) -> io::Result<(Self, bool)> {
-        use crate::Compression;
+        use crate::{Compression, Framing};
         let writer = BufWriter::with_capacity(BUFFER, tally);
         Ok(match options.compression {
             None => (Self::Plain(writer), false),
-            Some(Compression { level, seekable: true }) => {
+            Some(Compression::Zstd { level, framing: Framing::Seekable }) => {
                 (Self::Seekable(Seekable::new(writer, level, options.threads)), false)
             }
-            Some(Compression { level, .. }) => {
+            Some(Compression::Zstd { level, framing: Framing::Single }) => {
                 let workers = frame::workers(options.threads);
                 (Self::Zstd(Box::new(frame::encoder(writer, level, len, workers)?)), workers == 0)
+            }
+            #[cfg(feature = "sha256")]
+            Some(Compression::Zstd { framing: Framing::Units { .. }, .. }) => {
+                unreachable!("invariant: frames of units are written by `frames::write`")
             }
         })
     }
@@ -109,6 +113,12 @@ impl<'w> Tally<'w> {
             #[cfg(feature = "sha256")]
             hash: is_hashed.then(Sha256::new),
         }
+    }
+
+    /// Whether the bytes are hashed.
+    #[cfg(all(feature = "zstd", feature = "sha256"))]
+    pub(crate) fn is_hashed(&self) -> bool {
+        self.hash.is_some()
     }
 
     /// The hash of all bytes, if it was wanted.

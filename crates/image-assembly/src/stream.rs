@@ -152,7 +152,7 @@ fn make(
 }
 
 /// Shows the files among the pieces of a chunk.
-fn show(pieces: &[Piece], bytes: &[u8], observer: &mut dyn Observer) {
+pub(crate) fn show(pieces: &[Piece], bytes: &[u8], observer: &mut dyn Observer) {
     let mut rest = bytes;
     for piece in pieces {
         let (here, later) = rest.split_at(to_usize(piece.len));
@@ -164,7 +164,7 @@ fn show(pieces: &[Piece], bytes: &[u8], observer: &mut dyn Observer) {
 }
 
 /// Shows so many bytes of a file that are known to be zero.
-fn show_zeros(file: FileRef, len: u64, observer: &mut dyn Observer) {
+pub(crate) fn show_zeros(file: FileRef, len: u64, observer: &mut dyn Observer) {
     let mut left = len;
     while left > 0 {
         let now = to_usize(left).min(ZEROS.len());
@@ -184,7 +184,7 @@ fn put_zeros(sink: &mut dyn Write, len: u64) -> std::io::Result<()> {
 }
 
 /// Does something at the end of a block, also when that is left by a panic.
-struct OnDrop<F: Fn()>(F);
+pub(crate) struct OnDrop<F: Fn()>(pub(crate) F);
 
 impl<F: Fn()> Drop for OnDrop<F> {
     fn drop(&mut self) {

@@ -12,7 +12,11 @@ use rustix::io::Errno;
 
 use crate::device;
 use crate::error::{AssemblyError, Refusal};
+#[cfg(all(feature = "zstd", feature = "sha256"))]
+use crate::frames::{self, FrameJob, FrameOutput, Frames};
 use crate::observer::{Observer, Observers, Rejection, Validator};
+#[cfg(all(feature = "zstd", feature = "sha256"))]
+use crate::options::{Compression, Framing};
 use crate::options::{Options, Target, Written};
 use crate::pending::{Pending, Unnamed};
 use crate::place::{self, Place};
@@ -29,13 +33,24 @@ pub struct Writer<'a> {
     observers: Vec<&'a mut dyn Observer>,
     validator: Option<Box<Validator<'a>>>,
     progress: &'a (dyn Fn(u64) + Sync),
+    #[cfg(all(feature = "zstd", feature = "sha256"))]
+    frames: Frames<'a>,
 }
 
 impl<'a> Writer<'a> {
     /// An image, and where the bytes of its files come from.
     pub fn new(image: &'a dyn PieceSource, contents: &'a dyn Contents) -> Self {
         let options = Options::default();
-        Self { image, contents, options, observers: Vec::new(), validator: None, progress: &|_| {} }
+        Self {
+            image,
+            contents,
+            options,
+            observers: Vec::new(),
+            validator: None,
+            progress: &|_| {},
+            #[cfg(all(feature = "zstd", feature = "sha256"))]
+            frames: Frames::default(),
+        }
     }
 
     /// Threads, compression, how sure the writing must be.
@@ -59,6 +74,12 @@ impl<'a> Writer<'a> {
     /// Sets what is called with the number of further \[bytes\] of the image that are done, zeros included, from any thread.
     pub fn progress(self, progress: &'a (dyn Fn(u64) + Sync)) -> Self {
         Self { progress, ..self }
+    }
+
+    /// Sets what is known of the files, and where compressed frames are kept; for [`crate::Framing::Units`].
+    #[cfg(all(feature = "zstd", feature = "sha256"))]
+    pub fn frames(self, frames: Frames<'a>) -> Self {
+        Self { frames, ..self }
     }
 
     /// Writes the image to a file, a device or standard output.
@@ -95,13 +116,23 @@ impl<'a> Writer<'a> {
         if self.validator.is_some() {
             return Err(AssemblyError::refused(path, Refusal::Stream));
         }
-        self.run(|mut run| run.stream(output, path))
+        self.run(|mut run| run.stream(output, path, None))
     }
 
     fn run<T>(self, work: impl FnOnce(Run<'_, 'a>) -> T) -> T {
-        let Self { image, contents, options, observers, validator, progress } = self;
-        let job = Job { image, contents, options: &options, progress };
-        work(Run { job, observers: Observers(observers), validator })
+        let job = Job {
+            image: self.image,
+            contents: self.contents,
+            options: &self.options,
+            progress: self.progress,
+        };
+        work(Run {
+            job,
+            observers: Observers(self.observers),
+            validator: self.validator,
+            #[cfg(all(feature = "zstd", feature = "sha256"))]
+            frames: self.frames,
+        })
     }
 }
 
@@ -128,6 +159,8 @@ struct Run<'j, 'o> {
     job: Job<'j>,
     observers: Observers<'o>,
     validator: Option<Box<Validator<'o>>>,
+    #[cfg(all(feature = "zstd", feature = "sha256"))]
+    frames: Frames<'o>,
 }
 
 impl Run<'_, '_> {
@@ -140,7 +173,7 @@ impl Run<'_, '_> {
         })?;
         let options = self.job.options;
         let written = if options.is_compressed() {
-            self.stream(&mut pending.file(), path)?
+            self.stream(&mut pending.file(), path, Some(pending.file()))?
         } else {
             pending.file().set_len(self.job.image.len()).map_err(failed)?;
             self.positioned(&Positioned::new(pending.file(), path, true))?
@@ -207,10 +240,32 @@ impl Run<'_, '_> {
         Ok(digest.sha256())
     }
 
-    fn stream(&mut self, output: &mut dyn Write, path: &Path) -> Result<Written, AssemblyError> {
+    /// Writes to a stream. `file` is the same output, if it is a regular file that is empty.
+    #[cfg_attr(
+        not(all(feature = "zstd", feature = "sha256")),
+        expect(unused_variables, reason = "only stored frames are copied to a file")
+    )]
+    fn stream(
+        &mut self,
+        output: &mut dyn Write,
+        path: &Path,
+        file: Option<&File>,
+    ) -> Result<Written, AssemblyError> {
         let failed = |error| AssemblyError::sink(path, error);
         let options = self.job.options;
-        let tally = Tally::new(output, options.is_hashed());
+        let mut tally = Tally::new(output, options.is_hashed());
+        #[cfg(all(feature = "zstd", feature = "sha256"))]
+        if let Some(Compression::Zstd { level, framing: Framing::Units { seekable } }) = options.compression {
+            let Frames { source, store } = self.frames;
+            let frames = FrameJob { level, seekable, source, store };
+            let output = FrameOutput { tally: &mut tally, file, failed: &failed };
+            let observer: Option<&mut dyn Observer> =
+                if self.observers.0.is_empty() { None } else { Some(&mut self.observers) };
+            frames::write(&self.job, frames, output, observer)?;
+            self.observers.finish().map_err(AssemblyError::Rejected)?;
+            tally.flush().map_err(failed)?;
+            return Ok(Written { bytes: tally.bytes, sha256: tally.sha256(), without_workers: false });
+        }
         let (mut sink, without_workers) = Sink::new(tally, options, self.job.image.len()).map_err(failed)?;
         stream::write(&self.job, Output::Sink(&mut sink, &failed), &mut self.observers)?;
         let tally = sink.finish().map_err(failed)?;

@@ -25,6 +25,8 @@
 //! | `parts` | the parts of a plan: file systems, folders, single files; scans them |
 //! | `prepare` | from a plan to an image whose every byte is decided |
 //! | `write` | writes the image |
+//! | `frames` | frames of store paths that are kept and used again |
+//! | `layer` | frames of store paths without an image |
 //! | `hashes` | compares NAR hashes and computes digests while writing |
 //! | `database`, `deduplicate`, `container` | Nix's database, equal files as hard links, qcow2 and simg |
 //! | `report`, `disk_report`, `sbom` | the report, the bill of materials |
@@ -42,8 +44,10 @@ mod disk_report;
 pub mod explain;
 mod failure;
 mod fields;
+mod frames;
 mod hashes;
 pub mod human;
+mod layer;
 mod observer;
 mod own_outputs;
 mod parts;
@@ -59,6 +63,8 @@ pub use container::format_name;
 pub use disk_report::{BlobReport, DiskReport, PartitionReport};
 pub use failure::{Failure, FailureKind, remedy};
 pub use fields::closure_files;
+pub use frame_cache::{CacheError, Statistics as CacheStatistics};
+pub use frames::FrameStores;
 pub use image_assembly::Target;
 pub use image_tree::shown;
 pub use observer::{Observer, Stage, Unit, run_stage};

@@ -5,11 +5,12 @@ use std::num::NonZeroUsize;
 
 use build_plan::Format;
 use file_scanner::ScannedFiles;
-use image_assembly::{BlockMap, ImageDigest, KnownZeros, Target, Writer, Written};
+use image_assembly::{BlockMap, FrameStore, Frames, ImageDigest, KnownZeros, Target, Writer, Written};
 use image_containers::needed_blocks;
 
 use crate::Failure;
 use crate::container::Container;
+use crate::frames::{FrameStores, Units};
 use crate::hashes::{self, PassingClosures};
 use crate::observer::{Observer, Stage, Unit, run_stage};
 use crate::parts::is_hashed;
@@ -18,7 +19,7 @@ use crate::verify;
 
 /// Options of [`Prepared::write`].
 #[derive(Clone, Copy, Debug)]
-pub struct WriteOptions {
+pub struct WriteOptions<'o> {
     /// The container.
     pub format: Format,
     /// Threads, compression, `sync` and reading back.
@@ -29,16 +30,18 @@ pub struct WriteOptions {
     pub raw_digest: bool,
     /// Check the written image and compare it with the plan before it gets its name.
     pub verify: bool,
+    /// Where compressed frames are kept and found, if the plan asks for frames.
+    pub frames: Option<&'o FrameStores>,
 }
 
-impl Default for WriteOptions {
+impl Default for WriteOptions<'_> {
     /// A raw image, written with all threads.
     fn default() -> Self {
         let assembly = image_assembly::Options {
             threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
             ..image_assembly::Options::default()
         };
-        Self { format: Format::Raw, assembly, map: false, raw_digest: false, verify: false }
+        Self { format: Format::Raw, assembly, map: false, raw_digest: false, verify: false, frames: None }
     }
 }
 
@@ -64,7 +67,7 @@ impl Prepared<'_> {
         &self,
         target: Target<'_>,
         name: &str,
-        options: &WriteOptions,
+        options: &WriteOptions<'_>,
         observer: &dyn Observer,
     ) -> Result<WrittenImage, Failure> {
         let contents = ScannedFiles::of(self.trees());
@@ -79,12 +82,19 @@ impl Prepared<'_> {
             .volumes()
             .filter(|volume| is_hashed(&volume.scanned))
             .partition(|volume| volume.scanned.deduplicated.is_some());
+        if let Some(stores) = options.frames.filter(|_| !hashed.is_empty()) {
+            stores.hold();
+        }
         hashes::verify_all(linked.into_iter().map(|volume| &volume.scanned), observer)?;
         let pieces = container.pieces();
         let written = run_stage(observer, (Stage::Write, Unit::Bytes, pieces.len()), || {
             let mut closures = PassingClosures::new(hashed.into_iter());
             let progress = |bytes| observer.advance(bytes);
+            let units = Units::of(self);
+            let store = options.frames.map(|stores| -> &dyn FrameStore { stores });
+            let frames = Frames { source: &units, store };
             let mut writer = Writer::new(pieces, &contents).options(options.assembly).progress(&progress);
+            writer = writer.frames(frames);
             if !closures.is_empty() {
                 writer = writer.observer(&mut closures);
             }
@@ -103,6 +113,7 @@ impl Prepared<'_> {
             }
             writer.write(target).map_err(Failure::from)
         })?;
+        options.frames.iter().for_each(|stores| stores.publish());
         Ok(WrittenImage { written, map, raw_sha256: digest.map(ImageDigest::sha256) })
     }
 
@@ -110,7 +121,7 @@ impl Prepared<'_> {
     fn find_zeros(
         &self,
         contents: &ScannedFiles<'_>,
-        options: &WriteOptions,
+        options: &WriteOptions<'_>,
         observer: &dyn Observer,
     ) -> Result<KnownZeros<'_>, Failure> {
         run_stage(observer, (Stage::Zeros, Unit::Bytes, self.bytes()), || {

@@ -56,6 +56,12 @@ pub(crate) enum Command {
     /// image, the image stays and the exit code is 7.
     #[command(after_help = help::after("build"))]
     Build(BuildArgs),
+    /// Compress store paths in advance, for several images
+    ///
+    /// Writes the compressed frames of the large store paths (1 MiB or more) of a plan's closures to a folder. `build --layer`
+    /// takes them from there. The plan needs output.compression.frames; only its closures and its compression matter.
+    #[command(after_help = help::after("layer"))]
+    Layer(LayerArgs),
     /// Show how large the image will be, without writing it
     ///
     /// Shows the exact size of the image and its parts. Scans all sources, but does not read the contents of files: hashes
@@ -169,6 +175,23 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     pub(crate) verify_output: bool,
 
+    /// Keep compressed frames in this folder, and use those that are there [default: `SNUGFS_CACHE`]
+    ///
+    /// For plans with output.compression.frames. Store paths that are in the folder are neither read nor compressed. The
+    /// image has the same bytes as without the folder. It must belong to you, and nobody else may write to it.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) cache: Option<PathBuf>,
+
+    /// The most that the folder of --cache may take; the frames unused for the longest time are removed
+    #[arg(long, value_name = "SIZE", default_value = "10GiB", value_parser = size)]
+    pub(crate) cache_size: u64,
+
+    /// Use the compressed frames of this layer; can be given several times
+    ///
+    /// A layer is a folder that `snugfs layer` wrote. It is only read.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) layer: Vec<PathBuf>,
+
     /// Write a JSON report of the image to this file; `-` for standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) report: Option<PathBuf>,
@@ -189,6 +212,27 @@ pub(crate) struct BuildArgs {
     /// Wait until the image is stored on the disk, safe from a power failure
     #[arg(long)]
     pub(crate) sync: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LayerArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    /// The folder to write; it must not exist
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: PathBuf,
+
+    /// Leave out the store paths that this file lists, one per line; can be given several times
+    ///
+    /// Files of Nix's closureInfo with the name `store-paths` have this form.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) except: Vec<PathBuf>,
+}
+
+/// A size on the command line.
+fn size(text: &str) -> Result<u64, String> {
+    build_plan::parse_size(text).ok_or_else(|| "not a size: use bytes, or KiB, MiB, GiB or TiB".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -1,26 +1,29 @@
 //! Runs each command and shows its result.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use build_plan::Plan;
+use build_plan::{CompressionPlan, FramingPlan, Plan};
 use image_assembly::Companion;
+use image_tree::io_reason;
 use snugfs_core::human;
 use snugfs_core::{
-    Failure, Options, Prepared, Problem, Stage, Unit, WriteOptions, prepare, run_stage, shown,
+    Failure, FailureKind, Options, Prepared, Problem, Stage, Unit, WriteOptions, prepare, run_stage, shown,
 };
 
-use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, SizeArgs};
+use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, LayerArgs, SizeArgs, misuse};
 use crate::input::{self, ReadPlan};
 use crate::messages::Messages;
 use crate::output::{self, Output, ReportPlace};
 use crate::outputs::{Outputs, Role};
 use crate::progress::Progress;
-use crate::{check_json, explain, help, inspect, last_line, signals, table, threads, verify};
+use crate::{check_json, explain, frame_stores, help, inspect, last_line, signals, table, threads, verify};
 
 /// Runs a command.
 pub(crate) fn run(command: &Command, messages: &Messages) -> Result<(), Failure> {
     match command {
         Command::Build(args) => build(args, messages),
+        Command::Layer(args) => layer(args, messages),
         Command::Size(args) => size(args, messages),
         Command::Explain(args) => explain::run(args, messages),
         Command::Check(args) => check(args, messages),
@@ -78,6 +81,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let output = Output::choose(args, plan)?;
     let map_path = output.map_path(&plan.output)?;
     let outputs = outputs(args, plan, &output, map_path.as_deref())?;
+    let stores = frame_stores::open(args, &output)?;
     let report_place = ReportPlace::open(args.report.as_deref())?;
     let sbom_place = ReportPlace::open(args.sbom.as_deref())?;
     let map_place = map_path.as_deref().map(Companion::open).transpose()?;
@@ -97,6 +101,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
         map: map_place.is_some(),
         raw_digest: output.wants_raw_digest,
         verify: output.is_verified,
+        frames: stores.as_ref().map(|opened| &opened.stores),
     };
     let name = output.name();
     let image = prepared.write(output.target, &name, &options, progress)?;
@@ -109,6 +114,9 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
             "is the map of an earlier image, and bmaptool would use it for this one",
             "remove it, or set plan.output.bmap",
         ));
+    }
+    if let Some(stores) = stores {
+        stores.finish(messages);
     }
     if image.written.without_workers {
         messages.warning(&Problem::new(
@@ -128,6 +136,30 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     }
     let line = last_line::built(&name, &report, prepared.files(), output.is_verified, progress.elapsed());
     messages.note(&name, line);
+    Ok(())
+}
+
+fn layer(args: &LayerArgs, messages: &Messages) -> Result<(), Failure> {
+    signals::remove_temporaries_on_signals();
+    let begun = begin(&args.input, messages)?;
+    let Some(CompressionPlan::Zstd { level, framing: FramingPlan::Units { .. } }) =
+        begun.plan.output.compression
+    else {
+        let what = "the plan has no frames to put into a layer";
+        return Err(misuse(output::field("compression"), what, "set plan.output.compression.frames to true"));
+    };
+    let mut except = HashSet::new();
+    for list in &args.except {
+        let text = snugfs_core::read_file(list).map_err(|error| {
+            let help = "name a list of store paths that exists";
+            Failure::new(FailureKind::Closure, shown(list), io_reason(&error), help)
+        })?;
+        except.extend(String::from_utf8_lossy(&text).lines().map(str::to_owned));
+    }
+    let outputs = Outputs::of_reading(&args.input.plan, &begun.plan)?;
+    let prepared = begun.prepare(&outputs, messages)?;
+    let written = prepared.write_layer(&args.output, &except, level, &begun.progress)?;
+    messages.note(&shown(&args.output), human::counted(written.added, "frame"));
     Ok(())
 }
 

@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::support::*;
 
-const LENS: [u64; 9] = [1, 100, 4096, 5000, 70_000, MIB, 3 * MIB + 5, 6 * MIB + 1, 9000];
+pub(crate) const LENS: [u64; 9] = [1, 100, 4096, 5000, 70_000, MIB, 3 * MIB + 5, 6 * MIB + 1, 9000];
 
-fn part() -> impl Strategy<Value = Part> {
+pub(crate) fn part() -> impl Strategy<Value = Part> {
     let len =
         prop_oneof![8 => 1..20_000_u64, 4 => (1..40_u64).prop_map(|blocks| blocks * 4096), 1 => 1..5 * MIB];
     prop_oneof![

@@ -4,6 +4,7 @@
 
 mod bytes;
 mod devices;
+mod frames;
 mod outputs;
 mod programs;
 mod sources;

@@ -46,6 +46,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "layer",
+        &[
+            ("snugfs layer base.json -o base", "the frames of the paths that most images have"),
+            ("snugfs build plan.json -o board.img.zst --layer base", "an image that uses them"),
+        ],
+    ),
+    (
         "size",
         &[
             ("snugfs size plan.json", "a table of the image's parts and their sizes"),
