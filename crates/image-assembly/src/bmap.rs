@@ -52,8 +52,8 @@ impl BlockMap {
             let (start, end) = (range.first * BLOCK, ((range.first + range.count) * BLOCK).min(self.len));
             let before = start.saturating_sub(self.at).min(to_u64(bytes.len()));
             self.at += before;
-            bytes = bytes.get(to_usize(before)..).unwrap_or_default();
-            let inside = end.saturating_sub(self.at).min(to_u64(bytes.len()));
+            bytes = &bytes[to_usize(before)..];
+            let inside = (end - self.at).min(to_u64(bytes.len()));
             if self.at >= start {
                 let (here, later) = bytes.split_at(to_usize(inside));
                 self.hash.update(here);
@@ -80,7 +80,7 @@ impl BlockMap {
             self.at += skipped;
             left -= skipped;
             let now = left.min(to_u64(ZEROS.len()));
-            self.add(ZEROS.get(..to_usize(now)).unwrap_or_default());
+            self.add(&ZEROS[..to_usize(now)]);
             left -= now;
         }
     }

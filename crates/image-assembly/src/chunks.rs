@@ -88,7 +88,7 @@ impl<'i> Chunks<'i> {
                 }
                 break;
             }
-            let room = CHUNK.saturating_sub(chunk.len);
+            let room = CHUNK - chunk.len;
             let whole = piece.len <= room || (piece.content == Content::Metadata && chunk.len == 0);
             // A piece that fits the next chunk is not cut: its file would be opened twice.
             let cut = piece.content != Content::Metadata && piece.len > CHUNK && room > 0;

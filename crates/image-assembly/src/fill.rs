@@ -196,7 +196,7 @@ pub(crate) fn read_all(reader: &mut dyn ReadAt, mut from: u64, mut bytes: &mut [
             Ok(0) => return Err(Missing::Ended),
             Ok(read) => {
                 from += to_u64(read);
-                bytes = bytes.get_mut(read..).unwrap_or_default();
+                bytes = &mut bytes[read..];
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Missing::Failed(error)),

@@ -125,7 +125,7 @@ impl Positioned<'_> {
         }
         for (range, _) in zero_runs::cut(bytes, offset).filter(|(_, is_zero)| !is_zero) {
             let at = offset + to_u64(range.start);
-            put(bytes.get(range).unwrap_or_default(), at)?;
+            put(&bytes[range], at)?;
         }
         Ok(())
     }

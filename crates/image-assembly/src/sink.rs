@@ -147,6 +147,7 @@ mod frame {
     use std::io::{self, Write};
     use std::num::NonZeroUsize;
 
+    use image_tree::{narrow, to_u64};
     use zstd::stream::raw::CParameter;
     use zstd::stream::write::Encoder;
 
@@ -176,7 +177,7 @@ mod frame {
         workers: usize,
     ) -> io::Result<Encoder<'static, W>> {
         let mut encoder = Encoder::new(writer, level)?;
-        encoder.multithread(u32::try_from(workers).unwrap_or(u32::MAX))?;
+        encoder.multithread(narrow(to_u64(workers), "there are at most `MOST_WORKERS`"))?;
         if level <= SHORT_JOBS && workers > 0 {
             encoder.set_parameter(CParameter::JobSize(JOB))?;
         }

@@ -35,7 +35,7 @@ pub(crate) fn cut(bytes: &[u8], offset: u64) -> impl Iterator<Item = (Range<usiz
         while at < bytes.len() {
             let end = next_grain(offset + to_u64(at)).map_or(bytes.len(), |end| to_usize(end - offset));
             let end = end.min(bytes.len());
-            let zero = to_u64(end - at) == GRAIN && is_zero(bytes.get(at..end).unwrap_or_default());
+            let zero = to_u64(end - at) == GRAIN && is_zero(&bytes[at..end]);
             if kind.is_some_and(|kind| kind != zero) {
                 break;
             }
@@ -250,9 +250,9 @@ impl PieceSource for KnownZeros<'_> {
             while runs.next_if(|run| run.end <= piece.offset).is_some() {}
             let end = piece.offset + piece.len;
             let Some(run) = runs.peek().filter(|run| run.start < end) else { return Some(piece) };
-            // Runs are within one file each, so they never reach over the end of its piece.
+            assert!(run.end <= end, "invariant: a run of zeros ends within the piece of its file");
             let is_zero = run.start <= piece.offset;
-            let cut = if is_zero { run.end } else { run.start }.min(end);
+            let cut = if is_zero { run.end } else { run.start };
             let len = cut - piece.offset;
             if cut < end {
                 rest = Some(Piece { offset: cut, len: end - cut, content: piece.content.skip(len) });
