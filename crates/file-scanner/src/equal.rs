@@ -1,7 +1,7 @@
 //! Which files have the same contents. Their lengths tell most of them apart; the others are read once, in parallel,
 //! and told apart by their SHA-256. What depends on threads or on the host's inodes is not asked.
 
-use image_tree::{FileTree, MetadataId, NodeId, NodeKind, shown};
+use image_tree::{FileTree, MetadataId, NodeId, NodeKind, shown, to_u64};
 use rayon::prelude::*;
 use rustix::io::retry_on_intr;
 use sha2::{Digest, Sha256};
@@ -64,6 +64,7 @@ impl<'t> Alike<'t> {
     /// How much has to be read, in \[bytes\].
     #[must_use]
     pub fn bytes(&self) -> u64 {
+        // Sparse files can have any lengths together.
         self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size))
     }
 
@@ -120,13 +121,13 @@ impl<'t> Alike<'t> {
             match retry_on_intr(|| rustix::io::read(fd.as_fd(), &mut *buffer)) {
                 Ok(0) => break,
                 Ok(got) => {
-                    hasher.update(buffer.get(..got).unwrap_or_default());
-                    progress(u64::try_from(got).unwrap_or(u64::MAX));
+                    hasher.update(&buffer[..got]);
+                    progress(to_u64(got));
                 }
                 Err(errno) => {
-                    let path = self.tree.source_path(node).map(|path| shown(&path)).unwrap_or_default();
+                    let path = self.tree.source_path(node);
                     return Err(SourceError::Unreadable {
-                        path,
+                        path: shown(&path.expect("invariant: an open file comes from a source")),
                         reason: reason(errno),
                         remedy: remedy(errno),
                     });

@@ -33,7 +33,7 @@ pub(crate) fn shortened(all: Vec<Located>, id: impl Fn(usize) -> SourceId) -> Ve
     for located in all {
         match groups.iter_mut().find(|(first, ..)| located.source.is_some() && same(first, &located)) {
             Some((_, named, _)) if named.len() < NAMED => named.push(located.error),
-            Some((.., more)) => *more = more.saturating_add(1),
+            Some((.., more)) => *more += 1,
             None => groups.push((located.clone(), vec![located.error], 0)),
         }
     }
@@ -79,7 +79,8 @@ impl ScanErrors {
     /// The kind that matters most.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        self.errors.iter().map(ScanError::kind).min().unwrap_or(ErrorKind::Internal)
+        let kinds = self.errors.iter().map(ScanError::kind);
+        kinds.min().expect("invariant: only a scan with an error fails")
     }
 }
 

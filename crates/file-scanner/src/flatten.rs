@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use build_plan::EntryKind;
 use image_tree::{
     FileSource, Inode, Metadata, MetadataId, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeWriter,
-    shown,
+    shown, to_u64,
 };
 
 use crate::error::ScanError;
@@ -65,13 +65,11 @@ pub(crate) fn flatten<'a>(
         _ => Metadata::root_owned(Permissions::DIRECTORY, sources.timestamp),
     };
     for position in merge.laid(merge.laid_on_root()) {
-        if let Some((_, attributes)) = merge.attributes(position) {
-            metadata::lay(&mut root, attributes, Bearer::Directory);
-        }
+        metadata::lay(&mut root, merge.attributes(position).1, Bearer::Directory);
     }
     let mut writer = TreeWriter::new(root, files.origins.clone());
     let ((found_nodes, found_bytes), (plan_nodes, plan_bytes)) = (found.totals(), plan.totals());
-    writer.reserve(found_nodes.saturating_add(plan_nodes), found_bytes.saturating_add(plan_bytes));
+    writer.reserve(found_nodes + plan_nodes, found_bytes + plan_bytes);
     let mut flatten = Flatten {
         sources,
         found,
@@ -106,7 +104,7 @@ fn link_attributes(mut merge: Merge<'_>, found: &Found) -> HashMap<LinkedInode, 
         if laid.is_empty() {
             continue;
         }
-        if let Some(inode) = found.directory(directory).and_then(|directory| directory.inode(index)) {
+        if let Some(inode) = found.directory(directory).inode(index) {
             reached.entry((source, inode)).or_default().extend(merge.laid(laid));
         }
     }
@@ -179,10 +177,8 @@ impl<'a> Flatten<'a> {
                 Metadata::root_owned(Permissions::DIRECTORY, time)
             }
             DirectoryOwner::Tree { source, directory } => {
-                let own = self.found.directory(directory).and_then(|found| found.own.as_deref());
-                let Some((host, xattrs)) = own else {
-                    return Err(ScanError::Internal("a directory without metadata".to_owned()));
-                };
+                let own = self.found.directory(directory).own.as_deref();
+                let (host, xattrs) = own.expect("invariant: the walk stores what a tree's directory has");
                 let at = (directory, None);
                 self.of_tree((name, source, (laid, None)), at, *host, Bearer::Directory, xattrs)?
             }
@@ -193,7 +189,7 @@ impl<'a> Flatten<'a> {
     fn found_leaf(&mut self, name: Name<'_>, leaf: FoundLeaf, laid: Laid) -> Result<(), ScanError> {
         let FoundLeaf { source, directory, index, kind } = leaf;
         let found = self.found.directory(directory);
-        let linked = found.and_then(|found| found.inode(index)).map(|inode| (source, inode));
+        let linked = found.inode(index).map(|inode| (source, inode));
         if let Some(&first) = linked.and_then(|linked| self.links.get(&linked)) {
             return self.writer.hard_link(name, first).map(drop).map_err(ScanError::of_tree);
         }
@@ -204,14 +200,13 @@ impl<'a> Flatten<'a> {
                     return Err(ScanError::Internal("a source without an origin".to_owned()));
                 };
                 let node = self.writer.file(name, metadata, size, FileSource::Scanned { origin, stamp });
-                if let (Ok(_), Some(runs)) = (&node, found.and_then(|found| found.data_runs(index))) {
+                if let (Ok(_), Some(runs)) = (&node, found.data_runs(index)) {
                     self.writer.data_runs(runs.to_vec()).map_err(ScanError::of_tree)?;
                 }
                 node
             }
             Kind::Symlink { start, len } => {
-                let target = found.map(|found| found.target(index, start, len)).unwrap_or_default();
-                self.writer.symlink(name, metadata, target)
+                self.writer.symlink(name, metadata, found.target(index, start, len))
             }
             Kind::Special(special) => self.writer.special(name, metadata, special),
             Kind::Directory(_) => return Err(ScanError::Internal("a directory as an entry".to_owned())),
@@ -238,11 +233,9 @@ impl<'a> Flatten<'a> {
             Kind::Special(_) | Kind::Directory(_) => (Bearer::Special, Permissions::STORE_FILE),
         };
         let found = self.found.directory(directory);
-        if let Some((host, xattrs)) =
-            found.and_then(|found| Some((found.metadata(index)?, found.xattrs(index))))
-        {
+        if let Some(host) = found.metadata(index) {
             let at = (directory, Some(index));
-            let base = self.of_tree((name, source, (laid, linked)), at, host, bearer, xattrs)?;
+            let base = self.of_tree((name, source, (laid, linked)), at, host, bearer, found.xattrs(index))?;
             return Ok(self.laid(base, laid, bearer, linked));
         }
         if laid.is_empty() {
@@ -298,9 +291,8 @@ impl<'a> Flatten<'a> {
     }
 
     fn inline(&mut self, name: Name<'_>, metadata: MetadataId, bytes: &[u8]) -> Result<(), ScanError> {
-        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let source = self.writer.inline(bytes.to_vec());
-        self.writer.file(name, metadata, size, source).map(drop).map_err(ScanError::of_tree)
+        self.writer.file(name, metadata, to_u64(bytes.len()), source).map(drop).map_err(ScanError::of_tree)
     }
 
     /// What a tree's entry brings along.
@@ -312,10 +304,8 @@ impl<'a> Flatten<'a> {
         bearer: Bearer,
         xattrs: &[image_tree::Xattr],
     ) -> Result<Metadata, ScanError> {
-        let tree = source.saturating_sub(usize::from(self.sources.store.is_some()));
-        let Some(plan) = self.sources.trees.get(tree) else {
-            return Err(ScanError::Internal("an entry of no tree".to_owned()));
-        };
+        let tree = source - usize::from(self.sources.store.is_some());
+        let plan = &self.sources.trees[tree];
         if plan.keep_owner {
             self.check_owner(tree, at, host)?;
         }
@@ -365,7 +355,7 @@ impl<'a> Flatten<'a> {
     /// Whether the plan says itself which permissions a path gets.
     fn is_mode_laid(&self, (laid, linked): (Laid, Option<LinkedInode>)) -> bool {
         let mut attributes = self.reaching(laid, linked).into_iter();
-        attributes.any(|at| self.merge.attributes(at).is_some_and(|(_, laid)| laid.permissions.is_some()))
+        attributes.any(|at| self.merge.attributes(at).1.permissions.is_some())
     }
 
     /// Lays all attributes that reach a path, or an inode through any of its names.
@@ -377,11 +367,10 @@ impl<'a> Flatten<'a> {
         linked: Option<LinkedInode>,
     ) -> MetadataId {
         for position in self.reaching(laid, linked) {
-            if let Some((path, attributes)) = self.merge.attributes(position) {
-                let all = metadata::lay(&mut base, attributes, bearer);
-                if !all && laid.own == Some(position) {
-                    self.warnings.xattrs_left_out(path);
-                }
+            let (path, attributes) = self.merge.attributes(position);
+            let all = metadata::lay(&mut base, attributes, bearer);
+            if !all && laid.own == Some(position) {
+                self.warnings.xattrs_left_out(path);
             }
         }
         self.writer.metadata(&base)

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use image_tree::{DataRun, FileStamp, Inode, SpecialKind, Xattr};
+use image_tree::{DataRun, FileStamp, Inode, SpecialKind, Xattr, narrow, to_usize};
 use rustix::fs::Stat;
 
 use crate::listing::Listing;
@@ -15,7 +15,7 @@ use crate::own::InTree;
 pub(crate) const BATCH: usize = 512;
 
 /// Where a directory stands in [`Found`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DirectoryId(pub(crate) u32);
 
 impl DirectoryId {
@@ -58,11 +58,11 @@ impl HostMetadata {
 
 /// The permission bits of a `stat`, 0 to 0o7777.
 pub(crate) fn mode_bits(stat: &Stat) -> u16 {
-    u16::try_from(stat.st_mode & 0o7777).unwrap_or(0)
+    narrow((stat.st_mode & 0o7777).into(), "twelve bits are left")
 }
 
 fn nanoseconds(stat: &Stat) -> u32 {
-    u32::try_from(stat.st_mtime_nsec).unwrap_or(0)
+    u32::try_from(stat.st_mtime_nsec).expect("invariant: Linux gives less than 10^9 nanoseconds")
 }
 
 /// What tells later that a file is still the one that was scanned.
@@ -95,6 +95,7 @@ pub(crate) struct Room {
 impl Room {
     /// Adds a file that stores so many bytes; gives how many more these are than it takes here, where that is much.
     pub(crate) fn add(&mut self, stored: u64, stat: &Stat) -> Option<u64> {
+        // A FUSE file system can report any numbers.
         let taken = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
         self.stored = self.stored.saturating_add(stored);
         self.taken = self.taken.saturating_add(taken);
@@ -156,25 +157,24 @@ impl FoundDirectory {
         self.listing.as_ref().map_or(&[], |listing| listing.name(index))
     }
 
-    fn part(&self, index: usize) -> Option<&Part> {
-        self.parts.get(index / BATCH)
+    /// The part with an entry. Every part is there after a walk without errors.
+    fn part(&self, index: usize) -> &Part {
+        self.parts.get(index / BATCH).expect("invariant: the walk stores every part of a directory")
     }
 
-    pub(crate) fn kind(&self, index: usize) -> Option<Kind> {
-        self.part(index)?.kinds.get(index % BATCH).copied()
+    pub(crate) fn kind(&self, index: usize) -> Kind {
+        let kind = self.part(index).kinds.get(index % BATCH);
+        *kind.expect("invariant: the walk looks at every entry, and its errors end the scan")
     }
 
     pub(crate) fn target(&self, index: usize, start: u32, len: u16) -> &[u8] {
-        self.part(index)
-            .and_then(|part| {
-                let start = usize::try_from(start).ok()?;
-                part.targets.get(start..start.checked_add(usize::from(len))?)
-            })
-            .unwrap_or_default()
+        let start = to_usize(start.into());
+        &self.part(index).targets[start..start + usize::from(len)]
     }
 
+    /// What a tree keeps; `None` in a store.
     fn tree(&self, index: usize) -> Option<&TreePart> {
-        self.part(index)?.tree.as_deref()
+        self.part(index).tree.as_deref()
     }
 
     pub(crate) fn metadata(&self, index: usize) -> Option<HostMetadata> {
@@ -220,10 +220,12 @@ impl Found {
     /// The source that a directory is of, by its position.
     pub(crate) fn source_of(&self, id: DirectoryId) -> usize {
         let mut at = id;
-        while let Some(directory) = self.directory(at).filter(|directory| directory.parent != at) {
-            at = directory.parent;
+        loop {
+            match self.directory(at).parent {
+                parent if parent == at => return at.index(),
+                parent => at = parent,
+            }
         }
-        at.index()
     }
 
     /// The files of the program that are in trees; `first_tree` is the position of the first among the sources.
@@ -231,7 +233,7 @@ impl Found {
         let in_tree = |&(directory, file): &(DirectoryId, usize)| {
             let source = self.source_of(directory);
             let is_deep = directory.index() != source;
-            InTree { tree: source.saturating_sub(first_tree), file, is_deep }
+            InTree { tree: source - first_tree, file, is_deep }
         };
         let mut all: Vec<InTree> = self.own.iter().map(in_tree).collect();
         // A folder that is mounted twice below a tree has the file twice; the deeper one matters.
@@ -260,8 +262,8 @@ impl Found {
         all
     }
 
-    pub(crate) fn directory(&self, id: DirectoryId) -> Option<&FoundDirectory> {
-        self.directories.get(id.index())
+    pub(crate) fn directory(&self, id: DirectoryId) -> &FoundDirectory {
+        self.directories.get(id.index()).expect("invariant: the walk numbers the directories that it stores")
     }
 
     /// How many entries there are, and how many bytes of names and targets.
@@ -285,18 +287,16 @@ impl Found {
         use std::os::unix::ffi::{OsStrExt, OsStringExt};
         let mut names = Vec::new();
         let mut at = id;
-        if let (Some(index), Some(directory)) = (entry, self.directory(id)) {
-            names.push(directory.name(index));
-        }
-        while let Some(directory) = self.directory(at) {
-            if directory.parent == at {
+        names.extend(entry.map(|index| self.directory(id).name(index)));
+        loop {
+            let FoundDirectory { parent, in_parent, .. } = *self.directory(at);
+            if parent == at {
                 break;
             }
-            let in_parent = usize::try_from(directory.in_parent).unwrap_or(usize::MAX);
-            names.push(self.directory(directory.parent).map_or(&[][..], |parent| parent.name(in_parent)));
-            at = directory.parent;
+            names.push(self.directory(parent).name(to_usize(in_parent.into())));
+            at = parent;
         }
-        let source = self.sources.get(at.index()).map_or("".as_ref(), PathBuf::as_path);
+        let source = self.sources.get(at.index()).expect("invariant: the first directories are the roots");
         let mut bytes = source.as_os_str().as_bytes().to_vec();
         for name in names.into_iter().rev() {
             if bytes.last() != Some(&b'/') {

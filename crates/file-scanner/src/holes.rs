@@ -4,7 +4,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use image_tree::{DataRun, HOLE_GRAIN};
+use image_tree::{DataRun, HOLE_GRAIN, narrow, to_u64, to_usize};
 use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::{Errno, retry_on_intr};
 
@@ -15,6 +15,7 @@ const MOST_UNITS: u64 = 1 << 21;
 
 /// Whether a file may have holes: it takes less room than its length.
 pub(crate) fn may_have_holes(size: u64, blocks: u64) -> bool {
+    // A FUSE file system can report any number.
     blocks.saturating_mul(512) < size
 }
 
@@ -60,13 +61,13 @@ fn read_runs(
 ) -> Result<(), Errno> {
     let mut at = from;
     while at < to {
-        let len = usize::try_from(to - at).unwrap_or(BUFFER).min(BUFFER);
-        let bytes = buffer.get_mut(..len).unwrap_or_default();
+        let len = to_usize(to - at).min(BUFFER);
+        let bytes = &mut buffer[..len];
         let mut done = 0;
         while done < len {
-            let rest = bytes.get_mut(done..).unwrap_or_default();
-            match retry_on_intr(|| rustix::io::pread(fd, &mut *rest, at.saturating_add(to_u64(done))))? {
-                // It became shorter; the copy will notice.
+            let rest = &mut bytes[done..];
+            match retry_on_intr(|| rustix::io::pread(fd, &mut *rest, at + to_u64(done)))? {
+                // It became shorter, which the copy reports.
                 0 => return Ok(()),
                 read => done += read,
             }
@@ -84,10 +85,6 @@ fn read_runs(
 const BLOCK: usize = 4096;
 const _: () = assert!(HOLE_GRAIN == 4096);
 
-fn to_u64(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
-}
-
 /// Runs as they grow.
 struct Runs {
     list: Vec<DataRun>,
@@ -98,7 +95,7 @@ struct Runs {
 impl Runs {
     /// Adds a unit with data, behind those that are there.
     fn add(&mut self, unit: u64) {
-        let Ok(start) = u32::try_from(unit) else { return };
+        let start: u32 = narrow(unit, "`of_file` looks for no runs in longer files");
         match self.list.last_mut() {
             Some(last) if unit < last.end() => {}
             Some(last) if unit - last.end() < self.shortest => last.len = start - last.start + 1,

@@ -127,7 +127,7 @@ fn read(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Err
     let mut small = [0; 256];
     match call(&mut small) {
         Err(Errno::RANGE) => {}
-        other => return other.map(|len| small.get(..len).unwrap_or_default().to_vec()),
+        other => return other.map(|len| small[..len].to_vec()),
     }
     let mut large = vec![0; MAX];
     let len = call(&mut large)?;

@@ -222,7 +222,7 @@ fn symlink(directory: &OpenDirectory<'_>, name: &CStr, part: &mut Part) -> Resul
         Err(Errno::INVAL) => return Err(Problem::Changed),
         other => other?,
     };
-    let target = buffer.get(..len).unwrap_or_default();
+    let target = &buffer[..len];
     if target.is_empty() || len > MAX_TARGET {
         return Err(Problem::Target(len));
     }

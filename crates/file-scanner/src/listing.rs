@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 
+use image_tree::to_usize;
 use rustix::fs::{FileType, RawDir};
 use rustix::io::Errno;
 
@@ -101,35 +102,31 @@ impl Listing {
 
     /// How many bytes the names have together.
     pub(crate) fn name_bytes(&self) -> usize {
-        self.names.len().saturating_sub(self.entries.len())
+        self.names.len() - self.entries.len()
     }
 
-    /// The bytes of an entry's name; none past the end.
+    /// The bytes of an entry's name.
     pub(crate) fn name(&self, index: usize) -> &[u8] {
-        self.entries.get(index).map_or(&[], |&entry| bytes_of(&self.names, entry))
+        bytes_of(&self.names, self.entries[index])
     }
 
     /// A name for a system call.
     pub(crate) fn c_name(&self, index: usize) -> &CStr {
-        self.entries
-            .get(index)
-            .and_then(|entry| {
-                let start = usize::try_from(entry.start).ok()?;
-                self.names.get(start..=start.checked_add(usize::from(entry.len))?)
-            })
-            .and_then(|bytes| CStr::from_bytes_with_nul(bytes).ok())
-            .unwrap_or_default()
+        let entry = self.entries[index];
+        let start = to_usize(entry.start.into());
+        let bytes = &self.names[start..=start + usize::from(entry.len)];
+        CStr::from_bytes_with_nul(bytes).expect("invariant: `push` adds the only NUL of a name")
     }
 
-    /// What the directory says that an entry is.
+    /// The type that the directory gives for an entry.
     pub(crate) fn file_type(&self, index: usize) -> FileType {
-        self.entries.get(index).map_or(FileType::Unknown, |entry| entry.file_type)
+        self.entries[index].file_type
     }
 }
 
 fn bytes_of(names: &[u8], entry: Listed) -> &[u8] {
-    let start = usize::try_from(entry.start).unwrap_or(usize::MAX);
-    start.checked_add(usize::from(entry.len)).and_then(|end| names.get(start..end)).unwrap_or_default()
+    let start = to_usize(entry.start.into());
+    &names[start..start + usize::from(entry.len)]
 }
 
 #[cfg(test)]
@@ -144,7 +141,6 @@ mod tests {
         assert_eq!(names, [&b"a"[..], b"a-b", b"b", b"\xff"]);
         assert_eq!(listing.c_name(1), c"a-b");
         assert_eq!((listing.position(b"b"), listing.position(b"c")), (Some(2), None));
-        assert_eq!(listing.c_name(9), c"");
         assert_eq!(listing.name_bytes(), 6);
     }
 

@@ -6,12 +6,11 @@
 use std::collections::BTreeMap;
 
 use build_plan::AttributesPlan;
-use image_tree::{ImagePath, escaped};
+use image_tree::{ImagePath, escaped, narrow, to_u64};
 
 use crate::error::ScanError;
 use crate::found::{DirectoryId, Found, FoundDirectory, Kind};
 use crate::plan_tree::{LOST_AND_FOUND, Made, PlanId, PlanTree, Who};
-use crate::source_id::SourceId;
 use crate::sources::Sources;
 
 /// Whose metadata a directory gets.
@@ -113,12 +112,12 @@ impl<'a> Merge<'a> {
 
     /// What lies on the root directory.
     pub(crate) fn laid_on_root(&self) -> Laid {
-        Laid { inherited: None, own: self.plan.node(PlanId::ROOT).and_then(|node| node.attributes) }
+        Laid { inherited: None, own: self.plan.node(PlanId::ROOT).attributes }
     }
 
     /// Who described the root directory.
     pub(crate) fn root_owner(&mut self) -> DirectoryOwner<'a> {
-        match self.plan.node(PlanId::ROOT).and_then(|node| node.made) {
+        match self.plan.node(PlanId::ROOT).made {
             Some(made) if made.is_directory() => DirectoryOwner::Made(made),
             Some(made) => {
                 self.errors.push(ScanError::NeedsDirectory {
@@ -133,15 +132,16 @@ impl<'a> Merge<'a> {
     }
 
     /// One of `plan.attributes`.
-    pub(crate) fn attributes(&self, position: usize) -> Option<(&'a ImagePath, &'a AttributesPlan)> {
-        self.attributes.get(position).copied()
+    pub(crate) fn attributes(&self, position: usize) -> (&'a ImagePath, &'a AttributesPlan) {
+        self.attributes[position]
     }
 
     /// Positions of the attributes that lie on a path, those of higher directories first.
     pub(crate) fn laid(&self, laid: Laid) -> Vec<usize> {
         let mut found: Vec<usize> = laid.own.into_iter().collect();
         let mut at = laid.inherited;
-        while let Some(&(above, attributes)) = at.and_then(|id| self.chains.get(id)) {
+        while let Some(id) = at {
+            let (above, attributes) = self.chains[id];
             found.push(attributes);
             at = above;
         }
@@ -165,7 +165,7 @@ impl<'a> Merge<'a> {
 
     /// The path of what the latest step gave; a directory is on the stack by then.
     pub(crate) fn path_above(&self, name: &[u8], directory: bool) -> String {
-        if directory { self.path_of(self.stack.len().saturating_sub(1), name) } else { self.path(name) }
+        if directory { self.path_of(self.stack.len() - 1, name) } else { self.path(name) }
     }
 
     /// The next step; none when the root directory is through.
@@ -179,14 +179,11 @@ impl<'a> Merge<'a> {
                     if index < directory.len() {
                         frame.next += 1;
                         let inherited = frame.chain;
-                        if let Some(step) = self.single(source, id, index, Laid { inherited, own: None }) {
-                            return Some(step);
-                        }
-                        continue;
+                        return Some(self.single(source, id, index, Laid { inherited, own: None }));
                     }
                 }
                 Items::Many(items) => {
-                    let rest = items.get(frame.next..).unwrap_or_default();
+                    let rest = &items[frame.next..];
                     if let Some((name, _)) = rest.first() {
                         let len = rest.iter().take_while(|item| item.0 == *name).count();
                         let (name, inherited) = (*name, frame.chain);
@@ -211,29 +208,29 @@ impl<'a> Merge<'a> {
     }
 
     /// A name that one source alone has.
-    fn single(&mut self, source: usize, id: DirectoryId, index: usize, laid: Laid) -> Option<Step<'a>> {
-        let directory = self.found.directory(id)?;
-        let (name, kind) = (directory.name(index), directory.kind(index)?);
-        Some(match kind {
+    fn single(&mut self, source: usize, id: DirectoryId, index: usize, laid: Laid) -> Step<'a> {
+        let directory = self.found.directory(id);
+        let (name, kind) = (directory.name(index), directory.kind(index));
+        match kind {
             Kind::Directory(child) => {
                 self.push(name, laid, vec![(source, child)], None);
                 Step::Enter { name, owner: self.found_owner(source, child), laid }
             }
             _ => Step::Leaf { name, leaf: Leaf::Found { source, directory: id, index, kind }, laid },
-        })
+        }
     }
 
     /// A name that the plan or several sources have.
     fn several(&mut self, name: &'a [u8], run: &[Contributor], inherited: Option<usize>) -> Option<Step<'a>> {
         if let [Contributor::Found { source, directory, index }] = *run {
-            return self.single(source, directory, index, Laid { inherited, own: None });
+            return Some(self.single(source, directory, index, Laid { inherited, own: None }));
         }
         let planned = run.iter().find_map(|contributor| match contributor {
             Contributor::Plan(id) => Some(*id),
             Contributor::Found { .. } => None,
         });
         let claims = self.claims(run);
-        let node = planned.and_then(|id| self.plan.node(id));
+        let node = planned.map(|id| self.plan.node(id));
         let laid = Laid { inherited, own: node.and_then(|node| node.attributes) };
         if self.conflicts(name, &claims) {
             return None;
@@ -261,10 +258,7 @@ impl<'a> Merge<'a> {
         for contributor in run {
             match *contributor {
                 Contributor::Found { source, directory, index } => {
-                    let Some(kind) = self.found.directory(directory).and_then(|found| found.kind(index))
-                    else {
-                        continue;
-                    };
+                    let kind = self.found.directory(directory).kind(index);
                     let leaf = (!matches!(kind, Kind::Directory(_))).then_some(Leaf::Found {
                         source,
                         directory,
@@ -275,7 +269,7 @@ impl<'a> Merge<'a> {
                     claims.push(Claim { who: self.who(source), leaf, store_path });
                 }
                 Contributor::Plan(id) => {
-                    let Some(node) = self.plan.node(id) else { continue };
+                    let node = self.plan.node(id);
                     if let Some(made) = node.made {
                         let leaf = (!made.is_directory()).then_some(Leaf::Made(made));
                         claims.push(Claim { who: made.who(), leaf, store_path: false });
@@ -302,7 +296,7 @@ impl<'a> Merge<'a> {
             return true;
         }
         let Some(first) = claims.iter().position(|claim| claim.leaf.is_some()) else { return false };
-        let one = claims.get(first).map_or(SourceId::All, |claim| claim.who.id());
+        let one = claims[first].who.id();
         for (_, claim) in claims.iter().enumerate().filter(|(index, _)| *index != first) {
             let (path, one, other) = (path.clone(), one.clone(), claim.who.id());
             self.errors.push(match claim.leaf {
@@ -316,9 +310,8 @@ impl<'a> Merge<'a> {
     /// Attributes that lie on nothing.
     fn nothing_made(&mut self, nodes: impl Iterator<Item = PlanId>) {
         for index in nodes.flat_map(|id| self.plan.attributes_below(id)) {
-            if let Some((path, _)) = self.attributes(index) {
-                self.errors.push(ScanError::NothingMade { path: path.clone() });
-            }
+            let (path, _) = self.attributes(index);
+            self.errors.push(ScanError::NothingMade { path: path.clone() });
         }
     }
 
@@ -327,7 +320,7 @@ impl<'a> Merge<'a> {
         run.iter()
             .filter_map(|contributor| match *contributor {
                 Contributor::Found { source, directory, index } => {
-                    match self.found.directory(directory)?.kind(index)? {
+                    match self.found.directory(directory).kind(index) {
                         Kind::Directory(child) => Some((source, child)),
                         _ => None,
                     }
@@ -339,7 +332,7 @@ impl<'a> Merge<'a> {
 
     /// The last in the order: implied, trees as listed, entries.
     fn owner(&self, name: &[u8], run: &[Contributor], planned: Option<PlanId>) -> DirectoryOwner<'a> {
-        if let Some(made) = planned.and_then(|id| self.plan.node(id)).and_then(|node| node.made) {
+        if let Some(made) = planned.and_then(|id| self.plan.node(id).made) {
             return DirectoryOwner::Made(made);
         }
         if let Some(&(source, child)) = self.layers(run).last() {
@@ -364,24 +357,20 @@ impl<'a> Merge<'a> {
         planned: Option<PlanId>,
     ) {
         let mut chain = laid.inherited;
-        if let Some(own) =
-            laid.own.filter(|&own| self.attributes(own).is_some_and(|(_, plan)| plan.recursive))
-        {
+        if let Some(own) = laid.own.filter(|&own| self.attributes(own).1.recursive) {
+            chain = Some(self.chains.len());
             self.chains.push((laid.inherited, own));
-            chain = Some(self.chains.len().saturating_sub(1));
         }
-        let node = planned.and_then(|id| self.plan.node(id));
+        let node = planned.map(|id| self.plan.node(id));
         let mounted = node.into_iter().flat_map(|node| &node.mounted);
-        layers.extend(mounted.filter_map(|&source| Some((source, DirectoryId(u32::try_from(source).ok()?)))));
+        let root = |source| DirectoryId(narrow(to_u64(source), "the walk numbers the roots of the sources"));
+        layers.extend(mounted.map(|&source| (source, root(source))));
         layers.sort_by_key(|layer| layer.0);
         let children = node.map(|node| &node.children).filter(|children| !children.is_empty());
-        let alone = match (layers.as_slice(), children) {
-            (&[(source, id)], None) => {
-                self.found.directory(id).map(|directory| Items::One { source, id, directory })
-            }
-            _ => None,
+        let items = match (layers.as_slice(), children) {
+            (&[(source, id)], None) => Items::One { source, id, directory: self.found.directory(id) },
+            _ => Items::Many(self.gather(&layers, children)),
         };
-        let items = alone.unwrap_or_else(|| Items::Many(self.gather(&layers, children)));
         self.stack.push(Frame { name, chain, items, next: 0 });
     }
 
@@ -393,7 +382,7 @@ impl<'a> Merge<'a> {
     ) -> Vec<(&'a [u8], Contributor)> {
         let mut all = Vec::new();
         for &(source, id) in layers {
-            let Some(directory) = self.found.directory(id) else { continue };
+            let directory = self.found.directory(id);
             let contributor = |index| Contributor::Found { source, directory: id, index };
             all.extend((0..directory.len()).map(|index| (directory.name(index), contributor(index))));
         }

@@ -99,18 +99,17 @@ pub(crate) fn errors(
     found: &Found,
     problems: &mut Vec<(DirectoryId, Option<usize>, Problem)>,
 ) -> Vec<(usize, PathBuf, ScanError)> {
-    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<DirectoryId, usize> = BTreeMap::new();
     problems.retain(|(directory, ..)| match mount_of(found, *directory) {
         Some(mount) => {
-            *counts.entry(mount.index()).or_default() += 1;
+            *counts.entry(mount).or_default() += 1;
             false
         }
         None => true,
     });
-    let error = |(mount, count): (usize, usize)| {
-        let id = DirectoryId(u32::try_from(mount).unwrap_or(u32::MAX));
-        let path = found.host_path(id, None);
-        (found.source_of(id), path.clone(), ScanError::InMount { path: shown(&path), count })
+    let error = |(mount, count): (DirectoryId, usize)| {
+        let path = found.host_path(mount, None);
+        (found.source_of(mount), path.clone(), ScanError::InMount { path: shown(&path), count })
     };
     counts.into_iter().map(error).collect()
 }
@@ -122,9 +121,9 @@ fn mount_of(found: &Found, directory: DirectoryId) -> Option<DirectoryId> {
         if found.mounts.iter().any(|mount| mount.directory == at && mount.entry.is_none()) {
             return Some(at);
         }
-        match found.directory(at) {
-            Some(directory) if directory.parent != at => at = directory.parent,
-            _ => return None,
+        match found.directory(at).parent {
+            parent if parent == at => return None,
+            parent => at = parent,
         }
     }
 }
@@ -133,7 +132,7 @@ fn mount_of(found: &Found, directory: DirectoryId) -> Option<DirectoryId> {
 pub(crate) fn warnings(found: &Found, first_tree: usize) -> Vec<Warning> {
     let mut by_tree: BTreeMap<usize, Vec<PathBuf>> = BTreeMap::new();
     for mount in &found.mounts {
-        let tree = found.source_of(mount.directory).saturating_sub(first_tree);
+        let tree = found.source_of(mount.directory) - first_tree;
         by_tree.entry(tree).or_default().push(found.host_path(mount.directory, mount.entry));
     }
     let warning = |(tree, mut paths): (usize, Vec<PathBuf>)| {

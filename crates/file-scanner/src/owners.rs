@@ -59,6 +59,7 @@ impl Overflow {
             else {
                 return Self::None;
             };
+            // Text can hold any numbers.
             is_known |= (first..first.saturating_add(count)).contains(&u64::from(number));
             known = known.saturating_add(count);
         }

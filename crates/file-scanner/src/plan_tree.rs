@@ -120,15 +120,16 @@ impl<'a> PlanTree<'a> {
         tree
     }
 
-    pub(crate) fn node(&self, id: PlanId) -> Option<&PlanNode<'a>> {
-        self.nodes.get(id.0)
+    pub(crate) fn node(&self, id: PlanId) -> &PlanNode<'a> {
+        &self.nodes[id.0]
     }
 
     /// Positions of the attributes at or below a node, in the order of the paths.
     pub(crate) fn attributes_below(&self, id: PlanId) -> Vec<usize> {
         let mut found = Vec::new();
         let mut open = vec![id];
-        while let Some(node) = open.pop().and_then(|id| self.node(id)) {
+        while let Some(id) = open.pop() {
+            let node = self.node(id);
             found.extend(node.attributes);
             open.extend(node.children.values().rev());
         }
@@ -156,7 +157,7 @@ impl<'a> PlanTree<'a> {
             }
             None => PlanId::ROOT,
         };
-        match self.node(id).and_then(|node| node.made) {
+        match self.node(id).made {
             Some(earlier) => errors.push(ScanError::Conflict {
                 path: path.to_string(),
                 one: earlier.who().id(),
@@ -185,8 +186,7 @@ impl<'a> PlanTree<'a> {
 
     fn child(&mut self, parent: PlanId, name: &'a [u8]) -> PlanId {
         let new = PlanId(self.nodes.len());
-        let Some(node) = self.nodes.get_mut(parent.0) else { return parent };
-        let id = *node.children.entry(name).or_insert(new);
+        let id = *self.nodes[parent.0].children.entry(name).or_insert(new);
         if id == new {
             self.nodes.push(PlanNode::default());
         }
@@ -194,8 +194,6 @@ impl<'a> PlanTree<'a> {
     }
 
     fn change(&mut self, id: PlanId, with: impl FnOnce(&mut PlanNode<'a>)) {
-        if let Some(node) = self.nodes.get_mut(id.0) {
-            with(node);
-        }
+        with(&mut self.nodes[id.0]);
     }
 }

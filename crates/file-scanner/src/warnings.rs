@@ -123,7 +123,7 @@ const NAMED: usize = 10;
 
 impl NamedFiles {
     fn add(&mut self, path: impl FnOnce() -> String) {
-        self.count = self.count.saturating_add(1);
+        self.count += 1;
         if self.first.len() < NAMED {
             self.first.push(path());
         }
@@ -133,7 +133,7 @@ impl NamedFiles {
 impl fmt::Display for NamedFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.first.join(", "))?;
-        match self.count.saturating_sub(self.first.len()) {
+        match self.count - self.first.len() {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
         }
@@ -163,16 +163,12 @@ impl Warnings {
 
     /// A file of a tree has lost its set-id bits.
     pub(crate) fn set_id_dropped(&mut self, tree: usize, path: impl FnOnce() -> String) {
-        if let Some(tree) = self.trees.get_mut(tree) {
-            tree.set_id_dropped.add(path);
-        }
+        self.trees[tree].set_id_dropped.add(path);
     }
 
     /// A file of a tree has the owner or group `id`, or one that the user namespace does not know.
     pub(crate) fn owner_in_doubt(&mut self, tree: usize, id: u32, path: impl FnOnce() -> String) {
-        if let Some(tree) = self.trees.get_mut(tree) {
-            tree.in_doubt.entry(id).or_default().add(path);
-        }
+        self.trees[tree].in_doubt.entry(id).or_default().add(path);
     }
 
     /// A path can't have the extended attributes that are laid over it.
