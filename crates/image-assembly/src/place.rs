@@ -1,4 +1,4 @@
-//! What an output's path leads to, decided before anything is written.
+//! Resolves the path of an output before anything is written.
 
 use std::ffi::OsString;
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
@@ -11,18 +11,18 @@ use rustix::io::Errno;
 
 use crate::error::{AssemblyError, Refusal};
 
-/// Where an image goes.
+/// The place of an output.
 pub(crate) enum Place {
-    /// To a name in a folder, where a regular file may stand already.
+    /// A name in a folder, which may be that of an existing regular file.
     Name { folder: PathBuf, name: OsString },
-    /// Into a pipe or a character device, which is there to stay.
+    /// An existing pipe or character device, which is not replaced.
     Stream(File),
 }
 
-/// As many symlinks as Linux itself follows.
+/// Maximum number of symlinks, as in Linux.
 const MOST_SYMLINKS: usize = 40;
 
-/// Follows symlinks, so that a link stays and the file it leads to is replaced or made.
+/// Finds the place of an output. Symlinks are followed, so their target is replaced or created.
 pub(crate) fn find(path: &Path) -> Result<Place, AssemblyError> {
     match leads_to(path)? {
         Leads::ToName { folder, name } => Ok(Place::Name { folder, name }),
@@ -33,13 +33,13 @@ pub(crate) fn find(path: &Path) -> Result<Place, AssemblyError> {
     }
 }
 
-/// The same as [`Place`], with nothing opened: to open a named pipe would wait for its reader.
+/// The same as [`Place`], but not opened. To open a named pipe would wait for its reader.
 pub(crate) enum Leads {
     ToName { folder: PathBuf, name: OsString },
     ToStream(Metadata),
 }
 
-/// Follows symlinks to a name in a folder, or to a pipe or a character device.
+/// Finds the place of an output without opening it. Symlinks are followed.
 pub(crate) fn leads_to(path: &Path) -> Result<Leads, AssemblyError> {
     let refused = |refusal| AssemblyError::refused(path, refusal);
     let failed = |error| AssemblyError::output(path, error);
@@ -61,7 +61,7 @@ pub(crate) fn leads_to(path: &Path) -> Result<Leads, AssemblyError> {
     }
 }
 
-/// Why an image does not go into what exists there; `None` for pipes and character devices.
+/// The reason why an existing file is not suitable as an output; `None` for pipes and character devices.
 fn no_output(found: FileType) -> Option<Refusal> {
     if found.is_dir() {
         Some(Refusal::Directory)
@@ -74,7 +74,7 @@ fn no_output(found: FileType) -> Option<Refusal> {
     }
 }
 
-/// The path that a symlink to nothing stands for.
+/// The path of the missing file that symlinks lead to.
 fn end_of_symlinks(path: &Path) -> Result<PathBuf, Refusal> {
     let mut at = path.to_path_buf();
     for _ in 0..MOST_SYMLINKS {
