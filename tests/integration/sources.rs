@@ -192,7 +192,7 @@ fn an_owner_that_may_be_nobody_or_unknown_is_a_warning_that_names_the_files() {
     }
     workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "tree", "owner": "keep" }]));
     in_namespace_of_65536(&workspace, &["build", "plan.json", "-o", "a.img"]).succeeded().says(
-        "plan.trees[0]: tree/nobody, tree/theirs, tree/unknown show owner or group 65534, which may stand for one that is not mapped \
+        "plan.trees[0]: tree/nobody, tree/theirs, tree/unknown show owner or group 65534, which may be one that is not mapped \
          into this user namespace;",
     );
     let run = workspace.snugfs(["build", "plan.json", "-o", "b.img"]).succeeded();

@@ -1,5 +1,5 @@
-//! From the merge to the finished tree, in one pass; a second one before it only where attributes might reach a
-//! file through a later of its names.
+//! Builds the tree from the merged sources in one pass. A pass before it is needed only if attributes can apply to a file by a
+//! later one of its names.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -23,10 +23,10 @@ use crate::{
     owners::{Namespace, Shown},
 };
 
-/// An inode with several names, in the source that has it.
+/// An inode with several names, and its source.
 type LinkedInode = (usize, Inode);
 
-/// Mistakes after which no more are looked for; far above what is shown.
+/// Number of errors after which the scan stops, far more than are shown.
 const ENOUGH: usize = 10_000;
 
 struct Flatten<'a> {
@@ -35,17 +35,17 @@ struct Flatten<'a> {
     files: &'a EntryFiles,
     merge: Merge<'a>,
     writer: TreeWriter,
-    /// Looked up, never iterated, as the next one: their order can't reach the tree.
+    /// The nodes of inodes with several names. Never iterated, because the order is random.
     links: HashMap<LinkedInode, NodeId>,
-    /// Attributes that lie on an inode through any of its names.
+    /// Attributes that apply to an inode by any of its names. Never iterated.
     link_attributes: HashMap<LinkedInode, BTreeSet<usize>>,
-    /// Nearly everything in a store has one of a few permissions; these spare a look-up for each.
+    /// Metadata by permissions. A store has only few, so this list is faster than a map.
     store: Vec<(Permissions, MetadataId)>,
     warnings: Warnings,
     namespace: Namespace,
 }
 
-/// Merges all sources into one tree, or says everything that is against it.
+/// Merges all sources into one tree, or returns all errors.
 pub(crate) fn flatten<'a>(
     sources: &'a Sources<'a>,
     plan: &'a PlanTree<'a>,
@@ -94,7 +94,7 @@ pub(crate) fn flatten<'a>(
     }
 }
 
-/// Which attributes reach each inode with several names, through any of them.
+/// The attributes that apply to each inode with several names, by any of them.
 fn link_attributes(mut merge: Merge<'_>, found: &Found) -> HashMap<LinkedInode, BTreeSet<usize>> {
     let mut reached: HashMap<LinkedInode, BTreeSet<usize>> = HashMap::new();
     while let Some(step) = merge.step() {
@@ -137,7 +137,7 @@ impl<'a> Flatten<'a> {
     fn write(&mut self, step: Step<'a>) -> Result<(), ScanError> {
         match step {
             Step::Enter { name, owner, laid } => {
-                // The directory is opened whatever is wrong with its metadata: what it holds is still looked at.
+                // The directory is opened even if its metadata is wrong, to find errors of its entries.
                 let metadata = self.directory(name, owner, laid);
                 let (metadata, error) = match metadata {
                     Ok(metadata) => (metadata, None),
@@ -295,7 +295,7 @@ impl<'a> Flatten<'a> {
         self.writer.file(name, metadata, to_u64(bytes.len()), source).map(drop).map_err(ScanError::of_tree)
     }
 
-    /// What a tree's entry brings along.
+    /// The metadata of an entry of a tree.
     fn of_tree(
         &mut self,
         (name, source, reach): (&[u8], usize, (Laid, Option<LinkedInode>)),
@@ -324,7 +324,7 @@ impl<'a> Flatten<'a> {
         }
     }
 
-    /// Refuses an owner that is only what the system shows for one that it does not know here; notes one that may be.
+    /// Fails if the owner is not mapped in the user namespace. Adds a warning if it may not be.
     fn check_owner(
         &mut self,
         tree: usize,
@@ -344,7 +344,7 @@ impl<'a> Flatten<'a> {
         Ok(())
     }
 
-    /// The positions of all attributes that reach a path, or an inode through any of its names.
+    /// The positions of all attributes that apply to a path, or to an inode by any of its names.
     fn reaching(&self, laid: Laid, linked: Option<LinkedInode>) -> Vec<usize> {
         match linked.and_then(|linked| self.link_attributes.get(&linked)) {
             Some(reached) => reached.iter().copied().collect(),
@@ -352,13 +352,13 @@ impl<'a> Flatten<'a> {
         }
     }
 
-    /// Whether the plan says itself which permissions a path gets.
+    /// Whether attributes set the permissions of a path.
     fn is_mode_laid(&self, (laid, linked): (Laid, Option<LinkedInode>)) -> bool {
         let mut attributes = self.reaching(laid, linked).into_iter();
         attributes.any(|at| self.merge.attributes(at).1.permissions.is_some())
     }
 
-    /// Lays all attributes that reach a path, or an inode through any of its names.
+    /// Applies all attributes of a path, or of an inode by any of its names.
     fn laid(
         &mut self,
         mut base: Metadata,
@@ -386,7 +386,7 @@ impl<'a> Flatten<'a> {
     }
 }
 
-/// A found entry that is no directory.
+/// An entry of a source that is not a directory.
 #[derive(Clone, Copy)]
 struct FoundLeaf {
     source: usize,
@@ -396,6 +396,6 @@ struct FoundLeaf {
 }
 
 fn valid(name: &[u8]) -> Result<Name<'_>, ScanError> {
-    // Linux gives no other names; what the plan gives was checked.
+    // Linux has no other names, and those of the plan were checked.
     Name::new(name).map_err(|invalid| ScanError::Internal(invalid.to_string()))
 }

@@ -1,7 +1,7 @@
-//! All sources together, in the order of the finished tree: depth first, entries by the bytes of their names.
+//! Merges all sources in the order of the finished tree: depth first, entries by the bytes of their names.
 //!
-//! Directories of several sources become one; anything else that two sources put at one path is a conflict, which
-//! is noted and passed over, so that all are found at once. The stack of directories is on the heap.
+//! Directories of several sources become one. Anything else at the same path is a conflict. The merge records it and continues,
+//! to find all conflicts at once. The stack of directories is on the heap.
 
 use std::collections::BTreeMap;
 
@@ -13,29 +13,29 @@ use crate::found::{DirectoryId, Found, FoundDirectory, Kind};
 use crate::plan_tree::{LOST_AND_FOUND, Made, PlanId, PlanTree, Who};
 use crate::sources::Sources;
 
-/// Whose metadata a directory gets.
+/// The origin of a directory's metadata.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum DirectoryOwner<'a> {
-    /// Nobody described it.
+    /// No source describes it.
     Implied,
-    /// Nobody described it, and it is `/lost+found`.
+    /// No source describes it, and it is `/lost+found`.
     LostAndFound,
-    /// The store has it, in a store path.
+    /// The store.
     Store,
-    /// A tree has it.
+    /// A tree.
     Tree { source: usize, directory: DirectoryId },
-    /// The plan has it as an entry.
+    /// An entry of the plan.
     Made(Made<'a>),
 }
 
-/// Something that is no directory.
+/// An entry that is not a directory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Leaf<'a> {
     Found { source: usize, directory: DirectoryId, index: usize, kind: Kind },
     Made(Made<'a>),
 }
 
-/// Which attributes lie on a path: those of the path itself, and the recursive ones of the directories above.
+/// The attributes that apply to a path: its own, and the recursive ones of the directories above.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Laid {
     pub(crate) inherited: Option<usize>,
@@ -48,7 +48,7 @@ impl Laid {
     }
 }
 
-/// One step of the depth-first order.
+/// A step of the depth-first order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step<'a> {
     Enter { name: &'a [u8], owner: DirectoryOwner<'a>, laid: Laid },
@@ -56,7 +56,7 @@ pub(crate) enum Step<'a> {
     Leave,
 }
 
-/// What one source says of one name.
+/// A source that has a name.
 #[derive(Clone, Copy, Debug)]
 enum Contributor {
     Found { source: usize, directory: DirectoryId, index: usize },
@@ -65,29 +65,29 @@ enum Contributor {
 
 #[derive(Debug)]
 enum Items<'a> {
-    /// One source's directory, and nothing of the plan below it.
+    /// A directory of a single source, without entries of the plan below it.
     One { source: usize, id: DirectoryId, directory: &'a FoundDirectory },
-    /// Sorted by name; what has the same name stands together, in the order of the sources, the plan last.
+    /// Sorted by name. Items with the same name are in the order of the sources, the plan last.
     Many(Vec<(&'a [u8], Contributor)>),
 }
 
 #[derive(Debug)]
 struct Frame<'a> {
     name: &'a [u8],
-    /// Recursive attributes that lie on all below: a link of [`Merge::chains`].
+    /// Recursive attributes that apply to everything below, an index of [`Merge::chains`].
     chain: Option<usize>,
     items: Items<'a>,
     next: usize,
 }
 
-/// The way through all sources.
+/// The merge of all sources.
 #[derive(Debug)]
 pub(crate) struct Merge<'a> {
     sources: &'a Sources<'a>,
     plan: &'a PlanTree<'a>,
     found: &'a Found,
     stack: Vec<Frame<'a>>,
-    /// Recursive attributes, each with those above it.
+    /// Recursive attributes, each with the index of those above it.
     chains: Vec<(Option<usize>, usize)>,
     attributes: Vec<(&'a ImagePath, &'a AttributesPlan)>,
     pub(crate) errors: Vec<ScanError>,
@@ -101,7 +101,7 @@ struct Claim<'a> {
 }
 
 impl<'a> Merge<'a> {
-    /// Stands in the root directory; its metadata is for the caller.
+    /// Starts in the root directory. The caller sets its metadata.
     pub(crate) fn new(sources: &'a Sources<'a>, plan: &'a PlanTree<'a>, found: &'a Found) -> Self {
         let attributes = sources.attributes.iter().collect();
         let (stack, chains, errors) = (Vec::new(), Vec::new(), Vec::new());
@@ -110,12 +110,12 @@ impl<'a> Merge<'a> {
         merge
     }
 
-    /// What lies on the root directory.
+    /// The attributes of the root directory.
     pub(crate) fn laid_on_root(&self) -> Laid {
         Laid { inherited: None, own: self.plan.node(PlanId::ROOT).attributes }
     }
 
-    /// Who described the root directory.
+    /// The origin of the root directory's metadata.
     pub(crate) fn root_owner(&mut self) -> DirectoryOwner<'a> {
         match self.plan.node(PlanId::ROOT).made {
             Some(made) if made.is_directory() => DirectoryOwner::Made(made),
@@ -131,12 +131,12 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// One of `plan.attributes`.
+    /// The attributes at a position of `plan.attributes`, with their path.
     pub(crate) fn attributes(&self, position: usize) -> (&'a ImagePath, &'a AttributesPlan) {
         self.attributes[position]
     }
 
-    /// Positions of the attributes that lie on a path, those of higher directories first.
+    /// Positions of the attributes that apply to a path, those of higher directories first.
     pub(crate) fn laid(&self, laid: Laid) -> Vec<usize> {
         let mut found: Vec<usize> = laid.own.into_iter().collect();
         let mut at = laid.inherited;
@@ -163,12 +163,12 @@ impl<'a> Merge<'a> {
         path
     }
 
-    /// The path of what the latest step gave; a directory is on the stack by then.
+    /// The path of the entry of the last step. A directory is on the stack then.
     pub(crate) fn path_above(&self, name: &[u8], directory: bool) -> String {
         if directory { self.path_of(self.stack.len() - 1, name) } else { self.path(name) }
     }
 
-    /// The next step; none when the root directory is through.
+    /// The next step; `None` at the end of the root directory.
     pub(crate) fn step(&mut self) -> Option<Step<'a>> {
         loop {
             let frame = self.stack.last_mut()?;
@@ -207,7 +207,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// A name that one source alone has.
+    /// A name of only one source.
     fn single(&mut self, source: usize, id: DirectoryId, index: usize, laid: Laid) -> Step<'a> {
         let directory = self.found.directory(id);
         let (name, kind) = (directory.name(index), directory.kind(index));
@@ -220,7 +220,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// A name that the plan or several sources have.
+    /// A name of the plan or of several sources.
     fn several(&mut self, name: &'a [u8], run: &[Contributor], inherited: Option<usize>) -> Option<Step<'a>> {
         if let [Contributor::Found { source, directory, index }] = *run {
             return Some(self.single(source, directory, index, Laid { inherited, own: None }));
@@ -283,7 +283,7 @@ impl<'a> Merge<'a> {
         claims
     }
 
-    /// Notes what can't be together; true if something can't.
+    /// Records the conflicts between claims. Returns whether there are any.
     fn conflicts(&mut self, name: &[u8], claims: &[Claim<'a>]) -> bool {
         if claims.len() < 2 {
             return false;
@@ -307,7 +307,7 @@ impl<'a> Merge<'a> {
         true
     }
 
-    /// Attributes that lie on nothing.
+    /// Records attributes that apply to nothing.
     fn nothing_made(&mut self, nodes: impl Iterator<Item = PlanId>) {
         for index in nodes.flat_map(|id| self.plan.attributes_below(id)) {
             let (path, _) = self.attributes(index);
@@ -315,7 +315,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// The found directories that are one here.
+    /// The directories of sources that are merged.
     fn layers(&self, run: &[Contributor]) -> Vec<(usize, DirectoryId)> {
         run.iter()
             .filter_map(|contributor| match *contributor {
@@ -330,7 +330,7 @@ impl<'a> Merge<'a> {
             .collect()
     }
 
-    /// The last in the order: implied, trees as listed, entries.
+    /// The origin of a directory's metadata: the entry, else the last tree, else implied.
     fn owner(&self, name: &[u8], run: &[Contributor], planned: Option<PlanId>) -> DirectoryOwner<'a> {
         if let Some(made) = planned.and_then(|id| self.plan.node(id).made) {
             return DirectoryOwner::Made(made);
@@ -348,7 +348,7 @@ impl<'a> Merge<'a> {
         if self.is_store(source) { DirectoryOwner::Store } else { DirectoryOwner::Tree { source, directory } }
     }
 
-    /// Opens a directory: found ones, what the plan has below it, and the sources that are laid into it.
+    /// Opens a directory with everything below it: directories of sources, entries of the plan, sources with this target.
     fn push(
         &mut self,
         name: &'a [u8],
@@ -374,7 +374,7 @@ impl<'a> Merge<'a> {
         self.stack.push(Frame { name, chain, items, next: 0 });
     }
 
-    /// All that several sources have in one directory, sorted by name.
+    /// All items of a directory, sorted by name.
     fn gather(
         &self,
         layers: &[(usize, DirectoryId)],
@@ -387,7 +387,7 @@ impl<'a> Merge<'a> {
             all.extend((0..directory.len()).map(|index| (directory.name(index), contributor(index))));
         }
         all.extend(children.into_iter().flatten().map(|(&name, &id)| (name, Contributor::Plan(id))));
-        // Stable, so one name's contributors stay in the order of the sources.
+        // The sort is stable, so items with the same name stay in the order of the sources.
         all.sort_by(|a, b| a.0.cmp(b.0));
         all
     }

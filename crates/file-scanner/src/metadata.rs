@@ -1,11 +1,11 @@
-//! Owners, rights and times: what a source gives, and what `plan.attributes` lays over it.
+//! Owners, permissions and times of sources, changed by `plan.attributes`.
 
 use build_plan::{AttributesPlan, Entry, TreePlan};
 use image_tree::{Metadata, Permissions, Timestamp, Xattr, XattrNamespace};
 
 use crate::found::HostMetadata;
 
-/// What bears attributes; Linux does not let everything bear all of them.
+/// The type of a file. Linux allows some attributes only for some types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bearer {
     Directory,
@@ -14,11 +14,11 @@ pub(crate) enum Bearer {
     Special,
 }
 
-/// Why a source's metadata can't be kept.
+/// The reason why a source's metadata can't be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimeOutOfRange;
 
-/// What a tree keeps of its source; whether set-id bits fell off beside it.
+/// The metadata that a tree keeps of its source, and whether set-id bits were dropped.
 pub(crate) fn of_tree(
     plan: &TreePlan,
     host: HostMetadata,
@@ -41,14 +41,14 @@ pub(crate) fn of_tree(
     for xattr in xattrs {
         metadata.set_xattr(xattr);
     }
-    // The two agree in every file system; not where fakeroot shows another mode than the file has.
+    // They are equal in every file system, except if fakeroot shows another mode.
     metadata.set_permissions(permissions);
     Ok((metadata, permissions != source))
 }
 
-/// Lays attributes over metadata; false if some extended attribute stayed away because nothing of this sort can
-/// bear it. `xattr(7)`: user attributes are for files and directories alone; `acl(5)`: default ACLs for
-/// directories, and none for symlinks.
+/// Applies attributes to metadata. Returns false if an extended attribute was left out because this type of file can't have it:
+/// user attributes are only for files and directories (`xattr(7)`), default ACLs only for directories, and symlinks have no
+/// ACLs (`acl(5)`).
 pub(crate) fn lay(metadata: &mut Metadata, plan: &AttributesPlan, bearer: Bearer) -> bool {
     metadata.uid = plan.uid.unwrap_or(metadata.uid);
     metadata.gid = plan.gid.unwrap_or(metadata.gid);
@@ -60,14 +60,14 @@ pub(crate) fn lay(metadata: &mut Metadata, plan: &AttributesPlan, bearer: Bearer
             all = false;
         }
     }
-    // After the attributes, as chmod after setfacl: a mode that the plan gives is the one that holds.
+    // After the attributes, as chmod after setfacl: a mode in the plan takes precedence.
     if let Some(permissions) = plan.permissions.filter(|_| bearer != Bearer::Symlink) {
         metadata.set_permissions(permissions);
     }
     all
 }
 
-/// What an entry of the plan says of itself. Without a mode, an access control list decides; with one, the mode does.
+/// The metadata of an entry of the plan. Without a mode, the mode is that of the access control list.
 pub(crate) fn of_entry(entry: &Entry, default: Permissions, mtime: Timestamp) -> Metadata {
     let mut metadata = Metadata::root_owned(default, mtime);
     (metadata.uid, metadata.gid) = (entry.uid, entry.gid);
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(metadata.xattrs, [xattr("user.a", "1"), xattr("user.b", "new"), xattr("security.x", "2")]);
     }
 
-    /// rw- for the owner, r-- for user 1234 and the group, r-- as the mask.
+    /// rw- for the owner, r-- for user 1234 and the group, mask r--.
     fn access_list() -> Xattr {
         let entry = |tag: u8, bits: u8| [tag, 0, bits, 0, 0xd2, 4, 0, 0];
         let entries = [entry(1, 6), entry(2, 4), entry(4, 4), entry(16, 4), entry(32, 0)];

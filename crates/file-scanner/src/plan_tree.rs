@@ -1,5 +1,5 @@
-//! What the plan alone says, by path: single entries, the directories that they need, where trees and the store
-//! go, and where attributes lie. A node for attributes alone makes nothing.
+//! The contents of the plan by path: single entries, the directories that they need, the targets of trees and of the store, and
+//! attributes. A node with only attributes creates nothing.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::error::ScanError;
 use crate::source_id::SourceId;
 use crate::sources::{InlineFile, Sources};
 
-/// The source that puts something into the image.
+/// A source of the image, by reference.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Who<'a> {
     Closure,
@@ -21,7 +21,7 @@ pub(crate) enum Who<'a> {
 }
 
 impl Who<'_> {
-    /// The source on its own.
+    /// The source by value.
     pub(crate) fn id(&self) -> SourceId {
         match *self {
             Self::Closure => SourceId::Store,
@@ -33,10 +33,10 @@ impl Who<'_> {
     }
 }
 
-/// A single thing that the plan makes.
+/// A file, directory or other item of the plan.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Made<'a> {
-    /// With its position among the entries.
+    /// An entry, with its position among the entries.
     Entry(usize, &'a ImagePath, &'a Entry),
     Inline(&'a InlineFile),
 }
@@ -54,7 +54,7 @@ impl<'a> Made<'a> {
     }
 }
 
-/// Where a node stands in its [`PlanTree`].
+/// The index of a node in its [`PlanTree`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PlanId(usize);
 
@@ -62,32 +62,32 @@ impl PlanId {
     pub(crate) const ROOT: Self = Self(0);
 }
 
-/// What the plan says of one path.
+/// The contents of the plan for a path.
 #[derive(Debug, Default)]
 pub(crate) struct PlanNode<'a> {
     pub(crate) children: BTreeMap<&'a [u8], PlanId>,
     pub(crate) made: Option<Made<'a>>,
-    /// The first that needs a directory here.
+    /// The first source that needs a directory here.
     pub(crate) needed_by: Option<Who<'a>>,
-    /// Whether there is a directory here if there is nothing else.
+    /// Whether a directory is created here if there is nothing else.
     pub(crate) wanted: bool,
     /// The position among `plan.attributes`.
     pub(crate) attributes: Option<usize>,
-    /// Which sources' entries go into this directory, by position among the scanned sources.
+    /// Sources with this target, by their positions among the scanned sources.
     pub(crate) mounted: Vec<usize>,
 }
 
-/// All of it; the first node is the root.
+/// The contents of the plan. The first node is the root.
 #[derive(Debug)]
 pub(crate) struct PlanTree<'a> {
     nodes: Vec<PlanNode<'a>>,
 }
 
-/// A directory that is in every ext4 file system: e2fsck puts there what has lost its name.
+/// A directory of every ext4 file system. e2fsck moves files without a name to it.
 pub(crate) const LOST_AND_FOUND: &[u8] = b"lost+found";
 
 impl<'a> PlanTree<'a> {
-    /// Sorts the plan by path; two single things at one path are conflicts.
+    /// Sorts the plan by path. Two items with the same path are a conflict.
     pub(crate) fn new(sources: &'a Sources<'a>, errors: &mut Vec<ScanError>) -> Self {
         let mut tree = Self { nodes: vec![PlanNode::default()] };
         let stores = sources.store.iter().map(|store| (Who::Closure, &store.store_dir));
@@ -136,7 +136,7 @@ impl<'a> PlanTree<'a> {
         found
     }
 
-    /// How many nodes there are, and how many bytes of names and targets.
+    /// The number of nodes, and the length of their names and targets in \[bytes\].
     pub(crate) fn totals(&self) -> (usize, usize) {
         let bytes = self.nodes.iter().map(|node| {
             let target = match node.made {
@@ -167,7 +167,7 @@ impl<'a> PlanTree<'a> {
         }
     }
 
-    /// Goes down from the root; every directory on the way is needed.
+    /// The node of a path from the root. Marks every directory on the way as needed.
     fn descend(&mut self, parts: impl Iterator<Item = image_tree::Name<'a>>, who: Who<'a>) -> PlanId {
         self.need(PlanId::ROOT, who);
         let mut at = PlanId::ROOT;
