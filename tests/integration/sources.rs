@@ -432,8 +432,8 @@ fn warnings_of_other_partitions_name_their_place() {
     let expected = [
         "snugfs: warning: plan.disk.partitions[0].content: takes in what is mounted at boot/mnt; unmount it, or name a copy of \
          the folder",
-        "snugfs: warning: plan.disk.partitions[1].content.filesystem.bytesPerInode: 1024 asks for more inodes than a block \
-         group can have; it is as if 4113",
+        "snugfs: warning: plan.disk.partitions[1].content.filesystem.bytesPerInode: 1024 needs more inodes than a block \
+         group can have; 4113 is used instead",
         "snugfs: warning: plan.disk.partitions[1].content.trees[0]: setuid and setgid bits are dropped from /program; set \
          \"owner\" to \"keep\" to keep them",
         "snugfs: warning: plan.disk.partitions[1].content.trees[0]: takes in what is mounted at data/mnt; set \

@@ -51,13 +51,15 @@ pub enum TreeError {
 impl fmt::Display for TreeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OutOfOrder { name } => write!(f, "the entry {name} does not sort after the one before it"),
-            Self::BadHardLink { name } => write!(f, "the hard link {name} leads to no earlier file"),
+            Self::OutOfOrder { name } => write!(f, "the entry {name} must sort after the previous one"),
+            Self::BadHardLink { name } => write!(f, "the hard link {name} must refer to an earlier file"),
             Self::BadTarget { name, len } => write!(
                 f,
-                "the target of the symlink {name} has {len} bytes or a NUL; 1 to 4095 without NUL are possible"
+                "the target of the symlink {name}, {len} bytes long, must have 1 to 4095 bytes and no NUL"
             ),
-            Self::BadDataRuns => f.write_str("the data runs of a sparse file are not in order and within it"),
+            Self::BadDataRuns => {
+                f.write_str("the data runs of a sparse file must be in order and within the file")
+            }
             Self::TooMany => f.write_str(
                 "there are more entries, or bytes of names, than a file system of 2^32 inodes can hold",
             ),
