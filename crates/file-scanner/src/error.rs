@@ -55,7 +55,7 @@ pub enum ScanError {
         store_dir: String,
     },
     /// An entry with an extended attribute that Linux does not allow for its type.
-    UnbearableXattr {
+    DisallowedXattr {
         /// In the image.
         path: ImagePath,
         /// The attribute.
@@ -69,7 +69,7 @@ pub enum ScanError {
         path: String,
     },
     /// Attributes for a path that no source has.
-    NothingMade {
+    MissingPath {
         /// In the image.
         path: ImagePath,
     },
@@ -165,7 +165,7 @@ pub enum ScanError {
         path: String,
         /// `owner` or `group`.
         whose: &'static str,
-        /// The number that stands for unknown owners.
+        /// The number that is shown for unknown owners.
         id: u32,
     },
     /// A library that shows other owners, modes and devices to programs, but is not loaded by this one.
@@ -240,8 +240,8 @@ impl ScanError {
             | Self::NeedsDirectory { .. }
             | Self::InsideStorePath { .. }
             | Self::StoreMode { .. }
-            | Self::UnbearableXattr { .. }
-            | Self::NothingMade { .. } => ErrorKind::Plan,
+            | Self::DisallowedXattr { .. }
+            | Self::MissingPath { .. } => ErrorKind::Plan,
             Self::MissingStorePath { .. } | Self::BadStoreName { .. } => ErrorKind::Closure,
             Self::SpecialInStore { .. }
             | Self::ToldEmpty { .. }
@@ -297,10 +297,10 @@ impl ScanError {
             Self::StoreMode { path, .. } => {
                 Subject::Source(SourceId::Attributes(path.clone()), SourceField::Mode)
             }
-            Self::UnbearableXattr { path, name, .. } => {
+            Self::DisallowedXattr { path, name, .. } => {
                 Subject::Source(SourceId::Entry(path.clone()), SourceField::Xattr(name.clone()))
             }
-            Self::NothingMade { path } => SourceId::Attributes(path.clone()).into(),
+            Self::MissingPath { path } => SourceId::Attributes(path.clone()).into(),
             Self::BadStoreName { .. } => SourceId::Store.into(),
             Self::NotAFolder { source, .. }
             | Self::NotAFile { source, .. }
@@ -340,9 +340,9 @@ impl ScanError {
             Self::StoreMode { .. } => {
                 "reaches into store paths, whose modes belong to their hashes".to_owned()
             }
-            Self::UnbearableXattr { what, .. } => format!("Linux lets no {what} have this attribute"),
+            Self::DisallowedXattr { what, .. } => format!("Linux lets no {what} have this attribute"),
             Self::ToldEmpty { .. } => "has contents though the system tells its length as 0".to_owned(),
-            Self::NothingMade { .. } => "nothing makes this path".to_owned(),
+            Self::MissingPath { .. } => "nothing makes this path".to_owned(),
             Self::MissingStorePath { .. } => "the store path is registered but missing".to_owned(),
             Self::BadStoreName { reason } => format!("a store path has no valid name: {reason}"),
             Self::SpecialInStore { .. } => {
@@ -408,9 +408,9 @@ impl ScanError {
             }
             Self::Conflict { .. } | Self::NeedsDirectory { .. } => "leave one out",
             Self::InsideStorePath { .. } => "choose another place",
-            Self::UnbearableXattr { .. } => "leave it out",
+            Self::DisallowedXattr { .. } => "leave it out",
             Self::ToldEmpty { .. } => "copy it to a regular file first",
-            Self::NothingMade { .. } => "add an entry for it or leave it out",
+            Self::MissingPath { .. } => "add an entry for it or leave it out",
             Self::BadStoreName { .. } => "correct the registration",
             Self::SpecialInStore { .. } | Self::DeviceNumber { .. } => "remove it",
             Self::NotAFolder { .. } | Self::NotAFile { .. } => "name one",

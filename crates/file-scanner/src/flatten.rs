@@ -12,9 +12,9 @@ use image_tree::{
 use crate::error::ScanError;
 use crate::errors::Located;
 use crate::found::{DirectoryId, Found, HostMetadata, Kind};
-use crate::merge::{DirectoryOwner, Laid, Leaf, Merge, Step};
-use crate::metadata::{self, Bearer};
-use crate::plan_tree::{Made, PlanTree};
+use crate::merge::{DirectoryOwner, Leaf, Merge, PathAttributes, Step};
+use crate::metadata::{self, InodeKind};
+use crate::plan_tree::{PlanItem, PlanTree};
 use crate::scan::EntryFiles;
 use crate::sources::{Scan, Sources};
 use crate::warnings::{self, Warnings};
@@ -59,13 +59,13 @@ pub(crate) fn flatten<'a>(
     };
     let mut merge = Merge::new(sources, plan, found);
     let mut root = match merge.root_owner() {
-        DirectoryOwner::Made(Made::Entry(_, _, entry)) => {
+        DirectoryOwner::Planned(PlanItem::Entry(_, _, entry)) => {
             metadata::of_entry(entry, Permissions::DIRECTORY, sources.timestamp)
         }
         _ => Metadata::root_owned(Permissions::DIRECTORY, sources.timestamp),
     };
-    for position in merge.laid(merge.laid_on_root()) {
-        metadata::lay(&mut root, merge.attributes(position).1, Bearer::Directory);
+    for position in merge.positions(merge.root_attributes()) {
+        metadata::apply(&mut root, merge.attributes(position).1, InodeKind::Directory);
     }
     let mut writer = TreeWriter::new(root, files.origins.clone());
     let ((found_nodes, found_bytes), (plan_nodes, plan_bytes)) = (found.totals(), plan.totals());
@@ -98,14 +98,14 @@ pub(crate) fn flatten<'a>(
 fn link_attributes(mut merge: Merge<'_>, found: &Found) -> HashMap<LinkedInode, BTreeSet<usize>> {
     let mut reached: HashMap<LinkedInode, BTreeSet<usize>> = HashMap::new();
     while let Some(step) = merge.step() {
-        let Step::Leaf { leaf: Leaf::Found { source, directory, index, .. }, laid, .. } = step else {
+        let Step::Leaf { leaf: Leaf::Found { source, directory, index, .. }, applied, .. } = step else {
             continue;
         };
-        if laid.is_empty() {
+        if applied.is_empty() {
             continue;
         }
         if let Some(inode) = found.directory(directory).inode(index) {
-            reached.entry((source, inode)).or_default().extend(merge.laid(laid));
+            reached.entry((source, inode)).or_default().extend(merge.positions(applied));
         }
     }
     reached
@@ -136,9 +136,9 @@ impl<'a> Flatten<'a> {
 
     fn write(&mut self, step: Step<'a>) -> Result<(), ScanError> {
         match step {
-            Step::Enter { name, owner, laid } => {
+            Step::Enter { name, owner, applied } => {
                 // The directory is opened even if its metadata is wrong, to find errors of its entries.
-                let metadata = self.directory(name, owner, laid);
+                let metadata = self.directory(name, owner, applied);
                 let (metadata, error) = match metadata {
                     Ok(metadata) => (metadata, None),
                     Err(error) => (self.store_metadata(Permissions::STORE_EXECUTABLE), Some(error)),
@@ -150,10 +150,12 @@ impl<'a> Flatten<'a> {
                 self.writer.end_directory();
                 Ok(())
             }
-            Step::Leaf { name, leaf: Leaf::Found { source, directory, index, kind }, laid } => {
-                self.found_leaf(valid(name)?, FoundLeaf { source, directory, index, kind }, laid)
+            Step::Leaf { name, leaf: Leaf::Found { source, directory, index, kind }, applied } => {
+                self.found_leaf(valid(name)?, FoundLeaf { source, directory, index, kind }, applied)
             }
-            Step::Leaf { name, leaf: Leaf::Made(made), laid } => self.made_leaf(valid(name)?, made, laid),
+            Step::Leaf { name, leaf: Leaf::Planned(item), applied } => {
+                self.planned_leaf(valid(name)?, item, applied)
+            }
         }
     }
 
@@ -161,39 +163,44 @@ impl<'a> Flatten<'a> {
         &mut self,
         name: &[u8],
         owner: DirectoryOwner<'a>,
-        laid: Laid,
+        applied: PathAttributes,
     ) -> Result<MetadataId, ScanError> {
         let time = self.sources.timestamp;
         let base = match owner {
-            DirectoryOwner::Store if laid.is_empty() => {
+            DirectoryOwner::Store if applied.is_empty() => {
                 return Ok(self.store_metadata(Permissions::STORE_EXECUTABLE));
             }
             DirectoryOwner::Store => Metadata::root_owned(Permissions::STORE_EXECUTABLE, Timestamp::STORE),
             DirectoryOwner::LostAndFound => Metadata::root_owned(Permissions::from_mode(0o700), time),
-            DirectoryOwner::Made(Made::Entry(_, _, entry)) => {
+            DirectoryOwner::Planned(PlanItem::Entry(_, _, entry)) => {
                 metadata::of_entry(entry, Permissions::DIRECTORY, time)
             }
-            DirectoryOwner::Implied | DirectoryOwner::Made(Made::Inline(_)) => {
+            DirectoryOwner::Implied | DirectoryOwner::Planned(PlanItem::Inline(_)) => {
                 Metadata::root_owned(Permissions::DIRECTORY, time)
             }
             DirectoryOwner::Tree { source, directory } => {
                 let own = self.found.directory(directory).own.as_deref();
                 let (host, xattrs) = own.expect("invariant: the walk stores what a tree's directory has");
                 let at = (directory, None);
-                self.of_tree((name, source, (laid, None)), at, *host, Bearer::Directory, xattrs)?
+                self.of_tree((name, source, (applied, None)), at, *host, InodeKind::Directory, xattrs)?
             }
         };
-        Ok(self.laid(base, laid, Bearer::Directory, None))
+        Ok(self.with_attributes(base, applied, InodeKind::Directory, None))
     }
 
-    fn found_leaf(&mut self, name: Name<'_>, leaf: FoundLeaf, laid: Laid) -> Result<(), ScanError> {
+    fn found_leaf(
+        &mut self,
+        name: Name<'_>,
+        leaf: FoundLeaf,
+        applied: PathAttributes,
+    ) -> Result<(), ScanError> {
         let FoundLeaf { source, directory, index, kind } = leaf;
         let found = self.found.directory(directory);
         let linked = found.inode(index).map(|inode| (source, inode));
         if let Some(&first) = linked.and_then(|linked| self.links.get(&linked)) {
             return self.writer.hard_link(name, first).map(drop).map_err(ScanError::of_tree);
         }
-        let metadata = self.leaf_metadata(name.as_bytes(), leaf, linked, laid)?;
+        let metadata = self.leaf_metadata(name.as_bytes(), leaf, linked, applied)?;
         let node = match kind {
             Kind::File { size, stamp, .. } => {
                 let Some(origin) = self.writer.origin(source) else {
@@ -223,49 +230,55 @@ impl<'a> Flatten<'a> {
         name: &[u8],
         leaf: FoundLeaf,
         linked: Option<LinkedInode>,
-        laid: Laid,
+        applied: PathAttributes,
     ) -> Result<MetadataId, ScanError> {
         let FoundLeaf { source, directory, index, kind } = leaf;
-        let (bearer, canonical) = match kind {
-            Kind::File { executable: true, .. } => (Bearer::File, Permissions::STORE_EXECUTABLE),
-            Kind::File { .. } => (Bearer::File, Permissions::STORE_FILE),
-            Kind::Symlink { .. } => (Bearer::Symlink, Permissions::SYMLINK),
-            Kind::Special(_) | Kind::Directory(_) => (Bearer::Special, Permissions::STORE_FILE),
+        let (inode_kind, canonical) = match kind {
+            Kind::File { executable: true, .. } => (InodeKind::File, Permissions::STORE_EXECUTABLE),
+            Kind::File { .. } => (InodeKind::File, Permissions::STORE_FILE),
+            Kind::Symlink { .. } => (InodeKind::Symlink, Permissions::SYMLINK),
+            Kind::Special(_) | Kind::Directory(_) => (InodeKind::Special, Permissions::STORE_FILE),
         };
         let found = self.found.directory(directory);
         if let Some(host) = found.metadata(index) {
             let at = (directory, Some(index));
-            let base = self.of_tree((name, source, (laid, linked)), at, host, bearer, found.xattrs(index))?;
-            return Ok(self.laid(base, laid, bearer, linked));
+            let base =
+                self.of_tree((name, source, (applied, linked)), at, host, inode_kind, found.xattrs(index))?;
+            return Ok(self.with_attributes(base, applied, inode_kind, linked));
         }
-        if laid.is_empty() {
+        if applied.is_empty() {
             return Ok(self.store_metadata(canonical));
         }
-        Ok(self.laid(Metadata::root_owned(canonical, Timestamp::STORE), laid, bearer, None))
+        Ok(self.with_attributes(Metadata::root_owned(canonical, Timestamp::STORE), applied, inode_kind, None))
     }
 
-    fn made_leaf(&mut self, name: Name<'_>, made: Made<'a>, laid: Laid) -> Result<(), ScanError> {
+    fn planned_leaf(
+        &mut self,
+        name: Name<'_>,
+        item: PlanItem<'a>,
+        applied: PathAttributes,
+    ) -> Result<(), ScanError> {
         let time = self.sources.timestamp;
-        let (index, entry) = match made {
-            Made::Inline(file) => {
+        let (index, entry) = match item {
+            PlanItem::Inline(file) => {
                 let base = Metadata::root_owned(file.permissions, time);
-                let metadata = self.laid(base, laid, Bearer::File, None);
+                let metadata = self.with_attributes(base, applied, InodeKind::File, None);
                 return self.inline(name, metadata, &file.bytes);
             }
-            Made::Entry(index, _, entry) => (index, entry),
+            PlanItem::Entry(index, _, entry) => (index, entry),
         };
         let file = self.files.files.get(&index);
         let default = file.map_or(Permissions::from_mode(0o644), |file| file.permissions);
         let mut base = metadata::of_entry(entry, default, time);
-        let bearer = match entry.kind {
-            EntryKind::Text(_) | EntryKind::Source(_) => Bearer::File,
+        let inode_kind = match entry.kind {
+            EntryKind::Text(_) | EntryKind::Source(_) => InodeKind::File,
             EntryKind::Symlink(_) => {
                 base.permissions = Permissions::SYMLINK;
-                Bearer::Symlink
+                InodeKind::Symlink
             }
-            _ => Bearer::Special,
+            _ => InodeKind::Special,
         };
-        let metadata = self.laid(base, laid, bearer, None);
+        let metadata = self.with_attributes(base, applied, inode_kind, None);
         let special = match &entry.kind {
             EntryKind::Text(bytes) => return self.inline(name, metadata, bytes),
             EntryKind::Symlink(target) => {
@@ -298,10 +311,10 @@ impl<'a> Flatten<'a> {
     /// The metadata of an entry of a tree.
     fn of_tree(
         &mut self,
-        (name, source, reach): (&[u8], usize, (Laid, Option<LinkedInode>)),
+        (name, source, reach): (&[u8], usize, (PathAttributes, Option<LinkedInode>)),
         at: (DirectoryId, Option<usize>),
         host: HostMetadata,
-        bearer: Bearer,
+        inode_kind: InodeKind,
         xattrs: &[image_tree::Xattr],
     ) -> Result<Metadata, ScanError> {
         let tree = source - usize::from(self.sources.store.is_some());
@@ -309,12 +322,12 @@ impl<'a> Flatten<'a> {
         if plan.keep_owner {
             self.check_owner(tree, at, host)?;
         }
-        match metadata::of_tree(plan, host, bearer, xattrs, self.sources.timestamp) {
+        match metadata::of_tree(plan, host, inode_kind, xattrs, self.sources.timestamp) {
             Ok((metadata, dropped)) => {
-                if dropped && !self.is_mode_laid(reach) {
+                if dropped && !self.sets_mode(reach) {
                     let merge = &self.merge;
                     self.warnings
-                        .set_id_dropped(tree, || merge.path_above(name, bearer == Bearer::Directory));
+                        .set_id_dropped(tree, || merge.path_above(name, inode_kind == InodeKind::Directory));
                 }
                 Ok(metadata)
             }
@@ -345,31 +358,31 @@ impl<'a> Flatten<'a> {
     }
 
     /// The positions of all attributes that apply to a path, or to an inode by any of its names.
-    fn reaching(&self, laid: Laid, linked: Option<LinkedInode>) -> Vec<usize> {
+    fn positions(&self, applied: PathAttributes, linked: Option<LinkedInode>) -> Vec<usize> {
         match linked.and_then(|linked| self.link_attributes.get(&linked)) {
             Some(reached) => reached.iter().copied().collect(),
-            None => self.merge.laid(laid),
+            None => self.merge.positions(applied),
         }
     }
 
     /// Whether attributes set the permissions of a path.
-    fn is_mode_laid(&self, (laid, linked): (Laid, Option<LinkedInode>)) -> bool {
-        let mut attributes = self.reaching(laid, linked).into_iter();
+    fn sets_mode(&self, (applied, linked): (PathAttributes, Option<LinkedInode>)) -> bool {
+        let mut attributes = self.positions(applied, linked).into_iter();
         attributes.any(|at| self.merge.attributes(at).1.permissions.is_some())
     }
 
     /// Applies all attributes of a path, or of an inode by any of its names.
-    fn laid(
+    fn with_attributes(
         &mut self,
         mut base: Metadata,
-        laid: Laid,
-        bearer: Bearer,
+        applied: PathAttributes,
+        inode_kind: InodeKind,
         linked: Option<LinkedInode>,
     ) -> MetadataId {
-        for position in self.reaching(laid, linked) {
+        for position in self.positions(applied, linked) {
             let (path, attributes) = self.merge.attributes(position);
-            let all = metadata::lay(&mut base, attributes, bearer);
-            if !all && laid.own == Some(position) {
+            let all = metadata::apply(&mut base, attributes, inode_kind);
+            if !all && applied.own == Some(position) {
                 self.warnings.xattrs_left_out(path);
             }
         }

@@ -10,7 +10,7 @@ use image_tree::{ImagePath, escaped, narrow, to_u64};
 
 use crate::error::ScanError;
 use crate::found::{DirectoryId, Found, FoundDirectory, Kind};
-use crate::plan_tree::{LOST_AND_FOUND, Made, PlanId, PlanTree, Who};
+use crate::plan_tree::{LOST_AND_FOUND, PlanId, PlanItem, PlanTree, SourceRef};
 use crate::sources::Sources;
 
 /// The origin of a directory's metadata.
@@ -25,24 +25,24 @@ pub(crate) enum DirectoryOwner<'a> {
     /// A tree.
     Tree { source: usize, directory: DirectoryId },
     /// An entry of the plan.
-    Made(Made<'a>),
+    Planned(PlanItem<'a>),
 }
 
 /// An entry that is not a directory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Leaf<'a> {
     Found { source: usize, directory: DirectoryId, index: usize, kind: Kind },
-    Made(Made<'a>),
+    Planned(PlanItem<'a>),
 }
 
 /// The attributes that apply to a path: its own, and the recursive ones of the directories above.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Laid {
+pub(crate) struct PathAttributes {
     pub(crate) inherited: Option<usize>,
     pub(crate) own: Option<usize>,
 }
 
-impl Laid {
+impl PathAttributes {
     pub(crate) fn is_empty(self) -> bool {
         self.inherited.is_none() && self.own.is_none()
     }
@@ -51,8 +51,8 @@ impl Laid {
 /// A step of the depth-first order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step<'a> {
-    Enter { name: &'a [u8], owner: DirectoryOwner<'a>, laid: Laid },
-    Leaf { name: &'a [u8], leaf: Leaf<'a>, laid: Laid },
+    Enter { name: &'a [u8], owner: DirectoryOwner<'a>, applied: PathAttributes },
+    Leaf { name: &'a [u8], leaf: Leaf<'a>, applied: PathAttributes },
     Leave,
 }
 
@@ -95,7 +95,7 @@ pub(crate) struct Merge<'a> {
 
 /// A claim to a path.
 struct Claim<'a> {
-    who: Who<'a>,
+    source_ref: SourceRef<'a>,
     leaf: Option<Leaf<'a>>,
     store_path: bool,
 }
@@ -106,24 +106,24 @@ impl<'a> Merge<'a> {
         let attributes = sources.attributes.iter().collect();
         let (stack, chains, errors) = (Vec::new(), Vec::new(), Vec::new());
         let mut merge = Self { sources, plan, found, stack, chains, attributes, errors };
-        merge.push(b"", merge.laid_on_root(), Vec::new(), Some(PlanId::ROOT));
+        merge.push(b"", merge.root_attributes(), Vec::new(), Some(PlanId::ROOT));
         merge
     }
 
     /// The attributes of the root directory.
-    pub(crate) fn laid_on_root(&self) -> Laid {
-        Laid { inherited: None, own: self.plan.node(PlanId::ROOT).attributes }
+    pub(crate) fn root_attributes(&self) -> PathAttributes {
+        PathAttributes { inherited: None, own: self.plan.node(PlanId::ROOT).attributes }
     }
 
     /// The origin of the root directory's metadata.
     pub(crate) fn root_owner(&mut self) -> DirectoryOwner<'a> {
-        match self.plan.node(PlanId::ROOT).made {
-            Some(made) if made.is_directory() => DirectoryOwner::Made(made),
-            Some(made) => {
+        match self.plan.node(PlanId::ROOT).item {
+            Some(item) if item.is_directory() => DirectoryOwner::Planned(item),
+            Some(item) => {
                 self.errors.push(ScanError::NeedsDirectory {
                     path: "/".to_owned(),
-                    one: made.who().id(),
-                    other: Who::FileSystem.id(),
+                    one: item.source_ref().id(),
+                    other: SourceRef::FileSystem.id(),
                 });
                 DirectoryOwner::Implied
             }
@@ -137,9 +137,9 @@ impl<'a> Merge<'a> {
     }
 
     /// Positions of the attributes that apply to a path, those of higher directories first.
-    pub(crate) fn laid(&self, laid: Laid) -> Vec<usize> {
-        let mut found: Vec<usize> = laid.own.into_iter().collect();
-        let mut at = laid.inherited;
+    pub(crate) fn positions(&self, applied: PathAttributes) -> Vec<usize> {
+        let mut found: Vec<usize> = applied.own.into_iter().collect();
+        let mut at = applied.inherited;
         while let Some(id) = at {
             let (above, attributes) = self.chains[id];
             found.push(attributes);
@@ -179,7 +179,7 @@ impl<'a> Merge<'a> {
                     if index < directory.len() {
                         frame.next += 1;
                         let inherited = frame.chain;
-                        return Some(self.single(source, id, index, Laid { inherited, own: None }));
+                        return Some(self.single(source, id, index, PathAttributes { inherited, own: None }));
                     }
                 }
                 Items::Many(items) => {
@@ -208,22 +208,22 @@ impl<'a> Merge<'a> {
     }
 
     /// A name of only one source.
-    fn single(&mut self, source: usize, id: DirectoryId, index: usize, laid: Laid) -> Step<'a> {
+    fn single(&mut self, source: usize, id: DirectoryId, index: usize, applied: PathAttributes) -> Step<'a> {
         let directory = self.found.directory(id);
         let (name, kind) = (directory.name(index), directory.kind(index));
         match kind {
             Kind::Directory(child) => {
-                self.push(name, laid, vec![(source, child)], None);
-                Step::Enter { name, owner: self.found_owner(source, child), laid }
+                self.push(name, applied, vec![(source, child)], None);
+                Step::Enter { name, owner: self.found_owner(source, child), applied }
             }
-            _ => Step::Leaf { name, leaf: Leaf::Found { source, directory: id, index, kind }, laid },
+            _ => Step::Leaf { name, leaf: Leaf::Found { source, directory: id, index, kind }, applied },
         }
     }
 
     /// A name of the plan or of several sources.
     fn several(&mut self, name: &'a [u8], run: &[Contributor], inherited: Option<usize>) -> Option<Step<'a>> {
         if let [Contributor::Found { source, directory, index }] = *run {
-            return Some(self.single(source, directory, index, Laid { inherited, own: None }));
+            return Some(self.single(source, directory, index, PathAttributes { inherited, own: None }));
         }
         let planned = run.iter().find_map(|contributor| match contributor {
             Contributor::Plan(id) => Some(*id),
@@ -231,24 +231,24 @@ impl<'a> Merge<'a> {
         });
         let claims = self.claims(run);
         let node = planned.map(|id| self.plan.node(id));
-        let laid = Laid { inherited, own: node.and_then(|node| node.attributes) };
+        let applied = PathAttributes { inherited, own: node.and_then(|node| node.attributes) };
         if self.conflicts(name, &claims) {
             return None;
         }
         match claims.first() {
             None if !node.is_some_and(|node| node.wanted) => {
-                self.nothing_made(planned.into_iter());
+                self.unused_attributes(planned.into_iter());
                 None
             }
             Some(Claim { leaf: Some(leaf), .. }) => {
-                self.nothing_made(node.into_iter().flat_map(|node| node.children.values().copied()));
-                Some(Step::Leaf { name, leaf: *leaf, laid })
+                self.unused_attributes(node.into_iter().flat_map(|node| node.children.values().copied()));
+                Some(Step::Leaf { name, leaf: *leaf, applied })
             }
             _ => {
                 let layers = self.layers(run);
                 let owner = self.owner(name, run, planned);
-                self.push(name, laid, layers, planned);
-                Some(Step::Enter { name, owner, laid })
+                self.push(name, applied, layers, planned);
+                Some(Step::Enter { name, owner, applied })
             }
         }
     }
@@ -266,16 +266,18 @@ impl<'a> Merge<'a> {
                         kind,
                     });
                     let store_path = self.is_store(source) && directory.index() == source;
-                    claims.push(Claim { who: self.who(source), leaf, store_path });
+                    claims.push(Claim { source_ref: self.source_ref(source), leaf, store_path });
                 }
                 Contributor::Plan(id) => {
                     let node = self.plan.node(id);
-                    if let Some(made) = node.made {
-                        let leaf = (!made.is_directory()).then_some(Leaf::Made(made));
-                        claims.push(Claim { who: made.who(), leaf, store_path: false });
+                    if let Some(item) = node.item {
+                        let leaf = (!item.is_directory()).then_some(Leaf::Planned(item));
+                        claims.push(Claim { source_ref: item.source_ref(), leaf, store_path: false });
                     }
-                    if let Some(who) = node.needed_by.filter(|_| !node.made.is_some_and(Made::is_directory)) {
-                        claims.push(Claim { who, leaf: None, store_path: false });
+                    if let Some(source_ref) =
+                        node.needed_by.filter(|_| !node.item.is_some_and(PlanItem::is_directory))
+                    {
+                        claims.push(Claim { source_ref, leaf: None, store_path: false });
                     }
                 }
             }
@@ -291,14 +293,15 @@ impl<'a> Merge<'a> {
         let path = self.path(name);
         if claims.iter().any(|claim| claim.store_path) {
             for claim in claims.iter().filter(|claim| !claim.store_path) {
-                self.errors.push(ScanError::InsideStorePath { path: path.clone(), one: claim.who.id() });
+                self.errors
+                    .push(ScanError::InsideStorePath { path: path.clone(), one: claim.source_ref.id() });
             }
             return true;
         }
         let Some(first) = claims.iter().position(|claim| claim.leaf.is_some()) else { return false };
-        let one = claims[first].who.id();
+        let one = claims[first].source_ref.id();
         for (_, claim) in claims.iter().enumerate().filter(|(index, _)| *index != first) {
-            let (path, one, other) = (path.clone(), one.clone(), claim.who.id());
+            let (path, one, other) = (path.clone(), one.clone(), claim.source_ref.id());
             self.errors.push(match claim.leaf {
                 Some(_) => ScanError::Conflict { path, one, other },
                 None => ScanError::NeedsDirectory { path, one, other },
@@ -308,10 +311,10 @@ impl<'a> Merge<'a> {
     }
 
     /// Records attributes that apply to nothing.
-    fn nothing_made(&mut self, nodes: impl Iterator<Item = PlanId>) {
+    fn unused_attributes(&mut self, nodes: impl Iterator<Item = PlanId>) {
         for index in nodes.flat_map(|id| self.plan.attributes_below(id)) {
             let (path, _) = self.attributes(index);
-            self.errors.push(ScanError::NothingMade { path: path.clone() });
+            self.errors.push(ScanError::MissingPath { path: path.clone() });
         }
     }
 
@@ -332,8 +335,8 @@ impl<'a> Merge<'a> {
 
     /// The origin of a directory's metadata: the entry, else the last tree, else implied.
     fn owner(&self, name: &[u8], run: &[Contributor], planned: Option<PlanId>) -> DirectoryOwner<'a> {
-        if let Some(made) = planned.and_then(|id| self.plan.node(id).made) {
-            return DirectoryOwner::Made(made);
+        if let Some(item) = planned.and_then(|id| self.plan.node(id).item) {
+            return DirectoryOwner::Planned(item);
         }
         if let Some(&(source, child)) = self.layers(run).last() {
             return self.found_owner(source, child);
@@ -352,14 +355,14 @@ impl<'a> Merge<'a> {
     fn push(
         &mut self,
         name: &'a [u8],
-        laid: Laid,
+        applied: PathAttributes,
         mut layers: Vec<(usize, DirectoryId)>,
         planned: Option<PlanId>,
     ) {
-        let mut chain = laid.inherited;
-        if let Some(own) = laid.own.filter(|&own| self.attributes(own).1.recursive) {
+        let mut chain = applied.inherited;
+        if let Some(own) = applied.own.filter(|&own| self.attributes(own).1.recursive) {
             chain = Some(self.chains.len());
-            self.chains.push((laid.inherited, own));
+            self.chains.push((applied.inherited, own));
         }
         let node = planned.map(|id| self.plan.node(id));
         let mounted = node.into_iter().flat_map(|node| &node.mounted);
@@ -396,10 +399,10 @@ impl<'a> Merge<'a> {
         source == 0 && self.sources.store.is_some()
     }
 
-    fn who(&self, source: usize) -> Who<'a> {
+    fn source_ref(&self, source: usize) -> SourceRef<'a> {
         match source.checked_sub(usize::from(self.sources.store.is_some())) {
-            Some(tree) => Who::Tree(tree),
-            None => Who::Closure,
+            Some(tree) => SourceRef::Tree(tree),
+            None => SourceRef::Closure,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::sources::{InlineFile, Sources};
 
 /// A source of the image, by reference.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Who<'a> {
+pub(crate) enum SourceRef<'a> {
     Closure,
     Tree(usize),
     Entry(&'a ImagePath),
@@ -20,7 +20,7 @@ pub(crate) enum Who<'a> {
     FileSystem,
 }
 
-impl Who<'_> {
+impl SourceRef<'_> {
     /// The source by value.
     pub(crate) fn id(&self) -> SourceId {
         match *self {
@@ -35,17 +35,17 @@ impl Who<'_> {
 
 /// A file, directory or other item of the plan.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Made<'a> {
+pub(crate) enum PlanItem<'a> {
     /// An entry, with its position among the entries.
     Entry(usize, &'a ImagePath, &'a Entry),
     Inline(&'a InlineFile),
 }
 
-impl<'a> Made<'a> {
-    pub(crate) fn who(self) -> Who<'a> {
+impl<'a> PlanItem<'a> {
+    pub(crate) fn source_ref(self) -> SourceRef<'a> {
         match self {
-            Self::Entry(_, path, _) => Who::Entry(path),
-            Self::Inline(file) => Who::Inline(&file.path),
+            Self::Entry(_, path, _) => SourceRef::Entry(path),
+            Self::Inline(file) => SourceRef::Inline(&file.path),
         }
     }
 
@@ -66,9 +66,9 @@ impl PlanId {
 #[derive(Debug, Default)]
 pub(crate) struct PlanNode<'a> {
     pub(crate) children: BTreeMap<&'a [u8], PlanId>,
-    pub(crate) made: Option<Made<'a>>,
+    pub(crate) item: Option<PlanItem<'a>>,
     /// The first source that needs a directory here.
-    pub(crate) needed_by: Option<Who<'a>>,
+    pub(crate) needed_by: Option<SourceRef<'a>>,
     /// Whether a directory is created here if there is nothing else.
     pub(crate) wanted: bool,
     /// The position among `plan.attributes`.
@@ -90,21 +90,22 @@ impl<'a> PlanTree<'a> {
     /// Sorts the plan by path. Two items with the same path are a conflict.
     pub(crate) fn new(sources: &'a Sources<'a>, errors: &mut Vec<ScanError>) -> Self {
         let mut tree = Self { nodes: vec![PlanNode::default()] };
-        let stores = sources.store.iter().map(|store| (Who::Closure, &store.store_dir));
-        let trees = sources.trees.iter().enumerate().map(|(index, plan)| (Who::Tree(index), &plan.target));
-        for (source, (who, target)) in stores.chain(trees).enumerate() {
-            let id = tree.descend(target.parts(), who);
+        let stores = sources.store.iter().map(|store| (SourceRef::Closure, &store.store_dir));
+        let trees =
+            sources.trees.iter().enumerate().map(|(index, plan)| (SourceRef::Tree(index), &plan.target));
+        for (source, (source_ref, target)) in stores.chain(trees).enumerate() {
+            let id = tree.descend(target.parts(), source_ref);
             tree.change(id, |node| node.mounted.push(source));
         }
         for (index, (path, entry)) in sources.entries.iter().enumerate() {
-            tree.make(path, Made::Entry(index, path, entry), errors);
+            tree.make(path, PlanItem::Entry(index, path, entry), errors);
         }
         for file in &sources.inline {
-            tree.make(&file.path, Made::Inline(file), errors);
+            tree.make(&file.path, PlanItem::Inline(file), errors);
         }
         if sources.lost_and_found {
             let id = tree.child(PlanId::ROOT, LOST_AND_FOUND);
-            tree.need(id, Who::FileSystem);
+            tree.need(id, SourceRef::FileSystem);
         }
         for path in &sources.folders {
             let mut at = PlanId::ROOT;
@@ -139,8 +140,8 @@ impl<'a> PlanTree<'a> {
     /// The number of nodes, and the length of their names and targets in \[bytes\].
     pub(crate) fn totals(&self) -> (usize, usize) {
         let bytes = self.nodes.iter().map(|node| {
-            let target = match node.made {
-                Some(Made::Entry(_, _, Entry { kind: EntryKind::Symlink(target), .. })) => target.len(),
+            let target = match node.item {
+                Some(PlanItem::Entry(_, _, Entry { kind: EntryKind::Symlink(target), .. })) => target.len(),
                 _ => 0,
             };
             node.children.keys().map(|name| name.len()).sum::<usize>() + target
@@ -148,39 +149,43 @@ impl<'a> PlanTree<'a> {
         (self.nodes.len(), bytes.sum())
     }
 
-    fn make(&mut self, path: &'a ImagePath, made: Made<'a>, errors: &mut Vec<ScanError>) {
+    fn make(&mut self, path: &'a ImagePath, item: PlanItem<'a>, errors: &mut Vec<ScanError>) {
         let mut above = path.parts();
         let id = match above.next_back() {
             Some(name) => {
-                let parent = self.descend(above, made.who());
+                let parent = self.descend(above, item.source_ref());
                 self.child(parent, name.as_bytes())
             }
             None => PlanId::ROOT,
         };
-        match self.node(id).made {
+        match self.node(id).item {
             Some(earlier) => errors.push(ScanError::Conflict {
                 path: path.to_string(),
-                one: earlier.who().id(),
-                other: made.who().id(),
+                one: earlier.source_ref().id(),
+                other: item.source_ref().id(),
             }),
-            None => self.change(id, |node| node.made = Some(made)),
+            None => self.change(id, |node| node.item = Some(item)),
         }
     }
 
     /// The node of a path from the root. Marks every directory on the way as needed.
-    fn descend(&mut self, parts: impl Iterator<Item = image_tree::Name<'a>>, who: Who<'a>) -> PlanId {
-        self.need(PlanId::ROOT, who);
+    fn descend(
+        &mut self,
+        parts: impl Iterator<Item = image_tree::Name<'a>>,
+        source_ref: SourceRef<'a>,
+    ) -> PlanId {
+        self.need(PlanId::ROOT, source_ref);
         let mut at = PlanId::ROOT;
         for name in parts {
             at = self.child(at, name.as_bytes());
-            self.need(at, who);
+            self.need(at, source_ref);
         }
         at
     }
 
-    fn need(&mut self, id: PlanId, who: Who<'a>) {
+    fn need(&mut self, id: PlanId, source_ref: SourceRef<'a>) {
         self.change(id, |node| {
-            node.needed_by.get_or_insert(who);
+            node.needed_by.get_or_insert(source_ref);
         });
     }
 

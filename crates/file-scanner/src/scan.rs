@@ -15,8 +15,8 @@ use crate::error::ScanError;
 use crate::errors::{ScanErrors, shortened};
 use crate::found::{Room, mode_bits, stamp};
 use crate::listing::{ListError, Listing};
-use crate::metadata::{Bearer, bears};
-use crate::plan_tree::{PlanTree, Who};
+use crate::metadata::{InodeKind, allows};
+use crate::plan_tree::{PlanTree, SourceRef};
 use crate::source_id::SourceId;
 use crate::sources::{Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
@@ -64,7 +64,7 @@ pub fn scan_except(
     let mut errors = Vec::new();
     let plan = PlanTree::new(sources, &mut errors);
     refuse_store_modes(sources, &mut errors);
-    refuse_unbearable_xattrs(sources, &mut errors);
+    refuse_disallowed_xattrs(sources, &mut errors);
     refuse_faked_owners(sources, &mut errors);
     let roots = open_roots(sources, &mut errors);
     let folders: Vec<_> = roots.iter().map(|root| root.fd.clone()).collect();
@@ -100,17 +100,17 @@ fn refuse_store_modes(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
 }
 
 /// Refuses extended attributes that Linux does not allow for the type of an entry.
-fn refuse_unbearable_xattrs(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
+fn refuse_disallowed_xattrs(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
     for (path, entry) in sources.entries {
-        let (bearer, what) = match entry.kind {
-            EntryKind::Text(_) | EntryKind::Source(_) => (Bearer::File, "file"),
-            EntryKind::Directory => (Bearer::Directory, "directory"),
-            EntryKind::Symlink(_) => (Bearer::Symlink, "symlink"),
-            EntryKind::Character { .. } | EntryKind::Block { .. } => (Bearer::Special, "device"),
-            EntryKind::Fifo => (Bearer::Special, "FIFO"),
+        let (inode_kind, what) = match entry.kind {
+            EntryKind::Text(_) | EntryKind::Source(_) => (InodeKind::File, "file"),
+            EntryKind::Directory => (InodeKind::Directory, "directory"),
+            EntryKind::Symlink(_) => (InodeKind::Symlink, "symlink"),
+            EntryKind::Character { .. } | EntryKind::Block { .. } => (InodeKind::Special, "device"),
+            EntryKind::Fifo => (InodeKind::Special, "FIFO"),
         };
-        let unbearable = entry.xattrs.iter().filter(|xattr| !bears(bearer, xattr.name.namespace()));
-        errors.extend(unbearable.map(|xattr| ScanError::UnbearableXattr {
+        let disallowed = entry.xattrs.iter().filter(|xattr| !allows(inode_kind, xattr.name.namespace()));
+        errors.extend(disallowed.map(|xattr| ScanError::DisallowedXattr {
             path: path.clone(),
             name: xattr.name.to_string(),
             what,
@@ -143,7 +143,7 @@ fn open_roots<'a>(sources: &Sources<'a>, errors: &mut Vec<ScanError>) -> Vec<Wal
         }
     }
     for (index, plan) in sources.trees.iter().enumerate() {
-        let root = open_folder(&plan.source, &Who::Tree(index)).and_then(|fd| {
+        let root = open_folder(&plan.source, &SourceRef::Tree(index)).and_then(|fd| {
             let listing = Listing::read(fd.as_fd()).map_err(|error| unlisted(error, &plan.source))?;
             Ok(WalkRoot {
                 policy: Policy::Tree(plan),
@@ -164,7 +164,7 @@ fn open_store<'a>(store: &sources::StoreSource) -> Result<WalkRoot<'a>, ScanErro
     let listing = list_store_paths(store)?;
     let fd = match listing.len() {
         0 => None,
-        _ => Some(Arc::new(open_folder(&store.source_dir, &Who::Closure)?)),
+        _ => Some(Arc::new(open_folder(&store.source_dir, &SourceRef::Closure)?)),
     };
     Ok(WalkRoot { policy: Policy::Store, path: store.source_dir.clone(), fd, listing })
 }
@@ -180,8 +180,8 @@ fn list_store_paths(store: &StoreSource) -> Result<Listing, ScanError> {
 }
 
 /// Opens the folder of a source. A symlink to a folder is followed.
-fn open_folder(path: &Path, who: &Who<'_>) -> Result<OwnedFd, ScanError> {
-    let (source, shown) = (who.id(), shown(path));
+fn open_folder(path: &Path, source_ref: &SourceRef<'_>) -> Result<OwnedFd, ScanError> {
+    let (source, shown) = (source_ref.id(), shown(path));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map_err(|errno| match errno {
         Errno::NOENT => ScanError::NoSource { source, path: shown },
@@ -210,7 +210,7 @@ fn stat_entry_files(
     }
     for (index, (target, entry)) in sources.entries.iter().enumerate() {
         let EntryKind::Source(source) = &entry.kind else { continue };
-        match stat_entry_file((source, entry.keep_holes), all.origins.len(), &Who::Entry(target)) {
+        match stat_entry_file((source, entry.keep_holes), all.origins.len(), &SourceRef::Entry(target)) {
             Ok((file, stat)) => {
                 let data = file.runs.as_ref().map_or(file.size, |runs| data_bytes(runs));
                 let more = all.room.add(data, &stat);
@@ -231,14 +231,14 @@ fn data_bytes(runs: &[DataRun]) -> u64 {
 fn stat_entry_file(
     (source, keep_holes): (&Path, bool),
     origin: usize,
-    who: &Who<'_>,
+    source_ref: &SourceRef<'_>,
 ) -> Result<(EntryFile, Stat), ScanError> {
-    let (id, path) = (who.id(), shown(source));
-    let told_empty =
+    let (id, path) = (source_ref.id(), shown(source));
+    let has_wrong_length =
         |stat: &rustix::fs::Stat| stat.st_size == 0 && inspect::has_contents(rustix::fs::CWD, source);
     let stat = match rustix::fs::stat(source) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-            if told_empty(&stat) {
+            if has_wrong_length(&stat) {
                 return Err(ScanError::ToldEmpty { path });
             }
             stat

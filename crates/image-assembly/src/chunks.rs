@@ -79,7 +79,7 @@ impl<'i> Chunks<'i> {
             if chunk.len == 0 {
                 chunk.offset = piece.offset;
             }
-            if let Some((kind, most)) = self.alone(&piece, chunk.len == 0) {
+            if let Some((kind, most)) = self.lone_chunk(&piece, chunk.len == 0) {
                 if chunk.len == 0 {
                     chunk.kind = kind;
                     chunk.len = self.split(piece, most).len;
@@ -109,7 +109,7 @@ impl<'i> Chunks<'i> {
     }
 
     /// Kind and maximum length of the chunk, if the piece is a chunk of its own.
-    fn alone(&self, piece: &Piece, first: bool) -> Option<(Kind, u64)> {
+    fn lone_chunk(&self, piece: &Piece, first: bool) -> Option<(Kind, u64)> {
         match piece.content {
             // Short zeros are written with the pieces around them. At the start of a chunk they need no buffer.
             Content::Zeros | Content::Unused => {

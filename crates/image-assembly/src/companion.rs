@@ -14,11 +14,11 @@ use crate::place::{self, Place};
 #[derive(Debug)]
 pub struct Companion {
     path: PathBuf,
-    way: Way,
+    output: Output,
 }
 
 #[derive(Debug)]
-enum Way {
+enum Output {
     /// An existing pipe or character device.
     Stream(File),
     Pending(Pending),
@@ -27,23 +27,23 @@ enum Way {
 impl Companion {
     /// Creates the file. Symlinks are followed. An existing file is replaced; a pipe or a character device is written to.
     pub fn open(path: &Path) -> Result<Self, AssemblyError> {
-        let way = match place::find(path)? {
-            Place::Stream(file) => Way::Stream(file),
+        let output = match place::find(path)? {
+            Place::Stream(file) => Output::Stream(file),
             Place::Name { folder, name } => {
                 let pending = Pending::create(&folder, &name, Unnamed::Try).map_err(|errno| match errno {
                     Errno::NOENT | Errno::NOTDIR => AssemblyError::refused(path, Refusal::NoFolder),
                     other => AssemblyError::output(path, other),
                 })?;
-                Way::Pending(pending)
+                Output::Pending(pending)
             }
         };
-        Ok(Self { path: path.to_path_buf(), way })
+        Ok(Self { path: path.to_path_buf(), output })
     }
 
     /// Reserves space for `len` \[bytes\] if the file system supports it, so that a full disk is an error before the image is
     /// written.
     pub fn reserve(&self, len: u64) -> Result<(), AssemblyError> {
-        let Way::Pending(pending) = &self.way else { return Ok(()) };
+        let Output::Pending(pending) = &self.output else { return Ok(()) };
         match rustix::fs::fallocate(pending.file(), FallocateFlags::KEEP_SIZE, 0, len) {
             Err(full @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
                 Err(AssemblyError::output(&self.path, full))
@@ -56,9 +56,9 @@ impl Companion {
     /// Writes the bytes. A file then gets its name.
     pub fn write(self, bytes: &[u8]) -> Result<(), AssemblyError> {
         let failed = |error| AssemblyError::output(&self.path, error);
-        match self.way {
-            Way::Stream(mut file) => file.write_all(bytes).map_err(failed),
-            Way::Pending(pending) => {
+        match self.output {
+            Output::Stream(mut file) => file.write_all(bytes).map_err(failed),
+            Output::Pending(pending) => {
                 pending.file().write_all(bytes).map_err(failed)?;
                 pending.publish(false).map_err(failed)
             }

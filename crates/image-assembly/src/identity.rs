@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use image_tree::{Inode, OwnFile};
 
 use crate::pending::temporary_prefix;
-use crate::place::{self, Leads};
+use crate::place::{self, Resolved};
 
 /// The file of an output, which may not exist yet: its inode, and its name in its folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,9 +38,9 @@ impl Identity {
         if let Some(found) = fs::metadata(path).ok().filter(|found| found.file_type().is_block_device()) {
             return Self { backing: backing_of(&found).map(Box::new), ..Self::default() };
         }
-        match place::leads_to(path) {
-            Ok(Leads::ToName { folder, name }) => Self::of_name(&folder, &name).unwrap_or_default(),
-            Ok(Leads::ToStream(found)) => Self { file: inode_of_stream(&found), ..Self::default() },
+        match place::resolve(path) {
+            Ok(Resolved::Name { folder, name }) => Self::of_name(&folder, &name).unwrap_or_default(),
+            Ok(Resolved::Stream(found)) => Self { file: inode_of_stream(&found), ..Self::default() },
             Err(_) => Self::default(),
         }
     }

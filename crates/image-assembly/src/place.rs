@@ -24,9 +24,9 @@ const MOST_SYMLINKS: usize = 40;
 
 /// Finds the place of an output. Symlinks are followed, so their target is replaced or created.
 pub(crate) fn find(path: &Path) -> Result<Place, AssemblyError> {
-    match leads_to(path)? {
-        Leads::ToName { folder, name } => Ok(Place::Name { folder, name }),
-        Leads::ToStream(_) => {
+    match resolve(path)? {
+        Resolved::Name { folder, name } => Ok(Place::Name { folder, name }),
+        Resolved::Stream(_) => {
             let opened = OpenOptions::new().write(true).open(path);
             opened.map(Place::Stream).map_err(|error| AssemblyError::output(path, error))
         }
@@ -34,20 +34,20 @@ pub(crate) fn find(path: &Path) -> Result<Place, AssemblyError> {
 }
 
 /// The same as [`Place`], but not opened. To open a named pipe would wait for its reader.
-pub(crate) enum Leads {
-    ToName { folder: PathBuf, name: OsString },
-    ToStream(Metadata),
+pub(crate) enum Resolved {
+    Name { folder: PathBuf, name: OsString },
+    Stream(Metadata),
 }
 
 /// Finds the place of an output without opening it. Symlinks are followed.
-pub(crate) fn leads_to(path: &Path) -> Result<Leads, AssemblyError> {
+pub(crate) fn resolve(path: &Path) -> Result<Resolved, AssemblyError> {
     let refused = |refusal| AssemblyError::refused(path, refusal);
     let failed = |error| AssemblyError::output(path, error);
     match fs::metadata(path) {
         Ok(found) if found.is_file() => name_of(&fs::canonicalize(path).map_err(failed)?).map_err(refused),
         Ok(found) => match no_output(found.file_type()) {
             Some(refusal) => Err(refused(refusal)),
-            None => Ok(Leads::ToStream(found)),
+            None => Ok(Resolved::Stream(found)),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let end = end_of_symlinks(path).map_err(refused)?;
@@ -84,7 +84,7 @@ fn end_of_symlinks(path: &Path) -> Result<PathBuf, Refusal> {
     Err(Refusal::SymlinkLoop)
 }
 
-fn name_of(path: &Path) -> Result<Leads, Refusal> {
+fn name_of(path: &Path) -> Result<Resolved, Refusal> {
     let bytes = path.as_os_str().as_bytes();
     let is_folder = bytes.ends_with(b"/") || bytes.ends_with(b"/.");
     let name = path.file_name().filter(|_| !is_folder).ok_or(Refusal::NoName)?;
@@ -92,5 +92,5 @@ fn name_of(path: &Path) -> Result<Leads, Refusal> {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
         _ => PathBuf::from("."),
     };
-    Ok(Leads::ToName { folder, name: name.to_owned() })
+    Ok(Resolved::Name { folder, name: name.to_owned() })
 }

@@ -77,7 +77,7 @@ impl Scanned<'_> {
                 let folder = format!("{}.sourceDir", of_volume("closure"));
                 format!("{}, or correct {folder}", file_scanner::realise(path))
             }
-            ScanError::NothingMade { .. } => {
+            ScanError::MissingPath { .. } => {
                 format!("create the path in {}, or leave out its attributes", of_volume("entries"))
             }
             ScanError::InMount { .. } if is_volume => {
