@@ -37,18 +37,18 @@ OF = {
     "big": [*EVERYWHERE, "report", "write"],
     "million": [*EVERYWHERE, "tenth", "hundredth"],
 }
-# What takes minutes for each run is run in the first round alone: mke2fs looks through a folder for each of its names.
+# Only run in the first round, because each run takes minutes: mke2fs searches a folder for each of its names.
 ONCE = {("flat", "mke2fs")}
 # The plans of a part of an input.
 PARTS = {"tenth": "plan-100000.json", "hundredth": "plan-10000.json"}
-# contender: (another one, at most so many times its seconds)
+# contender: (another one, maximum multiple of its seconds)
 GOALS = {
     "closure": [
         ("raw", "cat", 0.75), ("raw", "mkext4", 0.5), ("raw", "today-raw", 1 / 20), ("zstd", "zstd-of-raw", 1.05),
         ("zstd", "today-zstd", 1 / 6), ("sd", "zstd", 1.05), ("sd", "today-sd", 1 / 10), ("size", "walk", 1.0),
         ("raw", "mke2fs", 1.0),
     ],
-    # In proportion: ten times as many files take ten times as long, give or take what wobbles.
+    # In proportion: ten times as many files take ten times as long, with some tolerance.
     "million": [("raw", "mkext4", 1.0), ("raw", "mke2fs", 1.0), ("raw", "tenth", 12.0), ("tenth", "hundredth", 12.0)],
 }
 EVERYWHERES_GOALS = [("raw", "mkext4", 1.0), ("raw", "mke2fs", 1.0)]
@@ -67,7 +67,7 @@ def goals(name):
 
 
 def install_mkext4(cache):
-    """The example program of the mkext4 library, which fills an image from a folder; the path of its binary."""
+    """Builds the example program of the mkext4 library, which writes an image of a folder. Returns the path of its binary."""
     root = os.path.join(cache, f"mkext4-{MKEXT4}")
     program = os.path.join(root, "bin", "mkfs")
     if not os.path.exists(program):
@@ -77,7 +77,7 @@ def install_mkext4(cache):
 
 
 class Contenders:
-    """The commands for one input, and what a run of each leaves behind."""
+    """The commands for one input, and the files that a run of each creates."""
 
     def __init__(self, options, source, work):
         self.options, self.input, self.work = options, source, work
@@ -110,7 +110,7 @@ class Contenders:
         return [self.options.snugfs, "build", plan or self.input.plan, "-o", out, "--progress", "none", *threads]
 
     def disk_plan(self):
-        """The input's plan as an SD card with a firmware partition, as sd-image.nix has them."""
+        """The input's plan as an SD card with a firmware partition, as in sd-image.nix."""
         with open(self.input.plan, encoding="utf-8") as file:
             plan = json.load(file)
         firmware = {"kind": "fat", "label": "FIRMWARE", "id": "0x2178694e", "source": self.firmware}
@@ -124,7 +124,7 @@ class Contenders:
         return [*self.build(os.path.join(self.work, "sd.out.zst"), path), "--base-dir", self.input.folder]
 
     def command(self, name):
-        """The command, its environment, and the image that it makes."""
+        """The command, its environment, and the image that it writes."""
         out = os.path.join(self.work, f"{name}.out")
         environment = self.environment
         if name == "raw":
@@ -145,7 +145,7 @@ class Contenders:
             os.mkdir(folder)
             return [os.path.join(HERE, "todays-pipeline"), self.input.folder, folder, self.firmware], environment, None
         if name == "mkext4":
-            # Room for what it lays out otherwise; free space costs it nothing.
+            # Space for its different layout; free space costs it nothing.
             room = str((self.bytes // 4096 + self.bytes // 204800 + (64 << 8)) * 4096)
             inodes = {"MKEXT4_INODES": str(self.geometry.inodes)}
             return [self.options.mkext4, self.input.source, out, room], {**environment, **inodes}, out

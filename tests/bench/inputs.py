@@ -1,4 +1,4 @@
-"""The inputs of the benchmark. Each is a folder with a plan.json, made once and kept."""
+"""The inputs of the benchmark. Each is a folder with a plan.json, created once and kept."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def flat(folder):
 
 
 def big(folder):
-    """Three files of 1 GiB that no compressor makes smaller."""
+    """Three files of 1 GiB that can't be compressed."""
     top = tree(folder)
     for number in range(3):
         with open(os.path.join(top, f"{number}"), "wb") as file:
@@ -68,7 +68,7 @@ def many(top, folders, files, text):
 
 
 class Input:
-    """One input, made if it is not there whole."""
+    """The folder of an input. Creates it if it is missing or incomplete."""
 
     def __init__(self, name, cache):
         self.name, self.folder = name, os.path.join(cache, name)
@@ -85,7 +85,7 @@ class Input:
         self.source = os.path.join(self.folder, "store" if name == "closure" else "tree")
 
     def files(self):
-        """All regular files in the order of their paths, NUL after each."""
+        """All regular files in the order of their paths, each followed by a NUL."""
         for folder, folders, names in os.walk(os.fsencode(self.source)):
             folders.sort()
             for name in sorted(names):

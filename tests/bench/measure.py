@@ -1,4 +1,4 @@
-"""What one run of a command costs."""
+"""Measures time, memory and written bytes of a command."""
 
 import os
 import subprocess
@@ -7,14 +7,14 @@ import time
 
 
 class Failed(Exception):
-    """A contender that ended badly: its figures would be of no use."""
+    """A contender that failed, so its figures are useless."""
 
 
 def touch_memory(folder):
-    """Uses half of the free memory once and gives it back.
+    """Uses half of the free memory once and frees it.
 
-    The host of a virtual machine may provide memory only when it is first used, which costs a multiple of what is
-    measured here; whoever runs first would pay for all.
+    The host of a virtual machine may provide memory only when it is first used. That takes several times as long as what is
+    measured here, and only the first run would be slow.
     """
     with open("/proc/meminfo", encoding="ascii") as lines:
         available = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
@@ -25,30 +25,30 @@ def touch_memory(folder):
             for _ in range(available // 2 >> 20):
                 file.write(zeros)
     except OSError:
-        # As much as the disk had room for.
+        # As much as fits on the disk.
         pass
     os.unlink(path)
 
 
-# What a process had before it became the command counts as its own: so a small program must start it, not this one.
+# The peak memory of a command includes that of the process before `exec`. So a small program starts it, not this one.
 MEMORY = ["/usr/bin/time", "-q", "-f", "%M", "-o"]
 
 
-def memory(told):
+def memory(path):
     """The peak memory in bytes that MEMORY wrote to a file."""
-    with open(told, encoding="ascii") as file:
+    with open(path, encoding="ascii") as file:
         return int(file.read()) * 1024
 
 
 def run(command, environment, stdout=subprocess.DEVNULL):
-    """Wall and processor seconds, peak memory and written bytes of a command and all that it waited for."""
-    with tempfile.NamedTemporaryFile() as told:
-        figures = timed([*MEMORY, told.name, *command], environment, stdout)
-        return {**figures, "memory": memory(told.name)}
+    """Wall and processor seconds, peak memory and written bytes of a command and its child processes."""
+    with tempfile.NamedTemporaryFile() as peak:
+        figures = timed([*MEMORY, peak.name, *command], environment, stdout)
+        return {**figures, "memory": memory(peak.name)}
 
 
 def timed(command, environment, stdout):
-    # What earlier runs wrote would otherwise be flushed during this one.
+    # Otherwise, data of earlier runs would be flushed during this one.
     os.sync()
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, env=environment)
@@ -60,6 +60,6 @@ def timed(command, environment, stdout):
         raise Failed(f"{' '.join(command)}: exit status {process.returncode}: {said.decode(errors='replace')[-2000:]}")
     return {
         "seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime, "user": usage.ru_utime,
-        # The kernel counts blocks of 512 bytes, as they are made dirty.
+        # The kernel counts blocks of 512 bytes when they become dirty.
         "written": usage.ru_oublock * 512,
     }

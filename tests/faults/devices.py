@@ -1,4 +1,4 @@
-"""Block devices that lie. Device mapper is not needed: a loop device uses a file that FUSE serves."""
+"""Faulty block devices. They are loop devices with a file that FUSE serves, so device mapper is not needed."""
 import contextlib
 import json
 import os
@@ -10,7 +10,7 @@ CASES, case = collection()
 
 
 def disk_plan(lab, name, table="gpt", **more):
-    """A plan of the same as a disk."""
+    """A plan of a disk with the same contents."""
     kind = "linux" if table == "gpt" else "83"
     disk = {"table": table, "partitions": [{"type": kind, "content": {"kind": "root"}}], **more}
     with open(lab.path("plan.json"), encoding="utf-8") as file:
@@ -27,7 +27,7 @@ def on_loop(path):
 
 
 def on_device(lab, name, *faults, options=()):
-    """Builds onto a device with such faults; gives the run."""
+    """Builds to a device with these faults. Returns the run."""
     disk = lab.write(f"{name}.disk", b"")
     os.truncate(disk, 64 << 20)
     arguments = ["--file", f"disk={disk}"]
@@ -41,7 +41,7 @@ def on_device(lab, name, *faults, options=()):
             call("losetup", "--detach", loop)
 
 
-@case("devices that give back other bytes, lose some, or fail")
+@case("devices that return other bytes, lose some, or fail")
 def unfaithful(lab):
     on_device(lab, "sound").ended(0)
     for name, fault, says in (
@@ -56,10 +56,10 @@ def unfaithful(lab):
     return f"5 kinds; device mapper is {mapper}, FUSE and a loop device were used"
 
 
-@case("devices judged after they were written, and what is behind the image")
+@case("devices verified after the write, with data after the image")
 def judged(lab):
     on_device(lab, "sound", options=["--verify-output"]).ended(0, "verified")
-    # Without the comparison of bytes it is the judge that has to see it.
+    # Without the comparison of bytes, the checker must find it.
     for name, fault in (("first", "corrupt:1024"), ("middle", "corrupt:2000000"), ("forgetful", "forget:1000000")):
         run = on_device(lab, name, fault, options=["--no-read-back", "--verify-output"])
         if run.code != 8 or "failed its own check" not in run.errors:
@@ -67,7 +67,7 @@ def judged(lab):
     disk_plan(lab, "mbr.json", table="mbr")
     disk_plan(lab, "disk.json")
     disk_plan(lab, "former.json", size="64MiB")
-    # What was there before: anything, and a disk whose table has its backup at the very end.
+    # Earlier contents: random bytes, and a disk whose table has its backup at the very end.
     old = lab.write("old", pattern("old", 64 << 20))
     lab.run(lab.build(lab.path("former"), plan="former.json")).ended(0)
     longer = "the disk is longer than the image that was written to it"
@@ -83,7 +83,7 @@ def judged(lab):
     run = lab.run([lab.program, "verify", old])
     if run.code != 8 or "partition table: its backup is not at the end" not in run.errors:
         raise Wrong(f"a file: exit {run.code}: {run.errors}")
-    # A table that can't be read, on a device that is longer: its backup still can.
+    # An unreadable table on a longer device, whose backup is readable.
     with on_loop(old) as loop:
         with open(loop, "r+b") as file:
             file.seek(512 + 60)
@@ -94,7 +94,7 @@ def judged(lab):
     return "3 kinds of damage; a file system and disks over other bytes and over another disk"
 
 
-@case("a table that calls itself its own backup")
+@case("a partition table that refers to itself as its backup")
 def own_backup(lab):
     disk_plan(lab, "disk.json")
     image = lab.path("disk.img")
@@ -115,7 +115,7 @@ def own_backup(lab):
             raise Wrong(f"exit {run.code}: {run.errors}")
 
 
-@case("devices that are too small, mounted, or none")
+@case("devices that are too small, mounted, or not devices")
 def unfit(lab):
     disk = lab.write("disk", b"")
     os.truncate(disk, 1 << 20)

@@ -3,12 +3,12 @@
 
 usage: fuse_files.py MOUNTPOINT [--file NAME=PATH] … [--fault NAME:KIND:OFFSET] …
 
-Files are held in memory; new ones can be made. There are no unnamed files (O_TMPFILE) here. The kinds of faults:
-  read-error     reading at or behind OFFSET is an input/output error
-  write-error    writing at or behind OFFSET is an input/output error
-  corrupt        the byte at OFFSET is given back inverted, whatever was written
-  forget         what is written at or behind OFFSET is lost, without a word
-  ends           the file ends at OFFSET, though its length says otherwise
+Files are in memory; new ones can be created. There are no unnamed files (O_TMPFILE) here. The kinds of faults:
+  read-error     reads at or after OFFSET fail with an input/output error
+  write-error    writes at or after OFFSET fail with an input/output error
+  corrupt        the byte at OFFSET is returned inverted, whatever was written
+  forget         writes at or after OFFSET are lost without an error
+  ends           the file ends at OFFSET, although its length is greater
 
 Ends when it is unmounted. Needs root.
 """
@@ -22,7 +22,7 @@ import sys
 HEADER_IN = struct.Struct("<IIQQIIIHH")
 HEADER_OUT = struct.Struct("<IiQ")
 ATTRIBUTES = struct.Struct("<6Q10I")
-DIRECT_IO = 1  # FOPEN_DIRECT_IO: the kernel remembers nothing of the contents
+DIRECT_IO = 1  # FOPEN_DIRECT_IO: the kernel does not cache the contents
 LARGEST_WRITE = 1 << 17
 LOOKUP, FORGET, GETATTR, SETATTR, UNLINK, RENAME, OPEN, READ, WRITE, STATFS = 1, 2, 3, 4, 10, 12, 14, 15, 16, 17
 RELEASE, FSYNC, FLUSH, INIT, OPENDIR, READDIR, RELEASEDIR, FSYNCDIR, ACCESS, CREATE = 18, 20, 25, 26, 27, 28, 29, 30, 34, 35
@@ -31,7 +31,7 @@ TIME = 1_000_000_000
 
 
 class Refused(Exception):
-    """A request that is answered with an error number."""
+    """A request that fails with an error number."""
 
 
 class Server:
@@ -67,7 +67,7 @@ class Server:
         return name
 
     def answer(self, opcode, node, body):
-        """The bytes of an answer; None where none is expected."""
+        """The bytes of a reply; None if none is expected."""
         if opcode == INIT:
             _, _, readahead, flags = struct.unpack_from("<4I", body)
             big_writes = 1 << 5
@@ -163,7 +163,7 @@ class Server:
                 try:
                     os.write(device, HEADER_OUT.pack(HEADER_OUT.size + len(body), error, unique) + body)
                 except OSError as gone:
-                    if gone.errno != errno.ENOENT:  # the one who asked was killed
+                    if gone.errno != errno.ENOENT:  # the requesting process was killed
                         raise
 
 

@@ -1,4 +1,4 @@
-"""What every fault is tried in: a folder with sources and an old output, and the judgement of how a run ended."""
+"""The environment of every case, a folder with sources and an old output, and the check of the result of a run."""
 import contextlib
 import hashlib
 import json
@@ -15,7 +15,7 @@ UUID = "7f1c6c3e-52a5-4f0e-9a57-0c5d1d1a9b10"
 
 
 def collection():
-    """An empty list of cases, and the decorator that adds a function to it under a name."""
+    """An empty list of cases, and a decorator that adds a function to it by a name."""
     cases = []
 
     def case(name):
@@ -29,7 +29,7 @@ def collection():
 
 
 class Wrong(Exception):
-    """A run that did not end as it should."""
+    """A run with a wrong result."""
 
 
 def sha256(path):
@@ -41,12 +41,12 @@ def sha256(path):
 
 
 def pattern(seed, size):
-    """Bytes that repeat nowhere nearby, and no compressor makes small."""
+    """Bytes without repetitions, which can't be compressed."""
     return hashlib.shake_128(str(seed).encode()).digest(size)
 
 
 class Lab:
-    """A folder for one case, with the program, sources and a plan in it; removed afterwards."""
+    """A temporary folder for a case, with the program, sources and a plan."""
 
     def __init__(self, program, references):
         self.folder = tempfile.mkdtemp(prefix="snugfs-faults-")
@@ -67,7 +67,7 @@ class Lab:
         return path
 
     def sources(self):
-        """A tree with files of many sizes, a plan of it, and an empty folder for outputs."""
+        """Creates a tree with files of many sizes, a plan of it, and an empty folder for outputs."""
         for number in range(40):
             self.write(f"tree/folder {number % 4}/file {number}", pattern(number, number * number * 7))
         self.write("tree/large", pattern("large", 3 << 20))
@@ -87,7 +87,7 @@ class Lab:
 
     @contextlib.contextmanager
     def mounted(self, name, *arguments):
-        """A file system mounted at a name, unmounted afterwards."""
+        """Mounts a file system at a name; unmounts it at the end."""
         at = self.path(name)
         os.makedirs(at, exist_ok=True)
         call("mount", *arguments, at)
@@ -98,7 +98,7 @@ class Lab:
 
     @contextlib.contextmanager
     def misbehaving(self, name, *arguments):
-        """Files that misbehave, as fuse_files.py has them."""
+        """Faulty files of fuse_files.py."""
         at = self.path(name)
         os.makedirs(at, exist_ok=True)
         server = subprocess.Popen(
@@ -120,14 +120,14 @@ class Lab:
         return Run(command, done.returncode, done.stdout, done.stderr.decode(errors="replace"))
 
     def reference(self, suffix):
-        """The digest of an image without any fault; the same in every lab, as the sources are."""
+        """The digest of an image without faults. It is the same in every lab, because the sources are."""
         if suffix not in self.references:
             output = self.path(f"reference{suffix}")
             self.run(self.build(output)).ended(0)
             if suffix == ".img":
-                judged = self.run(["e2fsck", "-fn", output], env={**os.environ, "LC_ALL": "C"})
-                if judged.code != 0:
-                    raise Wrong(f"e2fsck: {judged.out.decode()}{judged.errors}")
+                check = self.run(["e2fsck", "-fn", output], env={**os.environ, "LC_ALL": "C"})
+                if check.code != 0:
+                    raise Wrong(f"e2fsck: {check.out.decode()}{check.errors}")
             self.references[suffix] = sha256(output)
             os.remove(output)
         return self.references[suffix]
@@ -138,7 +138,7 @@ class Lab:
             raise Wrong(f"{output}: not the bytes of a build without faults")
 
     def nothing_left(self, folder, keeps=()):
-        """Fails where more is in a folder than what must stay."""
+        """Fails unless a folder contains exactly the files to keep."""
         names = sorted(os.listdir(folder))
         if names != sorted(keeps):
             raise Wrong(f"{folder} holds {names}, not {sorted(keeps)}")
@@ -146,10 +146,10 @@ class Lab:
     def old_untouched(self, path):
         with open(path, "rb") as file:
             if file.read() != OLD:
-                raise Wrong(f"{path}: the old output was touched")
+                raise Wrong(f"{path}: the old output was changed")
 
     def fails(self, command, code, says="", output=None, **options):
-        """Runs twice, with and without an old output; each time the code, one line, and nothing left must be right."""
+        """Runs twice, with and without an old output. Checks the exit code, the message, and that there are no leftovers."""
         output = output or self.path("out/x.img")
         folder = os.path.dirname(output)
         for old in (None, OLD):
@@ -176,19 +176,19 @@ class Run:
         return [line for line in ours if not line.startswith(("@nix ", "snugfs: warning:", *stages))]
 
     def ended(self, code, says=""):
-        """Fails unless the run ended with this code (or one of these) and, where that is no success, with one line."""
+        """Fails unless the run ended with this code (or one of these) and, after an error, one line."""
         codes = code if isinstance(code, (tuple, list, set)) else (code,)
-        told = f"{' '.join(map(str, self.command))}: exit {self.code}, wanted {code}: {self.errors[-800:]}"
+        result = f"{' '.join(map(str, self.command))}: exit {self.code}, expected {code}: {self.errors[-800:]}"
         if self.code not in codes:
-            raise Wrong(told)
+            raise Wrong(result)
         if self.code != 0:
             lines = self.lines()
             if len(lines) != 1 or not lines[0].startswith("snugfs: ") or "; " not in lines[0]:
-                raise Wrong(f"not one line with what to do: {told}")
+                raise Wrong(f"not one line with a remedy: {result}")
             if "internal error" in lines[0]:
-                raise Wrong(f"a bug: {told}")
+                raise Wrong(f"a bug: {result}")
         if says not in self.errors:
-            raise Wrong(f"{says!r} is not said: {told}")
+            raise Wrong(f"{says!r} is missing: {result}")
         return self
 
 

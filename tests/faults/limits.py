@@ -1,4 +1,4 @@
-"""Scarce descriptors and memory, and clocks that are wrong."""
+"""Few descriptors, little memory, and wrong clocks."""
 import json
 import os
 import signal
@@ -13,7 +13,7 @@ CASES, case = collection()
 NO_WORKERS = "no thread can be started, so the compressed bytes differ"
 
 
-@case("64 descriptors, and fewer")
+@case("64 descriptors or fewer")
 def descriptors(lab):
     deep = lab.path("tree", *["deep"] * 200)
     os.makedirs(deep)
@@ -37,9 +37,9 @@ def descriptors(lab):
             os.remove(lab.path("out/x.img"))
 
 
-@case("fewer threads than asked for")
+@case("fewer threads than requested")
 def threads(lab):
-    """Root has no limit of threads; somebody else has one for all that is his."""
+    """Root has no limit of threads. Another user has one for all of its processes."""
     with open(lab.path("plan.json"), encoding="utf-8") as file:
         plan = json.load(file)
     lab.write("seekable.json", json.dumps({**plan, "output": {"compression": {"format": "zstd", "seekable": True}}}).encode())
@@ -72,7 +72,7 @@ def threads(lab):
 
 @case("no thread at all")
 def no_threads(lab):
-    """Everything is done by the one thread there is. Only zstd's single frame needs workers to have its usual bytes."""
+    """A single thread does everything. Only the single frame of zstd needs workers for its usual bytes."""
     with open(lab.path("plan.json"), encoding="utf-8") as file:
         plan = json.load(file)
     lab.write("seekable.json", json.dumps({**plan, "output": {"compression": {"format": "zstd", "seekable": True}}}).encode())
@@ -97,7 +97,7 @@ def no_threads(lab):
             if not is_same:
                 raise Wrong(f"{name}: other bytes without threads")
             os.remove(output)
-    # A signal still ends a build without a trace.
+    # A signal still ends a build without leftovers.
     streamed = subprocess.Popen([*deny, *lab.build("-")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     streamed.stdout.read(1)
     streamed.send_signal(signal.SIGTERM)
@@ -125,7 +125,7 @@ def memory(lab):
                 run.ended((1, 5, 7))
                 aborted += 1
             else:
-                # Without memory there are no errors to be had: the process ends itself, and says so.
+                # Without memory there can't be an error: the process aborts with a message.
                 if "memory" not in run.errors:
                     raise Wrong(f"{mebibytes} MiB: signal {-run.code}: {run.errors}")
                 aborted += 1
@@ -135,7 +135,7 @@ def memory(lab):
     return f"{enough} builds had enough, {aborted} ended early"
 
 
-@case("clock at 1970 and at 2100")
+@case("clock in 1970 and in 2100")
 def clocks(lab):
     for date, year in (("1970-01-02 00:00:00", "1970"), ("2100-06-01 00:00:00", "2100")):
         if call("faketime", date, "date", "+%Y").strip() != year:

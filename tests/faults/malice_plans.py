@@ -1,4 +1,4 @@
-"""Plans and closures that mean harm: no size, number, depth or length leads further than to a line and an exit code."""
+"""Malicious plans and closures: every size, number, depth or length results in a message and an exit code."""
 import json
 import os
 import subprocess
@@ -73,7 +73,7 @@ FIELDS = {
 }
 
 
-@case("malice: every number of a plan at its edges")
+@case("malice: every number of a plan at its limits")
 def numbers(lab):
     lab.write("one", b"1")
     os.mkdir(lab.path("empty"))
@@ -178,9 +178,9 @@ def many_problems(lab):
     write_plan(lab, closure={"registration": "registration", "sourceDir": "out"})
     shown["store paths"] = bounded(lab, [lab.program, "check", lab.path("malice.json")], 4)
     for name, run in shown.items():
-        if not 2 <= len(run.told) <= 1100:
-            raise Wrong(f"{name}: {len(run.told)} lines")
-    return ", ".join(f"{name}: {len(run.told)} lines" for name, run in shown.items())
+        if not 2 <= len(run.messages) <= 1100:
+            raise Wrong(f"{name}: {len(run.messages)} lines")
+    return ", ".join(f"{name}: {len(run.messages)} lines" for name, run in shown.items())
 
 
 @case("malice: input that never ends")
@@ -221,7 +221,7 @@ def plans_of_other_kinds(lab):
     feeder.join()
 
 
-@case("malice: partitions and blobs, many and far away")
+@case("malice: many partitions and blobs, at large offsets")
 def disks(lab):
     lab.write("one", b"1")
     empty = {"type": "linux", "size": 512}
@@ -247,7 +247,7 @@ def disks(lab):
             refused(lab, (3, 6, 7), command="build")
 
 
-@case("malice: paths of a plan that lead out, and what stands in the way")
+@case("malice: paths of a plan that lead outside, and files in the way")
 def paths(lab):
     os.mkdir(lab.path("outside"))
     os.symlink(lab.path("outside"), lab.path("tree/way"))
@@ -270,7 +270,7 @@ def paths(lab):
     refused(lab, 3, "255")
 
 
-@case("malice: registrations that lie")
+@case("malice: registrations with wrong data")
 def registrations(lab):
     def registered(text, codes, says=""):
         lab.write("registration", text)
@@ -289,7 +289,7 @@ def registrations(lab):
         text = f"/nix/store/{'0' * 32}-{name}\n{HASH}\n1\n\n0\n"
         lab.write("registration", text.encode())
         bounded(lab, [lab.program, "check", lab.path("malice.json")], 4)
-    # Of itself, and in a ring: nothing wrong with that.
+    # References to itself and in a ring are valid.
     other = PATH + "b"
     os.makedirs(lab.path("store", os.path.basename(other)))
     ring = f"{PATH}\n{HASH}\n96\n\n2\n{PATH}\n{other}\n{other}\n{HASH}\n96\n\n1\n{PATH}\n"

@@ -1,4 +1,4 @@
-"""Sources that mean harm: what is swapped while it is scanned, what never ends, what has no end of names or of levels."""
+"""Malicious sources: files that are replaced during the scan, that never end, that have very many names or levels."""
 import ctypes
 import os
 import random
@@ -14,7 +14,7 @@ from malice_plans import HASH
 
 CASES = []
 SECRET = b"THIS-IS-OUTSIDE-AND-SECRET"
-# How often sources are scanned while they are swapped.
+# Number of scans while files are swapped.
 ROUNDS = 60
 EXCHANGE = 2  # RENAME_EXCHANGE
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -29,7 +29,7 @@ def case(name):
 
 
 def exchange(one, other):
-    """Swaps two names in one step, so that nobody sees either missing."""
+    """Swaps two names atomically, so neither is ever missing."""
     if LIBC.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), EXCHANGE) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), one)
@@ -62,7 +62,7 @@ class Swapper(threading.Thread):
             for one, other in self.pairs:
                 exchange(one, other)
                 self.swaps += 1
-            # Else hardly any build would get through.
+            # Otherwise, hardly any build would succeed.
             time.sleep(random.uniform(0, 0.008))
 
     def __enter__(self):
@@ -75,12 +75,12 @@ class Swapper(threading.Thread):
 
 
 def same_times(path):
-    """Whatever is outside has the length and times of what is inside, so that nothing but the way tells them apart."""
+    """Gives files outside the lengths and times of those inside, so that they differ only by their paths."""
     os.utime(path, (1, 1))
 
 
 def swapped_sources(lab, top):
-    """Folders and files below `top`, and for each a symlink that leads outside; gives the pairs."""
+    """Creates folders and files below `top`, and for each a symlink that leads outside. Returns the pairs."""
     pairs = []
     for number in range(6):
         for place in ("deep/er" if number % 2 else "flat",):
@@ -102,7 +102,7 @@ def swapped_sources(lab, top):
 
 
 def raced(lab, pairs):
-    """Builds while names are swapped: whatever comes out, nothing of it is from outside."""
+    """Builds while names are swapped, and checks that the image contains nothing from outside."""
     ends = {0: 0, 4: 0, 5: 0}
     with Swapper(pairs) as swapper:
         for round_ in range(ROUNDS):
@@ -118,7 +118,7 @@ def raced(lab, pairs):
             output = lab.path("out/x.img")
             with open(output, "rb") as image:
                 bytes_ = image.read()
-            # The targets of symlinks are inside, what they lead to is not.
+            # The image has the targets of symlinks, but not the files that they lead to.
             if SECRET in bytes_ or b"outside-name" in bytes_:
                 raise Wrong(f"round {round_}: what is outside is in the image")
             sound(output)
@@ -130,14 +130,14 @@ def raced(lab, pairs):
     return f"{ROUNDS} builds during {swapper.swaps} swaps: {ends[0]} whole, {ROUNDS - ends[0]} refused"
 
 
-@case("malice: symlinks swapped in while a tree is scanned and copied")
+@case("malice: files replaced by symlinks while a tree is scanned and copied")
 def race_in_tree(lab):
     pairs = swapped_sources(lab, "raced")
     write_plan(lab, trees=[{"source": "raced", "target": "/", "xattrs": ["user.*"]}])
     return raced(lab, pairs)
 
 
-@case("malice: symlinks swapped in while a store is scanned and copied")
+@case("malice: files replaced by symlinks while a store is scanned and copied")
 def race_in_store(lab):
     pairs = swapped_sources(lab, "store")
     records = ""
@@ -196,7 +196,7 @@ def special(lab):
         os.remove(lab.path("store", path, name))
 
 
-@case("malice: files whose length is a lie (procfs, sysfs)")
+@case("malice: files with a wrong length (procfs, sysfs)")
 def lengths_that_lie(lab):
     tried = 0
     for source in ("/proc/version", "/proc/self/status", "/proc/kallsyms", "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/kernel/uevent_seqnum"):
@@ -231,17 +231,17 @@ def names_and_modes(lab):
     stats = [line for line in listed.splitlines() if line[:10].lower().count(b"s") and line[:1] == b"-"]
     if stats:
         raise Wrong(f"setuid in the image: {stats}")
-    told = [run.errors.encode(), listed, looked_at(lab, output, "ls", "/")]
-    # Two sources of one name, and a name that is no file's: both are told of.
+    texts = [run.errors.encode(), listed, looked_at(lab, output, "ls", "/")]
+    # Two sources with the same name, and a name without a file: both are reported.
     trees = [{"source": "tree", "target": "/"}, {"source": "tree", "target": "/"}]
     write_plan(lab, trees=trees)
-    told.append(bounded(lab, [lab.program, "check", lab.path("malice.json")], 3).errors.encode())
+    texts.append(bounded(lab, [lab.program, "check", lab.path("malice.json")], 3).errors.encode())
     entries = {terrible.decode("latin1"): {"type": "file", terrible.decode("latin1"): terrible.decode("latin1")}}
     write_plan(lab, entries=entries)
-    told.append(bounded(lab, [lab.program, "check", lab.path("malice.json")], 3).errors.encode())
+    texts.append(bounded(lab, [lab.program, "check", lab.path("malice.json")], 3).errors.encode())
     done = lab.run([lab.program, "check", terrible])
-    told.append(done.errors.encode())
-    for text in told:
+    texts.append(done.errors.encode())
+    for text in texts:
         if any(byte in b"\x1b\x07\r\x9b\x00" for byte in text.replace(b"\xc2\x9b", b"")) or b"\nsnugfs: all is well" in text:
             raise Wrong(f"a name speaks to the terminal: {text!r}")
 
@@ -267,7 +267,7 @@ def endless_holes(lab):
             for command in ("size", "check", "build"):
                 words = [lab.program, command, lab.path("malice.json"), "--progress", "none"]
                 words += ["-o", lab.path("out/x.img")] if command == "build" else []
-                # A raw partition of 8 EiB can be counted, and no output takes it.
+                # The size of a raw partition of 8 EiB can be computed, but it fits on no output.
                 run = bounded(lab, words, (0, 3, 6, 7) if "disk" in more else 6)
                 if command == "build" and run.code == 0:
                     raise Wrong(f"{more} was built")
@@ -320,7 +320,7 @@ def deep(lab):
         return f"exit {run.code}, {run.peak} MiB of memory, image of {os.stat(output).st_size >> 20 if run.code == 0 else 0} MiB"
 
 
-@case("malice: compressed images that grow a thousandfold")
+@case("malice: compressed images that are a thousand times larger")
 def bombs(lab):
     peaks = []
     for name, source in (("zeros", "head -c 1G /dev/zero"), ("letters", "yes | head -c 48M")):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs a command that can start no thread: clone3, and clone for a thread, fail with EPERM, as in a container whose seccomp
+"""Runs a command that can't start threads: clone3, and clone for a thread, fail with EPERM, as in a container whose seccomp
 filter is older than clone3.
 
 usage: tests/faults/no_threads.py COMMAND [ARGUMENT...]
@@ -16,7 +16,7 @@ CLONE3 = 435
 CLONE_THREAD = 0x10000
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 ALLOW, DENY = 0x7FFF0000, 0x00050000 | errno.EPERM
-# Of struct seccomp_data: the number of the system call, and the lower half of its first argument.
+# Offsets in struct seccomp_data: the number of the system call, and the lower half of its first argument.
 NUMBER, FLAGS = 0, 16
 LOAD, JUMP_IF_EQUAL, JUMP_IF_SET, RETURN = 0x20, 0x15, 0x45, 0x06
 
@@ -28,7 +28,7 @@ class Program(ctypes.Structure):
 
 
 def deny_threads():
-    """Sets the filter for this process and all that it starts. Processes can still be started, by clone."""
+    """Sets the filter for this process and its children. Processes can still be started by clone."""
     steps = [
         (LOAD, 0, 0, NUMBER),
         (JUMP_IF_EQUAL, 4, 0, CLONE3),

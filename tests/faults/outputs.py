@@ -1,4 +1,4 @@
-"""What may be wrong with the place that an image goes to."""
+"""Problems with the output of an image."""
 import os
 import socket
 import subprocess
@@ -9,7 +9,7 @@ CASES, case = collection()
 
 
 def small_disk(lab, *options):
-    """A file with an ext4 of 48 MiB, made by mke2fs."""
+    """A file with an ext4 file system of 48 MiB, made by mke2fs."""
     disk = lab.write("disk", b"")
     os.truncate(disk, 48 << 20)
     call("mke2fs", "-q", "-t", "ext4", *options, disk)
@@ -22,7 +22,7 @@ def free(at):
 
 
 def needed(lab, suffix):
-    """How many bytes an output takes from a disk."""
+    """The number of bytes that an output needs on a disk."""
     output = lab.path(f"measured{suffix}")
     lab.run(lab.build(output)).ended(0)
     taken = os.stat(output).st_blocks * 512
@@ -30,7 +30,7 @@ def needed(lab, suffix):
     return taken
 
 
-@case("output disk full at every stage")
+@case("full output disk at every stage")
 def full_at_every_stage(lab):
     full = whole = 0
     with lab.mounted("small", "-o", "loop", small_disk(lab, "-m", "0")) as at:
@@ -54,7 +54,7 @@ def full_at_every_stage(lab):
                 if os.path.exists(os.path.join(at, "report")):
                     os.remove(os.path.join(at, "report"))
                 os.remove(filler)
-        # An old output on the full disk stays what it was.
+        # An old output on the full disk stays unchanged.
         with open(filler, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, free(at) - (1 << 20))
         lab.fails(lab.build(os.path.join(at, "old.img")), 7, "no space left", output=os.path.join(at, "old.img"))
@@ -63,7 +63,7 @@ def full_at_every_stage(lab):
     return f"{full} times full, {whole} times just enough"
 
 
-@case("output disk without an inode to spare")
+@case("output disk without a free inode")
 def no_inode(lab):
     with lab.mounted("small", "-o", "loop", small_disk(lab, "-N", "16")) as at:
         kept = {"lost+found"}
@@ -128,7 +128,7 @@ def no_permission(lab):
     os.chmod(lab.path("out"), 0o1777)
     lab.write("out/x.img", OLD)
     os.chmod(output, 0o644)
-    # The sticky bit: another's file may not be replaced, which shows at the end alone.
+    # The sticky bit: a file of another user can't be replaced, which only fails at the end.
     lab.run(as_nobody(*lab.build(output))).ended(7, "can't be written: ")
     lab.nothing_left(lab.path("out"), {"x.img"})
     lab.old_untouched(output)
@@ -181,14 +181,14 @@ def other_kinds(lab):
     finally:
         call("losetup", "--detach", loop)
         listening.close()
-    # A link stays, and what it leads to is replaced; also where nothing is there yet.
+    # A link stays, and its target is replaced or created.
     for link, target in (("link", "file"), ("dangling", "new")):
         os.symlink(target, os.path.join(out, link))
         lab.run(lab.build(os.path.join(out, link))).ended(0)
         if os.readlink(os.path.join(out, link)) != target:
             raise Wrong("the link was replaced")
         lab.is_whole(lab.path("out", link))
-    # A pipe is written into.
+    # A pipe is written to.
     shell = f"cat {out}/pipe > {lab.path('piped.img')} & '{lab.program}' build {lab.path('plan.json')} -o {out}/pipe --progress none; wait"
     lab.run(["sh", "-c", shell]).ended(0)
     lab.is_whole(lab.path("piped.img"))
@@ -200,7 +200,7 @@ def standard_output(lab):
     for command, code, says in (
         (f"'{program}' build {plan} -o - --progress none > /dev/full", 7, "standard output: can't be written: no space left"),
         (f"'{program}' size {plan} --progress none > /dev/full", 7, "standard output: no space left on device"),
-        # The status of the pipe's first command.
+        # The exit code of the first command of the pipe.
         (f"set -o pipefail; '{program}' build {plan} -o - --progress none | head -c 100000 > /dev/null", 7, "broken pipe"),
         (f"set -o pipefail; '{program}' size {plan} --progress none | true", 0, ""),
         (f"'{program}' build {plan} -o {lab.path('out/x.img')} --progress none >&-", 0, ""),
@@ -208,7 +208,7 @@ def standard_output(lab):
     ):
         lab.run(["bash", "-c", command]).ended(code, says)
     lab.is_whole(lab.path("out/x.img"))
-    # That nobody can be told changes nothing about the code.
+    # The exit code is the same if the message can't be printed.
     done = lab.run(["bash", "-c", f"'{program}' build {plan} -o {lab.path('absent/x.img')} 2>&-"])
     if done.code != 7:
         raise Wrong(f"exit {done.code} with a closed standard error")
@@ -227,12 +227,12 @@ def report(lab):
         lab.run(lab.build(output, "--report", os.path.join(at, "report"))).ended(7, "no space left on device")
         lab.nothing_left(at, {"filler"})
         lab.nothing_left(lab.path("out"), {"is-folder"})
-    # A device that takes nothing shows it with the first byte, when the image is there.
+    # A device that refuses all bytes fails at the first byte, when the image is written.
     lab.run(lab.build(output, "--report", "/dev/full")).ended(7, "/dev/full: can't be written: no space left")
     lab.is_whole(output)
 
 
-@case("an output whose folder goes, or comes in the way, while it is written")
+@case("an output whose folder is removed, or whose name becomes a folder, during the build")
 def moved_folder(lab):
     from sources import while_it_waits
 

@@ -1,4 +1,4 @@
-"""A build that is killed: at random moments, and with a signal for files that become too long."""
+"""Builds that are killed at random moments, or by the signal for too long files."""
 import os
 import random
 import re
@@ -30,7 +30,7 @@ def killed(lab):
         time.sleep(numbers.uniform(0, took[suffix]))
         program.send_signal(ending)
         _, errors = program.communicate(timeout=60)
-        # So that most come in time, and some at the very end, however fast the machine is just now.
+        # Most signals come during the build, and some at its very end, however fast the machine is.
         if program.returncode == 0:
             finished += 1
             took[suffix] *= 0.93
@@ -46,7 +46,7 @@ def killed(lab):
             elif name == f"x{suffix}":
                 lab.is_whole(path)
             elif not (old and ending == signal.SIGKILL and sha256(path) == lab.reference(suffix)):
-                # A whole image has a second name for the moment in which it replaces an old one, and no other time.
+                # A complete image has a second name only while it replaces an old one.
                 raise Wrong(f"round {round_}: {name} is left after {ending.name}")
             os.remove(path)
     if interrupted * 4 < lab.kills:
@@ -54,13 +54,13 @@ def killed(lab):
     return f"{interrupted} builds killed, {finished} had ended before"
 
 
-@case("ended as the first process of a container")
+@case("a signal to the first process of a container")
 def ended_as_first_process(lab):
-    """Such a process is spared by signals that it has no handler for, and by those that it sends itself."""
+    """Linux does not end such a process by signals without a handler, or by signals that it sends to itself."""
     for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         command = ["unshare", "--pid", "--fork", "--kill-child", *lab.build("-")]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as outer:
-            # What is written is not read: it stands where it is.
+            # The rest of the output is not read, so the build waits.
             outer.stdout.read(1)
             with open(f"/proc/{outer.pid}/task/{outer.pid}/children", encoding="ascii") as file:
                 inner = int(file.read())
@@ -74,9 +74,9 @@ def ended_as_first_process(lab):
             raise Wrong(f"exit {outer.returncode} after {ending.name}")
 
 
-@case("ended while a new image replaces an old one")
+@case("a signal while a new image replaces an old one")
 def ended_while_replacing(lab):
-    """strace holds the program where the whole image has a temporary name beside the old one."""
+    """strace stops the program while the complete image has a temporary name beside the old one."""
     held = "rename,renameat,renameat2"
     trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={held}", "-e", f"inject={held}:delay_enter=400000"]
     tried = 0
@@ -88,7 +88,7 @@ def ended_while_replacing(lab):
             beside = wait_for(lambda: set(os.listdir(lab.path("out"))) - {f"x{suffix}"}, tracer)
             os.kill(int(re.fullmatch(r".*\.snugfs-(\d+)-\d+", beside.pop())[1]), ending)
             tracer.wait(timeout=60)
-            # Whichever of the two comes first once the image has its name, the signal or the end of the program.
+            # After the image has its name, either the signal or the end of the program comes first.
             if tracer.returncode not in (0, -ending):
                 raise Wrong(f"exit {tracer.returncode} after {ending.name}")
             lab.nothing_left(lab.path("out"), [f"x{suffix}"])
@@ -98,9 +98,9 @@ def ended_while_replacing(lab):
     return f"{tried} signals between the two names"
 
 
-@case("ended where a file has a name from the start")
+@case("a signal while an incomplete image has a temporary name")
 def ended_with_a_name(lab):
-    """fuse2fs knows no files without a name: until an image is whole, it has a temporary one."""
+    """fuse2fs does not support files without a name, so an incomplete image has a temporary one."""
     numbers = random.Random(lab.seed)
     disk = lab.write("disk", b"")
     os.truncate(disk, 256 << 20)
@@ -137,10 +137,10 @@ def ended_with_a_name(lab):
     return f"{interrupted} builds ended, no name left"
 
 
-@case("a signal that is ignored from the start stays so (nohup)")
+@case("a signal that was ignored at the start (nohup)")
 def ignored(lab):
     output = lab.path("out/x.img")
-    # The program itself is held where it takes the image's name, so that the signal comes before that.
+    # strace stops the program before the image gets its name, so that the signal comes first.
     trace = "strace -f -qq -o /dev/null -e trace=linkat -e inject=linkat:delay_enter=400000"
     shell = f'trap "" HUP; exec {trace} "$@"'
     program = subprocess.Popen(["bash", "-c", shell, "bash", *lab.build(output)], stderr=subprocess.DEVNULL, start_new_session=True)
@@ -152,7 +152,7 @@ def ignored(lab):
 
 
 def timed(lab, output):
-    """How long a build takes that nothing disturbs, in seconds."""
+    """The duration of an undisturbed build in seconds."""
     times = []
     for _ in range(3):
         begun = time.monotonic()
@@ -162,7 +162,7 @@ def timed(lab, output):
 
 
 def wait_for(found, process):
-    """What a function gives as soon as that is something."""
+    """The first true result of a function that is called repeatedly."""
     end = time.monotonic() + 30
     while not (it := found()):
         if process.poll() is not None or time.monotonic() > end:
@@ -171,7 +171,7 @@ def wait_for(found, process):
     return it
 
 
-@case("files may not be that long (ulimit -f)")
+@case("a limit of file sizes (ulimit -f)")
 def too_long(lab):
     tried = 0
     for suffix in (".img", ".img.zst"):

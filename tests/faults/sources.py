@@ -1,4 +1,4 @@
-"""Faulty sources: they can't be read, or they change between scan and copy."""
+"""Faulty sources: they can't be read, or change between scan and copy."""
 import os
 import shutil
 import subprocess
@@ -9,10 +9,10 @@ CASES, case = collection()
 
 
 def while_it_waits(lab, output, change):
-    """Builds, and makes a change between scan and copy.
+    """Builds, and changes sources between scan and copy.
 
-    strace holds the program in the first call of the writing stage: that which gives a raw image its length, or that
-    which starts a reader of a compressed one.
+    strace stops the program in the first system call of the write stage: the one that sets the length of a raw image, or
+    starts a reader for a compressed one.
     """
     held = "ftruncate" if not output.endswith(".zst") else "clone3,clone"
     trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={held}", "-e", f"inject={held}:delay_enter=600000"]
@@ -20,19 +20,19 @@ def while_it_waits(lab, output, change):
     command = [word for index, word in enumerate(command) if command[index - 1 : index + 1] != ["--progress", "none"]]
     command.remove("--progress")
     program = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    told = []
+    lines = []
     for line in program.stderr:
-        told.append(line)
+        lines.append(line)
         if '"phase":"write"' in line:
             change()
             break
-    told.append(program.stderr.read())
+    lines.append(program.stderr.read())
     out = program.stdout.read()
-    return Run(command, program.wait(timeout=60), out, "".join(told))
+    return Run(command, program.wait(timeout=60), out, "".join(lines))
 
 
 def rewritten_in_place(path):
-    """Other bytes of the same length, and the old times put back."""
+    """Writes other bytes of the same length, and restores the old times."""
     times = os.stat(path)
     with open(path, "r+b") as file:
         file.write(pattern("other", times.st_size))
@@ -91,7 +91,7 @@ def changes(lab):
     return f"{tried} changes"
 
 
-@case("a folder that is swapped for a symlink between scan and copy")
+@case("a folder that is replaced by a symlink between scan and copy")
 def swapped_folder(lab):
     secret = lab.write("outside/file 13", pattern("secret", 13 * 13 * 7))
     times = os.stat(lab.path("tree/folder 1/file 13"))
@@ -105,7 +105,7 @@ def swapped_folder(lab):
     lab.nothing_left(lab.path("out"))
 
 
-@case("a source that can't be read: an unsound disk (FUSE)")
+@case("a source that can't be read: a faulty disk (FUSE)")
 def unsound_disk(lab):
     tried = 0
     with lab.misbehaving(
@@ -133,7 +133,7 @@ def bad_source(lab, source, suffix, says):
     return 2
 
 
-@case("a source that may not be read")
+@case("a source without read permission")
 def forbidden(lab):
     os.chmod(lab.path("out"), 0o777)
     os.chmod(lab.path("plan.json"), 0o644)
@@ -145,7 +145,7 @@ def forbidden(lab):
         output = lab.path("out/x.img")
         for command in (lab.build(output), [lab.program, "check", lab.path("plan.json"), "--progress", "none"]):
             if name == "tree/folder 2/file 38" and "check" in command:
-                continue  # check opens no file where no hash is asked for
+                continue  # check opens files only to verify hashes
             run = lab.run(as_nobody(*command)).ended(5, "permission denied")
             if name not in run.errors:
                 raise Wrong(f"{name} is not named: {run.errors}")

@@ -153,7 +153,7 @@ fn a_list_of_a_source_that_linux_refuses_is_an_error_that_names_the_file() {
     let place = mounted.path().join("x");
     let run = workspace.snugfs(["build", "plan.json", "-o", "a.img"]).failed_with(5);
     let refused =
-        format!("Linux refuses its access control list {ACCESS}: it names users or groups and has no mask;");
+        format!("Linux refuses its access control list {ACCESS}: it names users or groups, but has no mask;");
     let unreadable = format!("its extended attribute {ACCESS} can't be read: Invalid argument");
     assert!(
         [refused, unreadable].iter().any(|text| run.stderr.contains(&format!("{}: {text}", place.display()))),

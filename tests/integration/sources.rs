@@ -192,7 +192,7 @@ fn an_owner_that_may_be_nobody_or_unknown_is_a_warning_that_names_the_files() {
     }
     workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "tree", "owner": "keep" }]));
     in_namespace_of_65536(&workspace, &["build", "plan.json", "-o", "a.img"]).succeeded().says(
-        "plan.trees[0]: tree/nobody, tree/theirs, tree/unknown show owner or group 65534, which may stand for one that is not mapped \
+        "plan.trees[0]: tree/nobody, tree/theirs, tree/unknown show owner or group 65534, which may be one that is not mapped \
          into this user namespace;",
     );
     let run = workspace.snugfs(["build", "plan.json", "-o", "b.img"]).succeeded();
@@ -432,8 +432,8 @@ fn warnings_of_other_partitions_name_their_place() {
     let expected = [
         "snugfs: warning: plan.disk.partitions[0].content: takes in what is mounted at boot/mnt; unmount it, or name a copy of \
          the folder",
-        "snugfs: warning: plan.disk.partitions[1].content.filesystem.bytesPerInode: 1024 asks for more inodes than a block \
-         group can have; it is as if 4113",
+        "snugfs: warning: plan.disk.partitions[1].content.filesystem.bytesPerInode: 1024 needs more inodes than a block \
+         group can have; 4113 is used instead",
         "snugfs: warning: plan.disk.partitions[1].content.trees[0]: setuid and setgid bits are dropped from /program; set \
          \"owner\" to \"keep\" to keep them",
         "snugfs: warning: plan.disk.partitions[1].content.trees[0]: takes in what is mounted at data/mnt; set \

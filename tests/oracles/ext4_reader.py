@@ -13,7 +13,7 @@ INODE_EXTENTS = 0x80000
 
 
 class Malformed(Exception):
-    """The image is not what this reader understands."""
+    """An image that this reader does not support."""
 
 
 def _crc_table():
@@ -29,7 +29,7 @@ _CRC_TABLE = _crc_table()
 
 
 def crc32c(seed, data):
-    """CRC-32C, reflected, without a final inversion: as ext4 uses it."""
+    """CRC-32C, reflected, without a final inversion, as in ext4."""
     for byte in data:
         seed = _CRC_TABLE[(seed ^ byte) & 0xFF] ^ (seed >> 8)
     return seed
@@ -46,7 +46,7 @@ def has_backup(group):
     return group == 1 or (group > 1 and any(is_power_of(group, base) for base in (3, 5, 7)))
 
 
-# name: (offset, struct format); the names are those of the kernel's documentation without s_
+# name: (offset, struct format); names are those of the kernel's documentation without s_
 SUPERBLOCK_FIELDS = {
     "inodes_count": (0x00, "I"), "blocks_count_lo": (0x04, "I"), "r_blocks_count_lo": (0x08, "I"),
     "free_blocks_count_lo": (0x0C, "I"), "free_inodes_count": (0x10, "I"), "first_data_block": (0x14, "I"),
@@ -96,7 +96,7 @@ class Group:
 
 
 class Inode:
-    """The parts of an inode that the checks look at."""
+    """The fields of an inode that the checks need."""
 
     def __init__(self, number, raw):
         self.number = number
@@ -152,7 +152,7 @@ class Image:
         return self.read(start * self.block_size, count * self.block_size)
 
     def group_blocks(self, group):
-        """How many blocks a group has; the last may be short."""
+        """The number of blocks of a group. The last group can be shorter."""
         return min(self.per_group, self.blocks - group * self.per_group)
 
     def inode_offset(self, number):
@@ -163,17 +163,17 @@ class Image:
         return Inode(number, self.read(self.inode_offset(number), 256))
 
     def super_area(self, group):
-        """How many blocks at the start of a group hold superblock, descriptors and their reserve."""
+        """The number of blocks at the start of a group with superblock, descriptors and their reserve."""
         return 1 + self.gdt_blocks + self.reserved_gdt if group == 0 or has_backup(group) else 0
 
     def uninit_bitmap(self, group):
-        """The block bitmap that BLOCK_UNINIT stands for: only a copy of superblock and descriptors is in use."""
+        """The block bitmap of a group with BLOCK_UNINIT: only a copy of superblock and descriptors is in use."""
         return (1 << self.super_area(group)) - 1 | (-1 << self.group_blocks(group)) & ((1 << self.per_group) - 1)
 
     def block_bitmap(self, group):
         """The bitmap as an integer, bit n for the group's block n."""
         if self.groups[group].flags & BLOCK_UNINIT:
-            # With flex_bg the first group of a flex group holds the tables of all, but never is uninitialised.
+            # With flex_bg, the first group of a flex group has the tables of all its groups, but is never uninitialised.
             return self.uninit_bitmap(group)
         return int.from_bytes(self.block_run(self.groups[group].block_bitmap), "little")
 

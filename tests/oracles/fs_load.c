@@ -1,6 +1,6 @@
-// What a virtual machine does to a mounted file system: load from several processes, files that must outlive a power cut,
-// large directories, a disk without room. Everything follows from the seed. Ends with 1 at an error that no full disk and no
-// race between the processes explains.
+// Load on a mounted file system in a virtual machine: several processes, files that must survive a power cut, large directories, a
+// full disk. Everything depends on the seed. Exits with 1 after an error that neither a full disk nor a race between the
+// processes explains.
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -35,7 +35,7 @@ static void fail(const char *what, const char *path) {
     exit(1);
 }
 
-// Errors that a busy or full file system gives for good reasons.
+// Errors that are expected on a busy or full file system.
 static void expect(int result, const char *what, const char *path) {
     static const int usual[] = {ENOENT, EEXIST, ENOTEMPTY, EISDIR, ENOTDIR, ENOSPC, ENODATA, EMLINK, EINVAL, ELOOP, EPERM, ENAMETOOLONG, EOPNOTSUPP};
     if (result >= 0) return;
@@ -44,7 +44,7 @@ static void expect(int result, const char *what, const char *path) {
     fail(what, path);
 }
 
-// A name of this process: some short, some as long as names get, in one of a few folders.
+// A name of this process: some short, some of maximum length, in one of several folders.
 static const char *name(char *out) {
     uint32_t folder = draw(FOLDERS), number = draw(NAMES);
     int length = number % 7 == 0 ? 240 : number % 3 == 0 ? 60 : 6;
@@ -144,7 +144,7 @@ static size_t pattern(unsigned number) {
     return length;
 }
 
-// synced FOLDER FIRST: writes files, says of each when it has been synced, until there is no room
+// synced FOLDER FIRST: writes files until the disk is full, and prints each one after it was synced
 static void synced(char **argument) {
     int folder = open(argument[0], O_RDONLY | O_DIRECTORY);
     if (folder < 0) fail("open", argument[0]);
@@ -163,7 +163,7 @@ static void synced(char **argument) {
     }
 }
 
-// verify FOLDER COUNT: whether the files that were synced are there, byte for byte
+// verify FOLDER COUNT: checks that the synced files exist with all their bytes
 static void verify(char **argument) {
     int count = atoi(argument[1]);
     for (int number = 0; number < count; number++) {
@@ -179,7 +179,7 @@ static void verify(char **argument) {
     printf("VM: %d synced files are there\n", count);
 }
 
-// names FOLDER COUNT LENGTH: adds names to a folder, removes every third, and looks all of them up
+// names FOLDER COUNT LENGTH: adds names to a folder, removes every third, and looks up all of them
 static void names(char **argument) {
     int count = atoi(argument[1]), length = atoi(argument[2]);
     char path[600];
@@ -197,7 +197,7 @@ static void names(char **argument) {
     printf("VM: %d names added\n", count);
 }
 
-// inodes FOLDER: empty files until there are no more inodes; then they go again
+// inodes FOLDER: creates empty files until there are no more inodes, then removes them
 static void inodes(char **argument) {
     char path[300];
     int number = 0, fd;
@@ -214,7 +214,7 @@ static void inodes(char **argument) {
     }
 }
 
-// blocks FOLDER: data until there is no more room; every other file goes again
+// blocks FOLDER: writes files until the disk is full, then removes every other file
 static void blocks(char **argument) {
     char path[300];
     long long written = 0;

@@ -1,4 +1,4 @@
-"""e2fsck read strictly: some of its findings are only printed, and it exits 0."""
+"""Strict check with e2fsck, which only prints some findings and exits with 0."""
 
 import re
 
@@ -15,20 +15,20 @@ SUMMARY = re.compile(r"^.*: \d+/\d+ files \([\d.]+% non-contiguous\), \d+/\d+ bl
 VERSION = re.compile(r"^e2fsck \d+\.\d+.* \(\S+\)$")
 
 
-# What Linux leaves behind when files shrink or get holes. e2fsck offers to tidy it up; nothing is damaged, and it exits with 0.
+# Extent trees that Linux leaves when files shrink or get holes. e2fsck can optimise them; they are not damage, and it exits with 0.
 OPTIMISABLE = re.compile(r"^Inode \d+ extent tree \(at level \d+\) could be (shorter|narrower)\.  Optimize\? no$")
 
 
 def clean(image, what="", used=False):
-    """Problems that `e2fsck -fn` shows: any line except the passes, the summary and the version. A file system that Linux
-    has written to (`used`) may also have extent trees that could be smaller."""
+    """Problems that `e2fsck -fn` prints: any line except the passes, the summary and the version. A file system that Linux wrote
+    to (`used`) may also have extent trees that could be smaller."""
     result = run(["e2fsck", "-fn", image], ok=None)
     said = result.stdout.split("\n") + result.stderr.split("\n")
     return judged(said, result.returncode, f"e2fsck -fn{what and ' ' + what}", used)
 
 
 def judged(said, status, where, used=False):
-    """Problems in the lines that `e2fsck -fn` printed, and in its exit status."""
+    """Problems in the output of `e2fsck -fn`, and in its exit status."""
     lines = [line for line in said if line and not VERSION.match(line)]
     if used:
         lines = [line for line in lines if not OPTIMISABLE.match(line)]
@@ -42,6 +42,6 @@ def judged(said, status, where, used=False):
 
 
 def dumpe2fs(image):
-    """The superblock's fields as dumpe2fs names them."""
+    """The superblock's fields with the names of dumpe2fs."""
     output = run(["dumpe2fs", "-h", image]).stdout
     return dict(re.match(r"([^:]+):\s*(.*)", line).groups() for line in output.split("\n") if ":" in line)

@@ -1,18 +1,18 @@
-"""What lets a file system grow: the reserved descriptor blocks, and the copies a repair would start from."""
+"""Checks for growth and repair: reserved descriptor blocks, copies of superblock and descriptors."""
 
 import struct
 
 from ext4_reader import SUPERBLOCK_OFFSET, crc32c, parse_superblock
 
 RESIZE_INODE = 7
-# i_size of the resize inode: all that direct, indirect and double indirect blocks could map.
+# i_size of the resize inode: the maximum that direct, indirect and double indirect blocks can map.
 RESIZE_SIZE = (1024 * 1024 + 1024 + 12) * 4096
-# Where copies of the superblock may differ from the primary: state, own group, checksum.
+# Fields in which copies of the superblock may differ from the primary: state, own group, checksum.
 COPY_DIFFERS = {*range(0x3A, 0x3C), *range(0x5A, 0x5C), *range(0x3FC, 0x400)}
 
 
 def resize_inode(image):
-    """All pointers of the resize inode; e2fsck follows only the first quarter of them."""
+    """Checks all pointers of the resize inode. e2fsck follows only the first quarter of them."""
     reserved, gdt = image.reserved_gdt, image.gdt_blocks
     inode = image.inode(RESIZE_INODE)
     if not reserved:
@@ -54,7 +54,7 @@ def resize_inode(image):
 
 
 def used_up(image, inode):
-    """Without any reserve, made so or grown to the last of it, the inode may keep its double indirect block: empty."""
+    """Without a reserve, from the start or after growth, the inode may keep an empty double indirect block."""
     pointers = struct.unpack("<15I", inode.block)
     if not any(pointers):
         return []
@@ -64,7 +64,7 @@ def used_up(image, inode):
 
 
 def backups(image):
-    """Copies of superblock and descriptors against the primary, byte for byte."""
+    """Compares the copies of superblock and descriptors with the primary, byte by byte."""
     problems = []
     descriptors = image.block_run(1, image.gdt_blocks)
     for group in image.backups:

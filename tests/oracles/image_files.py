@@ -1,4 +1,4 @@
-"""Finding the bare file system in what a build may give: raw, compressed, inside a disk image."""
+"""Finds the bare file system in the output of a build: raw, compressed, in a disk image."""
 
 import contextlib
 import ctypes
@@ -12,7 +12,7 @@ import time
 
 
 class Unusable(Exception):
-    """The check cannot be made; the text says why and what to do. Never a pass."""
+    """The check can't be made. The text says why and what to do. It is never a pass."""
 
 
 def add_arguments(parser):
@@ -21,7 +21,7 @@ def add_arguments(parser):
 
 
 def copy_sparse(source, target, offset=0):
-    """Copies a file from `offset` on, leaving its holes as holes."""
+    """Copies a file from `offset`, and keeps its holes."""
     with open(source, "rb", buffering=0) as old, open(target, "wb", buffering=0) as new:
         size = os.fstat(old.fileno()).st_size
         new.truncate(max(0, size - offset))
@@ -66,15 +66,15 @@ CLONE_NEWNS = 0x20000
 
 @functools.cache
 def own_mounts():
-    """Gives this process a mount namespace of its own. Otherwise a namespace that another process makes while an
-    image is mounted would keep it mounted; and so nothing stays mounted if this process is killed."""
+    """Moves this process to its own mount namespace. Then nothing stays mounted if it is killed, and no namespace that another
+    process creates meanwhile keeps an image mounted."""
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS):
         raise Unusable(f"a mount namespace: {os.strerror(ctypes.get_errno())}; run it as root")
     run(["mount", "--make-rprivate", "/"])
 
 
 def released(image, seconds=60):
-    """Waits until no loop device has the image: only then the kernel has written all of it."""
+    """Waits until no loop device uses the image. Only then the kernel has written all of it."""
     end = time.monotonic() + seconds
     while run(["losetup", "-j", image]).stdout:
         if time.monotonic() > end:
@@ -100,8 +100,8 @@ def mounted(image, options="ro"):
 
 
 def run(command, hint="", ok=(0,), binary=False, **options):
-    """Runs a program in plain English; gives its result, or raises with the command and what it said. What it prints is
-    text, or bytes as they are."""
+    """Runs a program with English messages. Returns its result, or raises with the command and its output. The output is text, or
+    unchanged bytes."""
     environment = {**os.environ, "LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
     environment.update(options.pop("env", {}))
     if not binary:
@@ -120,7 +120,7 @@ def run(command, hint="", ok=(0,), binary=False, **options):
 
 
 def verdict(tool, image, problems, note="", limit=20):
-    """Prints the first problems and ends the program: 0 without any, 1 with some."""
+    """Prints the first problems and exits: with 0 if there are none, else with 1."""
     for problem in problems[:limit]:
         print(f"{tool}: {problem}")
     if problems:
@@ -132,7 +132,7 @@ def verdict(tool, image, problems, note="", limit=20):
 
 
 def main(tool, body):
-    """Runs a check; what keeps it from being made is a failure with exit status 2."""
+    """Runs a check. If it can't be made, exits with 2."""
     try:
         body()
     except Unusable as reason:

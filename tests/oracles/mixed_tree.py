@@ -1,4 +1,4 @@
-"""A tree with one of everything that readers of ext4 treat differently, and the plan of an image with it."""
+"""A tree with everything that readers of ext4 treat differently, and the plan of its image."""
 
 import base64
 import json
@@ -6,12 +6,12 @@ import os
 import random
 
 MIB = 1 << 20
-# More than four extents, which hold 128 MiB each: the inode has no room for them, they need a block of their own.
+# More than four extents of 128 MiB each, which don't fit into the inode and need a block of their own.
 FIVE_EXTENTS = 530 * MIB
 
 
 def make(folder, parts=None):
-    """Makes tree and plan below `folder`, of all parts or of some; gives the plan's path."""
+    """Creates tree and plan below `folder`, with all parts or some. Returns the path of the plan."""
     tree = os.path.join(folder, "tree")
     os.makedirs(tree)
     for part in parts or (sizes, directories, links, names):
@@ -23,7 +23,7 @@ def make(folder, parts=None):
 
 
 def described(owned):
-    """The plan: the tree, and what a tree of this machine need not be able to hold."""
+    """The plan: the tree, and entries that a tree on this machine may not support."""
     xattr = lambda length: base64.b64encode(b"v" * length).decode()
     special = {
         "/special/console": {"type": "character", "major": 5, "minor": 1, "mode": "0600"},
@@ -31,7 +31,7 @@ def described(owned):
         "/special/queue": {"type": "fifo", "mode": "0622", "uid": 70000, "gid": 80000},
         "/special/setuid": {"type": "file", "text": "not really\n", "mode": "4755"},
         "/special/sticky": {"type": "directory", "mode": "1777"},
-        # In the inode, and more than it has room for.
+        # In the inode, and more than fits into it.
         "/special/attribute": {"type": "file", "text": "one\n", "xattrs": {"user.small": xattr(10)}},
         "/special/attributes": {"type": "file", "text": "many\n", "xattrs": {f"user.{n:03}": xattr(n) for n in range(50)}},
     }
@@ -51,7 +51,7 @@ def write(path, data=b"", size=None):
 
 
 def sizes(folder):
-    """Files around the size of a block, some of random bytes, one with more extents than an inode holds."""
+    """Files around the size of a block, some with random bytes, one with more extents than fit into an inode."""
     os.mkdir(folder)
     draw = random.Random(7)
     for size in (0, 1, 4095, 4096, 4097, 8193, 70_000, MIB - 1, 3 * MIB + 5):
@@ -79,7 +79,7 @@ def directories(folder):
 
 
 def links(folder):
-    """Symlinks in the inode and beyond, that lead somewhere and nowhere; hard links."""
+    """Symlinks in the inode and in blocks, to existing and missing targets; hard links."""
     os.mkdir(folder)
     write(os.path.join(folder, "target"), b"the target\n")
     os.mkdir(os.path.join(folder, "folder"))
@@ -95,7 +95,7 @@ def links(folder):
 
 
 def names(folder):
-    """Bytes that are no UTF-8, spaces, quotes, what shells and listings stumble over, the longest name."""
+    """Bytes that are not UTF-8, spaces, quotes, characters that are special for shells and listings, the longest name."""
     os.mkdir(folder)
     folder = os.fsencode(folder)
     for name in (

@@ -6,7 +6,7 @@ import uuid
 
 from image_files import Unusable, run
 
-# Read instead of the machine's own, which may differ.
+# Used instead of the machine's configuration, which can differ.
 CONFIG = """\
 [defaults]
 base_features = none
@@ -25,7 +25,7 @@ TABLE_BLOCKS_OF_16 = 4096 // 256
 
 
 class Geometry:
-    """All that decides where mke2fs puts its metadata, and the names and times it writes."""
+    """The parameters that determine the places of mke2fs's metadata, and its names and times."""
 
     def __init__(self, blocks, inodes, reserved_gdt, journal, reserved_blocks=0, label=b"", fs_uuid=bytes(16),
                  hash_seed=None, time=1, features=FEATURES):
@@ -51,7 +51,7 @@ class Geometry:
             features.append("resize_inode")
             gdt = -(-self.groups() // 64)
             extended.append(f"resize={(gdt + self.reserved_gdt) * 64 * 32768}")
-        # Half a block more, so that mke2fs' rounding of the percentage downwards gives the very number.
+        # Half a block more, because mke2fs rounds the percentage down.
         percent = (self.reserved_blocks + 0.5) * 100 / self.blocks if self.reserved_blocks else 0
         return [
             "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-N", str(self.inodes), "-m", f"{percent:.12f}",
@@ -61,7 +61,7 @@ class Geometry:
 
 
 def make(geometry, target, folder=None):
-    """Makes `target`, with the contents of `folder` if given."""
+    """Creates `target`, with the contents of `folder` if given."""
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
         config.write(CONFIG)
         config.flush()

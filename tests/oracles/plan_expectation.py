@@ -1,4 +1,4 @@
-"""What a plan's image must hold, entry by entry, computed from the plan's sources by the rules of the plan format."""
+"""The expected entries of a plan's image, computed from the sources by the rules of the plan format."""
 
 import base64
 import contextlib
@@ -15,12 +15,12 @@ from plan_reader import in_base_16
 STORE_TIME = 1
 
 
-# The walk goes into a directory by calling itself, and the limits of ext4 are tried 1,000 directories deep.
+# The walk is recursive, and the tests of limits have 1,000 levels of directories.
 sys.setrecursionlimit(20_000)
 
 
 class Node:
-    """One inode: what `lstat` and reading must give. `content` is bytes, or the path of a file with them."""
+    """An inode with the expected result of `lstat` and of reading. `content` is bytes, or the path of a file with them."""
 
     def __init__(self, kind, mode, seconds, uid=0, gid=0, content=b"", size=0, rdev=0, nanoseconds=0, xattrs=None):
         self.kind, self.mode, self.uid, self.gid = kind, mode, uid, gid
@@ -34,23 +34,23 @@ def file_size(content):
 
 
 class PathContent(bytes):
-    """A file of this machine whose bytes are meant."""
+    """A file of this machine with the expected bytes."""
 
 
 class DatabaseContent:
-    """Nix's database, of which the rows are known and the bytes are not."""
+    """Nix's database. Its rows are known, its bytes are not."""
 
     def __init__(self, records, timestamp):
         self.records, self.timestamp = records, timestamp
 
     def row(self, record):
-        """What Nix keeps of a path; what it does not know is null."""
+        """The row of a path; unknown values are null."""
         signatures = " ".join(sorted(set(record.get("signatures") or []))) or None
         known = (record["path"], in_base_16(record["narHash"]), record["narSize"], self.timestamp)
         return (*known, record.get("deriver"), 1 if record.get("ultimate") else None, signatures, record.get("ca"))
 
     def differs(self, host):
-        """None, or what SQLite says of the file at `host` that is not in the closure."""
+        """None, or the first difference between the database at `host` and the closure."""
         name = urllib.parse.quote(os.fsencode(host))
         with contextlib.closing(sqlite3.connect(f"file:{name}?immutable=1", uri=True)) as database:
             paths = database.execute(
@@ -69,7 +69,7 @@ class DatabaseContent:
 
 
 class Expectation:
-    """All of an image by path, as bytes; hard links are one Node under several paths."""
+    """All entries of an image by path, as bytes. Hard links are one Node with several paths."""
 
     def __init__(self, plan_file):
         self.plan = plan_file
@@ -84,7 +84,7 @@ class Expectation:
             self.put(os.fsencode(path), self.entry(entry))
         if closure and closure.get("nixDatabase"):
             self.add_folders_of_nix(closure)
-        # Made by the file system itself, where no source has one.
+        # Created by the program if no source has it.
         self.nodes.setdefault(b"/lost+found", Node(stat.S_IFDIR, 0o700, plan_file.timestamp))
         for path, change in sorted(plan_file.plan.get("attributes", {}).items(), key=lambda item: parts(item[0])):
             self.overlay(os.fsencode(path), change)
@@ -106,14 +106,14 @@ class Expectation:
                     self.nodes[path] = first.setdefault(same, node)
 
     def imply(self, path):
-        """A directory that nobody described."""
+        """A directory that no source describes."""
         if path not in self.nodes:
             if path != b"/":
                 self.imply(os.path.dirname(path))
             self.nodes[path] = Node(stat.S_IFDIR, 0o755, self.plan.timestamp)
 
     def put(self, path, node):
-        """A later description of a directory goes before an earlier one; two of anything else is a plan's error."""
+        """A later description of a directory takes precedence. Any other duplicate is an error of the plan."""
         if path != b"/":
             self.imply(os.path.dirname(path))
         old = self.nodes.get(path)
@@ -141,7 +141,7 @@ class Expectation:
                 self.put(os.path.join(folder, name), node)
 
     def add_folders_of_nix(self, closure):
-        """What Nix creates in a store that it opens, unless something else is there or above it."""
+        """Directories that Nix creates when it opens a store, unless something else is there or above."""
         store_dir = os.fsencode(closure.get("storeDir", "/nix/store"))
         state = os.path.join(os.path.dirname(store_dir), b"var/nix")
         names = (b"profiles/per-user", b"gcroots/per-user", b"temproots")
@@ -251,7 +251,7 @@ def decoded(description):
 
 
 def canonical(path, status):
-    """The store's rule: whatever the source has, 0:0, 0555 or 0444, time 1, no extended attributes."""
+    """The rule of the store, whatever the source has: owner 0:0, mode 0555 or 0444, time 1, no extended attributes."""
     kind = stat.S_IFMT(status.st_mode)
     if kind == stat.S_IFLNK:
         mode = 0o777
@@ -265,7 +265,7 @@ def canonical(path, status):
 
 
 def fill(node, path, status):
-    """Takes over a source's contents."""
+    """Adds the contents of a source."""
     if node.kind == stat.S_IFREG:
         node.content, node.size = PathContent(path), status.st_size
     elif node.kind == stat.S_IFLNK:

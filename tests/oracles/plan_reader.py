@@ -14,14 +14,14 @@ sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__f
 # pylint: disable=wrong-import-position
 from nix_archive import NIX32_DIGITS, nix32
 
-# What a sealed file system is, in other words.
+# The options of a sealed file system.
 SEALED = {"freeSpace": 0, "freeInodes": 0, "growTo": None, "bytesPerInode": "64MiB", "journalSize": 0}
 
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
 def size(value):
-    """A size as plans write it, in bytes; None stays None."""
+    """A size of a plan in bytes; None stays None."""
     if isinstance(value, str) and value[-3:] in UNITS:
         return int(value[:-3]) * UNITS[value[-3:]]
     return value if value is None else int(value)
@@ -68,7 +68,7 @@ class PlanFile:
         return records
 
     def registration_text(self):
-        """What the image must have at registrationTarget: hashes in base 32, each reference once."""
+        """The expected file at registrationTarget: hashes in base 32, each reference once."""
         lines = []
         for record in self.closure_records():
             references = list(dict.fromkeys(record["references"]))
@@ -78,7 +78,7 @@ class PlanFile:
 
 
 def in_base_32(text):
-    """A SHA-256 in any of the forms that Nix writes, as `sha256:<nix32>`."""
+    """Converts a SHA-256 in any format of Nix to `sha256:<nix32>`."""
     digits = text.removeprefix("sha256").lstrip(":-")
     if len(digits) == 64:
         return "sha256:" + nix32(bytes.fromhex(digits))
@@ -88,7 +88,7 @@ def in_base_32(text):
 
 
 def in_base_16(text):
-    """The same as `sha256:` and 64 digits."""
+    """Converts it to `sha256:` and 64 digits."""
     number = 0
     for digit in in_base_32(text).removeprefix("sha256:"):
         number = number << 5 | NIX32_DIGITS.index(digit)
@@ -96,7 +96,7 @@ def in_base_16(text):
 
 
 def parse_registration(text):
-    """The records of a registration as nix-store --load-db reads it."""
+    """The records of a registration for nix-store --load-db."""
     lines = iter(text.split("\n"))
     records = []
     for path in lines:

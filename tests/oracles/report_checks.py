@@ -1,4 +1,4 @@
-"""The image against what was promised (the plan) and what was said of it (the report)."""
+"""Compares the image with its plan and its report."""
 
 import uuid
 
@@ -6,7 +6,7 @@ import plan_reader
 import size_model
 from fsck import dumpe2fs
 
-# The report's names for what dumpe2fs shows.
+# Names in the report for fields of dumpe2fs.
 COUNTS = {
     "blockSize": "Block size", "blocks": "Block count", "freeBlocks": "Free blocks", "inodes": "Inode count",
     "freeInodes": "Free inodes", "inodesPerGroup": "Inodes per group", "reservedGdtBlocks": "Reserved GDT blocks",
@@ -15,12 +15,12 @@ COUNTS = {
 
 
 def against_report(image, path, report):
-    """Every count of the report's filesystem part against dumpe2fs, all of them required to be there."""
+    """Compares every count of the report's filesystem part with dumpe2fs. All of them are required."""
     shown = dumpe2fs(path)
     said = report.get("filesystem", {})
     problems = []
     for key, name in COUNTS.items():
-        # dumpe2fs leaves out what is none.
+        # dumpe2fs omits fields without a value.
         real = int(shown.get(name, 0))
         if said.get(key) != real:
             problems.append(f"report: filesystem.{key} is {said.get(key)}, dumpe2fs has {real}")
@@ -39,7 +39,7 @@ def against_report(image, path, report):
 
 
 def against_plan(image, journal, plan):
-    """Checks the promises of free space, inodes and size, and that the image could not be smaller."""
+    """Checks the promises of free space, inodes and size, and that the image is as small as possible."""
     settings, problems = plan.filesystem, []
     sb = image.superblock
     free = -(-(plan_reader.size(settings.get("freeSpace")) or 0) // 4096)

@@ -1,4 +1,4 @@
-"""The smallest ext4 geometry for given needs, as arithmetic of its own: what the program's solver is held against.
+"""An independent computation of the smallest ext4 geometry, to compare with the program's solver.
 
 4096-byte blocks, 256-byte inodes, 64-byte group descriptors, flex groups of 16, sparse_super, resize_inode.
 """
@@ -10,7 +10,7 @@ PER_GROUP = 32768
 GDT_PER_BLOCK = BLOCK // 64
 INODES_PER_BLOCK = BLOCK // 256
 MAX_RESERVED_GDT = 1024
-# Above it, a flex group's inode tables would not fit into its first group.
+# With more, the inode tables of a flex group would not fit into its first group.
 MAX_INODES_PER_GROUP = 32640
 FLEX = 16
 # Fewer blocks than its key: a journal of so many blocks (e2fsprogs, ext2fs_default_journal_size).
@@ -38,13 +38,13 @@ def overhead(groups, inodes_per_group, gdt, reserved_gdt, journal):
 
 
 def reserved_gdt_blocks(groups, grow_to):
-    """How many descriptor blocks growth up to `grow_to` bytes needs beyond those in use."""
+    """The number of descriptor blocks that growth up to `grow_to` bytes needs in addition to those in use."""
     target = ceil(ceil(grow_to, BLOCK), PER_GROUP)
     return max(0, min(MAX_RESERVED_GDT, ceil(target, GDT_PER_BLOCK) - ceil(groups, GDT_PER_BLOCK)))
 
 
 def smallest_tail(groups, inodes_per_group, gdt, reserved_gdt):
-    """The fewest blocks that a last group may have: its copies, and its tables where it leads a flex group."""
+    """The minimum number of blocks of the last group: for its copies, and its tables if it is the first of a flex group."""
     last = groups - 1
     tail = 1
     if last and has_backup(last):
@@ -55,8 +55,8 @@ def smallest_tail(groups, inodes_per_group, gdt, reserved_gdt):
 
 
 def smallest(inodes_used, data_blocks, free_blocks, free_inodes, grow_to, bytes_per_inode=16384, journal=None):
-    """The smallest geometry as a dictionary. `data_blocks` counts what files, directories, slow symlinks, extent
-    nodes and xattr blocks take, root and lost+found included; `inodes_used` includes the reserved ones."""
+    """The smallest geometry as a dictionary. `data_blocks` is the number of blocks of files, directories (including the root and
+    lost+found), slow symlinks, extent nodes and xattrs; `inodes_used` includes the reserved inodes."""
     floor = min(ceil(PER_GROUP * BLOCK, bytes_per_inode), MAX_INODES_PER_GROUP)
     groups = 0
     while True:

@@ -1,4 +1,4 @@
-"""What is counted and what is empty: free counts a group, and that every unused byte is zero."""
+"""Checks the free counts of every group, and that every unused byte is zero."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ JOURNAL_INODE = 8
 
 
 class Zeros:
-    """Reads only where the image's file has data: holes are zero by their nature."""
+    """Reads only data of the image file, because holes are zero."""
 
     def __init__(self, image):
         self.image = image
@@ -33,7 +33,7 @@ class Zeros:
 
 
 def counts(image):
-    """Free counts of every group against its bitmaps, and their sums against the superblock."""
+    """Compares the free counts of every group with its bitmaps, and their sums with the superblock."""
     problems = []
     free_blocks = free_inodes = 0
     for group in image.groups:
@@ -64,7 +64,7 @@ def counts(image):
 
 
 def unused_is_zero(image):
-    """Free blocks, unused inodes, the empty journal, unwritten bitmaps and the slack after files' ends."""
+    """Free blocks, unused inodes, the empty journal, unwritten bitmaps, and the rest of the last block of files."""
     zeros = Zeros(image)
     problems = []
 
@@ -99,7 +99,7 @@ def unused_is_zero(image):
 
 
 def used_inodes(image):
-    """Each inode in use, in order; a whole group's table in one read."""
+    """Each inode in use, in order. Reads the table of a group at once."""
     for group in image.groups:
         bitmap = image.inode_bitmap(group.number)
         if not bitmap:
@@ -112,7 +112,7 @@ def used_inodes(image):
 
 
 def fragments(image):
-    """How many files and directories there are by their number of extents: boot loaders like at most 4."""
+    """The number of files and directories by their number of extents. Some boot loaders support at most 4."""
     counted = {}
     for inode in used_inodes(image):
         if inode.flags & INODE_EXTENTS:

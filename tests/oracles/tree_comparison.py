@@ -1,4 +1,4 @@
-"""A folder of this machine, such as a mounted image, against what a plan says must be there, entry by entry."""
+"""Compares a folder of this machine, such as a mounted image, with the expected entries of a plan."""
 
 import collections
 import concurrent.futures
@@ -13,7 +13,7 @@ LINK_MAX = 65000
 
 
 def found_in(root, problems, only=None):
-    """Every path below `root` (of `only`) with its lstat, by path in the image; what is refused goes to `problems`."""
+    """Every path below `root` (of `only`) with its lstat, by path in the image. Errors are added to `problems`."""
     found = {}
     queue = [b"/"]
     while queue:
@@ -30,7 +30,7 @@ def found_in(root, problems, only=None):
 
 
 def same_content(host, content):
-    """None, or where the file at `host` first differs."""
+    """None, or the first difference of the file at `host`."""
     if isinstance(content, DatabaseContent):
         return content.differs(host)
     if not isinstance(content, PathContent):
@@ -47,7 +47,7 @@ def same_content(host, content):
 
 
 class Comparison:
-    """The expectation against one mounted image, or against some of its paths."""
+    """Compares the expected entries with a mounted image, or with some of its paths."""
 
     def __init__(self, root, expected, xattrs, only=None):
         self.root, self.xattrs = root, xattrs
@@ -76,7 +76,7 @@ class Comparison:
             if self.expected[path].kind == stat.S_IFREG and stat.S_ISREG(self.found[path].st_mode)
         ]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            # A name a task, in batches: a future for each of a million files would cost more than reading it.
+            # One task per batch of names: a future for each of a million files would cost more than reading them.
             for problems in pool.map(self.contents, [files[i : i + 256] for i in range(0, len(files), 256)]):
                 self.problems += problems
         return self.problems
@@ -122,11 +122,11 @@ class Comparison:
     def links(self, path, node, status):
         if node.kind == stat.S_IFDIR:
             count = 2 + self.subdirectories[path]
-            # dir_nlink: a count that ext4 cannot hold is written as 1.
+            # dir_nlink: a larger count is stored as 1.
             return [("number of links", count if count < LINK_MAX else 1, status.st_nlink)]
         names = self.names[id(node)]
         if names > LINK_MAX:
-            # More names than an inode may have: several inodes share them.
+            # More names than an inode can have are divided among several inodes.
             return [("number of links within bounds", True, status.st_nlink <= LINK_MAX)]
         first = self.inode_of.setdefault(id(node), status.st_ino)
         return [("number of links", names, status.st_nlink), ("inode shared with its other names", first, status.st_ino)]

@@ -1,4 +1,4 @@
-"""U-Boot in a virtual ARM machine, at its serial console. No KVM, no root."""
+"""Controls U-Boot in a virtual ARM machine through its serial console. Needs neither KVM nor root."""
 
 import os
 import subprocess
@@ -6,13 +6,13 @@ import time
 
 from image_files import Unusable
 
-# Of Debian's u-boot-qemu, or another one.
+# From Debian's u-boot-qemu, or another one.
 U_BOOT = os.environ.get("SNUGFS_TEST_U_BOOT", "/usr/lib/u-boot/qemu_arm64/u-boot.bin")
 TIMEOUT = 120
 
 
 class Console:
-    """U-Boot's prompt, with an image as its only drive."""
+    """The prompt of U-Boot, with an image as its only drive."""
 
     def __init__(self, image):
         if not os.path.exists(U_BOOT):
@@ -26,11 +26,11 @@ class Console:
         except FileNotFoundError:
             raise Unusable("qemu-system-aarch64: missing; install qemu-system-arm") from None
         os.set_blocking(self.process.stdout.fileno(), False)
-        self.heard = ""
+        self.output = ""
 
     def __enter__(self):
         self.until_prompt()
-        # Keys that were pressed too late are empty commands.
+        # Keys after the countdown are empty commands.
         time.sleep(1)
         self.command("virtio scan")
         return self
@@ -40,24 +40,24 @@ class Console:
         self.process.wait()
 
     def until_prompt(self):
-        """What is said until U-Boot waits for the next command."""
-        before = len(self.heard)
+        """The output until U-Boot waits for the next command."""
+        before = len(self.output)
         end = time.monotonic() + TIMEOUT
-        while not self.heard[before:].rstrip(" ").endswith("\n=>"):
+        while not self.output[before:].rstrip(" ").endswith("\n=>"):
             if time.monotonic() > end or self.process.poll() is not None:
                 self.process.kill()
-                raise Unusable(f"U-Boot says no more:\n{self.heard[-2000:]}")
-            # Any key ends the countdown, which may begin at any time.
+                raise Unusable(f"U-Boot does not answer:\n{self.output[-2000:]}")
+            # Any key stops the countdown, which can begin at any time.
             if before == 0:
-                self.say("")
+                self.send("")
             time.sleep(0.05)
-            self.heard += (self.process.stdout.read() or b"").decode(errors="replace").replace("\r", "")
-        return self.heard[before:]
+            self.output += (self.process.stdout.read() or b"").decode(errors="replace").replace("\r", "")
+        return self.output[before:]
 
-    def say(self, text):
+    def send(self, text):
         self.process.stdin.write(text.encode() + b"\n")
         self.process.stdin.flush()
 
     def command(self, text):
-        self.say(text)
+        self.send(text)
         return self.until_prompt()

@@ -40,7 +40,7 @@ poweroff -f
 
 
 def kernel(cache, package=KERNEL):
-    """The files of an unpacked kernel package, fetched if the cache has none."""
+    """The files of an unpacked kernel package. Downloads it if it is not in the cache."""
     folder = os.path.join(cache, "kernel" if package == KERNEL else package)
     find = lambda: sorted(glob.glob(os.path.join(folder, "boot", "vmlinuz-*-cloud-amd64")))
     found = find()
@@ -58,22 +58,22 @@ def kernel(cache, package=KERNEL):
 
 
 def initrd(modules, target, init=INIT, programs=("resize2fs",), own=(), more=()):
-    """Writes the machine's root: a cpio archive made of what this machine has installed, of programs of our own, and of `more`
-    kernel modules."""
+    """Writes the root of the machine: a cpio archive with installed programs of this machine, our own programs, and `more` kernel
+    modules."""
     search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     found = {name: shutil.which(name, path=search) for name in ("busybox", *programs)}
     if missing := [name for name, path in found.items() if not path]:
         raise Unusable(f"{', '.join(missing)}: not installed; run tests/tools/install-test-tools --vm")
     files = {"/bin/busybox": found["busybox"], **{f"/sbin/{os.path.basename(path)}": path for path in own}}
     for name in programs:
-        # Each library where the loader looks for it: under its own path.
+        # Each library at its own path, where the loader searches for it.
         libraries = re.findall(r"(/\S+) \(0x", run(["ldd", found[name]]).stdout)
         files |= {f"/sbin/{name}": found[name], **{path: path for path in libraries}}
     archive(files, modules, target, init, more)
 
 
 def kernel_modules(modules, more=()):
-    """The modules that a disk needs and `more`, without those that the kernel has built in, by name."""
+    """The modules for a disk and `more`, by name, without those built into the kernel."""
     with open(os.path.join(modules, "modules.builtin"), encoding="ascii") as file:
         built_in = {os.path.basename(line.strip()) for line in file}
     found = {}
@@ -89,7 +89,7 @@ def kernel_modules(modules, more=()):
 
 
 def archive(files, modules, target, init, more=()):
-    """Writes a cpio archive with these files, the modules that a disk needs, and a first program."""
+    """Writes a cpio archive with these files, the modules for a disk, and an init program."""
     loaded = kernel_modules(modules, more)
     archive = bytearray()
     folders = {"/proc", "/sys", "/dev", "/mnt", "/etc", "/modules"}
@@ -98,7 +98,7 @@ def archive(files, modules, target, init, more=()):
             folders.add(path)
     for folder in sorted(folders):
         archive += member(folder, 0o40755, b"")
-    # Before devtmpfs is mounted, the first program needs a console.
+    # The init program needs a console before devtmpfs is mounted.
     archive += member("/dev/console", 0o20600, b"", device=(5, 1))
     archive += member("/etc/mtab", 0o120777, b"/proc/mounts")
     archive += member("/init", 0o100755, init.format(modules=" ".join(loaded)).encode())
@@ -113,7 +113,7 @@ def archive(files, modules, target, init, more=()):
 
 
 def member(path, mode, data, device=(0, 0)):
-    """One entry of a cpio archive in the "newc" form (Linux, Documentation/driver-api/early-userspace)."""
+    """An entry of a cpio archive in the "newc" format (Linux, Documentation/driver-api/early-userspace)."""
     member.inode += 1
     name = path.lstrip("/").encode() + b"\0"
     fields = (member.inode, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(name), 0)
@@ -125,13 +125,13 @@ def member(path, mode, data, device=(0, 0)):
 member.inode = 0
 
 
-# Like a board without a clock of its own: nothing in the image may be of the future.
+# As on a board without a clock. Nothing in the image may be in the future.
 WITHOUT_CLOCK = "1970-01-01T00:00:20"
 
 
 def command(kernel_file, initrd_file, disk, words="", clock=WITHOUT_CLOCK, cache="unsafe", sector=512):
-    """The command of a machine. `words` go to the kernel, which keeps them in /proc/cmdline. Without a kernel, the machine's
-    BIOS starts the disk. `sector` is the length of the disk's sectors in bytes."""
+    """The command of a machine. `words` are passed to the kernel, which shows them in /proc/cmdline. Without a kernel, the BIOS boots
+    the disk. `sector` is the sector size of the disk in bytes."""
     append = f"console=ttyS0 quiet panic=-1 no_timer_check {words}"
     direct = ["-kernel", kernel_file, "-initrd", initrd_file, "-append", append] if kernel_file else []
     return [
@@ -143,7 +143,7 @@ def command(kernel_file, initrd_file, disk, words="", clock=WITHOUT_CLOCK, cache
 
 
 def boot(kernel_file, initrd_file, disk, seconds, **options):
-    """Runs the machine until it powers off; gives the lines it printed that begin with `VM: `."""
+    """Runs the machine until it powers off. Returns its lines that begin with `VM: `."""
     try:
         result = subprocess.run(
             command(kernel_file, initrd_file, disk, **options), capture_output=True, text=True, errors="replace",
@@ -162,7 +162,7 @@ def boot(kernel_file, initrd_file, disk, seconds, **options):
 
 
 def boot_and_cut(kernel_file, initrd_file, disk, seconds, ready, delay, **options):
-    """Runs the machine until it says `ready` and `delay` seconds longer, then cuts its power; gives the lines it printed."""
+    """Runs the machine until it prints `ready`, waits `delay` seconds, then cuts its power. Returns its lines."""
     begin = time.monotonic()
     with tempfile.TemporaryFile() as output:
         with subprocess.Popen(
@@ -176,7 +176,7 @@ def boot_and_cut(kernel_file, initrd_file, disk, seconds, ready, delay, **option
                 time.sleep(0.05)
             time.sleep(delay)
             machine.kill()
-        # The last line may be cut as well.
+        # The last line can be incomplete.
         return said_by(said().rpartition("\n")[0])
 
 

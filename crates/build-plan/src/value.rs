@@ -208,7 +208,7 @@ impl<'a> Value<'a> {
         match uuid {
             // This UUID means "none", so the file system could not be found by UUID.
             Some(uuid) if uuid == Uuid::default() => {
-                self.wrong(|| format!("{} stands for none", self.shown()), "choose another UUID")
+                self.wrong(|| format!("{} is the nil UUID", self.shown()), "choose another UUID")
             }
             Some(uuid) => Some(uuid.0),
             None => self.not("a UUID", help),

@@ -1,7 +1,7 @@
 use image_tree::{Content, Piece, PieceSource, to_u64, to_usize};
 
 use crate::error::DiskError;
-use crate::options::{Options, Part, Table};
+use crate::options::{Options, Part, TableId};
 use crate::placement::{BOOT_CODE, PlacedPartition, Placement};
 use crate::table::{self, Identifiers, TableBytes};
 
@@ -51,8 +51,8 @@ impl Disk {
         &self.placement.partitions
     }
 
-    /// The kind of table, with the disk's identifier (given or derived).
-    pub fn table(&self) -> Table {
+    /// The kind of table, with the disk's identifier.
+    pub fn table(&self) -> TableId {
         self.identifiers.disk
     }
 
@@ -70,7 +70,8 @@ impl Disk {
     /// for the next stage and for their settings. Elsewhere they are unused.
     fn gap(&self, from: u64, to: u64) -> impl Iterator<Item = Piece> + Send + use<> {
         let first = self.placement.partitions.iter().map(|place| place.start).min();
-        let cut = first.unwrap_or(0).clamp(from, to.max(from));
+        // Without partitions, all of it is unused.
+        let cut = first.unwrap_or(0).clamp(from, to);
         let before = (cut > from).then(|| Piece { offset: from, len: cut - from, content: Content::Zeros });
         before.into_iter().chain(Piece::unused(cut, to, self.placement.len))
     }
@@ -84,8 +85,9 @@ impl Disk {
 fn regions(options: &Options, placement: &Placement) -> Vec<Region> {
     let boot_code =
         options.blobs.iter().filter(|blob| blob.offset < BOOT_CODE).map(|blob| blob.offset + blob.len);
-    // The table's region starts after blobs in the boot code.
-    let table_start = boot_code.max().unwrap_or(0).min(BOOT_CODE);
+    // The table's region starts after blobs in the boot code, which `placement` keeps off the table.
+    let table_start = boot_code.max().unwrap_or(0);
+    assert!(table_start <= BOOT_CODE, "invariant: no blob overlaps the table, and one ends at {table_start}");
     let mut regions =
         vec![Region { start: table_start, len: placement.head - table_start, origin: Origin::Table }];
     if placement.tail > 0 {
@@ -126,21 +128,22 @@ impl PieceSource for Disk {
     }
 
     fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
-        let Some(region) = self.region_of(piece.offset) else { return };
+        let region = self.region_of(piece.offset).expect("invariant: metadata is in a region");
         match &region.origin {
             Origin::Part(Part::Volume { image, .. }) => {
                 image.generate(&Piece { offset: piece.offset - region.start, ..*piece }, buffer);
             }
-            Origin::Part(_) | Origin::Zeros => {}
+            Origin::Part(Part::Empty | Part::File { .. }) | Origin::Zeros => {
+                panic!("invariant: only tables and file systems have metadata")
+            }
             Origin::Table => {
                 let (bytes, from) = if piece.offset < self.placement.head {
                     (&self.table.head, piece.offset)
                 } else {
                     (&self.table.tail, piece.offset - (self.placement.len - to_u64(self.table.tail.len())))
                 };
-                for (to, from) in buffer.iter_mut().zip(bytes.iter().skip(to_usize(from))) {
-                    *to = *from;
-                }
+                let from = to_usize(from);
+                buffer.copy_from_slice(&bytes[from..from + buffer.len()]);
             }
         }
     }

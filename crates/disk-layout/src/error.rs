@@ -19,8 +19,8 @@ impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Table => f.write_str("the partition table"),
-            Self::Partition(index) => write!(f, "partition {}", index.saturating_add(1)),
-            Self::Blob(index) => write!(f, "blob {}", index.saturating_add(1)),
+            Self::Partition(index) => write!(f, "partition {}", index + 1),
+            Self::Blob(index) => write!(f, "blob {}", index + 1),
             Self::Disk => f.write_str("the disk"),
         }
     }
@@ -128,10 +128,7 @@ impl DiskError {
             }
             Self::TooSmall { item, size, needs } => (
                 *item,
-                format!(
-                    "the content has {needs} bytes, {} more than the partition's {size}",
-                    needs.saturating_sub(*size)
-                ),
+                format!("the content has {needs} bytes, {} more than the partition's {size}", needs - size),
                 "make it larger".to_owned(),
             ),
             Self::PastEnd { span, usable } => (

@@ -5,7 +5,7 @@ use std::mem::{offset_of, size_of};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use image_tree::{Uuid, to_usize};
+use image_tree::{Uuid, narrow, to_u64, to_usize};
 
 use crate::placement::{GPT_ENTRIES, PlacedPartition};
 
@@ -107,7 +107,7 @@ pub(crate) fn tables(disk: [u8; 16], entries: &[Entry], len: u64, sector: u64) -
             last_usable_lba: (last - 1 - table_sectors).into(),
             disk_guid: Uuid(disk).on_disk(),
             partition_entry_lba: entries_at.into(),
-            number_of_partition_entries: u32::try_from(ENTRIES).unwrap_or(0).into(),
+            number_of_partition_entries: narrow::<u32>(to_u64(ENTRIES), "a table has 128 entries").into(),
             size_of_partition_entry: ENTRY_BYTES.into(),
             partition_entry_array_crc32: crc32fast::hash(table).into(),
         };

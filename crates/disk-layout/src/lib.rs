@@ -25,5 +25,5 @@ mod table;
 pub use disk::Disk;
 pub use error::{DiskError, Item, Names, Span};
 pub use identifiers::fat_serial_number;
-pub use options::{Blob, Kind, Options, Part, Partition, Table};
+pub use options::{Blob, Kind, Options, Part, Partition, Table, TableId};
 pub use placement::PlacedPartition;

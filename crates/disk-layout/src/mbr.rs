@@ -5,7 +5,7 @@ use std::mem::{offset_of, size_of};
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use image_tree::to_usize;
+use image_tree::{narrow, to_usize};
 
 use crate::placement::PlacedPartition;
 
@@ -60,9 +60,10 @@ pub(crate) fn sector(disk: u32, entries: &[Entry], sector: u64) -> Vec<u8> {
     bytes
 }
 
-/// An entry for a partition. Its sector numbers fit 32 bits, as `placement` checks.
+/// An entry for a partition.
 pub(crate) fn entry(kind: u8, bootable: bool, place: &PlacedPartition, sector: u64) -> Entry {
     let last = (place.start + place.len - 1) / sector;
+    let sectors = |count| narrow::<u32>(count, "`placement` refuses sectors from 2^32 on").into();
     Entry {
         boot: if bootable { ACTIVE } else { 0 },
         first_chs: chs(place.start / sector),
@@ -82,13 +83,9 @@ pub(crate) fn protective(len: u64, sector: u64) -> Entry {
         // The maximum means "not representable".
         last_chs: packed(1023, 255, 63),
         start: 1.into(),
-        sectors: sectors(len / sector - 1),
+        // The maximum for larger numbers (UEFI specification, table 5.4).
+        sectors: u32::try_from(len / sector - 1).unwrap_or(u32::MAX).into(),
     }
-}
-
-/// A number of sectors; the maximum for larger numbers.
-fn sectors(count: u64) -> U32 {
-    u32::try_from(count).unwrap_or(u32::MAX).into()
 }
 
 /// Cylinder, head and sector in the usual geometry of 255 heads and 63 sectors. Larger numbers are replaced by the

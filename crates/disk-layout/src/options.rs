@@ -29,6 +29,15 @@ pub enum Table {
     Gpt(Option<[u8; 16]>),
 }
 
+/// The identifier of a disk, given or derived, in the table of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableId {
+    /// The disk's number in a master boot record.
+    Mbr(u32),
+    /// The disk's GUID in a GUID partition table, bytes in the order of the text form.
+    Gpt([u8; 16]),
+}
+
 /// A partition. Sizes and offsets are in \[bytes\], multiples of the sector.
 #[derive(Debug)]
 pub struct Partition {

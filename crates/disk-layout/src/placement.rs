@@ -86,6 +86,7 @@ fn length(options: &Options, spans: &[Span], tail: u64) -> Result<u64, DiskError
     let needs = end.checked_add(tail).and_then(|needs| needs.checked_next_multiple_of(SIZE_MULTIPLE));
     match (options.size, last) {
         (Some(size), Some(last)) if size.checked_sub(tail).is_none_or(|usable| usable < end) => {
+            // A disk that is too short for the backup table has no usable space.
             Err(DiskError::PastEnd { span: *last, usable: size.saturating_sub(tail) })
         }
         (Some(size), _) => Ok(size),

@@ -1,7 +1,7 @@
 //! Partition tables: their identifiers, and their bytes at the start and end of a disk.
 
 use crate::error::DiskError;
-use crate::options::{Kind, Options, Partition, Table};
+use crate::options::{Kind, Options, Partition, Table, TableId};
 use crate::placement::{PlacedPartition, Placement};
 use crate::{gpt, identifiers, mbr};
 
@@ -15,7 +15,7 @@ pub(crate) struct TableBytes {
 /// The identifiers in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identifiers {
-    pub(crate) disk: Table,
+    pub(crate) disk: TableId,
     /// GUIDs of the partitions in a GPT, in the order of their numbers; empty for an MBR.
     pub(crate) partitions: Vec<[u8; 16]>,
 }
@@ -26,7 +26,7 @@ impl Identifiers {
         match options.table {
             Table::Mbr(id) => {
                 let id = id.unwrap_or_else(|| identifiers::number(seed, "mbr disk"));
-                Self { disk: Table::Mbr(Some(id)), partitions: Vec::new() }
+                Self { disk: TableId::Mbr(id), partitions: Vec::new() }
             }
             Table::Gpt(guid) => {
                 let disk = guid.unwrap_or_else(|| identifiers::guid(seed, "gpt disk", 0));
@@ -34,7 +34,7 @@ impl Identifiers {
                     partition.guid.unwrap_or_else(|| identifiers::guid(seed, "gpt partition", index + 1))
                 };
                 let partitions = options.partitions.iter().enumerate().map(guid_of).collect();
-                Self { disk: Table::Gpt(Some(disk)), partitions }
+                Self { disk: TableId::Gpt(disk), partitions }
             }
         }
     }
@@ -49,15 +49,15 @@ pub(crate) fn bytes(
     let sector = options.sector.bytes();
     let partitions = || options.partitions.iter().zip(&placement.partitions);
     match identifiers.disk {
-        Table::Mbr(id) => {
+        TableId::Mbr(id) => {
             let entry = |(partition, place): (&Partition, &PlacedPartition)| match partition.kind {
                 Kind::Mbr(kind) => Some(mbr::entry(kind, partition.bootable, place, sector)),
                 Kind::Gpt(_) => None,
             };
             let entries = all(partitions().map(entry), mbr::ENTRIES)?;
-            Ok(TableBytes { head: mbr::sector(id.unwrap_or_default(), &entries, sector), tail: Vec::new() })
+            Ok(TableBytes { head: mbr::sector(id, &entries, sector), tail: Vec::new() })
         }
-        Table::Gpt(guid) => {
+        TableId::Gpt(guid) => {
             let entry = |((partition, place), guid): ((&Partition, _), &[u8; 16])| match partition.kind {
                 Kind::Gpt(kind) => {
                     Some(gpt::entry(kind, *guid, partition.bootable, &partition.name, place, sector))
@@ -65,7 +65,7 @@ pub(crate) fn bytes(
                 Kind::Mbr(_) => None,
             };
             let entries = all(partitions().zip(&identifiers.partitions).map(entry), gpt::ENTRIES)?;
-            let (front, tail) = gpt::tables(guid.unwrap_or_default(), &entries, placement.len, sector);
+            let (front, tail) = gpt::tables(guid, &entries, placement.len, sector);
             let mut head = mbr::sector(0, &[mbr::protective(placement.len, sector)], sector);
             head.extend(front);
             Ok(TableBytes { head, tail })

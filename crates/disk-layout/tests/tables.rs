@@ -5,7 +5,7 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use disk_layout::{Blob, Disk, DiskError, Kind, Options, Part, Partition, Table};
+use disk_layout::{Blob, Disk, DiskError, Kind, Options, Part, Partition, Table, TableId};
 use image_tree::{Content, NodeId, Piece, PieceSource, SectorSize, TreeId};
 use proptest::prelude::*;
 
@@ -76,7 +76,7 @@ fn another_library_reads_both_copies_of_a_gpt() {
         );
         let guids: Vec<_> = table.partitions().values().map(|found| found.part_guid.into_bytes()).collect();
         assert_eq!(guids, disk.partition_guids());
-        assert_eq!(Table::Gpt(Some(table.guid().into_bytes())), disk.table());
+        assert_eq!(TableId::Gpt(table.guid().into_bytes()), disk.table());
     }
     assert_eq!(disk.len() % 4096, 0);
 }

@@ -146,33 +146,33 @@ impl LayoutError {
         match self {
             Self::FileTooLarge { path, size } => at(
                 path,
-                format!("{size} bytes are more than a file of ext4 can have, 2^44 - 4096"),
+                format!("its {size} bytes exceed the maximum for files of ext4, 2^44 - 4096 bytes"),
                 "leave it out or split it",
             ),
             Self::DirectoryTooLarge { path, entries } => at(
                 path,
-                format!("{entries} entries are more than a directory of ext4 can index"),
+                format!("its {entries} entries exceed what the index of an ext4 directory can hold"),
                 "spread them over several directories",
             ),
             Self::XattrsTooLarge { path, count, bytes } => at(
                 path,
                 format!(
-                    "its {} {bytes} bytes more than its inode and one block of 4096 bytes hold",
+                    "its {} {bytes} bytes more than its inode and one block of 4096 bytes can hold",
                     attributes_take(*count)
                 ),
                 if *count == 1 { "leave it out" } else { "leave some out" },
             ),
             Self::BadAcl { path, reason } => {
-                at(path, format!("Linux refuses its access control list: {reason}"), "remove or mend it")
+                at(path, format!("Linux refuses its access control list: {reason}"), "remove or correct it")
             }
             Self::AclMode { path, mode, list } => at(
                 path,
                 format!(
-                    "its mode {:04o} and its access control list, which stands for {:04o}, disagree",
+                    "its mode {:04o} differs from the mode {:04o} of its access control list",
                     mode.bits(),
                     list.bits()
                 ),
-                "set one of them anew",
+                "change one of the two",
             ),
             Self::NoLostFound => (
                 ImagePath::parse(b"/lost+found").map_or(Subject::Options, Subject::Path),
@@ -181,8 +181,8 @@ impl LayoutError {
             ),
             Self::TooManyInodes { wanted } => (
                 Subject::Options,
-                format!("{wanted} inodes are more than ext4's 2^32"),
-                format!("ask for fewer by {} or {}", name(FreeInodes), name(BytesPerInode)),
+                format!("{wanted} inodes exceed the 2^32 of ext4"),
+                format!("lower {} or raise {}", name(FreeInodes), name(BytesPerInode)),
             ),
             Self::SizeTooSmall { size, needed, free_space } => (
                 Subject::Option(Size),
@@ -205,25 +205,25 @@ impl LayoutError {
             Self::TooLarge { bytes } => (
                 Subject::Options,
                 format!(
-                    "contents, {} and {} ask for at least {bytes} bytes, more than the 128 TiB that a file system without meta_bg can have",
+                    "contents, {} and {} need at least {bytes} bytes, but a file system without meta_bg can have at most 128 TiB",
                     name(FreeSpace),
                     name(Size)
                 ),
-                "ask for less".to_owned(),
+                "lower one of them".to_owned(),
             ),
             Self::GrowthOutOfReach { wanted, reachable } => (
                 Subject::Option(GrowTo),
                 format!(
-                    "{wanted} bytes are out of reach: from this size, online growth without a change of features goes up to {reachable} bytes"
+                    "{wanted} bytes are too many: a file system of this size can grow online to at most {reachable} bytes"
                 ),
-                "lower it to that, or set it to null".to_owned(),
+                "lower it to that, or reserve nothing for growth".to_owned(),
             ),
             Self::JournalSize { size } => (
                 Subject::Option(JournalSize),
                 format!(
-                    "{size} bytes are not possible: a journal has between 4194304 bytes and 2^32 blocks of 4096 bytes"
+                    "{size} bytes are not possible: a journal has from 4194304 bytes to 2^32 blocks of 4096 bytes"
                 ),
-                "choose 0, null or a size within".to_owned(),
+                "choose 0, a size in this range, or the default".to_owned(),
             ),
         }
     }
@@ -287,30 +287,29 @@ impl LayoutWarning {
         match self {
             Self::InodesPerGroup { bytes_per_inode, possible } => (
                 Subject::Option(OptionName::BytesPerInode),
-                format!("{bytes_per_inode} asks for more inodes than a block group can have"),
-                format!("it is as if {possible}"),
+                format!("{bytes_per_inode} needs more inodes than a block group can have"),
+                format!("{possible} is used instead"),
             ),
             Self::JournalTooShortToGrow { journal, needed } => (
                 Subject::Option(OptionName::JournalSize),
-                format!("{journal} bytes are too few to grow online as far as {}", name(OptionName::GrowTo)),
-                format!("Linux needs at least {needed} for it"),
+                format!("{journal} bytes are too few to grow online to {}", name(OptionName::GrowTo)),
+                format!("Linux needs at least {needed}"),
             ),
             Self::UnusedEnd { bytes } => (
                 Subject::Option(OptionName::Size),
-                format!("the last {bytes} bytes are too few for a block group and stay unused"),
+                format!("the last {bytes} bytes are too few for a block group, so they stay unused"),
                 String::new(),
             ),
             Self::UnusableFreeSpace { kept, free } => (
                 Subject::Option(OptionName::FreeSpace),
                 format!(
-                    "Linux keeps the last {kept} bytes of this file system's free space to itself, so the {free} bytes can't be used before it is grown"
+                    "Linux reserves {kept} bytes of free space for itself, so the {free} bytes can't be used until the file system is grown"
                 ),
-                "ask for more if the first boot has to write, or for 0 if nobody does".to_owned(),
+                "choose more if the first boot writes, or 0 if nothing writes".to_owned(),
             ),
             Self::Copies { first, count } => (
                 Subject::Path(first.clone()),
-                "has more than the 65000 names that an inode can have, so the image has copies of it"
-                    .to_owned(),
+                "has more names than an inode can have (65000), so the image has copies of it".to_owned(),
                 format!("there are {count} copies of such files"),
             ),
         }

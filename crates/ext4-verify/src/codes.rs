@@ -41,7 +41,7 @@ macro_rules! codes {
 
 codes! {
     ImageTooShort "image-too-short" Unsound "the image ends before the file system does";
-    TrailingData "trailing-data" Foreign "something stands behind the end of the file system";
+    TrailingData "trailing-data" Foreign "there is data after the end of the file system";
     SuperblockMagic "superblock-magic" Unsound "there is no ext4 superblock";
     SuperblockChecksum "superblock-checksum" Unsound "the superblock's checksum is wrong";
     SuperblockFeatures "superblock-features" Unsound "features that snugfs does not use, or one of them is missing";
@@ -118,7 +118,7 @@ codes! {
     InodeDeleted "inode-deleted" Unsound "an inode that is in use has a time of deletion";
     InodeGeneration "inode-generation" Foreign "an inode's generation is not 0";
     InodeVersion "inode-version" Foreign "an inode's version is not 0";
-    DeviceNumber "device-number" Unsound "the number of a device, or what stands beside it, is wrong";
+    DeviceNumber "device-number" Unsound "the number of a device, or a field next to it, is wrong";
     ExtentMagic "extent-magic" Unsound "there is no extent tree where one must be";
     ExtentHeader "extent-header" Unsound "the header of an extent node has impossible numbers";
     ExtentDepth "extent-depth" Unsound "the depth of an extent node is not one less than above it";
@@ -141,7 +141,7 @@ codes! {
     DirectoryChecksum "directory-checksum" Unsound "the checksum of a directory block is wrong";
     EntryLength "entry-length" Unsound "the length of a directory entry is impossible";
     EntryInode "entry-inode" Unsound "a directory entry leads to an inode that it can't lead to";
-    EntryName "entry-name" Unsound "a name is empty, stands for a directory itself, or has a slash or a NUL in it";
+    EntryName "entry-name" Unsound "a name is empty, reserved, or has a slash or a NUL in it";
     EntryType "entry-type" Unsound "a directory entry's type is not that of its inode";
     EntryDuplicate "entry-duplicate" Unsound "two entries of a directory have the same name";
     EntryUnused "entry-unused" Foreign "a directory has an unused entry";

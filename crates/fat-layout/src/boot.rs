@@ -1,7 +1,7 @@
 //! The reserved sectors: the boot sector and, in FAT32, `FSInfo` and a copy of both (specification, sections 3.1 to
 //! 3.5 and 5).
 
-use image_tree::to_usize;
+use image_tree::{narrow, to_usize};
 
 use crate::geometry::{Geometry, TABLES};
 use crate::{Bits, Options};
@@ -96,35 +96,35 @@ fn fs_info(usage: Usage) -> Vec<u8> {
     sector
 }
 
-/// Writes fields one after another, little-endian. All numbers fit, as `geometry` checks.
+/// Why all numbers fit into their fields.
+const FIELDS: &str = "`geometry` refuses lengths whose numbers do not fit into the boot sector";
+
+/// Writes fields one after another, little-endian.
 struct Fields<'a> {
     bytes: &'a mut [u8],
     at: usize,
 }
 
 impl Fields<'_> {
-    fn put(&mut self, number: u64, len: usize) {
-        let bytes = number.to_le_bytes();
-        put(self.bytes, self.at, bytes.get(..len).unwrap_or_default());
-        self.at += len;
+    fn put(&mut self, bytes: &[u8]) {
+        put(self.bytes, self.at, bytes);
+        self.at += bytes.len();
     }
 
     fn u8(&mut self, number: u64) {
-        self.put(number, 1);
+        self.put(&[narrow(number, FIELDS)]);
     }
 
     fn u16(&mut self, number: u64) {
-        self.put(number, 2);
+        self.put(&narrow::<u16>(number, FIELDS).to_le_bytes());
     }
 
     fn u32(&mut self, number: u64) {
-        self.put(number, 4);
+        self.put(&narrow::<u32>(number, FIELDS).to_le_bytes());
     }
 }
 
 /// Copies bytes to an offset of the buffer, which must have room for them.
 pub(crate) fn put(target: &mut [u8], at: usize, bytes: &[u8]) {
-    for (to, from) in target.iter_mut().skip(at).zip(bytes) {
-        *to = *from;
-    }
+    target[at..at + bytes.len()].copy_from_slice(bytes);
 }

@@ -1,5 +1,7 @@
 //! Directory entries (specification, sections 6 and 7).
 
+use image_tree::{narrow, to_u64};
+
 use crate::NO_LABEL;
 use crate::boot::put;
 use crate::names::{EntryName, ShortName};
@@ -67,7 +69,7 @@ fn entry(short: &ShortName, case: u8, attributes: u8, cluster: u32, size: u32) -
 
 fn long_entry(index: usize, is_last: bool, units: &[u16], checksum: u8) -> [u8; ENTRY] {
     let mut bytes = [0; ENTRY];
-    let number = u8::try_from(index + 1).unwrap_or(u8::MAX);
+    let number: u8 = narrow(to_u64(index + 1), "a long name has at most 20 entries");
     put(&mut bytes, 0, &[if is_last { number | LAST_LONG } else { number }]);
     put(&mut bytes, 11, &[LONG, 0, checksum]);
     // If there is room, a NUL ends the name, and 0xFFFF fills the rest.

@@ -1,4 +1,44 @@
+use std::fmt;
+
 use image_tree::{Explain, Explanation, explained_errors};
+
+/// The subject of an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subject {
+    /// The whole file system.
+    FileSystem,
+    /// A path in the file system.
+    Path(String),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FileSystem => Ok(()),
+            Self::Path(path) => f.write_str(path),
+        }
+    }
+}
+
+/// The words that a program's messages use for [`Options::bits`](crate::Options::bits).
+pub trait Names {
+    /// The instruction to let the length decide on the FAT type.
+    fn any_type(&self) -> String {
+        "leave out the FAT type".to_owned()
+    }
+
+    /// The instruction to use FAT32.
+    fn fat32(&self) -> String {
+        "choose FAT32".to_owned()
+    }
+}
+
+/// Words that don't refer to a program's options.
+#[derive(Clone, Copy, Debug)]
+struct DefaultNames;
+
+impl Names for DefaultNames {}
 
 /// The error if a tree does not fit into a FAT file system. Paths are those in the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,57 +107,60 @@ pub enum FatError {
     },
 }
 
-impl Explain for FatError {
-    fn explain(&self) -> Explanation {
+impl FatError {
+    /// Returns what the error is about, what is wrong, and what to do.
+    pub fn message(&self, names: &dyn Names) -> (Subject, String, String) {
+        let whole = |what: String, help: String| (Subject::FileSystem, what, help);
+        let at =
+            |path: &str, what: String, help: &str| (Subject::Path(path.to_owned()), what, help.to_owned());
         match self {
-            Self::TooShort { bytes, fat32, least } => Explanation::new(
-                "",
+            Self::TooShort { bytes, fat32, least } => whole(
                 format!("{bytes} bytes are too few for {}", name(*fat32)),
                 format!(
                     "make the partition at least {} MiB long{}",
                     least >> 20,
-                    if *fat32 { ", or leave out \"bits\"" } else { "" }
+                    if *fat32 { format!(", or {}", names.any_type()) } else { String::new() }
                 ),
             ),
-            Self::TooLong { bytes, fat32 } => Explanation::new(
-                "",
+            Self::TooLong { bytes, fat32 } => whole(
                 format!("{bytes} bytes are too many for {}", name(*fat32)),
-                format!("make the partition smaller{}", if *fat32 { "" } else { ", or leave out \"bits\"" }),
+                format!(
+                    "make the partition smaller{}",
+                    if *fat32 { String::new() } else { format!(", or {}", names.any_type()) }
+                ),
             ),
-            Self::Full { missing } => Explanation::new(
-                "",
+            Self::Full { missing } => whole(
                 format!("the files need {missing} bytes more than the partition has"),
                 format!("make it at least {missing} bytes larger"),
             ),
-            Self::RootFull { needed, room } => Explanation::new(
-                "",
+            Self::RootFull { needed, room } => whole(
                 format!("the root directory needs {needed} entries of 32 bytes, but FAT16 has only {room}"),
-                "move files into folders, or set \"bits\": 32",
+                format!("move files into folders, or {}", names.fat32()),
             ),
-            Self::DirectoryFull { path } => Explanation::new(
+            Self::DirectoryFull { path } => at(
                 path,
-                "has more than the 65536 entries of 32 bytes that FAT allows",
+                "has more than the 65536 entries of 32 bytes that FAT allows".to_owned(),
                 "split it into several directories",
             ),
-            Self::TooLarge { path, bytes } => Explanation::new(
-                path,
-                format!("has {bytes} bytes, but FAT files must be smaller than 4 GiB"),
-                "remove it",
-            ),
-            Self::Kind { path, what } => Explanation::new(
-                path,
-                format!("is {what}, which FAT does not support"),
-                "replace it by a file",
-            ),
-            Self::Name { path, why } => {
-                Explanation::new(path, format!("FAT does not allow this name: {why}"), "rename it")
+            Self::TooLarge { path, bytes } => {
+                at(path, format!("has {bytes} bytes, but FAT files must be smaller than 4 GiB"), "remove it")
             }
-            Self::SameName { one, other } => Explanation::new(
-                "",
+            Self::Kind { path, what } => {
+                at(path, format!("is {what}, which FAT does not support"), "replace it by a file")
+            }
+            Self::Name { path, why } => at(path, format!("FAT does not allow this name: {why}"), "rename it"),
+            Self::SameName { one, other } => whole(
                 format!("{one} and {other} differ only in case, which FAT ignores"),
-                "rename one of them",
+                "rename one of them".to_owned(),
             ),
         }
+    }
+}
+
+impl Explain for FatError {
+    fn explain(&self) -> Explanation {
+        let (subject, what, help) = self.message(&DefaultNames);
+        Explanation::new(subject.to_string(), what, help)
     }
 }
 

@@ -103,7 +103,8 @@ enum WrongLength {
 fn least_bytes(options: &Options, bits: Bits) -> u64 {
     const MIB: u64 = 1 << 20;
     let fits = |&bytes: &u64| Geometry::with_bits(&Options { bytes, ..*options }, bits).is_ok();
-    (1..=1024).map(|count| count * MIB).find(fits).unwrap_or(options.bytes)
+    let least = (1..=1024).map(|count| count * MIB).find(fits);
+    least.expect("invariant: 1 GiB suits both FAT types, with sectors of any size")
 }
 
 /// Sectors per track and heads for a length in \[sectors\]: the table of the SD Association for sectors of 512 bytes, which

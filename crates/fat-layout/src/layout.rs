@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use image_tree::{Content, FileTree, NodeId, NodeKind, Piece, PieceSource, to_usize};
+use image_tree::{Content, FileTree, NodeId, NodeKind, Piece, PieceSource, narrow, to_u64, to_usize};
 
-use crate::boot::{self, FIRST_CLUSTER, MEDIA, Usage, put};
+use crate::boot::{self, FIRST_CLUSTER, MEDIA, Usage};
 use crate::directory::{self, ARCHIVE, DIRECTORY, ENTRY};
 use crate::error::FatError;
 use crate::geometry::{Geometry, TABLES};
@@ -15,6 +15,8 @@ use crate::{Bits, Options};
 const MAX_ENTRIES: usize = 65_536;
 /// Maximum length of a piece of metadata in \[bytes\].
 const MAX_PIECE: u64 = 64 << 10;
+/// Why the numbers of clusters have 32 bits.
+const CLUSTERS: &str = "a FAT file system has less than 2^28 clusters";
 
 /// The layout of a FAT file system, which determines every byte.
 #[derive(Debug)]
@@ -75,13 +77,15 @@ impl FatLayout {
         let names = names_of(tree)?;
         let allocation = Allocation::of(tree, options, &geometry, &names)?;
         let (root, runs) = allocation.fill(tree, options, &names);
-        let used = u32::try_from(allocation.used).unwrap_or(u32::MAX);
-        let free = u32::try_from(geometry.clusters - allocation.used).unwrap_or(u32::MAX);
-        let usage = Usage { free_clusters: free, last_used: FIRST_CLUSTER + used.saturating_sub(1) };
-        let reserved = boot::reserved_sectors(options, &geometry, usage);
-        let count = |is: fn(&NodeKind) -> bool| {
-            u64::try_from(tree.iter().filter(|(_, node)| is(&node.kind())).count()).unwrap_or(u64::MAX)
+        let used: u32 = narrow(allocation.used, CLUSTERS);
+        let usage = Usage {
+            free_clusters: narrow(geometry.clusters - allocation.used, CLUSTERS),
+            // Only FAT16 can have no cluster in use, and it does not store this number.
+            last_used: FIRST_CLUSTER + used.saturating_sub(1),
         };
+        let reserved = boot::reserved_sectors(options, &geometry, usage);
+        let count =
+            |is: fn(&NodeKind) -> bool| to_u64(tree.iter().filter(|(_, node)| is(&node.kind())).count());
         Ok(Self {
             options: *options,
             geometry,
@@ -126,7 +130,7 @@ impl FatLayout {
     /// Generates the part of a FAT that starts at the offset `from` in \[bytes\].
     fn table(&self, from: u64, buffer: &mut [u8]) {
         let width = self.geometry.entry_bytes();
-        let first = u32::try_from(from / width).unwrap_or(u32::MAX);
+        let first: u32 = narrow(from / width, "a FAT has less than 2^32 entries");
         let mut run = self.runs.partition_point(|run| run.first + run.clusters <= first);
         for (entry, cluster) in buffer.chunks_mut(to_usize(width)).zip(first..) {
             while self.runs.get(run).is_some_and(|run| run.first + run.clusters <= cluster) {
@@ -143,7 +147,7 @@ impl FatLayout {
                 _ => 0,
             };
             // The end mark of FAT16 is the lower half of that of FAT32.
-            put(entry, 0, &value.to_le_bytes());
+            entry.copy_from_slice(&value.to_le_bytes()[..entry.len()]);
         }
     }
 }
@@ -175,9 +179,17 @@ fn names_of(tree: &FileTree) -> Result<Names, FatError> {
             }
             names.push(name);
         }
+        if names.len() > MAX_ENTRIES {
+            return Err(FatError::DirectoryFull { path: tree.path(id).to_string() });
+        }
         all.insert(id, names::in_directory(&names));
     }
     Ok(all)
+}
+
+/// The names in a directory.
+fn names_in(names: &Names, id: NodeId) -> &[EntryName] {
+    names.get(&id).expect("invariant: `names_of` looks at every directory")
 }
 
 /// The clusters allocated to each file and directory.
@@ -201,16 +213,17 @@ impl Allocation {
             if clusters == 0 {
                 continue;
             }
-            // Counting goes on after the last cluster, to report the missing bytes. These cluster numbers are never used.
-            let first = used.saturating_add(FIRST_CLUSTER.into());
-            allocated.insert(id, (narrow(first), narrow(clusters)));
-            used = used.saturating_add(clusters);
+            let first = used + u64::from(FIRST_CLUSTER);
+            used += clusters;
+            // Counting goes on after the last cluster, to report the missing bytes.
+            if used <= geometry.clusters {
+                allocated.insert(id, (narrow(first, CLUSTERS), narrow(clusters, CLUSTERS)));
+            }
         }
         match used.checked_sub(geometry.clusters) {
             None | Some(0) => Ok(Self { clusters: allocated, used }),
-            Some(missing) => {
-                Err(FatError::Full { missing: missing.saturating_mul(geometry.cluster_bytes()) })
-            }
+            // Less than 2^32 nodes of at most 4 GiB each.
+            Some(missing) => Err(FatError::Full { missing: missing * geometry.cluster_bytes() }),
         }
     }
 
@@ -250,13 +263,13 @@ impl Allocation {
             let parent = if parent == NodeId::ROOT { 0 } else { self.first(parent) };
             directory::dots(self.first(id), parent)
         };
-        let names = names.get(&id).map(Vec::as_slice).unwrap_or_default();
-        for (child, name) in tree.children(id).zip(names) {
+        for (child, name) in tree.children(id).zip(names_in(names, id)) {
             let (attributes, size) = match tree.node(child).kind() {
                 NodeKind::Directory { .. } => (DIRECTORY, 0),
                 _ => (ARCHIVE, size_of(tree, tree.resolve(child))),
             };
-            bytes.extend(directory::named(name, attributes, self.first(child), narrow(size)));
+            let size = narrow(size, "longer files are refused");
+            bytes.extend(directory::named(name, attributes, self.first(child), size));
         }
         bytes
     }
@@ -271,8 +284,7 @@ fn directory_bytes(
     names: &Names,
 ) -> Result<u64, FatError> {
     let own = if id == NodeId::ROOT { directory::label(&options.label).len() / ENTRY } else { 2 };
-    let entries =
-        names.get(&id).map_or(0, |names| names.iter().map(directory::entries_of).sum::<usize>()) + own;
+    let entries = names_in(names, id).iter().map(directory::entries_of).sum::<usize>() + own;
     if id == NodeId::ROOT && geometry.bits == Bits::Fat16 {
         let room = to_usize(geometry.root * geometry.sector) / ENTRY;
         return if entries > room { Err(FatError::RootFull { needed: entries, room }) } else { Ok(0) };
@@ -281,7 +293,7 @@ fn directory_bytes(
         return Err(FatError::DirectoryFull { path: tree.path(id).to_string() });
     }
     // The root of FAT32 has a cluster even without entries.
-    Ok(u64::try_from(entries.max(1) * ENTRY).unwrap_or(u64::MAX))
+    Ok(to_u64(entries.max(1) * ENTRY))
 }
 
 fn file_bytes(tree: &FileTree, id: NodeId) -> Result<u64, FatError> {
@@ -296,11 +308,6 @@ fn size_of(tree: &FileTree, id: NodeId) -> u64 {
     if let NodeKind::File { size, .. } = tree.node(id).kind() { size } else { 0 }
 }
 
-/// Converts numbers that were checked before, or are never used.
-fn narrow(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
 impl PieceSource for FatLayout {
     fn len(&self) -> u64 {
         self.options.bytes
@@ -311,8 +318,7 @@ impl PieceSource for FatLayout {
         let reserved = geometry.reserved * geometry.sector;
         let table = geometry.table * geometry.sector;
         let last_used = self.runs.last().map_or(FIRST_CLUSTER, |run| run.first + run.clusters);
-        let in_use =
-            (u64::from(last_used) * geometry.entry_bytes()).next_multiple_of(geometry.sector).min(table);
+        let in_use = (u64::from(last_used) * geometry.entry_bytes()).next_multiple_of(geometry.sector);
         let tables = (0..TABLES).flat_map(move |number| {
             let start = reserved + number * table;
             metadata(start, in_use).chain(zeros(start + in_use, start + table))
@@ -330,19 +336,24 @@ impl PieceSource for FatLayout {
         let tables_at = geometry.reserved * geometry.sector;
         let root_at = tables_at + TABLES * geometry.table * geometry.sector;
         let data_at = geometry.data() * geometry.sector;
+        // After the last entry, a directory has zeros up to the end of its clusters or its area.
         let copy = |bytes: &[u8], from: u64, buffer: &mut [u8]| {
-            put(buffer, 0, bytes.get(to_usize(from)..).unwrap_or_default());
+            for (to, from) in buffer.iter_mut().zip(bytes.iter().skip(to_usize(from))) {
+                *to = *from;
+            }
         };
         match piece.offset {
             at if at < tables_at => copy(&self.reserved, at, buffer),
             at if at < root_at => self.table((at - tables_at) % (geometry.table * geometry.sector), buffer),
             at if at < data_at => copy(&self.root, at - root_at, buffer),
             at => {
-                let cluster = FIRST_CLUSTER + narrow((at - data_at) / geometry.cluster_bytes());
+                let cluster =
+                    FIRST_CLUSTER + narrow::<u32>((at - data_at) / geometry.cluster_bytes(), CLUSTERS);
                 let run = self.runs.partition_point(|run| run.first + run.clusters <= cluster);
-                if let Some(Run { first, contents: Contents::Directory(bytes), .. }) = self.runs.get(run) {
-                    copy(bytes, at - self.cluster_offset(*first), buffer);
-                }
+                let Some(Run { first, contents: Contents::Directory(bytes), .. }) = self.runs.get(run) else {
+                    panic!("invariant: of clusters, only those of directories are metadata");
+                };
+                copy(bytes, at - self.cluster_offset(*first), buffer);
             }
         }
     }

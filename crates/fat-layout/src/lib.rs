@@ -22,7 +22,7 @@ mod geometry;
 mod layout;
 mod names;
 
-pub use error::FatError;
+pub use error::{FatError, Names, Subject};
 pub use layout::{FatLayout, Summary};
 
 /// The parameters of a file system.

@@ -92,10 +92,10 @@ fn numbered(
     let next = tails.entry((base.clone(), extension.clone())).or_insert(1);
     loop {
         let tail = format!("~{next}");
-        *next = next.saturating_add(1);
-        let kept = base.len().min(8 - tail.len().min(8));
+        *next += 1;
+        // A directory has at most 65,536 entries, so the number has at most five digits.
+        let kept = base.len().min(8 - tail.len());
         let short = padded(&[&base[..kept], tail.as_bytes()].concat(), &extension);
-        // A directory has fewer entries than there are numbers.
         if taken.insert(short) {
             return short;
         }

@@ -286,7 +286,7 @@ fn the_minimum_size_in_the_error_is_the_minimum() {
     let error = FatLayout::plan(&tree, &options(32 * MIB, Some(Bits::Fat32))).unwrap_err().to_string();
     assert_eq!(
         error,
-        "33554432 bytes are too few for FAT32; make the partition at least 33 MiB long, or leave out \"bits\""
+        "33554432 bytes are too few for FAT32; make the partition at least 33 MiB long, or leave out the FAT type"
     );
 }
 

@@ -1,7 +1,7 @@
-//! Which files have the same contents. Their lengths tell most of them apart; the others are read once, in parallel,
-//! and told apart by their SHA-256. What depends on threads or on the host's inodes is not asked.
+//! Finds files with equal contents. Files with the length of another one are read once, in parallel, and compared by their
+//! SHA-256. The result does not depend on threads or on inodes of the host.
 
-use image_tree::{FileTree, MetadataId, NodeId, NodeKind, shown};
+use image_tree::{FileTree, MetadataId, NodeId, NodeKind, shown, to_u64};
 use rayon::prelude::*;
 use rustix::io::retry_on_intr;
 use sha2::{Digest, Sha256};
@@ -11,12 +11,12 @@ use crate::error::{reason, remedy};
 use crate::opener::{Cursor, OpenFile, Opener, check_unchanged};
 use crate::source_error::SourceError;
 
-/// Files that one task reads: neighbours, so that a cursor stays where it is.
+/// Number of files that a task reads. They are neighbours, so the cursor keeps their directory open.
 const BATCH: usize = 64;
-/// What is read at once, in \[bytes\].
+/// Length of the read buffer in \[bytes\].
 const BUFFER: usize = 256 << 10;
 
-/// Files of which each has the length and the metadata of another.
+/// Files with the same length and metadata as another file.
 #[derive(Debug)]
 pub struct Alike<'t> {
     tree: &'t FileTree,
@@ -38,7 +38,7 @@ impl Candidate {
 }
 
 impl<'t> Alike<'t> {
-    /// Looks at all regular files at and below some nodes, which are in the order of the tree and none below another.
+    /// Collects the regular files at and below some nodes. These must be in the order of the tree, and none below another.
     #[must_use]
     pub fn below(tree: &'t FileTree, tops: impl Iterator<Item = NodeId>) -> Self {
         let nodes = tops.flat_map(|top| top.index()..tree.end(top).index()).filter_map(NodeId::from_index);
@@ -61,16 +61,18 @@ impl<'t> Alike<'t> {
         Self { tree, files }
     }
 
-    /// How much has to be read, in \[bytes\].
+    /// The number of \[bytes\] to read.
     #[must_use]
     pub fn bytes(&self) -> u64 {
+        // The lengths of sparse files can add up to more than 64 bits.
         self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size))
     }
 
-    /// Pairs of a file and an earlier one with the same bytes, for [`FileTree::link`]: of equal files, the first in the
-    /// order of the tree is the one that the others are paired with, up to `names` in all; then the next is.
+    /// Pairs of a file and an earlier one with the same bytes, for [`FileTree::link`]. Of equal files, the first in the order of
+    /// the tree is paired with the others, up to `names` files in total; then the next one is.
     ///
-    /// Runs on the current rayon pool. `progress` is told how many bytes were read since the last call, from any thread.
+    /// Runs on the current rayon pool. `progress` is called with the number of \[bytes\] read since the last call, from any
+    /// thread.
     pub fn equal(
         &self,
         names: usize,
@@ -89,7 +91,7 @@ impl<'t> Alike<'t> {
             )
             .collect();
         let mut known = Vec::with_capacity(self.files.len());
-        // One after another, so that of several errors the first of the tree is told.
+        // In order, so that the error is that of the first file in the tree.
         let mut files = self.files.iter();
         for digests in digests {
             known.extend(files.by_ref().zip(digests?).map(|(file, digest)| (file.key(), digest, file.node)));
@@ -120,20 +122,20 @@ impl<'t> Alike<'t> {
             match retry_on_intr(|| rustix::io::read(fd.as_fd(), &mut *buffer)) {
                 Ok(0) => break,
                 Ok(got) => {
-                    hasher.update(buffer.get(..got).unwrap_or_default());
-                    progress(u64::try_from(got).unwrap_or(u64::MAX));
+                    hasher.update(&buffer[..got]);
+                    progress(to_u64(got));
                 }
                 Err(errno) => {
-                    let path = self.tree.source_path(node).map(|path| shown(&path)).unwrap_or_default();
+                    let path = self.tree.source_path(node);
                     return Err(SourceError::Unreadable {
-                        path,
+                        path: shown(&path.expect("invariant: an open file comes from a source")),
                         reason: reason(errno),
                         remedy: remedy(errno),
                     });
                 }
             }
         }
-        // It also compares the length with that of the scan.
+        // This also compares the length with that of the scan.
         check_unchanged(self.tree, node, fd.as_fd())?;
         Ok(hasher.finalize().into())
     }

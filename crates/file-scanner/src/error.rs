@@ -3,82 +3,82 @@ use rustix::io::Errno;
 
 use crate::source_id::{SourceField, SourceId, Subject};
 
-/// What sort of mistake an error is; the program's exit codes follow it. In the order in which they matter.
+/// The kind of an error, which decides on a program's exit code. The most important kind comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorKind {
-    /// The plan contradicts itself or what it names.
+    /// The plan contradicts itself or its sources.
     Plan,
     /// The closure is not complete.
     Closure,
-    /// A source can't be read, or changed while it was.
+    /// A source can't be read, or changed while it was read.
     Source,
-    /// The format can't hold it.
+    /// The format does not support it.
     Limit,
-    /// A bug of this program.
+    /// A bug.
     Internal,
 }
 
-/// One thing that is wrong. Paths and names are already escaped for one line.
+/// A problem that the scan found. Paths and names are escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScanError {
-    /// Two sources make the same path, and not both as a directory.
+    /// Two sources have the same path, and one of them is not a directory.
     Conflict {
         /// In the image.
         path: String,
-        /// The source that comes first.
+        /// The first source.
         one: SourceId,
-        /// The later one, which the message is about.
+        /// The second source, which the message is about.
         other: SourceId,
     },
-    /// A source makes something else where another has, or needs, a directory.
+    /// A source needs a directory where another source has something else.
     NeedsDirectory {
         /// In the image.
         path: String,
-        /// The source that makes no directory.
+        /// The source without a directory.
         one: SourceId,
         /// The source that needs one.
         other: SourceId,
     },
-    /// Something is put at or into a store path.
+    /// A source adds something to a store path.
     InsideStorePath {
         /// In the image.
         path: String,
-        /// The source that does so.
+        /// The source.
         one: SourceId,
     },
-    /// Permission bits laid on what is in a store path, whose hash includes them.
+    /// Attributes that change the mode of a file in a store path, whose hash includes it.
     StoreMode {
         /// In the image.
         path: ImagePath,
-        /// Where the image has the store.
+        /// The directory of the store in the image.
         store_dir: String,
     },
-    /// An entry with an extended attribute that Linux does not let such an entry have.
-    UnbearableXattr {
+    /// An entry with an extended attribute that Linux does not allow for its type.
+    DisallowedXattr {
         /// In the image.
         path: ImagePath,
         /// The attribute.
         name: String,
-        /// What the entry is.
+        /// The type of the entry.
         what: &'static str,
     },
-    /// A file that says it is empty and is not, as those of /proc do.
+    /// A file with the length 0 and contents, as in /proc.
     ToldEmpty {
         /// On this machine.
         path: String,
     },
-    /// Attributes for a path that nothing made.
-    NothingMade {
+    /// Attributes for a path that no source has.
+    MissingPath {
         /// In the image.
         path: ImagePath,
     },
-    /// A registered store path is not there.
+    /// A registered store path that does not exist.
     MissingStorePath {
         /// On this machine.
         path: String,
     },
-    /// A store path without a usable name.
+    /// A store path with an invalid name.
     BadStoreName {
         /// What is wrong with it.
         reason: InvalidName,
@@ -88,14 +88,14 @@ pub enum ScanError {
         /// On this machine.
         path: String,
     },
-    /// A tree's source that is no folder.
+    /// The source of a tree is not a folder.
     NotAFolder {
         /// The tree or the store.
         source: SourceId,
         /// On this machine.
         path: String,
     },
-    /// An entry's source that is no regular file.
+    /// The source of an entry is not a regular file.
     NotAFile {
         /// The entry.
         source: SourceId,
@@ -109,7 +109,7 @@ pub enum ScanError {
         /// On this machine.
         path: String,
     },
-    /// A system call says no.
+    /// A system call failed.
     Unreadable {
         /// On this machine.
         path: String,
@@ -118,7 +118,7 @@ pub enum ScanError {
         /// What to do.
         remedy: &'static str,
     },
-    /// Extended attributes whose names can't be had.
+    /// The names of extended attributes can't be read.
     UnreadableXattrs {
         /// On this machine.
         path: String,
@@ -127,7 +127,7 @@ pub enum ScanError {
         /// What to do.
         remedy: &'static str,
     },
-    /// An extended attribute whose value can't be had.
+    /// The value of an extended attribute can't be read.
     UnreadableXattr {
         /// On this machine.
         path: String,
@@ -138,7 +138,7 @@ pub enum ScanError {
         /// What to do.
         remedy: &'static str,
     },
-    /// An access control list that Linux would refuse.
+    /// An access control list that Linux would reject.
     Acl {
         /// On this machine.
         path: String,
@@ -147,92 +147,92 @@ pub enum ScanError {
         /// What is wrong with it.
         reason: InvalidAcl,
     },
-    /// Extended attributes that can't be asked for, as /proc is not mounted.
+    /// Extended attributes that can't be read, because /proc is not mounted.
     XattrsWithoutProc {
         /// On this machine.
         path: String,
     },
-    /// Something in a file system that is mounted below a tree.
+    /// Problems in a file system that is mounted below a tree.
     InMount {
-        /// On this machine, where it is mounted.
+        /// The mount point on this machine.
         path: String,
-        /// How many problems there are.
+        /// Number of problems.
         count: usize,
     },
-    /// An owner that the user namespace of this process does not know.
+    /// An owner that is not mapped in the user namespace of this process.
     UnmappedOwner {
         /// On this machine.
         path: String,
         /// `owner` or `group`.
         whose: &'static str,
-        /// The number that stands for unknown owners.
+        /// The number that is shown for unknown owners.
         id: u32,
     },
-    /// A library that is to show other owners, modes and devices to programs, and that this one has not loaded.
+    /// A library that shows other owners, modes and devices to programs, but is not loaded by this one.
     FakedOwners {
         /// The position of the tree.
         tree: usize,
         /// `fakeroot` or `pseudo`.
         library: &'static str,
     },
-    /// More files of one source with the problem of the lines above.
+    /// Further files of a source with the previous problem.
     More {
         /// The source.
         source: SourceId,
-        /// How many there are.
+        /// Their number.
         count: usize,
-        /// What sort of mistake it is.
+        /// The kind of the problem.
         kind: ErrorKind,
     },
-    /// An entry vanished or became something else.
+    /// An entry was removed or replaced during the scan.
     Changed {
         /// On this machine.
         path: String,
     },
-    /// No descriptors are left.
+    /// Too many open files.
     TooManyOpen {
         /// On this machine.
         path: String,
     },
-    /// A modification time that ext4 can't hold.
+    /// A modification time out of range of ext4.
     Time {
         /// On this machine.
         path: String,
     },
-    /// A symlink's target that ext4 can't hold.
+    /// A symlink target too long for ext4, or empty.
     SymlinkTarget {
         /// On this machine.
         path: String,
         /// In \[bytes\].
         len: usize,
     },
-    /// An entry's name that ext4 can't hold.
+    /// A name too long for ext4.
     NameTooLong {
         /// On this machine, the directory.
         path: String,
         /// The entry.
         name: String,
     },
-    /// A device number that ext4 can't hold.
+    /// A device number out of range of ext4.
     DeviceNumber {
         /// On this machine.
         path: String,
     },
-    /// An extended attribute that a pattern wants and ext4 can't hold.
+    /// A selected extended attribute that ext4 does not support.
     Xattr {
         /// On this machine.
         path: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// More than a tree can hold.
+    /// More entries than a tree can have.
     TooMany,
-    /// The merge broke a rule of the tree.
+    /// A bug: the merge broke a rule of the tree.
     Internal(String),
 }
 
 impl ScanError {
-    /// What sort of mistake this is.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -240,8 +240,8 @@ impl ScanError {
             | Self::NeedsDirectory { .. }
             | Self::InsideStorePath { .. }
             | Self::StoreMode { .. }
-            | Self::UnbearableXattr { .. }
-            | Self::NothingMade { .. } => ErrorKind::Plan,
+            | Self::DisallowedXattr { .. }
+            | Self::MissingPath { .. } => ErrorKind::Plan,
             Self::MissingStorePath { .. } | Self::BadStoreName { .. } => ErrorKind::Closure,
             Self::SpecialInStore { .. }
             | Self::ToldEmpty { .. }
@@ -269,7 +269,7 @@ impl ScanError {
         }
     }
 
-    /// What the error is about, what is wrong there, and what to do about it. `name` is how the program calls a source.
+    /// Returns the subject of the error, what is wrong, and what to do. `name` returns the program's name of a source.
     #[must_use]
     pub fn message(&self, name: &dyn Fn(&SourceId) -> String) -> (Subject, String, String) {
         let subject = self.subject();
@@ -297,10 +297,10 @@ impl ScanError {
             Self::StoreMode { path, .. } => {
                 Subject::Source(SourceId::Attributes(path.clone()), SourceField::Mode)
             }
-            Self::UnbearableXattr { path, name, .. } => {
+            Self::DisallowedXattr { path, name, .. } => {
                 Subject::Source(SourceId::Entry(path.clone()), SourceField::Xattr(name.clone()))
             }
-            Self::NothingMade { path } => SourceId::Attributes(path.clone()).into(),
+            Self::MissingPath { path } => SourceId::Attributes(path.clone()).into(),
             Self::BadStoreName { .. } => SourceId::Store.into(),
             Self::NotAFolder { source, .. }
             | Self::NotAFile { source, .. }
@@ -340,9 +340,9 @@ impl ScanError {
             Self::StoreMode { .. } => {
                 "reaches into store paths, whose modes belong to their hashes".to_owned()
             }
-            Self::UnbearableXattr { what, .. } => format!("Linux lets no {what} have this attribute"),
+            Self::DisallowedXattr { what, .. } => format!("Linux lets no {what} have this attribute"),
             Self::ToldEmpty { .. } => "has contents though the system tells its length as 0".to_owned(),
-            Self::NothingMade { .. } => "nothing makes this path".to_owned(),
+            Self::MissingPath { .. } => "nothing makes this path".to_owned(),
             Self::MissingStorePath { .. } => "the store path is registered but missing".to_owned(),
             Self::BadStoreName { reason } => format!("a store path has no valid name: {reason}"),
             Self::SpecialInStore { .. } => {
@@ -408,9 +408,9 @@ impl ScanError {
             }
             Self::Conflict { .. } | Self::NeedsDirectory { .. } => "leave one out",
             Self::InsideStorePath { .. } => "choose another place",
-            Self::UnbearableXattr { .. } => "leave it out",
+            Self::DisallowedXattr { .. } => "leave it out",
             Self::ToldEmpty { .. } => "copy it to a regular file first",
-            Self::NothingMade { .. } => "add an entry for it or leave it out",
+            Self::MissingPath { .. } => "add an entry for it or leave it out",
             Self::BadStoreName { .. } => "correct the registration",
             Self::SpecialInStore { .. } | Self::DeviceNumber { .. } => "remove it",
             Self::NotAFolder { .. } | Self::NotAFile { .. } => "name one",
@@ -436,12 +436,12 @@ impl ScanError {
         fixed.to_owned()
     }
 
-    /// Something that the system does not let this process read.
+    /// A failed system call.
     pub(crate) fn unreadable(path: String, errno: Errno) -> Self {
         Self::Unreadable { path, reason: reason(errno), remedy: remedy(errno) }
     }
 
-    /// A refusal of the tree's writer: too much of something, or an order that the merge should have kept.
+    /// An error of the tree's writer: too many entries, or a bug of the merge.
     pub(crate) fn of_tree(error: TreeError) -> Self {
         match error {
             TreeError::TooMany => Self::TooMany,
@@ -458,7 +458,7 @@ impl Explain for ScanError {
 
 explained_errors!(ScanError);
 
-/// How to get a store path; Nix itself knows only those of its own store.
+/// What to do about a missing store path. Nix can only create those of its own store.
 #[must_use]
 pub fn realise(path: &str) -> String {
     let own = path.starts_with("/nix/store/");
@@ -476,7 +476,8 @@ fn missing(path: &str) -> &'static str {
     }
 }
 
-/// What to do about a source that this process may not read. Its mode is what the image gets, so it stays as it is.
+/// What to do about a source without read permission. The help does not suggest to change its mode, because the image gets
+/// it.
 pub const RUN_AS: &str = "run snugfs as a user who may read it (its owner, a member of its group, root), or with \"podman unshare\" \
                       if a rootless container made it";
 
@@ -490,12 +491,12 @@ pub(crate) fn remedy(errno: Errno) -> &'static str {
     }
 }
 
-/// A system error in a few words, without its number where everyone knows it.
+/// A system error in a few words, without its number if it is well known.
 pub(crate) fn reason(errno: Errno) -> String {
     match errno {
         Errno::ACCESS | Errno::PERM => "permission denied".to_owned(),
         Errno::NOENT => "it does not exist".to_owned(),
-        Errno::LOOP => "a symlink stands in the way".to_owned(),
+        Errno::LOOP => "a symlink is in the way".to_owned(),
         other => std::io::Error::from(other).to_string(),
     }
 }

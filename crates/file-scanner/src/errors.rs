@@ -1,4 +1,4 @@
-//! All that a scan finds wrong, in as many lines as somebody reads.
+//! Errors of a scan, limited to a readable number of lines.
 
 use std::mem::discriminant;
 
@@ -7,7 +7,7 @@ use image_tree::{Explain, Explanation};
 use crate::error::{ErrorKind, ScanError};
 use crate::source_id::SourceId;
 
-/// An error, and the position of the source that has it, if one has.
+/// An error, with the position of its source, if any.
 #[derive(Clone, Debug)]
 pub(crate) struct Located {
     pub(crate) source: Option<usize>,
@@ -20,11 +20,10 @@ impl From<ScanError> for Located {
     }
 }
 
-/// How many files of one source are named that have the same problem.
+/// Maximum number of files of a source that are named for the same problem.
 const NAMED: usize = 20;
 
-/// Names the first files of a source that have the same problem, and counts the others. `id` gives the source at a
-/// position.
+/// Names the first files of a source with the same problem, and counts the others. `id` returns the source at a position.
 pub(crate) fn shortened(all: Vec<Located>, id: impl Fn(usize) -> SourceId) -> Vec<ScanError> {
     let same = |one: &Located, other: &Located| {
         one.source == other.source && discriminant(&one.error) == discriminant(&other.error)
@@ -33,7 +32,7 @@ pub(crate) fn shortened(all: Vec<Located>, id: impl Fn(usize) -> SourceId) -> Ve
     for located in all {
         match groups.iter_mut().find(|(first, ..)| located.source.is_some() && same(first, &located)) {
             Some((_, named, _)) if named.len() < NAMED => named.push(located.error),
-            Some((.., more)) => *more = more.saturating_add(1),
+            Some((.., more)) => *more += 1,
             None => groups.push((located.clone(), vec![located.error], 0)),
         }
     }
@@ -47,7 +46,7 @@ pub(crate) fn shortened(all: Vec<Located>, id: impl Fn(usize) -> SourceId) -> Ve
     lines.collect()
 }
 
-/// Everything that a scan found wrong; at least one error, in a fixed order.
+/// All errors of a scan, at least one, in a fixed order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanErrors {
     errors: Vec<ScanError>,
@@ -55,7 +54,7 @@ pub struct ScanErrors {
 }
 
 impl ScanErrors {
-    /// More than these say nothing new.
+    /// Maximum number of errors.
     const SHOWN: usize = 100;
 
     pub(crate) fn new(mut errors: Vec<ScanError>) -> Self {
@@ -64,22 +63,23 @@ impl ScanErrors {
         Self { errors, omitted }
     }
 
-    /// The errors, at most a hundred.
+    /// The errors, at most 100.
     #[must_use]
     pub fn errors(&self) -> &[ScanError] {
         &self.errors
     }
 
-    /// How many more there are.
+    /// Number of further errors.
     #[must_use]
     pub fn omitted(&self) -> usize {
         self.omitted
     }
 
-    /// The kind that matters most.
+    /// The most important kind.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        self.errors.iter().map(ScanError::kind).min().unwrap_or(ErrorKind::Internal)
+        let kinds = self.errors.iter().map(ScanError::kind);
+        kinds.min().expect("invariant: only a scan with an error fails")
     }
 }
 
@@ -90,7 +90,7 @@ impl From<ScanError> for ScanErrors {
 }
 
 impl ScanErrors {
-    /// The line behind the errors, where there are more.
+    /// The line after the errors, if there are more.
     #[must_use]
     pub fn rest(&self) -> Option<Explanation> {
         let what = format!("{} more problems", self.omitted);

@@ -1,20 +1,20 @@
-//! From the merge to the finished tree, in one pass; a second one before it only where attributes might reach a
-//! file through a later of its names.
+//! Builds the tree from the merged sources in one pass. A pass before it is needed only if attributes can apply to a file by a
+//! later one of its names.
 
 use std::collections::{BTreeSet, HashMap};
 
 use build_plan::EntryKind;
 use image_tree::{
     FileSource, Inode, Metadata, MetadataId, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeWriter,
-    shown,
+    shown, to_u64,
 };
 
 use crate::error::ScanError;
 use crate::errors::Located;
 use crate::found::{DirectoryId, Found, HostMetadata, Kind};
-use crate::merge::{DirectoryOwner, Laid, Leaf, Merge, Step};
-use crate::metadata::{self, Bearer};
-use crate::plan_tree::{Made, PlanTree};
+use crate::merge::{DirectoryOwner, Leaf, Merge, PathAttributes, Step};
+use crate::metadata::{self, InodeKind};
+use crate::plan_tree::{PlanItem, PlanTree};
 use crate::scan::EntryFiles;
 use crate::sources::{Scan, Sources};
 use crate::warnings::{self, Warnings};
@@ -23,10 +23,10 @@ use crate::{
     owners::{Namespace, Shown},
 };
 
-/// An inode with several names, in the source that has it.
+/// An inode with several names, and its source.
 type LinkedInode = (usize, Inode);
 
-/// Mistakes after which no more are looked for; far above what is shown.
+/// Number of errors after which the scan stops, far more than are shown.
 const ENOUGH: usize = 10_000;
 
 struct Flatten<'a> {
@@ -35,17 +35,17 @@ struct Flatten<'a> {
     files: &'a EntryFiles,
     merge: Merge<'a>,
     writer: TreeWriter,
-    /// Looked up, never iterated, as the next one: their order can't reach the tree.
+    /// The nodes of inodes with several names. Never iterated, because the order is random.
     links: HashMap<LinkedInode, NodeId>,
-    /// Attributes that lie on an inode through any of its names.
+    /// Attributes that apply to an inode by any of its names. Never iterated.
     link_attributes: HashMap<LinkedInode, BTreeSet<usize>>,
-    /// Nearly everything in a store has one of a few permissions; these spare a look-up for each.
+    /// Metadata by permissions. A store has only few, so this list is faster than a map.
     store: Vec<(Permissions, MetadataId)>,
     warnings: Warnings,
     namespace: Namespace,
 }
 
-/// Merges all sources into one tree, or says everything that is against it.
+/// Merges all sources into one tree, or returns all errors.
 pub(crate) fn flatten<'a>(
     sources: &'a Sources<'a>,
     plan: &'a PlanTree<'a>,
@@ -59,19 +59,17 @@ pub(crate) fn flatten<'a>(
     };
     let mut merge = Merge::new(sources, plan, found);
     let mut root = match merge.root_owner() {
-        DirectoryOwner::Made(Made::Entry(_, _, entry)) => {
+        DirectoryOwner::Planned(PlanItem::Entry(_, _, entry)) => {
             metadata::of_entry(entry, Permissions::DIRECTORY, sources.timestamp)
         }
         _ => Metadata::root_owned(Permissions::DIRECTORY, sources.timestamp),
     };
-    for position in merge.laid(merge.laid_on_root()) {
-        if let Some((_, attributes)) = merge.attributes(position) {
-            metadata::lay(&mut root, attributes, Bearer::Directory);
-        }
+    for position in merge.positions(merge.root_attributes()) {
+        metadata::apply(&mut root, merge.attributes(position).1, InodeKind::Directory);
     }
     let mut writer = TreeWriter::new(root, files.origins.clone());
     let ((found_nodes, found_bytes), (plan_nodes, plan_bytes)) = (found.totals(), plan.totals());
-    writer.reserve(found_nodes.saturating_add(plan_nodes), found_bytes.saturating_add(plan_bytes));
+    writer.reserve(found_nodes + plan_nodes, found_bytes + plan_bytes);
     let mut flatten = Flatten {
         sources,
         found,
@@ -96,18 +94,18 @@ pub(crate) fn flatten<'a>(
     }
 }
 
-/// Which attributes reach each inode with several names, through any of them.
+/// The attributes that apply to each inode with several names, by any of them.
 fn link_attributes(mut merge: Merge<'_>, found: &Found) -> HashMap<LinkedInode, BTreeSet<usize>> {
     let mut reached: HashMap<LinkedInode, BTreeSet<usize>> = HashMap::new();
     while let Some(step) = merge.step() {
-        let Step::Leaf { leaf: Leaf::Found { source, directory, index, .. }, laid, .. } = step else {
+        let Step::Leaf { leaf: Leaf::Found { source, directory, index, .. }, applied, .. } = step else {
             continue;
         };
-        if laid.is_empty() {
+        if applied.is_empty() {
             continue;
         }
-        if let Some(inode) = found.directory(directory).and_then(|directory| directory.inode(index)) {
-            reached.entry((source, inode)).or_default().extend(merge.laid(laid));
+        if let Some(inode) = found.directory(directory).inode(index) {
+            reached.entry((source, inode)).or_default().extend(merge.positions(applied));
         }
     }
     reached
@@ -138,9 +136,9 @@ impl<'a> Flatten<'a> {
 
     fn write(&mut self, step: Step<'a>) -> Result<(), ScanError> {
         match step {
-            Step::Enter { name, owner, laid } => {
-                // The directory is opened whatever is wrong with its metadata: what it holds is still looked at.
-                let metadata = self.directory(name, owner, laid);
+            Step::Enter { name, owner, applied } => {
+                // The directory is opened even if its metadata is wrong, to find errors of its entries.
+                let metadata = self.directory(name, owner, applied);
                 let (metadata, error) = match metadata {
                     Ok(metadata) => (metadata, None),
                     Err(error) => (self.store_metadata(Permissions::STORE_EXECUTABLE), Some(error)),
@@ -152,10 +150,12 @@ impl<'a> Flatten<'a> {
                 self.writer.end_directory();
                 Ok(())
             }
-            Step::Leaf { name, leaf: Leaf::Found { source, directory, index, kind }, laid } => {
-                self.found_leaf(valid(name)?, FoundLeaf { source, directory, index, kind }, laid)
+            Step::Leaf { name, leaf: Leaf::Found { source, directory, index, kind }, applied } => {
+                self.found_leaf(valid(name)?, FoundLeaf { source, directory, index, kind }, applied)
             }
-            Step::Leaf { name, leaf: Leaf::Made(made), laid } => self.made_leaf(valid(name)?, made, laid),
+            Step::Leaf { name, leaf: Leaf::Planned(item), applied } => {
+                self.planned_leaf(valid(name)?, item, applied)
+            }
         }
     }
 
@@ -163,55 +163,57 @@ impl<'a> Flatten<'a> {
         &mut self,
         name: &[u8],
         owner: DirectoryOwner<'a>,
-        laid: Laid,
+        applied: PathAttributes,
     ) -> Result<MetadataId, ScanError> {
         let time = self.sources.timestamp;
         let base = match owner {
-            DirectoryOwner::Store if laid.is_empty() => {
+            DirectoryOwner::Store if applied.is_empty() => {
                 return Ok(self.store_metadata(Permissions::STORE_EXECUTABLE));
             }
             DirectoryOwner::Store => Metadata::root_owned(Permissions::STORE_EXECUTABLE, Timestamp::STORE),
             DirectoryOwner::LostAndFound => Metadata::root_owned(Permissions::from_mode(0o700), time),
-            DirectoryOwner::Made(Made::Entry(_, _, entry)) => {
+            DirectoryOwner::Planned(PlanItem::Entry(_, _, entry)) => {
                 metadata::of_entry(entry, Permissions::DIRECTORY, time)
             }
-            DirectoryOwner::Implied | DirectoryOwner::Made(Made::Inline(_)) => {
+            DirectoryOwner::Implied | DirectoryOwner::Planned(PlanItem::Inline(_)) => {
                 Metadata::root_owned(Permissions::DIRECTORY, time)
             }
             DirectoryOwner::Tree { source, directory } => {
-                let own = self.found.directory(directory).and_then(|found| found.own.as_deref());
-                let Some((host, xattrs)) = own else {
-                    return Err(ScanError::Internal("a directory without metadata".to_owned()));
-                };
+                let own = self.found.directory(directory).own.as_deref();
+                let (host, xattrs) = own.expect("invariant: the walk stores what a tree's directory has");
                 let at = (directory, None);
-                self.of_tree((name, source, (laid, None)), at, *host, Bearer::Directory, xattrs)?
+                self.of_tree((name, source, (applied, None)), at, *host, InodeKind::Directory, xattrs)?
             }
         };
-        Ok(self.laid(base, laid, Bearer::Directory, None))
+        Ok(self.with_attributes(base, applied, InodeKind::Directory, None))
     }
 
-    fn found_leaf(&mut self, name: Name<'_>, leaf: FoundLeaf, laid: Laid) -> Result<(), ScanError> {
+    fn found_leaf(
+        &mut self,
+        name: Name<'_>,
+        leaf: FoundLeaf,
+        applied: PathAttributes,
+    ) -> Result<(), ScanError> {
         let FoundLeaf { source, directory, index, kind } = leaf;
         let found = self.found.directory(directory);
-        let linked = found.and_then(|found| found.inode(index)).map(|inode| (source, inode));
+        let linked = found.inode(index).map(|inode| (source, inode));
         if let Some(&first) = linked.and_then(|linked| self.links.get(&linked)) {
             return self.writer.hard_link(name, first).map(drop).map_err(ScanError::of_tree);
         }
-        let metadata = self.leaf_metadata(name.as_bytes(), leaf, linked, laid)?;
+        let metadata = self.leaf_metadata(name.as_bytes(), leaf, linked, applied)?;
         let node = match kind {
             Kind::File { size, stamp, .. } => {
                 let Some(origin) = self.writer.origin(source) else {
                     return Err(ScanError::Internal("a source without an origin".to_owned()));
                 };
                 let node = self.writer.file(name, metadata, size, FileSource::Scanned { origin, stamp });
-                if let (Ok(_), Some(runs)) = (&node, found.and_then(|found| found.data_runs(index))) {
+                if let (Ok(_), Some(runs)) = (&node, found.data_runs(index)) {
                     self.writer.data_runs(runs.to_vec()).map_err(ScanError::of_tree)?;
                 }
                 node
             }
             Kind::Symlink { start, len } => {
-                let target = found.map(|found| found.target(index, start, len)).unwrap_or_default();
-                self.writer.symlink(name, metadata, target)
+                self.writer.symlink(name, metadata, found.target(index, start, len))
             }
             Kind::Special(special) => self.writer.special(name, metadata, special),
             Kind::Directory(_) => return Err(ScanError::Internal("a directory as an entry".to_owned())),
@@ -228,51 +230,55 @@ impl<'a> Flatten<'a> {
         name: &[u8],
         leaf: FoundLeaf,
         linked: Option<LinkedInode>,
-        laid: Laid,
+        applied: PathAttributes,
     ) -> Result<MetadataId, ScanError> {
         let FoundLeaf { source, directory, index, kind } = leaf;
-        let (bearer, canonical) = match kind {
-            Kind::File { executable: true, .. } => (Bearer::File, Permissions::STORE_EXECUTABLE),
-            Kind::File { .. } => (Bearer::File, Permissions::STORE_FILE),
-            Kind::Symlink { .. } => (Bearer::Symlink, Permissions::SYMLINK),
-            Kind::Special(_) | Kind::Directory(_) => (Bearer::Special, Permissions::STORE_FILE),
+        let (inode_kind, canonical) = match kind {
+            Kind::File { executable: true, .. } => (InodeKind::File, Permissions::STORE_EXECUTABLE),
+            Kind::File { .. } => (InodeKind::File, Permissions::STORE_FILE),
+            Kind::Symlink { .. } => (InodeKind::Symlink, Permissions::SYMLINK),
+            Kind::Special(_) | Kind::Directory(_) => (InodeKind::Special, Permissions::STORE_FILE),
         };
         let found = self.found.directory(directory);
-        if let Some((host, xattrs)) =
-            found.and_then(|found| Some((found.metadata(index)?, found.xattrs(index))))
-        {
+        if let Some(host) = found.metadata(index) {
             let at = (directory, Some(index));
-            let base = self.of_tree((name, source, (laid, linked)), at, host, bearer, xattrs)?;
-            return Ok(self.laid(base, laid, bearer, linked));
+            let base =
+                self.of_tree((name, source, (applied, linked)), at, host, inode_kind, found.xattrs(index))?;
+            return Ok(self.with_attributes(base, applied, inode_kind, linked));
         }
-        if laid.is_empty() {
+        if applied.is_empty() {
             return Ok(self.store_metadata(canonical));
         }
-        Ok(self.laid(Metadata::root_owned(canonical, Timestamp::STORE), laid, bearer, None))
+        Ok(self.with_attributes(Metadata::root_owned(canonical, Timestamp::STORE), applied, inode_kind, None))
     }
 
-    fn made_leaf(&mut self, name: Name<'_>, made: Made<'a>, laid: Laid) -> Result<(), ScanError> {
+    fn planned_leaf(
+        &mut self,
+        name: Name<'_>,
+        item: PlanItem<'a>,
+        applied: PathAttributes,
+    ) -> Result<(), ScanError> {
         let time = self.sources.timestamp;
-        let (index, entry) = match made {
-            Made::Inline(file) => {
+        let (index, entry) = match item {
+            PlanItem::Inline(file) => {
                 let base = Metadata::root_owned(file.permissions, time);
-                let metadata = self.laid(base, laid, Bearer::File, None);
+                let metadata = self.with_attributes(base, applied, InodeKind::File, None);
                 return self.inline(name, metadata, &file.bytes);
             }
-            Made::Entry(index, _, entry) => (index, entry),
+            PlanItem::Entry(index, _, entry) => (index, entry),
         };
         let file = self.files.files.get(&index);
         let default = file.map_or(Permissions::from_mode(0o644), |file| file.permissions);
         let mut base = metadata::of_entry(entry, default, time);
-        let bearer = match entry.kind {
-            EntryKind::Text(_) | EntryKind::Source(_) => Bearer::File,
+        let inode_kind = match entry.kind {
+            EntryKind::Text(_) | EntryKind::Source(_) => InodeKind::File,
             EntryKind::Symlink(_) => {
                 base.permissions = Permissions::SYMLINK;
-                Bearer::Symlink
+                InodeKind::Symlink
             }
-            _ => Bearer::Special,
+            _ => InodeKind::Special,
         };
-        let metadata = self.laid(base, laid, bearer, None);
+        let metadata = self.with_attributes(base, applied, inode_kind, None);
         let special = match &entry.kind {
             EntryKind::Text(bytes) => return self.inline(name, metadata, bytes),
             EntryKind::Symlink(target) => {
@@ -298,33 +304,30 @@ impl<'a> Flatten<'a> {
     }
 
     fn inline(&mut self, name: Name<'_>, metadata: MetadataId, bytes: &[u8]) -> Result<(), ScanError> {
-        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let source = self.writer.inline(bytes.to_vec());
-        self.writer.file(name, metadata, size, source).map(drop).map_err(ScanError::of_tree)
+        self.writer.file(name, metadata, to_u64(bytes.len()), source).map(drop).map_err(ScanError::of_tree)
     }
 
-    /// What a tree's entry brings along.
+    /// The metadata of an entry of a tree.
     fn of_tree(
         &mut self,
-        (name, source, reach): (&[u8], usize, (Laid, Option<LinkedInode>)),
+        (name, source, reach): (&[u8], usize, (PathAttributes, Option<LinkedInode>)),
         at: (DirectoryId, Option<usize>),
         host: HostMetadata,
-        bearer: Bearer,
+        inode_kind: InodeKind,
         xattrs: &[image_tree::Xattr],
     ) -> Result<Metadata, ScanError> {
-        let tree = source.saturating_sub(usize::from(self.sources.store.is_some()));
-        let Some(plan) = self.sources.trees.get(tree) else {
-            return Err(ScanError::Internal("an entry of no tree".to_owned()));
-        };
+        let tree = source - usize::from(self.sources.store.is_some());
+        let plan = &self.sources.trees[tree];
         if plan.keep_owner {
             self.check_owner(tree, at, host)?;
         }
-        match metadata::of_tree(plan, host, bearer, xattrs, self.sources.timestamp) {
+        match metadata::of_tree(plan, host, inode_kind, xattrs, self.sources.timestamp) {
             Ok((metadata, dropped)) => {
-                if dropped && !self.is_mode_laid(reach) {
+                if dropped && !self.sets_mode(reach) {
                     let merge = &self.merge;
                     self.warnings
-                        .set_id_dropped(tree, || merge.path_above(name, bearer == Bearer::Directory));
+                        .set_id_dropped(tree, || merge.path_above(name, inode_kind == InodeKind::Directory));
                 }
                 Ok(metadata)
             }
@@ -334,7 +337,7 @@ impl<'a> Flatten<'a> {
         }
     }
 
-    /// Refuses an owner that is only what the system shows for one that it does not know here; notes one that may be.
+    /// Fails if the owner is not mapped in the user namespace. Adds a warning if it may not be.
     fn check_owner(
         &mut self,
         tree: usize,
@@ -354,34 +357,33 @@ impl<'a> Flatten<'a> {
         Ok(())
     }
 
-    /// The positions of all attributes that reach a path, or an inode through any of its names.
-    fn reaching(&self, laid: Laid, linked: Option<LinkedInode>) -> Vec<usize> {
+    /// The positions of all attributes that apply to a path, or to an inode by any of its names.
+    fn positions(&self, applied: PathAttributes, linked: Option<LinkedInode>) -> Vec<usize> {
         match linked.and_then(|linked| self.link_attributes.get(&linked)) {
             Some(reached) => reached.iter().copied().collect(),
-            None => self.merge.laid(laid),
+            None => self.merge.positions(applied),
         }
     }
 
-    /// Whether the plan says itself which permissions a path gets.
-    fn is_mode_laid(&self, (laid, linked): (Laid, Option<LinkedInode>)) -> bool {
-        let mut attributes = self.reaching(laid, linked).into_iter();
-        attributes.any(|at| self.merge.attributes(at).is_some_and(|(_, laid)| laid.permissions.is_some()))
+    /// Whether attributes set the permissions of a path.
+    fn sets_mode(&self, (applied, linked): (PathAttributes, Option<LinkedInode>)) -> bool {
+        let mut attributes = self.positions(applied, linked).into_iter();
+        attributes.any(|at| self.merge.attributes(at).1.permissions.is_some())
     }
 
-    /// Lays all attributes that reach a path, or an inode through any of its names.
-    fn laid(
+    /// Applies all attributes of a path, or of an inode by any of its names.
+    fn with_attributes(
         &mut self,
         mut base: Metadata,
-        laid: Laid,
-        bearer: Bearer,
+        applied: PathAttributes,
+        inode_kind: InodeKind,
         linked: Option<LinkedInode>,
     ) -> MetadataId {
-        for position in self.reaching(laid, linked) {
-            if let Some((path, attributes)) = self.merge.attributes(position) {
-                let all = metadata::lay(&mut base, attributes, bearer);
-                if !all && laid.own == Some(position) {
-                    self.warnings.xattrs_left_out(path);
-                }
+        for position in self.positions(applied, linked) {
+            let (path, attributes) = self.merge.attributes(position);
+            let all = metadata::apply(&mut base, attributes, inode_kind);
+            if !all && applied.own == Some(position) {
+                self.warnings.xattrs_left_out(path);
             }
         }
         self.writer.metadata(&base)
@@ -397,7 +399,7 @@ impl<'a> Flatten<'a> {
     }
 }
 
-/// A found entry that is no directory.
+/// An entry of a source that is not a directory.
 #[derive(Clone, Copy)]
 struct FoundLeaf {
     source: usize,
@@ -407,6 +409,6 @@ struct FoundLeaf {
 }
 
 fn valid(name: &[u8]) -> Result<Name<'_>, ScanError> {
-    // Linux gives no other names; what the plan gives was checked.
+    // Linux has no other names, and those of the plan were checked.
     Name::new(name).map_err(|invalid| ScanError::Internal(invalid.to_string()))
 }

@@ -1,21 +1,21 @@
-//! What the walk leaves: a table of directories that name one another by number, so that no depth of a source
-//! reaches the stack. Which number a directory has depends on the order of the walk; nothing may follow from it.
+//! The result of the walk: a table of directories that refer to each other by number, so that deep sources need no deep stack.
+//! The numbers depend on the order of the walk, so the tree must not depend on them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use image_tree::{DataRun, FileStamp, Inode, SpecialKind, Xattr};
+use image_tree::{DataRun, FileStamp, Inode, SpecialKind, Xattr, narrow, to_usize};
 use rustix::fs::Stat;
 
 use crate::listing::Listing;
 use crate::mounts::Mount;
 use crate::own::InTree;
 
-/// Entries that one task inspects; a larger directory is shared among threads. A batch costs about 0.5 ms.
+/// Number of entries that a task inspects. Larger directories are shared among threads. A batch takes about 0.5 ms.
 pub(crate) const BATCH: usize = 512;
 
-/// Where a directory stands in [`Found`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The index of a directory in [`Found`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DirectoryId(pub(crate) u32);
 
 impl DirectoryId {
@@ -25,7 +25,7 @@ impl DirectoryId {
     }
 }
 
-/// What one entry is, in 16 bytes.
+/// The kind of an entry, in 16 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Directory(DirectoryId),
@@ -34,7 +34,7 @@ pub(crate) enum Kind {
     Special(SpecialKind),
 }
 
-/// Owner, rights and time as the source has them.
+/// Owner, permissions and time of a source.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HostMetadata {
     pub(crate) mode: u16,
@@ -58,32 +58,32 @@ impl HostMetadata {
 
 /// The permission bits of a `stat`, 0 to 0o7777.
 pub(crate) fn mode_bits(stat: &Stat) -> u16 {
-    u16::try_from(stat.st_mode & 0o7777).unwrap_or(0)
+    narrow((stat.st_mode & 0o7777).into(), "twelve bits are left")
 }
 
 fn nanoseconds(stat: &Stat) -> u32 {
-    u32::try_from(stat.st_mtime_nsec).unwrap_or(0)
+    u32::try_from(stat.st_mtime_nsec).expect("invariant: Linux gives less than 10^9 nanoseconds")
 }
 
-/// What tells later that a file is still the one that was scanned.
+/// The stamp that shows later whether a file changed since the scan.
 pub(crate) fn stamp(stat: &Stat) -> FileStamp {
     FileStamp::of_mtime(stat.st_mtime, nanoseconds(stat))
 }
 
-/// What only trees have: a store's metadata is canonical.
+/// The parts that only trees have. The metadata of a store is canonical.
 #[derive(Debug, Default)]
 pub(crate) struct TreePart {
-    /// One for each entry.
+    /// Metadata of each entry.
     pub(crate) metadata: Vec<HostMetadata>,
-    /// Of entries with several names, by their position in the part, ascending.
+    /// Inodes of entries with several names, by their position in the part, ascending.
     pub(crate) links: Vec<(usize, Inode)>,
-    /// Of entries that have some, by their position in the part, ascending.
+    /// Extended attributes of entries that have any, by their position in the part, ascending.
     pub(crate) xattrs: Vec<(usize, Vec<Xattr>)>,
-    /// Where sparse files have data, by their position in the part, ascending.
+    /// Data runs of sparse files, by their position in the part, ascending.
     pub(crate) sparse: Vec<(usize, Vec<DataRun>)>,
 }
 
-/// What files take, in \[bytes\].
+/// The space that files need, in \[bytes\].
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Room {
     /// In the image.
@@ -93,15 +93,16 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Adds a file that stores so many bytes; gives how many more these are than it takes here, where that is much.
+    /// Adds a file with `stored` \[bytes\] in the image. Returns how many more these are than on this machine, if that is much.
     pub(crate) fn add(&mut self, stored: u64, stat: &Stat) -> Option<u64> {
+        // A FUSE file system can report any numbers.
         let taken = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
         self.stored = self.stored.saturating_add(stored);
         self.taken = self.taken.saturating_add(taken);
         (stored > MUCH && stored / 10 > taken).then(|| stored - taken)
     }
 
-    /// Both together.
+    /// The sum of both.
     pub(crate) fn with(self, other: Self) -> Self {
         Self {
             stored: self.stored.saturating_add(other.stored),
@@ -109,13 +110,13 @@ impl Room {
         }
     }
 
-    /// Whether the image stores so much more than is taken here that people should know.
+    /// Whether the image needs so much more space than this machine that a warning is due.
     pub(crate) fn is_inflated(self) -> bool {
         self.stored > MUCH && self.stored / 10 > self.taken
     }
 }
 
-/// Less is not worth a word, in \[bytes\].
+/// Minimum size for a warning, in \[bytes\].
 const MUCH: u64 = 64 << 20;
 
 /// Up to [`BATCH`] entries of a directory.
@@ -125,20 +126,20 @@ pub(crate) struct Part {
     pub(crate) targets: Vec<u8>,
     pub(crate) tree: Option<Box<TreePart>>,
     pub(crate) room: Room,
-    /// Files that store much more than they take here, by their position, and how much more.
+    /// Files that need much more space in the image than here, by their position, and how much more.
     pub(crate) inflated: Vec<(usize, u64)>,
 }
 
 /// A directory of a source.
 #[derive(Debug)]
 pub(crate) struct FoundDirectory {
-    /// The directory that holds it; a root its own.
+    /// The parent directory; a root is its own parent.
     pub(crate) parent: DirectoryId,
-    /// Its position there.
+    /// Its position in the parent.
     pub(crate) in_parent: u32,
-    /// Of a tree's directories, but not of their roots.
+    /// Metadata of a directory of a tree; not of a root.
     pub(crate) own: Option<Box<(HostMetadata, Vec<Xattr>)>>,
-    /// None where it is empty.
+    /// The names; `None` if it is empty.
     pub(crate) listing: Option<Arc<Listing>>,
     pub(crate) parts: Vec<Part>,
 }
@@ -156,25 +157,24 @@ impl FoundDirectory {
         self.listing.as_ref().map_or(&[], |listing| listing.name(index))
     }
 
-    fn part(&self, index: usize) -> Option<&Part> {
-        self.parts.get(index / BATCH)
+    /// The part with an entry. Every part is there after a walk without errors.
+    fn part(&self, index: usize) -> &Part {
+        self.parts.get(index / BATCH).expect("invariant: the walk stores every part of a directory")
     }
 
-    pub(crate) fn kind(&self, index: usize) -> Option<Kind> {
-        self.part(index)?.kinds.get(index % BATCH).copied()
+    pub(crate) fn kind(&self, index: usize) -> Kind {
+        let kind = self.part(index).kinds.get(index % BATCH);
+        *kind.expect("invariant: the walk looks at every entry, and its errors end the scan")
     }
 
     pub(crate) fn target(&self, index: usize, start: u32, len: u16) -> &[u8] {
-        self.part(index)
-            .and_then(|part| {
-                let start = usize::try_from(start).ok()?;
-                part.targets.get(start..start.checked_add(usize::from(len))?)
-            })
-            .unwrap_or_default()
+        let start = to_usize(start.into());
+        &self.part(index).targets[start..start + usize::from(len)]
     }
 
+    /// What a tree keeps; `None` in a store.
     fn tree(&self, index: usize) -> Option<&TreePart> {
-        self.part(index)?.tree.as_deref()
+        self.part(index).tree.as_deref()
     }
 
     pub(crate) fn metadata(&self, index: usize) -> Option<HostMetadata> {
@@ -187,7 +187,7 @@ impl FoundDirectory {
         links.get(at).map(|link| link.1)
     }
 
-    /// Where a sparse file has data.
+    /// The data runs of a sparse file.
     pub(crate) fn data_runs(&self, index: usize) -> Option<&[DataRun]> {
         let sparse = &self.tree(index)?.sparse;
         let at = sparse.binary_search_by_key(&(index % BATCH), |found| found.0).ok()?;
@@ -204,49 +204,51 @@ impl FoundDirectory {
     }
 }
 
-/// All directories of all sources. The first ones are the sources' roots, in the order of the sources.
+/// All directories of all sources. The first ones are the roots, in the order of the sources.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) directories: Vec<FoundDirectory>,
-    /// Where on this machine each root is.
+    /// The path of each root on this machine.
     pub(crate) sources: Vec<PathBuf>,
-    /// What is mounted below trees of which the plan does not say whether to take it in.
+    /// Mounts below trees whose plan does not set `oneFileSystem`.
     pub(crate) mounts: Vec<Mount>,
-    /// Directories that files of the program belong to, with the positions of these files.
+    /// Directories that contain output files of the program, with the positions of these files.
     pub(crate) own: Vec<(DirectoryId, usize)>,
 }
 
 impl Found {
-    /// The source that a directory is of, by its position.
+    /// The position of a directory's source.
     pub(crate) fn source_of(&self, id: DirectoryId) -> usize {
         let mut at = id;
-        while let Some(directory) = self.directory(at).filter(|directory| directory.parent != at) {
-            at = directory.parent;
+        loop {
+            match self.directory(at).parent {
+                parent if parent == at => return at.index(),
+                parent => at = parent,
+            }
         }
-        at.index()
     }
 
-    /// The files of the program that are in trees; `first_tree` is the position of the first among the sources.
+    /// The output files of the program that are in trees. `first_tree` is the position of the first tree among the sources.
     pub(crate) fn own_in_trees(&self, first_tree: usize) -> Vec<InTree> {
         let in_tree = |&(directory, file): &(DirectoryId, usize)| {
             let source = self.source_of(directory);
             let is_deep = directory.index() != source;
-            InTree { tree: source.saturating_sub(first_tree), file, is_deep }
+            InTree { tree: source - first_tree, file, is_deep }
         };
         let mut all: Vec<InTree> = self.own.iter().map(in_tree).collect();
-        // A folder that is mounted twice below a tree has the file twice; the deeper one matters.
+        // A folder that is mounted twice below a tree has the file twice; the deeper one is reported.
         all.sort_by_key(|one| (one.tree, one.file, !one.is_deep));
         all.dedup_by_key(|one| (one.tree, one.file));
         all
     }
 
-    /// What all files take.
+    /// The space that all files need.
     pub(crate) fn room(&self) -> Room {
         let parts = self.directories.iter().flat_map(|directory| &directory.parts);
         parts.fold(Room::default(), |room, part| room.with(part.room))
     }
 
-    /// The files that store much more than they take here, the first of them first: how much more, and where they are.
+    /// The files that need much more space in the image than here, largest first: how much more, and their paths.
     pub(crate) fn inflated(&self) -> Vec<(u64, PathBuf)> {
         let mut all = Vec::new();
         for (id, directory) in (0..).zip(&self.directories) {
@@ -260,11 +262,11 @@ impl Found {
         all
     }
 
-    pub(crate) fn directory(&self, id: DirectoryId) -> Option<&FoundDirectory> {
-        self.directories.get(id.index())
+    pub(crate) fn directory(&self, id: DirectoryId) -> &FoundDirectory {
+        self.directories.get(id.index()).expect("invariant: the walk numbers the directories that it stores")
     }
 
-    /// How many entries there are, and how many bytes of names and targets.
+    /// The number of entries, and the length of their names and targets in \[bytes\].
     pub(crate) fn totals(&self) -> (usize, usize) {
         self.directories.iter().fold((0, 0), |(entries, bytes), directory| {
             let names = directory.listing.as_ref().map_or(0, |listing| listing.name_bytes());
@@ -273,30 +275,28 @@ impl Found {
         })
     }
 
-    /// Whether any entry of a tree has several names.
+    /// Whether a tree has an entry with several names.
     pub(crate) fn has_links(&self) -> bool {
         let parts = self.directories.iter().flat_map(|directory| &directory.parts);
         parts.filter_map(|part| part.tree.as_ref()).any(|tree| !tree.links.is_empty())
     }
 
-    /// Where on this machine a directory, or an entry of it, is.
+    /// The path of a directory, or of an entry of it, on this machine.
     pub(crate) fn host_path(&self, id: DirectoryId, entry: Option<usize>) -> PathBuf {
         use std::ffi::OsString;
         use std::os::unix::ffi::{OsStrExt, OsStringExt};
         let mut names = Vec::new();
         let mut at = id;
-        if let (Some(index), Some(directory)) = (entry, self.directory(id)) {
-            names.push(directory.name(index));
-        }
-        while let Some(directory) = self.directory(at) {
-            if directory.parent == at {
+        names.extend(entry.map(|index| self.directory(id).name(index)));
+        loop {
+            let FoundDirectory { parent, in_parent, .. } = *self.directory(at);
+            if parent == at {
                 break;
             }
-            let in_parent = usize::try_from(directory.in_parent).unwrap_or(usize::MAX);
-            names.push(self.directory(directory.parent).map_or(&[][..], |parent| parent.name(in_parent)));
-            at = directory.parent;
+            names.push(self.directory(parent).name(to_usize(in_parent.into())));
+            at = parent;
         }
-        let source = self.sources.get(at.index()).map_or("".as_ref(), PathBuf::as_path);
+        let source = self.sources.get(at.index()).expect("invariant: the first directories are the roots");
         let mut bytes = source.as_os_str().as_bytes().to_vec();
         for name in names.into_iter().rev() {
             if bytes.last() != Some(&b'/') {

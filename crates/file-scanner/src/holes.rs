@@ -1,25 +1,25 @@
-//! Where a sparse file has data. What the file system says of holes only counts as far as it says that there are any: then
-//! every block of zeros becomes a hole, as `mke2fs -d` does it, and the result depends on the bytes and not on the block size of
-//! the source's file system.
+//! Finds the data of sparse files. If the file system reports any hole, every block of zeros becomes a hole, as with `mke2fs -d`.
+//! So the result depends on the bytes and not on the block size of the source's file system.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use image_tree::{DataRun, HOLE_GRAIN};
+use image_tree::{DataRun, HOLE_GRAIN, narrow, to_u64, to_usize};
 use rustix::fs::{Mode, OFlags, SeekFrom};
 use rustix::io::{Errno, retry_on_intr};
 
-/// How much is read at once, in \[bytes\]; a multiple of [`HOLE_GRAIN`].
+/// Length of the read buffer in \[bytes\], a multiple of [`HOLE_GRAIN`].
 const BUFFER: usize = 256 << 10;
-/// The most runs of a file are about half of this: in huge files, short holes are filled.
+/// About twice the maximum number of runs of a file. In huge files, short holes are filled to stay below it.
 const MOST_UNITS: u64 = 1 << 21;
 
-/// Whether a file may have holes: it takes less room than its length.
+/// Whether a file can have holes: it needs less space than its length.
 pub(crate) fn may_have_holes(size: u64, blocks: u64) -> bool {
+    // A FUSE file system can report any number.
     blocks.saturating_mul(512) < size
 }
 
-/// The runs of data of a file of so many \[bytes\] that stands in a folder; `None` where it has no hole after all, or its file
-/// system knows none. A symlink is not followed.
+/// The data runs of a file of `size` \[bytes\] in a folder; `None` if it has no holes, or its file system does not report them. A
+/// symlink is not followed.
 pub(crate) fn of_entry(
     folder: impl AsFd,
     name: impl rustix::path::Arg + Copy,
@@ -30,7 +30,7 @@ pub(crate) fn of_entry(
     of_file(fd.as_fd(), size)
 }
 
-/// The same of an open file.
+/// The same for an open file.
 pub(crate) fn of_file(fd: BorrowedFd<'_>, size: u64) -> Result<Option<Vec<DataRun>>, Errno> {
     if size.div_ceil(HOLE_GRAIN) > u64::from(u32::MAX)
         || seek(fd, SeekFrom::Hole(0))?.is_none_or(|at| at >= size)
@@ -43,7 +43,7 @@ pub(crate) fn of_file(fd: BorrowedFd<'_>, size: u64) -> Result<Option<Vec<DataRu
     while at < size {
         let Some(data) = seek(fd, SeekFrom::Data(at))?.filter(|data| *data < size) else { break };
         let hole = seek(fd, SeekFrom::Hole(data))?.unwrap_or(size).min(size);
-        // Holes of the source may be finer than blocks here.
+        // Holes of the source can be smaller than a block of the image.
         let first = (data - data % HOLE_GRAIN).max(at - at % HOLE_GRAIN);
         at = hole.max(data + 1).next_multiple_of(HOLE_GRAIN).min(size);
         read_runs(fd, first, at, &mut buffer, &mut runs)?;
@@ -60,13 +60,13 @@ fn read_runs(
 ) -> Result<(), Errno> {
     let mut at = from;
     while at < to {
-        let len = usize::try_from(to - at).unwrap_or(BUFFER).min(BUFFER);
-        let bytes = buffer.get_mut(..len).unwrap_or_default();
+        let len = to_usize(to - at).min(BUFFER);
+        let bytes = &mut buffer[..len];
         let mut done = 0;
         while done < len {
-            let rest = bytes.get_mut(done..).unwrap_or_default();
-            match retry_on_intr(|| rustix::io::pread(fd, &mut *rest, at.saturating_add(to_u64(done))))? {
-                // It became shorter; the copy will notice.
+            let rest = &mut bytes[done..];
+            match retry_on_intr(|| rustix::io::pread(fd, &mut *rest, at + to_u64(done)))? {
+                // It became shorter, which the copy reports.
                 0 => return Ok(()),
                 read => done += read,
             }
@@ -84,21 +84,17 @@ fn read_runs(
 const BLOCK: usize = 4096;
 const _: () = assert!(HOLE_GRAIN == 4096);
 
-fn to_u64(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
-}
-
-/// Runs as they grow.
+/// Collects data runs.
 struct Runs {
     list: Vec<DataRun>,
-    /// The shortest hole that stays one, in units.
+    /// The minimum length of a hole, in units.
     shortest: u64,
 }
 
 impl Runs {
-    /// Adds a unit with data, behind those that are there.
+    /// Adds a unit with data, after all previous ones.
     fn add(&mut self, unit: u64) {
-        let Ok(start) = u32::try_from(unit) else { return };
+        let start: u32 = narrow(unit, "`of_file` looks for no runs in longer files");
         match self.list.last_mut() {
             Some(last) if unit < last.end() => {}
             Some(last) if unit - last.end() < self.shortest => last.len = start - last.start + 1,
@@ -107,7 +103,7 @@ impl Runs {
     }
 }
 
-/// Where the next data or hole begins; `None` where there is none, or the file system does not tell.
+/// The offset of the next data or hole; `None` if there is none, or the file system does not report it.
 fn seek(fd: BorrowedFd<'_>, to: SeekFrom) -> Result<Option<u64>, Errno> {
     match rustix::fs::seek(fd, to) {
         Ok(at) => Ok(Some(at)),

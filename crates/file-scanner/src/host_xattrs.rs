@@ -1,4 +1,4 @@
-//! Extended attributes of a tree's entries. Nothing is asked of the system unless a pattern wants something.
+//! Reads the extended attributes of a tree's entries. There are no system calls if no patterns are given.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -8,30 +8,30 @@ use build_plan::XattrPattern;
 use image_tree::{Acl, InvalidAcl, InvalidXattr, Xattr, XattrName, XattrNamespace};
 use rustix::io::Errno;
 
-/// Why attributes can't be kept.
+/// The reason why attributes can't be kept.
 #[derive(Debug)]
 pub(crate) enum XattrError {
-    /// The system does not give their names.
+    /// Their names can't be read.
     List(Errno),
-    /// The system does not give the value of one.
+    /// The value of one can't be read.
     Value(XattrName, Errno),
-    /// They changed each time that they were read.
+    /// They kept changing while they were read.
     Changing,
-    /// The entry was asked through /proc, which is not there.
+    /// /proc, through which they are read, is not mounted.
     NoProc,
-    /// One that ext4 has no place for.
+    /// One that ext4 does not support.
     Invalid(InvalidXattr),
-    /// An access control list that Linux would refuse.
+    /// An access control list that Linux would reject.
     Acl(XattrName, InvalidAcl),
 }
 
-/// How often attributes are read that change meanwhile.
+/// Maximum number of attempts to read attributes that change.
 const ATTEMPTS: usize = 3;
 
-/// The largest list and the largest value that Linux gives, in \[bytes\]: `XATTR_LIST_MAX`, `XATTR_SIZE_MAX`.
+/// Maximum length of a list and of a value in Linux, in \[bytes\]: `XATTR_LIST_MAX`, `XATTR_SIZE_MAX`.
 const MAX: usize = 64 * 1024;
 
-/// Those of an open directory that some pattern wants, sorted.
+/// The attributes of an open directory that match a pattern, sorted.
 pub(crate) fn of_descriptor(fd: BorrowedFd<'_>, wanted: &[XattrPattern]) -> Result<Vec<Xattr>, XattrError> {
     collect(
         wanted,
@@ -40,7 +40,7 @@ pub(crate) fn of_descriptor(fd: BorrowedFd<'_>, wanted: &[XattrPattern]) -> Resu
     )
 }
 
-/// Those of an entry of an open directory that some pattern wants, sorted. Symlinks are not followed.
+/// The attributes of an entry of an open directory that match a pattern, sorted. Symlinks are not followed.
 pub(crate) fn of_entry(
     directory: &OwnedFd,
     name: &CStr,
@@ -77,7 +77,7 @@ fn collect(
     }
     for _ in 0..ATTEMPTS {
         match collect_once(wanted, &list, &get) {
-            // One was removed after its name was read, or the names became more than there was room for.
+            // An attribute was removed after its name was read, or names were added that don't fit into the buffer.
             Err(XattrError::List(Errno::RANGE) | XattrError::Value(_, Errno::NODATA | Errno::RANGE)) => {}
             other => return other,
         }
@@ -91,7 +91,7 @@ fn collect_once(
     get: impl Fn(&[u8], &mut [u8]) -> Result<usize, Errno>,
 ) -> Result<Vec<Xattr>, XattrError> {
     let names = match read(list) {
-        // The file system has none at all.
+        // The file system does not support any.
         Err(Errno::NOTSUP) => return Ok(Vec::new()),
         other => other.map_err(XattrError::List)?,
     };
@@ -112,7 +112,7 @@ fn collect_once(
     Ok(xattrs)
 }
 
-/// An attribute that Linux would let a file have.
+/// An attribute that Linux accepts.
 fn checked(name: XattrName, value: Vec<u8>) -> Result<Xattr, XattrError> {
     if matches!(name.namespace(), XattrNamespace::PosixAclAccess | XattrNamespace::PosixAclDefault)
         && let Err(invalid) = Acl::parse(&value)
@@ -122,12 +122,12 @@ fn checked(name: XattrName, value: Vec<u8>) -> Result<Xattr, XattrError> {
     Ok(Xattr { name, value })
 }
 
-/// Most are short: tries a small buffer first, then the largest.
+/// Reads a value. Most are short, so it tries a small buffer first, then one of the maximum length.
 fn read(call: impl Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
     let mut small = [0; 256];
     match call(&mut small) {
         Err(Errno::RANGE) => {}
-        other => return other.map(|len| small.get(..len).unwrap_or_default().to_vec()),
+        other => return other.map(|len| small[..len].to_vec()),
     }
     let mut large = vec![0; MAX];
     let len = call(&mut large)?;
@@ -150,7 +150,7 @@ mod tests {
         Ok(bytes.len())
     }
 
-    /// Reads attributes of which `user.a` is gone the first `times` that its value is asked for.
+    /// Reads attributes whose `user.a` is missing the first `times` that its value is read.
     fn vanishing(times: usize) -> Result<Vec<Xattr>, XattrError> {
         let gone = Cell::new(0);
         let list = |buffer: &mut [u8]| fill(buffer, b"user.a\0user.b\0");

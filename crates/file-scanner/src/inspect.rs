@@ -1,4 +1,4 @@
-//! One entry of a directory: at most one call for what a store says of it, and one more where a tree keeps more.
+//! Inspects an entry of a directory: at most one system call in a store, more in a tree that keeps more metadata.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,19 +15,19 @@ use crate::listing::ListError;
 use crate::own;
 use crate::walk::{OpenDirectory, Policy};
 
-/// What is wrong with an entry or a directory; the walk adds where.
+/// A problem of an entry or a directory. The walk adds the path.
 #[derive(Debug)]
 pub(crate) enum Problem {
     System(Errno),
     Changed,
     MissingStorePath,
     SpecialInStore,
-    /// A symlink's target of so many bytes.
+    /// The target of a symlink has an invalid length, in \[bytes\].
     Target(usize),
     DeviceNumber,
-    /// A length of 0 is told, and yet there are contents.
+    /// The length is 0, but there are contents.
     ToldEmpty,
-    /// This process may not read it.
+    /// This process has no read permission.
     Forbidden,
     TooMany,
     List(ListError),
@@ -55,10 +55,10 @@ impl From<XattrError> for Problem {
 /// The kind of a directory that the walk has not numbered yet.
 const UNNUMBERED: Kind = Kind::Directory(DirectoryId(u32::MAX));
 
-/// The longest target that a symlink of ext4 can have, in \[bytes\]: a block less its NUL, also Linux' `PATH_MAX`.
+/// Maximum length of a symlink target in ext4, in \[bytes\]: a block without the NUL, also `PATH_MAX` of Linux.
 const MAX_TARGET: usize = 4095;
 
-/// Adds an entry to a part; true for a directory, whose number is still missing.
+/// Adds an entry to a part. Returns true for a directory, which then needs a number.
 pub(crate) fn entry(directory: &OpenDirectory<'_>, index: usize, part: &mut Part) -> Result<bool, Problem> {
     let name = directory.listing.c_name(index);
     let listed = directory.listing.file_type(index);
@@ -80,7 +80,7 @@ pub(crate) fn entry(directory: &OpenDirectory<'_>, index: usize, part: &mut Part
                     tree.xattrs.push((position, xattrs));
                 }
             } else {
-                // A directory's own come from its descriptor; this keeps the positions.
+                // The metadata of a directory comes from its descriptor. This value only keeps the positions.
                 let none = HostMetadata { mode: 0, uid: 0, gid: 0, seconds: 0, nanoseconds: 0 };
                 tree.metadata.push(none);
             }
@@ -166,27 +166,26 @@ fn stat(directory: &OpenDirectory<'_>, name: &CStr) -> Result<Stat, Errno> {
     rustix::fs::statat(&directory.fd, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)
 }
 
-/// Whether a file that says it is empty has contents, as those of /proc have. One that can't be opened is taken at its
-/// word.
+/// Whether a file of length 0 has contents, as in /proc. False if it can't be opened.
 pub(crate) fn has_contents(directory: impl AsFd, name: impl rustix::path::Arg) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     rustix::fs::openat(directory, name, flags, Mode::empty())
         .is_ok_and(|fd| rustix::io::read(&fd, &mut [0_u8; 1]).is_ok_and(|read| read > 0))
 }
 
-/// A regular file that this process may read: else the copy would fail, after much work.
+/// A regular file. Fails if this process can't read it, because the copy would fail much later.
 fn readable_file(directory: &OwnedFd, name: &CStr, stat: &Stat) -> Result<Kind, Problem> {
     if is_readable(directory, name, stat) { file(stat) } else { Err(Problem::Forbidden) }
 }
 
-/// Whether this process may read a file, by its effective owner and capabilities. What everybody may read needs no call.
+/// Whether this process can read a file, by its effective owner and capabilities. No system call if everybody can read it.
 pub(crate) fn is_readable(directory: impl AsFd, name: impl rustix::path::Arg, stat: &Stat) -> bool {
     let everybody = mode_bits(stat) & 0o444 == 0o444;
     let refused = |errno| matches!(errno, Errno::ACCESS | Errno::PERM);
     everybody || !rustix::fs::accessat(directory, name, Access::READ_OK, AtFlags::EACCESS).is_err_and(refused)
 }
 
-/// Where a sparse file has data.
+/// The data runs of a sparse file.
 pub(crate) fn data_runs(
     directory: impl AsFd,
     name: impl rustix::path::Arg + Copy,
@@ -201,7 +200,7 @@ pub(crate) fn data_runs(
     }
 }
 
-/// Counts what a file takes; `runs` is what it stores, if that is not all.
+/// Adds the space of a file. `runs` are its data runs if it has holes.
 fn account(part: &mut Part, kind: &Kind, runs: Option<&[DataRun]>, stat: &Stat) {
     let Kind::File { size, .. } = kind else { return };
     let stored = |runs: &[DataRun]| runs.iter().map(|run| u64::from(run.len) * HOLE_GRAIN).sum();
@@ -218,11 +217,11 @@ fn file(stat: &Stat) -> Result<Kind, Problem> {
 fn symlink(directory: &OpenDirectory<'_>, name: &CStr, part: &mut Part) -> Result<Kind, Problem> {
     let mut buffer = [0; MAX_TARGET + 1];
     let len = match rustix::fs::readlinkat_raw(&directory.fd, name, &mut buffer) {
-        // It is no symlink any more.
+        // It is no longer a symlink.
         Err(Errno::INVAL) => return Err(Problem::Changed),
         other => other?,
     };
-    let target = buffer.get(..len).unwrap_or_default();
+    let target = &buffer[..len];
     if target.is_empty() || len > MAX_TARGET {
         return Err(Problem::Target(len));
     }

@@ -1,26 +1,26 @@
-//! The only walker of the file system: what a plan names becomes one sorted [`image_tree::FileTree`], the same on
-//! every machine.
+//! Scans the sources of a plan into one sorted [`image_tree::FileTree`], the same on every machine. The only crate that walks the
+//! file system.
 //!
-//! The invariant of this crate: nothing that the tree says depends on the order in which directories were read, on
-//! the number of threads, or on inode numbers, link counts and times of a store. The walk runs in parallel and
-//! leaves a table of directories; one merge in the order of names then decides, alone, what goes where.
+//! The invariant of this crate: the tree does not depend on the order in which directories were read, on the number of threads,
+//! or on inode numbers, link counts and times of a store. The walk runs in parallel and results in a table of directories. Then
+//! a single merge in the order of names decides what goes where.
 //!
-//! No path of a source is ever resolved twice from the root: everything is opened relative to a descriptor that is
-//! held, without following symlinks, so what is swapped in during a build can't lead outside the source.
+//! No path of a source is resolved twice from the root. Everything is opened relative to an open descriptor without following
+//! symlinks, so a file that is replaced during a build can't lead outside the source.
 //!
-//! | module | its part |
+//! | module | purpose |
 //! |---|---|
 //! | `listing` | the names of one directory, sorted |
 //! | `walk`, `inspect`, `host_xattrs`, `holes` | directories in parallel, one entry, its extended attributes, its holes |
-//! | `owners`, `mounts` | whether owners are the files' own; other file systems below a tree |
-//! | `own` | files that the program writes, which no tree includes |
-//! | `found` | what the walk leaves |
-//! | `plan_tree` | what the plan alone says, by path |
-//! | `merge` | all sources together in depth-first order, and their conflicts |
-//! | `source_id` | which source an error or a warning is about |
-//! | `metadata`, `flatten`, `warnings` | owners, rights and times; the finished tree |
-//! | `opener`, `scanned_files` | reading the files again; as contents of an image |
-//! | `equal` | which of them have the same contents |
+//! | `owners`, `mounts` | whether the shown owners are real; other file systems below a tree |
+//! | `own` | output files of the program, which no tree includes |
+//! | `found` | the result of the walk |
+//! | `plan_tree` | the entries, targets and attributes of the plan, by path |
+//! | `merge` | merges all sources in depth-first order, finds conflicts |
+//! | `source_id` | the source of an error or a warning |
+//! | `metadata`, `flatten`, `warnings` | owners, permissions and times; the finished tree |
+//! | `opener`, `scanned_files` | reads the files again, as contents of an image |
+//! | `equal` | files with equal contents |
 
 mod equal;
 mod error;

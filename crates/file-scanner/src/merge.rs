@@ -1,63 +1,62 @@
-//! All sources together, in the order of the finished tree: depth first, entries by the bytes of their names.
+//! Merges all sources in the order of the finished tree: depth first, entries by the bytes of their names.
 //!
-//! Directories of several sources become one; anything else that two sources put at one path is a conflict, which
-//! is noted and passed over, so that all are found at once. The stack of directories is on the heap.
+//! Directories of several sources become one. Anything else at the same path is a conflict. The merge records it and continues,
+//! to find all conflicts at once. The stack of directories is on the heap.
 
 use std::collections::BTreeMap;
 
 use build_plan::AttributesPlan;
-use image_tree::{ImagePath, escaped};
+use image_tree::{ImagePath, escaped, narrow, to_u64};
 
 use crate::error::ScanError;
 use crate::found::{DirectoryId, Found, FoundDirectory, Kind};
-use crate::plan_tree::{LOST_AND_FOUND, Made, PlanId, PlanTree, Who};
-use crate::source_id::SourceId;
+use crate::plan_tree::{LOST_AND_FOUND, PlanId, PlanItem, PlanTree, SourceRef};
 use crate::sources::Sources;
 
-/// Whose metadata a directory gets.
+/// The origin of a directory's metadata.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum DirectoryOwner<'a> {
-    /// Nobody described it.
+    /// No source describes it.
     Implied,
-    /// Nobody described it, and it is `/lost+found`.
+    /// No source describes it, and it is `/lost+found`.
     LostAndFound,
-    /// The store has it, in a store path.
+    /// The store.
     Store,
-    /// A tree has it.
+    /// A tree.
     Tree { source: usize, directory: DirectoryId },
-    /// The plan has it as an entry.
-    Made(Made<'a>),
+    /// An entry of the plan.
+    Planned(PlanItem<'a>),
 }
 
-/// Something that is no directory.
+/// An entry that is not a directory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Leaf<'a> {
     Found { source: usize, directory: DirectoryId, index: usize, kind: Kind },
-    Made(Made<'a>),
+    Planned(PlanItem<'a>),
 }
 
-/// Which attributes lie on a path: those of the path itself, and the recursive ones of the directories above.
+/// The attributes that apply to a path: its own, and the recursive ones of the directories above.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Laid {
+pub(crate) struct PathAttributes {
     pub(crate) inherited: Option<usize>,
     pub(crate) own: Option<usize>,
 }
 
-impl Laid {
+impl PathAttributes {
     pub(crate) fn is_empty(self) -> bool {
         self.inherited.is_none() && self.own.is_none()
     }
 }
 
-/// One step of the depth-first order.
+/// A step of the depth-first order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step<'a> {
-    Enter { name: &'a [u8], owner: DirectoryOwner<'a>, laid: Laid },
-    Leaf { name: &'a [u8], leaf: Leaf<'a>, laid: Laid },
+    Enter { name: &'a [u8], owner: DirectoryOwner<'a>, applied: PathAttributes },
+    Leaf { name: &'a [u8], leaf: Leaf<'a>, applied: PathAttributes },
     Leave,
 }
 
-/// What one source says of one name.
+/// A source that has a name.
 #[derive(Clone, Copy, Debug)]
 enum Contributor {
     Found { source: usize, directory: DirectoryId, index: usize },
@@ -66,29 +65,29 @@ enum Contributor {
 
 #[derive(Debug)]
 enum Items<'a> {
-    /// One source's directory, and nothing of the plan below it.
+    /// A directory of a single source, without entries of the plan below it.
     One { source: usize, id: DirectoryId, directory: &'a FoundDirectory },
-    /// Sorted by name; what has the same name stands together, in the order of the sources, the plan last.
+    /// Sorted by name. Items with the same name are in the order of the sources, the plan last.
     Many(Vec<(&'a [u8], Contributor)>),
 }
 
 #[derive(Debug)]
 struct Frame<'a> {
     name: &'a [u8],
-    /// Recursive attributes that lie on all below: a link of [`Merge::chains`].
+    /// Recursive attributes that apply to everything below, an index of [`Merge::chains`].
     chain: Option<usize>,
     items: Items<'a>,
     next: usize,
 }
 
-/// The way through all sources.
+/// The merge of all sources.
 #[derive(Debug)]
 pub(crate) struct Merge<'a> {
     sources: &'a Sources<'a>,
     plan: &'a PlanTree<'a>,
     found: &'a Found,
     stack: Vec<Frame<'a>>,
-    /// Recursive attributes, each with those above it.
+    /// Recursive attributes, each with the index of those above it.
     chains: Vec<(Option<usize>, usize)>,
     attributes: Vec<(&'a ImagePath, &'a AttributesPlan)>,
     pub(crate) errors: Vec<ScanError>,
@@ -96,35 +95,35 @@ pub(crate) struct Merge<'a> {
 
 /// A claim to a path.
 struct Claim<'a> {
-    who: Who<'a>,
+    source_ref: SourceRef<'a>,
     leaf: Option<Leaf<'a>>,
     store_path: bool,
 }
 
 impl<'a> Merge<'a> {
-    /// Stands in the root directory; its metadata is for the caller.
+    /// Starts in the root directory. The caller sets its metadata.
     pub(crate) fn new(sources: &'a Sources<'a>, plan: &'a PlanTree<'a>, found: &'a Found) -> Self {
         let attributes = sources.attributes.iter().collect();
         let (stack, chains, errors) = (Vec::new(), Vec::new(), Vec::new());
         let mut merge = Self { sources, plan, found, stack, chains, attributes, errors };
-        merge.push(b"", merge.laid_on_root(), Vec::new(), Some(PlanId::ROOT));
+        merge.push(b"", merge.root_attributes(), Vec::new(), Some(PlanId::ROOT));
         merge
     }
 
-    /// What lies on the root directory.
-    pub(crate) fn laid_on_root(&self) -> Laid {
-        Laid { inherited: None, own: self.plan.node(PlanId::ROOT).and_then(|node| node.attributes) }
+    /// The attributes of the root directory.
+    pub(crate) fn root_attributes(&self) -> PathAttributes {
+        PathAttributes { inherited: None, own: self.plan.node(PlanId::ROOT).attributes }
     }
 
-    /// Who described the root directory.
+    /// The origin of the root directory's metadata.
     pub(crate) fn root_owner(&mut self) -> DirectoryOwner<'a> {
-        match self.plan.node(PlanId::ROOT).and_then(|node| node.made) {
-            Some(made) if made.is_directory() => DirectoryOwner::Made(made),
-            Some(made) => {
+        match self.plan.node(PlanId::ROOT).item {
+            Some(item) if item.is_directory() => DirectoryOwner::Planned(item),
+            Some(item) => {
                 self.errors.push(ScanError::NeedsDirectory {
                     path: "/".to_owned(),
-                    one: made.who().id(),
-                    other: Who::FileSystem.id(),
+                    one: item.source_ref().id(),
+                    other: SourceRef::FileSystem.id(),
                 });
                 DirectoryOwner::Implied
             }
@@ -132,16 +131,17 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// One of `plan.attributes`.
-    pub(crate) fn attributes(&self, position: usize) -> Option<(&'a ImagePath, &'a AttributesPlan)> {
-        self.attributes.get(position).copied()
+    /// The attributes at a position of `plan.attributes`, with their path.
+    pub(crate) fn attributes(&self, position: usize) -> (&'a ImagePath, &'a AttributesPlan) {
+        self.attributes[position]
     }
 
-    /// Positions of the attributes that lie on a path, those of higher directories first.
-    pub(crate) fn laid(&self, laid: Laid) -> Vec<usize> {
-        let mut found: Vec<usize> = laid.own.into_iter().collect();
-        let mut at = laid.inherited;
-        while let Some(&(above, attributes)) = at.and_then(|id| self.chains.get(id)) {
+    /// Positions of the attributes that apply to a path, those of higher directories first.
+    pub(crate) fn positions(&self, applied: PathAttributes) -> Vec<usize> {
+        let mut found: Vec<usize> = applied.own.into_iter().collect();
+        let mut at = applied.inherited;
+        while let Some(id) = at {
+            let (above, attributes) = self.chains[id];
             found.push(attributes);
             at = above;
         }
@@ -163,12 +163,12 @@ impl<'a> Merge<'a> {
         path
     }
 
-    /// The path of what the latest step gave; a directory is on the stack by then.
+    /// The path of the entry of the last step. A directory is on the stack then.
     pub(crate) fn path_above(&self, name: &[u8], directory: bool) -> String {
-        if directory { self.path_of(self.stack.len().saturating_sub(1), name) } else { self.path(name) }
+        if directory { self.path_of(self.stack.len() - 1, name) } else { self.path(name) }
     }
 
-    /// The next step; none when the root directory is through.
+    /// The next step; `None` at the end of the root directory.
     pub(crate) fn step(&mut self) -> Option<Step<'a>> {
         loop {
             let frame = self.stack.last_mut()?;
@@ -179,14 +179,11 @@ impl<'a> Merge<'a> {
                     if index < directory.len() {
                         frame.next += 1;
                         let inherited = frame.chain;
-                        if let Some(step) = self.single(source, id, index, Laid { inherited, own: None }) {
-                            return Some(step);
-                        }
-                        continue;
+                        return Some(self.single(source, id, index, PathAttributes { inherited, own: None }));
                     }
                 }
                 Items::Many(items) => {
-                    let rest = items.get(frame.next..).unwrap_or_default();
+                    let rest = &items[frame.next..];
                     if let Some((name, _)) = rest.first() {
                         let len = rest.iter().take_while(|item| item.0 == *name).count();
                         let (name, inherited) = (*name, frame.chain);
@@ -210,48 +207,48 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// A name that one source alone has.
-    fn single(&mut self, source: usize, id: DirectoryId, index: usize, laid: Laid) -> Option<Step<'a>> {
-        let directory = self.found.directory(id)?;
-        let (name, kind) = (directory.name(index), directory.kind(index)?);
-        Some(match kind {
+    /// A name of only one source.
+    fn single(&mut self, source: usize, id: DirectoryId, index: usize, applied: PathAttributes) -> Step<'a> {
+        let directory = self.found.directory(id);
+        let (name, kind) = (directory.name(index), directory.kind(index));
+        match kind {
             Kind::Directory(child) => {
-                self.push(name, laid, vec![(source, child)], None);
-                Step::Enter { name, owner: self.found_owner(source, child), laid }
+                self.push(name, applied, vec![(source, child)], None);
+                Step::Enter { name, owner: self.found_owner(source, child), applied }
             }
-            _ => Step::Leaf { name, leaf: Leaf::Found { source, directory: id, index, kind }, laid },
-        })
+            _ => Step::Leaf { name, leaf: Leaf::Found { source, directory: id, index, kind }, applied },
+        }
     }
 
-    /// A name that the plan or several sources have.
+    /// A name of the plan or of several sources.
     fn several(&mut self, name: &'a [u8], run: &[Contributor], inherited: Option<usize>) -> Option<Step<'a>> {
         if let [Contributor::Found { source, directory, index }] = *run {
-            return self.single(source, directory, index, Laid { inherited, own: None });
+            return Some(self.single(source, directory, index, PathAttributes { inherited, own: None }));
         }
         let planned = run.iter().find_map(|contributor| match contributor {
             Contributor::Plan(id) => Some(*id),
             Contributor::Found { .. } => None,
         });
         let claims = self.claims(run);
-        let node = planned.and_then(|id| self.plan.node(id));
-        let laid = Laid { inherited, own: node.and_then(|node| node.attributes) };
+        let node = planned.map(|id| self.plan.node(id));
+        let applied = PathAttributes { inherited, own: node.and_then(|node| node.attributes) };
         if self.conflicts(name, &claims) {
             return None;
         }
         match claims.first() {
             None if !node.is_some_and(|node| node.wanted) => {
-                self.nothing_made(planned.into_iter());
+                self.unused_attributes(planned.into_iter());
                 None
             }
             Some(Claim { leaf: Some(leaf), .. }) => {
-                self.nothing_made(node.into_iter().flat_map(|node| node.children.values().copied()));
-                Some(Step::Leaf { name, leaf: *leaf, laid })
+                self.unused_attributes(node.into_iter().flat_map(|node| node.children.values().copied()));
+                Some(Step::Leaf { name, leaf: *leaf, applied })
             }
             _ => {
                 let layers = self.layers(run);
                 let owner = self.owner(name, run, planned);
-                self.push(name, laid, layers, planned);
-                Some(Step::Enter { name, owner, laid })
+                self.push(name, applied, layers, planned);
+                Some(Step::Enter { name, owner, applied })
             }
         }
     }
@@ -261,10 +258,7 @@ impl<'a> Merge<'a> {
         for contributor in run {
             match *contributor {
                 Contributor::Found { source, directory, index } => {
-                    let Some(kind) = self.found.directory(directory).and_then(|found| found.kind(index))
-                    else {
-                        continue;
-                    };
+                    let kind = self.found.directory(directory).kind(index);
                     let leaf = (!matches!(kind, Kind::Directory(_))).then_some(Leaf::Found {
                         source,
                         directory,
@@ -272,16 +266,18 @@ impl<'a> Merge<'a> {
                         kind,
                     });
                     let store_path = self.is_store(source) && directory.index() == source;
-                    claims.push(Claim { who: self.who(source), leaf, store_path });
+                    claims.push(Claim { source_ref: self.source_ref(source), leaf, store_path });
                 }
                 Contributor::Plan(id) => {
-                    let Some(node) = self.plan.node(id) else { continue };
-                    if let Some(made) = node.made {
-                        let leaf = (!made.is_directory()).then_some(Leaf::Made(made));
-                        claims.push(Claim { who: made.who(), leaf, store_path: false });
+                    let node = self.plan.node(id);
+                    if let Some(item) = node.item {
+                        let leaf = (!item.is_directory()).then_some(Leaf::Planned(item));
+                        claims.push(Claim { source_ref: item.source_ref(), leaf, store_path: false });
                     }
-                    if let Some(who) = node.needed_by.filter(|_| !node.made.is_some_and(Made::is_directory)) {
-                        claims.push(Claim { who, leaf: None, store_path: false });
+                    if let Some(source_ref) =
+                        node.needed_by.filter(|_| !node.item.is_some_and(PlanItem::is_directory))
+                    {
+                        claims.push(Claim { source_ref, leaf: None, store_path: false });
                     }
                 }
             }
@@ -289,7 +285,7 @@ impl<'a> Merge<'a> {
         claims
     }
 
-    /// Notes what can't be together; true if something can't.
+    /// Records the conflicts between claims. Returns whether there are any.
     fn conflicts(&mut self, name: &[u8], claims: &[Claim<'a>]) -> bool {
         if claims.len() < 2 {
             return false;
@@ -297,14 +293,15 @@ impl<'a> Merge<'a> {
         let path = self.path(name);
         if claims.iter().any(|claim| claim.store_path) {
             for claim in claims.iter().filter(|claim| !claim.store_path) {
-                self.errors.push(ScanError::InsideStorePath { path: path.clone(), one: claim.who.id() });
+                self.errors
+                    .push(ScanError::InsideStorePath { path: path.clone(), one: claim.source_ref.id() });
             }
             return true;
         }
         let Some(first) = claims.iter().position(|claim| claim.leaf.is_some()) else { return false };
-        let one = claims.get(first).map_or(SourceId::All, |claim| claim.who.id());
+        let one = claims[first].source_ref.id();
         for (_, claim) in claims.iter().enumerate().filter(|(index, _)| *index != first) {
-            let (path, one, other) = (path.clone(), one.clone(), claim.who.id());
+            let (path, one, other) = (path.clone(), one.clone(), claim.source_ref.id());
             self.errors.push(match claim.leaf {
                 Some(_) => ScanError::Conflict { path, one, other },
                 None => ScanError::NeedsDirectory { path, one, other },
@@ -313,21 +310,20 @@ impl<'a> Merge<'a> {
         true
     }
 
-    /// Attributes that lie on nothing.
-    fn nothing_made(&mut self, nodes: impl Iterator<Item = PlanId>) {
+    /// Records attributes that apply to nothing.
+    fn unused_attributes(&mut self, nodes: impl Iterator<Item = PlanId>) {
         for index in nodes.flat_map(|id| self.plan.attributes_below(id)) {
-            if let Some((path, _)) = self.attributes(index) {
-                self.errors.push(ScanError::NothingMade { path: path.clone() });
-            }
+            let (path, _) = self.attributes(index);
+            self.errors.push(ScanError::MissingPath { path: path.clone() });
         }
     }
 
-    /// The found directories that are one here.
+    /// The directories of sources that are merged.
     fn layers(&self, run: &[Contributor]) -> Vec<(usize, DirectoryId)> {
         run.iter()
             .filter_map(|contributor| match *contributor {
                 Contributor::Found { source, directory, index } => {
-                    match self.found.directory(directory)?.kind(index)? {
+                    match self.found.directory(directory).kind(index) {
                         Kind::Directory(child) => Some((source, child)),
                         _ => None,
                     }
@@ -337,10 +333,10 @@ impl<'a> Merge<'a> {
             .collect()
     }
 
-    /// The last in the order: implied, trees as listed, entries.
+    /// The origin of a directory's metadata: the entry, else the last tree, else implied.
     fn owner(&self, name: &[u8], run: &[Contributor], planned: Option<PlanId>) -> DirectoryOwner<'a> {
-        if let Some(made) = planned.and_then(|id| self.plan.node(id)).and_then(|node| node.made) {
-            return DirectoryOwner::Made(made);
+        if let Some(item) = planned.and_then(|id| self.plan.node(id).item) {
+            return DirectoryOwner::Planned(item);
         }
         if let Some(&(source, child)) = self.layers(run).last() {
             return self.found_owner(source, child);
@@ -355,37 +351,33 @@ impl<'a> Merge<'a> {
         if self.is_store(source) { DirectoryOwner::Store } else { DirectoryOwner::Tree { source, directory } }
     }
 
-    /// Opens a directory: found ones, what the plan has below it, and the sources that are laid into it.
+    /// Opens a directory with everything below it: directories of sources, entries of the plan, sources with this target.
     fn push(
         &mut self,
         name: &'a [u8],
-        laid: Laid,
+        applied: PathAttributes,
         mut layers: Vec<(usize, DirectoryId)>,
         planned: Option<PlanId>,
     ) {
-        let mut chain = laid.inherited;
-        if let Some(own) =
-            laid.own.filter(|&own| self.attributes(own).is_some_and(|(_, plan)| plan.recursive))
-        {
-            self.chains.push((laid.inherited, own));
-            chain = Some(self.chains.len().saturating_sub(1));
+        let mut chain = applied.inherited;
+        if let Some(own) = applied.own.filter(|&own| self.attributes(own).1.recursive) {
+            chain = Some(self.chains.len());
+            self.chains.push((applied.inherited, own));
         }
-        let node = planned.and_then(|id| self.plan.node(id));
+        let node = planned.map(|id| self.plan.node(id));
         let mounted = node.into_iter().flat_map(|node| &node.mounted);
-        layers.extend(mounted.filter_map(|&source| Some((source, DirectoryId(u32::try_from(source).ok()?)))));
+        let root = |source| DirectoryId(narrow(to_u64(source), "the walk numbers the roots of the sources"));
+        layers.extend(mounted.map(|&source| (source, root(source))));
         layers.sort_by_key(|layer| layer.0);
         let children = node.map(|node| &node.children).filter(|children| !children.is_empty());
-        let alone = match (layers.as_slice(), children) {
-            (&[(source, id)], None) => {
-                self.found.directory(id).map(|directory| Items::One { source, id, directory })
-            }
-            _ => None,
+        let items = match (layers.as_slice(), children) {
+            (&[(source, id)], None) => Items::One { source, id, directory: self.found.directory(id) },
+            _ => Items::Many(self.gather(&layers, children)),
         };
-        let items = alone.unwrap_or_else(|| Items::Many(self.gather(&layers, children)));
         self.stack.push(Frame { name, chain, items, next: 0 });
     }
 
-    /// All that several sources have in one directory, sorted by name.
+    /// All items of a directory, sorted by name.
     fn gather(
         &self,
         layers: &[(usize, DirectoryId)],
@@ -393,12 +385,12 @@ impl<'a> Merge<'a> {
     ) -> Vec<(&'a [u8], Contributor)> {
         let mut all = Vec::new();
         for &(source, id) in layers {
-            let Some(directory) = self.found.directory(id) else { continue };
+            let directory = self.found.directory(id);
             let contributor = |index| Contributor::Found { source, directory: id, index };
             all.extend((0..directory.len()).map(|index| (directory.name(index), contributor(index))));
         }
         all.extend(children.into_iter().flatten().map(|(&name, &id)| (name, Contributor::Plan(id))));
-        // Stable, so one name's contributors stay in the order of the sources.
+        // The sort is stable, so items with the same name stay in the order of the sources.
         all.sort_by(|a, b| a.0.cmp(b.0));
         all
     }
@@ -407,10 +399,10 @@ impl<'a> Merge<'a> {
         source == 0 && self.sources.store.is_some()
     }
 
-    fn who(&self, source: usize) -> Who<'a> {
+    fn source_ref(&self, source: usize) -> SourceRef<'a> {
         match source.checked_sub(usize::from(self.sources.store.is_some())) {
-            Some(tree) => Who::Tree(tree),
-            None => Who::Closure,
+            Some(tree) => SourceRef::Tree(tree),
+            None => SourceRef::Closure,
         }
     }
 }

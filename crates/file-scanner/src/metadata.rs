@@ -1,33 +1,33 @@
-//! Owners, rights and times: what a source gives, and what `plan.attributes` lays over it.
+//! Owners, permissions and times of sources, changed by `plan.attributes`.
 
 use build_plan::{AttributesPlan, Entry, TreePlan};
 use image_tree::{Metadata, Permissions, Timestamp, Xattr, XattrNamespace};
 
 use crate::found::HostMetadata;
 
-/// What bears attributes; Linux does not let everything bear all of them.
+/// The type of a file. Linux allows some attributes only for some types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bearer {
+pub(crate) enum InodeKind {
     Directory,
     File,
     Symlink,
     Special,
 }
 
-/// Why a source's metadata can't be kept.
+/// The reason why a source's metadata can't be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TimeOutOfRange;
 
-/// What a tree keeps of its source; whether set-id bits fell off beside it.
+/// The metadata that a tree keeps of its source, and whether set-id bits were dropped.
 pub(crate) fn of_tree(
     plan: &TreePlan,
     host: HostMetadata,
-    bearer: Bearer,
+    inode_kind: InodeKind,
     xattrs: &[Xattr],
     timestamp: Timestamp,
 ) -> Result<(Metadata, bool), TimeOutOfRange> {
-    let source = match bearer {
-        Bearer::Symlink => Permissions::SYMLINK,
+    let source = match inode_kind {
+        InodeKind::Symlink => Permissions::SYMLINK,
         _ => Permissions::from_mode(host.mode),
     };
     let permissions = if plan.keep_owner { source } else { source.without_set_id() };
@@ -41,33 +41,33 @@ pub(crate) fn of_tree(
     for xattr in xattrs {
         metadata.set_xattr(xattr);
     }
-    // The two agree in every file system; not where fakeroot shows another mode than the file has.
+    // They are equal in every file system, except if fakeroot shows another mode.
     metadata.set_permissions(permissions);
     Ok((metadata, permissions != source))
 }
 
-/// Lays attributes over metadata; false if some extended attribute stayed away because nothing of this sort can
-/// bear it. `xattr(7)`: user attributes are for files and directories alone; `acl(5)`: default ACLs for
-/// directories, and none for symlinks.
-pub(crate) fn lay(metadata: &mut Metadata, plan: &AttributesPlan, bearer: Bearer) -> bool {
+/// Applies attributes to metadata. Returns false if an extended attribute was left out because this type of file can't have it:
+/// user attributes are only for files and directories (`xattr(7)`), default ACLs only for directories, and symlinks have no
+/// ACLs (`acl(5)`).
+pub(crate) fn apply(metadata: &mut Metadata, plan: &AttributesPlan, inode_kind: InodeKind) -> bool {
     metadata.uid = plan.uid.unwrap_or(metadata.uid);
     metadata.gid = plan.gid.unwrap_or(metadata.gid);
     let mut all = true;
     for xattr in &plan.xattrs {
-        if bears(bearer, xattr.name.namespace()) {
+        if allows(inode_kind, xattr.name.namespace()) {
             metadata.set_xattr(xattr);
         } else {
             all = false;
         }
     }
-    // After the attributes, as chmod after setfacl: a mode that the plan gives is the one that holds.
-    if let Some(permissions) = plan.permissions.filter(|_| bearer != Bearer::Symlink) {
+    // After the attributes, as chmod after setfacl: a mode in the plan takes precedence.
+    if let Some(permissions) = plan.permissions.filter(|_| inode_kind != InodeKind::Symlink) {
         metadata.set_permissions(permissions);
     }
     all
 }
 
-/// What an entry of the plan says of itself. Without a mode, an access control list decides; with one, the mode does.
+/// The metadata of an entry of the plan. Without a mode, the mode is that of the access control list.
 pub(crate) fn of_entry(entry: &Entry, default: Permissions, mtime: Timestamp) -> Metadata {
     let mut metadata = Metadata::root_owned(default, mtime);
     (metadata.uid, metadata.gid) = (entry.uid, entry.gid);
@@ -80,11 +80,11 @@ pub(crate) fn of_entry(entry: &Entry, default: Permissions, mtime: Timestamp) ->
     metadata
 }
 
-pub(crate) fn bears(bearer: Bearer, namespace: XattrNamespace) -> bool {
+pub(crate) fn allows(inode_kind: InodeKind, namespace: XattrNamespace) -> bool {
     match namespace {
-        XattrNamespace::User => matches!(bearer, Bearer::Directory | Bearer::File),
-        XattrNamespace::PosixAclDefault => bearer == Bearer::Directory,
-        XattrNamespace::PosixAclAccess => bearer != Bearer::Symlink,
+        XattrNamespace::User => matches!(inode_kind, InodeKind::Directory | InodeKind::File),
+        XattrNamespace::PosixAclDefault => inode_kind == InodeKind::Directory,
+        XattrNamespace::PosixAclAccess => inode_kind != InodeKind::Symlink,
         XattrNamespace::Trusted | XattrNamespace::Security => true,
     }
 }
@@ -109,12 +109,12 @@ mod tests {
         let xattrs = vec![xattr("user.a", "1"), xattr("user.b", "new"), xattr("security.x", "2")];
         let plan = AttributesPlan { uid: Some(7), gid: None, permissions: None, xattrs, recursive: false };
         let mut metadata = base();
-        assert!(lay(&mut metadata, &plan, Bearer::File));
+        assert!(apply(&mut metadata, &plan, InodeKind::File));
         assert_eq!((metadata.uid, metadata.gid), (7, 0));
         assert_eq!(metadata.xattrs, [xattr("user.a", "1"), xattr("user.b", "new"), xattr("security.x", "2")]);
     }
 
-    /// rw- for the owner, r-- for user 1234 and the group, r-- as the mask.
+    /// rw- for the owner, r-- for user 1234 and the group, mask r--.
     fn access_list() -> Xattr {
         let entry = |tag: u8, bits: u8| [tag, 0, bits, 0, 0xd2, 4, 0, 0];
         let entries = [entry(1, 6), entry(2, 4), entry(4, 4), entry(16, 4), entry(32, 0)];
@@ -132,7 +132,7 @@ mod tests {
         metadata.xattrs = vec![access_list()];
         let permissions = Permissions::new(0o610);
         let plan = AttributesPlan { uid: None, gid: None, permissions, xattrs: Vec::new(), recursive: false };
-        lay(&mut metadata, &plan, Bearer::File);
+        apply(&mut metadata, &plan, InodeKind::File);
         assert_eq!((metadata.permissions.bits(), mask_of(&metadata)), (0o610, 1));
     }
 
@@ -146,9 +146,9 @@ mod tests {
             recursive: false,
         };
         let mut metadata = Metadata::root_owned(Permissions::from_mode(0o2777), Timestamp::STORE);
-        lay(&mut metadata, &plan(None), Bearer::File);
+        apply(&mut metadata, &plan(None), InodeKind::File);
         assert_eq!((metadata.permissions.bits(), mask_of(&metadata)), (0o2640, 4));
-        lay(&mut metadata, &plan(Permissions::new(0o777)), Bearer::Directory);
+        apply(&mut metadata, &plan(Permissions::new(0o777)), InodeKind::Directory);
         assert_eq!((metadata.permissions.bits(), mask_of(&metadata)), (0o777, 7));
     }
 
@@ -176,9 +176,9 @@ mod tests {
         let permissions = Permissions::new(0o600);
         let plan = AttributesPlan { uid: None, gid: None, permissions, xattrs, recursive: true };
         let mut symlink = Metadata::root_owned(Permissions::SYMLINK, Timestamp::STORE);
-        assert!(!lay(&mut symlink, &plan, Bearer::Symlink));
+        assert!(!apply(&mut symlink, &plan, InodeKind::Symlink));
         assert_eq!(symlink.permissions, Permissions::SYMLINK);
         assert_eq!(symlink.xattrs, [xattr("trusted.t", "2")]);
-        assert!(lay(&mut base(), &plan, Bearer::Directory));
+        assert!(apply(&mut base(), &plan, InodeKind::Directory));
     }
 }

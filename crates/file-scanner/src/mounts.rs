@@ -1,4 +1,4 @@
-//! What is mounted below a tree, other file systems and single files: mostly nobody meant to take it in.
+//! Finds file systems and files that are mounted below a tree, which usually should not be in the image.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, OsString};
@@ -15,28 +15,28 @@ use crate::inspect::Problem;
 use crate::listing::Listing;
 use crate::warnings::{NamedFiles, Warning};
 
-/// How many mount points a message names.
+/// Maximum number of mount points in a message.
 const NAMED: usize = 5;
 
-/// Something that is mounted below a tree: at a directory, or at the entry of a directory that is none.
+/// A mount below a tree: at a directory, or at an entry of a directory that is not a directory itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mount {
     pub(crate) directory: DirectoryId,
     pub(crate) entry: Option<usize>,
 }
 
-/// The names at which anything is mounted below some folders; only entries with one of them are looked at more closely.
+/// The names of mount points below some folders. Only entries with such a name are examined.
 #[derive(Debug)]
 pub(crate) struct MountPoints {
-    /// `None` where the system does not say.
+    /// `None` if unknown.
     names: Option<BTreeSet<Vec<u8>>>,
 }
 
 impl MountPoints {
-    /// Asks the system (`proc_pid_mountinfo(5)`) what is mounted below some folders.
+    /// Reads the mount points below some folders (`proc_pid_mountinfo(5)`).
     pub(crate) fn below<'p>(folders: impl Iterator<Item = &'p Path>) -> Self {
         let folders: std::io::Result<Vec<PathBuf>> = folders.map(std::fs::canonicalize).collect();
-        // Where the folders are is of use only to look at fewer entries.
+        // The folders only limit the number of entries to examine.
         let folders = folders.unwrap_or_else(|_| vec![PathBuf::from("/")]);
         if folders.is_empty() {
             return Self { names: Some(BTreeSet::new()) };
@@ -44,7 +44,7 @@ impl MountPoints {
         Self { names: std::fs::read("/proc/self/mountinfo").ok().map(|table| names(&table, &folders)) }
     }
 
-    /// Whether something is mounted at an entry of a directory in the file system `device`. The entry is looked at, not opened.
+    /// Whether something is mounted at an entry of a directory in the file system `device`. Does not open the entry.
     pub(crate) fn is_mounted(&self, directory: impl AsFd, name: &CStr, device: u64) -> bool {
         if self.names.as_ref().is_some_and(|names| !names.contains(name.to_bytes())) {
             return false;
@@ -60,7 +60,7 @@ impl MountPoints {
         rustix::fs::statat(directory, name, flags).is_ok_and(|stat| stat.st_dev != device)
     }
 
-    /// The entries of a directory, other than directories, at which something is mounted.
+    /// The entries of a directory, except directories, at which something is mounted.
     pub(crate) fn files_in(&self, directory: impl AsFd, listing: &Listing, device: u64) -> Vec<usize> {
         let candidates: Vec<usize> = match &self.names {
             Some(names) => names.iter().filter_map(|name| listing.position(name)).collect(),
@@ -72,7 +72,7 @@ impl MountPoints {
     }
 }
 
-/// The last parts of the mount points in `/proc/self/mountinfo` that are below some folders: the fifth field of each line.
+/// The last names of the mount points below some folders, from the fifth field of the lines of `/proc/self/mountinfo`.
 fn names(table: &[u8], folders: &[PathBuf]) -> BTreeSet<Vec<u8>> {
     let points = table.split(|&b| b == b'\n').filter_map(|line| line.split(|&b| b == b' ').nth(4));
     let points = points.map(|point| PathBuf::from(OsString::from_vec(unescaped(point))));
@@ -80,7 +80,7 @@ fn names(table: &[u8], folders: &[PathBuf]) -> BTreeSet<Vec<u8>> {
     below.filter_map(|point| point.file_name().map(|name| name.as_bytes().to_vec())).collect()
 }
 
-/// Space, tab, newline and backslash are a backslash and three octal digits.
+/// Decodes space, tab, newline and backslash, which are a backslash and three octal digits.
 fn unescaped(field: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -93,47 +93,46 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Takes what is wrong in mounted file systems out of the problems, and makes one error of it for each mount: thousands of
-/// lines about the files of /proc help nobody.
+/// Removes the problems in mounted file systems, and returns one error per mount instead, to avoid thousands of errors about
+/// files of /proc.
 pub(crate) fn errors(
     found: &Found,
     problems: &mut Vec<(DirectoryId, Option<usize>, Problem)>,
 ) -> Vec<(usize, PathBuf, ScanError)> {
-    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<DirectoryId, usize> = BTreeMap::new();
     problems.retain(|(directory, ..)| match mount_of(found, *directory) {
         Some(mount) => {
-            *counts.entry(mount.index()).or_default() += 1;
+            *counts.entry(mount).or_default() += 1;
             false
         }
         None => true,
     });
-    let error = |(mount, count): (usize, usize)| {
-        let id = DirectoryId(u32::try_from(mount).unwrap_or(u32::MAX));
-        let path = found.host_path(id, None);
-        (found.source_of(id), path.clone(), ScanError::InMount { path: shown(&path), count })
+    let error = |(mount, count): (DirectoryId, usize)| {
+        let path = found.host_path(mount, None);
+        (found.source_of(mount), path.clone(), ScanError::InMount { path: shown(&path), count })
     };
     counts.into_iter().map(error).collect()
 }
 
-/// The directory that a mounted file system is at, for a directory in it.
+/// The mount point of a directory in a mounted file system.
 fn mount_of(found: &Found, directory: DirectoryId) -> Option<DirectoryId> {
     let mut at = directory;
     loop {
         if found.mounts.iter().any(|mount| mount.directory == at && mount.entry.is_none()) {
             return Some(at);
         }
-        match found.directory(at) {
-            Some(directory) if directory.parent != at => at = directory.parent,
-            _ => return None,
+        match found.directory(at).parent {
+            parent if parent == at => return None,
+            parent => at = parent,
         }
     }
 }
 
-/// What people should know of the mounts below each tree; `first_tree` is the position of the first among the sources.
+/// Warnings about the mounts below each tree. `first_tree` is the position of the first tree among the sources.
 pub(crate) fn warnings(found: &Found, first_tree: usize) -> Vec<Warning> {
     let mut by_tree: BTreeMap<usize, Vec<PathBuf>> = BTreeMap::new();
     for mount in &found.mounts {
-        let tree = found.source_of(mount.directory).saturating_sub(first_tree);
+        let tree = found.source_of(mount.directory) - first_tree;
         by_tree.entry(tree).or_default().push(found.host_path(mount.directory, mount.entry));
     }
     let warning = |(tree, mut paths): (usize, Vec<PathBuf>)| {

@@ -1,6 +1,6 @@
-//! Reading the scanned files again, from many threads: a file is opened by its name alone, relative to its
-//! directory, and directories relative to one another, so that a file costs one call. No symlink is followed below
-//! a source, whatever was swapped in since the scan.
+//! Opens the scanned files again, from many threads. A file is opened by its name relative to its directory, and directories
+//! relative to each other, so a file needs one system call. No symlink is followed below a source, even if files were replaced
+//! since the scan.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,13 +14,13 @@ use crate::error::{reason, remedy};
 use crate::owners;
 use crate::source_error::SourceError;
 
-/// Opens the files of one tree; shared by all threads, each with a [`Cursor`] of its own.
+/// Opens the files of a tree. Shared by all threads, each with its own [`Cursor`].
 #[derive(Debug)]
 pub struct Opener<'t> {
     tree: &'t FileTree,
-    /// One for each origin, opened when the first file asks for it.
+    /// One for each origin, opened with its first file.
     roots: Vec<OnceLock<Root>>,
-    /// Whether directories are opened level by level, as `openat2(2)` can't be used.
+    /// Whether directories are opened level by level, because `openat2(2)` is not available.
     no_openat2: AtomicBool,
 }
 
@@ -28,11 +28,11 @@ pub struct Opener<'t> {
 enum Root {
     /// The origin is the file itself.
     File,
-    /// A folder, and the directory of the tree that its entries went into.
+    /// A folder, and the directory of the tree with its entries.
     Folder { fd: Arc<OwnedFd>, top: NodeId },
 }
 
-/// Opens files best in the order of the tree: it holds the latest directories, each below the one before.
+/// Opens files, fastest in the order of the tree: it keeps the last directories open, each below the previous one.
 #[derive(Debug)]
 pub struct Cursor<'o, 't> {
     opener: &'o Opener<'t>,
@@ -40,39 +40,39 @@ pub struct Cursor<'o, 't> {
     held: Vec<(NodeId, OwnedFd)>,
 }
 
-/// Where the bytes of a file are now.
+/// The bytes of a file.
 #[derive(Debug)]
 pub enum OpenFile<'t> {
-    /// An open file, perhaps not the one that was scanned: [`check_unchanged`] tells.
+    /// An open file. Call [`check_unchanged`] to find out whether it is the one that was scanned.
     Fd(OwnedFd),
-    /// The tree has the bytes.
+    /// Bytes in the tree.
     Inline(&'t [u8]),
 }
 
-/// How many directories a cursor holds.
+/// Maximum number of open directories of a cursor.
 const HELD: usize = 32;
 
-/// How many levels are passed without holding one of them.
+/// Maximum number of levels without an open directory.
 const LEAP: usize = 8;
 
-/// The longest path that one call is given, in \[bytes\]: below Linux' `PATH_MAX` of 4096 with its NUL.
+/// Maximum length of a path in a system call, in \[bytes\]: less than `PATH_MAX` of Linux, 4096 with the NUL.
 const MAX_PATH: usize = 4000;
 
-/// A swapped-in FIFO must not stop the program, nor a terminal become its own.
+/// A FIFO in place of the file must not block the program, and a terminal must not become its controlling terminal.
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
 
-/// To stand in, not to list.
+/// For directories that are not listed.
 const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 impl<'t> Opener<'t> {
-    /// Opens nothing yet.
+    /// Creates an opener without opening anything.
     #[must_use]
     pub fn new(tree: &'t FileTree) -> Self {
         let roots = tree.origins().iter().map(|_| OnceLock::new()).collect();
         Self { tree, roots, no_openat2: AtomicBool::new(owners::pseudo_is_loaded()) }
     }
 
-    /// A cursor for one thread.
+    /// Creates a cursor for a thread.
     #[must_use]
     pub fn cursor(&self) -> Cursor<'_, 't> {
         Cursor { opener: self, origin: None, held: Vec::new() }
@@ -84,7 +84,7 @@ impl<'t> Opener<'t> {
             return Ok(root);
         }
         let origin = self.tree.origin(origin);
-        // Nodes from this one up to the root of the image, the root left out.
+        // The nodes from this one up to the root of the image, without the root.
         let mut chain = Vec::new();
         let mut at = node;
         while at != NodeId::ROOT {
@@ -99,7 +99,7 @@ impl<'t> Opener<'t> {
                 depth.checked_sub(1).map_or(Some(NodeId::ROOT), |last| chain.iter().rev().nth(last).copied());
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let fd = match &origin.folder {
-                // The path may lead elsewhere by now.
+                // The path can lead elsewhere by now.
                 Some(folder) => Arc::clone(folder),
                 None => Arc::new(retry_on_intr(|| rustix::fs::open(&origin.source, flags, Mode::empty()))?),
             };
@@ -108,7 +108,7 @@ impl<'t> Opener<'t> {
         Ok(slot.get_or_init(|| root))
     }
 
-    /// Opens a directory some levels below another.
+    /// Opens a directory several levels below another.
     fn descend(&self, from: BorrowedFd<'_>, names: &[&[u8]]) -> Result<OwnedFd, Errno> {
         let mut held: Option<OwnedFd> = None;
         let mut rest = names;
@@ -136,12 +136,12 @@ impl<'t> Opener<'t> {
         }
     }
 
-    /// Opens a directory in one call where the kernel can promise not to follow symlinks on the way.
+    /// Opens a directory in one call, if the kernel can guarantee not to follow symlinks on the way.
     fn leap(&self, from: BorrowedFd<'_>, path: &[u8], names: &[&[u8]]) -> Result<OwnedFd, Errno> {
         if names.len() > 1 && !self.no_openat2.load(Ordering::Relaxed) {
             let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
             match retry_on_intr(|| rustix::fs::openat2(from, path, STEP, Mode::empty(), resolve)) {
-                // An old kernel, or a sandbox that has not heard of the call.
+                // An old kernel, or a sandbox that blocks unknown system calls.
                 Err(Errno::NOSYS | Errno::PERM) => self.no_openat2.store(true, Ordering::Relaxed),
                 Err(Errno::AGAIN) => {}
                 other => return other,
@@ -158,7 +158,7 @@ impl<'t> Opener<'t> {
 }
 
 impl<'t> Cursor<'_, 't> {
-    /// Opens a file for reading, or gives the bytes that the tree has; a hard link opens its file.
+    /// Opens a file for reading, or returns its bytes from the tree. A hard link opens its target.
     pub fn open(&mut self, node: NodeId) -> Result<OpenFile<'t>, SourceError> {
         let tree = self.opener.tree;
         let node = tree.resolve(node);
@@ -191,7 +191,7 @@ impl<'t> Cursor<'_, 't> {
         }
     }
 
-    /// Goes to a directory from the deepest one that is held above it.
+    /// Opens a directory from the deepest open one above it.
     fn directory<'s>(
         &'s mut self,
         origin: OriginId,
@@ -204,7 +204,7 @@ impl<'t> Cursor<'_, 't> {
             self.held.clear();
             self.origin = Some(origin);
         }
-        // What lies below a directory follows it in the tree, up to its end.
+        // Everything below a directory follows it in the tree, up to its end.
         while self.held.last().is_some_and(|held| wanted < held.0 || wanted >= tree.end(held.0)) {
             self.held.pop();
         }
@@ -221,8 +221,8 @@ impl<'t> Cursor<'_, 't> {
         way.reverse();
         let mut way = way.as_slice();
         while !way.is_empty() {
-            // Far down, what comes next in the order of the tree may lie a little higher: stops half way, half of
-            // the rest, and so on, so that going up level by level does not begin at the top each time.
+            // In deep directories, the next file can be a few levels higher. To keep a close directory open for it, the cursor
+            // also opens the directory half way, then half way of the rest, and so on.
             let leap = if way.len() > LEAP { way.len().div_ceil(2) } else { way.len() };
             let (now, later) = way.split_at(leap);
             let from = self.held.last().map_or(root, |held| held.1.as_fd());
@@ -238,8 +238,8 @@ impl<'t> Cursor<'_, 't> {
     }
 }
 
-/// Whether an open file is still the regular file that was scanned, by its length and its time of modification. To
-/// be asked after the last byte was read, if the bytes are to be trusted.
+/// Checks that an open file is still the regular file that was scanned, by its length and its modification time. Call it after
+/// the last byte was read.
 pub fn check_unchanged(tree: &FileTree, node: NodeId, fd: BorrowedFd<'_>) -> Result<(), SourceError> {
     let node = tree.resolve(node);
     let (size, stamp) = match tree.node(node).kind() {

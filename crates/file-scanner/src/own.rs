@@ -1,4 +1,4 @@
-//! Files that the program itself writes: a tree that has one of them leaves it out of the image.
+//! Output files of the program. They are left out of a tree that contains them.
 
 use std::collections::BTreeSet;
 
@@ -7,15 +7,15 @@ use rustix::fs::Stat;
 
 use crate::listing::Listing;
 
-/// A file of the program whose folder is part of a tree. Nothing of that name is in the image.
+/// An output file whose folder is part of a tree. It is not in the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InTree {
     /// The position among `plan.trees`.
     pub tree: usize,
-    /// The position among the files that were named to the scan.
+    /// The position among the output files passed to the scan.
     pub file: usize,
-    /// Whether its folder is below the tree's own: then that folder's times are part of the image where a tree keeps times,
-    /// and they change when the file is made.
+    /// Whether its folder is below the folder of the tree. Then its modification time, which the new file changes, is in the
+    /// image if the tree keeps times.
     pub is_deep: bool,
 }
 
@@ -24,7 +24,8 @@ pub(crate) fn inode(stat: &Stat) -> Inode {
     Inode { device: stat.st_dev, number: stat.st_ino }
 }
 
-/// Takes the own files out of the listing of a folder; the positions of those that belong there, whether they exist or not.
+/// Removes output files from the listing of a folder. Returns the positions of those in this folder, even if they don't exist
+/// yet.
 pub(crate) fn leave_out(own: &[OwnFile], folder: Inode, listing: &mut Listing) -> BTreeSet<usize> {
     let here: BTreeSet<usize> = own
         .iter()

@@ -1,25 +1,25 @@
-//! Whether the owners that the system shows are those of the files. Two things stand in between: a user namespace, in which an
-//! owner that it does not know looks like nobody, and libraries such as fakeroot's, which show owners to programs that call the
-//! system through the C library.
+//! Finds out whether the owners that the system shows are those of the files. There are two causes why not: a user namespace
+//! shows owners that are not mapped as nobody, and libraries such as fakeroot's show other owners to programs that use the C
+//! library.
 
 use std::path::Path;
 
-/// The names of libraries that are loaded before a program to show it other owners, modes and devices.
+/// Names of libraries that show other owners, modes and devices to a program if they are preloaded.
 const LIBRARIES: [&str; 2] = ["libfakeroot", PSEUDO];
 const PSEUDO: &str = "libpseudo";
 
-/// The number that the system shows for owners which the user namespace does not know.
+/// The number that the system shows for owners that are not mapped in the user namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Overflow {
-    /// All owners are known: the number is an owner like others.
+    /// All owners are mapped, so the number is a usual owner.
     None,
-    /// No owner has this number.
+    /// The number is not mapped, so no owner has it.
     Unmapped(u32),
-    /// The namespace knows an owner with this number, and does not know others: a file may belong to either.
+    /// The number is mapped, but others are not. A file with it can belong to its owner or to one that is not mapped.
     Ambiguous(u32),
 }
 
-/// Whether the owner that the system shows for a file is its owner.
+/// Whether the system shows the owner of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     Owner,
@@ -27,7 +27,7 @@ pub(crate) enum Shown {
     Ambiguous,
 }
 
-/// How this process sees owners and groups that its user namespace does not know.
+/// How this process sees owners and groups that are not mapped in its user namespace.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Namespace {
     pub(crate) users: Overflow,
@@ -35,7 +35,7 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// Asks the system.
+    /// Reads the maps of this process.
     pub(crate) fn of_this_process() -> Self {
         let read = |path: &str| std::fs::read_to_string(Path::new("/proc").join(path)).unwrap_or_default();
         Self {
@@ -46,8 +46,8 @@ impl Namespace {
 }
 
 impl Overflow {
-    /// Reads a map of user or group numbers and the number for those that it leaves out (`user_namespaces(7)`). Without a
-    /// map, all are known.
+    /// Parses a map of user or group numbers, and the number for those that are not mapped (`user_namespaces(7)`). Without a map,
+    /// all are mapped.
     fn of(map: &str, number: &str) -> Self {
         let number = number.trim().parse().unwrap_or(65534_u32);
         let mut is_known = map.trim().is_empty();
@@ -59,18 +59,19 @@ impl Overflow {
             else {
                 return Self::None;
             };
+            // The text can have any numbers.
             is_known |= (first..first.saturating_add(count)).contains(&u64::from(number));
             known = known.saturating_add(count);
         }
         match (is_known, known) {
             (false, _) => Self::Unmapped(number),
-            // Ranges do not overlap. 4294967295 is nobody's number.
+            // Ranges do not overlap. 4294967295 is not a valid number.
             (true, 0 | 0xffff_ffff..) => Self::None,
             (true, _) => Self::Ambiguous(number),
         }
     }
 
-    /// What a number is that the system shows.
+    /// The meaning of a number that the system shows.
     pub(crate) fn shown(self, id: u32) -> Shown {
         match self {
             Self::Unmapped(number) if number == id => Shown::Unmapped,
@@ -80,26 +81,26 @@ impl Overflow {
     }
 }
 
-/// The library that `LD_PRELOAD` names to show this program other owners, modes and devices, and that is not loaded: this program
-/// is linked statically, or against another C library.
+/// A library in `LD_PRELOAD` that shows other owners, modes and devices, but is not loaded, because this program is linked
+/// statically or against another C library.
 pub(crate) fn library_without_effect() -> Option<&'static str> {
     let wanted = preloaded(&std::env::var("LD_PRELOAD").unwrap_or_default())?;
     (!is_loaded(wanted)).then_some(wanted.trim_start_matches("lib"))
 }
 
-/// Whether pseudo shows files to this program. It knows a descriptor by the path that it saw being opened, and it does not see
-/// `openat2(2)`: what is then opened below such a descriptor fails with `EFAULT`.
+/// Whether pseudo is loaded. It remembers the path of each descriptor, but does not intercept `openat2(2)`. To open a file below
+/// such a descriptor then fails with `EFAULT`.
 pub(crate) fn pseudo_is_loaded() -> bool {
     preloaded(&std::env::var("LD_PRELOAD").unwrap_or_default()) == Some(PSEUDO) && is_loaded(PSEUDO)
 }
 
-/// Which of the libraries a value of `LD_PRELOAD` names; file names are separated by spaces or colons (`ld.so(8)`).
+/// The library in a value of `LD_PRELOAD`, whose file names are separated by spaces or colons (`ld.so(8)`).
 fn preloaded(value: &str) -> Option<&'static str> {
     let mut names = value.split([' ', ':']).filter_map(|path| path.rsplit('/').next());
     names.find_map(|name| LIBRARIES.into_iter().find(|library| name.starts_with(library)))
 }
 
-/// Whether the C library's loader has loaded a library; without /proc, whether there is such a loader at all.
+/// Whether a library is loaded. Without /proc, whether this program is linked dynamically.
 fn is_loaded(library: &str) -> bool {
     match std::fs::read_to_string("/proc/self/maps") {
         Ok(maps) => {

@@ -1,5 +1,5 @@
-//! What the plan alone says, by path: single entries, the directories that they need, where trees and the store
-//! go, and where attributes lie. A node for attributes alone makes nothing.
+//! The contents of the plan by path: single entries, the directories that they need, the targets of trees and of the store, and
+//! attributes. A node with only attributes creates nothing.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use crate::error::ScanError;
 use crate::source_id::SourceId;
 use crate::sources::{InlineFile, Sources};
 
-/// The source that puts something into the image.
+/// A source of the image, by reference.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Who<'a> {
+pub(crate) enum SourceRef<'a> {
     Closure,
     Tree(usize),
     Entry(&'a ImagePath),
@@ -20,8 +20,8 @@ pub(crate) enum Who<'a> {
     FileSystem,
 }
 
-impl Who<'_> {
-    /// The source on its own.
+impl SourceRef<'_> {
+    /// The source by value.
     pub(crate) fn id(&self) -> SourceId {
         match *self {
             Self::Closure => SourceId::Store,
@@ -33,19 +33,19 @@ impl Who<'_> {
     }
 }
 
-/// A single thing that the plan makes.
+/// A file, directory or other item of the plan.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Made<'a> {
-    /// With its position among the entries.
+pub(crate) enum PlanItem<'a> {
+    /// An entry, with its position among the entries.
     Entry(usize, &'a ImagePath, &'a Entry),
     Inline(&'a InlineFile),
 }
 
-impl<'a> Made<'a> {
-    pub(crate) fn who(self) -> Who<'a> {
+impl<'a> PlanItem<'a> {
+    pub(crate) fn source_ref(self) -> SourceRef<'a> {
         match self {
-            Self::Entry(_, path, _) => Who::Entry(path),
-            Self::Inline(file) => Who::Inline(&file.path),
+            Self::Entry(_, path, _) => SourceRef::Entry(path),
+            Self::Inline(file) => SourceRef::Inline(&file.path),
         }
     }
 
@@ -54,7 +54,7 @@ impl<'a> Made<'a> {
     }
 }
 
-/// Where a node stands in its [`PlanTree`].
+/// The index of a node in its [`PlanTree`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PlanId(usize);
 
@@ -62,49 +62,50 @@ impl PlanId {
     pub(crate) const ROOT: Self = Self(0);
 }
 
-/// What the plan says of one path.
+/// The contents of the plan for a path.
 #[derive(Debug, Default)]
 pub(crate) struct PlanNode<'a> {
     pub(crate) children: BTreeMap<&'a [u8], PlanId>,
-    pub(crate) made: Option<Made<'a>>,
-    /// The first that needs a directory here.
-    pub(crate) needed_by: Option<Who<'a>>,
-    /// Whether there is a directory here if there is nothing else.
+    pub(crate) item: Option<PlanItem<'a>>,
+    /// The first source that needs a directory here.
+    pub(crate) needed_by: Option<SourceRef<'a>>,
+    /// Whether a directory is created here if there is nothing else.
     pub(crate) wanted: bool,
     /// The position among `plan.attributes`.
     pub(crate) attributes: Option<usize>,
-    /// Which sources' entries go into this directory, by position among the scanned sources.
+    /// Sources with this target, by their positions among the scanned sources.
     pub(crate) mounted: Vec<usize>,
 }
 
-/// All of it; the first node is the root.
+/// The contents of the plan. The first node is the root.
 #[derive(Debug)]
 pub(crate) struct PlanTree<'a> {
     nodes: Vec<PlanNode<'a>>,
 }
 
-/// A directory that is in every ext4 file system: e2fsck puts there what has lost its name.
+/// A directory of every ext4 file system. e2fsck moves files without a name to it.
 pub(crate) const LOST_AND_FOUND: &[u8] = b"lost+found";
 
 impl<'a> PlanTree<'a> {
-    /// Sorts the plan by path; two single things at one path are conflicts.
+    /// Sorts the plan by path. Two items with the same path are a conflict.
     pub(crate) fn new(sources: &'a Sources<'a>, errors: &mut Vec<ScanError>) -> Self {
         let mut tree = Self { nodes: vec![PlanNode::default()] };
-        let stores = sources.store.iter().map(|store| (Who::Closure, &store.store_dir));
-        let trees = sources.trees.iter().enumerate().map(|(index, plan)| (Who::Tree(index), &plan.target));
-        for (source, (who, target)) in stores.chain(trees).enumerate() {
-            let id = tree.descend(target.parts(), who);
+        let stores = sources.store.iter().map(|store| (SourceRef::Closure, &store.store_dir));
+        let trees =
+            sources.trees.iter().enumerate().map(|(index, plan)| (SourceRef::Tree(index), &plan.target));
+        for (source, (source_ref, target)) in stores.chain(trees).enumerate() {
+            let id = tree.descend(target.parts(), source_ref);
             tree.change(id, |node| node.mounted.push(source));
         }
         for (index, (path, entry)) in sources.entries.iter().enumerate() {
-            tree.make(path, Made::Entry(index, path, entry), errors);
+            tree.make(path, PlanItem::Entry(index, path, entry), errors);
         }
         for file in &sources.inline {
-            tree.make(&file.path, Made::Inline(file), errors);
+            tree.make(&file.path, PlanItem::Inline(file), errors);
         }
         if sources.lost_and_found {
             let id = tree.child(PlanId::ROOT, LOST_AND_FOUND);
-            tree.need(id, Who::FileSystem);
+            tree.need(id, SourceRef::FileSystem);
         }
         for path in &sources.folders {
             let mut at = PlanId::ROOT;
@@ -120,26 +121,27 @@ impl<'a> PlanTree<'a> {
         tree
     }
 
-    pub(crate) fn node(&self, id: PlanId) -> Option<&PlanNode<'a>> {
-        self.nodes.get(id.0)
+    pub(crate) fn node(&self, id: PlanId) -> &PlanNode<'a> {
+        &self.nodes[id.0]
     }
 
     /// Positions of the attributes at or below a node, in the order of the paths.
     pub(crate) fn attributes_below(&self, id: PlanId) -> Vec<usize> {
         let mut found = Vec::new();
         let mut open = vec![id];
-        while let Some(node) = open.pop().and_then(|id| self.node(id)) {
+        while let Some(id) = open.pop() {
+            let node = self.node(id);
             found.extend(node.attributes);
             open.extend(node.children.values().rev());
         }
         found
     }
 
-    /// How many nodes there are, and how many bytes of names and targets.
+    /// The number of nodes, and the length of their names and targets in \[bytes\].
     pub(crate) fn totals(&self) -> (usize, usize) {
         let bytes = self.nodes.iter().map(|node| {
-            let target = match node.made {
-                Some(Made::Entry(_, _, Entry { kind: EntryKind::Symlink(target), .. })) => target.len(),
+            let target = match node.item {
+                Some(PlanItem::Entry(_, _, Entry { kind: EntryKind::Symlink(target), .. })) => target.len(),
                 _ => 0,
             };
             node.children.keys().map(|name| name.len()).sum::<usize>() + target
@@ -147,46 +149,49 @@ impl<'a> PlanTree<'a> {
         (self.nodes.len(), bytes.sum())
     }
 
-    fn make(&mut self, path: &'a ImagePath, made: Made<'a>, errors: &mut Vec<ScanError>) {
+    fn make(&mut self, path: &'a ImagePath, item: PlanItem<'a>, errors: &mut Vec<ScanError>) {
         let mut above = path.parts();
         let id = match above.next_back() {
             Some(name) => {
-                let parent = self.descend(above, made.who());
+                let parent = self.descend(above, item.source_ref());
                 self.child(parent, name.as_bytes())
             }
             None => PlanId::ROOT,
         };
-        match self.node(id).and_then(|node| node.made) {
+        match self.node(id).item {
             Some(earlier) => errors.push(ScanError::Conflict {
                 path: path.to_string(),
-                one: earlier.who().id(),
-                other: made.who().id(),
+                one: earlier.source_ref().id(),
+                other: item.source_ref().id(),
             }),
-            None => self.change(id, |node| node.made = Some(made)),
+            None => self.change(id, |node| node.item = Some(item)),
         }
     }
 
-    /// Goes down from the root; every directory on the way is needed.
-    fn descend(&mut self, parts: impl Iterator<Item = image_tree::Name<'a>>, who: Who<'a>) -> PlanId {
-        self.need(PlanId::ROOT, who);
+    /// The node of a path from the root. Marks every directory on the way as needed.
+    fn descend(
+        &mut self,
+        parts: impl Iterator<Item = image_tree::Name<'a>>,
+        source_ref: SourceRef<'a>,
+    ) -> PlanId {
+        self.need(PlanId::ROOT, source_ref);
         let mut at = PlanId::ROOT;
         for name in parts {
             at = self.child(at, name.as_bytes());
-            self.need(at, who);
+            self.need(at, source_ref);
         }
         at
     }
 
-    fn need(&mut self, id: PlanId, who: Who<'a>) {
+    fn need(&mut self, id: PlanId, source_ref: SourceRef<'a>) {
         self.change(id, |node| {
-            node.needed_by.get_or_insert(who);
+            node.needed_by.get_or_insert(source_ref);
         });
     }
 
     fn child(&mut self, parent: PlanId, name: &'a [u8]) -> PlanId {
         let new = PlanId(self.nodes.len());
-        let Some(node) = self.nodes.get_mut(parent.0) else { return parent };
-        let id = *node.children.entry(name).or_insert(new);
+        let id = *self.nodes[parent.0].children.entry(name).or_insert(new);
         if id == new {
             self.nodes.push(PlanNode::default());
         }
@@ -194,8 +199,6 @@ impl<'a> PlanTree<'a> {
     }
 
     fn change(&mut self, id: PlanId, with: impl FnOnce(&mut PlanNode<'a>)) {
-        if let Some(node) = self.nodes.get_mut(id.0) {
-            with(node);
-        }
+        with(&mut self.nodes[id.0]);
     }
 }

@@ -15,14 +15,14 @@ use crate::error::ScanError;
 use crate::errors::{ScanErrors, shortened};
 use crate::found::{Room, mode_bits, stamp};
 use crate::listing::{ListError, Listing};
-use crate::metadata::{Bearer, bears};
-use crate::plan_tree::{PlanTree, Who};
+use crate::metadata::{InodeKind, allows};
+use crate::plan_tree::{PlanTree, SourceRef};
 use crate::source_id::SourceId;
 use crate::sources::{Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
 use crate::{flatten, holes, inspect, owners, sources};
 
-/// A regular file that an entry takes its bytes from.
+/// The regular file of an entry.
 #[derive(Clone, Debug)]
 pub(crate) struct EntryFile {
     /// Position among the origins.
@@ -30,31 +30,31 @@ pub(crate) struct EntryFile {
     pub(crate) size: u64,
     pub(crate) stamp: FileStamp,
     pub(crate) permissions: Permissions,
-    /// Where it has data, if it is sparse and stays so.
+    /// Its data runs, if its holes are kept.
     pub(crate) runs: Option<Vec<DataRun>>,
 }
 
-/// Where everything comes from: the store, the trees, and the files of entries, in this order.
+/// All origins: the store, the trees, and the files of entries, in this order.
 #[derive(Debug, Default)]
 pub(crate) struct EntryFiles {
     pub(crate) origins: Vec<Origin>,
     /// By the position of the entry.
     pub(crate) files: BTreeMap<usize, EntryFile>,
     pub(crate) room: Room,
-    /// Those that store much more than they take on this machine, and how much more.
+    /// Files that need much more space in the image than on this machine, and how much more.
     pub(crate) inflated: Vec<(u64, PathBuf)>,
 }
 
-/// Finds everything that the sources put into an image, and merges it into one sorted tree.
+/// Scans all sources, and merges them into one sorted tree.
 ///
-/// Runs on the current rayon pool; the tree is the same for any number of threads. `progress` is told how many
-/// entries were found since the last call, from any thread. The soft limit of open files is raised to the hard one.
+/// Runs on the current rayon pool. The tree is the same for any number of threads. `progress` is called with the number of
+/// entries found since the last call, from any thread. Raises the soft limit of open files to the hard limit.
 pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Scan, ScanErrors> {
     scan_except(sources, &[], progress)
 }
 
-/// The same as [`scan`], but files that the program itself writes are no part of a tree. What is found of them is in
-/// [`Scan::own`]; whether that is as it should be is for the caller. Store paths and single entries are not looked at.
+/// The same as [`scan`], but leaves output files of the program out of trees. [`Scan::own`] lists them; the caller decides
+/// whether they are allowed there. Store paths and single entries are not checked for them.
 pub fn scan_except(
     sources: &Sources<'_>,
     own: &[OwnFile],
@@ -64,7 +64,7 @@ pub fn scan_except(
     let mut errors = Vec::new();
     let plan = PlanTree::new(sources, &mut errors);
     refuse_store_modes(sources, &mut errors);
-    refuse_unbearable_xattrs(sources, &mut errors);
+    refuse_disallowed_xattrs(sources, &mut errors);
     refuse_faked_owners(sources, &mut errors);
     let roots = open_roots(sources, &mut errors);
     let folders: Vec<_> = roots.iter().map(|root| root.fd.clone()).collect();
@@ -81,8 +81,8 @@ pub fn scan_except(
     flatten::flatten(sources, &plan, &found, &files).map_err(shortened)
 }
 
-/// Owners may be laid over a store, modes not: a NAR hash includes what is executable, and Nix expects the others to be
-/// canonical.
+/// Refuses attributes that change modes in a store. Owners may be changed. A NAR hash includes whether a file is executable,
+/// and Nix expects canonical modes.
 fn refuse_store_modes(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
     let Some(store) = sources.store.as_ref().filter(|store| !store.base_names.is_empty()) else { return };
     let names: BTreeSet<&[u8]> = store.base_names.iter().map(Vec::as_slice).collect();
@@ -99,18 +99,18 @@ fn refuse_store_modes(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
     }
 }
 
-/// What an entry is decides which extended attributes the kernel will ever give back.
-fn refuse_unbearable_xattrs(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
+/// Refuses extended attributes that Linux does not allow for the type of an entry.
+fn refuse_disallowed_xattrs(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
     for (path, entry) in sources.entries {
-        let (bearer, what) = match entry.kind {
-            EntryKind::Text(_) | EntryKind::Source(_) => (Bearer::File, "file"),
-            EntryKind::Directory => (Bearer::Directory, "directory"),
-            EntryKind::Symlink(_) => (Bearer::Symlink, "symlink"),
-            EntryKind::Character { .. } | EntryKind::Block { .. } => (Bearer::Special, "device"),
-            EntryKind::Fifo => (Bearer::Special, "FIFO"),
+        let (inode_kind, what) = match entry.kind {
+            EntryKind::Text(_) | EntryKind::Source(_) => (InodeKind::File, "file"),
+            EntryKind::Directory => (InodeKind::Directory, "directory"),
+            EntryKind::Symlink(_) => (InodeKind::Symlink, "symlink"),
+            EntryKind::Character { .. } | EntryKind::Block { .. } => (InodeKind::Special, "device"),
+            EntryKind::Fifo => (InodeKind::Special, "FIFO"),
         };
-        let unbearable = entry.xattrs.iter().filter(|xattr| !bears(bearer, xattr.name.namespace()));
-        errors.extend(unbearable.map(|xattr| ScanError::UnbearableXattr {
+        let disallowed = entry.xattrs.iter().filter(|xattr| !allows(inode_kind, xattr.name.namespace()));
+        errors.extend(disallowed.map(|xattr| ScanError::DisallowedXattr {
             path: path.clone(),
             name: xattr.name.to_string(),
             what,
@@ -118,14 +118,14 @@ fn refuse_unbearable_xattrs(sources: &Sources<'_>, errors: &mut Vec<ScanError>) 
     }
 }
 
-/// Trees, where a library is to show their owners, modes and devices to programs and can't: a device would be an empty file.
+/// Refuses trees if a library such as fakeroot's is preloaded without effect. Otherwise, a device would be an empty file.
 fn refuse_faked_owners(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
     if let Some(library) = owners::library_without_effect() {
         errors.extend((0..sources.trees.len()).map(|tree| ScanError::FakedOwners { tree, library }));
     }
 }
 
-/// A directory stays open while its subdirectories wait; nothing is lost where the limit can't be raised.
+/// Raises the limit of open files, because a directory stays open while its subdirectories wait. Ignores errors.
 fn raise_descriptor_limit() {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
@@ -143,7 +143,7 @@ fn open_roots<'a>(sources: &Sources<'a>, errors: &mut Vec<ScanError>) -> Vec<Wal
         }
     }
     for (index, plan) in sources.trees.iter().enumerate() {
-        let root = open_folder(&plan.source, &Who::Tree(index)).and_then(|fd| {
+        let root = open_folder(&plan.source, &SourceRef::Tree(index)).and_then(|fd| {
             let listing = Listing::read(fd.as_fd()).map_err(|error| unlisted(error, &plan.source))?;
             Ok(WalkRoot {
                 policy: Policy::Tree(plan),
@@ -164,7 +164,7 @@ fn open_store<'a>(store: &sources::StoreSource) -> Result<WalkRoot<'a>, ScanErro
     let listing = list_store_paths(store)?;
     let fd = match listing.len() {
         0 => None,
-        _ => Some(Arc::new(open_folder(&store.source_dir, &Who::Closure)?)),
+        _ => Some(Arc::new(open_folder(&store.source_dir, &SourceRef::Closure)?)),
     };
     Ok(WalkRoot { policy: Policy::Store, path: store.source_dir.clone(), fd, listing })
 }
@@ -179,9 +179,9 @@ fn list_store_paths(store: &StoreSource) -> Result<Listing, ScanError> {
     Listing::of_names(&names).map_err(|error| unlisted(error, &store.source_dir))
 }
 
-/// Opens a folder that the user names; a symlink to one is as good.
-fn open_folder(path: &Path, who: &Who<'_>) -> Result<OwnedFd, ScanError> {
-    let (source, shown) = (who.id(), shown(path));
+/// Opens the folder of a source. A symlink to a folder is followed.
+fn open_folder(path: &Path, source_ref: &SourceRef<'_>) -> Result<OwnedFd, ScanError> {
+    let (source, shown) = (source_ref.id(), shown(path));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map_err(|errno| match errno {
         Errno::NOENT => ScanError::NoSource { source, path: shown },
@@ -195,7 +195,7 @@ fn unlisted(error: ListError, path: &Path) -> ScanError {
     crate::inspect::Problem::List(error).into_error(shown(path))
 }
 
-/// `folders` are the store and the trees, as far as they could be opened; one that could not is an error anyway.
+/// Examines the files of entries. `folders` are the store and the trees. Folders that can't be opened are an error already.
 fn stat_entry_files(
     sources: &Sources<'_>,
     folders: &[Option<Arc<OwnedFd>>],
@@ -210,7 +210,7 @@ fn stat_entry_files(
     }
     for (index, (target, entry)) in sources.entries.iter().enumerate() {
         let EntryKind::Source(source) = &entry.kind else { continue };
-        match stat_entry_file((source, entry.keep_holes), all.origins.len(), &Who::Entry(target)) {
+        match stat_entry_file((source, entry.keep_holes), all.origins.len(), &SourceRef::Entry(target)) {
             Ok((file, stat)) => {
                 let data = file.runs.as_ref().map_or(file.size, |runs| data_bytes(runs));
                 let more = all.room.add(data, &stat);
@@ -231,14 +231,14 @@ fn data_bytes(runs: &[DataRun]) -> u64 {
 fn stat_entry_file(
     (source, keep_holes): (&Path, bool),
     origin: usize,
-    who: &Who<'_>,
+    source_ref: &SourceRef<'_>,
 ) -> Result<(EntryFile, Stat), ScanError> {
-    let (id, path) = (who.id(), shown(source));
-    let told_empty =
+    let (id, path) = (source_ref.id(), shown(source));
+    let has_wrong_length =
         |stat: &rustix::fs::Stat| stat.st_size == 0 && inspect::has_contents(rustix::fs::CWD, source);
     let stat = match rustix::fs::stat(source) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-            if told_empty(&stat) {
+            if has_wrong_length(&stat) {
                 return Err(ScanError::ToldEmpty { path });
             }
             stat
@@ -262,7 +262,7 @@ fn stat_entry_file(
     Ok((file, stat))
 }
 
-/// Where a sparse file has data; a symlink to it is followed.
+/// The data runs of a sparse file. A symlink is followed.
 fn data_runs(source: &Path, stat: &Stat) -> Result<Option<Vec<DataRun>>, Errno> {
     let (Ok(size), Ok(blocks)) = (u64::try_from(stat.st_size), u64::try_from(stat.st_blocks)) else {
         return Ok(None);

@@ -9,20 +9,20 @@ use crate::error::ErrorKind;
 use crate::opener::{Cursor, OpenFile, Opener, check_unchanged};
 use crate::source_error::SourceError;
 
-/// The files of trees as they were scanned. A file that changed since is an error.
+/// The files of scanned trees. A file that changed since the scan is an error.
 pub struct ScannedFiles<'t> {
     /// By [`TreeId`].
     trees: Vec<(&'t FileTree, Opener<'t>)>,
 }
 
 impl<'t> ScannedFiles<'t> {
-    /// The files of an image that has one tree. Opens nothing yet.
+    /// The files of an image with one tree. Does not open anything.
     #[must_use]
     pub fn new(tree: &'t FileTree) -> Self {
         Self::of([tree])
     }
 
-    /// The files of several trees, in the order of their [`TreeId`]s. Opens nothing yet.
+    /// The files of several trees, in the order of their [`TreeId`]s. Does not open anything.
     #[must_use]
     pub fn of(trees: impl IntoIterator<Item = &'t FileTree>) -> Self {
         Self { trees: trees.into_iter().map(|tree| (tree, Opener::new(tree))).collect() }

@@ -2,40 +2,40 @@ use image_tree::{Explain, Explanation, explained_errors};
 
 use crate::error::ErrorKind;
 
-/// Why a scanned file can't be read again. Paths are on this machine and escaped for one line.
+/// The error if a scanned file can't be read again. Paths are those on this machine, escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// It, or a directory above it, is gone.
+    /// The file, or a directory above it, was removed.
     Vanished {
         /// The file.
         path: String,
     },
-    /// A symlink or something else stands where the file or a directory above it was.
+    /// The file, or a directory above it, was replaced by something else.
     Replaced {
         /// The file.
         path: String,
     },
-    /// Its length or its time is another.
+    /// Its length or its modification time changed.
     Changed {
         /// The file.
         path: String,
     },
-    /// The system says no.
+    /// A system call failed.
     Unreadable {
         /// The file.
         path: String,
-        /// The system's words.
+        /// The reason.
         reason: String,
         /// What to do.
         remedy: &'static str,
     },
-    /// No descriptors are left.
+    /// Too many open files.
     TooManyOpen {
         /// The file.
         path: String,
     },
-    /// The node of the tree has no bytes.
+    /// The node is not a file.
     NotAFile {
         /// In the image.
         path: String,
@@ -43,7 +43,7 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// What sort of mistake this is.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -1,10 +1,10 @@
-//! Which of the sources something is about.
+//! Identifies the source of an error or a warning.
 
 use std::fmt;
 
 use image_tree::ImagePath;
 
-/// One of the sources of a scan. Programs name it as their users do; shown, it has a neutral name.
+/// A source of a scan. Programs can name it in their own terms; `Display` shows a neutral name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SourceId {
     /// The store.
@@ -13,13 +13,13 @@ pub enum SourceId {
     Tree(usize),
     /// A single entry, by its path in the image.
     Entry(ImagePath),
-    /// What is laid over a path of the image.
+    /// The attributes for a path of the image.
     Attributes(ImagePath),
-    /// A file whose bytes the program brings, by its path in the image.
+    /// A file with bytes from the program, by its path in the image.
     Inline(ImagePath),
     /// The file system itself, which needs `/lost+found`.
     FileSystem,
-    /// All of them.
+    /// All sources.
     All,
 }
 
@@ -37,10 +37,10 @@ impl fmt::Display for SourceId {
     }
 }
 
-/// What of a source is wrong.
+/// The part of a source that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SourceField {
-    /// All of it.
+    /// The whole source.
     Itself,
     /// The file or folder of this machine that it names.
     Path,
@@ -50,14 +50,14 @@ pub enum SourceField {
     Xattr(String),
 }
 
-/// What an error or a warning is about.
+/// The subject of an error or a warning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// A source.
     Source(SourceId, SourceField),
     /// A path, of this machine or in the image, escaped for one line.
     Path(String),
-    /// All that the image contains.
+    /// The contents of the image as a whole.
     Contents,
 }
 

@@ -7,7 +7,7 @@ use image_tree::{FileTree, ImagePath, Permissions, Timestamp};
 use crate::own::InTree;
 use crate::warnings::Warning;
 
-/// All that an image is made of.
+/// All sources of an image.
 #[derive(Clone, Debug)]
 pub struct Sources<'a> {
     /// The store paths of the closure, if there is one.
@@ -18,28 +18,28 @@ pub struct Sources<'a> {
     pub entries: &'a BTreeMap<ImagePath, Entry>,
     /// `plan.attributes`
     pub attributes: &'a BTreeMap<ImagePath, AttributesPlan>,
-    /// Files that the program itself writes.
+    /// Files with bytes from the program.
     pub inline: Vec<InlineFile>,
-    /// Directories that are there unless something else is, with those above them.
+    /// Directories that are created if no source has them, with those above them.
     pub folders: Vec<ImagePath>,
-    /// Whether there is a `/lost+found` even if no source has one, as e2fsck wants it in every ext4 file system.
+    /// Whether to create `/lost+found` if no source has it. e2fsck expects it in every ext4 file system.
     pub lost_and_found: bool,
-    /// The time of everything that has no other.
+    /// The time of everything without a time of its own.
     pub timestamp: Timestamp,
 }
 
-/// Store paths, and where they are.
+/// Store paths, and the directories of their store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSource {
-    /// Where this machine has the store.
+    /// The store on this machine.
     pub source_dir: PathBuf,
-    /// Where the image has it.
+    /// The store in the image.
     pub store_dir: ImagePath,
     /// The store paths without the store, `hash-name`, sorted.
     pub base_names: Vec<Vec<u8>>,
 }
 
-/// A file whose bytes come from the program, such as the registration.
+/// A file with bytes from the program, such as the registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InlineFile {
     /// In the image.
@@ -50,13 +50,13 @@ pub struct InlineFile {
     pub permissions: Permissions,
 }
 
-/// What a scan gives.
+/// The result of a scan.
 #[derive(Debug)]
 pub struct Scan {
-    /// Everything that the image shall hold.
+    /// The contents of the image.
     pub tree: FileTree,
-    /// In a fixed order.
+    /// Warnings, in a fixed order.
     pub warnings: Vec<Warning>,
-    /// The files of the program whose folders are part of a tree, sorted, each once a tree.
+    /// The output files of the program whose folders are part of a tree, sorted, once per tree.
     pub own: Vec<InTree>,
 }

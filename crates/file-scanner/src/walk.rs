@@ -1,7 +1,7 @@
-//! Directories in parallel: a task on the heap for each, so that no depth reaches the stack.
+//! Walks directories in parallel. Each is a task on the heap, so deep directories need no deep stack.
 //!
-//! A task waits for nothing and holds its parent's descriptor only until it has opened its own. Threads take the
-//! youngest task first, depth first, so few descriptors are open at a time.
+//! A task never waits, and keeps the descriptor of its parent only until it has opened its own. Threads take the newest task
+//! first (depth first), so few descriptors are open at a time.
 
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -23,12 +23,12 @@ use crate::listing::{ListError, Listing};
 use crate::mounts::{self, Mount, MountPoints};
 use crate::own;
 
-/// What is done with the entries of a source.
+/// How the entries of a source are treated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Policy<'a> {
-    /// Everything canonical; only files, directories and symlinks.
+    /// Canonical metadata; only files, directories and symlinks.
     Store,
-    /// As the plan says.
+    /// As the plan of the tree says.
     Tree(&'a TreePlan),
 }
 
@@ -37,20 +37,20 @@ pub(crate) enum Policy<'a> {
 pub(crate) struct WalkRoot<'a> {
     pub(crate) policy: Policy<'a>,
     pub(crate) path: PathBuf,
-    /// None where nothing is to be read, as of a store without store paths.
+    /// `None` if there is nothing to read, as in a store without store paths.
     pub(crate) fd: Option<Arc<OwnedFd>>,
     pub(crate) listing: Listing,
 }
 
-/// A directory while its entries are looked at.
+/// A directory whose entries are being inspected.
 pub(crate) struct OpenDirectory<'a> {
     id: DirectoryId,
     pub(crate) policy: Policy<'a>,
-    /// Whether its entries are the store paths themselves.
+    /// Whether its entries are store paths.
     top_of_store: bool,
     pub(crate) fd: Arc<OwnedFd>,
     pub(crate) listing: Arc<Listing>,
-    /// The number of the file system that it is in; 0 in a store, where nobody asks.
+    /// The number of its file system; 0 in a store, where it is not used.
     device: u64,
 }
 
@@ -64,11 +64,11 @@ struct Walk<'a> {
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
-/// Flags for a directory whose name came from the directory above.
+/// Flags to open a directory by its name in the directory above.
 pub(crate) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Walks all sources on the current pool. Root `i` is directory `i` of the result.
+/// Walks all sources on the current rayon pool. Root `i` is directory `i` of the result.
 pub(crate) fn walk(
     roots: Vec<WalkRoot<'_>>,
     own: &[OwnFile],
@@ -130,7 +130,7 @@ pub(crate) fn walk(
 }
 
 impl<'a> Walk<'a> {
-    /// Deals a directory's entries out, in one go where they are few.
+    /// Inspects the entries of a directory, in several tasks if they are many.
     fn entries<'s>(&'s self, scope: &Scope<'s>, directory: &Arc<OpenDirectory<'a>>) {
         let count = directory.listing.len();
         if count <= BATCH {
@@ -143,7 +143,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Looks at up to [`BATCH`] entries and makes a task for each directory among them.
+    /// Inspects up to [`BATCH`] entries, and starts a task for each directory among them.
     fn batch<'s>(&'s self, scope: &Scope<'s>, directory: &Arc<OpenDirectory<'a>>, batch: usize) {
         let begin = batch.saturating_mul(BATCH);
         let end = directory.listing.len().min(begin.saturating_add(BATCH));
@@ -164,14 +164,14 @@ impl<'a> Walk<'a> {
             return;
         };
         (self.progress)(u64::try_from(end.saturating_sub(begin)).unwrap_or(0));
-        // The youngest task is taken first: so the next one is the first directory in the order of the names.
+        // The newest task is taken first, so the next one is the first directory in the order of the names.
         for (id, (_, index)) in ids.zip(children).rev() {
             let directory = Arc::clone(directory);
             scope.spawn(move |scope| self.child(scope, DirectoryId(id), &directory, index));
         }
     }
 
-    /// Stores what a batch found, numbers its directories in a row and gives the numbers.
+    /// Stores the result of a batch. Returns the numbers of its directories, which are consecutive.
     fn keep(
         &self,
         directory: &OpenDirectory<'a>,
@@ -199,7 +199,7 @@ impl<'a> Walk<'a> {
         Some(first..last)
     }
 
-    /// Opens and lists a directory that its parent's listing names.
+    /// Opens and lists a directory of its parent's listing.
     fn child<'s>(
         &'s self,
         scope: &Scope<'s>,
@@ -214,7 +214,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// `None` where its contents are left out.
+    /// `None` if its contents are left out.
     fn open(
         &self,
         id: DirectoryId,
@@ -250,7 +250,7 @@ impl<'a> Walk<'a> {
         let stat = rustix::fs::fstat(&fd)?;
         let device = stat.st_dev;
         self.own(id, HostMetadata::of(&stat), host_xattrs::of_descriptor(fd.as_fd(), &plan.xattrs)?);
-        // Nothing is mounted at a subvolume of btrfs, and yet it is a file system of its own.
+        // A subvolume of btrfs is a file system of its own without being mounted.
         if is_mount || device != parent.device {
             match plan.one_file_system {
                 Some(true) => return Ok(None),
@@ -265,14 +265,14 @@ impl<'a> Walk<'a> {
         Ok(Some(OpenDirectory { id, policy: parent.policy, top_of_store: false, fd, listing, device }))
     }
 
-    /// Stores what a tree keeps of a directory itself.
+    /// Stores the metadata that a tree keeps of a directory.
     fn own(&self, id: DirectoryId, own: HostMetadata, xattrs: Vec<Xattr>) {
         if let Some(found) = lock(&self.directories).get_mut(id.index()) {
             found.own = Some(Box::new((own, xattrs)));
         }
     }
 
-    /// Leaves files out of a directory at which something is mounted, or notes them, as the plan says.
+    /// Leaves out files at which something is mounted, or records them, as the plan says.
     fn mounted_files(
         &self,
         id: DirectoryId,
@@ -294,7 +294,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes what the program itself writes out of the listing of a directory.
+    /// Removes output files of the program from the listing of a directory.
     fn leave_out(&self, id: DirectoryId, inode: Inode, listing: &mut Listing) {
         let found = own::leave_out(self.own, inode, listing);
         if !found.is_empty() {

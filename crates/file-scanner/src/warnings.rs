@@ -1,4 +1,4 @@
-//! What people should know though it is no error: a line for each matter, in a fixed order.
+//! Warnings of a scan, in a fixed order.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,29 +9,29 @@ use crate::found::Found;
 use crate::scan::EntryFiles;
 use crate::source_id::{SourceId, Subject};
 
-/// Something that people should know though it is no error. Paths are of this machine and escaped for one line.
+/// A warning of a scan. Paths are those on this machine, escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// A tree takes in what is mounted below its folder.
+    /// A tree includes file systems that are mounted below its folder.
     Mounts {
         /// The position of the tree.
         tree: usize,
-        /// Where something is mounted.
+        /// The mount points.
         mounts: NamedFiles,
     },
-    /// Files lose their set-user-id and set-group-id bits.
+    /// The set-user-ID and set-group-ID bits of files are dropped.
     SetId {
         /// The position of the tree.
         tree: usize,
         /// The files.
         files: NamedFiles,
     },
-    /// Owners that may be unknown ones of a user namespace.
+    /// Owners that may not be mapped in the user namespace.
     Owners {
         /// The position of the tree.
         tree: usize,
-        /// The number that their owner or group shows as.
+        /// The number that is shown as their owner or group.
         id: u32,
         /// The files.
         files: NamedFiles,
@@ -41,19 +41,19 @@ pub enum Warning {
         /// In the image.
         path: ImagePath,
     },
-    /// Files take much more room in the image than on this machine.
+    /// Files need much more space in the image than on this machine.
     Room {
         /// In the image, in \[bytes\].
         stored: u64,
         /// On this machine, in \[bytes\].
         taken: u64,
-        /// The files that account for most of it.
+        /// The files with the largest difference.
         largest: Vec<String>,
     },
 }
 
 impl Warning {
-    /// What the warning is about.
+    /// The subject of the warning.
     #[must_use]
     pub fn subject(&self) -> Subject {
         match self {
@@ -78,7 +78,7 @@ impl Explain for Warning {
             }
             Self::Owners { id, files, .. } => (
                 format!(
-                    "{files} show owner or group {id}, which may stand for one that is not mapped into this user namespace"
+                    "{files} show owner or group {id}, which may be one that is not mapped into this user namespace"
                 ),
                 "check them where all owners are known, for example as root",
             ),
@@ -109,21 +109,21 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Files that one message is about: the first of them, and how many there are.
+/// The files of a message: the first of them, and their number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamedFiles {
     /// The first of them, at most ten.
     pub first: Vec<String>,
-    /// How many there are.
+    /// Their number.
     pub count: usize,
 }
 
-/// How many files a warning names.
+/// Maximum number of files in a warning.
 const NAMED: usize = 10;
 
 impl NamedFiles {
     fn add(&mut self, path: impl FnOnce() -> String) {
-        self.count = self.count.saturating_add(1);
+        self.count += 1;
         if self.first.len() < NAMED {
             self.first.push(path());
         }
@@ -133,23 +133,23 @@ impl NamedFiles {
 impl fmt::Display for NamedFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.first.join(", "))?;
-        match self.count.saturating_sub(self.first.len()) {
+        match self.count - self.first.len() {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
         }
     }
 }
 
-/// What one tree is warned of.
+/// The warnings about a tree.
 #[derive(Clone, Debug, Default)]
 struct OfTree {
-    /// Files that lost their set-id bits.
+    /// Files whose set-id bits were dropped.
     set_id_dropped: NamedFiles,
-    /// Files whose owner or group has this number, which stands for unknown ones too.
+    /// Files by the number of their owner or group, which is also shown for owners that are not mapped.
     in_doubt: BTreeMap<u32, NamedFiles>,
 }
 
-/// Collects matters in the order of the tree.
+/// Collects warnings in the order of the tree.
 #[derive(Debug)]
 pub(crate) struct Warnings {
     trees: Vec<OfTree>,
@@ -161,21 +161,17 @@ impl Warnings {
         Self { trees: vec![OfTree::default(); trees], other: Vec::new() }
     }
 
-    /// A file of a tree has lost its set-id bits.
+    /// Adds a file of a tree whose set-id bits were dropped.
     pub(crate) fn set_id_dropped(&mut self, tree: usize, path: impl FnOnce() -> String) {
-        if let Some(tree) = self.trees.get_mut(tree) {
-            tree.set_id_dropped.add(path);
-        }
+        self.trees[tree].set_id_dropped.add(path);
     }
 
-    /// A file of a tree has the owner or group `id`, or one that the user namespace does not know.
+    /// Adds a file of a tree with the owner or group `id`, or one that is not mapped in the user namespace.
     pub(crate) fn owner_in_doubt(&mut self, tree: usize, id: u32, path: impl FnOnce() -> String) {
-        if let Some(tree) = self.trees.get_mut(tree) {
-            tree.in_doubt.entry(id).or_default().add(path);
-        }
+        self.trees[tree].in_doubt.entry(id).or_default().add(path);
     }
 
-    /// A path can't have the extended attributes that are laid over it.
+    /// Adds a path that can't have the extended attributes of its attributes.
     pub(crate) fn xattrs_left_out(&mut self, path: &ImagePath) {
         self.other.push(Warning::Xattrs { path: path.clone() });
     }
@@ -193,10 +189,10 @@ impl Warnings {
     }
 }
 
-/// How many files are named that store much more than they take.
+/// Maximum number of files in the warning about space.
 const LARGEST: usize = 3;
 
-/// Whether the contents take much more room in the image than on this machine: mostly a sparse file that is filled.
+/// The warning if the contents need much more space in the image than on this machine, usually because a sparse file is filled.
 pub(crate) fn inflated(found: &Found, files: &EntryFiles) -> Option<Warning> {
     let room = found.room().with(files.room);
     if !room.is_inflated() {

@@ -1,4 +1,4 @@
-//! How many descriptors a scan needs. A program of its own, because the limit is that of the whole process.
+//! The number of descriptors that a scan needs. A test program of its own, because the limit applies to the whole process.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,7 +32,7 @@ fn a_wide_and_a_deep_tree_need_few_descriptors_and_the_soft_limit_is_raised() {
     assert_eq!(scanned, Ok(2 + 2000 + 300));
     assert_eq!(getrlimit(Resource::Nofile).current, Some(64));
 
-    // As many as there are directories with another beside them on the way down: more than there may be.
+    // The number of directories with a sibling on the way down is above the limit.
     let mut at = folder.path().to_owned();
     for _ in 0..300 {
         at.push("deep");

@@ -1,7 +1,7 @@
 //! Bodies for layouts. Any tree and any options give a valid layout without gaps, or an error.
 
 use closure_registration::{NarPart, nar_parts, nar_size};
-use disk_layout::{Blob, Disk, Kind, Part, Partition, Table};
+use disk_layout::{Blob, Disk, Kind, Part, Partition, Table, TableId};
 use ext4_layout::Layout;
 use ext4_verify::{Unused, check};
 use fat_layout::{Bits, FatLayout};
@@ -217,7 +217,7 @@ pub fn disk(bytes: &[u8]) -> Outcome {
 /// Reads the partition table from the metadata of a disk.
 fn assert_table(disk: &Disk) {
     // An MBR does not store its sector size, and these partitions have no file systems to guess it from.
-    let is_unknown = disk.options().sector != SectorSize::Bytes512 && matches!(disk.table(), Table::Mbr(_));
+    let is_unknown = disk.options().sector != SectorSize::Bytes512 && matches!(disk.table(), TableId::Mbr(_));
     if disk.len() > MAX_IMAGE || is_unknown {
         return;
     }

@@ -1,5 +1,5 @@
-//! The map of the blocks that a copy of an image must have, with their digests, as bmaptool reads it (version 2.0 of its
-//! format). bmaptool writes only these blocks to a device and checks their digests.
+//! A map of the blocks that a copy of an image needs, with their digests, for bmaptool (version 2.0 of its format).
+//! bmaptool writes only these blocks to a device and checks their digests.
 
 use std::fmt::Write;
 
@@ -7,24 +7,24 @@ use sha2::{Digest, Sha256};
 
 use crate::{Observer, to_u64, to_usize};
 
-/// The block of the format, in \[bytes\].
+/// Block size of the format, in \[bytes\].
 const BLOCK: u64 = 4096;
 /// Zeros to hash.
 static ZEROS: [u8; 4096] = [0; 4096];
 
-/// A map that is completed by the bytes of its image: an [`Observer`].
+/// A block map. As an [`Observer`], it hashes the blocks of its image.
 #[derive(Debug)]
 pub struct BlockMap {
     len: u64,
     ranges: Vec<Range>,
-    /// Where the next bytes are.
+    /// Offset of the next bytes in the image.
     at: u64,
-    /// The range that they are in, or before.
+    /// Index of the range that contains them, or the next range after them.
     current: usize,
     hash: Sha256,
 }
 
-/// Blocks that follow one another.
+/// Consecutive blocks.
 #[derive(Debug)]
 struct Range {
     first: u64,
@@ -33,14 +33,15 @@ struct Range {
 }
 
 impl BlockMap {
-    /// The map of an image of so many \[bytes\] with these blocks: ascending first blocks and how many follow.
+    /// Creates the map of an image of `len` \[bytes\]. `ranges` are the first block and the number of blocks of each range,
+    /// ascending.
     #[must_use]
     pub fn new(len: u64, ranges: Vec<(u64, u64)>) -> Self {
         let ranges = ranges.into_iter().map(|(first, count)| Range { first, count, digest: [0; 32] });
         Self { len, ranges: ranges.collect(), at: 0, current: 0, hash: Sha256::new() }
     }
 
-    /// How long the blocks of the format are, in \[bytes\].
+    /// Block size of the format, in \[bytes\].
     #[must_use]
     pub fn block() -> u64 {
         BLOCK
@@ -52,8 +53,8 @@ impl BlockMap {
             let (start, end) = (range.first * BLOCK, ((range.first + range.count) * BLOCK).min(self.len));
             let before = start.saturating_sub(self.at).min(to_u64(bytes.len()));
             self.at += before;
-            bytes = bytes.get(to_usize(before)..).unwrap_or_default();
-            let inside = end.saturating_sub(self.at).min(to_u64(bytes.len()));
+            bytes = &bytes[to_usize(before)..];
+            let inside = (end - self.at).min(to_u64(bytes.len()));
             if self.at >= start {
                 let (here, later) = bytes.split_at(to_usize(inside));
                 self.hash.update(here);
@@ -80,12 +81,12 @@ impl BlockMap {
             self.at += skipped;
             left -= skipped;
             let now = left.min(to_u64(ZEROS.len()));
-            self.add(ZEROS.get(..to_usize(now)).unwrap_or_default());
+            self.add(&ZEROS[..to_usize(now)]);
             left -= now;
         }
     }
 
-    /// The text of the map, complete once all bytes have passed.
+    /// The text of the map. Its digests are complete after the last byte of the image.
     #[must_use]
     pub fn text(&self) -> String {
         const NOTHING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -111,7 +112,7 @@ impl BlockMap {
                 writeln!(text, "        <Range chksum=\"{}\"> {blocks} </Range>", hexadecimal(&range.digest));
         }
         text.push_str("    </BlockMap>\n</bmap>\n");
-        // The digest of the file is that with zeros in its own place.
+        // The digest of the map is computed with zeros in its own place.
         let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
         text.replacen(NOTHING, &hexadecimal(&digest), 1)
     }

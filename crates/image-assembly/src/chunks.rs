@@ -1,43 +1,43 @@
-//! Pieces in order, grouped into chunks: what one thread does at once. Chunks keep the promise of the pieces, they
-//! are ascending and leave no gap; how they are cut depends on the pieces alone.
+//! Groups pieces into chunks. A chunk is the unit of work of a thread. As pieces, chunks are in ascending order without
+//! gaps. The division into chunks depends only on the pieces.
 
 use image_tree::{Content, FileRef, Piece, PieceSource};
 
 use crate::pieces::{PieceError, Pieces};
 
-/// The most bytes that a chunk holds in memory; a longer piece of metadata is a chunk of its own. They fit the cache of
-/// one core: what was read is still there when it is written or compressed.
+/// Maximum length of a chunk in memory, in \[bytes\]; a longer piece of metadata is a chunk of its own. It fits into the cache of
+/// a core, so that bytes that were read are still cached when they are written or compressed.
 pub(crate) const CHUNK: u64 = 1 << 20;
 
-/// From this length on zeros are a chunk of their own and take no memory.
+/// Minimum length of zeros that are a chunk of their own, without memory; in \[bytes\].
 const LONG_ZEROS: u64 = 64 << 10;
 
-/// The most bytes of a file that one thread has the kernel copy at once; a multiple of every block size, so that a
-/// file system that clones can clone.
+/// Maximum length of a part of a file that the kernel copies at once, in \[bytes\]. A multiple of every block size, so that
+/// file systems can clone.
 const KERNEL_COPY: u64 = 32 << 20;
 
-/// A run of the image's bytes.
+/// Consecutive bytes of the image.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    /// Counted from 0 in the order of the image.
+    /// Number of the chunk in the order of the image, from 0.
     pub(crate) number: u64,
-    /// From the start of the image, in \[bytes\].
+    /// Offset in the image in \[bytes\].
     pub(crate) offset: u64,
-    /// In \[bytes\].
+    /// Length in \[bytes\].
     pub(crate) len: u64,
     pub(crate) kind: Kind,
     /// The pieces of a [`Kind::Buffer`].
     pub(crate) pieces: Vec<Piece>,
 }
 
-/// What a chunk is made of.
+/// The content of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Pieces to be brought together in memory.
+    /// Pieces that are collected in memory.
     Buffer,
-    /// Nothing but zeros; of a file, if one is named.
+    /// Only zeros. `of` is the file that they belong to, if any.
     Zeros { of: Option<FileRef> },
-    /// A part of a large file, from this offset on.
+    /// A part of a large file, from the offset `from` in \[bytes\].
     File { file: FileRef, from: u64 },
 }
 
@@ -51,26 +51,26 @@ impl Chunk {
 #[derive(Debug)]
 pub(crate) struct Chunks<'i> {
     pieces: Pieces<'i>,
-    /// Cut off from a chunk, and what follows it.
+    /// The rest of a piece that was split, and the piece after it.
     rest: Option<Piece>,
     ahead: Option<Piece>,
     next: u64,
-    /// From this length on a piece of a file is a chunk of its own.
+    /// Minimum length of a piece of a file that is a chunk of its own, in \[bytes\].
     lone_file: Option<u64>,
 }
 
 impl<'i> Chunks<'i> {
-    /// With `lone_file`, pieces of files from that length on become a [`Kind::File`].
+    /// The chunks of an image. Pieces of files of at least `lone_file` \[bytes\] become a [`Kind::File`].
     pub(crate) fn of(image: &'i dyn PieceSource, lone_file: Option<u64>) -> Self {
         Self { pieces: Pieces::of(image), rest: None, ahead: None, next: 0, lone_file }
     }
 
-    /// The number of the chunk that comes next.
+    /// The number of the next chunk.
     pub(crate) fn number(&self) -> u64 {
         self.next
     }
 
-    /// Makes `chunk` the next one; false at the end of the image.
+    /// Sets `chunk` to the next chunk. Returns false at the end of the image.
     pub(crate) fn next(&mut self, chunk: &mut Chunk) -> Result<bool, PieceError> {
         chunk.pieces.clear();
         chunk.len = 0;
@@ -79,7 +79,7 @@ impl<'i> Chunks<'i> {
             if chunk.len == 0 {
                 chunk.offset = piece.offset;
             }
-            if let Some((kind, most)) = self.alone(&piece, chunk.len == 0) {
+            if let Some((kind, most)) = self.lone_chunk(&piece, chunk.len == 0) {
                 if chunk.len == 0 {
                     chunk.kind = kind;
                     chunk.len = self.split(piece, most).len;
@@ -88,9 +88,9 @@ impl<'i> Chunks<'i> {
                 }
                 break;
             }
-            let room = CHUNK.saturating_sub(chunk.len);
+            let room = CHUNK - chunk.len;
             let whole = piece.len <= room || (piece.content == Content::Metadata && chunk.len == 0);
-            // A piece that fits the next chunk is not cut: its file would be opened twice.
+            // A piece that fits into the next chunk is not split, because its file would be opened twice.
             let cut = piece.content != Content::Metadata && piece.len > CHUNK && room > 0;
             if !whole && !cut {
                 self.rest = Some(piece);
@@ -108,10 +108,10 @@ impl<'i> Chunks<'i> {
         Ok(chunk.len > 0)
     }
 
-    /// Whether a piece makes a chunk of its own, and how long that may be.
-    fn alone(&self, piece: &Piece, first: bool) -> Option<(Kind, u64)> {
+    /// Kind and maximum length of the chunk, if the piece is a chunk of its own.
+    fn lone_chunk(&self, piece: &Piece, first: bool) -> Option<(Kind, u64)> {
         match piece.content {
-            // Short zeros fill the gaps between other pieces; at the edge of a chunk nobody needs them.
+            // Short zeros are written with the pieces around them. At the start of a chunk they need no buffer.
             Content::Zeros | Content::Unused => {
                 (first || piece.len >= LONG_ZEROS).then_some((Kind::Zeros { of: None }, u64::MAX))
             }
@@ -124,7 +124,7 @@ impl<'i> Chunks<'i> {
         }
     }
 
-    /// The first bytes of a piece; the others come next.
+    /// Splits a piece after `at` \[bytes\]. The rest becomes the next piece.
     fn split(&mut self, piece: Piece, at: u64) -> Piece {
         if piece.len <= at {
             return piece;
@@ -134,7 +134,7 @@ impl<'i> Chunks<'i> {
         Piece { len: at, ..piece }
     }
 
-    /// The next piece; neighbouring zeros come as one.
+    /// The next piece. Adjacent zeros are joined.
     fn piece(&mut self) -> Result<Option<Piece>, PieceError> {
         if let Some(rest) = self.rest.take() {
             return Ok(Some(rest));
@@ -157,7 +157,7 @@ impl<'i> Chunks<'i> {
             return Ok(Some(piece));
         }
         let piece = self.pieces.next()?;
-        // What no reader looks at is written as zeros too.
+        // Unused bytes are also written as zeros.
         Ok(piece.map(|piece| match piece.content {
             Content::Unused => Piece { content: Content::Zeros, ..piece },
             _ => piece,
@@ -195,7 +195,7 @@ mod tests {
         fn generate(&self, _: &Piece, _: &mut [u8]) {}
     }
 
-    /// Kind, length and number of pieces of each chunk.
+    /// The kind, length and number of pieces of each chunk.
     fn cut(pieces: &[(Content, u64)], lone_file: Option<u64>) -> Vec<(Kind, u64, usize)> {
         let list = List(pieces.to_vec());
         let mut chunks = Chunks::of(&list, lone_file);

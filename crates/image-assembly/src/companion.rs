@@ -9,57 +9,56 @@ use crate::error::{AssemblyError, Refusal};
 use crate::pending::{Pending, Unnamed};
 use crate::place::{self, Place};
 
-/// A small file that goes with an image, such as its report. Its place is taken before the image is written, so that
-/// what speaks against it is known in time; its bytes come at the end, whole or not at all.
+/// A small file beside an image, such as its report. It is created before the image is written, so that errors are found early.
+/// It gets its bytes at the end, all or none of them.
 #[derive(Debug)]
 pub struct Companion {
     path: PathBuf,
-    way: Way,
+    output: Output,
 }
 
 #[derive(Debug)]
-enum Way {
-    /// A pipe or a character device that is there.
+enum Output {
+    /// An existing pipe or character device.
     Stream(File),
     Pending(Pending),
 }
 
 impl Companion {
-    /// Takes the place. What is there is replaced, through symlinks, or written into if it is a pipe or a character
-    /// device.
+    /// Creates the file. Symlinks are followed. An existing file is replaced; a pipe or a character device is written to.
     pub fn open(path: &Path) -> Result<Self, AssemblyError> {
-        let way = match place::find(path)? {
-            Place::Stream(file) => Way::Stream(file),
+        let output = match place::find(path)? {
+            Place::Stream(file) => Output::Stream(file),
             Place::Name { folder, name } => {
                 let pending = Pending::create(&folder, &name, Unnamed::Try).map_err(|errno| match errno {
                     Errno::NOENT | Errno::NOTDIR => AssemblyError::refused(path, Refusal::NoFolder),
                     other => AssemblyError::output(path, other),
                 })?;
-                Way::Pending(pending)
+                Output::Pending(pending)
             }
         };
-        Ok(Self { path: path.to_path_buf(), way })
+        Ok(Self { path: path.to_path_buf(), output })
     }
 
-    /// Takes room for so many \[bytes\], where the file system can, so that a full disk is known before the image is
+    /// Reserves space for `len` \[bytes\] if the file system supports it, so that a full disk is an error before the image is
     /// written.
     pub fn reserve(&self, len: u64) -> Result<(), AssemblyError> {
-        let Way::Pending(pending) = &self.way else { return Ok(()) };
+        let Output::Pending(pending) = &self.output else { return Ok(()) };
         match rustix::fs::fallocate(pending.file(), FallocateFlags::KEEP_SIZE, 0, len) {
             Err(full @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
                 Err(AssemblyError::output(&self.path, full))
             }
-            // Not every file system has the call; writing tells the rest.
+            // Some file systems don't support the call. Other errors come again when the file is written.
             _ => Ok(()),
         }
     }
 
-    /// Writes the bytes; a file has its name afterwards.
+    /// Writes the bytes. A file then gets its name.
     pub fn write(self, bytes: &[u8]) -> Result<(), AssemblyError> {
         let failed = |error| AssemblyError::output(&self.path, error);
-        match self.way {
-            Way::Stream(mut file) => file.write_all(bytes).map_err(failed),
-            Way::Pending(pending) => {
+        match self.output {
+            Output::Stream(mut file) => file.write_all(bytes).map_err(failed),
+            Output::Pending(pending) => {
                 pending.file().write_all(bytes).map_err(failed)?;
                 pending.publish(false).map_err(failed)
             }
@@ -79,10 +78,10 @@ mod tests {
         let path = folder.path().join("report");
         let companion = Companion::open(&path).unwrap();
         assert!(!path.exists());
-        companion.write(b"told").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"told");
+        companion.write(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
         drop(Companion::open(&path).unwrap());
-        assert_eq!(fs::read(&path).unwrap(), b"told", "given up, the old one stays");
+        assert_eq!(fs::read(&path).unwrap(), b"new", "an abandoned file leaves the old one");
         Companion::open(Path::new("/dev/null")).unwrap().write(b"gone").unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
         assert!(Companion::open(folder.path()).is_err());

@@ -8,11 +8,11 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::error::{AssemblyError, Refusal};
 
-/// Opens a block device that nobody else uses, that has room for so many \[bytes\], and sectors of a length if one is given.
+/// Opens a block device exclusively. It must have at least `len` \[bytes\], and the given sector size, if any.
 pub(crate) fn open(path: &Path, needs: u64, sector: Option<u32>) -> Result<File, AssemblyError> {
     let refused = |refusal| AssemblyError::refused(path, refusal);
     let failed = |error| AssemblyError::output(path, error);
-    // Looked at before it is opened: opening a pipe would wait, opening a tape would wind it.
+    // Checked before opening: opening a pipe would wait, and opening a tape would wind it.
     let found = std::fs::metadata(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => refused(Refusal::NoDevice),
         _ => failed(error),
@@ -20,7 +20,7 @@ pub(crate) fn open(path: &Path, needs: u64, sector: Option<u32>) -> Result<File,
     if !found.file_type().is_block_device() {
         return Err(refused(Refusal::NotADevice));
     }
-    // For a block device, EXCL without CREATE means: not while it is mounted or otherwise claimed.
+    // For a block device, EXCL without CREATE fails while the device is mounted or otherwise in use.
     let flags = OFlags::RDWR | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOCTTY;
     let fd = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map_err(|errno| match errno {
         Errno::BUSY => refused(Refusal::DeviceInUse),
@@ -44,8 +44,8 @@ pub(crate) fn open(path: &Path, needs: u64, sector: Option<u32>) -> Result<File,
     Ok(file)
 }
 
-/// Has the system forget what it remembers of a device, so that reading asks the device itself. What it can't forget, it
-/// would not lose either.
+/// Drops the page cache of a device, so that reads come from the device. Errors are ignored: pages that can't be dropped have
+/// the bytes that were written.
 pub(crate) fn forget(file: &File) {
     let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
 }

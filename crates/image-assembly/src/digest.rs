@@ -8,12 +8,12 @@ use crate::observer::Observer;
 use crate::sink::{BUFFER, ZEROS};
 use crate::{to_u64, to_usize};
 
-/// Hashes an image before compression: an [`Observer`].
+/// An [`Observer`] that hashes an image before compression.
 #[derive(Clone, Debug, Default)]
 pub struct ImageDigest(Sha256);
 
 impl ImageDigest {
-    /// The SHA-256 of all bytes of the image, once it is written.
+    /// The SHA-256 of all bytes of the image. Call it after the image is written.
     #[must_use]
     pub fn sha256(self) -> [u8; 32] {
         self.0.finalize().into()

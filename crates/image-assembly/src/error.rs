@@ -5,105 +5,105 @@ use image_tree::{ContentsError, Explain, Explanation, explained_errors, io_reaso
 
 use crate::{PieceError, Rejection};
 
-/// What sort of mistake an error is; the program's exit codes follow it.
+/// The kind of an error, which decides on a program's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// A source can't be read, or changed while it was.
+    /// A source can't be read, or changed while it was read.
     Source,
     /// The output can't be written.
     Output,
-    /// A bug of this program.
+    /// A bug.
     Internal,
 }
 
-/// Why an image was not written. Paths are already escaped for one line.
+/// The error if an image could not be written. Paths are escaped.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AssemblyError {
-    /// A file of the image can't be opened, or is not what the tree describes.
+    /// A file of the image can't be opened, or differs from the tree.
     Source(ContentsError),
-    /// Reading a file of the image failed, though it passes its check.
+    /// A file of the image can't be read, although it did not change.
     Unreadable {
         /// As [`Contents::shown`](image_tree::Contents::shown) names it.
         path: String,
-        /// Why.
+        /// The reason.
         error: io::Error,
     },
-    /// A file of the image gave fewer bytes than its length.
+    /// A file of the image ended before its length.
     Ended {
         /// As [`Contents::shown`](image_tree::Contents::shown) names it.
         path: String,
     },
-    /// The system does not take the output.
+    /// The system refuses to write the output.
     Output {
         /// The output, or `standard output`.
         path: String,
-        /// What the system says.
+        /// The error of the system.
         error: io::Error,
     },
-    /// The output is something that an image does not go into.
+    /// The output is not suitable for an image.
     Refused {
         /// The output.
         path: String,
-        /// What is wrong with it.
+        /// The reason.
         refusal: Refusal,
     },
     /// An observer or the validator rejects the image.
     Rejected(Rejection),
-    /// The pieces do not make an image.
+    /// The pieces don't form an image.
     Pieces(PieceError),
     /// A compressed frame that was kept can't be read again.
     StoredFrame(io::Error),
-    /// zstd gets no thread or no memory.
+    /// zstd can't start a thread or allocate memory.
     Compressor(io::Error),
 }
 
-/// What speaks against an output.
+/// The reason why an output is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// A directory has the name.
+    /// The output is a directory.
     Directory,
-    /// A socket has the name.
+    /// The output is a socket.
     Socket,
-    /// The path ends in `/` or `..`.
+    /// The path ends with `/` or `..`.
     NoName,
-    /// The folder to write into is missing, or is none.
+    /// The folder does not exist, or is not a folder.
     NoFolder,
-    /// Symlinks lead in a circle.
+    /// The symlinks form a loop.
     SymlinkLoop,
-    /// A block device is written only when asked for by name.
+    /// The output is a block device, but [`Target::File`](crate::Target::File) was given.
     UnaskedDevice,
-    /// A device was asked for, and nothing has the name.
+    /// The device does not exist.
     NoDevice,
-    /// A device was asked for, and something else has the name.
+    /// [`Target::Device`](crate::Target::Device) was given, but the output is not a block device.
     NotADevice,
-    /// Mounted, or opened by someone for himself.
+    /// The device is mounted, or opened exclusively by another program.
     DeviceInUse,
-    /// The image is longer than the device.
+    /// The device is smaller than the image.
     DeviceTooSmall {
         /// The device's length in \[bytes\].
         has: u64,
         /// The image's length in \[bytes\].
         needs: u64,
     },
-    /// The partition table would stand where nobody looks for it.
+    /// The sector size of the device is not that of the partition table.
     OtherSectors {
-        /// The device's, in \[bytes\].
+        /// Sector size of the device in \[bytes\].
         has: u32,
-        /// The image's, in \[bytes\].
+        /// Sector size of the image in \[bytes\].
         needs: u32,
     },
-    /// A device gave back other bytes than it got.
+    /// The bytes read back from a device differ from those written.
     Unfaithful,
-    /// A device holds the image itself.
+    /// A device can't have a compressed image.
     CompressedDevice,
-    /// A stream can't be read again, and a validator would have to.
+    /// A stream can't be read again, as the validator needs.
     Stream,
 }
 
 impl AssemblyError {
-    /// What sort of mistake this is.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -118,18 +118,18 @@ impl AssemblyError {
         }
     }
 
-    /// The system's refusal of an output.
+    /// An error of the system when it writes an output.
     pub(crate) fn output(path: &Path, error: impl Into<io::Error>) -> Self {
         Self::Output { path: shown(path), error: error.into() }
     }
 
-    /// What stopped a stream: the system has a number for its refusals, the compressor has none.
+    /// An error when a stream is written. Errors of the system have a number; those of the compressor have none.
     pub(crate) fn sink(path: &Path, error: io::Error) -> Self {
         let is_of_system = error.raw_os_error().is_some() || error.kind() != io::ErrorKind::Other;
         if is_of_system { Self::output(path, error) } else { Self::Compressor(error) }
     }
 
-    /// Our own refusal of an output.
+    /// An output that is refused.
     pub(crate) fn refused(path: &Path, refusal: Refusal) -> Self {
         Self::Refused { path: shown(path), refusal }
     }
@@ -146,8 +146,8 @@ impl Explain for AssemblyError {
             ),
             Self::Ended { path } => Explanation::new(
                 path,
-                "ended before its length",
-                "leave the sources alone while an image is built",
+                "became shorter while it was read",
+                "do not change the sources during the build",
             ),
             Self::Output { path, error } => {
                 Explanation::new(path, format!("can't be written: {}", io_reason(error)), advice(error))
@@ -175,14 +175,14 @@ impl Explain for AssemblyError {
 impl Explain for Refusal {
     fn explain(&self) -> Explanation {
         let (what, help) = match self {
-            Self::Directory => ("exists as a directory", "choose another name"),
-            Self::Socket => ("exists as a socket", "choose another name"),
+            Self::Directory => ("is a directory", "choose another name"),
+            Self::Socket => ("is a socket", "choose another name"),
             Self::NoName => ("names a folder", "add a file name"),
             Self::NoFolder => ("its folder does not exist", "create it first"),
-            Self::SymlinkLoop => ("its symlinks lead in a circle", "remove them"),
+            Self::SymlinkLoop => ("its symlinks form a loop", "remove them"),
             Self::UnaskedDevice => ("is a block device", "ask for a device to overwrite it"),
             Self::NoDevice => ("no such device", "name one, or ask for a file"),
-            Self::NotADevice => ("is no block device", "name one, or ask for a file"),
+            Self::NotADevice => ("is not a block device", "name one, or ask for a file"),
             Self::DeviceInUse => ("is mounted or in use", "unmount it first"),
             Self::DeviceTooSmall { has, needs } => {
                 let what = format!("holds {has} bytes, the image needs {needs}");
@@ -220,7 +220,7 @@ impl From<PieceError> for AssemblyError {
     }
 }
 
-/// What to do about an output that the system does not take.
+/// What to do if the system refuses to write an output.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

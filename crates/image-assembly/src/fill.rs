@@ -1,4 +1,4 @@
-//! The bytes of a chunk. Every byte of a buffer is written anew: what an earlier chunk left there never shows.
+//! Fills buffers with the bytes of chunks. Every byte is overwritten, so bytes of an earlier chunk never remain.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,16 +14,16 @@ use crate::positioned::Positioned;
 use crate::zero_runs::{self, Placed};
 use crate::{to_u64, to_usize};
 
-/// What one thread needs to make bytes.
+/// Fills the buffers of a thread.
 pub(crate) struct Filler<'a> {
     image: &'a dyn PieceSource,
     contents: &'a dyn Contents,
     reader: Box<dyn FileReader + 'a>,
 }
 
-/// Why bytes of a file did not come.
+/// The reason why bytes of a file are missing.
 pub(crate) enum Missing {
-    /// The file is shorter.
+    /// The file ended.
     Ended,
     Failed(io::Error),
 }
@@ -33,7 +33,7 @@ impl<'a> Filler<'a> {
         Self { image, contents, reader: contents.reader() }
     }
 
-    /// Gives the bytes of a chunk, made in `buffer`.
+    /// Fills `buffer` with the bytes of a chunk, and returns them.
     pub(crate) fn fill<'b>(
         &mut self,
         chunk: &Chunk,
@@ -79,8 +79,8 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    /// Copies a part of a file to the chunk's place in `output`, within the kernel where it can. Runs of zeros are left
-    /// out where the output has them already.
+    /// Copies a part of a file to the chunk's offset in `output`, in the kernel if possible. Skips runs of zeros if the output is
+    /// zero there.
     pub(crate) fn copy(
         &mut self,
         chunk: &Chunk,
@@ -116,7 +116,7 @@ impl<'a> Filler<'a> {
     }
 }
 
-/// Copies bytes from an open file to their place; `failed` makes an error of what is wrong with the file.
+/// Copies bytes from an open file to their offset. `failed` converts errors of the file.
 fn copy_part(
     fd: BorrowedFd<'_>,
     Placed { from, offset, len }: Placed,
@@ -135,7 +135,7 @@ fn copy_part(
     Ok(())
 }
 
-/// Copies bytes from any reader to their place.
+/// Copies bytes from a reader to their offset.
 fn copy_by_reading(
     reader: &mut dyn ReadAt,
     Placed { from, offset, len }: Placed,
@@ -153,21 +153,21 @@ fn copy_by_reading(
     Ok(())
 }
 
-/// The first `len` bytes of a buffer that is used again and again; what they hold is left from before.
+/// The first `len` bytes of a reused buffer, with any contents.
 pub(crate) fn room(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
     let usual = to_usize(CHUNK);
     if len <= usual && buffer.len() > usual {
-        // A huge piece of metadata passed through; its memory is not kept.
+        // Frees the memory of a very long piece of metadata.
         buffer.truncate(usual);
         buffer.shrink_to_fit();
     } else if buffer.len() < len.max(usual) {
-        // Fresh zero pages cost nothing until they are touched, growing would copy.
+        // New zero pages cost nothing until they are used. To extend the buffer would copy it.
         *buffer = vec![0; len.max(usual)];
     }
     &mut buffer[..len]
 }
 
-/// The wanted bytes of a file that is in memory.
+/// A part of a file in memory.
 pub(crate) fn part<'w>(
     contents: &dyn Contents,
     file: FileRef,
@@ -180,7 +180,7 @@ pub(crate) fn part<'w>(
     wanted.ok_or_else(|| AssemblyError::Ended { path: contents.shown(file) })
 }
 
-/// Reads exactly as many bytes as there is room for.
+/// Fills the buffer from a file.
 pub(crate) fn read_at(fd: BorrowedFd<'_>, mut from: u64, mut bytes: &mut [u8]) -> Result<(), Missing> {
     while !bytes.is_empty() {
         match retry_on_intr(|| rustix::io::pread(fd, &mut *bytes, from)) {
@@ -195,14 +195,14 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, mut from: u64, mut bytes: &mut [u8]) -
     Ok(())
 }
 
-/// The same from any reader.
+/// Fills the buffer from a reader.
 pub(crate) fn read_all(reader: &mut dyn ReadAt, mut from: u64, mut bytes: &mut [u8]) -> Result<(), Missing> {
     while !bytes.is_empty() {
         match reader.read_at(bytes, from) {
             Ok(0) => return Err(Missing::Ended),
             Ok(read) => {
                 from += to_u64(read);
-                bytes = bytes.get_mut(read..).unwrap_or_default();
+                bytes = &mut bytes[read..];
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Missing::Failed(error)),
@@ -211,7 +211,7 @@ pub(crate) fn read_all(reader: &mut dyn ReadAt, mut from: u64, mut bytes: &mut [
     Ok(())
 }
 
-/// The error of a file whose bytes did not come.
+/// The error of a file with missing bytes.
 pub(crate) fn missing(contents: &dyn Contents, file: FileRef, why: Missing) -> AssemblyError {
     let path = contents.shown(file);
     match why {
@@ -220,7 +220,7 @@ pub(crate) fn missing(contents: &dyn Contents, file: FileRef, why: Missing) -> A
     }
 }
 
-/// A file that changed explains most of what goes wrong with reading it.
+/// The error of a file with missing bytes. If the file changed, that is the error.
 pub(crate) fn explain(
     contents: &dyn Contents,
     file: FileRef,

@@ -1,4 +1,4 @@
-//! Which file an output is, whatever its spelling, so that it can be compared with what is read and with other outputs.
+//! Identifies the file of an output whatever its path, to compare it with sources and other outputs.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
@@ -10,48 +10,47 @@ use std::path::{Path, PathBuf};
 use image_tree::{Inode, OwnFile};
 
 use crate::pending::temporary_prefix;
-use crate::place::{self, Leads};
+use crate::place::{self, Resolved};
 
-/// A file that is written, there or not yet: by its inode, and by its name in its folder.
+/// The file of an output, which may not exist yet: its inode, and its name in its folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// The file that is there.
+    /// The existing file.
     file: Option<Inode>,
-    /// A name that is replaced or made; a pipe has none.
+    /// The name that is replaced or created; a pipe has none.
     name: Option<Name>,
-    /// Of a loop device, the file that gets what is written to it.
+    /// The file behind a loop device.
     backing: Option<Box<Identity>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Name {
     folder: Inode,
-    /// The folder without symlinks, and the name.
+    /// The folder, without symlinks, and the name.
     path: PathBuf,
     last: OsString,
 }
 
 impl Identity {
-    /// What a path of an output leads to, through symlinks. Where nothing can be found out, writing will fail and tell
-    /// why; that, a character device and a block device are the same as nothing else, but a loop device is also the file
-    /// behind it.
+    /// The file of a path. Symlinks are followed. A character device or a block device equals no other file, except that a loop
+    /// device equals the file behind it. A path that can't be resolved equals no other file; writing it fails with the reason.
     pub fn of_path(path: &Path) -> Self {
         if let Some(found) = fs::metadata(path).ok().filter(|found| found.file_type().is_block_device()) {
             return Self { backing: backing_of(&found).map(Box::new), ..Self::default() };
         }
-        match place::leads_to(path) {
-            Ok(Leads::ToName { folder, name }) => Self::of_name(&folder, &name).unwrap_or_default(),
-            Ok(Leads::ToStream(found)) => Self { file: inode_of_stream(&found), ..Self::default() },
+        match place::resolve(path) {
+            Ok(Resolved::Name { folder, name }) => Self::of_name(&folder, &name).unwrap_or_default(),
+            Ok(Resolved::Stream(found)) => Self { file: inode_of_stream(&found), ..Self::default() },
             Err(_) => Self::default(),
         }
     }
 
-    /// What an open stream, such as standard output, leads to.
+    /// The file of an open stream, such as standard output.
     pub fn of_stream(stream: impl AsFd) -> Self {
         let Ok(found) = metadata(stream.as_fd()) else { return Self::default() };
         let name = stream_path(stream.as_fd()).filter(|_| found.is_file()).and_then(|path| {
             let there = fs::metadata(&path).ok()?;
-            // The file may have been renamed, or removed and made anew, since it was opened.
+            // The file may have been renamed or replaced since it was opened.
             let is_same = inode(&there) == inode(&found);
             Self::of_name(path.parent()?, path.file_name()?).filter(|_| is_same)?.name
         });
@@ -66,7 +65,7 @@ impl Identity {
         Some(Self { file, name, backing: None })
     }
 
-    /// Whether both are one file: two names of one inode, or one name of which nothing is there yet.
+    /// Whether both are the same file: names of one inode, or the same name of a file that does not exist yet.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         if let Some(backing) = &self.backing {
@@ -81,13 +80,13 @@ impl Identity {
             || names.is_some_and(|(one, other)| is_same_name(one, other))
     }
 
-    /// The file that is there; of a loop device, the one behind it.
+    /// The existing file; for a loop device, the file behind it.
     #[must_use]
     pub fn file(&self) -> Option<Inode> {
         self.backing.as_ref().map_or(self.file, |backing| backing.file())
     }
 
-    /// Where the name is, without symlinks; `None` for a pipe and what can't be found. Of a loop device, the file's behind it.
+    /// The path without symlinks; for a loop device, that of the file behind it. `None` for a pipe, or if unknown.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.backing {
@@ -96,13 +95,13 @@ impl Identity {
         }
     }
 
-    /// Whether it is a device, and what is written to it reaches a file: that is changed in place, never replaced.
+    /// Whether it is a loop device, whose file is changed in place and never replaced.
     #[must_use]
     pub fn is_behind_device(&self) -> bool {
         self.backing.is_some()
     }
 
-    /// The name as a scan of sources leaves it out of a tree, with the temporary names that it has while it is written.
+    /// The file for a scan of sources, which leaves it out of trees together with its temporary names.
     #[must_use]
     pub fn own_file(&self) -> Option<OwnFile> {
         if let Some(backing) = &self.backing {
@@ -116,18 +115,18 @@ impl Identity {
     }
 }
 
-/// The file behind a loop device, as sysfs names it; `None` of other devices, and of a file that has no name any more.
+/// The file behind a loop device, from sysfs. `None` for other devices, and if the file was deleted.
 fn backing_of(device: &Metadata) -> Option<Identity> {
     let (major, minor) = (rustix::fs::major(device.rdev()), rustix::fs::minor(device.rdev()));
     let device = format!("/sys/dev/block/{major}:{minor}");
-    // A partition is a folder in that of its disk.
+    // The folder of a partition is in that of its disk.
     let of = |device: &str| fs::read(format!("{device}/loop/backing_file")).ok();
     let text = of(&device).or_else(|| of(&format!("{device}/..")))?;
     let path = Path::new(OsStr::from_bytes(text.strip_suffix(b"\n").unwrap_or(&text)));
     Identity::of_name(path.parent()?, path.file_name()?).filter(|found| found.file.is_some())
 }
 
-/// The path of an open file, as Linux has it (proc(5), `/proc/pid/fd/`).
+/// The path of an open file (proc(5), `/proc/pid/fd/`).
 fn stream_path(stream: BorrowedFd<'_>) -> Option<PathBuf> {
     fs::read_link(fd_path(stream)).ok()
 }
@@ -144,7 +143,7 @@ fn inode(found: &Metadata) -> Inode {
     Inode { device: found.dev(), number: found.ino() }
 }
 
-/// Of character devices such as a terminal or /dev/null, everyone may have a share.
+/// Several outputs may write to one character device, such as a terminal or /dev/null.
 fn inode_of_stream(found: &Metadata) -> Option<Inode> {
     (!found.file_type().is_char_device()).then(|| inode(found))
 }

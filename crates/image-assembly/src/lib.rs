@@ -16,32 +16,32 @@
 //! ```
 //!
 //! The invariant of this crate: the output depends only on the image and the compression, never on the number of threads (except
-//! [`Written::without_workers`]), and no file has the output's name before all of it is right. A source that changed while the
-//! image was written is an error that names it.
+//! [`Written::without_workers`]), and no file has the output's name before it is complete and correct. If a source changes while
+//! the image is written, an error names it.
 //!
 //! The features `sha256` (digests, block maps, reading devices again) and `zstd` (compression; builds C) are on by default.
 //!
-//! Pieces are gathered into chunks, and every sink is another way to take chunks from the same list: a file or a
-//! device lets each thread write where its chunk belongs, a stream has them brought back into their order.
+//! Pieces are grouped into chunks. To a file or a device, each thread writes its chunks at their offsets. For a stream, threads fill
+//! chunks, and one thread writes them in order.
 //!
-//! | module | its part |
+//! | module | purpose |
 //! |---|---|
-//! | `pieces` | are they ascending, without a gap, all there |
-//! | `chunks` | pieces in order, grouped into what one thread does at once |
-//! | `fill` | the bytes of a chunk |
-//! | `positioned`, `kernel_copy` | chunks to where they belong, from all threads |
-//! | `ring`, `stream`, `sink` | chunks in order, through zstd or plain |
-//! | `observer`, `digest` | what sees the bytes on their way, and decides at the end; SHA-256 as one of them |
-//! | `place`, `pending`, `device` | what the output is; a file that appears whole or not at all; a block device |
-//! | `identity` | which file an output is, whatever its spelling |
-//! | `temporaries` | the temporary names there are, for whoever ends the process early |
-//! | `threads` | how many threads can be started |
-//! | `seekable` | zstd in frames with a table of them |
+//! | `pieces` | checks that pieces are ascending, without gaps and complete |
+//! | `chunks` | groups pieces into chunks, the units of work of a thread |
+//! | `fill` | fills buffers with the bytes of chunks |
+//! | `positioned`, `kernel_copy` | writes chunks at their offsets, from all threads |
+//! | `ring`, `stream`, `sink` | writes chunks in order, plain or compressed with zstd |
+//! | `observer`, `digest` | observers of the bytes, which can reject the image; SHA-256 |
+//! | `place`, `pending`, `device` | the place of an output; a file that appears complete or not at all; a block device |
+//! | `identity` | identifies the file of an output |
+//! | `temporaries` | removes temporary names when the process ends early |
+//! | `threads` | number of threads that can be started |
+//! | `seekable` | zstd in frames with a seek table |
 //! | `zero_runs` | long runs of zeros within files |
 //! | `bmap` | a map of the blocks that a copy needs, for bmaptool |
 //! | `frames` | images as zstd frames that can be kept and used again |
 //! | `companion` | a small file beside an image |
-//! | `options`, `writer` | how an image is written; the entry points |
+//! | `options`, `writer` | options; the entry points |
 
 #[cfg(feature = "sha256")]
 mod bmap;

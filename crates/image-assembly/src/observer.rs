@@ -3,17 +3,17 @@ use std::fs::File;
 
 use image_tree::FileRef;
 
-/// Why an observer or a validator refuses an image. It comes back in [`crate::AssemblyError::Rejected`].
+/// The reason why an observer or a validator rejects an image, returned in [`crate::AssemblyError::Rejected`].
 pub type Rejection = Box<dyn Error + Send + Sync>;
 
-/// Reads an image that was written, before it gets its name.
+/// Reads the written image before it gets its name.
 pub(crate) type Validator<'v> = dyn FnOnce(&File) -> Result<(), Rejection> + 'v;
 
-/// Sees an image while it is written, in the order of its bytes, and decides at the end whether it may appear. Nothing is
-/// read a second time for it. Called from one thread.
+/// Observes the bytes of an image in order while it is written, and can reject the image at the end. No bytes are read a second
+/// time for it. Called from one thread.
 pub trait Observer {
-    /// The next bytes of a file. Files come in the order of the image, each from its start to its end; a hole is left out,
-    /// other zeros are not. The same bytes are also given to [`Self::bytes`] or [`Self::zeros`].
+    /// The next bytes of a file, without holes. Files are in the order of the image, each from its start to its end. The same
+    /// bytes are also passed to [`Self::bytes`] or [`Self::zeros`].
     fn file_bytes(&mut self, file: FileRef, bytes: &[u8]) {
         let _ = (file, bytes);
     }
@@ -31,13 +31,13 @@ pub trait Observer {
     /// Called once, after the last byte.
     ///
     /// # Errors
-    /// If the image must not appear.
+    /// Fails if the image is rejected.
     fn finish(&mut self) -> Result<(), Rejection> {
         Ok(())
     }
 }
 
-/// Several observers, each called in turn.
+/// Several observers, called in order.
 pub(crate) struct Observers<'o>(pub(crate) Vec<&'o mut dyn Observer>);
 
 impl Observer for Observers<'_> {

@@ -6,32 +6,32 @@ use std::thread;
 /// [`Write`](std::io::Write).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<'a> {
-    /// A regular file, which appears whole or not at all; one that is there is replaced, through symlinks. A pipe
-    /// or a character device that is there is written into instead.
+    /// A regular file, which appears complete or not at all. An existing file is replaced; symlinks are followed. An existing pipe or
+    /// character device is written to.
     File(&'a Path),
     /// A block device, overwritten from its start.
     Device(&'a Path),
-    /// Standard output, whatever it is.
+    /// Standard output, of any kind.
     Stdout,
 }
 
-/// How an image is written. Only the compression changes bytes.
+/// Options of a write. Only the compression changes the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How many threads read, write and compress; at least 1. By default as many as the system can run at once.
+    /// Number of threads that read, write and compress. Default: the number that can run at the same time.
     pub threads: NonZeroUsize,
-    /// Compress with zstd. By default not.
+    /// Compresses with zstd. Default: `None`.
     #[cfg(feature = "zstd")]
     pub compression: Option<Compression>,
-    /// Flush a file and its name to the disk before the end. By default not; a device always is flushed.
+    /// Flushes a file and its name to the disk. Default: false. A device is always flushed.
     pub sync: bool,
-    /// Read a device again, bypassing the page cache, and compare it with what was written. By default on.
+    /// Reads a device again, bypassing the page cache, and compares it with the written bytes. Default: true.
     #[cfg(feature = "sha256")]
     pub read_back: bool,
-    /// Logical sector size in \[bytes\] that the partition table assumes; other devices are refused. By default any device
-    /// will do.
+    /// Logical sector size in \[bytes\] that the partition table assumes. Devices with another one are refused. Default: `None`, for
+    /// any device.
     pub sector: Option<u32>,
-    /// Hash the output while it is written, compressed if it is; see [`Written::sha256`]. By default not.
+    /// Hashes the (compressed) output while it is written; see [`Written::sha256`]. Default: false.
     #[cfg(feature = "sha256")]
     pub digest: bool,
 }
@@ -109,14 +109,14 @@ pub enum Framing {
     },
 }
 
-/// What was written.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// The length of the output in \[bytes\], compressed if it is.
+    /// Length of the (compressed) output in \[bytes\].
     pub bytes: u64,
-    /// The SHA-256 of the output, compressed if it is, where it was wanted.
+    /// The SHA-256 of the (compressed) output, if enabled.
     pub sha256: Option<[u8; 32]>,
-    /// Whether zstd had to make its one frame without workers, because no thread can be started. The output decompresses to
-    /// the same image, but has other bytes than with workers.
+    /// Whether zstd had no workers, because no thread can be started. The output decompresses to the same image, but differs from
+    /// that with workers.
     pub without_workers: bool,
 }

@@ -1,6 +1,6 @@
-//! A file that gets its name when all of it is written. Until then it has none where the file system can do that,
-//! so that not even a killed process leaves something behind; elsewhere it has a temporary name beside the final
-//! one, removed on any error and, by [`crate::remove_temporaries`], before a signal ends the process.
+//! A file that gets its name after it is complete. Until then it has no name if the file system supports that (`O_TMPFILE`), so
+//! that even a killed process leaves nothing behind. Otherwise it has a temporary name in the same folder, which is removed
+//! after an error and, by [`crate::remove_temporaries`], before a signal ends the process.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -15,7 +15,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use crate::temporaries::{Temporaries, Temporary};
 
-/// A file on its way to its name.
+/// A file that does not have its name yet.
 #[derive(Debug)]
 pub(crate) struct Pending {
     folder: Arc<OwnedFd>,
@@ -25,7 +25,7 @@ pub(crate) struct Pending {
     temporary: Option<Temporary>,
 }
 
-/// Whether a file may be without a name at first; that it may not is for tests of the other way.
+/// Whether to create the file without a name. `Never` is for tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unnamed {
     Try,
@@ -33,17 +33,17 @@ pub(crate) enum Unnamed {
     Never,
 }
 
-/// As any program makes files: the umask decides.
+/// The usual mode of new files, before the umask.
 const MODE: Mode = Mode::from_raw_mode(0o666);
 
-/// How many temporary names are tried; others hold one each only while they work in the same folder.
+/// Maximum number of temporary names to try. Each running process has at most one per output in the folder.
 const TRIES: u32 = 100;
 
-/// The most of a name that its temporary name repeats in \[bytes\], which leaves room for the rest within 255.
+/// Length of the part of the name that is in its temporary name, in \[bytes\]. The whole must not exceed 255.
 const NAME_KEPT: usize = 200;
 
 impl Pending {
-    /// Makes an empty file for a name in a folder.
+    /// Creates an empty file for a name in a folder.
     pub(crate) fn create(folder: &Path, name: &OsStr, unnamed: Unnamed) -> rustix::io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = Arc::new(rustix::fs::open(folder, flags, Mode::empty())?);
@@ -65,7 +65,7 @@ impl Pending {
         &self.file
     }
 
-    /// Gives the file its name, in place of a file that has it. With `sync`, all is on the disk afterwards.
+    /// Gives the file its name. An existing file is replaced. With `sync`, everything is on the disk afterwards.
     pub(crate) fn publish(mut self, sync: bool) -> io::Result<()> {
         if sync {
             self.file.sync_all()?;
@@ -78,12 +78,12 @@ impl Pending {
         Ok(())
     }
 
-    /// All under one lock: a signal finds no temporary name, or one that it knows of.
+    /// Holds the lock all the time, so that a signal handler knows every temporary name.
     fn take_name(&mut self) -> rustix::io::Result<()> {
         let mut temporaries = Temporaries::lock();
         if self.temporary.is_none() {
             match self.link(&self.name) {
-                // A link never replaces, a rename does.
+                // A link can't replace an existing file; a rename can.
                 Err(Errno::EXIST) => {
                     let (free, ()) = with_free_name(&self.name, |free| self.link(free))?;
                     self.temporary = Some(temporaries.add(&self.folder, free));
@@ -114,13 +114,13 @@ impl Drop for Pending {
     }
 }
 
-/// A file without a name that can be given one later; `None` where there is no such thing.
+/// Creates a file without a name; `None` if the file system does not support it.
 fn without_name(folder: &OwnedFd) -> rustix::io::Result<Option<File>> {
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     match retry_on_intr(|| rustix::fs::openat(folder, ".", flags, MODE)) {
         Ok(fd) => {
             let file = File::from(fd);
-            // Without /proc it would never get its name.
+            // It gets its name through /proc, which may be missing.
             let reachable = rustix::fs::stat(own_path(&file).as_str()).is_ok();
             Ok(reachable.then_some(file))
         }
@@ -133,7 +133,7 @@ fn own_path(file: &File) -> String {
     format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }
 
-/// What the temporary names of an output begin with, whichever process makes them: `.NAME.snugfs-`.
+/// Start of the temporary names of an output, the same for all processes: `.NAME.snugfs-`.
 pub(crate) fn temporary_prefix(name: &OsStr) -> Vec<u8> {
     let kept = &name.as_bytes()[..name.len().min(NAME_KEPT)];
     [b".", kept, b".snugfs-"].concat()
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_appears_whole_with_and_without_a_temporary_name() {
+    fn a_file_appears_complete_with_and_without_a_temporary_name() {
         for (unnamed, meanwhile) in [(Unnamed::Try, 0), (Unnamed::Never, 1)] {
             for old in [None, Some("old")] {
                 let folder = tempfile::tempdir().unwrap();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_up_leaves_nothing() {
+    fn an_abandoned_file_leaves_nothing() {
         for unnamed in [Unnamed::Try, Unnamed::Never] {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join("image"), "old").unwrap();
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_temporary_name_is_passed_over_and_a_long_name_shortened() {
+    fn skips_used_temporary_names_and_shortens_long_ones() {
         let folder = tempfile::tempdir().unwrap();
         let name = "n".repeat(255);
         let taken = format!(".{}.snugfs-{}-0", "n".repeat(NAME_KEPT), std::process::id());
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_came_in_the_way_is_an_error_and_nothing_stays() {
+    fn fails_without_leftovers_if_a_directory_got_the_name() {
         for unnamed in [Unnamed::Try, Unnamed::Never] {
             let folder = tempfile::tempdir().unwrap();
             let pending = Pending::create(folder.path(), OsStr::new("image"), unnamed).unwrap();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_leave_the_mode_to_the_umask() {
+    fn the_umask_sets_the_mode_with_and_without_a_temporary_name() {
         let folder = tempfile::tempdir().unwrap();
         let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
         std::fs::write(folder.path().join("usual"), "").unwrap();

@@ -1,41 +1,41 @@
-//! The one promise about pieces that all sinks build upon: ascending, without gap or overlap, none empty, and
-//! together as long as the image. Whatever breaks it is noticed before it can become a wrong byte.
+//! Checks the invariant of pieces, which all sinks rely on: they are in ascending order without gaps, overlaps or empty pieces,
+//! and cover the image. A violation is an error before wrong bytes are written.
 
 use std::fmt;
 
 use image_tree::{Explain, Explanation, Piece, PieceSource, explained_errors};
 
-/// How pieces fail to make an image; offsets and lengths in \[bytes\].
+/// The error if pieces don't form an image. Offsets and lengths are in \[bytes\].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PieceError {
-    /// A gap, an overlap, or a step back.
+    /// A gap or an overlap.
     Misplaced {
-        /// Where the previous piece ended.
+        /// End of the previous piece.
         expected: u64,
-        /// Where this one begins.
+        /// Offset of this piece.
         found: u64,
     },
     /// A piece without bytes.
     Empty {
-        /// Where it stands.
+        /// Its offset.
         offset: u64,
     },
-    /// A piece that goes on behind the image's end.
+    /// A piece that ends after the end of the image.
     PastEnd {
-        /// Where it begins.
+        /// Its offset.
         offset: u64,
-        /// The image's length.
+        /// Length of the image.
         len: u64,
     },
-    /// Nothing stands at the end of the image.
+    /// The pieces end before the image.
     Short {
-        /// Where the last piece ends.
+        /// End of the last piece.
         end: u64,
-        /// The image's length.
+        /// Length of the image.
         len: u64,
     },
-    /// The chunks that were taken did not all come back.
+    /// A chunk was never returned.
     Lost,
 }
 
@@ -43,14 +43,14 @@ impl Explain for PieceError {
     fn explain(&self) -> Explanation {
         let what = match self {
             Self::Misplaced { expected, found } => {
-                format!("a piece begins at {found}, where the one before it ended at {expected}")
+                format!("a piece begins at {found}, but the previous one ends at {expected}")
             }
             Self::Empty { offset } => format!("the piece at {offset} is empty"),
             Self::PastEnd { offset, len } => {
-                format!("the piece at {offset} ends behind the image's {len} bytes")
+                format!("the piece at {offset} ends after the image's {len} bytes")
             }
             Self::Short { end, len } => format!("the pieces end at {end}, the image at {len}"),
-            Self::Lost => "a part of the image was lost on its way".to_owned(),
+            Self::Lost => "a part of the image is missing".to_owned(),
         };
         Explanation::new("", what, "")
     }
@@ -58,10 +58,10 @@ impl Explain for PieceError {
 
 explained_errors!(PieceError);
 
-/// An image's pieces, each checked as it comes.
+/// The pieces of an image. Each is checked.
 pub(crate) struct Pieces<'i> {
     source: Box<dyn Iterator<Item = Piece> + Send + 'i>,
-    /// Where the next one has to begin.
+    /// Required offset of the next piece.
     at: u64,
     len: u64,
 }
@@ -71,7 +71,7 @@ impl<'i> Pieces<'i> {
         Self { source: image.pieces(), at: 0, len: image.len() }
     }
 
-    /// The next piece; `None` once the image is complete.
+    /// The next piece; `None` at the end of the image.
     pub(crate) fn next(&mut self) -> Result<Option<Piece>, PieceError> {
         let Some(piece) = self.source.next() else {
             let whole = self.at == self.len;
@@ -97,8 +97,7 @@ impl fmt::Debug for Pieces<'_> {
     }
 }
 
-/// Goes through all pieces of an image and says what is wrong with the first bad one. For tests of what makes
-/// pieces; writing an image checks the same on the way.
+/// Checks all pieces of an image. Fails with the first wrong one. Intended for tests; writing an image checks the same.
 pub fn check_pieces(image: &dyn PieceSource) -> Result<(), String> {
     let mut pieces = Pieces::of(image);
     while pieces.next().map_err(|error| error.to_string())?.is_some() {}
@@ -138,10 +137,10 @@ mod tests {
     #[test]
     fn gaps_overlaps_empty_pieces_and_a_wrong_end_are_named() {
         assert!(problem(9, &[(0, 4), (5, 4)]).contains("begins at 5"));
-        assert!(problem(9, &[(0, 4), (3, 6)]).contains("ended at 4"));
+        assert!(problem(9, &[(0, 4), (3, 6)]).contains("ends at 4"));
         assert!(problem(9, &[(0, 4), (4, 0)]).contains("empty"));
-        assert!(problem(9, &[(0, 4), (4, 6)]).contains("behind"));
-        assert!(problem(9, &[(0, 4), (4, u64::MAX)]).contains("behind"));
+        assert!(problem(9, &[(0, 4), (4, 6)]).contains("after"));
+        assert!(problem(9, &[(0, 4), (4, u64::MAX)]).contains("after"));
         assert!(problem(9, &[(0, 4)]).contains("end at 4"));
     }
 }

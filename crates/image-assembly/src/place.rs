@@ -1,4 +1,4 @@
-//! What an output's path leads to, decided before anything is written.
+//! Resolves the path of an output before anything is written.
 
 use std::ffi::OsString;
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
@@ -11,43 +11,43 @@ use rustix::io::Errno;
 
 use crate::error::{AssemblyError, Refusal};
 
-/// Where an image goes.
+/// The place of an output.
 pub(crate) enum Place {
-    /// To a name in a folder, where a regular file may stand already.
+    /// A name in a folder, which may be that of an existing regular file.
     Name { folder: PathBuf, name: OsString },
-    /// Into a pipe or a character device, which is there to stay.
+    /// An existing pipe or character device, which is not replaced.
     Stream(File),
 }
 
-/// As many symlinks as Linux itself follows.
+/// Maximum number of symlinks, as in Linux.
 const MOST_SYMLINKS: usize = 40;
 
-/// Follows symlinks, so that a link stays and the file it leads to is replaced or made.
+/// Finds the place of an output. Symlinks are followed, so their target is replaced or created.
 pub(crate) fn find(path: &Path) -> Result<Place, AssemblyError> {
-    match leads_to(path)? {
-        Leads::ToName { folder, name } => Ok(Place::Name { folder, name }),
-        Leads::ToStream(_) => {
+    match resolve(path)? {
+        Resolved::Name { folder, name } => Ok(Place::Name { folder, name }),
+        Resolved::Stream(_) => {
             let opened = OpenOptions::new().write(true).open(path);
             opened.map(Place::Stream).map_err(|error| AssemblyError::output(path, error))
         }
     }
 }
 
-/// The same as [`Place`], with nothing opened: to open a named pipe would wait for its reader.
-pub(crate) enum Leads {
-    ToName { folder: PathBuf, name: OsString },
-    ToStream(Metadata),
+/// The same as [`Place`], but not opened. To open a named pipe would wait for its reader.
+pub(crate) enum Resolved {
+    Name { folder: PathBuf, name: OsString },
+    Stream(Metadata),
 }
 
-/// Follows symlinks to a name in a folder, or to a pipe or a character device.
-pub(crate) fn leads_to(path: &Path) -> Result<Leads, AssemblyError> {
+/// Finds the place of an output without opening it. Symlinks are followed.
+pub(crate) fn resolve(path: &Path) -> Result<Resolved, AssemblyError> {
     let refused = |refusal| AssemblyError::refused(path, refusal);
     let failed = |error| AssemblyError::output(path, error);
     match fs::metadata(path) {
         Ok(found) if found.is_file() => name_of(&fs::canonicalize(path).map_err(failed)?).map_err(refused),
         Ok(found) => match no_output(found.file_type()) {
             Some(refusal) => Err(refused(refusal)),
-            None => Ok(Leads::ToStream(found)),
+            None => Ok(Resolved::Stream(found)),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let end = end_of_symlinks(path).map_err(refused)?;
@@ -61,7 +61,7 @@ pub(crate) fn leads_to(path: &Path) -> Result<Leads, AssemblyError> {
     }
 }
 
-/// Why an image does not go into what exists there; `None` for pipes and character devices.
+/// The reason why an existing file is not suitable as an output; `None` for pipes and character devices.
 fn no_output(found: FileType) -> Option<Refusal> {
     if found.is_dir() {
         Some(Refusal::Directory)
@@ -74,17 +74,17 @@ fn no_output(found: FileType) -> Option<Refusal> {
     }
 }
 
-/// The path that a symlink to nothing stands for.
+/// The path of the missing file that symlinks lead to.
 fn end_of_symlinks(path: &Path) -> Result<PathBuf, Refusal> {
     let mut at = path.to_path_buf();
     for _ in 0..MOST_SYMLINKS {
         let Ok(target) = fs::read_link(&at) else { return Ok(at) };
-        at = at.parent().unwrap_or(Path::new("")).join(target);
+        at = at.parent().expect("invariant: a symlink has a name").join(target);
     }
     Err(Refusal::SymlinkLoop)
 }
 
-fn name_of(path: &Path) -> Result<Leads, Refusal> {
+fn name_of(path: &Path) -> Result<Resolved, Refusal> {
     let bytes = path.as_os_str().as_bytes();
     let is_folder = bytes.ends_with(b"/") || bytes.ends_with(b"/.");
     let name = path.file_name().filter(|_| !is_folder).ok_or(Refusal::NoName)?;
@@ -92,5 +92,5 @@ fn name_of(path: &Path) -> Result<Leads, Refusal> {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
         _ => PathBuf::from("."),
     };
-    Ok(Leads::ToName { folder, name: name.to_owned() })
+    Ok(Resolved::Name { folder, name: name.to_owned() })
 }

@@ -1,5 +1,5 @@
-//! A file or a device: every thread writes its chunk where it belongs. Chunks are handed out in ascending order, so
-//! the output grows from front to back and of several errors the one of the lowest offset is known.
+//! Writes to a file or a device. Every thread writes its chunk at its offset. Chunks are assigned in ascending order, so the output
+//! grows from its start, and of several errors the one at the lowest offset is returned.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -16,15 +16,15 @@ use crate::writer::Job;
 use crate::zero_runs;
 use crate::{to_u64, to_usize};
 
-/// How much is read back at once, so that it is still in the processor's cache when it is looked at.
+/// Length of a part that is read back, in \[bytes\], so that it is still in the processor's cache when it is hashed.
 const READ_BACK: usize = 256 << 10;
 
 /// An output that can be written at any offset.
 pub(crate) struct Positioned<'o> {
     pub(crate) file: &'o File,
-    /// For messages.
+    /// Name in messages.
     pub(crate) path: &'o Path,
-    /// Whether all of it reads as zeros before anything is written.
+    /// Whether it reads as zeros before anything is written.
     pub(crate) is_zero: bool,
     /// Whether its file system shares blocks between files.
     shares_blocks: bool,
@@ -80,12 +80,12 @@ impl Positioned<'_> {
         }
     }
 
-    /// From which length on files are left to the kernel, which copies between files only.
+    /// Minimum length of a file that the kernel copies, in \[bytes\]; `None` for a device.
     pub(crate) fn lone_file(&self) -> Option<u64> {
         self.is_zero.then(|| large_file(self.shares_blocks))
     }
 
-    /// Shows so many bytes that are written already, part by part.
+    /// Passes written bytes to `show`, part by part.
     pub(crate) fn read_back(
         &self,
         offset: u64,
@@ -104,7 +104,7 @@ impl Positioned<'_> {
         Ok(())
     }
 
-    /// Sees to it that so many bytes are zero; where they are already, they stay a hole.
+    /// Sets bytes to zero. In a file that is zero there, they stay a hole.
     pub(crate) fn put_zeros(&self, offset: u64, len: u64) -> Result<(), AssemblyError> {
         let mut done = if self.is_zero { len } else { 0 };
         while done < len {
@@ -115,7 +115,7 @@ impl Positioned<'_> {
         Ok(())
     }
 
-    /// Writes bytes; in a file that is zero, long runs of zeros stay holes.
+    /// Writes bytes. In a file that is zero there, long runs of zeros stay holes.
     pub(crate) fn put_bytes(&self, bytes: &[u8], offset: u64) -> Result<(), AssemblyError> {
         let put = |bytes: &[u8], at: u64| {
             self.file.write_all_at(bytes, at).map_err(|error| AssemblyError::output(self.path, error))
@@ -125,23 +125,23 @@ impl Positioned<'_> {
         }
         for (range, _) in zero_runs::cut(bytes, offset).filter(|(_, is_zero)| !is_zero) {
             let at = offset + to_u64(range.start);
-            put(bytes.get(range).unwrap_or_default(), at)?;
+            put(&bytes[range], at)?;
         }
         Ok(())
     }
 
-    /// Whether zeros in files are worth looking for: not where blocks are shared with the source, which costs nothing.
+    /// Whether to search files for zeros. Not if blocks are shared with the source, because these need no space.
     pub(crate) fn looks_for_zeros(&self) -> bool {
         self.is_zero && !self.shares_blocks
     }
 }
 
-/// The chunks that are still to do, and what went wrong so far.
+/// The remaining chunks, and the error so far.
 struct List<'i>(Mutex<State<'i>>);
 
 struct State<'i> {
     chunks: Chunks<'i>,
-    /// The number of a chunk and its error, the lowest of all.
+    /// The lowest number of a chunk with an error, and the error.
     failed: Option<(u64, AssemblyError)>,
 }
 

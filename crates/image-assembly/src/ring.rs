@@ -1,5 +1,5 @@
-//! Chunks made by many threads and taken in order by one. A chunk is handed out only together with a buffer, so the
-//! lowest one that is missing always has its own and nobody waits for ever; buffers are the bound of the memory.
+//! Chunks that many threads fill and one thread takes in order. A chunk is assigned only together with a buffer, so the chunk
+//! that the writer waits for always has one, and no thread waits forever. The number of buffers limits the memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,9 +11,9 @@ use crate::error::AssemblyError;
 use crate::pieces::PieceError;
 use crate::to_usize;
 
-/// What became of a chunk.
+/// The result of a chunk.
 pub(crate) enum Made {
-    /// So many zero bytes; of a file, if one is named.
+    /// `len` zero bytes. `of` is the file that they belong to, if any.
     Zeros {
         len: u64,
         of: Option<FileRef>,
@@ -22,10 +22,10 @@ pub(crate) enum Made {
     Bytes {
         buffer: Vec<u8>,
         len: usize,
-        /// What they are.
+        /// Their pieces.
         pieces: Vec<Piece>,
     },
-    /// So many bytes of a file that the kernel has put to their place; the buffer is free.
+    /// `len` bytes of a file that are written already. The buffer is free.
     Copied {
         buffer: Vec<u8>,
         file: FileRef,
@@ -34,12 +34,12 @@ pub(crate) enum Made {
     Failed(AssemblyError),
 }
 
-/// Between the threads that read and the one that writes.
+/// The queue between the reading threads and the writing thread.
 pub(crate) struct Ring<'i> {
     state: Mutex<State<'i>>,
-    /// A buffer became free, or the work ends.
+    /// Signals a free buffer or the end of the work.
     to_readers: Condvar,
-    /// A chunk is made, or a reader is gone.
+    /// Signals a finished chunk or the end of a reader.
     to_writer: Condvar,
 }
 
@@ -47,10 +47,10 @@ struct State<'i> {
     chunks: Chunks<'i>,
     free: Vec<Vec<u8>>,
     made: BTreeMap<u64, Made>,
-    /// Of the chunk that the writer waits for.
+    /// Number of the chunk that the writer waits for.
     next: u64,
     readers: usize,
-    /// No more chunks are handed out: there are none, or something failed.
+    /// No more chunks are assigned: there are none, or an error occurred.
     ended: bool,
     complete: bool,
 }
@@ -73,7 +73,7 @@ impl<'i> Ring<'i> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes `chunk` the next one to do and gives the buffer to make it in; `None` when there is nothing to do.
+    /// Assigns the next chunk, and returns its buffer; `None` if there are no more chunks.
     pub(crate) fn take(&self, chunk: &mut Chunk) -> Option<Vec<u8>> {
         let mut state = self.state();
         while !state.ended {
@@ -101,7 +101,7 @@ impl<'i> Ring<'i> {
         None
     }
 
-    /// Brings back a chunk that was taken.
+    /// Returns a chunk that was assigned.
     pub(crate) fn bring(&self, number: u64, made: Made) {
         let mut state = self.state();
         if matches!(made, Made::Failed(_)) {
@@ -111,7 +111,7 @@ impl<'i> Ring<'i> {
         self.to_writer.notify_one();
     }
 
-    /// A reader is done, or dead: then its chunk never comes, and the others must not wait for room behind it.
+    /// A reader ended. If it panicked, its chunk never comes, so the others must not wait for a buffer.
     pub(crate) fn leave(&self) {
         let mut state = self.state();
         state.readers -= 1;
@@ -121,7 +121,7 @@ impl<'i> Ring<'i> {
         self.to_writer.notify_one();
     }
 
-    /// The next chunk in the order of the image; `None` after the last one.
+    /// The next chunk in the order of the image; `None` after the last one. Waits for it.
     pub(crate) fn next(&self) -> Result<Option<Made>, AssemblyError> {
         let mut state = self.state();
         loop {
@@ -138,7 +138,7 @@ impl<'i> Ring<'i> {
         }
     }
 
-    /// The next chunk in the order of the image, if it is made: for a thread that makes the chunks itself.
+    /// The next chunk in the order of the image, if it is finished. For a thread that fills chunks itself.
     pub(crate) fn ready(&self) -> Result<Option<Made>, AssemblyError> {
         let mut state = self.state();
         let next = state.next;
@@ -147,7 +147,7 @@ impl<'i> Ring<'i> {
         if let Made::Failed(error) = made { Err(error) } else { Ok(Some(made)) }
     }
 
-    /// Gives back the buffer of a chunk that was written.
+    /// Returns the buffer of a chunk that was written.
     pub(crate) fn reuse(&self, buffer: Vec<u8>) {
         self.state().free.push(buffer);
         self.to_readers.notify_one();

@@ -1,6 +1,6 @@
-//! zstd in frames of a fixed length with a table of them at the end, so that a part can be read without the rest
-//! (`contrib/seekable_format/zstd_seekable_compression_format.md` of zstd). Any zstd decompresses it: the table is a frame
-//! that decompressors pass over.
+//! zstd in frames of a fixed length with a seek table at the end, so that parts can be read without the rest
+//! (`contrib/seekable_format/zstd_seekable_compression_format.md` of zstd). Any zstd can decompress it, because the table is a
+//! frame that decompressors skip.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -8,18 +8,18 @@ use std::thread;
 
 use crate::to_u64;
 
-/// How much one frame holds, in \[bytes\]: a part costs at most so much to read.
+/// Length of a frame in \[bytes\], decompressed. To read any part, at least one frame must be decompressed.
 const FRAME: usize = 4 << 20;
-/// `ZSTD_MAGIC_SKIPPABLE_START` with the number that the format has taken.
+/// `ZSTD_MAGIC_SKIPPABLE_START` plus the number that the format uses.
 const SKIPPABLE: u32 = 0x184d_2a5e;
-/// The end of a file with a table.
+/// The last bytes of a file with a seek table.
 const MAGIC: u32 = 0x8f92_eab1;
 
-/// Compresses what is written to it.
+/// Compresses the bytes that are written to it.
 pub(crate) struct Seekable<W> {
     writer: W,
     level: i32,
-    /// Frames that are collected before they are compressed at once, each by its own thread.
+    /// Frames that are collected, then compressed at the same time, each by its own thread.
     batch: Vec<Vec<u8>>,
     threads: usize,
     table: SeekTable,
@@ -64,7 +64,7 @@ impl<W: Write> Seekable<W> {
     fn compress_batch(&mut self) -> io::Result<()> {
         let level = self.level;
         let frames: Vec<io::Result<Vec<u8>>> = thread::scope(|scope| {
-            // What can't have a thread of its own is compressed by this one, to the same bytes.
+            // If a thread can't be started, this one compresses the frame, to the same bytes.
             let start = |frame| thread::Builder::new().spawn_scoped(scope, move || compress(frame, level));
             let threads: Vec<_> = self.batch.iter().map(|frame| (frame, start(frame))).collect();
             let lost = || Err(io::Error::other("a thread that compressed was lost"));
@@ -83,7 +83,7 @@ impl<W: Write> Seekable<W> {
         Ok(())
     }
 
-    /// Writes what is left, and the table.
+    /// Writes the remaining frames and the seek table.
     pub(crate) fn finish(mut self) -> io::Result<W> {
         self.compress_batch()?;
         let bytes = self.table.bytes()?;

@@ -1,4 +1,4 @@
-//! The way out of a stream: plain or through zstd, counted and hashed as the system takes it.
+//! Outputs of a stream: plain or compressed with zstd, with its number of bytes and its hash.
 
 use std::io::{self, BufWriter, Write};
 
@@ -12,13 +12,13 @@ use crate::options::Options;
 use crate::seekable::Seekable;
 use crate::to_u64;
 
-/// Zeros to write, however many are needed.
+/// Zeros to write.
 pub(crate) static ZEROS: [u8; 128 << 10] = [0; 128 << 10];
 
-/// How much is collected for one write; a chunk, being longer, passes by.
+/// Size of the output buffer in \[bytes\].
 pub(crate) const BUFFER: usize = 1 << 20;
 
-/// Where a stream ends.
+/// The output of a stream.
 pub(crate) enum Sink<'w> {
     Plain(BufWriter<Tally<'w>>),
     #[cfg(feature = "zstd")]
@@ -27,7 +27,7 @@ pub(crate) enum Sink<'w> {
     Seekable(Seekable<BufWriter<Tally<'w>>>),
 }
 
-/// Counts, and hashes where that is wanted, what went into an output.
+/// Counts and optionally hashes the bytes of an output.
 pub(crate) struct Tally<'w> {
     output: &'w mut dyn Write,
     pub(crate) bytes: u64,
@@ -36,7 +36,7 @@ pub(crate) struct Tally<'w> {
 }
 
 impl<'w> Sink<'w> {
-    /// The sink that the options ask for, for an image of `len` \[bytes\]; and whether zstd has to do without workers.
+    /// Creates the sink for an image of `len` \[bytes\]. Also returns whether zstd has no workers.
     #[cfg(feature = "zstd")]
     pub(crate) fn new(tally: Tally<'w>, options: &Options, len: u64) -> io::Result<(Self, bool)> {
         use crate::{Compression, Framing};
@@ -57,14 +57,14 @@ impl<'w> Sink<'w> {
         })
     }
 
-    /// The plain sink: there is no other without the feature `zstd`.
+    /// Creates the plain sink, the only one without the feature `zstd`.
     #[cfg(not(feature = "zstd"))]
     #[expect(clippy::unnecessary_wraps, reason = "the same as with the feature `zstd`")]
     pub(crate) fn new(tally: Tally<'w>, _: &Options, _: u64) -> io::Result<(Self, bool)> {
         Ok((Self::Plain(BufWriter::with_capacity(BUFFER, tally)), false))
     }
 
-    /// Ends the frame and writes what is left.
+    /// Writes the rest, and ends the frame.
     pub(crate) fn finish(self) -> io::Result<Tally<'w>> {
         let writer = match self {
             Self::Plain(writer) => writer,
@@ -121,7 +121,7 @@ impl<'w> Tally<'w> {
         self.hash.is_some()
     }
 
-    /// The hash of all bytes, if it was wanted.
+    /// The hash of all bytes, if enabled.
     #[cfg_attr(
         not(feature = "sha256"),
         expect(clippy::unused_self, reason = "nothing is hashed without sha256")
@@ -157,28 +157,29 @@ mod frame {
     use std::io::{self, Write};
     use std::num::NonZeroUsize;
 
+    use image_tree::{narrow, to_u64};
     use zstd::stream::raw::CParameter;
     use zstd::stream::write::Encoder;
 
     use crate::threads::startable_threads;
 
-    /// Each worker has its own input and tables: past this they cost memory and save no time.
+    /// Maximum number of workers. Each has its own input and tables; more of them need memory without saving time.
     const MOST_WORKERS: usize = 64;
 
-    /// The highest level with a window of at most 2 MiB (zstd's `clevels.h`); above it memory is not what one asks for.
+    /// The highest level with a window of at most 2 MiB (zstd's `clevels.h`). Higher levels need much memory anyway.
     const SHORT_JOBS: i32 = 8;
 
-    /// What a worker compresses at once, in \[bytes\]: three quarters of zstd's own choice, as each is in memory several
-    /// times, and shorter ones take longer in all.
+    /// Length of a job in \[bytes\]: three quarters of zstd's default. Each job is in memory several times, and shorter jobs take
+    /// longer in total.
     const JOB: u32 = 6 << 20;
 
-    /// How many workers zstd can have: as many as are asked for, if they can be started.
+    /// The number of workers: as requested, if that many threads can be started.
     pub(super) fn workers(threads: NonZeroUsize) -> usize {
         startable_threads(threads.get().min(MOST_WORKERS))
     }
 
-    /// One frame with the length of its contents and a checksum. Any number of workers of at least 1 gives the same
-    /// bytes. None at all gives others: zstd then does not cut its input into jobs.
+    /// Creates an encoder of one frame with the length of its contents and a checksum. The bytes are the same for any number of
+    /// workers from 1. Without workers they differ, because zstd does not divide its input into jobs.
     pub(super) fn encoder<W: Write>(
         writer: W,
         level: i32,
@@ -186,7 +187,7 @@ mod frame {
         workers: usize,
     ) -> io::Result<Encoder<'static, W>> {
         let mut encoder = Encoder::new(writer, level)?;
-        encoder.multithread(u32::try_from(workers).unwrap_or(u32::MAX))?;
+        encoder.multithread(narrow(to_u64(workers), "there are at most `MOST_WORKERS`"))?;
         if level <= SHORT_JOBS && workers > 0 {
             encoder.set_parameter(CParameter::JobSize(JOB))?;
         }

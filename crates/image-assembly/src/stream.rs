@@ -1,5 +1,5 @@
-//! Bytes in order: some threads read ahead, one takes their chunks as they stand in the image. It writes them to an
-//! output that takes bytes only in order, or only shows them to the observers, where the readers have written them already.
+//! Writes bytes in order. Several threads read ahead, and one takes their chunks in the order of the image. It writes them to a
+//! stream. If the readers have written them already, it only passes them to the observers.
 
 use std::io::Write;
 
@@ -15,21 +15,22 @@ use crate::sink::ZEROS;
 use crate::writer::Job;
 use crate::{to_u64, to_usize};
 
-/// More threads than these never wait for one another to read ahead of a writer.
+/// Maximum number of reading threads. More of them don't make the writer faster.
 const MOST_READERS: usize = 6;
 
-/// Beside the ones that are being filled: one on its way out, one ready behind it. So at most 8 of 1 MiB.
+/// Number of buffers besides those that are being filled: one that is being written, and one that is ready. So there are at most 8
+/// of 1 MiB.
 const SPARE_BUFFERS: usize = 2;
 
 /// The output of a write in order.
 pub(crate) enum Output<'o> {
-    /// To a sink, one after the other. The function makes an error of what the sink says.
+    /// A sink, in order. The function converts errors of the sink.
     Sink(&'o mut dyn Write, &'o dyn Fn(std::io::Error) -> AssemblyError),
-    /// To their places, from all threads.
+    /// A file or device, at any offset from all threads.
     Placed(&'o Positioned<'o>),
 }
 
-/// Writes the whole image, and shows it in order.
+/// Writes the whole image, and passes its bytes to the observer in order.
 pub(crate) fn write(
     job: &Job<'_>,
     output: Output<'_>,
@@ -41,7 +42,7 @@ pub(crate) fn write(
     let ring = Ring::new(Chunks::of(job.image, lone_file), readers, readers + SPARE_BUFFERS);
     let mut writer = OrderedWriter { job, ring: &ring, output, placed, observer, at: 0 };
     std::thread::scope(|scope| {
-        // However this ends, the readers do not wait any longer.
+        // Ends the readers in every case, including errors and panics.
         let _stop = OnDrop(|| ring.stop());
         let reader = || {
             let _leave = OnDrop(|| ring.leave());
@@ -68,7 +69,7 @@ struct OrderedWriter<'w, 'i, 'o> {
     output: Output<'o>,
     placed: Option<&'o Positioned<'o>>,
     observer: &'w mut dyn Observer,
-    /// Where the next chunk belongs, in \[bytes\].
+    /// Offset of the next chunk in \[bytes\].
     at: u64,
 }
 
@@ -111,7 +112,7 @@ impl OrderedWriter<'_, '_, '_> {
     }
 }
 
-/// Where no thread can be started: makes each chunk and writes it before the next one is made.
+/// Fills and writes one chunk after another. For systems where no thread can be started.
 fn read_and_write(writer: &mut OrderedWriter<'_, '_, '_>) -> Result<(), AssemblyError> {
     let (job, ring) = (writer.job, writer.ring);
     let mut filler = Filler::new(job.image, job.contents);
@@ -151,7 +152,7 @@ fn make(
     Ok(Made::Bytes { buffer, len, pieces: std::mem::take(&mut chunk.pieces) })
 }
 
-/// Shows the files among the pieces of a chunk.
+/// Passes the bytes of files in a chunk to the observer.
 pub(crate) fn show(pieces: &[Piece], bytes: &[u8], observer: &mut dyn Observer) {
     let mut rest = bytes;
     for piece in pieces {
@@ -163,7 +164,7 @@ pub(crate) fn show(pieces: &[Piece], bytes: &[u8], observer: &mut dyn Observer) 
     }
 }
 
-/// Shows so many bytes of a file that are known to be zero.
+/// Passes `len` zero bytes of a file to the observer.
 pub(crate) fn show_zeros(file: FileRef, len: u64, observer: &mut dyn Observer) {
     let mut left = len;
     while left > 0 {
@@ -183,7 +184,7 @@ fn put_zeros(sink: &mut dyn Write, len: u64) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Does something at the end of a block, also when that is left by a panic.
+/// Calls a function at the end of a block, also after a panic.
 pub(crate) struct OnDrop<F: Fn()>(pub(crate) F);
 
 impl<F: Fn()> Drop for OnDrop<F> {

@@ -1,7 +1,6 @@
-//! The temporary names that the process has given out: whoever ends it early can have them gone.
+//! The temporary names of this process, so that they can be removed when it ends early.
 //!
-//! The invariant: a temporary name is made, renamed and removed only under the lock, so that whoever holds it sees
-//! all there are.
+//! The invariant: a temporary name is created, renamed and removed only under the lock, so its holder sees all of them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -25,8 +24,8 @@ struct Place {
 #[derive(Debug)]
 pub(crate) struct Temporaries(MutexGuard<'static, Vec<Temporary>>);
 
-/// Removes what has a temporary name so far, and keeps every thread from making more names or giving a file its final
-/// one: for a thread that ends the process afterwards.
+/// Removes all files with temporary names. Then no thread can create such a name or give a file its final name, so the caller
+/// must end the process.
 pub fn remove_temporaries() {
     let mut temporaries = Temporaries::lock();
     while let Some(temporary) = temporaries.0.pop() {
@@ -41,7 +40,7 @@ impl Temporary {
     }
 
     fn unlink(&self) {
-        // Nobody is left to be told.
+        // Ignored: there is nothing to do about it.
         let _ = rustix::fs::unlinkat(&*self.0.folder, &self.0.name, AtFlags::empty());
     }
 }
@@ -51,19 +50,19 @@ impl Temporaries {
         Self(ALL.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes down a name that was just made.
+    /// Adds a name that was just created.
     pub(crate) fn add(&mut self, folder: &Arc<OwnedFd>, name: OsString) -> Temporary {
         let temporary = Temporary(Arc::new(Place { folder: Arc::clone(folder), name }));
         self.0.push(temporary.clone());
         temporary
     }
 
-    /// The name is no temporary one any more.
+    /// Forgets a name that is no longer temporary.
     pub(crate) fn forget(&mut self, temporary: &Temporary) {
         self.0.retain(|other| !Arc::ptr_eq(&other.0, &temporary.0));
     }
 
-    /// Removes the file of a name, and the name.
+    /// Removes the file of a name, and forgets the name.
     pub(crate) fn remove(&mut self, temporary: &Temporary) {
         temporary.unlink();
         self.forget(temporary);

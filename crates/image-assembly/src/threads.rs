@@ -1,13 +1,13 @@
-//! How many threads the system lets this process start. Some sandboxes allow none: an old container runtime answers the system
-//! call `clone3` with EPERM, which glibc does not take for a reason to try `clone`.
+//! The number of threads that this process can start. Some sandboxes allow none: with an old container runtime, the system call
+//! `clone3` fails with EPERM, and glibc does not try `clone` then.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// The threads of the trial do nothing.
+/// Stack size in \[bytes\]. The threads of the test do nothing.
 const STACK: usize = 64 << 10;
 
-/// How many threads could be started just now beside those that run, at most `most`. Starts them all at once and ends them.
+/// The number of threads that can be started now, at most `most`. Starts them all at once and ends them.
 pub fn startable_threads(most: usize) -> usize {
     let gate = Mutex::new(());
     thread::scope(|scope| {
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_are_counted_as_are_asked_for() {
+    fn counts_the_requested_threads() {
         assert_eq!([0, 1, 7].map(startable_threads), [0, 1, 7]);
     }
 }

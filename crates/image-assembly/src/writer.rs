@@ -24,7 +24,7 @@ use crate::positioned::{self, Positioned};
 use crate::sink::{Sink, Tally};
 use crate::stream::{self, Output};
 
-/// Writes an image: what it is, how it is written, and who looks at it.
+/// Writes an image. The methods set options and observers.
 #[must_use = "nothing is written before `write` or `write_to`"]
 pub struct Writer<'a> {
     image: &'a dyn PieceSource,
@@ -38,7 +38,7 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// An image, and where the bytes of its files come from.
+    /// Creates a writer for an image and the contents of its files.
     pub fn new(image: &'a dyn PieceSource, contents: &'a dyn Contents) -> Self {
         let options = Options::default();
         Self {
@@ -53,7 +53,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Threads, compression, how sure the writing must be.
+    /// Sets the options.
     pub fn options(self, options: Options) -> Self {
         Self { options, ..self }
     }
@@ -64,14 +64,14 @@ impl<'a> Writer<'a> {
         self
     }
 
-    /// Sets who reads the output after the last byte, before it gets its name; of a device bypassing the page cache. A stream
-    /// can't be read again: with a validator it is refused before anything is written.
+    /// Sets a validator, which reads the output after the last byte and before it gets its name. For a device, it bypasses the
+    /// page cache. A stream can't be read again, so with a validator it is refused before anything is written.
     pub fn validator<E: Into<Rejection>>(self, validator: impl FnOnce(&File) -> Result<(), E> + 'a) -> Self {
         let validator = |output: &File| validator(output).map_err(Into::into);
         Self { validator: Some(Box::new(validator)), ..self }
     }
 
-    /// Sets what is called with the number of further \[bytes\] of the image that are done, zeros included, from any thread.
+    /// Sets a function that is called with the number of \[bytes\] done since the last call, including zeros, from any thread.
     pub fn progress(self, progress: &'a (dyn Fn(u64) + Sync)) -> Self {
         Self { progress, ..self }
     }
@@ -85,9 +85,9 @@ impl<'a> Writer<'a> {
     /// Writes the image to a file, a device or standard output.
     ///
     /// # Errors
-    /// If a source can't be read, the output can't be written, or an observer or the validator rejects the image. Then no
-    /// file appears; what a pipe or a device got is not taken back. Of several errors of sources the one at the lowest offset
-    /// is returned.
+    /// Fails if a source can't be read, the output can't be written, or an observer or the validator rejects the image. Then no
+    /// file appears, but a pipe or a device may have been partly written. Of several errors of sources, the one at the lowest
+    /// offset is returned.
     pub fn write(self, target: Target<'_>) -> Result<Written, AssemblyError> {
         match target {
             Target::Stdout => {
@@ -107,7 +107,7 @@ impl<'a> Writer<'a> {
     /// Writes the image from its start to its end, for example into a `Vec<u8>`, a socket or another compressor.
     ///
     /// # Errors
-    /// As [`Self::write`]. What the output got is not taken back.
+    /// As [`Self::write`]. The output may have been partly written.
     pub fn write_to(self, output: &mut dyn Write) -> Result<Written, AssemblyError> {
         self.write_stream(output, Path::new("the output"))
     }
@@ -146,7 +146,7 @@ impl fmt::Debug for Writer<'_> {
     }
 }
 
-/// What all threads need.
+/// The parts of a write that all threads use.
 pub(crate) struct Job<'a> {
     pub(crate) image: &'a dyn PieceSource,
     pub(crate) contents: &'a dyn Contents,
@@ -154,7 +154,7 @@ pub(crate) struct Job<'a> {
     pub(crate) progress: &'a (dyn Fn(u64) + Sync),
 }
 
-/// One image on its way, and what only the calling thread needs.
+/// A write, with the parts that only the calling thread uses.
 struct Run<'j, 'o> {
     job: Job<'j>,
     observers: Observers<'o>,
@@ -164,7 +164,7 @@ struct Run<'j, 'o> {
 }
 
 impl Run<'_, '_> {
-    /// A regular file under a name in a folder; `path` is the name in messages.
+    /// Writes a regular file with a name in a folder. `path` is its name in messages.
     fn file(mut self, path: &Path, (folder, name): (&Path, &OsStr)) -> Result<Written, AssemblyError> {
         let failed = |error| AssemblyError::output(path, error);
         let pending = Pending::create(folder, name, Unnamed::Try).map_err(|errno| match errno {
@@ -230,7 +230,7 @@ impl Run<'_, '_> {
         Ok(Written { bytes, sha256: None, without_workers: false })
     }
 
-    /// Writes to places, and hashes all of it in its order.
+    /// Writes at offsets, and hashes all bytes in order.
     #[cfg(feature = "sha256")]
     fn hashed(&mut self, output: &Positioned<'_>) -> Result<[u8; 32], AssemblyError> {
         let mut digest = crate::ImageDigest::default();

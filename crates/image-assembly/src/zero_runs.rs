@@ -1,6 +1,5 @@
-//! Long runs of zeros within the files of an image: found before it is written, for forms that leave them out, or on the
-//! way into a file that can have holes. Only the bytes count, not how the source stores them: what `SEEK_HOLE` says is not
-//! asked, as file systems have been wrong about data that was written a moment ago.
+//! Finds long runs of zeros within the files of an image: before writing, for formats that omit them, or while writing to a file
+//! with holes. It reads all bytes and does not use `SEEK_HOLE`, which some file systems answer wrongly for newly written data.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -17,16 +16,16 @@ use crate::{to_u64, to_usize};
 
 /// Runs begin and end at multiples of this offset in the image, in \[bytes\]: the cluster of qcow2.
 pub(crate) const GRAIN: u64 = 64 << 10;
-/// How much of a grain is read first; most hold something there.
+/// Length of the start of a grain that is read first, in \[bytes\]. Most grains have data there.
 const PROBE: usize = 512;
 
 /// Whether all bytes are zero.
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
-    // Short parts, so that the first bytes of most data end the search, and wide enough to go fast through zeros.
+    // Short parts, because most data ends the search early, but long enough to pass zeros fast.
     bytes.chunks(128).all(|part| part.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
-/// Cuts bytes that belong at `offset` of an image into those that are zero by whole grains and the others, in order.
+/// Divides the bytes at `offset` of an image into whole grains of zeros and other bytes, in order.
 pub(crate) fn cut(bytes: &[u8], offset: u64) -> impl Iterator<Item = (Range<usize>, bool)> + '_ {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -35,7 +34,7 @@ pub(crate) fn cut(bytes: &[u8], offset: u64) -> impl Iterator<Item = (Range<usiz
         while at < bytes.len() {
             let end = next_grain(offset + to_u64(at)).map_or(bytes.len(), |end| to_usize(end - offset));
             let end = end.min(bytes.len());
-            let zero = to_u64(end - at) == GRAIN && is_zero(bytes.get(at..end).unwrap_or_default());
+            let zero = to_u64(end - at) == GRAIN && is_zero(&bytes[at..end]);
             if kind.is_some_and(|kind| kind != zero) {
                 break;
             }
@@ -46,12 +45,12 @@ pub(crate) fn cut(bytes: &[u8], offset: u64) -> impl Iterator<Item = (Range<usiz
     })
 }
 
-/// The first multiple of [`GRAIN`] behind an offset.
+/// The first multiple of [`GRAIN`] after an offset.
 fn next_grain(offset: u64) -> Option<u64> {
     (offset + 1).checked_next_multiple_of(GRAIN)
 }
 
-/// A part of an open file and where it belongs in the image, in \[bytes\].
+/// A part of an open file, and its offset in the image, in \[bytes\].
 #[derive(Clone, Copy)]
 pub(crate) struct Placed {
     pub(crate) from: u64,
@@ -60,7 +59,7 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
-    /// The bytes that belong between two offsets of the image.
+    /// The part between two offsets of the image.
     pub(crate) fn part(self, start: u64, end: u64) -> Self {
         Self { from: self.in_file(start), offset: start, len: end - start }
     }
@@ -69,16 +68,16 @@ impl Placed {
         self.offset + self.len
     }
 
-    /// Where in the file the bytes are that belong at an offset of the image.
+    /// Offset in the file of the bytes at an offset of the image.
     fn in_file(self, offset: u64) -> u64 {
         self.from + (offset - self.offset)
     }
 }
 
-/// Reads a part of a file, all of it.
+/// Fills a buffer with the bytes at an offset of a file.
 type ReadPart<'r> = dyn FnMut(u64, &mut [u8]) -> Result<(), Missing> + 'r;
 
-/// Hands over the runs of zeros of a file in order, as offsets in the image.
+/// Calls `found` with the runs of zeros of a file in order, as offsets in the image.
 pub(crate) fn in_file(
     read: &mut ReadPart<'_>,
     placed: Placed,
@@ -112,7 +111,7 @@ fn is_zero_grain(read: &mut ReadPart<'_>, from: u64, buffer: &mut Vec<u8>) -> Re
     Ok(is_zero(rest))
 }
 
-/// An image whose files have been looked at: their long runs of zeros are [`Content::FileZeros`].
+/// An image whose files were searched. Their long runs of zeros are [`Content::FileZeros`].
 pub struct KnownZeros<'i> {
     image: &'i dyn PieceSource,
     /// Offsets in the image, ascending.
@@ -120,11 +119,11 @@ pub struct KnownZeros<'i> {
 }
 
 impl<'i> KnownZeros<'i> {
-    /// Looks at all files of an image. Where they hold something, only a small part of them is read. `progress` is told how
-    /// many more \[bytes\] of the image have been looked at, from any thread.
+    /// Searches all files of an image. Of most data, only a small part is read. `progress` is called with the number of
+    /// \[bytes\] of the image searched since the last call, from any thread.
     ///
     /// # Errors
-    /// Where a file can't be read or is not the one that was scanned.
+    /// Fails if a file can't be read, or changed since its scan.
     pub fn find(
         image: &'i dyn PieceSource,
         contents: &dyn Contents,
@@ -136,7 +135,7 @@ impl<'i> KnownZeros<'i> {
         std::thread::scope(|scope| {
             for _ in 1..threads.get() {
                 if std::thread::Builder::new().spawn_scoped(scope, search).is_err() {
-                    // Fewer threads find the same.
+                    // Fewer threads find the same runs.
                     break;
                 }
             }
@@ -154,7 +153,7 @@ impl<'i> KnownZeros<'i> {
 struct Search<'i> {
     pieces: Pieces<'i>,
     runs: Vec<Range<u64>>,
-    /// The offset of a piece and what is wrong with its file, the lowest of all.
+    /// The lowest offset of a piece with an error, and the error.
     failed: Option<(u64, AssemblyError)>,
 }
 
@@ -180,7 +179,7 @@ fn search(state: &Mutex<Search<'_>>, contents: &dyn Contents, progress: &(dyn Fn
     lock(state).runs.append(&mut runs);
 }
 
-/// The next piece of a file that could hold a run; others are passed over.
+/// The next piece of a file that can contain a run. Others are skipped.
 fn next(state: &Mutex<Search<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Option<(Piece, FileRef, u64)> {
     let mut state = lock(state);
     let mut passed = 0;
@@ -194,7 +193,7 @@ fn next(state: &Mutex<Search<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Option<(P
                 _ => passed += piece.len,
             },
             Ok(None) => break None,
-            // All lower pieces are already taken.
+            // All lower pieces are already being searched.
             Err(error) => state.failed = Some((u64::MAX, error.into())),
         }
     };
@@ -250,9 +249,9 @@ impl PieceSource for KnownZeros<'_> {
             while runs.next_if(|run| run.end <= piece.offset).is_some() {}
             let end = piece.offset + piece.len;
             let Some(run) = runs.peek().filter(|run| run.start < end) else { return Some(piece) };
-            // Runs are within one file each, so they never reach over the end of its piece.
+            assert!(run.end <= end, "invariant: a run of zeros ends within the piece of its file");
             let is_zero = run.start <= piece.offset;
-            let cut = if is_zero { run.end } else { run.start }.min(end);
+            let cut = if is_zero { run.end } else { run.start };
             let len = cut - piece.offset;
             if cut < end {
                 rest = Some(Piece { offset: cut, len: end - cut, content: piece.content.skip(len) });

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Lines of the program, and crates that it is built from, itself and those of the build included.
+/// Maximum number of lines of the program, and of its crates, including itself and build dependencies.
 const MOST_LINES: usize = 40;
 const MOST_CRATES: usize = 20;
 
@@ -27,7 +27,7 @@ fn cargo(arguments: &[&str], manifest: &Path) -> Command {
     command
 }
 
-/// The names in what `cargo tree --prefix none` prints.
+/// The names in the output of `cargo tree --prefix none`.
 fn crates(tree: &str) -> BTreeSet<&str> {
     tree.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty()).collect()
 }
@@ -58,7 +58,7 @@ fn a_short_program_of_few_crates_writes_an_image() {
     assert!(cat("/large") == "x".repeat(5 << 20));
 }
 
-/// With all features, too, nothing of the writer leads to plans or to JSON.
+/// With all features, too, the writer does not depend on plans or JSON.
 #[test]
 fn the_writer_knows_neither_plans_nor_json() {
     let manifest = folder("Cargo.toml");

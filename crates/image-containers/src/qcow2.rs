@@ -1,7 +1,7 @@
 //! QEMU's format qcow2, version 3 (`docs/interop/qcow2.rst` of QEMU), with clusters of 64 KiB, no backing file, no snapshot.
 //! All tables come before the data, and the data is in the order of the image, so the file can be written as a stream.
 
-use image_tree::{Content, Piece, PieceSource, to_usize};
+use image_tree::{Content, Piece, PieceSource, narrow, to_u64, to_usize};
 
 use crate::ContainerError;
 use crate::runs::{Kind, PieceMover, Run, runs};
@@ -89,7 +89,7 @@ impl<'i> Qcow2<'i> {
             let first = (run.first / TABLE_ENTRIES).max(l2_tables.last().map_or(0, |last| last + 1));
             l2_tables.extend(first..=(run.end() - 1) / TABLE_ENTRIES);
         }
-        let l2 = u64::try_from(l2_tables.len()).unwrap_or(u64::MAX);
+        let l2 = to_u64(l2_tables.len());
         let l1 = l1_entries.div_ceil(TABLE_ENTRIES);
         let mut tables = Tables { refcount_table: 1, refcount_blocks: 1, l1, l1_entries, l2 };
         loop {
@@ -129,7 +129,7 @@ impl<'i> Qcow2<'i> {
                 bytes.extend(number.to_be_bytes());
             }
         };
-        let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let narrow = |number: u64| narrow::<u32>(number, "QEMU's limit of the L1 table limits all tables");
         // Version, then offset (8 bytes) and name length of the backing file: none. Then the cluster size.
         u32s(&mut bytes, &[3, 0, 0, 0, CLUSTER_BITS]);
         bytes.extend(self.image.len().to_be_bytes());
@@ -148,8 +148,8 @@ impl<'i> Qcow2<'i> {
     /// Generates cluster `cluster` of a table. `of` returns the value of an entry by its index.
     fn table(&self, cluster: u64, of: impl Fn(&Self, u64) -> Option<u64>, buffer: &mut [u8]) {
         for (entry, number) in buffer.chunks_exact_mut(8).zip(cluster * TABLE_ENTRIES..) {
-            let value = of(self, number).unwrap_or(0);
-            entry.copy_from_slice(&value.to_be_bytes());
+            // 0: there is no cluster.
+            entry.copy_from_slice(&of(self, number).unwrap_or(0).to_be_bytes());
         }
     }
 
@@ -159,9 +159,8 @@ impl<'i> Qcow2<'i> {
             |is_there: bool, cluster: u64, flags: u64| is_there.then_some((cluster * CLUSTER) | flags);
         match cluster {
             0 => {
-                for (to, from) in buffer.iter_mut().zip(self.header()) {
-                    *to = from;
-                }
+                let header = self.header();
+                buffer[..header.len()].copy_from_slice(&header);
             }
             at if at < tables.refcount_blocks_at() => self.table(
                 at - 1,
@@ -179,16 +178,16 @@ impl<'i> Qcow2<'i> {
             at if at < tables.l2_at() => self.table(
                 at - tables.l1_at(),
                 |image, number| {
-                    let place = u64::try_from(image.l2_tables.binary_search(&number).ok()?).ok()?;
-                    entry(true, tables.l2_at() + place, COPIED)
+                    let place = image.l2_tables.binary_search(&number).ok()?;
+                    entry(true, tables.l2_at() + to_u64(place), COPIED)
                 },
                 buffer,
             ),
             at => {
                 // The index of the L1 entry that points to this L2 table.
-                let Some(table) = self.l2_tables.get(to_usize(at - tables.l2_at())) else { return };
+                let table = self.l2_tables.get(to_usize(at - tables.l2_at()));
                 self.table(
-                    *table,
+                    *table.expect("invariant: `tables` counts the L2 tables"),
                     |image, number| {
                         image.cluster_in_file(number).and_then(|place| entry(true, place, COPIED))
                     },
@@ -225,10 +224,10 @@ impl PieceSource for Qcow2<'_> {
             return self.generate_tables(cluster, buffer);
         };
         let after = self.runs.partition_point(|(_, before)| *before <= data);
-        if let Some((run, before)) = after.checked_sub(1).and_then(|position| self.runs.get(position)) {
-            let offset = (run.first + data - before) * CLUSTER + piece.offset % CLUSTER;
-            self.image.generate(&Piece { offset, ..*piece }, buffer);
-        }
+        let run = after.checked_sub(1).and_then(|position| self.runs.get(position));
+        let (run, before) = run.expect("invariant: all clusters after the tables are in a run");
+        let offset = (run.first + data - before) * CLUSTER + piece.offset % CLUSTER;
+        self.image.generate(&Piece { offset, ..*piece }, buffer);
     }
 }
 

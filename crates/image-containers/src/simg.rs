@@ -3,7 +3,7 @@
 //! Zeros that readers rely on become "fill" chunks, because a device keeps its old contents in "don't care" chunks.
 //! Only [`Content::Unused`] becomes "don't care".
 
-use image_tree::{Content, Piece, PieceSource, to_usize};
+use image_tree::{Content, Piece, PieceSource, narrow, to_u64, to_usize};
 
 use crate::ContainerError;
 use crate::runs::{Kind, PieceMover, Run, runs};
@@ -22,6 +22,8 @@ const RAW: u16 = 0xcac1;
 const FILL: u16 = 0xcac2;
 /// `CHUNK_TYPE_DONT_CARE`
 const DONT_CARE: u16 = 0xcac3;
+/// Why the numbers of blocks and chunks have 32 bits.
+const BLOCKS: &str = "`Simg::new` refuses 2^32 blocks";
 /// Length of a fill pattern in \[bytes\].
 const PATTERN: u64 = 4;
 
@@ -78,12 +80,11 @@ impl<'i> Simg<'i> {
         bytes.extend(MAGIC.to_le_bytes());
         // Version 1.0, and the lengths of both headers.
         for number in [1, 0, HEADER, CHUNK_HEADER] {
-            bytes.extend(narrow(number).to_le_bytes().iter().take(2));
+            bytes.extend(narrow::<u16>(number, "headers are short").to_le_bytes());
         }
-        let chunks = u64::try_from(self.chunks.len()).unwrap_or(u64::MAX);
         // No checksum, as from img2simg.
-        for number in [BLOCK, self.image.len() / BLOCK, chunks, 0] {
-            bytes.extend(narrow(number).to_le_bytes());
+        for number in [BLOCK, self.image.len() / BLOCK, to_u64(self.chunks.len()), 0] {
+            bytes.extend(narrow::<u32>(number, BLOCKS).to_le_bytes());
         }
         bytes
     }
@@ -98,17 +99,12 @@ fn chunk_header(chunk: &Chunk) -> Vec<u8> {
     };
     bytes.extend(kind.to_le_bytes());
     bytes.extend([0, 0]);
-    bytes.extend(narrow(chunk.run.count).to_le_bytes());
-    bytes.extend(narrow(chunk.len()).to_le_bytes());
+    bytes.extend(narrow::<u32>(chunk.run.count, BLOCKS).to_le_bytes());
+    bytes.extend(narrow::<u32>(chunk.len(), "data runs are not much longer than 256 MiB").to_le_bytes());
     if chunk.kind == Kind::Zeros {
         bytes.extend([0; 4]);
     }
     bytes
-}
-
-/// Converts to 32 bits: there are fewer than 2³² blocks, and a data chunk is not much longer than 256 MiB.
-fn narrow(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 impl PieceSource for Simg<'_> {
@@ -141,9 +137,7 @@ impl PieceSource for Simg<'_> {
                 return self.image.generate(&Piece { offset, ..*piece }, buffer);
             }
         };
-        for (to, from) in buffer.iter_mut().zip(bytes) {
-            *to = from;
-        }
+        buffer.copy_from_slice(&bytes);
     }
 }
 

@@ -141,7 +141,7 @@ pub(crate) fn decompress(raw: &Window) -> Result<FileSource, ReadError> {
             }
             filled = filled.saturating_add(read);
         }
-        let found = block.get(..filled).unwrap_or_default();
+        let found = &block[..filled];
         if found.iter().any(|&byte| byte != 0) {
             file.seek(SeekFrom::Start(length)).and_then(|_| file.write_all(found)).map_err(|error| {
                 let help = format!("free space in {} or set TMPDIR to another folder", shown(&folder));

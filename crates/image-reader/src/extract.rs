@@ -425,7 +425,7 @@ fn shown_path(path: Option<&RelativePath>) -> String {
     const MAX_SHOWN: usize = 4096;
     let path = path.map(|path| path.names().join(&b'/')).unwrap_or_default();
     let from = path.len().saturating_sub(MAX_SHOWN);
-    escaped(path.get(from..).unwrap_or_default()).to_string()
+    escaped(&path[from..]).to_string()
 }
 
 /// Owner and group; `None` for the number that means "unchanged" in `chown`.

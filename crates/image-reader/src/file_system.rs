@@ -198,7 +198,7 @@ impl FileSystem {
                 let zeros = vec![0; to_usize(length.min(COPY))];
                 while length > 0 {
                     let part = to_usize(length).min(zeros.len());
-                    out.write_all(zeros.get(..part).unwrap_or_default())?;
+                    out.write_all(&zeros[..part])?;
                     length = length.saturating_sub(to_u64(part));
                 }
                 Ok(())
@@ -309,7 +309,7 @@ impl Node {
     /// The identity of a directory: the number of its inode, or of its first cluster.
     pub fn identity(&self) -> u32 {
         match &self.place {
-            Place::Inode { .. } => self.inode.unwrap_or(0),
+            Place::Inode { .. } => self.inode.expect("invariant: `Ext4::node` sets the number"),
             Place::Fat(entry) => entry.cluster,
         }
     }

@@ -2,9 +2,8 @@
 //!
 //! The invariant of this crate: for any image, reading terminates, takes memory in proportion to the request, and returns a
 //! value or an error. So every number from an image is checked against the image before it is used, and arithmetic with it
-//! is checked or saturating (enforced by the lint below). Every chain and tree must keep an order or a count, no directory
-//! is entered twice, and the bytes read for structures are limited
-//! (`work`).
+//! is checked or saturating (enforced by the lint below, also for counters of this crate). Every chain and tree must keep an
+//! order or a count, no directory is entered twice, and the bytes read for structures are limited (`work`).
 //!
 //! An image is opened read-only. Checksums are compared only if a wrong structure would mislead (partition tables,
 //! superblocks, inodes). The others are for a checker of file systems.

@@ -232,7 +232,7 @@ impl ReadAt for Seekable {
             let found = cache.iter().find_map(|frame| rest(frame, offset)).unwrap_or_default();
             let part = found.len().min(buffer.len());
             let (now, later) = buffer.split_at_mut(part);
-            now.copy_from_slice(found.get(..part).unwrap_or_default());
+            now.copy_from_slice(&found[..part]);
             if part == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }

@@ -58,18 +58,18 @@ impl std::fmt::Display for InvalidAcl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Form => f.write_str(
-                "it is not the number 2 in 4 bytes and then entries of 8 bytes, all little-endian",
+                "it must be the version 2 in 4 bytes, followed by entries of 8 bytes, all little-endian",
             ),
             Self::Tag(tag) => write!(f, "an entry has the unknown tag {tag:#x}"),
             Self::Permissions(bits) => {
-                write!(f, "an entry has the permissions {bits:#o}, 0 to 7 are possible")
+                write!(f, "an entry has the permissions {bits:#o}, but only 0 to 7 are possible")
             }
-            Self::Id => f.write_str("an entry names user or group 4294967295, which is nobody's number"),
+            Self::Id => f.write_str("an entry names user or group 4294967295, which is not a valid ID"),
             Self::Order => f.write_str(
-                "its entries are not in the order owner, users, owning group, groups, mask, others",
+                "its entries must be in the order owner, users, owning group, groups, mask, others",
             ),
-            Self::Count { who, count, wanted } => write!(f, "it has {count} entries for {who}, {wanted}"),
-            Self::NoMask => f.write_str("it names users or groups and has no mask"),
+            Self::Count { who, count, wanted } => write!(f, "it has {count} entries for {who}, but {wanted}"),
+            Self::NoMask => f.write_str("it names users or groups, but has no mask"),
         }
     }
 }
@@ -106,7 +106,9 @@ impl Acl {
         match count(MASK) {
             0 if count(USER) + count(GROUP) > 0 => return Err(InvalidAcl::NoMask),
             0 | 1 => {}
-            count => return Err(InvalidAcl::Count { who: "the mask", count, wanted: "there may be one" }),
+            count => {
+                return Err(InvalidAcl::Count { who: "the mask", count, wanted: "there may be at most one" });
+            }
         }
         if self.0.is_sorted_by_key(|entry| entry.tag) { Ok(()) } else { Err(InvalidAcl::Order) }
     }
@@ -239,7 +241,7 @@ mod tests {
         let count = |who, count, wanted| InvalidAcl::Count { who, count, wanted };
         assert_eq!(change(0, (USER, 6)), count("the owner", 0, "there must be one"));
         assert_eq!(change(3, (OTHER, 0)), count("others", 2, "there must be one"));
-        assert_eq!(change(1, (MASK, 0)), count("the mask", 2, "there may be one"));
+        assert_eq!(change(1, (MASK, 0)), count("the mask", 2, "there may be at most one"));
         let mut swapped = NAMED;
         swapped.swap(0, 4);
         assert_eq!(Acl::parse(&list(&swapped)), Err(InvalidAcl::Order));

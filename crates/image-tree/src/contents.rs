@@ -124,7 +124,7 @@ impl ContentsError {
         let subject = format!("file {} of tree {}", file.node.index(), file.tree.index());
         Self::internal(Explanation::new(
             subject,
-            "is no regular file of the image",
+            "is not a regular file of the image",
             "please report this as a bug",
         ))
     }

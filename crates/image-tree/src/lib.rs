@@ -25,6 +25,7 @@ mod builder;
 mod contents;
 mod display;
 mod explanation;
+mod index;
 mod links;
 mod metadata;
 mod name;
@@ -43,16 +44,16 @@ pub use builder::{BuildError, TreeBuilder};
 pub use contents::{Contents, ContentsError, FileBytes, FileReader, Forward, ReadAt, TreeContents};
 pub use display::{escaped, io_reason, shown};
 pub use explanation::{Explain, Explanation};
-pub use metadata::{Metadata, MetadataId, Permissions, Timestamp};
+pub use index::{MetadataId, NodeId, OriginId, TreeId};
+pub use metadata::{Metadata, Permissions, Timestamp};
 pub use name::{InvalidName, Name};
 pub use number::{narrow, to_u64, to_usize};
 pub use own_file::{Inode, OwnFile};
 pub use path::{ImagePath, InvalidPath};
-pub use piece::{Content, FileRef, PROBED, Piece, PieceSource, TreeId};
+pub use piece::{Content, FileRef, PROBED, Piece, PieceSource};
 pub use sector::SectorSize;
 pub use tree::{
-    ByteRange, DataRun, FileSource, FileStamp, FileTree, HOLE_GRAIN, Node, NodeId, NodeKind, Origin,
-    OriginId, SpecialKind,
+    ByteRange, DataRun, FileSource, FileStamp, FileTree, HOLE_GRAIN, Node, NodeKind, Origin, SpecialKind,
 };
 pub use uuid::Uuid;
 pub use writer::{TreeError, TreeWriter};

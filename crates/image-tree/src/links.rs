@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::tree::{FileTree, NodeId, NodeKind};
+use crate::NodeId;
+use crate::tree::{FileTree, NodeKind};
 
 impl FileTree {
     /// Replaces the first file of each pair by a hard link to the second, an earlier file with the same length and metadata,

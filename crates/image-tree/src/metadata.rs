@@ -145,23 +145,3 @@ impl Metadata {
         }
     }
 }
-
-/// The index of a [`Metadata`] in a tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MetadataId(pub(crate) u32);
-
-impl MetadataId {
-    /// The id at a position among the tree's metadata.
-    pub(crate) fn of_index(index: usize) -> Self {
-        Self(
-            u32::try_from(index).expect("invariant: memory does not hold the metadata of 2³² kinds of nodes"),
-        )
-    }
-
-    /// The index.
-    #[must_use]
-    #[expect(clippy::as_conversions, reason = "usize holds every u32 on the 64-bit targets that we support")]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}

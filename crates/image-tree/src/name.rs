@@ -23,7 +23,7 @@ impl std::fmt::Display for InvalidName {
             Self::Empty => f.write_str("a name is empty"),
             Self::TooLong(len) => write!(f, "a name is {len} bytes long, more than 255"),
             Self::BadByte(name) => write!(f, "the name \"{}\" contains a slash or a NUL byte", escaped(name)),
-            Self::Dots(name) => write!(f, "the name \"{}\" stands for a directory itself", escaped(name)),
+            Self::Dots(name) => write!(f, "the name \"{}\" is reserved", escaped(name)),
         }
     }
 }

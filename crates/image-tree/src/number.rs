@@ -2,23 +2,23 @@
 
 // snugfs is built for 64-bit targets: below, a target of another width does not compile.
 
-/// A length or an index within memory. Every `u64` is one, as `usize` has 64 bits; whether so much memory is there, the
-/// allocation or the slice finds out.
+/// Converts to a length or an index within memory. Never truncates, because `usize` has 64 bits. A length without memory
+/// fails when it is allocated, an index when it is used.
 #[must_use]
 pub const fn to_usize(number: u64) -> usize {
     usize::from_ne_bytes(number.to_ne_bytes())
 }
 
-/// A length or an index within memory, as a number or an offset of an image.
+/// Converts a length or an index within memory to a number or an offset of an image.
 #[must_use]
 pub const fn to_u64(number: usize) -> u64 {
     u64::from_ne_bytes(number.to_ne_bytes())
 }
 
-/// A number in a narrower type, which holds it by an invariant: `why` says which.
+/// Converts a number to a narrower type. `why` says why it always fits.
 ///
 /// # Panics
-/// If it does not fit: cut off, it would make a wrong image.
+/// If it does not fit, because a truncated number would make a wrong image.
 #[must_use]
 #[track_caller]
 pub fn narrow<T: TryFrom<u64>>(number: u64, why: &str) -> T {

@@ -1,26 +1,4 @@
-use crate::NodeId;
-
-/// The index of a tree of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TreeId(u32);
-
-impl TreeId {
-    /// The first tree; the only one if the image is one file system.
-    pub const FIRST: Self = Self(0);
-
-    /// The tree with an index; `None` above 2³² − 1.
-    #[must_use]
-    pub fn from_index(index: usize) -> Option<Self> {
-        u32::try_from(index).ok().map(Self)
-    }
-
-    /// The index among the trees of the image.
-    #[must_use]
-    #[expect(clippy::as_conversions, reason = "usize holds every u32 on the 64-bit targets that we support")]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
+use crate::{NodeId, TreeId};
 
 /// A file of an image: a tree, and a node in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

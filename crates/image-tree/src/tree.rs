@@ -2,35 +2,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::{ImagePath, Metadata, MetadataId, Name, to_usize};
-
-/// The index of a node in its tree; 0 is the root directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(u32);
-
-impl NodeId {
-    /// The root directory.
-    pub const ROOT: Self = Self(0);
-
-    /// The node with an index in depth-first order; `None` above 2³² − 1.
-    #[must_use]
-    pub fn from_index(index: usize) -> Option<Self> {
-        u32::try_from(index).ok().map(Self)
-    }
-
-    /// The index in depth-first order.
-    #[must_use]
-    #[expect(clippy::as_conversions, reason = "usize holds every u32 on the 64-bit targets that we support")]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    /// The node after this one in depth-first order, if the tree has one.
-    #[must_use]
-    pub(crate) const fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
-}
+use crate::{ImagePath, Metadata, MetadataId, Name, NodeId, OriginId, to_usize};
 
 /// A range of the tree's byte arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,19 +155,6 @@ impl FileStamp {
     }
 }
 
-/// The index of an origin in a tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OriginId(pub(crate) u32);
-
-impl OriginId {
-    /// The index among the tree's origins.
-    #[must_use]
-    #[expect(clippy::as_conversions, reason = "usize holds every u32 on the 64-bit targets that we support")]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
 /// A file or folder of this machine, and the path in the image to which it was copied.
 #[derive(Clone, Debug)]
 pub struct Origin {
@@ -300,7 +259,7 @@ impl FileTree {
 
     /// All distinct metadata of the tree.
     pub fn all_metadata(&self) -> impl ExactSizeIterator<Item = (MetadataId, &Metadata)> {
-        self.0.metadata.iter().enumerate().map(|(index, metadata)| (MetadataId::of_index(index), metadata))
+        self.0.metadata.iter().enumerate().map(|(index, metadata)| (MetadataId::of_position(index), metadata))
     }
 
     /// The target of a symlink.

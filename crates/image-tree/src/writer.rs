@@ -3,10 +3,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::tree::{
-    ByteRange, DataRun, FileSource, FileTree, HOLE_GRAIN, Node, NodeId, NodeKind, Origin, OriginId,
-    SpecialKind, TreeData,
+    ByteRange, DataRun, FileSource, FileTree, HOLE_GRAIN, Node, NodeKind, Origin, SpecialKind, TreeData,
 };
-use crate::{Metadata, MetadataId, Name, escaped};
+use crate::{Metadata, MetadataId, Name, NodeId, OriginId, escaped};
 
 /// Builds a [`FileTree`] in tree order: entries sorted, each name once, hard links only to earlier nodes. Anything else is
 /// an error, so every tree follows these rules.
@@ -52,13 +51,15 @@ pub enum TreeError {
 impl fmt::Display for TreeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OutOfOrder { name } => write!(f, "the entry {name} does not sort after the one before it"),
-            Self::BadHardLink { name } => write!(f, "the hard link {name} leads to no earlier file"),
+            Self::OutOfOrder { name } => write!(f, "the entry {name} must sort after the previous one"),
+            Self::BadHardLink { name } => write!(f, "the hard link {name} must refer to an earlier file"),
             Self::BadTarget { name, len } => write!(
                 f,
-                "the target of the symlink {name} has {len} bytes or a NUL; 1 to 4095 without NUL are possible"
+                "the target of the symlink {name}, {len} bytes long, must have 1 to 4095 bytes and no NUL"
             ),
-            Self::BadDataRuns => f.write_str("the data runs of a sparse file are not in order and within it"),
+            Self::BadDataRuns => {
+                f.write_str("the data runs of a sparse file must be in order and within the file")
+            }
             Self::TooMany => f.write_str(
                 "there are more entries, or bytes of names, than a file system of 2^32 inodes can hold",
             ),
@@ -77,7 +78,7 @@ impl TreeWriter {
                 name_start: 0,
                 name_len: 0,
                 parent: NodeId::ROOT,
-                metadata: MetadataId(0),
+                metadata: MetadataId::FIRST,
                 kind: NodeKind::Directory { end: NodeId::ROOT.next() },
             }],
             bytes: Vec::new(),
@@ -88,7 +89,7 @@ impl TreeWriter {
         };
         Self {
             tree,
-            metadata_ids: HashMap::from([(root, MetadataId(0))]),
+            metadata_ids: HashMap::from([(root, MetadataId::FIRST)]),
             open: vec![(NodeId::ROOT, None)],
             lost_found: None,
         }
@@ -142,7 +143,7 @@ impl TreeWriter {
         if let Some(&id) = self.metadata_ids.get(metadata) {
             return id;
         }
-        let id = MetadataId::of_index(self.tree.metadata.len());
+        let id = MetadataId::of_position(self.tree.metadata.len());
         self.tree.metadata.push(metadata.clone());
         self.metadata_ids.insert(metadata.clone(), id);
         id
@@ -151,7 +152,7 @@ impl TreeWriter {
     /// The origin with this index in the list given to [`Self::new`].
     #[must_use]
     pub fn origin(&self, index: usize) -> Option<OriginId> {
-        (index < self.tree.origins.len()).then(|| u32::try_from(index).ok().map(OriginId)).flatten()
+        OriginId::from_index(index).filter(|_| index < self.tree.origins.len())
     }
 
     /// Stores the bytes of a file in the tree.

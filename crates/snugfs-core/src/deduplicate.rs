@@ -1,7 +1,7 @@
 //! Turns equal files of a store into hard links.
 
 use file_scanner::Alike;
-use image_tree::{FileTree, NodeId, NodeKind};
+use image_tree::{FileTree, NodeId, NodeKind, to_u64, to_usize};
 
 use crate::Failure;
 use crate::observer::{Observer, Stage, Unit, run_stage};
@@ -14,7 +14,7 @@ pub(crate) fn run(volumes: Vec<&mut ScannedVolume<'_>>, observer: &dyn Observer)
         return Ok(());
     }
     let bytes = alike.iter().flatten().map(Alike::bytes).sum();
-    let names = usize::try_from(ext4_layout::MAX_LINKS).unwrap_or(usize::MAX);
+    let names = to_usize(ext4_layout::MAX_LINKS.into());
     let pairs: Vec<_> = run_stage(observer, (Stage::Deduplicate, Unit::Bytes, bytes), || {
         let equal = |alike: &Option<Alike<'_>>| {
             alike.as_ref().map(|alike| alike.equal(names, &|bytes| observer.advance(bytes))).transpose()
@@ -41,5 +41,5 @@ fn link(tree: &mut FileTree, pairs: &[(NodeId, NodeId)]) -> Deduplicated {
         _ => 0,
     };
     let bytes = pairs.iter().map(|&(file, _)| size(file)).sum();
-    Deduplicated { files: u64::try_from(tree.link(pairs)).unwrap_or(u64::MAX), bytes }
+    Deduplicated { files: to_u64(tree.link(pairs)), bytes }
 }

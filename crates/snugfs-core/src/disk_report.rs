@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use disk_layout::{Disk, Kind, Partition, PlacedPartition, Table};
+use disk_layout::{Disk, Kind, Partition, PlacedPartition, TableId};
 use image_tree::Uuid;
 use serde::Serialize;
 
@@ -84,8 +84,8 @@ impl DiskReport {
     /// The report of an image's disk.
     pub(crate) fn new(prepared: &Prepared<'_>, disk: &Disk) -> Self {
         let (table, id) = match disk.table() {
-            Table::Mbr(id) => ("mbr", format!("0x{:08x}", id.unwrap_or_default())),
-            Table::Gpt(guid) => ("gpt", Uuid(guid.unwrap_or_default()).to_string()),
+            TableId::Mbr(id) => ("mbr", format!("0x{id:08x}")),
+            TableId::Gpt(guid) => ("gpt", Uuid(guid).to_string()),
         };
         let places = prepared.parts.iter().zip(&disk.options().partitions).zip(disk.partitions());
         let partition =
@@ -157,7 +157,7 @@ impl FileSystem {
         let summary = volume.layout.summary();
         let plan = &volume.scanned.planned.plan.filesystem;
         Self {
-            free_bytes: summary.free_blocks.saturating_mul(summary.block_size.into()),
+            free_bytes: summary.free_blocks * u64::from(summary.block_size),
             label: String::from_utf8_lossy(&plan.label).into_owned(),
             uuid: Uuid(plan.uuid).to_string(),
             deduplicated: volume.scanned.deduplicated,
@@ -168,7 +168,7 @@ impl FileSystem {
         let summary = layout.summary();
         let options = layout.options();
         Self {
-            free_bytes: summary.free_clusters.saturating_mul(summary.cluster_bytes),
+            free_bytes: summary.free_clusters * summary.cluster_bytes,
             label: String::from_utf8_lossy(&options.label).trim_end().to_owned(),
             uuid: format!("{:04X}-{:04X}", options.id >> 16, options.id & 0xffff),
             deduplicated: None,

@@ -5,6 +5,7 @@ use build_plan::{ClosureSource, Location, VolumePlan};
 use closure_registration::{ClosureError, ClosureErrors, InvalidStorePath, JsonStep, VerifyError, Within};
 use disk_layout::{DiskError, Item};
 use ext4_layout::{LayoutError, LayoutWarning, OptionName};
+use fat_layout::FatError;
 use file_scanner::{ScanError, ScanErrors, SourceError, SourceField, SourceId, Subject, Warning};
 use image_tree::{Explain, ImagePath, io_reason};
 
@@ -76,7 +77,7 @@ impl Scanned<'_> {
                 let folder = format!("{}.sourceDir", of_volume("closure"));
                 format!("{}, or correct {folder}", file_scanner::realise(path))
             }
-            ScanError::NothingMade { .. } => {
+            ScanError::MissingPath { .. } => {
                 format!("create the path in {}, or leave out its attributes", of_volume("entries"))
             }
             ScanError::InMount { .. } if is_volume => {
@@ -174,6 +175,28 @@ pub(crate) fn layout_warning(warning: &LayoutWarning, volume: &Location) -> Prob
     let name = |option| volume.key("filesystem").key(key(option)).to_string();
     let (subject, what, help) = warning.message(&name);
     Problem::new(layout_subject(subject, volume), what, help)
+}
+
+struct FatNames;
+
+impl fat_layout::Names for FatNames {
+    fn any_type(&self) -> String {
+        "leave out \"bits\"".to_owned()
+    }
+
+    fn fat32(&self) -> String {
+        "set \"bits\" to 32".to_owned()
+    }
+}
+
+/// The failure of the layout of a FAT file system. `at` is its place in the plan.
+pub(crate) fn fat_failure(error: &FatError, at: &Location) -> Failure {
+    let (subject, what, help) = error.message(&FatNames);
+    let what = match subject {
+        fat_layout::Subject::Path(path) => format!("{path}: {what}"),
+        _ => what,
+    };
+    Failure::new(FailureKind::Fit, at, what, help)
 }
 
 struct DiskNames;

@@ -80,6 +80,7 @@ impl ImageObserver for PassingClosures<'_> {
 fn file_bytes(tree: &FileTree, directory: &ImagePath) -> u64 {
     let Some(top) = tree.find(directory) else { return 0 };
     let below = tree.iter().skip(top.index()).take_while(|&(id, _)| id < tree.end(top));
+    // Sparse files can have any lengths together.
     below.fold(0, |sum: u64, (id, _)| match tree.node(tree.resolve(id)).kind() {
         NodeKind::File { size, .. } => sum.saturating_add(size),
         _ => sum,

@@ -35,6 +35,7 @@ pub fn size(bytes: u64) -> String {
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> String {
     let twice = u128::from(whole) * 2;
+    // Of nothing, it is 0 %.
     let tenths = (u128::from(part) * 2000 + u128::from(whole)).checked_div(twice).unwrap_or(0);
     match tenths {
         0 if part > 0 && whole > 0 => "<0.1 %".to_owned(),

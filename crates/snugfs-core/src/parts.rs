@@ -18,7 +18,7 @@ use image_tree::{
 use serde::Serialize;
 
 use crate::database;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::fields::{self, Scanned};
 use crate::observer::Observer;
 use crate::own_outputs::OwnOutputs;
@@ -284,17 +284,7 @@ pub struct ScannedFolder<'p> {
 
 impl ScannedFolder<'_> {
     pub(crate) fn lay_out(&self) -> Result<FatLayout, Failure> {
-        FatLayout::plan(&self.tree, &self.options).map_err(|error| {
-            let problem = Problem::from(&error);
-            let problem = match problem.at {
-                crate::problem::At::Nowhere => Problem { at: (&self.at).into(), ..problem },
-                // A file of the folder: the message also gets the folder's place in the plan.
-                ref file => {
-                    Problem { at: (&self.at).into(), what: format!("{file}: {}", problem.what), ..problem }
-                }
-            };
-            Failure::of(FailureKind::Fit, problem)
-        })
+        FatLayout::plan(&self.tree, &self.options).map_err(|error| fields::fat_failure(&error, &self.at))
     }
 }
 

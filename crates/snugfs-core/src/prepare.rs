@@ -7,7 +7,7 @@ use closure_registration::Closure;
 use disk_layout::{Blob, Disk, Kind, Partition, Table};
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
-use image_tree::{FileRef, FileTree, NodeKind, PieceSource, TreeId};
+use image_tree::{FileRef, FileTree, NodeKind, PieceSource, TreeId, to_u64};
 
 use crate::observer::{Observer, Stage, Unit, run_stage};
 use crate::own_outputs::OwnOutputs;
@@ -119,7 +119,10 @@ impl<'p> Scanned<'p> {
                     Content::Ext4(Box::new(scanner.volume(planned, closure)?))
                 }
                 PartitionContent::Fat(fat) => {
-                    let bytes = partition.size.unwrap_or_default();
+                    let bytes = partition.size.ok_or_else(|| {
+                        let at = parts::partition_at(index).key("size");
+                        Failure::new(FailureKind::Plan, at, "is missing", "a FAT file system needs it")
+                    })?;
                     Content::Fat(Box::new(scanner.folder(plan, fat, index, bytes)?))
                 }
                 PartitionContent::Raw(source) => {
@@ -309,7 +312,7 @@ impl<'p> Prepared<'p> {
             .iter()
             .flat_map(FileTree::iter)
             .filter(|(_, node)| matches!(node.kind(), NodeKind::File { .. }));
-        u64::try_from(files.count()).unwrap_or(u64::MAX)
+        to_u64(files.count())
     }
 
     /// The raw partition or blob of a file of the image, if it is one.

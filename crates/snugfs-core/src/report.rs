@@ -8,7 +8,7 @@ use build_plan::{FilesystemPlan, Format};
 use closure_registration::{Closure, PathInfo};
 use ext4_layout::{Layout, Summary};
 use image_assembly::Written;
-use image_tree::{FileTree, NodeKind, PieceSource, Uuid};
+use image_tree::{FileTree, NodeKind, PieceSource, Uuid, to_u64};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -174,7 +174,7 @@ impl Report {
         let (root, layout) = (&prepared.root.scanned, prepared.root_layout());
         let summary = layout.summary();
         let store_paths = root.closure.as_ref().map_or(0, |closure| closure.paths().len());
-        let mut contents = Contents::of(&root.tree, u64::try_from(store_paths).unwrap_or(u64::MAX));
+        let mut contents = Contents::of(&root.tree, to_u64(store_paths));
         contents.deduplicated = root.deduplicated;
         // A file with more names than an inode can have is several files in the image.
         contents.hard_links = summary.hard_links;
@@ -278,6 +278,7 @@ impl Contents {
                 NodeKind::Directory { .. } => contents.directories += 1,
                 NodeKind::File { size, .. } => {
                     contents.files += 1;
+                    // Sparse files can have any lengths together.
                     contents.bytes = contents.bytes.saturating_add(size);
                 }
                 NodeKind::HardLink { .. } => contents.hard_links += 1,

@@ -38,7 +38,8 @@ impl Default for WriteOptions<'_> {
     /// A raw image, written with all threads.
     fn default() -> Self {
         let assembly = image_assembly::Options {
-            threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
+            threads: NonZeroUsize::new(rayon::current_num_threads())
+                .expect("invariant: a pool has at least one thread"),
             ..image_assembly::Options::default()
         };
         Self { format: Format::Raw, assembly, map: false, raw_digest: false, verify: false, frames: None }

@@ -2,7 +2,7 @@ use std::fs;
 
 use crate::support::{World, chmod, dump, own_lines, wildcard};
 
-/// The same contents, made in another order: other inode numbers, other hash orders, other link counts.
+/// The same contents, created in another order, so with other inode numbers, hash orders and link counts.
 fn world(backwards: bool) -> World {
     let mut world = World::new();
     let mut names: Vec<usize> = (0..3000).collect();
@@ -35,7 +35,7 @@ fn threads(count: usize, world: &World) -> String {
 }
 
 #[test]
-fn neither_the_order_of_creation_nor_threads_reach_the_tree() {
+fn the_tree_does_not_depend_on_the_order_of_creation_or_on_threads() {
     let (one, other) = (world(false), world(true));
     let dump = threads(1, &one);
     assert_eq!(own_lines(&dump).len(), 2 + 1 + 3000 + 1 + 13 + 65 + 3000 + 1 + 3000 + 1 + 300 + 2);
@@ -44,7 +44,7 @@ fn neither_the_order_of_creation_nor_threads_reach_the_tree() {
 }
 
 #[test]
-fn a_change_of_the_contents_does_reach_the_tree() {
+fn the_tree_depends_on_the_contents() {
     let world = world(false);
     let before = dump(&world.scan().unwrap().tree);
     world.write("store/aaa-flat/5", "longer than before");
@@ -69,6 +69,6 @@ fn progress_counts_every_entry_found() {
     let scan = file_scanner::scan(&sources, &|entries| {
         found.fetch_add(entries, Ordering::Relaxed);
     });
-    // All but the root, /nix, /nix/store and /lost+found were found on the host.
+    // All except the root, /nix, /nix/store and /lost+found are from the host.
     assert_eq!(usize::try_from(found.into_inner()).unwrap(), scan.unwrap().tree.len() - 4);
 }

@@ -27,7 +27,7 @@ fn pairs(of: &[(&str, &str)]) -> BTreeSet<(String, String)> {
 }
 
 #[test]
-fn the_first_in_the_order_of_the_tree_is_the_one_that_stays() {
+fn keeps_the_first_file_in_the_order_of_the_tree() {
     let world = world(&[("a", "1"), ("b", "2"), ("c", "1"), ("d", ""), ("e", ""), ("f", "1"), ("g", "11")]);
     let tree = world.scan().unwrap().tree;
     assert_eq!(equal(&tree, 65_000).unwrap(), pairs(&[("c", "a"), ("e", "d"), ("f", "a")]));
@@ -41,7 +41,7 @@ fn no_inode_gets_more_names_than_it_can_have() {
 }
 
 #[test]
-fn only_what_could_be_equal_is_read() {
+fn reads_only_files_that_can_be_equal() {
     let world = world(&[("a", "1"), ("b", "2"), ("c", "unread"), ("d", ""), ("e", "")]);
     let tree = world.scan().unwrap().tree;
     let store = tree.find(&path("/nix/store")).unwrap();

@@ -1,4 +1,4 @@
-//! Holes of sparse files, and what people are told where they are filled.
+//! Holes of sparse files, and the warning if they are filled.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -10,7 +10,7 @@ use file_scanner::Warning;
 
 use crate::support::{World, entry, path};
 
-/// A file of 10 GiB with a byte at the end of each of the first gigabytes.
+/// A file of 10 GiB with a byte at the end of each of the first gibibytes.
 fn sparse(world: &World, relative: &str) {
     let file = File::create(world.write(relative, "")).unwrap();
     file.set_len(10 << 30).unwrap();
@@ -40,7 +40,7 @@ fn a_sparse_file_of_a_tree_or_an_entry_keeps_its_holes() {
 }
 
 #[test]
-fn holes_that_are_filled_are_told_with_the_largest_files() {
+fn filled_holes_are_a_warning_with_the_largest_files() {
     let mut world = World::new();
     sparse(&world, "tree/a/log");
     sparse(&world, "store/x-y");

@@ -1,4 +1,4 @@
-//! What the scan makes of real folders, and what the opener makes of them after they have changed.
+//! Scans real folders, and opens their files after changes.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may fail as the test itself")]
 

@@ -10,7 +10,7 @@ fn an_empty_plan_has_its_root_and_lost_and_found() {
 }
 
 #[test]
-fn entries_are_what_they_say_and_missing_parents_are_made() {
+fn entries_have_their_types_and_missing_parents_are_created() {
     let mut world = World::new();
     let source = world.write("kernel", "12345");
     crate::support::chmod(&source, 0o4751);
@@ -47,7 +47,7 @@ fn entries_are_what_they_say_and_missing_parents_are_made() {
 }
 
 #[test]
-fn directories_merge_and_the_last_source_describes_them() {
+fn directories_are_merged_with_the_metadata_of_the_last_source() {
     let mut world = World::new();
     for (folder, mode) in [("one", 0o700), ("two", 0o750)] {
         world.mkdir(&format!("{folder}/both"), mode);
@@ -112,7 +112,7 @@ fn every_conflict_is_listed_with_both_of_its_sources() {
 }
 
 #[test]
-fn a_tree_goes_nowhere_where_a_symlink_of_another_stands() {
+fn a_tree_does_not_follow_a_symlink_of_another_tree() {
     let mut world = World::new();
     world.symlink("one/var", "/etc");
     world.write("two/log", "");
@@ -147,7 +147,7 @@ fn nothing_goes_into_a_store_path() {
 }
 
 #[test]
-fn attributes_are_laid_parents_first_and_never_on_a_symlinks_mode() {
+fn attributes_are_applied_parents_first_and_never_to_the_mode_of_a_symlink() {
     let mut world = World::new();
     world.write("tree/home/pi/.profile", "");
     world.write("tree/home/pi/sub/x", "");
@@ -175,7 +175,7 @@ fn attributes_are_laid_parents_first_and_never_on_a_symlinks_mode() {
 }
 
 #[test]
-fn an_entry_has_no_attributes_that_linux_would_not_give_back() {
+fn refuses_attributes_that_linux_does_not_allow_for_an_entry() {
     let mut world = World::new();
     let with = |kind, names: &[&str]| Entry {
         xattrs: names.iter().map(|name| xattr(name, b"1")).collect(),
@@ -198,9 +198,9 @@ fn an_entry_has_no_attributes_that_linux_would_not_give_back() {
     assert_eq!(world.errors(), expected);
 }
 
-/// Those of /proc tell a length of 0.
+/// Files of /proc have the length 0.
 #[test]
-fn a_file_that_only_says_it_is_empty_is_an_error() {
+fn a_file_of_length_0_with_contents_is_an_error() {
     let mut world = World::new();
     world.entry("/version", entry(EntryKind::Source("/proc/version".into())));
     let says = |path: &str| {
@@ -219,7 +219,7 @@ fn a_file_that_only_says_it_is_empty_is_an_error() {
 }
 
 #[test]
-fn modes_do_not_reach_into_store_paths() {
+fn attributes_do_not_change_modes_in_store_paths() {
     for (at, recursive, refused) in [
         ("/nix/store/aaa-x/bin", false, true),
         ("/nix/store/aaa-x", false, true),
@@ -243,7 +243,7 @@ fn modes_do_not_reach_into_store_paths() {
 }
 
 #[test]
-fn attributes_reach_into_store_paths_too() {
+fn attributes_apply_to_store_paths_too() {
     let mut world = World::new();
     world.write("store/aaa-x/bin/x", "");
     world.store("store", &["aaa-x"]);
@@ -260,7 +260,7 @@ fn attributes_reach_into_store_paths_too() {
 }
 
 #[test]
-fn attributes_of_a_path_that_nothing_made_are_errors() {
+fn attributes_of_a_missing_path_are_errors() {
     let mut world = World::new();
     world.entry("/etc/hostname", text(""));
     for absent in ["/etc/hostname/x", "/etc/x", "/home", "/home/pi"] {
@@ -275,7 +275,7 @@ fn attributes_of_a_path_that_nothing_made_are_errors() {
 }
 
 #[test]
-fn attributes_that_a_path_cannot_bear_are_left_out_with_a_warning() {
+fn attributes_that_a_path_cannot_have_are_left_out_with_a_warning() {
     let mut world = World::new();
     world.entry("/link", entry(EntryKind::Symlink(b"x".to_vec())));
     let user = AttributesPlan { xattrs: vec![xattr("user.a", b"1")], ..attributes(None, None, false) };
@@ -287,7 +287,7 @@ fn attributes_that_a_path_cannot_bear_are_left_out_with_a_warning() {
 }
 
 #[test]
-fn lost_and_found_is_described_by_who_has_it() {
+fn lost_and_found_has_the_metadata_of_its_source() {
     let mut world = World::new();
     world.mkdir("tree/lost+found", 0o711);
     world.tree("tree", "/");
@@ -298,7 +298,7 @@ fn lost_and_found_is_described_by_who_has_it() {
 }
 
 #[test]
-fn a_folder_of_the_program_is_there_unless_something_else_is() {
+fn a_folder_of_the_program_is_created_unless_something_else_is_there() {
     let mut world = World::new();
     world.folders = vec![path("/state/a/b"), path("/nix/store/.links")];
     let dump = |world: &World| {
@@ -311,7 +311,7 @@ fn a_folder_of_the_program_is_there_unless_something_else_is() {
     assert_eq!(dump(&world), alone);
     assert!(world.dump().contains("/nix/store/.links 0755 0:0 42.0 directory"));
 
-    // Whoever describes one of them decides what it is like, and others may put something into it.
+    // The source that has one of them sets its metadata, and others can add entries to it.
     world.mkdir("tree/a/b", 0o700);
     world.tree("tree", "/state");
     world.entry("/state/a/b/file", text(""));
@@ -320,7 +320,7 @@ fn a_folder_of_the_program_is_there_unless_something_else_is() {
                      /state/a/b 0700 0:0 42.0 directory\n/state/a/b/file 0644 0:0 42.0 text 0 \n";
     assert_eq!(dump(&world), described);
 
-    // What is no directory stays, at the folder's place and above it.
+    // Other files stay, at the path of the folder and above it.
     for at in ["/state/a/b", "/state/a", "/state"] {
         let mut world = World::new();
         world.folders = vec![path("/state/a/b")];
@@ -329,7 +329,7 @@ fn a_folder_of_the_program_is_there_unless_something_else_is() {
         assert!(dump.lines().last().unwrap().starts_with(&format!("{at} 0777")), "{dump}");
     }
 
-    // Attributes lie on it as on what the plan names itself.
+    // Attributes apply to it as to entries of the plan.
     let mut world = World::new();
     world.folders = vec![path("/state/a/b")];
     world.attributes.insert(path("/state/a/b"), attributes(None, Some(0o1777), false));

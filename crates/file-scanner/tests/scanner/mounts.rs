@@ -7,7 +7,7 @@ use file_scanner::Warning;
 
 use crate::support::{World, own_lines, skipped_without_root};
 
-/// A mount that ends with the test.
+/// A mount that is removed at the end of the test.
 struct Mount(PathBuf);
 
 impl Mount {
@@ -25,7 +25,7 @@ impl Drop for Mount {
 }
 
 #[test]
-fn a_mounted_file_system_is_taken_in_with_a_word_or_left_out() {
+fn a_mounted_file_system_is_included_with_a_warning_or_left_out() {
     if skipped_without_root() {
         return;
     }
@@ -50,7 +50,7 @@ fn a_mounted_file_system_is_taken_in_with_a_word_or_left_out() {
 
     world.trees[0].one_file_system = Some(true);
     assert!(world.scan().unwrap().warnings.is_empty());
-    // The mount point is there, as it looks from above, and empty.
+    // The mount point is in the tree, empty, with the metadata of the mounted root.
     let expected = [
         "/file 0644 0:0 42.0 file 0",
         "/sub 0755 0:0 42.0 directory",
@@ -60,7 +60,7 @@ fn a_mounted_file_system_is_taken_in_with_a_word_or_left_out() {
 }
 
 #[test]
-fn what_is_wrong_in_a_mounted_file_system_is_one_line() {
+fn problems_in_a_mounted_file_system_are_one_line() {
     if skipped_without_root() {
         return;
     }
@@ -93,7 +93,7 @@ fn mounted_files_and_folders_of_the_same_file_system_count_too() {
     let (at_file, at_folder) =
         (world.write("tree/etc/resolv.conf", ""), world.mkdir("tree/var/lib x", 0o755));
     world.write("tree/etc/hosts", "");
-    // The same names where nothing is mounted.
+    // The same names without a mount.
     world.write("tree/resolv.conf", "");
     world.write("tree/lib x/file", "");
     let at_root = world.write("tree/top", "");

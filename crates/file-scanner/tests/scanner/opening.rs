@@ -80,7 +80,7 @@ fn files_are_read_again_in_any_order_and_from_many_threads() {
     assert_eq!(good.into_inner(), 3 * files.len());
 }
 
-/// Opens `/opt/deeper/1/x/y/0` after something was done to the sources.
+/// Opens `/opt/deeper/1/x/y/0` after a change of the sources.
 fn after(change: impl FnOnce(&World)) -> Result<String, SourceError> {
     let world = world();
     let tree = world.scan().unwrap().tree;
@@ -99,7 +99,7 @@ fn after(change: impl FnOnce(&World)) -> Result<String, SourceError> {
 }
 
 #[test]
-fn what_vanished_or_changed_is_told_by_its_path() {
+fn files_that_were_removed_or_changed_are_named() {
     assert_eq!(after(|_| {}).unwrap(), "tree/1/x/y/0");
     let vanished = after(|world| fs::remove_file(world.at("tree/1/x/y/0")).unwrap()).unwrap_err();
     assert!(matches!(vanished, SourceError::Vanished { .. }), "{vanished}");
@@ -117,7 +117,7 @@ fn what_vanished_or_changed_is_told_by_its_path() {
 }
 
 #[test]
-fn a_symlink_swapped_in_leads_nowhere() {
+fn does_not_follow_a_symlink_that_replaced_a_file() {
     let swapped = |at: &'static str| {
         after(move |world| {
             let outside = world.at("outside");
@@ -132,8 +132,8 @@ fn a_symlink_swapped_in_leads_nowhere() {
 }
 
 #[test]
-fn another_folder_under_the_name_of_a_source_is_not_read_even_if_its_files_look_the_same() {
-    /// A file of the length and the time of the one that was scanned.
+fn does_not_read_another_folder_with_the_name_of_a_source() {
+    /// A file with the length and the time of the scanned file.
     fn forge(world: &World, time: SystemTime) {
         world.write("tree/1/x/y/0", "TREE/1/x/y/0");
         File::options().append(true).open(world.at("tree/1/x/y/0")).unwrap().set_modified(time).unwrap();
@@ -147,7 +147,7 @@ fn another_folder_under_the_name_of_a_source_is_not_read_even_if_its_files_look_
     assert_eq!(moved.unwrap(), "tree/1/x/y/0", "the folder that was scanned, wherever it is now");
     let removed = after(|world| {
         let time = time(world);
-        // What is made next may get the same inode number.
+        // The next new file may get the same inode number.
         fs::remove_dir_all(world.at("tree")).unwrap();
         forge(world, time);
     });
@@ -155,7 +155,7 @@ fn another_folder_under_the_name_of_a_source_is_not_read_even_if_its_files_look_
 }
 
 #[test]
-fn a_symlink_swapped_in_below_a_held_directory_leads_nowhere() {
+fn does_not_follow_a_symlink_below_an_open_directory() {
     let world = world();
     world.write("tree/1/top", "");
     let tree = world.scan().unwrap().tree;
@@ -170,7 +170,7 @@ fn a_symlink_swapped_in_below_a_held_directory_leads_nowhere() {
 }
 
 #[test]
-fn a_pipe_or_folder_swapped_in_neither_stops_nor_passes() {
+fn a_pipe_or_folder_that_replaced_a_file_is_an_error() {
     let pipe = after(|world| {
         fs::remove_file(world.at("tree/1/x/y/0")).unwrap();
         rustix::fs::mknodat(CWD, world.at("tree/1/x/y/0"), FileType::Fifo, Mode::RUSR, 0).unwrap();

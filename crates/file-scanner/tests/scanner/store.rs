@@ -7,7 +7,7 @@ use rustix::fs::{CWD, Timespec, Timestamps, XattrFlags};
 use crate::support::{World, chmod, chown, own_lines, wildcard};
 
 #[test]
-fn whatever_the_host_has_a_store_path_is_canonical() {
+fn store_paths_are_canonical_whatever_the_metadata_on_the_host() {
     let mut world = World::new();
     chmod(&world.write("store/aaa-x/bin/run", "#!"), 0o4755);
     chmod(&world.write("store/aaa-x/group-executable", ""), 0o610);
@@ -70,7 +70,7 @@ fn sockets_and_pipes_are_not_part_of_a_store() {
 }
 
 #[test]
-fn a_closure_of_nothing_needs_no_store() {
+fn an_empty_closure_needs_no_store() {
     let mut world = World::new();
     world.store("absent", &[]);
     assert_eq!(own_lines(&world.dump()).last(), Some(&"/nix/store 0755 0:0 42.0 directory"));
@@ -79,7 +79,7 @@ fn a_closure_of_nothing_needs_no_store() {
 }
 
 #[test]
-fn a_store_name_that_is_no_name_is_an_error_of_the_closure() {
+fn an_invalid_store_name_is_an_error_of_the_closure() {
     for bad in ["..", "", "a/b"] {
         let mut world = World::new();
         world.mkdir("store", 0o755);
@@ -89,7 +89,7 @@ fn a_store_name_that_is_no_name_is_an_error_of_the_closure() {
 }
 
 #[test]
-fn sources_lie_in_any_order_beside_one_another() {
+fn targets_of_sources_can_be_in_any_order() {
     let mut world = World::new();
     world.write("store/aaa-x", "");
     world.write("tree/in-tree", "");

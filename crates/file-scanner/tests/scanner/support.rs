@@ -13,7 +13,7 @@ use image_tree::{
 };
 use tempfile::TempDir;
 
-/// A folder of its own, and a plan over it.
+/// A temporary folder, and a plan for it.
 pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) store: Option<StoreSource>,
@@ -72,7 +72,7 @@ impl World {
         self.folder.path().join(relative)
     }
 
-    /// Writes a file, with the folders above it.
+    /// Writes a file, and creates the folders above it.
     pub(crate) fn write(&self, relative: &str, contents: &str) -> PathBuf {
         self.write_bytes(relative.as_bytes(), contents)
     }
@@ -97,7 +97,7 @@ impl World {
         std::os::unix::fs::symlink(target, self.at(relative)).unwrap();
     }
 
-    /// Lays a folder of this world into the image.
+    /// Adds a folder of this world to the image.
     pub(crate) fn tree(&mut self, source: &str, target: &str) -> &mut TreePlan {
         self.trees.push(TreePlan::new(self.at(source), path(target)));
         self.trees.last_mut().unwrap()
@@ -131,7 +131,7 @@ impl World {
         scan_except(&sources, own, &|_| {})
     }
 
-    /// The errors of a scan that has some, without this world's folder.
+    /// The errors of a failing scan, without the path of this world's folder.
     pub(crate) fn errors(&self) -> Vec<String> {
         let errors = self.scan().err().map(|errors| errors.to_string()).unwrap_or_default();
         let folder = self.folder.path().to_str().unwrap();
@@ -147,13 +147,13 @@ pub(crate) fn wildcard(prefix: &str) -> XattrPattern {
     XattrPattern { prefix: prefix.to_owned(), wildcard: true }
 }
 
-/// Sets permission bits; those of set-id where the tests may do so, which a sandbox may forbid.
+/// Sets permission bits. A sandbox may forbid the set-id bits.
 pub(crate) fn chmod(path: &Path, mode: u32) {
     let set = |mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
     set(mode).or_else(|_| set(mode & 0o1777)).unwrap();
 }
 
-/// Gives a file to others where the tests may do so.
+/// Changes the owner of a file, if allowed.
 pub(crate) fn chown(path: &Path, uid: u32, gid: u32) {
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(path, Some(uid), Some(gid)).unwrap();
@@ -170,7 +170,7 @@ pub(crate) fn skipped_without_root() -> bool {
     !root
 }
 
-/// A tree as text, a line a node: everything that the image would show, and nothing of the host.
+/// A tree as text, one line per node: everything that the image shows, and nothing of the host.
 pub(crate) fn dump(tree: &FileTree) -> String {
     let mut lines = String::new();
     for (id, node) in tree.iter() {
@@ -199,7 +199,7 @@ pub(crate) fn dump(tree: &FileTree) -> String {
     lines
 }
 
-/// The lines of a dump without those that every image has.
+/// The lines of a dump, without those that every image has.
 pub(crate) fn own_lines(dump: &str) -> Vec<&str> {
     dump.lines().filter(|line| !line.starts_with("/ ") && !line.starts_with("/lost+found ")).collect()
 }

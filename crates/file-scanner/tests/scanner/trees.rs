@@ -40,7 +40,7 @@ fn everything_in_a_folder_is_copied_as_roots_with_the_plans_time() {
 }
 
 #[test]
-fn set_id_bits_and_owners_go_unless_they_are_kept() {
+fn set_id_bits_and_owners_are_dropped_unless_kept() {
     if skipped_without_root() {
         return;
     }
@@ -70,7 +70,7 @@ fn set_id_bits_and_owners_go_unless_they_are_kept() {
 }
 
 #[test]
-fn set_id_bits_that_the_plan_sets_again_are_not_warned_of() {
+fn set_id_bits_that_the_plan_sets_again_cause_no_warning() {
     if skipped_without_root() {
         return;
     }
@@ -176,7 +176,7 @@ fn hard_links_within_one_tree_stay_links_and_the_first_path_is_the_file() {
 }
 
 #[test]
-fn attributes_reach_an_inode_through_any_of_its_names() {
+fn attributes_apply_to_an_inode_by_any_of_its_names() {
     let mut world = World::new();
     world.write("tree/a", "");
     world.mkdir("tree/later", 0o755);
@@ -190,7 +190,7 @@ fn attributes_reach_an_inode_through_any_of_its_names() {
 }
 
 #[test]
-fn extended_attributes_are_kept_by_pattern_alone() {
+fn extended_attributes_are_kept_only_by_pattern() {
     let mut world = World::new();
     let file = world.write("tree/d/file", "");
     world.symlink("tree/link", "d/file");
@@ -214,7 +214,7 @@ fn extended_attributes_are_kept_by_pattern_alone() {
 }
 
 #[test]
-fn a_symlinks_own_extended_attributes_are_kept_and_not_its_targets() {
+fn keeps_the_extended_attributes_of_a_symlink_and_not_those_of_its_target() {
     if skipped_without_root() {
         return;
     }
@@ -233,7 +233,7 @@ fn set_xattr(path: &Path, name: &str, value: &[u8]) {
 }
 
 #[test]
-fn access_lists_are_passed_on_as_the_system_gives_them() {
+fn access_control_lists_are_kept_unchanged() {
     let mut world = World::new();
     let file = world.write("tree/file", "");
     // Version 2; user::rw-, user 1000 r--, group::r--, mask::r--, other::r-- (acl(5), linux/posix_acl_xattr.h).
@@ -266,7 +266,7 @@ fn only_the_top_of_a_tree_may_be_a_symlink() {
 }
 
 #[test]
-fn sources_that_are_not_there_are_all_named() {
+fn all_missing_sources_are_named() {
     let mut world = World::new();
     world.write("file", "");
     world.mkdir("folder", 0o755);
@@ -282,7 +282,7 @@ fn sources_that_are_not_there_are_all_named() {
         [
             "tree 0: FOLDER/absent does not exist; create it or correct the path",
             "tree 1: FOLDER/file is not a folder; name one",
-            "FOLDER/loop: can't be read: a symlink stands in the way; name what the symlink leads to",
+            "FOLDER/loop: can't be read: a symlink is in the way; name what the symlink leads to",
             "the entry /a: FOLDER/folder is not a regular file; name one",
             "the entry /b: FOLDER/gone does not exist; create it or correct the path",
         ]
@@ -290,7 +290,7 @@ fn sources_that_are_not_there_are_all_named() {
 }
 
 #[test]
-fn a_symlink_swapped_in_during_the_scan_leads_nowhere() {
+fn does_not_follow_a_symlink_that_replaced_a_folder_during_the_scan() {
     let mut world = World::in_memory();
     for index in 0..300 {
         world.write(&format!("tree/{index}/inside"), "");
@@ -326,7 +326,7 @@ fn a_symlink_swapped_in_during_the_scan_leads_nowhere() {
 }
 
 #[test]
-fn files_of_the_program_are_in_no_tree_whoever_reaches_their_folder() {
+fn output_files_are_in_no_tree_that_contains_their_folder() {
     let mut world = World::new();
     for name in ["a/deep/x.img", "a/deep/.x.img.snugfs-7-0", "a/deep/.x.img", "a/x.img", "b/y"] {
         world.write(name, "");

@@ -1,4 +1,4 @@
-//! What is written are the bytes of the image, whatever the target and the number of threads.
+//! The output has the bytes of the image for every target and number of threads.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -19,7 +19,7 @@ pub(crate) fn part() -> impl Strategy<Value = Part> {
         2 => len.prop_map(Part::Metadata),
         6 => (0..LENS.len(), any::<u64>(), any::<u64>()).prop_map(|(index, from, len)| {
             let size = LENS[index];
-            // Half of them whole.
+            // Half of them are whole files.
             let from = if from % 2 == 0 { 0 } else { (from >> 1) % size };
             let len = if len % 2 == 0 { size - from } else { 1 + (len >> 1) % (size - from) };
             Part::File { index, from, len }
@@ -84,7 +84,7 @@ fn through_pipe(image: &Image, files: &Files, threads: usize) -> (image_assembly
 
 /// Enough for many of zstd's jobs, which are of 4 to 16 MiB at these levels.
 #[test]
-fn a_frame_is_one_says_its_length_has_a_checksum_and_is_the_same_for_any_number_of_workers() {
+fn the_frame_has_a_length_and_a_checksum_and_is_the_same_for_any_number_of_workers() {
     let files = Files::new(&[50 * MIB + 17, 300 * KIB, 12]);
     let image = Image(vec![
         Part::Metadata(3 * MIB),
@@ -145,9 +145,9 @@ fn an_image_without_bytes_is_a_file_without_bytes() {
     assert_eq!(zstd::decode_all(&*fs::read(&path).unwrap()).unwrap(), b"");
 }
 
-/// On file systems that clone, the blocks of large files are those of the source.
+/// On file systems that clone, large files share the blocks of their sources.
 #[test]
-fn large_files_share_their_blocks_where_the_file_system_can() {
+fn large_files_share_their_blocks_if_the_file_system_can() {
     let disk = tempfile::NamedTempFile::new().unwrap();
     disk.as_file().set_len(400 * MIB).unwrap();
     let disk = disk.path().to_str().unwrap();

@@ -1,4 +1,4 @@
-//! Block devices: only when asked for, never in use, every byte written.
+//! Block devices: written only on request, not while in use, and completely.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,7 +8,7 @@ use image_assembly::{AssemblyError, Refusal, Target};
 
 use crate::support::*;
 
-/// A device of so many bytes, all of them 0xff.
+/// A device of `len` bytes, all 0xff.
 struct Loop {
     name: String,
     disk: tempfile::NamedTempFile,
@@ -41,7 +41,7 @@ fn refusal(result: Result<image_assembly::Written, AssemblyError>) -> Refusal {
 }
 
 #[test]
-fn a_device_gets_all_bytes_zeros_included_and_keeps_what_is_behind() {
+fn a_device_gets_all_bytes_and_keeps_those_after_the_image() {
     let device = Loop::new(12 * MIB);
     let files = Files::new(&[5000, 3 * MIB + 1, 10]);
     let mut image = Image::of_files(&files);
@@ -60,7 +60,7 @@ fn a_device_gets_all_bytes_zeros_included_and_keeps_what_is_behind() {
 }
 
 #[test]
-fn a_device_that_is_too_small_in_use_or_not_asked_for_is_refused_untouched() {
+fn refuses_devices_that_are_too_small_in_use_or_not_requested() {
     let device = Loop::new(MIB);
     let files = Files::new(&[2 * MIB, 10]);
     let large = Image::of_files(&files);
@@ -72,7 +72,7 @@ fn a_device_that_is_too_small_in_use_or_not_asked_for_is_refused_untouched() {
     let packed = small.write(&files, Target::Device(device.path()), &options(2, Some(3)));
     assert_eq!(refusal(packed), Refusal::CompressedDevice);
     {
-        // As a mount holds it.
+        // As a mount does.
         let o_excl = i32::try_from(rustix::fs::OFlags::EXCL.bits()).unwrap();
         let _held = OpenOptions::new().read(true).custom_flags(o_excl).open(device.path()).unwrap();
         assert_eq!(refusal(small.write(&files, Target::Device(device.path()), &opts)), Refusal::DeviceInUse);
@@ -81,7 +81,7 @@ fn a_device_that_is_too_small_in_use_or_not_asked_for_is_refused_untouched() {
 }
 
 #[test]
-fn what_is_no_device_is_refused_untouched() {
+fn refuses_files_that_are_not_devices() {
     let files = Files::new(&[10, 10]);
     let image = Image::of_files(&files);
     let out = tempfile::tempdir().unwrap();
@@ -95,9 +95,9 @@ fn what_is_no_device_is_refused_untouched() {
     assert_eq!(refusal(image.write(&files, Target::Device(&missing), &options(1, None))), Refusal::NoDevice);
 }
 
-/// A partition table in sectors of 512 bytes is not found by a system that looks for it in sectors of 4096.
+/// A system with sectors of 4096 bytes does not find a partition table for sectors of 512.
 #[test]
-fn a_device_of_other_sectors_is_refused_where_the_image_counts_in_them() {
+fn refuses_devices_with_other_sectors_than_the_partition_table() {
     let disk = tempfile::NamedTempFile::new().unwrap();
     disk.as_file().set_len(MIB).unwrap();
     let path = disk.path().to_str().unwrap();

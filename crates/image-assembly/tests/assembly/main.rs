@@ -1,4 +1,4 @@
-//! Any pieces into any output: the bytes of a naive assembler, or an error and nothing.
+//! Writes any pieces to any output: the result has the bytes of a naive assembler, or there is an error and no output.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 

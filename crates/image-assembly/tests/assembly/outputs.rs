@@ -1,4 +1,4 @@
-//! Outputs that can't be written, that are something else, or that appear whole.
+//! Outputs that can't be written, that are not files, or that appear complete.
 
 use std::fs;
 use std::io::Read;
@@ -27,7 +27,7 @@ fn refusal(path: &Path) -> Refusal {
 }
 
 #[test]
-fn what_an_image_does_not_go_into_is_refused() {
+fn refuses_outputs_that_are_not_suitable() {
     let out = tempfile::tempdir().unwrap();
     let at = |name: &str| out.path().join(name);
     assert_eq!(refusal(out.path()), Refusal::Directory);
@@ -44,7 +44,7 @@ fn what_an_image_does_not_go_into_is_refused() {
 }
 
 #[test]
-fn a_symlink_stays_and_what_it_leads_to_is_made_or_replaced() {
+fn a_symlink_stays_and_its_target_is_created_or_replaced() {
     let files = Files::new(&[5000, 10]);
     let image = Image::of_files(&files);
     let out = tempfile::tempdir().unwrap();
@@ -92,7 +92,7 @@ fn a_character_device_takes_the_stream_and_a_full_one_is_an_error() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_an_error_of_the_output() {
+fn a_reader_that_ends_early_is_an_error_of_the_output() {
     let files = Files::new(&[20 * MIB, 10]);
     let image = Image::of_files(&files);
     let folder = tempfile::tempdir().unwrap();
@@ -109,7 +109,7 @@ fn a_reader_that_goes_away_is_an_error_of_the_output() {
 }
 
 #[test]
-fn a_full_file_system_is_an_error_and_nothing_stays() {
+fn a_full_file_system_is_an_error_without_leftovers() {
     let small = Mounted::new(&["-t", "tmpfs", "-o", "size=4m", "none"]);
     let files = Files::new(&[MIB - 1, 3 * MIB, 3 * MIB, 10]);
     let image = Image::of_files(&files);
@@ -129,9 +129,9 @@ fn a_full_file_system_is_an_error_and_nothing_stays() {
     }
 }
 
-/// A file without a name gets one through /proc alone.
+/// A file without a name gets one only through /proc.
 #[test]
-fn where_files_need_a_name_an_image_is_whole_or_absent_too() {
+fn an_image_with_a_temporary_name_is_complete_or_absent() {
     let out = tempfile::tempdir().unwrap();
     let path = out.path().join("image");
     let test = child_process();
@@ -163,7 +163,7 @@ fn a_panic_of_the_caller_passes_through_and_leaves_nothing() {
     }
 }
 
-/// An image that breaks down over one piece.
+/// An image that panics at one piece.
 struct Broken(Image);
 
 impl PieceSource for Broken {
@@ -181,7 +181,7 @@ impl PieceSource for Broken {
     }
 }
 
-/// The other threads once waited for room behind the lost chunk, and the writer for them.
+/// A deadlock of the past: the other threads waited for a buffer after the missing chunk, and the writer for them.
 #[test]
 fn a_panic_of_one_reader_ends_the_others_and_leaves_nothing() {
     let files = Files::new(&[60 * MIB, 10]);
@@ -197,10 +197,10 @@ fn a_panic_of_one_reader_ends_the_others_and_leaves_nothing() {
     }
 }
 
-/// What the image of the other process holds.
+/// The contents of the image of the other process.
 const CHILD: [u64; 2] = [2 * MIB, 10];
 
-/// Not a test of its own: what the tests around it run in another process.
+/// Not a test: other tests run it in another process.
 #[test]
 #[ignore = "run by other tests"]
 fn child() {
@@ -241,7 +241,7 @@ fn standard_output_takes_the_plain_bytes() {
     assert!(output.status.success());
     let files = Files::new(&CHILD);
     let expected = Image::of_files(&files).naive(&files);
-    // The test harness writes a line before and after.
+    // The test harness writes lines before and after it.
     assert!(output.stdout.windows(expected.len()).any(|window| window == expected));
 }
 

@@ -1,4 +1,4 @@
-//! What other programs implement: contents from memory and from readers, outputs, observers, validators.
+//! Traits that other programs implement: contents from memory and from readers, outputs, observers, validators.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -16,16 +16,16 @@ use sha2::{Digest, Sha256};
 
 use crate::support::*;
 
-/// Below the length of a chunk, above it, and with a long run of zeros.
+/// Shorter and longer than a chunk, and with a long run of zeros.
 fn files() -> Files {
     let sparse = [noise(9, 100_000), vec![0; 3 << 20], noise(10, 1000)].concat();
     Files::of(&std::env::temp_dir(), vec![noise(1, 5000), noise(2, 3 * MIB + 5), sparse, noise(3, 40 * MIB)])
 }
 
-/// The files of an image by readers, some from any offset and some only forward.
+/// The files of an image with readers, some for any offset and some only forward.
 struct Readers<'f>(&'f Files);
 
-/// Gives few bytes at a time, and an interruption now and then.
+/// Returns few bytes at a time, and is interrupted sometimes.
 struct Chopped<R>(R, u32);
 
 impl<R: ReadAt> ReadAt for Chopped<R> {
@@ -93,7 +93,7 @@ fn readers_and_memory_give_the_same_image_as_files() {
 }
 
 #[test]
-fn any_writer_gets_a_frame_and_its_errors_come_back() {
+fn any_writer_gets_a_frame_and_its_errors_are_returned() {
     struct Full(usize);
     impl Write for Full {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -119,7 +119,7 @@ fn any_writer_gets_a_frame_and_its_errors_come_back() {
     }
 }
 
-/// Contents that fail in one way.
+/// Contents that fail in a given way.
 struct Failing(fn() -> Result<FileBytes<'static>, ContentsError>);
 
 impl Contents for Failing {
@@ -147,7 +147,7 @@ impl ReadAt for Broken {
 }
 
 #[test]
-fn what_a_program_says_of_its_files_comes_back() {
+fn errors_of_a_programs_files_are_returned() {
     let files = Files::new(&[70_000, 3 * MIB, 10]);
     let image = Image::of_files(&files);
     let fails = |open: fn() -> Result<FileBytes<'static>, ContentsError>| {
@@ -195,7 +195,7 @@ impl std::fmt::Display for Reason {
 
 impl std::error::Error for Reason {}
 
-/// Counts bytes, and rejects the image if it has a reason.
+/// Counts bytes, and rejects the image with a reason, if any.
 struct Counter(u64, Option<Reason>);
 
 impl Observer for Counter {
@@ -220,7 +220,7 @@ fn reason(result: Result<image_assembly::Written, AssemblyError>) -> Reason {
 }
 
 #[test]
-fn every_observer_sees_all_bytes_and_the_first_that_rejects_is_heard() {
+fn every_observer_gets_all_bytes_and_the_first_rejection_is_returned() {
     let files = files();
     let image = Image::of_files(&files);
     let expected = image.naive(&files);

@@ -1,4 +1,4 @@
-//! A source that is not what was scanned is an error that names it, and nothing is left.
+//! A source that changed since its scan is an error that names it, without leftovers.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -9,10 +9,10 @@ use image_assembly::{AssemblyError, ErrorKind, Target};
 
 use crate::support::*;
 
-/// Small, split by streams, and left to the kernel by files.
+/// Small, split in streams, and copied by the kernel to files.
 const LENS: [u64; 5] = [5000, 300 * KIB, 3 * MIB, 9 * MIB + 3, 10];
 
-/// Every way to write an image after `change` was done to the file of this index fails with the file's path.
+/// Checks that every way to write an image fails with the path of the file at `index` after `change` was called with it.
 fn fails(index: usize, change: impl Fn(&Path)) {
     let files = Files::new(&LENS);
     change(&files.path(index));
@@ -50,7 +50,7 @@ fn a_file_that_grew_is_named() {
 }
 
 #[test]
-fn a_file_that_was_written_again_with_the_same_length_is_named() {
+fn a_file_that_was_rewritten_with_the_same_length_is_named() {
     for (index, &len) in LENS.iter().enumerate().take(4) {
         fails(index, |path| {
             std::thread::sleep(std::time::Duration::from_millis(20));
@@ -79,7 +79,7 @@ fn a_file_that_vanished_or_became_something_else_is_named() {
 }
 
 #[test]
-fn of_several_errors_the_first_in_the_image_is_given() {
+fn returns_the_first_of_several_errors_in_the_image() {
     let files = Files::new(&[MIB - 1; 60]);
     for index in [20, 21, 40, 58] {
         fs::remove_file(files.path(index)).unwrap();
@@ -100,9 +100,9 @@ fn of_several_errors_the_first_in_the_image_is_given() {
 }
 
 #[test]
-fn pieces_that_make_no_image_are_a_bug_and_leave_nothing() {
+fn pieces_that_do_not_form_an_image_are_a_bug_without_leftovers() {
     let files = Files::new(&[10, 10]);
-    // Longer than the file, which only the inline one can't notice from the disk.
+    // Longer than the file. The inline file is not on the disk.
     let image = Image(vec![Part::File { index: 1, from: 5, len: 6 }]);
     let out = tempfile::tempdir().unwrap();
     let path = out.path().join("image");

@@ -1,4 +1,4 @@
-//! Images of any pieces over real files, and the naive assembler that they are compared with.
+//! Images of any pieces with real files, and a naive assembler to compare with.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -17,7 +17,7 @@ pub(crate) const KIB: u64 = 1 << 10;
 pub(crate) const MIB: u64 = 1 << 20;
 pub(crate) const THREADS: [usize; 4] = [1, 2, 4, 8];
 
-/// Bytes that differ from place to place and hardly compress.
+/// Bytes that differ everywhere and hardly compress.
 pub(crate) fn noise(seed: u64, len: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let words = (0..len.div_ceil(8)).flat_map(|_| {
@@ -46,7 +46,7 @@ impl Files {
         Self::of(parent, lens.iter().zip(1..).map(|(&len, seed)| noise(seed, len)).collect())
     }
 
-    /// Files of these bytes; the last is inline.
+    /// Files with these bytes; the last is inline.
     pub(crate) fn of(parent: &Path, contents: Vec<Vec<u8>>) -> Self {
         let folder = tempfile::tempdir_in(parent).unwrap();
         let origin = Origin { source: folder.path().to_path_buf(), target: ImagePath::root(), folder: None };
@@ -79,7 +79,7 @@ impl Files {
     }
 }
 
-/// What a piece of an [`Image`] is; lengths and offsets in \[bytes\].
+/// The kind of a piece of an [`Image`]. Lengths and offsets are in \[bytes\].
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part {
     Zeros(u64),
@@ -95,7 +95,7 @@ impl Part {
     }
 }
 
-/// An image of given parts.
+/// An image with given parts.
 pub(crate) struct Image(pub(crate) Vec<Part>);
 
 impl PieceSource for Image {
@@ -122,14 +122,14 @@ impl PieceSource for Image {
     fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
         assert_eq!(u64::try_from(buffer.len()).unwrap(), piece.len);
         assert!(buffer.iter().all(|&byte| byte == 0), "a metadata buffer comes zeroed");
-        // Its second half stays zero, as nobody must write it.
+        // Its second half stays zero. `generate` need not write zeros.
         let half = piece.len.div_ceil(2);
         buffer[..usize::try_from(half).unwrap()].copy_from_slice(&noise(piece.offset + 1, half));
     }
 }
 
 impl Image {
-    /// A file whole, filled up to a block.
+    /// A whole file, filled up to a block.
     pub(crate) fn of_files(files: &Files) -> Self {
         let mut parts = vec![Part::Metadata(8 * KIB)];
         for (index, bytes) in files.bytes.iter().enumerate() {
@@ -144,7 +144,7 @@ impl Image {
         Self(parts)
     }
 
-    /// All bytes, one after another.
+    /// All bytes.
     pub(crate) fn naive(&self, files: &Files) -> Vec<u8> {
         let mut image = Vec::new();
         for (part, piece) in self.0.iter().zip(self.pieces()) {
@@ -204,7 +204,7 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Runs a tool that a test can't do without.
+/// Runs a tool that a test needs.
 pub(crate) fn run(command: &str, arguments: &[&str]) -> String {
     let hint = "these tests need root, mount, unshare, losetup, mkfs.xfs and filefrag";
     let output = std::process::Command::new(command)

@@ -1,4 +1,4 @@
-//! Long runs of zeros within files: found by a look beforehand, left out of raw files, and never anything but zeros.
+//! Long runs of zeros within files: found before writing, omitted from raw files, and never other bytes.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -15,7 +15,7 @@ use crate::support::*;
 
 const GRAIN: u64 = 64 * KIB;
 
-/// A file of runs of zeros and of data, some with a single byte in the midst of zeros.
+/// A file with runs of zeros and of data, some with a single byte among zeros.
 fn file() -> impl Strategy<Value = Vec<u8>> {
     let run = (0..4_u8, prop_oneof![1..200_u64, 60 * KIB..70 * KIB, 1..400 * KIB]);
     vec(run, 0..8).prop_map(|runs| {
@@ -36,7 +36,7 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// An image of whole files with gaps between, so that they begin anywhere in a grain.
+/// An image of whole files with gaps between them, so that they begin anywhere in a grain.
 fn image_of(files: &Files, gaps: &[u64]) -> Image {
     let mut parts = Vec::new();
     for (index, bytes) in files.bytes.iter().enumerate() {
@@ -47,7 +47,7 @@ fn image_of(files: &Files, gaps: &[u64]) -> Image {
     Image(parts)
 }
 
-/// Keeps all that it sees.
+/// Keeps all bytes.
 #[derive(Default)]
 struct Seen {
     files: Vec<(FileRef, Vec<u8>)>,
@@ -103,7 +103,7 @@ proptest! {
         });
         prop_assert_eq!(found, u64::try_from(zero_grains.count()).unwrap() * GRAIN);
 
-        // What is written is the same with and without it, and so is what an observer sees of files.
+        // The output is the same with and without it, and so are the bytes of files that an observer gets.
         let out = tempfile::tempdir().unwrap();
         let path = out.path().join("image");
         let mut by_file = Vec::new();
@@ -129,9 +129,9 @@ proptest! {
 }
 
 #[test]
-fn zeros_that_files_store_are_holes_of_a_raw_file() {
+fn zeros_in_files_are_holes_of_a_raw_file() {
     let zeros = |len: u64| vec![0; usize::try_from(len).unwrap()];
-    // Both ways into a file: through memory, and by the kernel.
+    // Both kinds of copy: through memory, and by the kernel.
     let files = Files::of(
         &std::env::temp_dir(),
         vec![

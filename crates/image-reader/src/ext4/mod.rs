@@ -164,5 +164,5 @@ impl Ext4 {
 }
 
 fn named(node: &Node) -> String {
-    format!("inode {}", node.inode.unwrap_or(0))
+    format!("inode {}", node.identity())
 }

@@ -147,7 +147,9 @@ impl Fat {
     }
 
     fn directory_bytes(&self, directory: &Node) -> Result<Vec<u8>, ReadError> {
-        let Contents::Runs(runs) = self.contents(directory)? else { return Ok(Vec::new()) };
+        let Contents::Runs(runs) = self.contents(directory)? else {
+            panic!("invariant: FAT stores contents in clusters");
+        };
         let mut bytes = Vec::new();
         for run in runs {
             let part = run.length.min(MAX_DIRECTORY.saturating_sub(to_u64(bytes.len())));

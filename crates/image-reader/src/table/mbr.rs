@@ -1,6 +1,6 @@
 //! Reads master boot records: four partitions, and logical ones in a chain of further records.
 
-use image_tree::to_u64;
+use image_tree::{narrow, to_u64};
 
 use super::{Partition, PartitionTable, PartitionType, TableKind, has_boot_signature, sector};
 use crate::bytes::Bytes;
@@ -133,7 +133,8 @@ fn logical(disk: &Window, first: u64, table: &mut PartitionTable) -> Result<(), 
     let mut at = first;
     let mut visited = Vec::new();
     let taken = table.partitions.iter().filter(|partition| partition.number > 4).count();
-    let mut number = u32::try_from(taken).unwrap_or(0).saturating_add(5);
+    let taken: u32 = narrow(to_u64(taken), "there are at most four chains of `MAX_LOGICAL` partitions");
+    let mut number = taken.saturating_add(5);
     loop {
         if visited.contains(&at) || to_u64(visited.len()) == u64::from(MAX_LOGICAL) {
             table.warnings.push("the chain of logical partitions has no end".to_owned());

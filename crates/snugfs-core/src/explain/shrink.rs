@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ext4_layout::{Layout, Options};
 use image_explain::{BLOCK, FileSystem};
-use image_tree::PieceSource;
+use image_tree::{PieceSource, to_u64};
 
 use super::store_name;
 use crate::human::counted;
@@ -58,8 +58,7 @@ fn of_paths(explained: &FileSystem<'_>) -> Vec<Saving> {
         let what = match *explained.references.referrers(path) {
             [one] => format!("if {} did not refer to {name}", store_name(explained, one)),
             ref several => {
-                let count = u64::try_from(several.len()).unwrap_or(u64::MAX);
-                format!("if nothing referred to {name} ({} now)", does(count))
+                format!("if nothing referred to {name} ({} now)", does(to_u64(several.len())))
             }
         };
         Saving { bytes: explained.store_paths[path].exclusive, way: Way::Path(path), what }
@@ -77,9 +76,9 @@ fn of_equal_paths(explained: &FileSystem<'_>) -> Vec<Saving> {
         let own = |path: &usize| explained.store_paths[*path].own;
         let all: u64 = paths.iter().map(own).sum();
         let names = listed(explained, &paths);
-        let bytes = all - paths.iter().map(own).max().unwrap_or_default();
+        let largest = paths.iter().map(own).max().expect("invariant: several paths are equal");
         Saving {
-            bytes,
+            bytes: all - largest,
             what: format!("with one path instead of {names} (equal contents)"),
             way: Way::Equal(paths),
         }
@@ -104,9 +103,13 @@ fn of_versions(explained: &FileSystem<'_>) -> Vec<Saving> {
     let saving = |paths: Vec<usize>| {
         let own = |path: &usize| explained.store_paths[*path].own;
         let all: u64 = paths.iter().map(own).sum();
-        let bytes = all - paths.iter().map(own).max().unwrap_or_default();
+        let largest = paths.iter().map(own).max().expect("invariant: there are several versions");
         let names = listed(explained, &paths);
-        Saving { bytes, what: format!("with one version instead of {names}"), way: Way::Versions(paths) }
+        Saving {
+            bytes: all - largest,
+            what: format!("with one version instead of {names}"),
+            way: Way::Versions(paths),
+        }
     };
     versions.into_values().filter(several).map(saving).collect()
 }

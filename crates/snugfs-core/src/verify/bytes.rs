@@ -5,7 +5,7 @@ use ext4_layout::Purpose;
 use file_scanner::{OpenFile, Opener};
 use image_compare::{Differences, Kind, Use, shown_path};
 use image_reader::Window;
-use image_tree::{Content, Piece, PieceSource, io_reason, shown};
+use image_tree::{Content, Piece, PieceSource, io_reason, shown, to_u64, to_usize};
 
 use super::{Holds, PlacedPart, Subject, placed_parts};
 use crate::failure::{Failure, FailureKind};
@@ -61,8 +61,8 @@ pub(super) fn compare(
             (place, format!("{what}, at byte {}, differs from what build would write", block * BLOCK))
         });
     }
-    let told = u64::try_from(differing.first.len()).unwrap_or(u64::MAX);
-    subject.differences.add_count(Kind::ImageBytes, differing.count.saturating_sub(told));
+    let more = differing.count - to_u64(differing.first.len());
+    subject.differences.add_count(Kind::ImageBytes, more);
     Ok(())
 }
 
@@ -76,7 +76,7 @@ struct Differing {
 
 impl Differing {
     fn add(&mut self, block: u64) {
-        self.count = self.count.saturating_add(1);
+        self.count += 1;
         if self.first.len() < Differences::KEPT_OF_EACH {
             self.first.push(block);
         }
@@ -84,7 +84,7 @@ impl Differing {
 }
 
 fn zeros(window: &Window, piece: &Piece, differing: &mut Differing) -> Result<(), Failure> {
-    let end = piece.offset.saturating_add(piece.len).min(window.length());
+    let end = (piece.offset + piece.len).min(window.length());
     let mut at = piece.offset;
     let mut buffer = Vec::new();
     loop {
@@ -111,15 +111,15 @@ fn metadata(
     piece: &Piece,
     differing: &mut Differing,
 ) -> Result<(), Failure> {
-    let length = piece.len.min(window.length().saturating_sub(piece.offset));
+    let length = piece.len.min(window.length() - piece.offset);
     let mut found = Vec::new();
     read(window, piece.offset, length, &mut found)?;
-    let mut should = vec![0; usize::try_from(piece.len).unwrap_or(0)];
+    let mut should = vec![0; to_usize(piece.len)];
     image.generate(piece, &mut should);
     if found != should {
         let mut rest = should.as_slice();
         each_block(piece.offset, &found, |block, bytes| {
-            let (here, later) = rest.split_at_checked(bytes.len()).unwrap_or((rest, &[]));
+            let (here, later) = rest.split_at(bytes.len());
             rest = later;
             if here != bytes {
                 differing.add(block);
@@ -133,16 +133,16 @@ fn metadata(
 fn each_block(offset: u64, bytes: &[u8], mut take: impl FnMut(u64, &[u8])) {
     let (mut at, mut rest) = (offset, bytes);
     while !rest.is_empty() {
-        let length = usize::try_from(BLOCK - at % BLOCK).unwrap_or(1).min(rest.len());
+        let length = to_usize(BLOCK - at % BLOCK).min(rest.len());
         let (here, later) = rest.split_at(length);
         take(at / BLOCK, here);
-        at += u64::try_from(length).unwrap_or(0);
+        at += to_u64(length);
         rest = later;
     }
 }
 
 fn read(window: &Window, at: u64, length: u64, buffer: &mut Vec<u8>) -> Result<(), Failure> {
-    buffer.resize(usize::try_from(length).unwrap_or(0), 0);
+    buffer.resize(to_usize(length), 0);
     window.read(at, buffer).map_err(|error| super::volume::unreadable(&error))
 }
 
@@ -159,20 +159,23 @@ fn compare_file(
     let mut done = 0;
     let opener = Opener::new(tree);
     let mut cursor = opener.cursor();
-    let OpenFile::Fd(fd) = cursor.open(node)? else { return Ok(()) };
+    let OpenFile::Fd(fd) = cursor.open(node)? else {
+        panic!("invariant: a raw partition or a blob has a source");
+    };
     let source = std::fs::File::from(fd);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     while done < piece.len {
         let length = BUFFER.min(piece.len - done);
-        let at = piece.offset.saturating_add(done);
+        let at = piece.offset + done;
+        // The image can end earlier.
         let there = length.min(subject.window.length().saturating_sub(at));
         if there == 0 {
             break;
         }
         read(subject.window, at, there, &mut theirs)?;
-        ours.resize(usize::try_from(length).unwrap_or(0), 0);
-        source.read_exact_at(&mut ours, offset.saturating_add(done)).map_err(|error| {
-            let name = tree.source_path(node).map_or_else(String::new, |path| shown(&path));
+        ours.resize(to_usize(length), 0);
+        source.read_exact_at(&mut ours, offset + done).map_err(|error| {
+            let name = shown(&tree.source_path(node).expect("invariant: an open file has a source"));
             let what = format!("can't be read: {}", io_reason(&error));
             Failure::new(FailureKind::Source, name, what, "do not change it during the build")
         })?;
@@ -181,7 +184,7 @@ fn compare_file(
         }
         if ours != theirs {
             let same = ours.iter().zip(&theirs).take_while(|(our, their)| our == their).count();
-            let at = done.saturating_add(u64::try_from(same).unwrap_or(0));
+            let at = done + to_u64(same);
             let (kind, place) = raw_place(expected, piece.offset);
             subject.differences.add(kind, || (place, format!("contents differ, first at byte {at}")));
             break;
@@ -209,8 +212,7 @@ fn purpose(parts: &[PlacedPart<'_>], expected: &Prepared<'_>, block: u64) -> (St
         let partitions = expected.disk.as_ref().map(Disk::partitions).unwrap_or_default();
         let within = partitions.iter().position(|place| at >= place.start && at - place.start < place.len);
         let place = within.map_or_else(|| "image".to_owned(), |index| format!("partition {}", index + 1));
-        let head = expected.disk.is_some()
-            && (at < TABLE_BYTES || at.saturating_add(TABLE_BYTES) > expected.bytes());
+        let head = expected.disk.is_some() && (at < TABLE_BYTES || at + TABLE_BYTES > expected.bytes());
         let what = if within.is_none() && head { "the partition table" } else { "unused space" };
         return (place, what.to_owned());
     };

@@ -112,7 +112,7 @@ impl Verdict {
 
     /// The number of problems of a severity.
     pub fn count(&self, severity: Severity) -> u64 {
-        self.findings().fold(0, |sum: u64, findings| sum.saturating_add(findings.count(severity)))
+        self.findings().map(|findings| findings.count(severity)).sum()
     }
 }
 
@@ -216,6 +216,7 @@ impl CheckedRanges {
     /// Adds a volume, unless it overlaps another one; whether it was added.
     fn add(&mut self, volume: &Volume) -> bool {
         let start = start(volume);
+        // Both numbers come from the image.
         let end = start.saturating_add(volume.window.length());
         // Ranges do not overlap, so the last one to begin before the end is also the last one to end.
         let is_free = self.0.range(..end).next_back().is_none_or(|(_, last)| *last <= start);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use file_scanner::{Cursor, OpenFile, Opener, check_unchanged};
 use image_compare::{FileBytes, FoundTree, Pair};
-use image_tree::{DataRun, FileTree, HOLE_GRAIN, NodeId, NodeKind, io_reason};
+use image_tree::{DataRun, FileTree, HOLE_GRAIN, NodeId, NodeKind, io_reason, to_u64, to_usize};
 
 use crate::failure::{Failure, FailureKind};
 use crate::observer::Observer;
@@ -114,6 +114,7 @@ impl<'t> Holes<'t> {
         let Some(runs) = self.runs else { return 0 };
         let behind = runs.partition_point(|run| run.end() * HOLE_GRAIN <= at);
         let end = runs.get(behind).map_or(self.size, |run| u64::from(run.start) * HOLE_GRAIN);
+        // Within data, the hole has no length.
         end.min(self.size).saturating_sub(at)
     }
 }
@@ -132,8 +133,7 @@ trait Bytes {
 
 impl Bytes for &[u8] {
     fn read_at(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        let rest = usize::try_from(at).ok().and_then(|at| self.get(at..)).unwrap_or_default();
-        (&mut &*rest).read(buffer)
+        (&self[to_usize(at)..]).read(buffer)
     }
 }
 
@@ -146,7 +146,7 @@ impl Bytes for &File {
 impl<B: Bytes> Read for Source<'_, B> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.bytes.read_at(buffer, self.at)?;
-        self.at += u64::try_from(read).unwrap_or(0);
+        self.at += to_u64(read);
         Ok(read)
     }
 }
@@ -163,7 +163,7 @@ fn same<B: Bytes>(
         // Holes on both sides are equal, and need not be read.
         let hole = source.holes.from(at).min(image.hole());
         if hole > 0 {
-            source.at = source.at.saturating_add(hole);
+            source.at += hole;
             image.skip(hole);
             observer.advance(hole);
             at += hole;
@@ -178,16 +178,14 @@ fn same<B: Bytes>(
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Some(at)),
             found => found.map_err(|error| super::volume::unreadable(&error))?,
         };
-        let (ours, theirs) =
-            (ours.get(..length).unwrap_or_default(), theirs.get(..found).unwrap_or_default());
+        let (ours, theirs) = (&ours[..length], &theirs[..found]);
         if ours != theirs {
             let same = ours.iter().zip(theirs).take_while(|(our, their)| our == their).count();
-            return Ok(Some(at + u64::try_from(same).unwrap_or(0)));
+            return Ok(Some(at + to_u64(same)));
         }
-        let length = u64::try_from(length).unwrap_or(0);
-        observer.advance(length);
-        at += length;
-        if usize::try_from(length).unwrap_or(0) < BUFFER {
+        observer.advance(to_u64(length));
+        at += to_u64(length);
+        if length < BUFFER {
             return Ok(None);
         }
     }

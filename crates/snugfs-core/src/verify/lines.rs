@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ext4_verify::{Code, Findings, Severity};
 use image_compare::Differences;
+use image_tree::to_u64;
 
 use super::{CheckedVolume, Verdict};
 use crate::human;
@@ -55,7 +56,7 @@ fn rest(findings: &Findings, is_shown: &dyn Fn(Code) -> bool) -> Option<String> 
         *kept.entry(problem.code).or_default() += 1;
     }
     let more = findings.counts.iter().filter(|(code, _)| is_shown(**code)).filter_map(|(code, count)| {
-        let more = count.saturating_sub(kept.get(code).copied().unwrap_or(0));
+        let more = count - kept.get(code).copied().unwrap_or(0);
         (more > 0).then(|| format!("{} {code}", human::grouped(more)))
     });
     let more: Vec<_> = more.collect();
@@ -65,7 +66,7 @@ fn rest(findings: &Findings, is_shown: &dyn Fn(Code) -> bool) -> Option<String> 
 fn more_differences(differences: &Differences) -> Option<String> {
     let more = differences.counts.iter().filter_map(|(kind, count)| {
         let kept = differences.kept.iter().filter(|difference| difference.kind == *kind).count();
-        let more = count.saturating_sub(u64::try_from(kept).unwrap_or(u64::MAX));
+        let more = count - to_u64(kept);
         (more > 0).then(|| format!("{} {kind}", human::grouped(more)))
     });
     let more: Vec<_> = more.collect();

@@ -69,6 +69,7 @@ pub(super) struct Subject<'s> {
 /// About how much is read to compare an image, in \[bytes\].
 pub(crate) fn bytes(prepared: &Prepared<'_>) -> u64 {
     let all = prepared.volumes().flat_map(|volume| volume.scanned.tree.iter());
+    // Sparse files can have any lengths together.
     all.fold(0, |sum: u64, (_, node)| match node.kind() {
         NodeKind::File { size, .. } => sum.saturating_add(size),
         _ => sum,

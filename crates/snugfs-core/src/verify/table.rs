@@ -1,9 +1,9 @@
 //! Compares the partition table of a disk with the plan's.
 
-use disk_layout::{Disk, Kind as Type, Table};
+use disk_layout::{Disk, Kind as Type, TableId};
 use image_compare::{Differences, Kind, Use};
 use image_reader::{Partition, PartitionTable, PartitionType, TableKind};
-use image_tree::{Uuid, escaped};
+use image_tree::{Uuid, escaped, narrow, to_u64};
 
 /// Compares all fields of the table.
 pub(super) fn compare(found: Option<&PartitionTable>, disk: &Disk, used: Use, differences: &mut Differences) {
@@ -12,8 +12,8 @@ pub(super) fn compare(found: Option<&PartitionTable>, disk: &Disk, used: Use, di
         return;
     };
     let should = match disk.table() {
-        Table::Mbr(id) => TableKind::Mbr(id.unwrap_or_default()),
-        Table::Gpt(guid) => TableKind::Gpt(Uuid(guid.unwrap_or_default())),
+        TableId::Mbr(id) => TableKind::Mbr(id),
+        TableId::Gpt(guid) => TableKind::Gpt(Uuid(guid)),
     };
     if found.kind != should {
         let text = |kind: TableKind| match kind {
@@ -47,12 +47,10 @@ pub(super) fn compare(found: Option<&PartitionTable>, disk: &Disk, used: Use, di
 
 fn expected(disk: &Disk) -> Vec<Partition> {
     let described = disk.options().partitions.iter().zip(disk.partitions());
-    let with_number = (1..).zip(described);
     let partition =
-        |(number, (options, place)): (u32, (&disk_layout::Partition, &disk_layout::PlacedPartition))| {
-            let at = usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
+        |(index, (options, place)): (usize, (&disk_layout::Partition, &disk_layout::PlacedPartition))| {
             Partition {
-                number,
+                number: narrow(to_u64(index + 1), "a table has at most 128 partitions"),
                 start: place.start,
                 size: place.len,
                 kind: match options.kind {
@@ -61,10 +59,10 @@ fn expected(disk: &Disk) -> Vec<Partition> {
                 },
                 bootable: options.bootable,
                 name: options.name.clone(),
-                guid: disk.partition_guids().get(at).copied().map(Uuid),
+                guid: disk.partition_guids().get(index).copied().map(Uuid),
             }
         };
-    with_number.map(partition).collect()
+    described.enumerate().map(partition).collect()
 }
 
 /// All fields of a partition that differ. If the image was mounted, partitions may have grown.

@@ -5,7 +5,7 @@ use image_compare::{
     Differences, FoundTree, Kind, Pair, Rules, Use, compare_superblocks, compare_trees, fat_tree, shown_path,
 };
 use image_reader::{FileSystem, Window};
-use image_tree::{Content, FileTree, NodeId, Piece, PieceSource, io_reason};
+use image_tree::{Content, FileTree, NodeId, Piece, PieceSource, io_reason, to_usize};
 
 use closure_registration::{Closure, ClosureError, VerifyError, verify_sizes_then_hashes};
 
@@ -174,10 +174,10 @@ fn difference_of(error: &ClosureError, differences: &mut Differences) -> Option<
 /// The superblock of a layout.
 fn expected_superblock(layout: &Layout) -> Vec<u8> {
     let first: Option<Piece> = layout.pieces().next().filter(|piece| piece.content == Content::Metadata);
-    let Some(first) = first else { return Vec::new() };
-    let mut bytes = vec![0; usize::try_from(first.len).unwrap_or(0)];
+    let first = first.expect("invariant: ext4 begins with its superblock");
+    let mut bytes = vec![0; to_usize(first.len)];
     layout.generate(&first, &mut bytes);
-    bytes.get(SUPERBLOCK).unwrap_or_default().to_vec()
+    bytes[SUPERBLOCK].to_vec()
 }
 
 pub(super) fn unreadable(error: &std::io::Error) -> Failure {
