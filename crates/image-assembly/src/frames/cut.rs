@@ -83,6 +83,10 @@ pub(super) fn frames(image: &dyn PieceSource, source: &dyn FrameSource) -> Vec<u
         }
     }
     cutter.cut();
+    if cutter.frames.is_empty() {
+        // Compressed, nothing is an empty frame.
+        cutter.frames.push(0);
+    }
     cutter.frames
 }
 
