@@ -8,6 +8,9 @@ use super::pipeline::Done;
 use crate::error::AssemblyError;
 use crate::pieces::PieceError;
 
+/// More stored frames would need too many open files.
+const MOST_STORED: u64 = 64;
+
 /// Between the threads that compress and the one that writes.
 pub(super) struct Order<'i> {
     state: Mutex<State<'i>>,
@@ -15,8 +18,8 @@ pub(super) struct Order<'i> {
     to_workers: Condvar,
     /// A frame is done, or a worker is gone.
     to_writer: Condvar,
-    /// How many frames may be taken and not written.
-    most: u64,
+    /// How many new frames may be taken and not written: each is in memory.
+    most_new: u64,
 }
 
 struct State<'i> {
@@ -24,6 +27,8 @@ struct State<'i> {
     done: BTreeMap<u64, Result<Done, AssemblyError>>,
     /// The frame that the writer waits for.
     next: u64,
+    /// Stored frames that wait to be written. Each is an open file.
+    stored: u64,
     workers: usize,
     /// Buffers for contents, to use again.
     contents: Vec<Vec<u8>>,
@@ -36,18 +41,19 @@ struct State<'i> {
 }
 
 impl<'i> Order<'i> {
-    pub(super) fn new(frames: Frames<'i>, workers: usize, most: u64) -> Self {
+    pub(super) fn new(frames: Frames<'i>, workers: usize, most_new: u64) -> Self {
         let state = State {
             frames,
             done: BTreeMap::new(),
             next: 0,
+            stored: 0,
             workers,
             contents: Vec::new(),
             frame_buffers: Vec::new(),
             ended: false,
             complete: false,
         };
-        Self { state: Mutex::new(state), to_workers: Condvar::new(), to_writer: Condvar::new(), most }
+        Self { state: Mutex::new(state), to_workers: Condvar::new(), to_writer: Condvar::new(), most_new }
     }
 
     fn state(&self) -> MutexGuard<'_, State<'i>> {
@@ -58,7 +64,8 @@ impl<'i> Order<'i> {
     pub(super) fn take(&self, frame: &mut Frame) -> bool {
         let mut state = self.state();
         while !state.ended {
-            if state.frames.number() >= state.next + self.most {
+            let ahead = state.frames.number() - state.next;
+            if ahead - state.stored >= self.most_new || state.stored >= MOST_STORED {
                 state = self.to_workers.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
@@ -80,6 +87,11 @@ impl<'i> Order<'i> {
         let mut state = self.state();
         if done.is_err() {
             self.end(&mut state);
+        }
+        if done.as_ref().is_ok_and(Done::is_stored) {
+            state.stored += 1;
+            // Another thread may take one more new frame.
+            self.to_workers.notify_one();
         }
         state.done.insert(number, done);
         self.to_writer.notify_one();
@@ -114,6 +126,9 @@ impl<'i> Order<'i> {
         let next = state.next;
         let done = state.done.remove(&next)?;
         state.next += 1;
+        if done.as_ref().is_ok_and(Done::is_stored) {
+            state.stored -= 1;
+        }
         self.to_workers.notify_all();
         Some(done)
     }

@@ -62,6 +62,13 @@ struct Contents {
     pieces: Vec<Piece>,
 }
 
+impl Done {
+    /// Whether it takes no memory.
+    pub(super) fn is_stored(&self) -> bool {
+        matches!(self.compressed, Compressed::Stored(_)) && self.contents.is_none()
+    }
+}
+
 #[derive(Debug)]
 enum Compressed {
     /// A frame of `frame` bytes, and what fills its last block.
