@@ -95,6 +95,15 @@ fn a_layer_leaves_out_the_paths_of_a_list_and_is_the_same_each_time() {
     workspace.write("list", store::store_path("gamma-1") + "\n");
     workspace.snugfs(["layer", "plan.json", "-o", "two", "--except", "list"]).succeeded();
     let (all, two) = (contents("all"), contents("two"));
+    let plan = workspace.read_json("plan.json");
+    workspace.write(
+        "attrs.json",
+        json!({ "plan": plan, "base": [{ "path": store::store_path("gamma-1") }] }).to_string(),
+    );
+    workspace.snugfs(["layer", "attrs.json", "-o", "graph", "--except-graph", "base"]).succeeded();
+    assert!(contents("graph") == two);
+    let wrong = ["layer", "attrs.json", "-o", "none", "--except-graph", "bsae"];
+    workspace.snugfs(wrong).failed_with(2).says("has no graph under the key \"bsae\"");
     assert!(two.len() < all.len() && two.iter().all(|entry| all.contains(entry)));
     workspace.snugfs(["layer", "plan.json", "-o", "two"]).failed_with(7).says("two: exists already");
     let before = workspace.names();

@@ -228,6 +228,12 @@ pub(crate) struct LayerArgs {
     /// Files of Nix's closureInfo with the name `store-paths` have this form.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) except: Vec<PathBuf>,
+
+    /// Leave out the store paths of the graph that PLAN has under this key next to the plan
+    ///
+    /// Nix writes such graphs into the structured attributes of a build (exportReferencesGraph).
+    #[arg(long, value_name = "KEY")]
+    pub(crate) except_graph: Option<String>,
 }
 
 /// A size on the command line.

@@ -6,6 +6,7 @@ use std::path::Path;
 use build_plan::{CompressionPlan, FramingPlan, Plan};
 use image_assembly::Companion;
 use image_tree::io_reason;
+use serde_json::Value;
 use snugfs_core::human;
 use snugfs_core::{
     Failure, FailureKind, Options, Prepared, Problem, Stage, Unit, WriteOptions, prepare, run_stage, shown,
@@ -148,19 +149,35 @@ fn layer(args: &LayerArgs, messages: &Messages) -> Result<(), Failure> {
         let what = "the plan has no frames to put into a layer";
         return Err(misuse(output::field("compression"), what, "set plan.output.compression.frames to true"));
     };
-    let mut except = HashSet::new();
-    for list in &args.except {
-        let text = snugfs_core::read_file(list).map_err(|error| {
-            let help = "name a list of store paths that exists";
-            Failure::new(FailureKind::Closure, shown(list), io_reason(&error), help)
-        })?;
-        except.extend(String::from_utf8_lossy(&text).lines().map(str::to_owned));
-    }
+    let except = excepted(args)?;
     let outputs = Outputs::of_reading(&args.input.plan, &begun.plan)?;
     let prepared = begun.prepare(&outputs, messages)?;
     let written = prepared.write_layer(&args.output, &except, level, &begun.progress)?;
     messages.note(&shown(&args.output), human::counted(written.added, "frame"));
     Ok(())
+}
+
+/// The store paths that a layer leaves out.
+fn excepted(args: &LayerArgs) -> Result<HashSet<String>, Failure> {
+    let read = |file: &Path| {
+        snugfs_core::read_file(file).map_err(|error| {
+            Failure::new(FailureKind::Closure, shown(file), io_reason(&error), "name a file that exists")
+        })
+    };
+    let mut except = HashSet::new();
+    for list in &args.except {
+        except.extend(String::from_utf8_lossy(&read(list)?).lines().map(str::to_owned));
+    }
+    if let Some(key) = &args.except_graph {
+        let document: Value = serde_json::from_slice(&read(&args.input.plan)?).unwrap_or_default();
+        let records = document.get(key).and_then(Value::as_array).ok_or_else(|| {
+            let what = format!("the plan's file has no graph under the key \"{key}\"");
+            misuse("--except-graph", what, "name a key next to the plan, in a file and not in standard input")
+        })?;
+        let path = |record: &Value| record.get("path")?.as_str().map(str::to_owned);
+        except.extend(records.iter().filter_map(path));
+    }
+    Ok(except)
 }
 
 /// All outputs of a build. Fails if one of them is also an input.
