@@ -54,7 +54,7 @@ pkgs.stdenv.mkDerivation (
   {
     inherit name passthru;
 
-    # No environment, hence no limit on the length of anything. Nix writes the plan and the closures' graphs into one
+    # No environment, so no limit on the length of anything. Nix writes the plan and the closures' graphs into one
     # JSON file, which the program reads: no derivation beside this one, no copy of the closure.
     __structuredAttrs = true;
     exportReferencesGraph = lib.mapAttrs (_key: lib.toList) closures;

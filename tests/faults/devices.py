@@ -135,5 +135,5 @@ def unfit(lab):
             lab.run(lab.build(loop, "--device")).ended(7, "mounted or in use")
     finally:
         call("losetup", "--detach", loop)
-    lab.run(lab.build(lab.path("used"), "--device")).ended(7, "is no block device")
+    lab.run(lab.build(lab.path("used"), "--device")).ended(7, "is not a block device")
     lab.run(lab.build(lab.path("absent"), "--device")).ended(7, "no such device")

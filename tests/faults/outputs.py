@@ -163,11 +163,11 @@ def other_kinds(lab):
     loop = call("losetup", "--find", "--show", disk).strip()
     try:
         for name, says in (
-            ("folder", "exists as a directory"),
-            ("to-folder", "exists as a directory"),
+            ("folder", "is a directory"),
+            ("to-folder", "is a directory"),
             ("folder/", "a folder"),
-            ("ring", "symlinks lead in a circle"),
-            ("socket", "exists as a socket"),
+            ("ring", "symlinks form a loop"),
+            ("socket", "is a socket"),
             ("absent/x.img", "its folder does not exist"),
             ("file/x.img", "its folder does not exist"),
             ("n" * 256, "name too long"),
@@ -218,7 +218,7 @@ def standard_output(lab):
 def report(lab):
     output = lab.path("out/x.img")
     lab.write("out/is-folder/x", b"")
-    for place, says in ((lab.path("out/is-folder"), "exists as a directory"), (lab.path("absent/report"), "its folder")):
+    for place, says in ((lab.path("out/is-folder"), "is a directory"), (lab.path("absent/report"), "its folder")):
         lab.run(lab.build(output, "--report", place)).ended(7, says)
         lab.nothing_left(lab.path("out"), {"is-folder"})
     with lab.mounted("full", "-t", "tmpfs", "-o", "size=16k", "none") as at:

@@ -118,7 +118,7 @@ def unsound_disk(lab):
             tried += bad_source(lab, "late/f", suffix, "input/output error")
     with lab.misbehaving("ends", "--file", f"f={lab.path('tree/large')}", "--fault", "f:ends:1500000"):
         for suffix in ("img", "img.zst"):
-            tried += bad_source(lab, "ends/f", suffix, "ended before its length")
+            tried += bad_source(lab, "ends/f", suffix, "became shorter while it was read")
     return f"{tried} builds"
 
 

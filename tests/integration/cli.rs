@@ -242,7 +242,8 @@ fn a_device_is_checked_before_the_sources() {
         run.stderr
     };
     let absent = |name: &str| format!("snugfs: {name}: no such device; name one, or leave out --device\n");
-    let other = |name: &str| format!("snugfs: {name}: is no block device; name one, or leave out --device\n");
+    let other =
+        |name: &str| format!("snugfs: {name}: is not a block device; name one, or leave out --device\n");
     assert_eq!(shown("absent", 7), absent("absent"));
     assert_eq!(shown("missing/absent", 7), absent("missing/absent"));
     assert_eq!(shown("folder", 7), other("folder"));

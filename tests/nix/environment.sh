@@ -5,7 +5,7 @@ export STAND_IN=$SOURCE/tests/nix/nixpkgs-stand-in
 export NIX_STORE_DIR=$WORK/nix/store NIX_STATE_DIR=$WORK/nix/var/nix NIX_LOG_DIR=$WORK/nix/var/log/nix
 export NIX_LOCALSTATE_DIR=$WORK/nix/var NIX_CONF_DIR=$WORK/nix/etc NIX_REMOTE='' NIX_PATH='' NIX_USER_CONF_FILES=''
 export XDG_CACHE_HOME=$WORK/cache
-# The stand-in's builders are the host's programs, hence no sandbox.
+# The builders of the stand-in are programs of the host, so there is no sandbox.
 export NIX_CONFIG="
 sandbox = false
 build-users-group =

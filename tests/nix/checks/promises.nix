@@ -19,7 +19,7 @@ pkgs.runCommand "check-promises" { nativeBuildInputs = [ pkgs.e2fsprogs ]; } ''
   inodes=$(field 'Free inodes')
   echo "free: $blocks blocks, $inodes inodes"
   test "$(field 'Block size')" = 4096
-  # Exact but for the grain of the format.
+  # Exact except for the granularity of the format.
   test "$blocks" -ge 10240
   test "$blocks" -le 10260
   test "$inodes" -ge 20000

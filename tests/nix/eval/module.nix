@@ -279,7 +279,7 @@ lib.optionalAttrs hasCreator {
       false
     ];
   };
-  "options for disks are told to need one pass" = {
+  "options for disks need one pass" = {
     expr =
       map
         (

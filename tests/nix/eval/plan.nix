@@ -13,7 +13,7 @@ let
   section = name: arguments: (image arguments).plan.${name};
 in
 {
-  "the store stands where Nix has it" = {
+  "the store is at the store directory of Nix" = {
     expr = section "closure" { };
     expected = {
       graph = "closure";

@@ -173,7 +173,7 @@ fn errors_of_a_programs_files_are_returned() {
     let broken: fn() -> _ = || Ok(FileBytes::Reader(Box::new(Broken)));
     let text = "object 7: can't be read: no answer; check the disk that holds it";
     assert_eq!(fails(broken), (ErrorKind::Source, text.to_owned()));
-    let text = "object 7: ended before its length; leave the sources alone while an image is built";
+    let text = "object 7: became shorter while it was read; do not change the sources during the build";
     let ended: [fn() -> Result<FileBytes<'static>, ContentsError>; 3] = [
         || Ok(FileBytes::Reader(Box::new(Forward::new(&b"few bytes"[..])))),
         || Ok(FileBytes::Reader(Box::new(Bytes(b"few bytes")))),
