@@ -83,7 +83,11 @@ struct Entry {
 impl<'t> Extents<'t> {
     /// Contents at a block of data space.
     pub(crate) fn at(start: DataNr, map: Map<'t>, space: &DataSpace) -> Self {
-        Self { start, len: map.len(), nodes: node_blocks(map.extent_count(start, space)), map }
+        let len = map.len();
+        // Most files are short: they can't have more extents than the inode has room for.
+        let is_short = len <= u64::from(INODE_ENTRIES);
+        let nodes = if is_short { 0 } else { node_blocks(map.extent_count(start, space)) };
+        Self { start, len, nodes, map }
     }
 
     /// The stored ranges: start in the file in \[blocks\], start in data space, length in \[blocks\].
