@@ -42,10 +42,11 @@ def threads(lab):
     """Root has no limit of threads. Another user has one for all of its processes."""
     with open(lab.path("plan.json"), encoding="utf-8") as file:
         plan = json.load(file)
-    lab.write("seekable.json", json.dumps({**plan, "output": {"compression": {"format": "zstd", "seekable": True}}}).encode())
+    for way in ("seekable", "frames"):
+        lab.write(f"{way}.json", json.dumps({**plan, "output": {"compression": {"format": "zstd", way: True}}}).encode())
     os.chmod(lab.path("out"), 0o777)
     whole = fewer = 0
-    for plan, suffix in (("plan.json", ".img"), ("plan.json", ".img.zst"), ("seekable.json", ".seekable")):
+    for plan, suffix in (("plan.json", ".img"), ("plan.json", ".img.zst"), ("seekable.json", ".seekable"), ("frames.json", ".frames")):
         output = lab.path(f"out/x{suffix}")
         lab.run(lab.build(output, plan=plan)).ended(0)
         expected = sha256(output)
@@ -75,10 +76,12 @@ def no_threads(lab):
     """A single thread does everything. Only the single frame of zstd needs workers for its usual bytes."""
     with open(lab.path("plan.json"), encoding="utf-8") as file:
         plan = json.load(file)
-    lab.write("seekable.json", json.dumps({**plan, "output": {"compression": {"format": "zstd", "seekable": True}}}).encode())
+    for way in ("seekable", "frames"):
+        lab.write(f"{way}.json", json.dumps({**plan, "output": {"compression": {"format": "zstd", way: True}}}).encode())
     deny = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "no_threads.py")]
     for plan, name in (
         ("plan.json", "x.img"), ("plan.json", "x.qcow2"), ("plan.json", "x.simg"), ("plan.json", "x.img.zst"), ("seekable.json", "x.seekable"),
+        ("frames.json", "x.frames"),
     ):
         output = lab.path("out", name)
         for more in ((), ("--threads", "7", "--report", lab.path("out/report"))):

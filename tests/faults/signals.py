@@ -1,7 +1,9 @@
 """Builds that are killed at random moments, or by the signal for too long files."""
+import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -52,6 +54,52 @@ def killed(lab):
     if interrupted * 4 < lab.kills:
         raise Wrong(f"only {interrupted} of {lab.kills} kills came in time")
     return f"{interrupted} builds killed, {finished} had ended before"
+
+
+@case("killed while it fills a cache or writes a layer")
+def killed_with_frames(lab):
+    """What a killed build leaves in a cache never changes a later image. After other signals, nothing temporary is left."""
+    numbers = random.Random(lab.seed + 1)
+    with open(lab.path("plan.json"), encoding="utf-8") as file:
+        plan = json.load(file)
+    lab.write("frames.json", json.dumps({**plan, "output": {"compression": {"format": "zstd", "frames": True, "level": 9}}}).encode())
+    output, cache = lab.path("out/x.img.zst"), lab.path("cache")
+    build = lab.build(output, "--cache", cache, plan="frames.json")
+    began = time.monotonic()
+    lab.run(lab.build(output, plan="frames.json")).ended(0)
+    took, expected, interrupted = time.monotonic() - began, sha256(output), 0
+    for round_ in range(lab.kills):
+        ending = (signal.SIGKILL, signal.SIGTERM)[round_ % 2]
+        if round_ % 2 == 0:
+            shutil.rmtree(cache, ignore_errors=True)
+        program = subprocess.Popen(build, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        time.sleep(numbers.uniform(0, took))
+        program.send_signal(ending)
+        program.communicate(timeout=60)
+        if program.returncode == -ending:
+            interrupted += 1
+            took *= 1.05
+        elif program.returncode == 0:
+            took *= 0.9
+        else:
+            raise Wrong(f"round {round_}: exit {program.returncode} after {ending.name}")
+        new = [name for _, _, names in os.walk(cache) for name in names if name.startswith(".new-")]
+        if ending == signal.SIGTERM and any(f"-{program.pid}-" in name for name in new):
+            raise Wrong(f"round {round_}: {new} is left after SIGTERM")
+        lab.run(build).ended(0)
+        if sha256(output) != expected:
+            raise Wrong(f"round {round_}: other bytes with a cache that a killed build filled")
+        os.remove(output)
+    if interrupted * 4 < lab.kills:
+        raise Wrong(f"only {interrupted} of {lab.kills} kills came in time")
+    layer = lab.path("layer")
+    streamed = subprocess.Popen([lab.program, "layer", lab.path("frames.json"), "-o", layer], stderr=subprocess.DEVNULL)
+    time.sleep(took / 2)
+    streamed.send_signal(signal.SIGTERM)
+    streamed.wait()
+    if left := [name for name in os.listdir(lab.folder) if name.startswith(".layer")]:
+        raise Wrong(f"{left} is left of a layer")
+    return f"{interrupted} builds killed"
 
 
 @case("a signal to the first process of a container")

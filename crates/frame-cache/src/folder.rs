@@ -13,11 +13,12 @@ use rustix::io::Errno;
 
 use crate::Key;
 use crate::entry::{self, Frame};
+use crate::temporaries::Temporary;
 
 const FRAMES: &str = "frames-1";
 
 /// Names of entries that are being written begin with this.
-const TEMPORARY: &str = ".new-";
+const NEW: &str = ".new-";
 
 /// After this time, nobody is still writing an entry.
 const ABANDONED: Duration = Duration::from_secs(3600);
@@ -33,21 +34,14 @@ pub(crate) struct Found {
 /// An entry that does not have its name yet. Without [`Self::publish`], it is removed.
 #[derive(Debug)]
 pub(crate) struct Written {
-    temporary: PathBuf,
+    temporary: Temporary,
     path: PathBuf,
 }
 
 impl Written {
     /// Gives the entry its name. What has the name is replaced.
     pub(crate) fn publish(self) -> io::Result<()> {
-        fs::rename(&self.temporary, &self.path)
-    }
-}
-
-impl Drop for Written {
-    fn drop(&mut self) {
-        // After a rename, there is none.
-        let _ = fs::remove_file(&self.temporary);
+        self.temporary.publish(&self.path)
     }
 }
 
@@ -109,10 +103,10 @@ impl Folder {
         let path = self.path(key);
         let folder = path.parent().unwrap_or(&self.frames);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let temporary = folder.join(format!("{TEMPORARY}{}-{number}", std::process::id()));
-        let written = Written { temporary, path };
-        self.write_to(&written.temporary, key, frame, bytes)?;
-        Ok(written)
+        let temporary = folder.join(format!("{NEW}{}-{number}", std::process::id()));
+        let temporary = Temporary::new(temporary);
+        self.write_to(temporary.path(), key, frame, bytes)?;
+        Ok(Written { temporary, path })
     }
 
     fn write_to(&self, temporary: &Path, key: &Key, frame: u64, bytes: &[u8]) -> io::Result<()> {
@@ -146,7 +140,7 @@ impl Folder {
                 let entry = entry?;
                 let Ok(metadata) = entry.metadata() else { continue };
                 let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-                if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes()) {
+                if entry.file_name().as_encoded_bytes().starts_with(NEW.as_bytes()) {
                     if used.elapsed().is_ok_and(|age| age > ABANDONED) {
                         let _ = fs::remove_file(entry.path());
                     }

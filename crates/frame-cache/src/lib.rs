@@ -28,17 +28,20 @@
 //! | `folder` | the names of entries, and how one appears |
 //! | `cache` | a folder with a limit |
 //! | `layer` | a folder that is only read |
+//! | `temporaries` | what is removed if the process ends early |
 
 mod cache;
 mod entry;
 mod error;
 mod folder;
 mod layer;
+mod temporaries;
 
 pub use cache::{FrameCache, Statistics};
 pub use entry::Frame;
 pub use error::CacheError;
 pub use layer::Layer;
+pub use temporaries::{Temporary, remove_temporaries};
 
 /// A key: a digest of everything that decides the bytes of a frame.
 pub type Key = [u8; 32];

@@ -1,13 +1,12 @@
 //! Layers: the compressed frames of store paths, without an image around them.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use file_scanner::ScannedFiles;
-use frame_cache::{FrameCache, Statistics};
+use frame_cache::{FrameCache, Statistics, Temporary};
 use image_assembly::{Compression, Frames, Framing, Options, Unit as FrameUnit, Writer};
 use image_tree::{
     Content, FileRef, FileTree, NodeId, NodeKind, Piece, PieceSource, TreeId, io_reason, shown,
@@ -45,8 +44,8 @@ impl Prepared<'_> {
             return Err(Failure::new(FailureKind::Output, shown(folder), "exists already", help));
         }
         self.verify_hashes(observer)?;
-        let temporary = Temporary(temporary_name(folder).map_err(|error| failed(&error))?);
-        let cache = FrameCache::create_layer(&temporary.0);
+        let temporary = Temporary::new(temporary_name(folder).map_err(|error| failed(&error))?);
+        let cache = FrameCache::create_layer(temporary.path());
         let cache = cache.map_err(|error| failed(&io::Error::other(error)))?;
         let pieces = Pieces::of(self, except);
         let contents = ScannedFiles::of(self.trees());
@@ -67,17 +66,8 @@ impl Prepared<'_> {
         if let Some(error) = &statistics.error {
             return Err(failed(error));
         }
-        fs::rename(&temporary.0, folder).map_err(|error| failed(&error))?;
+        temporary.publish(folder).map_err(|error| failed(&error))?;
         Ok(statistics)
-    }
-}
-
-/// A folder that is removed, unless it was renamed.
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -63,7 +63,9 @@ pub use container::format_name;
 pub use disk_report::{BlobReport, DiskReport, PartitionReport};
 pub use failure::{Failure, FailureKind, remedy};
 pub use fields::closure_files;
-pub use frame_cache::{CacheError, Statistics as CacheStatistics};
+pub use frame_cache::{
+    CacheError, Statistics as CacheStatistics, remove_temporaries as remove_temporary_frames,
+};
 pub use frames::FrameStores;
 pub use image_assembly::Target;
 pub use image_tree::shown;

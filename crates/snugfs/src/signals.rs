@@ -66,6 +66,7 @@ pub(crate) fn poll() {
 /// Removes temporary files, then ends the process as the signal would have.
 fn end(signal: c_int) {
     image_assembly::remove_temporaries();
+    snugfs_core::remove_temporary_frames();
     if std::process::id() == 1 {
         // Signals that process 1 of a container sends to itself have no effect (pid_namespaces(7)).
         exit(128 + signal);
