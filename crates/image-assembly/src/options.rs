@@ -90,6 +90,7 @@ pub struct Compression {
 
 /// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Written {
     /// Length of the (compressed) output in \[bytes\].
     pub bytes: u64,

@@ -45,6 +45,7 @@ impl Default for WriteOptions {
 
 /// What was written.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct WrittenImage {
     /// Its length and digest.
     pub written: Written,
