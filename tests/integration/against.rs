@@ -348,7 +348,7 @@ fn every_difference_from_a_plan_is_found_and_named() {
         }
     }
     assert!(missed.is_empty(), "{} of {}:\n{}", missed.len(), OTHER_PLANS.len(), missed.join("\n"));
-    println!("{} other plans told apart from the image", OTHER_PLANS.len());
+    println!("{} other plans distinguished from the image", OTHER_PLANS.len());
 }
 
 /// The offset of some bytes in an image.

@@ -8,6 +8,7 @@ use crate::partition_types;
 /// A valid and complete plan. Defaults are filled in, and paths of this machine are joined with the
 /// base folder.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Plan {
     /// The root file system.
     pub root: VolumePlan,
@@ -19,6 +20,7 @@ pub struct Plan {
 
 /// An ext4 file system and its contents.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct VolumePlan {
     /// The store paths to put into the image, if any.
     pub closure: Option<ClosurePlan>,
@@ -100,6 +102,7 @@ pub enum Verify {
 
 /// One of `plan.trees`
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TreePlan {
     /// A folder of this machine.
     pub source: PathBuf,
@@ -280,6 +283,7 @@ pub enum FramingPlan {
 
 /// `plan.disk`
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct DiskPlan {
     /// The partition table.
     pub table: TablePlan,
@@ -310,6 +314,7 @@ pub enum TablePlan {
 
 /// One of `plan.disk.partitions`
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct PartitionPlan {
     /// Offset in \[bytes\], a multiple of the sector. `None`: the next multiple of 1 MiB after the previous partition.
     pub start: Option<u64>,

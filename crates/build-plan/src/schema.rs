@@ -170,7 +170,7 @@ fn by_path(item: &Value) -> Value {
     json!({ "type": "object", "propertyNames": { "$ref": "#/$defs/imagePath" }, "additionalProperties": item })
 }
 
-/// One schema a table, told apart by the word in the field `key`.
+/// One schema per table. The word in the field `key` selects it.
 fn alternatives<T: Copy>(kinds: &Words<T>, table: fn(T) -> &'static Table, key: &str) -> Vec<Value> {
     let schema_of = |&(word, kind)| {
         let mut schema = object(table(kind));

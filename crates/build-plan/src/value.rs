@@ -276,9 +276,11 @@ impl<'a> Value<'a> {
                     InvalidName::Dots(_) => "write the path without it",
                     InvalidName::TooLong(_) => "choose shorter names",
                     InvalidName::BadByte(_) => "leave the NUL out",
+                    _ => "choose another name",
                 };
                 self.wrong(|| format!("in the path {} {reason}", quoted(path)), help)
             }
+            Err(reason) => self.wrong(|| reason.to_string(), "choose another path"),
         }
     }
 

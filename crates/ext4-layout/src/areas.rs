@@ -32,6 +32,7 @@ pub enum Purpose {
 
 /// Consecutive blocks with one purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Area {
     /// The first block.
     pub start: u64,

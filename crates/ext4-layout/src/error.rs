@@ -4,6 +4,7 @@ use image_tree::{BinarySize, Explain, Explanation, ImagePath, InvalidAcl, Permis
 
 /// A field of [`Options`](crate::Options), the subject of an error or warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum OptionName {
     /// `size`
     Size,
@@ -36,6 +37,7 @@ impl OptionName {
 
 /// The subject of an error or warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Subject {
     /// A path in the image.
     Path(ImagePath),

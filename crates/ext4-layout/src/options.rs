@@ -5,6 +5,7 @@ use image_tree::Timestamp;
 /// The properties of a file system, apart from its contents. Every field is within its range. The defaults suit a root file
 /// system that grows when it is first used.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
     /// Sets the feature `RO_COMPAT_READONLY`, so that Linux only mounts the file system read-only; `/lost+found` gets one
     /// block. The other fields still apply. Default: false.
@@ -66,6 +67,33 @@ impl fmt::Display for InvalidLabel {
 }
 
 impl std::error::Error for InvalidLabel {}
+
+/// Defines methods that set a field.
+macro_rules! setters {
+    ($($setter:ident: $field:ident, $type:ty;)+) => {
+        impl Options {$(
+            #[doc = concat!("Sets [`Self::", stringify!($field), "`].")]
+            #[must_use]
+            pub fn $setter(self, $field: $type) -> Self {
+                Self { $field, ..self }
+            }
+        )+}
+    };
+}
+
+setters! {
+    with_sealed: sealed, bool;
+    with_label_bytes: label, [u8; 16];
+    with_uuid: uuid, [u8; 16];
+    with_free_space: free_space, u64;
+    with_free_inodes: free_inodes, u64;
+    with_size: size, Option<u64>;
+    with_grow_to: grow_to, Option<u64>;
+    with_bytes_per_inode: bytes_per_inode, u64;
+    with_journal_size: journal_size, Option<u64>;
+    with_reserved: reserved, Option<u32>;
+    with_timestamp: timestamp, Timestamp;
+}
 
 impl Options {
     /// The same with a label of at most 16 bytes without NUL.

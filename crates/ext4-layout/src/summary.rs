@@ -3,6 +3,7 @@ use crate::{Layout, LayoutWarning};
 
 /// The key figures of a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Summary {
     /// Size in \[bytes\].
     pub block_size: u32,

@@ -52,6 +52,7 @@ enum Contents {
 
 /// The key figures of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Summary {
     /// FAT type.
     pub bits: Bits,

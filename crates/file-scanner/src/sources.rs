@@ -52,6 +52,7 @@ pub struct InlineFile {
 
 /// The result of a scan.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Scan {
     /// The contents of the image.
     pub tree: FileTree,

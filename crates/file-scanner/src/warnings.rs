@@ -111,6 +111,7 @@ impl fmt::Display for Warning {
 
 /// The files of a message: the first of them, and their number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NamedFiles {
     /// The first of them, at most ten.
     pub first: Vec<String>,

@@ -98,35 +98,34 @@ fn assert_same_names(tree: &FileTree, fs: &FileSystem) {
 
 fn ext4_options(choices: &mut Choices<'_>, flavour: Flavour) -> ext4_layout::Options {
     let any = |choices: &mut Choices<'_>| if flavour == Flavour::Any { choices.size() } else { 0 };
-    ext4_layout::Options {
-        sealed: false,
-        label: *b"FUZZ\0\0\0\0\0\0\0\0\0\0\0\0",
-        uuid: [choices.byte().max(1); 16],
-        free_space: u64::from(choices.byte()).saturating_mul(4096).saturating_add(any(choices)),
-        free_inodes: u64::from(choices.byte()).saturating_add(any(choices)),
-        size: match choices.below(4) {
+    ext4_layout::Options::default()
+        .with_sealed(false)
+        .with_label_bytes(*b"FUZZ\0\0\0\0\0\0\0\0\0\0\0\0")
+        .with_uuid([choices.byte().max(1); 16])
+        .with_free_space(u64::from(choices.byte()).saturating_mul(4096).saturating_add(any(choices)))
+        .with_free_inodes(u64::from(choices.byte()).saturating_add(any(choices)))
+        .with_size(match choices.below(4) {
             0 => Some(choices.size() & !0xfff),
             _ => None,
-        },
-        grow_to: match choices.below(4) {
+        })
+        .with_grow_to(match choices.below(4) {
             0 => Some(choices.size()),
             1 => Some(1 << 40),
             _ => None,
-        },
-        bytes_per_inode: match choices.below(4) {
+        })
+        .with_bytes_per_inode(match choices.below(4) {
             0 => 16384,
             1 => choices.size().max(1024),
             2 => 1024 << choices.below(20),
             _ => 64 << 20,
-        },
-        journal_size: match choices.below(4) {
+        })
+        .with_journal_size(match choices.below(4) {
             0 => None,
             1 => Some((4 << 20) + (u64::from(choices.byte()) << 12)),
             _ => Some(0),
-        },
-        reserved: choices.flag().then(|| u32::from(choices.byte()) * 196),
-        timestamp: Timestamp::new(i64::from(choices.byte()) << 24, 0).unwrap_or(Timestamp::STORE),
-    }
+        })
+        .with_reserved(choices.flag().then(|| u32::from(choices.byte()) * 196))
+        .with_timestamp(Timestamp::new(i64::from(choices.byte()) << 24, 0).unwrap_or(Timestamp::STORE))
 }
 
 fn sector_size(choices: &mut Choices<'_>) -> SectorSize {

@@ -272,19 +272,18 @@ fn small_trees(flavour: Flavour) -> impl Iterator<Item = FileTree> {
 }
 
 pub(crate) fn ext4_images() -> Vec<Vec<u8>> {
-    let options = Options {
-        sealed: false,
-        label: *b"SEED\0\0\0\0\0\0\0\0\0\0\0\0",
-        uuid: *b"snugfs fuzz seed",
-        free_space: 0,
-        free_inodes: 8,
-        size: None,
-        grow_to: None,
-        bytes_per_inode: 64 << 20,
-        journal_size: Some(0),
-        reserved: None,
-        timestamp: Timestamp::STORE,
-    };
+    let options = Options::default()
+        .with_sealed(false)
+        .with_label_bytes(*b"SEED\0\0\0\0\0\0\0\0\0\0\0\0")
+        .with_uuid(*b"snugfs fuzz seed")
+        .with_free_space(0)
+        .with_free_inodes(8)
+        .with_size(None)
+        .with_grow_to(None)
+        .with_bytes_per_inode(64 << 20)
+        .with_journal_size(Some(0))
+        .with_reserved(None)
+        .with_timestamp(Timestamp::STORE);
     small_trees(Flavour::Short)
         .filter_map(|tree| {
             let layout = Layout::plan(&tree, &options).ok()?;

@@ -111,6 +111,7 @@ pub enum Framing {
 
 /// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Written {
     /// Length of the (compressed) output in \[bytes\].
     pub bytes: u64,

@@ -79,19 +79,18 @@ fn closure(paths: &[Path]) -> Closure {
 }
 
 fn options() -> Options {
-    Options {
-        sealed: false,
-        label: [0; 16],
-        uuid: *b"snugfs test uuid",
-        free_space: 123_456,
-        free_inodes: 10,
-        size: None,
-        grow_to: Some(1 << 36),
-        bytes_per_inode: 16384,
-        journal_size: None,
-        reserved: None,
-        timestamp: Timestamp::STORE,
-    }
+    Options::default()
+        .with_sealed(false)
+        .with_label_bytes([0; 16])
+        .with_uuid(*b"snugfs test uuid")
+        .with_free_space(123_456)
+        .with_free_inodes(10)
+        .with_size(None)
+        .with_grow_to(Some(1 << 36))
+        .with_bytes_per_inode(16384)
+        .with_journal_size(None)
+        .with_reserved(None)
+        .with_timestamp(Timestamp::STORE)
 }
 
 fn paths() -> impl Strategy<Value = Vec<Path>> {

@@ -30,6 +30,7 @@ struct Entry {
 
 /// The error for a value that Linux does not accept as an access control list (`posix_acl_from_xattr`, `posix_acl_valid`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InvalidAcl {
     /// Not a header and complete entries.
     Form,

@@ -6,6 +6,7 @@ pub struct Name<'a>(&'a [u8]);
 
 /// The error for bytes that are not a [`Name`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InvalidName {
     /// No bytes.
     Empty,

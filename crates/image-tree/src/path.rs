@@ -9,6 +9,7 @@ pub struct ImagePath(Vec<u8>);
 
 /// The error for a text that is not an [`ImagePath`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InvalidPath {
     /// A path that does not start with `/`.
     NotAbsolute(Vec<u8>),

@@ -24,6 +24,7 @@ const LOST_FOUND: &[u8] = b"lost+found";
 
 /// The error of [`TreeWriter`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TreeError {
     /// An entry that does not sort after the one before it.
     OutOfOrder {

@@ -40,6 +40,7 @@ pub struct XattrName {
 
 /// The error for bytes that are not the name of an extended attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InvalidXattr {
     /// A namespace that ext4 does not have.
     Namespace(Vec<u8>),

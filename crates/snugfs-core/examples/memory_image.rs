@@ -16,7 +16,7 @@ pub(crate) fn image() -> Result<Vec<u8>, Box<dyn Error>> {
     tree.symlink("/bin", "usr/bin")?;
     let everyone = Permissions::from_mode(0o1777);
     tree.directory("/tmp")?.metadata("/tmp", Metadata::root_owned(everyone, Timestamp::STORE))?;
-    let options = Options { grow_to: None, free_space: 1 << 20, ..Options::default() };
+    let options = Options::default().with_grow_to(None).with_free_space(1 << 20);
     let layout = Layout::plan(&tree.finish()?, &options.with_label("SNUG")?)?;
     let mut image = Vec::new();
     Writer::new(&layout, &TreeContents::new(layout.tree())).write_to(&mut image)?;

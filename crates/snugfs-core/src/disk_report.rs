@@ -13,6 +13,7 @@ use crate::prepare::Prepared;
 /// A disk. `docs/report.md` describes the keys.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct DiskReport {
     /// `mbr` or `gpt`.
     pub table: &'static str,
@@ -29,6 +30,7 @@ pub struct DiskReport {
 /// A partition; lengths and places in \[bytes\].
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct PartitionReport {
     /// From 1.
     pub number: usize,
@@ -65,6 +67,7 @@ pub struct PartitionReport {
 
 /// A blob, in \[bytes\].
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct BlobReport {
     /// Where it is on the disk.
     pub offset: u64,

@@ -147,6 +147,7 @@ const fn key(option: OptionName) -> &'static str {
         OptionName::BytesPerInode => "bytesPerInode",
         OptionName::GrowTo => "growTo",
         OptionName::JournalSize => "journalSize",
+        _ => option.field(),
     }
 }
 
@@ -155,7 +156,7 @@ fn layout_subject(subject: ext4_layout::Subject, volume: &Location) -> At {
     match subject {
         ext4_layout::Subject::Path(path) => path.to_string().into(),
         ext4_layout::Subject::Option(option) => fields.key(key(option)).into(),
-        ext4_layout::Subject::Options => fields.into(),
+        _ => fields.into(),
     }
 }
 

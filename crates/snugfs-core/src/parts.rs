@@ -29,6 +29,7 @@ const BLOCK: u64 = 4096;
 
 /// An ext4 file system in a plan, with its place.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct PlannedVolume<'p> {
     /// Its part of the plan.
     pub plan: &'p VolumePlan,
@@ -70,19 +71,18 @@ impl<'p> PlannedVolume<'p> {
         for (to, from) in label.iter_mut().zip(&plan.label) {
             *to = *from;
         }
-        ext4_layout::Options {
-            sealed: plan.sealed,
-            label,
-            uuid: plan.uuid,
-            free_space: plan.free_space,
-            free_inodes: plan.free_inodes,
-            size: self.size(),
-            grow_to: plan.grow_to,
-            bytes_per_inode: plan.bytes_per_inode,
-            journal_size: plan.journal_size,
-            reserved: plan.reserved,
-            timestamp: plan.timestamp,
-        }
+        ext4_layout::Options::default()
+            .with_sealed(plan.sealed)
+            .with_label_bytes(label)
+            .with_uuid(plan.uuid)
+            .with_free_space(plan.free_space)
+            .with_free_inodes(plan.free_inodes)
+            .with_size(self.size())
+            .with_grow_to(plan.grow_to)
+            .with_bytes_per_inode(plan.bytes_per_inode)
+            .with_journal_size(plan.journal_size)
+            .with_reserved(plan.reserved)
+            .with_timestamp(plan.timestamp)
     }
 
     /// Lays out the file system.
@@ -133,6 +133,7 @@ pub(crate) fn blobs(plan: &Plan) -> impl Iterator<Item = (Location, u64, &Path)>
 
 /// A scanned ext4 file system.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ScannedVolume<'p> {
     /// Its part of the plan.
     pub planned: PlannedVolume<'p>,
@@ -149,6 +150,7 @@ pub struct ScannedVolume<'p> {
 /// Scans the sources of a plan.
 /// Files that became hard links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Deduplicated {
     /// The number of files that became names of others.
     pub files: u64,
@@ -224,9 +226,10 @@ impl Scanner<'_> {
     ) -> Result<ScannedFolder<'p>, Failure> {
         let at = partition_at(index).key("content");
         // FAT has no holes.
-        let tree = |source: &Path| TreePlan {
-            keep_holes: false,
-            ..TreePlan::new(source.to_owned(), ImagePath::root())
+        let tree = |source: &Path| {
+            let mut tree = TreePlan::new(source.to_owned(), ImagePath::root());
+            tree.keep_holes = false;
+            tree
         };
         let trees: Vec<TreePlan> = fat.source.iter().map(|source| tree(source)).collect();
         let nothing = BTreeMap::new();
@@ -270,6 +273,7 @@ impl Scanner<'_> {
 
 /// The scanned folder of a FAT file system.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ScannedFolder<'p> {
     /// Its part of the plan.
     pub plan: &'p FatPlan,
@@ -290,6 +294,7 @@ impl ScannedFolder<'_> {
 
 /// A scanned single file.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ScannedFile {
     /// Its place in the plan.
     pub at: Location,
@@ -305,6 +310,7 @@ pub struct ScannedFile {
 
 /// An ext4 file system, laid out.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Volume<'p> {
     /// Its scanned sources.
     pub scanned: ScannedVolume<'p>,
@@ -316,6 +322,7 @@ pub struct Volume<'p> {
 
 /// A FAT file system, laid out.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Folder<'p> {
     /// Its scanned sources.
     pub scanned: ScannedFolder<'p>,
@@ -327,6 +334,7 @@ pub struct Folder<'p> {
 
 /// A raw partition or a blob: a file whose bytes are copied to the disk.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SingleFile {
     /// The scanned file.
     pub scanned: ScannedFile,
@@ -336,6 +344,7 @@ pub struct SingleFile {
 
 /// A partition, in the order of the table.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Part<'p> {
     /// Its part of the plan.
     pub plan: &'p PartitionPlan,

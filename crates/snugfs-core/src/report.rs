@@ -26,6 +26,7 @@ const VERSION: u32 = 1;
 /// The report of an image.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Report {
     version: u32,
     program: Program,
@@ -87,6 +88,7 @@ struct PlanReport {
 
 /// A store path.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct StorePathReport {
     /// The whole path in the image.
     pub path: String,
@@ -118,6 +120,7 @@ pub struct Image {
 /// The file system in the image.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Filesystem {
     /// In \[bytes\].
     pub block_size: u32,
@@ -148,6 +151,7 @@ pub struct Filesystem {
 /// The contents of the image. The root and `/lost+found` count as directories.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Contents {
     /// Regular files. A file with several names counts once.
     pub files: u64,

@@ -48,6 +48,7 @@ impl Default for WriteOptions<'_> {
 
 /// What was written.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct WrittenImage {
     /// Its length and digest.
     pub written: Written,

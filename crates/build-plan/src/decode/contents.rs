@@ -93,6 +93,7 @@ impl Value<'_> {
                 },
                 "write at least one byte after its first dot, and at most 255 in all",
             ),
+            Err(reason) => self.wrong(|| reason.to_string(), XATTR_HELP),
         }
     }
 }

@@ -79,7 +79,7 @@ mod tests {
     use std::path::Path;
 
     /// The only problem of a text.
-    fn told(text: &[u8]) -> String {
+    fn message(text: &[u8]) -> String {
         crate::parse(text, Path::new("")).unwrap_err().to_string()
     }
 
@@ -108,10 +108,10 @@ mod tests {
             (b"{ \"version\": 1, /* x */ \"trees\": [] }".to_vec(), "has a comment"),
             (b"# why\n{ \"version\": 1 }".to_vec(), "has a comment"),
         ] {
-            let told = told(&text);
+            let message = message(&text);
             assert!(
-                told.contains(what) && !told.contains('\n'),
-                "{told} for {:?}",
+                message.contains(what) && !message.contains('\n'),
+                "{message} for {:?}",
                 String::from_utf8_lossy(&text)
             );
         }
@@ -127,7 +127,7 @@ mod tests {
             "{\"url\": \"http://x\",}",
             "nonsense",
         ] {
-            assert!(told(text.as_bytes()).contains("not JSON: "), "{}", told(text.as_bytes()));
+            assert!(message(text.as_bytes()).contains("not JSON: "), "{}", message(text.as_bytes()));
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::support::{Tree, checked, folder, options};
 
 /// Name, tree, options.
 fn cases() -> Vec<(&'static str, FileTree, Options)> {
-    let growing = Options { free_space: 1 << 20, free_inodes: 100, grow_to: Some(1 << 40), ..options() };
+    let growing = options().with_free_space(1 << 20).with_free_inodes(100).with_grow_to(Some(1 << 40));
     let mut cases = Vec::new();
 
     let mut tree = Tree::new();
@@ -67,7 +67,7 @@ fn cases() -> Vec<(&'static str, FileTree, Options)> {
     let source = tree.writer.inline(b"x".to_vec());
     tree.writer.file(Name::new(b"attributes").unwrap(), id, 1, source).unwrap();
     tree.lost_found();
-    let without_growth = Options { grow_to: None, journal_size: Some(0), size: Some(32 << 20), ..growing };
+    let without_growth = growing.with_grow_to(None).with_journal_size(Some(0)).with_size(Some(32 << 20));
     cases.push(("attributes", tree.finish(), without_growth));
     cases
 }
@@ -115,7 +115,7 @@ fn a_second_or_a_byte_of_a_name_changes_the_image() {
         let mut tree = Tree::new();
         tree.text(name, b"text").lost_found();
         let timestamp = Timestamp::new(seconds, 0).unwrap();
-        digest(&checked(&tree.finish(), &Options { timestamp, ..options() }, folder.path()))
+        digest(&checked(&tree.finish(), &options().with_timestamp(timestamp), folder.path()))
     };
     assert_eq!(image("a", 1), image("a", 1));
     assert_ne!(image("a", 1), image("b", 1));

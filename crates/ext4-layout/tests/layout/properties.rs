@@ -67,16 +67,16 @@ fn random_options() -> impl Strategy<Value = Options> {
     let journal = prop_oneof![Just(None), Just(Some(0)), Just(Some(5 << 20))];
     let density = prop_oneof![Just(4096), Just(16384), Just(1 << 20)];
     (any::<[u8; 16]>(), promises, growth, journal, density, 0..1_700_000_000_i64).prop_map(
-        |(uuid, (free_blocks, free_inodes), grow_to, journal_size, bytes_per_inode, time)| Options {
-            sealed: grow_to.is_none() && journal_size == Some(0),
-            uuid,
-            free_space: free_blocks * 4096,
-            free_inodes,
-            grow_to,
-            journal_size,
-            bytes_per_inode,
-            timestamp: Timestamp::new(time, 0).unwrap(),
-            ..options()
+        |(uuid, (free_blocks, free_inodes), grow_to, journal_size, bytes_per_inode, time)| {
+            options()
+                .with_sealed(grow_to.is_none() && journal_size == Some(0))
+                .with_uuid(uuid)
+                .with_free_space(free_blocks * 4096)
+                .with_free_inodes(free_inodes)
+                .with_grow_to(grow_to)
+                .with_journal_size(journal_size)
+                .with_bytes_per_inode(bytes_per_inode)
+                .with_timestamp(Timestamp::new(time, 0).unwrap())
         },
     )
 }

@@ -1,7 +1,7 @@
 //! Lays out sizes on both sides of boundaries, and file systems too large to write.
 
 use crate::support::{Tree, assemble, assert_clean, checked, debugfs, folder, options};
-use ext4_layout::{Layout, LayoutError, LayoutWarning, Options};
+use ext4_layout::{Layout, LayoutError, LayoutWarning};
 use image_tree::{FileTree, PieceSource};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ fn a_file_of_many_extents_has_a_tree() {
     let gib = 1 << 30;
     for (size, levels) in [(5 * gib, 1), (100 * gib, 1), (200 * gib, 2), (15 << 40, 2)] {
         let folder = folder();
-        let options = Options { grow_to: None, free_space: 1 << 20, ..options() };
+        let options = options().with_grow_to(None).with_free_space(1 << 20);
         let image = checked(&one_file(size), &options, folder.path());
         let extents = debugfs(&image, "extents /file");
         assert!(extents.contains(&format!(" 0/ {levels}")), "{size}: {}", &extents[..300.min(extents.len())]);
@@ -39,22 +39,17 @@ fn files_around_the_maximum_extent_length_are_complete() {
 #[test]
 fn every_size_around_a_group_boundary_is_valid() {
     let folder = folder();
-    let base = Options {
-        grow_to: Some(1 << 40),
-        journal_size: Some(4 << 20),
-        bytes_per_inode: 1 << 20,
-        ..options()
-    };
+    let base =
+        options().with_grow_to(Some(1 << 40)).with_journal_size(Some(4 << 20)).with_bytes_per_inode(1 << 20);
     let tree = one_file(1 << 20);
     for groups in 1..=30_u64 {
-        let around =
-            Layout::plan(&tree, &Options { free_space: groups * GROUP, ..base.clone() }).unwrap().summary();
+        let around = Layout::plan(&tree, &base.clone().with_free_space(groups * GROUP)).unwrap().summary();
         // With this number of free blocks, the file system ends exactly with the previous group.
         let extra = around.blocks - (u64::from(around.groups) - 1) * 32_768;
         let exact = groups * 32_768 - extra;
         for off in [-1_i64, 0, 1, 2, 100, 129, 130, 300] {
             let blocks = exact.checked_add_signed(off).unwrap();
-            let options = Options { free_space: blocks * 4096, ..base.clone() };
+            let options = base.clone().with_free_space(blocks * 4096);
             let layout = Layout::plan(&tree, &options).unwrap();
             let image = folder.path().join("image");
             assemble(&layout, &image);
@@ -76,7 +71,7 @@ fn every_size_around_a_group_boundary_is_valid() {
 fn groups_are_filled_before_another_is_added() {
     let tree = one_file(1 << 20);
     let summary = |free: u64| {
-        let options = Options { free_space: free * 4096, journal_size: Some(4 << 20), ..options() };
+        let options = options().with_free_space(free * 4096).with_journal_size(Some(4 << 20));
         Layout::plan(&tree, &options).unwrap().summary()
     };
     for groups in [1, 2, 17] {
@@ -98,7 +93,7 @@ fn groups_are_filled_before_another_is_added() {
 fn free_space_is_exact_unless_the_last_group_is_too_short() {
     for free in [0, 1, 100, 4096, 30_000] {
         let folder = folder();
-        let options = Options { free_space: free * 4096, grow_to: Some(1 << 40), ..options() };
+        let options = options().with_free_space(free * 4096).with_grow_to(Some(1 << 40));
         let tree = one_file(50 << 20);
         checked(&tree, &options, folder.path());
         assert_eq!(Layout::plan(&tree, &options).unwrap().summary().free_blocks, free);
@@ -116,7 +111,7 @@ fn warns_of_free_space_that_can_not_be_used() {
     ];
     for (size, free_space, warned) in cases {
         let tree = one_file(size);
-        let layout = Layout::plan(&tree, &Options { free_space, ..options() }).unwrap();
+        let layout = Layout::plan(&tree, &options().with_free_space(free_space)).unwrap();
         let warnings = layout.summary().warnings;
         assert_eq!(
             warnings.iter().any(|warning| matches!(warning, LayoutWarning::UnusableFreeSpace { .. })),
@@ -129,9 +124,9 @@ fn warns_of_free_space_that_can_not_be_used() {
 #[test]
 fn inodes_can_determine_the_size() {
     let folder = folder();
-    let options = Options { free_inodes: 500_000, ..options() };
+    let options = options().with_free_inodes(500_000);
     checked(&one_file(1), &options, folder.path());
-    let dense = Options { bytes_per_inode: 1024, ..options };
+    let dense = options.with_bytes_per_inode(1024);
     let tree = one_file(1);
     assert_eq!(Layout::plan(&tree, &dense).unwrap().summary().warnings.len(), 1);
     checked(&tree, &dense, folder.path());
@@ -150,16 +145,16 @@ fn a_fixed_size_is_exact_or_fails_with_the_minimum() {
         17 * GROUP - 4096,
         16 * GROUP + 4096,
     ] {
-        let options = Options { size: Some(size), free_space: 1 << 20, grow_to: Some(1 << 40), ..options() };
+        let options = options().with_size(Some(size)).with_free_space(1 << 20).with_grow_to(Some(1 << 40));
         let image = checked(&tree, &options, folder.path());
         assert_eq!(std::fs::metadata(image).unwrap().len(), size);
     }
-    let options = Options { size: Some(20 << 20), ..options() };
+    let options = options().with_size(Some(20 << 20));
     let Err(LayoutError::SizeTooSmall { needed, .. }) = Layout::plan(&tree, &options) else {
         panic!("refused")
     };
-    checked(&tree, &Options { size: Some(needed), ..options.clone() }, folder.path());
-    assert!(Layout::plan(&tree, &Options { size: Some(needed - 4096), ..options }).is_err());
+    checked(&tree, &options.clone().with_size(Some(needed)), folder.path());
+    assert!(Layout::plan(&tree, &options.with_size(Some(needed - 4096))).is_err());
 }
 
 #[test]
@@ -167,12 +162,12 @@ fn journals_have_the_requested_length() {
     let folder = folder();
     let tree = one_file(1 << 20);
     for journal in [0, 4 << 20, 5 << 20, 128 << 20, 1 << 30] {
-        let options = Options { journal_size: Some(journal), grow_to: Some(1 << 40), ..options() };
+        let options = options().with_journal_size(Some(journal)).with_grow_to(Some(1 << 40));
         let image = checked(&tree, &options, folder.path());
         let features = debugfs(&image, "features");
         assert_eq!(features.contains("has_journal"), journal > 0, "{features}");
     }
-    let short = Options { journal_size: Some(4096), ..options() };
+    let short = options().with_journal_size(Some(4096));
     assert_eq!(Layout::plan(&tree, &short).unwrap_err(), LayoutError::JournalSize { size: 4096 });
 }
 
@@ -188,7 +183,7 @@ fn file_systems_that_grow_have_a_resize_inode() {
         (Some(1 << 20), 1 << 30, 0),
         (None, 1 << 20, 0),
     ] {
-        let options = Options { grow_to, free_space: free, ..options() };
+        let options = options().with_grow_to(grow_to).with_free_space(free);
         let image = checked(&one_file(1), &options, folder.path());
         assert_eq!(debugfs(&image, "features").contains("resize_inode"), reserved > 0, "{grow_to:?}");
         assert_eq!(Layout::plan(&one_file(1), &options).unwrap().summary().reserved_gdt_blocks, reserved);
@@ -200,7 +195,8 @@ fn file_systems_that_grow_have_a_resize_inode() {
 fn a_journal_is_long_enough_for_growth() {
     let tree = one_file(1);
     let plan = |grow_to, journal_size| {
-        let options = Options { grow_to: Some(grow_to), journal_size, free_space: 32 << 20, ..options() };
+        let options =
+            options().with_grow_to(Some(grow_to)).with_journal_size(journal_size).with_free_space(32 << 20);
         Layout::plan(&tree, &options).unwrap().summary()
     };
     assert_eq!(plan(1 << 40, None).journal_blocks, 1024);
@@ -219,10 +215,10 @@ fn a_fixed_size_may_have_a_shorter_journal_than_usual() {
     let folder = folder();
     let tree = one_file(1);
     for (size, free_space) in [(1 << 30, 980 << 20), (GROUP, 118 << 20)] {
-        let options = Options { size: Some(size), free_space, ..options() };
+        let options = options().with_size(Some(size)).with_free_space(free_space);
         checked(&tree, &options, folder.path());
     }
-    let far = Options { free_space: 8128 << 20, grow_to: Some(8208 << 30), ..options() };
+    let far = options().with_free_space(8128 << 20).with_grow_to(Some(8208 << 30));
     assert!(Layout::plan(&tree, &far).is_ok(), "a second block of descriptors brings it into reach");
 }
 
@@ -230,14 +226,14 @@ fn a_fixed_size_may_have_a_shorter_journal_than_usual() {
 fn rejects_options_out_of_range() {
     let too_large = Layout::plan(&one_file(1 << 44), &options()).unwrap_err();
     assert!(matches!(too_large, LayoutError::FileTooLarge { .. }), "{too_large}");
-    let far = Options { grow_to: Some(16 << 40), ..options() };
+    let far = options().with_grow_to(Some(16 << 40));
     let Err(LayoutError::GrowthOutOfReach { reachable, .. }) = Layout::plan(&one_file(1), &far) else {
         panic!("refused")
     };
-    assert!(Layout::plan(&one_file(1), &Options { grow_to: Some(reachable), ..far }).is_ok());
-    let inodes = Options { free_inodes: 1 << 32, ..options() };
+    assert!(Layout::plan(&one_file(1), &far.with_grow_to(Some(reachable))).is_ok());
+    let inodes = options().with_free_inodes(1 << 32);
     assert!(matches!(Layout::plan(&one_file(1), &inodes), Err(LayoutError::TooManyInodes { .. })));
-    let huge = Options { free_space: 200 << 40, ..options() };
+    let huge = options().with_free_space(200 << 40);
     assert!(matches!(Layout::plan(&one_file(1), &huge), Err(LayoutError::TooLarge { .. })));
 }
 
@@ -247,10 +243,7 @@ fn handles_a_small_file_after_a_large_one() {
     let mut tree = Tree::new();
     tree.blank("a", 4074 << 20).blank("b", 20 << 20).lost_found();
     let tree = tree.finish();
-    assert_eq!(
-        Layout::plan(&tree, &Options { grow_to: Some(1 << 40), ..options() }).unwrap().summary().free_blocks,
-        0
-    );
+    assert_eq!(Layout::plan(&tree, &options().with_grow_to(Some(1 << 40))).unwrap().summary().free_blocks, 0);
 }
 
 proptest! {
@@ -273,16 +266,21 @@ proptest! {
         tree.lost_found();
         let tree = tree.finish();
         let free_space = free_blocks * 4096;
-        let smallest = Options { free_space, free_inodes, grow_to, bytes_per_inode, journal_size, ..options() };
+        let smallest = options()
+            .with_free_space(free_space)
+            .with_free_inodes(free_inodes)
+            .with_grow_to(grow_to)
+            .with_bytes_per_inode(bytes_per_inode)
+            .with_journal_size(journal_size);
         let layout = Layout::plan(&tree, &smallest).unwrap();
         let summary = layout.summary();
         prop_assert!(summary.free_blocks >= free_blocks && summary.free_inodes >= free_inodes);
         prop_assert_eq!(layout.pieces().map(|piece| piece.len).sum::<u64>(), layout.len());
         // The default journal depends on the size; with a fixed one, both computations are equal.
         let journal_size = Some(summary.journal_blocks * 4096);
-        let fixed = Options { journal_size, size: Some(layout.len()), ..smallest.clone() };
+        let fixed = smallest.clone().with_journal_size(journal_size).with_size(Some(layout.len()));
         prop_assert_eq!(Layout::plan(&tree, &fixed).unwrap().summary().free_blocks, summary.free_blocks);
-        let less = Options { size: Some(layout.len() - 4096), ..fixed };
+        let less = fixed.with_size(Some(layout.len() - 4096));
         prop_assert!(Layout::plan(&tree, &less).is_err());
     }
 }
@@ -291,12 +289,12 @@ proptest! {
 #[test]
 fn past_16_tib_no_blocks_are_kept_for_growth() {
     let tree = one_file(1);
-    let large = |grow_to| Options {
-        size: Some(24 << 40),
-        grow_to,
-        bytes_per_inode: 64 << 20,
-        journal_size: Some(0),
-        ..options()
+    let large = |grow_to| {
+        options()
+            .with_size(Some(24 << 40))
+            .with_grow_to(grow_to)
+            .with_bytes_per_inode(64 << 20)
+            .with_journal_size(Some(0))
     };
     let Err(LayoutError::GrowthOutOfReach { wanted, reachable }) =
         Layout::plan(&tree, &large(Some(24 << 40)))

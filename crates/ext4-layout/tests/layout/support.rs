@@ -15,19 +15,18 @@ use image_tree::{
 
 /// The options of plan-v1 without a growth reserve, nothing promised.
 pub(crate) fn options() -> Options {
-    Options {
-        sealed: false,
-        label: *b"TEST\0\0\0\0\0\0\0\0\0\0\0\0",
-        uuid: *b"snugfs test uuid",
-        free_space: 0,
-        free_inodes: 0,
-        size: None,
-        grow_to: None,
-        bytes_per_inode: 16384,
-        journal_size: None,
-        reserved: None,
-        timestamp: Timestamp::STORE,
-    }
+    Options::default()
+        .with_sealed(false)
+        .with_label_bytes(*b"TEST\0\0\0\0\0\0\0\0\0\0\0\0")
+        .with_uuid(*b"snugfs test uuid")
+        .with_free_space(0)
+        .with_free_inodes(0)
+        .with_size(None)
+        .with_grow_to(None)
+        .with_bytes_per_inode(16384)
+        .with_journal_size(None)
+        .with_reserved(None)
+        .with_timestamp(Timestamp::STORE)
 }
 
 /// A tree under construction.

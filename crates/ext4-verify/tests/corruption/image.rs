@@ -207,19 +207,18 @@ impl Names {
 }
 
 fn options() -> Options {
-    Options {
-        sealed: false,
-        label: *b"TEST\0\0\0\0\0\0\0\0\0\0\0\0",
-        uuid: *b"snugfs test uuid",
-        free_space: 64 << 20,
-        free_inodes: 1000,
-        size: None,
-        grow_to: None,
-        bytes_per_inode: 16384,
-        journal_size: None,
-        reserved: None,
-        timestamp: Timestamp::STORE,
-    }
+    Options::default()
+        .with_sealed(false)
+        .with_label_bytes(*b"TEST\0\0\0\0\0\0\0\0\0\0\0\0")
+        .with_uuid(*b"snugfs test uuid")
+        .with_free_space(64 << 20)
+        .with_free_inodes(1000)
+        .with_size(None)
+        .with_grow_to(None)
+        .with_bytes_per_inode(16384)
+        .with_journal_size(None)
+        .with_reserved(None)
+        .with_timestamp(Timestamp::STORE)
 }
 
 struct Tree {
@@ -250,7 +249,7 @@ impl Tree {
 pub(crate) fn tiny() -> Image {
     let mut tree = Tree::new();
     tree.directory("lost+found", |_| {});
-    let options = Options { free_space: 0, free_inodes: 0, ..options() };
+    let options = options().with_free_space(0).with_free_inodes(0);
     assemble(&tree.writer.finish(), &options)
 }
 
@@ -288,7 +287,7 @@ pub(crate) fn middle() -> (Image, Names) {
     for (name, inode) in ["link", "longlink", "sub", "below", "xattr"].into_iter().zip(115..) {
         names.insert(name, inode);
     }
-    let options = Options { free_space: 8 << 20, free_inodes: 100, ..options() };
+    let options = options().with_free_space(8 << 20).with_free_inodes(100);
     (assemble(&tree.writer.finish(), &options), Names(names))
 }
 
@@ -353,7 +352,7 @@ pub(crate) fn full() -> (Image, Names) {
     let source = tree.writer.inline(b"key".to_vec());
     tree.writer.file(name("zacl"), metadata, 3, source).unwrap();
     names.insert("zacl", next + 5);
-    let options = Options { free_space: 1 << 30, grow_to: Some(64 << 30), free_inodes: 200_000, ..options() };
+    let options = options().with_free_space(1 << 30).with_grow_to(Some(64 << 30)).with_free_inodes(200_000);
     (assemble(&tree.writer.finish(), &options), Names(names))
 }
 

@@ -197,7 +197,7 @@ fn bitmaps(kinds: &mut Vec<Kind>, image: &Image) {
     add("inodes that are not written", Code::UninitBitmap, Box::new(move |image| image.put(unwritten, &[1])));
 }
 
-/// What stands in another's place, everything right but that.
+/// Correct items in the wrong place.
 #[expect(clippy::too_many_lines, reason = "a list of kinds, one behind the other")]
 fn swaps(kinds: &mut Vec<Kind>, image: &Image, names: &Names) {
     let mut add = |name: &str, expected: Code, damage: Box<dyn Fn(&mut Image) + Sync>| {

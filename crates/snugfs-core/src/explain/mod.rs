@@ -15,6 +15,7 @@ use crate::prepare::Prepared;
 
 /// An ext4 file system of an image, explained.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ExplainedVolume<'e> {
     /// The file system.
     pub volume: &'e Volume<'e>,

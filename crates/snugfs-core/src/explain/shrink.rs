@@ -18,6 +18,7 @@ const SPARSE: u64 = 64 << 20;
 
 /// A way to make a file system smaller, and by how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Saving {
     /// In \[bytes\].
     pub bytes: u64,

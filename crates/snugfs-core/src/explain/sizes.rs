@@ -17,6 +17,7 @@ const FIXED: [(&str, &str); 6] = [
 
 /// The parts of an image in \[bytes\]; their sum is `total`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Sizes {
     /// The whole image.
     pub total: u64,

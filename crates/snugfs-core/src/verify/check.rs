@@ -38,6 +38,7 @@ pub enum Medium {
 
 /// What unused bytes may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Terms {
     /// Where the image is stored.
     pub on: Medium,
@@ -46,6 +47,12 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// The terms for an image on a medium.
+    #[must_use]
+    pub fn new(on: Medium, ignore_unused: bool) -> Self {
+        Self { on, ignore_unused }
+    }
+
     /// The rule for the unused space of a file system, in a partition or as the whole image.
     fn unused(self, is_alone: bool) -> Unused {
         match (self.ignore_unused, self.on) {
@@ -58,6 +65,7 @@ impl Terms {
 
 /// The result of checking an image.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Verdict {
     /// Whether there is a partition table.
     pub is_disk: bool,
@@ -87,6 +95,7 @@ pub(super) struct Watched {
 
 /// A part of an image.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct CheckedVolume {
     /// Its partition, if the image is a disk.
     pub partition: Option<Partition>,

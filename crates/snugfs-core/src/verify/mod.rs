@@ -78,11 +78,20 @@ pub(crate) fn bytes(prepared: &Prepared<'_>) -> u64 {
 
 /// Options of [`Prepared::compare`].
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct CompareOptions {
     /// Whether the image was mounted since it was built.
     pub used: Use,
     /// What unused bytes may contain.
     pub terms: Terms,
+}
+
+impl CompareOptions {
+    /// The options with these values.
+    #[must_use]
+    pub fn new(used: Use, terms: Terms) -> Self {
+        Self { used, terms }
+    }
 }
 
 impl Prepared<'_> {

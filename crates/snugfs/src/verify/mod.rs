@@ -55,7 +55,7 @@ fn against_plan(
     let image = Image { container: image.container, window: image.window.part(0, length) };
     let total = prepared.compared_bytes();
     run_stage(&begun.progress, (Stage::Compare, Unit::Bytes, total), || {
-        prepared.compare(&image, CompareOptions { used, terms }, &begun.progress)
+        prepared.compare(&image, CompareOptions::new(used, terms), &begun.progress)
     })
 }
 
@@ -78,5 +78,5 @@ fn result(args: &VerifyArgs, image: &Image, verdict: &Verdict, messages: &Messag
 fn terms(args: &VerifyArgs, image: &Image) -> Terms {
     let is_device = std::fs::metadata(&args.image).is_ok_and(|found| found.file_type().is_block_device());
     let on = if is_device && image.container == Container::Raw { Medium::Device } else { Medium::File };
-    Terms { on, ignore_unused: args.ignore_unused }
+    Terms::new(on, args.ignore_unused)
 }
