@@ -111,3 +111,57 @@ fn put(
     hash.update(known.len.to_le_bytes());
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frames::Unit;
+    use image_tree::{NodeId, TreeId};
+
+    /// Identifies a file by its number, except the file 9.
+    struct Numbers;
+
+    impl FrameSource for Numbers {
+        fn unit(&self, file: FileRef) -> Unit {
+            ().unit(file)
+        }
+
+        fn identify(&self, file: FileRef, identity: &mut Vec<u8>) -> bool {
+            identity.extend(file.node.index().to_le_bytes());
+            file.node.index() != 9
+        }
+    }
+
+    fn key(pieces: &[(Content, u64)]) -> Option<FrameKey> {
+        let pieces = pieces.iter().map(|&(content, len)| Piece { offset: 0, len, content }).collect();
+        FrameKey::of_pieces(&Frame { number: 0, len: 0, pieces }, 3, &Numbers)
+    }
+
+    fn file(node: usize, offset: u64) -> Content {
+        let node = NodeId::from_index(node).unwrap();
+        Content::File { file: FileRef { tree: TreeId::FIRST, node }, offset }
+    }
+
+    #[test]
+    fn a_key_names_files_ranges_and_zeros_and_not_how_they_are_cut() {
+        let whole = key(&[(file(1, 0), 100), (Content::Zeros, 50)]).unwrap();
+        let cut = [(file(1, 0), 60), (file(1, 60), 40), (Content::Zeros, 20), (Content::Unused, 30)];
+        assert_eq!(key(&cut), Some(whole));
+        for other in [
+            [(file(2, 0), 100), (Content::Zeros, 50)],
+            [(file(1, 1), 100), (Content::Zeros, 50)],
+            [(file(1, 0), 99), (Content::Zeros, 51)],
+            [(Content::Zeros, 50), (file(1, 0), 100)],
+        ] {
+            assert_ne!(key(&other), Some(whole), "{other:?}");
+        }
+        assert_eq!(key(&[(file(1, 0), 100), (Content::Metadata, 50)]), None);
+        assert_eq!(key(&[(file(9, 0), 100)]), None, "a file that must be read");
+    }
+
+    #[test]
+    fn the_level_and_the_kind_of_identity_matter() {
+        assert_ne!(FrameKey::of_bytes(b"x", 3), FrameKey::of_bytes(b"x", 4));
+        assert_ne!(FrameKey::of_bytes(b"", 3), key(&[]).unwrap());
+    }
+}
