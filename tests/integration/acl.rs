@@ -126,8 +126,8 @@ fn a_list_that_linux_refuses_is_an_error_at_its_place_in_the_plan() {
         plan["entries"] = json!({ "/x": { "type": "file", "text": "", "xattrs": { ACCESS: value } } });
     });
     workspace.snugfs(["build", "plan.json", "-o", "a.img"]).failed_with(3).says(
-        "plan.entries.\"/x\".xattrs.\"system.posix_acl_access\": Linux refuses this access control list: it names users or groups \
-         and has no mask;",
+        "plan.entries.\"/x\".xattrs.\"system.posix_acl_access\": Linux refuses this access control list: it names users or groups, \
+         but has no mask;",
     );
     assert_eq!(workspace.names(), ["plan.json"]);
 }

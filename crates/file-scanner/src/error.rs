@@ -64,7 +64,7 @@ pub enum ScanError {
         what: &'static str,
     },
     /// A file with the length 0 and contents, as in /proc.
-    ToldEmpty {
+    EmptyWithBytes {
         /// On this machine.
         path: String,
     },
@@ -244,7 +244,7 @@ impl ScanError {
             | Self::MissingPath { .. } => ErrorKind::Plan,
             Self::MissingStorePath { .. } | Self::BadStoreName { .. } => ErrorKind::Closure,
             Self::SpecialInStore { .. }
-            | Self::ToldEmpty { .. }
+            | Self::EmptyWithBytes { .. }
             | Self::NotAFolder { .. }
             | Self::NotAFile { .. }
             | Self::NoSource { .. }
@@ -308,7 +308,7 @@ impl ScanError {
             Self::FakedOwners { tree, .. } => SourceId::Tree(*tree).into(),
             Self::TooMany => Subject::Contents,
             Self::Internal(_) => Subject::Path("the merged tree".to_owned()),
-            Self::ToldEmpty { path: at }
+            Self::EmptyWithBytes { path: at }
             | Self::MissingStorePath { path: at }
             | Self::SpecialInStore { path: at }
             | Self::Unreadable { path: at, .. }
@@ -341,7 +341,7 @@ impl ScanError {
                 "reaches into store paths, whose modes belong to their hashes".to_owned()
             }
             Self::DisallowedXattr { what, .. } => format!("Linux lets no {what} have this attribute"),
-            Self::ToldEmpty { .. } => "has contents though the system tells its length as 0".to_owned(),
+            Self::EmptyWithBytes { .. } => "has contents, but the system says that its length is 0".to_owned(),
             Self::MissingPath { .. } => "nothing makes this path".to_owned(),
             Self::MissingStorePath { .. } => "the store path is registered but missing".to_owned(),
             Self::BadStoreName { reason } => format!("a store path has no valid name: {reason}"),
@@ -409,7 +409,7 @@ impl ScanError {
             Self::Conflict { .. } | Self::NeedsDirectory { .. } => "leave one out",
             Self::InsideStorePath { .. } => "choose another place",
             Self::DisallowedXattr { .. } => "leave it out",
-            Self::ToldEmpty { .. } => "copy it to a regular file first",
+            Self::EmptyWithBytes { .. } => "copy it to a regular file first",
             Self::MissingPath { .. } => "add an entry for it or leave it out",
             Self::BadStoreName { .. } => "correct the registration",
             Self::SpecialInStore { .. } | Self::DeviceNumber { .. } => "remove it",

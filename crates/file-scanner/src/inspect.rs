@@ -26,7 +26,7 @@ pub(crate) enum Problem {
     Target(usize),
     DeviceNumber,
     /// The length is 0, but there are contents.
-    ToldEmpty,
+    EmptyWithBytes,
     /// This process has no read permission.
     Forbidden,
     TooMany,
@@ -128,7 +128,7 @@ fn tree_kind(
     Ok(match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
             if stat.st_size == 0 && has_contents(&directory.fd, name) {
-                return Err(Problem::ToldEmpty);
+                return Err(Problem::EmptyWithBytes);
             }
             let kind = readable_file(&directory.fd, name, stat)?;
             let runs = if plan.keep_holes { data_runs(&directory.fd, name, stat)? } else { None };

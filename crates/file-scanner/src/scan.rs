@@ -239,7 +239,7 @@ fn stat_entry_file(
     let stat = match rustix::fs::stat(source) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
             if has_wrong_length(&stat) {
-                return Err(ScanError::ToldEmpty { path });
+                return Err(ScanError::EmptyWithBytes { path });
             }
             stat
         }

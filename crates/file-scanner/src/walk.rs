@@ -320,7 +320,7 @@ impl Problem {
             Self::SpecialInStore => ScanError::SpecialInStore { path },
             Self::Target(len) => ScanError::SymlinkTarget { path, len },
             Self::DeviceNumber => ScanError::DeviceNumber { path },
-            Self::ToldEmpty => ScanError::ToldEmpty { path },
+            Self::EmptyWithBytes => ScanError::EmptyWithBytes { path },
             Self::TooMany => ScanError::TooMany,
             Self::List(ListError::System(errno)) => Self::System(errno).into_error(path),
             Self::List(ListError::Changed) | Self::Xattr(XattrError::Changing) => ScanError::Changed { path },
