@@ -9,16 +9,22 @@
 //! | `runs` | which blocks of an image have data |
 //! | `qcow2` | QEMU's format |
 //! | `simg` | Android's sparse format |
+//! | `vhd` | Microsoft's format VHD, fixed and dynamic |
+//! | `vdi` | VirtualBox's format |
 
 mod qcow2;
 mod runs;
 mod simg;
+mod vdi;
+mod vhd;
 
 use image_tree::{Explain, Explanation, explained_errors};
 
 pub use qcow2::Qcow2;
 pub use runs::needed_blocks;
 pub use simg::Simg;
+pub use vdi::Vdi;
+pub use vhd::{DynamicVhd, FixedVhd};
 
 /// The error if a format does not support an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

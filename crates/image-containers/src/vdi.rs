@@ -1,4 +1,4 @@
-//! VirtualBox's format VDI, version 1.1 (`VDICore.h` of VirtualBox), as a dynamically allocated image. The block map comes before the
+//! `VirtualBox`'s format VDI, version 1.1 (`VDICore.h`), as a dynamically allocated image. The block map comes before the
 //! data, and the data is in the order of the image, so the file can be written as a stream.
 
 use image_tree::{Content, Piece, PieceSource, Uuid, narrow, to_u64, to_usize};
@@ -19,7 +19,7 @@ const ALIGNMENT: u64 = 1 << 20;
 /// Length of the longest image in \[bytes\]: `qemu-img` has a limit of 2²⁹ blocks (`VDI_BLOCKS_IN_IMAGE_MAX`).
 const MOST: u64 = BLOCK << 29;
 
-/// An image in VirtualBox's format.
+/// An image in `VirtualBox`'s format.
 pub struct Vdi<'i> {
     image: &'i dyn PieceSource,
     id: Uuid,
@@ -65,7 +65,7 @@ impl<'i> Vdi<'i> {
     fn header(&self) -> [u8; HEADER] {
         let why = "`Vdi::new` limits the number of blocks";
         let mut bytes = Vec::with_capacity(HEADER);
-        let text = b"<<< Oracle VM VirtualBox Disk Image >>>\n";
+        let text = b"<<< Oracle VM `VirtualBox` Disk Image >>>\n";
         bytes.extend(text);
         bytes.resize(64, 0);
         // Signature, version 1.1, length of the header, type: dynamic; no flags.
@@ -98,7 +98,8 @@ impl<'i> Vdi<'i> {
                 break;
             }
             let after = self.runs.partition_point(|(run, _)| run.first <= block);
-            let run = after.checked_sub(1).and_then(|at| self.runs.get(at)).filter(|(run, _)| block < run.end());
+            let run =
+                after.checked_sub(1).and_then(|at| self.runs.get(at)).filter(|(run, _)| block < run.end());
             let place = run.map(|(run, before)| before + block - run.first);
             let place = place.map_or(FREE, |place| narrow(place, "`Vdi::new` limits the number of blocks"));
             entry.copy_from_slice(&place.to_le_bytes());
@@ -122,8 +123,10 @@ impl PieceSource for Vdi<'_> {
             Piece { offset: ALIGNMENT + map, len: data_at - ALIGNMENT - map, content: Content::Zeros },
         ];
         let mut mover = PieceMover::of(self.image);
-        let data =
-            self.runs.iter().flat_map(move |(run, before)| mover.moved(*run, BLOCK, data_at + before * BLOCK));
+        let data = self
+            .runs
+            .iter()
+            .flat_map(move |(run, before)| mover.moved(*run, BLOCK, data_at + before * BLOCK));
         Box::new(tables.into_iter().filter(|piece| piece.len > 0).chain(data))
     }
 

@@ -272,12 +272,14 @@ impl PieceSource for DynamicVhd<'_> {
                 buffer.copy_from_slice(&footer(self.image.len(), self.id, DiskType::Dynamic));
             }
             at => {
-                let (place, within) = ((at - self.data_at()) / STORED_BLOCK, (at - self.data_at()) % STORED_BLOCK);
+                let (place, within) =
+                    ((at - self.data_at()) / STORED_BLOCK, (at - self.data_at()) % STORED_BLOCK);
                 let Some(within) = within.checked_sub(SECTOR) else {
                     // All sectors of the block are there.
                     return buffer.fill(0xff);
                 };
-                let block = self.blocks.get(to_usize(place)).expect("invariant: a piece is of one of the blocks");
+                let block =
+                    self.blocks.get(to_usize(place)).expect("invariant: a piece is of one of the blocks");
                 self.generate_part(block * BLOCK + within, piece, buffer);
             }
         }

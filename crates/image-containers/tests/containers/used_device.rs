@@ -1,63 +1,14 @@
 //! Writes containers and block maps of random images over a used device. Every byte that may be read must be the
 //! image's, for any pieces.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
-
 use image_containers::{Qcow2, Simg, needed_blocks};
-use image_tree::{Content, NodeId, Piece, PieceSource};
+use image_tree::{Content, NodeId, PieceSource};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::support::{Image, bytes};
+
 const BLOCK: u64 = 4096;
-
-/// An image of pieces of these kinds and lengths. Its data bytes depend on their offset and are never zero.
-#[derive(Debug)]
-struct Image(Vec<(Content, u64)>);
-
-fn byte(offset: u64) -> u8 {
-    u8::try_from(offset % 251).unwrap() + 1
-}
-
-impl PieceSource for Image {
-    fn len(&self) -> u64 {
-        self.0.iter().map(|piece| piece.1).sum()
-    }
-
-    fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
-        let mut at = 0;
-        Box::new(self.0.iter().map(move |&(content, len)| {
-            let piece = Piece { offset: at, len, content: content.skip(at) };
-            at += len;
-            piece
-        }))
-    }
-
-    fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
-        for (to, at) in buffer.iter_mut().zip(piece.offset..) {
-            *to = byte(at);
-        }
-    }
-}
-
-/// All bytes of an image, or of a container of it. Contents of files equal the image's bytes at the file offset.
-fn bytes(image: &dyn PieceSource) -> Vec<u8> {
-    let mut bytes = vec![0; usize::try_from(image.len()).unwrap()];
-    let mut at = 0;
-    for piece in image.pieces() {
-        assert_eq!(piece.offset, at);
-        assert!(piece.len > 0);
-        at += piece.len;
-        let from = usize::try_from(piece.offset).unwrap();
-        let part = &mut bytes[from..from + usize::try_from(piece.len).unwrap()];
-        match piece.content {
-            Content::Metadata => image.generate(&piece, part),
-            Content::File { offset, .. } => part.iter_mut().zip(offset..).for_each(|(to, at)| *to = byte(at)),
-            _ => {}
-        }
-    }
-    assert_eq!(at, image.len());
-    bytes
-}
 
 /// Whether each byte of an image may be read.
 fn is_needed(image: &Image) -> Vec<bool> {
