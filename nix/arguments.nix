@@ -134,7 +134,7 @@ let
       type = types.layers;
       default = [ ];
       exampleText = "[ [ pkgs.linux-firmware config.boot.kernelPackages.kernel ] [ config.system.path ] ]";
-      text = "Lists of store paths whose closures are compressed in derivations of their own, so that an image that is built again takes them from there. It has the same bytes as with `frames` only.";
+      text = "Lists of store paths. Each list's closure is compressed in a derivation of its own, and the image takes it from there. When something else changes, Nix need not compress it again.";
       more = "See [layers](#layers).";
       rules =
         { arguments, ... }:
@@ -154,7 +154,7 @@ let
       name = "frames";
       type = orNull types.boolean;
       default = null;
-      text = "Whether each large store path is compressed by itself, so that layers, caches and other images can have the same compressed bytes. Null: if there are `layers`.";
+      text = "Whether each large store path is compressed by itself, so that layers, caches and other images can have the same compressed bytes. Null: whether `layers` are given.";
       more = "The image becomes a little larger; see [how to build again in a fraction of the time](how-to/rebuild.md).";
     }
     {
