@@ -133,7 +133,7 @@ let
       name = "layers";
       type = types.layers;
       default = [ ];
-      exampleText = "[ [ pkgs.linux-firmware config.boot.kernelPackages.kernel ] [ config.system.path ] ]";
+      exampleText = "[ [ config.hardware.firmware config.system.modulesTree ] [ config.system.path ] ]";
       text = "Lists of store paths. Each list's closure is compressed in a derivation of its own, and the image takes it from there. When something else changes, Nix need not compress it again.";
       more = "See [layers](#layers).";
       rules =
