@@ -145,9 +145,9 @@ let
           no (
             arguments.frames != false
           ) "an image uses layers by its frames, and frames is false; leave one of the two out"
-          ++
-            no (compression == null || compression.frames or false == true)
-              "an image uses layers by its frames, and plan.output.compression does not ask for them; set frames = true there, too"
+          ++ no (
+            compression == null || compression.frames or false == true
+          ) "an image uses layers by its frames, and plan.output.compression does not ask for them; set frames = true there, too"
         );
     }
     {

@@ -1,6 +1,7 @@
 # Images have the same bytes with layers and without.
 {
   pkgs,
+  lib,
   makeExt4Fs,
   makeSdImage,
   makeDiskImage,
@@ -52,6 +53,23 @@ let
   compare = make: more: ''
     cmp ${make (more // { inherit layers; })} ${make (more // { frames = true; })}
   '';
+  withEmpty = ext4 {
+    layers = [
+      [ ]
+      [ pkgs.hello ]
+      [ firmware ]
+    ];
+  };
+  compared = lib.concatStrings [
+    (compare ext4 { })
+    (compare ext4 { verify = "hash"; })
+    (compare ext4 {
+      compressionLevel = 9;
+      deduplicate = true;
+    })
+    (compare sd { })
+    (compare disk { })
+  ];
 in
 pkgs.runCommand "check-layers"
   {
@@ -61,24 +79,9 @@ pkgs.runCommand "check-layers"
     ];
   }
   ''
-    ${compare ext4 { }}
-    ${compare ext4 { verify = "hash"; }}
-    ${compare ext4 {
-      compressionLevel = 9;
-      deduplicate = true;
-    }}
-    ${compare sd { }}
-    ${compare disk { }}
-    # Layers of which the image uses nothing: one of no store path, one of small ones only.
-    cmp ${ext4 { frames = true; }} ${
-      ext4 {
-        layers = [
-          [ ]
-          [ pkgs.hello ]
-          [ firmware ]
-        ];
-      }
-    }
+    ${compared}
+    # Two of the layers have nothing that is in the image.
+    cmp ${ext4 { frames = true; }} ${withEmpty}
     zstd -dc ${ext4 { inherit layers; }} > image
     cmp image ${ext4 { compressImage = false; }}
     e2fsck -fn image

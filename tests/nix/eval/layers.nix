@@ -180,16 +180,19 @@ in
     ];
   };
   "an image that is not compressed has none" = {
-    expr = map (image: [
-      (lib.length image.layers)
-      (usesLayers image)
-    ]) [
-      (image { })
-      (image { }).uncompressed
-      (image { compressImage = false; })
-      (image { compressImage = false; }).compressed
-      (image { plan.output.compression = null; })
-    ];
+    expr =
+      map
+        (image: [
+          (lib.length image.layers)
+          (usesLayers image)
+        ])
+        [
+          (image { })
+          (image { }).uncompressed
+          (image { compressImage = false; })
+          (image { compressImage = false; }).compressed
+          (image { plan.output.compression = null; })
+        ];
     expected = [
       [
         2
