@@ -130,6 +130,34 @@ let
       text = "Level of zstd, if the image is compressed.";
     }
     {
+      name = "layers";
+      type = types.layers;
+      default = [ ];
+      exampleText = "[ [ config.hardware.firmware config.system.modulesTree ] [ config.system.path ] ]";
+      text = "Lists of store paths. Each list's closure is compressed in a derivation of its own, and the image takes it from there. When something else changes, Nix need not compress it again.";
+      more = "See [layers](#layers).";
+      rules =
+        { arguments, ... }:
+        let
+          compression = arguments.plan.output.compression or null;
+        in
+        lib.optionals (arguments.layers != [ ]) (
+          no (
+            arguments.frames != false
+          ) "an image uses layers by its frames, and frames is false; leave one of the two out"
+          ++ no (
+            compression == null || compression.frames or false == true
+          ) "an image uses layers by its frames, and plan.output.compression does not ask for them; set frames = true there, too"
+        );
+    }
+    {
+      name = "frames";
+      type = orNull types.boolean;
+      default = null;
+      text = "Whether each large store path is compressed by itself, so that layers, caches and other images can have the same compressed bytes. Null: whether `layers` are given.";
+      more = "The image becomes a little larger; see [how to build again in a fraction of the time](how-to/rebuild.md).";
+    }
+    {
       name = "verify";
       type = words [
         "none"
@@ -256,7 +284,12 @@ let
               ])
               || output.compression.seekable or false
             )
-          ) "they change an image of which output.bmap, output.format or output.compression.seekable asks for another form; give what they write as blobs";
+          ) "they change an image of which output.bmap, output.format or output.compression.seekable asks for another form; give what they write as blobs"
+          # zstd compresses what they changed, as a whole.
+          ++ no (
+            arguments.postBuildCommands == ""
+            || !(arguments.frames == true || arguments.layers != [ ] || output.compression.frames or false)
+          ) "the image that they changed is compressed without frames and layers, which are given; give what they write as blobs, or leave out frames and layers";
       }
     ];
   imageName = {

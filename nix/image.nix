@@ -11,6 +11,8 @@
   plan,
   # The closures' roots by the key that the plan has for their graph.
   closures,
+  # The roots of each layer, a list of lists.
+  layers,
   # Shell commands that make what the plan names in the build's folder. They see the final place of the image as $img.
   commands,
   # null: the result is the image. { directory; file; }: the result is a folder that has the image as directory/file, or
@@ -34,6 +36,17 @@ let
       pkgs.buildPackages.snugfs or (pkgs.buildPackages.callPackage ./package.nix { });
 
   level = compression.level or 3;
+  # What is not compressed has no frames, and then no derivation of a layer is built.
+  usedLayers = lib.optionals (compressed && compression.frames or false) (
+    import ./layer.nix { inherit pkgs lib program; } {
+      inherit layers level keepReferences;
+      verify = plan.closure.verify or null;
+    }
+  );
+  build = lib.concatStringsSep " " (
+    [ "snugfs build \"$NIX_ATTRS_JSON_FILE\" --base-dir \"$PWD\" --progress nix" ]
+    ++ map (layer: "--layer ${layer}") usedLayers
+  );
   zstd = "zstd --quiet -T\"$NIX_BUILD_CORES\" ${lib.optionalString (level > 19) "--ultra "}-${toString level}";
 
   place =
@@ -52,7 +65,10 @@ let
 in
 pkgs.stdenv.mkDerivation (
   {
-    inherit name passthru;
+    inherit name;
+    passthru = passthru // {
+      layers = usedLayers;
+    };
 
     # No environment, so no limit on the length of anything. Nix writes the plan and the closures' graphs into one
     # JSON file, which the program reads: no derivation beside this one, no copy of the closure.
@@ -77,7 +93,7 @@ pkgs.stdenv.mkDerivation (
     + (
       if changed then
         ''
-          snugfs build "$NIX_ATTRS_JSON_FILE" --base-dir "$PWD" -o "$img" --progress nix
+          ${build} -o "$img"
           chmod u+w "$img"
           (
           ${postBuildCommands}
@@ -88,7 +104,7 @@ pkgs.stdenv.mkDerivation (
         ''
       else
         ''
-          snugfs build "$NIX_ATTRS_JSON_FILE" --base-dir "$PWD" -o "${target}" --progress nix
+          ${build} -o "${target}"
         ''
     );
   }

@@ -30,7 +30,7 @@ import ./function.nix {
           {
             name = "ext4-fs.img${lib.optionalString compressImage ".zst"}";
             inherit plan;
-            inherit (arguments) keepReferences;
+            inherit (arguments) keepReferences layers;
             closures.closure = storePaths;
             commands = ''
               mkdir -p ./files

@@ -7,6 +7,7 @@
 }:
 let
   inherit (builtins) isAttrs;
+  framed = if arguments.frames == null then arguments.layers != [ ] else arguments.frames;
 
   generated = {
     version = 1;
@@ -44,6 +45,7 @@ let
             format = "zstd";
             level = arguments.compressionLevel;
           }
+          // lib.optionalAttrs framed { frames = true; }
         else
           null;
       verify = arguments.verifyOutput;
