@@ -341,7 +341,9 @@ impl ScanError {
                 "reaches into store paths, whose modes belong to their hashes".to_owned()
             }
             Self::DisallowedXattr { what, .. } => format!("Linux lets no {what} have this attribute"),
-            Self::EmptyWithBytes { .. } => "has contents, but the system says that its length is 0".to_owned(),
+            Self::EmptyWithBytes { .. } => {
+                "has contents, but the system says that its length is 0".to_owned()
+            }
             Self::MissingPath { .. } => "nothing makes this path".to_owned(),
             Self::MissingStorePath { .. } => "the store path is registered but missing".to_owned(),
             Self::BadStoreName { reason } => format!("a store path has no valid name: {reason}"),

@@ -17,6 +17,7 @@ const VARIABLE: &str = "SNUGFS_CACHE";
 pub(crate) struct Stores {
     pub(crate) stores: FrameStores,
     cache: Option<PathBuf>,
+    has_layers: bool,
 }
 
 /// Opens the folders that the options and the environment name. The environment has no effect on an image without frames.
@@ -35,7 +36,7 @@ pub(crate) fn open(args: &BuildArgs, output: &Output<'_>) -> Result<Option<Store
     let cache = args.cache.clone().or_else(variable);
     let folders = cache.as_deref().map(|folder| (folder, args.cache_size));
     let stores = FrameStores::open(folders, args.layer.iter().map(PathBuf::as_path)).map_err(failure)?;
-    Ok((!stores.is_empty()).then_some(Stores { stores, cache }))
+    Ok((!stores.is_empty()).then_some(Stores { stores, cache, has_layers: !args.layer.is_empty() }))
 }
 
 fn failure(error: CacheError) -> Failure {
@@ -64,6 +65,10 @@ fn failure(error: CacheError) -> Failure {
 impl Stores {
     /// Ends the use of the cache, and says what it did.
     pub(crate) fn finish(self, messages: &Messages) {
+        if self.has_layers {
+            let found = human::counted(self.stores.from_layers(), "frame");
+            messages.note("layers", format!("{found} were there"));
+        }
         if let Some((folder, statistics)) = self.cache.zip(self.stores.finish()) {
             tell(&folder, &statistics, messages);
         }
