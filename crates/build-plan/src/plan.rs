@@ -237,7 +237,7 @@ pub struct OutputPlan {
     /// Whether to check the image and compare it with the plan before it gets its name.
     pub verify: bool,
     /// Compression, if given. By default the file name decides (`.zst` means level 3).
-    pub compression: Option<ZstdPlan>,
+    pub compression: Option<CompressionPlan>,
 }
 
 /// `plan.output.format`
@@ -254,11 +254,23 @@ pub enum Format {
 
 /// `plan.output.compression`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ZstdPlan {
-    /// 1 to 22.
-    pub level: i32,
-    /// Whether the output has several frames and a seek table, so that parts can be read separately.
-    pub seekable: bool,
+pub enum CompressionPlan {
+    /// With zstd.
+    Zstd {
+        /// 1 to 22.
+        level: i32,
+        /// How the output is divided into frames.
+        framing: FramingPlan,
+    },
+}
+
+/// How an output is divided into frames of zstd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FramingPlan {
+    /// One frame.
+    Single,
+    /// Several frames and a seek table, so that parts can be read separately.
+    Seekable,
 }
 
 /// `plan.disk`

@@ -4,7 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use build_plan::{ClosurePlan, ClosureSource, EntryKind, FilesystemPlan, Plan, Verify, ZstdPlan, parse};
+use build_plan::{
+    ClosurePlan, ClosureSource, CompressionPlan, EntryKind, FilesystemPlan, FramingPlan, Plan, Verify, parse,
+};
 use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
 use serde_json::{Value, json};
 
@@ -90,7 +92,7 @@ fn expected(name: &str) -> Plan {
         }
         "output" => {
             plan.output.path = Some("/base/rootfs.img.zst".into());
-            plan.output.compression = Some(ZstdPlan { level: 19, seekable: false });
+            plan.output.compression = Some(CompressionPlan::Zstd { level: 19, framing: FramingPlan::Single });
         }
         other => panic!("tests/plans/good/{other}.json has no expected values here"),
     }

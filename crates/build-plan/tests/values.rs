@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use build_plan::{
-    AttributesPlan, BlobPlan, ClosureSource, Entry, EntryKind, FatPlan, PartitionContent, PartitionType,
-    Plan, TablePlan, Verify, XattrPattern, ZstdPlan, parse, schema,
+    AttributesPlan, BlobPlan, ClosureSource, CompressionPlan, Entry, EntryKind, FatPlan, FramingPlan,
+    PartitionContent, PartitionType, Plan, TablePlan, Verify, XattrPattern, parse, schema,
 };
 use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
 use serde_json::{Value, json};
@@ -238,7 +238,10 @@ fn filesystem_and_output_are_read() {
     assert_eq!((filesystem.journal_size, filesystem.reserved), (Some(0), Some(2125)));
     assert_eq!(filesystem.timestamp.seconds(), Timestamp::MAX_SECONDS);
     assert_eq!(plan.output.path, Some(PathBuf::from("/base/out/image.img")));
-    assert_eq!(plan.output.compression, Some(ZstdPlan { level: 22, seekable: false }));
+    assert_eq!(
+        plan.output.compression,
+        Some(CompressionPlan::Zstd { level: 22, framing: FramingPlan::Single })
+    );
 }
 
 #[test]

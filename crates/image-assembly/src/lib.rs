@@ -79,7 +79,7 @@ pub use identity::Identity;
 pub(crate) use image_tree::{to_u64, to_usize};
 pub use observer::{Observer, Rejection};
 #[cfg(feature = "zstd")]
-pub use options::Compression;
+pub use options::{Compression, Framing};
 pub use options::{Options, Target, Written};
 pub use pieces::{PieceError, check_pieces};
 pub use temporaries::remove_temporaries;

@@ -78,14 +78,29 @@ impl Options {
     }
 }
 
-/// How an image is compressed with zstd.
+/// How an image is compressed.
 #[cfg(feature = "zstd")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Compression {
-    /// The level; 0 is zstd's default.
-    pub level: i32,
-    /// In frames with a table of them, so that a part can be read by itself; else in one frame.
-    pub seekable: bool,
+#[non_exhaustive]
+pub enum Compression {
+    /// With zstd.
+    Zstd {
+        /// The level; 0 is zstd's default.
+        level: i32,
+        /// How the image is divided into frames.
+        framing: Framing,
+    },
+}
+
+/// How an image is divided into frames of zstd.
+#[cfg(feature = "zstd")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Framing {
+    /// One frame.
+    Single,
+    /// Frames with a table of them, so that a part can be read by itself.
+    Seekable,
 }
 
 /// What was written.

@@ -39,14 +39,14 @@ impl<'w> Sink<'w> {
     /// The sink that the options ask for, for an image of `len` \[bytes\]; and whether zstd has to do without workers.
     #[cfg(feature = "zstd")]
     pub(crate) fn new(tally: Tally<'w>, options: &Options, len: u64) -> io::Result<(Self, bool)> {
-        use crate::Compression;
+        use crate::{Compression, Framing};
         let writer = BufWriter::with_capacity(BUFFER, tally);
         Ok(match options.compression {
             None => (Self::Plain(writer), false),
-            Some(Compression { level, seekable: true }) => {
+            Some(Compression::Zstd { level, framing: Framing::Seekable }) => {
                 (Self::Seekable(Seekable::new(writer, level, options.threads)), false)
             }
-            Some(Compression { level, .. }) => {
+            Some(Compression::Zstd { level, framing: Framing::Single }) => {
                 let workers = frame::workers(options.threads);
                 (Self::Zstd(Box::new(frame::encoder(writer, level, len, workers)?)), workers == 0)
             }

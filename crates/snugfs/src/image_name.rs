@@ -4,8 +4,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use build_plan::{Format, OutputPlan};
-use image_assembly::Compression;
+use build_plan::{CompressionPlan, Format, FramingPlan, OutputPlan};
+use image_assembly::{Compression, Framing};
 
 use snugfs_core::format_name;
 
@@ -55,8 +55,16 @@ const FOREIGN: [(&str, &str); 10] = [
 
 /// The format that a plan selects, without a file name.
 pub(crate) fn form_of_plan(plan: &OutputPlan) -> Form {
-    let compression = plan.compression.map(|zstd| Compression { level: zstd.level, seekable: zstd.seekable });
-    Form { format: plan.format.unwrap_or_default(), compression }
+    Form { format: plan.format.unwrap_or_default(), compression: plan.compression.map(compression) }
+}
+
+fn compression(plan: CompressionPlan) -> Compression {
+    let CompressionPlan::Zstd { level, framing } = plan;
+    let framing = match framing {
+        FramingPlan::Single => Framing::Single,
+        FramingPlan::Seekable => Framing::Seekable,
+    };
+    Compression::Zstd { level, framing }
 }
 
 /// The format that a plan and a file name select; or what is wrong with the name, and what to do.
@@ -87,24 +95,22 @@ pub(crate) fn form(path: &Path, plan: &OutputPlan) -> Result<Form, (String, &'st
         form.format = *named;
     }
     if is_zst {
-        form.compression.get_or_insert(Compression { level: DEFAULT_LEVEL, seekable: false });
+        form.compression.get_or_insert(Compression::Zstd { level: DEFAULT_LEVEL, framing: Framing::Single });
     }
     Ok(form)
 }
 
 #[cfg(test)]
 mod tests {
-    use build_plan::ZstdPlan;
-
     use super::*;
 
-    fn plan(format: Option<Format>, compression: Option<ZstdPlan>) -> OutputPlan {
+    fn plan(format: Option<Format>, compression: Option<CompressionPlan>) -> OutputPlan {
         OutputPlan { path: None, format, bmap: false, verify: false, compression }
     }
 
     #[test]
     fn names_select_formats() {
-        let zstd = Some(Compression { level: 3, seekable: false });
+        let zstd = Some(Compression::Zstd { level: 3, framing: Framing::Single });
         for (name, format, compression) in [
             ("x.img", Format::Raw, None),
             ("x", Format::Raw, None),
@@ -121,9 +127,14 @@ mod tests {
             let found = form(Path::new(name), &plan(None, None));
             assert_eq!(found, Ok(Form { format, compression }), "{name}");
         }
-        let level = plan(Some(Format::Simg), Some(ZstdPlan { level: 9, seekable: true }));
-        let expected =
-            Form { format: Format::Simg, compression: Some(Compression { level: 9, seekable: true }) };
+        let level = plan(
+            Some(Format::Simg),
+            Some(CompressionPlan::Zstd { level: 9, framing: FramingPlan::Seekable }),
+        );
+        let expected = Form {
+            format: Format::Simg,
+            compression: Some(Compression::Zstd { level: 9, framing: Framing::Seekable }),
+        };
         for name in ["x.img", "x.simg", "x.simg.zst"] {
             assert_eq!(form(Path::new(name), &level), Ok(expected), "{name}");
         }

@@ -4,7 +4,7 @@ use image_tree::Timestamp;
 
 use super::context::Context;
 use crate::object::Object;
-use crate::plan::{FilesystemPlan, OutputPlan, ZstdPlan};
+use crate::plan::{CompressionPlan, FilesystemPlan, FramingPlan, OutputPlan};
 use crate::tables;
 use crate::value::Value;
 
@@ -78,8 +78,9 @@ pub(super) fn output(value: &Value<'_>, context: Context<'_>) -> Option<OutputPl
     })
 }
 
-fn compression(value: &Value<'_>) -> Option<ZstdPlan> {
+fn compression(value: &Value<'_>) -> Option<CompressionPlan> {
     let object = value.object(&tables::COMPRESSION)?;
     object.word("format", &tables::COMPRESSIONS);
-    Some(ZstdPlan { level: object.count_or_default("level"), seekable: object.flag("seekable") })
+    let framing = if object.flag("seekable") { FramingPlan::Seekable } else { FramingPlan::Single };
+    Some(CompressionPlan::Zstd { level: object.count_or_default("level"), framing })
 }

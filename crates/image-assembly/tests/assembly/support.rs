@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use file_scanner::ScannedFiles;
-use image_assembly::{AssemblyError, Compression, Options, Target, Writer, Written};
+use image_assembly::{AssemblyError, Compression, Framing, Options, Target, Writer, Written};
 use image_tree::{
     Content, FileSource, FileStamp, FileTree, ImagePath, Metadata, Name, NodeId, Origin, Permissions, Piece,
     PieceSource, Timestamp, TreeWriter,
@@ -186,7 +186,7 @@ impl Image {
 pub(crate) fn options(threads: usize, zstd_level: Option<i32>) -> Options {
     Options {
         threads: NonZeroUsize::new(threads).unwrap(),
-        compression: zstd_level.map(|level| Compression { level, seekable: false }),
+        compression: zstd_level.map(|level| Compression::Zstd { level, framing: Framing::Single }),
         sync: false,
         read_back: true,
         sector: None,
