@@ -52,7 +52,7 @@ pub enum AssemblyError {
     Rejected(Rejection),
     /// The pieces do not make an image.
     Pieces(PieceError),
-    /// zstd gets no thread or no memory.
+    /// The compressor gets no thread or no memory.
     Compressor(io::Error),
 }
 

@@ -1,4 +1,4 @@
-//! The way out of a stream: plain or through zstd, counted and hashed as the system takes it.
+//! The way out of a stream: plain or through a compressor, counted and hashed as the system takes it.
 
 use std::io::{self, BufWriter, Write};
 
@@ -7,10 +7,20 @@ use sha2::{Digest, Sha256};
 #[cfg(feature = "zstd")]
 use zstd::stream::write::Encoder;
 
+#[cfg(any(feature = "gzip", feature = "xz"))]
+use crate::blocks::Blocks;
+#[cfg(feature = "gzip")]
+use crate::gzip::Gzip;
+#[cfg(any(feature = "gzip", feature = "xz", feature = "zstd"))]
+use crate::options::Compression;
+#[cfg(feature = "zstd")]
+use crate::options::Framing;
 use crate::options::Options;
 #[cfg(feature = "zstd")]
 use crate::seekable::Seekable;
 use crate::to_u64;
+#[cfg(feature = "xz")]
+use crate::xz::Xz;
 
 /// Zeros to write, however many are needed.
 pub(crate) static ZEROS: [u8; 128 << 10] = [0; 128 << 10];
@@ -25,6 +35,10 @@ pub(crate) enum Sink<'w> {
     Zstd(Box<Encoder<'static, BufWriter<Tally<'w>>>>),
     #[cfg(feature = "zstd")]
     Seekable(Seekable<BufWriter<Tally<'w>>>),
+    #[cfg(feature = "gzip")]
+    Gzip(Blocks<BufWriter<Tally<'w>>, Gzip>),
+    #[cfg(feature = "xz")]
+    Xz(Blocks<BufWriter<Tally<'w>>, Xz>),
 }
 
 /// Counts, and hashes where that is wanted, what went into an output.
@@ -37,15 +51,27 @@ pub(crate) struct Tally<'w> {
 
 impl<'w> Sink<'w> {
     /// The sink that the options ask for, for an image of `len` \[bytes\]; and whether zstd has to do without workers.
-    #[cfg(feature = "zstd")]
+    #[cfg_attr(
+        not(any(feature = "gzip", feature = "xz", feature = "zstd")),
+        expect(clippy::unnecessary_wraps, unused_variables, reason = "the same as with compressors")
+    )]
     pub(crate) fn new(tally: Tally<'w>, options: &Options, len: u64) -> io::Result<(Self, bool)> {
-        use crate::{Compression, Framing};
         let writer = BufWriter::with_capacity(BUFFER, tally);
         Ok(match options.compression {
             None => (Self::Plain(writer), false),
+            #[cfg(feature = "gzip")]
+            Some(Compression::Gzip { level }) => {
+                (Self::Gzip(Blocks::new(writer, level.clamp(1, 9), options.threads)?), false)
+            }
+            #[cfg(feature = "xz")]
+            Some(Compression::Xz { level }) => {
+                (Self::Xz(Blocks::new(writer, level.min(9), options.threads)?), false)
+            }
+            #[cfg(feature = "zstd")]
             Some(Compression::Zstd { level, framing: Framing::Seekable }) => {
                 (Self::Seekable(Seekable::new(writer, level, options.threads)), false)
             }
+            #[cfg(feature = "zstd")]
             Some(Compression::Zstd { level, framing: Framing::Single }) => {
                 let workers = frame::workers(options.threads);
                 (Self::Zstd(Box::new(frame::encoder(writer, level, len, workers)?)), workers == 0)
@@ -53,14 +79,7 @@ impl<'w> Sink<'w> {
         })
     }
 
-    /// The plain sink: there is no other without the feature `zstd`.
-    #[cfg(not(feature = "zstd"))]
-    #[expect(clippy::unnecessary_wraps, reason = "the same as with the feature `zstd`")]
-    pub(crate) fn new(tally: Tally<'w>, _: &Options, _: u64) -> io::Result<(Self, bool)> {
-        Ok((Self::Plain(BufWriter::with_capacity(BUFFER, tally)), false))
-    }
-
-    /// Ends the frame and writes what is left.
+    /// Ends the compressed format and writes what is left.
     pub(crate) fn finish(self) -> io::Result<Tally<'w>> {
         let writer = match self {
             Self::Plain(writer) => writer,
@@ -68,6 +87,10 @@ impl<'w> Sink<'w> {
             Self::Zstd(encoder) => encoder.finish()?,
             #[cfg(feature = "zstd")]
             Self::Seekable(seekable) => seekable.finish()?,
+            #[cfg(feature = "gzip")]
+            Self::Gzip(blocks) => blocks.finish()?,
+            #[cfg(feature = "xz")]
+            Self::Xz(blocks) => blocks.finish()?,
         };
         let mut tally = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         tally.flush()?;
@@ -83,6 +106,10 @@ impl Write for Sink<'_> {
             Self::Zstd(encoder) => encoder.write(bytes),
             #[cfg(feature = "zstd")]
             Self::Seekable(seekable) => seekable.write(bytes),
+            #[cfg(feature = "gzip")]
+            Self::Gzip(blocks) => blocks.write(bytes),
+            #[cfg(feature = "xz")]
+            Self::Xz(blocks) => blocks.write(bytes),
         }
     }
 
@@ -93,6 +120,10 @@ impl Write for Sink<'_> {
             Self::Zstd(encoder) => encoder.flush(),
             #[cfg(feature = "zstd")]
             Self::Seekable(seekable) => seekable.flush(),
+            #[cfg(feature = "gzip")]
+            Self::Gzip(blocks) => blocks.flush(),
+            #[cfg(feature = "xz")]
+            Self::Xz(blocks) => blocks.flush(),
         }
     }
 }
