@@ -48,10 +48,12 @@ pub(crate) trait Format {
 /// A part of the input.
 pub(crate) struct Block {
     /// The bytes before it.
+    #[cfg_attr(not(feature = "gzip"), expect(dead_code, reason = "only gzip uses it"))]
     pub(crate) history: Vec<u8>,
     /// Its bytes. None only if the input has none.
     pub(crate) bytes: Vec<u8>,
     /// Whether it is the last one.
+    #[cfg_attr(not(feature = "gzip"), expect(dead_code, reason = "only gzip uses it"))]
     pub(crate) is_last: bool,
     stopped: Arc<AtomicBool>,
 }

@@ -53,6 +53,7 @@ impl Format for Gzip {
     }
 
     fn compress(level: u32, block: &Block) -> io::Result<Deflated> {
+        block.check_wanted()?;
         let mut deflate = Compress::new(Compression::new(level), false);
         if !block.history.is_empty() {
             deflate.set_dictionary(&block.history)?;

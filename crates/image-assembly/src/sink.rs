@@ -52,31 +52,35 @@ pub(crate) struct Tally<'w> {
 impl<'w> Sink<'w> {
     /// The sink that the options ask for, for an image of `len` \[bytes\]; and whether zstd has to do without workers.
     #[cfg_attr(
+        not(feature = "zstd"),
+        expect(unused_variables, reason = "only zstd wants to know the length")
+    )]
+    #[cfg_attr(
         not(any(feature = "gzip", feature = "xz", feature = "zstd")),
-        expect(clippy::unnecessary_wraps, unused_variables, reason = "the same as with compressors")
+        expect(clippy::unnecessary_wraps, reason = "only a compressor can fail")
     )]
     pub(crate) fn new(tally: Tally<'w>, options: &Options, len: u64) -> io::Result<(Self, bool)> {
         let writer = BufWriter::with_capacity(BUFFER, tally);
-        Ok(match options.compression {
-            None => (Self::Plain(writer), false),
+        let Some(compression) = options.compression else { return Ok((Self::Plain(writer), false)) };
+        match compression {
             #[cfg(feature = "gzip")]
-            Some(Compression::Gzip { level }) => {
-                (Self::Gzip(Blocks::new(writer, level.clamp(1, 9), options.threads)?), false)
+            Compression::Gzip { level } => {
+                Ok((Self::Gzip(Blocks::new(writer, level.clamp(1, 9), options.threads)?), false))
             }
             #[cfg(feature = "xz")]
-            Some(Compression::Xz { level }) => {
-                (Self::Xz(Blocks::new(writer, level.min(9), options.threads)?), false)
+            Compression::Xz { level } => {
+                Ok((Self::Xz(Blocks::new(writer, level.min(9), options.threads)?), false))
             }
             #[cfg(feature = "zstd")]
-            Some(Compression::Zstd { level, framing: Framing::Seekable }) => {
-                (Self::Seekable(Seekable::new(writer, level, options.threads)), false)
+            Compression::Zstd { level, framing: Framing::Seekable } => {
+                Ok((Self::Seekable(Seekable::new(writer, level, options.threads)), false))
             }
             #[cfg(feature = "zstd")]
-            Some(Compression::Zstd { level, framing: Framing::Single }) => {
+            Compression::Zstd { level, framing: Framing::Single } => {
                 let workers = frame::workers(options.threads);
-                (Self::Zstd(Box::new(frame::encoder(writer, level, len, workers)?)), workers == 0)
+                Ok((Self::Zstd(Box::new(frame::encoder(writer, level, len, workers)?)), workers == 0))
             }
-        })
+        }
     }
 
     /// Ends the compressed format and writes what is left.
