@@ -117,7 +117,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
             "allow the system call clone3, or set plan.output.compression.seekable",
         ));
     }
-    report.set_written(&image.written, output.is_compressed(), output.format);
+    report.set_written(&image.written, output.options.compression, output.format);
     report.set_raw_digest(image.raw_sha256);
     report.set_times(&progress.times());
     if let Some(place) = report_place {
