@@ -7,6 +7,7 @@
 }:
 let
   inherit (builtins) isAttrs;
+  compression = import ./compression.nix { inherit lib; };
 
   generated = {
     version = 1;
@@ -41,8 +42,12 @@ let
       compression =
         if arguments.compressImage then
           {
-            format = "zstd";
-            level = arguments.compressionLevel;
+            format = arguments.compressionFormat;
+            level =
+              if arguments.compressionLevel != null then
+                arguments.compressionLevel
+              else
+                (compression.of arguments.compressionFormat).level;
           }
         else
           null;

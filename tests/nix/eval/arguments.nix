@@ -68,6 +68,13 @@ in
   "a level that zstd has not" = wrong {
     compressionLevel = 23;
   } "compressionLevel: 23 is not a level of zstd, 1 to 22";
+  "a level that gzip has not" = wrong {
+    compressionFormat = "gzip";
+    compressionLevel = 19;
+  } "compressionFormat: compressionLevel is at most 9 with gzip";
+  "an unknown compression" = wrong {
+    compressionFormat = "bzip2";
+  } ''compressionFormat: "bzip2" is not one of zstd, gzip, xz'';
   "a sealed file system with free space" = wrong {
     seal = true;
     freeSpace = "1MiB";
