@@ -15,6 +15,7 @@ let
   types = import ./types.nix { inherit lib; };
   inherit (import ./values.nix { inherit lib; }) no;
   inherit (types) orNull words;
+  compression = import ./compression.nix { inherit lib; };
 
   # --- of all three functions ---
 
@@ -39,7 +40,26 @@ let
     name = "compressImage";
     type = types.boolean;
     default = false;
-    text = "Whether the result is compressed with zstd. This adds `.zst` to its name.";
+    text = "Whether the result is compressed. This adds `.zst` (or `.gz`, `.xz`, by `compressionFormat`) to its name.";
+  };
+  compressionFormat = {
+    name = "compressionFormat";
+    type = words [
+      "zstd"
+      "gzip"
+      "xz"
+    ];
+    default = "zstd";
+    text = "Format of the compression, if the image is compressed.";
+    rules =
+      { arguments, ... }:
+      let
+        inherit (arguments) compressionFormat compressionLevel;
+        inherit (compression.of compressionFormat) highest;
+      in
+      no (
+        compressionFormat == "zstd" || !(builtins.isInt compressionLevel) || compressionLevel <= highest
+      ) "compressionLevel is at most ${toString highest} with ${compressionFormat}";
   };
   populateRootCommands = {
     name = "populateRootCommands";
@@ -125,9 +145,9 @@ let
   building = [
     {
       name = "compressionLevel";
-      type = types.compressionLevel;
-      default = 3;
-      text = "Level of zstd, if the image is compressed.";
+      type = orNull types.compressionLevel;
+      default = null;
+      text = "Level of the compression, if the image is compressed: 1 to 22 with zstd, 1 to 9 with gzip and xz. Null: 3 with zstd, 6 with the others.";
     }
     {
       name = "layers";
@@ -156,6 +176,11 @@ let
       default = null;
       text = "Whether each large store path is compressed by itself, so that layers, caches and other images can have the same compressed bytes. Null: whether `layers` are given.";
       more = "The image becomes a little larger; see [how to build again in a fraction of the time](how-to/rebuild.md).";
+      rules =
+        { arguments, ... }:
+        no (
+          arguments.compressionFormat == "zstd" || arguments.frames != true && arguments.layers == [ ]
+        ) "only zstd has frames, and compressionFormat is ${arguments.compressionFormat}; leave out frames and layers, or compress with zstd";
     }
     {
       name = "verify";
@@ -222,7 +247,11 @@ let
       defaultText = "";
     }
   ];
-  shared = [ compressImage ] ++ growing ++ [ seal ] ++ contents ++ building ++ [ snugfs ] ++ fromCaller;
+  shared = [
+    compressImage
+    compressionFormat
+  ]
+  ++ growing ++ [ seal ] ++ contents ++ building ++ [ snugfs ] ++ fromCaller;
 
   # --- of makeExt4Fs ---
 
@@ -259,7 +288,14 @@ let
       {
         name = "name";
         type = types.string;
-        defaultOf = { imageName, compressImage, ... }: imageName + lib.optionalString compressImage ".zst";
+        defaultOf =
+          {
+            imageName,
+            compressImage,
+            compressionFormat,
+            ...
+          }:
+          imageName + lib.optionalString compressImage (compression.of compressionFormat).suffix;
         defaultText = "the image's";
         text = "Name of the derivation.";
       }
@@ -295,7 +331,7 @@ let
   imageName = {
     name = "imageName";
     type = types.fileName;
-    text = "File name of the image. Compression adds `.zst`.";
+    text = "File name of the image. Compression adds `.zst`, `.gz` or `.xz`.";
   };
   partitions = [
     {

@@ -109,6 +109,13 @@ in
     layers = [ [ pkgs.hello ] ];
     plan.output.compression = null;
   };
+  "a level that gzip has not" = wrong {
+    compressionFormat = "gzip";
+    compressionLevel = 19;
+  } "compressionFormat: compressionLevel is at most 9 with gzip";
+  "an unknown compression" = wrong {
+    compressionFormat = "bzip2";
+  } ''compressionFormat: "bzip2" is not one of zstd, gzip, xz'';
   "a sealed file system with free space" = wrong {
     seal = true;
     freeSpace = "1MiB";

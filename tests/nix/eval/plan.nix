@@ -111,6 +111,19 @@ in
     expr = (section "output" { layers = [ [ pkgs.hello ] ]; }).compression;
     expected = null;
   };
+  "the level of a format that has its own default" = {
+    expr = section "output" {
+      compressImage = true;
+      compressionFormat = "gzip";
+    };
+    expected = {
+      compression = {
+        format = "gzip";
+        level = 6;
+      };
+      verify = false;
+    };
+  };
   "the plan's own word is the last, field by field" = {
     expr = section "filesystem" {
       plan.filesystem = {

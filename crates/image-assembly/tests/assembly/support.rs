@@ -194,6 +194,11 @@ pub(crate) fn options(threads: usize, zstd_level: Option<i32>) -> Options {
     }
 }
 
+/// The same with another compression.
+pub(crate) fn compressed(threads: usize, compression: Compression) -> Options {
+    Options { compression: Some(compression), ..options(threads, None) }
+}
+
 /// The names in a folder, sorted.
 pub(crate) fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(folder)
