@@ -50,7 +50,7 @@ pub enum OpenFile<'t> {
 }
 
 /// How many directories a cursor holds.
-const HELD: usize = 32;
+pub(crate) const HELD: usize = 32;
 
 /// How many levels are passed without holding one of them.
 const LEAP: usize = 8;

@@ -1,12 +1,14 @@
 //! Opens all sources, walks them, merges them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use build_plan::EntryKind;
 use image_tree::{DataRun, FileStamp, HOLE_GRAIN, ImagePath, Origin, OwnFile, Permissions, shown};
+use reader_threads::READERS;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
@@ -16,11 +18,18 @@ use crate::errors::{ScanErrors, shortened};
 use crate::found::{Room, mode_bits, stamp};
 use crate::listing::{ListError, Listing};
 use crate::metadata::{Bearer, bears};
+use crate::opener::HELD;
 use crate::plan_tree::{PlanTree, Who};
 use crate::source_id::SourceId;
 use crate::sources::{Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
 use crate::{flatten, holes, inspect, owners, sources};
+
+/// How many files one thread has open at most while it reads: directories on the way, a file, and some more.
+const FILES_OF_A_READER: usize = HELD + 4;
+
+/// How many files are open beside those, for a few sources.
+const OTHER_FILES: usize = 32;
 
 /// A regular file that an entry takes its bytes from.
 #[derive(Clone, Debug)]
@@ -45,21 +54,52 @@ pub(crate) struct EntryFiles {
     pub(crate) inflated: Vec<(u64, PathBuf)>,
 }
 
-/// Finds everything that the sources put into an image, and merges it into one sorted tree.
-///
-/// Runs on the current rayon pool; the tree is the same for any number of threads. `progress` is told how many
-/// entries were found since the last call, from any thread. The soft limit of open files is raised to the hard one.
-pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Scan, ScanErrors> {
-    scan_except(sources, &[], progress)
+/// How the sources are walked. Nothing of it changes the tree.
+#[derive(Clone, Copy)]
+pub struct ScanOptions<'o> {
+    /// How many threads walk. By default as many as the current rayon pool has.
+    pub threads: NonZeroUsize,
+    /// How many walk while they wait for a disk, if that is more. By default 32; fewer where few files may be open.
+    pub readers: NonZeroUsize,
+    /// Files that the program itself writes, which are no part of a tree. What is found of them is in [`Scan::own`];
+    /// whether that is as it should be is for the caller. Store paths and single entries are not looked at.
+    pub own: &'o [OwnFile],
+    /// Is told how many entries were found since the last call, from any thread.
+    pub progress: &'o (dyn Fn(u64) + Sync),
 }
 
-/// The same as [`scan`], but files that the program itself writes are no part of a tree. What is found of them is in
-/// [`Scan::own`]; whether that is as it should be is for the caller. Store paths and single entries are not looked at.
-pub fn scan_except(
-    sources: &Sources<'_>,
-    own: &[OwnFile],
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Scan, ScanErrors> {
+impl Default for ScanOptions<'_> {
+    fn default() -> Self {
+        Self {
+            threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
+            readers: NonZeroUsize::new(READERS).unwrap_or(NonZeroUsize::MIN),
+            own: &[],
+            progress: &|_| {},
+        }
+    }
+}
+
+impl std::fmt::Debug for ScanOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { threads, readers, own, .. } = self;
+        f.debug_struct("ScanOptions")
+            .field("threads", threads)
+            .field("readers", readers)
+            .field("own", own)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Finds everything that the sources put into an image, and merges it into one sorted tree.
+///
+/// The tree is the same for any number of threads. `progress` is told how many entries were found since the last call,
+/// from any thread. The soft limit of open files is raised to the hard one.
+pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Scan, ScanErrors> {
+    scan_with(sources, &ScanOptions { progress, ..ScanOptions::default() })
+}
+
+/// The same as [`scan`], with options.
+pub fn scan_with(sources: &Sources<'_>, options: &ScanOptions<'_>) -> Result<Scan, ScanErrors> {
     raise_descriptor_limit();
     let mut errors = Vec::new();
     let plan = PlanTree::new(sources, &mut errors);
@@ -77,7 +117,8 @@ pub fn scan_except(
         None => SourceId::Store,
     };
     let shortened = |errors| ScanErrors::new(shortened(errors, place));
-    let found = walk(roots, own, progress).map_err(shortened)?;
+    let options = ScanOptions { readers: options.readers.min(most_readers()), ..*options };
+    let found = walk(roots, &options).map_err(shortened)?;
     flatten::flatten(sources, &plan, &found, &files).map_err(shortened)
 }
 
@@ -132,6 +173,15 @@ fn raise_descriptor_limit() {
         let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
         let _ = rustix::process::setrlimit(Resource::Nofile, raised);
     }
+}
+
+/// How many threads can read sources at once before too many files are open.
+#[must_use]
+pub fn most_readers() -> NonZeroUsize {
+    let limit = rustix::process::getrlimit(Resource::Nofile).current;
+    let files = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let readers = files.saturating_sub(OTHER_FILES) / FILES_OF_A_READER;
+    NonZeroUsize::new(readers).unwrap_or(NonZeroUsize::MIN)
 }
 
 fn open_roots<'a>(sources: &Sources<'a>, errors: &mut Vec<ScanError>) -> Vec<WalkRoot<'a>> {

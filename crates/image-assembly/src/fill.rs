@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
 use image_tree::{Content, Contents, FileBytes, FileReader, FileRef, Piece, PieceSource, ReadAt};
+use reader_threads::Member;
 use rustix::io::retry_on_intr;
 
 use crate::chunks::{CHUNK, Chunk};
@@ -38,12 +39,15 @@ impl<'a> Filler<'a> {
         &mut self,
         chunk: &Chunk,
         buffer: &'b mut Vec<u8>,
+        member: &mut Member<'_>,
     ) -> Result<&'b [u8], AssemblyError> {
         let bytes = room(buffer, to_usize(chunk.len));
         let mut rest = &mut *bytes;
+        member.begin();
         for piece in &chunk.pieces {
             let (here, later) = rest.split_at_mut(to_usize(piece.len));
             self.fill_piece(piece, here)?;
+            member.check();
             rest = later;
         }
         Ok(bytes)
@@ -81,7 +85,9 @@ impl<'a> Filler<'a> {
         (file, from): (FileRef, u64),
         output: &Positioned<'_>,
         buffer: &mut Vec<u8>,
+        member: &mut Member<'_>,
     ) -> Result<(), AssemblyError> {
+        member.begin();
         let placed = Placed { from, offset: chunk.offset, len: chunk.len };
         let fd = match self.reader.open(file)? {
             FileBytes::Memory(whole) => {
@@ -100,12 +106,14 @@ impl<'a> Filler<'a> {
             let mut zeros = Vec::new();
             let mut read = |from, bytes: &mut [u8]| read_at(fd.as_fd(), from, bytes);
             zero_runs::in_file(&mut read, placed, buffer, |run| zeros.push(run)).map_err(failed)?;
+            member.check();
             for run in zeros {
                 copy_part(fd.as_fd(), placed.part(at, run.start), output, buffer, &failed)?;
                 at = run.end;
             }
         }
         copy_part(fd.as_fd(), placed.part(at, placed.end()), output, buffer, &failed)?;
+        member.check();
         Ok(self.contents.check(file, fd.as_fd())?)
     }
 }

@@ -2,6 +2,8 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread;
 
+use reader_threads::READERS;
+
 /// The file, device or stream that an image is written to. [`crate::Writer::write_to`] takes any other
 /// [`Write`](std::io::Write).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,9 @@ pub enum Target<'a> {
 pub struct Options {
     /// How many threads read, write and compress; at least 1. By default as many as the system can run at once.
     pub threads: NonZeroUsize,
+    /// How many threads read sources at once while they wait for a disk, if that is more than `threads`; each has up to
+    /// 1 MiB. By default 32.
+    pub readers: NonZeroUsize,
     /// Compress with zstd. By default not.
     #[cfg(feature = "zstd")]
     pub compression: Option<Compression>,
@@ -40,6 +45,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            readers: NonZeroUsize::new(READERS).unwrap_or(NonZeroUsize::MIN),
             #[cfg(feature = "zstd")]
             compression: None,
             sync: false,

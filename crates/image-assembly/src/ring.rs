@@ -46,6 +46,8 @@ pub(crate) struct Ring<'i> {
 struct State<'i> {
     chunks: Chunks<'i>,
     free: Vec<Vec<u8>>,
+    /// Buffers that are not wanted back.
+    surplus: usize,
     made: BTreeMap<u64, Made>,
     /// Of the chunk that the writer waits for.
     next: u64,
@@ -60,6 +62,7 @@ impl<'i> Ring<'i> {
         let state = State {
             chunks,
             free: vec![Vec::new(); buffers],
+            surplus: 0,
             made: BTreeMap::new(),
             next: 0,
             readers,
@@ -111,6 +114,23 @@ impl<'i> Ring<'i> {
         self.to_writer.notify_one();
     }
 
+    /// One more reader begins, with one more buffer.
+    pub(crate) fn join(&self) {
+        let mut state = self.state();
+        state.readers += 1;
+        state.free.push(Vec::new());
+    }
+
+    /// A reader that joined is done: there is one buffer less from now on, or as soon as one is free.
+    pub(crate) fn leave_with_buffer(&self) {
+        let mut state = self.state();
+        if state.free.pop().is_none() {
+            state.surplus += 1;
+        }
+        drop(state);
+        self.leave();
+    }
+
     /// A reader is done, or dead: then its chunk never comes, and the others must not wait for room behind it.
     pub(crate) fn leave(&self) {
         let mut state = self.state();
@@ -149,7 +169,13 @@ impl<'i> Ring<'i> {
 
     /// Gives back the buffer of a chunk that was written.
     pub(crate) fn reuse(&self, buffer: Vec<u8>) {
-        self.state().free.push(buffer);
+        let mut state = self.state();
+        if state.surplus > 0 {
+            state.surplus -= 1;
+            return;
+        }
+        state.free.push(buffer);
+        drop(state);
         self.to_readers.notify_one();
     }
 

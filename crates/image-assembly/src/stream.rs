@@ -4,6 +4,7 @@
 use std::io::Write;
 
 use image_tree::{Content, FileRef, Piece};
+use reader_threads::Member;
 
 use crate::chunks::{Chunk, Chunks, Kind};
 use crate::error::AssemblyError;
@@ -15,10 +16,10 @@ use crate::sink::ZEROS;
 use crate::writer::Job;
 use crate::{to_u64, to_usize};
 
-/// More threads than these never wait for one another to read ahead of a writer.
-const MOST_READERS: usize = 6;
+/// What is in memory is never read too slowly by so many.
+const MOST_THREADS: usize = 6;
 
-/// Beside the ones that are being filled: one on its way out, one ready behind it. So at most 8 of 1 MiB.
+/// Beside the ones that are being filled: one on its way out, one ready behind it.
 const SPARE_BUFFERS: usize = 2;
 
 /// The output of a write in order.
@@ -36,23 +37,25 @@ pub(crate) fn write(
     observer: &mut dyn Observer,
 ) -> Result<(), AssemblyError> {
     let placed = if let Output::Placed(output) = output { Some(output) } else { None };
-    let readers = job.options.threads.get().min(MOST_READERS);
+    let threads = job.options.threads.get().min(MOST_THREADS);
     let lone_file = placed.and_then(Positioned::lone_file);
-    let ring = Ring::new(Chunks::of(job.image, lone_file), readers, readers + SPARE_BUFFERS);
+    let ring = Ring::new(Chunks::of(job.image, lone_file), threads, threads + SPARE_BUFFERS);
     let mut writer = OrderedWriter { job, ring: &ring, output, placed, observer, at: 0 };
-    std::thread::scope(|scope| {
+    let reader = |member: &mut Member<'_>| {
+        if member.is_extra() {
+            ring.join();
+        }
+        let is_extra = member.is_extra();
+        let _leave = OnDrop(|| if is_extra { ring.leave_with_buffer() } else { ring.leave() });
+        read(job, &ring, placed, member);
+    };
+    reader_threads::run_beside(threads, job.options.readers.get(), &reader, |started, member| {
         // However this ends, the readers do not wait any longer.
         let _stop = OnDrop(|| ring.stop());
-        let reader = || {
-            let _leave = OnDrop(|| ring.leave());
-            read(job, &ring, placed);
-        };
-        let start = || std::thread::Builder::new().spawn_scoped(scope, reader).is_ok();
-        let started = (0..readers).take_while(|_| start()).count();
         // Fewer threads read the same image.
-        (started..readers).for_each(|_| ring.leave());
+        (started..threads).for_each(|_| ring.leave());
         if started == 0 {
-            read_and_write(&mut writer)?;
+            read_and_write(&mut writer, member)?;
         }
         while let Some(made) = ring.next()? {
             writer.put(made)?;
@@ -112,12 +115,15 @@ impl OrderedWriter<'_, '_, '_> {
 }
 
 /// Where no thread can be started: makes each chunk and writes it before the next one is made.
-fn read_and_write(writer: &mut OrderedWriter<'_, '_, '_>) -> Result<(), AssemblyError> {
+fn read_and_write(
+    writer: &mut OrderedWriter<'_, '_, '_>,
+    member: &mut Member<'_>,
+) -> Result<(), AssemblyError> {
     let (job, ring) = (writer.job, writer.ring);
     let mut filler = Filler::new(job.image, job.contents);
     let mut chunk = Chunk::new();
     while let Some(buffer) = ring.take(&mut chunk) {
-        let made = make(&mut filler, &mut chunk, buffer, writer.placed);
+        let made = make(&mut filler, &mut chunk, buffer, writer.placed, member);
         ring.bring(chunk.number, made.unwrap_or_else(Made::Failed));
         while let Some(made) = ring.ready()? {
             writer.put(made)?;
@@ -126,11 +132,13 @@ fn read_and_write(writer: &mut OrderedWriter<'_, '_, '_>) -> Result<(), Assembly
     Ok(())
 }
 
-fn read(job: &Job<'_>, ring: &Ring<'_>, placed: Option<&Positioned<'_>>) {
+fn read(job: &Job<'_>, ring: &Ring<'_>, placed: Option<&Positioned<'_>>, member: &mut Member<'_>) {
     let mut filler = Filler::new(job.image, job.contents);
     let mut chunk = Chunk::new();
-    while let Some(buffer) = ring.take(&mut chunk) {
-        let made = make(&mut filler, &mut chunk, buffer, placed);
+    while !member.is_spare()
+        && let Some(buffer) = ring.take(&mut chunk)
+    {
+        let made = make(&mut filler, &mut chunk, buffer, placed, member);
         ring.bring(chunk.number, made.unwrap_or_else(Made::Failed));
     }
 }
@@ -140,12 +148,13 @@ fn make(
     chunk: &mut Chunk,
     mut buffer: Vec<u8>,
     placed: Option<&Positioned<'_>>,
+    member: &mut Member<'_>,
 ) -> Result<Made, AssemblyError> {
     if let (Kind::File { file, from }, Some(output)) = (chunk.kind, placed) {
-        filler.copy(chunk, (file, from), output, &mut buffer)?;
+        filler.copy(chunk, (file, from), output, &mut buffer, member)?;
         return Ok(Made::Copied { buffer, file, len: chunk.len });
     }
-    let bytes = filler.fill(chunk, &mut buffer)?;
+    let bytes = filler.fill(chunk, &mut buffer, member)?;
     placed.map_or(Ok(()), |output| output.put_bytes(bytes, chunk.offset))?;
     let len = bytes.len();
     Ok(Made::Bytes { buffer, len, pieces: std::mem::take(&mut chunk.pieces) })

@@ -6,6 +6,7 @@ mod bytes;
 mod devices;
 mod outputs;
 mod programs;
+mod slow;
 mod sources;
 mod support;
 mod zeros;
