@@ -25,8 +25,8 @@ use crate::sources::{Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
 use crate::{flatten, holes, inspect, owners, sources};
 
-/// How many files one thread has open at most while it reads: directories on the way, a file, and some more.
-const FILES_OF_A_READER: usize = HELD + 4;
+/// How many files one thread has open at most while it reads: directories on the way, files ahead, and some more.
+const FILES_OF_A_READER: usize = HELD + 16 + 4;
 
 /// How many files are open beside those, for a few sources.
 const OTHER_FILES: usize = 32;

@@ -15,6 +15,7 @@ pub struct Member<'m> {
     /// Starts another thread, if there may be one.
     grow: &'m dyn Fn(),
     is_extra: bool,
+    may_grow: bool,
     /// Whether it waited in the last window.
     waits: bool,
 }
@@ -32,6 +33,13 @@ impl Member<'_> {
         if waits {
             (self.grow)();
         }
+    }
+
+    /// Whether the thread waits for most of its time and is worth some effort to make it wait less: such as to open many
+    /// files before the first one is read. Never where fewer readers are allowed than there are threads.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.waits && self.may_grow
     }
 
     /// Whether the thread is here only because others waited.
@@ -62,6 +70,7 @@ struct Crew<'c> {
     extra: AtomicUsize,
     /// 0 as soon as the system refuses a thread: to ask again and again would only cost time.
     most_extra: AtomicUsize,
+    may_grow: bool,
 }
 
 /// Does work on this thread and on others, `threads` in all, and on up to `readers` while they wait for a disk. Returns
@@ -80,7 +89,7 @@ pub fn run_beside<R>(
     beside: impl FnOnce(usize, &mut Member<'_>) -> R,
 ) -> R {
     let most_extra = AtomicUsize::new(readers.saturating_sub(threads));
-    let crew = Crew { work, extra: AtomicUsize::new(0), most_extra };
+    let crew = Crew { work, extra: AtomicUsize::new(0), most_extra, may_grow: readers >= threads.max(1) };
     std::thread::scope(|scope| {
         let started = (0..threads).take_while(|_| crew.start(scope, false)).count();
         if started < threads {
@@ -107,7 +116,8 @@ impl Crew<'_> {
     ) -> R {
         let grow = || self.grow(scope);
         // An extra thread is here because others wait: so it is taken to wait until it is known.
-        body(&mut Member { clock: WaitClock::new(), grow: &grow, is_extra, waits: true })
+        let may_grow = self.may_grow;
+        body(&mut Member { clock: WaitClock::new(), grow: &grow, is_extra, may_grow, waits: is_extra })
     }
 
     fn grow<'scope, 'env>(&'env self, scope: &'scope Scope<'scope, 'env>) {
