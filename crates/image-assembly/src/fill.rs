@@ -40,7 +40,7 @@ struct Ahead {
 }
 
 /// How many files one thread opens ahead.
-pub const FILES_AHEAD: usize = 16;
+const FILES_AHEAD: usize = 16;
 
 /// How much of a large file is asked for ahead, in \[bytes\]. Linux reads no more for one call on common disks.
 const BYTES_AHEAD: u64 = 1 << 20;

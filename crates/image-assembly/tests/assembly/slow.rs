@@ -44,13 +44,18 @@ impl FileReader for &SlowDisk<'_> {
                 "mend it",
             )));
         }
-        Ok(FileBytes::Reader(Box::new((*self, index))))
+        Ok(FileBytes::Reader(Box::new(SlowFile { disk: self, index })))
     }
 }
 
-impl ReadAt for (&SlowDisk<'_>, usize) {
+struct SlowFile<'d> {
+    disk: &'d SlowDisk<'d>,
+    index: usize,
+}
+
+impl ReadAt for SlowFile<'_> {
     fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let (disk, index) = *self;
+        let Self { disk, index } = *self;
         disk.most.fetch_max(disk.now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         sleep(Duration::from_millis(6));
         disk.now.fetch_sub(1, Ordering::Relaxed);
