@@ -10,13 +10,15 @@ use rustix::time::{ClockId, clock_gettime};
 /// system call.
 const WINDOW: Duration = Duration::from_millis(4);
 
-/// Compares the time that a thread spends with the time that it has a processor, or waits for one. Belongs to one thread.
+/// Compares the time that a thread spends, less the time that it waits for a processor, with the time that it has one.
+/// Belongs to one thread.
 #[derive(Debug)]
 pub(crate) struct WaitClock {
     mark: Instant,
     spent: Duration,
-    /// The time of work at the start of the window.
-    worked: Duration,
+    /// The time with a processor, and the time of waiting for one, at the start of the window.
+    processor: Duration,
+    queued: Duration,
     queue: Queue,
 }
 
@@ -33,8 +35,8 @@ enum Queue {
 
 impl WaitClock {
     pub(crate) fn new() -> Self {
-        let mark = Instant::now();
-        Self { mark, spent: Duration::ZERO, worked: processor_time(), queue: Queue::Closed }
+        let (mark, spent, queued) = (Instant::now(), Duration::ZERO, Duration::ZERO);
+        Self { mark, spent, processor: processor_time(), queued, queue: Queue::Closed }
     }
 
     /// Leaves out the time since the last call.
@@ -42,7 +44,8 @@ impl WaitClock {
         self.mark = Instant::now();
     }
 
-    /// Counts the time since the last call. At the end of a window, says whether the thread waited for most of it.
+    /// Counts the time since the last call. At the end of a window, says whether the thread waited for most of it,
+    /// unless it waited for a processor.
     pub(crate) fn check(&mut self) -> Option<bool> {
         let now = Instant::now();
         self.spent += now.saturating_duration_since(self.mark);
@@ -50,12 +53,14 @@ impl WaitClock {
         if self.spent < WINDOW {
             return None;
         }
-        let worked = self.queue.time() + processor_time();
+        let (processor, queued) = (processor_time(), self.queue.time());
         // What was left out is part of this: so it counts as work, and never as a wait.
-        let mut has_waited = Some(worked.saturating_sub(self.worked) < self.spent / 2);
-        (self.spent, self.worked) = (Duration::ZERO, worked);
+        let worked = processor.saturating_sub(self.processor);
+        let own = self.spent.saturating_sub(queued.saturating_sub(self.queued));
+        let mut has_waited = (own > WINDOW / 2).then_some(worked < own / 2);
+        (self.spent, self.processor, self.queued) = (Duration::ZERO, processor, queued);
         if has_waited == Some(true) && self.queue.open() {
-            self.worked += self.queue.time();
+            self.queued = self.queue.time();
             has_waited = None;
         }
         has_waited

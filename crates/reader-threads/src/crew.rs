@@ -5,8 +5,8 @@ use std::thread::{Builder, Scope};
 
 use crate::clock::WaitClock;
 
-/// How many threads read at once while they wait for a disk, if nobody says otherwise. Disks of today take 32 requests and
-/// more at once; with 64 threads, no measured input took less time.
+/// How many threads read at once while they wait for a disk, if nobody says otherwise. With 64, a closure took 0.9 times as
+/// long, and 1.6 times the memory.
 pub const READERS: usize = 32;
 
 /// One thread of a crew.
@@ -23,11 +23,16 @@ pub struct Member<'m> {
 impl Member<'_> {
     /// Begins a part of the work that may have to wait for a disk. Other waits, as for a lock, must be outside of such parts.
     pub fn begin(&mut self) {
-        self.clock.resume();
+        if self.may_grow {
+            self.clock.resume();
+        }
     }
 
     /// Ends a part of the work, or a step of it. Costs some 50 ns, so that it can follow every file.
     pub fn check(&mut self) {
+        if !self.may_grow {
+            return;
+        }
         let Some(waits) = self.clock.check() else { return };
         self.waits = waits;
         if waits {
