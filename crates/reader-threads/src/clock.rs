@@ -34,9 +34,14 @@ enum Queue {
 }
 
 impl WaitClock {
-    pub(crate) fn new() -> Self {
+    /// Of a thread that probably waits, the first window is judged too.
+    pub(crate) fn new(probably_waits: bool) -> Self {
         let (mark, spent, queued) = (Instant::now(), Duration::ZERO, Duration::ZERO);
-        Self { mark, spent, processor: processor_time(), queued, queue: Queue::Closed }
+        let mut clock = Self { mark, spent, processor: processor_time(), queued, queue: Queue::Closed };
+        if probably_waits && clock.queue.open() {
+            clock.queued = clock.queue.time();
+        }
+        clock
     }
 
     /// Leaves out the time since the last call.
@@ -97,7 +102,7 @@ mod tests {
 
     #[test]
     fn sleep_is_a_wait_and_sleep_that_is_left_out_is_none() {
-        let mut clock = WaitClock::new();
+        let mut clock = WaitClock::new(false);
         assert_eq!(clock.check(), None);
         std::thread::sleep(WINDOW);
         clock.check();
@@ -113,7 +118,7 @@ mod tests {
         let others = 2 * std::thread::available_parallelism().unwrap().get();
         std::thread::scope(|scope| {
             let work = || {
-                let mut clock = WaitClock::new();
+                let mut clock = WaitClock::new(false);
                 let begun = processor_time();
                 let mut waits = 0;
                 while processor_time() - begun < 10 * WINDOW {

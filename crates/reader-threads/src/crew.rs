@@ -9,6 +9,9 @@ use crate::clock::WaitClock;
 /// long, and 1.6 times the memory.
 pub const READERS: usize = 32;
 
+/// After so many windows of 4 ms without a wait, a thread is taken to find everything in memory.
+const CALM: u8 = 8;
+
 /// One thread of a crew.
 pub struct Member<'m> {
     clock: WaitClock,
@@ -16,8 +19,8 @@ pub struct Member<'m> {
     grow: &'m dyn Fn(),
     is_extra: bool,
     may_grow: bool,
-    /// Whether it waited in the last window.
-    waits: bool,
+    /// How many windows ago it last waited for most of the time, at most [`CALM`].
+    calm: u8,
 }
 
 impl Member<'_> {
@@ -34,9 +37,11 @@ impl Member<'_> {
             return;
         }
         let Some(waits) = self.clock.check() else { return };
-        self.waits = waits;
         if waits {
+            self.calm = 0;
             (self.grow)();
+        } else {
+            self.calm = self.calm.saturating_add(1).min(CALM);
         }
     }
 
@@ -44,7 +49,7 @@ impl Member<'_> {
     /// files before the first one is read. Never where fewer readers are allowed than there are threads.
     #[must_use]
     pub fn waits(&self) -> bool {
-        self.waits && self.may_grow
+        self.calm < CALM && self.may_grow
     }
 
     /// Whether the thread is here only because others waited.
@@ -56,7 +61,7 @@ impl Member<'_> {
     /// Whether the thread is no longer needed, as it does not wait any more.
     #[must_use]
     pub fn is_spare(&self) -> bool {
-        self.is_extra && !self.waits
+        self.is_extra && self.calm == CALM
     }
 }
 
@@ -64,7 +69,7 @@ impl std::fmt::Debug for Member<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Member")
             .field("is_extra", &self.is_extra)
-            .field("waits", &self.waits)
+            .field("calm", &self.calm)
             .finish_non_exhaustive()
     }
 }
@@ -122,7 +127,13 @@ impl Crew<'_> {
         let grow = || self.grow(scope);
         // An extra thread is here because others wait: so it is taken to wait until it is known.
         let may_grow = self.may_grow;
-        body(&mut Member { clock: WaitClock::new(), grow: &grow, is_extra, may_grow, waits: is_extra })
+        body(&mut Member {
+            clock: WaitClock::new(is_extra),
+            grow: &grow,
+            is_extra,
+            may_grow,
+            calm: if is_extra { 0 } else { CALM },
+        })
     }
 
     fn grow<'scope, 'env>(&'env self, scope: &'scope Scope<'scope, 'env>) {

@@ -67,7 +67,7 @@ impl ReadAt for SlowFile<'_> {
 
 /// Each file is a chunk of its own.
 fn files() -> Files {
-    let lens: Vec<u64> = (0..60).map(|index| 530_000 + index).collect();
+    let lens: Vec<u64> = (0..150).map(|index| 530_000 + index).collect();
     Files::new(&lens)
 }
 
