@@ -117,7 +117,8 @@ pub fn scan_with(sources: &Sources<'_>, options: &ScanOptions<'_>) -> Result<Sca
         None => SourceId::Store,
     };
     let shortened = |errors| ScanErrors::new(shortened(errors, place));
-    let options = ScanOptions { readers: options.readers.min(most_readers()), ..*options };
+    let options =
+        ScanOptions { readers: options.readers.max(options.threads).min(most_readers()), ..*options };
     let found = walk(roots, &options).map_err(shortened)?;
     flatten::flatten(sources, &plan, &found, &files).map_err(shortened)
 }

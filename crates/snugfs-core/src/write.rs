@@ -68,7 +68,7 @@ impl Prepared<'_> {
         observer: &dyn Observer,
     ) -> Result<WrittenImage, Failure> {
         let contents = ScannedFiles::of(self.trees());
-        let readers = options.assembly.readers.min(most_readers());
+        let readers = options.assembly.readers.max(options.assembly.threads).min(most_readers());
         let assembly = image_assembly::Options { readers, ..options.assembly };
         let image = self.image();
         let known = (options.format != Format::Raw)
