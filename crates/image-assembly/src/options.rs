@@ -2,6 +2,8 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread;
 
+use reader_threads::READERS;
+
 /// The file, device or stream that an image is written to. [`crate::Writer::write_to`] takes any other
 /// [`Write`](std::io::Write).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,9 @@ pub enum Target<'a> {
 pub struct Options {
     /// Number of threads that read, write and compress. Default: the number that can run at the same time.
     pub threads: NonZeroUsize,
+    /// Maximum number of threads that read sources while they wait for a disk, if that is more than `threads`; each has up to
+    /// 1 MiB, or 4 MiB with [`Framing::Units`]. Default: 32.
+    pub readers: NonZeroUsize,
     /// Compression. Default: `None`.
     pub compression: Option<Compression>,
     /// Flushes a file and its name to the disk. Default: false. A device is always flushed.
@@ -39,6 +44,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            readers: NonZeroUsize::new(READERS).unwrap_or(NonZeroUsize::MIN),
             compression: None,
             sync: false,
             #[cfg(feature = "sha256")]

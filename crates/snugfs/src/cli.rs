@@ -133,7 +133,8 @@ pub(crate) struct InputArgs {
 
     /// Number of threads; never changes the output [default: one per available CPU]
     ///
-    /// The default respects CPU affinity, cgroup limits and, in a Nix build, the `cores` setting.
+    /// The default respects CPU affinity, cgroup limits and, in a Nix build, the `cores` setting. While threads wait for a
+    /// disk, up to 32 read at once, whatever N is.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
 

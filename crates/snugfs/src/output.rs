@@ -55,6 +55,7 @@ impl<'a> Output<'a> {
         };
         let options = Options {
             threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
+            readers: Options::default().readers,
             compression: form.compression,
             sync: args.sync,
             read_back: !args.no_read_back,

@@ -8,6 +8,7 @@ mod devices;
 mod frames;
 mod outputs;
 mod programs;
+mod slow;
 mod sources;
 mod support;
 mod zeros;

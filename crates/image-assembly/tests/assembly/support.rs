@@ -186,6 +186,7 @@ impl Image {
 pub(crate) fn options(threads: usize, zstd_level: Option<i32>) -> Options {
     Options {
         threads: NonZeroUsize::new(threads).unwrap(),
+        readers: NonZeroUsize::new(32).unwrap(),
         compression: zstd_level.map(|level| Compression::Zstd { level, framing: Framing::Single }),
         sync: false,
         read_back: true,
