@@ -15,6 +15,7 @@ let
   types = import ./types.nix { inherit lib; };
   inherit (import ./values.nix { inherit lib; }) no;
   inherit (types) orNull words;
+  compression = import ./compression.nix { inherit lib; };
 
   # --- of all three functions ---
 
@@ -39,7 +40,26 @@ let
     name = "compressImage";
     type = types.boolean;
     default = false;
-    text = "Whether the result is compressed with zstd. This adds `.zst` to its name.";
+    text = "Whether the result is compressed. This adds `.zst` (or `.gz`, `.xz`, by `compressionFormat`) to its name.";
+  };
+  compressionFormat = {
+    name = "compressionFormat";
+    type = words [
+      "zstd"
+      "gzip"
+      "xz"
+    ];
+    default = "zstd";
+    text = "Format of the compression, if the image is compressed.";
+    rules =
+      { arguments, ... }:
+      let
+        inherit (arguments) compressionFormat compressionLevel;
+        inherit (compression.of compressionFormat) highest;
+      in
+      no (
+        compressionFormat == "zstd" || !(builtins.isInt compressionLevel) || compressionLevel <= highest
+      ) "compressionLevel is at most ${toString highest} with ${compressionFormat}";
   };
   populateRootCommands = {
     name = "populateRootCommands";
@@ -125,9 +145,42 @@ let
   building = [
     {
       name = "compressionLevel";
-      type = types.compressionLevel;
-      default = 3;
-      text = "Level of zstd, if the image is compressed.";
+      type = orNull types.compressionLevel;
+      default = null;
+      text = "Level of the compression, if the image is compressed: 1 to 22 with zstd, 1 to 9 with gzip and xz. Null: 3 with zstd, 6 with the others.";
+    }
+    {
+      name = "layers";
+      type = types.layers;
+      default = [ ];
+      exampleText = "[ [ config.hardware.firmware config.system.modulesTree ] [ config.system.path ] ]";
+      text = "Lists of store paths. Each list's closure is compressed in a derivation of its own, and the image takes it from there. When something else changes, Nix need not compress it again.";
+      more = "See [layers](#layers).";
+      rules =
+        { arguments, ... }:
+        let
+          compression = arguments.plan.output.compression or null;
+        in
+        lib.optionals (arguments.layers != [ ]) (
+          no (
+            arguments.frames != false
+          ) "an image uses layers by its frames, and frames is false; leave one of the two out"
+          ++ no (
+            compression == null || compression.frames or false == true
+          ) "an image uses layers by its frames, and plan.output.compression does not ask for them; set frames = true there, too"
+        );
+    }
+    {
+      name = "frames";
+      type = orNull types.boolean;
+      default = null;
+      text = "Whether each large store path is compressed by itself, so that layers, caches and other images can have the same compressed bytes. Null: whether `layers` are given.";
+      more = "The image becomes a little larger; see [how to build again in a fraction of the time](how-to/rebuild.md).";
+      rules =
+        { arguments, ... }:
+        no (
+          arguments.compressionFormat == "zstd" || arguments.frames != true && arguments.layers == [ ]
+        ) "only zstd has frames, and compressionFormat is ${arguments.compressionFormat}; leave out frames and layers, or compress with zstd";
     }
     {
       name = "verify";
@@ -194,7 +247,11 @@ let
       defaultText = "";
     }
   ];
-  shared = [ compressImage ] ++ growing ++ [ seal ] ++ contents ++ building ++ [ snugfs ] ++ fromCaller;
+  shared = [
+    compressImage
+    compressionFormat
+  ]
+  ++ growing ++ [ seal ] ++ contents ++ building ++ [ snugfs ] ++ fromCaller;
 
   # --- of makeExt4Fs ---
 
@@ -231,7 +288,14 @@ let
       {
         name = "name";
         type = types.string;
-        defaultOf = { imageName, compressImage, ... }: imageName + lib.optionalString compressImage ".zst";
+        defaultOf =
+          {
+            imageName,
+            compressImage,
+            compressionFormat,
+            ...
+          }:
+          imageName + lib.optionalString compressImage (compression.of compressionFormat).suffix;
         defaultText = "the image's";
         text = "Name of the derivation.";
       }
@@ -256,13 +320,18 @@ let
               ])
               || output.compression.seekable or false
             )
-          ) "they change an image of which output.bmap, output.format or output.compression.seekable asks for another form; give what they write as blobs";
+          ) "they change an image of which output.bmap, output.format or output.compression.seekable asks for another form; give what they write as blobs"
+          # zstd compresses what they changed, as a whole.
+          ++ no (
+            arguments.postBuildCommands == ""
+            || !(arguments.frames == true || arguments.layers != [ ] || output.compression.frames or false)
+          ) "the image that they changed is compressed without frames and layers, which are given; give what they write as blobs, or leave out frames and layers";
       }
     ];
   imageName = {
     name = "imageName";
     type = types.fileName;
-    text = "File name of the image. Compression adds `.zst`.";
+    text = "File name of the image. Compression adds `.zst`, `.gz` or `.xz`.";
   };
   partitions = [
     {

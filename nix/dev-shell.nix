@@ -17,6 +17,7 @@ pkgs.mkShell {
     pkgs.python3
     pkgs.util-linux
     pkgs.xfsprogs
+    pkgs.xz
     pkgs.zstd
   ];
 }

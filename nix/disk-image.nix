@@ -18,7 +18,12 @@ import ./image.nix
     inherit (arguments) snugfs;
   }
   {
-    inherit (arguments) name postBuildCommands keepReferences;
+    inherit (arguments)
+      name
+      postBuildCommands
+      keepReferences
+      layers
+      ;
     inherit plan;
     closures = closures // {
       closure = arguments.storePaths;

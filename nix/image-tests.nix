@@ -4,6 +4,8 @@
   lib,
   image,
   storePaths,
+  # What decompresses.
+  tool,
 }:
 let
   inherit (pkgs) buildPackages;
@@ -37,9 +39,9 @@ in
 
   # The compressed image is the other one, compressed.
   compressed =
-    buildPackages.runCommand "ext4-fs-compressed" { nativeBuildInputs = [ buildPackages.zstd ]; }
+    buildPackages.runCommand "ext4-fs-compressed" { nativeBuildInputs = [ buildPackages.${tool} ]; }
       ''
-        zstd -d --no-progress ${image.compressed} -o image
+        ${tool} -dc ${image.compressed} > image
         cmp image ${plain}
         touch "$out"
       '';

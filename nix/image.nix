@@ -11,10 +11,12 @@
   plan,
   # The closures' roots by the key that the plan has for their graph.
   closures,
+  # The roots of each layer, a list of lists.
+  layers,
   # Shell commands that make what the plan names in the build's folder. They see the final place of the image as $img.
   commands,
   # null: the result is the image. { directory; file; }: the result is a folder that has the image as directory/file, or
-  # directory/file.zst, and what Hydra wants to know, as nixpkgs' SD images have it.
+  # directory/file.zst (or .gz, .xz), and what Hydra wants to know, as nixpkgs' SD images have it.
   layout ? null,
   # Shell commands that change the finished image, which they get uncompressed as $img; it is compressed after them.
   postBuildCommands ? "",
@@ -33,8 +35,23 @@ let
       # What callPackage gives from an overlay, mkDerivation replaces by its twin for the builder's platform.
       pkgs.buildPackages.snugfs or (pkgs.buildPackages.callPackage ./package.nix { });
 
-  level = compression.level or 3;
-  zstd = "zstd --quiet -T\"$NIX_BUILD_CORES\" ${lib.optionalString (level > 19) "--ultra "}-${toString level}";
+  formats = import ./compression.nix { inherit lib; };
+  suffix = formats.suffix compression;
+  format = formats.of compression.format;
+  level = compression.level or format.level;
+  compress = format.compress level;
+
+  # What is not compressed has no frames, and then no derivation of a layer is built.
+  usedLayers = lib.optionals (compressed && compression.frames or false) (
+    import ./layer.nix { inherit pkgs lib program; } {
+      inherit layers level keepReferences;
+      verify = plan.closure.verify or null;
+    }
+  );
+  build = lib.concatStringsSep " " (
+    [ "snugfs build \"$NIX_ATTRS_JSON_FILE\" --base-dir \"$PWD\" --progress nix" ]
+    ++ map (layer: "--layer ${layer}") usedLayers
+  );
 
   place =
     if layout != null then
@@ -42,17 +59,20 @@ let
         mkdir -p "$out/${layout.directory}" "$out/nix-support"
         img=$out/${layout.directory}/${layout.file}
         echo ${pkgs.stdenv.buildPlatform.system} > "$out/nix-support/system"
-        echo "file ${layout.directory} $img${lib.optionalString compressed ".zst"}" >> "$out/nix-support/hydra-build-products"
+        echo "file ${layout.directory} $img${suffix}" >> "$out/nix-support/hydra-build-products"
       ''
     else
       ''
         img=${if compressed then "temp.img" else "$out"}
       '';
-  target = if layout != null then "$img${lib.optionalString compressed ".zst"}" else "$out";
+  target = if layout != null then "$img${suffix}" else "$out";
 in
 pkgs.stdenv.mkDerivation (
   {
-    inherit name passthru;
+    inherit name;
+    passthru = passthru // {
+      layers = usedLayers;
+    };
 
     # No environment, so no limit on the length of anything. Nix writes the plan and the closures' graphs into one
     # JSON file, which the program reads: no derivation beside this one, no copy of the closure.
@@ -61,7 +81,7 @@ pkgs.stdenv.mkDerivation (
     plan =
       if changed then plan // { output = plan.output // { compression = null; }; } else plan;
 
-    nativeBuildInputs = [ program ] ++ lib.optional (changed && compressed) pkgs.buildPackages.zstd;
+    nativeBuildInputs = [ program ] ++ lib.optional (changed && compressed) pkgs.buildPackages.${format.tool};
 
     buildCommand = ''
       ${place}
@@ -77,18 +97,19 @@ pkgs.stdenv.mkDerivation (
     + (
       if changed then
         ''
-          snugfs build "$NIX_ATTRS_JSON_FILE" --base-dir "$PWD" -o "$img" --progress nix
+          ${build} -o "$img"
           chmod u+w "$img"
           (
           ${postBuildCommands}
           )
         ''
         + lib.optionalString compressed ''
-          ${zstd} --rm "$img" -o "${target}"
+          ${compress} --stdout < "$img" > "${target}"
+          rm "$img"
         ''
       else
         ''
-          snugfs build "$NIX_ATTRS_JSON_FILE" --base-dir "$PWD" -o "${target}" --progress nix
+          ${build} -o "${target}"
         ''
     );
   }

@@ -16,6 +16,7 @@ import ./function.nix {
         compressImage
         storePaths
         ;
+      compression = import ./compression.nix { inherit lib; };
       plan = import ./plan.nix { inherit lib; } { inherit arguments; };
       variant =
         compress:
@@ -28,9 +29,9 @@ import ./function.nix {
             inherit (arguments) snugfs;
           }
           {
-            name = "ext4-fs.img${lib.optionalString compressImage ".zst"}";
+            name = "ext4-fs.img${compression.suffix (plan.output.compression or null)}";
             inherit plan;
-            inherit (arguments) keepReferences;
+            inherit (arguments) keepReferences layers;
             closures.closure = storePaths;
             commands = ''
               mkdir -p ./files
@@ -47,6 +48,7 @@ import ./function.nix {
                   image
                   storePaths
                   ;
+                inherit (compression.of arguments.compressionFormat) tool;
               };
             };
           };

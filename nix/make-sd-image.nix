@@ -19,6 +19,7 @@ import ./function.nix {
         directory
         plan
         ;
+      format = (import ./compression.nix { inherit lib; }).of arguments.compressionFormat;
       gpt = arguments.partitionTable == "gpt";
       id = "0x${lib.removePrefix "0x" arguments.firmwarePartitionID}";
       hasFirmware = arguments.firmwareSize != 0;
@@ -73,8 +74,9 @@ import ./function.nix {
           compressed = variant true;
           tests = import ./sd-image-tests.nix {
             inherit pkgs lib image;
+            inherit (format) tool;
             plain = fileOf image.uncompressed "";
-            compressed = fileOf image.compressed ".zst";
+            compressed = fileOf image.compressed format.suffix;
             root = if bare == null || arguments.postBuildCommands != "" then null else bare;
           };
         }

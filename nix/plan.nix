@@ -7,6 +7,8 @@
 }:
 let
   inherit (builtins) isAttrs;
+  framed = if arguments.frames == null then arguments.layers != [ ] else arguments.frames;
+  compression = import ./compression.nix { inherit lib; };
 
   generated = {
     version = 1;
@@ -41,9 +43,14 @@ let
       compression =
         if arguments.compressImage then
           {
-            format = "zstd";
-            level = arguments.compressionLevel;
+            format = arguments.compressionFormat;
+            level =
+              if arguments.compressionLevel != null then
+                arguments.compressionLevel
+              else
+                (compression.of arguments.compressionFormat).level;
           }
+          // lib.optionalAttrs framed { frames = true; }
         else
           null;
       verify = arguments.verifyOutput;

@@ -6,6 +6,8 @@
   # The uncompressed image's file, and the compressed one's.
   plain,
   compressed,
+  # What decompresses it.
+  tool,
   # The root as a bare file system, or null.
   root,
 }:
@@ -65,9 +67,9 @@ in
 
   # The compressed image is the other one, compressed.
   compressed =
-    buildPackages.runCommand "sd-image-compressed" { nativeBuildInputs = [ buildPackages.zstd ]; }
+    buildPackages.runCommand "sd-image-compressed" { nativeBuildInputs = [ buildPackages.${tool} ]; }
       ''
-        zstd -d --no-progress ${compressed} -o image
+        ${tool} -dc ${compressed} > image
         cmp image ${plain}
         touch "$out"
       '';

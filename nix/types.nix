@@ -9,6 +9,7 @@ let
     concatMap
     isAttrs
     isInt
+    isList
     isString
     match
     stringLength
@@ -94,6 +95,25 @@ rec {
   storePaths = {
     name = "list of derivations or store paths, or a single one";
     check = value: concatMap aStorePath (lib.toList value);
+  };
+  layers = {
+    name = "list of lists of derivations or store paths";
+    check =
+      let
+        help = "a layer is a list of store paths, as in [ [ pkgs.linux-firmware ] [ system ] ]";
+      in
+      value:
+      if isList value then
+        concatMap (
+          layer:
+          if isList layer then
+            concatMap aStorePath layer
+          else
+            [ "${show layer} is not a list; ${help}" ]
+        ) value
+      else
+        [ "${show value} is not a list of lists; ${help}" ];
+    option = types.listOf (types.listOf types.package);
   };
   closures = {
     name = "set of lists";

@@ -27,6 +27,9 @@ ABOUT = {
     "mkext4": "mkext4, exact size given",
     "zstd-of-raw": "zstd -T0 -3 of the raw image",
     "cat": "cat of all files, one thread",
+    "readers": "cat of all files, 32 at once",
+    "threads": "snugfs, raw image, 32 threads",
+    "zstd-warm": "snugfs, zstd image, warm",
     "walk": "find, status of every file",
     "cp": "cp -a of the tree",
     "write": "dd, zeros of the image's size",
@@ -37,6 +40,11 @@ OF = {
     "big": [*EVERYWHERE, "report", "write"],
     "million": [*EVERYWHERE, "tenth", "hundredth"],
 }
+# With cold caches. The warm run in between is for comparison.
+COLD = ["raw", "threads", "readers", "zstd", "zstd-warm", "size", "walk"]
+READERS = 32
+# How many times cat is started for each of these, so that they end at about the same time.
+PORTIONS = 8
 # Only run in the first round, because each run takes minutes: mke2fs searches a folder for each of its names.
 ONCE = {("flat", "mke2fs")}
 # The plans of a part of an input.
@@ -51,19 +59,24 @@ GOALS = {
     # In proportion: ten times as many files take ten times as long, with some tolerance.
     "million": [("raw", "mkext4", 1.0), ("raw", "mke2fs", 1.0), ("raw", "tenth", 12.0), ("tenth", "hundredth", 12.0)],
 }
+# contender: (seconds of others, each so many times, that it may take together)
+COLD_GOALS = [
+    ("raw", {"readers": 0.8}), ("raw", {"threads": 1.1}), ("zstd", {"zstd-warm": 1.1, "readers": 0.1}), ("size", {"walk": 0.5}),
+]
 EVERYWHERES_GOALS = [("raw", "mkext4", 1.0), ("raw", "mke2fs", 1.0)]
 
 
-def of(name):
-    return OF.get(name, EVERYWHERE)
+def of(name, cold):
+    return COLD if cold else OF.get(name, EVERYWHERE)
 
 
 def rounds_of(name, contender, rounds):
     return 1 if (name, contender) in ONCE else rounds
 
 
-def goals(name):
-    return GOALS.get(name, EVERYWHERES_GOALS)
+def goals(name, cold):
+    """(contender, {another one: at most so many times its seconds})"""
+    return COLD_GOALS if cold else [(one, {other: most}) for one, other, most in GOALS.get(name, EVERYWHERES_GOALS)]
 
 
 def install_mkext4(cache):
@@ -85,7 +98,17 @@ class Contenders:
         self.list = os.path.join(work, "files")
         self.runs = 0
         with open(self.list, "wb") as file:
-            file.writelines(source.files())
+            files = list(source.files())
+            file.writelines(files)
+        self.files = len(files)
+        self.environment = {
+            **os.environ, "LC_ALL": "C", "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "E2FSPROGS_FAKE_TIME": "1",
+        }
+        if not options.cold:
+            self.prepare_others()
+
+    def prepare_others(self):
+        """What only contenders with warm caches need."""
         image_files.run(self.build(self.raw))
         image = ext4_reader.Image(self.raw)
         self.bytes = image.blocks * 4096
@@ -93,13 +116,10 @@ class Contenders:
             image.blocks, image.superblock["inodes_count"], image.reserved_gdt, image.inode(8).size // 4096,
             fs_uuid=image.superblock["uuid"],
         )
-        self.environment = {
-            **os.environ, "LC_ALL": "C", "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin", "E2FSPROGS_FAKE_TIME": "1",
-        }
-        self.config = os.path.join(work, "mke2fs.conf")
+        self.config = os.path.join(self.work, "mke2fs.conf")
         with open(self.config, "w", encoding="utf-8") as file:
             file.write(mke2fs_twin.CONFIG)
-        self.firmware = os.path.join(work, "firmware")
+        self.firmware = os.path.join(self.work, "firmware")
         os.mkdir(self.firmware)
         for name in range(3):
             with open(os.path.join(self.firmware, f"firmware-{name}.bin"), "wb") as file:
@@ -129,11 +149,13 @@ class Contenders:
         environment = self.environment
         if name == "raw":
             return self.build(out), environment, out
+        if name == "threads":
+            return [*self.build(out), "--threads", str(READERS)], environment, out
         if name in PARTS:
             return self.build(out, os.path.join(self.input.folder, PARTS[name])), environment, out
         if name == "report":
             return [*self.build(out), "--report", os.path.join(self.work, "report")], environment, out
-        if name == "zstd":
+        if name in ("zstd", "zstd-warm"):
             return self.build(out + ".zst"), environment, out + ".zst"
         if name == "sd":
             return self.disk_plan(), environment, out + ".zst"
@@ -158,6 +180,10 @@ class Contenders:
             return ["zstd", "-q", "-T0", "-3", "-f", self.raw, "-o", out], environment, out
         if name == "cat":
             return ["sh", "-c", 'xargs -0 -a "$0" cat > /dev/null', self.list], environment, None
+        if name == "readers":
+            portion = str(-(-self.files // (READERS * PORTIONS)))
+            cat = 'xargs -0 -a "$0" -P "$1" -n "$2" cat > /dev/null'
+            return ["sh", "-c", cat, self.list, str(READERS), portion], environment, None
         if name == "walk":
             return ["find", self.input.source, "-fprintf", "/dev/null", "%s\n"], environment, None
         if name == "cp":

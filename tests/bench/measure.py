@@ -30,6 +30,19 @@ def touch_memory(folder):
     os.unlink(path)
 
 
+def drop_caches():
+    """Forgets all files, directories and inodes that are in memory."""
+    os.sync()
+    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+        file.write("3\n")
+
+
+def warm(names):
+    """Reads all files of a list into memory."""
+    command = ["sh", "-c", 'xargs -0 -a "$0" cat > /dev/null', names]
+    subprocess.run(command, check=True)
+
+
 # The peak memory of a command includes that of the process before `exec`. So a small program starts it, not this one.
 MEMORY = ["/usr/bin/time", "-q", "-f", "%M", "-o"]
 

@@ -133,7 +133,7 @@ class Lab:
         return self.references[suffix]
 
     def is_whole(self, output):
-        suffix = ".img.zst" if output.endswith(".zst") else ".img"
+        suffix = next((s for s in (".img.zst", ".img.gz", ".img.xz") if output.endswith(s)), ".img")
         if sha256(output) != self.reference(suffix):
             raise Wrong(f"{output}: not the bytes of a build without faults")
 

@@ -21,7 +21,7 @@ def descriptors(lab):
         os.makedirs(lab.path(f"tree/wide/{number}"))
         lab.write(f"tree/wide/{number}/file", b"x" * number)
     lab.references = {}
-    for suffix in (".img", ".img.zst"):
+    for suffix in (".img", ".img.zst", ".img.gz", ".img.xz"):
         output = lab.path(f"out/x{suffix}")
         for threads in ("1", "4"):
             lab.run(["prlimit", "--nofile=64", *lab.build(output, "--threads", threads)]).ended(0)
@@ -46,7 +46,10 @@ def threads(lab):
         lab.write(f"{way}.json", json.dumps({**plan, "output": {"compression": {"format": "zstd", way: True}}}).encode())
     os.chmod(lab.path("out"), 0o777)
     whole = fewer = 0
-    for plan, suffix in (("plan.json", ".img"), ("plan.json", ".img.zst"), ("seekable.json", ".seekable"), ("frames.json", ".frames")):
+    for plan, suffix in (
+        ("plan.json", ".img"), ("plan.json", ".img.zst"), ("plan.json", ".img.gz"), ("plan.json", ".img.xz"), ("seekable.json", ".seekable"),
+        ("frames.json", ".frames"),
+    ):
         output = lab.path(f"out/x{suffix}")
         lab.run(lab.build(output, plan=plan)).ended(0)
         expected = sha256(output)
@@ -80,8 +83,8 @@ def no_threads(lab):
         lab.write(f"{way}.json", json.dumps({**plan, "output": {"compression": {"format": "zstd", way: True}}}).encode())
     deny = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "no_threads.py")]
     for plan, name in (
-        ("plan.json", "x.img"), ("plan.json", "x.qcow2"), ("plan.json", "x.simg"), ("plan.json", "x.img.zst"), ("seekable.json", "x.seekable"),
-        ("frames.json", "x.frames"),
+        ("plan.json", "x.img"), ("plan.json", "x.qcow2"), ("plan.json", "x.simg"), ("plan.json", "x.img.zst"),
+        ("plan.json", "x.img.gz"), ("plan.json", "x.img.xz"), ("seekable.json", "x.seekable"), ("frames.json", "x.frames"),
     ):
         output = lab.path("out", name)
         for more in ((), ("--threads", "7", "--report", lab.path("out/report"))):

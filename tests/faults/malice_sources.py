@@ -324,9 +324,10 @@ def deep(lab):
 def bombs(lab):
     peaks = []
     for name, source in (("zeros", "head -c 1G /dev/zero"), ("letters", "yes | head -c 48M")):
-        bomb = lab.path(f"{name}.zst")
-        call("bash", "-c", f"{source} | zstd -q -1 -o {bomb}")
-        for command in ("inspect", "verify"):
-            run = bounded(lab, [lab.program, command, bomb], (0, 1, 2, 3, 5, 7, 8), seconds=60, mebibytes=150)
-            peaks.append(run.peak)
+        for program in ("zstd", "gzip", "xz"):
+            bomb = lab.path(f"{name}.{program}")
+            call("bash", "-c", f"{source} | {program} -q -1 -c > {bomb}")
+            for command in ("inspect", "verify"):
+                run = bounded(lab, [lab.program, command, bomb], (0, 1, 2, 3, 5, 7, 8), seconds=60, mebibytes=150)
+                peaks.append(run.peak)
     return f"{len(peaks)} runs, at most {max(peaks)} MiB"

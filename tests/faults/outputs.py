@@ -34,7 +34,7 @@ def needed(lab, suffix):
 def full_at_every_stage(lab):
     full = whole = 0
     with lab.mounted("small", "-o", "loop", small_disk(lab, "-m", "0")) as at:
-        for suffix in (".img", ".img.zst"):
+        for suffix in (".img", ".img.zst", ".img.gz", ".img.xz"):
             output, filler = os.path.join(at, f"x{suffix}"), os.path.join(at, "filler")
             taken = needed(lab, suffix)
             for step in range(26):
@@ -91,7 +91,7 @@ def quota(lab):
             who = "7" if kind == "-P" else str(NOBODY)
             for kibibytes in (4, 64, 1024, 3000):
                 call("setquota", kind, who, "0", str(kibibytes), "0", "0", at)
-                for name in ("x.img", "x.img.zst"):
+                for name in ("x.img", "x.img.zst", "x.img.gz", "x.img.xz"):
                     output = os.path.join(place, name)
                     lab.run([*prefix, *lab.build(output)]).ended(7, "can't be written: ")
                     lab.nothing_left(place, {"lost+found", "project"} if place == at else ())

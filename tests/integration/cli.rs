@@ -1,11 +1,11 @@
 //! The command line: options, standard streams, output names, files left behind.
 
 use std::io::Read;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Workspace, assert_sound, empty_plan, plan_of_entries, sha256};
+use crate::support::{Run, Workspace, assert_sound, empty_plan, plan_of_entries, repository, sha256};
 
 fn hello() -> Value {
     plan_of_entries(json!({ "/hello": { "type": "file", "text": "Hello\n" } }))
@@ -210,6 +210,58 @@ fn zst_names_and_the_plan_select_compression() {
     assert_eq!(workspace.read("null.img.zst"), workspace.read("by-name.img.zst"));
 }
 
+/// What `gzip` or `xz` makes of a file.
+fn decompressed_by(program: &str, workspace: &Workspace, name: &str) -> Vec<u8> {
+    Run::of(Command::new(program).arg("-dc").arg(workspace.path(name))).succeeded().stdout
+}
+
+#[test]
+fn gzip_and_xz_are_selected_by_names_and_the_plan() {
+    let workspace = Workspace::with_plan(&hello());
+    let raw = std::fs::read(workspace.build("raw.img", [])).unwrap();
+    for (format, name) in [("gzip", "x.img.gz"), ("xz", "x.img.xz")] {
+        for threads in ["1", "2", "5"] {
+            let built =
+                workspace.snugfs(["build", "plan.json", "-o", name, "--threads", threads]).succeeded();
+            assert!(built.stderr.contains(&format!(" bytes as {format} (")), "{}", built.stderr);
+            assert_eq!(decompressed_by(format, &workspace, name), raw, "{name}");
+            workspace.change_plan(|plan| plan["output"]["compression"] = json!({ "format": format }));
+            for output in ["plain", "-"] {
+                let run =
+                    workspace.snugfs(["build", "plan.json", "-o", output, "--threads", threads]).succeeded();
+                let bytes = if output == "-" { run.stdout } else { workspace.read(output) };
+                assert!(bytes == workspace.read(name), "{format} to {output} with {threads} threads");
+            }
+            workspace.change_plan(|plan| plan["output"]["compression"] = Value::Null);
+        }
+        workspace.change_plan(|plan| plan["output"]["compression"] = json!({ "format": format, "level": 1 }));
+        workspace.snugfs(["build", "plan.json", "-o", "fast"]).succeeded();
+        assert_eq!(decompressed_by(format, &workspace, "fast"), raw);
+        workspace.change_plan(|plan| plan["output"]["compression"] = Value::Null);
+    }
+}
+
+/// Their bytes depend on the libraries that are built in.
+#[test]
+fn gzip_and_xz_have_their_golden_digests() {
+    let workspace = Workspace::with_small_example();
+    let digest = |name: &str| {
+        workspace.snugfs(["build", "plan.json", "-o", name]).succeeded();
+        format!("{}  {name}\n", sha256(&workspace.read(name)))
+    };
+    let digests = ["small.img.gz", "small.img.xz"].map(digest).concat();
+    let pinned = repository().join("tests/golden/compressed.sha256");
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        std::fs::write(&pinned, digests).unwrap();
+        return;
+    }
+    assert_eq!(
+        digests,
+        std::fs::read_to_string(&pinned).unwrap(),
+        "the bytes of compressed images changed; if that is meant, run with UPDATE_EXPECTED=1 and say so in CHANGELOG.md"
+    );
+}
+
 #[test]
 fn build_ends_with_a_summary_line() {
     let workspace = Workspace::with_plan(&hello());
@@ -267,9 +319,11 @@ fn a_file_name_selects_a_format_or_is_refused() {
     begins("a.qcow2", b"QFI\xfb");
     begins("a.simg", &[0x3a, 0xff, 0x26, 0xed]);
     begins("a.QCOW2.ZST", &[0x28, 0xb5, 0x2f, 0xfd]);
-    let gzip = build("a.img.gz").failed_with(2);
-    assert_eq!(gzip.stderr, "snugfs: a.img.gz: snugfs cannot write gzip; use .img or .img.zst\n");
-    for name in ["a.vmdk", "a.ISO", "a.zst.img"] {
+    begins("a.img.gz", &[0x1f, 0x8b, 8]);
+    begins("a.qcow2.XZ", b"\xfd7zXZ\0");
+    let bzip2 = build("a.img.bz2").failed_with(2);
+    assert_eq!(bzip2.stderr, "snugfs: a.img.bz2: snugfs cannot write bzip2; use .img or .img.zst\n");
+    for name in ["a.vmdk", "a.ISO", "a.zst.img", "a.tar.gz", "a.img.gz.xz"] {
         build(name).failed_with(2).says(name);
         assert!(!workspace.path(name).exists());
     }
@@ -279,6 +333,14 @@ fn a_file_name_selects_a_format_or_is_refused() {
         workspace.snugfs([command, "plan.json"]).failed_with(2).says(says);
     }
     begins("b.img", b"QFI\xfb");
+    workspace
+        .change_plan(|plan| plan["output"] = json!({ "compression": { "format": "gzip" }, "path": "b.zst" }));
+    let says =
+        "plan.output.path: b.zst: the name ends in .zst, but plan.output.compression.format is \"gzip\"";
+    for command in ["build", "check"] {
+        workspace.snugfs([command, "plan.json"]).failed_with(2).says(says);
+    }
+    begins("b.img", &[0x1f, 0x8b, 8]);
 }
 
 #[test]
@@ -384,12 +446,16 @@ fn report_has_every_key_and_only_seconds_differ_between_builds() {
 #[test]
 fn report_of_a_compressed_image_has_both_lengths_and_the_digest_of_the_file() {
     let workspace = Workspace::with_plan(&hello());
-    workspace.snugfs(["build", "plan.json", "-o", "x.zst", "--report", "report.json"]).succeeded();
-    let file = workspace.read("x.zst");
-    let image = &workspace.read_json("report.json")["image"];
-    assert_eq!(image["compressedBytes"], file.len());
-    assert_eq!(image["sha256"], sha256(&file));
-    assert_eq!(image["bytes"], zstd::decode_all(file.as_slice()).unwrap().len());
+    let raw = std::fs::read(workspace.build("raw.img", [])).unwrap();
+    for (name, format) in [("x.zst", "zstd"), ("x.gz", "gzip"), ("x.xz", "xz")] {
+        workspace.snugfs(["build", "plan.json", "-o", name, "--report", "report.json"]).succeeded();
+        let file = workspace.read(name);
+        let image = &workspace.read_json("report.json")["image"];
+        assert_eq!(image["compressedBytes"], file.len());
+        assert_eq!(image["compression"], format);
+        assert_eq!(image["sha256"], sha256(&file));
+        assert_eq!(image["bytes"], raw.len());
+    }
 }
 
 #[test]

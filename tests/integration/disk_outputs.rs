@@ -75,10 +75,15 @@ fn bmaptool_accepts_the_map_of_the_image() {
         let workspace = workspace(disk);
         workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
         workspace.change_plan(|plan| plan["output"] = json!({ "bmap": true }));
-        for (name, threads) in [("mapped.img", "2"), ("packed.img.zst", "1")] {
+        for (name, threads) in
+            [("mapped.img", "2"), ("packed.img.zst", "1"), ("b.img.gz", "2"), ("c.img.xz", "1")]
+        {
             workspace.snugfs(["build", "plan.json", "-o", name, "--threads", threads]).succeeded();
         }
-        assert_eq!(workspace.read("mapped.img.bmap"), workspace.read("packed.img.bmap"));
+        for name in ["packed", "b", "c"] {
+            let map = workspace.read(&format!("{name}.img.bmap"));
+            assert_eq!(workspace.read("mapped.img.bmap"), map, "{name}");
+        }
         assert!(workspace.read("mapped.img") == workspace.read("raw.img"));
         // bmaptool compares the digest of every range, and only writes these ranges.
         let target = workspace.write("card", vec![0; workspace.read("raw.img").len()]);
@@ -91,6 +96,12 @@ fn bmaptool_accepts_the_map_of_the_image() {
         )
         .succeeded();
         assert!(std::fs::read(target).unwrap() == workspace.read("raw.img"));
+        // It finds the map of a compressed image by itself, and decompresses.
+        for name in ["b.img.gz", "c.img.xz"] {
+            let target = workspace.write("card", vec![0; workspace.read("raw.img").len()]);
+            Run::of(Command::new("bmaptool").arg("copy").arg(workspace.path(name)).arg(&target)).succeeded();
+            assert!(std::fs::read(target).unwrap() == workspace.read("raw.img"), "{name}");
+        }
     }
     let workspace = workspace(mbr());
     workspace.change_plan(|plan| plan["output"] = json!({ "bmap": true }));

@@ -381,6 +381,8 @@ fn other_formats_are_recognised_with_help() {
     file("swap", &swap);
     file("qcow2", b"QFI\xfb\0\0\0\x03");
     file("gzip", b"\x1f\x8b\x08\0\0\0\0\0");
+    file("xz", b"\xfd7zXZ\0garbage");
+    file("bzip2", b"BZh9");
     file("empty", b"");
     file("text", b"hello\n");
     file("zeros", &vec![0; 65_536]);
@@ -390,7 +392,9 @@ fn other_formats_are_recognised_with_help() {
         ("broken-fat", 5, "boot sector: its allocation table is too short"),
         ("swap", 5, "contains swap, but snugfs only checks ext4"),
         ("qcow2", 5, "is a qcow2 image"),
-        ("gzip", 5, "is compressed by gzip"),
+        ("gzip", 5, "gzip: the compressed image is truncated"),
+        ("xz", 5, "xz: "),
+        ("bzip2", 5, "is compressed by bzip2"),
         ("empty", 5, "is empty; name an image"),
         ("text", 8, "6 bytes can't hold a file system; is this the right image?"),
         ("zeros", 8, "so this is no ext4; see what it is with `snugfs inspect`"),

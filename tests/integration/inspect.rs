@@ -125,6 +125,11 @@ fn errors_are_one_line_with_an_exit_code() {
     }
 }
 
+fn packed_by(program: &str, workspace: &Workspace, bytes: &[u8]) -> Vec<u8> {
+    let path = workspace.write("part", bytes);
+    Run::of(Command::new(program).arg("-c").arg(path)).succeeded().stdout
+}
+
 #[test]
 fn compressed_images_are_the_same_images() {
     let workspace = with_image();
@@ -137,6 +142,42 @@ fn compressed_images_are_the_same_images() {
     assert!(workspace.path("tmp").read_dir().unwrap().next().is_none(), "something is left");
     let shown = workspace.snugfs(["inspect", "plan.img.zst"]).succeeded();
     assert!(shown.text().contains(", as zstd "), "{}", shown.text());
+    for (name, format) in [("plan.img.gz", "gzip"), ("plan.img.xz", "xz")] {
+        workspace.snugfs(["build", "plan.json", "-o", name]).succeeded();
+        assert_eq!(workspace.snugfs(["inspect", name, "ls", "-lR"]).succeeded().stdout, plain.stdout);
+        let shown = workspace.snugfs(["inspect", name]).succeeded();
+        assert!(shown.text().contains(&format!(", as {format} ")), "{}", shown.text());
+        let json: serde_json::Value =
+            serde_json::from_str(workspace.snugfs(["inspect", name, "--json"]).succeeded().text()).unwrap();
+        assert_eq!(json["image"]["format"], format);
+        assert_eq!(json["image"]["compressedBytes"], workspace.read(name).len());
+        assert_eq!(json["image"]["bytes"], workspace.read("plan.img").len());
+        workspace.snugfs(["verify", name]).succeeded();
+        workspace.snugfs(["verify", name, "--against", "plan.json"]).succeeded();
+        workspace.snugfs(["build", "plan.json", "-o", name, "--verify-output"]).succeeded();
+        // Several members or streams in one file, as other tools make them.
+        let image = workspace.read("plan.img");
+        let (first, second) = image.split_at(image.len() / 3);
+        let parts = [first, second].map(|part| packed_by(format, &workspace, part));
+        workspace.write("parts", parts.concat());
+        assert_eq!(workspace.snugfs(["inspect", "parts", "ls", "-lR"]).succeeded().stdout, plain.stdout);
+        // Damage anywhere is an error.
+        let whole = workspace.read(name);
+        let truncated = format!("{format}: the compressed image is truncated");
+        for end in [20, whole.len() / 2, whole.len() - 1] {
+            workspace.write("short", &whole[..end]);
+            workspace.snugfs(["inspect", "short"]).failed_with(5).says(&truncated);
+        }
+        // The middle is a run of zeros, in which other codes can stand for the same zeros.
+        for (at, len) in [(100, 40), (whole.len() - 7, 1)] {
+            let mut damaged = whole.clone();
+            damaged[at..at + len].iter_mut().for_each(|byte| *byte ^= 0x55);
+            workspace.write("damaged", &damaged);
+            workspace.snugfs(["verify", "damaged"]).failed_with(5).says(&format!("{format}: "));
+        }
+        workspace.write("more", [&whole[..], b"garbage"].concat());
+        workspace.snugfs(["inspect", "more"]).failed_with(5).says(&format!("{format}: "));
+    }
 
     // The seekable form, written as its specification says: frames, then a table of their lengths.
     let image = workspace.read("plan.img");

@@ -53,8 +53,8 @@ fn problems_of_a_plan_name_its_file_and_line() {
     let warning =
         run.stderr.lines().find(|line| line.starts_with("snugfs: warning: plan.trees[0]: ")).unwrap();
     assert!(warning.contains(" (plan.json:"), "{warning}");
-    workspace.snugfs(["build", "plan.json", "-o", "plan.gz"]).failed_with(2);
-    assert!(!workspace.snugfs(["build", "plan.json", "-o", "plan.gz"]).stderr.contains("(plan.json"));
+    workspace.snugfs(["build", "plan.json", "-o", "plan.bz2"]).failed_with(2);
+    assert!(!workspace.snugfs(["build", "plan.json", "-o", "plan.bz2"]).stderr.contains("(plan.json"));
 }
 
 #[test]
@@ -138,7 +138,8 @@ fn other_files_than_plans_and_images_are_recognised() {
     for (bytes, says) in [
         (&[0; 9000][..], "x.img: does not contain ext4: it begins with zeros; name an image of this plan"),
         (b"", "is empty; name an image"),
-        (b"\x1f\x8b\x08\0", "is compressed by gzip"),
+        (b"BZh9", "is compressed by bzip2"),
+        (b"\x1f\x8b\x08\0", "gzip: the compressed image is truncated"),
     ] {
         workspace.write("x.img", bytes);
         let run = workspace.snugfs(["verify", "x.img", "--against", "plan.json"]);

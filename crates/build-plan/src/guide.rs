@@ -5,7 +5,9 @@ use crate::disk_tables::{CONTENT_KINDS, ContentKind};
 use crate::partition_types;
 use crate::plan_table::PLAN;
 use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
-use crate::tables::{ENTRY_TYPES, EntryType, MAX_LABEL, MAX_RESERVED_PERCENT, VERSION};
+use crate::tables::{
+    COMPRESSIONS, CompressionKind, ENTRY_TYPES, EntryType, MAX_LABEL, MAX_RESERVED_PERCENT, VERSION,
+};
 use crate::value::alternatives;
 
 /// An object of the plan, and its fields.
@@ -81,6 +83,10 @@ impl Guide {
                 }
                 Shape::Content => {
                     let kinds = Kinds::new("kind", &CONTENT_KINDS, ContentKind::table);
+                    self.add_kinds(&here, field.about, &kinds);
+                }
+                Shape::Compression => {
+                    let kinds = Kinds::new("format", &COMPRESSIONS, CompressionKind::table);
                     self.add_kinds(&here, field.about, &kinds);
                 }
                 _ => (),
@@ -188,7 +194,7 @@ fn values(shape: &Shape) -> String {
         Shape::Xattrs => "object of names and base64 values".to_owned(),
         Shape::XattrPatterns => "list of strings such as \"user.*\"".to_owned(),
         Shape::Flag => "true or false".to_owned(),
-        Shape::Object(_) | Shape::Content => "object".to_owned(),
+        Shape::Object(_) | Shape::Content | Shape::Compression => "object".to_owned(),
         Shape::List(_) => "list of objects".to_owned(),
         Shape::ByPath(_) | Shape::Entries => "object of paths in the image and objects".to_owned(),
         Shape::DiskId => "number, string such as \"0x2178694e\" or GUID".to_owned(),

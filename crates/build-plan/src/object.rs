@@ -220,6 +220,26 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Reports unknown and missing fields of an object that is one of several kinds. `other` says how to choose another kind.
+    pub(crate) fn check_kind<T: Copy>(
+        &self,
+        kinds: &Words<T>,
+        table_of: fn(T) -> &'static Table,
+        other: &str,
+    ) {
+        let elsewhere = |key: &str| kinds.0.iter().any(|(_, kind)| table_of(*kind).field(key).is_some());
+        for (key, json) in self.fields {
+            if self.table.field(key).is_none() && elsewhere(key) {
+                self.value.child(key, json).wrong::<()>(
+                    || format!("{} has no {key}", self.table.what),
+                    &format!("leave it out, or write another {other}"),
+                );
+            }
+        }
+        self.check_unknown(elsewhere);
+        self.check_missing();
+    }
+
     /// Reports missing required fields.
     pub(crate) fn check_missing(&self) {
         for field in self.table.fields {

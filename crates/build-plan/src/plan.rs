@@ -239,7 +239,7 @@ pub struct OutputPlan {
     pub bmap: bool,
     /// Whether to check the image and compare it with the plan before it gets its name.
     pub verify: bool,
-    /// Compression, if given. By default the file name decides (`.zst` means level 3).
+    /// Compression, if given. By default the file name decides (`.zst`, `.gz` or `.xz`, each at its default level).
     pub compression: Option<CompressionPlan>,
 }
 
@@ -264,6 +264,16 @@ pub enum CompressionPlan {
         level: i32,
         /// How the output is divided into frames.
         framing: FramingPlan,
+    },
+    /// With gzip.
+    Gzip {
+        /// 1 to 9.
+        level: u32,
+    },
+    /// With xz.
+    Xz {
+        /// 0 to 9.
+        level: u32,
     },
 }
 

@@ -8,7 +8,10 @@ use crate::json::Json;
 use crate::partition_types;
 use crate::plan_table::PLAN;
 use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
-use crate::tables::{self, ENTRY_TYPES, EntryType, MAX_LABEL, MAX_LINK_TARGET, MAX_RESERVED_PERCENT};
+use crate::tables::{
+    self, COMPRESSIONS, CompressionKind, ENTRY_TYPES, EntryType, MAX_LABEL, MAX_LINK_TARGET,
+    MAX_RESERVED_PERCENT,
+};
 
 /// The JSON Schema of plans. It accepts every valid plan, and also some invalid ones: it can't express conflicts
 /// between paths or upper bounds of sizes with a unit.
@@ -146,6 +149,9 @@ fn shape(shape: &Shape) -> Value {
             "type": "string", "maxLength": MAX_FAT_LABEL, "pattern": "^([^\\u0000- *?.,;:/|+=<>\"][^\\u0000-\\u001f*?.,;:/|+=<>\"]*)?$"
         }),
         Shape::Content => json!({ "oneOf": alternatives(&CONTENT_KINDS, ContentKind::table, "kind") }),
+        Shape::Compression => {
+            json!({ "oneOf": alternatives(&COMPRESSIONS, CompressionKind::table, "format") })
+        }
     }
 }
 

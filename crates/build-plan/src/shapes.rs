@@ -57,6 +57,8 @@ pub(crate) enum Shape {
     FatLabel,
     /// The contents of a partition.
     Content,
+    /// The compression of an image.
+    Compression,
 }
 
 /// Limits of a size, in \[bytes\].

@@ -32,6 +32,10 @@ pub(crate) const MAJOR: CountRule = CountRule { min: 0, max: (1 << 12) - 1 };
 pub(crate) const MINOR: CountRule = CountRule { min: 0, max: (1 << 20) - 1 };
 /// Levels of zstd, except those below 1.
 const ZSTD_LEVEL: CountRule = CountRule { min: 1, max: 22 };
+/// Levels of gzip; its 0 would not compress.
+const GZIP_LEVEL: CountRule = CountRule { min: 1, max: 9 };
+/// Levels of xz.
+const XZ_LEVEL: CountRule = CountRule { min: 0, max: 9 };
 
 /// Maximum of `reservedPercent`; `mke2fs -m` has the same limit.
 pub(crate) const MAX_RESERVED_PERCENT: u32 = 50;
@@ -410,29 +414,59 @@ pub(crate) static OUTPUT: Table = Table {
         ),
         Field::default(
             "compression",
-            Shape::Object(&COMPRESSION),
+            Shape::Compression,
             "null",
-            "How the image is compressed. Null: with zstd if the file's name ends in .zst, otherwise not.",
+            "How the image is compressed. Null: by the file's name, with zstd for .zst, gzip for .gz, xz for .xz, otherwise \
+             not.",
         )
         .or_null(),
     ],
 };
 
-/// `plan.output.compression.format`: there is only one.
-pub(crate) static COMPRESSIONS: Words<()> = Choices(&[("zstd", ())]);
+/// The formats of compression.
+pub(crate) static COMPRESSIONS: Words<CompressionKind> =
+    Choices(&[("zstd", CompressionKind::Zstd), ("gzip", CompressionKind::Gzip), ("xz", CompressionKind::Xz)]);
 
-/// `plan.output.compression`
-pub(crate) static COMPRESSION: Table = Table {
-    what: "a compression",
+/// See [`COMPRESSIONS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CompressionKind {
+    Zstd,
+    Gzip,
+    Xz,
+}
+
+impl CompressionKind {
+    /// The fields of such a compression.
+    pub(crate) fn table(self) -> &'static Table {
+        match self {
+            Self::Zstd => &ZSTD,
+            Self::Gzip => &GZIP,
+            Self::Xz => &XZ,
+        }
+    }
+}
+
+const fn format_of(about: &'static str) -> Field {
+    Field::required(
+        "format",
+        Shape::Word(&COMPRESSIONS),
+        "\"format\": \"zstd\", or another of the formats",
+        about,
+    )
+}
+
+static ZSTD: Table = Table {
+    what: "zstd",
     one_of: "",
     fields: &[
-        Field::required(
-            "format",
-            Shape::Word(&COMPRESSIONS),
-            "\"format\": \"zstd\"",
-            "The compression format.",
-        ),
+        format_of("Fast, and small."),
         Field::default("level", Shape::Count(ZSTD_LEVEL), "3", "The compression level of zstd."),
+        Field::default(
+            "frames",
+            Shape::Flag,
+            "false",
+            "Whether to compress each store path by itself, so that a later build with --cache or --layer uses it again.",
+        ),
         Field::default(
             "frames",
             Shape::Flag,
@@ -445,5 +479,21 @@ pub(crate) static COMPRESSION: Table = Table {
             "false",
             "Whether to write frames and a table of them, so that tools can read parts of the image.",
         ),
+    ],
+};
+static GZIP: Table = Table {
+    what: "gzip",
+    one_of: "",
+    fields: &[
+        format_of("For tools and boards that read nothing else."),
+        Field::default("level", Shape::Count(GZIP_LEVEL), "6", "The compression level of gzip."),
+    ],
+};
+static XZ: Table = Table {
+    what: "xz",
+    one_of: "",
+    fields: &[
+        format_of("Small, but slow to write and to read."),
+        Field::default("level", Shape::Count(XZ_LEVEL), "6", "The compression level of xz."),
     ],
 };

@@ -34,7 +34,7 @@ fn defaults_of_the_schema_are_those_of_the_code() {
     let schema = schema();
     let section = |name: &str| &schema["properties"][name];
     let closure = &section("closure")["anyOf"][0];
-    let compression = &section("output")["properties"]["compression"]["anyOf"][0];
+    let compression = &section("output")["properties"]["compression"]["anyOf"][0]["oneOf"][0];
     let without = json!({
         "version": 1,
         "closure": { "graph": [] },
@@ -242,6 +242,23 @@ fn filesystem_and_output_are_read() {
         plan.output.compression,
         Some(CompressionPlan::Zstd { level: 22, framing: FramingPlan::Single })
     );
+}
+
+#[test]
+fn levels_and_their_defaults_depend_on_the_format() {
+    let compression = |value: Value| {
+        read(&json!({ "version": 1, "output": { "compression": value } })).output.compression.unwrap()
+    };
+    let zstd = |level, framing| CompressionPlan::Zstd { level, framing };
+    assert_eq!(compression(json!({ "format": "zstd" })), zstd(3, FramingPlan::Single));
+    assert_eq!(compression(json!({ "format": "zstd", "seekable": true })), zstd(3, FramingPlan::Seekable));
+    let units = |seekable| zstd(3, FramingPlan::Units { seekable });
+    assert_eq!(compression(json!({ "format": "zstd", "frames": true })), units(false));
+    assert_eq!(compression(json!({ "format": "zstd", "frames": true, "seekable": true })), units(true));
+    assert_eq!(compression(json!({ "format": "gzip" })), CompressionPlan::Gzip { level: 6 });
+    assert_eq!(compression(json!({ "format": "gzip", "level": 1 })), CompressionPlan::Gzip { level: 1 });
+    assert_eq!(compression(json!({ "format": "xz" })), CompressionPlan::Xz { level: 6 });
+    assert_eq!(compression(json!({ "format": "xz", "level": 0 })), CompressionPlan::Xz { level: 0 });
 }
 
 #[test]

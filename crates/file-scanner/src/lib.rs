@@ -11,7 +11,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | `listing` | the names of one directory, sorted |
-//! | `walk`, `inspect`, `host_xattrs`, `holes` | directories in parallel, one entry, its extended attributes, its holes |
+//! | `walk`, `tasks`, `inspect`, `host_xattrs`, `holes` | directories in parallel, one entry, its extended attributes, its holes |
 //! | `owners`, `mounts` | whether the shown owners are real; other file systems below a tree |
 //! | `own` | output files of the program, which no tree includes |
 //! | `found` | the result of the walk |
@@ -43,6 +43,7 @@ mod scanned_files;
 mod source_error;
 mod source_id;
 mod sources;
+mod tasks;
 mod walk;
 mod warnings;
 
@@ -52,7 +53,7 @@ pub use errors::ScanErrors;
 pub use image_tree::{Inode, OwnFile};
 pub use opener::{Cursor, OpenFile, Opener, check_unchanged};
 pub use own::InTree;
-pub use scan::{scan, scan_except};
+pub use scan::{ScanOptions, most_readers, scan, scan_with};
 pub use scanned_files::ScannedFiles;
 pub use source_error::SourceError;
 pub use source_id::{SourceField, SourceId, Subject};

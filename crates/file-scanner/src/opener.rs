@@ -50,7 +50,7 @@ pub enum OpenFile<'t> {
 }
 
 /// Maximum number of open directories of a cursor.
-const HELD: usize = 32;
+pub(crate) const HELD: usize = 32;
 
 /// Maximum number of levels without an open directory.
 const LEAP: usize = 8;

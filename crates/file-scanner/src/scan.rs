@@ -1,12 +1,14 @@
 //! Opens all sources, walks them, merges them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use build_plan::EntryKind;
 use image_tree::{DataRun, FileStamp, HOLE_GRAIN, ImagePath, Origin, OwnFile, Permissions, shown};
+use reader_threads::READERS;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
@@ -16,11 +18,18 @@ use crate::errors::{ScanErrors, shortened};
 use crate::found::{Room, mode_bits, stamp};
 use crate::listing::{ListError, Listing};
 use crate::metadata::{InodeKind, allows};
+use crate::opener::HELD;
 use crate::plan_tree::{PlanTree, SourceRef};
 use crate::source_id::SourceId;
 use crate::sources::{Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
 use crate::{flatten, holes, inspect, owners, sources};
+
+/// Maximum number of files that a thread has open while it reads: directories, files ahead, and some more.
+const FILES_OF_A_READER: usize = HELD + 16 + 4;
+
+/// Number of other open files, for a few sources.
+const OTHER_FILES: usize = 32;
 
 /// The regular file of an entry.
 #[derive(Clone, Debug)]
@@ -45,21 +54,53 @@ pub(crate) struct EntryFiles {
     pub(crate) inflated: Vec<(u64, PathBuf)>,
 }
 
-/// Scans all sources, and merges them into one sorted tree.
-///
-/// Runs on the current rayon pool. The tree is the same for any number of threads. `progress` is called with the number of
-/// entries found since the last call, from any thread. Raises the soft limit of open files to the hard limit.
-pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Scan, ScanErrors> {
-    scan_except(sources, &[], progress)
+/// Options of a scan. None of them changes the tree.
+#[derive(Clone, Copy)]
+pub struct ScanOptions<'o> {
+    /// Number of threads that walk. Default: as many as the current rayon pool has.
+    pub threads: NonZeroUsize,
+    /// Maximum number of threads that walk while they wait for a disk, if that is more. Default: 32, or fewer if few files may be
+    /// open.
+    pub readers: NonZeroUsize,
+    /// Output files of the program, which are left out of trees. [`Scan::own`] lists them; the caller decides whether they are
+    /// allowed there. Store paths and single entries are not checked for them.
+    pub own: &'o [OwnFile],
+    /// Called with the number of entries found since the last call, from any thread.
+    pub progress: &'o (dyn Fn(u64) + Sync),
 }
 
-/// The same as [`scan`], but leaves output files of the program out of trees. [`Scan::own`] lists them; the caller decides
-/// whether they are allowed there. Store paths and single entries are not checked for them.
-pub fn scan_except(
-    sources: &Sources<'_>,
-    own: &[OwnFile],
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Scan, ScanErrors> {
+impl Default for ScanOptions<'_> {
+    fn default() -> Self {
+        Self {
+            threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
+            readers: NonZeroUsize::new(READERS).unwrap_or(NonZeroUsize::MIN),
+            own: &[],
+            progress: &|_| {},
+        }
+    }
+}
+
+impl std::fmt::Debug for ScanOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { threads, readers, own, .. } = self;
+        f.debug_struct("ScanOptions")
+            .field("threads", threads)
+            .field("readers", readers)
+            .field("own", own)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Scans all sources, and merges them into one sorted tree.
+///
+/// The tree is the same for any number of threads. `progress` is called with the number of entries found since the last call,
+/// from any thread. Raises the soft limit of open files to the hard limit.
+pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Scan, ScanErrors> {
+    scan_with(sources, &ScanOptions { progress, ..ScanOptions::default() })
+}
+
+/// The same as [`scan`], with options.
+pub fn scan_with(sources: &Sources<'_>, options: &ScanOptions<'_>) -> Result<Scan, ScanErrors> {
     raise_descriptor_limit();
     let mut errors = Vec::new();
     let plan = PlanTree::new(sources, &mut errors);
@@ -77,7 +118,9 @@ pub fn scan_except(
         None => SourceId::Store,
     };
     let shortened = |errors| ScanErrors::new(shortened(errors, place));
-    let found = walk(roots, own, progress).map_err(shortened)?;
+    let options =
+        ScanOptions { readers: options.readers.max(options.threads).min(most_readers()), ..*options };
+    let found = walk(roots, &options).map_err(shortened)?;
     flatten::flatten(sources, &plan, &found, &files).map_err(shortened)
 }
 
@@ -132,6 +175,15 @@ fn raise_descriptor_limit() {
         let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
         let _ = rustix::process::setrlimit(Resource::Nofile, raised);
     }
+}
+
+/// How many threads can read sources at once before too many files are open.
+#[must_use]
+pub fn most_readers() -> NonZeroUsize {
+    let limit = rustix::process::getrlimit(Resource::Nofile).current;
+    let files = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let readers = files.saturating_sub(OTHER_FILES) / FILES_OF_A_READER;
+    NonZeroUsize::new(readers).unwrap_or(NonZeroUsize::MIN)
 }
 
 fn open_roots<'a>(sources: &Sources<'a>, errors: &mut Vec<ScanError>) -> Vec<WalkRoot<'a>> {

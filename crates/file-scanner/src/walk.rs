@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use build_plan::TreePlan;
 use image_tree::{Inode, OwnFile, Xattr, shown};
-use rayon::Scope;
+use reader_threads::Member;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -22,6 +22,8 @@ use crate::inspect::{self, Problem};
 use crate::listing::{ListError, Listing};
 use crate::mounts::{self, Mount, MountPoints};
 use crate::own;
+use crate::scan::ScanOptions;
+use crate::tasks::Tasks;
 
 /// How the entries of a source are treated.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,13 @@ pub(crate) struct OpenDirectory<'a> {
     device: u64,
 }
 
+enum Task<'a> {
+    /// Look at these entries of a directory.
+    Batch(Arc<OpenDirectory<'a>>, usize),
+    /// Open and list the directory that an entry is.
+    Child(DirectoryId, Arc<OpenDirectory<'a>>, usize),
+}
+
 struct Walk<'a> {
     directories: Mutex<Vec<FoundDirectory>>,
     problems: Mutex<Vec<(DirectoryId, Option<usize>, Problem)>>,
@@ -64,16 +73,16 @@ struct Walk<'a> {
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
+/// Number of entries after which a thread checks whether it waits.
+const STEP: usize = 16;
+
 /// Flags to open a directory by its name in the directory above.
 pub(crate) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Walks all sources on the current rayon pool. Root `i` is directory `i` of the result.
-pub(crate) fn walk(
-    roots: Vec<WalkRoot<'_>>,
-    own: &[OwnFile],
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Found, Vec<Located>> {
+/// Walks all sources. Root `i` is directory `i` of the result.
+pub(crate) fn walk(roots: Vec<WalkRoot<'_>>, options: &ScanOptions<'_>) -> Result<Found, Vec<Located>> {
+    let ScanOptions { own, progress, .. } = *options;
     let directories = (0..roots.len())
         .filter_map(|index| u32::try_from(index).ok())
         .map(|id| FoundDirectory::new(DirectoryId(id), 0))
@@ -103,10 +112,11 @@ pub(crate) fn walk(
             listing: Arc::new(root.listing),
         }));
     }
-    rayon::scope(|scope| {
-        for directory in open {
-            walk.entries(scope, &directory);
-        }
+    let mut first = Vec::new();
+    open.iter().rev().for_each(|directory| Walk::entries(directory, &mut first));
+    let tasks = Tasks::new(first);
+    reader_threads::run(options.threads.get(), options.readers.get(), &|member| {
+        tasks.work(member, |task, more, member| walk.task(task, more, member));
     });
     let Walk { directories, problems, mounts, own_found, .. } = walk;
     let (mounts, own) = (into_inner(mounts), into_inner(own_found));
@@ -130,21 +140,34 @@ pub(crate) fn walk(
 }
 
 impl<'a> Walk<'a> {
-    /// Inspects the entries of a directory, in several tasks if they are many.
-    fn entries<'s>(&'s self, scope: &Scope<'s>, directory: &Arc<OpenDirectory<'a>>) {
-        let count = directory.listing.len();
-        if count <= BATCH {
-            self.batch(scope, directory, 0);
-            return;
+    /// Does a task and adds those that follow from it, the one to do first last.
+    fn task(&self, task: Task<'a>, more: &mut Vec<Task<'a>>, member: &mut Member<'_>) {
+        match task {
+            Task::Batch(directory, batch) => self.batch(&directory, batch, more, member),
+            Task::Child(id, parent, index) => match self.open(id, &parent, index) {
+                Ok(Some(directory)) => Self::entries(&Arc::new(directory), more),
+                Ok(None) => {}
+                Err(problem) => self.problem(parent.id, Some(index), problem),
+            },
         }
-        for batch in (0..count.div_ceil(BATCH)).rev() {
-            let directory = Arc::clone(directory);
-            scope.spawn(move |scope| self.batch(scope, &directory, batch));
-        }
+        member.check();
     }
 
-    /// Inspects up to [`BATCH`] entries, and starts a task for each directory among them.
-    fn batch<'s>(&'s self, scope: &Scope<'s>, directory: &Arc<OpenDirectory<'a>>, batch: usize) {
+    /// Deals a directory's entries out.
+    fn entries(directory: &Arc<OpenDirectory<'a>>, more: &mut Vec<Task<'a>>) {
+        // An empty directory has a batch too: it counts as found.
+        let batches = directory.listing.len().div_ceil(BATCH).max(1);
+        more.extend((0..batches).rev().map(|batch| Task::Batch(Arc::clone(directory), batch)));
+    }
+
+    /// Inspects up to [`BATCH`] entries, and adds a task for each directory among them.
+    fn batch(
+        &self,
+        directory: &Arc<OpenDirectory<'a>>,
+        batch: usize,
+        more: &mut Vec<Task<'a>>,
+        member: &mut Member<'_>,
+    ) {
         let begin = batch.saturating_mul(BATCH);
         let end = directory.listing.len().min(begin.saturating_add(BATCH));
         let mut part = Part::default();
@@ -158,6 +181,9 @@ impl<'a> Walk<'a> {
                 }
                 Err(problem) => self.problem(directory.id, Some(index), problem),
             }
+            if index % STEP == 0 {
+                member.check();
+            }
         }
         let Some(ids) = self.keep(directory, batch, part, &children) else {
             self.problem(directory.id, None, Problem::TooMany);
@@ -165,10 +191,8 @@ impl<'a> Walk<'a> {
         };
         (self.progress)(u64::try_from(end.saturating_sub(begin)).unwrap_or(0));
         // The newest task is taken first, so the next one is the first directory in the order of the names.
-        for (id, (_, index)) in ids.zip(children).rev() {
-            let directory = Arc::clone(directory);
-            scope.spawn(move |scope| self.child(scope, DirectoryId(id), &directory, index));
-        }
+        let child = |(id, (_, index))| Task::Child(DirectoryId(id), Arc::clone(directory), index);
+        more.extend(ids.zip(children).rev().map(child));
     }
 
     /// Stores the result of a batch. Returns the numbers of its directories, which are consecutive.
@@ -199,22 +223,7 @@ impl<'a> Walk<'a> {
         Some(first..last)
     }
 
-    /// Opens and lists a directory of its parent's listing.
-    fn child<'s>(
-        &'s self,
-        scope: &Scope<'s>,
-        id: DirectoryId,
-        parent: &Arc<OpenDirectory<'a>>,
-        index: usize,
-    ) {
-        match self.open(id, parent, index) {
-            Ok(Some(directory)) => self.entries(scope, &Arc::new(directory)),
-            Ok(None) => {}
-            Err(problem) => self.problem(parent.id, Some(index), problem),
-        }
-    }
-
-    /// `None` if its contents are left out.
+    /// Opens and lists a directory of its parent's listing. `None` if its contents are left out.
     fn open(
         &self,
         id: DirectoryId,

@@ -1,5 +1,6 @@
 //! Valid inputs: the fixtures of the repository, and images of small trees.
 
+use std::io::Read;
 use std::path::Path;
 
 use disk_layout::{Disk, Kind, Part, Partition, Table};
@@ -361,7 +362,8 @@ pub(crate) fn images() -> Vec<Vec<u8>> {
     images
 }
 
-/// Images compressed by zstd in one frame, in several frames, and in frames with a seek table; and unsupported formats.
+/// Images compressed by zstd in one frame, in several frames, and in frames with a seek table, by gzip and by xz, once and twice
+/// in one file; and unsupported formats.
 pub(crate) fn containers() -> Vec<Vec<u8>> {
     let contents: Vec<u8> = (0..20_000_u32).flat_map(|number| (number / 7).to_le_bytes()).collect();
     let compressed = |bytes: &[u8]| zstd::bulk::compress(bytes, 3).unwrap_or_default();
@@ -378,5 +380,15 @@ pub(crate) fn containers() -> Vec<Vec<u8>> {
     seekable.push(0);
     seekable.extend(0x8f92_eab1_u32.to_le_bytes());
     let skippable = [&b"\x50\x2a\x4d\x18\x04\0\0\0skip"[..], &joined].concat();
-    vec![compressed(&contents), joined, seekable, skippable, contents, b"QFI\xfb".to_vec(), vec![0x1f, 0x8b]]
+    let read = |mut compressor: Box<dyn Read + '_>| {
+        let mut bytes = Vec::new();
+        let is_whole = compressor.read_to_end(&mut bytes).is_ok();
+        if is_whole { bytes } else { Vec::new() }
+    };
+    let gzip = read(Box::new(flate2::read::GzEncoder::new(&contents[..], flate2::Compression::new(6))));
+    let xz = read(Box::new(liblzma::read::XzEncoder::new(&contents[..], 1)));
+    let (twice_gzip, twice_xz) = (gzip.repeat(2), xz.repeat(2));
+    let mut seeds = vec![compressed(&contents), joined, seekable, skippable, gzip, xz, twice_gzip, twice_xz];
+    seeds.extend([contents, b"QFI\xfb".to_vec(), vec![0x1f, 0x8b]]);
+    seeds
 }

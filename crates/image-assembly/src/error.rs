@@ -54,7 +54,7 @@ pub enum AssemblyError {
     Pieces(PieceError),
     /// A compressed frame that was kept can't be read again.
     StoredFrame(io::Error),
-    /// zstd can't start a thread or allocate memory.
+    /// The compressor can't start a thread or allocate memory.
     Compressor(io::Error),
 }
 

@@ -1,10 +1,16 @@
 //! Fills buffers with the bytes of chunks. Every byte is overwritten, so bytes of an earlier chunk never remain.
 
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::num::NonZeroU64;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
-use image_tree::{Content, Contents, FileBytes, FileReader, FileRef, Piece, PieceSource, ReadAt};
+use image_tree::{
+    Content, Contents, ContentsError, FileBytes, FileReader, FileRef, Piece, PieceSource, ReadAt,
+};
+use reader_threads::Member;
+use rustix::fs::Advice;
 use rustix::io::retry_on_intr;
 
 use crate::chunks::{CHUNK, Chunk};
@@ -19,7 +25,25 @@ pub(crate) struct Filler<'a> {
     image: &'a dyn PieceSource,
     contents: &'a dyn Contents,
     reader: Box<dyn FileReader + 'a>,
+    ahead: Ahead,
 }
+
+/// Files of a chunk that are opened before it is their turn, so that the disk reads several of them at once. Only while the
+/// thread waits: it costs a call for each file.
+#[derive(Default)]
+struct Ahead {
+    /// The position of the first piece that was not looked at.
+    next: usize,
+    open: VecDeque<(FileRef, OwnedFd)>,
+    /// Whether the contents are no files of this machine.
+    is_useless: bool,
+}
+
+/// How many files one thread opens ahead.
+const FILES_AHEAD: usize = 16;
+
+/// How much of a large file is asked for ahead, in \[bytes\]. Linux reads no more for one call on common disks.
+const BYTES_AHEAD: u64 = 1 << 20;
 
 /// The reason why bytes of a file are missing.
 pub(crate) enum Missing {
@@ -30,7 +54,7 @@ pub(crate) enum Missing {
 
 impl<'a> Filler<'a> {
     pub(crate) fn new(image: &'a dyn PieceSource, contents: &'a dyn Contents) -> Self {
-        Self { image, contents, reader: contents.reader() }
+        Self { image, contents, reader: contents.reader(), ahead: Ahead::default() }
     }
 
     /// Fills `buffer` with the bytes of a chunk, and returns them.
@@ -38,18 +62,30 @@ impl<'a> Filler<'a> {
         &mut self,
         chunk: &Chunk,
         buffer: &'b mut Vec<u8>,
+        member: &mut Member<'_>,
     ) -> Result<&'b [u8], AssemblyError> {
         let bytes = room(buffer, to_usize(chunk.len));
-        self.fill_pieces(&chunk.pieces, bytes)?;
+        self.fill_pieces(&chunk.pieces, bytes, member)?;
         Ok(bytes)
     }
 
     /// Writes consecutive pieces to `bytes`, which have their length together.
-    pub(crate) fn fill_pieces(&mut self, pieces: &[Piece], bytes: &mut [u8]) -> Result<(), AssemblyError> {
+    pub(crate) fn fill_pieces(
+        &mut self,
+        pieces: &[Piece],
+        bytes: &mut [u8],
+        member: &mut Member<'_>,
+    ) -> Result<(), AssemblyError> {
         let mut rest = bytes;
-        for piece in pieces {
+        member.begin();
+        self.ahead.begin();
+        for (index, piece) in pieces.iter().enumerate() {
+            if member.waits() {
+                self.ahead.ask(&mut *self.reader, pieces, index);
+            }
             let (here, later) = rest.split_at_mut(to_usize(piece.len));
             self.fill_piece(piece, here)?;
+            member.check();
             rest = later;
         }
         Ok(())
@@ -62,7 +98,7 @@ impl<'a> Filler<'a> {
                 bytes.fill(0);
                 self.image.generate(piece, bytes);
             }
-            Content::File { file, offset } => match self.reader.open(file)? {
+            Content::File { file, offset } => match self.ahead.take(file, &mut *self.reader)? {
                 FileBytes::Memory(whole) => {
                     bytes.copy_from_slice(part(self.contents, file, whole, offset, bytes.len())?);
                 }
@@ -87,7 +123,9 @@ impl<'a> Filler<'a> {
         (file, from): (FileRef, u64),
         output: &Positioned<'_>,
         buffer: &mut Vec<u8>,
+        member: &mut Member<'_>,
     ) -> Result<(), AssemblyError> {
+        member.begin();
         let placed = Placed { from, offset: chunk.offset, len: chunk.len };
         let fd = match self.reader.open(file)? {
             FileBytes::Memory(whole) => {
@@ -104,16 +142,74 @@ impl<'a> Filler<'a> {
         let mut at = placed.offset;
         if output.looks_for_zeros() {
             let mut zeros = Vec::new();
-            let mut read = |from, bytes: &mut [u8]| read_at(fd.as_fd(), from, bytes);
+            let mut asked = if member.waits() { from } else { u64::MAX };
+            let mut read = |from: u64, bytes: &mut [u8]| {
+                // Only a few bytes of each part are looked at: the system would read these alone.
+                while asked < (from + BYTES_AHEAD).min(placed.from + placed.len) {
+                    will_need(fd.as_fd(), asked, BYTES_AHEAD);
+                    asked += BYTES_AHEAD;
+                }
+                read_at(fd.as_fd(), from, bytes)
+            };
             zero_runs::in_file(&mut read, placed, buffer, |run| zeros.push(run)).map_err(failed)?;
+            member.check();
             for run in zeros {
                 copy_part(fd.as_fd(), placed.part(at, run.start), output, buffer, &failed)?;
                 at = run.end;
             }
         }
         copy_part(fd.as_fd(), placed.part(at, placed.end()), output, buffer, &failed)?;
+        member.check();
         Ok(self.contents.check(file, fd.as_fd())?)
     }
+}
+
+impl Ahead {
+    /// Begins a chunk.
+    fn begin(&mut self) {
+        self.next = 0;
+        self.open.clear();
+    }
+
+    /// Opens some files of the pieces from `at` on, and has the system read them.
+    fn ask(&mut self, reader: &mut dyn FileReader, pieces: &[Piece], at: usize) {
+        self.next = self.next.max(at);
+        while self.open.len() < FILES_AHEAD && !self.is_useless {
+            let Some(piece) = pieces.get(self.next) else { return };
+            if let Content::File { file, offset } = piece.content {
+                match reader.open(file) {
+                    Ok(FileBytes::Fd(fd)) => {
+                        will_need(fd.as_fd(), offset, piece.len);
+                        self.open.push_back((file, fd));
+                    }
+                    Ok(FileBytes::Memory(_)) => {}
+                    Ok(FileBytes::Reader(_)) => self.is_useless = true,
+                    // It is opened again when it is its turn: of several errors, the first in the image counts.
+                    Err(_) => return,
+                }
+            }
+            self.next += 1;
+        }
+    }
+
+    /// A file whose turn it is.
+    fn take<'r>(
+        &mut self,
+        file: FileRef,
+        reader: &'r mut dyn FileReader,
+    ) -> Result<FileBytes<'r>, ContentsError> {
+        if self.open.front().is_some_and(|(open, _)| *open == file)
+            && let Some((_, fd)) = self.open.pop_front()
+        {
+            return Ok(FileBytes::Fd(fd));
+        }
+        reader.open(file)
+    }
+}
+
+/// Has the system read a part of a file in the background, if it will.
+fn will_need(fd: BorrowedFd<'_>, offset: u64, len: u64) {
+    let _ = rustix::fs::fadvise(fd, offset, NonZeroU64::new(len), Advice::WillNeed);
 }
 
 /// Copies bytes from an open file to their offset. `failed` converts errors of the file.

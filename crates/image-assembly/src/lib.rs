@@ -19,7 +19,8 @@
 //! [`Written::without_workers`]), and no file has the output's name before it is complete and correct. If a source changes while
 //! the image is written, an error names it.
 //!
-//! The features `sha256` (digests, block maps, reading devices again) and `zstd` (compression; builds C) are on by default.
+//! The features `sha256` (digests, block maps, reading devices again), `gzip`, `xz` and `zstd` (compression; the last two build C)
+//! are on by default.
 //!
 //! Pieces are grouped into chunks. To a file or a device, each thread writes its chunks at their offsets. For a stream, threads fill
 //! chunks, and one thread writes them in order.
@@ -30,19 +31,22 @@
 //! | `chunks` | groups pieces into chunks, the units of work of a thread |
 //! | `fill` | fills buffers with the bytes of chunks |
 //! | `positioned`, `kernel_copy` | writes chunks at their offsets, from all threads |
-//! | `ring`, `stream`, `sink` | writes chunks in order, plain or compressed with zstd |
+//! | `ring`, `stream`, `sink` | writes chunks in order, plain or compressed |
 //! | `observer`, `digest` | observers of the bytes, which can reject the image; SHA-256 |
 //! | `place`, `pending`, `device` | the place of an output; a file that appears complete or not at all; a block device |
 //! | `identity` | identifies the file of an output |
 //! | `temporaries` | removes temporary names when the process ends early |
 //! | `threads` | number of threads that can be started |
 //! | `seekable` | zstd in frames with a seek table |
+//! | `blocks`, `gzip`, `xz` | formats that are compressed block by block |
 //! | `zero_runs` | long runs of zeros within files |
 //! | `bmap` | a map of the blocks that a copy needs, for bmaptool |
 //! | `frames` | images as zstd frames that can be kept and used again |
 //! | `companion` | a small file beside an image |
 //! | `options`, `writer` | options; the entry points |
 
+#[cfg(any(feature = "gzip", feature = "xz"))]
+mod blocks;
 #[cfg(feature = "sha256")]
 mod bmap;
 mod chunks;
@@ -54,6 +58,8 @@ mod error;
 mod fill;
 #[cfg(all(feature = "zstd", feature = "sha256"))]
 mod frames;
+#[cfg(feature = "gzip")]
+mod gzip;
 mod identity;
 mod kernel_copy;
 mod observer;
@@ -70,6 +76,8 @@ mod stream;
 mod temporaries;
 mod threads;
 mod writer;
+#[cfg(feature = "xz")]
+mod xz;
 mod zero_runs;
 
 #[cfg(feature = "sha256")]
@@ -84,8 +92,8 @@ pub use identity::Identity;
 pub(crate) use image_tree::{to_u64, to_usize};
 pub use observer::{Observer, Rejection};
 #[cfg(feature = "zstd")]
-pub use options::{Compression, Framing};
-pub use options::{Options, Target, Written};
+pub use options::Framing;
+pub use options::{Compression, Options, Target, Written};
 pub use pieces::{PieceError, check_pieces};
 pub use temporaries::remove_temporaries;
 pub use threads::startable_threads;

@@ -2,6 +2,8 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread;
 
+use reader_threads::READERS;
+
 /// The file, device or stream that an image is written to. [`crate::Writer::write_to`] takes any other
 /// [`Write`](std::io::Write).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +22,10 @@ pub enum Target<'a> {
 pub struct Options {
     /// Number of threads that read, write and compress. Default: the number that can run at the same time.
     pub threads: NonZeroUsize,
-    /// Compresses with zstd. Default: `None`.
-    #[cfg(feature = "zstd")]
+    /// Maximum number of threads that read sources while they wait for a disk, if that is more than `threads`; each has up to
+    /// 1 MiB, or 4 MiB with [`Framing::Units`]. Default: 32.
+    pub readers: NonZeroUsize,
+    /// Compression. Default: `None`.
     pub compression: Option<Compression>,
     /// Flushes a file and its name to the disk. Default: false. A device is always flushed.
     pub sync: bool,
@@ -40,7 +44,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            #[cfg(feature = "zstd")]
+            readers: NonZeroUsize::new(READERS).unwrap_or(NonZeroUsize::MIN),
             compression: None,
             sync: false,
             #[cfg(feature = "sha256")]
@@ -53,16 +57,8 @@ impl Default for Options {
 }
 
 impl Options {
-    #[cfg_attr(
-        not(feature = "zstd"),
-        expect(clippy::unused_self, reason = "nothing is compressed without zstd")
-    )]
     pub(crate) fn is_compressed(&self) -> bool {
-        #[cfg(feature = "zstd")]
-        let is_compressed = self.compression.is_some();
-        #[cfg(not(feature = "zstd"))]
-        let is_compressed = false;
-        is_compressed
+        self.compression.is_some()
     }
 
     #[cfg_attr(
@@ -78,18 +74,45 @@ impl Options {
     }
 }
 
-/// How an image is compressed.
-#[cfg(feature = "zstd")]
+/// How an image is compressed. Each format is a feature of this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
     /// With zstd.
+    #[cfg(feature = "zstd")]
     Zstd {
         /// The level; 0 is zstd's default.
         level: i32,
         /// How the image is divided into frames.
         framing: Framing,
     },
+    /// With gzip, as one member.
+    #[cfg(feature = "gzip")]
+    Gzip {
+        /// 1 to 9; others are taken for the nearest.
+        level: u32,
+    },
+    /// With xz, as one stream of several blocks.
+    #[cfg(feature = "xz")]
+    Xz {
+        /// 0 to 9; others are taken for the nearest.
+        level: u32,
+    },
+}
+
+impl Compression {
+    /// The name of the format: `zstd`, `gzip` or `xz`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(feature = "zstd")]
+            Self::Zstd { .. } => "zstd",
+            #[cfg(feature = "gzip")]
+            Self::Gzip { .. } => "gzip",
+            #[cfg(feature = "xz")]
+            Self::Xz { .. } => "xz",
+        }
+    }
 }
 
 /// How an image is divided into frames of zstd.

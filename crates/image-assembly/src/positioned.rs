@@ -7,6 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use reader_threads::Member;
+
 use crate::chunks::{CHUNK, Chunk, Chunks, Kind};
 use crate::error::AssemblyError;
 use crate::fill::{Filler, room};
@@ -35,27 +37,20 @@ pub(crate) fn write(job: &Job<'_>, output: &Positioned<'_>) -> Result<(), Assemb
     let chunks = Chunks::of(job.image, output.lone_file());
     let list = List(Mutex::new(State { chunks, failed: None }));
     let useful = to_usize(job.image.len().div_ceil(CHUNK));
-    std::thread::scope(|scope| {
-        for _ in 1..job.options.threads.get().min(useful) {
-            if std::thread::Builder::new().spawn_scoped(scope, || work(job, output, &list)).is_err() {
-                // Fewer threads write the same image.
-                break;
-            }
-        }
-        work(job, output, &list);
-    });
+    let (threads, readers) = (job.options.threads.get().min(useful), job.options.readers.get().min(useful));
+    reader_threads::run(threads, readers, &|member| work(job, output, &list, member));
     match list.state().failed.take() {
         Some((_, error)) => Err(error),
         None => Ok(()),
     }
 }
 
-fn work(job: &Job<'_>, output: &Positioned<'_>, list: &List<'_>) {
+fn work(job: &Job<'_>, output: &Positioned<'_>, list: &List<'_>, member: &mut Member<'_>) {
     let mut filler = Filler::new(job.image, job.contents);
     let mut buffer = Vec::new();
     let mut chunk = Chunk::new();
-    while list.take(&mut chunk) {
-        match output.put(&chunk, &mut filler, &mut buffer) {
+    while !member.is_spare() && list.take(&mut chunk) {
+        match output.put(&chunk, &mut filler, &mut buffer, member) {
             Ok(()) => (job.progress)(chunk.len),
             Err(error) => return list.fail(chunk.number, error),
         }
@@ -69,12 +64,18 @@ impl<'o> Positioned<'o> {
 }
 
 impl Positioned<'_> {
-    fn put(&self, chunk: &Chunk, filler: &mut Filler<'_>, buffer: &mut Vec<u8>) -> Result<(), AssemblyError> {
+    fn put(
+        &self,
+        chunk: &Chunk,
+        filler: &mut Filler<'_>,
+        buffer: &mut Vec<u8>,
+        member: &mut Member<'_>,
+    ) -> Result<(), AssemblyError> {
         match chunk.kind {
             Kind::Zeros { .. } => self.put_zeros(chunk.offset, chunk.len),
-            Kind::File { file, from } => filler.copy(chunk, (file, from), self, buffer),
+            Kind::File { file, from } => filler.copy(chunk, (file, from), self, buffer, member),
             Kind::Buffer => {
-                let bytes = filler.fill(chunk, buffer)?;
+                let bytes = filler.fill(chunk, buffer, member)?;
                 self.put_bytes(bytes, chunk.offset)
             }
         }

@@ -12,7 +12,7 @@ use crate::pieces::PieceError;
 use crate::to_usize;
 
 /// The result of a chunk.
-pub(crate) enum Made {
+pub(crate) enum Filled {
     /// `len` zero bytes. `of` is the file that they belong to, if any.
     Zeros {
         len: u64,
@@ -46,7 +46,9 @@ pub(crate) struct Ring<'i> {
 struct State<'i> {
     chunks: Chunks<'i>,
     free: Vec<Vec<u8>>,
-    made: BTreeMap<u64, Made>,
+    /// Buffers that are not wanted back.
+    surplus: usize,
+    made: BTreeMap<u64, Filled>,
     /// Number of the chunk that the writer waits for.
     next: u64,
     readers: usize,
@@ -60,6 +62,7 @@ impl<'i> Ring<'i> {
         let state = State {
             chunks,
             free: vec![Vec::new(); buffers],
+            surplus: 0,
             made: BTreeMap::new(),
             next: 0,
             readers,
@@ -84,7 +87,7 @@ impl<'i> Ring<'i> {
             match state.chunks.next(chunk) {
                 Ok(true) => {
                     let Kind::Zeros { of } = chunk.kind else { return state.free.pop() };
-                    state.made.insert(chunk.number, Made::Zeros { len: chunk.len, of });
+                    state.made.insert(chunk.number, Filled::Zeros { len: chunk.len, of });
                     self.to_writer.notify_one();
                 }
                 Ok(false) => {
@@ -93,7 +96,7 @@ impl<'i> Ring<'i> {
                 }
                 Err(error) => {
                     let number = state.chunks.number();
-                    state.made.insert(number, Made::Failed(error.into()));
+                    state.made.insert(number, Filled::Failed(error.into()));
                     self.end(&mut state);
                 }
             }
@@ -102,13 +105,30 @@ impl<'i> Ring<'i> {
     }
 
     /// Returns a chunk that was assigned.
-    pub(crate) fn bring(&self, number: u64, made: Made) {
+    pub(crate) fn put(&self, number: u64, made: Filled) {
         let mut state = self.state();
-        if matches!(made, Made::Failed(_)) {
+        if matches!(made, Filled::Failed(_)) {
             self.end(&mut state);
         }
         state.made.insert(number, made);
         self.to_writer.notify_one();
+    }
+
+    /// One more reader begins, with one more buffer.
+    pub(crate) fn join(&self) {
+        let mut state = self.state();
+        state.readers += 1;
+        state.free.push(Vec::new());
+    }
+
+    /// A reader that joined ends: there is one buffer less, now or as soon as one is free.
+    pub(crate) fn leave_with_buffer(&self) {
+        let mut state = self.state();
+        if state.free.pop().is_none() {
+            state.surplus += 1;
+        }
+        drop(state);
+        self.leave();
     }
 
     /// A reader ended. If it panicked, its chunk never comes, so the others must not wait for a buffer.
@@ -122,13 +142,13 @@ impl<'i> Ring<'i> {
     }
 
     /// The next chunk in the order of the image; `None` after the last one. Waits for it.
-    pub(crate) fn next(&self) -> Result<Option<Made>, AssemblyError> {
+    pub(crate) fn next(&self) -> Result<Option<Filled>, AssemblyError> {
         let mut state = self.state();
         loop {
             let next = state.next;
             if let Some(made) = state.made.remove(&next) {
                 state.next += 1;
-                return if let Made::Failed(error) = made { Err(error) } else { Ok(Some(made)) };
+                return if let Filled::Failed(error) = made { Err(error) } else { Ok(Some(made)) };
             }
             if state.readers == 0 {
                 let all = state.complete && next == state.chunks.number();
@@ -139,17 +159,23 @@ impl<'i> Ring<'i> {
     }
 
     /// The next chunk in the order of the image, if it is finished. For a thread that fills chunks itself.
-    pub(crate) fn ready(&self) -> Result<Option<Made>, AssemblyError> {
+    pub(crate) fn ready(&self) -> Result<Option<Filled>, AssemblyError> {
         let mut state = self.state();
         let next = state.next;
         let Some(made) = state.made.remove(&next) else { return Ok(None) };
         state.next += 1;
-        if let Made::Failed(error) = made { Err(error) } else { Ok(Some(made)) }
+        if let Filled::Failed(error) = made { Err(error) } else { Ok(Some(made)) }
     }
 
     /// Returns the buffer of a chunk that was written.
     pub(crate) fn reuse(&self, buffer: Vec<u8>) {
-        self.state().free.push(buffer);
+        let mut state = self.state();
+        if state.surplus > 0 {
+            state.surplus -= 1;
+            return;
+        }
+        state.free.push(buffer);
+        drop(state);
         self.to_readers.notify_one();
     }
 
@@ -166,7 +192,7 @@ impl<'i> Ring<'i> {
     }
 }
 
-impl Made {
+impl Filled {
     /// The length in \[bytes\].
     pub(crate) fn len(&self) -> usize {
         match self {

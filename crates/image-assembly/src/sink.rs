@@ -1,4 +1,4 @@
-//! Outputs of a stream: plain or compressed with zstd, with its number of bytes and its hash.
+//! Outputs of a stream: plain or compressed, with its number of bytes and its hash.
 
 use std::io::{self, BufWriter, Write};
 
@@ -7,10 +7,20 @@ use sha2::{Digest, Sha256};
 #[cfg(feature = "zstd")]
 use zstd::stream::write::Encoder;
 
+#[cfg(any(feature = "gzip", feature = "xz"))]
+use crate::blocks::Blocks;
+#[cfg(feature = "gzip")]
+use crate::gzip::Gzip;
+#[cfg(any(feature = "gzip", feature = "xz", feature = "zstd"))]
+use crate::options::Compression;
+#[cfg(feature = "zstd")]
+use crate::options::Framing;
 use crate::options::Options;
 #[cfg(feature = "zstd")]
 use crate::seekable::Seekable;
 use crate::to_u64;
+#[cfg(feature = "xz")]
+use crate::xz::Xz;
 
 /// Zeros to write.
 pub(crate) static ZEROS: [u8; 128 << 10] = [0; 128 << 10];
@@ -25,6 +35,10 @@ pub(crate) enum Sink<'w> {
     Zstd(Box<Encoder<'static, BufWriter<Tally<'w>>>>),
     #[cfg(feature = "zstd")]
     Seekable(Seekable<BufWriter<Tally<'w>>>),
+    #[cfg(feature = "gzip")]
+    Gzip(Blocks<BufWriter<Tally<'w>>, Gzip>),
+    #[cfg(feature = "xz")]
+    Xz(Blocks<BufWriter<Tally<'w>>, Xz>),
 }
 
 /// Counts and optionally hashes the bytes of an output.
@@ -37,34 +51,43 @@ pub(crate) struct Tally<'w> {
 
 impl<'w> Sink<'w> {
     /// Creates the sink for an image of `len` \[bytes\]. Also returns whether zstd has no workers.
-    #[cfg(feature = "zstd")]
+    #[cfg_attr(
+        not(feature = "zstd"),
+        expect(unused_variables, reason = "only zstd wants to know the length")
+    )]
+    #[cfg_attr(
+        not(any(feature = "gzip", feature = "xz", feature = "zstd")),
+        expect(clippy::unnecessary_wraps, reason = "only a compressor can fail")
+    )]
     pub(crate) fn new(tally: Tally<'w>, options: &Options, len: u64) -> io::Result<(Self, bool)> {
-        use crate::{Compression, Framing};
         let writer = BufWriter::with_capacity(BUFFER, tally);
-        Ok(match options.compression {
-            None => (Self::Plain(writer), false),
-            Some(Compression::Zstd { level, framing: Framing::Seekable }) => {
-                (Self::Seekable(Seekable::new(writer, level, options.threads)), false)
+        let Some(compression) = options.compression else { return Ok((Self::Plain(writer), false)) };
+        match compression {
+            #[cfg(feature = "gzip")]
+            Compression::Gzip { level } => {
+                Ok((Self::Gzip(Blocks::new(writer, level.clamp(1, 9), options.threads)?), false))
             }
-            Some(Compression::Zstd { level, framing: Framing::Single }) => {
+            #[cfg(feature = "xz")]
+            Compression::Xz { level } => {
+                Ok((Self::Xz(Blocks::new(writer, level.min(9), options.threads)?), false))
+            }
+            #[cfg(feature = "zstd")]
+            Compression::Zstd { level, framing: Framing::Seekable } => {
+                Ok((Self::Seekable(Seekable::new(writer, level, options.threads)), false))
+            }
+            #[cfg(feature = "zstd")]
+            Compression::Zstd { level, framing: Framing::Single } => {
                 let workers = frame::workers(options.threads);
-                (Self::Zstd(Box::new(frame::encoder(writer, level, len, workers)?)), workers == 0)
+                Ok((Self::Zstd(Box::new(frame::encoder(writer, level, len, workers)?)), workers == 0))
             }
-            #[cfg(feature = "sha256")]
-            Some(Compression::Zstd { framing: Framing::Units { .. }, .. }) => {
+            #[cfg(all(feature = "zstd", feature = "sha256"))]
+            Compression::Zstd { framing: Framing::Units { .. }, .. } => {
                 unreachable!("invariant: frames of units are written by `frames::write`")
             }
-        })
+        }
     }
 
-    /// Creates the plain sink, the only one without the feature `zstd`.
-    #[cfg(not(feature = "zstd"))]
-    #[expect(clippy::unnecessary_wraps, reason = "the same as with the feature `zstd`")]
-    pub(crate) fn new(tally: Tally<'w>, _: &Options, _: u64) -> io::Result<(Self, bool)> {
-        Ok((Self::Plain(BufWriter::with_capacity(BUFFER, tally)), false))
-    }
-
-    /// Writes the rest, and ends the frame.
+    /// Writes the rest, and ends the compressed format.
     pub(crate) fn finish(self) -> io::Result<Tally<'w>> {
         let writer = match self {
             Self::Plain(writer) => writer,
@@ -72,6 +95,10 @@ impl<'w> Sink<'w> {
             Self::Zstd(encoder) => encoder.finish()?,
             #[cfg(feature = "zstd")]
             Self::Seekable(seekable) => seekable.finish()?,
+            #[cfg(feature = "gzip")]
+            Self::Gzip(blocks) => blocks.finish()?,
+            #[cfg(feature = "xz")]
+            Self::Xz(blocks) => blocks.finish()?,
         };
         let mut tally = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         tally.flush()?;
@@ -87,6 +114,10 @@ impl Write for Sink<'_> {
             Self::Zstd(encoder) => encoder.write(bytes),
             #[cfg(feature = "zstd")]
             Self::Seekable(seekable) => seekable.write(bytes),
+            #[cfg(feature = "gzip")]
+            Self::Gzip(blocks) => blocks.write(bytes),
+            #[cfg(feature = "xz")]
+            Self::Xz(blocks) => blocks.write(bytes),
         }
     }
 
@@ -97,6 +128,10 @@ impl Write for Sink<'_> {
             Self::Zstd(encoder) => encoder.flush(),
             #[cfg(feature = "zstd")]
             Self::Seekable(seekable) => seekable.flush(),
+            #[cfg(feature = "gzip")]
+            Self::Gzip(blocks) => blocks.flush(),
+            #[cfg(feature = "xz")]
+            Self::Xz(blocks) => blocks.flush(),
         }
     }
 }

@@ -4,22 +4,22 @@
 use std::io::Write;
 
 use image_tree::{Content, FileRef, Piece};
+use reader_threads::Member;
 
 use crate::chunks::{Chunk, Chunks, Kind};
 use crate::error::AssemblyError;
 use crate::fill::Filler;
 use crate::observer::Observer;
 use crate::positioned::Positioned;
-use crate::ring::{Made, Ring};
+use crate::ring::{Filled, Ring};
 use crate::sink::ZEROS;
 use crate::writer::Job;
 use crate::{to_u64, to_usize};
 
-/// Maximum number of reading threads. More of them don't make the writer faster.
-const MOST_READERS: usize = 6;
+/// Maximum number of reading threads, unless they wait for a disk. More of them don't make the writer faster.
+const MOST_THREADS: usize = 6;
 
-/// Number of buffers besides those that are being filled: one that is being written, and one that is ready. So there are at most 8
-/// of 1 MiB.
+/// Number of buffers besides those that are being filled: one that is being written, and one that is ready.
 const SPARE_BUFFERS: usize = 2;
 
 /// The output of a write in order.
@@ -37,23 +37,25 @@ pub(crate) fn write(
     observer: &mut dyn Observer,
 ) -> Result<(), AssemblyError> {
     let placed = if let Output::Placed(output) = output { Some(output) } else { None };
-    let readers = job.options.threads.get().min(MOST_READERS);
+    let threads = job.options.threads.get().min(MOST_THREADS);
     let lone_file = placed.and_then(Positioned::lone_file);
-    let ring = Ring::new(Chunks::of(job.image, lone_file), readers, readers + SPARE_BUFFERS);
+    let ring = Ring::new(Chunks::of(job.image, lone_file), threads, threads + SPARE_BUFFERS);
     let mut writer = OrderedWriter { job, ring: &ring, output, placed, observer, at: 0 };
-    std::thread::scope(|scope| {
+    let reader = |member: &mut Member<'_>| {
+        if member.is_extra() {
+            ring.join();
+        }
+        let is_extra = member.is_extra();
+        let _leave = OnDrop(|| if is_extra { ring.leave_with_buffer() } else { ring.leave() });
+        read(job, &ring, placed, member);
+    };
+    reader_threads::run_beside(threads, job.options.readers.get(), &reader, |started, member| {
         // Ends the readers in every case, including errors and panics.
         let _stop = OnDrop(|| ring.stop());
-        let reader = || {
-            let _leave = OnDrop(|| ring.leave());
-            read(job, &ring, placed);
-        };
-        let start = || std::thread::Builder::new().spawn_scoped(scope, reader).is_ok();
-        let started = (0..readers).take_while(|_| start()).count();
         // Fewer threads read the same image.
-        (started..readers).for_each(|_| ring.leave());
+        (started..threads).for_each(|_| ring.leave());
         if started == 0 {
-            read_and_write(&mut writer)?;
+            read_and_write(&mut writer, member)?;
         }
         while let Some(made) = ring.next()? {
             writer.put(made)?;
@@ -74,10 +76,10 @@ struct OrderedWriter<'w, 'i, 'o> {
 }
 
 impl OrderedWriter<'_, '_, '_> {
-    fn put(&mut self, made: Made) -> Result<(), AssemblyError> {
+    fn put(&mut self, made: Filled) -> Result<(), AssemblyError> {
         let len = made.len();
         match made {
-            Made::Bytes { buffer, len, pieces } => {
+            Filled::Bytes { buffer, len, pieces } => {
                 show(&pieces, &buffer[..len], self.observer);
                 self.observer.bytes(&buffer[..len]);
                 if let Output::Sink(sink, refused) = &mut self.output {
@@ -85,7 +87,7 @@ impl OrderedWriter<'_, '_, '_> {
                 }
                 self.ring.reuse(buffer);
             }
-            Made::Copied { mut buffer, file, len } => {
+            Filled::Copied { mut buffer, file, len } => {
                 if let Some(output) = self.placed {
                     output.read_back(self.at, len, &mut buffer, |bytes| {
                         self.observer.file_bytes(file, bytes);
@@ -94,7 +96,7 @@ impl OrderedWriter<'_, '_, '_> {
                 }
                 self.ring.reuse(buffer);
             }
-            Made::Zeros { len, of } => {
+            Filled::Zeros { len, of } => {
                 if let Some(file) = of {
                     show_zeros(file, len, self.observer);
                 }
@@ -104,7 +106,7 @@ impl OrderedWriter<'_, '_, '_> {
                     Output::Placed(output) => output.put_zeros(self.at, len)?,
                 }
             }
-            Made::Failed(error) => return Err(error),
+            Filled::Failed(error) => return Err(error),
         }
         self.at += to_u64(len);
         (self.job.progress)(to_u64(len));
@@ -113,13 +115,16 @@ impl OrderedWriter<'_, '_, '_> {
 }
 
 /// Fills and writes one chunk after another. For systems where no thread can be started.
-fn read_and_write(writer: &mut OrderedWriter<'_, '_, '_>) -> Result<(), AssemblyError> {
+fn read_and_write(
+    writer: &mut OrderedWriter<'_, '_, '_>,
+    member: &mut Member<'_>,
+) -> Result<(), AssemblyError> {
     let (job, ring) = (writer.job, writer.ring);
     let mut filler = Filler::new(job.image, job.contents);
     let mut chunk = Chunk::new();
     while let Some(buffer) = ring.take(&mut chunk) {
-        let made = make(&mut filler, &mut chunk, buffer, writer.placed);
-        ring.bring(chunk.number, made.unwrap_or_else(Made::Failed));
+        let made = make(&mut filler, &mut chunk, buffer, writer.placed, member);
+        ring.put(chunk.number, made.unwrap_or_else(Filled::Failed));
         while let Some(made) = ring.ready()? {
             writer.put(made)?;
         }
@@ -127,12 +132,14 @@ fn read_and_write(writer: &mut OrderedWriter<'_, '_, '_>) -> Result<(), Assembly
     Ok(())
 }
 
-fn read(job: &Job<'_>, ring: &Ring<'_>, placed: Option<&Positioned<'_>>) {
+fn read(job: &Job<'_>, ring: &Ring<'_>, placed: Option<&Positioned<'_>>, member: &mut Member<'_>) {
     let mut filler = Filler::new(job.image, job.contents);
     let mut chunk = Chunk::new();
-    while let Some(buffer) = ring.take(&mut chunk) {
-        let made = make(&mut filler, &mut chunk, buffer, placed);
-        ring.bring(chunk.number, made.unwrap_or_else(Made::Failed));
+    while !member.is_spare()
+        && let Some(buffer) = ring.take(&mut chunk)
+    {
+        let made = make(&mut filler, &mut chunk, buffer, placed, member);
+        ring.put(chunk.number, made.unwrap_or_else(Filled::Failed));
     }
 }
 
@@ -141,15 +148,16 @@ fn make(
     chunk: &mut Chunk,
     mut buffer: Vec<u8>,
     placed: Option<&Positioned<'_>>,
-) -> Result<Made, AssemblyError> {
+    member: &mut Member<'_>,
+) -> Result<Filled, AssemblyError> {
     if let (Kind::File { file, from }, Some(output)) = (chunk.kind, placed) {
-        filler.copy(chunk, (file, from), output, &mut buffer)?;
-        return Ok(Made::Copied { buffer, file, len: chunk.len });
+        filler.copy(chunk, (file, from), output, &mut buffer, member)?;
+        return Ok(Filled::Copied { buffer, file, len: chunk.len });
     }
-    let bytes = filler.fill(chunk, &mut buffer)?;
+    let bytes = filler.fill(chunk, &mut buffer, member)?;
     placed.map_or(Ok(()), |output| output.put_bytes(bytes, chunk.offset))?;
     let len = bytes.len();
-    Ok(Made::Bytes { buffer, len, pieces: std::mem::take(&mut chunk.pieces) })
+    Ok(Filled::Bytes { buffer, len, pieces: std::mem::take(&mut chunk.pieces) })
 }
 
 /// Passes the bytes of files in a chunk to the observer.

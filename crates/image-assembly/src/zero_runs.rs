@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use image_tree::{Content, Contents, FileBytes, FileReader, FileRef, Piece, PieceSource};
+use reader_threads::Member;
 
 use crate::error::AssemblyError;
 use crate::fill::{Missing, explain, missing, part, read_all, read_at, room};
@@ -127,20 +128,12 @@ impl<'i> KnownZeros<'i> {
     pub fn find(
         image: &'i dyn PieceSource,
         contents: &dyn Contents,
-        threads: NonZeroUsize,
+        (threads, readers): (NonZeroUsize, NonZeroUsize),
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Self, AssemblyError> {
         let state = Mutex::new(Search { pieces: Pieces::of(image), runs: Vec::new(), failed: None });
-        let search = || search(&state, contents, progress);
-        std::thread::scope(|scope| {
-            for _ in 1..threads.get() {
-                if std::thread::Builder::new().spawn_scoped(scope, search).is_err() {
-                    // Fewer threads find the same runs.
-                    break;
-                }
-            }
-            search();
-        });
+        let work = |member: &mut Member<'_>| search(&state, contents, progress, member);
+        reader_threads::run(threads.get(), readers.get(), &work);
         let Search { mut runs, failed, .. } = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, error)) = failed {
             return Err(error);
@@ -161,11 +154,19 @@ fn lock<'s, 'i>(state: &'s Mutex<Search<'i>>) -> MutexGuard<'s, Search<'i>> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn search(state: &Mutex<Search<'_>>, contents: &dyn Contents, progress: &(dyn Fn(u64) + Sync)) {
+fn search(
+    state: &Mutex<Search<'_>>,
+    contents: &dyn Contents,
+    progress: &(dyn Fn(u64) + Sync),
+    member: &mut Member<'_>,
+) {
     let mut reader = contents.reader();
     let mut buffer = Vec::new();
     let mut runs = Vec::new();
-    while let Some((piece, file, offset)) = next(state, progress) {
+    while !member.is_spare()
+        && let Some((piece, file, offset)) = next(state, progress)
+    {
+        member.begin();
         let placed = Placed { from: offset, offset: piece.offset, len: piece.len };
         if let Err(error) = look(&mut *reader, contents, file, placed, &mut buffer, &mut runs) {
             let mut state = lock(state);
@@ -174,6 +175,7 @@ fn search(state: &Mutex<Search<'_>>, contents: &dyn Contents, progress: &(dyn Fn
             }
             break;
         }
+        member.check();
         progress(piece.len);
     }
     lock(state).runs.append(&mut runs);

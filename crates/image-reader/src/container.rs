@@ -1,4 +1,4 @@
-//! Opens image files: plain, or compressed by zstd.
+//! Opens image files: plain, or compressed by zstd, gzip or xz.
 //!
 //! With a seek table, frames are decompressed when they are needed. Without one, the image is decompressed once, into an
 //! unnamed file in the folder for temporary files, with holes for zeros.
@@ -13,6 +13,7 @@ use image_tree::{io_reason, shown, to_u64};
 use rustix::fs::{Mode, OFlags};
 
 use crate::bytes::Bytes;
+use crate::compressed::Compression;
 use crate::seekable::Seekable;
 use crate::source::FileSource;
 use crate::{ReadError, Window};
@@ -29,6 +30,16 @@ pub enum Container {
         /// Whether there is a seek table, by which parts can be read.
         seekable: bool,
     },
+    /// Compressed by gzip.
+    Gzip {
+        /// The length of the compressed file.
+        compressed: u64,
+    },
+    /// Compressed by xz.
+    Xz {
+        /// The length of the compressed file.
+        compressed: u64,
+    },
 }
 
 /// An open image.
@@ -41,19 +52,14 @@ pub struct Image {
 }
 
 /// Formats that snugfs does not read: offset and bytes of the magic, name, and help.
-const FOREIGN: [(usize, &[u8], &str, &str); 7] = [
+const FOREIGN: [(usize, &[u8], &str, &str); 5] = [
     (0, b"QFI\xfb", "a qcow2 image", "convert it with `qemu-img convert -O raw`"),
     (0, b"\x3a\xff\x26\xed", "an Android sparse image", "convert it with `simg2img`"),
-    (0, b"\x1f\x8b", "compressed by gzip", "decompress it with `gzip -dk`"),
-    (0, b"\xfd7zXZ\0", "compressed by xz", "decompress it with `xz -dk`"),
     (0, b"BZh", "compressed by bzip2", "decompress it with `bzip2 -dk`"),
     (0, b"\x04\x22\x4d\x18", "compressed by lz4", "decompress it with `lz4 -d`"),
     (257, b"ustar", "a tar archive", "list it with `tar -t`"),
 ];
 
-const ZSTD: u32 = 0xfd2f_b528;
-/// The first of 16 magics of frames without data.
-const SKIPPABLE: u32 = 0x184d_2a50;
 /// Block size of decompression in \[bytes\]. Blocks of zeros become holes.
 const BLOCK: usize = 64 << 10;
 
@@ -89,16 +95,22 @@ impl Image {
                 ));
             }
         }
-        let magic = Bytes(&begin).le32(0);
-        if magic != ZSTD && magic & !0xf != SKIPPABLE {
+        let Some(compression) = Compression::of(&begin) else {
             return Ok(Self { container: Container::Raw, window: raw });
-        }
-        if let Some(seekable) = Seekable::open(&raw)? {
-            let container = Container::Zstd { compressed: length, seekable: true };
-            return Ok(Self { container, window: Window::whole(Arc::new(seekable)) });
-        }
-        let container = Container::Zstd { compressed: length, seekable: false };
-        Ok(Self { container, window: Window::whole(Arc::new(decompress(&raw)?)) })
+        };
+        let compressed = length;
+        let container = match compression {
+            Compression::Zstd => {
+                if let Some(seekable) = Seekable::open(&raw)? {
+                    let container = Container::Zstd { compressed, seekable: true };
+                    return Ok(Self { container, window: Window::whole(Arc::new(seekable)) });
+                }
+                Container::Zstd { compressed, seekable: false }
+            }
+            Compression::Gzip => Container::Gzip { compressed },
+            Compression::Xz => Container::Xz { compressed },
+        };
+        Ok(Self { container, window: Window::whole(Arc::new(decompress(&raw, compression)?)) })
     }
 }
 
@@ -121,21 +133,22 @@ impl Read for Stream<'_> {
 }
 
 /// Decompresses an image into an unnamed file.
-pub(crate) fn decompress(raw: &Window) -> Result<FileSource, ReadError> {
+pub(crate) fn decompress(raw: &Window, compression: Compression) -> Result<FileSource, ReadError> {
     let folder = std::env::temp_dir();
     let place = "temporary file";
     let mut file = unnamed(&folder).map_err(|error| ReadError::io(place, error))?;
-    let zstd_error = |error: io::Error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => ReadError::damaged("zstd", "the compressed image is truncated"),
-        _ => ReadError::damaged("zstd", io_reason(&error)),
+    let name = compression.name();
+    let damaged = |error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => ReadError::damaged(name, "the compressed image is truncated"),
+        _ => ReadError::damaged(name, io_reason(&error)),
     };
-    let mut decoder = zstd::stream::read::Decoder::new(Stream { window: raw, at: 0 }).map_err(zstd_error)?;
+    let mut decoder = compression.decoder(Stream { window: raw, at: 0 }).map_err(damaged)?;
     let mut block = vec![0; BLOCK];
     let mut length = 0_u64;
     loop {
         let mut filled = 0;
         while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            let read = decoder.read(rest).map_err(zstd_error)?;
+            let read = decoder.read(rest).map_err(damaged)?;
             if read == 0 {
                 break;
             }
@@ -150,7 +163,7 @@ pub(crate) fn decompress(raw: &Window) -> Result<FileSource, ReadError> {
         }
         length = length
             .checked_add(to_u64(filled))
-            .ok_or_else(|| ReadError::unsupported("zstd", "has more than 2^64 bytes", ""))?;
+            .ok_or_else(|| ReadError::unsupported(name, "has more than 2^64 bytes", ""))?;
         if filled < BLOCK {
             break;
         }

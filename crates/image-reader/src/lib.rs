@@ -12,6 +12,7 @@
 #![cfg_attr(test, expect(clippy::arithmetic_side_effects, reason = "the numbers of tests are their own"))]
 
 mod bytes;
+mod compressed;
 mod container;
 mod error;
 mod ext4;
@@ -25,6 +26,7 @@ mod source;
 mod table;
 mod work;
 
+pub use compressed::beginning;
 pub use container::{Container, Image};
 pub use error::ReadError;
 pub use ext4::Ext4;

@@ -11,6 +11,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use image_tree::{to_u64, to_usize};
 
 use crate::bytes::{Bytes, Checked};
+use crate::compressed::Compression;
 use crate::container::{Stream, decompress};
 use crate::source::{FileSource, ReadAt};
 use crate::{ReadError, Window};
@@ -185,7 +186,7 @@ impl Seekable {
             if self.spent.load(Ordering::Relaxed) <= most {
                 return Ok(None);
             }
-            let whole = decompress(&self.raw).map_err(io::Error::other)?;
+            let whole = decompress(&self.raw, Compression::Zstd).map_err(io::Error::other)?;
             if whole.length() != self.length() {
                 return Err(wrong_length());
             }

@@ -1,6 +1,7 @@
 //! Frames of an image that can be kept: what identifies the files in them, and where they are kept.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use closure_registration::PathInfo;
 use frame_cache::{CacheError, FrameCache, Layer, Statistics};
@@ -15,6 +16,8 @@ use crate::prepare::Prepared;
 pub struct FrameStores {
     cache: Option<FrameCache>,
     layers: Vec<Layer>,
+    /// Frames that were found in a layer.
+    from_layers: AtomicU64,
 }
 
 impl FrameStores {
@@ -29,18 +32,24 @@ impl FrameStores {
     ) -> Result<Self, CacheError> {
         let cache = cache.map(|(path, limit)| FrameCache::open(path, limit)).transpose()?;
         let layers = layers.into_iter().map(Layer::open).collect::<Result<_, _>>()?;
-        Ok(Self { cache, layers })
+        Ok(Self { cache, layers, from_layers: AtomicU64::new(0) })
     }
 
     /// Keeps frames for a layer.
     pub(crate) fn of_layer(cache: FrameCache) -> Self {
-        Self { cache: Some(cache), layers: Vec::new() }
+        Self { cache: Some(cache), ..Self::default() }
     }
 
     /// Whether there is neither a cache nor a layer.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.cache.is_none() && self.layers.is_empty()
+    }
+
+    /// The number of frames that were found in a layer.
+    #[must_use]
+    pub fn from_layers(&self) -> u64 {
+        self.from_layers.load(Ordering::Relaxed)
     }
 
     /// Keeps new frames back until [`Self::publish`].
@@ -64,6 +73,7 @@ impl FrameStore for FrameStores {
     fn get(&self, key: &FrameKey) -> Option<StoredFrame> {
         let key = key.as_bytes();
         let found = self.layers.iter().find_map(|layer| layer.get(key));
+        self.from_layers.fetch_add(u64::from(found.is_some()), Ordering::Relaxed);
         let found = found.or_else(|| self.cache.as_ref()?.get(key))?;
         Some(StoredFrame { file: found.file, frame: found.frame, len: found.len })
     }

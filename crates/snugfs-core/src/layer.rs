@@ -51,6 +51,9 @@ impl Prepared<'_> {
         let contents = ScannedFiles::of(self.trees());
         let stores = FrameStores::of_layer(cache);
         run_stage(observer, (Stage::Write, Unit::Bytes, pieces.len()), || {
+            if pieces.is_empty() {
+                return Ok(());
+            }
             let units = Units::of(self);
             let progress = |bytes| observer.advance(bytes);
             let options = Options {
@@ -60,7 +63,7 @@ impl Prepared<'_> {
             };
             let writer = Writer::new(&pieces, &contents).options(options).progress(&progress);
             let writer = writer.frames(Frames { source: &units, store: Some(&stores) });
-            writer.write_to(&mut io::sink()).map_err(Failure::from)
+            writer.write_to(&mut io::sink()).map(drop).map_err(Failure::from)
         })?;
         let statistics = stores.finish().unwrap_or_default();
         if let Some(error) = &statistics.error {

@@ -11,7 +11,7 @@ use closure_registration::Closure;
 use disk_layout::fat_serial_number;
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
-use file_scanner::{InTree, InlineFile, Scan, Sources, StoreSource};
+use file_scanner::{InTree, InlineFile, Scan, ScanOptions, Sources, StoreSource};
 use image_tree::{
     FileRef, FileTree, ImagePath, NodeId, NodeKind, Permissions, SectorSize, Timestamp, TreeId,
 };
@@ -172,8 +172,9 @@ pub(crate) struct Scanner<'s> {
 impl Scanner<'_> {
     fn scan(self, sources: &Sources<'_>, scanned: Scanned<'_>) -> Result<(Scan, Vec<Problem>), Failure> {
         let own = self.outputs.own_files();
-        let scan = file_scanner::scan_except(sources, &own, &|entries| self.observer.advance(entries));
-        let scan = scan.map_err(|errors| scanned.failure(&errors))?;
+        let progress = |entries| self.observer.advance(entries);
+        let options = ScanOptions { own: &own, progress: &progress, ..ScanOptions::default() };
+        let scan = file_scanner::scan_with(sources, &options).map_err(|errors| scanned.failure(&errors))?;
         let warnings = scan.warnings.iter().filter_map(|warning| scanned.warning(warning)).collect();
         Ok((scan, warnings))
     }

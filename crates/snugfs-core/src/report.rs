@@ -7,7 +7,7 @@ use std::time::Duration;
 use build_plan::{FilesystemPlan, Format};
 use closure_registration::{Closure, PathInfo};
 use ext4_layout::{Layout, Summary};
-use image_assembly::Written;
+use image_assembly::{Compression, Written};
 use image_tree::{FileTree, NodeKind, PieceSource, Uuid, to_u64};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -104,6 +104,9 @@ pub struct Image {
     pub bytes: u64,
     /// Length in \[bytes\] after compression; null if not compressed.
     pub compressed_bytes: Option<u64>,
+    /// The format of the compression; only if compressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<&'static str>,
     /// The container around the image, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<&'static str>,
@@ -189,6 +192,7 @@ impl Report {
             image: Image {
                 bytes: prepared.bytes(),
                 compressed_bytes: None,
+                compression: None,
                 format: None,
                 file_bytes: None,
                 sha256: None,
@@ -221,10 +225,11 @@ impl Report {
     }
 
     /// Adds the values that are known after writing.
-    pub fn set_written(&mut self, written: &Written, compressed: bool, format: Format) {
+    pub fn set_written(&mut self, written: &Written, compression: Option<Compression>, format: Format) {
         self.image.format = container::format_name(format);
         self.image.file_bytes = self.image.format.map(|_| written.bytes);
-        self.image.compressed_bytes = compressed.then_some(written.bytes);
+        self.image.compressed_bytes = compression.map(|_| written.bytes);
+        self.image.compression = compression.map(Compression::name);
         self.image.sha256 = written.sha256.map(|digest| HEXLOWER.encode(&digest));
     }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::num::NonZeroUsize;
 
 use build_plan::Format;
-use file_scanner::ScannedFiles;
+use file_scanner::{ScannedFiles, most_readers};
 use image_assembly::{BlockMap, FrameStore, Frames, ImageDigest, KnownZeros, Target, Writer, Written};
 use image_containers::needed_blocks;
 
@@ -73,8 +73,11 @@ impl Prepared<'_> {
         observer: &dyn Observer,
     ) -> Result<WrittenImage, Failure> {
         let contents = ScannedFiles::of(self.trees());
+        let readers = options.assembly.readers.max(options.assembly.threads).min(most_readers());
+        let assembly = image_assembly::Options { readers, ..options.assembly };
         let image = self.image();
-        let known = (options.format != Format::Raw).then(|| self.find_zeros(&contents, options, observer));
+        let known = (options.format != Format::Raw)
+            .then(|| self.find_zeros(&contents, (assembly.threads, readers), observer));
         let known = known.transpose()?;
         let container = Container::around(known.as_ref().map_or(image, |known| known), options.format)?;
         let mut map =
@@ -95,7 +98,7 @@ impl Prepared<'_> {
             let units = Units::of(self);
             let store = options.frames.map(|stores| -> &dyn FrameStore { stores });
             let frames = Frames { source: &units, store };
-            let mut writer = Writer::new(pieces, &contents).options(options.assembly).progress(&progress);
+            let mut writer = Writer::new(pieces, &contents).options(assembly).progress(&progress);
             writer = writer.frames(frames);
             if !closures.is_empty() {
                 writer = writer.observer(&mut closures);
@@ -123,12 +126,12 @@ impl Prepared<'_> {
     fn find_zeros(
         &self,
         contents: &ScannedFiles<'_>,
-        options: &WriteOptions<'_>,
+        threads: (NonZeroUsize, NonZeroUsize),
         observer: &dyn Observer,
     ) -> Result<KnownZeros<'_>, Failure> {
         run_stage(observer, (Stage::Zeros, Unit::Bytes, self.bytes()), || {
             let advance = |bytes| observer.advance(bytes);
-            Ok(KnownZeros::find(self.image(), contents, options.assembly.threads, &advance)?)
+            Ok(KnownZeros::find(self.image(), contents, threads, &advance)?)
         })
     }
 }

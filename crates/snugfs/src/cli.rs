@@ -85,14 +85,14 @@ pub(crate) enum Command {
     /// Look into an image without mounting it
     ///
     /// IMAGE is a file or a block device. It contains a file system (ext2, ext3, ext4, FAT) or a disk with partitions
-    /// (MBR, GPT), and may be compressed with zstd. Without a command, this shows the partitions and file systems. It is
-    /// safe on damaged and malicious images: the image is only read, and everything in it is checked first.
+    /// (MBR, GPT), and may be compressed with zstd, gzip or xz. Without a command, this shows the partitions and file
+    /// systems. It is safe on damaged and malicious images: the image is only read, and everything in it is checked first.
     #[command(after_help = help::after("inspect"))]
     Inspect(InspectArgs),
     /// Check every byte of an image
     ///
     /// IMAGE is a file or a block device. It contains an ext4 file system or a disk with partitions (MBR, GPT), and may be
-    /// compressed with zstd. Checks every checksum, backup copy, count and index, and that unused space is zero: more
+    /// compressed with zstd, gzip or xz. Checks every checksum, backup copy, count and index, and that unused space is zero: more
     /// than e2fsck does. It is safe on damaged and malicious images: the image is only read, and nothing in it is trusted.
     #[command(after_help = help::after("verify"))]
     Verify(VerifyArgs),
@@ -133,7 +133,8 @@ pub(crate) struct InputArgs {
 
     /// Number of threads; never changes the output [default: one per available CPU]
     ///
-    /// The default respects CPU affinity, cgroup limits and, in a Nix build, the `cores` setting.
+    /// The default respects CPU affinity, cgroup limits and, in a Nix build, the `cores` setting. While threads wait for a
+    /// disk, up to 32 read at once, whatever N is.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
 
@@ -150,9 +151,10 @@ pub(crate) struct BuildArgs {
 
     /// The image's file; `-` for standard output [default: plan.output.path]
     ///
-    /// A name that ends in .zst selects zstd compression; .qcow2 and .simg select these formats. plan.output.compression
-    /// and plan.output.format do the same for any name. A relative path starts at the current folder. OUT can't be a
-    /// file that the plan reads. If it is in a folder of plan.trees, the image does not contain itself.
+    /// A name that ends in .zst, .gz or .xz selects compression with zstd, gzip or xz; .qcow2 and .simg select these
+    /// formats. plan.output.compression and plan.output.format do the same for any name. A relative path starts at the
+    /// current folder. OUT can't be a file that the plan reads. If it is in a folder of plan.trees, the image does not
+    /// contain itself.
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
 

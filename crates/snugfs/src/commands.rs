@@ -102,7 +102,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
         map: map_place.is_some(),
         raw_digest: output.wants_raw_digest,
         verify: output.is_verified,
-        frames: stores.as_ref().map(|opened| &opened.stores),
+        frames: stores.as_ref().map(|stores| &stores.opened),
     };
     let name = output.name();
     let image = prepared.write(output.target, &name, &options, progress)?;
@@ -126,7 +126,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
             "allow the system call clone3, or set plan.output.compression.seekable",
         ));
     }
-    report.set_written(&image.written, output.is_compressed(), output.format);
+    report.set_written(&image.written, output.options.compression, output.format);
     report.set_raw_digest(image.raw_sha256);
     report.set_times(&progress.times());
     if let Some(place) = report_place {

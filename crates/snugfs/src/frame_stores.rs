@@ -15,8 +15,9 @@ const VARIABLE: &str = "SNUGFS_CACHE";
 
 /// The stores that a build uses, if any, and the folder of the cache.
 pub(crate) struct Stores {
-    pub(crate) stores: FrameStores,
+    pub(crate) opened: FrameStores,
     cache: Option<PathBuf>,
+    has_layers: bool,
 }
 
 /// Opens the folders that the options and the environment name. The environment has no effect on an image without frames.
@@ -35,7 +36,7 @@ pub(crate) fn open(args: &BuildArgs, output: &Output<'_>) -> Result<Option<Store
     let cache = args.cache.clone().or_else(variable);
     let folders = cache.as_deref().map(|folder| (folder, args.cache_size));
     let stores = FrameStores::open(folders, args.layer.iter().map(PathBuf::as_path)).map_err(failure)?;
-    Ok((!stores.is_empty()).then_some(Stores { stores, cache }))
+    Ok((!stores.is_empty()).then_some(Stores { opened: stores, cache, has_layers: !args.layer.is_empty() }))
 }
 
 fn failure(error: CacheError) -> Failure {
@@ -64,7 +65,11 @@ fn failure(error: CacheError) -> Failure {
 impl Stores {
     /// Ends the use of the cache, and says what it did.
     pub(crate) fn finish(self, messages: &Messages) {
-        if let Some((folder, statistics)) = self.cache.zip(self.stores.finish()) {
+        if self.has_layers {
+            let found = human::counted(self.opened.from_layers(), "frame");
+            messages.note("layers", format!("{found} were there"));
+        }
+        if let Some((folder, statistics)) = self.cache.zip(self.opened.finish()) {
             tell(&folder, &statistics, messages);
         }
     }

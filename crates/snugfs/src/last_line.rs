@@ -30,11 +30,11 @@ struct Rest {
 
 /// The longest form of the line that fits into `columns`. Every form begins with the size of the written file.
 fn line(name: &str, image: &Image, rest: &Rest, columns: Option<usize>) -> String {
-    let form = match (image.format, image.compressed_bytes) {
+    let form = match (image.format, image.compression.zip(image.compressed_bytes)) {
         (None, None) => None,
-        (None, Some(compressed)) => Some(("zstd".to_owned(), compressed)),
+        (None, Some((compression, bytes))) => Some((compression.to_owned(), bytes)),
         (Some(format), None) => image.file_bytes.map(|bytes| (format.to_owned(), bytes)),
-        (Some(format), Some(compressed)) => Some((format!("{format} and zstd"), compressed)),
+        (Some(format), Some((compression, bytes))) => Some((format!("{format} and {compression}"), bytes)),
     };
     let (whole, short, shortest) = match form {
         None => {
@@ -72,6 +72,7 @@ mod tests {
         Image {
             bytes,
             compressed_bytes,
+            compression: compressed_bytes.map(|_| "zstd"),
             format,
             file_bytes: format.map(|_| bytes),
             sha256: None,

@@ -55,6 +55,7 @@ impl<'a> Output<'a> {
         };
         let options = Options {
             threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
+            readers: Options::default().readers,
             compression: form.compression,
             sync: args.sync,
             read_back: !args.no_read_back,
@@ -113,10 +114,6 @@ impl<'a> Output<'a> {
             Target::Stdout => outputs.add_stdout(Role::Image, "-o -"),
         }
     }
-
-    pub(crate) fn is_compressed(&self) -> bool {
-        self.options.compression.is_some()
-    }
 }
 
 /// A field of `plan.output`.
@@ -141,12 +138,9 @@ pub(crate) fn check_name(plan: &OutputPlan) -> Result<(), Failure> {
     plan.path.as_deref().map_or(Ok(()), |path| form_of_name(true, path, plan).map(drop))
 }
 
-/// The image's path with `.bmap` instead of `.zst`, or with `.bmap` appended.
+/// The image's path with `.bmap` instead of the ending of its compression, or with `.bmap` appended.
 pub(crate) fn map_path(image: &Path) -> PathBuf {
-    let name = image.as_os_str().as_bytes();
-    let stem = name.len().saturating_sub(".zst".len());
-    let is_zst = name.get(stem..).is_some_and(|ending| ending.eq_ignore_ascii_case(b".zst"));
-    let name = if is_zst { name.get(..stem).unwrap_or(name) } else { name };
+    let (name, _) = image_name::without_compression(image.as_os_str().as_bytes());
     PathBuf::from(OsString::from_vec([name, b".bmap"].concat()))
 }
 

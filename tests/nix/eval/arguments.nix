@@ -68,6 +68,54 @@ in
   "a level that zstd has not" = wrong {
     compressionLevel = 23;
   } "compressionLevel: 23 is not a level of zstd, 1 to 22";
+  "layers that are no list" =
+    wrong { layers = pkgs.hello; }
+      "layers: a set is not a list of lists; a layer is a list of store paths, as in [ [ pkgs.linux-firmware ] [ system ] ]";
+  "a single layer that is not in a list" =
+    wrong { layers = [ pkgs.hello ]; }
+      "layers: a set is not a list; a layer is a list of store paths, as in [ [ pkgs.linux-firmware ] [ system ] ]";
+  "a layer of a string without context" =
+    wrong { layers = [ [ "/nix/store/00000000000000000000000000000000-x" ] ]; }
+      ''layers: "/nix/store/00000000000000000000000000000000-x" is a bare string, of which Nix does not know that it is a store path; give the derivation, or builtins.storePath'';
+  "layers without frames" =
+    wrong {
+      layers = [ [ pkgs.hello ] ];
+      frames = false;
+    } "layers: an image uses layers by its frames, and frames is false; leave one of the two out";
+  "layers with a plan without frames" =
+    wrong {
+      layers = [ [ pkgs.hello ] ];
+      plan.output.compression.format = "zstd";
+    }
+      "layers: an image uses layers by its frames, and plan.output.compression does not ask for them; set frames = true there, too";
+  "a word for frames" = wrong { frames = "yes"; } ''frames: "yes" is not true or false'';
+  "layers" = right {
+    layers = [
+      [
+        pkgs.hello
+        "${pkgs.hello}"
+      ]
+      [ ]
+    ];
+    frames = true;
+    plan.output.compression = {
+      format = "zstd";
+      frames = true;
+      seekable = true;
+    };
+  };
+  "no frames" = right { frames = false; };
+  "layers of an image whose plan compresses nothing" = right {
+    layers = [ [ pkgs.hello ] ];
+    plan.output.compression = null;
+  };
+  "a level that gzip has not" = wrong {
+    compressionFormat = "gzip";
+    compressionLevel = 19;
+  } "compressionFormat: compressionLevel is at most 9 with gzip";
+  "an unknown compression" = wrong {
+    compressionFormat = "bzip2";
+  } ''compressionFormat: "bzip2" is not one of zstd, gzip, xz'';
   "a sealed file system with free space" = wrong {
     seal = true;
     freeSpace = "1MiB";

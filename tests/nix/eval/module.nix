@@ -118,6 +118,8 @@ lib.optionalAttrs hasCreator {
             }
           ];
           compressionLevel = 9;
+          layers = [ [ pkgs.hello ] ];
+          frames = true;
           verify = "hash";
           deduplicate = true;
           nixDatabase = true;
@@ -220,6 +222,26 @@ lib.optionalAttrs hasCreator {
       ];
       blobs = [ ];
     };
+  };
+  "and so do our layers" = {
+    expr =
+      map (layer: layer.drvPath)
+        (onePass [
+          {
+            sdImage.snugfs.layers = [
+              [ pkgs.hello ]
+              [ pkgs.jq ]
+            ];
+          }
+        ]).layers;
+    expected =
+      map (layer: layer.drvPath)
+        (direct.override {
+          layers = [
+            [ pkgs.hello ]
+            [ pkgs.jq ]
+          ];
+        }).layers;
   };
   "and so do ours for disks" = {
     expr =

@@ -85,6 +85,45 @@ in
       verify = false;
     };
   };
+  "frames, and layers that need them" = {
+    expr =
+      map
+        (arguments: (section "output" ({ compressImage = true; } // arguments)).compression.frames or "none")
+        [
+          { }
+          { frames = true; }
+          { frames = false; }
+          { layers = [ [ pkgs.hello ] ]; }
+          {
+            frames = true;
+            plan.output.compression.format = "zstd";
+          }
+        ];
+    expected = [
+      "none"
+      true
+      "none"
+      true
+      "none"
+    ];
+  };
+  "no frames without compression" = {
+    expr = (section "output" { layers = [ [ pkgs.hello ] ]; }).compression;
+    expected = null;
+  };
+  "the level of a format that has its own default" = {
+    expr = section "output" {
+      compressImage = true;
+      compressionFormat = "gzip";
+    };
+    expected = {
+      compression = {
+        format = "gzip";
+        level = 6;
+      };
+      verify = false;
+    };
+  };
   "the plan's own word is the last, field by field" = {
     expr = section "filesystem" {
       plan.filesystem = {

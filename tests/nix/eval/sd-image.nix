@@ -214,6 +214,21 @@ in
     directory = "sd-image";
     plan.output.bmap = true;
   };
+  "commands after an image with frames" = refused {
+    postBuildCommands = "true";
+    frames = true;
+  };
+  "commands after an image with layers" = refused {
+    postBuildCommands = "true";
+    layers = [ [ pkgs.hello ] ];
+  };
+  "commands after an image with frames of its plan" = refused {
+    postBuildCommands = "true";
+    plan.output.compression = {
+      format = "zstd";
+      frames = true;
+    };
+  };
   "a firmware name in lower case" = refused { firmwarePartitionName = "boot"; };
   "a firmware name of 12 bytes" = refused { firmwarePartitionName = "TWELVE-BYTES"; };
   "an id that is no number" = refused { firmwarePartitionID = "NIXOS"; };

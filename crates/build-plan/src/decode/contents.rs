@@ -12,7 +12,6 @@ use crate::object::Object;
 use crate::plan::{AttributesPlan, Entry, EntryKind, TreePlan, XattrPattern};
 use crate::problem::Log;
 use crate::scalars::base64;
-use crate::shapes::Table;
 use crate::tables::{self, ENTRY_TYPES, EntryType, KEEP_HOLES, MAX_XATTR_VALUE};
 use crate::value::Value;
 
@@ -153,9 +152,8 @@ fn entry(value: &Value<'_>, context: Context<'_>) -> Option<Entry> {
         return None;
     }
     let entry_type = any.word("type", &ENTRY_TYPES)?;
-    let table = entry_type.table();
-    let object = value.object_unchecked(fields, table);
-    check_fields(value, &object, table);
+    let object = value.object_unchecked(fields, entry_type.table());
+    object.check_kind(&ENTRY_TYPES, EntryType::table, "type");
     let kind = kind(entry_type, value, &object, context);
     let entry = Entry {
         permissions: object.read("mode", |value| value.mode()),
@@ -166,21 +164,6 @@ fn entry(value: &Value<'_>, context: Context<'_>) -> Option<Entry> {
         kind: kind?,
     };
     Some(entry)
-}
-
-/// Reports fields that belong to another type.
-fn check_fields(value: &Value<'_>, object: &Object<'_>, table: &'static Table) {
-    let elsewhere = |key: &str| ENTRY_TYPES.0.iter().any(|(_, other)| other.table().field(key).is_some());
-    for (key, json) in object.fields {
-        if table.field(key).is_none() && elsewhere(key) {
-            value.child(key, json).wrong::<()>(
-                || format!("{} has no {key}", table.what),
-                "leave it out, or write another type",
-            );
-        }
-    }
-    object.check_unknown(elsewhere);
-    object.check_missing();
 }
 
 fn kind(

@@ -5,7 +5,7 @@ use image_tree::Timestamp;
 use super::context::Context;
 use crate::object::Object;
 use crate::plan::{CompressionPlan, FilesystemPlan, FramingPlan, OutputPlan};
-use crate::tables;
+use crate::tables::{self, COMPRESSIONS, CompressionKind};
 use crate::value::Value;
 
 pub(super) fn filesystem(value: &Value<'_>, partition: Option<usize>) -> Option<FilesystemPlan> {
@@ -79,12 +79,26 @@ pub(super) fn output(value: &Value<'_>, context: Context<'_>) -> Option<OutputPl
 }
 
 fn compression(value: &Value<'_>) -> Option<CompressionPlan> {
-    let object = value.object(&tables::COMPRESSION)?;
-    object.word("format", &tables::COMPRESSIONS);
-    let framing = match (object.flag("frames"), object.flag("seekable")) {
-        (true, seekable) => FramingPlan::Units { seekable },
-        (false, true) => FramingPlan::Seekable,
-        (false, false) => FramingPlan::Single,
-    };
-    Some(CompressionPlan::Zstd { level: object.count_or_default("level"), framing })
+    let fields = value.pairs()?;
+    // All tables have the format as their first field.
+    let any = value.object_unchecked(fields, CompressionKind::Zstd.table());
+    if any.given("format").is_none() {
+        any.check_missing();
+        return None;
+    }
+    let kind = any.word("format", &COMPRESSIONS)?;
+    let object = value.object_unchecked(fields, kind.table());
+    object.check_kind(&COMPRESSIONS, CompressionKind::table, "format");
+    Some(match kind {
+        CompressionKind::Zstd => {
+            let framing = match (object.flag("frames"), object.flag("seekable")) {
+                (true, seekable) => FramingPlan::Units { seekable },
+                (false, true) => FramingPlan::Seekable,
+                (false, false) => FramingPlan::Single,
+            };
+            CompressionPlan::Zstd { level: object.count_or_default("level"), framing }
+        }
+        CompressionKind::Gzip => CompressionPlan::Gzip { level: object.count_or_default("level") },
+        CompressionKind::Xz => CompressionPlan::Xz { level: object.count_or_default("level") },
+    })
 }

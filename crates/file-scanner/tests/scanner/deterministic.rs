@@ -1,4 +1,7 @@
 use std::fs;
+use std::num::NonZeroUsize;
+
+use file_scanner::ScanOptions;
 
 use crate::support::{World, chmod, dump, own_lines, wildcard};
 
@@ -40,6 +43,17 @@ fn the_tree_does_not_depend_on_the_order_of_creation_or_on_threads() {
     let dump = threads(1, &one);
     assert_eq!(own_lines(&dump).len(), 2 + 1 + 3000 + 1 + 13 + 65 + 3000 + 1 + 3000 + 1 + 300 + 2);
     assert!(dump == threads(4, &one), "threads must not matter");
+    for readers in [1, 2, 32] {
+        let options = ScanOptions {
+            threads: NonZeroUsize::MIN,
+            readers: readers.try_into().unwrap(),
+            ..ScanOptions::default()
+        };
+        assert!(
+            dump == crate::support::dump(&one.scan_with(&options).unwrap().tree),
+            "readers must not matter"
+        );
+    }
     assert!(dump == threads(3, &other), "the order of creation must not matter");
 }
 

@@ -205,7 +205,7 @@ fn a_file_of_length_0_with_contents_is_an_error() {
     world.entry("/version", entry(EntryKind::Source("/proc/version".into())));
     let says = |path: &str| {
         format!(
-            "{path}: has contents though the system tells its length as 0; copy it to a regular file first"
+            "{path}: has contents, but the system says that its length is 0; copy it to a regular file first"
         )
     };
     assert_eq!(world.errors(), [says("/proc/version")]);

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use build_plan::{AttributesPlan, Entry, EntryKind, TreePlan, XattrPattern};
-use file_scanner::{InlineFile, OwnFile, Scan, ScanErrors, Sources, StoreSource, scan_except};
+use file_scanner::{InlineFile, OwnFile, Scan, ScanErrors, ScanOptions, Sources, StoreSource, scan_with};
 use image_tree::{
     FileSource, FileTree, ImagePath, NodeKind, Permissions, Timestamp, Xattr, XattrName, escaped,
 };
@@ -118,6 +118,10 @@ impl World {
     }
 
     pub(crate) fn scan_except(&self, own: &[OwnFile]) -> Result<Scan, ScanErrors> {
+        self.scan_with(&ScanOptions { own, ..ScanOptions::default() })
+    }
+
+    pub(crate) fn scan_with(&self, options: &ScanOptions<'_>) -> Result<Scan, ScanErrors> {
         let sources = Sources {
             store: self.store.clone(),
             trees: &self.trees,
@@ -128,7 +132,7 @@ impl World {
             lost_and_found: true,
             timestamp: Timestamp::new(42, 0).unwrap(),
         };
-        scan_except(&sources, own, &|_| {})
+        scan_with(&sources, options)
     }
 
     /// The errors of a failing scan, without the path of this world's folder.

@@ -18,8 +18,6 @@ pub(super) struct Order<'i> {
     to_workers: Condvar,
     /// A frame is done, or a worker is gone.
     to_writer: Condvar,
-    /// How many new frames may be taken and not written: each is in memory.
-    most_new: u64,
 }
 
 struct State<'i> {
@@ -27,6 +25,8 @@ struct State<'i> {
     done: BTreeMap<u64, Result<Done, AssemblyError>>,
     /// The frame that the writer waits for.
     next: u64,
+    /// How many new frames may be taken and not written: each is in memory.
+    most_new: u64,
     /// Stored frames that wait to be written. Each is an open file.
     stored: u64,
     workers: usize,
@@ -46,6 +46,7 @@ impl<'i> Order<'i> {
             frames,
             done: BTreeMap::new(),
             next: 0,
+            most_new,
             stored: 0,
             workers,
             contents: Vec::new(),
@@ -53,7 +54,7 @@ impl<'i> Order<'i> {
             ended: false,
             complete: false,
         };
-        Self { state: Mutex::new(state), to_workers: Condvar::new(), to_writer: Condvar::new(), most_new }
+        Self { state: Mutex::new(state), to_workers: Condvar::new(), to_writer: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State<'i>> {
@@ -65,7 +66,7 @@ impl<'i> Order<'i> {
         let mut state = self.state();
         while !state.ended {
             let ahead = state.frames.number() - state.next;
-            if ahead - state.stored >= self.most_new || state.stored >= MOST_STORED {
+            if ahead - state.stored >= state.most_new || state.stored >= MOST_STORED {
                 state = self.to_workers.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
@@ -97,10 +98,18 @@ impl<'i> Order<'i> {
         self.to_writer.notify_one();
     }
 
-    /// A worker ends. If that is a panic, its frame is lost, and the others must not wait.
-    pub(super) fn leave(&self) {
+    /// One more worker begins.
+    pub(super) fn join(&self) {
+        let mut state = self.state();
+        state.workers += 1;
+        state.most_new += 1;
+    }
+
+    /// A worker ends, perhaps one that joined. If that is a panic, its frame is lost, and the others must not wait.
+    pub(super) fn leave(&self, joined: bool) {
         let mut state = self.state();
         state.workers -= 1;
+        state.most_new -= u64::from(joined);
         if std::thread::panicking() {
             self.end(&mut state);
         }

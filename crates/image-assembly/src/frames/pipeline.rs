@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use image_tree::{Content, Piece};
+use reader_threads::Member;
 
 use super::compress::{FrameCompressor, pad};
 use super::key::FrameKey;
@@ -24,6 +25,9 @@ use crate::{to_u64, to_usize};
 
 /// Frames that are done and wait to be written, besides one of each thread.
 const SPARE: usize = 2;
+
+/// How many more threads there may be while they wait for a disk. Each has a frame in memory.
+const MOST_EXTRA: usize = 6;
 
 /// How an image is written as frames.
 #[derive(Clone, Copy)]
@@ -91,20 +95,23 @@ pub(crate) fn write(
     let shows = observer.is_some();
     let table = frames.seekable.then(SeekTable::default);
     let mut writer = FrameWriter { job, order: &order, output, observer, table, buffer: Vec::new() };
-    std::thread::scope(|scope| {
+    let work = |member: &mut Member<'_>| {
+        let is_extra = member.is_extra();
+        if is_extra {
+            order.join();
+        }
+        let _leave = OnDrop(|| order.leave(is_extra));
+        let mut worker = Worker::new(job, frames, &order, shows);
+        while !member.is_spare() && worker.step(member) {}
+    };
+    let readers = job.options.readers.get().min(workers + MOST_EXTRA);
+    reader_threads::run_beside(workers, readers, &work, |started, member| {
         let _stop = OnDrop(|| order.stop());
-        let work = || {
-            let _leave = OnDrop(|| order.leave());
-            let mut worker = Worker::new(job, frames, &order, shows);
-            while worker.step() {}
-        };
-        let start = || std::thread::Builder::new().spawn_scoped(scope, work).is_ok();
-        let started = (0..workers).take_while(|_| start()).count();
         // Fewer threads write the same bytes.
-        (started..workers.max(1)).for_each(|_| order.leave());
+        (started..workers).for_each(|_| order.leave(false));
         if started == 0 {
             let mut worker = Worker::new(job, frames, &order, shows);
-            while worker.step() {
+            while worker.step(member) {
                 if let Some(done) = order.next_if_done()? {
                     writer.put(done)?;
                 }
@@ -137,22 +144,22 @@ impl<'w, 'i> Worker<'w, 'i> {
     }
 
     /// Makes the next frame; false after the last one.
-    fn step(&mut self) -> bool {
+    fn step(&mut self, member: &mut Member<'_>) -> bool {
         if !self.order.take(&mut self.frame) {
             return false;
         }
-        let done = self.make();
+        let done = self.make(member);
         self.order.put(self.frame.number, done);
         true
     }
 
-    fn make(&mut self) -> Result<Done, AssemblyError> {
+    fn make(&mut self, member: &mut Member<'_>) -> Result<Done, AssemblyError> {
         let FrameJob { level, source, store, .. } = self.frames;
         let is_zero = self.frame.is_zero();
         let mut key = store.and_then(|_| FrameKey::of_pieces(&self.frame, level, source));
         let mut is_filled = false;
         if !is_zero && (self.shows || store.is_none() || key.is_none()) {
-            self.fill()?;
+            self.fill(member)?;
             is_filled = true;
         }
         if key.is_none() && store.is_some() {
@@ -163,7 +170,7 @@ impl<'w, 'i> Worker<'w, 'i> {
             Compressed::Stored(stored)
         } else {
             if !is_zero && !is_filled {
-                self.fill()?;
+                self.fill(member)?;
             }
             let new = self.compress(is_zero).map_err(AssemblyError::Compressor)?;
             if let (Some((store, key)), Compressed::New { bytes, frame }) = (store.zip(key), &new) {
@@ -180,7 +187,7 @@ impl<'w, 'i> Worker<'w, 'i> {
     }
 
     /// Reads and makes the contents of the frame.
-    fn fill(&mut self) -> Result<(), AssemblyError> {
+    fn fill(&mut self, member: &mut Member<'_>) -> Result<(), AssemblyError> {
         let len = to_usize(self.frame.len);
         if self.buffer.is_empty() {
             self.buffer = self.order.contents_buffer();
@@ -188,7 +195,7 @@ impl<'w, 'i> Worker<'w, 'i> {
         if self.buffer.len() < len {
             self.buffer = vec![0; len.max(to_usize(super::cut::FRAME))];
         }
-        self.filler.fill_pieces(&self.frame.pieces, &mut self.buffer[..len])
+        self.filler.fill_pieces(&self.frame.pieces, &mut self.buffer[..len], member)
     }
 
     /// The contents of the frame, after [`Self::fill`].

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod bytes;
+mod compressed;
 mod devices;
 mod frames;
 mod outputs;
 mod programs;
+mod slow;
 mod sources;
 mod support;
 mod zeros;

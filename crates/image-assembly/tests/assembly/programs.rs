@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -85,7 +86,7 @@ fn readers_and_memory_give_the_same_image_as_files() {
         let written = Writer::new(&image, &contents).options(options).write_to(&mut memory).unwrap();
         assert!(memory == expected, "{threads} threads");
         assert_eq!(written.sha256, Some(Sha256::digest(&expected).into()));
-        let known = KnownZeros::find(&image, &contents, options.threads, &|_| {}).unwrap();
+        let known = KnownZeros::find(&image, &contents, (options.threads, options.readers), &|_| {}).unwrap();
         let mut memory = Vec::new();
         Writer::new(&known, &contents).options(options).write_to(&mut memory).unwrap();
         assert!(memory == expected, "{threads} threads, zeros known");
@@ -161,7 +162,9 @@ fn errors_of_a_programs_files_are_returned() {
             keep(Writer::new(&image, &contents).options(options).write(Target::File(&path)).unwrap_err());
         }
         keep(Writer::new(&image, &contents).write_to(&mut Vec::new()).unwrap_err());
-        keep(KnownZeros::find(&image, &contents, options(1, None).threads, &|_| {}).unwrap_err());
+        keep(
+            KnownZeros::find(&image, &contents, (NonZeroUsize::MIN, NonZeroUsize::MIN), &|_| {}).unwrap_err(),
+        );
         assert!(names(out.path()).is_empty());
         assert!(texts.iter().all(|text| *text == texts[0]), "{texts:?}");
         texts.remove(0)

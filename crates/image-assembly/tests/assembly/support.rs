@@ -186,12 +186,18 @@ impl Image {
 pub(crate) fn options(threads: usize, zstd_level: Option<i32>) -> Options {
     Options {
         threads: NonZeroUsize::new(threads).unwrap(),
+        readers: NonZeroUsize::new(32).unwrap(),
         compression: zstd_level.map(|level| Compression::Zstd { level, framing: Framing::Single }),
         sync: false,
         read_back: true,
         sector: None,
         digest: true,
     }
+}
+
+/// The same with another compression.
+pub(crate) fn compressed(threads: usize, compression: Compression) -> Options {
+    Options { compression: Some(compression), ..options(threads, None) }
 }
 
 /// The names in a folder, sorted.

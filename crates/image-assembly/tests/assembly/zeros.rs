@@ -86,7 +86,7 @@ proptest! {
         let contents = ScannedFiles::new(&files.tree);
         let done = AtomicU64::new(0);
         let progress = |bytes| { done.fetch_add(bytes, Ordering::Relaxed); };
-        let known = KnownZeros::find(&image, &contents, NonZeroUsize::new(threads).unwrap(), &progress).unwrap();
+        let known = KnownZeros::find(&image, &contents, (NonZeroUsize::new(threads).unwrap(), NonZeroUsize::MIN), &progress).unwrap();
         prop_assert_eq!(done.into_inner(), image.len());
         let mut found = 0;
         for piece in known.pieces().filter(|piece| matches!(piece.content, Content::FileZeros { .. })) {

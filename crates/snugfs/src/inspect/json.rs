@@ -16,6 +16,8 @@ pub(super) fn overview(image: &Image, overview: &Overview) -> Result<String, Fai
         Container::Raw => ("raw", None),
         Container::Zstd { compressed, seekable: false } => ("zstd", Some(compressed)),
         Container::Zstd { compressed, seekable: true } => ("zstd-seekable", Some(compressed)),
+        Container::Gzip { compressed } => ("gzip", Some(compressed)),
+        Container::Xz { compressed } => ("xz", Some(compressed)),
     };
     let table = overview.table.as_ref().map(|table| match table.kind {
         TableKind::Mbr(id) => {

@@ -15,8 +15,14 @@ pub(super) fn table(image: &Image, overview: &Overview) -> String {
     let mut text = String::new();
     let bytes = image.window.length();
     let mut image_line = format!("{} ({})", counted(bytes, "byte"), size(bytes));
-    if let Container::Zstd { compressed, seekable } = image.container {
-        let how = if seekable { "seekable zstd" } else { "zstd" };
+    let compression = match image.container {
+        Container::Raw => None,
+        Container::Zstd { compressed, seekable: false } => Some(("zstd", compressed)),
+        Container::Zstd { compressed, seekable: true } => Some(("seekable zstd", compressed)),
+        Container::Gzip { compressed } => Some(("gzip", compressed)),
+        Container::Xz { compressed } => Some(("xz", compressed)),
+    };
+    if let Some((how, compressed)) = compression {
         let _ = write!(image_line, ", as {how} {} ({})", size(compressed), percent(compressed, bytes));
     }
     let _ = writeln!(text, "{:<8} {image_line}", "image");

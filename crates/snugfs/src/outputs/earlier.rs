@@ -16,7 +16,7 @@ pub(super) fn may_be_replaced(role: Role, path: Option<&Path>) -> bool {
     let mut bytes = Vec::new();
     match File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut bytes)) {
         Ok(0) => true,
-        Ok(_) if role == Role::Image && bytes.starts_with(&ZSTD) => is_image(&decompressed(path)),
+        Ok(_) if role == Role::Image => is_image(&contents(path)),
         Ok(_) => is_output(role, &bytes),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
@@ -70,16 +70,10 @@ fn is_partitioned(bytes: &[u8]) -> bool {
         && entries().any(is_used)
 }
 
-/// The magic number of zstd.
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-
-/// The first bytes of a compressed file's contents.
-fn decompressed(path: &Path) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let decoder = File::open(path).and_then(zstd::stream::read::Decoder::new);
-    // After an error, the bytes before it are enough.
-    let _ = decoder.map(|decoder| decoder.take(BEGINNING).read_to_end(&mut bytes));
-    bytes
+/// The first bytes of a file, decompressed.
+fn contents(path: &Path) -> Vec<u8> {
+    let most = image_tree::to_usize(BEGINNING);
+    File::open(path).and_then(|file| image_reader::beginning(&file, most)).unwrap_or_default()
 }
 
 #[cfg(test)]
