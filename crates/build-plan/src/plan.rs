@@ -232,7 +232,7 @@ pub struct FilesystemPlan {
 pub struct OutputPlan {
     /// The image's file; `-o` takes precedence.
     pub path: Option<PathBuf>,
-    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`); other names
+    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`, `.vhd`, `.vdi`); other names
     /// mean the plain image.
     pub format: Option<Format>,
     /// Whether to write a block map for bmaptool next to the image.
@@ -253,6 +253,12 @@ pub enum Format {
     Qcow2,
     /// Android's sparse format, for fastboot.
     Simg,
+    /// Microsoft's format, in which empty blocks take no space.
+    Vhd,
+    /// Microsoft's format with all bytes of the image, for Azure.
+    VhdFixed,
+    /// `VirtualBox`'s format, in which empty blocks take no space.
+    Vdi,
 }
 
 /// `plan.output.compression`

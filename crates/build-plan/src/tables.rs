@@ -382,8 +382,14 @@ pub(crate) static FILESYSTEM: Table = Table {
 };
 
 /// `plan.output.format`
-pub(crate) static FORMATS: Words<Format> =
-    Choices(&[("raw", Format::Raw), ("qcow2", Format::Qcow2), ("simg", Format::Simg)]);
+pub(crate) static FORMATS: Words<Format> = Choices(&[
+    ("raw", Format::Raw),
+    ("qcow2", Format::Qcow2),
+    ("simg", Format::Simg),
+    ("vhd", Format::Vhd),
+    ("vhd-fixed", Format::VhdFixed),
+    ("vdi", Format::Vdi),
+]);
 
 /// `plan.output`
 pub(crate) static OUTPUT: Table = Table {
@@ -396,8 +402,9 @@ pub(crate) static OUTPUT: Table = Table {
             "format",
             Shape::Word(&FORMATS),
             "null",
-            "raw is the image itself, qcow2 is QEMU's format, simg is Android's sparse format for fastboot. Null: by the \
-             file's name, .qcow2 or .simg, otherwise raw.",
+            "raw is the image itself, qcow2 is QEMU's format, simg is Android's sparse format for fastboot, vhd is \
+             Microsoft's, vhd-fixed the same with all bytes (for Azure), vdi is VirtualBox's. Null: by the file's name, \
+             .qcow2, .simg, .vhd or .vdi, otherwise raw.",
         )
         .or_null(),
         Field::default(

@@ -5,9 +5,9 @@ use disk_layout::{Blob, Disk, Kind, Part, Partition, Table, TableId};
 use ext4_layout::Layout;
 use ext4_verify::{Unused, check};
 use fat_layout::{Bits, FatLayout};
-use image_containers::{Qcow2, Simg};
+use image_containers::{DynamicVhd, FixedVhd, Qcow2, Simg, Vdi};
 use image_reader::{Ext4, Fat, FileSystem, PartitionTable, Window};
-use image_tree::{FileTree, NodeId, PieceSource, SectorSize, Timestamp, to_u64};
+use image_tree::{FileTree, NodeId, PieceSource, SectorSize, Timestamp, Uuid, to_u64};
 use std::sync::Arc;
 
 use crate::images::read_all;
@@ -80,6 +80,18 @@ fn in_containers(image: &dyn PieceSource) {
     match Qcow2::new(image) {
         Ok(qcow2) => assert!(assert_covers(&qcow2) > 0),
         Err(error) => assert_one_line(&error.to_string()),
+    }
+    let id = Uuid([7; 16]);
+    let containers: [Result<Box<dyn PieceSource>, _>; 3] = [
+        DynamicVhd::new(image, id).map(|vhd| -> Box<dyn PieceSource> { Box::new(vhd) }),
+        FixedVhd::new(image, id).map(|vhd| -> Box<dyn PieceSource> { Box::new(vhd) }),
+        Vdi::new(image, id).map(|vdi| -> Box<dyn PieceSource> { Box::new(vdi) }),
+    ];
+    for container in containers {
+        match container {
+            Ok(container) => assert!(assert_covers(&*container) > 0),
+            Err(error) => assert_one_line(&error.to_string()),
+        }
     }
     match Simg::new(image) {
         Ok(simg) => assert!(assert_covers(&simg) > 0),

@@ -1,8 +1,8 @@
-//! The container around an image: none, qcow2 or simg.
+//! The container around an image: none, or a format of virtual disks or of fastboot.
 
 use build_plan::{Format, Location};
-use image_containers::{ContainerError, Qcow2, Simg};
-use image_tree::PieceSource;
+use image_containers::{ContainerError, DynamicVhd, FixedVhd, Qcow2, Simg, Vdi};
+use image_tree::{PieceSource, Uuid};
 
 use crate::failure::{Failure, FailureKind};
 use crate::problem::Problem;
@@ -12,6 +12,9 @@ use crate::problem::Problem;
 pub(crate) enum Container<'i> {
     Qcow2(Qcow2<'i>),
     Simg(Simg<'i>),
+    Vhd(DynamicVhd<'i>),
+    VhdFixed(FixedVhd<'i>),
+    Vdi(Vdi<'i>),
     Raw(Raw<'i>),
 }
 
@@ -25,8 +28,8 @@ impl std::fmt::Debug for Raw<'_> {
 }
 
 impl<'i> Container<'i> {
-    /// Puts an image into a container.
-    pub(crate) fn around(image: &'i dyn PieceSource, format: Format) -> Result<Self, Failure> {
+    /// Puts an image into a container. `id` identifies the disk, in formats that do so.
+    pub(crate) fn around(image: &'i dyn PieceSource, format: Format, id: Uuid) -> Result<Self, Failure> {
         let field = Location::plan().key("output").key("format");
         let refused = |error: ContainerError| {
             Failure::of(FailureKind::Fit, Problem { at: (&field).into(), ..Problem::from(&error) })
@@ -35,6 +38,9 @@ impl<'i> Container<'i> {
             Format::Raw => Ok(Self::Raw(Raw(image))),
             Format::Qcow2 => Qcow2::new(image).map(Self::Qcow2).map_err(refused),
             Format::Simg => Simg::new(image).map(Self::Simg).map_err(refused),
+            Format::Vhd => DynamicVhd::new(image, id).map(Self::Vhd).map_err(refused),
+            Format::VhdFixed => FixedVhd::new(image, id).map(Self::VhdFixed).map_err(refused),
+            Format::Vdi => Vdi::new(image, id).map(Self::Vdi).map_err(refused),
         }
     }
 
@@ -44,6 +50,9 @@ impl<'i> Container<'i> {
             Self::Raw(Raw(image)) => *image,
             Self::Qcow2(image) => image,
             Self::Simg(image) => image,
+            Self::Vhd(image) => image,
+            Self::VhdFixed(image) => image,
+            Self::Vdi(image) => image,
         }
     }
 }
@@ -55,5 +64,8 @@ pub fn format_name(format: Format) -> Option<&'static str> {
         Format::Raw => None,
         Format::Qcow2 => Some("qcow2"),
         Format::Simg => Some("simg"),
+        Format::Vhd => Some("vhd"),
+        Format::VhdFixed => Some("vhd-fixed"),
+        Format::Vdi => Some("vdi"),
     }
 }

@@ -28,7 +28,7 @@
 //! | `frames` | frames of store paths that are kept and used again |
 //! | `layer` | frames of store paths without an image |
 //! | `hashes` | compares NAR hashes and computes digests while writing |
-//! | `database`, `deduplicate`, `container` | Nix's database, equal files as hard links, qcow2 and simg |
+//! | `database`, `deduplicate`, `container` | Nix's database, equal files as hard links, formats of virtual disks |
 //! | `report`, `disk_report`, `sbom` | the report, the bill of materials |
 //! | `verify` | checks an image, and compares it with a plan |
 //! | `explain` | where the bytes go |

@@ -7,6 +7,7 @@ use build_plan::Format;
 use file_scanner::{ScannedFiles, most_readers};
 use image_assembly::{BlockMap, FrameStore, Frames, ImageDigest, KnownZeros, Target, Writer, Written};
 use image_containers::needed_blocks;
+use image_tree::Uuid;
 
 use crate::Failure;
 use crate::container::Container;
@@ -79,7 +80,8 @@ impl Prepared<'_> {
         let known = (options.format != Format::Raw)
             .then(|| self.find_zeros(&contents, (assembly.threads, readers), observer));
         let known = known.transpose()?;
-        let container = Container::around(known.as_ref().map_or(image, |known| known), options.format)?;
+        let id = Uuid(self.plan.root.filesystem.uuid);
+        let container = Container::around(known.as_ref().map_or(image, |known| known), options.format, id)?;
         let mut map =
             options.map.then(|| BlockMap::new(image.len(), needed_blocks(image, BlockMap::block())));
         let mut digest = options.raw_digest.then(ImageDigest::default);

@@ -151,7 +151,7 @@ pub(crate) struct BuildArgs {
 
     /// The image's file; `-` for standard output [default: plan.output.path]
     ///
-    /// A name that ends in .zst, .gz or .xz selects compression with zstd, gzip or xz; .qcow2 and .simg select these
+    /// A name that ends in .zst, .gz or .xz selects compression with zstd, gzip or xz; .qcow2, .simg, .vhd and .vdi select these
     /// formats. plan.output.compression and plan.output.format do the same for any name. A relative path starts at the
     /// current folder. OUT can't be a file that the plan reads. If it is in a folder of plan.trees, the image does not
     /// contain itself.

@@ -28,8 +28,13 @@ const NEARLY: [(&str, &str); 5] =
     [(".zstd", ".zst"), (".gzip", ".gz"), (".zst.", ".zst"), (".gz.", ".gz"), (".xz.", ".xz")];
 
 /// Endings that select a format.
-const FORMATS: [(&str, Format); 3] =
-    [(".qcow2", Format::Qcow2), (".simg", Format::Simg), (".raw", Format::Raw)];
+const FORMATS: [(&str, Format); 5] = [
+    (".qcow2", Format::Qcow2),
+    (".simg", Format::Simg),
+    (".raw", Format::Raw),
+    (".vhd", Format::Vhd),
+    (".vdi", Format::Vdi),
+];
 
 /// Endings of compression and archives that snugfs does not write.
 const COMPRESSED: [(&str, &str); 11] = [
@@ -47,10 +52,8 @@ const COMPRESSED: [(&str, &str); 11] = [
 ];
 
 /// Endings of image formats that snugfs does not write.
-const FOREIGN: [(&str, &str); 10] = [
+const FOREIGN: [(&str, &str); 8] = [
     (".vmdk", "VMDK"),
-    (".vdi", "VDI"),
-    (".vhd", "VHD"),
     (".vhdx", "VHDX"),
     (".qcow", "version 1 of qcow"),
     (".qed", "QED"),
@@ -120,6 +123,12 @@ pub(crate) fn form(path: &Path, plan: &OutputPlan) -> Result<Form, (String, &'st
     }
     let mut form = form_of_plan(plan);
     if let Some((ending, named)) = FORMATS.iter().find(|(ending, _)| ends(ending)) {
+        // Both kinds of VHD have one ending.
+        let named = if (plan.format, *named) == (Some(Format::VhdFixed), Format::Vhd) {
+            &Format::VhdFixed
+        } else {
+            named
+        };
         if let Some(planned) = plan.format.filter(|planned| planned != named) {
             let planned = format_name(planned).unwrap_or("raw");
             let what = format!("the name ends in {ending}, but plan.output.format is \"{planned}\"");
@@ -169,6 +178,8 @@ mod tests {
             ("x.simg.gz", Format::Simg, gzip),
             ("x.simg", Format::Simg, None),
             ("x.raw", Format::Raw, None),
+            ("x.vhd", Format::Vhd, None),
+            ("x.VDI.zst", Format::Vdi, zstd),
         ] {
             let found = form(Path::new(name), &plan(None, None));
             assert_eq!(found, Ok(Form { format, compression }), "{name}");
@@ -183,6 +194,10 @@ mod tests {
         };
         for name in ["x.img", "x.simg", "x.simg.zst"] {
             assert_eq!(form(Path::new(name), &level), Ok(expected), "{name}");
+        }
+        for format in [Format::Vhd, Format::VhdFixed] {
+            let found = form(Path::new("x.vhd"), &plan(Some(format), None));
+            assert_eq!(found, Ok(Form { format, compression: None }));
         }
         for (planned, expected) in [
             (CompressionPlan::Gzip { level: 9 }, Compression::Gzip { level: 9 }),
@@ -223,6 +238,8 @@ mod tests {
             (Format::Simg, "x.qcow2.zst"),
             (Format::Simg, "x.qcow2.gz"),
             (Format::Qcow2, "x.raw"),
+            (Format::Vdi, "x.vhd"),
+            (Format::VhdFixed, "x.vdi"),
         ] {
             let refused = form(Path::new(name), &plan(Some(format), None)).unwrap_err();
             assert!(refused.0.contains("but plan.output.format is"), "{refused:?}");

@@ -63,7 +63,7 @@ impl<'a> Output<'a> {
             digest: args.report.is_some(),
         };
         if args.raw_digest && form.format != Format::Raw {
-            let what = "a qcow2 or simg file does not contain every byte of the image";
+            let what = "a file of this format is not the image itself";
             return Err(misuse("--raw-digest", what, "leave it out, or write a raw image"));
         }
         let is_verified = args.verify_output || plan.verify;
@@ -95,7 +95,7 @@ impl<'a> Output<'a> {
             return Ok(None);
         }
         if self.format != Format::Raw {
-            let what = "a qcow2 or simg file can't have a map";
+            let what = "only a raw image can have a map";
             let help = "leave out bmap, or write a raw image";
             return Err(Failure::new(FailureKind::Plan, field("bmap"), what, help));
         }
@@ -158,8 +158,8 @@ fn check_readable(target: Target<'_>, format: Format) -> Result<(), Failure> {
             "write to a file, or leave out the check (--verify-output, plan.output.verify)",
         ),
         Format::Raw => Ok(()),
-        Format::Qcow2 | Format::Simg => misuse(
-            "a qcow2 or simg file can't be verified",
+        Format::Qcow2 | Format::Simg | Format::Vhd | Format::VhdFixed | Format::Vdi => misuse(
+            "only a raw image can be verified",
             "write a raw image, or leave out the check (--verify-output, plan.output.verify)",
         ),
     }
