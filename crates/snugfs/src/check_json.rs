@@ -12,9 +12,7 @@ const VERSION: u32 = 1;
 
 /// The JSON text, ending in a line feed.
 pub(crate) fn text(checked: Result<&Prepared<'_>, &Failure>, messages: &Messages) -> Result<String, Failure> {
-    let all = |level: &str, problems: &[Problem]| -> Vec<Value> {
-        problems.iter().map(|problem| messages.json(level, problem)).collect()
-    };
+    let all = |level: &str, problems: &[Problem]| messages.all_json(level, problems);
     let result: Value = match checked {
         Ok(prepared) => {
             let contents = prepared.report().contents;

@@ -109,16 +109,31 @@ impl Messages {
 
     /// Shows all problems of a failure.
     pub(crate) fn failure(&self, failure: &Failure) {
-        for (index, problem) in failure.problems.iter().map(with_options).enumerate() {
-            let problem = &problem;
+        for (index, (problem, place)) in self.in_order(&failure.problems).into_iter().enumerate() {
+            let problem = &with_options(problem);
             if self.is_json() {
-                let mut message = self.json(Level::Error.name(), problem);
+                let mut message = json(Level::Error.name(), problem, place.as_ref());
                 message["exitCode"] = exit::number(failure.kind).into();
                 print_line(&message.to_string());
             } else {
-                self.line(Level::Error, problem, index < EXCERPTS);
+                self.line(Level::Error, problem, place.as_ref(), index < EXCERPTS);
             }
         }
+    }
+
+    /// Problems with their places in the plan's text, in the order of these places. Problems without a place come last, in the
+    /// given order.
+    fn in_order<'p>(&self, problems: &'p [Problem]) -> Vec<(&'p Problem, Option<TextPlace>)> {
+        let mut placed: Vec<_> = problems.iter().map(|problem| (problem, self.text_place(problem))).collect();
+        placed
+            .sort_by_key(|(_, place)| place.as_ref().map_or((true, 0, 0), |at| (false, at.line, at.column)));
+        placed
+    }
+
+    /// Problems as JSON objects, in the order of [`Messages::failure`].
+    pub(crate) fn all_json(&self, level: &str, problems: &[Problem]) -> Vec<Value> {
+        let placed = self.in_order(problems).into_iter();
+        placed.map(|(problem, place)| json(level, problem, place.as_ref())).collect()
     }
 
     /// Shows what could not be done in a work that goes on.
@@ -139,34 +154,24 @@ impl Messages {
     }
 
     fn message(&self, level: Level, problem: &Problem) {
-        if self.is_json() {
-            print_line(&self.json(level.name(), problem).to_string());
-        } else if level == Level::Note {
+        if level == Level::Note && !self.is_json() {
             print_line(&format!("{} {problem}", level.prefix()));
-        } else {
-            self.line(level, problem, false);
+            return;
         }
-    }
-
-    /// A problem as a JSON object.
-    pub(crate) fn json(&self, level: &str, problem: &Problem) -> Value {
         let place = self.text_place(problem);
-        let place = place.map(|at| json!({ "file": at.file, "line": at.line, "column": at.column }));
-        json!({
-            "level": level,
-            "at": one_line(&problem.at.to_string()),
-            "what": one_line(&problem.what),
-            "help": one_line(&problem.help),
-            "location": place
-        })
+        if self.is_json() {
+            print_line(&json(level.name(), problem, place.as_ref()).to_string());
+        } else {
+            self.line(level, problem, place.as_ref(), false);
+        }
     }
 
     /// Prints `snugfs: WHERE: what is wrong; what to do`. With colours and `with_excerpt`, the line of the plan follows; without
     /// colours, the place in the plan follows in parentheses.
-    fn line(&self, level: Level, problem: &Problem, with_excerpt: bool) {
+    fn line(&self, level: Level, problem: &Problem, place: Option<&TextPlace>, with_excerpt: bool) {
         let terminal = Terminal::stderr();
         if !terminal.colours {
-            let place = self.text_place(problem).map(|place| format!(" ({place})")).unwrap_or_default();
+            let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
             print_line(&format!("{} {problem}{place}", level.prefix()));
             return;
         }
@@ -207,6 +212,18 @@ impl Messages {
         let line = before.split(|&byte| byte == b'\n').count();
         Some(TextPlace { file: plan.name.clone(), line, column: start - line_start + 1 })
     }
+}
+
+/// A problem as a JSON object.
+fn json(level: &str, problem: &Problem, place: Option<&TextPlace>) -> Value {
+    let place = place.map(|at| json!({ "file": at.file, "line": at.line, "column": at.column }));
+    json!({
+        "level": level,
+        "at": one_line(&problem.at.to_string()),
+        "what": one_line(&problem.what),
+        "help": one_line(&problem.help),
+        "location": place
+    })
 }
 
 /// A problem with help that names options of the command line. The library knows no options.
