@@ -133,7 +133,7 @@ fn a_wrong_link_count_is_reported_with_a_path() {
         ("console", 1, "(/console): link count is 2, but it has 1 name"),
         ("console", 0xffff, "(/console): link count is 0, but it has 1 name"),
         ("file", 1, "(/file): link count is 3, but it has 2 names"),
-        ("file", 0xffff, "(/hard): link count is 1, but it has 2 names"),
+        ("file", 0xffff, "(/file): link count is 1, but it has 2 names"),
         ("sub", 1, "(/sub): link count is 4, should be 3"),
     ] {
         let (mut image, number) = (good.clone(), names.of(name));
