@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use build_plan::{Position, locate};
+use build_plan::{Location, Position, locate};
 use image_assembly::Refusal;
 use serde_json::{Value, json};
-use snugfs_core::{At, Cause, Failure, Problem, one_line};
+use snugfs_core::{At, Cause, Failure, FailureKind, Problem, one_line};
 
 use crate::cli::{MessageArgs, MessageFormat};
 use crate::excerpt::excerpt;
@@ -109,7 +109,7 @@ impl Messages {
 
     /// Shows all problems of a failure.
     pub(crate) fn failure(&self, failure: &Failure) {
-        for (index, (problem, place)) in self.in_order(&failure.problems).into_iter().enumerate() {
+        for (index, (problem, place)) in self.in_order(failure).into_iter().enumerate() {
             let problem = &with_options(problem);
             if self.is_json() {
                 let mut message = json(Level::Error.name(), problem, place.as_ref());
@@ -121,19 +121,30 @@ impl Messages {
         }
     }
 
-    /// Problems with their places in the plan's text, in the order of these places. Problems without a place come last, in the
-    /// given order.
-    fn in_order<'p>(&self, problems: &'p [Problem]) -> Vec<(&'p Problem, Option<TextPlace>)> {
-        let mut placed: Vec<_> = problems.iter().map(|problem| (problem, self.text_place(problem))).collect();
-        placed
-            .sort_by_key(|(_, place)| place.as_ref().map_or((true, 0, 0), |at| (false, at.line, at.column)));
+    /// The problems of a failure with their places in the plan's text. If all problems of a wrong plan have a place, they are in
+    /// the order of these places. The number of problems that are not shown is last; its place is the whole plan.
+    fn in_order<'f>(&self, failure: &'f Failure) -> Vec<(&'f Problem, Option<TextPlace>)> {
+        let placed = failure.problems.iter().map(|problem| (problem, self.text_place(problem)));
+        let mut placed: Vec<_> = placed.collect();
+        if failure.kind == FailureKind::Plan && placed.iter().all(|(_, place)| place.is_some()) {
+            let whole = At::Plan(Location::plan());
+            placed.sort_by_key(|(problem, place)| {
+                (problem.at == whole, place.as_ref().map(|at| (at.line, at.column)))
+            });
+        }
         placed
     }
 
-    /// Problems as JSON objects, in the order of [`Messages::failure`].
-    pub(crate) fn all_json(&self, level: &str, problems: &[Problem]) -> Vec<Value> {
-        let placed = self.in_order(problems).into_iter();
-        placed.map(|(problem, place)| json(level, problem, place.as_ref())).collect()
+    /// The problems of a failure as JSON objects.
+    pub(crate) fn failure_json(&self, failure: &Failure) -> Vec<Value> {
+        let placed = self.in_order(failure).into_iter();
+        placed.map(|(problem, place)| json(Level::Error.name(), problem, place.as_ref())).collect()
+    }
+
+    /// Warnings as JSON objects.
+    pub(crate) fn warnings_json(&self, warnings: &[Problem]) -> Vec<Value> {
+        let placed = warnings.iter().map(|problem| (problem, self.text_place(problem)));
+        placed.map(|(problem, place)| json(Level::Warning.name(), problem, place.as_ref())).collect()
     }
 
     /// Shows what could not be done in a work that goes on.
