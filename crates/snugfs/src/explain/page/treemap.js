@@ -90,7 +90,7 @@ function cell(node, place, depth, levels, inherited, inheritedState) {
   const isTall = place.width <= NARROW && place.height > 3 * NARROW && place.width > 15;
   if ((place.width > NARROW && place.height > 15) || isTall) {
     const label = element.appendChild(make('span', isTall ? 'label tall' : 'label'));
-    if (change && change[0] !== 'same') label.append(make('b', '', SIGNS[change[0]]), ' ');
+    if (change && change[0] !== 'same') label.append(make('span', 'sign', SIGNS[change[0]]), ' ');
     label.append(make('bdi', depth === 0 ? 'name' : '', node.name), ' ');
     if (change) label.append(make('b', 'num', change[1]), ' ');
     label.append(make('span', 'num', size(node.bytes)));
