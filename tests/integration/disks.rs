@@ -370,3 +370,40 @@ fn a_partition_whose_type_needs_contents_gives_a_warning() {
     }
     assert_eq!(run.stderr.matches("warning").count(), 2, "{}", run.stderr);
 }
+
+/// `inspect` shows the names that plans use for types.
+#[test]
+fn types_of_partitions_have_one_name() {
+    for (table, names) in [
+        ("mbr", &["fat16", "fat32", "linux", "swap", "linux-lvm", "linux-raid", "esp"][..]),
+        (
+            "gpt",
+            &[
+                "esp",
+                "bios-boot",
+                "xbootldr",
+                "swap",
+                "home",
+                "srv",
+                "var",
+                "microsoft-basic-data",
+                "linux-lvm",
+            ],
+        ),
+    ] {
+        for name in names {
+            let workspace = Workspace::with_plan(&empty_plan());
+            workspace.change_plan(|plan| {
+                plan["disk"] = json!({ "table": table, "partitions": [
+                    { "type": name, "size": "1MiB" },
+                    { "type": "linux", "content": { "kind": "root" } },
+                ] });
+            });
+            workspace.snugfs(["build", "plan.json", "-o", "plan.img"]).succeeded();
+            let found = workspace.snugfs(["inspect", "plan.img", "--json"]).succeeded();
+            let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+            assert_eq!(found["volumes"][0]["partition"]["typeName"], json!(name), "{table}");
+            assert_eq!(found["volumes"][1]["partition"]["typeName"], "linux");
+        }
+    }
+}

@@ -82,7 +82,7 @@ fn tables_fit_a_terminal_and_contain_the_answers() {
         "reserve for growth",
         "up to 64.0 GiB",
         "promised 4.0 MiB",
-        "directories outside store paths",
+        "largest directories outside of the store",
         "ways to make the image smaller",
         "freeSpace 0",
         "total",

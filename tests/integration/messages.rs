@@ -252,3 +252,24 @@ fn fields_that_messages_name_exist() {
     }
     assert!(count > 50, "only {count} fields were found");
 }
+
+/// Also within a line, and in the JSON of `check`.
+#[test]
+fn problems_of_a_plan_are_in_the_order_of_its_text() {
+    let workspace = Workspace::new();
+    workspace.write(
+        "p.json",
+        r#"{ "versoin": 1, "trees": [ { "sorce": "a", "target": 5 } ], "disk": 1, "entries": 2 }"#,
+    );
+    let columns: Vec<u64> = objects(&workspace.snugfs(["build", "p.json", "--message-format", "json"]))
+        .iter()
+        .filter_map(|problem| problem["location"]["column"].as_u64())
+        .collect();
+    assert!(columns.len() > 4 && columns.is_sorted(), "{columns:?}");
+    let checked = workspace.snugfs(["check", "p.json", "--json"]);
+    let checked: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let problems = checked["problems"].as_array().unwrap();
+    let again: Vec<u64> =
+        problems.iter().filter_map(|problem| problem["location"]["column"].as_u64()).collect();
+    assert_eq!(again, columns);
+}

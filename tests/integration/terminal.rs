@@ -45,9 +45,9 @@ const WRONG: &str = r#"{
 "#;
 
 const TOLD: [&str; 3] = [
-    r#"snugfs: plan.entries."/dev/console".major: missing; write "major": 5"#,
     r#"snugfs: plan.filesystem.lable: unknown field; did you mean "label"?"#,
     r#"snugfs: plan.filesystem.freeSpace: "16 MiB" is not a size; write whole bytes, or a string such as "16MiB" with KiB, MiB, GiB or TiB"#,
+    r#"snugfs: plan.entries."/dev/console".major: missing; write "major": 5"#,
 ];
 
 #[test]
@@ -57,15 +57,10 @@ fn problems_of_a_plan_are_shown_in_its_text() {
     let seen = on_terminal(&workspace, 80, &[], "check plan.json");
     assert_eq!(seen.code, 3, "{}", seen.raw);
     assert!(seen.raw.contains("\x1b[1m\x1b[31msnugfs:"), "{:?}", seen.raw);
-    let [missing, unknown, no_size] = TOLD;
+    let [unknown, no_size, missing] = TOLD;
     assert_eq!(
         seen.lines(),
         [
-            missing,
-            r" --> plan.json:5:21",
-            r"  |",
-            r#"5 |     "/dev/console": { "type": "character", "minor": 1 }"#,
-            r"  |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
             unknown,
             r" --> plan.json:3:19",
             r"  |",
@@ -76,6 +71,11 @@ fn problems_of_a_plan_are_shown_in_its_text() {
             r"  |",
             r#"3 |   "filesystem": { "lable": "BOARD", "freeSpace": "16 MiB" },"#,
             r"  |                                                  ^^^^^^^^",
+            missing,
+            r" --> plan.json:5:21",
+            r"  |",
+            r#"5 |     "/dev/console": { "type": "character", "minor": 1 }"#,
+            r"  |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
         ]
     );
 }
@@ -117,7 +117,7 @@ fn a_plan_cannot_colour_the_terminal_or_hide_what_is_wrong() {
 fn without_colours_errors_are_the_lines_that_programs_get() {
     let workspace = Workspace::new();
     workspace.write("plan.json", WRONG);
-    let places = ["5:21", "3:19", "3:50"];
+    let places = ["3:19", "3:50", "5:21"];
     let lines = TOLD.iter().zip(places).map(|(line, place)| format!("{line} (plan.json:{place})\n"));
     let expected: String = lines.collect();
     assert_eq!(workspace.snugfs(["check", "plan.json"]).failed_with(3).stderr, expected);

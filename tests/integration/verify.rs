@@ -99,3 +99,42 @@ fn what_is_no_image_is_told() {
     workspace.snugfs(["verify", "text"]).failed_with(8).says("(superblock-magic)");
     workspace.snugfs(["verify", "absent"]).failed_with(5);
 }
+
+#[test]
+fn a_difference_from_the_plan_is_no_damage() {
+    let workspace = with_image();
+    workspace.change_plan(|plan| plan["entries"]["/etc/hostname"]["mode"] = json!("0600"));
+    let run = workspace.snugfs(["verify", "--json", "plan.img", "--against", "plan.json"]);
+    assert_eq!(run.code, 8);
+    let found: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let verdict = [&found["ok"], &found["sound"], &found["plan"]["holds"]].map(Value::as_bool);
+    assert_eq!(verdict, [Some(false), Some(true), Some(false)]);
+}
+
+/// The backup of a GPT must be in the last sector, so a file can't be longer by any number of bytes.
+#[test]
+fn a_file_ends_with_the_backup_of_its_gpt() {
+    let workspace = with_image();
+    workspace.change_plan(|plan| {
+        plan["disk"] =
+            json!({ "table": "gpt", "partitions": [{ "type": "linux", "content": { "kind": "root" } }] });
+    });
+    workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).succeeded();
+    let good = workspace.read("disk.img");
+    for (more, code) in [(0, 0), (1, 8), (511, 8), (512, 8), (4096, 8)] {
+        workspace.write("long.img", [good.clone(), vec![0; more]].concat());
+        let run = workspace.snugfs(["verify", "long.img"]);
+        assert_eq!(run.code, code, "{more} more bytes: {run:?}");
+        assert!(code == 0 || run.stderr.contains("is not at the end"), "{run:?}");
+    }
+}
+
+#[test]
+fn standard_input_is_not_an_image() {
+    let workspace = Workspace::new();
+    workspace
+        .snugfs(["verify", "-"])
+        .failed_with(2)
+        .says("-: standard input can't be verified; write it to a file");
+    workspace.snugfs(["inspect", "-"]).failed_with(2).says("-: standard input can't be inspected");
+}

@@ -179,9 +179,9 @@ fn guide_field(field: &Field, only_for: Vec<&'static str>) -> GuideField {
 fn values(shape: &Shape) -> String {
     match shape {
         Shape::Version => VERSION.to_string(),
-        Shape::HostPath => "path of this machine".to_owned(),
+        Shape::HostPath => "host path".to_owned(),
         Shape::ImagePath => "path in the image".to_owned(),
-        Shape::Graph => "path of this machine, key, or list".to_owned(),
+        Shape::Graph => "host path, key, or list".to_owned(),
         Shape::Word(words) => alternatives(&words.keys()),
         Shape::Size(rule) => size(rule),
         Shape::Count(CountRule { min, max }) => format!("whole number from {min} to {max}"),

@@ -17,6 +17,14 @@ pub(crate) struct Links {
     pub(crate) counted: u32,
 }
 
+/// The names of an inode that is no directory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named {
+    pub(crate) links: Links,
+    /// The position of a directory that has one of the names.
+    pub(crate) directory: usize,
+}
+
 /// Everything that was found to be in use.
 #[derive(Debug)]
 pub(crate) struct Claims {
@@ -26,7 +34,7 @@ pub(crate) struct Claims {
     /// The inodes that a name leads to, or that have a fixed meaning.
     pub(crate) inodes: Set,
     /// The inodes that are no directories and say that they have several names, or turn out to.
-    links: HashMap<u32, Links>,
+    links: HashMap<u32, Named>,
     /// Attribute blocks that were read, with their users.
     xattr_blocks: HashMap<u64, Links>,
     /// Directories of each group.
@@ -87,21 +95,23 @@ impl Claims {
         self.inodes.insert(u64::from(number))
     }
 
-    /// Counts the first name of an inode that is no directory and says that it has `said` names.
-    pub(crate) fn first_name(&mut self, number: u32, said: u32) {
+    /// Counts the first name of an inode that is no directory and says that it has `said` names. It is in the directory at a
+    /// position.
+    pub(crate) fn first_name(&mut self, number: u32, said: u32, directory: usize) {
         if said != 1 {
-            self.links.insert(number, Links { said, counted: 1 });
+            self.links.insert(number, Named { links: Links { said, counted: 1 }, directory });
         }
     }
 
-    /// Counts another name of an inode that is no directory.
-    pub(crate) fn another_name(&mut self, number: u32) {
-        let links = self.links.entry(number).or_insert(Links { said: 1, counted: 1 });
+    /// Counts another name of an inode that is no directory, in the directory at a position.
+    pub(crate) fn another_name(&mut self, number: u32, directory: usize) {
+        let new = Named { links: Links { said: 1, counted: 1 }, directory };
+        let links = &mut self.links.entry(number).or_insert(new).links;
         links.counted = links.counted.saturating_add(1);
     }
 
     /// The inodes with several names, by number. They are no longer known here.
-    pub(crate) fn take_links(&mut self) -> Vec<(u32, Links)> {
+    pub(crate) fn take_links(&mut self) -> Vec<(u32, Named)> {
         let mut links: Vec<_> = self.links.drain().collect();
         links.sort_unstable_by_key(|(number, _)| *number);
         links

@@ -97,6 +97,9 @@ fn fields(image: &Image<'_>, findings: &mut Findings, number: u32, group: &Group
     }
 }
 
+/// What a group has of its own, in the order of its descriptor.
+const TABLES: [&str; 3] = ["block bitmap", "inode bitmap", "inode table"];
+
 /// Claims the bitmaps and the inode table of a group; false where one of them is outside of the file system.
 fn locations(
     image: &Image<'_>,
@@ -110,14 +113,15 @@ fn locations(
     let usual = geometry.usual_tables(number);
     let found = [group.block_bitmap, group.inode_bitmap, group.table];
     if found != usual {
-        let text = format!("bitmaps and table are at blocks {found:?}, usual is {usual:?}");
-        findings.add(Code::TablesElsewhere, place(), text);
+        let elsewhere = TABLES.iter().zip(found).zip(usual).filter(|((_, found), usual)| found != usual);
+        let texts: Vec<_> = elsewhere
+            .map(|((what, found), usual)| format!("{what} is at block {found}, usually at {usual}"))
+            .collect();
+        findings.add(Code::TablesElsewhere, place(), texts.join("; "));
     }
     let mut inside = true;
     let lengths = [1, 1, geometry.table_blocks()];
-    for ((start, len), what) in
-        found.into_iter().zip(lengths).zip(["block bitmap", "inode bitmap", "inode table"])
-    {
+    for ((start, len), what) in found.into_iter().zip(lengths).zip(TABLES) {
         let end = start.checked_add(len);
         if start == 0 || end.is_none_or(|end| end > geometry.blocks) {
             let text = format!("{what} is said to be at block {start}, which can't be");

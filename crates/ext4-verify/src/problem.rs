@@ -84,6 +84,11 @@ impl Findings {
         of_it.fold(0, |sum: u64, (_, count)| sum.saturating_add(*count))
     }
 
+    /// Whether the next problem of a kind is kept in full.
+    pub(crate) fn keeps_another(&self, code: Code) -> bool {
+        self.counts.get(&code).is_none_or(|count| *count < KEPT_OF_EACH)
+    }
+
     /// Counts a problem; true where it is to be kept in full.
     fn counted(&mut self, code: Code) -> bool {
         let count = self.counts.entry(code).or_default();

@@ -162,8 +162,8 @@ fn journal(cx: &mut InodeContext<'_>) -> Result<(), Unreadable> {
         let skip = u64::from(run.logical == 0);
         let (from, to) = ((run.start + skip) * BLOCK, (run.start + run.len) * BLOCK);
         if let Some(at) = image.first_not_zero(from, to)? {
-            let text = "is one of the journal's and not zero: the journal was used";
-            cx.findings.add(Code::JournalUsed, Place::Block(at / BLOCK), text);
+            let text = format!("the journal has been used (block {} is not zero)", at / BLOCK);
+            cx.problem(Code::JournalUsed, text);
         }
     }
     Ok(())
@@ -207,9 +207,33 @@ fn journal_superblock(image: &Image<'_>, findings: &mut Findings, number: u64, b
     }
     let features = [0x24, 0x28, 0x2c].map(|at| be32(block, at));
     if features != [0; 3] {
-        findings.add(Code::JournalUsed, place(), format!("features of the journal are {features:x?}"));
+        let text = format!("the journal has been used (features {})", journal_features(features));
+        findings.add(Code::JournalUsed, place(), text);
     }
     journal_checksum(findings, number, block, features[1] & 0x18 != 0);
+}
+
+/// The names that dumpe2fs prints for features of a journal; other bits as numbers. `words` are compatible, incompatible and
+/// read-only compatible ones.
+fn journal_features(words: [u32; 3]) -> String {
+    const NAMES: [(usize, u32, &str); 7] = [
+        (0, 0x1, "journal_checksum"),
+        (1, 0x1, "journal_incompat_revoke"),
+        (1, 0x2, "journal_64bit"),
+        (1, 0x4, "journal_async_commit"),
+        (1, 0x8, "journal_checksum_v2"),
+        (1, 0x10, "journal_checksum_v3"),
+        (1, 0x20, "fast_commit"),
+    ];
+    let mut names = Vec::new();
+    for (index, word) in words.into_iter().enumerate() {
+        let known = NAMES.iter().filter(|(at, bit, _)| *at == index && word & bit != 0);
+        let unknown = known.clone().fold(word, |rest, (_, bit, _)| rest & !bit);
+        names.extend(known.map(|(_, _, name)| (*name).to_owned()));
+        let kind = ["compat", "incompat", "ro_compat"].get(index).copied().unwrap_or_default();
+        names.extend((unknown != 0).then(|| format!("{kind} {unknown:#x}")));
+    }
+    names.join(", ")
 }
 
 /// Checks the checksum of the journal. Only Linux turns on the features for it, on mounting; without them the rest of the
@@ -230,5 +254,16 @@ fn journal_checksum(findings: &mut Findings, number: u64, block: &[u8], has_chec
         let text =
             format!("checksum of the journal's superblock is {found:#010x}, should be {computed:#010x}");
         findings.add(Code::JournalChecksum, place, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_of_a_journal_are_named() {
+        assert_eq!(journal_features([0, 0x12, 0]), "journal_64bit, journal_checksum_v3");
+        assert_eq!(journal_features([0x3, 0, 0x40]), "journal_checksum, compat 0x2, ro_compat 0x40");
     }
 }

@@ -49,7 +49,7 @@ fn structures(
     descriptors::backups(image, findings)?;
     reserved::inodes(image, claims, findings)?;
     walk::walk(image, claims, findings, observer)?;
-    walk::counted_links(claims, findings);
+    walk::attribute_users(claims, findings);
     Ok(())
 }
 

@@ -205,7 +205,7 @@ fn geometry(raw: &[u8], length: u64, findings: &mut Findings) -> Option<Geometry
     let geometry = Geometry::new(blocks, le32(raw, 0x28), le16(raw, 0xce));
     let Some(geometry) = geometry else {
         let text = format!(
-            "{blocks} blocks with {} inodes and {} reserved descriptor blocks a group can't be",
+            "impossible geometry: {blocks} blocks, {} inodes per group, {} blocks reserved for descriptors",
             le32(raw, 0x28),
             le16(raw, 0xce)
         );

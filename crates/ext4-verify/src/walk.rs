@@ -1,7 +1,8 @@
 //! Follows names from the root to every inode.
 
-use crate::claims::{Claims, Links};
+use crate::claims::{Claims, Links, Named};
 use crate::codes::Code;
+use crate::context::InodeContext;
 use crate::directory::{self, Entry, LOST_FOUND, Names};
 use crate::extents::{self, Mapped};
 use crate::fields;
@@ -9,7 +10,7 @@ use crate::geometry::BLOCK;
 use crate::htree::{self, Index};
 use crate::image::Image;
 use crate::inode::{FLAG_EXTENTS, FLAG_INDEX, Inode, Kind};
-use crate::numbers::{le32, to_u32};
+use crate::numbers::{le32, to_u32, to_usize};
 use crate::observer::Observer;
 use crate::paths::{Directories, ROOT};
 use crate::problem::{Findings, Place};
@@ -30,20 +31,19 @@ pub(crate) fn walk<'c>(
     Walk { visitor, directories: Directories::default() }.run()
 }
 
-/// Reports the inodes and attribute blocks that are not used as often as they say.
-pub(crate) fn counted_links(claims: &mut Claims, findings: &mut Findings) {
-    for (number, Links { said, counted }) in claims.take_links() {
-        if said != counted {
-            let text = format!("says {said} links, but has {counted} names");
-            findings.add(Code::InodeLinks, Place::Inode(number, None), text);
-        }
-    }
+/// Reports the attribute blocks whose number of users is wrong.
+pub(crate) fn attribute_users(claims: &mut Claims, findings: &mut Findings) {
     for (block, Links { said, counted }) in claims.take_xattr_blocks() {
         if said != counted {
             let text = format!("says {said} users of its attributes, but has {counted}");
             findings.add(Code::XattrCount, Place::Block(block), text);
         }
     }
+}
+
+/// `1 name`, `2 names`.
+fn names(count: u32) -> String {
+    format!("{count} {}", if count == 1 { "name" } else { "names" })
 }
 
 /// A walk and the directories that it came to.
@@ -78,7 +78,48 @@ impl Walk<'_, '_> {
             let place = Place::Path(b"/lost+found".to_vec());
             self.visitor.findings.add(Code::LostFound, place, "is not there as inode 11");
         }
+        self.counted_links()
+    }
+
+    /// Reports the inodes that do not have as many names as they say.
+    fn counted_links(&mut self) -> Result<(), Unreadable> {
+        for (number, Named { links, directory }) in self.visitor.claims.take_links() {
+            let Links { said, counted } = links;
+            if said == counted {
+                continue;
+            }
+            let text = format!("link count is {said}, but it has {}", names(counted));
+            let place = if self.visitor.findings.keeps_another(Code::InodeLinks) {
+                self.place_in(directory, number)?
+            } else {
+                Place::Inode(number, None)
+            };
+            self.visitor.findings.add(Code::InodeLinks, place, text);
+        }
         Ok(())
+    }
+
+    /// The place of an inode with one of its names in the directory at a position. Names of files are not kept, so this
+    /// reads the directory again.
+    fn place_in(&self, position: usize, number: u32) -> Result<Place, Unreadable> {
+        let image = self.visitor.image;
+        let inode = image.inode(self.directories.inode(position))?;
+        // The directory was checked before; what is found now is not reported again.
+        let (mut claims, mut findings) = (Claims::new(image.geometry()), Findings::default());
+        let at = self.directories.at(position);
+        let (claims, findings) = (&mut claims, &mut findings);
+        let mut cx = InodeContext { image, claims, findings, inode: &inode, at };
+        let mapped = extents::extents(&mut cx)?;
+        for run in &mapped.runs {
+            for (logical, block) in (run.logical..).zip(run.start..).take(to_usize(run.len)) {
+                let bytes = image.block(block)?;
+                let entries = directory::read_block(&mut cx, ROOT, None, logical, &bytes);
+                if let Some(entry) = entries.iter().find(|entry| entry.inode == number) {
+                    return Ok(self.directories.entry(position, entry.name, number).place());
+                }
+            }
+        }
+        Ok(Place::Inode(number, None))
     }
 
     /// Reads the directory at a position and follows its entries.
@@ -115,7 +156,7 @@ impl Walk<'_, '_> {
         let counted = subdirectories.saturating_add(2);
         let wanted = if counted > MOST_LINKS { 1 } else { counted };
         if u64::from(inode.links) != wanted {
-            let text = format!("says {} links, should be {wanted}", inode.links);
+            let text = format!("link count is {}, should be {wanted}", inode.links);
             self.visitor.context(&inode, self.directories.at(position)).problem(Code::InodeLinks, text);
         }
         Ok(())
@@ -179,7 +220,7 @@ impl Walk<'_, '_> {
         let is_directory = kind == Kind::Directory;
         if is_new {
             if !is_directory {
-                self.visitor.claims.first_name(number, inode.links);
+                self.visitor.claims.first_name(number, inode.links, position);
             }
             self.visitor.visit(&inode, at)?;
             if is_directory {
@@ -189,7 +230,7 @@ impl Walk<'_, '_> {
             let text = "has two names, or contains itself";
             self.visitor.context(&inode, at).problem(Code::DirectoryLinkedTwice, text);
         } else {
-            self.visitor.claims.another_name(number);
+            self.visitor.claims.another_name(number, position);
             self.visitor.show_again(&inode, at);
         }
         Ok(is_directory)

@@ -182,7 +182,8 @@ impl<'l> FileSystem<'l> {
         paths
     }
 
-    /// The largest directories outside of store paths, without the root and without those that contain only one directory.
+    /// The largest directories that are not part of store paths and contain none, without the root and without those that contain
+    /// only one directory.
     pub fn largest_directories(&self, most: usize) -> Vec<NodeId> {
         let has_only_a_directory = |id: NodeId| {
             let mut children = self.tree.children(id);
@@ -195,8 +196,13 @@ impl<'l> FileSystem<'l> {
             while inside.next_if(|range| range.end <= *id).is_some() {}
             inside.peek().is_none_or(|range| !range.contains(id))
         });
-        let directories =
-            outside.filter(|&id| id != NodeId::ROOT && self.is_directory(id) && !has_only_a_directory(id));
+        let has_store_paths = |id: NodeId| {
+            let after = self.store_paths.partition_point(|found| found.node <= id);
+            self.store_paths.get(after).is_some_and(|found| found.node < self.tree.end(id))
+        };
+        let directories = outside.filter(|&id| {
+            id != NodeId::ROOT && self.is_directory(id) && !has_only_a_directory(id) && !has_store_paths(id)
+        });
         self.usage.largest(directories, most)
     }
 

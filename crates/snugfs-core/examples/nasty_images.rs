@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1);
     let mut next = || arguments.next().ok_or("usage: nasty_images IMAGE FOLDER");
     let (image, folder) = (next()?, next()?);
+    std::fs::create_dir_all(&folder)?;
     for (name, bytes) in damaged(&std::fs::read(image)?)? {
         std::fs::write(Path::new(&folder).join(format!("{name}.img")), bytes)?;
     }

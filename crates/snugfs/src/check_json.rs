@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use snugfs_core::{Failure, Prepared, Problem};
+use snugfs_core::{Failure, Prepared};
 
 use crate::exit;
 use crate::messages::Messages;
@@ -12,9 +12,6 @@ const VERSION: u32 = 1;
 
 /// The JSON text, ending in a line feed.
 pub(crate) fn text(checked: Result<&Prepared<'_>, &Failure>, messages: &Messages) -> Result<String, Failure> {
-    let all = |level: &str, problems: &[Problem]| -> Vec<Value> {
-        problems.iter().map(|problem| messages.json(level, problem)).collect()
-    };
     let result: Value = match checked {
         Ok(prepared) => {
             let contents = prepared.report().contents;
@@ -23,7 +20,7 @@ pub(crate) fn text(checked: Result<&Prepared<'_>, &Failure>, messages: &Messages
                 "ok": true,
                 "exitCode": 0,
                 "problems": [],
-                "warnings": all("warning", &prepared.warnings),
+                "warnings": messages.warnings_json(&prepared.warnings),
                 "image": { "bytes": prepared.bytes() },
                 "contents": { "files": prepared.files(), "storePaths": contents.store_paths }
             })
@@ -33,7 +30,7 @@ pub(crate) fn text(checked: Result<&Prepared<'_>, &Failure>, messages: &Messages
                 "version": VERSION,
                 "ok": false,
                 "exitCode": exit::number(failure.kind),
-                "problems": all("error", &failure.problems),
+                "problems": messages.failure_json(failure),
                 "warnings": []
             })
         }

@@ -15,7 +15,8 @@ use snugfs_core::{At, Failure, FailureKind};
 /// A plan lists what goes into the image: folders, single files, a Nix closure. snugfs mounts nothing, needs no root
 /// rights and makes no temporary copy.
 #[derive(Debug, Parser)]
-#[command(name = "snugfs", version, after_help = help::after_all(), arg_required_else_help = true)]
+#[command(name = "snugfs", version, arg_required_else_help = true)]
+#[command(after_help = help::after(""), after_long_help = help::after_all())]
 #[command(max_term_width = 80, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -30,12 +31,13 @@ pub(crate) struct Cli {
 pub(crate) struct MessageArgs {
     /// Print only errors, warnings and results
     ///
-    /// No progress and no summary at the end of a build. `check` and `verify` print nothing if they find no problem.
-    #[arg(short, long, global = true)]
+    /// Omits progress and the line that reports success.
+    #[arg(short, long, global = true, display_order = 102)]
     pub(crate) quiet: bool,
 
     /// Format of errors, warnings and notes on standard error
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = MessageFormat::Text, global = true)]
+    #[arg(display_order = 103)]
     pub(crate) message_format: MessageFormat,
 }
 
@@ -135,11 +137,11 @@ pub(crate) struct InputArgs {
     ///
     /// The default respects CPU affinity, cgroup limits and, in a Nix build, the `cores` setting. While threads wait for a
     /// disk, up to 32 read at once, whatever N is.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), display_order = 100)]
     pub(crate) threads: Option<u16>,
 
     /// How to show progress on standard error
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::Auto)]
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::Auto, display_order = 101)]
     pub(crate) progress: ProgressMode,
 }
 
@@ -152,20 +154,20 @@ pub(crate) struct BuildArgs {
     /// The image's file; `-` for standard output [default: plan.output.path]
     ///
     /// A name that ends in .zst, .gz or .xz selects compression with zstd, gzip or xz; .qcow2, .simg, .vhd and .vdi select these
-    /// formats. plan.output.compression and plan.output.format do the same for any name. A relative path starts at the
-    /// current folder. OUT can't be a file that the plan reads. If it is in a folder of plan.trees, the image does not
-    /// contain itself.
+    /// formats. plan.output.compression and plan.output.format set compression and format independently of the name. A
+    /// relative path starts at the current folder. An existing file is replaced. OUT can't be a file that the plan reads.
+    /// If OUT is inside a folder of plan.trees, it is skipped.
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
 
     /// Write to a block device, and overwrite what is on it
     ///
     /// The device and its partitions must not be mounted, and the image can't be compressed. What was written is read
-    /// back and compared.
+    /// back and compared. Without this option, a build to a device is refused.
     #[arg(long)]
     pub(crate) device: bool,
 
-    /// Do not read the device back after writing
+    /// Do not read the device back after writing (only with --device)
     #[arg(long, requires = "device")]
     pub(crate) no_read_back: bool,
 
@@ -198,7 +200,7 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) report: Option<PathBuf>,
 
-    /// Write a software bill of materials (`CycloneDX` 1.5) to this file; `-` for standard output
+    /// Write a software bill of materials (CycloneDX 1.5) to this file; `-` for standard output
     ///
     /// Lists every store path of every closure with name, version, NAR hash and references. It contains no time and no
     /// serial number, so the same closures give the same bytes.
@@ -335,7 +337,7 @@ pub(crate) struct InspectArgs {
     ///
     /// The default is the only partition with a file system. If there are several, it is the one with the type of a
     /// root, or else the largest with ext4.
-    #[arg(long, value_name = "N", global = true)]
+    #[arg(long, value_name = "N", global = true, display_order = 50)]
     pub(crate) partition: Option<u32>,
 
     /// Print partitions and file systems as JSON
@@ -365,13 +367,14 @@ pub(crate) struct VerifyArgs {
 
     /// Number of threads [default: one per available CPU]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), requires = "against")]
+    #[arg(display_order = 100)]
     pub(crate) threads: Option<u16>,
 
     /// How to show progress on standard error
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::None)]
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::None, display_order = 101)]
     pub(crate) progress: ProgressMode,
 
-    /// Accept images that were mounted since, or that another program made
+    /// Accept images that were mounted after they were built, or that another program made
     ///
     /// Only errors in the file system are problems. Anything else that snugfs would have written differently is counted,
     /// and shown as a note.
@@ -381,7 +384,7 @@ pub(crate) struct VerifyArgs {
     /// Do not check that unused space is zero
     ///
     /// For a device that was written with bmaptool or fastboot: these skip free blocks and gaps between partitions, so
-    /// old data stays there. It does no harm.
+    /// old data stays there. Old data there is harmless.
     #[arg(long)]
     pub(crate) ignore_unused: bool,
 
@@ -502,8 +505,9 @@ pub(crate) fn misuse(at: impl Into<At>, what: impl Into<String>, help: impl Into
     Failure::new(FailureKind::Usage, at, what, help)
 }
 
-/// Handles what clap returns instead of a command: help and version go to standard output, the rest is a usage error.
-pub(crate) fn show(error: &clap::Error) -> Result<(), Failure> {
+/// Handles what clap returns instead of a command: help and version go to standard output, the rest is a usage error. `words` is
+/// the command line.
+pub(crate) fn show(error: &clap::Error, words: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => output::print(&error.to_string()),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -511,14 +515,14 @@ pub(crate) fn show(error: &clap::Error) -> Result<(), Failure> {
             Err(Failure::all(FailureKind::Usage, []))
         }
         _ => {
-            let (what, help) = usage_error(error);
+            let (what, help) = usage_error(error, words);
             Err(misuse("command line", what, help))
         }
     }
 }
 
 /// Clap's error in one line, and what to do.
-fn usage_error(error: &clap::Error) -> (String, String) {
+fn usage_error(error: &clap::Error, words: impl IntoIterator<Item = OsString>) -> (String, String) {
     let text = error.to_string();
     let paragraphs: Vec<String> = text
         .split("\n\n")
@@ -527,7 +531,7 @@ fn usage_error(error: &clap::Error) -> (String, String) {
         .filter(|paragraph| !paragraph.starts_with("For more information"))
         .collect();
     let what = paragraphs.join("; ");
-    let help = hint(error).unwrap_or_else(|| format!("see {} --help", command_of(&text)));
+    let help = hint(error).unwrap_or_else(|| format!("see {} --help", command_of(words)));
     (what.trim_start_matches("error: ").to_owned(), help)
 }
 
@@ -568,11 +572,13 @@ fn hint(error: &clap::Error) -> Option<String> {
     }
 }
 
-/// The command in the usage line of clap's message, such as `snugfs build`; `snugfs` if there is none.
-fn command_of(text: &str) -> String {
-    let usage = text.rsplit_once("\nUsage: ").map_or("snugfs", |(_, usage)| usage);
-    let is_name = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
-    usage.split_whitespace().take_while(is_name).collect::<Vec<_>>().join(" ")
+/// The command of a command line, such as `snugfs build`; `snugfs` if there is none.
+fn command_of(words: impl IntoIterator<Item = OsString>) -> String {
+    let program = definition();
+    let mut words = words.into_iter().skip(1);
+    let command =
+        words.find_map(|word| program.find_subcommand(word).map(|found| found.get_name().to_owned()));
+    command.map_or_else(|| "snugfs".to_owned(), |name| format!("snugfs {name}"))
 }
 
 #[cfg(test)]
@@ -581,7 +587,7 @@ mod tests {
 
     fn line(arguments: &[&str]) -> String {
         let all = std::iter::once("snugfs").chain(arguments.iter().copied()).map(OsString::from);
-        let (what, help) = usage_error(&parse(all).unwrap_err());
+        let (what, help) = usage_error(&parse(all.clone()).unwrap_err(), all);
         misuse("command line", what, help).to_string()
     }
 
@@ -615,7 +621,11 @@ mod tests {
         }
         assert_eq!(
             line(&["size", "p.json", "--threads", "0"]),
-            "command line: invalid value '0' for '--threads <N>': 0 is not in 1..=1024; see snugfs --help"
+            "command line: invalid value '0' for '--threads <N>': 0 is not in 1..=1024; see snugfs size --help"
+        );
+        assert_eq!(
+            line(&["-q", "verify", "small.img", "--against"]),
+            "command line: a value is required for '--against <PLAN>' but none was supplied; see snugfs verify --help"
         );
     }
 }

@@ -36,13 +36,13 @@ pub(crate) const fn number(kind: FailureKind) -> u8 {
 /// The meaning of an exit code, for help.
 pub(crate) const fn about(kind: FailureKind) -> &'static str {
     match kind {
-        FailureKind::Usage => "the command line is wrong",
+        FailureKind::Usage => "the command line is wrong, or an output would replace an input",
         FailureKind::Plan => "the plan is wrong",
         FailureKind::Closure => "the closure is malformed, incomplete or differs from its registration",
         FailureKind::Source => "a source, PLAN or IMAGE can't be read, or changed while it was read",
         FailureKind::Fit => "the contents do not fit the size, or exceed a limit of ext4",
         FailureKind::Output => "the output can't be written",
-        FailureKind::Unsound => "the image has errors, or is not the image of its plan",
+        FailureKind::Unsound => "the image has errors, or does not match its plan",
         _ => "an internal error; please report it",
     }
 }

@@ -42,7 +42,9 @@ fn run() -> ExitCode {
             let done = commands::run(&cli.command, &messages);
             (messages, done)
         }
-        Err(error) => (Messages::new(cli::messages_of(std::env::args_os())), cli::show(&error)),
+        Err(error) => {
+            (Messages::new(cli::messages_of(std::env::args_os())), cli::show(&error, std::env::args_os()))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use build_plan::{Position, locate};
+use build_plan::{Location, Position, locate};
 use image_assembly::Refusal;
 use serde_json::{Value, json};
-use snugfs_core::{At, Cause, Failure, Problem, one_line};
+use snugfs_core::{At, Cause, Failure, FailureKind, Problem, one_line};
 
 use crate::cli::{MessageArgs, MessageFormat};
 use crate::excerpt::excerpt;
@@ -109,16 +109,42 @@ impl Messages {
 
     /// Shows all problems of a failure.
     pub(crate) fn failure(&self, failure: &Failure) {
-        for (index, problem) in failure.problems.iter().map(with_options).enumerate() {
-            let problem = &problem;
+        for (index, (problem, place)) in self.in_order(failure).into_iter().enumerate() {
+            let problem = &with_options(problem);
             if self.is_json() {
-                let mut message = self.json(Level::Error.name(), problem);
+                let mut message = json(Level::Error.name(), problem, place.as_ref());
                 message["exitCode"] = exit::number(failure.kind).into();
                 print_line(&message.to_string());
             } else {
-                self.line(Level::Error, problem, index < EXCERPTS);
+                self.line(Level::Error, problem, place.as_ref(), index < EXCERPTS);
             }
         }
+    }
+
+    /// The problems of a failure with their places in the plan's text. If all problems of a wrong plan have a place, they are in
+    /// the order of these places. The number of problems that are not shown is last; its place is the whole plan.
+    fn in_order<'f>(&self, failure: &'f Failure) -> Vec<(&'f Problem, Option<TextPlace>)> {
+        let placed = failure.problems.iter().map(|problem| (problem, self.text_place(problem)));
+        let mut placed: Vec<_> = placed.collect();
+        if failure.kind == FailureKind::Plan && placed.iter().all(|(_, place)| place.is_some()) {
+            let whole = At::Plan(Location::plan());
+            placed.sort_by_key(|(problem, place)| {
+                (problem.at == whole, place.as_ref().map(|at| (at.line, at.column)))
+            });
+        }
+        placed
+    }
+
+    /// The problems of a failure as JSON objects.
+    pub(crate) fn failure_json(&self, failure: &Failure) -> Vec<Value> {
+        let placed = self.in_order(failure).into_iter();
+        placed.map(|(problem, place)| json(Level::Error.name(), problem, place.as_ref())).collect()
+    }
+
+    /// Warnings as JSON objects.
+    pub(crate) fn warnings_json(&self, warnings: &[Problem]) -> Vec<Value> {
+        let placed = warnings.iter().map(|problem| (problem, self.text_place(problem)));
+        placed.map(|(problem, place)| json(Level::Warning.name(), problem, place.as_ref())).collect()
     }
 
     /// Shows what could not be done in a work that goes on.
@@ -139,34 +165,24 @@ impl Messages {
     }
 
     fn message(&self, level: Level, problem: &Problem) {
-        if self.is_json() {
-            print_line(&self.json(level.name(), problem).to_string());
-        } else if level == Level::Note {
+        if level == Level::Note && !self.is_json() {
             print_line(&format!("{} {problem}", level.prefix()));
-        } else {
-            self.line(level, problem, false);
+            return;
         }
-    }
-
-    /// A problem as a JSON object.
-    pub(crate) fn json(&self, level: &str, problem: &Problem) -> Value {
         let place = self.text_place(problem);
-        let place = place.map(|at| json!({ "file": at.file, "line": at.line, "column": at.column }));
-        json!({
-            "level": level,
-            "at": one_line(&problem.at.to_string()),
-            "what": one_line(&problem.what),
-            "help": one_line(&problem.help),
-            "location": place
-        })
+        if self.is_json() {
+            print_line(&json(level.name(), problem, place.as_ref()).to_string());
+        } else {
+            self.line(level, problem, place.as_ref(), false);
+        }
     }
 
     /// Prints `snugfs: WHERE: what is wrong; what to do`. With colours and `with_excerpt`, the line of the plan follows; without
     /// colours, the place in the plan follows in parentheses.
-    fn line(&self, level: Level, problem: &Problem, with_excerpt: bool) {
+    fn line(&self, level: Level, problem: &Problem, place: Option<&TextPlace>, with_excerpt: bool) {
         let terminal = Terminal::stderr();
         if !terminal.colours {
-            let place = self.text_place(problem).map(|place| format!(" ({place})")).unwrap_or_default();
+            let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
             print_line(&format!("{} {problem}{place}", level.prefix()));
             return;
         }
@@ -207,6 +223,18 @@ impl Messages {
         let line = before.split(|&byte| byte == b'\n').count();
         Some(TextPlace { file: plan.name.clone(), line, column: start - line_start + 1 })
     }
+}
+
+/// A problem as a JSON object.
+fn json(level: &str, problem: &Problem, place: Option<&TextPlace>) -> Value {
+    let place = place.map(|at| json!({ "file": at.file, "line": at.line, "column": at.column }));
+    json!({
+        "level": level,
+        "at": one_line(&problem.at.to_string()),
+        "what": one_line(&problem.what),
+        "help": one_line(&problem.help),
+        "location": place
+    })
 }
 
 /// A problem with help that names options of the command line. The library knows no options.

@@ -12,7 +12,7 @@ mod random;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use ext4_verify::{Unused, check};
+use ext4_verify::{Code, Unused, check};
 
 use crate::image::{Image, full, tiny};
 
@@ -117,4 +117,76 @@ fn whatever_an_image_says_its_check_ends() {
         check_random(&good, &data, seed);
     }
     println!("{inputs} damaged images checked");
+}
+
+/// The first problem with a code, as `verify` prints it.
+fn first(image: &Image, code: Code) -> String {
+    let findings = check(image, Unused::Zeros).unwrap();
+    findings.problems.iter().find(|problem| problem.code == code).unwrap().to_string()
+}
+
+/// A wrong number of names is reported with a path, although names of files are not kept.
+#[test]
+fn a_wrong_link_count_is_reported_with_a_path() {
+    let (good, names) = full();
+    for (name, more, text) in [
+        ("console", 1, "(/console): link count is 2, but it has 1 name"),
+        ("console", 0xffff, "(/console): link count is 0, but it has 1 name"),
+        ("file", 1, "(/file): link count is 3, but it has 2 names"),
+        ("file", 0xffff, "(/file): link count is 1, but it has 2 names"),
+        ("sub", 1, "(/sub): link count is 4, should be 3"),
+    ] {
+        let (mut image, number) = (good.clone(), names.of(name));
+        image.add(image.inode(number) + 0x1a, 2, more);
+        image.fix_inode(number);
+        let expected = format!("inode {number} {text} (inode-links)");
+        assert_eq!(first(&image, Code::InodeLinks), expected);
+    }
+    // In a directory with an index of two levels, and for ten inodes only.
+    let mut image = good.clone();
+    for number in 17..30 {
+        image.add(image.inode(number) + 0x1a, 2, 1);
+        image.fix_inode(number);
+    }
+    let findings = check(&image, Unused::Zeros).unwrap();
+    let texts: Vec<_> = findings.problems.iter().map(ToString::to_string).collect();
+    assert_eq!((texts.len(), findings.counts[&Code::InodeLinks]), (10, 13));
+    for text in texts {
+        assert!(text.contains(" (/huge/0000"), "{text}");
+    }
+}
+
+#[test]
+fn problems_are_in_words() {
+    let (good, _) = full();
+    let mut image = good.clone();
+    let bitmap = image.n(Image::desc(0) + 4, 4);
+    image.add(Image::desc(0) + 4, 4, 1);
+    image.fix_desc(0);
+    let expected = format!("inode bitmap is at block {}, usually at {bitmap}", bitmap + 1);
+    assert_eq!(first(&image, Code::TablesElsewhere), format!("group 0: {expected} (tables-elsewhere)"));
+
+    let mut image = good.clone();
+    image.put(1024 + 0x28, &[0; 4]);
+    image.fix_super(1024);
+    let text = first(&image, Code::SuperblockBlocks);
+    assert!(text.starts_with("superblock: impossible geometry: "), "{text}");
+    assert!(text.contains(" blocks, 0 inodes per group, "), "{text}");
+
+    let mut image = good.clone();
+    let journal = image.first(8);
+    image.add(journal + 5 * image::BLOCK, 1, 1);
+    let block = journal / image::BLOCK + 5;
+    assert_eq!(
+        first(&image, Code::JournalUsed),
+        format!("inode 8: the journal has been used (block {block} is not zero) (journal-used)")
+    );
+
+    let mut image = good;
+    image.put(journal + 0x28, &0x12_u32.to_be_bytes());
+    let text = first(&image, Code::JournalUsed);
+    assert!(
+        text.contains("the journal has been used (features journal_64bit, journal_checksum_v3)"),
+        "{text}"
+    );
 }

@@ -47,7 +47,12 @@ pub(super) fn read(disk: &Window) -> Result<Option<PartitionTable>, ReadError> {
                     table.is_longer = true;
                     None
                 }
-                Some(Ok(_)) => (backup != last).then_some("is not at the end"),
+                Some(Ok(_)) if backup != last => Some("is not at the end"),
+                // A part of a sector; devices have only whole ones.
+                Some(Ok(_)) if !disk.length().is_multiple_of(sector_size) => {
+                    Some("is not at the end: less than a sector follows it")
+                }
+                Some(Ok(_)) => None,
                 _ => Some("is missing or invalid"),
             };
             table.warnings.extend(wrong.map(|wrong| format!("the backup of the partition table {wrong}")));

@@ -114,6 +114,12 @@ impl Verdict {
         self.table.is_empty() && fits && self.findings().all(right) && holds
     }
 
+    /// Whether there is no damage, in the partition table and in all checked file systems. Differences from a plan and from
+    /// what snugfs writes do not count.
+    pub fn is_sound(&self) -> bool {
+        self.table.is_empty() && self.findings().all(Findings::is_sound)
+    }
+
     /// The findings of each checked file system.
     pub fn findings(&self) -> impl Iterator<Item = &Findings> {
         self.volumes.iter().filter_map(|volume| volume.findings.as_ref())

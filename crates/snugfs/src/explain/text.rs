@@ -136,11 +136,11 @@ fn referrers(explained: &FileSystem<'_>, path: usize, width: usize) -> String {
 }
 
 fn directories(text: &mut String, explained: &FileSystem<'_>, limit: usize) {
-    nodes(text, explained, "directories outside store paths", &explained.largest_directories(limit));
+    nodes(text, explained, "largest directories outside of the store", &explained.largest_directories(limit));
 }
 
 fn files(text: &mut String, explained: &FileSystem<'_>, limit: usize) {
-    nodes(text, explained, "files (store paths without hashes)", &explained.largest_files(limit));
+    nodes(text, explained, "largest files (without hashes of store paths)", &explained.largest_files(limit));
 }
 
 fn nodes(text: &mut String, explained: &FileSystem<'_>, what: &str, nodes: &[NodeId]) {

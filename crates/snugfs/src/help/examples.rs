@@ -108,7 +108,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("snugfs verify rootfs.img", "is the image exactly as snugfs writes it?"),
             ("snugfs verify rootfs.img --against plan.json", "is it also the image of this plan?"),
-            ("snugfs verify --used /dev/mmcblk0p2", "a file system that has been mounted"),
+            ("sudo snugfs verify --used /dev/mmcblk0p2", "a file system that has been mounted"),
             ("snugfs verify --json card.img.zst | jq .", "a compressed disk, for a script"),
         ],
     ),

@@ -19,7 +19,7 @@ pub(crate) const TOPICS: [&str; 2] = ["plan", "exit-codes"];
 /// Environment variables. None of them changes an image.
 const ENVIRONMENT: [(&str, &str); 4] = [
     ("NO_COLOR", "if not empty, no colours, and errors on a terminal are plain lines"),
-    ("TERM", "\"dumb\" shows progress as lines instead of a bar"),
+    ("TERM", "if `dumb`, progress is shown as lines instead of a bar"),
     ("NIX_BUILD_CORES", "the default of --threads is at most this; Nix sets it in builds"),
     ("TMPDIR", "the folder into which compressed images are decompressed to be read [default: /tmp]"),
 ];
@@ -29,7 +29,7 @@ pub(crate) fn after(command: &str) -> String {
     examples::text(command)
 }
 
-/// The text below the commands of the program.
+/// The text below the commands of the program, in its long help.
 pub(crate) fn after_all() -> String {
     format!(
         "{}\n\nExit codes:\n{}\n\nEnvironment:\n{}\n\n{ERRORS}",

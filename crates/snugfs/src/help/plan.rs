@@ -40,9 +40,9 @@ pub(super) const FULL: &str = r#"{
   "disk": {
     "table": "mbr",
     "partitions": [
-      { "type": "0b", "start": "8MiB", "size": "30MiB",
+      { "type": "fat16", "start": "8MiB", "size": "30MiB",
         "content": { "kind": "fat", "source": "firmware" } },
-      { "type": "83", "bootable": true, "content": { "kind": "root" } }
+      { "type": "linux", "bootable": true, "content": { "kind": "root" } }
     ]
   },
   "output": { "path": "card.img.zst" }
@@ -52,7 +52,7 @@ pub(super) const FULL: &str = r#"{
 /// Rules for every field.
 pub(super) const RULES: &[&str] = &[
     "Sizes are numbers of bytes, or strings with a unit: KiB, MiB, GiB or TiB. Modes are octal strings. Paths in the \
-     image begin with /. Relative paths of this machine start at the plan's folder, or at --base-dir.",
+     image begin with /. Relative host paths start at the plan's folder, or at --base-dir.",
     "Only required fields must be set. Unknown fields are errors. `snugfs check` reports all problems \
      at once.",
 ];

@@ -16,7 +16,7 @@ use image_reader::{
 use image_tree::{Explain, Explanation, io_reason};
 use snugfs_core::{Failure, FailureKind, Problem, human, shown};
 
-use crate::cli::{InspectArgs, InspectCommand, Owner, misuse};
+use crate::cli::{InspectArgs, InspectCommand, Owner, is_dash, misuse};
 use crate::messages::Messages;
 use crate::output;
 
@@ -28,6 +28,9 @@ pub(crate) fn run(args: &InspectArgs, messages: &Messages) -> Result<(), Failure
     if args.json && args.command.is_some() {
         let what = "--json before a command is only for the overview of the image";
         return Err(misuse("command line", what, "leave it out, or put it after `stat`"));
+    }
+    if is_dash(&args.image) {
+        return Err(misuse("-", "standard input can't be inspected", "write it to a file"));
     }
     let failed = |error: ReadError| Failure::of_image(&shown(&args.image), &error);
     let image = Image::open(&args.image).map_err(failed)?;

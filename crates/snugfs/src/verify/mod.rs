@@ -11,7 +11,7 @@ use image_reader::{Container, Image, ReadError};
 use snugfs_core::verify::{self, CompareOptions, Medium, Terms, Verdict};
 use snugfs_core::{Failure, FailureKind, Problem, Stage, Unit, run_stage, shown};
 
-use crate::cli::{InputArgs, VerifyArgs};
+use crate::cli::{InputArgs, VerifyArgs, is_dash, misuse};
 use crate::messages::Messages;
 use crate::outputs::Outputs;
 use crate::{commands, output};
@@ -19,6 +19,9 @@ use crate::{commands, output};
 /// Runs the command.
 pub(crate) fn run(args: &VerifyArgs, messages: &Messages) -> Result<(), Failure> {
     let name = shown(&args.image);
+    if is_dash(&args.image) {
+        return Err(misuse("-", "standard input can't be verified", "write it to a file"));
+    }
     let failed = |error: ReadError| Failure::of_image(&name, &error);
     let image = Image::open(&args.image).map_err(failed)?;
     let verdict = match &args.against {

@@ -49,7 +49,7 @@ pub(super) fn json(image: &Image, verdict: &Verdict, used: bool) -> Result<Strin
         "version": VERSION,
         "image": { "bytes": image.window.length() },
         "ok": verdict.is_right(used),
-        "sound": verdict.is_right(true),
+        "sound": verdict.is_sound(),
         "table": verdict.table,
         "notes": verdict.note.into_iter().collect::<Vec<_>>(),
         "volumes": verdict.volumes.iter().map(volume).collect::<Vec<_>>(),

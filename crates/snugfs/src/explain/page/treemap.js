@@ -37,6 +37,9 @@ function squarify(items, x, y, width, height) {
 }
 
 const LABEL = 18;
+// Boxes that are not wider have no label, because of a name only a few letters would fit. If they are high, it is upright.
+const NARROW = 52;
+const SIGNS = { grew: '+', shrank: '−' };
 const LEVELS = 2;
 // Kinds that have the colours of the legend.
 const KIND_COLOURS = new Set([
@@ -84,14 +87,16 @@ function cell(node, place, depth, levels, inherited, inheritedState) {
     left: `${place.x}px`, top: `${place.y}px`, width: `${place.width}px`, height: `${place.height}px`,
   });
   element.dataset.node = node.id;
-  if (place.width > 34 && place.height > 15) {
-    const label = element.appendChild(make('span', 'label'));
+  const isTall = place.width <= NARROW && place.height > 3 * NARROW && place.width > 15;
+  if ((place.width > NARROW && place.height > 15) || isTall) {
+    const label = element.appendChild(make('span', isTall ? 'label tall' : 'label'));
+    if (change && change[0] !== 'same') label.append(make('span', 'sign', SIGNS[change[0]]), ' ');
     label.append(make('bdi', depth === 0 ? 'name' : '', node.name), ' ');
     if (change) label.append(make('b', 'num', change[1]), ' ');
     label.append(make('span', 'num', size(node.bytes)));
   }
   const inside = { width: place.width - 6, height: place.height - LABEL - 5 };
-  if (levels > 0 && inside.width > 16 && inside.height > 12 && node.children.length > 0 && room > 0) {
+  if (levels > 0 && !isTall && inside.width > 16 && inside.height > 12 && node.children.length > 0 && room > 0) {
     for (const part of squarify(contents(node), 2, LABEL, inside.width, inside.height)) {
       if (part.width < 3 || part.height < 3 || room <= 0) continue;
       room -= 1;

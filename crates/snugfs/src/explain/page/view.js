@@ -88,13 +88,13 @@ function describe(node) {
   const steps = [];
   for (let at = before; at >= 0 && steps.length < 60; at = data.paths[at][4]) steps.unshift(at);
   way.append(...steps.map((step) => pathLink(step)));
-  row(list, 'Needed by', ...(steps.length > 0 ? [way] : ['no other path: it is a root']));
+  row(list, 'Referred to by', ...(steps.length > 0 ? [way] : ['no other path: it is a root']));
   if (referrers.length > 1) {
     const all = make('span', 'way-by');
     referrers.slice(0, 12).forEach((path, index) => all.append(index > 0 ? ', ' : '', pathLink(path)));
     const [, , , , , count] = data.paths[holder.path];
     if (count > 12) all.append(` and ${count - 12} more`);
-    row(list, 'Referred to by', all);
+    row(list, 'All that refer to it', all);
   }
   about.append(list);
 }
