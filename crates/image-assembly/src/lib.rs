@@ -38,6 +38,7 @@
 //! | `threads` | number of threads that can be started |
 //! | `seekable` | zstd in frames with a seek table |
 //! | `zero_runs` | long runs of zeros within files |
+//! | `omitted` | zeros that a container omits, for observers |
 //! | `bmap` | a map of the blocks that a copy needs, for bmaptool |
 //! | `frames` | images as zstd frames that can be kept and used again |
 //! | `companion` | a small file beside an image |
@@ -57,6 +58,7 @@ mod frames;
 mod identity;
 mod kernel_copy;
 mod observer;
+mod omitted;
 mod options;
 mod pending;
 mod pieces;
@@ -83,6 +85,7 @@ pub use frames::{FrameKey, FrameSource, FrameStore, Frames, StoredFrame, Unit};
 pub use identity::Identity;
 pub(crate) use image_tree::{to_u64, to_usize};
 pub use observer::{Observer, Rejection};
+pub use omitted::OmittedZeros;
 #[cfg(feature = "zstd")]
 pub use options::{Compression, Framing};
 pub use options::{Options, Target, Written};
