@@ -9,4 +9,5 @@ mod outputs;
 mod programs;
 mod sources;
 mod support;
+mod wrong_programs;
 mod zeros;
