@@ -147,6 +147,8 @@ const fn key(option: OptionName) -> &'static str {
         OptionName::BytesPerInode => "bytesPerInode",
         OptionName::GrowTo => "growTo",
         OptionName::JournalSize => "journalSize",
+        OptionName::Reserved => "reservedPercent",
+        OptionName::Uuid => "uuid",
     }
 }
 
