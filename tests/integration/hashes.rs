@@ -168,3 +168,47 @@ fn wrong_zeros_and_wrong_data_among_zeros_are_refused_for_every_output() {
         replace(&right);
     }
 }
+
+#[test]
+fn a_wrong_store_path_names_the_partition_of_its_closure() {
+    let workspace = workspace_with_zeros();
+    let volume = workspace.read_json("volume.json");
+    let content = |source: &str, uuid: &str| {
+        let mut closure = volume["closure"].clone();
+        closure["sourceDir"] = json!(source);
+        json!({ "kind": "ext4", "closure": closure, "filesystem": { "uuid": uuid } })
+    };
+    let copy =
+        Command::new("cp").args(["-a", "store", "bad"]).current_dir(workspace.path("")).status().unwrap();
+    assert!(copy.success());
+    let file = workspace.path("bad").join(base_name("a")).join("middle");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[70_100] = 1;
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, bytes).unwrap();
+    let plan = json!({ "version": 1, "disk": { "table": "gpt", "partitions": [
+        { "type": "linux", "content": { "kind": "root" } },
+        { "type": "linux", "content": content("store", "7f1c6c3e-52a5-4f0e-9a57-0c5d1d1a9b11") },
+        { "type": "linux", "content": content("bad", "7f1c6c3e-52a5-4f0e-9a57-0c5d1d1a9b12") },
+    ] } });
+    workspace.write("plan.json", plan.to_string());
+    let named = format!(
+        "snugfs: plan.disk.partitions[2].content.closure: /nix/store/{}: its NAR hash is ",
+        base_name("a")
+    );
+    for arguments in [
+        &["build", "plan.json", "-o", "x.img"][..],
+        &["build", "plan.json", "-o", "x.qcow2"],
+        &["check", "plan.json"],
+    ] {
+        let run = workspace.snugfs(arguments);
+        assert_eq!(run.code, 4, "{}", run.stderr);
+        assert!(run.stderr.lines().any(|line| line.starts_with(&named)), "{}", run.stderr);
+    }
+    let arguments = ["build", "plan.json", "-o", "x.img", "--message-format", "json"];
+    let run = workspace.snugfs(arguments);
+    let line = run.stderr.lines().find(|line| line.contains("NAR hash")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(json["at"], json!("plan.disk.partitions[2].content.closure"), "{json}");
+    assert!(!json["location"].is_null(), "{json}");
+}
