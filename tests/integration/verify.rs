@@ -104,7 +104,7 @@ fn what_is_no_image_is_told() {
 #[test]
 fn a_damaged_superblock_on_a_disk_is_not_silent() {
     const BACKUP: u64 = 32768 * 4096;
-    for (table, size, is_long) in [("gpt", "200MiB", true), ("mbr", "200MiB", true), ("gpt", "20MiB", false)]
+    for (table, size, is_long) in [("gpt", "200MiB", true), ("mbr", "200MiB", true), ("gpt", "60MiB", false)]
     {
         let workspace = with_image();
         workspace.change_plan(|plan| {
