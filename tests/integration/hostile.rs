@@ -397,7 +397,7 @@ fn other_formats_are_recognised_with_help() {
         ("bzip2", 5, "is compressed by bzip2"),
         ("empty", 5, "is empty; name an image"),
         ("text", 8, "6 bytes can't hold a file system; is this the right image?"),
-        ("zeros", 8, "so this is no ext4; see what it is with `snugfs inspect`"),
+        ("zeros", 8, "or this is no ext4; see what it is with `snugfs inspect`"),
         ("absent", 5, "name an image that exists"),
     ] {
         for arguments in [&["verify", name][..], &["verify", "--used", name]] {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{Run, Workspace, empty_plan, plan_of_entries, repository};
+use crate::support::{Run, UUID, Workspace, empty_plan, plan_of_entries, repository};
 
 /// A plan with two mistakes, on lines of their own.
 const WRONG: &str =
@@ -272,4 +272,40 @@ fn problems_of_a_plan_are_in_the_order_of_its_text() {
     let again: Vec<u64> =
         problems.iter().filter_map(|problem| problem["location"]["column"].as_u64()).collect();
     assert_eq!(again, columns);
+}
+
+#[test]
+fn a_problem_of_a_path_names_its_file_system_and_its_field() {
+    let large = "A".repeat(8000);
+    let entry = json!({ "type": "file", "text": "x", "xattrs": { "user.a": large } });
+    let volumes = [
+        (json!({ "entries": { "/etc/conf": entry } }), "entries.\"/etc/conf\".xattrs"),
+        (
+            json!({
+                "entries": { "/etc/conf": { "type": "file", "text": "x" } },
+                "attributes": { "/etc/conf": { "xattrs": { "user.a": large } } },
+            }),
+            "attributes.\"/etc/conf\".xattrs",
+        ),
+    ];
+    for (volume, field) in volumes {
+        let mut bare = volume.clone();
+        bare["version"] = json!(1);
+        let mut content = volume.clone();
+        content["kind"] = json!("ext4");
+        content["filesystem"] = json!({ "uuid": UUID });
+        let disk = json!({ "version": 1, "disk": { "table": "gpt", "partitions": [
+            { "type": "linux", "content": { "kind": "root" } }, { "type": "linux", "content": content },
+        ] } });
+        for (plan, place) in [(bare, "plan"), (disk, "plan.disk.partitions[1].content")] {
+            let workspace = Workspace::with_plan(&plan);
+            let expected = format!("snugfs: {place}.{field}: its extended attribute takes ");
+            let run = workspace.snugfs(["build", "plan.json", "-o", "x.img"]).failed_with(6);
+            assert!(run.stderr.starts_with(&expected), "{}", run.stderr);
+            let run = workspace.snugfs(["check", "plan.json", "--message-format", "json"]);
+            let json: Value = serde_json::from_str(run.stderr.lines().next().unwrap()).unwrap();
+            assert_eq!(json["at"], json!(format!("{place}.{field}")));
+            assert!(!json["location"].is_null(), "{json}");
+        }
+    }
 }

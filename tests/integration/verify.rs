@@ -129,6 +129,50 @@ fn a_file_ends_with_the_backup_of_its_gpt() {
     }
 }
 
+/// Whether `verify` without a plan finds a damaged ext4 on a disk: as a problem (`Some`, with its code), or as a warning.
+#[test]
+fn a_damaged_superblock_on_a_disk_is_not_silent() {
+    const BACKUP: u64 = 32768 * 4096;
+    for (table, size, is_long) in [("gpt", "200MiB", true), ("mbr", "200MiB", true), ("gpt", "60MiB", false)]
+    {
+        let workspace = with_image();
+        workspace.change_plan(|plan| {
+            plan["filesystem"]["size"] = json!(size);
+            plan["disk"] = json!({ "table": table, "partitions": [
+                { "type": "linux", "content": { "kind": "root" } },
+                { "type": "linux", "size": "1MiB" },
+            ] });
+        });
+        workspace.snugfs(["build", "plan.json", "-o", "good.img", "--report", "report"]).succeeded();
+        let run = workspace.snugfs(["verify", "-q", "good.img"]).succeeded();
+        assert!(run.stderr.is_empty(), "an empty partition is no reason for a warning: {}", run.stderr);
+        let start = workspace.read_json("report")["disk"]["partitions"][0]["start"].as_u64().unwrap();
+        let damaged = |places: &[(u64, usize)]| {
+            std::fs::copy(workspace.path("good.img"), workspace.path("bad.img")).unwrap();
+            let file = std::fs::OpenOptions::new().write(true).open(workspace.path("bad.img")).unwrap();
+            for (at, len) in places {
+                file.write_all_at(&vec![0; *len], start + at).unwrap();
+            }
+            workspace.snugfs(["verify", "-q", "bad.img"])
+        };
+        let code = "partition 1: superblock: has no magic number";
+        damaged(&[(1080, 1)]).failed_with(8).says(code);
+        damaged(&[(1080, 2), (BACKUP, 4096)][..if is_long { 2 } else { 1 }]).failed_with(8).says(code);
+        let warning = "snugfs: warning: bad.img: partition 1 (linux): was not checked";
+        if is_long {
+            damaged(&[(0, 8192)]).failed_with(8).says(code);
+            let run = damaged(&[(0, 8192), (BACKUP, 4096)]).succeeded().says(warning);
+            assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+            damaged(&[(0, 8192), (BACKUP, 4096)]).succeeded();
+        } else {
+            damaged(&[(0, 8192)]).succeeded().says(warning);
+        }
+        let run = workspace.snugfs(["verify", "--json", "bad.img"]);
+        let json: Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert!(json["notes"][0].as_str().unwrap().starts_with("partition 1 (linux): was"), "{json}");
+    }
+}
+
 #[test]
 fn standard_input_is_not_an_image() {
     let workspace = Workspace::new();
@@ -137,4 +181,27 @@ fn standard_input_is_not_an_image() {
         .failed_with(2)
         .says("-: standard input can't be verified; write it to a file");
     workspace.snugfs(["inspect", "-"]).failed_with(2).says("-: standard input can't be inspected");
+}
+
+#[test]
+fn partitions_of_a_plan_are_named_although_the_table_is_gone() {
+    let workspace = with_image();
+    workspace.change_plan(|plan| {
+        plan["disk"] = json!({ "table": "mbr", "partitions": [
+            { "type": "linux", "content": { "kind": "root" } },
+            { "type": "linux", "content": { "kind": "ext4", "filesystem": { "uuid": "7f1c6c3e-52a5-4f0e-9a57-0c5d1d1a9b11" } } },
+        ] });
+    });
+    workspace.snugfs(["build", "plan.json", "-o", "good.img", "--report", "report"]).succeeded();
+    let mut bytes = workspace.read("good.img");
+    bytes[..512].fill(0);
+    for partition in workspace.read_json("report")["disk"]["partitions"].as_array().unwrap() {
+        let start = usize::try_from(partition["start"].as_u64().unwrap()).unwrap();
+        bytes[start + 1024 + 56] = 0;
+    }
+    workspace.write("bad.img", bytes);
+    let run = workspace.snugfs(["verify", "bad.img", "--against", "plan.json"]).failed_with(8);
+    let lines: std::collections::BTreeSet<_> = run.stderr.lines().collect();
+    assert_eq!(lines.len(), run.stderr.lines().count(), "no line twice: {}", run.stderr);
+    run.says("partition 1: superblock: has no magic").says("partition 2: superblock: has no magic");
 }

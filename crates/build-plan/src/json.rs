@@ -1,7 +1,7 @@
 //! JSON as it was written: keys in their order, with duplicates.
 //!
 //! The invariant: memory stays within a small multiple of the text, because the number of values is limited and
-//! depth is limited by `serde_json` (128 levels).
+//! depth is limited by `serde_json` (127 levels).
 
 use std::cell::Cell;
 use std::fmt;

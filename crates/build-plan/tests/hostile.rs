@@ -25,3 +25,17 @@ fn large_and_deep_plans_are_refused_in_time() {
     refused(&b"[".repeat(1 << 22));
     refused(&[&b"{\"version\": 1, \"trees\": ["[..], &b"0,".repeat(1 << 23), b"0]}"].concat());
 }
+
+#[test]
+fn a_plan_has_at_most_127_levels() {
+    let first = |levels: usize| {
+        let plan = [b"[".repeat(levels), b"]".repeat(levels)].concat();
+        let problems = build_plan::parse(&plan, Path::new("/base")).map(|_| ()).unwrap_err();
+        problems.to_string().lines().next().unwrap_or_default().to_owned()
+    };
+    assert!(!first(127).contains("levels"), "{}", first(127));
+    for levels in [128, 129, 1000] {
+        let told = first(levels);
+        assert!(told.ends_with(": has more than 127 levels of nesting; nest it less deeply"), "{told}");
+    }
+}

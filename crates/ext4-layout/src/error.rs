@@ -1,6 +1,8 @@
 use std::fmt;
 
-use image_tree::{BinarySize, Explain, Explanation, ImagePath, InvalidAcl, Permissions, explained_errors};
+use image_tree::{
+    BinarySize, Explain, Explanation, ImagePath, InvalidAcl, Permissions, XattrName, explained_errors,
+};
 
 /// A field of [`Options`](crate::Options), the subject of an error or warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +20,10 @@ pub enum OptionName {
     GrowTo,
     /// `journal_size`
     JournalSize,
+    /// `reserved`
+    Reserved,
+    /// `uuid`
+    Uuid,
 }
 
 impl OptionName {
@@ -31,6 +37,8 @@ impl OptionName {
             Self::BytesPerInode => "bytes_per_inode",
             Self::GrowTo => "grow_to",
             Self::JournalSize => "journal_size",
+            Self::Reserved => "reserved",
+            Self::Uuid => "uuid",
         }
     }
 }
@@ -87,6 +95,33 @@ pub enum LayoutError {
         /// Number of \[bytes\] that don't fit.
         bytes: usize,
     },
+    /// Two extended attributes with one name.
+    XattrTwice {
+        /// Path in the image.
+        path: ImagePath,
+        /// The name.
+        name: XattrName,
+    },
+    /// An extended attribute that Linux does not return for files of this type: `user.*` on anything but files and
+    /// directories, a default access control list on anything but directories, an access control list on a symlink.
+    XattrOfOtherType {
+        /// Path in the image.
+        path: ImagePath,
+        /// The name.
+        name: XattrName,
+    },
+    /// The owner or group 4294967295, which means "none" to Linux.
+    NoOwner {
+        /// Path in the image.
+        path: ImagePath,
+    },
+    /// The UUID of zeros, which means "none".
+    NoUuid,
+    /// More than half of all blocks for root.
+    Reserved {
+        /// The option's value in \[thousandths of a percent\].
+        thousandths: u32,
+    },
     /// An access control list that Linux would reject.
     BadAcl {
         /// Path in the image.
@@ -141,6 +176,7 @@ pub enum LayoutError {
 impl LayoutError {
     /// The message. `name` returns the program's name of an option.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one message after the other")]
     pub fn message(&self, name: &dyn Fn(OptionName) -> String) -> (Subject, String, String) {
         use OptionName::{BytesPerInode, FreeInodes, FreeSpace, GrowTo, JournalSize, Size};
         let at =
@@ -163,6 +199,29 @@ impl LayoutError {
                     attributes_take(*count)
                 ),
                 if *count == 1 { "leave it out" } else { "leave some out" },
+            ),
+            Self::XattrTwice { path, name } => {
+                at(path, format!("has the extended attribute {name} twice"), "leave one out")
+            }
+            Self::XattrOfOtherType { path, name } => at(
+                path,
+                format!("Linux knows no extended attribute {name} of a file of its type"),
+                "leave it out",
+            ),
+            Self::NoOwner { path } => at(
+                path,
+                "its owner or group is 4294967295, which means none".to_owned(),
+                "choose another one",
+            ),
+            Self::NoUuid => (
+                Subject::Option(OptionName::Uuid),
+                "is zero, which means that there is none".to_owned(),
+                "choose another one".to_owned(),
+            ),
+            Self::Reserved { thousandths } => (
+                Subject::Option(OptionName::Reserved),
+                format!("{thousandths} thousandths of a percent are more than half of the file system"),
+                "choose at most 50000".to_owned(),
             ),
             Self::BadAcl { path, reason } => {
                 at(path, format!("Linux refuses its access control list: {reason}"), "remove or correct it")
@@ -223,7 +282,7 @@ impl LayoutError {
             Self::JournalSize { size } => (
                 Subject::Option(JournalSize),
                 format!(
-                    "{size} bytes are not possible: a journal has from 4194304 bytes to 2^32 blocks of 4096 bytes"
+                    "{size} bytes are not possible: a journal has from 4194304 bytes to 2^32 - 1 blocks of 4096 bytes"
                 ),
                 "choose 0, a size in this range, or the default".to_owned(),
             ),

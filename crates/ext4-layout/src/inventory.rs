@@ -5,18 +5,20 @@
 
 use ext4_ondisk::dirhash::HashSeed;
 use ext4_ondisk::inode::FAST_SYMLINK_MAX;
-use image_tree::{FileTree, NodeId, NodeKind};
+use image_tree::{FileTree, NodeId, NodeKind, Xattr, XattrNamespace};
 
 use crate::dataspace::DataSpace;
 use crate::directory::{Directories, Shape};
 use crate::extents::{Map, node_blocks};
 use crate::numbering::{LOST_FOUND, Numbering, Slot};
 use crate::units::{DataNr, blocks_for, narrow, wide};
-use crate::xattrs::{Encoded, Unstorable};
+use crate::xattrs::{Encoded, Unstorable, is_possible};
 use crate::{LayoutError, Options};
 
 /// Maximum number of blocks in a file: logical block numbers have 32 bits, and the last one must not be 2³² − 1.
 const MAX_FILE_BLOCKS: u64 = (1 << 32) - 1;
+/// The user and group that Linux takes for none: −1 in 32 bits.
+const NO_OWNER: u32 = u32::MAX;
 /// Shorter contents have at most four extents in any geometry, because so few blocks contain at most two islands.
 const LARGE_BLOCKS: u64 = 512;
 
@@ -170,13 +172,18 @@ impl Inventory {
 
 fn encode_xattrs(tree: &FileTree) -> Result<Vec<Encoded>, LayoutError> {
     let mut all = Vec::with_capacity(tree.all_metadata().len());
+    let path_of = |id| {
+        let first = tree.iter().find(|(_, node)| node.metadata() == id);
+        first.map_or_else(image_tree::ImagePath::root, |(node, _)| tree.path(node))
+    };
     for (id, metadata) in tree.all_metadata() {
+        if metadata.uid == NO_OWNER || metadata.gid == NO_OWNER {
+            return Err(LayoutError::NoOwner { path: path_of(id) });
+        }
         let encoded = Encoded::of(metadata).map_err(|reason| {
-            let path = tree
-                .iter()
-                .find(|(_, node)| node.metadata() == id)
-                .map_or_else(image_tree::ImagePath::root, |(node, _)| tree.path(node));
+            let path = path_of(id);
             match reason {
+                Unstorable::Twice(name) => LayoutError::XattrTwice { path, name },
                 Unstorable::TooLarge { by } => {
                     LayoutError::XattrsTooLarge { path, count: metadata.xattrs.len(), bytes: by }
                 }
@@ -186,5 +193,25 @@ fn encode_xattrs(tree: &FileTree) -> Result<Vec<Encoded>, LayoutError> {
         });
         all.push(encoded?);
     }
+    check_types(tree)?;
     Ok(all)
+}
+
+/// Checks that Linux returns all extended attributes, for the types of their files.
+fn check_types(tree: &FileTree) -> Result<(), LayoutError> {
+    let is_bound =
+        |xattr: &Xattr| !matches!(xattr.name.namespace(), XattrNamespace::Trusted | XattrNamespace::Security);
+    let bound: Vec<bool> =
+        tree.all_metadata().map(|(_, metadata)| metadata.xattrs.iter().any(is_bound)).collect();
+    if !bound.contains(&true) {
+        return Ok(());
+    }
+    for (id, node) in tree.iter().filter(|(_, node)| bound[node.metadata().index()]) {
+        let kind = tree.node(tree.resolve(id)).kind();
+        let mut xattrs = tree.metadata(node.metadata()).xattrs.iter();
+        if let Some(xattr) = xattrs.find(|xattr| !is_possible(xattr.name.namespace(), kind)) {
+            return Err(LayoutError::XattrOfOtherType { path: tree.path(id), name: xattr.name.clone() });
+        }
+    }
+    Ok(())
 }

@@ -28,6 +28,9 @@ pub struct Layout {
 /// Maximum number of blocks that Linux reserves for itself. For small file systems, it is a fiftieth.
 const MOST_KEPT_BY_LINUX: u64 = 4096;
 
+/// Maximum of the blocks for root, in \[thousandths of a percent\]: e2fsck and Linux reject more than half.
+const MOST_RESERVED: u32 = 50_000;
+
 /// The counts in the superblock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counts {
@@ -43,6 +46,13 @@ impl Layout {
     /// # Errors
     /// Fails if the contents don't fit into ext4, or not with these options.
     pub fn plan(tree: &FileTree, options: &Options) -> Result<Self, LayoutError> {
+        if options.uuid == [0; 16] {
+            return Err(LayoutError::NoUuid);
+        }
+        if let Some(thousandths) = options.reserved.filter(|thousandths| *thousandths > MOST_RESERVED) {
+            return Err(LayoutError::Reserved { thousandths });
+        }
+        let options = &options.clone().applied();
         let inventory = Inventory::of(tree, options)?;
         let solver::Solution { geometry, warnings } = solver::solve(&inventory, options)?;
         let space = DataSpace::of(&geometry);

@@ -6,7 +6,7 @@
 //!
 //! let mut tree = TreeBuilder::new();
 //! tree.lost_found()?.file("/etc/hostname", "snug\n")?;
-//! let options = Options { free_space: 16 << 20, ..Options::default().with_label("ROOT")? };
+//! let options = Options::default().with_free_space(16 << 20).with_label("ROOT")?;
 //! let layout = Layout::plan(&tree.finish()?, &options)?;
 //! assert_eq!(layout.summary().free_blocks, 4096);
 //! assert_eq!(layout.pieces().map(|piece| piece.len).sum::<u64>(), layout.len());

@@ -7,12 +7,13 @@ use image_tree::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
-    /// Sets the feature `RO_COMPAT_READONLY`, so that Linux only mounts the file system read-only; `/lost+found` gets one
-    /// block. The other fields still apply. Default: false.
+    /// Sets the feature `RO_COMPAT_READONLY`, so that Linux only mounts the file system read-only. `/lost+found` gets one block,
+    /// and there is no journal and no reserve for growth, whatever `journal_size` and `grow_to` are. The other fields still
+    /// apply. Default: false.
     pub sealed: bool,
     /// The volume's name, filled up with NUL; see [`Self::with_label`]. Default: none.
     pub label: [u8; 16],
-    /// The volume's UUID in the order of its text form; also seeds directory hashes and checksums. Default:
+    /// The volume's UUID in the order of its text form, not zero; also seeds directory hashes and checksums. Default:
     /// 44444444-4444-4444-8888-888888888888, the same for every image: set another one if two images are used on one machine.
     pub uuid: [u8; 16],
     /// Promised free space in \[bytes\]. Default: 32 MiB.
@@ -96,6 +97,11 @@ setters! {
 }
 
 impl Options {
+    /// The options that are used: a sealed file system has no journal and does not grow.
+    pub(crate) fn applied(self) -> Self {
+        if self.sealed { Self { journal_size: Some(0), grow_to: None, ..self } } else { self }
+    }
+
     /// The same with a label of at most 16 bytes without NUL.
     ///
     /// # Errors

@@ -123,21 +123,46 @@ impl Task<'_> {
 
     /// Finds the geometry for a fixed size.
     fn fixed(&self, size: u64) -> Result<Geometry, LayoutError> {
+        if let Some(geometry) = self.fitting(size)? {
+            return Ok(geometry);
+        }
+        let needed = self.smallest_fixed(size)?;
+        Err(LayoutError::SizeTooSmall { size, needed, free_space: self.options.free_space })
+    }
+
+    /// The geometry for a fixed size; `None` if that is too small.
+    fn fitting(&self, size: u64) -> Result<Option<Geometry>, LayoutError> {
         let blocks = size / BLOCK_SIZE;
-        let too_small =
-            |needed: u64| LayoutError::SizeTooSmall { size, needed, free_space: self.options.free_space };
         let mut groups = blocks.div_ceil(BLOCKS_PER_GROUP);
         while groups > 0 {
             let Some(candidate) = self.weigh_fixed(groups, blocks)? else { break };
             let geometry = Geometry { blocks: blocks.min(groups * BLOCKS_PER_GROUP), ..candidate.geometry };
             candidate.accept(self.options)?;
             if shortest(&geometry, 0) <= geometry.blocks {
-                return Ok(geometry);
+                return Ok(Some(geometry));
             }
             // The last group is too short for its own metadata; like mke2fs, leave it out.
             groups -= 1;
         }
-        Err(too_small(self.smallest()?.blocks.saturating_mul(BLOCK_SIZE)))
+        Ok(None)
+    }
+
+    /// The smallest fixed size above `size` that is sufficient, in \[bytes\]. A fixed size may have a shorter journal than the
+    /// default one, so it can be below the size of the smallest file system with that.
+    fn smallest_fixed(&self, size: u64) -> Result<u64, LayoutError> {
+        let with_default = self.smallest()?.blocks.saturating_mul(BLOCK_SIZE);
+        if self.options.journal_size.is_some() {
+            return Ok(with_default);
+        }
+        let with_journal = |journal: u64| {
+            let options = Options { journal_size: Some(journal * BLOCK_SIZE), ..self.options.clone() };
+            let bytes =
+                Task { options: &options, ..*self }.smallest().ok()?.blocks.checked_mul(BLOCK_SIZE)?;
+            let is_sufficient = bytes > size && matches!(self.fitting(bytes), Ok(Some(_)));
+            is_sufficient.then_some(bytes)
+        };
+        let shorter = std::iter::once(0).chain(JOURNALS).filter_map(with_journal).min();
+        Ok(shorter.map_or(with_default, |shorter| shorter.min(with_default)))
     }
 
     /// Tries the groups of a fixed size; `None` if they are too small. If the default journal of such a size

@@ -6,7 +6,7 @@ use ext4_ondisk::xattr::{
     self, ALIGNMENT, CHECKSUM_OFFSET, END_SIZE, ENTRY_SIZE, HEADER_SIZE, INODE_HEADER_SIZE, MAGIC,
     XattrEntry, XattrHeader, acl, name_index,
 };
-use image_tree::{Acl, InvalidAcl, Metadata, Permissions, Xattr, XattrNamespace};
+use image_tree::{Acl, InvalidAcl, Metadata, NodeKind, Permissions, Xattr, XattrName, XattrNamespace};
 use zerocopy::IntoBytes;
 
 use crate::directory::{put, put_bytes};
@@ -22,8 +22,10 @@ pub(crate) struct Encoded {
 }
 
 /// The error for attributes that can't be stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unstorable {
+    /// Two attributes have this name.
+    Twice(XattrName),
     /// This number of bytes does not fit.
     TooLarge { by: usize },
     /// An access control list that Linux would reject.
@@ -71,6 +73,11 @@ impl Encoded {
             return Ok(Self::default());
         }
         check_mode(metadata)?;
+        let mut names: Vec<_> = metadata.xattrs.iter().map(|xattr| &xattr.name).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]) {
+            return Err(Unstorable::Twice(twice.clone()));
+        }
         let mut inner = Vec::new();
         let mut outer = Vec::new();
         let mut room = XATTR_SIZE - INODE_HEADER_SIZE - END_SIZE;
@@ -102,6 +109,16 @@ impl Encoded {
             let checksum = xattr::computed_checksum(filesystem, at.0, out);
             put_bytes(out, CHECKSUM_OFFSET, &checksum.to_le_bytes());
         }
+    }
+}
+
+/// Whether Linux returns an attribute for a file of this type (`xattr_permission` and `set_posix_acl` of Linux).
+pub(crate) fn is_possible(namespace: XattrNamespace, kind: NodeKind) -> bool {
+    match namespace {
+        XattrNamespace::User => matches!(kind, NodeKind::File { .. } | NodeKind::Directory { .. }),
+        XattrNamespace::PosixAclDefault => matches!(kind, NodeKind::Directory { .. }),
+        XattrNamespace::PosixAclAccess => !matches!(kind, NodeKind::Symlink { .. }),
+        XattrNamespace::Trusted | XattrNamespace::Security => true,
     }
 }
 

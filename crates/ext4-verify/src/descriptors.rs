@@ -11,7 +11,7 @@ use crate::image::Image;
 use crate::numbers::{is_zero, le16, le32, part};
 use crate::problem::{Findings, Place};
 use crate::source::Unreadable;
-use crate::superblock;
+use crate::superblock::{self, TUNED};
 
 /// Where use changes the first superblock but not its copies, in \[bytes\]: free counts, times, mounts, orphans, journal
 /// recovery, mount point, kilobytes written, records of errors.
@@ -67,7 +67,7 @@ pub(crate) fn read(
                 }
                 None if !is_zero(desc) => {
                     let text = "has something behind the last descriptor";
-                    findings.add(Code::MetadataPadding, Place::Block(1 + index), text);
+                    findings.add(Code::DescriptorsBehind, Place::Block(1 + index), text);
                 }
                 None => {}
             }
@@ -220,7 +220,7 @@ fn backup_superblock(image: &Image<'_>, findings: &mut Findings, group: u32, blo
     let differs = copy.iter().zip(&image.sb.raw).enumerate().find(|(at, (a, b))| a != b && !own(*at));
     if let Some((at, _)) = differs {
         let text = format!("its superblock differs from the first at byte {at:#x}");
-        let at_use = |at: usize| own(at) || within(&SUPERBLOCK_AT_USE, at);
+        let at_use = |at: usize| own(at) || within(&SUPERBLOCK_AT_USE, at) || within(&TUNED, at);
         let code = difference(image, copy, &image.sb.raw, at_use, Code::BackupSuperblock);
         findings.add(code, place(), text);
     }

@@ -5,6 +5,14 @@ use crate::numbers::{le16, le16_pair, le32, le32_pair, part};
 
 pub(crate) const FLAG_EXTENTS: u32 = 0x8_0000;
 pub(crate) const FLAG_INDEX: u32 = 0x1000;
+/// The flags that users set with chattr (`EXT4_FL_USER_MODIFIABLE` of Linux, without `EXTENTS` and `CASEFOLD`, which are
+/// structures and features): `SECRM`, `UNRM`, `COMPR`, `SYNC`, `IMMUTABLE`, `APPEND`, `NODUMP`, `NOATIME`, `JOURNAL_DATA`,
+/// `NOTAIL`, `DIRSYNC`, `TOPDIR`, `DAX`, `PROJINHERIT`.
+const USER_FLAGS: u32 = 0x2203_c0ff;
+/// Those that only directories have: `DIRSYNC`, `TOPDIR`, `PROJINHERIT` (the inverse of `EXT4_REG_FLMASK`).
+const DIRECTORY_FLAGS: u32 = 0x2003_0000;
+/// Those that every type of inode has: `NODUMP`, `NOATIME` (`EXT4_OTHER_FLMASK`).
+const OTHER_FLAGS: u32 = 0xc0;
 /// Links with shorter targets keep them in the inode, in \[bytes\].
 pub(crate) const FAST_LINK: u64 = 60;
 /// The longest target that Linux follows, in \[bytes\].
@@ -53,6 +61,15 @@ impl Kind {
             Self::Fifo => 5,
             Self::Socket => 6,
             Self::Symlink => 7,
+        }
+    }
+
+    /// The flags that a user can set on it, and that a new inode inherits from its directory (`ext4_mask_flags` of Linux).
+    pub(crate) fn user_flags(self) -> u32 {
+        match self {
+            Self::Directory => USER_FLAGS,
+            Self::File => USER_FLAGS & !DIRECTORY_FLAGS,
+            Self::Symlink | Self::Character | Self::Block | Self::Fifo | Self::Socket => OTHER_FLAGS,
         }
     }
 

@@ -53,7 +53,15 @@ fn without_use(cx: &mut InodeContext<'_>) {
     let checksum = 0x7c..0x7e;
     let is_clean =
         raw.iter().enumerate().all(|(at, &byte)| byte == 0 || times.contains(&at) || checksum.contains(&at));
-    if !is_clean {
+    // tune2fs and e2fsck release the inode of a removed journal or reserve, but leave some of its times.
+    let was_released = matches!(inode.number, JOURNAL | RESIZE)
+        && is_zero(part(raw, 0, 2))
+        && (inode.size, inode.links, inode.flags, inode.sectors, inode.xattr_block) == (0, 0, 0, 0, 0)
+        && is_zero(inode.map())
+        && is_zero(part(raw, 0xa0, 96));
+    if was_released && !is_clean {
+        cx.problem(Code::InodeUnusedNotZero, "is unused and not zero");
+    } else if !is_clean {
         cx.problem(Code::ReservedInode, "has no use here, but is not zero");
     }
 }
@@ -191,11 +199,8 @@ fn journal_superblock(image: &Image<'_>, findings: &mut Findings, number: u64, b
         }
     }
     if part(block, 0x30, 16) != part(&image.sb.raw, 0x68, 16) {
-        findings.add(
-            Code::JournalSuperblock,
-            place(),
-            "s_uuid of the journal is not that of the file system",
-        );
+        // Only an external journal must have the UUID. tune2fs changes that of the file system alone.
+        findings.add(Code::JournalUsed, place(), "s_uuid of the journal is not that of the file system");
     }
     if be32(block, 0x1c) != 0 {
         let text = format!("s_start of the journal is {}: it waits to be replayed", be32(block, 0x1c));

@@ -1,9 +1,11 @@
 //! The superblock: its fields and the checks of them. Kernel documentation, "The Super Block".
 
+use std::ops::Range;
+
 use crate::checksum::Crc;
 use crate::codes::Code;
 use crate::geometry::Geometry;
-use crate::numbers::{id, is_zero, le, le16, le32, le32_pair, part};
+use crate::numbers::{byte, id, is_zero, le, le16, le32, le32_pair, part};
 use crate::problem::{Findings, Place};
 
 /// Its length in \[bytes\].
@@ -40,7 +42,7 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
-    /// Whether it was mounted since it was made.
+    /// Whether it was mounted, or written by a tool, since it was made.
     pub(crate) fn was_used(&self) -> bool {
         was_used(&self.raw)
     }
@@ -53,8 +55,11 @@ impl Superblock {
 
 fn was_used(raw: &[u8]) -> bool {
     let never = |at, len| is_zero(part(raw, at, len));
+    // s_wtime and s_mkfs_time
+    let time = |low, high| (le32(raw, low), byte(raw, high));
+    let was_written = time(0x30, 0x274) != time(0x108, 0x276);
     // s_mtime and s_mtime_hi, s_mnt_count, s_kbytes_written
-    !(never(0x2c, 4) && never(0x275, 1) && never(0x34, 2) && never(0x178, 8))
+    was_written || !(never(0x2c, 4) && never(0x275, 1) && never(0x34, 2) && never(0x178, 8))
 }
 
 /// A field whose value is known beforehand: where, how long in \[bytes\], value, name.
@@ -73,34 +78,74 @@ const GEOMETRY: [Fixed; 8] = [
 ];
 
 /// Fields that are the same in every new file system.
-const FIXED: [Fixed; 13] = [
-    (0x36, 2, 0xffff, "s_max_mnt_count"),
-    (0x3c, 2, 1, "s_errors"),
-    (0x44, 4, 0, "s_checkinterval"),
+const FIXED: [Fixed; 7] = [
     (0x48, 4, 0, "s_creator_os"),
     (0x54, 4, 11, "s_first_ino"),
     (GROUP_NR, 2, 0, "s_block_group_nr"),
-    (0xfc, 1, 1, "s_def_hash_version"),
-    (0x100, 4, 0x0c, "s_default_mount_opts"),
     (0x15c, 2, 32, "s_min_extra_isize"),
     (0x15e, 2, 32, "s_want_extra_isize"),
-    (0x160, 4, 1, "s_flags"),
     (0x174, 1, 4, "s_log_groups_per_flex"),
     (0x175, 1, 1, "s_checksum_type"),
 ];
 
+/// A field that tune2fs changes: where, how long in \[bytes\], its value in a new file system, whether another one is valid,
+/// name.
+type Setting = (usize, usize, u64, fn(u64) -> bool, &'static str);
+
+/// Settings. Their values are those that tune2fs, mke2fs and Linux take.
+const SETTINGS: [Setting; 10] = [
+    (0x36, 2, 0xffff, |_| true, "s_max_mnt_count"),
+    // Continue, remount read-only, panic.
+    (0x3c, 2, 1, |behaviour| (1..=3).contains(&behaviour), "s_errors"),
+    (0x44, 4, 0, |_| true, "s_checkinterval"),
+    (0x50, 2, 0, |_| true, "s_def_resuid"),
+    (0x52, 2, 0, |_| true, "s_def_resgid"),
+    // Legacy, half MD4, TEA.
+    (0xfc, 1, 1, |version| version <= 2, "s_def_hash_version"),
+    // `EXT4_DEFM_*`
+    (0x100, 4, 0x0c, |options| options & !0xf7f == 0, "s_default_mount_opts"),
+    // Hashes over signed or over unsigned characters, and the flag of file systems for tests.
+    (0x160, 4, 1, |flags| matches!(flags, 1 | 2 | 5 | 6), "s_flags"),
+    (0x164, 2, 0, |_| true, "s_raid_stride"),
+    (0x170, 4, 0, |_| true, "s_raid_stripe_width"),
+];
+/// The mount options that tune2fs stores as text.
+const MOUNT_OPTIONS: (usize, usize) = (0x200, 64);
+/// The number of blocks of the overhead, 0 if Linux has to count them.
+pub(crate) const OVERHEAD: usize = 0x248;
+
+/// Where tune2fs and resize2fs change the first superblock but not always its copies, in \[bytes\]: blocks kept for root, mount
+/// counts, settings, label, mount point, the journal's inode and its copy, overhead.
+pub(crate) const TUNED: [Range<usize>; 16] = [
+    0x08..0x0c,
+    0x34..0x38,
+    0x3c..0x3e,
+    0x40..0x48,
+    0x50..0x54,
+    0x78..0xc8,
+    0xe0..0xe4,
+    0xfc..0xfe,
+    0x100..0x104,
+    0x10c..0x150,
+    0x154..0x158,
+    0x160..0x166,
+    0x170..0x174,
+    0x200..0x240,
+    OVERHEAD..0x24c,
+    0x277..0x278,
+];
+
 /// Fields without use with these features, as (from, to, name).
-const UNUSED: [(usize, usize, &str); 12] = [
+const UNUSED: [(usize, usize, &str); 11] = [
     (0x3e, 0x40, "s_minor_rev_level"),
-    (0x50, 0x54, "s_def_resuid, s_def_resgid"),
     (0xc8, 0xce, "s_algorithm_usage_bitmap, s_prealloc_blocks"),
     (0xd0, 0xe0, "s_journal_uuid"),
     (0xe4, 0xe8, "s_journal_dev"),
     (0x104, 0x108, "s_first_meta_bg"),
-    (0x164, 0x174, "s_raid_stride to s_raid_stripe_width"),
+    (0x166, 0x170, "s_mmp_interval, s_mmp_block"),
     (0x176, 0x178, "s_reserved_pad"),
     (0x180, 0x194, "s_snapshot_inum to s_snapshot_list"),
-    (0x200, 0x248, "s_mount_opts, s_usr_quota_inum, s_grp_quota_inum"),
+    (0x240, 0x248, "s_usr_quota_inum, s_grp_quota_inum"),
     (0x24c, 0x274, "s_backup_bgs to s_checksum_seed"),
     (0x278, CHECKSUM, "the rest of the superblock"),
 ];
@@ -111,7 +156,7 @@ pub(crate) fn check(raw: Vec<u8>, length: u64, findings: &mut Findings) -> Optio
         findings.add(
             Code::SuperblockMagic,
             Place::Superblock,
-            "has no magic number, so this is no ext4; see what it is with `snugfs inspect`",
+            "has no magic number: it is damaged, or this is no ext4; see what it is with `snugfs inspect`",
         );
         return None;
     }
@@ -127,6 +172,7 @@ pub(crate) fn check(raw: Vec<u8>, length: u64, findings: &mut Findings) -> Optio
     }
     let geometry = geometry(&raw, length, findings)?;
     fixed(&raw, &FIXED, Code::SuperblockField, findings);
+    settings(&raw, findings);
     for (from, to, name) in UNUSED {
         if !is_zero(raw.get(from..to).unwrap_or_default()) {
             findings.add(Code::SuperblockUnused, Place::Superblock, format!("{name} is not zero"));
@@ -198,6 +244,24 @@ fn fixed(raw: &[u8], fields: &[Fixed], code: Code, findings: &mut Findings) -> b
         }
     }
     right
+}
+
+fn settings(raw: &[u8], findings: &mut Findings) {
+    for (at, len, new, is_valid, name) in SETTINGS {
+        let found = le(raw, at, len);
+        if found != new {
+            let code = if is_valid(found) { Code::SuperblockTuned } else { Code::SuperblockField };
+            findings.add(
+                code,
+                Place::Superblock,
+                format!("{name} is {found}, is {new} in a new file system"),
+            );
+        }
+    }
+    let (from, len) = MOUNT_OPTIONS;
+    if !is_zero(part(raw, from, len)) {
+        findings.add(Code::SuperblockTuned, Place::Superblock, "s_mount_opts is not empty");
+    }
 }
 
 fn geometry(raw: &[u8], length: u64, findings: &mut Findings) -> Option<Geometry> {
@@ -279,11 +343,15 @@ fn identity(raw: &[u8], findings: &mut Findings) {
 
 fn journal(raw: &[u8], findings: &mut Findings) {
     let has = le32(raw, 0x5c) & HAS_JOURNAL != 0;
-    let wanted = [
-        (0xe0, 4, if has { 8 } else { 0 }, "s_journal_inum"),
-        (0xfd, 1, u64::from(has), "s_jnl_backup_type"),
-    ];
-    fixed(raw, &wanted, Code::SuperblockField, findings);
+    fixed(raw, &[(0xe0, 4, if has { 8 } else { 0 }, "s_journal_inum")], Code::SuperblockField, findings);
+    let backup = byte(raw, 0xfd);
+    if backup == 1 && !has {
+        let text = "s_jnl_backup_type is 1 without a journal, as tune2fs leaves it";
+        findings.add(Code::SuperblockTuned, Place::Superblock, text);
+    } else {
+        let wanted = [(0xfd, 1, u64::from(has), "s_jnl_backup_type")];
+        fixed(raw, &wanted, Code::SuperblockField, findings);
+    }
     if !has && !is_zero(part(raw, 0x10c, 68)) {
         findings.add(Code::SuperblockUnused, Place::Superblock, "s_jnl_blocks is not zero without a journal");
     }

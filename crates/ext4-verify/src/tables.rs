@@ -10,6 +10,7 @@ use crate::paths::Where;
 use crate::problem::{Findings, Place};
 use crate::sets::{bit, runs, without};
 use crate::source::Unreadable;
+use crate::superblock::OVERHEAD;
 
 /// What was counted over all groups.
 #[derive(Clone, Copy, Debug, Default)]
@@ -240,7 +241,7 @@ fn unwritten(
 pub(crate) fn totals(image: &Image<'_>, claims: &Claims, findings: &mut Findings, totals: Totals) {
     let (raw, geometry) = (&image.sb.raw, image.geometry());
     let (free_blocks, free_inodes) = (le32_pair(raw, 0x0c, 0x158), u64::from(le32(raw, 0x10)));
-    let overhead = u64::from(le32(raw, 0x248));
+    let overhead = u64::from(le32(raw, OVERHEAD));
     let copies = 1 + to_u64(geometry.backups().count());
     let tables = u64::from(geometry.groups) * (2 + geometry.table_blocks());
     let wanted = copies * geometry.super_blocks() + tables + claims.journal_blocks;
@@ -254,6 +255,8 @@ pub(crate) fn totals(image: &Image<'_>, claims: &Claims, findings: &mut Findings
     }
     if overhead != wanted {
         let text = format!("s_overhead_clusters is {overhead}, should be {wanted}");
-        findings.add(Code::SuperblockOverhead, Place::Superblock, text);
+        // With 0, Linux counts the overhead when it mounts the file system.
+        let code = if overhead == 0 { Code::SuperblockTuned } else { Code::SuperblockOverhead };
+        findings.add(code, Place::Superblock, text);
     }
 }

@@ -46,7 +46,14 @@ impl Visitor<'_, '_> {
             _ => 0,
         };
         let needed = if matches!(kind, Kind::Directory | Kind::File) { FLAG_EXTENTS } else { 0 };
-        if inode.flags & !allowed != 0 || inode.flags & needed != needed {
+        let attributes_set = inode.flags & kind.user_flags();
+        if attributes_set != 0 {
+            cx.problem(
+                Code::InodeAttributes,
+                format!("has the flags {attributes_set:#x}, as chattr sets them"),
+            );
+        }
+        if inode.flags & !(allowed | kind.user_flags()) != 0 || inode.flags & needed != needed {
             let text = format!("flags are {:#x}, which {} can't have", inode.flags, kind.name());
             cx.problem(Code::InodeFlags, text);
             if inode.flags & needed != needed {

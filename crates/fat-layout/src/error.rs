@@ -52,6 +52,8 @@ pub enum FatError {
         fat32: bool,
         /// The minimum length, a whole number of MiB, in \[bytes\].
         least: u64,
+        /// Whether the length suits the other type.
+        other: bool,
     },
     /// A partition that is too large for the FAT type.
     TooLong {
@@ -59,11 +61,15 @@ pub enum FatError {
         bytes: u64,
         /// Whether the type is FAT32.
         fat32: bool,
+        /// Whether the length suits the other type.
+        other: bool,
     },
     /// Contents that don't fit.
     Full {
         /// Missing clusters in \[bytes\].
         missing: u64,
+        /// How much longer the partition must be, in \[bytes\]; `None` if no length is sufficient for the FAT type.
+        more: Option<u64>,
     },
     /// More entries in the root directory than FAT16 has.
     RootFull {
@@ -71,6 +77,8 @@ pub enum FatError {
         needed: usize,
         /// Number of entries that FAT16 has.
         room: usize,
+        /// Whether the partition's length suits FAT32.
+        fat32: bool,
     },
     /// A directory with more entries than FAT allows.
     DirectoryFull {
@@ -114,28 +122,35 @@ impl FatError {
         let at =
             |path: &str, what: String, help: &str| (Subject::Path(path.to_owned()), what, help.to_owned());
         match self {
-            Self::TooShort { bytes, fat32, least } => whole(
+            Self::TooShort { bytes, fat32, least, other } => whole(
                 format!("{bytes} bytes are too few for {}", name(*fat32)),
                 format!(
                     "make the partition at least {} MiB long{}",
                     least >> 20,
-                    if *fat32 { format!(", or {}", names.any_type()) } else { String::new() }
+                    if *other { format!(", or {}", names.any_type()) } else { String::new() }
                 ),
             ),
-            Self::TooLong { bytes, fat32 } => whole(
+            Self::TooLong { bytes, fat32, other } => whole(
                 format!("{bytes} bytes are too many for {}", name(*fat32)),
                 format!(
                     "make the partition smaller{}",
-                    if *fat32 { String::new() } else { format!(", or {}", names.any_type()) }
+                    if *other { format!(", or {}", names.any_type()) } else { String::new() }
                 ),
             ),
-            Self::Full { missing } => whole(
+            Self::Full { missing, more } => whole(
                 format!("the files need {missing} bytes more than the partition has"),
-                format!("make it at least {missing} bytes larger"),
+                match more {
+                    Some(more) => format!("make it {more} bytes larger, as longer tables need space too"),
+                    None => "leave some out".to_owned(),
+                },
             ),
-            Self::RootFull { needed, room } => whole(
+            Self::RootFull { needed, room, fat32 } => whole(
                 format!("the root directory needs {needed} entries of 32 bytes, but FAT16 has only {room}"),
-                format!("move files into folders, or {}", names.fat32()),
+                if *fat32 {
+                    format!("move files into folders, or {}", names.fat32())
+                } else {
+                    "move files into folders".to_owned()
+                },
             ),
             Self::DirectoryFull { path } => at(
                 path,

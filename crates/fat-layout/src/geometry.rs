@@ -52,13 +52,23 @@ impl Geometry {
         let bits = options.bits.unwrap_or(chosen);
         Self::with_bits(options, bits).map_err(|wrong| {
             let fat32 = bits == Bits::Fat32;
+            // The length could have decided on the type.
+            let other = options.bits.is_some() && chosen != bits && Self::is_possible(options, chosen);
             match wrong {
-                WrongLength::TooLong => FatError::TooLong { bytes: options.bytes, fat32 },
-                WrongLength::TooShort => {
-                    FatError::TooShort { bytes: options.bytes, fat32, least: least_bytes(options, bits) }
-                }
+                WrongLength::TooLong => FatError::TooLong { bytes: options.bytes, fat32, other },
+                WrongLength::TooShort => FatError::TooShort {
+                    bytes: options.bytes,
+                    fat32,
+                    least: least_bytes(options, bits),
+                    other,
+                },
             }
         })
+    }
+
+    /// Whether the partition's length suits a FAT type.
+    pub(crate) fn is_possible(options: &Options, bits: Bits) -> bool {
+        Self::with_bits(options, bits).is_ok()
     }
 
     fn with_bits(options: &Options, bits: Bits) -> Result<Self, WrongLength> {

@@ -76,7 +76,12 @@ impl FatLayout {
     pub fn plan(tree: &FileTree, options: &Options) -> Result<Self, FatError> {
         let geometry = Geometry::of(options)?;
         let names = names_of(tree)?;
-        let allocation = Allocation::of(tree, options, &geometry, &names)?;
+        let allocation = match Allocation::of(tree, options, &geometry, &names)? {
+            Fit::Allocated(allocation) => allocation,
+            Fit::Missing(missing) => {
+                return Err(FatError::Full { missing, more: more(tree, options, &names, missing) });
+            }
+        };
         let (root, runs) = allocation.fill(tree, options, &names);
         let used: u32 = narrow(allocation.used, CLUSTERS);
         let usage = Usage {
@@ -193,6 +198,29 @@ fn names_in(names: &Names, id: NodeId) -> &[EntryName] {
     names.get(&id).expect("invariant: `names_of` looks at every directory")
 }
 
+/// How much longer the partition must be, in \[bytes\], if `missing` \[bytes\] of clusters are missing; `None` if no length is
+/// sufficient. A longer partition also needs longer tables, and may have longer clusters.
+fn more(tree: &FileTree, options: &Options, names: &Names, missing: u64) -> Option<u64> {
+    let mut bytes = options.bytes;
+    let mut missing = missing;
+    loop {
+        bytes = bytes.checked_add(missing.next_multiple_of(options.sector.bytes()))?;
+        let longer = Options { bytes, ..*options };
+        let geometry = Geometry::of(&longer).ok()?;
+        match Allocation::of(tree, &longer, &geometry, names).ok()? {
+            Fit::Allocated(_) => return Some(bytes - options.bytes),
+            Fit::Missing(still) => missing = still,
+        }
+    }
+}
+
+/// The result of an allocation.
+enum Fit {
+    Allocated(Allocation),
+    /// Missing clusters in \[bytes\].
+    Missing(u64),
+}
+
 /// The clusters allocated to each file and directory.
 struct Allocation {
     /// First cluster and number of clusters of each node that has clusters.
@@ -202,7 +230,7 @@ struct Allocation {
 }
 
 impl Allocation {
-    fn of(tree: &FileTree, options: &Options, geometry: &Geometry, names: &Names) -> Result<Self, FatError> {
+    fn of(tree: &FileTree, options: &Options, geometry: &Geometry, names: &Names) -> Result<Fit, FatError> {
         let mut allocated = BTreeMap::new();
         let mut used: u64 = 0;
         for (id, node) in tree.iter() {
@@ -221,11 +249,11 @@ impl Allocation {
                 allocated.insert(id, (narrow(first, CLUSTERS), narrow(clusters, CLUSTERS)));
             }
         }
-        match used.checked_sub(geometry.clusters) {
-            None | Some(0) => Ok(Self { clusters: allocated, used }),
+        Ok(match used.checked_sub(geometry.clusters) {
+            None | Some(0) => Fit::Allocated(Self { clusters: allocated, used }),
             // Less than 2^32 nodes of at most 4 GiB each.
-            Some(missing) => Err(FatError::Full { missing: missing * geometry.cluster_bytes() }),
-        }
+            Some(missing) => Fit::Missing(missing * geometry.cluster_bytes()),
+        })
     }
 
     /// The first cluster of a node; 0 if it has none.
@@ -288,7 +316,8 @@ fn directory_bytes(
     let entries = names_in(names, id).iter().map(directory::entries_of).sum::<usize>() + own;
     if id == NodeId::ROOT && geometry.bits == Bits::Fat16 {
         let room = to_usize(geometry.root * geometry.sector) / ENTRY;
-        return if entries > room { Err(FatError::RootFull { needed: entries, room }) } else { Ok(0) };
+        let fat32 = Geometry::is_possible(options, Bits::Fat32);
+        return if entries > room { Err(FatError::RootFull { needed: entries, room, fat32 }) } else { Ok(0) };
     }
     if entries > MAX_ENTRIES {
         return Err(FatError::DirectoryFull { path: tree.path(id).to_string() });

@@ -40,9 +40,17 @@ pub(crate) fn check(name: &[u8]) -> Result<&str, &'static str> {
     Ok(name)
 }
 
-/// The key under which FAT compares names, without case.
+/// The key under which FAT compares names, without case: a table has one upper-case character for each, so `ß`, whose upper
+/// case has two characters, is only equal to itself.
 pub(crate) fn folded(name: &str) -> String {
-    name.chars().flat_map(char::to_uppercase).collect()
+    let upper = |character: char| {
+        let mut upper = character.to_uppercase();
+        match (upper.next(), upper.next()) {
+            (Some(one), None) => one,
+            _ => character,
+        }
+    };
+    name.chars().map(upper).collect()
 }
 
 /// The names of one directory, with unique short names.

@@ -281,7 +281,8 @@ fn the_minimum_size_in_the_error_is_the_minimum() {
         assert_eq!(least, expected * MIB, "{bits:?} {sector:?}");
         assert_mtools_reads(&FatLayout::plan(&tree, &of(least)).unwrap(), folder.path());
         let less = FatLayout::plan(&tree, &of(least - MIB)).unwrap_err();
-        assert_eq!(less, FatError::TooShort { bytes: least - MIB, fat32, least });
+        let other = fat32 && least - MIB >= 16 * MIB;
+        assert_eq!(less, FatError::TooShort { bytes: least - MIB, fat32, least, other });
     }
     let error = FatLayout::plan(&tree, &options(32 * MIB, Some(Bits::Fat32))).unwrap_err().to_string();
     assert_eq!(
@@ -297,7 +298,30 @@ fn fills_a_partition_to_the_last_cluster() {
     assert_reads_back(&files(&[("all", Some(room))]), &options(9 * MIB, None));
     let tree = tree_of(&files(&[("all", Some(room + 1)), ("b", Some(1))]));
     let error = FatLayout::plan(&tree, &options(9 * MIB, None)).unwrap_err();
-    assert_eq!(error, FatError::Full { missing: 2 * none.cluster_bytes });
+    let FatError::Full { missing, more: Some(more) } = error else { panic!("{error}") };
+    assert_eq!(missing, 2 * none.cluster_bytes);
+    FatLayout::plan(&tree, &options(9 * MIB + more, None)).unwrap();
+}
+
+/// Remedies that can't work: another type that the length does not suit, no longer partition of the type.
+#[test]
+fn only_remedies_that_can_work_are_suggested() {
+    let names: Vec<String> = (0..512).map(|number| format!("f{number}")).collect();
+    let many: Vec<_> = names.iter().map(|name| (name.as_str(), Some(0))).collect();
+    for (list, options, help) in [
+        (&many[..], options(10 * MIB, None), "; move files into folders"),
+        (&many, options(10 * MIB, Some(Bits::Fat16)), "; move files into folders"),
+        (&many, options(64 * MIB, None), "; move files into folders, or choose FAT32"),
+        (&[], options(10 * MIB, Some(Bits::Fat32)), " at least 33 MiB long, or leave out the FAT type"),
+        (&[], options(MIB, Some(Bits::Fat32)), " at least 33 MiB long"),
+        (&[], options(5 * GIB, Some(Bits::Fat16)), "; make the partition smaller, or leave out the FAT type"),
+        (&[], options(1 << 45, None), "; make the partition smaller"),
+    ] {
+        let error = FatLayout::plan(&tree_of(&files(list)), &options).unwrap_err().to_string();
+        assert!(error.ends_with(help), "{error}");
+    }
+    // `ß` has no upper case of one character, so these are two names.
+    assert_reads_back(&files(&[("SS", Some(1)), ("ß", Some(2))]), &options(30 * MIB, None));
 }
 
 #[test]
@@ -319,6 +343,66 @@ fn rejects_what_fat_does_not_support() {
     assert!(error(&[], MIB, None).starts_with("1048576 bytes are too few for FAT16"));
     assert!(error(&[], 5 * GIB, Some(Bits::Fat16)).starts_with("5368709120 bytes are too many for FAT16"));
     assert!(error(&[], 10_000, Some(Bits::Fat32)).starts_with("10000 bytes are too few for FAT32"));
+}
+
+/// A tree of files that nobody reads, in two directories.
+fn blank(sizes: &[u64]) -> FileTree {
+    let meta = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
+    let mut writer = TreeWriter::new(meta.clone(), Vec::new());
+    let meta = writer.metadata(&meta);
+    for (directory, half) in [("a", &sizes[..sizes.len() / 2]), ("b", &sizes[sizes.len() / 2..])] {
+        writer.begin_directory(Name::new(directory.as_bytes()).unwrap(), meta).unwrap();
+        for (index, size) in half.iter().enumerate() {
+            let name = format!("file-{index:06}");
+            let source = image_tree::FileSource::External(0);
+            writer.file(Name::new(name.as_bytes()).unwrap(), meta, *size, source).unwrap();
+        }
+        writer.end_directory();
+    }
+    writer.finish()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A partition that is longer by what the error says has room for everything.
+    #[test]
+    fn the_length_in_the_error_suffices(
+        sizes in prop::collection::vec(
+            prop_oneof![0..5000_u64, 0..60 * MIB, Just(MIB), 0..4 * GIB],
+            1..60,
+        ),
+        bits in prop_oneof![Just(None), Just(Some(Bits::Fat16)), Just(Some(Bits::Fat32))],
+        start in prop_oneof![40..80_u64, 500..530_u64],
+        long_sectors in any::<bool>(),
+    ) {
+        let sector = if long_sectors { SectorSize::Bytes4096 } else { SectorSize::Bytes512 };
+        let of = |bytes| Options { sector, ..options(bytes, bits) };
+        let tree = blank(&sizes);
+        let all: u64 = sizes.iter().sum();
+        match FatLayout::plan(&tree, &of(start * MIB)) {
+            Err(FatError::Full { missing, more: Some(more) }) => {
+                prop_assert!(more >= missing && more.is_multiple_of(sector.bytes()));
+                prop_assert!(FatLayout::plan(&tree, &of(start * MIB + more)).is_ok(), "{more}");
+            }
+            // 65,524 clusters of 64 KiB.
+            Err(FatError::Full { more: None, .. }) => {
+                prop_assert!(bits == Some(Bits::Fat16) && all > 3 * GIB, "{all}");
+            }
+            Err(FatError::TooShort { .. }) => prop_assert!(bits == Some(Bits::Fat32) && long_sectors),
+            Err(other) => prop_assert!(false, "{other}"),
+            Ok(_) => prop_assert!(all < start * MIB),
+        }
+    }
+}
+
+/// 40 MiB, a file of 40 MiB and 40 small ones.
+#[test]
+fn the_length_in_the_error_counts_longer_tables() {
+    let tree = blank(&[&[40 * MIB][..], &[10; 40]].concat());
+    let at = |bytes| FatLayout::plan(&tree, &options(bytes, Some(Bits::Fat16)));
+    let Err(FatError::Full { more: Some(more), .. }) = at(40 * MIB) else { panic!("does not fit") };
+    at(40 * MIB + more).unwrap();
 }
 
 proptest! {

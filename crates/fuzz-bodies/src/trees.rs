@@ -198,7 +198,8 @@ fn metadata(choice: u8) -> Metadata {
     let seconds = (i64::from(choice) << 25) - (1 << 30);
     let time = Timestamp::new(seconds, u32::from(choice) * 1000).unwrap_or(Timestamp::STORE);
     let mut metadata = Metadata::root_owned(Permissions::from_mode(u16::from(choice) << 4 | 0o7), time);
-    metadata.uid = u32::from(choice) * 0x0101_0101;
+    // Not 4294967295, which is refused.
+    metadata.uid = u32::from(choice) * 0x0101_0100;
     let sizes: &[usize] = match choice % 16 {
         0 => &[20],
         1 => &[0, 30, 30],
@@ -207,11 +208,12 @@ fn metadata(choice: u8) -> Metadata {
         8 => &[1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
         _ => &[],
     };
+    // Files of every type can have these.
     metadata.xattrs = sizes
         .iter()
         .enumerate()
         .filter_map(|(index, &len)| {
-            let name = XattrName::parse(format!("user.n{index}").as_bytes()).ok()?;
+            let name = XattrName::parse(format!("trusted.n{index}").as_bytes()).ok()?;
             Some(Xattr { name, value: vec![choice; len] })
         })
         .collect();

@@ -3,6 +3,7 @@ use std::path::Path;
 
 use image_tree::{ContentsError, Explain, Explanation, explained_errors, io_reason, shown};
 
+use crate::sink::OutputError;
 use crate::{PieceError, Rejection};
 
 /// The kind of an error, which decides on a program's exit code.
@@ -123,8 +124,13 @@ impl AssemblyError {
         Self::Output { path: shown(path), error: error.into() }
     }
 
-    /// An error when a stream is written. Errors of the system have a number; those of the compressor have none.
+    /// An error when a stream is written. Errors of the output are marked, and those of the system have a number; those of the
+    /// compressor have neither.
     pub(crate) fn sink(path: &Path, error: io::Error) -> Self {
+        let error = match error.downcast::<OutputError>() {
+            Ok(OutputError(error)) => return Self::output(path, error),
+            Err(error) => error,
+        };
         let is_of_system = error.raw_os_error().is_some() || error.kind() != io::ErrorKind::Other;
         if is_of_system { Self::output(path, error) } else { Self::Compressor(error) }
     }

@@ -49,6 +49,8 @@ const BYTES_AHEAD: u64 = 1 << 20;
 pub(crate) enum Missing {
     /// The file ended.
     Ended,
+    /// A reader says that it read more than it was asked for.
+    Overrun,
     Failed(io::Error),
 }
 
@@ -291,14 +293,15 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, mut from: u64, mut bytes: &mut [u8]) -
     Ok(())
 }
 
-/// Fills the buffer from a reader.
+/// Fills the buffer from a reader. The buffer is reused: if the reader claims more bytes than it wrote, bytes of another file
+/// would remain, so what can be noticed of that is an error.
 pub(crate) fn read_all(reader: &mut dyn ReadAt, mut from: u64, mut bytes: &mut [u8]) -> Result<(), Missing> {
     while !bytes.is_empty() {
         match reader.read_at(bytes, from) {
             Ok(0) => return Err(Missing::Ended),
             Ok(read) => {
+                bytes = bytes.get_mut(read..).ok_or(Missing::Overrun)?;
                 from += to_u64(read);
-                bytes = &mut bytes[read..];
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(Missing::Failed(error)),
@@ -312,6 +315,7 @@ pub(crate) fn missing(contents: &dyn Contents, file: FileRef, why: Missing) -> A
     let path = contents.shown(file);
     match why {
         Missing::Ended => AssemblyError::Ended { path },
+        Missing::Overrun => ContentsError::overrun(path).into(),
         Missing::Failed(error) => AssemblyError::Unreadable { path, error },
     }
 }

@@ -40,6 +40,7 @@
 //! | `seekable` | zstd in frames with a seek table |
 //! | `blocks`, `gzip`, `xz` | formats that are compressed block by block |
 //! | `zero_runs` | long runs of zeros within files |
+//! | `omitted` | zeros that a container omits, for observers |
 //! | `bmap` | a map of the blocks that a copy needs, for bmaptool |
 //! | `frames` | images as zstd frames that can be kept and used again |
 //! | `companion` | a small file beside an image |
@@ -63,6 +64,7 @@ mod gzip;
 mod identity;
 mod kernel_copy;
 mod observer;
+mod omitted;
 mod options;
 mod pending;
 mod pieces;
@@ -91,6 +93,7 @@ pub use frames::{FrameKey, FrameSource, FrameStore, Frames, StoredFrame, Unit};
 pub use identity::Identity;
 pub(crate) use image_tree::{to_u64, to_usize};
 pub use observer::{Observer, Rejection};
+pub use omitted::OmittedZeros;
 #[cfg(feature = "zstd")]
 pub use options::Framing;
 pub use options::{Compression, Options, Target, Written};

@@ -1,5 +1,6 @@
 //! Outputs of a stream: plain or compressed, with its number of bytes and its hash.
 
+use std::fmt;
 use std::io::{self, BufWriter, Write};
 
 #[cfg(feature = "sha256")]
@@ -170,9 +171,32 @@ impl<'w> Tally<'w> {
     }
 }
 
+/// An error of the output. Without this mark, it can't be told from an error of the compressor.
+#[derive(Debug)]
+pub(crate) struct OutputError(pub(crate) io::Error);
+
+impl OutputError {
+    /// Marks an error, which keeps its kind.
+    fn mark(error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), Self(error))
+    }
+}
+
+impl fmt::Display for OutputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for OutputError {}
+
 impl Write for Tally<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = self.output.write(bytes)?;
+        let taken = self.output.write(bytes).map_err(OutputError::mark)?;
+        if taken > bytes.len() {
+            let what = "the writer says that it took more bytes than it was given";
+            return Err(OutputError::mark(io::Error::other(what)));
+        }
         self.bytes += to_u64(taken);
         #[cfg(feature = "sha256")]
         if let Some(hash) = &mut self.hash {
@@ -182,7 +206,7 @@ impl Write for Tally<'_> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.output.flush()
+        self.output.flush().map_err(OutputError::mark)
     }
 }
 

@@ -50,8 +50,13 @@ pub enum BuildError {
     Conflict(ImagePath),
     /// Metadata for a path without an entry.
     NoEntry(ImagePath),
-    /// A hard link whose target is not a file, symlink or special file.
-    BadHardLink(ImagePath),
+    /// A hard link that leads to no file, symlink or special file.
+    BadHardLink {
+        /// The link.
+        path: ImagePath,
+        /// Its target as it was given.
+        to: ImagePath,
+    },
     /// An entry that no tree can hold.
     Tree(TreeError),
 }
@@ -64,8 +69,8 @@ impl fmt::Display for BuildError {
                 write!(f, "{path} is added twice, or is not a directory and has entries below it")
             }
             Self::NoEntry(path) => write!(f, "{path} has metadata, but no entry"),
-            Self::BadHardLink(path) => {
-                write!(f, "the target of the hard link {path} is not a file, symlink or special file")
+            Self::BadHardLink { path, to } => {
+                write!(f, "the hard link {path} to {to} leads to no file, symlink or special file")
             }
             Self::Tree(error) => error.fmt(f),
         }
@@ -172,7 +177,8 @@ impl TreeBuilder {
         self.add(ImagePath::parse(path.as_ref())?, entry, Permissions::SYMLINK)
     }
 
-    /// Adds one more name of a file, symlink or special file, whichever of the two sorts first.
+    /// Adds one more name of a file, symlink or special file, whichever of the two sorts first. `to` may also be a hard link,
+    /// and may be added later.
     ///
     /// # Errors
     /// If a path is not absolute, or already used.
@@ -276,7 +282,8 @@ impl TreeBuilder {
                 Entry::Symlink(target) => writer.symlink(name, id, &target)?,
                 Entry::Special(kind) => writer.special(name, id, kind)?,
                 Entry::HardLink(to) => {
-                    let to = *nodes.get(&to).ok_or_else(|| BuildError::BadHardLink(path.clone()))?;
+                    let node = nodes.get(&to).copied();
+                    let to = node.ok_or_else(|| BuildError::BadHardLink { path: path.clone(), to })?;
                     writer.hard_link(name, to)?
                 }
             };
@@ -287,34 +294,55 @@ impl TreeBuilder {
 
     /// The first name of a file in the order of the tree is the file, all others are links to it.
     fn swap_links(&mut self) -> Result<(), BuildError> {
-        let links: Vec<(ImagePath, ImagePath)> = self
-            .entries
-            .iter()
-            .filter_map(|(path, (entry, _))| match entry {
-                Entry::HardLink(to) => Some((path.clone(), to.clone())),
-                _ => None,
-            })
-            .collect();
-        // Where a file that was moved to an earlier name is.
-        let mut moved: BTreeMap<ImagePath, ImagePath> = BTreeMap::new();
-        for (path, to) in links {
-            let target = moved.get(&to).unwrap_or(&to).clone();
-            let is_file = |entry: &Entry| !matches!(entry, Entry::Directory | Entry::HardLink(_));
-            let Some((entry, metadata)) = self.entries.get(&target).filter(|(entry, _)| is_file(entry))
-            else {
-                return Err(BuildError::BadHardLink(path));
-            };
-            if path < target {
-                let first = (entry.clone(), metadata.clone());
-                self.entries.insert(path.clone(), first);
-                let link = (Entry::HardLink(path.clone()), Metadata::root_owned(FILE, self.timestamp));
-                self.entries.insert(target, link);
-                moved.insert(to, path);
-            } else if let Some((link, _)) = self.entries.get_mut(&path) {
-                *link = Entry::HardLink(target);
+        let mut files: BTreeMap<ImagePath, ImagePath> = BTreeMap::new();
+        for (path, (entry, _)) in &self.entries {
+            if let Entry::HardLink(to) = entry {
+                self.follow(path, to, &mut files)?;
+            }
+        }
+        // The names of each linked file besides its own, sorted.
+        let mut links: BTreeMap<ImagePath, Vec<ImagePath>> = BTreeMap::new();
+        for (path, file) in files {
+            links.entry(file).or_default().push(path);
+        }
+        for (file, names) in links {
+            let first = names.first().filter(|first| **first < file).unwrap_or(&file).clone();
+            if let Some(entry) = self.entries.remove(&file) {
+                self.entries.insert(first.clone(), entry);
+            }
+            for name in names.into_iter().chain([file]).filter(|name| *name != first) {
+                let link = (Entry::HardLink(first.clone()), Metadata::root_owned(FILE, self.timestamp));
+                self.entries.insert(name, link);
             }
         }
         Ok(())
+    }
+
+    /// Finds the file that a hard link leads to, maybe over further links, and adds all these links to `files`.
+    fn follow(
+        &self,
+        path: &ImagePath,
+        to: &ImagePath,
+        files: &mut BTreeMap<ImagePath, ImagePath>,
+    ) -> Result<(), BuildError> {
+        let mut passed = vec![path];
+        let mut at = to;
+        // A longer chain is a circle.
+        while passed.len() <= self.entries.len() {
+            let file = match (files.get(at), self.entries.get(at)) {
+                (Some(file), _) => file.clone(),
+                (None, Some((Entry::HardLink(next), _))) => {
+                    passed.push(at);
+                    at = next;
+                    continue;
+                }
+                (None, Some((Entry::Directory, _)) | None) => break,
+                (None, Some(_)) => at.clone(),
+            };
+            files.extend(passed.into_iter().map(|link| (link.clone(), file.clone())));
+            return Ok(());
+        }
+        Err(BuildError::BadHardLink { path: path.clone(), to: to.clone() })
     }
 }
 
@@ -390,6 +418,43 @@ mod tests {
         );
     }
 
+    /// Every order of four names of one file, each linked to the one before it.
+    #[test]
+    fn a_hard_link_may_lead_to_another_one() {
+        let names = ["/a", "/b", "/c/d", "/e"];
+        let metadata = Metadata { uid: 7, ..Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE) };
+        for code in 0..256_usize {
+            let order: Vec<&str> = (0..4).map(|at| names[code >> (2 * at) & 3]).collect();
+            if names.iter().any(|name| !order.contains(name)) {
+                continue;
+            }
+            for is_reversed in [false, true] {
+                let mut tree = TreeBuilder::new();
+                let mut links: Vec<_> = order.windows(2).map(|pair| (pair[1], pair[0])).collect();
+                if is_reversed {
+                    links.reverse();
+                }
+                for (path, to) in links {
+                    tree.hard_link(path, to).unwrap();
+                }
+                tree.file(order[0], "one file").unwrap().metadata(order[0], metadata.clone()).unwrap();
+                let tree = tree.finish().unwrap();
+                assert_eq!(
+                    lines(&tree),
+                    [
+                        "/ 0755 directory",
+                        "/a 0444 file 8 \"one file\"",
+                        "/b 0444 link /a",
+                        "/c 0755 directory",
+                        "/c/d 0444 link /a",
+                        "/e 0444 link /a",
+                    ],
+                    "{order:?}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn what_makes_no_tree_is_refused() {
         let path = |text: &str| ImagePath::parse(text.as_bytes()).unwrap();
@@ -424,9 +489,14 @@ mod tests {
                 tree.hard_link("/link", "/link").unwrap();
             },
         ];
-        for add in links {
-            assert_eq!(finished(add), BuildError::BadHardLink(path("/link")));
+        for (add, to) in links.into_iter().zip(["/d", "/missing", "/link"]) {
+            assert_eq!(finished(add), BuildError::BadHardLink { path: path("/link"), to: path(to) });
         }
+        let circle = finished(|tree| {
+            tree.hard_link("/x", "/y").unwrap().hard_link("/y", "/z").unwrap().hard_link("/z", "/x").unwrap();
+        });
+        assert_eq!(circle, BuildError::BadHardLink { path: path("/x"), to: path("/y") });
+        assert_eq!(circle.to_string(), "the hard link /x to /y leads to no file, symlink or special file");
         let empty = finished(|tree| {
             tree.symlink("/s", "").unwrap();
         });

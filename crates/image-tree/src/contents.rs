@@ -39,7 +39,7 @@ pub trait FileReader {
     fn open(&mut self, file: FileRef) -> Result<FileBytes<'_>, ContentsError>;
 }
 
-/// The bytes of a file, as many as its node in the tree says.
+/// The bytes of a file, as many as its node in the tree says. Fewer are an error; bytes after them are not read.
 pub enum FileBytes<'c> {
     /// All bytes, in memory.
     Memory(&'c [u8]),
@@ -93,6 +93,9 @@ impl<R: io::Read> ReadAt for Forward<R> {
             return Ok(0);
         }
         let read = self.reader.read(buffer)?;
+        if read > buffer.len() {
+            return Err(io::Error::other("the stream says that it read more bytes than it was asked for"));
+        }
         self.at += u64::try_from(read).unwrap_or(u64::MAX);
         Ok(read)
     }
@@ -126,6 +129,16 @@ impl ContentsError {
             subject,
             "is not a regular file of the image",
             "please report this as a bug",
+        ))
+    }
+
+    /// A [`ReadAt`] returned more bytes than its buffer holds. `path` is the file's name in messages.
+    #[must_use]
+    pub fn overrun(path: impl Into<String>) -> Self {
+        Self::internal(Explanation::new(
+            path,
+            "its reader says that it read more bytes than it was asked for",
+            "correct `ReadAt::read_at` of the program",
         ))
     }
 
@@ -187,7 +200,25 @@ impl Contents for TreeContents {
 
 impl FileReader for &TreeContents {
     fn open(&mut self, file: FileRef) -> Result<FileBytes<'_>, ContentsError> {
-        self.bytes(file).map(FileBytes::Memory).ok_or_else(|| ContentsError::no_such_file(file))
+        let tree = self.trees.get(file.tree.index());
+        let kind = tree.map(|tree| tree.node(tree.resolve(file.node)).kind());
+        if let (Some(bytes), Some(NodeKind::File { size, .. })) = (self.bytes(file), kind) {
+            if crate::to_u64(bytes.len()) != size {
+                let what = format!("has {} bytes in the tree, but its length is {size}", bytes.len());
+                let explanation =
+                    Explanation::new(self.shown(file), what, "give `TreeWriter::file` their number");
+                return Err(ContentsError::internal(explanation));
+            }
+            return Ok(FileBytes::Memory(bytes));
+        }
+        Err(match kind {
+            Some(NodeKind::File { .. }) => ContentsError::internal(Explanation::new(
+                self.shown(file),
+                "its bytes are not in the tree",
+                "implement `Contents` for files of other sources",
+            )),
+            _ => ContentsError::no_such_file(file),
+        })
     }
 }
 
@@ -228,5 +259,28 @@ mod tests {
             assert!(reader.open(node.into()).unwrap_err().is_internal());
         }
         assert_eq!(contents.shown(link.into()), "/b");
+        let said = reader.open(other.into()).unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "/c: its bytes are not in the tree; implement `Contents` for files of other sources"
+        );
+    }
+
+    #[test]
+    fn inline_bytes_have_the_length_of_their_node() {
+        let metadata = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
+        for (size, says) in
+            [(1, Some("/a: has 2 bytes in the tree, but its length is 1")), (2, None), (3, Some(""))]
+        {
+            let mut writer = TreeWriter::new(metadata.clone(), Vec::new());
+            let id = writer.metadata(&metadata);
+            let inline = writer.inline(b"hi".to_vec());
+            let file = writer.file(Name::new(b"a").unwrap(), id, size, inline).unwrap();
+            let contents = TreeContents::new(&writer.finish());
+            let mut reader = contents.reader();
+            let opened = reader.open(file.into());
+            assert_eq!(opened.is_err(), says.is_some(), "{size}");
+            assert!(opened.err().is_none_or(|error| error.to_string().starts_with(says.unwrap_or_default())));
+        }
     }
 }

@@ -43,6 +43,15 @@ pub enum TreeError {
         /// Length of the target in \[bytes\].
         len: usize,
     },
+    /// A device number that ext4 can't store: a major number of 2¹² or more, or a minor number of 2²⁰ or more.
+    BadDevice {
+        /// The device's name, escaped.
+        name: String,
+        /// Its major number.
+        major: u32,
+        /// Its minor number.
+        minor: u32,
+    },
     /// Data runs that are not in order, not within their file, or without a file.
     BadDataRuns,
     /// More than 2³² − 1 nodes, or 4 GiB of names.
@@ -57,6 +66,11 @@ impl fmt::Display for TreeError {
             Self::BadTarget { name, len } => write!(
                 f,
                 "the target of the symlink {name}, {len} bytes long, must have 1 to 4095 bytes and no NUL"
+            ),
+            Self::BadDevice { name, major, minor } => write!(
+                f,
+                "the device {name} has the number {major}:{minor}; a major number is below 4096, a minor number \
+                 below 1048576"
             ),
             Self::BadDataRuns => {
                 f.write_str("the data runs of a sparse file must be in order and within the file")
@@ -238,12 +252,20 @@ impl TreeWriter {
     }
 
     /// Adds a device, FIFO or socket.
+    ///
+    /// # Errors
+    /// If ext4 can't store the number of a device, or the entry does not sort after the one before it.
     pub fn special(
         &mut self,
         name: Name<'_>,
         metadata: MetadataId,
         kind: SpecialKind,
     ) -> Result<NodeId, TreeError> {
+        if let SpecialKind::Character { major, minor } | SpecialKind::Block { major, minor } = kind
+            && (major >= 1 << 12 || minor >= 1 << 20)
+        {
+            return Err(TreeError::BadDevice { name: name.to_string(), major, minor });
+        }
         self.add(name, metadata, NodeKind::Special(kind))
     }
 
@@ -334,6 +356,25 @@ mod tests {
         assert_eq!(tree.find(&tree.path(file)), Some(file));
         assert_eq!(tree.resolve(link), file);
         assert_eq!(tree.all_metadata().len(), 2);
+    }
+
+    #[test]
+    fn accepts_only_device_numbers_that_ext4_can_store() {
+        for (major, minor, fits) in [
+            (0, 0, true),
+            (4095, (1 << 20) - 1, true),
+            (4096, 0, false),
+            (5000, 3, false),
+            (0, 1 << 20, false),
+            (u32::MAX, u32::MAX, false),
+        ] {
+            for kind in [SpecialKind::Character { major, minor }, SpecialKind::Block { major, minor }] {
+                let mut w = writer();
+                let meta = w.metadata(&Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE));
+                let refused = TreeError::BadDevice { name: "d".to_owned(), major, minor };
+                assert_eq!(w.special(name("d"), meta, kind).err(), (!fits).then_some(refused));
+            }
+        }
     }
 
     #[test]

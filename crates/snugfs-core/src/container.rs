@@ -1,6 +1,6 @@
 //! The container around an image: none, or a format of virtual disks or of fastboot.
 
-use build_plan::{Format, Location};
+use build_plan::{Format, Location, Plan};
 use image_containers::{ContainerError, DynamicVhd, FixedVhd, Qcow2, Simg, Vdi};
 use image_tree::{PieceSource, Uuid};
 
@@ -28,9 +28,16 @@ impl std::fmt::Debug for Raw<'_> {
 }
 
 impl<'i> Container<'i> {
-    /// Puts an image into a container. `id` identifies the disk, in formats that do so.
-    pub(crate) fn around(image: &'i dyn PieceSource, format: Format, id: Uuid) -> Result<Self, Failure> {
-        let field = Location::plan().key("output").key("format");
+    /// Puts the image of a plan into a container.
+    pub(crate) fn around(image: &'i dyn PieceSource, format: Format, plan: &Plan) -> Result<Self, Failure> {
+        // If the output's name selects the format, only the length is in the plan.
+        let field = match &plan.disk {
+            _ if plan.output.format.is_some() => Location::plan().key("output").key("format"),
+            Some(_) => Location::plan().key("disk").key("size"),
+            None => Location::plan().key("filesystem").key("size"),
+        };
+        // Identifies the disk, in formats that do so.
+        let id = Uuid(plan.root.filesystem.uuid);
         let refused = |error: ContainerError| {
             Failure::of(FailureKind::Fit, Problem { at: (&field).into(), ..Problem::from(&error) })
         };

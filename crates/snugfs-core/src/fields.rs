@@ -52,6 +52,20 @@ impl Scanned<'_> {
         }
     }
 
+    /// A problem, with its place in the plan.
+    fn placed(self, subject: &Subject, what: String, help: String) -> Problem {
+        match (self, subject) {
+            (Self::Folder(at) | Self::File(at), Subject::Contents) => Problem::new(at, what, help),
+            (Self::Folder(at) | Self::File(at), Subject::Path(_)) => {
+                within(at, &self.at(subject), &what, help)
+            }
+            (Self::Volume(_, at), Subject::Contents | Subject::Path(_)) => {
+                within_volume(at, self.at(subject), what, help)
+            }
+            (_, Subject::Source(..)) => Problem::new(self.at(subject), what, help),
+        }
+    }
+
     /// The failure of a scan.
     pub(crate) fn failure(self, errors: &ScanErrors) -> Failure {
         let problems = errors.errors().iter().map(|error| self.problem(error));
@@ -62,7 +76,7 @@ impl Scanned<'_> {
     fn problem(self, error: &ScanError) -> Problem {
         let (subject, what, help) = error.message(&|id| self.name(id));
         let help = self.help(error).unwrap_or(help);
-        Problem::new(self.at(&subject), what, help)
+        self.placed(&subject, what, help)
     }
 
     /// Help that names a field of the plan, if there is any.
@@ -114,7 +128,7 @@ impl Scanned<'_> {
             Warning::Room { .. } => "leave out these files".to_owned(),
             _ => explained.help,
         };
-        Some(Problem::new(self.at(&warning.subject()), explained.what, help))
+        Some(self.placed(&warning.subject(), explained.what, help))
     }
 }
 
@@ -147,35 +161,70 @@ const fn key(option: OptionName) -> &'static str {
         OptionName::BytesPerInode => "bytesPerInode",
         OptionName::GrowTo => "growTo",
         OptionName::JournalSize => "journalSize",
+        OptionName::Reserved => "reservedPercent",
+        OptionName::Uuid => "uuid",
         _ => option.field(),
     }
 }
 
-fn layout_subject(subject: ext4_layout::Subject, volume: &Location) -> At {
+/// A problem of something in the image that is not in the plan. A root file system needs no name; in another volume, its place
+/// comes first.
+fn within_volume(volume: &Location, at: At, what: String, help: String) -> Problem {
+    if *volume == Location::plan() { Problem::new(at, what, help) } else { within(volume, &at, &what, help) }
+}
+
+fn within(place: &Location, at: &At, what: &str, help: String) -> Problem {
+    Problem::new(place, format!("{at}: {what}"), help)
+}
+
+fn layout_problem(
+    (subject, what, help): (ext4_layout::Subject, String, String),
+    plan: &VolumePlan,
+    volume: &Location,
+) -> Problem {
     let fields = volume.key("filesystem");
     match subject {
-        ext4_layout::Subject::Path(path) => path.to_string().into(),
-        ext4_layout::Subject::Option(option) => fields.key(key(option)).into(),
-        _ => fields.into(),
+        ext4_layout::Subject::Path(path) => match planned(&path, plan, volume) {
+            Some(at) => Problem::new(at, what, help),
+            None => within_volume(volume, path.to_string().into(), what, help),
+        },
+        ext4_layout::Subject::Option(option) => Problem::new(fields.key(key(option)), what, help),
+
+        _ => Problem::new(fields, what, help),
     }
+}
+
+/// The place of a path of the image in the plan, if it is there: first that of extended attributes, which most problems are
+/// about.
+fn planned(path: &ImagePath, plan: &VolumePlan, volume: &Location) -> Option<Location> {
+    let attributes = plan.attributes.get(path).map(|plan| (!plan.xattrs.is_empty(), "attributes"));
+    let entry = plan.entries.get(path).map(|entry| (!entry.xattrs.is_empty(), "entries"));
+    let at = |list: &str| volume.key(list).key(text(path));
+    let with_xattrs = [attributes, entry].into_iter().flatten().find(|(has_xattrs, _)| *has_xattrs);
+    let with_xattrs = with_xattrs.map(|(_, list)| at(list).key("xattrs"));
+    with_xattrs.or_else(|| entry.or(attributes).map(|(_, list)| at(list)))
 }
 
 /// The failure of a layout: contents that do not fit. `size` is the field that sets the size, if it is not the file system's
 /// own.
-pub(crate) fn layout_failure(error: &LayoutError, volume: &Location, size: Option<&Location>) -> Failure {
+pub(crate) fn layout_failure(
+    error: &LayoutError,
+    plan: &VolumePlan,
+    volume: &Location,
+    size: Option<&Location>,
+) -> Failure {
     let (subject, what, help) = error.message(&|option| key(option).to_owned());
-    let at = match (&subject, size) {
-        (ext4_layout::Subject::Option(OptionName::Size), Some(size)) => size.into(),
-        _ => layout_subject(subject, volume),
+    let problem = match (&subject, size) {
+        (ext4_layout::Subject::Option(OptionName::Size), Some(size)) => Problem::new(size, what, help),
+        _ => layout_problem((subject, what, help), plan, volume),
     };
-    Failure::new(FailureKind::Fit, at, what, help)
+    Failure::of(FailureKind::Fit, problem)
 }
 
 /// A warning about a file system's layout.
-pub(crate) fn layout_warning(warning: &LayoutWarning, volume: &Location) -> Problem {
+pub(crate) fn layout_warning(warning: &LayoutWarning, plan: &VolumePlan, volume: &Location) -> Problem {
     let name = |option| volume.key("filesystem").key(key(option)).to_string();
-    let (subject, what, help) = warning.message(&name);
-    Problem::new(layout_subject(subject, volume), what, help)
+    layout_problem(warning.message(&name), plan, volume)
 }
 
 struct FatNames;
@@ -252,16 +301,25 @@ pub(crate) fn closure_problem(error: &ClosureError, volume: &Location) -> Proble
             Within::Whole | Within::Line(_) => closure.key("graph").into(),
         },
         None if matches!(error, ClosureError::More { .. }) => closure.into(),
+        None if *volume != Location::plan() => {
+            return within(&closure, &problem.at, &problem.what, closure_help(error).unwrap_or(problem.help));
+        }
         _ => problem.at,
     };
+    let help = closure_help(error).unwrap_or(problem.help);
+    Problem { at, what: problem.what, help, ..Problem::default() }
+}
+
+/// Help that names a field of the plan, if there is any.
+fn closure_help(error: &ClosureError) -> Option<String> {
     let help = match error {
         ClosureError::StorePath { reason: InvalidStorePath::OtherStore { .. }, .. } => {
-            "give paths of one store, and its directory as storeDir".to_owned()
+            "give paths of one store, and its directory as storeDir"
         }
-        ClosureError::NotInTree { .. } => "set sourceDir to the store that contains it".to_owned(),
-        _ => problem.help,
+        ClosureError::NotInTree { .. } => "set sourceDir to the store that contains it",
+        _ => return None,
     };
-    Problem { at, help, ..problem }
+    Some(help.to_owned())
 }
 
 /// The name of a graph in the plan, for messages.

@@ -93,7 +93,7 @@ impl<'p> PlannedVolume<'p> {
             _ => None,
         };
         Layout::plan(tree, &self.layout_options())
-            .map_err(|error| fields::layout_failure(&error, &self.at, of_partition.as_ref()))
+            .map_err(|error| fields::layout_failure(&error, self.plan, &self.at, of_partition.as_ref()))
     }
 }
 

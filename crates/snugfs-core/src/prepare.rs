@@ -203,8 +203,9 @@ impl Trees {
 fn warnings(plan: &Plan, root: &Volume<'_>, parts: &[Part<'_>], blobs: &[SingleFile]) -> Vec<Problem> {
     let of_volume = |volume: &Volume<'_>| {
         let of_layout = volume.layout.summary().warnings;
-        let at = &volume.scanned.planned.at;
-        let of_layout = of_layout.iter().map(|warning| fields::layout_warning(warning, at));
+        let planned = &volume.scanned.planned;
+        let of_layout =
+            of_layout.iter().map(|warning| fields::layout_warning(warning, planned.plan, &planned.at));
         volume.scanned.warnings.iter().cloned().chain(of_layout).collect::<Vec<_>>()
     };
     let mut warnings = of_volume(root);

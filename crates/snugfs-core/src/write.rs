@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::num::NonZeroUsize;
 
-use build_plan::Format;
+use build_plan::{Format, Location};
 use file_scanner::{ScannedFiles, most_readers};
-use image_assembly::{BlockMap, FrameStore, Frames, ImageDigest, KnownZeros, Target, Writer, Written};
+use image_assembly::{
+    BlockMap, FrameStore, Frames, ImageDigest, KnownZeros, Observer as ImageObserver, Target, Writer, Written,
+};
 use image_containers::needed_blocks;
-use image_tree::Uuid;
 
-use crate::Failure;
 use crate::container::Container;
 use crate::frames::{FrameStores, Units};
 use crate::hashes::{self, PassingClosures};
@@ -17,6 +17,7 @@ use crate::observer::{Observer, Stage, Unit, run_stage};
 use crate::parts::is_hashed;
 use crate::prepare::Prepared;
 use crate::verify;
+use crate::{Failure, FailureKind};
 
 /// Options of [`Prepared::write`].
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +28,9 @@ pub struct WriteOptions<'o> {
     pub assembly: image_assembly::Options,
     /// Make a map of the blocks that a copy of the image needs (a bmap file). Only for [`Format::Raw`].
     pub map: bool,
-    /// Compute the digest of the uncompressed image.
+    /// Compute the digest of the uncompressed image. Only for [`Format::Raw`].
     pub raw_digest: bool,
-    /// Check the written image and compare it with the plan before it gets its name.
+    /// Check the written image and compare it with the plan before it gets its name. Only for [`Format::Raw`].
     pub verify: bool,
     /// Where compressed frames are kept and found, if the plan asks for frames.
     pub frames: Option<&'o FrameStores>,
@@ -44,6 +45,23 @@ impl Default for WriteOptions<'_> {
             ..image_assembly::Options::default()
         };
         Self { format: Format::Raw, assembly, map: false, raw_digest: false, verify: false, frames: None }
+    }
+}
+
+impl WriteOptions<'_> {
+    /// A map, a digest or a comparison of a container's own bytes would not be that of the image.
+    fn check(&self) -> Result<(), Failure> {
+        if self.format == Format::Raw || !(self.map || self.raw_digest || self.verify) {
+            return Ok(());
+        }
+        let what =
+            "has no block map, no digest of the raw image and no verification of the output in this format";
+        Err(Failure::new(
+            FailureKind::Plan,
+            Location::plan().key("output").key("format"),
+            what,
+            "write a raw image",
+        ))
     }
 }
 
@@ -73,6 +91,7 @@ impl Prepared<'_> {
         options: &WriteOptions<'_>,
         observer: &dyn Observer,
     ) -> Result<WrittenImage, Failure> {
+        options.check()?;
         let contents = ScannedFiles::of(self.trees());
         let readers = options.assembly.readers.max(options.assembly.threads).min(most_readers());
         let assembly = image_assembly::Options { readers, ..options.assembly };
@@ -80,8 +99,8 @@ impl Prepared<'_> {
         let known = (options.format != Format::Raw)
             .then(|| self.find_zeros(&contents, (assembly.threads, readers), observer));
         let known = known.transpose()?;
-        let id = Uuid(self.plan.root.filesystem.uuid);
-        let container = Container::around(known.as_ref().map_or(image, |known| known), options.format, id)?;
+        let container =
+            Container::around(known.as_ref().map_or(image, |known| known), options.format, self.plan)?;
         let mut map =
             options.map.then(|| BlockMap::new(image.len(), needed_blocks(image, BlockMap::block())));
         let mut digest = options.raw_digest.then(ImageDigest::default);
@@ -96,14 +115,24 @@ impl Prepared<'_> {
         let pieces = container.pieces();
         let written = run_stage(observer, (Stage::Write, Unit::Bytes, pieces.len()), || {
             let mut closures = PassingClosures::new(hashed.into_iter());
+            let is_hashing = !closures.is_empty();
+            // A container omits zeros of files, but hashes need them.
+            let mut omitted;
+            let file_observer: &mut dyn ImageObserver = match &known {
+                Some(known) => {
+                    omitted = known.observer(&mut closures);
+                    &mut omitted
+                }
+                None => &mut closures,
+            };
             let progress = |bytes| observer.advance(bytes);
             let units = Units::of(self);
             let store = options.frames.map(|stores| -> &dyn FrameStore { stores });
             let frames = Frames { source: &units, store };
             let mut writer = Writer::new(pieces, &contents).options(assembly).progress(&progress);
             writer = writer.frames(frames);
-            if !closures.is_empty() {
-                writer = writer.observer(&mut closures);
+            if is_hashing {
+                writer = writer.observer(file_observer);
             }
             if let Some(map) = &mut map {
                 writer = writer.observer(map);

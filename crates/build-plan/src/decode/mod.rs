@@ -57,10 +57,13 @@ fn tell_syntax(error: &serde_json::Error, json: &[u8], log: &Log) {
     let text = error.to_string();
     let text = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
     let text = text.replace("\\u0000-\\u001F", "U+0000 to U+001F");
-    let text = image_tree::escaped(text.as_bytes());
+    let text = image_tree::escaped(text.as_bytes()).to_string();
     let (what, what_to_do) = match error.classify() {
         serde_json::error::Category::Data => {
-            (text.to_string(), "make it smaller, a closure can stand in files of its own")
+            (text, "make it smaller, a closure can stand in files of its own")
+        }
+        _ if text.starts_with("recursion limit") => {
+            ("has more than 127 levels of nesting".to_owned(), "nest it less deeply")
         }
         _ => (format!("not JSON: {text}"), "correct it"),
     };

@@ -4,6 +4,7 @@
 
 mod golden;
 mod properties;
+mod refused;
 mod shapes;
 mod sizes;
 mod support;

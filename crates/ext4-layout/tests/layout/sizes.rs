@@ -157,6 +157,54 @@ fn a_fixed_size_is_exact_or_fails_with_the_minimum() {
     assert!(Layout::plan(&tree, &options.with_size(Some(needed - 4096))).is_err());
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A fixed size may shorten the journal. The size in the error does so too, and a block less is too little.
+    #[test]
+    fn the_size_in_the_error_is_the_smallest_that_suffices(
+        free_space in prop_oneof![Just(0), 0..64_u64 << 20, 0..6_u64 << 30],
+        contents in 0..200_u64 << 20,
+        grow_to in prop_oneof![Just(None), Just(Some(1_u64 << 30)), Just(Some(1 << 40)), Just(Some(8 << 40))],
+        bytes_per_inode in prop_oneof![Just(1024_u64), Just(16_384)],
+        journal_size in prop_oneof![3 => Just(None), 1 => Just(Some(0)), 1 => Just(Some(4_u64 << 20))],
+    ) {
+        let tree = one_file(contents);
+        let base = options().with_free_space(free_space).with_grow_to(grow_to).with_bytes_per_inode(bytes_per_inode).with_journal_size(journal_size);
+        let with = |size| Layout::plan(&tree, &base.clone().with_size(Some(size)));
+        let Err(LayoutError::SizeTooSmall { needed, .. }) = with(4096) else { panic!("refused") };
+        prop_assert!(with(needed).is_ok(), "{needed}");
+        let shorter = with(needed - 4096);
+        prop_assert!(matches!(shorter, Err(LayoutError::SizeTooSmall { .. })), "{needed}: {shorter:?}");
+        // No file system without a fixed size is smaller.
+        prop_assert!(needed <= Layout::plan(&tree, &base).unwrap().len());
+    }
+}
+
+/// 300 small files and 5 GiB: a size with the default journal has 28 MiB more free space than promised.
+#[test]
+fn the_size_in_the_error_counts_a_shorter_journal() {
+    let mut tree = Tree::new();
+    for index in 0..300 {
+        tree.text(&format!("f{index:03}"), b"tiny");
+    }
+    tree.lost_found();
+    let tree = tree.finish();
+    let options = options()
+        .with_free_space(5 << 30)
+        .with_free_inodes(1024)
+        .with_grow_to(Some(1 << 30))
+        .with_bytes_per_inode(1024)
+        .with_size(Some(4096));
+    let Err(LayoutError::SizeTooSmall { needed, .. }) = Layout::plan(&tree, &options) else {
+        panic!("refused")
+    };
+    let smallest = Layout::plan(&tree, &options.clone().with_size(None)).unwrap().len();
+    assert!(needed < smallest, "{needed} {smallest}");
+    let folder = folder();
+    checked(&tree, &options.with_size(Some(needed)), folder.path());
+}
+
 #[test]
 fn journals_have_the_requested_length() {
     let folder = folder();

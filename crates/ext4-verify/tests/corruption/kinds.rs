@@ -81,7 +81,7 @@ pub(crate) fn all(image: &Image, names: &Names) -> Vec<Kind> {
             ("behind the superblock", 3000, Code::MetadataPadding),
             ("superblock without its checksum", SB + 0x78, Code::SuperblockChecksum),
             ("descriptor without its checksum", Image::desc(1) + 0x0c, Code::DescriptorChecksum),
-            ("behind the last descriptor", BLOCK + 4000, Code::MetadataPadding),
+            ("behind the last descriptor", BLOCK + 4000, Code::DescriptorsBehind),
             ("copy of the superblock in group 1", group + 0x88, Code::BackupSuperblock),
             ("its checksum", group + 0x3fc, Code::BackupChecksum),
             ("its state", group + 0x3a, Code::BackupState),
@@ -115,8 +115,43 @@ pub(crate) fn all(image: &Image, names: &Names) -> Vec<Kind> {
             ("a free block", image.len - 40_000_000, Code::FreeBlockNotZero),
         ],
     );
+    flags(k, image, names);
     swaps(k, image, names);
     kinds
+}
+
+/// Each flag on each type of inode. Linux lets users set some, on some types (`EXT4_FL_USER_MODIFIABLE`, `EXT4_REG_FLMASK`,
+/// `EXT4_OTHER_FLMASK`).
+fn flags(kinds: &mut Vec<Kind>, image: &Image, names: &Names) {
+    // Their checks are others.
+    const INDEX: u32 = 12;
+    const EXTENTS: u32 = 19;
+    // In the order of the letters suScSiadAjtDTxP of chattr.
+    let of_directories = [0, 1, 2, 3, 4, 5, 6, 7, 14, 15, 16, 17, 25, 29];
+    let of_files = [0, 1, 2, 3, 4, 5, 6, 7, 14, 15, 25];
+    let of_others = [6, 7];
+    let types: [(&str, &[u32]); 7] = [
+        ("file", &of_files),
+        ("sub", &of_directories),
+        ("index", &of_directories),
+        ("link", &of_others),
+        ("longlink", &of_others),
+        ("console", &of_others),
+        ("fifo", &of_others),
+    ];
+    for (name, allowed) in types {
+        let number = names.of(name);
+        let at = image.inode(number) + 0x20;
+        for bit in (0..32).filter(|bit| ![INDEX, EXTENTS].contains(bit)) {
+            let expected = if allowed.contains(&bit) { Code::InodeAttributes } else { Code::InodeFlags };
+            let damage = move |image: &mut Image| {
+                let flags = u32::try_from(image.n(at, 4)).unwrap() | 1 << bit;
+                image.put(at, &flags.to_le_bytes());
+                image.fix_inode(number);
+            };
+            kinds.push(Kind { name: format!("flag {bit} of {name}"), expected, damage: Box::new(damage) });
+        }
+    }
 }
 
 fn bitmaps(kinds: &mut Vec<Kind>, image: &Image) {

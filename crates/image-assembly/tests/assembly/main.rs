@@ -11,4 +11,5 @@ mod programs;
 mod slow;
 mod sources;
 mod support;
+mod wrong_programs;
 mod zeros;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use file_scanner::ScannedFiles;
 use image_assembly::{KnownZeros, Observer, Target, Writer};
+use image_containers::{Qcow2, Simg};
 use image_tree::{Content, FileRef, PieceSource};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -44,6 +45,9 @@ fn image_of(files: &Files, gaps: &[u64]) -> Image {
         parts.extend((len > 0).then_some(Part::File { index, from: 0, len }));
         parts.push(Part::Zeros(gaps[index % gaps.len()]));
     }
+    // Containers need whole blocks.
+    let len: u64 = Image(parts.clone()).len();
+    parts.push(Part::Zeros(len.next_multiple_of(4 * KIB) + 4 * KIB - len));
     Image(parts)
 }
 
@@ -118,6 +122,18 @@ proptest! {
             let unhashed = image_assembly::Options { digest: false, ..options(threads, None) };
             Writer::new(image, &contents).options(unhashed).write(Target::File(&path)).unwrap();
             prop_assert!(fs::read(&path).unwrap() == expected);
+        }
+        // So are those of an observer of a container that omits the zeros.
+        let containers: [&dyn PieceSource; 2] = [&Qcow2::new(&known).unwrap(), &Simg::new(&known).unwrap()];
+        for container in containers {
+            for compression in [None, Some(1)] {
+                let mut seen = Seen::default();
+                let mut observer = known.observer(&mut seen);
+                let writer = Writer::new(container, &contents).options(options(threads, compression));
+                writer.observer(&mut observer).write(Target::File(&path)).unwrap();
+                prop_assert!(compression.is_some() || seen.all == fs::read(&path).unwrap());
+                prop_assert!(by_file[0] == seen.files);
+            }
         }
         prop_assert!(by_file[0] == by_file[1]);
         let whole: Vec<_> = (0..files.bytes.len())

@@ -10,6 +10,8 @@ use image_reader::{
 };
 use image_tree::Explanation;
 
+use super::damaged;
+
 /// Adapts a window for `ext4-verify`.
 struct Bytes<'w>(&'w Window);
 
@@ -75,6 +77,8 @@ pub struct Verdict {
     pub terms: Terms,
     /// A remark about the partition table.
     pub note: Option<&'static str>,
+    /// Partitions that look as if they should have been checked, but were not.
+    pub warnings: Vec<String>,
     /// The parts of the image, in order.
     pub volumes: Vec<CheckedVolume>,
     /// Differences from a plan, if the image was compared with one.
@@ -83,6 +87,8 @@ pub struct Verdict {
 
 /// A file system whose tree is collected while it is checked.
 pub(super) struct Watched {
+    /// The expected number of its partition, if the image should be a disk.
+    pub(super) number: Option<u32>,
     /// Its expected start, in \[bytes\].
     pub(super) start: u64,
     /// The expected length of its partition or image, in \[bytes\].
@@ -99,6 +105,8 @@ pub(super) struct Watched {
 pub struct CheckedVolume {
     /// Its partition, if the image is a disk.
     pub partition: Option<Partition>,
+    /// The number of its partition, in the table or in the plan.
+    pub number: Option<u32>,
     /// Its kind, such as `ext4`.
     pub what: String,
     /// Problems; `None` if it was not checked.
@@ -178,7 +186,7 @@ pub(super) fn overview(
     if all {
         table.extend(unreadable(overview));
     }
-    let mut volumes = Vec::new();
+    let (mut volumes, mut warnings) = (Vec::new(), Vec::new());
     let mut checked = CheckedRanges::default();
     for volume in &overview.volumes {
         let (what, is_ext4) = match &volume.content {
@@ -186,7 +194,12 @@ pub(super) fn overview(
             VolumeContent::FileSystem(FileSystem::Fat(fat)) => (format!("fat{}", fat.bits()), false),
             VolumeContent::Other(name) => ((*name).to_owned(), false),
             // Without a partition table, the image is checked as ext4.
-            VolumeContent::Unknown => ("unknown".to_owned(), !is_disk),
+            VolumeContent::Unknown if !is_disk => ("unknown".to_owned(), true),
+            VolumeContent::Unknown if all && damaged::is_ext4(&volume.window)? => ("ext4".to_owned(), true),
+            VolumeContent::Unknown => {
+                warnings.extend(damaged::warning(volume)?.filter(|_| all));
+                ("unknown".to_owned(), false)
+            }
             VolumeContent::Unreadable(_) => ("unreadable".to_owned(), is_ext4(&volume.window)),
         };
         let watched = watched.iter_mut().find(|watched| watched.start == start(volume));
@@ -194,18 +207,21 @@ pub(super) fn overview(
         // Overlapping partitions are reported with the table. No byte is checked as part of two file systems.
         let is_checked = ((is_ext4 && all) || watched.is_some()) && checked.add(volume);
         let findings = if is_checked { Some(ext4(&volume.window, unused, watched)?) } else { None };
-        volumes.push(CheckedVolume { partition: volume.partition.clone(), what, findings });
+        let partition = volume.partition.clone();
+        let number = partition.as_ref().map(|partition| partition.number);
+        volumes.push(CheckedVolume { partition, number, what, findings });
     }
     for watched in watched.iter_mut().filter(|watched| watched.found.is_none()) {
         let window = image.part(watched.start, watched.length);
         let what = format!("ext4 at byte {}", watched.start);
         volumes.push(CheckedVolume {
             partition: None,
+            number: watched.number,
             what,
             findings: Some(ext4(&window, terms.unused(false), Some(watched))?),
         });
     }
-    Ok(Verdict { is_disk, table, terms, note, volumes, differences: None })
+    Ok(Verdict { is_disk, table, terms, note, warnings, volumes, differences: None })
 }
 
 /// Partitions that can't be read and are not checked as ext4: the first ones, and the number of others.

@@ -43,10 +43,7 @@ fn lines(verdict: &Verdict, used: bool) -> Vec<String> {
 }
 
 fn place(volume: &CheckedVolume) -> String {
-    volume
-        .partition
-        .as_ref()
-        .map_or_else(String::new, |partition| format!("partition {}: ", partition.number))
+    volume.number.map_or_else(String::new, |number| format!("partition {number}: "))
 }
 
 /// Problems that were only counted.

@@ -4,6 +4,7 @@
 mod bytes;
 mod check;
 mod contents;
+mod damaged;
 mod lines;
 mod table;
 mod volume;
@@ -27,6 +28,8 @@ use crate::problem::Problem;
 struct PlacedPart<'e> {
     start: u64,
     length: u64,
+    /// The number of its partition.
+    number: Option<u32>,
     /// `partition 2: `, or nothing.
     prefix: String,
     holds: Holds<'e>,
@@ -42,7 +45,8 @@ enum Holds<'e> {
 fn placed_parts<'e>(prepared: &'e Prepared<'e>) -> Vec<PlacedPart<'e>> {
     let root = Holds::Ext4(&prepared.root);
     let Some(disk) = &prepared.disk else {
-        return vec![PlacedPart { start: 0, length: prepared.bytes(), prefix: String::new(), holds: root }];
+        let prefix = String::new();
+        return vec![PlacedPart { start: 0, length: prepared.bytes(), number: None, prefix, holds: root }];
     };
     let parts = (1..).zip(prepared.parts.iter().zip(disk.partitions()));
     let parts = parts.filter_map(|(number, (part, place))| {
@@ -53,7 +57,7 @@ fn placed_parts<'e>(prepared: &'e Prepared<'e>) -> Vec<PlacedPart<'e>> {
             PartContent::Raw(_) | PartContent::Empty => return None,
         };
         let prefix = format!("partition {number}: ");
-        Some(PlacedPart { start: place.start, length: place.len, prefix, holds })
+        Some(PlacedPart { start: place.start, length: place.len, number: Some(number), prefix, holds })
     });
     parts.collect()
 }
@@ -117,6 +121,7 @@ impl Prepared<'_> {
         for part in &parts {
             if let Holds::Ext4(volume) = part.holds {
                 watched.push(Watched {
+                    number: part.number,
                     start: part.start,
                     length: part.length,
                     entries: volume.scanned.tree.len(),

@@ -65,6 +65,9 @@ fn against_plan(
 fn result(args: &VerifyArgs, image: &Image, verdict: &Verdict, messages: &Messages) -> Result<(), Failure> {
     let name = shown(&args.image);
     let lines = verdict.lines(args.used);
+    for warning in &verdict.warnings {
+        messages.warning(&Problem::new(&name, warning, ""));
+    }
     if verdict.is_right(args.used) {
         for note in &lines {
             messages.note(&format!("note: {name}"), note);

@@ -51,7 +51,7 @@ pub(super) fn json(image: &Image, verdict: &Verdict, used: bool) -> Result<Strin
         "ok": verdict.is_right(used),
         "sound": verdict.is_sound(),
         "table": verdict.table,
-        "notes": verdict.note.into_iter().collect::<Vec<_>>(),
+        "notes": verdict.note.into_iter().chain(verdict.warnings.iter().map(String::as_str)).collect::<Vec<_>>(),
         "volumes": verdict.volumes.iter().map(volume).collect::<Vec<_>>(),
         "plan": verdict.differences.as_ref().map(plan),
     });
@@ -90,7 +90,7 @@ fn volume(volume: &CheckedVolume) -> Value {
         findings.counts.iter().map(|(code, count)| (code.name(), *count)).collect::<BTreeMap<_, _>>()
     });
     json!({
-        "partition": volume.partition.as_ref().map(|partition| partition.number),
+        "partition": volume.number,
         "holds": volume.what,
         "judged": volume.findings.is_some(),
         "problems": problems,
