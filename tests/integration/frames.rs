@@ -113,6 +113,22 @@ fn a_layer_leaves_out_the_paths_of_a_list_and_is_the_same_each_time() {
 }
 
 #[test]
+fn frames_with_a_table_are_read_by_it() {
+    let workspace = workspace("size");
+    workspace.change_plan(|plan| {
+        plan["filesystem"]["freeSpace"] = json!("300MiB");
+        plan["output"]["compression"]["seekable"] = json!(true);
+    });
+    let (image, _) = build(&workspace, &[]);
+    let shown = workspace.snugfs(["inspect", "out.img.zst", "--json"]).succeeded();
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown["image"]["format"], json!("zstd-seekable"), "{shown}");
+    workspace.snugfs(["verify", "out.img.zst", "--against", "plan.json"]).succeeded();
+    workspace.write("image", zstd::decode_all(&*image).unwrap());
+    assert_sound(&workspace.path("image"));
+}
+
+#[test]
 fn hashes_are_compared_also_with_frames_of_a_damaged_store() {
     let workspace = workspace("hash");
     let (expected, _) = build(&workspace, &[]);

@@ -21,8 +21,8 @@ pub(super) const FRAME: u64 = 4 << 20;
 const GROUP: u64 = 2 << 20;
 /// Zeros from this length on share no frame with anything else, in \[bytes\].
 const LONG_ZEROS: u64 = 1 << 20;
-/// The longest frame of zeros, in \[bytes\]: 4 KiB compressed, and no burden to read.
-const ZEROS: u64 = 128 << 20;
+/// The longest frame of zeros, in \[bytes\]: one block compressed, and no burden for programs that read a frame as a whole.
+const ZEROS: u64 = 32 << 20;
 /// The end of a file's last block is shorter than the largest block, in \[bytes\].
 const TAIL: u64 = 64 << 10;
 /// Cuts within a unit are multiples of this length after its start, in \[bytes\].
