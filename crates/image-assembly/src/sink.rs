@@ -171,7 +171,7 @@ impl<'w> Tally<'w> {
     }
 }
 
-/// An error of the output. Without this mark, it can't be told from an error of the compressor.
+/// Marks an error of the output, so that it is not taken for one of the compressor.
 #[derive(Debug)]
 pub(crate) struct OutputError(pub(crate) io::Error);
 

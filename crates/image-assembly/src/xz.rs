@@ -34,7 +34,7 @@ pub(crate) struct Xz {
     index: Vec<(u64, u64)>,
 }
 
-/// A block as it stands in the stream; none for no input.
+/// A block as it is written to the stream; `None` if the input is empty.
 pub(crate) struct Compressed(Option<Part>);
 
 struct Part {

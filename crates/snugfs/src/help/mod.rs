@@ -17,9 +17,13 @@ use snugfs_core::human;
 pub(crate) const TOPICS: [&str; 2] = ["plan", "exit-codes"];
 
 /// Environment variables. None of them changes an image.
-const ENVIRONMENT: [(&str, &str); 4] = [
+const ENVIRONMENT: [(&str, &str); 5] = [
     ("NO_COLOR", "if not empty, no colours, and errors on a terminal are plain lines"),
     ("TERM", "if `dumb`, progress is shown as lines instead of a bar"),
+    (
+        "SNUGFS_CACHE",
+        "the folder of `build --cache` if that is not given, for plans with output.compression.frames",
+    ),
     ("NIX_BUILD_CORES", "the default of --threads is at most this; Nix sets it in builds"),
     ("TMPDIR", "the folder into which compressed images are decompressed to be read [default: /tmp]"),
 ];
