@@ -20,7 +20,7 @@ fn cases(folder: &Path) -> BTreeSet<String> {
 
 fn expected_lines(folder: &Path, stem: &str) -> String {
     let expected = std::fs::read_to_string(folder.join(format!("{stem}.expected"))).unwrap();
-    // Errors in a plan's text begin with the name of its file, which `build-plan` does not know.
+    // Errors in a plan's text begin with the name of its file, which `snugfs-plan` does not know.
     let named = |line: &str| match line.strip_prefix("plan:") {
         Some(place) if place.starts_with(|first: char| first.is_ascii_digit()) => {
             format!("plan.json:{place}")

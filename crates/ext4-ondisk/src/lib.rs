@@ -1,6 +1,6 @@
 //! The ext4 on-disk format, described once: structures, constants, feature bits, checksums, directory hashes.
 //!
-//! The writer (`ext4-layout`), the reader (`image-reader`), the comparison (`image-compare`) and the fuzzing bodies
+//! The writer (`ext4-layout`), the reader (`image-reader`), the comparison (`snugfs-compare`) and the fuzzing bodies
 //! share this description. The judge (`ext4-verify`) must not: it has its own, so that a mistake made here is found.
 //!
 //! Sources of the rules: the kernel's documentation of ext4 (`Documentation/filesystems/ext4/`), cited in each module

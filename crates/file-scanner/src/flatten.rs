@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use build_plan::EntryKind;
 use image_tree::{
     FileSource, Inode, Metadata, MetadataId, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeWriter,
     shown, to_u64,
 };
+use snugfs_plan::EntryKind;
 
 use crate::error::ScanError;
 use crate::errors::Located;

@@ -4,9 +4,9 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use build_plan::XattrPattern;
 use image_tree::{Acl, InvalidAcl, InvalidXattr, Xattr, XattrName, XattrNamespace};
 use rustix::io::Errno;
+use snugfs_plan::XattrPattern;
 
 /// The reason why attributes can't be kept.
 #[derive(Debug)]

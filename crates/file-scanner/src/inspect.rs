@@ -3,10 +3,10 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
-use build_plan::TreePlan;
 use image_tree::{DataRun, HOLE_GRAIN, SpecialKind};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use snugfs_plan::TreePlan;
 
 use crate::found::{DirectoryId, HostMetadata, Kind, Part, TreePart, mode_bits, stamp};
 use crate::holes;

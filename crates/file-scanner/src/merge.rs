@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use build_plan::AttributesPlan;
 use image_tree::{ImagePath, escaped, narrow, to_u64};
+use snugfs_plan::AttributesPlan;
 
 use crate::error::ScanError;
 use crate::found::{DirectoryId, Found, FoundDirectory, Kind};

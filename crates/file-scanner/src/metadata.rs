@@ -1,7 +1,7 @@
 //! Owners, permissions and times of sources, changed by `plan.attributes`.
 
-use build_plan::{AttributesPlan, Entry, TreePlan};
 use image_tree::{Metadata, Permissions, Timestamp, Xattr, XattrNamespace};
+use snugfs_plan::{AttributesPlan, Entry, TreePlan};
 
 use crate::found::HostMetadata;
 
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn an_entry_with_a_list_and_no_mode_has_the_mode_of_the_list() {
         let mut entry = Entry {
-            kind: build_plan::EntryKind::Directory,
+            kind: snugfs_plan::EntryKind::Directory,
             permissions: None,
             uid: 7,
             gid: 8,

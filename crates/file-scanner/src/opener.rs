@@ -290,7 +290,7 @@ mod tests {
         let inner = folder.path().join("a/b/c");
         std::fs::create_dir_all(&inner).unwrap();
         std::fs::write(inner.join("file"), "").unwrap();
-        let tree = build_plan::TreePlan::new(folder.path().to_owned(), ImagePath::root());
+        let tree = snugfs_plan::TreePlan::new(folder.path().to_owned(), ImagePath::root());
         let sources = Sources {
             store: None,
             trees: &[tree],

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use build_plan::{Entry, EntryKind};
 use image_tree::ImagePath;
+use snugfs_plan::{Entry, EntryKind};
 
 use crate::error::ScanError;
 use crate::source_id::SourceId;

@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use build_plan::EntryKind;
 use image_tree::{DataRun, FileStamp, HOLE_GRAIN, ImagePath, Origin, OwnFile, Permissions, shown};
 use reader_threads::READERS;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
+use snugfs_plan::EntryKind;
 
 use crate::error::ScanError;
 use crate::errors::{ScanErrors, shortened};

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use build_plan::{AttributesPlan, Entry, TreePlan};
 use image_tree::{FileTree, ImagePath, Permissions, Timestamp};
+use snugfs_plan::{AttributesPlan, Entry, TreePlan};
 
 use crate::own::InTree;
 use crate::warnings::Warning;

@@ -8,11 +8,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use build_plan::TreePlan;
 use image_tree::{Inode, OwnFile, Xattr, shown};
 use reader_threads::Member;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
+use snugfs_plan::TreePlan;
 
 use crate::error::{ScanError, reason, remedy};
 use crate::errors::Located;

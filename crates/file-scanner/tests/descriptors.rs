@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use build_plan::TreePlan;
 use file_scanner::{Sources, scan};
 use image_tree::{ImagePath, Timestamp};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use snugfs_plan::TreePlan;
 
 #[test]
 fn a_wide_and_a_deep_tree_need_few_descriptors_and_the_soft_limit_is_raised() {

@@ -26,7 +26,7 @@ fn with_list(registration: &[u8], list: Option<&[u8]>) -> Outcome {
 /// Reads a reference graph as JSON. If it is accepted, its registration must have the same paths, without the fields
 /// that registrations lack.
 pub fn graph(bytes: &[u8]) -> Outcome {
-    let Ok(graph) = build_plan::parse_document(bytes) else { return Outcome::Refused };
+    let Ok(graph) = snugfs_plan::parse_document(bytes) else { return Outcome::Refused };
     checked(Closure::from_graph("graph", &graph, &store()))
 }
 

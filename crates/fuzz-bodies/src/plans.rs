@@ -9,14 +9,14 @@ use crate::{Outcome, assert_one_line};
 /// Reads a plan. Either it is accepted and all paths of this machine are joined, or the problems are reported, one a line.
 pub fn plan(bytes: &[u8]) -> Outcome {
     let base = Path::new("/base");
-    match build_plan::parse(bytes, base) {
+    match snugfs_plan::parse(bytes, base) {
         Ok(plan) => {
             assert!(
                 plan.root.trees.iter().all(|tree| tree.source.is_absolute()),
                 "a tree's source was not joined"
             );
             assert_eq!(
-                build_plan::parse(bytes, base).as_ref(),
+                snugfs_plan::parse(bytes, base).as_ref(),
                 Ok(&plan),
                 "the same bytes gave a different plan"
             );

@@ -67,7 +67,7 @@ fn the_writer_knows_neither_plans_nor_json() {
         let tree = output(&mut cargo(&arguments, &manifest));
         let crates = crates(&tree);
         assert!(crates.contains(name), "{crates:?}");
-        for foreign in ["build-plan", "file-scanner", "closure-registration", "serde", "serde_json"] {
+        for foreign in ["snugfs-plan", "file-scanner", "closure-registration", "serde", "serde_json"] {
             assert!(!crates.contains(foreign), "{name} is built from {foreign}");
         }
     }

@@ -18,7 +18,7 @@ pub(crate) fn write(folder: &Path, image: &Path) -> Result<u64, Box<dyn Error>> 
         plan["entries"][format!("/etc/units/{unit}")] =
             json!({ "type": "file", "text": format!("unit {unit}\n") });
     }
-    let plan = build_plan::parse(plan.to_string().as_bytes(), Path::new(""))?;
+    let plan = snugfs_plan::parse(plan.to_string().as_bytes(), Path::new(""))?;
     let prepared = prepare(&plan, &Options::default())?;
     let written = prepared.write(Target::File(image), "the image", &WriteOptions::default(), &())?;
     Ok(written.written.bytes)

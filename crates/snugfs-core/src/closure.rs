@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use build_plan::{ClosurePlan, ClosureSource, Location};
 use closure_registration::{Closure, ClosureErrors, Source};
 use image_tree::{io_reason, shown};
+use snugfs_plan::{ClosurePlan, ClosureSource, Location};
 
 use crate::failure::{Failure, FailureKind, remedy};
 use crate::fields;
@@ -67,7 +67,7 @@ pub(crate) fn read(plan: &ClosurePlan, volume: &Location) -> Result<Closure, Fai
         ClosureSource::GraphFile(path) => {
             let file = read_field(&closure.key("graph"), path)?;
             let graph =
-                build_plan::parse_document(&file.bytes).map_err(|error| not_json(&file.name, &error))?;
+                snugfs_plan::parse_document(&file.bytes).map_err(|error| not_json(&file.name, &error))?;
             Closure::from_graph(&file.name, &graph, &plan.store_dir).map_err(invalid)
         }
         ClosureSource::Graph(graph) => {

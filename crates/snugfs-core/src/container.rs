@@ -1,8 +1,8 @@
 //! The container around an image: none, or a format of virtual disks or of fastboot.
 
-use build_plan::{Format, Location, Plan};
 use image_containers::{ContainerError, DynamicVhd, FixedVhd, Qcow2, Simg, Vdi};
 use image_tree::{PieceSource, Uuid};
+use snugfs_plan::{Format, Location, Plan};
 
 use crate::failure::{Failure, FailureKind};
 use crate::problem::Problem;

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::Path;
 
-use build_plan::{ClosurePlan, Location};
 use closure_registration::{Closure, PathInfo};
 use file_scanner::InlineFile;
 use image_tree::{FileTree, ImagePath, Permissions, Timestamp, io_reason, shown};
 use nix_database::{DerivationOutputs, Output};
+use snugfs_plan::{ClosurePlan, Location};
 
 use crate::closure::read_file;
 use crate::failure::{Failure, FailureKind, remedy};

@@ -68,7 +68,7 @@ impl Failure {
 
     /// The failure of an invalid plan. `file` is its name.
     #[must_use]
-    pub fn of_plan(problems: &build_plan::Problems, file: &str) -> Self {
+    pub fn of_plan(problems: &snugfs_plan::Problems, file: &str) -> Self {
         Self::all(FailureKind::Plan, problems.iter().map(|problem| Problem::of_plan(problem, file)))
     }
 

@@ -1,13 +1,13 @@
 //! Maps errors and warnings of the other crates to fields of the plan. Those crates name sources, options and parts of a disk
 //! in their own terms.
 
-use build_plan::{ClosureSource, Location, VolumePlan};
 use closure_registration::{ClosureError, ClosureErrors, InvalidStorePath, JsonStep, VerifyError, Within};
 use disk_layout::{DiskError, Item};
 use ext4_layout::{LayoutError, LayoutWarning, OptionName};
 use fat_layout::FatError;
 use file_scanner::{ScanError, ScanErrors, SourceError, SourceField, SourceId, Subject, Warning};
 use image_tree::{Explain, ImagePath, io_reason};
+use snugfs_plan::{ClosureSource, Location, VolumePlan};
 
 use crate::failure::{Failure, FailureKind, kind_of_scan};
 use crate::problem::{At, Problem};

@@ -9,7 +9,7 @@
 //! # let folder = tempfile::tempdir()?;
 //! let json = r#"{ "version": 1, "filesystem": { "uuid": "7f1c6c3e-52a5-4f0e-9a57-0c5d1d1a9b10" },
 //!     "entries": { "/etc/motd": { "type": "file", "text": "Hello\n" } } }"#;
-//! let plan = build_plan::parse(json.as_bytes(), std::path::Path::new(""))?;
+//! let plan = snugfs_plan::parse(json.as_bytes(), std::path::Path::new(""))?;
 //! let image = snugfs_core::prepare(&plan, &snugfs_core::Options::default())?;
 //! let output = folder.path().join("root.img");
 //! let target = snugfs_core::Target::File(&output);

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use build_plan::{Location, TreePlan};
 use closure_registration::Closure;
 use file_scanner::{InTree, OwnFile};
+use snugfs_plan::{Location, TreePlan};
 
 use crate::failure::Failure;
 use crate::problem::Problem;

@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use build_plan::{
-    Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan, TreePlan, VolumePlan,
-};
 use closure_registration::Closure;
 use disk_layout::fat_serial_number;
 use ext4_layout::Layout;
@@ -16,6 +13,9 @@ use image_tree::{
     FileRef, FileTree, ImagePath, NodeId, NodeKind, Permissions, SectorSize, Timestamp, TreeId,
 };
 use serde::Serialize;
+use snugfs_plan::{
+    Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan, TreePlan, VolumePlan,
+};
 
 use crate::database;
 use crate::failure::Failure;
@@ -160,7 +160,7 @@ pub struct Deduplicated {
 
 /// Whether the plan asks to compare the hashes of a volume's closure.
 pub(crate) fn is_hashed(volume: &ScannedVolume<'_>) -> bool {
-    volume.closure.is_some() && verification(volume.planned.plan) == build_plan::Verify::Hash
+    volume.closure.is_some() && verification(volume.planned.plan) == snugfs_plan::Verify::Hash
 }
 
 #[derive(Clone, Copy)]
@@ -207,7 +207,7 @@ impl Scanner<'_> {
         }
         let (scan, mut warnings) = self.scan(&sources, Scanned::Volume(plan, at))?;
         warnings.extend(self.outputs_in(&scan.own, &plan.trees, |index| at.key("trees").index(index))?);
-        if let (Some(closure), true) = (&closure, verification(plan) != build_plan::Verify::None) {
+        if let (Some(closure), true) = (&closure, verification(plan) != snugfs_plan::Verify::None) {
             closure_registration::verify_sizes(closure, &scan.tree)
                 .map_err(|errors| fields::closure_failure(&errors, at))?;
         }
@@ -403,8 +403,8 @@ pub(crate) fn empty_partition(index: usize, partition: &PartitionPlan) -> Option
 }
 
 /// How a closure is compared with its registration.
-pub(crate) fn verification(plan: &VolumePlan) -> build_plan::Verify {
-    plan.closure.as_ref().map_or(build_plan::Verify::None, |closure| closure.verify)
+pub(crate) fn verification(plan: &VolumePlan) -> snugfs_plan::Verify {
+    plan.closure.as_ref().map_or(snugfs_plan::Verify::None, |closure| closure.verify)
 }
 
 /// The sources of a file system for the scanner, including the registration and the database.
@@ -444,7 +444,7 @@ fn volume_sources<'p>(
 
 /// Sources without a store, attributes and `/lost+found`.
 fn plain_sources<'a>(trees: &'a [TreePlan], entries: &'a BTreeMap<ImagePath, Entry>) -> Sources<'a> {
-    static NO_ATTRIBUTES: BTreeMap<ImagePath, build_plan::AttributesPlan> = BTreeMap::new();
+    static NO_ATTRIBUTES: BTreeMap<ImagePath, snugfs_plan::AttributesPlan> = BTreeMap::new();
     Sources {
         store: None,
         trees,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use build_plan::{PartitionContent, PartitionType, Plan, TablePlan};
 use closure_registration::Closure;
 use disk_layout::{Blob, Disk, Kind, Partition, Table};
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
 use image_tree::{FileRef, FileTree, NodeKind, PieceSource, TreeId, to_u64};
+use snugfs_plan::{PartitionContent, PartitionType, Plan, TablePlan};
 
 use crate::observer::{Observer, Stage, Unit, run_stage};
 use crate::own_outputs::OwnOutputs;

@@ -1,8 +1,8 @@
 //! Messages: where, what is wrong, what to do.
 
-use build_plan::{Location, Part, Position};
 use image_assembly::Refusal;
 use image_tree::{Explain, Explanation, escaped};
+use snugfs_plan::{Location, Part, Position};
 
 /// What a message is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl Problem {
     }
 
     /// A problem of a plan. `file` is the plan's name, for errors in its text.
-    pub fn of_plan(problem: &build_plan::Problem, file: &str) -> Self {
+    pub fn of_plan(problem: &snugfs_plan::Problem, file: &str) -> Self {
         let at = match problem.position {
             Some(position) => At::Named(format!("{file}{position}")),
             None => At::Plan(problem.at.clone()),

@@ -4,13 +4,13 @@
 use data_encoding::HEXLOWER;
 use std::time::Duration;
 
-use build_plan::{FilesystemPlan, Format};
 use closure_registration::{Closure, PathInfo};
 use ext4_layout::{Layout, Summary};
 use image_assembly::{Compression, Written};
 use image_tree::{FileTree, NodeKind, PieceSource, Uuid, to_u64};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use snugfs_plan::{FilesystemPlan, Format};
 
 use crate::Failure;
 use crate::container;

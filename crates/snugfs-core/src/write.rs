@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::num::NonZeroUsize;
 
-use build_plan::{Format, Location};
 use file_scanner::{ScannedFiles, most_readers};
 use image_assembly::{
     BlockMap, FrameStore, Frames, ImageDigest, KnownZeros, Observer as ImageObserver, Target, Writer, Written,
 };
 use image_containers::needed_blocks;
+use snugfs_plan::{Format, Location};
 
 use crate::container::Container;
 use crate::frames::{FrameStores, Units};

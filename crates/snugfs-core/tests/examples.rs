@@ -78,7 +78,7 @@ fn every_program_has_at_most_40_lines_and_a_test() {
 /// Who uses the writer by itself gets the file system that a plan describes by default.
 #[test]
 fn the_defaults_of_the_writer_are_those_of_a_plan() {
-    let plan = build_plan::parse(br#"{ "version": 1 }"#, Path::new("")).unwrap();
+    let plan = snugfs_plan::parse(br#"{ "version": 1 }"#, Path::new("")).unwrap();
     let root = snugfs_core::planned_volumes(&plan).next().unwrap();
     assert_eq!(root.layout_options(), ext4_layout::Options::default());
 }

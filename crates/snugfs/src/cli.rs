@@ -242,7 +242,7 @@ pub(crate) struct LayerArgs {
 
 /// A size on the command line.
 fn size(text: &str) -> Result<u64, String> {
-    build_plan::parse_size(text).ok_or_else(|| "not a size: use bytes, or KiB, MiB, GiB or TiB".to_owned())
+    snugfs_plan::parse_size(text).ok_or_else(|| "not a size: use bytes, or KiB, MiB, GiB or TiB".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use build_plan::{CompressionPlan, FramingPlan, Plan};
 use image_assembly::Companion;
 use image_tree::io_reason;
 use serde_json::Value;
@@ -11,6 +10,7 @@ use snugfs_core::human;
 use snugfs_core::{
     Failure, FailureKind, Options, Prepared, Problem, Stage, Unit, WriteOptions, prepare, run_stage, shown,
 };
+use snugfs_plan::{CompressionPlan, FramingPlan, Plan};
 
 use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, LayerArgs, SizeArgs, misuse};
 use crate::input::{self, ReadPlan};
@@ -232,7 +232,7 @@ fn checked<'b>(args: &CheckArgs, begun: &'b Begun, messages: &Messages) -> Resul
 }
 
 fn schema() -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(&build_plan::schema());
+    let text = serde_json::to_string_pretty(&snugfs_plan::schema());
     let text = text.map_err(|error| Failure::internal("schema", error))?;
     output::print(&(text + "\n"))
 }

@@ -4,8 +4,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use build_plan::{CompressionPlan, Format, FramingPlan, OutputPlan};
 use image_assembly::{Compression, Framing};
+use snugfs_plan::{CompressionPlan, Format, FramingPlan, OutputPlan};
 
 use snugfs_core::format_name;
 

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use build_plan::Plan;
 use image_tree::io_reason;
 use sha2::{Digest, Sha256};
 use snugfs_core::{Failure, FailureKind, read_all, read_file, remedy, shown, too_long};
+use snugfs_plan::Plan;
 
 use crate::cli::{InputArgs, is_dash};
 use crate::messages::Messages;
@@ -35,7 +35,7 @@ pub(crate) fn read_plan(args: &InputArgs, messages: &Messages) -> Result<ReadPla
         ),
     })?;
     messages.remember_plan(&name, &json);
-    let plan = build_plan::parse(&json, &base_dir(args));
+    let plan = snugfs_plan::parse(&json, &base_dir(args));
     let plan = plan.map_err(|problems| Failure::of_plan(&problems, &name))?;
     Ok(ReadPlan { plan, sha256: Sha256::digest(&json).into() })
 }

@@ -5,10 +5,10 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use build_plan::{Location, Position, locate};
 use image_assembly::Refusal;
 use serde_json::{Value, json};
 use snugfs_core::{At, Cause, Failure, FailureKind, Problem, one_line};
+use snugfs_plan::{Location, Position, locate};
 
 use crate::cli::{MessageArgs, MessageFormat};
 use crate::excerpt::excerpt;

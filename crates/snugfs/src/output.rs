@@ -7,10 +7,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use build_plan::{Format, Location, OutputPlan, Plan};
 use image_assembly::{AssemblyError, Companion, Options, Refusal, Target};
 use image_tree::io_reason;
 use snugfs_core::{Failure, FailureKind, NOT_EXPANDED, is_unexpanded, shown};
+use snugfs_plan::{Format, Location, OutputPlan, Plan};
 
 use crate::cli::{BuildArgs, is_dash, misuse};
 use crate::image_name::{self, Form};

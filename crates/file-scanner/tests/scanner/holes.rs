@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use build_plan::EntryKind;
 use image_tree::DataRun;
+use snugfs_plan::EntryKind;
 
 use file_scanner::Warning;
 

@@ -1,6 +1,6 @@
-use build_plan::{AttributesPlan, Entry, EntryKind};
 use file_scanner::{ErrorKind, InlineFile};
 use image_tree::Permissions;
+use snugfs_plan::{AttributesPlan, Entry, EntryKind};
 
 use crate::support::{World, attributes, entry, own_lines, path, text, xattr};
 

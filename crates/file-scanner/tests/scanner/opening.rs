@@ -4,10 +4,10 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use build_plan::EntryKind;
 use file_scanner::{OpenFile, Opener, ScannedFiles, SourceError, check_unchanged};
 use image_tree::{Contents, FileBytes, FileRef, FileTree, NodeId, NodeKind, TreeId};
 use rustix::fs::{CWD, FileType, Mode};
+use snugfs_plan::EntryKind;
 
 use crate::support::{World, entry, path, text};
 

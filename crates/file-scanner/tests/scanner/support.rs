@@ -6,11 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use build_plan::{AttributesPlan, Entry, EntryKind, TreePlan, XattrPattern};
 use file_scanner::{InlineFile, OwnFile, Scan, ScanErrors, ScanOptions, Sources, StoreSource, scan_with};
 use image_tree::{
     FileSource, FileTree, ImagePath, NodeKind, Permissions, Timestamp, Xattr, XattrName, escaped,
 };
+use snugfs_plan::{AttributesPlan, Entry, EntryKind, TreePlan, XattrPattern};
 use tempfile::TempDir;
 
 /// A temporary folder, and a plan for it.

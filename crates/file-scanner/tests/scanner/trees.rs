@@ -4,9 +4,9 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use build_plan::XattrPattern;
 use file_scanner::{ErrorKind, InTree, Inode, OwnFile};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, RenameFlags, Timespec, Timestamps, XattrFlags};
+use snugfs_plan::XattrPattern;
 
 use crate::support::{
     World, attributes, chmod, chown, dump, entry, own_lines, path, skipped_without_root, wildcard,
@@ -274,8 +274,8 @@ fn all_missing_sources_are_named() {
     world.tree("file", "/");
     world.symlink("loop", "loop");
     world.tree("loop", "/");
-    world.entry("/a", entry(build_plan::EntryKind::Source(world.at("folder"))));
-    world.entry("/b", entry(build_plan::EntryKind::Source(world.at("gone"))));
+    world.entry("/a", entry(snugfs_plan::EntryKind::Source(world.at("folder"))));
+    world.entry("/b", entry(snugfs_plan::EntryKind::Source(world.at("gone"))));
     assert_eq!(world.scan().unwrap_err().kind(), ErrorKind::Source);
     assert_eq!(
         world.errors(),

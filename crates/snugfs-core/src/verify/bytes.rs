@@ -3,9 +3,9 @@
 use disk_layout::Disk;
 use ext4_layout::Purpose;
 use file_scanner::{OpenFile, Opener};
-use image_compare::{Differences, Kind, Use, shown_path};
 use image_reader::Window;
 use image_tree::{Content, Piece, PieceSource, io_reason, shown, to_u64, to_usize};
+use snugfs_compare::{Differences, Kind, Use, shown_path};
 
 use super::{Holds, PlacedPart, Subject, placed_parts};
 use crate::failure::{Failure, FailureKind};

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 
 use ext4_verify::{Findings, Severity, Source, Unused};
-use image_compare::{Differences, Ext4Tree};
 use image_reader::{
     FileSystem, Image, Overview, Partition, PartitionTable, ReadError, Volume, VolumeContent, Window,
 };
 use image_tree::Explanation;
+use snugfs_compare::{Differences, Ext4Tree};
 
 use super::damaged;
 

@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use file_scanner::{Cursor, OpenFile, Opener, check_unchanged};
-use image_compare::{FileBytes, FoundTree, Pair};
 use image_tree::{DataRun, FileTree, HOLE_GRAIN, NodeId, NodeKind, io_reason, to_u64, to_usize};
+use snugfs_compare::{FileBytes, FoundTree, Pair};
 
 use crate::failure::{Failure, FailureKind};
 use crate::observer::Observer;

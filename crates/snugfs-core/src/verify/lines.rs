@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ext4_verify::{Code, Findings, Severity};
-use image_compare::Differences;
 use image_tree::to_u64;
+use snugfs_compare::Differences;
 
 use super::{CheckedVolume, Verdict};
 use crate::human;

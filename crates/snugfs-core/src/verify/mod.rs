@@ -11,9 +11,9 @@ mod volume;
 
 use std::fs::File;
 
-use image_compare::{Differences, Ext4Tree, Kind, Use};
 use image_reader::{FileSystem, Image, Overview, ReadError, VolumeContent, Window};
 use image_tree::NodeKind;
+use snugfs_compare::{Differences, Ext4Tree, Kind, Use};
 
 pub use check::{CheckedVolume, Medium, Terms, Verdict, image};
 

@@ -1,9 +1,9 @@
 //! Compares the partition table of a disk with the plan's.
 
 use disk_layout::{Disk, Kind as Type, TableId};
-use image_compare::{Differences, Kind, Use};
 use image_reader::{Partition, PartitionTable, PartitionType, TableKind};
 use image_tree::{Uuid, escaped, narrow, to_u64};
+use snugfs_compare::{Differences, Kind, Use};
 
 /// Compares all fields of the table.
 pub(super) fn compare(found: Option<&PartitionTable>, disk: &Disk, used: Use, differences: &mut Differences) {

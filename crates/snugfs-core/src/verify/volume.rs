@@ -1,11 +1,11 @@
 //! Compares a file system with the plan's.
 
 use ext4_layout::Layout;
-use image_compare::{
-    Differences, FoundTree, Kind, Pair, Rules, Use, compare_superblocks, compare_trees, fat_tree, shown_path,
-};
 use image_reader::{FileSystem, Window};
 use image_tree::{Content, FileTree, NodeId, Piece, PieceSource, io_reason, to_usize};
+use snugfs_compare::{
+    Differences, FoundTree, Kind, Pair, Rules, Use, compare_superblocks, compare_trees, fat_tree, shown_path,
+};
 
 use closure_registration::{Closure, ClosureError, VerifyError, verify_sizes_then_hashes};
 

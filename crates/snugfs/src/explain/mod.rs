@@ -10,10 +10,10 @@ mod why;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
-use build_plan::Plan;
 use image_assembly::Companion;
 use snugfs_core::explain::{Difference, ExplainedVolume};
 use snugfs_core::{Failure, Prepared, Report, human, shown};
+use snugfs_plan::Plan;
 
 use crate::cli::{ExplainArgs, is_dash, misuse};
 use crate::messages::Messages;

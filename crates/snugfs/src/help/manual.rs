@@ -4,11 +4,11 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use build_plan::guide;
 use clap::{Arg, Command};
 use clap_mangen::Man;
 use image_assembly::Companion;
 use roff::{Inline, Roff, bold, italic, roman};
+use snugfs_plan::guide;
 
 use super::{ENVIRONMENT, ERRORS, all_exit_codes, examples, plan};
 use crate::cli::{self, ManArgs};

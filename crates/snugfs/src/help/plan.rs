@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use build_plan::{GuideField, Section, guide};
+use snugfs_plan::{GuideField, Section, guide};
 
 use super::wrapped;
 
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn examples_of_the_page_are_valid_plans() {
         for example in [SMALL, FULL] {
-            build_plan::parse(example.as_bytes(), Path::new("/base"))
+            snugfs_plan::parse(example.as_bytes(), Path::new("/base"))
                 .unwrap_or_else(|problems| panic!("{problems}"));
         }
     }

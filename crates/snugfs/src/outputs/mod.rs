@@ -10,11 +10,11 @@ mod streams;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use build_plan::{Location, Plan, TreePlan};
 use closure_registration::Closure;
 use file_scanner::{InTree, Inode, OwnFile};
 use image_assembly::Identity;
 use snugfs_core::{At, Failure, OwnOutputs, Problem, shown};
+use snugfs_plan::{Location, Plan, TreePlan};
 
 use crate::cli::{is_dash, misuse};
 use crate::output;

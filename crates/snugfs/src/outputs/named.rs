@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use build_plan::{EntryKind, Location, Plan};
 use snugfs_core::{PlannedVolume, closure_files, planned_files, planned_volumes};
+use snugfs_plan::{EntryKind, Location, Plan};
 
 /// Every file of this machine that a plan reads, except folders and what is in them, with the field that names it.
 pub(super) fn files(plan: &Plan) -> impl Iterator<Item = (Location, &Path)> {

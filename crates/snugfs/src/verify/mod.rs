@@ -6,8 +6,8 @@ mod text;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use image_compare::Use;
 use image_reader::{Container, Image, ReadError};
+use snugfs_compare::Use;
 use snugfs_core::verify::{self, CompareOptions, Medium, Terms, Verdict};
 use snugfs_core::{Failure, FailureKind, Problem, Stage, Unit, run_stage, shown};
 

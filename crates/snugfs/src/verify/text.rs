@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use ext4_verify::{Code, Severity};
-use image_compare::Differences;
 use image_reader::Image;
 use serde_json::{Value, json};
+use snugfs_compare::Differences;
 use snugfs_core::verify::{CheckedVolume, Medium, Verdict};
 use snugfs_core::{Failure, human};
 

@@ -4,11 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use build_plan::{
-    ClosurePlan, ClosureSource, CompressionPlan, EntryKind, FilesystemPlan, FramingPlan, Plan, Verify, parse,
-};
 use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
 use serde_json::{Value, json};
+use snugfs_plan::{
+    ClosurePlan, ClosureSource, CompressionPlan, EntryKind, FilesystemPlan, FramingPlan, Plan, Verify, parse,
+};
 
 fn path(text: &str) -> ImagePath {
     ImagePath::parse(text.as_bytes()).unwrap()

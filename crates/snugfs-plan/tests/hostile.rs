@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// Checks that a plan is rejected with errors of bounded length.
 fn refused(plan: &[u8]) {
-    let problems = build_plan::parse(plan, Path::new("/base")).map(|_| ());
+    let problems = snugfs_plan::parse(plan, Path::new("/base")).map(|_| ());
     assert!(problems.is_err_and(|problems| (1..=1001).contains(&problems.len())));
 }
 
@@ -30,7 +30,7 @@ fn large_and_deep_plans_are_refused_in_time() {
 fn a_plan_has_at_most_127_levels() {
     let first = |levels: usize| {
         let plan = [b"[".repeat(levels), b"]".repeat(levels)].concat();
-        let problems = build_plan::parse(&plan, Path::new("/base")).map(|_| ()).unwrap_err();
+        let problems = snugfs_plan::parse(&plan, Path::new("/base")).map(|_| ()).unwrap_err();
         problems.to_string().lines().next().unwrap_or_default().to_owned()
     };
     assert!(!first(127).contains("levels"), "{}", first(127));

@@ -6,11 +6,11 @@ use std::io;
 use std::sync::Arc;
 
 use ext4_verify::{Attribute, Found, Kind as NodeType, Observer};
-use image_compare::{Differences, Ext4Tree, FoundTree, Kind, Rules, compare_trees};
 use image_reader::{ReadAt, Window};
 use image_tree::{
     FileSource, FileTree, Metadata, Name, Permissions, SpecialKind, Timestamp, TreeWriter, Xattr, XattrName,
 };
+use snugfs_compare::{Differences, Ext4Tree, FoundTree, Kind, Rules, compare_trees};
 
 /// An image without bytes, of which only names are compared.
 #[derive(Debug)]

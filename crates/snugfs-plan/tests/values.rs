@@ -4,12 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
-use build_plan::{
+use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
+use serde_json::{Value, json};
+use snugfs_plan::{
     AttributesPlan, BlobPlan, ClosureSource, CompressionPlan, Entry, EntryKind, FatPlan, FramingPlan,
     PartitionContent, PartitionType, Plan, TablePlan, Verify, XattrPattern, parse, schema,
 };
-use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
-use serde_json::{Value, json};
 
 fn read(plan: &Value) -> Plan {
     parse(plan.to_string().as_bytes(), Path::new("/base")).unwrap_or_else(|problems| panic!("{problems}"))

@@ -1,6 +1,6 @@
 //! Compares superblocks that differ in one field, of new images and of mounted ones.
 
-use image_compare::{Differences, Kind, Use, compare_superblocks};
+use snugfs_compare::{Differences, Kind, Use, compare_superblocks};
 
 /// Offset of a field in \[bytes\].
 type Field = usize;

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use build_plan::{guide, parse, schema};
+use snugfs_plan::{guide, parse, schema};
 
 const HINT: &str = "if that is meant, run the test with UPDATE_EXPECTED=1 and review the difference";
 

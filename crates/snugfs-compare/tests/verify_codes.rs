@@ -4,14 +4,14 @@ use std::fmt::Write;
 use std::path::Path;
 
 use ext4_verify::{Code, Severity};
-use image_compare::Kind;
+use snugfs_compare::Kind;
 
 const ABOUT: &str = "# Codes of `snugfs verify`
 
 `snugfs verify` prints a code at the end of each problem, in parentheses; `--json` has it as `code`. Codes keep their meaning
 in all versions. For what `verify` checks, see [verify.md](../verify.md).
 
-This page is generated: `UPDATE_EXPECTED=1 cargo test -p image-compare --test verify_codes` writes it.
+This page is generated: `UPDATE_EXPECTED=1 cargo test -p snugfs-compare --test verify_codes` writes it.
 ";
 
 const UNSOUND: &str = "
@@ -63,7 +63,7 @@ fn the_page_has_every_code() {
     let written = std::fs::read_to_string(&path).unwrap();
     assert!(
         written == page,
-        "docs/reference/verify-codes.md is out of date; run `UPDATE_EXPECTED=1 cargo test -p image-compare --test \
+        "docs/reference/verify-codes.md is out of date; run `UPDATE_EXPECTED=1 cargo test -p snugfs-compare --test \
          verify_codes` and review the difference"
     );
 }
