@@ -63,6 +63,10 @@ fn attributes_owners_and_late_times_are_stored() {
     tree.writer.file(Name::new(b"a").unwrap(), id, 4, source).unwrap();
     tree.writer.begin_directory(Name::new(b"b").unwrap(), id).unwrap();
     tree.writer.end_directory();
+    // Linux has `user.` attributes and capabilities only on files and directories.
+    metadata.xattrs = vec![xattr("trusted.c", 0)];
+    metadata.xattrs.extend((0..90).map(|i| xattr(&format!("trusted.many{i}"), 10)));
+    let id = tree.writer.metadata(&metadata);
     tree.writer.symlink(Name::new(b"c").unwrap(), id, &[b't'; 100]).unwrap();
     tree.writer.special(Name::new(b"d").unwrap(), id, SpecialKind::Fifo).unwrap();
     tree.lost_found();
@@ -72,7 +76,9 @@ fn attributes_owners_and_late_times_are_stored() {
         stat.contains("User: 70000") && stat.contains("Group: 80000") && stat.contains("Mode:  04711"),
         "{stat}"
     );
-    assert!(debugfs(&image, "ea_list /a").lines().count() > 90);
+    for path in ["/a", "/b", "/c", "/d"] {
+        assert!(debugfs(&image, &format!("ea_list {path}")).lines().count() > 90, "{path}");
+    }
 }
 
 #[test]
