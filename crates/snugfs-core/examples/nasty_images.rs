@@ -7,7 +7,6 @@ use ext4_ondisk::{Superblock, superblock};
 use zerocopy::FromBytes;
 
 type Damage = (&'static str, fn(&mut Superblock));
-/// The name of a damage, and the image with it.
 type NamedImage = (&'static str, Vec<u8>);
 const DAMAGES: [Damage; 5] = [
     ("no-inodes", |superblock| superblock.s_inodes_count.set(0)),
