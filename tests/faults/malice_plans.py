@@ -155,12 +155,12 @@ def deep(lab):
     for begin, end in ((b"[", b"]"), (b'{"a":', b"}")):
         text = begin * 10_000 + b"0" + end * 10_000
         lab.write("malice.json", text)
-        refused(lab, 3, "recursion limit")
+        refused(lab, 3, "levels of nesting")
         lab.write("malice.json", b'{"plan": ' + text + b"}")
-        refused(lab, 3, "recursion limit")
+        refused(lab, 3, "levels of nesting")
         lab.write("graph.json", text)
         write_plan(lab, closure={"graph": "graph.json"})
-        refused(lab, 4, "recursion limit")
+        refused(lab, 4, "levels of nesting")
 
 
 @case("malice: 100,000 problems are reported in a limited number of lines")
