@@ -160,7 +160,7 @@ def deep(lab):
         refused(lab, 3, "levels of nesting")
         lab.write("graph.json", text)
         write_plan(lab, closure={"graph": "graph.json"})
-        refused(lab, 4, "levels of nesting")
+        refused(lab, 4, "recursion limit")
 
 
 @case("malice: 100,000 problems are reported in a limited number of lines")
