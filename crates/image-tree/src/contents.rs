@@ -83,21 +83,37 @@ impl<R: io::Read> Forward<R> {
     }
 }
 
-impl<R: io::Read> ReadAt for Forward<R> {
-    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let Some(skip) = offset.checked_sub(self.at) else {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a stream can't be read backwards"));
-        };
-        self.at += io::copy(&mut io::Read::take(&mut self.reader, skip), &mut io::sink())?;
-        if self.at < offset {
-            return Ok(0);
-        }
+impl<R: io::Read> Forward<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
         if read > buffer.len() {
             return Err(io::Error::other("the stream says that it read more bytes than it was asked for"));
         }
-        self.at += u64::try_from(read).unwrap_or(u64::MAX);
+        self.at = self.at.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
         Ok(read)
+    }
+}
+
+impl<R: io::Read> ReadAt for Forward<R> {
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if self.at > offset {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a stream can't be read backwards"));
+        }
+        while self.at < offset && !buffer.is_empty() {
+            // What is skipped goes where the bytes asked for will overwrite it.
+            let skip = usize::try_from(offset - self.at).unwrap_or(usize::MAX).min(buffer.len());
+            let skipped = match buffer.get_mut(..skip) {
+                Some(skipped) => self.read(skipped),
+                None => break,
+            };
+            match skipped {
+                Ok(0) => return Ok(0),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.read(buffer)
     }
 }
 
@@ -238,6 +254,22 @@ mod tests {
         assert_eq!(stream.read_at(&mut buffer, 99).unwrap(), 0);
         let error = stream.read_at(&mut buffer, 0).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_stream_that_claims_too_much_is_an_error_also_while_skipping() {
+        struct Claims(usize);
+        impl io::Read for Claims {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                Ok(buffer.len().saturating_add(self.0))
+            }
+        }
+        for more in [1, 1 << 20, usize::MAX] {
+            for offset in [0, 1, 5, 5000] {
+                let error = Forward::new(Claims(more)).read_at(&mut [0; 3], offset).unwrap_err();
+                assert!(error.to_string().contains("more bytes than it was asked for"), "{offset}: {error}");
+            }
+        }
     }
 
     #[test]

@@ -184,6 +184,7 @@ let
         "sfdisk"
       ];
       xfsprogs = hostTools "xfsprogs" [ "mkfs.xfs" ];
+      xz = hostTools "xz" [ "xz" ];
       zsh = hostTools "zsh" [ "zsh" ];
       zstd = hostTools "zstd" [ "zstd" ];
 
