@@ -1,11 +1,13 @@
 //! Writes a prepared image.
 
 use std::fs::File;
+use std::io::Write;
 use std::num::NonZeroUsize;
 
 use file_scanner::{ScannedFiles, most_readers};
 use image_assembly::{
-    BlockMap, FrameStore, Frames, ImageDigest, KnownZeros, Observer as ImageObserver, Target, Writer, Written,
+    AssemblyError, BlockMap, Compression, FrameStore, Frames, Framing, ImageDigest, KnownZeros,
+    Observer as ImageObserver, Target, Writer, Written,
 };
 use image_containers::needed_blocks;
 use snugfs_plan::{Format, Location};
@@ -65,6 +67,11 @@ impl WriteOptions<'_> {
     }
 }
 
+/// Whether the output has frames that begin and end with store paths.
+fn is_framed(assembly: &image_assembly::Options) -> bool {
+    matches!(assembly.compression, Some(Compression::Zstd { framing: Framing::Units { .. }, .. }))
+}
+
 /// What was written.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -90,6 +97,30 @@ impl Prepared<'_> {
         name: &str,
         options: &WriteOptions<'_>,
         observer: &dyn Observer,
+    ) -> Result<WrittenImage, Failure> {
+        self.write_with(options, name, observer, |writer| writer.write(target))
+    }
+
+    /// Writes the image in order, from its start to its end, for example to a socket or another compressor. As [`Self::write`],
+    /// except that the output may have been partly written after an error. It can't be verified.
+    ///
+    /// # Errors
+    /// If a source changed, or the output can't be written.
+    pub fn write_to(
+        &self,
+        output: &mut dyn Write,
+        options: &WriteOptions<'_>,
+        observer: &dyn Observer,
+    ) -> Result<WrittenImage, Failure> {
+        self.write_with(options, "the output", observer, |writer| writer.write_to(output))
+    }
+
+    fn write_with(
+        &self,
+        options: &WriteOptions<'_>,
+        name: &str,
+        observer: &dyn Observer,
+        write: impl FnOnce(Writer<'_>) -> Result<Written, AssemblyError>,
     ) -> Result<WrittenImage, Failure> {
         options.check()?;
         let contents = ScannedFiles::of(self.trees());
@@ -126,7 +157,8 @@ impl Prepared<'_> {
                 None => &mut closures,
             };
             let progress = |bytes| observer.advance(bytes);
-            let units = Units::of(self);
+            // Without frames, nobody asks for the parts of the image.
+            let units = if is_framed(&assembly) { Units::of(self) } else { Units::default() };
             let store = options.frames.map(|stores| -> &dyn FrameStore { stores });
             let frames = Frames { source: &units, store };
             let mut writer = Writer::new(pieces, &contents).options(assembly).progress(&progress);
@@ -147,7 +179,7 @@ impl Prepared<'_> {
                     run_stage(observer, stage, || verify::output(self, file, name, observer))
                 });
             }
-            writer.write(target).map_err(Failure::from)
+            write(writer).map_err(Failure::from)
         })?;
         options.frames.iter().for_each(|stores| stores.publish());
         Ok(WrittenImage { written, map, raw_sha256: digest.map(ImageDigest::sha256) })

@@ -58,6 +58,14 @@ pub(crate) enum Command {
     /// image, the image stays and the exit code is 7.
     #[command(after_help = help::after("build"))]
     Build(BuildArgs),
+    /// Write an image to a card or disk, only where it differs
+    ///
+    /// Reads the device first and skips what is there already: reading a card is several times as fast as writing it. Then
+    /// reads back what was written. A plan goes straight to the device, without an image file. The beginning of the device,
+    /// with its partition table, is written last; until then the device has none. If the command is interrupted, run it
+    /// again to go on.
+    #[command(after_help = help::after("flash"))]
+    Flash(FlashArgs),
     /// Compress store paths in advance, for several images
     ///
     /// Writes the compressed frames of the large store paths (1 MiB or more) of a plan's closures to a folder. `build --layer`
@@ -238,6 +246,69 @@ pub(crate) struct LayerArgs {
     /// Nix writes such graphs into the structured attributes of a build (exportReferencesGraph).
     #[arg(long, value_name = "KEY")]
     pub(crate) except_graph: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
+pub(crate) struct FlashArgs {
+    /// A plan, or an image: raw, or compressed with zstd, gzip or xz; `-` for a plan from standard input
+    ///
+    /// The output of a plan (path, format, compression) is ignored: the device gets the image itself.
+    #[arg(value_name = "PLAN|IMAGE", value_hint = ValueHint::FilePath, required_unless_present = "list")]
+    pub(crate) source: Option<PathBuf>,
+
+    /// The device, for example /dev/sdX; an existing file of any length that is enough works too
+    ///
+    /// Refused if it is mounted or used otherwise, write-protected, too small, or a fixed disk.
+    #[arg(value_name = "DEVICE", value_hint = ValueHint::FilePath, required_unless_present = "list")]
+    pub(crate) device: Option<PathBuf>,
+
+    /// List the disks of this machine: size, model, what is on them, and what uses them
+    #[arg(long, conflicts_with_all = ["source", "device", "yes", "fixed_disk", "report"])]
+    pub(crate) list: bool,
+
+    /// Print the list as JSON
+    #[arg(long, requires = "list")]
+    pub(crate) json: bool,
+
+    /// Do not ask before the device is overwritten
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+
+    /// Allow a disk that is not removable
+    #[arg(long)]
+    pub(crate) fixed_disk: bool,
+
+    /// What to read back and compare
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = WhatIsRead::Written)]
+    pub(crate) read_back: WhatIsRead,
+
+    /// Write a JSON report to this file: bytes read, written and skipped; `-` for standard output
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Folder at which relative paths in the plan start [default: the plan's folder]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) base_dir: Option<PathBuf>,
+
+    /// Number of threads [default: one per available CPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), display_order = 100)]
+    pub(crate) threads: Option<u16>,
+
+    /// How to show progress on standard error
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::Auto, display_order = 101)]
+    pub(crate) progress: ProgressMode,
+}
+
+/// What `flash` reads back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhatIsRead {
+    /// What was written, and a few blocks that were not
+    Written,
+    /// The whole image
+    All,
+    /// Nothing
+    Nothing,
 }
 
 /// A size on the command line.

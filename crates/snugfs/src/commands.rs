@@ -18,12 +18,15 @@ use crate::messages::Messages;
 use crate::output::{self, Output, ReportPlace};
 use crate::outputs::{Outputs, Role};
 use crate::progress::Progress;
-use crate::{check_json, explain, frame_stores, help, inspect, last_line, signals, table, threads, verify};
+use crate::{
+    check_json, explain, flash, frame_stores, help, inspect, last_line, signals, table, threads, verify,
+};
 
 /// Runs a command.
 pub(crate) fn run(command: &Command, messages: &Messages) -> Result<(), Failure> {
     match command {
         Command::Build(args) => build(args, messages),
+        Command::Flash(args) => flash::run(args, messages),
         Command::Layer(args) => layer(args, messages),
         Command::Size(args) => size(args, messages),
         Command::Explain(args) => explain::run(args, messages),

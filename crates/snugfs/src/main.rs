@@ -6,6 +6,7 @@ mod commands;
 mod excerpt;
 mod exit;
 mod explain;
+mod flash;
 mod frame_stores;
 mod help;
 mod image_name;

@@ -46,6 +46,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "flash",
+        &[
+            ("snugfs flash --list", "which disks are there?"),
+            ("snugfs flash sd.img.zst /dev/sdX", "an image to a card, after a question"),
+            ("snugfs flash card.json /dev/sdX --yes", "from a plan to a card, without an image file"),
+        ],
+    ),
+    (
         "layer",
         &[
             ("snugfs layer base.json -o base", "the frames of the paths that most images have"),
