@@ -1,96 +1,97 @@
 //! What is read back after writing.
 //!
-//! Everything that was written, so that a device that stores other bytes or none is found. And a few blocks that were not
-//! written because they were right: on a card that is smaller than it claims, several addresses have the same storage, so
-//! that a write elsewhere changes them.
+//! Everything that was written, so that a device that stores other bytes or none is found. And some of what was not written
+//! because it was right: on a card that is smaller than it claims, several addresses have the same storage, so that a write
+//! elsewhere changes it. If the device looks like that ([`crate::aliases`]), all of it.
 
-use image_tree::to_u64;
-use sha2::{Digest, Sha256};
+use image_tree::{to_u64, to_usize};
 
 use crate::error::FlashError;
 use crate::medium::Medium;
 
-/// The longest piece with one digest, in \[bytes\].
-const PIECE: usize = 256 << 10;
+/// The length of a piece with one checksum, in \[bytes\]. It divides the length of a chunk.
+pub(crate) const PIECE: usize = 64 << 10;
 
-/// Bytes of a digest that are kept.
-const KEPT: usize = 16;
+/// One piece in so many is read back although it was not written.
+const SAMPLE: usize = 64;
 
-/// A piece that must read back as it is in the image.
+/// A piece of the image.
 #[derive(Clone, Copy, Debug)]
-struct Check {
-    /// In \[bytes\].
-    offset: u64,
-    /// In \[bytes\].
-    length: usize,
-    digest: [u8; KEPT],
+struct Piece {
+    checksum: u32,
     was_written: bool,
 }
 
-/// All pieces to read back, in the order of the image.
+/// All pieces of the image, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Checks(Vec<Check>);
+pub(crate) struct Checks {
+    pieces: Vec<Piece>,
+    /// Length of the image in \[bytes\].
+    length: u64,
+}
+
+/// What is read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What was written, and samples; without the beginning.
+    Written,
+    /// Everything, except the beginning.
+    All,
+    /// The first piece.
+    Beginning,
+}
 
 impl Checks {
-    /// Adds bytes that were written at an offset, or that were there.
-    pub(crate) fn add(&mut self, offset: u64, bytes: &[u8], was_written: bool) {
-        let mut offset = offset;
-        for piece in bytes.chunks(PIECE) {
-            let (length, digest) = (piece.len(), digest(piece));
-            self.0.push(Check { offset, length, digest, was_written });
-            offset = offset.saturating_add(to_u64(length));
+    /// Adds a chunk, which follows the last one. `was_written` says for a range of it whether it was written in part.
+    pub(crate) fn add(&mut self, chunk: &[u8], was_written: impl Fn(std::ops::Range<usize>) -> bool) {
+        for (index, piece) in chunk.chunks(PIECE).enumerate() {
+            let start = index.saturating_mul(PIECE);
+            let was_written = was_written(start..start.saturating_add(piece.len()));
+            self.pieces.push(Piece { checksum: crc32c::crc32c(piece), was_written });
         }
+        self.length = self.length.saturating_add(to_u64(chunk.len()));
+    }
+
+    fn chosen(&self, extent: Extent) -> impl Iterator<Item = (usize, &Piece)> {
+        self.pieces.iter().enumerate().filter(move |(index, piece)| match extent {
+            Extent::Beginning => *index == 0,
+            Extent::All => *index > 0,
+            Extent::Written => *index > 0 && (piece.was_written || index.is_multiple_of(SAMPLE)),
+        })
+    }
+
+    /// Offset and length of a piece in \[bytes\].
+    fn place(&self, index: usize) -> (u64, u64) {
+        let start = to_u64(index.saturating_mul(PIECE));
+        (start, to_u64(PIECE).min(self.length.saturating_sub(start)))
     }
 
     /// How much is read, in \[bytes\].
-    pub(crate) fn bytes(&self) -> u64 {
-        self.0.iter().map(|check| to_u64(check.length)).sum()
+    pub(crate) fn bytes(&self, extent: Extent) -> u64 {
+        self.chosen(extent).map(|(index, _)| self.place(index).1).sum()
     }
 
-    /// Reads all pieces back. `advance` gets the \[bytes\] of each.
+    /// Reads back. `advance` gets the \[bytes\] of each piece.
     pub(crate) fn run(
-        self,
+        &self,
+        extent: Extent,
         medium: &mut impl Medium,
         mut advance: impl FnMut(u64),
     ) -> Result<(), FlashError> {
         let mut buffer = vec![0; PIECE];
-        for check in self.0 {
-            let Some(bytes) = buffer.get_mut(..check.length) else { continue };
-            medium
-                .read_stored(check.offset, bytes)
-                .map_err(|error| FlashError::unreadable(check.offset, error))?;
-            if digest(bytes) != check.digest {
-                let (at, length) = (check.offset, to_u64(check.length));
-                return Err(if check.was_written {
+        for (index, piece) in self.chosen(extent) {
+            let (at, length) = self.place(index);
+            let bytes = buffer.get_mut(..to_usize(length)).unwrap_or_default();
+            medium.read_stored(at, bytes).map_err(|error| FlashError::unreadable(at, error))?;
+            if crc32c::crc32c(bytes) != piece.checksum {
+                return Err(if piece.was_written {
                     FlashError::Unfaithful { at, length }
                 } else {
                     FlashError::Aliased { at }
                 });
             }
-            advance(to_u64(check.length));
+            advance(length);
         }
         Ok(())
     }
-}
-
-fn digest(bytes: &[u8]) -> [u8; KEPT] {
-    let whole: [u8; 32] = Sha256::digest(bytes).into();
-    std::array::from_fn(|at| whole.get(at).copied().unwrap_or_default())
-}
-
-/// The first `block` \[bytes\] from an offset of a chunk that are in no range, if they end before `end`.
-pub(crate) fn first_outside(
-    ranges: &[std::ops::Range<usize>],
-    from: usize,
-    block: usize,
-    end: usize,
-) -> Option<usize> {
-    let mut at = from;
-    for range in ranges {
-        if range.start >= at.saturating_add(block) {
-            break;
-        }
-        at = range.end;
-    }
-    (at.saturating_add(block) <= end).then_some(at)
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use image_tree::{to_u64, to_usize};
 
-use crate::checks::{Checks, first_outside};
+use crate::aliases::Aliases;
+use crate::checks::{Checks, Extent};
 use crate::error::FlashError;
 use crate::medium::Medium;
 
@@ -26,9 +27,6 @@ pub const HEAD: usize = 32 << 10;
 /// How much is written before the device must have stored it, in \[bytes\]. So rates are those of the device.
 const WINDOW: u64 = 16 << 20;
 
-/// One block of each so many \[bytes\] that were not written is read back.
-const SAMPLE: u64 = 4 << 20;
-
 /// Length of the signature of a GPT (UEFI specification, table 5.5), and the sector sizes with which it may be at the end.
 const GPT: &[u8] = b"EFI PART";
 const SECTORS: [u64; 2] = [512, 4096];
@@ -36,7 +34,8 @@ const SECTORS: [u64; 2] = [512, 4096];
 /// What is read back after writing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReadBack {
-    /// What was written, and a block of every 4 MiB that was not.
+    /// What was written, and some of what was not: a part of every 4 MiB, or all of it if the device may be smaller than it
+    /// claims.
     #[default]
     Written,
     /// The whole image.
@@ -109,9 +108,8 @@ pub struct Flasher<'a, M: Medium> {
     begun: bool,
     /// Written since the last [`Medium::sync`], in \[bytes\].
     unsynced: u64,
-    /// End of the part of the image that a sample covers.
-    sampled: u64,
     checks: Checks,
+    aliases: Aliases,
     done: Flashed,
     /// The error of a write, which comes out of `Write::write` as a text only.
     error: Option<FlashError>,
@@ -136,8 +134,8 @@ impl<'a, M: Medium> Flasher<'a, M> {
             head_differs: false,
             begun: false,
             unsynced: 0,
-            sampled: 0,
             checks: Checks::default(),
+            aliases: Aliases::default(),
             done: Flashed::default(),
             error: None,
         }
@@ -168,19 +166,30 @@ impl<'a, M: Medium> Flasher<'a, M> {
         if self.done.compared == 0 {
             return Err(FlashError::Empty);
         }
+        let extent = match self.options.read_back {
+            ReadBack::Nothing => None,
+            ReadBack::All => Some(Extent::All),
+            ReadBack::Written if !self.begun => None,
+            ReadBack::Written if self.aliases.suspects() => Some(Extent::All),
+            ReadBack::Written => Some(Extent::Written),
+        };
         if self.begun {
             self.sync()?;
-            self.check()?;
+        }
+        if let Some(extent) = extent {
+            self.done.to_check =
+                self.checks.bytes(extent).saturating_add(self.checks.bytes(Extent::Beginning));
+            self.check(extent)?;
         }
         if self.begun || self.head_differs {
             let head = std::mem::take(&mut self.head);
             self.write_at(0, &head)?;
             self.sync()?;
             if self.options.read_back != ReadBack::Nothing {
-                self.checks.add(0, &head, true);
+                self.check(Extent::Beginning)?;
             }
         }
-        self.check()
+        Ok(())
     }
 
     /// After an error: a device whose addresses are not all different may have got other bytes at its beginning. Errors are
@@ -192,12 +201,10 @@ impl<'a, M: Medium> Flasher<'a, M> {
         }
     }
 
-    fn check(&mut self) -> Result<(), FlashError> {
-        let checks = std::mem::take(&mut self.checks);
-        self.done.to_check = self.done.checked.saturating_add(checks.bytes());
+    fn check(&mut self, extent: Extent) -> Result<(), FlashError> {
         let (done, progress) = (&mut self.done, self.progress);
         let started = Instant::now();
-        checks.run(&mut self.medium, |bytes| {
+        self.checks.run(extent, &mut self.medium, |bytes| {
             done.checked = done.checked.saturating_add(bytes);
             progress(done);
         })?;
@@ -245,18 +252,13 @@ impl<'a, M: Medium> Flasher<'a, M> {
             let at = offset.saturating_add(to_u64(range.start));
             let bytes = chunk.get(range.clone()).unwrap_or_default();
             self.write_at(at, bytes)?;
-            if self.options.read_back == ReadBack::Written {
-                self.checks.add(at, bytes, true);
-            }
         }
-        match self.options.read_back {
-            ReadBack::All => self.checks.add(
-                offset.saturating_add(to_u64(from)),
-                chunk.get(from..).unwrap_or_default(),
-                !ranges.is_empty(),
-            ),
-            ReadBack::Written => self.sample(offset, chunk, &ranges, from),
-            ReadBack::Nothing => {}
+        if self.options.read_back != ReadBack::Nothing {
+            let overlaps = |piece: Range<usize>| {
+                piece.start < from
+                    || ranges.iter().any(|range| range.start < piece.end && piece.start < range.end)
+            };
+            self.checks.add(chunk, overlaps);
         }
         self.done.compared = end;
         if self.unsynced >= WINDOW {
@@ -274,6 +276,7 @@ impl<'a, M: Medium> Flasher<'a, M> {
         match read {
             Ok(()) => {
                 self.done.read = self.done.read.saturating_add(to_u64(length));
+                self.aliases.add(offset, self.old.get(..length).unwrap_or_default());
                 Ok(true)
             }
             Err(error) => match FlashError::unreadable(offset, error) {
@@ -322,18 +325,6 @@ impl<'a, M: Medium> Flasher<'a, M> {
         self.done.writing = self.done.writing.saturating_add(started.elapsed());
         self.unsynced = 0;
         synced.map_err(|error| FlashError::write(self.done.compared, error))
-    }
-
-    /// Keeps a block that was not written, if the last one is far enough.
-    fn sample(&mut self, offset: u64, chunk: &[u8], ranges: &[Range<usize>], from: usize) {
-        if offset < self.sampled {
-            return;
-        }
-        if let Some(at) = first_outside(ranges, from, BLOCK, chunk.len()) {
-            let block = chunk.get(at..at.saturating_add(BLOCK)).unwrap_or_default();
-            self.checks.add(offset.saturating_add(to_u64(at)), block, false);
-            self.sampled = offset.saturating_add(SAMPLE);
-        }
     }
 }
 

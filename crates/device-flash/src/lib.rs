@@ -12,10 +12,12 @@
 //! |---|---|
 //! | `flasher` | compares and writes |
 //! | `checks` | what is read back, and why |
+//! | `aliases` | recognises a device that may be smaller than it claims |
 //! | `medium` | the device, as the flasher uses it |
 //! | `block_devices` | the disks of this machine, and what uses them |
 //! | `target` | opens a device, or refuses it |
 
+mod aliases;
 mod block_devices;
 mod checks;
 mod error;

@@ -106,6 +106,12 @@ pub(crate) enum Command {
     /// than e2fsck does. It is safe on damaged and malicious images: the image is only read, and nothing in it is trusted.
     #[command(after_help = help::after("verify"))]
     Verify(VerifyArgs),
+    /// Print an entry for Raspberry Pi Imager, from a report
+    ///
+    /// Prints a list with one operating system, as Raspberry Pi Imager reads it (`rpi-imager --repo FILE`). REPORT is that of a
+    /// build with --raw-digest, or of an image that is not compressed.
+    #[command(after_help = help::after("imager-json"))]
+    ImagerJson(ImagerJsonArgs),
     /// Print the JSON Schema of plans
     ///
     /// With it, an editor completes and checks plans while you type.
@@ -309,6 +315,37 @@ pub(crate) enum WhatIsRead {
     All,
     /// Nothing
     Nothing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImagerJsonArgs {
+    /// The report that `build --report` wrote
+    #[arg(value_name = "REPORT", value_hint = ValueHint::FilePath)]
+    pub(crate) report: PathBuf,
+
+    /// Name of the operating system
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Address from which the image is downloaded
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: String,
+
+    /// Date of the release, as 2026-01-31
+    #[arg(long, value_name = "DATE")]
+    pub(crate) release_date: String,
+
+    /// Description [default: the name]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+
+    /// Address of an icon
+    #[arg(long, value_name = "URL", default_value = "")]
+    pub(crate) icon: String,
+
+    /// Tag of a device that the image is for, such as pi5-64bit; can be given several times
+    #[arg(long, value_name = "TAG")]
+    pub(crate) device: Vec<String>,
 }
 
 /// A size on the command line.

@@ -19,7 +19,8 @@ use crate::output::{self, Output, ReportPlace};
 use crate::outputs::{Outputs, Role};
 use crate::progress::Progress;
 use crate::{
-    check_json, explain, flash, frame_stores, help, inspect, last_line, signals, table, threads, verify,
+    check_json, explain, flash, frame_stores, help, imager_json, inspect, last_line, signals, table, threads,
+    verify,
 };
 
 /// Runs a command.
@@ -33,6 +34,7 @@ pub(crate) fn run(command: &Command, messages: &Messages) -> Result<(), Failure>
         Command::Check(args) => check(args, messages),
         Command::Inspect(args) => inspect::run(args, messages),
         Command::Verify(args) => verify::run(args, messages),
+        Command::ImagerJson(args) => imager_json::run(args),
         Command::Schema => schema(),
         Command::Help(args) => help::run(args),
         Command::Completions(args) => help::completions(args),

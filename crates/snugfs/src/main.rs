@@ -10,6 +10,7 @@ mod flash;
 mod frame_stores;
 mod help;
 mod image_name;
+mod imager_json;
 mod input;
 mod inspect;
 mod last_line;

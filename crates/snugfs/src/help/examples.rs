@@ -54,6 +54,19 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "imager-json",
+        &[
+            (
+                "snugfs build card.json -o card.img.zst --report card.report --raw-digest",
+                "an image and its report",
+            ),
+            (
+                "snugfs imager-json card.report --name Board --url https://example.org/card.img.zst --release-date 2026-01-31",
+                "the entry",
+            ),
+        ],
+    ),
+    (
         "layer",
         &[
             ("snugfs layer base.json -o base", "the frames of the paths that most images have"),
