@@ -63,7 +63,7 @@ impl Layout {
         let options = options.checked()?;
         let inventory = Inventory::of(tree, &options, Some(previous))?;
         let most = anew.geometry.blocks + anew.geometry.blocks * u64::from(previous.slack()) / 100;
-        match solver::solve_like(&inventory, &options, previous) {
+        match solver::solve_like(&inventory, &options, previous, &anew.geometry) {
             Some(Alike { solution, .. }) if solution.geometry.blocks > most => {
                 let reason = Reason::TooLong { blocks: solution.geometry.blocks };
                 Ok(Self { likeness: Some(Likeness::Anew(reason)), ..anew })

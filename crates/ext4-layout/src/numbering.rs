@@ -78,7 +78,7 @@ impl Numbering {
             continued: Vec::new(),
         };
         numbering.owners.extend([Some(NodeId::ROOT), Some(lost_found)]);
-        let kept = previous.map(|previous| numbering.keep(tree, previous)).unwrap_or_default();
+        let kept = previous.map(|previous| numbering.keep(tree, lost_found, previous)).unwrap_or_default();
         // The last inode of a file with several names. Only looked up, never iterated: the order of a HashMap is random.
         let mut latest: HashMap<NodeId, InodeNr> = HashMap::new();
         for (id, node) in tree.iter() {
@@ -109,11 +109,12 @@ impl Numbering {
     }
 
     /// Gives nodes the inodes that they had, as far as no other node has them. Returns the slots, by node.
-    fn keep(&mut self, tree: &FileTree, previous: &Previous) -> Vec<Option<Slot>> {
+    fn keep(&mut self, tree: &FileTree, lost_found: NodeId, previous: &Previous) -> Vec<Option<Slot>> {
         let mut kept = vec![None; tree.len()];
         for (id, node) in tree.iter() {
             let Some(place) = previous.place(id) else { continue };
-            let is_own = !matches!(node.kind(), NodeKind::HardLink { .. });
+            let is_reserved = id == NodeId::ROOT || id == lost_found;
+            let is_own = !is_reserved && !matches!(node.kind(), NodeKind::HardLink { .. });
             let Some(slot) = Slot::of(InodeNr(place.inode)).filter(|slot| is_own && slot.0 >= 2) else {
                 continue;
             };

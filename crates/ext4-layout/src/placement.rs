@@ -263,17 +263,17 @@ impl Gaps {
     /// The first free range for something whose length depends on its start (islands lengthen extent trees).
     fn find(&mut self, length: impl Fn(u64) -> u64) -> Option<Range<u64>> {
         let (&last, &last_end) = self.ranges.last_key_value()?;
-        let least = length(last);
+        let wanted = length(last);
         let fits = |start: u64, end: u64| {
-            let wanted = length(start);
-            (wanted <= end - start).then(|| start..start + wanted)
+            let length = length(start);
+            (length <= end - start).then(|| start..start + length)
         };
-        if least < self.too_long {
+        if wanted < self.too_long {
             let mut before = self.ranges.range(..last);
             if let Some(range) = before.find_map(|(&start, &end)| fits(start, end)) {
                 return Some(range);
             }
-            self.too_long = least;
+            self.too_long = wanted;
         }
         fits(last, last_end)
     }

@@ -92,7 +92,12 @@ pub(crate) struct Alike {
 }
 
 /// Decides the geometry of a file system that follows an earlier one. `None` if there is none.
-pub(crate) fn solve_like(inventory: &Inventory, options: &Options, previous: &Previous) -> Option<Alike> {
+pub(crate) fn solve_like(
+    inventory: &Inventory,
+    options: &Options,
+    previous: &Previous,
+    anew: &Geometry,
+) -> Option<Alike> {
     let inodes = inventory.numbering.used().saturating_add(options.free_inodes);
     let task = Task { inventory, options, free_blocks: blocks_for(options.free_space), inodes };
     let mut groups = match options.size {
@@ -102,7 +107,7 @@ pub(crate) fn solve_like(inventory: &Inventory, options: &Options, previous: &Pr
     // Numbers of groups that are too few. A number is tried once, so this ends.
     let mut too_few = 0;
     loop {
-        let mut geometry = task.geometry_like(groups, previous)?;
+        let mut geometry = task.geometry_like(groups, previous, anew)?;
         if let Some(size) = options.size {
             geometry.blocks = geometry.blocks.min(size / BLOCK_SIZE);
         }
@@ -142,25 +147,21 @@ pub(crate) fn solve_like(inventory: &Inventory, options: &Options, previous: &Pr
 
 impl Task<'_> {
     /// The geometry of this number of whole groups that follows an earlier one: its density of inodes and its journal are kept
-    /// if the options allow them.
-    fn geometry_like(&self, groups: u64, previous: &Previous) -> Option<Geometry> {
+    /// if the options allow them. `anew` is the geometry without an earlier one.
+    fn geometry_like(&self, groups: u64, previous: &Previous, anew: &Geometry) -> Option<Geometry> {
         let old = previous.geometry();
         let first = self.weigh_for(groups, old.journal).ok()??;
         first.accept(self.options).ok()?;
         let reserved = first.geometry.reserved_gdt;
-        let usual = self.journal(first.geometry.blocks, reserved);
-        let keeps = self.options.journal_size.is_none()
-            && (old.journal > 0) == (usual > 0)
+        let keeps_journal = self.options.journal_size.is_none()
+            && (old.journal > 0) == (anew.journal > 0)
             && growth_fits(old.journal, reserved);
-        let journal = if keeps { old.journal } else { usual };
-        let geometry = Geometry { journal, ..first.geometry };
-        let most = most_inodes_per_group(groups, geometry.gdt + reserved);
-        let inodes_per_group = geometry.inodes_per_group.max(old.inodes_per_group);
-        Some(if u64::from(inodes_per_group) <= most {
-            Geometry { inodes_per_group, ..geometry }
-        } else {
-            geometry
-        })
+        let journal = if keeps_journal { old.journal } else { anew.journal };
+        let most = most_inodes_per_group(groups, first.geometry.gdt + reserved);
+        let inodes_per_group = first.geometry.inodes_per_group;
+        let kept = inodes_per_group.max(old.inodes_per_group);
+        let inodes_per_group = if u64::from(kept) <= most { kept } else { inodes_per_group };
+        Some(Geometry { inodes_per_group, journal, ..first.geometry })
     }
 
     /// Finds the smallest sufficient geometry.
