@@ -27,6 +27,7 @@
 //! | `write` | writes the image |
 //! | `frames` | frames of store paths that are kept and used again |
 //! | `layer` | frames of store paths without an image |
+//! | `layout_record` | where everything is in an image, for the next one |
 //! | `hashes` | compares NAR hashes and computes digests while writing |
 //! | `database`, `deduplicate`, `container` | Nix's database, equal files as hard links, formats of virtual disks |
 //! | `report`, `disk_report`, `sbom` | the report, the bill of materials |
@@ -48,6 +49,7 @@ mod frames;
 mod hashes;
 pub mod human;
 mod layer;
+mod layout_record;
 mod observer;
 mod own_outputs;
 mod parts;
@@ -69,6 +71,7 @@ pub use frame_cache::{
 pub use frames::FrameStores;
 pub use image_assembly::Target;
 pub use image_tree::shown;
+pub use layout_record::LayoutRecord;
 pub use observer::{Observer, Stage, Unit, run_stage};
 pub use own_outputs::OwnOutputs;
 pub use parts::{
@@ -81,6 +84,11 @@ pub use report::{Contents, Filesystem, Image, Report, StorePathReport};
 pub use write::{WriteOptions, WrittenImage};
 
 impl Prepared<'_> {
+    /// Where everything is in the image, for the next one (`plan.filesystem.layoutLike`).
+    pub fn layout_record(&self) -> Result<LayoutRecord, Failure> {
+        LayoutRecord::of(self)
+    }
+
     /// The report, without the values that are only known after writing.
     #[must_use]
     pub fn report(&self) -> Report {

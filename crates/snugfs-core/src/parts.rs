@@ -20,6 +20,7 @@ use snugfs_plan::{
 use crate::database;
 use crate::failure::Failure;
 use crate::fields::{self, Scanned};
+use crate::layout_record::{self, Like};
 use crate::observer::Observer;
 use crate::own_outputs::OwnOutputs;
 use crate::problem::Problem;
@@ -35,21 +36,35 @@ pub struct PlannedVolume<'p> {
     pub plan: &'p VolumePlan,
     /// Its place in the plan: `plan`, or the content of a partition. Its fields are below this place.
     pub at: Location,
-    /// Place and length of its partition, if it has one.
-    partition: Option<(Location, Option<u64>)>,
+    /// Its partition, if it has one.
+    partition: Option<Partition>,
+}
+
+/// A partition in a plan.
+#[derive(Clone, Debug)]
+struct Partition {
+    /// Its place in the list, from 0.
+    index: usize,
+    at: Location,
+    /// In \[bytes\].
+    size: Option<u64>,
 }
 
 impl<'p> PlannedVolume<'p> {
     fn of_partition(plan: &'p VolumePlan, index: usize, size: Option<u64>) -> Self {
-        let partition = partition_at(index);
-        Self { plan, at: partition.key("content"), partition: Some((partition, size)) }
+        let at = partition_at(index);
+        Self { plan, at: at.key("content"), partition: Some(Partition { index, at, size }) }
     }
 
     /// The root of a plan.
     pub(crate) fn root(plan: &'p Plan) -> Self {
         let is_root = |(_, partition): &(usize, &PartitionPlan)| partition.content == PartitionContent::Root;
         let partition = partitions(plan).find(is_root);
-        let partition = partition.map(|(index, partition)| (partition_at(index), partition.size));
+        let partition = partition.map(|(index, partition)| Partition {
+            index,
+            at: partition_at(index),
+            size: partition.size,
+        });
         Self { plan: &plan.root, at: Location::plan(), partition }
     }
 
@@ -59,7 +74,7 @@ impl<'p> PlannedVolume<'p> {
             return None;
         }
         let of_partition =
-            self.partition.as_ref().and_then(|(_, size)| *size).map(|size| size - size % BLOCK);
+            self.partition.as_ref().and_then(|partition| partition.size).map(|size| size - size % BLOCK);
         self.plan.filesystem.size.or(of_partition)
     }
 
@@ -85,15 +100,41 @@ impl<'p> PlannedVolume<'p> {
             .with_timestamp(plan.timestamp)
     }
 
-    /// Lays out the file system.
-    pub(crate) fn lay_out(&self, tree: &FileTree) -> Result<Layout, Failure> {
+    /// The number of its partition, from 1.
+    pub(crate) fn partition_number(&self) -> Option<u32> {
+        self.partition.as_ref().and_then(|partition| u32::try_from(partition.index + 1).ok())
+    }
+
+    /// What of an earlier image it keeps.
+    fn like(&self) -> Option<Like<'p>> {
+        let at = self.at.key("filesystem").key("layoutLike");
+        let path = self.plan.filesystem.layout_like.as_deref()?;
+        Some(Like { path, at, slack: self.plan.filesystem.layout_slack })
+    }
+
+    /// Lays out the file system. Also returns a warning if it does not follow an earlier image.
+    pub(crate) fn lay_out(
+        &self,
+        tree: &FileTree,
+        closure: Option<&Closure>,
+    ) -> Result<(Layout, Option<Problem>), Failure> {
         // If the partition is too small, its size is the field to change.
         let of_partition = match &self.partition {
-            Some((at, Some(_))) if self.plan.filesystem.size.is_none() => Some(at.key("size")),
+            Some(Partition { at, size: Some(_), .. }) if self.plan.filesystem.size.is_none() => {
+                Some(at.key("size"))
+            }
             _ => None,
         };
-        Layout::plan(tree, &self.layout_options())
-            .map_err(|error| fields::layout_failure(&error, self.plan, &self.at, of_partition.as_ref()))
+        let failed = |error| fields::layout_failure(&error, self.plan, &self.at, of_partition.as_ref());
+        let options = self.layout_options();
+        let Some(like) = self.like() else {
+            return Ok((Layout::plan(tree, &options).map_err(failed)?, None));
+        };
+        let store = self.plan.closure.as_ref().map(|closure| closure.store_dir.as_bytes());
+        let previous = like.previous(self.partition_number(), tree, closure.zip(store))?;
+        let layout = Layout::plan_like(tree, &options, &previous).map_err(failed)?;
+        let warning = layout_record::warning(&layout, &like.at, like.slack);
+        Ok((layout, warning))
     }
 }
 

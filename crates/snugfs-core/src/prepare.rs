@@ -187,8 +187,10 @@ impl Trees {
         id.ok_or_else(|| Failure::new(FailureKind::Fit, "plan.disk", "has too many parts", "leave some out"))
     }
 
-    fn volume<'p>(&mut self, scanned: ScannedVolume<'p>) -> Result<Volume<'p>, Failure> {
-        let layout = Arc::new(scanned.planned.lay_out(&scanned.tree)?);
+    fn volume<'p>(&mut self, mut scanned: ScannedVolume<'p>) -> Result<Volume<'p>, Failure> {
+        let (layout, warning) = scanned.planned.lay_out(&scanned.tree, scanned.closure.as_ref())?;
+        scanned.warnings.extend(warning);
+        let layout = Arc::new(layout);
         let tree = self.add(&scanned.tree)?;
         Ok(Volume { scanned, layout, tree })
     }

@@ -34,6 +34,18 @@ pub struct VolumePlan {
     pub filesystem: FilesystemPlan,
 }
 
+impl Plan {
+    /// All ext4 file systems of the plan.
+    pub fn filesystems_mut(&mut self) -> impl Iterator<Item = &mut FilesystemPlan> {
+        let partitions = self.disk.iter_mut().flat_map(|disk| &mut disk.partitions);
+        let others = partitions.filter_map(|partition| match &mut partition.content {
+            PartitionContent::Ext4(volume) => Some(&mut volume.filesystem),
+            _ => None,
+        });
+        std::iter::once(&mut self.root.filesystem).chain(others)
+    }
+}
+
 /// `plan.closure`
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClosurePlan {
@@ -225,6 +237,10 @@ pub struct FilesystemPlan {
     pub reserved: Option<u32>,
     /// Time of all files without their own.
     pub timestamp: Timestamp,
+    /// The record of an earlier image, whose places are kept as far as possible.
+    pub layout_like: Option<PathBuf>,
+    /// How much longer the image may be for that than one that is laid out anew, in \[percent\].
+    pub layout_slack: u32,
 }
 
 /// `plan.output`

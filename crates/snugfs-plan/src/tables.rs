@@ -30,6 +30,8 @@ pub(crate) const OWNER: CountRule = CountRule { min: 0, max: (1 << 32) - 2 };
 pub(crate) const MAJOR: CountRule = CountRule { min: 0, max: (1 << 12) - 1 };
 /// See [`MAJOR`].
 pub(crate) const MINOR: CountRule = CountRule { min: 0, max: (1 << 20) - 1 };
+/// From an image that is never longer to one of eleven times the length.
+const LAYOUT_SLACK: CountRule = CountRule { min: 0, max: 1000 };
 /// Levels of zstd, except those below 1.
 const ZSTD_LEVEL: CountRule = CountRule { min: 1, max: 22 };
 /// Levels of gzip; its 0 would not compress.
@@ -377,6 +379,19 @@ pub(crate) static FILESYSTEM: Table = Table {
             Shape::Count(TIMESTAMP),
             "1",
             "The time of the superblock and of all inodes without another time, in seconds since 1970.",
+        ),
+        Field::optional(
+            "layoutLike",
+            Shape::HostPath,
+            "The record of an earlier image (build --layout-out). Inode numbers and blocks stay as they were there, as \
+             far as possible.",
+        )
+        .or_null(),
+        Field::default(
+            "layoutSlackPercent",
+            Shape::Count(LAYOUT_SLACK),
+            "5",
+            "With layoutLike: how much longer the image may be than one that is laid out anew, in percent.",
         ),
     ],
 };

@@ -157,6 +157,26 @@ pub(crate) struct InputArgs {
     /// How to show progress on standard error
     #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::Auto, display_order = 101)]
     pub(crate) progress: ProgressMode,
+
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+}
+
+/// Options of every command that lays out an image.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct LayoutArgs {
+    /// Keep inode numbers and blocks where they were in an earlier image
+    ///
+    /// FILE is the record that --layout-out wrote for it. Store paths with another hash keep the places of those with the same
+    /// name. The image depends on this file. The same as plan.filesystem.layoutLike, for all ext4 file systems of the plan.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, display_order = 90)]
+    pub(crate) layout_like: Option<PathBuf>,
+
+    /// How much longer than necessary the image may be with --layout-like, in percent [default: 5]
+    ///
+    /// If it would be longer, it is laid out anew, with a warning.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=1000), display_order = 91)]
+    pub(crate) layout_slack: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -213,6 +233,12 @@ pub(crate) struct BuildArgs {
     /// Write a JSON report of the image to this file; `-` for standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) report: Option<PathBuf>,
+
+    /// Write a record of where everything is in the image to this file, for --layout-like
+    ///
+    /// JSON; compressed with zstd if the name ends in .zst.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) layout_out: Option<PathBuf>,
 
     /// Write a software bill of materials (CycloneDX 1.5) to this file; `-` for standard output
     ///
@@ -304,6 +330,9 @@ pub(crate) struct FlashArgs {
     /// How to show progress on standard error
     #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::Auto, display_order = 101)]
     pub(crate) progress: ProgressMode,
+
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
 }
 
 /// What `flash` reads back.
@@ -481,6 +510,9 @@ pub(crate) struct VerifyArgs {
     /// How to show progress on standard error
     #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::None, display_order = 101)]
     pub(crate) progress: ProgressMode,
+
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
 
     /// Accept images that were mounted after they were built, or that another program made
     ///

@@ -54,7 +54,13 @@ pub(crate) fn begin(args: &InputArgs, messages: &Messages) -> Result<Begun, Fail
     threads::prepare(threads::count(args.threads))?;
     let progress = Progress::new(args.progress, messages);
     let read = || input::read_plan(args, messages);
-    let ReadPlan { plan, sha256 } = run_stage(&progress, (Stage::Plan, Unit::Nothing, 0), read)?;
+    let ReadPlan { mut plan, sha256 } = run_stage(&progress, (Stage::Plan, Unit::Nothing, 0), read)?;
+    for filesystem in plan.filesystems_mut() {
+        if let Some(path) = &args.layout.layout_like {
+            filesystem.layout_like = Some(path.clone());
+        }
+        filesystem.layout_slack = args.layout.layout_slack.unwrap_or(filesystem.layout_slack);
+    }
     Ok(Begun { plan, sha256, progress })
 }
 
@@ -90,6 +96,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let stores = frame_stores::open(args, &output)?;
     let report_place = ReportPlace::open(args.report.as_deref())?;
     let sbom_place = ReportPlace::open(args.sbom.as_deref())?;
+    let layout_place = args.layout_out.as_deref().map(Companion::open).transpose()?;
     let map_place = map_path.as_deref().map(Companion::open).transpose()?;
     let prepared = begun.prepare(&outputs, messages)?;
     let mut report = prepared.report();
@@ -101,6 +108,14 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     if let Some(place) = &report_place {
         place.reserve(&report.json()?)?;
     }
+    let layout = layout_place.map(|place| {
+        let compressed =
+            args.layout_out.as_ref().is_some_and(|path| path.extension().is_some_and(|end| end == "zst"));
+        let bytes = prepared.layout_record()?.to_bytes(compressed)?;
+        place.reserve(image_tree::to_u64(bytes.len()))?;
+        Ok::<_, Failure>((place, bytes))
+    });
+    let layout = layout.transpose()?;
     let options = WriteOptions {
         format: output.format,
         assembly: output.options,
@@ -139,6 +154,9 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     }
     if let Some((place, text)) = sbom_place {
         place.write(&text)?;
+    }
+    if let Some((place, bytes)) = layout {
+        place.write(&bytes)?;
     }
     let line = last_line::built(&name, &report, prepared.files(), output.is_verified, progress.elapsed());
     messages.note(&name, line);
@@ -198,6 +216,9 @@ fn outputs(
         outputs.add(Role::Map, output::field("bmap").into(), map);
     }
     ReportPlace::add_to(&mut outputs, args, output.target)?;
+    if let Some(path) = &args.layout_out {
+        outputs.add(Role::Layout, "--layout-out".into(), path);
+    }
     outputs.add_stderr();
     outputs.add_planned(plan);
     outputs.check(&args.input.plan, plan)?;

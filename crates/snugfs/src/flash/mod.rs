@@ -73,6 +73,7 @@ fn flash_plan(
         base_dir: args.base_dir.clone(),
         threads: args.threads,
         progress: args.progress,
+        layout: args.layout.clone(),
     };
     let begun = begin(&input, messages)?;
     let mut outputs = Outputs::default();

@@ -16,7 +16,7 @@ pub(super) fn may_be_replaced(role: Role, path: Option<&Path>) -> bool {
     let mut bytes = Vec::new();
     match File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut bytes)) {
         Ok(0) => true,
-        Ok(_) if role == Role::Image => is_image(&contents(path)),
+        Ok(_) if matches!(role, Role::Image | Role::Layout) => is_output(role, &contents(path)),
         Ok(_) => is_output(role, &bytes),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
@@ -31,6 +31,7 @@ fn is_output(role: Role, bytes: &[u8]) -> bool {
             bytes.starts_with(b"{") && has("\"version\"") && has("\"image\"") && has("\"sha256\"")
         }
         Role::Sbom => bytes.starts_with(b"{") && has("\"CycloneDX\""),
+        Role::Layout => bytes.starts_with(b"{\"kind\":\"snugfs layout\""),
         Role::Page => bytes.starts_with(b"<!DOCTYPE html>") && has("script-src 'sha256-"),
         Role::Result | Role::Messages => true,
     }
@@ -82,13 +83,15 @@ fn contents(path: &Path) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    const LAYOUT: [bool; 6] = [false, false, false, false, false, true];
+
     #[test]
     fn only_outputs_of_the_same_role_may_be_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         let may = |role| may_be_replaced(role, Some(&path));
-        let all = [Role::Image, Role::Map, Role::Report, Role::Page, Role::Sbom];
-        assert_eq!(all.map(may), [true; 5], "nothing is there");
+        let all = [Role::Image, Role::Map, Role::Report, Role::Page, Role::Sbom, Role::Layout];
+        assert_eq!(all.map(may), [true; 6], "nothing is there");
         let mut ext4 = vec![0; 2048];
         ext4[1080..1082].copy_from_slice(&[0x53, 0xef]);
         let mut disk = vec![0; 512];
@@ -98,19 +101,24 @@ mod tests {
         let mut kernel = vec![0x41; 512];
         kernel[510..].copy_from_slice(&[0x55, 0xaa]);
         for (bytes, expected) in [
-            (&b""[..], [true; 5]),
-            (b"work of years", [false; 5]),
-            (&[0x28, 0xb5, 0x2f, 0xfd, 0], [false; 5]),
-            (&zstd::bulk::compress(b"an initial RAM disk", 1).unwrap(), [false; 5]),
-            (&zstd::bulk::compress(&ext4, 1).unwrap(), [true, false, false, false, false]),
-            (&ext4, [true, false, false, false, false]),
-            (&disk, [true, false, false, false, false]),
-            (&kernel, [false; 5]),
-            (b"<?xml version=\"1.0\" ?>\n<bmap version=\"2.0\">", [false, true, false, false, false]),
-            (b"{\n  \"version\": 1,\n  \"image\": { \"sha256\": null", [false, false, true, false, false]),
-            (b"{ \"version\": 1 }", [false; 5]),
-            (b"{\n  \"bomFormat\": \"CycloneDX\",", [false, false, false, false, true]),
-            (b"<!DOCTYPE html> script-src 'sha256-x'", [false, false, false, true, false]),
+            (&b""[..], [true; 6]),
+            (b"work of years", [false; 6]),
+            (&[0x28, 0xb5, 0x2f, 0xfd, 0], [false; 6]),
+            (&zstd::bulk::compress(b"an initial RAM disk", 1).unwrap(), [false; 6]),
+            (&zstd::bulk::compress(&ext4, 1).unwrap(), [true, false, false, false, false, false]),
+            (&ext4, [true, false, false, false, false, false]),
+            (&disk, [true, false, false, false, false, false]),
+            (&kernel, [false; 6]),
+            (b"<?xml version=\"1.0\" ?>\n<bmap version=\"2.0\">", [false, true, false, false, false, false]),
+            (
+                b"{\n  \"version\": 1,\n  \"image\": { \"sha256\": null",
+                [false, false, true, false, false, false],
+            ),
+            (b"{ \"version\": 1 }", [false; 6]),
+            (b"{\n  \"bomFormat\": \"CycloneDX\",", [false, false, false, false, true, false]),
+            (b"<!DOCTYPE html> script-src 'sha256-x'", [false, false, false, true, false, false]),
+            (b"{\"kind\":\"snugfs layout\",", LAYOUT),
+            (&zstd::bulk::compress(b"{\"kind\":\"snugfs layout\",", 1).unwrap(), LAYOUT),
         ] {
             std::fs::write(&path, bytes).unwrap();
             assert_eq!(all.map(may), expected, "{bytes:?}");

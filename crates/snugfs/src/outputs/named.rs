@@ -13,6 +13,9 @@ pub(super) fn files(plan: &Plan) -> impl Iterator<Item = (Location, &Path)> {
 
 fn of_volume<'p>(planned: &PlannedVolume<'p>) -> Vec<(Location, &'p Path)> {
     let mut files = closure_files(planned.plan, &planned.at);
+    if let Some(record) = &planned.plan.filesystem.layout_like {
+        files.push((planned.at.key("filesystem").key("layoutLike"), record));
+    }
     for (target, entry) in &planned.plan.entries {
         if let EntryKind::Source(source) = &entry.kind {
             let entry = planned.at.key("entries").key(String::from_utf8_lossy(target.as_bytes()));
