@@ -21,6 +21,7 @@ mod hashes;
 mod help;
 mod hostile;
 mod inspect;
+mod layouts;
 mod long_sectors;
 mod messages;
 mod nix_copies;

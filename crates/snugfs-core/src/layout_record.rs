@@ -128,12 +128,6 @@ impl LayoutRecord {
         } else {
             bytes
         };
-        /// The first fields, which all versions have.
-        #[derive(Deserialize)]
-        struct Beginning {
-            kind: String,
-            version: u32,
-        }
         let not_one = || ("is not the record of a layout".to_owned(), NAME);
         let begin: Beginning = serde_json::from_slice(&json).map_err(|_| not_one())?;
         if begin.kind != KIND {
@@ -153,6 +147,13 @@ impl LayoutRecord {
         }
         Ok(record)
     }
+}
+
+/// The first fields, which all versions have.
+#[derive(Deserialize)]
+struct Beginning {
+    kind: String,
+    version: u32,
 }
 
 fn digest(file_systems: &[FileSystemRecord]) -> serde_json::Result<String> {
