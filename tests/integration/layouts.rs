@@ -195,7 +195,7 @@ fn a_record_that_does_not_fit_is_an_error_and_one_that_costs_too_much_a_warning(
         .failed_with(2)
         .says("1.layout");
     // Most of the image goes: what stays would be at the end of a much longer one.
-    workspace.write("more/a", bytes(1, 40 << 20));
+    workspace.write("more/a", bytes(1, 20 << 20));
     workspace.write("more/b", bytes(2, 1 << 20));
     workspace.change_plan(|plan| {
         plan["trees"] = json!([{ "source": "more" }]);
@@ -209,5 +209,5 @@ fn a_record_that_does_not_fit_is_an_error_and_one_that_costs_too_much_a_warning(
     assert!(run.stderr.contains("the image is laid out anew: it would have"), "{}", run.stderr);
     assert_eq!(workspace.read("x.img"), workspace.read("small.img"));
     workspace.build("long.img", ["--layout-like", "big.layout", "--layout-slack", "1000"]);
-    assert!(workspace.read("long.img").len() > 40 << 20);
+    assert!(workspace.read("long.img").len() > 20 << 20);
 }
