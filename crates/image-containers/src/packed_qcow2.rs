@@ -170,7 +170,7 @@ impl PackedFile for File {
                 let (at, end) = (self.at, self.at + to_u64(bytes.len()));
                 if end >> OFFSET_BITS > 0 {
                     return Err(io::Error::new(
-                        io::ErrorKind::FileTooLarge,
+                        io::ErrorKind::InvalidData,
                         "a qcow2 file has at most 16 PiB",
                     ));
                 }

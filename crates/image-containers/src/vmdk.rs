@@ -241,7 +241,7 @@ struct File {
 impl File {
     fn sector(&self) -> io::Result<u32> {
         u32::try_from(self.at)
-            .map_err(|_| io::Error::new(io::ErrorKind::FileTooLarge, "a VMDK file has at most 2 TiB"))
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a VMDK file has at most 2 TiB"))
     }
 
     /// Appends a marker and what belongs to it.
