@@ -52,15 +52,29 @@ pub struct Image {
 }
 
 /// Formats that snugfs does not read: offset and bytes of the magic, name, and help.
-const FOREIGN: [(usize, &[u8], &str, &str); 7] = [
+const FOREIGN: [(usize, &[u8], &str, &str); 8] = [
     (0, b"QFI\xfb", "a qcow2 image", "convert it with `qemu-img convert -O raw`"),
     (0, b"conectix", "a dynamic VHD", "convert it with `qemu-img convert -f vpc -O raw`"),
     (64, b"\x7f\x10\xda\xbe", "a VDI", "convert it with `qemu-img convert -O raw`"),
+    (0, b"KDMV", "a VMDK", "convert it with `qemu-img convert -O raw`"),
     (0, b"\x3a\xff\x26\xed", "an Android sparse image", "convert it with `simg2img`"),
     (0, b"BZh", "compressed by bzip2", "decompress it with `bzip2 -dk`"),
     (0, b"\x04\x22\x4d\x18", "compressed by lz4", "decompress it with `lz4 -d`"),
-    (257, b"ustar", "a tar archive", "list it with `tar -t`"),
+    (257, b"ustar", "a tar archive", "unpack it with `tar -x`"),
 ];
+
+/// Length of the start of a file that is enough for [`FOREIGN`], in \[bytes\].
+const BEGINNING: u64 = 512;
+
+/// Fails if the start of a file, or of what is compressed in it, is of another format.
+fn refuse_foreign(begin: &[u8], verb: &str) -> Result<(), ReadError> {
+    match FOREIGN.iter().find(|(at, magic, ..)| Bytes(begin).slice(*at, magic.len()) == *magic) {
+        None => Ok(()),
+        Some((_, _, what, help)) => {
+            Err(ReadError::unsupported("", format!("{verb} {what}, which snugfs does not read"), *help))
+        }
+    }
+}
 
 /// Block size of decompression in \[bytes\]. Blocks of zeros become holes.
 const BLOCK: usize = 64 << 10;
@@ -84,22 +98,20 @@ impl Image {
         let length = file.seek(SeekFrom::End(0)).map_err(|error| ReadError::io(place, error))?;
         let source = FileSource { file, length };
         let raw = Window::whole(Arc::new(source));
-        let begin = raw.bytes(0, length.min(512)).map_err(|error| ReadError::io(place, error))?;
+        let begin = raw.bytes(0, length.min(BEGINNING)).map_err(|error| ReadError::io(place, error))?;
         if length == 0 {
             return Err(ReadError::unsupported(place, "is empty", "name an image"));
         }
-        for (at, magic, what, help) in FOREIGN {
-            if Bytes(&begin).slice(at, magic.len()) == magic {
-                return Err(ReadError::unsupported(
-                    place,
-                    format!("is {what}, which snugfs does not read"),
-                    help,
-                ));
-            }
-        }
+        refuse_foreign(&begin, "is")?;
         let Some(compression) = Compression::of(&begin) else {
             return Ok(Self { container: Container::Raw, window: raw });
         };
+        // Before all of it is decompressed. Damage is reported then.
+        let mut begin = Vec::new();
+        if let Ok(decoder) = compression.decoder(Stream { window: &raw, at: 0 }) {
+            let _ = decoder.take(BEGINNING).read_to_end(&mut begin);
+        }
+        refuse_foreign(&begin, "contains")?;
         let compressed = length;
         let container = match compression {
             Compression::Zstd => {

@@ -68,6 +68,7 @@ pub use frame_cache::{
 };
 pub use frames::FrameStores;
 pub use image_assembly::Target;
+pub use image_containers::BlockCompression;
 pub use image_tree::shown;
 pub use observer::{Observer, Stage, Unit, run_stage};
 pub use own_outputs::OwnOutputs;

@@ -322,6 +322,19 @@ pub enum CompressionPlan {
     },
 }
 
+impl CompressionPlan {
+    /// The name of the format in plans.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Zstd { .. } => "zstd",
+            Self::Gzip { .. } => "gzip",
+            Self::Xz { .. } => "xz",
+            Self::Deflate { .. } => "deflate",
+        }
+    }
+}
+
 /// How an output is divided into frames of zstd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FramingPlan {
