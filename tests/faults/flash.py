@@ -188,6 +188,8 @@ def refused(lab):
     lab.run(flash(lab, image, image)).ended(2, "is the image itself")
     lab.run(flash(lab, lab.write("cut.zst", first_bytes(lab.path("image.img.zst"), 5000)), lab.write("card", bytes(64 << 20)))).ended(5)
     lab.run(flash(lab, lab.write("x.qcow2", b"QFI\xfb" + bytes(600)), lab.path("card"))).ended(5, "qemu-img convert")
+    call("gzip", "--keep", lab.path("x.qcow2"))
+    lab.run(flash(lab, lab.path("x.qcow2.gz"), lab.path("card"))).ended(5, "contains a qcow2 image")
     lab.run(flash(lab, lab.path("disk.json"), lab.path("disk.json"))).ended(2)
     lab.run(flash(lab, image, lab.path("card"))[:4] + ["--progress", "none"], stdin=subprocess.DEVNULL).ended(2, "--yes")
     bare = lab.path("bare.img")

@@ -52,15 +52,38 @@ pub struct Image {
 }
 
 /// Formats that snugfs does not read: offset and bytes of the magic, name, and help.
-const FOREIGN: [(usize, &[u8], &str, &str); 7] = [
+const FOREIGN: [(usize, &[u8], &str, &str); 8] = [
     (0, b"QFI\xfb", "a qcow2 image", "convert it with `qemu-img convert -O raw`"),
     (0, b"conectix", "a dynamic VHD", "convert it with `qemu-img convert -f vpc -O raw`"),
     (64, b"\x7f\x10\xda\xbe", "a VDI", "convert it with `qemu-img convert -O raw`"),
+    (0, b"KDMV", "a VMDK", "convert it with `qemu-img convert -O raw`"),
     (0, b"\x3a\xff\x26\xed", "an Android sparse image", "convert it with `simg2img`"),
     (0, b"BZh", "compressed by bzip2", "decompress it with `bzip2 -dk`"),
     (0, b"\x04\x22\x4d\x18", "compressed by lz4", "decompress it with `lz4 -d`"),
-    (257, b"ustar", "a tar archive", "list it with `tar -t`"),
+    (257, b"ustar", "a tar archive", "unpack it with `tar -x`"),
 ];
+
+/// Length of the start of a file that is enough for [`FOREIGN`], in \[bytes\].
+const BEGINNING: u64 = 512;
+
+/// Fails if the start of a file, or of what is compressed in it, is of another format.
+fn refuse_foreign(begin: &[u8], verb: &str) -> Result<(), ReadError> {
+    match FOREIGN.iter().find(|(at, magic, ..)| Bytes(begin).slice(*at, magic.len()) == *magic) {
+        None => Ok(()),
+        Some((_, _, what, help)) => {
+            Err(ReadError::unsupported("", format!("{verb} {what}, which snugfs does not read"), *help))
+        }
+    }
+}
+
+/// Fails if what is compressed in a file is of another format, before all of it is decompressed. Damage is reported then.
+fn refuse_foreign_in(raw: &Window, compression: Compression) -> Result<(), ReadError> {
+    let mut begin = Vec::new();
+    if let Ok(decoder) = compression.decoder(Stream { window: raw, at: 0 }) {
+        let _ = decoder.take(BEGINNING).read_to_end(&mut begin);
+    }
+    refuse_foreign(&begin, "contains")
+}
 
 /// Block size of decompression in \[bytes\]. Blocks of zeros become holes.
 const BLOCK: usize = 64 << 10;
@@ -78,6 +101,7 @@ impl Image {
         let Some(compression) = compression else {
             return Ok(Self { container: Container::Raw, window: raw });
         };
+        refuse_foreign_in(&raw, compression)?;
         let compressed = length;
         let container = match compression {
             Compression::Zstd => {
@@ -110,19 +134,11 @@ fn raw(mut file: File) -> Result<(Window, Option<Compression>), ReadError> {
     let place = "";
     let length = file.seek(SeekFrom::End(0)).map_err(|error| ReadError::io(place, error))?;
     let raw = Window::whole(Arc::new(FileSource { file, length }));
-    let begin = raw.bytes(0, length.min(512)).map_err(|error| ReadError::io(place, error))?;
+    let begin = raw.bytes(0, length.min(BEGINNING)).map_err(|error| ReadError::io(place, error))?;
     if length == 0 {
         return Err(ReadError::unsupported(place, "is empty", "name an image"));
     }
-    for (at, magic, what, help) in FOREIGN {
-        if Bytes(&begin).slice(at, magic.len()) == magic {
-            return Err(ReadError::unsupported(
-                place,
-                format!("is {what}, which snugfs does not read"),
-                help,
-            ));
-        }
-    }
+    refuse_foreign(&begin, "is")?;
     Ok((raw, Compression::of(&begin)))
 }
 
@@ -149,10 +165,12 @@ impl ImageStream {
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let (raw, compression) = raw(open(path)?)?;
         let length = raw.length();
-        let stream = Stream { window: raw, at: 0 };
         let Some(compression) = compression else {
-            return Ok(Self { reader: Box::new(stream), length: Some(length), compression: None });
+            let reader = Box::new(Stream { window: raw, at: 0 });
+            return Ok(Self { reader, length: Some(length), compression: None });
         };
+        refuse_foreign_in(&raw, compression)?;
+        let stream = Stream { window: raw, at: 0 };
         let name = compression.name();
         let reader =
             compression.decoder(stream).map_err(|error| ReadError::damaged(name, io_reason(&error)))?;

@@ -70,6 +70,7 @@ pub use frame_cache::{
 };
 pub use frames::FrameStores;
 pub use image_assembly::Target;
+pub use image_containers::BlockCompression;
 pub use image_tree::shown;
 pub use layout_record::LayoutRecord;
 pub use observer::{Observer, Stage, Unit, run_stage};

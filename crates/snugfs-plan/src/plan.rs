@@ -244,19 +244,49 @@ pub struct FilesystemPlan {
 }
 
 /// `plan.output`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutputPlan {
     /// The image's file; `-o` takes precedence.
     pub path: Option<PathBuf>,
-    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`, `.vhd`, `.vdi`); other names
-    /// mean the plain image.
+    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`, `.vhd`, `.vdi`, `.vmdk`, `.tar`);
+    /// other names mean the plain image.
     pub format: Option<Format>,
+    /// Name of the image in [`Format::Tar`], if given. By default [`OutputPlan::MEMBER`].
+    pub member: Option<String>,
+    /// Disk controller for [`Format::Vmdk`], if given. By default [`Adapter::Lsilogic`].
+    pub adapter: Option<Adapter>,
     /// Whether to write a block map for bmaptool next to the image.
     pub bmap: bool,
     /// Whether to check the image and compare it with the plan before it gets its name.
     pub verify: bool,
-    /// Compression, if given. By default the file name decides (`.zst`, `.gz` or `.xz`, each at its default level).
+    /// Compression, if given. By default the file name decides (`.zst`, `.gz` or `.xz`, each at its default level). With
+    /// [`Format::Qcow2`] and no such name, it is that of the clusters.
     pub compression: Option<CompressionPlan>,
+}
+
+impl OutputPlan {
+    /// The usual name of an image in an archive: Google Compute Engine takes no other.
+    pub const MEMBER: &str = "disk.raw";
+
+    /// The name of an image in an archive.
+    #[must_use]
+    pub fn member(&self) -> &str {
+        self.member.as_deref().unwrap_or(Self::MEMBER)
+    }
+}
+
+/// `plan.output.adapter`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Adapter {
+    /// LSI Logic's SCSI controller.
+    #[default]
+    Lsilogic,
+    /// `BusLogic`'s SCSI controller.
+    Buslogic,
+    /// IDE. Also for SATA.
+    Ide,
+    /// `VMware`'s paravirtual SCSI controller.
+    Pvscsi,
 }
 
 /// `plan.output.format`
@@ -275,6 +305,10 @@ pub enum Format {
     VhdFixed,
     /// `VirtualBox`'s format, in which empty blocks take no space.
     Vdi,
+    /// `VMware`'s format, streamOptimized: compressed.
+    Vmdk,
+    /// An archive with the image.
+    Tar,
 }
 
 /// `plan.output.compression`
@@ -297,6 +331,24 @@ pub enum CompressionPlan {
         /// 0 to 9.
         level: u32,
     },
+    /// With deflate, in the clusters of [`Format::Qcow2`] or [`Format::Vmdk`]; a whole file can't be.
+    Deflate {
+        /// 1 to 9.
+        level: u32,
+    },
+}
+
+impl CompressionPlan {
+    /// The name of the format in plans.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Zstd { .. } => "zstd",
+            Self::Gzip { .. } => "gzip",
+            Self::Xz { .. } => "xz",
+            Self::Deflate { .. } => "deflate",
+        }
+    }
 }
 
 /// How an output is divided into frames of zstd.

@@ -9,7 +9,7 @@ use crate::partition_types;
 use crate::plan_table::PLAN;
 use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
 use crate::tables::{
-    self, COMPRESSIONS, CompressionKind, ENTRY_TYPES, EntryType, MAX_LABEL, MAX_LINK_TARGET,
+    self, COMPRESSIONS, CompressionKind, ENTRY_TYPES, EntryType, MAX_LABEL, MAX_LINK_TARGET, MAX_MEMBER,
     MAX_RESERVED_PERCENT,
 };
 
@@ -121,6 +121,11 @@ fn shape(shape: &Shape) -> Value {
         Shape::Text => json!({ "type": "string" }),
         Shape::LinkTarget => json!({
             "type": "string", "minLength": 1, "maxLength": MAX_LINK_TARGET, "pattern": "^[^\\u0000]+$"
+        }),
+        Shape::Member => json!({
+            "type": "string", "minLength": 1, "maxLength": MAX_MEMBER,
+            "pattern": "^[^/\\u0000]+(/[^/\\u0000]+)*$",
+            "not": { "pattern": "(^|/)\\.{1,2}(/|$)" }
         }),
         Shape::Xattrs => json!({ "$ref": "#/$defs/xattrs" }),
         Shape::XattrPatterns => {

@@ -33,6 +33,8 @@ pub(crate) enum Shape {
     Text,
     /// The target of a symlink.
     LinkTarget,
+    /// The name of a file in an archive.
+    Member,
     /// Names of extended attributes with their values.
     Xattrs,
     /// A list of names of extended attributes, which may end in `*`.

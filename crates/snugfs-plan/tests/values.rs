@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
 use serde_json::{Value, json};
 use snugfs_plan::{
-    AttributesPlan, BlobPlan, ClosureSource, CompressionPlan, Entry, EntryKind, FatPlan, FramingPlan,
-    PartitionContent, PartitionType, Plan, TablePlan, Verify, XattrPattern, parse, schema,
+    Adapter, AttributesPlan, BlobPlan, ClosureSource, CompressionPlan, Entry, EntryKind, FatPlan, Format,
+    FramingPlan, OutputPlan, PartitionContent, PartitionType, Plan, TablePlan, Verify, XattrPattern, parse,
+    schema,
 };
 
 fn read(plan: &Value) -> Plan {
@@ -257,8 +258,25 @@ fn levels_and_their_defaults_depend_on_the_format() {
     assert_eq!(compression(json!({ "format": "zstd", "frames": true, "seekable": true })), units(true));
     assert_eq!(compression(json!({ "format": "gzip" })), CompressionPlan::Gzip { level: 6 });
     assert_eq!(compression(json!({ "format": "gzip", "level": 1 })), CompressionPlan::Gzip { level: 1 });
+    assert_eq!(compression(json!({ "format": "deflate" })), CompressionPlan::Deflate { level: 6 });
+    assert_eq!(
+        compression(json!({ "format": "deflate", "level": 9 })),
+        CompressionPlan::Deflate { level: 9 }
+    );
     assert_eq!(compression(json!({ "format": "xz" })), CompressionPlan::Xz { level: 6 });
     assert_eq!(compression(json!({ "format": "xz", "level": 0 })), CompressionPlan::Xz { level: 0 });
+}
+
+#[test]
+fn a_container_is_read_with_what_it_may_have() {
+    let output = |value: Value| read(&json!({ "version": 1, "output": value })).output;
+    let tar = output(json!({ "format": "tar", "member": "boot/disk.raw" }));
+    assert_eq!((tar.format, tar.member()), (Some(Format::Tar), "boot/disk.raw"));
+    assert_eq!((tar.member.is_some(), tar.adapter), (true, None));
+    let vmdk = output(json!({ "format": "vmdk", "adapter": "ide", "member": null }));
+    assert_eq!((vmdk.format, vmdk.adapter), (Some(Format::Vmdk), Some(Adapter::Ide)));
+    assert_eq!((vmdk.member.is_some(), vmdk.member()), (false, "disk.raw"));
+    assert_eq!(output(json!({ "adapter": null })), OutputPlan::default());
 }
 
 #[test]

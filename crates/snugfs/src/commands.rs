@@ -101,6 +101,11 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let prepared = begun.prepare(&outputs, messages)?;
     let mut report = prepared.report();
     report.set_plan(begun.sha256);
+    let warnings = prepared.container_warnings(output.format);
+    for warning in &warnings {
+        messages.warning(warning);
+    }
+    report.add_warnings(&warnings);
     let sbom_place = sbom_place.map(|place| Ok::<_, Failure>((place, prepared.sbom()?))).transpose()?;
     if let Some((place, text)) = &sbom_place {
         place.reserve(text)?;
@@ -118,6 +123,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let layout = layout.transpose()?;
     let options = WriteOptions {
         format: output.format,
+        blocks: output.blocks,
         assembly: output.options,
         map: map_place.is_some(),
         raw_digest: output.wants_raw_digest,
@@ -126,6 +132,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     };
     let name = output.name();
     let image = prepared.write(output.target, &name, &options, progress)?;
+    report.set_written(&image.written, &options);
     if let Some((place, map)) = map_place.zip(image.map) {
         place.write(map.text().as_bytes())?;
     }
@@ -146,7 +153,6 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
             "allow the system call clone3, or set plan.output.compression.seekable",
         ));
     }
-    report.set_written(&image.written, output.options.compression, output.format);
     report.set_raw_digest(image.raw_sha256);
     report.set_times(&progress.times());
     if let Some(place) = report_place {

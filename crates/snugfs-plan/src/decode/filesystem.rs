@@ -78,6 +78,8 @@ pub(super) fn output(value: &Value<'_>, context: Context<'_>) -> Option<OutputPl
             Some(path)
         }),
         format: object.word("format", &tables::FORMATS),
+        member: object.read("member", |value| value.member()),
+        adapter: object.word("adapter", &tables::ADAPTERS),
         bmap: object.flag("bmap"),
         verify: object.flag("verify"),
         compression: object.read("compression", compression),
@@ -106,5 +108,6 @@ fn compression(value: &Value<'_>) -> Option<CompressionPlan> {
         }
         CompressionKind::Gzip => CompressionPlan::Gzip { level: object.count_or_default("level") },
         CompressionKind::Xz => CompressionPlan::Xz { level: object.count_or_default("level") },
+        CompressionKind::Deflate => CompressionPlan::Deflate { level: object.count_or_default("level") },
     })
 }

@@ -39,15 +39,21 @@ fn is_output(role: Role, bytes: &[u8]) -> bool {
 
 /// Whether the bytes begin an uncompressed image in any format that snugfs writes.
 fn is_image(bytes: &[u8]) -> bool {
-    const MARKS: [(usize, &[u8]); 5] = [
+    const MARKS: [(usize, &[u8]); 6] = [
         // The magic number of ext4.
         (1024 + 56, &[0x53, 0xef]),
-        // qcow2, Android's sparse format, VHD (fixed ones begin as the image does) and VDI.
+        // qcow2, VMDK, Android's sparse format, VHD (fixed ones begin as the image does) and VDI.
         (0, b"QFI\xfb"),
+        (0, b"KDMV"),
         (0, &[0x3a, 0xff, 0x26, 0xed]),
         (0, b"conectix"),
         (64, &[0x7f, 0x10, 0xda, 0xbe]),
     ];
+    // An archive that begins with an image. Others may be the user's work.
+    const IN_ARCHIVE: usize = 512;
+    if bytes.get(257..).is_some_and(|rest| rest.starts_with(b"ustar  \0")) {
+        return bytes.get(IN_ARCHIVE..).is_some_and(is_image);
+    }
     MARKS.iter().any(|(at, mark)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(mark)))
         || is_partitioned(bytes)
 }
@@ -97,6 +103,9 @@ mod tests {
         let mut disk = vec![0; 512];
         disk[446..462].copy_from_slice(&[0x80, 0, 0, 0, 0x83, 0, 0, 0, 1, 8, 0, 0, 0, 9, 0, 0]);
         disk[510..].copy_from_slice(&[0x55, 0xaa]);
+        let mut archive = vec![0; 512];
+        archive[257..265].copy_from_slice(b"ustar  \0");
+        let archive_of = |image: &[u8]| [archive.as_slice(), image].concat();
         // A kernel has the mark of a boot record, and code where the table would be.
         let mut kernel = vec![0x41; 512];
         kernel[510..].copy_from_slice(&[0x55, 0xaa]);
@@ -109,6 +118,11 @@ mod tests {
             (&ext4, [true, false, false, false, false, false]),
             (&disk, [true, false, false, false, false, false]),
             (&kernel, [false; 6]),
+            (b"KDMV", [true, false, false, false, false, false]),
+            (&archive_of(&disk), [true, false, false, false, false, false]),
+            (&archive_of(&ext4), [true, false, false, false, false, false]),
+            (&archive_of(&kernel), [false; 6]),
+            (&archive, [false; 6]),
             (b"<?xml version=\"1.0\" ?>\n<bmap version=\"2.0\">", [false, true, false, false, false, false]),
             (
                 b"{\n  \"version\": 1,\n  \"image\": { \"sha256\": null",
