@@ -34,6 +34,8 @@ pub struct Bootspec {
     pub sort_key: String,
     /// The device tree that systemd-boot loads (`org.nixos.systemd-boot`).
     pub devicetree: Option<String>,
+    /// More initial RAM disks that systemd-boot loads, by their path in its partition (`org.nixos.extra-initrd.v1`).
+    pub extra_initrds: Vec<String>,
     /// The specialisations, by name. Each has none of its own.
     pub specialisations: BTreeMap<String, Bootspec>,
 }
@@ -114,10 +116,6 @@ impl Bootspec {
                 "disable Xen: its boot entries are not supported",
             ));
         }
-        if !document.extra_initrd.paths.is_empty() {
-            let help = "put their files into the initial RAM disk: more than one is not supported";
-            return Err(wrong("has org.nixos.extra-initrd.v1".to_owned(), help));
-        }
         let sort_key = document.systemd_boot.sort_key.unwrap_or_else(|| "nixos".to_owned());
         let lines = [
             ("kernel", &spec.kernel),
@@ -131,6 +129,8 @@ impl Bootspec {
             [("initrdSecrets", &spec.initrd_secrets), ("devicetree", &document.systemd_boot.devicetree)];
         let optional = optional.iter().filter_map(|(name, text)| Some((*name, text.as_ref()?)));
         let params = spec.kernel_params.iter().map(|param| ("kernelParams", param));
+        let params =
+            params.chain(document.extra_initrd.paths.iter().map(|path| ("org.nixos.extra-initrd.v1", path)));
         for (name, text) in lines.into_iter().chain(optional).chain(params) {
             // A line feed would begin another line of a boot entry.
             if text.len() > MAX_TEXT || text.contains(char::is_control) {
@@ -159,6 +159,7 @@ impl Bootspec {
             toplevel: spec.toplevel,
             sort_key,
             devicetree: document.systemd_boot.devicetree,
+            extra_initrds: document.extra_initrd.paths,
             specialisations,
         })
     }

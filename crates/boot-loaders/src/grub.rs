@@ -40,7 +40,7 @@ pub(crate) fn install(
     files.directory(&format!("{prefix}/grub"), 0o700)?;
     files.text(&format!("{prefix}/grub/grub.cfg"), text)?;
     if let Some(state) = &plan.state {
-        let text = state_file(state, plan)?;
+        let text = state_file(state, plan);
         files.add(&format!("{prefix}/grub/state"), Contents::Bytes(text.into_bytes()), &["state"])?;
     }
     if let Some(folder) = &plan.files {
@@ -124,20 +124,26 @@ fn suffix(image: &Path) -> Result<String, BootError> {
 }
 
 /// `$bootPath/grub/state`
-fn state_file(state: &GrubStatePlan, plan: &GrubPlan) -> Result<String, BootError> {
+fn state_file(state: &GrubStatePlan, plan: &GrubPlan) -> String {
     // `getEfiTarget`
-    let target = match (&plan.bios, &plan.efi) {
-        (Some(_), Some(_)) => "both",
-        (Some(_), None) => "no",
-        (None, Some(_)) => "only",
-        (None, None) => "neither",
+    let packages = (!state.grub.is_empty(), !state.grub_efi.is_empty());
+    let has = if packages == (false, false) { (plan.bios.is_some(), plan.efi.is_some()) } else { packages };
+    let target = match has {
+        (true, true) => "both",
+        (true, false) => "no",
+        (false, true) => "only",
+        (false, false) => "neither",
     };
-    let arguments = serde_json::to_string(&state.extra_grub_install_args)
-        .map_err(|error| BootError::new(&["state"], error.to_string(), "write texts"))?;
     let devices = state.devices.join(",");
-    let json = format!("{{\"extraGrubInstallArgs\":{arguments}}}");
+    // Since 2026 with the packages. Older versions ignore them.
+    let json = serde_json::json!({
+        "extraGrubInstallArgs": state.extra_grub_install_args,
+        "grub": state.grub,
+        "grubEfi": state.grub_efi,
+    });
+    let json = json.to_string();
     let lines = [&state.name, &state.version, target, &devices, &state.efi_sys_mount_point, &json];
-    Ok(crate::lines(lines))
+    crate::lines(lines)
 }
 
 /// A directory as GRUB finds it (`GrubFs`).

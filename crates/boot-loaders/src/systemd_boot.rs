@@ -95,7 +95,14 @@ impl Entry {
     ) -> Result<Self, BootError> {
         let spec = &system.spec;
         let copied = |file: &str| (copied_path(file, machine), file.to_owned());
-        let (kernel, initrd) = (copied(&system.kernel), copied(&system.initrd));
+        let kernel = copied(&system.kernel);
+        let mut initrd = copied(&system.initrd);
+        if let (EntryNames::Hash { .. }, Some(program)) = (plan.entry_names, &spec.initrd_secrets) {
+            // `from_initrd` of recent versions, which expects secrets.
+            let program = copied_path(&system::resolve(program, machine, store)?, machine);
+            let both = format!("{}\n{}", initrd.0.trim_start_matches('/'), program.trim_start_matches('/'));
+            initrd.0 = format!("{NIXOS}/{}-initrd.efi", HEXLOWER.encode(&Sha256::digest(both.as_bytes())));
+        }
         let devicetree = spec.devicetree.as_deref().filter(|path| !path.is_empty());
         let devicetree = devicetree.map(|path| system::resolve(path, machine, store)).transpose()?;
         let devicetree = devicetree.map(|file| copied(&file));
@@ -108,7 +115,8 @@ impl Entry {
         let built = date(Timestamp::STORE);
         let version = format!("version Generation {} {}, built on {built}", boot.generation, spec.label);
         let linux = format!("linux {}", kernel.0);
-        let initrd_line = format!("initrd {}", initrd.0);
+        let extra_initrds = spec.extra_initrds.iter().map(|path| format!("initrd /{path}"));
+        let initrd_lines = std::iter::once(format!("initrd {}", initrd.0)).chain(extra_initrds);
         let params = spec.kernel_params.join(" ");
         let sort_key = format!("sort-key {}", spec.sort_key);
         let devicetree_line = devicetree.as_ref().map(|(path, _)| format!("devicetree {path}"));
@@ -117,8 +125,8 @@ impl Entry {
             EntryNames::Generation => {
                 // `BOOT_ENTRY`, `write_entry` and `generation_conf_filename` at the start of 2025.
                 let options = format!("options init={} {params}", spec.init);
-                let lines = [title, sort_key, version, linux, initrd_line, options];
-                let lines: Vec<String> = lines.into_iter().chain(devicetree_line).collect();
+                let start = [title, sort_key, version, linux].into_iter().chain(initrd_lines);
+                let lines: Vec<String> = start.chain([options]).chain(devicetree_line).collect();
                 let text = crate::lines(lines.iter().map(String::as_str));
                 let specialisation = system.specialisation.as_ref();
                 let specialisation =
@@ -131,8 +139,8 @@ impl Entry {
                 let options =
                     std::iter::once(format!("init={}", spec.init)).chain(spec.kernel_params.iter().cloned());
                 let options = format!("options {}", options.collect::<Vec<_>>().join(" "));
-                let lines = [title, version, linux, initrd_line, options].into_iter();
-                let lines: Vec<String> = lines.chain(devicetree_line).chain([sort_key]).collect();
+                let start = [title, version, linux].into_iter().chain(initrd_lines).chain([options]);
+                let lines: Vec<String> = start.chain(devicetree_line).chain([sort_key]).collect();
                 let text = lines.join("\n");
                 let hash = HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
                 let tries = tries.map_or_else(String::new, |tries| format!("+{tries}"));

@@ -168,6 +168,10 @@ pub struct GrubStatePlan {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// The store path of GRUB for BIOS; empty if the configuration has none.
+    pub grub: String,
+    /// The store path of GRUB for EFI, likewise.
+    pub grub_efi: String,
     /// The devices on which the configuration installs GRUB.
     pub devices: Vec<String>,
     /// Where the configuration mounts the ESP.

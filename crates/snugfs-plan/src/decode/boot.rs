@@ -205,6 +205,8 @@ fn state(value: &Value<'_>) -> Option<GrubStatePlan> {
     Some(GrubStatePlan {
         name: name?,
         version: version?,
+        grub: object.read_or_default("grub", line),
+        grub_efi: object.read_or_default("grubEfi", line),
         devices: object.read_or_default("devices", |value| Some(lines(value))),
         efi_sys_mount_point: object.read_or_default("efiSysMountPoint", line),
         extra_grub_install_args: object.read_or_default("extraGrubInstallArgs", |value| Some(lines(value))),
