@@ -5,10 +5,9 @@
 //! references to files of the store; nothing here reads them. The crate does no I/O itself.
 //!
 //! A switch on the running machine calls the installer of its own NixOS. That must find what it would have written: kernels
-//! with the same names, so that it does not copy them again, and entries with names that it removes with their generation.
-//! Doc comments name the file and function of each rule. "Recent" means nixpkgs since `boot.loader.systemd-boot.bootCounting`,
-//! which names entries by hash; before, their names had the number of the generation. "At the start of 2025" means the text that
-//! both share otherwise.
+//! with the same names, so that it does not copy them again, and entries with names that it removes with their generation. Doc
+//! comments name the file and function of each rule. They follow nixpkgs of July 2026; "before 2026" is its text until then, for
+//! entries that are named by generation.
 //!
 //! | module | contents |
 //! |---|---|

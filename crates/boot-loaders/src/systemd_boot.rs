@@ -98,7 +98,7 @@ impl Entry {
         let kernel = copied(&system.kernel);
         let mut initrd = copied(&system.initrd);
         if let (EntryNames::Hash { .. }, Some(program)) = (plan.entry_names, &spec.initrd_secrets) {
-            // `from_initrd` of recent versions, which expects secrets.
+            // `from_initrd`, which expects secrets.
             let program = copied_path(&system::resolve(program, machine, store)?, machine);
             let both = format!("{}\n{}", initrd.0.trim_start_matches('/'), program.trim_start_matches('/'));
             initrd.0 = format!("{NIXOS}/{}-initrd.efi", HEXLOWER.encode(&Sha256::digest(both.as_bytes())));
@@ -123,7 +123,7 @@ impl Entry {
         // An image has no machine ID, and so no line machine-id. The first switch adds it.
         let (id, entry_name, text) = match plan.entry_names {
             EntryNames::Generation => {
-                // `BOOT_ENTRY`, `write_entry` and `generation_conf_filename` at the start of 2025.
+                // `BOOT_ENTRY`, `write_entry` and `generation_conf_filename` before 2026.
                 let options = format!("options init={} {params}", spec.init);
                 let start = [title, sort_key, version, linux].into_iter().chain(initrd_lines);
                 let lines: Vec<String> = start.chain([options]).chain(devicetree_line).collect();
@@ -135,7 +135,7 @@ impl Entry {
                 (id.clone(), id, text)
             }
             EntryNames::Hash { tries } => {
-                // `boot_file` and `from_entry` of recent versions. There is no line feed at the end.
+                // `boot_file` and `from_entry`. There is no line feed at the end.
                 let options =
                     std::iter::once(format!("init={}", spec.init)).chain(spec.kernel_params.iter().cloned());
                 let options = format!("options {}", options.collect::<Vec<_>>().join(" "));
@@ -159,7 +159,7 @@ impl Entry {
     }
 }
 
-/// `boot_path`, in older versions `copy_from_file`: the store path and the last name of a file, `HASH-linux-6.12-bzImage.efi`.
+/// `boot_path`, before 2026 `copy_from_file`: the store path and the last name of a file, `HASH-linux-6.12-bzImage.efi`.
 fn copied_path(file: &str, machine: &Machine) -> String {
     let below = file.strip_prefix(system::text(&machine.store_dir).as_str()).unwrap_or(file);
     let mut names = below.trim_start_matches('/').split('/');
