@@ -4,6 +4,7 @@
 
 mod acl;
 mod against;
+mod boot;
 mod cli;
 mod database;
 mod deduplicate;

@@ -203,8 +203,10 @@ pub fn disk(bytes: &[u8]) -> Outcome {
     });
     let partitions: Vec<_> = partitions.collect();
     let count = choices.below(3);
-    let blobs =
-        (0..count).map(|_| Blob { offset: choices.size(), file: NodeId::ROOT.into(), len: choices.size() });
+    let blobs = (0..count).map(|_| Blob {
+        offset: choices.size(),
+        part: Part::File { file: NodeId::ROOT.into(), len: choices.size() },
+    });
     let blobs: Vec<_> = blobs.collect();
     let options = disk_layout::Options {
         table: if gpt { Table::Gpt(None) } else { Table::Mbr(None) },

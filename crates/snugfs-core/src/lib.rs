@@ -22,6 +22,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | `closure` | reads the files of a closure |
+//! | `boot` | the files and the code of a boot loader |
 //! | `parts` | the parts of a plan: file systems, folders, single files; scans them |
 //! | `prepare` | from a plan to an image whose every byte is decided |
 //! | `write` | writes the image |
@@ -37,6 +38,7 @@
 //! | `observer`, `own_outputs` | traits for the caller: progress, and files that it writes |
 //! | `human` | human-readable numbers and sizes |
 
+mod boot;
 mod closure;
 mod container;
 mod database;
@@ -60,6 +62,7 @@ mod sbom;
 pub mod verify;
 mod write;
 
+pub use boot::{BootCode, boot_files};
 pub use closure::{MOST_BYTES, NOT_EXPANDED, is_unexpanded, read_all, read_file, too_long};
 pub use container::format_name;
 pub use disk_report::{BlobReport, DiskReport, PartitionReport};

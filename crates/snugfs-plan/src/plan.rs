@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use image_tree::{ImagePath, Permissions, SectorSize, Timestamp, Xattr};
 
+use crate::boot_plan::BootPlan;
 use crate::partition_types;
 
 /// A valid and complete plan. Defaults are filled in, and paths of this machine are joined with the
@@ -14,6 +15,8 @@ pub struct Plan {
     pub root: VolumePlan,
     /// The disk around it; `None` for the bare file system.
     pub disk: Option<DiskPlan>,
+    /// The boot loader; `None` for none. Then there is a disk, and the root has a closure.
+    pub boot: Option<BootPlan>,
     /// The output.
     pub output: OutputPlan,
 }
@@ -402,8 +405,8 @@ pub enum TablePlan {
 pub struct PartitionPlan {
     /// Offset in \[bytes\], a multiple of the sector. `None`: the next multiple of 1 MiB after the previous partition.
     pub start: Option<u64>,
-    /// Length in \[bytes\], a multiple of the sector. `None`: that of the content, which then is not empty
-    /// and not FAT.
+    /// Length in \[bytes\], a multiple of the sector. `None`: that of the content, which then is not empty. FAT has no
+    /// length of its own, so it is an error when the contents are known.
     pub size: Option<u64>,
     /// Partition type, for the kind of table in use.
     pub kind: PartitionType,
@@ -431,6 +434,18 @@ impl PartitionType {
     #[must_use]
     pub fn is_swap(self) -> bool {
         self.is_named("swap")
+    }
+
+    /// Whether it is the type of extended boot loader partitions.
+    #[must_use]
+    pub fn is_xbootldr(self) -> bool {
+        self.is_named("xbootldr")
+    }
+
+    /// Whether it is the type of partitions for GRUB's BIOS code.
+    #[must_use]
+    pub fn is_bios_boot(self) -> bool {
+        self.is_named("bios-boot")
     }
 
     /// Whether it is the type of EFI system partitions.
@@ -465,8 +480,10 @@ pub enum PartitionContent {
 /// A FAT file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FatPlan {
-    /// Folder of this machine to copy; without it, the file system is empty.
+    /// Folder of this machine to copy.
     pub source: Option<PathBuf>,
+    /// Single files and directories, by their path in the file system. Only their kinds count.
+    pub entries: BTreeMap<ImagePath, Entry>,
     /// Label in upper case, padded with spaces; `NO NAME` for none.
     pub label: [u8; 11],
     /// Volume serial number; by default derived from the root's UUID.

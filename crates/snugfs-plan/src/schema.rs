@@ -2,8 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::boot_tables::{BOOT_KINDS, BootKind};
 use crate::choices::Words;
-use crate::disk_tables::{CONTENT_KINDS, ContentKind, MAX_FAT_LABEL, MAX_PARTITION_NAME};
+use crate::disk_tables::{
+    CONTENT_KINDS, ContentKind, FAT_ENTRY_TYPES, FatEntryType, MAX_FAT_LABEL, MAX_PARTITION_NAME,
+};
 use crate::json::Json;
 use crate::partition_types;
 use crate::plan_table::PLAN;
@@ -136,6 +139,15 @@ fn shape(shape: &Shape) -> Value {
         Shape::List(table) => json!({ "type": "array", "items": object(table) }),
         Shape::ByPath(table) => by_path(&object(table)),
         Shape::Entries => by_path(&json!({ "oneOf": alternatives(&ENTRY_TYPES, EntryType::table, "type") })),
+        Shape::FatEntries => {
+            by_path(&json!({ "oneOf": alternatives(&FAT_ENTRY_TYPES, FatEntryType::table, "type") }))
+        }
+        Shape::Boot => json!({ "oneOf": alternatives(&BOOT_KINDS, BootKind::table, "kind") }),
+        Shape::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Shape::TextList => json!({ "type": "array", "items": { "type": "string" } }),
+        Shape::HostPaths => {
+            json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/hostPath" } })
+        }
         Shape::DiskId => json!({ "anyOf": [
             { "type": "integer", "minimum": 0, "maximum": u32::MAX },
             { "type": "string", "pattern": "^0x[0-9A-Fa-f]{1,8}$" },

@@ -49,6 +49,16 @@ pub(crate) enum Shape {
     ByPath(&'static Table),
     /// Entries by their path in the image.
     Entries,
+    /// Entries by their path in a FAT file system.
+    FatEntries,
+    /// The boot loader.
+    Boot,
+    /// Texts by name.
+    Texts,
+    /// A list of texts.
+    TextList,
+    /// Paths of this machine, by relative path.
+    HostPaths,
     /// A 32-bit number for an MBR, a GUID for a GPT.
     DiskId,
     /// The type of a partition: a number or a name, or a GUID.

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use snugfs_core::{PlannedVolume, closure_files, planned_files, planned_volumes};
+use snugfs_core::{PlannedVolume, boot_files, closure_files, planned_files, planned_volumes};
 use snugfs_plan::{EntryKind, Location, Plan};
 
 /// Every file of this machine that a plan reads, except folders and what is in them, with the field that names it.
 pub(super) fn files(plan: &Plan) -> impl Iterator<Item = (Location, &Path)> {
     let of_disk = planned_files(plan).map(|(at, path)| (at.key("source"), path));
-    planned_volumes(plan).flat_map(|planned| of_volume(&planned)).chain(of_disk)
+    planned_volumes(plan).flat_map(|planned| of_volume(&planned)).chain(of_disk).chain(boot_files(plan))
 }
 
 fn of_volume<'p>(planned: &PlannedVolume<'p>) -> Vec<(Location, &'p Path)> {
