@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::disks::{cut, sfdisk};
-use crate::support::{Run, Workspace, assert_sound, debugfs, empty_plan};
+use crate::support::{Run, Workspace, assert_sound, debugfs, empty_plan, sha256};
 
 const SYSTEM: &str = "11111111111111111111111111111111-nixos-system-board-25.11";
 const RESCUE: &str = "22222222222222222222222222222222-nixos-system-board-rescue-25.11";
@@ -56,14 +56,12 @@ fn grub_images() -> (Vec<u8>, Vec<u8>) {
 /// A system in a store, the files of boot loaders, and a plan for them.
 fn workspace(disk: Value, boot: Value) -> Workspace {
     let mut plan = empty_plan();
-    let graph: Vec<Value> = STORE_PATHS
-        .iter()
-        .map(|name| {
-            json!({ "path": format!("/nix/store/{name}"), "narHash": format!("sha256:{}", "0".repeat(52)),
-                    "narSize": 1, "references": [] })
-        })
-        .collect();
-    plan["closure"] = json!({ "graph": graph, "sourceDir": "store", "verify": "none" });
+    // What is known of the store paths only matters to `built`.
+    let unknown = |name| {
+        json!({ "path": format!("/nix/store/{name}"), "narHash": format!("sha256:{}", "0".repeat(52)),
+                                 "narSize": 1, "references": [] })
+    };
+    plan["closure"] = json!({ "graph": STORE_PATHS.map(unknown), "sourceDir": "store", "verify": "none" });
     plan["disk"] = disk;
     plan["boot"] = boot;
     plan["boot"]["system"] = json!(format!("/nix/store/{SYSTEM}"));
@@ -89,8 +87,20 @@ fn workspace(disk: Value, boot: Value) -> Workspace {
     workspace
 }
 
+/// The closure of the system. Its store paths refer to nothing, as far as Nix knows.
+fn closure(workspace: &Workspace) -> Value {
+    let path = |name: &str| {
+        let source = workspace.path(&format!("store/{name}"));
+        let nar = Run::of(Command::new("nix-store").arg("--dump").arg(source)).succeeded().stdout;
+        json!({ "path": format!("/nix/store/{name}"), "narHash": format!("sha256:{}", sha256(&nar)),
+                "narSize": nar.len(), "references": [] })
+    };
+    json!({ "graph": STORE_PATHS.map(path), "sourceDir": "store" })
+}
+
 /// Builds the plan, compares the image with it, and returns the image and its partitions.
 fn built(workspace: &Workspace) -> (Vec<u8>, Vec<(u64, u64, String)>) {
+    workspace.change_plan(|plan| plan["closure"] = closure(workspace));
     workspace.snugfs(["build", "plan.json", "-o", "disk.img", "--report", "report.json"]).succeeded();
     workspace.snugfs(["verify", "disk.img", "--against", "plan.json"]).succeeded();
     let (_, partitions) = sfdisk(&workspace.path("disk.img"));
@@ -413,12 +423,7 @@ fn faults_of_boot_loaders_are_named() {
     ];
     for (change, expected) in cases {
         let (code, error) = build(change);
-        assert!(
-            error
-                .replace(&*std::env::temp_dir().to_string_lossy(), "")
-                .contains(&expected.replace("missing.efi: ", "")),
-            "{error}{expected}"
-        );
+        assert!(error.contains(&expected), "{error}{expected}");
         assert!([3, 5].contains(&code), "{code}: {error}");
     }
 }
