@@ -251,12 +251,15 @@ pub struct FilesystemPlan {
 pub struct OutputPlan {
     /// The image's file; `-o` takes precedence.
     pub path: Option<PathBuf>,
-    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`, `.vhd`, `.vdi`, `.vmdk`, `.tar`);
-    /// other names mean the plain image.
+    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`, `.vhd`, `.vdi`, `.vmdk`, `.ova`,
+    /// `.tar`); other names mean the plain image.
     pub format: Option<Format>,
-    /// Name of the image in [`Format::Tar`], if given. By default [`OutputPlan::MEMBER`].
+    /// Name of the image in [`Format::Tar`] or of the disk in [`Format::Ova`], if given. By default [`OutputPlan::MEMBER`] or
+    /// [`OutputPlan::DISK`].
     pub member: Option<String>,
-    /// Disk controller for [`Format::Vmdk`], if given. By default [`Adapter::Lsilogic`].
+    /// Description of the virtual machine for [`Format::Ova`].
+    pub ovf: Option<String>,
+    /// Disk controller for [`Format::Vmdk`] and [`Format::Ova`], if given. By default [`Adapter::Lsilogic`].
     pub adapter: Option<Adapter>,
     /// Whether to write a block map for bmaptool next to the image.
     pub bmap: bool,
@@ -271,10 +274,14 @@ impl OutputPlan {
     /// The usual name of an image in an archive: Google Compute Engine takes no other.
     pub const MEMBER: &str = "disk.raw";
 
-    /// The name of an image in an archive.
+    /// The usual name of a disk in an appliance.
+    pub const DISK: &str = "disk.vmdk";
+
+    /// The name of an image in an archive of this format.
     #[must_use]
-    pub fn member(&self) -> &str {
-        self.member.as_deref().unwrap_or(Self::MEMBER)
+    pub fn member(&self, format: Format) -> &str {
+        let usual = if format == Format::Ova { Self::DISK } else { Self::MEMBER };
+        self.member.as_deref().unwrap_or(usual)
     }
 }
 
@@ -312,6 +319,8 @@ pub enum Format {
     Vmdk,
     /// An archive with the image.
     Tar,
+    /// An archive with a VMDK and the description of its virtual machine.
+    Ova,
 }
 
 /// `plan.output.compression`
@@ -334,7 +343,7 @@ pub enum CompressionPlan {
         /// 0 to 9.
         level: u32,
     },
-    /// With deflate, in the clusters of [`Format::Qcow2`] or [`Format::Vmdk`]; a whole file can't be.
+    /// With deflate, in the clusters of [`Format::Qcow2`], [`Format::Vmdk`] or [`Format::Ova`]; a whole file can't be.
     Deflate {
         /// 1 to 9.
         level: u32,

@@ -407,6 +407,7 @@ pub(crate) static FORMATS: Words<Format> = Choices(&[
     ("vhd-fixed", Format::VhdFixed),
     ("vdi", Format::Vdi),
     ("vmdk", Format::Vmdk),
+    ("ova", Format::Ova),
     ("tar", Format::Tar),
 ]);
 
@@ -431,22 +432,29 @@ pub(crate) static OUTPUT: Table = Table {
             "null",
             "raw is the image itself, qcow2 is QEMU's format, simg is Android's sparse format for fastboot, vhd is \
              Microsoft's, vhd-fixed the same with all bytes (for Azure), vdi is VirtualBox's, vmdk is VMware's (compressed), \
-             tar is an archive with the image (for Google Compute Engine). Null: by the file's name, .qcow2, .simg, .vhd, \
-             .vdi, .vmdk or .tar, otherwise raw.",
+             ova is an archive with a VMDK and the description of its virtual machine, tar is an archive with the image (for \
+             Google Compute Engine). Null: by the file's name, .qcow2, .simg, .vhd, .vdi, .vmdk, .ova or .tar, otherwise raw.",
         )
         .or_null(),
         Field::default(
             "member",
             Shape::Member,
             "null",
-            "Only for the format tar: the image's name in the archive. Null: disk.raw.",
+            "Only for the formats tar and ova: the image's name in the archive. Null: disk.raw, and disk.vmdk for ova.",
+        )
+        .or_null(),
+        Field::optional(
+            "ovf",
+            Shape::Text,
+            "Only for the format ova, which needs it: the description of the virtual machine, in XML. It must name the disk \
+             (disk.vmdk); ${capacity} in it is replaced by the disk's length in bytes.",
         )
         .or_null(),
         Field::default(
             "adapter",
             Shape::Word(&ADAPTERS),
             "null",
-            "Only for the format vmdk: the disk controller that it names. Null: lsilogic.",
+            "Only for the formats vmdk and ova: the disk controller that the VMDK names. Null: lsilogic.",
         )
         .or_null(),
         Field::default(
@@ -550,7 +558,7 @@ static DEFLATE: Table = Table {
     what: "deflate",
     one_of: "",
     fields: &[
-        format_of("Only for the clusters of qcow2 and vmdk."),
+        format_of("Only for the clusters of qcow2, vmdk and ova."),
         Field::default("level", Shape::Count(GZIP_LEVEL), "6", "The compression level of deflate."),
     ],
 };

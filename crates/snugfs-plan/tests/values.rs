@@ -273,11 +273,14 @@ fn levels_and_their_defaults_depend_on_the_format() {
 fn a_container_is_read_with_what_it_may_have() {
     let output = |value: Value| read(&json!({ "version": 1, "output": value })).output;
     let tar = output(json!({ "format": "tar", "member": "boot/disk.raw" }));
-    assert_eq!((tar.format, tar.member()), (Some(Format::Tar), "boot/disk.raw"));
+    assert_eq!((tar.format, tar.member(Format::Tar)), (Some(Format::Tar), "boot/disk.raw"));
     assert_eq!((tar.member.is_some(), tar.adapter), (true, None));
     let vmdk = output(json!({ "format": "vmdk", "adapter": "ide", "member": null }));
     assert_eq!((vmdk.format, vmdk.adapter), (Some(Format::Vmdk), Some(Adapter::Ide)));
-    assert_eq!((vmdk.member.is_some(), vmdk.member()), (false, "disk.raw"));
+    assert_eq!((vmdk.member.is_some(), vmdk.member(Format::Tar)), (false, "disk.raw"));
+    let ova = output(json!({ "format": "ova", "ovf": "<Envelope/>" }));
+    assert_eq!((ova.format, ova.ovf.as_deref()), (Some(Format::Ova), Some("<Envelope/>")));
+    assert_eq!(ova.member(Format::Ova), "disk.vmdk");
     assert_eq!(output(json!({ "adapter": null })), OutputPlan::default());
 }
 

@@ -79,6 +79,9 @@ pub(super) fn output(value: &Value<'_>, context: Context<'_>) -> Option<OutputPl
         }),
         format: object.word("format", &tables::FORMATS),
         member: object.read("member", |value| value.member()),
+        ovf: object.read("ovf", |value| {
+            value.text("the text of an OVF", "write the XML as a string").map(str::to_owned)
+        }),
         adapter: object.word("adapter", &tables::ADAPTERS),
         bmap: object.flag("bmap"),
         verify: object.flag("verify"),
