@@ -178,6 +178,6 @@ mod tests {
         files.store("/a", "/nix/store/x").unwrap();
         files.store("/a", "/nix/store/x").unwrap();
         let error = files.store("/a", "/nix/store/y").unwrap_err();
-        assert_eq!(error.to_string(), "plan.boot.system: /a would be two files; rename one of them");
+        assert_eq!(error.to_string(), "system: /a would be two files; rename one of them");
     }
 }
