@@ -11,6 +11,7 @@
 //! | `qcow2` | QEMU's format |
 //! | `simg` | Android's sparse format |
 //! | `vhd` | Microsoft's format VHD, fixed and dynamic |
+//! | `vhdx` | Microsoft's format VHDX, dynamic |
 //! | `vdi` | VirtualBox's format |
 //! | `tar` | an archive with the image as its only member |
 //! | `ova` | an appliance: a VMDK and the description of its machine, in an archive |
@@ -27,6 +28,7 @@ mod simg;
 mod tar;
 mod vdi;
 mod vhd;
+mod vhdx;
 mod vmdk;
 
 use image_tree::{Explain, Explanation, explained_errors};
@@ -40,6 +42,7 @@ pub use simg::Simg;
 pub use tar::Tar;
 pub use vdi::Vdi;
 pub use vhd::{DynamicVhd, FixedVhd};
+pub use vhdx::Vhdx;
 pub use vmdk::{Adapter, StreamVmdk};
 
 /// The error if a format does not support an image.
