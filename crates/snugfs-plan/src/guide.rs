@@ -192,6 +192,7 @@ fn values(shape: &Shape) -> String {
         Shape::Label => format!("string of at most {MAX_LABEL} bytes"),
         Shape::Text | Shape::LinkTarget | Shape::PartitionName | Shape::FatLabel => "string".to_owned(),
         Shape::Xattrs => "object of names and base64 values".to_owned(),
+        Shape::Patterns => "list of patterns such as \"*.pyc\"".to_owned(),
         Shape::XattrPatterns => "list of strings such as \"user.*\"".to_owned(),
         Shape::Flag => "true or false".to_owned(),
         Shape::Object(_) | Shape::Content | Shape::Compression => "object".to_owned(),

@@ -123,6 +123,9 @@ fn shape(shape: &Shape) -> Value {
             "type": "string", "minLength": 1, "maxLength": MAX_LINK_TARGET, "pattern": "^[^\\u0000]+$"
         }),
         Shape::Xattrs => json!({ "$ref": "#/$defs/xattrs" }),
+        Shape::Patterns => {
+            json!({ "type": "array", "items": { "type": "string", "pattern": "^[^#]" , "minLength": 1 } })
+        }
         Shape::XattrPatterns => {
             json!({ "type": "array", "items": { "type": "string", "pattern": "^[^*\\u0000]*\\*?$", "minLength": 1 } })
         }

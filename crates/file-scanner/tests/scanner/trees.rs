@@ -61,7 +61,7 @@ fn set_id_bits_and_owners_are_dropped_unless_kept() {
     );
     assert!(warning.contains("/bin/su08 and 3 more;"), "{warning}");
     assert!(dump(&scan.tree).contains("/bin/su00 0755 0:0"));
-    world.trees[0].keep_owner = true;
+    world.trees[0].keep_owner = Some(true);
     let scan = world.scan().unwrap();
     assert!(scan.warnings.is_empty());
     assert!(dump(&scan.tree).contains("/bin 2755 "));
@@ -126,7 +126,7 @@ fn times_are_kept_on_request_if_ext4_can_hold_them() {
     set_time(&world, "tree/d/file", 1000, 5);
     set_time(&world, "tree/link", -7, 0);
     set_time(&world, "tree/d", 3000, 0);
-    world.tree("tree", "/").keep_times = true;
+    world.tree("tree", "/").keep_times = Some(true);
     let dump = world.dump();
     let expected =
         ["/d 0755 0:0 3000.0 directory", "/d/file 0644 0:0 1000.5 file 0", "/link 0777 0:0 -7.0 symlink x"];
@@ -138,14 +138,14 @@ fn a_time_that_ext4_cannot_hold_is_an_error_where_the_host_can() {
     let mut world = World::in_memory();
     world.write("tree/a\nb", "");
     set_time(&world, "tree/a\nb", 1 << 40, 0);
-    world.tree("tree", "/").keep_times = true;
+    world.tree("tree", "/").keep_times = Some(true);
     assert_eq!(world.scan().unwrap_err().kind(), ErrorKind::Limit);
     assert!(
         world.errors()[0].starts_with("FOLDER/tree/a\\x0ab: its time is outside"),
         "{:?}",
         world.errors()
     );
-    world.trees[0].keep_times = false;
+    world.trees[0].keep_times = Some(false);
     assert_eq!(world.errors(), [""; 0]);
 }
 
