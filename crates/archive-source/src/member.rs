@@ -101,7 +101,11 @@ impl Members {
     fn header(&self, input: &mut dyn Input, is_expected: bool) -> Result<Option<Header>, Fault> {
         let offset = input.position();
         let mut header = Header([0; 512]);
-        if !input.fill(&mut header.0)? {
+        let filled = input.fill(&mut header.0);
+        if offset == 0 && filled == Err(Fault::Truncated) {
+            return Err(Fault::NotAnArchive);
+        }
+        if !filled? {
             return match (is_expected, self.needs_end && offset > 0) {
                 (true, _) => Err(Fault::Truncated),
                 (_, true) => Err(Fault::NoEnd),
