@@ -99,6 +99,23 @@ pub fn read(path: &Path, format: Format<'_>, options: &Options<'_>) -> Result<Ar
     Ok(Archive { tree, containers, config })
 }
 
+/// Whether an archive begins like that of a container image. Fails if it does not begin like any archive.
+///
+/// # Errors
+/// If it can't be read.
+pub fn looks_like_image(path: &Path) -> Result<bool, ArchiveError> {
+    open::first_names(path, FIRST).map(|names| {
+        names.iter().any(|name| {
+            let name = name.strip_prefix(b"./").unwrap_or(name);
+            matches!(name, b"oci-layout" | b"index.json" | b"manifest.json")
+                || name.starts_with(b"blobs/sha256/")
+        })
+    })
+}
+
+/// How many entries show what an archive is.
+const FIRST: usize = 16;
+
 impl Archive {
     /// Whether this is the archive of a container image: its files are those of an image layout or of `docker save`.
     #[must_use]

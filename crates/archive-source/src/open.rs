@@ -202,6 +202,26 @@ fn check(progress: &Progress, digest: &Digest, part: &Part) -> Result<(), Fault>
     Err(Fault::Digest { expected: digest.to_string() })
 }
 
+/// The names of the first entries of an archive.
+pub(crate) fn first_names(path: &Path, count: usize) -> Result<Vec<Vec<u8>>, ArchiveError> {
+    let place = shown(path);
+    let whole = |fault: Fault| fault.at(&place, None);
+    let (part, _) = open_file(path).map_err(whole)?;
+    let reader = PartReader::new(part.clone());
+    let compression = compression(&part).map_err(whole)?;
+    let reader = compression.reader(reader).map_err(|error| whole(Fault::unreadable(error)))?;
+    let mut input = Streaming::new(reader, Keeps::InPlace(0), compression != Compression::Plain);
+    let mut members = Members::new(true);
+    let mut names = Vec::new();
+    while names.len() < count {
+        match members.next(&mut input).map_err(|(entry, fault)| fault.at(&place, entry.as_deref()))? {
+            Some(member) => names.push(member.path),
+            None => break,
+        }
+    }
+    Ok(names)
+}
+
 fn compression(part: &Part) -> Result<Compression, Fault> {
     let mut magic = vec![0; to_usize(part.len.min(512))];
     read_exact_at(&part.file, &mut magic, part.start)?;
