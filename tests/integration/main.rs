@@ -4,6 +4,7 @@
 
 mod acl;
 mod against;
+mod archives;
 mod cli;
 mod database;
 mod deduplicate;

@@ -199,8 +199,8 @@ fn trees_and_attributes_are_read() {
     assert!(!more.keep_holes && more.one_file_system == Some(false));
     let pattern = |prefix: &str, wildcard| XattrPattern { prefix: prefix.to_owned(), wildcard };
     assert_eq!(
-        more.xattrs,
-        [pattern("user.", true), pattern("security.capability", false), pattern("", true)]
+        more.xattrs.as_deref(),
+        Some(&[pattern("user.", true), pattern("security.capability", false), pattern("", true)][..])
     );
 
     let xattr = Xattr { name: XattrName::parse(b"user.a").unwrap(), value: b"a".to_vec() };
