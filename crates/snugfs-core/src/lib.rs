@@ -44,6 +44,7 @@ mod container;
 mod database;
 mod deduplicate;
 mod disk_report;
+mod draft;
 pub mod explain;
 mod failure;
 mod fields;
@@ -66,6 +67,7 @@ pub use boot::{BootCode, boot_files};
 pub use closure::{MOST_BYTES, NOT_EXPANDED, is_unexpanded, read_all, read_file, too_long};
 pub use container::format_name;
 pub use disk_report::{BlobReport, DiskReport, PartitionReport};
+pub use draft::draft_plan;
 pub use failure::{Failure, FailureKind, remedy};
 pub use fields::closure_files;
 pub use frame_cache::{

@@ -13,7 +13,8 @@ use image_tree::{
 };
 use serde::Serialize;
 use snugfs_plan::{
-    Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan, TreePlan, VolumePlan,
+    Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan, TreeKind, TreePlan,
+    VolumePlan,
 };
 
 use crate::boot::{self, Added, BootCode};
@@ -295,6 +296,7 @@ impl Scanner<'_> {
         let tree = |source: &Path| {
             let mut tree = TreePlan::new(source.to_owned(), ImagePath::root());
             tree.keep_holes = false;
+            tree.kind = Some(TreeKind::Folder);
             tree
         };
         let planned: Vec<TreePlan> = fat.source.iter().map(|source| tree(source)).collect();

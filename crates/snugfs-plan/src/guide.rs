@@ -203,6 +203,7 @@ fn values(shape: &Shape) -> String {
             "string".to_owned()
         }
         Shape::Xattrs => "object of names and base64 values".to_owned(),
+        Shape::Patterns => "list of patterns such as \"*.pyc\"".to_owned(),
         Shape::XattrPatterns => "list of strings such as \"user.*\"".to_owned(),
         Shape::Flag => "true or false".to_owned(),
         Shape::Object(_) | Shape::Content | Shape::Compression | Shape::Boot => "object".to_owned(),

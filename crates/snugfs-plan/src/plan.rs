@@ -119,20 +119,43 @@ pub enum Verify {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TreePlan {
-    /// A folder of this machine.
+    /// A folder, an archive or a container image of this machine.
     pub source: PathBuf,
+    /// What the source is; `None` to look: a folder, or a file with a tar archive.
+    pub kind: Option<TreeKind>,
+    /// The name or the digest of one of several container images.
+    pub image: Option<String>,
+    /// `OS/ARCHITECTURE` or `OS/ARCHITECTURE/VARIANT` of one of several container images.
+    pub platform: Option<String>,
+    /// The file in the image for the configuration of a container image.
+    pub config_target: Option<ImagePath>,
     /// The directory in the image that its entries go into.
     pub target: ImagePath,
-    /// Whether owners and set-id bits of the source are kept; else all is root's and the bits are dropped.
-    pub keep_owner: bool,
-    /// Whether modification times of the source are kept; else they are the plan's.
-    pub keep_times: bool,
-    /// Which extended attributes of the source are kept.
-    pub xattrs: Vec<XattrPattern>,
+    /// Patterns of what is left out, in the syntax of gitignore.
+    pub exclude: Vec<String>,
+    /// Whether owners and set-id bits of the source are kept; else all is root's and the bits are dropped. `None` keeps those of
+    /// archives and container images.
+    pub keep_owner: Option<bool>,
+    /// Whether modification times of the source are kept; else they are the plan's. `None` keeps those of archives and container
+    /// images.
+    pub keep_times: Option<bool>,
+    /// Which extended attributes of the source are kept. `None` keeps all of archives and container images.
+    pub xattrs: Option<Vec<XattrPattern>>,
     /// Whether holes of sparse files stay holes; else zeros are stored for them.
     pub keep_holes: bool,
     /// Whether other file systems that are mounted below the source are left out; `None` takes them in and warns.
     pub one_file_system: Option<bool>,
+}
+
+/// The kind of a tree's source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeKind {
+    /// A folder.
+    Folder,
+    /// A tar archive, plain or compressed.
+    Tar,
+    /// A container image: an OCI image layout or an archive of `docker save`.
+    Oci,
 }
 
 /// A name of extended attributes, or with a final `*` all names that start with it.

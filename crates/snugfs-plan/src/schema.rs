@@ -131,6 +131,9 @@ fn shape(shape: &Shape) -> Value {
             "not": { "pattern": "(^|/)\\.{1,2}(/|$)" }
         }),
         Shape::Xattrs => json!({ "$ref": "#/$defs/xattrs" }),
+        Shape::Patterns => {
+            json!({ "type": "array", "items": { "type": "string", "pattern": "^[^#]" , "minLength": 1 } })
+        }
         Shape::XattrPatterns => {
             json!({ "type": "array", "items": { "type": "string", "pattern": "^[^*\\u0000]*\\*?$", "minLength": 1 } })
         }

@@ -39,6 +39,8 @@ pub(crate) enum Shape {
     Xattrs,
     /// A list of names of extended attributes, which may end in `*`.
     XattrPatterns,
+    /// A list of patterns of gitignore.
+    Patterns,
     /// True or false.
     Flag,
     /// An object with known fields.

@@ -4,7 +4,7 @@
 use image_tree::Timestamp;
 
 use crate::choices::{Choices, Words};
-use crate::plan::{Adapter, Format, Verify};
+use crate::plan::{Adapter, Format, TreeKind, Verify};
 use crate::shapes::{CountRule, Field, Shape, SizeRule, Table};
 
 /// The version of the format.
@@ -127,12 +127,39 @@ pub(crate) static TIMES: Words<bool> = Choices(&[("plan", false), ("keep", true)
 /// Whether holes are kept.
 pub(crate) static KEEP_HOLES: Words<bool> = Choices(&[("keep", true), ("fill", false)]);
 
+/// What the source of a tree is.
+pub(crate) static TREE_KINDS: Words<TreeKind> =
+    Choices(&[("folder", TreeKind::Folder), ("tar", TreeKind::Tar), ("oci", TreeKind::Oci)]);
+
 /// One of `plan.trees`
 pub(crate) static TREE: Table = Table {
     what: "a tree",
     one_of: "",
     fields: &[
-        Field::required("source", Shape::HostPath, "\"source\": \"files\"", "A folder of this machine."),
+        Field::required("source", Shape::HostPath, "\"source\": \"files\"", "A folder, an archive or a container image of this machine."),
+        Field::default(
+            "kind",
+            Shape::Word(&TREE_KINDS),
+            "null",
+            "folder. tar: an archive, plain or compressed with gzip, zstd or xz. oci: a container image, as an OCI image \
+             layout or made by docker save, in a folder or a tar archive. Null: a folder is a folder, a file is a tar \
+             archive.",
+        )
+        .or_null(),
+        Field::optional("image", Shape::Text, "The name or the digest of one of several images. Only for oci.").or_null(),
+        Field::optional(
+            "platform",
+            Shape::Text,
+            "The platform of one of several images, such as linux/arm64. Only for oci.",
+        )
+        .or_null(),
+        Field::optional(
+            "ociConfigTarget",
+            Shape::ImagePath,
+            "The file in the image for the config of the container image (Env, Entrypoint, User and so on) as JSON. \
+             Only for oci.",
+        )
+        .or_null(),
         Field::default(
             "target",
             Shape::ImagePath,
@@ -142,21 +169,32 @@ pub(crate) static TREE: Table = Table {
         Field::default(
             "owner",
             Shape::Word(&OWNERS),
-            "\"root\"",
+            "null",
             "root: everything belongs to root, and setuid and setgid bits are dropped. keep: owners and all mode bits \
-             are kept.",
-        ),
+             are kept. Null: root for folders, keep for archives and images.",
+        )
+        .or_null(),
         Field::default(
             "times",
             Shape::Word(&TIMES),
-            "\"plan\"",
-            "plan: everything has the time filesystem.timestamp. keep: modification times are kept.",
-        ),
+            "null",
+            "plan: everything has the time filesystem.timestamp. keep: modification times are kept. Null: plan for \
+             folders, keep for archives and images.",
+        )
+        .or_null(),
         Field::default(
             "xattrs",
             Shape::XattrPatterns,
+            "null",
+            "Names of extended attributes to keep. A name may end in *, such as user.*. Null: none of folders, all of \
+             archives and images.",
+        )
+        .or_null(),
+        Field::default(
+            "exclude",
+            Shape::Patterns,
             "[]",
-            "Names of extended attributes to keep. A name may end in *, such as user.*.",
+            "What to leave out of the source: patterns in the syntax of gitignore, relative to the top of the source.",
         ),
         HOLES,
         Field::optional(

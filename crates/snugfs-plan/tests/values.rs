@@ -195,15 +195,15 @@ fn trees_and_attributes_are_read() {
     }));
     let [files, more] = &plan.root.trees[..] else { panic!("{:?}", plan.root.trees) };
     assert_eq!((&files.source, &files.target), (&PathBuf::from("/base/files"), &ImagePath::root()));
-    assert!(!files.keep_owner && !files.keep_times && files.xattrs.is_empty());
+    assert!(files.keep_owner.is_none() && files.keep_times.is_none() && files.xattrs.is_none());
     assert_eq!((&more.source, &more.target), (&PathBuf::from("/more"), &path("/srv")));
-    assert!(more.keep_owner && more.keep_times);
+    assert!(more.keep_owner == Some(true) && more.keep_times == Some(true));
     assert!(files.keep_holes && files.one_file_system.is_none());
     assert!(!more.keep_holes && more.one_file_system == Some(false));
     let pattern = |prefix: &str, wildcard| XattrPattern { prefix: prefix.to_owned(), wildcard };
     assert_eq!(
-        more.xattrs,
-        [pattern("user.", true), pattern("security.capability", false), pattern("", true)]
+        more.xattrs.as_deref(),
+        Some(&[pattern("user.", true), pattern("security.capability", false), pattern("", true)][..])
     );
 
     let xattr = Xattr { name: XattrName::parse(b"user.a").unwrap(), value: b"a".to_vec() };

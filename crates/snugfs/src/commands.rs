@@ -1,7 +1,7 @@
 //! Runs each command and shows its result.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image_assembly::Companion;
 use image_tree::io_reason;
@@ -12,7 +12,7 @@ use snugfs_core::{
 };
 use snugfs_plan::{CompressionPlan, FramingPlan, Plan};
 
-use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, LayerArgs, SizeArgs, misuse};
+use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, LayerArgs, PlanArgs, SizeArgs, misuse};
 use crate::input::{self, ReadPlan};
 use crate::messages::Messages;
 use crate::output::{self, Output, ReportPlace};
@@ -27,6 +27,7 @@ use crate::{
 pub(crate) fn run(command: &Command, messages: &Messages) -> Result<(), Failure> {
     match command {
         Command::Build(args) => build(args, messages),
+        Command::Plan(args) => plan(args),
         Command::Flash(args) => flash::run(args, messages),
         Command::Layer(args) => layer(args, messages),
         Command::Size(args) => size(args, messages),
@@ -261,6 +262,20 @@ fn checked<'b>(args: &CheckArgs, begun: &'b Begun, messages: &Messages) -> Resul
     output::check_name(&begun.plan.output)?;
     let outputs = Outputs::of_reading(&args.input.plan, &begun.plan)?;
     begun.prepare_with(&outputs, true, messages)
+}
+
+fn plan(args: &PlanArgs) -> Result<(), Failure> {
+    // A store path is often named by a symlink, as nix-build makes it.
+    let resolve = |source: &PathBuf| match std::fs::canonicalize(source) {
+        Ok(path) if path.parent() == Some(Path::new("/nix/store")) => path,
+        _ => source.clone(),
+    };
+    let sources: Vec<PathBuf> = args.sources.iter().map(resolve).collect();
+    let text = snugfs_core::draft_plan(&sources)?;
+    match ReportPlace::open(args.output.as_deref())? {
+        Some(place) => place.write(&text),
+        None => output::print(&text),
+    }
 }
 
 fn schema() -> Result<(), Failure> {

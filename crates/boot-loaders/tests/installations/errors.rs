@@ -23,8 +23,7 @@ fn changed(change: impl FnOnce(&mut Value)) -> Value {
     spec
 }
 
-const FILE: &str =
-    "system: /nix/store/11111111111111111111111111111111-nixos-system-board-25.11/boot.json: ";
+const FILE: &str = "system: /nix/store/11111111111111111111111111111111-nixos-system-board-25.11/boot.json: ";
 
 #[test]
 fn damaged_bootspecs_are_named() {
@@ -87,8 +86,7 @@ fn initrd_secrets_are_refused_unless_they_are_ignored_or_none() {
     store.file(SECRETS, "#!/bin/sh\nif true; then\n  exit 0\nfi\ncp /secret x\n");
     for kind in ["systemd-boot", "extlinux"] {
         let error = error_of(&store, json!({ "kind": kind }), &machine());
-        let expected =
-            format!("system: {SECRETS}: appends secrets to the initial RAM disk (initrdSecrets)");
+        let expected = format!("system: {SECRETS}: appends secrets to the initial RAM disk (initrdSecrets)");
         assert!(error.starts_with(&expected), "{error}");
     }
     let ignored = json!({ "kind": "extlinux", "ignoreInitrdSecrets": true });

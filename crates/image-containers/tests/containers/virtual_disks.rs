@@ -98,7 +98,7 @@ fn a_large_empty_disk_takes_no_space() {
 /// A disk that ends within a block, and one of more than 4 GiB, whose block table has an entry for a sector bitmap.
 #[test]
 fn vhdx_of_any_length_is_read_back() {
-    let data = |sectors| (Content::Metadata, sectors * 512);
+    let data = |sectors: u64| (Content::Metadata, sectors * 512);
     let short = Image(vec![data(7)]);
     assert!(converted(&Vhdx::new(&short, ID).unwrap(), "vhdx") == bytes(&short));
     let far = (4 << 30) - 3 * MIB;

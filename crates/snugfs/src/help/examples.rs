@@ -67,6 +67,17 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "plan",
+        &[
+            ("snugfs plan rootfs.tar | snugfs build - -o rootfs.img", "an image of an archive"),
+            ("snugfs plan ./layout -o plan.json", "a plan for a container image, to edit"),
+            (
+                "snugfs plan ./result | snugfs build - -o store.img",
+                "an image of a store path and all it needs",
+            ),
+        ],
+    ),
+    (
         "layer",
         &[
             ("snugfs layer base.json -o base", "the frames of the paths that most images have"),

@@ -238,7 +238,7 @@ impl OwnOutputs for Outputs {
         }
         let is_replaced =
             output.way != Way::Stream && self.written().any(|other| std::ptr::eq(other, output));
-        if is_replaced && found.is_deep && tree.keep_times {
+        if is_replaced && found.is_deep && tree.keep_times == Some(true) {
             return Err(output.refused(&format!(
                 "is in a subfolder of {at} ({source}), whose time it would change, and \"times\" is \"keep\""
             )));
