@@ -15,8 +15,9 @@
   layers,
   # Shell commands that make what the plan names in the build's folder. They see the final place of the image as $img.
   commands,
-  # null: the result is the image. { directory; file; }: the result is a folder that has the image as directory/file, or
-  # directory/file.zst (or .gz, .xz), and what Hydra wants to know, as nixpkgs' SD images have it.
+  # null: the result is the image. { directory; file; product; }: the result is a folder that has the image as
+  # directory/file, or directory/file.zst (or .gz, .xz), and what Hydra wants to know, as nixpkgs' images have it.
+  # Without a directory, the image is at the top of the folder. `product` is Hydra's name for its format.
   layout ? null,
   # Shell commands that change the finished image, which they get uncompressed as $img; it is compressed after them.
   postBuildCommands ? "",
@@ -53,33 +54,65 @@ let
     ++ map (layer: "--layer ${layer}") usedLayers
   );
 
+  folder = if layout.directory == null then "$out" else "$out/${layout.directory}";
   place =
     if layout != null then
       ''
-        mkdir -p "$out/${layout.directory}" "$out/nix-support"
-        img=$out/${layout.directory}/${layout.file}
+        mkdir -p "${folder}" "$out/nix-support"
+        img=${folder}/${layout.file}
         echo ${pkgs.stdenv.buildPlatform.system} > "$out/nix-support/system"
-        echo "file ${layout.directory} $img${suffix}" >> "$out/nix-support/hydra-build-products"
+        echo "file ${layout.product} $img${suffix}" >> "$out/nix-support/hydra-build-products"
       ''
     else
       ''
         img=${if compressed then "temp.img" else "$out"}
       '';
   target = if layout != null then "$img${suffix}" else "$out";
+
+  # No environment, so no limit on the length of anything. Nix writes the plan and the closures' graphs into one
+  # JSON file, which the program reads: no derivation beside this one, no copy of the closure.
+  sources = {
+    __structuredAttrs = true;
+    exportReferencesGraph = lib.mapAttrs (_key: lib.toList) closures;
+  }
+  # Absent rather than false: Nix 2.14 to 2.17 refuse the mere name.
+  // lib.optionalAttrs (!keepReferences) { unsafeDiscardReferences.out = true; };
+
+  # A derivation of what the program says about the image, which is not made for it.
+  about =
+    suffix: command:
+    pkgs.stdenv.mkDerivation (
+      sources
+      // {
+        name = "${name}-${suffix}";
+        inherit plan;
+        nativeBuildInputs = [ program ];
+        buildCommand = ''
+          img=$PWD/no-image
+          export img
+          (
+          ${commands}
+          )
+          ${command}
+        '';
+      }
+    );
 in
 pkgs.stdenv.mkDerivation (
-  {
+  sources
+  // {
     inherit name;
     passthru = passthru // {
       layers = usedLayers;
+      explain = about "explain.html" ''
+        snugfs explain "$NIX_ATTRS_JSON_FILE" --base-dir "$PWD" --progress nix --html "$out"
+      '';
+      report = about "report.json" ''
+        snugfs size "$NIX_ATTRS_JSON_FILE" --base-dir "$PWD" --progress nix --json > "$out"
+      '';
     };
 
-    # No environment, so no limit on the length of anything. Nix writes the plan and the closures' graphs into one
-    # JSON file, which the program reads: no derivation beside this one, no copy of the closure.
-    __structuredAttrs = true;
-    exportReferencesGraph = lib.mapAttrs (_key: lib.toList) closures;
-    plan =
-      if changed then plan // { output = plan.output // { compression = null; }; } else plan;
+    plan = if changed then plan // { output = plan.output // { compression = null; }; } else plan;
 
     nativeBuildInputs = [ program ] ++ lib.optional (changed && compressed) pkgs.buildPackages.${format.tool};
 
@@ -113,6 +146,4 @@ pkgs.stdenv.mkDerivation (
         ''
     );
   }
-  # Absent rather than false: Nix 2.14 to 2.17 refuse the mere name.
-  // lib.optionalAttrs (!keepReferences) { unsafeDiscardReferences.out = true; }
 )
