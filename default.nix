@@ -39,7 +39,12 @@ packages
   nixosModule = ./nix/module.nix;
   checks = import ./nix/checks.nix {
     inherit pkgs packages;
-    inherit (functions) makeExt4Fs makeSdImage makeDiskImage;
+    inherit (functions)
+      makeExt4Fs
+      makeSdImage
+      makeDiskImage
+      makeNixosDisk
+      ;
     module = ./nix/module.nix;
     overlay = import ./nix/overlay.nix;
   };

@@ -18,7 +18,7 @@
       # nixpkgs may have any age.
       program =
         pkgs: pkgs.buildPackages.snugfs or self.packages.${pkgs.stdenv.buildPlatform.system}.snugfs or null;
-      # makeExt4Fs, makeSdImage and makeDiskImage, each a function of pkgs and its arguments.
+      # makeExt4Fs, makeSdImage, makeDiskImage and makeNixosDisk, each a function of pkgs and its arguments.
       functions = lib.mapAttrs (
         _name: file: pkgs: arguments:
         pkgs.callPackage file ({ snugfs = program pkgs; } // arguments)
@@ -75,7 +75,12 @@
         import ./nix/checks.nix {
           inherit pkgs;
           packages = own;
-          inherit (functionsFor pkgs) makeExt4Fs makeSdImage makeDiskImage;
+          inherit (functionsFor pkgs)
+            makeExt4Fs
+            makeSdImage
+            makeDiskImage
+            makeNixosDisk
+            ;
           module = self.nixosModules.default;
           overlay = self.overlays.default;
         }
