@@ -35,8 +35,9 @@ packages
   # One file for every Linux of this processor.
   snugfsStatic = pkgs.pkgsStatic.callPackage ./nix/package.nix { };
   overlay = import ./nix/overlay.nix;
-  # A path, for `imports`.
+  # Paths, for `imports`.
   nixosModule = ./nix/module.nix;
+  nixosImagesModule = ./nix/images-module.nix;
   checks = import ./nix/checks.nix {
     inherit pkgs packages;
     inherit (functions)

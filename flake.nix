@@ -40,6 +40,14 @@
           sdImage.snugfs.package = lib.mkDefault (program pkgs);
         };
 
+      # The image variants of NixOS: system.build.images, nixos-rebuild build-image.
+      nixosModules.images =
+        { lib, pkgs, ... }:
+        {
+          imports = [ ./nix/images-module.nix ];
+          image.snugfs.package = lib.mkDefault (program pkgs);
+        };
+
       # What nothing builds unasked: functions, and the program as one file for every Linux of its processor.
       legacyPackages = forAllSystems (
         pkgs: _own:

@@ -545,7 +545,8 @@ in
                 builtins.fromJSON arguments.diskSize;
           in
           no (
-            arguments.diskSize == "auto" || size >= least
+            # A wrong size of the boot partition has a message of its own.
+            arguments.diskSize == "auto" || types.iecSize.check arguments.bootSize != [ ] || size >= least
           ) "a disk of ${toString arguments.diskSize} MiB has no room for the root; choose at least ${toString least}, and what the contents need";
       }
       {
@@ -668,7 +669,12 @@ in
         name = "imageName";
         type = types.fileName;
         defaultOf =
-          { baseName, format, ... }: "${baseName}.${(import ./disk-formats.nix).${format}.extension}";
+          { baseName, format, ... }:
+          let
+            formats = import ./disk-formats.nix;
+          in
+          # A wrong format has a message of its own.
+          "${toString baseName}.${(formats.${toString format} or formats.raw).extension}";
         defaultText = "by `baseName` and `format`";
         text = "File name of the image. Compression adds `.zst`, `.gz` or `.xz`.";
       }
@@ -779,6 +785,30 @@ in
       }
     else
       a
+  ) (growing ++ contents ++ building);
+
+  # All under image.snugfs, for the variants of image.modules.
+  ofImages = [
+    {
+      name = "enable";
+      type = types.boolean;
+      default = true;
+      text = "Whether snugfs makes the image variants that nixpkgs makes with `make-disk-image.nix`.";
+    }
+    {
+      name = "package";
+      type = orNull types.package;
+      default = null;
+      text = "The program, for the machine that builds the image. Null: `pkgs.buildPackages.snugfs`, or where that is missing, the sources beside this module built with `pkgs`.";
+      more = "The flake's module sets the flake's own program.";
+    }
+  ]
+  ++ builtins.filter (
+    a:
+    !(builtins.elem a.name [
+      "freeSpace"
+      "nixDatabase"
+    ])
   ) (growing ++ contents ++ building);
 
   # For the docs, which describe these once.

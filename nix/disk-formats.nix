@@ -21,4 +21,12 @@
     output.format = "vhd-fixed";
     extension = "vhd";
   };
+  vmdk = {
+    output.format = "vmdk";
+    extension = "vmdk";
+  };
+  tar = {
+    output.format = "tar";
+    extension = "raw.tar";
+  };
 }

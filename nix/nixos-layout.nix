@@ -178,5 +178,5 @@ in
     if partitionTableType == "none" then
       1
     else
-      (rootStart bootEnd).${partitionTableType} + 2;
+      (rootStart bootEnd).${partitionTableType} or 1 + 2;
 }

@@ -87,6 +87,13 @@ let
           }
           // args
         );
+      writeText =
+        name: text:
+        mkDerivation {
+          inherit name text;
+          passAsFile = [ "text" ];
+          buildCommand = ''cp "$textPath" "$out"'';
+        };
       writeShellApplication =
         {
           name,

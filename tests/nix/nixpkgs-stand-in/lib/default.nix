@@ -128,6 +128,16 @@ let
         if isAttrs value && isAttrs (a.${name} or null) then lib.recursiveUpdate a.${name} value else value
       ) b;
 
+    attrByPath =
+      path: default: set:
+      if path == [ ] then
+        set
+      else if isAttrs set && set ? ${builtins.head path} then
+        lib.attrByPath (builtins.tail path) default set.${builtins.head path}
+      else
+        default;
+    hasAttrByPath = path: set: lib.attrByPath path null set != null;
+
     getName = package: package.pname or (builtins.parseDrvName package.name).name;
     getVersion = package: package.version or (builtins.parseDrvName package.name).version;
     cleanSource = source: builtins.path { path = source; name = "source"; };
