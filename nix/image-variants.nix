@@ -123,7 +123,8 @@ let
           bootSize = "${toString cfg.bootSize}M";
           partitionTableType = if cfg.vmGeneration == "v2" then "efi" else "legacy";
           configFile = configFile (ofNixpkgs "virtualisation/azure-config-user.nix");
-        };
+        }
+        // lib.optionalAttrs (cfg ? additionalSpace) { inherit (cfg) additionalSpace; };
       }
     )
     (
@@ -274,7 +275,21 @@ let
       // {
         found = true;
         attribute = "kubevirtImage";
-        arguments.format = "qcow2";
+        arguments = {
+          format = "qcow2";
+          diskSize = "auto";
+        };
+      }
+    )
+    (
+      nothing
+      // {
+        found = true;
+        attribute = "cloudstackImage";
+        arguments = {
+          format = "qcow2";
+          configFile = configFile (importing "virtualisation/cloudstack-config.nix");
+        };
       }
     )
     (
@@ -282,13 +297,11 @@ let
       // {
         found = true;
         attribute = "openstackImage";
-        keep =
-          if declares [ "openstack" "zfs" ] options || declares [ "openstackImage" "zfs" ] options then
-            "it asks for a root with ZFS"
-          else
-            null;
+        # The options of openstack-zfs.
+        keep = if options ? openstackImage then "it asks for a root with ZFS" else null;
         arguments = {
           format = "qcow2";
+          diskSize = "auto";
           additionalSpace = "1024M";
           configFile = configFile (importing "virtualisation/openstack-config.nix");
         };
