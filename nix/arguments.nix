@@ -656,8 +656,13 @@ in
         name = "format";
         type = words (builtins.attrNames (import ./disk-formats.nix));
         default = "raw";
-        text = "Format of the image. `vpc` is a dynamic VHD and `vpc-fixed` a fixed one.";
+        text = "Format of the image. `vpc` is a dynamic VHD and `vpc-fixed` a fixed one; `tar` is an archive with the disk as `disk.raw`.";
         more = "See [containers](plan-format.md#containers).";
+        rules =
+          { arguments, ... }:
+          no (
+            arguments.format != "qcow2-compressed" || !arguments.compressImage
+          ) "qcow2-compressed is compressed inside; set compressImage to false, or choose qcow2";
       }
       {
         name = "baseName";

@@ -1,5 +1,5 @@
 # Formats of disk images by the names that nixpkgs' make-disk-image.nix has for them, and some more: the fields of the
-# plan's output, and the ending of the file's name.
+# plan's output, the ending of the file's name, and the number of bytes of which the length of the disk must be a multiple.
 {
   raw = {
     output = { };
@@ -7,6 +7,17 @@
   };
   qcow2 = {
     output.format = "qcow2";
+    extension = "qcow2";
+  };
+  # As qemu-img's option -c compresses it.
+  qcow2-compressed = {
+    output = {
+      format = "qcow2";
+      compression = {
+        format = "deflate";
+        level = 6;
+      };
+    };
     extension = "qcow2";
   };
   vdi = {
@@ -20,6 +31,7 @@
   vpc-fixed = {
     output.format = "vhd-fixed";
     extension = "vhd";
+    roundTo = 1024 * 1024;
   };
   vmdk = {
     output.format = "vmdk";
@@ -28,5 +40,7 @@
   tar = {
     output.format = "tar";
     extension = "raw.tar";
+    # As Google Compute Engine wants it.
+    roundTo = 1024 * 1024 * 1024;
   };
 }

@@ -8,6 +8,8 @@
   closures ? { },
   passthru ? { },
   # As image.nix has it.
+  roundTo ? null,
+  # As image.nix has it, too.
   layout ?
     if arguments.directory == null then
       null
@@ -34,7 +36,7 @@ import ./image.nix
       keepReferences
       layers
       ;
-    inherit plan layout;
+    inherit plan layout roundTo;
     closures = closures // {
       closure = arguments.storePaths;
     };

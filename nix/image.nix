@@ -19,6 +19,8 @@
   # directory/file, or directory/file.zst (or .gz, .xz), and what Hydra wants to know, as nixpkgs' images have it.
   # Without a directory, the image is at the top of the folder. `product` is Hydra's name for its format.
   layout ? null,
+  # The image's length becomes a multiple of so many bytes. null: it is as long as its parts.
+  roundTo ? null,
   # Shell commands that change the finished image, which they get uncompressed as $img; it is compressed after them.
   postBuildCommands ? "",
   keepReferences,
@@ -26,7 +28,7 @@
 }:
 let
   compression = plan.output.compression or null;
-  compressed = compression != null;
+  compressed = formats.isWhole compression;
   # With commands after the image, compressing it is not the program's.
   changed = postBuildCommands != "";
   program =
@@ -50,7 +52,7 @@ let
     }
   );
   build = lib.concatStringsSep " " (
-    [ "snugfs build \"$NIX_ATTRS_JSON_FILE\" --base-dir \"$PWD\" --progress nix" ]
+    [ "snugfs build \"$attributes\" --base-dir \"$PWD\" --progress nix" ]
     ++ map (layer: "--layer ${layer}") usedLayers
   );
 
@@ -78,6 +80,19 @@ let
   # Absent rather than false: Nix 2.14 to 2.17 refuse the mere name.
   // lib.optionalAttrs (!keepReferences) { unsafeDiscardReferences.out = true; };
 
+  # What the program reads. Only it knows the length, which is then given to it.
+  attributes =
+    "attributes=$NIX_ATTRS_JSON_FILE\n"
+    + lib.optionalString (roundTo != null) ''
+      jq '.plan.output.format = null' "$attributes" > "$NIX_BUILD_TOP/unrounded.json"
+      bytes=$(snugfs size "$NIX_BUILD_TOP/unrounded.json" --base-dir "$PWD" --quiet --json | jq .image.bytes)
+      jq --argjson size $(((bytes + ${toString roundTo} - 1) / ${toString roundTo} * ${toString roundTo})) \
+        '${if plan.disk or null == null then ".plan.filesystem.size" else ".plan.disk.size"} = $size' \
+        "$attributes" > "$NIX_BUILD_TOP/rounded.json"
+      attributes=$NIX_BUILD_TOP/rounded.json
+    '';
+  inputs = [ program ] ++ lib.optional (roundTo != null) pkgs.buildPackages.jq;
+
   # A derivation of what the program says about the image, which is not made for it.
   about =
     suffix: command:
@@ -86,13 +101,14 @@ let
       // {
         name = "${name}-${suffix}";
         inherit plan;
-        nativeBuildInputs = [ program ];
+        nativeBuildInputs = inputs;
         buildCommand = ''
           img=$PWD/no-image
           export img
           (
           ${commands}
           )
+          ${attributes}
           ${command}
         '';
       }
@@ -105,16 +121,16 @@ pkgs.stdenv.mkDerivation (
     passthru = passthru // {
       layers = usedLayers;
       explain = about "explain.html" ''
-        snugfs explain "$NIX_ATTRS_JSON_FILE" --base-dir "$PWD" --progress nix --html "$out"
+        snugfs explain "$attributes" --base-dir "$PWD" --progress nix --html "$out"
       '';
       report = about "report.json" ''
-        snugfs size "$NIX_ATTRS_JSON_FILE" --base-dir "$PWD" --progress nix --json > "$out"
+        snugfs size "$attributes" --base-dir "$PWD" --progress nix --json > "$out"
       '';
     };
 
     plan = if changed then plan // { output = plan.output // { compression = null; }; } else plan;
 
-    nativeBuildInputs = [ program ] ++ lib.optional (changed && compressed) pkgs.buildPackages.${format.tool};
+    nativeBuildInputs = inputs ++ lib.optional (changed && compressed) pkgs.buildPackages.${format.tool};
 
     buildCommand = ''
       ${place}
@@ -126,6 +142,7 @@ pkgs.stdenv.mkDerivation (
         echo "the commands that populate the image wrote to \$img, which is made after them; give what they write as blobs, or write it in postBuildCommands" >&2
         exit 1
       fi
+      ${attributes}
     ''
     + (
       if changed then

@@ -110,6 +110,7 @@ import ./function.nix {
       image = import ./disk-image.nix {
         arguments = fields;
         inherit disk;
+        roundTo = if diskSize == null then output.roundTo or null else null;
         layout = {
           directory = null;
           product = "${format}-image";

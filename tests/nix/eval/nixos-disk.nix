@@ -463,7 +463,7 @@ in
       ''partitionTableType: "gpt" is not one of legacy, legacy+boot, legacy+gpt, efi, efixbootldr, hybrid, none'';
   "an unknown format" =
     wrong { format = "vhdx"; }
-      ''format: "vhdx" is not one of qcow2, raw, tar, vdi, vmdk, vpc, vpc-fixed'';
+      ''format: "vhdx" is not one of qcow2, qcow2-compressed, raw, tar, vdi, vmdk, vpc, vpc-fixed'';
   "a size that numfmt does not read" =
     wrong { additionalSpace = "512MiB"; }
       ''additionalSpace: "512MiB" is not a size; write whole bytes or a string such as "512M"'';
