@@ -270,6 +270,7 @@ in
         [
           { }
           { format = "qcow2"; }
+          { format = "qcow2-compressed"; }
           {
             format = "vdi";
             baseName = "board";
@@ -283,6 +284,10 @@ in
     expected = [
       [
         null
+        true
+      ]
+      [
+        "qcow2"
         true
       ]
       [
@@ -464,6 +469,14 @@ in
   "an unknown format" =
     wrong { format = "vhdx"; }
       ''format: "vhdx" is not one of qcow2, qcow2-compressed, raw, tar, vdi, vmdk, vpc, vpc-fixed'';
+  "a compressed image that is compressed" = wrong {
+    format = "qcow2-compressed";
+    compressImage = true;
+  } "format: qcow2-compressed is compressed inside; set compressImage to false, or choose qcow2";
+  "a wrong size of the boot partition" = wrong {
+    bootSize = "1.5G";
+    diskSize = 100;
+  } ''bootSize: "1.5G" is not a size; write whole bytes or a string such as "512M"'';
   "a size that numfmt does not read" =
     wrong { additionalSpace = "512MiB"; }
       ''additionalSpace: "512MiB" is not a size; write whole bytes or a string such as "512M"'';
