@@ -125,6 +125,7 @@ in
           ln -s ${pkgs.greeter}/bin/greet "$out/specialisation/$name/init"
         done
         cp "$bootspecPath" "$out/boot.json"
+        printf %s ${config.system.nixos.label} > "$out/nixos-version"
       '';
     };
 }
