@@ -566,7 +566,7 @@ in
         type = types.imageContents;
         default = [ ];
         text = "Files and folders for the root: `{ source; target; mode; user; group; }`. A `*` in `source` stands for several files, and `target` is their folder then. `mode` is an octal string.";
-        more = "Users and groups need a number: [below](#nixos-disks).";
+        more = "Users and groups need a number: see [NixOS disks](#nixos-disks).";
         rules = { arguments, ... }: nixos.contents.problems arguments.config arguments.contents;
       }
       {
