@@ -97,12 +97,12 @@ let
               + ''
                 echo "file ${cfg.format} $img" >> "$out/nix-support/hydra-build-products"
                 jq -n \
-                  --arg label ${lib.escapeShellArg config.system.nixos.version} \
+                  --arg system_version ${lib.escapeShellArg config.system.nixos.version} \
                   --arg boot_mode ${if config.ec2.efi then "uefi" else "legacy-bios"} \
                   --arg system ${system} \
                   --arg logical_bytes "$(jq .image.bytes ${disk.report})" \
                   --arg file "$img" \
-                  '{ $label, $boot_mode, $system, $logical_bytes, $file, disks: { root: { $logical_bytes, $file } } }' \
+                  '{ label: $system_version, $boot_mode, $system, $logical_bytes, $file, disks: { root: { $logical_bytes, $file } } }' \
                   > "$out/nix-support/image-info.json"
               '';
           });
