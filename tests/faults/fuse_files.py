@@ -8,6 +8,9 @@ Files are in memory; new ones can be created. There are no unnamed files (O_TMPF
   write-error    writes at or after OFFSET fail with an input/output error
   corrupt        the byte at OFFSET is returned inverted, whatever was written
   forget         writes at or after OFFSET are lost without an error
+  wrap           addresses from OFFSET on are those from the start again
+  read-rate      reads take as long as at OFFSET bytes a second
+  write-rate     writes take as long as at OFFSET bytes a second
   ends           the file ends at OFFSET, although its length is greater
 
 Ends when it is unmounted. Needs root.
@@ -18,6 +21,7 @@ import os
 import stat
 import struct
 import sys
+import time
 
 HEADER_IN = struct.Struct("<IIQQIIIHH")
 HEADER_OUT = struct.Struct("<IiQ")
@@ -114,8 +118,14 @@ class Server:
         faults, content = self.faults.get(node, {}), self.contents[node]
         if offset + size > faults.get("read-error", 1 << 62):
             raise Refused(errno.EIO)
+        if rate := faults.get("read-rate"):
+            time.sleep(size / rate)
         end = min(offset + size, faults.get("ends", len(content)))
-        data = bytearray(content[offset:end])
+        length = faults.get("wrap", 1 << 62)
+        data = bytearray()
+        while len(data) < end - offset:
+            at = (offset + len(data)) % length
+            data += content[at : min(at + end - offset - len(data), length)]
         wrong = faults.get("corrupt", -1) - offset
         if 0 <= wrong < len(data):
             data[wrong] ^= 0xFF
@@ -125,10 +135,17 @@ class Server:
         faults, content = self.faults.get(node, {}), self.contents[node]
         if offset + len(data) > faults.get("write-error", 1 << 62):
             raise Refused(errno.EIO)
+        if rate := faults.get("write-rate"):
+            time.sleep(len(data) / rate)
         taken = data[: max(0, faults.get("forget", 1 << 62) - offset)]
         if offset + len(taken) > len(content):
             content.extend(bytes(offset + len(taken) - len(content)))
-        content[offset : offset + len(taken)] = taken
+        length = faults.get("wrap", 1 << 62)
+        while taken:
+            at = offset % length
+            part = taken[: length - at]
+            content[at : at + len(part)] = part
+            offset, taken = offset + len(part), taken[len(part) :]
         return struct.pack("<2I", len(data), 0)
 
     def listing(self, wanted):

@@ -31,12 +31,17 @@ fn containers_contain_the_same_bytes() {
         workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
         let raw = sha256(&workspace.read("raw.img"));
         let raw_len = std::fs::metadata(workspace.path("raw.img")).unwrap().len();
-        let formats = ["qcow2", "simg", "vhd", "vdi", "vhd-fixed"];
+        let formats = ["qcow2", "simg", "vhd", "vdi", "vhd-fixed", "tar"];
         for format in formats {
-            let tool = if format == "simg" { "simg2img" } else { "qemu-img" };
+            let tool = match format {
+                "simg" => "simg2img",
+                "tar" => "tar",
+                _ => "qemu-img",
+            };
             let (driver, is_sparse) = match format {
                 "vhd" => ("vpc", true),
                 "vhd-fixed" => ("vpc", false),
+                "tar" => ("raw", false),
                 other => (other, true),
             };
             workspace.change_plan(|plan| plan["output"] = json!({ "format": format }));
@@ -57,7 +62,12 @@ fn containers_contain_the_same_bytes() {
                 }
                 command.args(["convert", "-f", driver, "-O", "raw"]);
             }
-            Run::of(command.arg(&container).arg(&back)).succeeded();
+            if tool == "tar" {
+                let unpacked = Run::of(command.arg("-xOf").arg(&container).arg("disk.raw")).succeeded();
+                std::fs::write(&back, unpacked.stdout).unwrap();
+            } else {
+                Run::of(command.arg(&container).arg(&back)).succeeded();
+            }
             assert_eq!(sha256(&workspace.read("back.img")), raw, "{format}");
             std::fs::remove_file(back).unwrap();
             let length = std::fs::metadata(&container).unwrap().len();
@@ -79,6 +89,89 @@ fn containers_contain_the_same_bytes() {
             );
         }
     }
+}
+
+/// Writes a VMDK or a qcow2 file with compressed clusters.
+fn assert_same_when_packed(disk: &Value, format: &str, compression: &Value, name: &str) {
+    let workspace = workspace(disk.clone());
+    workspace.change_plan(|plan| plan["filesystem"]["freeSpace"] = json!("40MiB"));
+    workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
+    let raw = sha256(&workspace.read("raw.img"));
+    workspace.change_plan(|plan| {
+        plan["output"] = json!({ "format": format, "compression": compression });
+    });
+    let mut digests = Vec::new();
+    for threads in ["1", "2", "8"] {
+        let arguments = ["build", "plan.json", "-o", name, "--report", "report.json", "--threads", threads];
+        workspace.snugfs(arguments).succeeded();
+        digests.push(sha256(&workspace.read(name)));
+    }
+    assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+    let (container, back) = (workspace.path(name), workspace.path("back.img"));
+    Run::of(Command::new("qemu-img").args(["check", "-f", format]).arg(&container)).succeeded();
+    let mut convert = Command::new("qemu-img");
+    Run::of(convert.args(["convert", "-f", format, "-O", "raw"]).arg(&container).arg(&back)).succeeded();
+    assert_eq!(sha256(&workspace.read("back.img")), raw, "{format}");
+    let length = std::fs::metadata(&container).unwrap().len();
+    let report = workspace.read_json("report.json");
+    let image = &report["image"];
+    assert_eq!((&image["format"], &image["fileBytes"]), (&json!(format), &json!(length)));
+    let named = compression.get("format").cloned().unwrap_or(json!("deflate"));
+    assert_eq!((&image["compression"], &image["compressedBytes"]), (&named, &json!(length)));
+    assert_eq!(image["sha256"], json!(digests[0]));
+    let stream = workspace.snugfs(["build", "plan.json", "-o", "-"]);
+    if format == "vmdk" {
+        assert_eq!(sha256(&stream.succeeded().stdout), digests[0]);
+    } else {
+        let stream = stream.failed_with(2).says("plan.output.compression: the header of qcow2 with");
+        assert!(stream.stdout.is_empty());
+    }
+    workspace.snugfs(["inspect", name]).failed_with(5).says("convert it with `qemu-img convert -O raw`");
+    workspace.snugfs(["build", "plan.json", "-o", name, "--verify-output"]).failed_with(2);
+    assert_eq!(sha256(&workspace.read(name)), digests[0]);
+}
+
+#[test]
+fn containers_with_compressed_blocks_contain_the_same_bytes() {
+    for disk in [gpt(), Value::Null] {
+        assert_same_when_packed(&disk, "vmdk", &Value::Null, "disk.vmdk");
+        assert_same_when_packed(&disk, "vmdk", &json!({ "format": "deflate", "level": 1 }), "disk");
+        assert_same_when_packed(&disk, "qcow2", &json!({ "format": "zstd" }), "disk.qcow2");
+        assert_same_when_packed(&disk, "qcow2", &json!({ "format": "deflate" }), "disk.img");
+    }
+}
+
+#[test]
+fn an_archive_has_a_whole_disk_for_google_compute_engine() {
+    let workspace = workspace(gpt());
+    let warns = "plan.output.format: the image has ";
+    for (name, unpack) in [("a.tar", ""), ("a.tar.gz", "-z"), ("a.tar.xz", "-J"), ("a.tar.zst", "--zstd")] {
+        let run = workspace.snugfs(["build", "plan.json", "-o", name]).succeeded();
+        assert!(run.stderr.contains(warns), "{}", run.stderr);
+        let mut tar = Command::new("tar");
+        tar.args(Some(unpack).filter(|unpack| !unpack.is_empty()));
+        let listed = Run::of(tar.args(["-tf"]).arg(workspace.path(name))).succeeded();
+        assert_eq!(listed.stdout, b"disk.raw\n", "{name}");
+    }
+    workspace.change_plan(|plan| {
+        plan["disk"]["size"] = json!("1GiB");
+        plan["output"] = json!({ "format": "tar", "compression": { "format": "gzip", "level": 1 } });
+    });
+    let run = workspace.snugfs(["build", "plan.json", "-o", "gce.tar.gz"]).succeeded();
+    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    let mut tar = Command::new("tar");
+    let listed = Run::of(tar.args(["-tvf"]).arg(workspace.path("gce.tar.gz"))).succeeded();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains(" 1073741824 1970-01-01 ") && listed.ends_with(" disk.raw\n"), "{listed}");
+    workspace.change_plan(|plan| {
+        plan["disk"]["size"] = Value::Null;
+        plan["output"] = json!({ "member": "images/root.img", "format": "tar" });
+    });
+    let run = workspace.snugfs(["build", "plan.json", "-o", "-"]).succeeded();
+    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+    workspace.change_plan(|plan| plan["output"] = json!({ "member": "root.img" }));
+    let run = workspace.snugfs(["build", "plan.json", "-o", "x.img"]);
+    run.failed_with(2).says("plan.output.member: only an archive has a member; leave it out, or");
 }
 
 #[test]

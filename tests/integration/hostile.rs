@@ -380,6 +380,11 @@ fn other_formats_are_recognised_with_help() {
     put(&mut swap, 4086, b"SWAPSPACE2");
     file("swap", &swap);
     file("qcow2", b"QFI\xfb\0\0\0\x03");
+    file("vmdk", b"KDMV\x03\0\0\0");
+    let mut archive = vec![0; 1024];
+    put(&mut archive, 257, b"ustar  \0");
+    file("tar", &archive);
+    file("tar.zst", &zstd::bulk::compress(&archive, 1).unwrap());
     file("gzip", b"\x1f\x8b\x08\0\0\0\0\0");
     file("xz", b"\xfd7zXZ\0garbage");
     file("bzip2", b"BZh9");
@@ -392,6 +397,9 @@ fn other_formats_are_recognised_with_help() {
         ("broken-fat", 5, "boot sector: its allocation table is too short"),
         ("swap", 5, "contains swap, but snugfs only checks ext4"),
         ("qcow2", 5, "is a qcow2 image"),
+        ("vmdk", 5, "is a VMDK, which snugfs does not read; convert it with `qemu-img convert -O raw`"),
+        ("tar", 5, "is a tar archive, which snugfs does not read; unpack it with `tar -x`"),
+        ("tar.zst", 5, "contains a tar archive, which snugfs does not read; unpack it with `tar -x`"),
         ("gzip", 5, "gzip: the compressed image is truncated"),
         ("xz", 5, "xz: "),
         ("bzip2", 5, "is compressed by bzip2"),

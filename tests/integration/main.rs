@@ -4,6 +4,7 @@
 
 mod acl;
 mod against;
+mod boot;
 mod cli;
 mod database;
 mod deduplicate;
@@ -21,6 +22,7 @@ mod hashes;
 mod help;
 mod hostile;
 mod inspect;
+mod layouts;
 mod long_sectors;
 mod messages;
 mod nix_copies;

@@ -3,6 +3,8 @@
 {
   pkgs,
   makeExt4Fs ? null,
+  # Other levels are other layers and images.
+  level ? null,
 }:
 rec {
   large =
@@ -23,6 +25,7 @@ rec {
   arguments = version: {
     storePaths = [ (app version) ];
     compressImage = true;
+    compressionLevel = level;
   };
   image =
     version: more:

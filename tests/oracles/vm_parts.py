@@ -129,14 +129,18 @@ member.inode = 0
 WITHOUT_CLOCK = "1970-01-01T00:00:20"
 
 
-def command(kernel_file, initrd_file, disk, words="", clock=WITHOUT_CLOCK, cache="unsafe", sector=512):
-    """The command of a machine. `words` are passed to the kernel, which shows them in /proc/cmdline. Without a kernel, the BIOS boots
-    the disk. `sector` is the sector size of the disk in bytes."""
+def command(kernel_file, initrd_file, disk, words="", clock=WITHOUT_CLOCK, cache="unsafe", sector=512, efi=None):
+    """The command of a machine. `words` are passed to the kernel, which shows them in /proc/cmdline. Without a kernel, the firmware
+    boots the disk: the BIOS, or EFI with the files of its code and of its variables, which are changed. `sector` is the sector size
+    of the disk in bytes."""
+    flash = []
+    for file, options in zip(efi or (), (",readonly=on", "")):
+        flash += ["-drive", f"if=pflash,format=raw,file={file}{options}"]
     append = f"console=ttyS0 quiet panic=-1 no_timer_check {words}"
     direct = ["-kernel", kernel_file, "-initrd", initrd_file, "-append", append] if kernel_file else []
     return [
         "qemu-system-x86_64", "-accel", "tcg", "-cpu", "qemu64", "-m", "768", "-nographic", "-no-reboot", "-nodefaults",
-        "-serial", "stdio", *direct,
+        "-serial", "stdio", *flash, *direct,
         "-drive", f"file={disk},format=raw,if=none,id=disk,cache={cache},discard=unmap", "-rtc", f"base={clock}",
         "-device", f"virtio-blk-pci,drive=disk,logical_block_size={sector},physical_block_size={max(sector, 512)}",
     ]

@@ -84,7 +84,7 @@ impl Disk {
 
 fn regions(options: &Options, placement: &Placement) -> Vec<Region> {
     let boot_code =
-        options.blobs.iter().filter(|blob| blob.offset < BOOT_CODE).map(|blob| blob.offset + blob.len);
+        options.blobs.iter().filter(|blob| blob.offset < BOOT_CODE).map(|blob| blob.offset + blob.part.len());
     // The table's region starts after blobs in the boot code, which `placement` keeps off the table.
     let table_start = boot_code.max().unwrap_or(0);
     assert!(table_start <= BOOT_CODE, "invariant: no blob overlaps the table, and one ends at {table_start}");
@@ -103,8 +103,8 @@ fn regions(options: &Options, placement: &Placement) -> Vec<Region> {
         regions.push(Region { start: place.start + len, len: place.len - len, origin: Origin::Zeros });
     }
     for blob in &options.blobs {
-        let part = Part::File { file: blob.file, len: blob.len };
-        regions.push(Region { start: blob.offset, len: blob.len, origin: Origin::Part(part) });
+        let origin = Origin::Part(blob.part.clone());
+        regions.push(Region { start: blob.offset, len: blob.part.len(), origin });
     }
     regions.retain(|region| region.len > 0);
     regions.sort_by_key(|region| region.start);

@@ -16,7 +16,7 @@ pub struct Options {
     pub seed: [u8; 16],
     /// Partitions in the order of their numbers: at most 4 in an MBR, at most 128 in a GPT.
     pub partitions: Vec<Partition>,
-    /// Files outside of partitions.
+    /// Bytes outside of partitions.
     pub blobs: Vec<Blob>,
 }
 
@@ -66,16 +66,16 @@ pub enum Kind {
     Gpt([u8; 16]),
 }
 
-/// The content of a partition.
+/// The content of a partition, or bytes outside of partitions.
 #[derive(Clone)]
 pub enum Part {
     /// Only zeros.
     Empty,
-    /// A file system.
+    /// A file system, or bytes that are made in memory.
     Volume {
         /// Its pieces.
         image: Arc<dyn PieceSource + Send>,
-        /// The tree of its files.
+        /// The tree of its files, if it has any.
         tree: TreeId,
     },
     /// A file.
@@ -89,7 +89,9 @@ pub enum Part {
 
 impl Part {
     /// Length of the content in \[bytes\].
-    pub(crate) fn len(&self) -> u64 {
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "whether a part is empty is of no interest")]
+    pub fn len(&self) -> u64 {
         match self {
             Self::Empty => 0,
             Self::Volume { image, .. } => image.len(),
@@ -108,13 +110,11 @@ impl fmt::Debug for Part {
     }
 }
 
-/// A file outside of partitions.
+/// Bytes outside of partitions.
 #[derive(Clone, Debug)]
 pub struct Blob {
     /// Offset on the disk in \[bytes\].
     pub offset: u64,
-    /// The file.
-    pub file: FileRef,
-    /// Length of the file in \[bytes\].
-    pub len: u64,
+    /// The bytes.
+    pub part: Part,
 }

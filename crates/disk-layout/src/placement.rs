@@ -67,10 +67,10 @@ impl Placement {
             spans.push(Span { item, start, end: end_before });
             partitions.push(PlacedPartition { start, len });
         }
-        for (index, blob) in options.blobs.iter().enumerate().filter(|(_, blob)| blob.len > 0) {
+        for (index, blob) in options.blobs.iter().enumerate().filter(|(_, blob)| blob.part.len() > 0) {
             let item = Item::Blob(index);
             let overflow = || DiskError::Overflow { item };
-            let end = blob.offset.checked_add(blob.len).ok_or_else(overflow)?;
+            let end = blob.offset.checked_add(blob.part.len()).ok_or_else(overflow)?;
             spans.push(Span { item, start: blob.offset, end });
         }
         let len = length(options, &spans, tail)?;

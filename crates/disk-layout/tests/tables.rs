@@ -148,7 +148,7 @@ fn rejects_overlaps_and_items_after_the_end() {
     assert!(matches!(plan(vec![one(Some(1 << 41), 512)]), Err(DiskError::TooLargeForMbr { .. })));
     assert!(matches!(plan(vec![one(Some(u64::MAX - 511), 512)]), Err(DiskError::Overflow { .. })));
     assert!(matches!(plan(vec![one(Some(u64::MAX - 1023), 512)]), Err(DiskError::Overflow { .. })));
-    let blob = Blob { offset: u64::MAX, file: NodeId::ROOT.into(), len: 2 };
+    let blob = Blob { offset: u64::MAX, part: Part::File { file: NodeId::ROOT.into(), len: 2 } };
     let with_blob = Options { blobs: vec![blob], ..options(Table::Mbr(None), vec![one(None, 512)]) };
     assert!(matches!(Disk::plan(with_blob), Err(DiskError::Overflow { .. })));
     let sized = |size| {
@@ -177,7 +177,8 @@ proptest! {
             partition(start.map(|start| start * 32 * 1024), size * 32 * 1024, kind, number)
         });
         let blobs = blobs.iter().enumerate().map(|(number, (offset, len))| {
-            Blob { offset: *offset, len: *len, file: NodeId::from_index(number + 1).unwrap().into() }
+            let file = NodeId::from_index(number + 1).unwrap().into();
+            Blob { offset: *offset, part: Part::File { file, len: *len } }
         });
         let options = Options { blobs: blobs.collect(), ..options(table, partitions.collect()) };
         match Disk::plan(options) {
@@ -185,7 +186,7 @@ proptest! {
                 let image = bytes(&disk);
                 prop_assert_eq!(&image[510..512], &[0x55, 0xaa]);
                 let files: u64 = disk.pieces().filter(|piece| matches!(piece.content, Content::File { .. })).map(|piece| piece.len).sum();
-                let blobs: u64 = disk.options().blobs.iter().map(|blob| blob.len).sum();
+                let blobs: u64 = disk.options().blobs.iter().map(|blob| blob.part.len()).sum();
                 prop_assert_eq!(files, blobs);
             }
             Err(error) => prop_assert!(error.is_conflict(), "{}", error),

@@ -4,6 +4,7 @@ use crate::Layout;
 use crate::dataspace::BlockRun;
 use crate::geometry::{GROUPS_PER_FLEX, has_superblock};
 use crate::units::{BLOCK_SIZE, DataNr, GroupNr};
+use image_tree::NodeKind;
 
 /// The purpose of blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,21 +92,28 @@ impl Layout {
         areas
     }
 
-    /// All of data space, split at islands.
+    /// All of data space, split at islands. Each range has its purpose; neighbours are not merged.
     fn data_areas(&self) -> impl Iterator<Item = Area> + '_ {
         let resize = u64::from(self.placement.resize.is_some());
-        let journal = self.placement.journal.map_or(0, |journal| journal.blocks());
-        let ends = [
-            (resize, Purpose::GrowthReserve),
-            (resize + journal, Purpose::Journal),
-            (self.placement.files_start.0, Purpose::Directories),
-            (self.placement.end.0, Purpose::Files),
-            (self.space.len(), Purpose::Free),
-        ];
-        let starts = std::iter::once(0).chain(ends.map(|(end, _)| end));
-        starts.zip(ends).flat_map(move |(start, (end, purpose))| {
+        let own_end = self.placement.own_end().0;
+        let own = [(0..resize, Purpose::GrowthReserve), (resize..own_end, Purpose::Journal)];
+        let mut at = own_end;
+        let objects = self.placement.order.iter().filter_map(|&slot| {
+            let node = self.inventory.numbering.owner(slot)?;
+            let object = self.placement.object(&self.inventory, &self.space, slot, node);
+            let is_file = matches!(self.inventory.tree.node(node).kind(), NodeKind::File { .. });
+            let purpose = if is_file { Purpose::Files } else { Purpose::Directories };
+            Some((object.start.0..object.start.0 + object.blocks(), purpose))
+        });
+        let end = self.space.len();
+        let ranges = objects.chain([(end..end, Purpose::Free)]).flat_map(move |(range, purpose)| {
+            let gap = at..range.start;
+            at = range.end;
+            [(gap, Purpose::Free), (range, purpose)]
+        });
+        own.into_iter().chain(ranges).flat_map(|(range, purpose)| {
             let area = move |BlockRun { start, len }| Area { start: start.0, blocks: len, purpose };
-            self.space.runs(DataNr(start), end - start).map(area)
+            self.space.runs(DataNr(range.start), range.end - range.start).map(area)
         })
     }
 }

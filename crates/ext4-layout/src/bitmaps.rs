@@ -1,54 +1,119 @@
-//! Block and inode bitmaps. They follow from the used length of data space and the last used inode.
+//! Block and inode bitmaps. They follow from the used parts of data space and the used inodes.
 
+use std::ops::Range;
+
+use crate::dataspace::DataSpace;
 use crate::geometry::Geometry;
-use crate::units::{BLOCKS_PER_GROUP, BlockNr, GroupNr, clamp, index, narrow};
+use crate::numbering::Numbering;
+use crate::placement::Placement;
+use crate::units::{BLOCKS_PER_GROUP, BlockNr, DataNr, GroupNr, InodeNr, clamp, index, narrow};
 
 /// The used part of a file system.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fill {
-    /// All blocks before this one are used. From here, only fixed metadata is used.
-    pub(crate) used_until: BlockNr,
-    /// Inodes 1 to this one are used.
-    pub(crate) used_inodes: u64,
+    /// The used parts of data space, as in [`Placement::used`].
+    used: Vec<Range<u64>>,
+    /// By group.
+    inodes: Vec<GroupInodes>,
+}
+
+/// The used inodes of a group.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct GroupInodes {
+    /// Number of used inodes.
+    pub(crate) used: u32,
+    /// Number of inodes up to the last used one.
+    pub(crate) end: u32,
 }
 
 impl Fill {
-    /// Number of free blocks in a group.
-    pub(crate) fn free_blocks(&self, geometry: &Geometry, group: GroupNr) -> u64 {
+    pub(crate) fn of(geometry: &Geometry, numbering: &Numbering, placement: &Placement) -> Self {
+        let per_group = u64::from(geometry.inodes_per_group);
+        let mut inodes = vec![GroupInodes::default(); index(u64::from(geometry.groups))];
+        for (group, first) in inodes.iter_mut().zip((0_u64..).map(|group| group * per_group)) {
+            for at in first..numbering.last().min(first + per_group) {
+                if numbering.is_used(InodeNr(narrow(at + 1, "inodes have 32 bits"))) {
+                    group.used += 1;
+                    group.end = narrow(at - first + 1, "a group has less than 2^32 inodes");
+                }
+            }
+        }
+        Self { used: placement.used.clone(), inodes }
+    }
+
+    /// The used parts of a group's data space, and that itself.
+    fn data_of(&self, geometry: &Geometry, space: &DataSpace, group: GroupNr) -> (&[Range<u64>], Range<u64>) {
         let range = geometry.group_range(group);
-        let rest = range.start.max(self.used_until.0).min(range.end)..range.end;
-        let island = clamp(&clamp(&geometry.island(group), &range), &rest);
-        (rest.end - rest.start) - (island.end - island.start)
+        let data = space.before(BlockNr(range.start))..space.before(BlockNr(range.end));
+        let from = self.used.partition_point(|used| used.end <= data.start);
+        let to = self.used.partition_point(|used| used.start < data.end);
+        (self.used.get(from..to).unwrap_or_default(), data)
+    }
+
+    /// Number of free blocks in a group.
+    pub(crate) fn free_blocks(&self, geometry: &Geometry, space: &DataSpace, group: GroupNr) -> u64 {
+        let (used, data) = self.data_of(geometry, space, group);
+        let blocks = |range: Range<u64>| range.end - range.start;
+        let used: u64 = used.iter().map(|range| blocks(clamp(range, &data))).sum();
+        blocks(data) - used
     }
 
     /// Whether a group has only its own fixed metadata, so that the kernel can compute its bitmap without
     /// reading it. Never set for the last group (e2fsck, `PR_0_BB_UNINIT_LAST`) and for groups with tables.
-    pub(crate) fn is_block_bitmap_unwritten(&self, geometry: &Geometry, group: GroupNr) -> bool {
-        let start = group.first_block();
+    pub(crate) fn is_block_bitmap_unwritten(
+        &self,
+        geometry: &Geometry,
+        space: &DataSpace,
+        group: GroupNr,
+    ) -> bool {
         let holds_tables = group.0.is_multiple_of(crate::geometry::GROUPS_PER_FLEX);
-        self.used_until <= start && !holds_tables && group.0 + 1 < geometry.groups
+        let is_used = !self.data_of(geometry, space, group).0.is_empty();
+        !is_used && !holds_tables && group.0 + 1 < geometry.groups
     }
 
-    /// Number of used inodes in a group, which are its first ones.
-    pub(crate) fn inodes_in(&self, geometry: &Geometry, group: GroupNr) -> u32 {
-        let per_group = u64::from(geometry.inodes_per_group);
-        let before = u64::from(group.0) * per_group;
-        narrow(self.used_inodes.saturating_sub(before).min(per_group), "a group has less than 2^32 inodes")
+    /// The used inodes of a group.
+    pub(crate) fn inodes_in(&self, group: GroupNr) -> GroupInodes {
+        self.inodes.get(index(u64::from(group.0))).copied().unwrap_or_default()
     }
 
     /// Writes a group's block bitmap. `out` is zero and a block long. Bits past the end of the file system are set.
-    pub(crate) fn write_block_bitmap(&self, geometry: &Geometry, group: GroupNr, out: &mut [u8]) {
+    pub(crate) fn write_block_bitmap(
+        &self,
+        geometry: &Geometry,
+        space: &DataSpace,
+        group: GroupNr,
+        out: &mut [u8],
+    ) {
         let range = geometry.group_range(group);
         let start = range.start;
-        set_bits(out, 0, self.used_until.0.clamp(range.start, range.end) - start);
+        let (used, data) = self.data_of(geometry, space, group);
+        for part in used.iter().map(|part| clamp(part, &data)) {
+            for run in space.runs(DataNr(part.start), part.end - part.start) {
+                set_bits(out, run.start.0 - start, run.start.0 + run.len - start);
+            }
+        }
         let island = clamp(&geometry.island(group), &range);
         set_bits(out, island.start - start, island.end - start);
         set_bits(out, range.end - start, BLOCKS_PER_GROUP);
     }
 
     /// Writes a group's inode bitmap. `out` is zero and a block long. Bits past the group's inodes are set.
-    pub(crate) fn write_inode_bitmap(&self, geometry: &Geometry, group: GroupNr, out: &mut [u8]) {
-        set_bits(out, 0, u64::from(self.inodes_in(geometry, group)));
+    pub(crate) fn write_inode_bitmap(
+        &self,
+        geometry: &Geometry,
+        group: GroupNr,
+        numbering: &Numbering,
+        out: &mut [u8],
+    ) {
+        let GroupInodes { used, end } = self.inodes_in(group);
+        if used == end {
+            set_bits(out, 0, u64::from(used));
+        } else {
+            let first = group.0 * geometry.inodes_per_group;
+            for at in (0..end).filter(|&at| numbering.is_used(InodeNr(first + at + 1))) {
+                set_bits(out, u64::from(at), u64::from(at) + 1);
+            }
+        }
         set_bits(out, u64::from(geometry.inodes_per_group), BLOCKS_PER_GROUP);
     }
 }

@@ -71,6 +71,13 @@ impl DataSpace {
         (inside < run.len).then(|| run.data.plus(inside))
     }
 
+    /// Number of blocks of data space before a block on disk.
+    pub(crate) fn before(&self, block: BlockNr) -> u64 {
+        let index = self.runs.partition_point(|run| run.block <= block);
+        let run = index.checked_sub(1).and_then(|index| self.runs.get(index));
+        run.map_or(0, |run| run.data.0 + (block.0 - run.block.0).min(run.len))
+    }
+
     /// The runs on disk of a range of data space, as long as possible. There are none after the end.
     pub(crate) fn runs(&self, start: DataNr, len: u64) -> impl Iterator<Item = BlockRun> + '_ {
         let mut index = self.run_at(start);

@@ -57,13 +57,13 @@ impl Layout {
         let members = u64::from(members);
         let member = |n: u64| GroupNr(leader.0 + narrow::<u32>(n, "sixteen groups share a place"));
         if at < members {
-            if !self.fill.is_block_bitmap_unwritten(geometry, member(at)) {
-                self.fill.write_block_bitmap(geometry, member(at), block);
+            if !self.fill.is_block_bitmap_unwritten(geometry, &self.space, member(at)) {
+                self.fill.write_block_bitmap(geometry, &self.space, member(at), block);
             }
         } else if at < 2 * members {
             let group = member(at - members);
-            if self.fill.inodes_in(geometry, group) > 0 {
-                self.fill.write_inode_bitmap(geometry, group, block);
+            if self.fill.inodes_in(group).used > 0 {
+                self.fill.write_inode_bitmap(geometry, group, &self.inventory.numbering, block);
             }
         } else {
             let table_block = at - 2 * members;
@@ -97,7 +97,7 @@ impl Layout {
         let before = group.0 * self.geometry.inodes_per_group + table_block * INODES_PER_BLOCK;
         let bytes = block.len() / index(u64::from(INODES_PER_BLOCK));
         for (inode, number) in block.chunks_exact_mut(bytes).zip(before + 1..) {
-            if u64::from(number) <= self.fill.used_inodes {
+            if u64::from(number) <= self.inventory.numbering.last() {
                 put(inode, 0, &self.inode(InodeNr(number)));
             }
         }
@@ -119,7 +119,7 @@ impl Layout {
             if start.0 >= canvas.range.end {
                 break;
             }
-            let node = self.inventory.numbering.owner(slot);
+            let Some(node) = self.inventory.numbering.owner(slot) else { continue };
             let object = self.placement.object(&self.inventory, &self.space, slot, node);
             self.draw_object(&mut canvas, &object);
         }

@@ -5,13 +5,16 @@ use ext4_ondisk::{Checksum, GroupDescriptor};
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::bitmaps::Fill;
+use crate::dataspace::DataSpace;
 use crate::geometry::Geometry;
 use crate::inventory::Inventory;
+use crate::numbering::Numbering;
 use crate::units::{BLOCK_BYTES, GroupNr, index, narrow};
 
 /// All descriptors, as in the primary table and in each backup.
 pub(crate) fn describe(
     geometry: &Geometry,
+    space: &DataSpace,
     fill: &Fill,
     inventory: &Inventory,
     filesystem: Checksum,
@@ -19,7 +22,8 @@ pub(crate) fn describe(
     let directories = directories_by_group(geometry, inventory);
     let mut table = Vec::with_capacity(index(u64::from(geometry.groups) * 64));
     for (group, directories) in (0..geometry.groups).map(GroupNr).zip(directories) {
-        let mut desc = descriptor(geometry, fill, group, directories, filesystem);
+        let mut desc =
+            descriptor((geometry, space), (fill, &inventory.numbering), group, directories, filesystem);
         desc.bg_checksum = desc.computed_checksum(filesystem, group.0).into();
         table.extend_from_slice(desc.as_bytes());
     }
@@ -36,8 +40,8 @@ fn directories_by_group(geometry: &Geometry, inventory: &Inventory) -> Vec<u32> 
 }
 
 fn descriptor(
-    geometry: &Geometry,
-    fill: &Fill,
+    (geometry, space): (&Geometry, &DataSpace),
+    (fill, numbering): (&Fill, &Numbering),
     group: GroupNr,
     directories: u32,
     filesystem: Checksum,
@@ -46,29 +50,28 @@ fn descriptor(
     let mut flags = ITABLE_ZEROED;
 
     desc.set_block_bitmap(geometry.block_bitmap(group).0);
-    if fill.is_block_bitmap_unwritten(geometry, group) {
+    if fill.is_block_bitmap_unwritten(geometry, space, group) {
         flags |= BLOCK_UNINIT;
     } else {
         let mut bitmap = [0; BLOCK_BYTES];
-        fill.write_block_bitmap(geometry, group, &mut bitmap);
+        fill.write_block_bitmap(geometry, space, group, &mut bitmap);
         desc.set_block_bitmap_checksum(filesystem, &bitmap);
     }
-    desc.set_free_blocks_count(narrow(fill.free_blocks(geometry, group), "a group has 32,768 blocks"));
+    desc.set_free_blocks_count(narrow(fill.free_blocks(geometry, space, group), "a group has 32,768 blocks"));
 
     desc.set_inode_bitmap(geometry.inode_bitmap(group).0);
     desc.set_inode_table(geometry.inode_table(group).0);
-    let used = fill.inodes_in(geometry, group);
-    if used == 0 {
+    let inodes = fill.inodes_in(group);
+    if inodes.used == 0 {
         flags |= INODE_UNINIT;
     } else {
         let mut bitmap = [0; BLOCK_BYTES];
-        fill.write_inode_bitmap(geometry, group, &mut bitmap);
+        fill.write_inode_bitmap(geometry, group, numbering, &mut bitmap);
         let bytes = index(u64::from(geometry.inodes_per_group / 8));
         desc.set_inode_bitmap_checksum(filesystem, &bitmap[..bytes]);
     }
-    let unused = geometry.inodes_per_group - used;
-    desc.set_free_inodes_count(unused);
-    desc.set_itable_unused(unused);
+    desc.set_free_inodes_count(geometry.inodes_per_group - inodes.used);
+    desc.set_itable_unused(geometry.inodes_per_group - inodes.end);
     desc.set_used_dirs_count(directories);
     desc.bg_flags = flags.into();
     desc

@@ -5,7 +5,7 @@ use ext4_ondisk::inode::{
     FLAG_INDEX, SECTOR, mode,
 };
 use ext4_ondisk::{Inode, InodeTime};
-use image_tree::{NodeKind, SpecialKind, Timestamp};
+use image_tree::{NodeId, NodeKind, SpecialKind, Timestamp};
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::layout::Layout;
@@ -20,10 +20,14 @@ const POINTERS: u64 = BLOCK_SIZE / 4;
 const LINKS: &str = "`MAX_LINKS` is 65,000";
 
 impl Layout {
-    /// Generates an inode with its checksum. Unused inodes are zeros, except the checksum.
+    /// Generates an inode with its checksum. Reserved inodes that are not used are zeros, except the checksum; free ones are
+    /// zeros.
     pub(crate) fn inode(&self, number: InodeNr) -> Inode {
         let mut inode = match (Slot::of(number), number) {
-            (Some(slot), _) => self.tree_inode(slot),
+            (Some(slot), _) => match self.inventory.numbering.owner(slot) {
+                Some(node) => self.tree_inode(slot, node),
+                None => return Inode::new_zeroed(),
+            },
             (None, InodeNr(BAD_BLOCKS)) => self.bad_blocks_inode(),
             (None, RESIZE) => self.resize_inode(),
             (None, JOURNAL) => self.journal_inode(),
@@ -74,9 +78,8 @@ impl Layout {
         inode
     }
 
-    fn tree_inode(&self, slot: Slot) -> Inode {
+    fn tree_inode(&self, slot: Slot, node: NodeId) -> Inode {
         let tree = &self.inventory.tree;
-        let node = self.inventory.numbering.owner(slot);
         let metadata = tree.metadata(tree.node(node).metadata());
         let object = self.placement.object(&self.inventory, &self.space, slot, node);
         let mut inode = Inode::new_zeroed();

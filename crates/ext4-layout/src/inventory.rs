@@ -11,6 +11,7 @@ use crate::dataspace::DataSpace;
 use crate::directory::{Directories, Shape};
 use crate::extents::{Map, node_blocks};
 use crate::numbering::{LOST_FOUND, Numbering, Slot};
+use crate::previous::Previous;
 use crate::units::{DataNr, blocks_for, narrow, wide};
 use crate::xattrs::{Encoded, Unstorable, is_possible};
 use crate::{LayoutError, Options};
@@ -56,8 +57,12 @@ pub(crate) struct Inventory {
 
 impl Inventory {
     /// Measures a tree.
-    pub(crate) fn of(tree: &FileTree, options: &Options) -> Result<Self, LayoutError> {
-        let numbering = Numbering::of(tree)?;
+    pub(crate) fn of(
+        tree: &FileTree,
+        options: &Options,
+        previous: Option<&Previous>,
+    ) -> Result<Self, LayoutError> {
+        let numbering = Numbering::of(tree, previous)?;
         let mut inventory = Self {
             tree: tree.clone(),
             numbering,

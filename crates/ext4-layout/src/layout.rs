@@ -6,7 +6,9 @@ use crate::dataspace::DataSpace;
 use crate::geometry::Geometry;
 use crate::inventory::Inventory;
 use crate::placement::Placement;
-use crate::units::{BLOCK_SIZE, DataNr};
+use crate::previous::{Likeness, Previous, Reason};
+use crate::solver::Alike;
+use crate::units::BLOCK_SIZE;
 use crate::{LayoutError, LayoutWarning, Options, groups, solver};
 
 /// The layout of an ext4 file system, which determines every byte.
@@ -23,13 +25,11 @@ pub struct Layout {
     /// The group descriptor table.
     pub(crate) descriptors: Vec<u8>,
     pub(crate) warnings: Vec<LayoutWarning>,
+    pub(crate) likeness: Option<Likeness>,
 }
 
 /// Maximum number of blocks that Linux reserves for itself. For small file systems, it is a fiftieth.
 const MOST_KEPT_BY_LINUX: u64 = 4096;
-
-/// Maximum of the blocks for root, in \[thousandths of a percent\]: e2fsck and Linux reject more than half.
-const MOST_RESERVED: u32 = 50_000;
 
 /// The counts in the superblock.
 #[derive(Clone, Copy, Debug)]
@@ -46,28 +46,65 @@ impl Layout {
     /// # Errors
     /// Fails if the contents don't fit into ext4, or not with these options.
     pub fn plan(tree: &FileTree, options: &Options) -> Result<Self, LayoutError> {
-        if options.uuid == [0; 16] {
-            return Err(LayoutError::NoUuid);
+        let options = options.checked()?;
+        let inventory = Inventory::of(tree, &options, None)?;
+        let solution = solver::solve(&inventory, &options)?;
+        Ok(Self::of(options, inventory, solution, None))
+    }
+
+    /// Lays out a tree so that everything keeps the places that it had in an earlier image: inode numbers and blocks. What is new
+    /// or grew gets free places between, or after the end. If the image would be too long for that, it is laid out anew; see
+    /// [`Self::likeness`].
+    ///
+    /// # Errors
+    /// As [`Self::plan`].
+    pub fn plan_like(tree: &FileTree, options: &Options, previous: &Previous) -> Result<Self, LayoutError> {
+        let anew = Self::plan(tree, options)?;
+        let options = options.checked()?;
+        let inventory = Inventory::of(tree, &options, Some(previous))?;
+        let most = anew.geometry.blocks + anew.geometry.blocks * u64::from(previous.slack()) / 100;
+        match solver::solve_like(&inventory, &options, previous, &anew.geometry) {
+            Some(Alike { solution, .. }) if solution.geometry.blocks > most => {
+                let reason = Reason::TooLong { blocks: solution.geometry.blocks };
+                Ok(Self { likeness: Some(Likeness::Anew(reason)), ..anew })
+            }
+            Some(Alike { solution, placement, moved }) => {
+                let layout = Self::of(options, inventory, solution, Some(placement));
+                Ok(Self { likeness: Some(Likeness::Kept { moved }), ..layout })
+            }
+            None => Ok(Self { likeness: Some(Likeness::Anew(Reason::NoRoom)), ..anew }),
         }
-        if let Some(thousandths) = options.reserved.filter(|thousandths| *thousandths > MOST_RESERVED) {
-            return Err(LayoutError::Reserved { thousandths });
-        }
-        let options = &options.clone().applied();
-        let inventory = Inventory::of(tree, options)?;
-        let solver::Solution { geometry, warnings } = solver::solve(&inventory, options)?;
+    }
+
+    /// Makes the layout of a geometry.
+    fn of(
+        options: Options,
+        inventory: Inventory,
+        solution: solver::Solution,
+        placement: Option<Placement>,
+    ) -> Self {
+        let solver::Solution { geometry, warnings } = solution;
         let space = DataSpace::of(&geometry);
-        let placement = Placement::of(&inventory, &geometry, &space);
-        // The root directory always has a block, so there is a last block.
-        let last = space.block(DataNr(placement.end.0 - 1));
-        let fill = Fill { used_until: last.plus(1), used_inodes: inventory.numbering.used() };
+        let placement = placement.unwrap_or_else(|| Placement::of(&inventory, &geometry, &space));
+        let fill = Fill::of(&geometry, &inventory.numbering, &placement);
         let filesystem = Checksum::of_filesystem(&options.uuid);
-        let descriptors = groups::describe(&geometry, &fill, &inventory, filesystem);
-        let options = options.clone();
-        let mut layout =
-            Self { options, inventory, geometry, space, placement, fill, filesystem, descriptors, warnings };
+        let descriptors = groups::describe(&geometry, &space, &fill, &inventory, filesystem);
+        let likeness = None;
+        let mut layout = Self {
+            options,
+            inventory,
+            geometry,
+            space,
+            placement,
+            fill,
+            filesystem,
+            descriptors,
+            warnings,
+            likeness,
+        };
         layout.warnings.extend(layout.unusable_free_space());
         layout.warnings.extend(layout.continued_files());
-        Ok(layout)
+        layout
     }
 
     /// Warns if there is no free space that can be used. Linux reserves some free blocks, even from root, for delayed
@@ -98,12 +135,16 @@ impl Layout {
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        let free_blocks = self.space.len() - self.placement.end.0;
+        let free_blocks = self.space.len() - self.placement.used_blocks();
         let reserved = match self.options.reserved {
             Some(thousandths) => share(self.geometry.blocks, thousandths),
             None => share(self.geometry.blocks, 5_000).min(free_blocks / 2),
         };
-        Counts { free_blocks, free_inodes: self.geometry.inodes() - self.fill.used_inodes, reserved }
+        Counts {
+            free_blocks,
+            free_inodes: self.geometry.inodes() - self.inventory.numbering.used(),
+            reserved,
+        }
     }
 }
 

@@ -17,9 +17,9 @@
 //! numbers, extents, directories and checksums. A layout is a [`PieceSource`](image_tree::PieceSource): it
 //! names the image's pieces in order and makes the bytes of the metadata among them when it is asked to.
 //!
-//! The invariant of this crate: the blocks that are not fixed metadata form one *data space* without gaps, and
-//! what is stored fills it from its start. So every allocation is a run in data space, bitmaps and free counts follow
-//! from one number, and the smallest size can be computed instead of searched.
+//! The invariant of this crate: the blocks that are not fixed metadata form one *data space* without gaps, and every
+//! allocation is a run in it. What is stored fills it from its start, so that the smallest size can be computed instead of
+//! searched. Only a layout that follows an earlier one ([`Previous`]) leaves gaps.
 //!
 //! Nothing here does I/O, reads a clock or starts a thread.
 
@@ -39,6 +39,7 @@ mod numbering;
 mod options;
 mod pieces;
 mod placement;
+mod previous;
 mod solver;
 mod summary;
 mod superblocks;
@@ -51,4 +52,5 @@ pub use error::{LayoutError, LayoutWarning, OptionName, Subject};
 pub use layout::Layout;
 pub use numbering::MAX_LINKS;
 pub use options::{InvalidLabel, Options};
+pub use previous::{Likeness, Place, Previous, Reason, Recorded};
 pub use summary::Summary;

@@ -6,6 +6,7 @@ use ext4_ondisk::inode;
 use image_tree::{FileTree, ImagePath, Name, NodeId, NodeKind};
 
 use crate::LayoutError;
+use crate::previous::Previous;
 use crate::units::{InodeNr, index, wide};
 
 pub use ext4_ondisk::inode::MAX_LINKS;
@@ -26,8 +27,12 @@ pub(crate) const LOST_FOUND: InodeNr = InodeNr(inode::FIRST);
 pub(crate) struct Numbering {
     /// Inodes, by node.
     inodes: Vec<InodeNr>,
-    /// The node that describes each inode, by slot: the root, lost+found, then inodes from 12.
-    owners: Vec<NodeId>,
+    /// The node that describes each inode, by slot: the root, lost+found, then inodes from 12. `None`: the inode is free.
+    owners: Vec<Option<NodeId>>,
+    /// Number of slots that are not free.
+    count: u64,
+    /// The first slot that may be free.
+    next: usize,
     /// Link counts, only of inodes with more than one name.
     links: BTreeMap<u32, u32>,
     /// The files with too many names, once for each additional inode.
@@ -62,15 +67,18 @@ impl Slot {
 
 impl Numbering {
     /// Numbers all nodes. A file with more than 65,000 names gets additional inodes with the same contents.
-    pub(crate) fn of(tree: &FileTree) -> Result<Self, LayoutError> {
+    pub(crate) fn of(tree: &FileTree, previous: Option<&Previous>) -> Result<Self, LayoutError> {
         let lost_found = lost_found(tree)?;
         let mut numbering = Self {
             inodes: Vec::with_capacity(tree.len()),
             owners: Vec::with_capacity(tree.len()),
+            count: 2,
+            next: 2,
             links: BTreeMap::new(),
             continued: Vec::new(),
         };
-        numbering.owners.extend([NodeId::ROOT, lost_found]);
+        numbering.owners.extend([Some(NodeId::ROOT), Some(lost_found)]);
+        let kept = previous.map(|previous| numbering.keep(tree, lost_found, previous)).unwrap_or_default();
         // The last inode of a file with several names. Only looked up, never iterated: the order of a HashMap is random.
         let mut latest: HashMap<NodeId, InodeNr> = HashMap::new();
         for (id, node) in tree.iter() {
@@ -90,18 +98,55 @@ impl Numbering {
                         inode
                     }
                 }
-                _ => numbering.next(id)?,
+                _ => match kept.get(id.index()).copied().flatten() {
+                    Some(slot) => slot.inode(),
+                    None => numbering.next(id)?,
+                },
             };
             numbering.inodes.push(inode);
         }
         Ok(numbering)
     }
 
+    /// Gives nodes the inodes that they had, as far as no other node has them. Returns the slots, by node.
+    fn keep(&mut self, tree: &FileTree, lost_found: NodeId, previous: &Previous) -> Vec<Option<Slot>> {
+        let mut kept = vec![None; tree.len()];
+        for (id, node) in tree.iter() {
+            let Some(place) = previous.place(id) else { continue };
+            let is_reserved = id == NodeId::ROOT || id == lost_found;
+            let is_own = !is_reserved && !matches!(node.kind(), NodeKind::HardLink { .. });
+            let Some(slot) = Slot::of(InodeNr(place.inode)).filter(|slot| is_own && slot.0 >= 2) else {
+                continue;
+            };
+            if u64::from(place.inode) > previous.most_inodes()
+                || self.owners.get(slot.index()).is_some_and(Option::is_some)
+            {
+                continue;
+            }
+            if self.owners.len() <= slot.index() {
+                self.owners.resize(slot.index() + 1, None);
+            }
+            self.owners[slot.index()] = Some(id);
+            self.count += 1;
+            kept[id.index()] = Some(slot);
+        }
+        kept
+    }
+
+    /// The first free inode.
     fn next(&mut self, owner: NodeId) -> Result<InodeNr, LayoutError> {
-        let wanted = wide(self.owners.len());
+        while self.owners.get(self.next).is_some_and(Option::is_some) {
+            self.next += 1;
+        }
+        let wanted = wide(self.next);
         let slot = u32::try_from(wanted).ok().filter(|&slot| slot < u32::MAX - RESERVED_INODES);
         let slot = slot.ok_or(LayoutError::TooManyInodes { wanted })?;
-        self.owners.push(owner);
+        match self.owners.get_mut(self.next) {
+            Some(free) => *free = Some(owner),
+            None => self.owners.push(Some(owner)),
+        }
+        self.count += 1;
+        self.next += 1;
         Ok(Slot(slot).inode())
     }
 
@@ -113,18 +158,33 @@ impl Numbering {
             .expect("invariant: nodes are numbered in their order, a hard link after its file")
     }
 
-    /// The node that describes an inode.
-    pub(crate) fn owner(&self, slot: Slot) -> NodeId {
-        *self.owners.get(slot.index()).expect("invariant: a slot is that of an inode that has an owner")
+    /// The node that describes an inode; `None` if the inode is free.
+    pub(crate) fn owner(&self, slot: Slot) -> Option<NodeId> {
+        self.owners.get(slot.index()).copied().flatten()
     }
 
     /// All inodes of the tree in the order of their slots.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (Slot, NodeId)> + Clone + '_ {
-        self.owners.iter().zip(0_u32..).map(|(&node, slot)| (Slot(slot), node))
+        self.owners.iter().zip(0_u32..).filter_map(|(&node, slot)| Some((Slot(slot), node?)))
+    }
+
+    /// Number of slots, free ones included.
+    pub(crate) fn slot_count(&self) -> usize {
+        self.owners.len()
     }
 
     /// Number of used inodes, including reserved ones.
     pub(crate) fn used(&self) -> u64 {
+        self.count + u64::from(RESERVED_INODES) - 2
+    }
+
+    /// Whether an inode is used or reserved.
+    pub(crate) fn is_used(&self, inode: InodeNr) -> bool {
+        Slot::of(inode).is_none_or(|slot| self.owner(slot).is_some())
+    }
+
+    /// The last used inode.
+    pub(crate) fn last(&self) -> u64 {
         wide(self.owners.len()) + u64::from(RESERVED_INODES) - 2
     }
 

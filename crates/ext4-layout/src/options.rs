@@ -2,6 +2,11 @@ use std::fmt;
 
 use image_tree::Timestamp;
 
+use crate::LayoutError;
+
+/// Maximum of the blocks for root, in \[thousandths of a percent\]: e2fsck and Linux reject more than half.
+const MOST_RESERVED: u32 = 50_000;
+
 /// The properties of a file system, apart from its contents. Every field is within its range. The defaults suit a root file
 /// system that grows when it is first used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,8 +102,22 @@ setters! {
 }
 
 impl Options {
+    /// The options that are used.
+    ///
+    /// # Errors
+    /// If no file system has them.
+    pub(crate) fn checked(&self) -> Result<Self, LayoutError> {
+        if self.uuid == [0; 16] {
+            return Err(LayoutError::NoUuid);
+        }
+        if let Some(thousandths) = self.reserved.filter(|thousandths| *thousandths > MOST_RESERVED) {
+            return Err(LayoutError::Reserved { thousandths });
+        }
+        Ok(self.clone().applied())
+    }
+
     /// The options that are used: a sealed file system has no journal and does not grow.
-    pub(crate) fn applied(self) -> Self {
+    fn applied(self) -> Self {
         if self.sealed { Self { journal_size: Some(0), grow_to: None, ..self } } else { self }
     }
 

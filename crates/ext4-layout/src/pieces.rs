@@ -4,6 +4,7 @@ use image_tree::{Content, NodeId, NodeKind, Piece};
 
 use crate::geometry::{GROUPS_PER_FLEX, has_superblock};
 use crate::layout::Layout;
+use crate::placement::Object;
 use crate::units::{BLOCK_SIZE, BlockNr, DataNr, GroupNr, INODES_PER_BLOCK};
 
 /// Maximum length of a metadata piece in \[blocks\]; a large directory is one longer piece.
@@ -60,7 +61,7 @@ impl Layout {
             let (leader, members) = geometry.flex(group);
             island.add(2 * u64::from(members), Content::Metadata);
             for member in (leader.0..leader.0 + members).map(GroupNr) {
-                let used = u64::from(self.fill.inodes_in(geometry, member).div_ceil(INODES_PER_BLOCK));
+                let used = u64::from(self.fill.inodes_in(member).end.div_ceil(INODES_PER_BLOCK));
                 for batch in 0..used.div_ceil(BATCH_BLOCKS) {
                     island.add(BATCH_BLOCKS.min(used - batch * BATCH_BLOCKS), Content::Metadata);
                 }
@@ -72,9 +73,7 @@ impl Layout {
 
     /// All of data space in order.
     fn parts(&self) -> impl Iterator<Item = Part> + Send + '_ {
-        let end = self.placement.end;
-        let free = Part { start: end, blocks: self.space.len() - end.0, content: PartContent::Free };
-        self.own_parts().into_iter().chain(self.metadata_parts()).chain(self.file_parts()).chain([free])
+        self.own_parts().into_iter().chain(self.object_parts())
     }
 
     /// The block map of the resize inode, and the journal: a superblock, zeros, its extent tree.
@@ -99,42 +98,73 @@ impl Layout {
         parts
     }
 
-    /// Directories, long symlinks and attributes before the first file. A part contains several complete objects.
-    fn metadata_parts(&self) -> impl Iterator<Item = Part> + Send + '_ {
-        let end = self.placement.files_start;
-        let count = self.placement.with_metadata.partition_point(|&(start, _)| start < end);
-        let mut starts = self.placement.with_metadata[..count].iter().map(|&(start, _)| start).peekable();
-        std::iter::from_fn(move || {
-            let start = starts.next()?;
-            while starts.next_if(|next| next.0 - start.0 < BATCH_BLOCKS).is_some() {}
-            let after = starts.peek().copied().unwrap_or(end);
-            Some(Part { start, blocks: after.0 - start.0, content: PartContent::Metadata })
+    /// Everything after the journal. Adjacent directories, long symlinks and attributes without contents are one part of
+    /// complete objects; a regular file is preceded by its attributes and followed by its extent tree.
+    fn object_parts(&self) -> impl Iterator<Item = Part> + Send + '_ {
+        self.items().flat_map(move |item| {
+            let metadata = |start, blocks| Part { start, blocks, content: PartContent::Metadata };
+            let (first, file) = match item {
+                Item::Part(part) => (part, None),
+                Item::File { object, size } => {
+                    (metadata(object.start, object.xattr_blocks), Some((object, size)))
+                }
+            };
+            let stretches = file.into_iter().flat_map(move |(object, size)| {
+                let node = object.node;
+                object.contents.stretches().map(move |(logical, start, blocks)| {
+                    let content = PartContent::File { node, from: logical * BLOCK_SIZE, size };
+                    Part { start, blocks, content }
+                })
+            });
+            let nodes =
+                file.map(|(object, _)| metadata(object.contents.nodes_start(), object.contents.nodes));
+            std::iter::once(first).chain(stretches).chain(nodes)
         })
     }
 
-    /// Regular files, each preceded by its attributes and followed by its extent tree.
-    fn file_parts(&self) -> impl Iterator<Item = Part> + Send + '_ {
+    /// The same, with whole files.
+    fn items(&self) -> impl Iterator<Item = Item<'_>> + Send + '_ {
         let tree = &self.inventory.tree;
-        self.inventory
-            .numbering
-            .slots()
-            .filter_map(move |(slot, node)| match tree.node(node).kind() {
-                NodeKind::File { size, .. } => Some((slot, node, size)),
+        let objects = self.placement.order.iter().filter_map(move |&slot| {
+            let node = self.inventory.numbering.owner(slot)?;
+            let object = self.placement.object(&self.inventory, &self.space, slot, node);
+            let size = match tree.node(node).kind() {
+                NodeKind::File { size, .. } => Some(size),
                 _ => None,
-            })
-            .flat_map(move |(slot, node, size)| {
-                let object = self.placement.object(&self.inventory, &self.space, slot, node);
-                let contents = object.contents;
-                let metadata = |start, blocks| Part { start, blocks, content: PartContent::Metadata };
-                let stretches = contents.stretches().map(move |(logical, start, blocks)| {
-                    let content = PartContent::File { node, from: logical * BLOCK_SIZE, size };
-                    Part { start, blocks, content }
-                });
-                std::iter::once(metadata(object.start, object.xattr_blocks))
-                    .chain(stretches)
-                    .chain([metadata(contents.nodes_start(), contents.nodes)])
-            })
+            };
+            Some((object, size))
+        });
+        let mut objects = objects.peekable();
+        let mut at = self.placement.own_end();
+        let end = DataNr(self.space.len());
+        std::iter::from_fn(move || {
+            let next = objects.peek().map_or(end, |(object, _)| object.start);
+            if next > at {
+                let free = Part { start: at, blocks: next.0 - at.0, content: PartContent::Free };
+                at = next;
+                return Some(Item::Part(free));
+            }
+            let (object, size) = objects.next()?;
+            at = object.start.plus(object.blocks());
+            if let Some(size) = size {
+                return Some(Item::File { object, size });
+            }
+            let start = object.start;
+            while let Some((next, _)) = objects.next_if(|(next, size)| {
+                size.is_none() && next.start == at && next.start.0 - start.0 < BATCH_BLOCKS
+            }) {
+                at = next.start.plus(next.blocks());
+            }
+            Some(Item::Part(Part { start, blocks: at.0 - start.0, content: PartContent::Metadata }))
+        })
     }
+}
+
+/// What is placed in data space.
+#[derive(Clone, Copy)]
+enum Item<'l> {
+    Part(Part),
+    File { object: Object<'l>, size: u64 },
 }
 
 /// Collects an island's pieces.

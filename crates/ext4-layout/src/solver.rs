@@ -9,14 +9,16 @@ use crate::geometry::{
     DESCS_PER_BLOCK, GROUPS_PER_FLEX, Geometry, MAX_RESERVED_GDT, default_journal, has_superblock,
 };
 use crate::inventory::Inventory;
+use crate::placement::Placement;
+use crate::previous::Previous;
 use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, DataNr, GroupNr, INODES_PER_BLOCK, blocks_for, narrow};
 use crate::{LayoutError, LayoutWarning, Options};
 
 /// Maximum number of inodes in a group: sixteen inode tables and their bitmaps must fit into one group. Kernels before
 /// 3.11 could not grow file systems whose tables reach into the next one.
-const MAX_INODES_PER_GROUP: u64 = 32_640;
+pub(crate) const MAX_INODES_PER_GROUP: u64 = 32_640;
 /// Maximum number of groups, 128 TiB: without `meta_bg` every backup has all descriptors, which then take half a group.
-const MAX_GROUPS: u64 = 1 << 20;
+pub(crate) const MAX_GROUPS: u64 = 1 << 20;
 /// Limit for the resize inode, whose map has 32-bit block numbers, with blocks in every backup.
 const MAX_GROWTH_BLOCKS: u64 = 1 << 32;
 /// Minimum length of a journal in \[blocks\] (`JBD2_MIN_JOURNAL_BLOCKS`).
@@ -81,7 +83,87 @@ pub(crate) fn solve(inventory: &Inventory, options: &Options) -> Result<Solution
     Ok(Solution { geometry, warnings: task.warnings(&geometry) })
 }
 
+/// A geometry in which everything has the place that it had in an earlier image.
+pub(crate) struct Alike {
+    pub(crate) solution: Solution,
+    pub(crate) placement: Placement,
+    /// Number of inodes with blocks that were not kept.
+    pub(crate) moved: u64,
+}
+
+/// Decides the geometry of a file system that follows an earlier one. `None` if there is none.
+pub(crate) fn solve_like(
+    inventory: &Inventory,
+    options: &Options,
+    previous: &Previous,
+    anew: &Geometry,
+) -> Option<Alike> {
+    let inodes = inventory.numbering.used().saturating_add(options.free_inodes);
+    let task = Task { inventory, options, free_blocks: blocks_for(options.free_space), inodes };
+    let mut groups = match options.size {
+        Some(size) => u64::from(task.fitting(size).ok()??.groups),
+        None => u64::from(previous.geometry().groups),
+    };
+    // Numbers of groups that are too few. A number is tried once, so this ends.
+    let mut too_few = 0;
+    loop {
+        let mut geometry = task.geometry_like(groups, previous, anew)?;
+        if let Some(size) = options.size {
+            geometry.blocks = geometry.blocks.min(size / BLOCK_SIZE);
+        }
+        let space = DataSpace::of(&geometry);
+        let placed = Placement::like(inventory, &geometry, &space, previous);
+        let needed = placed.as_ref().map(|(placement, _)| {
+            placement.end().0.max(placement.used_blocks().saturating_add(task.free_blocks))
+        });
+        let needed =
+            needed.filter(|&needed| needed <= space.len() && inventory.numbering.last() <= geometry.inodes());
+        let (Some((placement, moved)), Some(needed)) = (placed, needed) else {
+            if options.size.is_some() {
+                return None;
+            }
+            too_few = groups;
+            groups += 1;
+            continue;
+        };
+        if options.size.is_none() {
+            geometry.blocks = shortest(&geometry, space.block(DataNr(needed - 1)).0 + 1);
+        }
+        if shortest(&geometry, 0) > geometry.blocks {
+            return None;
+        }
+        let fewer = geometry.blocks.div_ceil(BLOCKS_PER_GROUP).min(groups - 1);
+        if options.size.is_none()
+            && space.block(DataNr(needed - 1)).0 < fewer * BLOCKS_PER_GROUP
+            && fewer > too_few
+        {
+            groups = fewer;
+            continue;
+        }
+        let solution = Solution { geometry, warnings: task.warnings(&geometry) };
+        return Some(Alike { solution, placement, moved });
+    }
+}
+
 impl Task<'_> {
+    /// The geometry of this number of whole groups that follows an earlier one: its density of inodes and its journal are kept
+    /// if the options allow them. `anew` is the geometry without an earlier one.
+    fn geometry_like(&self, groups: u64, previous: &Previous, anew: &Geometry) -> Option<Geometry> {
+        let old = previous.geometry();
+        let first = self.weigh_for(groups, old.journal).ok()??;
+        first.accept(self.options).ok()?;
+        let reserved = first.geometry.reserved_gdt;
+        let keeps_journal = self.options.journal_size.is_none()
+            && (old.journal > 0) == (anew.journal > 0)
+            && growth_fits(old.journal, reserved);
+        let journal = if keeps_journal { old.journal } else { anew.journal };
+        let most = most_inodes_per_group(groups, first.geometry.gdt + reserved);
+        let inodes_per_group = first.geometry.inodes_per_group;
+        let kept = inodes_per_group.max(old.inodes_per_group);
+        let inodes_per_group = if u64::from(kept) <= most { kept } else { inodes_per_group };
+        Some(Geometry { inodes_per_group, journal, ..first.geometry })
+    }
+
     /// Finds the smallest sufficient geometry.
     fn smallest(&self) -> Result<Geometry, LayoutError> {
         let stored = self.inventory.least_blocks().saturating_add(self.free_blocks);

@@ -5,7 +5,7 @@ use disk_layout::{Blob, Disk, Kind, Part, Partition, Table, TableId};
 use ext4_layout::Layout;
 use ext4_verify::{Unused, check};
 use fat_layout::{Bits, FatLayout};
-use image_containers::{DynamicVhd, FixedVhd, Qcow2, Simg, Vdi};
+use image_containers::{DynamicVhd, FixedVhd, Qcow2, Simg, Tar, Vdi};
 use image_reader::{Ext4, Fat, FileSystem, PartitionTable, Window};
 use image_tree::{FileTree, NodeId, PieceSource, SectorSize, Timestamp, Uuid, to_u64};
 use std::sync::Arc;
@@ -82,10 +82,11 @@ fn in_containers(image: &dyn PieceSource) {
         Err(error) => assert_one_line(&error.to_string()),
     }
     let id = Uuid([7; 16]);
-    let containers: [Result<Box<dyn PieceSource>, _>; 3] = [
+    let containers: [Result<Box<dyn PieceSource>, _>; 4] = [
         DynamicVhd::new(image, id).map(|vhd| -> Box<dyn PieceSource> { Box::new(vhd) }),
         FixedVhd::new(image, id).map(|vhd| -> Box<dyn PieceSource> { Box::new(vhd) }),
         Vdi::new(image, id).map(|vdi| -> Box<dyn PieceSource> { Box::new(vdi) }),
+        Tar::new(image, "disk.raw").map(|tar| -> Box<dyn PieceSource> { Box::new(tar) }),
     ];
     for container in containers {
         match container {
@@ -202,8 +203,10 @@ pub fn disk(bytes: &[u8]) -> Outcome {
     });
     let partitions: Vec<_> = partitions.collect();
     let count = choices.below(3);
-    let blobs =
-        (0..count).map(|_| Blob { offset: choices.size(), file: NodeId::ROOT.into(), len: choices.size() });
+    let blobs = (0..count).map(|_| Blob {
+        offset: choices.size(),
+        part: Part::File { file: NodeId::ROOT.into(), len: choices.size() },
+    });
     let blobs: Vec<_> = blobs.collect();
     let options = disk_layout::Options {
         table: if gpt { Table::Gpt(None) } else { Table::Mbr(None) },

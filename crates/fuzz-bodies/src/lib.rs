@@ -9,13 +9,14 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `plans`, `closures`, `names` | bodies for text |
+//! | `plans`, `closures`, `bootspecs`, `names` | bodies for text |
 //! | `images` | bodies for readers and checkers of images |
 //! | `layouts`, `trees` | bodies for layouts, of trees that are generated from bytes |
 //! | `seeds`, `mutation` | valid inputs, and changes of them |
 
 #![expect(clippy::missing_panics_doc, reason = "bodies panic to report failures")]
 
+mod bootspecs;
 mod choices;
 mod closures;
 mod images;
@@ -27,6 +28,7 @@ mod plans;
 mod seeds;
 mod trees;
 
+pub use bootspecs::bootspec;
 pub use choices::Choices;
 pub use closures::{graph, hash_and_store_path, registration, registration_and_list};
 pub use images::{container, file_systems, judge, partition_table};
@@ -100,6 +102,14 @@ pub const TARGETS: &[Target] = &[
         seeds: seeds::graphs,
         tokens: seeds::JSON,
         inputs: 100_000,
+        memory: (1 << 20, 400),
+    },
+    Target {
+        name: "bootspec",
+        body: bootspec,
+        seeds: bootspecs::seeds,
+        tokens: seeds::JSON,
+        inputs: 30_000,
         memory: (1 << 20, 400),
     },
     Target {

@@ -72,6 +72,27 @@ fn partition(table: &str, key: &str, value: &Value) -> Value {
     plan_of(json!({ "disk": { "table": table, "partitions": [partition] } }))
 }
 
+/// A plan with a boot loader. The value is in fields of each shape.
+fn boot(kind: &str, value: &Value) -> Value {
+    let system = "/nix/store/11111111111111111111111111111111-system";
+    let mut boot =
+        json!({ "kind": kind, "system": system, "generation": value, "timeout": value, "distroName": value });
+    match kind {
+        "systemd-boot" => {
+            boot["loader"] = json!("boot.efi");
+            boot["extraEntries"] = json!({ value.as_str().unwrap_or("a.conf"): value });
+            boot["extraFiles"] = json!({ value.as_str().unwrap_or("a/b"): value });
+        }
+        "grub" => {
+            boot["efi"] = json!({ "image": "grub.efi", "bootloaderId": value });
+            boot["state"] = json!({ "name": value, "version": "2", "devices": [value] });
+        }
+        _ => boot["bootPath"] = value.clone(),
+    }
+    let disk = json!({ "table": "gpt", "partitions": [{ "type": "linux", "content": { "kind": "root" } }] });
+    plan_of(json!({ "closure": { "graph": [] }, "disk": disk, "boot": boot }))
+}
+
 fn filesystem(key: &str, value: &Value) -> Value {
     plan_of(json!({ "filesystem": { key: value } }))
 }
@@ -99,6 +120,9 @@ const PLANS: &[fn(&Value) -> Value] = &[
         plan_of(json!({ "closure": { "registration": "r", "storeDir": value, "registrationTarget": value } }))
     },
     |value| plan_of(json!({ "output": { "compression": { "format": "zstd", "level": value } } })),
+    |value| boot("systemd-boot", value),
+    |value| boot("grub", value),
+    |value| boot("extlinux", value),
     |value| partition("mbr", "start", value),
     |value| partition("mbr", "size", value),
     |value| partition("mbr", "type", value),

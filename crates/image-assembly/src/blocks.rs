@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use crate::to_usize;
+use crate::sink::ZEROS;
+use crate::{to_u64, to_usize};
 
 /// More threads than these cost memory and save no time.
 const MOST_THREADS: usize = 64;
@@ -18,23 +19,35 @@ const MEMORY: u64 = 2 << 30;
 
 /// A compressed format that is made of blocks.
 pub(crate) trait Format {
+    /// What decides the bytes, besides the input: a level, for example.
+    type Settings: Clone + Send + 'static;
+
     /// A compressed block.
     type Compressed: Send + 'static;
+
+    /// What is known at the end.
+    type Ending;
 
     /// How many \[bytes\] before a block its compressor uses.
     const HISTORY: usize;
 
     /// The length of a block in \[bytes\].
-    fn block(level: u32) -> usize;
+    fn block(settings: &Self::Settings) -> usize;
 
     /// Memory in \[bytes\] for one block that is being compressed.
-    fn memory(level: u32) -> u64;
+    fn memory(settings: &Self::Settings) -> u64;
 
     /// Compresses a block, in any thread.
-    fn compress(level: u32, block: &Block) -> io::Result<Self::Compressed>;
+    fn compress(settings: &Self::Settings, block: &Block) -> io::Result<Self::Compressed>;
+
+    /// `len` zero bytes, which are whole blocks, without looking at them; `None` if they are compressed as any other bytes.
+    fn zeros(settings: &Self::Settings, len: u64) -> Option<Self::Compressed> {
+        let _ = (settings, len);
+        None
+    }
 
     /// Writes what comes before the first block.
-    fn begin(level: u32, output: &mut impl Write) -> io::Result<Self>
+    fn begin(settings: &Self::Settings, output: &mut impl Write) -> io::Result<Self>
     where
         Self: Sized;
 
@@ -42,7 +55,7 @@ pub(crate) trait Format {
     fn put(&mut self, compressed: &Self::Compressed, output: &mut impl Write) -> io::Result<()>;
 
     /// Writes what comes after the last block.
-    fn end(self, output: &mut impl Write) -> io::Result<()>;
+    fn end(self, output: &mut impl Write) -> io::Result<Self::Ending>;
 }
 
 /// A part of the input.
@@ -62,7 +75,7 @@ pub(crate) struct Block {
 pub(crate) struct Blocks<W, F: Format> {
     writer: W,
     format: F,
-    level: u32,
+    settings: F::Settings,
     block: usize,
     /// How many blocks are compressed at once.
     threads: usize,
@@ -85,13 +98,13 @@ enum Work<C> {
 
 impl<W: Write, F: Format> Blocks<W, F> {
     /// Compresses with so many threads, or with as many as [`MEMORY`] is enough for.
-    pub(crate) fn new(mut writer: W, level: u32, threads: NonZeroUsize) -> io::Result<Self> {
-        let fitting = to_usize(MEMORY / F::memory(level).max(1));
+    pub(crate) fn new(mut writer: W, settings: F::Settings, threads: NonZeroUsize) -> io::Result<Self> {
+        let fitting = to_usize(MEMORY / F::memory(&settings).max(1));
         Ok(Self {
-            format: F::begin(level, &mut writer)?,
+            format: F::begin(&settings, &mut writer)?,
             writer,
-            level,
-            block: F::block(level),
+            block: F::block(&settings),
+            settings,
             threads: threads.get().min(MOST_THREADS).min(fitting).max(1),
             history: Vec::new(),
             filling: Vec::new(),
@@ -108,7 +121,29 @@ impl<W: Write, F: Format> Blocks<W, F> {
         let tail = bytes.get(bytes.len().saturating_sub(F::HISTORY)..).unwrap_or_default().to_vec();
         let history = mem::replace(&mut self.history, tail);
         let block = Block { history, bytes, is_last, stopped: Arc::clone(&self.works.stopped) };
-        self.works.start(block, self.level, F::compress);
+        self.works.start(block, &self.settings, F::compress);
+        Ok(())
+    }
+
+    /// Adds zeros.
+    pub(crate) fn write_zeros(&mut self, len: u64) -> io::Result<()> {
+        let mut left = len;
+        while left > 0 {
+            if self.filling.len() == self.block {
+                self.compress(false)?;
+            }
+            let whole = left - left % to_u64(self.block);
+            if self.filling.is_empty()
+                && whole > 0
+                && let Some(zeros) = F::zeros(&self.settings, whole)
+            {
+                self.works.queue.push_back(Work::Done(Ok(zeros)));
+                left -= whole;
+                continue;
+            }
+            let now = to_usize(left).min(ZEROS.len());
+            left -= to_u64(self.write(&ZEROS[..now])?);
+        }
         Ok(())
     }
 
@@ -118,13 +153,13 @@ impl<W: Write, F: Format> Blocks<W, F> {
     }
 
     /// Compresses what is left, and writes the end.
-    pub(crate) fn finish(mut self) -> io::Result<W> {
+    pub(crate) fn finish(mut self) -> io::Result<(W, F::Ending)> {
         self.compress(true)?;
         while !self.works.queue.is_empty() {
             self.put_oldest()?;
         }
-        self.format.end(&mut self.writer)?;
-        Ok(self.writer)
+        let ending = self.format.end(&mut self.writer)?;
+        Ok((self.writer, ending))
     }
 }
 
@@ -158,11 +193,16 @@ impl Block {
 }
 
 impl<C: Send + 'static> Works<C> {
-    fn start(&mut self, block: Block, level: u32, compress: fn(u32, &Block) -> io::Result<C>) {
+    fn start<S: Clone + Send + 'static>(
+        &mut self,
+        block: Block,
+        settings: &S,
+        compress: fn(&S, &Block) -> io::Result<C>,
+    ) {
         let block = Arc::new(block);
-        let shared = Arc::clone(&block);
-        let started = thread::Builder::new().spawn(move || compress(level, &shared));
-        let work = started.map_or_else(|_| Work::Done(compress(level, &block)), Work::Running);
+        let (shared, own) = (Arc::clone(&block), settings.clone());
+        let started = thread::Builder::new().spawn(move || compress(&own, &shared));
+        let work = started.map_or_else(|_| Work::Done(compress(settings, &block)), Work::Running);
         self.queue.push_back(work);
     }
 }

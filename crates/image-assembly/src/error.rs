@@ -101,6 +101,8 @@ pub enum Refusal {
     CompressedDevice,
     /// A stream can't be read again, as the validator needs.
     Stream,
+    /// The container's header is known only at its end, and a stream can't go back.
+    PatchedStream,
 }
 
 impl AssemblyError {
@@ -207,6 +209,10 @@ impl Explain for Refusal {
                 ("is a device, which can't hold a compressed image", "leave out the compression")
             }
             Self::Stream => ("can't be read again, so it can't be checked", "write to a file"),
+            Self::PatchedStream => (
+                "is a stream, but the header of this format is written last",
+                "write to a file, then copy that",
+            ),
         };
         Explanation::new("", what, help)
     }
@@ -236,6 +242,8 @@ fn advice(error: &io::Error) -> &'static str {
             "choose a place that you may write to"
         }
         io::ErrorKind::FileTooLarge => "choose a file system that holds files of this length",
+        // Of a container.
+        io::ErrorKind::InvalidData => "choose another format",
         io::ErrorKind::BrokenPipe => "see why its reader ended early",
         _ => "choose another place",
     }

@@ -39,20 +39,22 @@ pub(crate) struct Deflated {
 }
 
 impl Format for Gzip {
+    type Settings = u32;
     type Compressed = Deflated;
+    type Ending = ();
 
     /// The window of deflate.
     const HISTORY: usize = 32 << 10;
 
-    fn block(_: u32) -> usize {
+    fn block(_: &u32) -> usize {
         BLOCK
     }
 
-    fn memory(_: u32) -> u64 {
+    fn memory(_: &u32) -> u64 {
         to_u64(BLOCK) + STATE
     }
 
-    fn compress(level: u32, block: &Block) -> io::Result<Deflated> {
+    fn compress(&level: &u32, block: &Block) -> io::Result<Deflated> {
         block.check_wanted()?;
         let mut deflate = Compress::new(Compression::new(level), false);
         if !block.history.is_empty() {
@@ -76,7 +78,7 @@ impl Format for Gzip {
         Ok(Deflated { output, crc, input_len: block.bytes.len() })
     }
 
-    fn begin(level: u32, output: &mut impl Write) -> io::Result<Self> {
+    fn begin(&level: &u32, output: &mut impl Write) -> io::Result<Self> {
         // What the compressor did: at its best, at its fastest.
         let extra = match level {
             9 => 2,

@@ -39,6 +39,7 @@
 //! | `threads` | number of threads that can be started |
 //! | `seekable` | zstd in frames with a seek table |
 //! | `blocks`, `gzip`, `xz` | formats that are compressed block by block |
+//! | `packed` | containers with compressed blocks |
 //! | `zero_runs` | long runs of zeros within files |
 //! | `omitted` | zeros that a container omits, for observers |
 //! | `bmap` | a map of the blocks that a copy needs, for bmaptool |
@@ -46,7 +47,6 @@
 //! | `companion` | a small file beside an image |
 //! | `options`, `writer` | options; the entry points |
 
-#[cfg(any(feature = "gzip", feature = "xz"))]
 mod blocks;
 #[cfg(feature = "sha256")]
 mod bmap;
@@ -66,6 +66,7 @@ mod kernel_copy;
 mod observer;
 mod omitted;
 mod options;
+mod packed;
 mod pending;
 mod pieces;
 mod place;

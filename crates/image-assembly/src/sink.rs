@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 
+use image_tree::PackedFormat;
 #[cfg(feature = "sha256")]
 use sha2::{Digest, Sha256};
 #[cfg(feature = "zstd")]
 use zstd::stream::write::Encoder;
 
-#[cfg(any(feature = "gzip", feature = "xz"))]
 use crate::blocks::Blocks;
 #[cfg(feature = "gzip")]
 use crate::gzip::Gzip;
@@ -17,11 +18,12 @@ use crate::options::Compression;
 #[cfg(feature = "zstd")]
 use crate::options::Framing;
 use crate::options::Options;
+use crate::packed::Packed;
 #[cfg(feature = "zstd")]
 use crate::seekable::Seekable;
-use crate::to_u64;
 #[cfg(feature = "xz")]
 use crate::xz::Xz;
+use crate::{to_u64, to_usize};
 
 /// Zeros to write.
 pub(crate) static ZEROS: [u8; 128 << 10] = [0; 128 << 10];
@@ -32,6 +34,7 @@ pub(crate) const BUFFER: usize = 1 << 20;
 /// The output of a stream.
 pub(crate) enum Sink<'w> {
     Plain(BufWriter<Tally<'w>>),
+    Packed(Box<Blocks<BufWriter<Tally<'w>>, Packed>>),
     #[cfg(feature = "zstd")]
     Zstd(Box<Encoder<'static, BufWriter<Tally<'w>>>>),
     #[cfg(feature = "zstd")]
@@ -51,17 +54,23 @@ pub(crate) struct Tally<'w> {
 }
 
 impl<'w> Sink<'w> {
-    /// Creates the sink for an image of `len` \[bytes\]. Also returns whether zstd has no workers.
+    /// Creates the sink for an image of `len` \[bytes\], or for one in a container with compressed blocks. Also returns whether
+    /// zstd has no workers.
     #[cfg_attr(
         not(feature = "zstd"),
         expect(unused_variables, reason = "only zstd wants to know the length")
     )]
-    #[cfg_attr(
-        not(any(feature = "gzip", feature = "xz", feature = "zstd")),
-        expect(clippy::unnecessary_wraps, reason = "only a compressor can fail")
-    )]
-    pub(crate) fn new(tally: Tally<'w>, options: &Options, len: u64) -> io::Result<(Self, bool)> {
+    pub(crate) fn new(
+        tally: Tally<'w>,
+        options: &Options,
+        packed: Option<&Arc<dyn PackedFormat>>,
+        len: u64,
+    ) -> io::Result<(Self, bool)> {
         let writer = BufWriter::with_capacity(BUFFER, tally);
+        if let Some(format) = packed {
+            let blocks = Blocks::new(writer, Arc::clone(format), options.threads)?;
+            return Ok((Self::Packed(Box::new(blocks)), false));
+        }
         let Some(compression) = options.compression else { return Ok((Self::Plain(writer), false)) };
         match compression {
             #[cfg(feature = "gzip")]
@@ -88,22 +97,42 @@ impl<'w> Sink<'w> {
         }
     }
 
-    /// Writes the rest, and ends the compressed format.
-    pub(crate) fn finish(self) -> io::Result<Tally<'w>> {
+    /// Writes `len` zeros.
+    pub(crate) fn write_zeros(&mut self, len: u64) -> io::Result<()> {
+        if let Self::Packed(blocks) = self {
+            return blocks.write_zeros(len);
+        }
+        let mut left = len;
+        while left > 0 {
+            let now = to_usize(left).min(ZEROS.len());
+            self.write_all(&ZEROS[..now])?;
+            left -= to_u64(now);
+        }
+        Ok(())
+    }
+
+    /// Writes the rest, and ends the compressed format. Also returns the bytes that must replace the first ones of the output.
+    pub(crate) fn finish(self) -> io::Result<(Tally<'w>, Vec<u8>)> {
+        let mut start = Vec::new();
         let writer = match self {
             Self::Plain(writer) => writer,
+            Self::Packed(blocks) => {
+                let (writer, ending) = blocks.finish()?;
+                start = ending;
+                writer
+            }
             #[cfg(feature = "zstd")]
             Self::Zstd(encoder) => encoder.finish()?,
             #[cfg(feature = "zstd")]
             Self::Seekable(seekable) => seekable.finish()?,
             #[cfg(feature = "gzip")]
-            Self::Gzip(blocks) => blocks.finish()?,
+            Self::Gzip(blocks) => blocks.finish()?.0,
             #[cfg(feature = "xz")]
-            Self::Xz(blocks) => blocks.finish()?,
+            Self::Xz(blocks) => blocks.finish()?.0,
         };
         let mut tally = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
         tally.flush()?;
-        Ok(tally)
+        Ok((tally, start))
     }
 }
 
@@ -111,6 +140,7 @@ impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(writer) => writer.write(bytes),
+            Self::Packed(blocks) => blocks.write(bytes),
             #[cfg(feature = "zstd")]
             Self::Zstd(encoder) => encoder.write(bytes),
             #[cfg(feature = "zstd")]
@@ -125,6 +155,7 @@ impl Write for Sink<'_> {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(writer) => writer.flush(),
+            Self::Packed(blocks) => blocks.flush(),
             #[cfg(feature = "zstd")]
             Self::Zstd(encoder) => encoder.flush(),
             #[cfg(feature = "zstd")]

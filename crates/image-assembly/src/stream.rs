@@ -12,7 +12,7 @@ use crate::fill::Filler;
 use crate::observer::Observer;
 use crate::positioned::Positioned;
 use crate::ring::{Filled, Ring};
-use crate::sink::ZEROS;
+use crate::sink::{Sink, ZEROS};
 use crate::writer::Job;
 use crate::{to_u64, to_usize};
 
@@ -23,9 +23,9 @@ const MOST_THREADS: usize = 6;
 const SPARE_BUFFERS: usize = 2;
 
 /// The output of a write in order.
-pub(crate) enum Output<'o> {
+pub(crate) enum Output<'o, 'w> {
     /// A sink, in order. The function converts errors of the sink.
-    Sink(&'o mut dyn Write, &'o dyn Fn(std::io::Error) -> AssemblyError),
+    Sink(&'o mut Sink<'w>, &'o dyn Fn(std::io::Error) -> AssemblyError),
     /// A file or device, at any offset from all threads.
     Placed(&'o Positioned<'o>),
 }
@@ -33,7 +33,7 @@ pub(crate) enum Output<'o> {
 /// Writes the whole image, and passes its bytes to the observer in order.
 pub(crate) fn write(
     job: &Job<'_>,
-    output: Output<'_>,
+    output: Output<'_, '_>,
     observer: &mut dyn Observer,
 ) -> Result<(), AssemblyError> {
     let placed = if let Output::Placed(output) = output { Some(output) } else { None };
@@ -65,17 +65,17 @@ pub(crate) fn write(
 }
 
 /// Takes chunks in the order of the image.
-struct OrderedWriter<'w, 'i, 'o> {
+struct OrderedWriter<'w, 'i, 'o, 's> {
     job: &'w Job<'i>,
     ring: &'w Ring<'i>,
-    output: Output<'o>,
+    output: Output<'o, 's>,
     placed: Option<&'o Positioned<'o>>,
     observer: &'w mut dyn Observer,
     /// Offset of the next chunk in \[bytes\].
     at: u64,
 }
 
-impl OrderedWriter<'_, '_, '_> {
+impl OrderedWriter<'_, '_, '_, '_> {
     fn put(&mut self, made: Filled) -> Result<(), AssemblyError> {
         let len = made.len();
         match made {
@@ -102,7 +102,7 @@ impl OrderedWriter<'_, '_, '_> {
                 }
                 self.observer.zeros(len);
                 match &mut self.output {
-                    Output::Sink(sink, refused) => put_zeros(sink, len).map_err(refused)?,
+                    Output::Sink(sink, refused) => sink.write_zeros(len).map_err(refused)?,
                     Output::Placed(output) => output.put_zeros(self.at, len)?,
                 }
             }
@@ -116,7 +116,7 @@ impl OrderedWriter<'_, '_, '_> {
 
 /// Fills and writes one chunk after another. For systems where no thread can be started.
 fn read_and_write(
-    writer: &mut OrderedWriter<'_, '_, '_>,
+    writer: &mut OrderedWriter<'_, '_, '_, '_>,
     member: &mut Member<'_>,
 ) -> Result<(), AssemblyError> {
     let (job, ring) = (writer.job, writer.ring);
@@ -180,16 +180,6 @@ pub(crate) fn show_zeros(file: FileRef, len: u64, observer: &mut dyn Observer) {
         observer.file_bytes(file, &ZEROS[..now]);
         left -= to_u64(now);
     }
-}
-
-fn put_zeros(sink: &mut dyn Write, len: u64) -> std::io::Result<()> {
-    let mut left = len;
-    while left > 0 {
-        let now = to_usize(left).min(ZEROS.len());
-        sink.write_all(&ZEROS[..now])?;
-        left -= to_u64(now);
-    }
-    Ok(())
 }
 
 /// Calls a function at the end of a block, also after a panic.

@@ -5,9 +5,11 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
-use image_tree::{Contents, PieceSource};
+use image_tree::{Contents, PackedFormat, PieceSource};
 use rustix::io::Errno;
 
 use crate::device;
@@ -33,6 +35,7 @@ pub struct Writer<'a> {
     observers: Vec<&'a mut dyn Observer>,
     validator: Option<Box<Validator<'a>>>,
     progress: &'a (dyn Fn(u64) + Sync),
+    packed: Option<Arc<dyn PackedFormat>>,
     #[cfg(all(feature = "zstd", feature = "sha256"))]
     frames: Frames<'a>,
 }
@@ -48,6 +51,7 @@ impl<'a> Writer<'a> {
             observers: Vec::new(),
             validator: None,
             progress: &|_| {},
+            packed: None,
             #[cfg(all(feature = "zstd", feature = "sha256"))]
             frames: Frames::default(),
         }
@@ -74,6 +78,12 @@ impl<'a> Writer<'a> {
     /// Sets a function that is called with the number of \[bytes\] done since the last call, including zeros, from any thread.
     pub fn progress(self, progress: &'a (dyn Fn(u64) + Sync)) -> Self {
         Self { progress, ..self }
+    }
+
+    /// Puts the image into a container with compressed blocks, which all threads compress. Then
+    /// [`Options::compression`] must be `None`.
+    pub fn packed(self, format: Arc<dyn PackedFormat>) -> Self {
+        Self { packed: Some(format), ..self }
     }
 
     /// Sets what is known of the files, and where compressed frames are kept; for [`crate::Framing::Units`].
@@ -130,6 +140,7 @@ impl<'a> Writer<'a> {
             job,
             observers: Observers(self.observers),
             validator: self.validator,
+            packed: self.packed,
             #[cfg(all(feature = "zstd", feature = "sha256"))]
             frames: self.frames,
         })
@@ -142,6 +153,7 @@ impl fmt::Debug for Writer<'_> {
             .field("options", &self.options)
             .field("observers", &self.observers.len())
             .field("validator", &self.validator.is_some())
+            .field("packed", &self.packed)
             .finish_non_exhaustive()
     }
 }
@@ -159,11 +171,17 @@ struct Run<'j, 'o> {
     job: Job<'j>,
     observers: Observers<'o>,
     validator: Option<Box<Validator<'o>>>,
+    packed: Option<Arc<dyn PackedFormat>>,
     #[cfg(all(feature = "zstd", feature = "sha256"))]
     frames: Frames<'o>,
 }
 
 impl Run<'_, '_> {
+    /// Whether the length of the output is known only at its end.
+    fn is_compressed(&self) -> bool {
+        self.job.options.is_compressed() || self.packed.is_some()
+    }
+
     /// Writes a regular file with a name in a folder. `path` is its name in messages.
     fn file(mut self, path: &Path, (folder, name): (&Path, &OsStr)) -> Result<Written, AssemblyError> {
         let failed = |error| AssemblyError::output(path, error);
@@ -172,7 +190,7 @@ impl Run<'_, '_> {
             other => failed(other.into()),
         })?;
         let options = self.job.options;
-        let written = if options.is_compressed() {
+        let written = if self.is_compressed() {
             self.stream(&mut pending.file(), path, Some(pending.file()))?
         } else {
             pending.file().set_len(self.job.image.len()).map_err(failed)?;
@@ -186,7 +204,7 @@ impl Run<'_, '_> {
     fn device(mut self, path: &Path) -> Result<Written, AssemblyError> {
         let failed = |error| AssemblyError::output(path, error);
         let options = self.job.options;
-        if options.is_compressed() {
+        if self.is_compressed() {
             return Err(AssemblyError::refused(path, Refusal::CompressedDevice));
         }
         let file = device::open(path, self.job.image.len(), options.sector)?;
@@ -241,10 +259,6 @@ impl Run<'_, '_> {
     }
 
     /// Writes to a stream. `file` is the same output, if it is a regular file that is empty.
-    #[cfg_attr(
-        not(all(feature = "zstd", feature = "sha256")),
-        expect(unused_variables, reason = "only stored frames are copied to a file")
-    )]
     fn stream(
         &mut self,
         output: &mut dyn Write,
@@ -253,9 +267,21 @@ impl Run<'_, '_> {
     ) -> Result<Written, AssemblyError> {
         let failed = |error| AssemblyError::sink(path, error);
         let options = self.job.options;
-        let mut tally = Tally::new(output, options.is_hashed());
+        let is_patched = self.packed.as_ref().is_some_and(|format| format.is_patched());
+        if is_patched && file.is_none() {
+            return Err(AssemblyError::refused(path, Refusal::PatchedStream));
+        }
+        // What is patched is hashed at the end.
+        let is_hashed = options.is_hashed() && !is_patched;
+        #[cfg_attr(
+            not(all(feature = "zstd", feature = "sha256")),
+            expect(unused_mut, reason = "only frames are written to it")
+        )]
+        let mut tally = Tally::new(output, is_hashed);
         #[cfg(all(feature = "zstd", feature = "sha256"))]
-        if let Some(Compression::Zstd { level, framing: Framing::Units { seekable } }) = options.compression {
+        if let Some(Compression::Zstd { level, framing: Framing::Units { seekable } }) = options.compression
+            && self.packed.is_none()
+        {
             let Frames { source, store } = self.frames;
             let frames = FrameJob { level, seekable, source, store };
             let output = FrameOutput { tally: &mut tally, file, failed: &failed };
@@ -266,11 +292,27 @@ impl Run<'_, '_> {
             tally.flush().map_err(failed)?;
             return Ok(Written { bytes: tally.bytes, sha256: tally.sha256(), without_workers: false });
         }
-        let (mut sink, without_workers) = Sink::new(tally, options, self.job.image.len()).map_err(failed)?;
+        let len = self.job.image.len();
+        let packed = self.packed.as_ref();
+        assert!(
+            packed.is_none_or(|format| format.image_len() == len),
+            "invariant: the container is of this image"
+        );
+        let (mut sink, without_workers) = Sink::new(tally, options, packed, len).map_err(failed)?;
         stream::write(&self.job, Output::Sink(&mut sink, &failed), &mut self.observers)?;
-        let tally = sink.finish().map_err(failed)?;
+        let (tally, start) = sink.finish().map_err(failed)?;
         self.observers.finish().map_err(AssemblyError::Rejected)?;
-        Ok(Written { bytes: tally.bytes, sha256: tally.sha256(), without_workers })
+        let bytes = tally.bytes;
+        #[cfg_attr(not(feature = "sha256"), expect(unused_mut, reason = "nothing is hashed without sha256"))]
+        let mut sha256 = tally.sha256();
+        if let Some(file) = file.filter(|_| is_patched) {
+            file.write_all_at(&start, 0).map_err(failed)?;
+            #[cfg(feature = "sha256")]
+            if options.is_hashed() {
+                sha256 = Some(crate::digest::read_back(file, bytes).map_err(failed)?);
+            }
+        }
+        Ok(Written { bytes, sha256, without_workers })
     }
 }
 

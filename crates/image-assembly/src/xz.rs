@@ -46,21 +46,23 @@ struct Part {
 }
 
 impl Format for Xz {
+    type Settings = u32;
     type Compressed = Compressed;
+    type Ending = ();
 
     const HISTORY: usize = 0;
 
     /// Three dictionaries, as xz chooses, within limits.
-    fn block(level: u32) -> usize {
+    fn block(&level: &u32) -> usize {
         let dictionary = 1_usize << preset(&DICTIONARIES, level);
         (3 * dictionary).clamp(SHORTEST, LONGEST)
     }
 
-    fn memory(level: u32) -> u64 {
-        (preset(&MEMORY, level) << 20) + 2 * to_u64(Self::block(level))
+    fn memory(&level: &u32) -> u64 {
+        (preset(&MEMORY, level) << 20) + 2 * to_u64(Self::block(&level))
     }
 
-    fn compress(level: u32, block: &Block) -> io::Result<Compressed> {
+    fn compress(&level: &u32, block: &Block) -> io::Result<Compressed> {
         if block.bytes.is_empty() {
             return Ok(Compressed(None));
         }
@@ -86,7 +88,7 @@ impl Format for Xz {
             .ok_or_else(|| io::Error::other("liblzma wrote an unexpected stream"))
     }
 
-    fn begin(_: u32, output: &mut impl Write) -> io::Result<Self> {
+    fn begin(_: &u32, output: &mut impl Write) -> io::Result<Self> {
         output.write_all(&HEADER)?;
         Ok(Self { index: Vec::new() })
     }
@@ -222,7 +224,7 @@ mod tests {
 
     #[test]
     fn memory_is_limited_at_the_highest_level() {
-        assert_eq!([0, 1, 6, 9].map(Xz::block), [1 << 20, 3 << 20, 24 << 20, 64 << 20]);
-        assert_eq!([1, 6, 9].map(|level| Xz::memory(level) >> 20), [15, 142, 802]);
+        assert_eq!([0, 1, 6, 9].map(|level| Xz::block(&level)), [1 << 20, 3 << 20, 24 << 20, 64 << 20]);
+        assert_eq!([1, 6, 9].map(|level| Xz::memory(&level) >> 20), [15, 142, 802]);
     }
 }

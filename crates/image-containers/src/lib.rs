@@ -2,7 +2,8 @@
 //!
 //! A container is itself a [`PieceSource`](image_tree::PieceSource) around another one: its tables are metadata pieces, and
 //! the rest are the image's pieces at new offsets. So every target of images (also a stream) takes containers too, and no
-//! temporary image is needed.
+//! temporary image is needed. Containers with compressed blocks are a [`PackedFormat`](image_tree::PackedFormat) instead,
+//! because their length is known only when they are written.
 //!
 //! | module | contents |
 //! |---|---|
@@ -11,20 +12,32 @@
 //! | `simg` | Android's sparse format |
 //! | `vhd` | Microsoft's format VHD, fixed and dynamic |
 //! | `vdi` | VirtualBox's format |
+//! | `tar` | an archive with the image as its only member |
+//! | `compression` | compression of blocks |
+//! | `packed_qcow2` | QEMU's format with compressed clusters |
+//! | `vmdk` | VMware's format, streamOptimized |
 
+mod compression;
+mod packed_qcow2;
 mod qcow2;
 mod runs;
 mod simg;
+mod tar;
 mod vdi;
 mod vhd;
+mod vmdk;
 
 use image_tree::{Explain, Explanation, explained_errors};
 
+pub use compression::BlockCompression;
+pub use packed_qcow2::PackedQcow2;
 pub use qcow2::Qcow2;
 pub use runs::needed_blocks;
 pub use simg::Simg;
+pub use tar::Tar;
 pub use vdi::Vdi;
 pub use vhd::{DynamicVhd, FixedVhd};
+pub use vmdk::{Adapter, StreamVmdk};
 
 /// The error if a format does not support an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +57,8 @@ pub enum ContainerError {
         /// Maximum length of an image in the format, in \[bytes\].
         most: u64,
     },
+    /// The name of an archive's member is not possible.
+    Member,
 }
 
 impl Explain for ContainerError {
@@ -58,6 +73,11 @@ impl Explain for ContainerError {
                 "",
                 format!("the image has {len} bytes, but the format allows at most {most}"),
                 "choose another format",
+            ),
+            Self::Member => Explanation::new(
+                "",
+                "the member's name is not one of at most 100 bytes, relative, and without \"..\"",
+                "choose a name such as \"disk.raw\"",
             ),
         }
     }

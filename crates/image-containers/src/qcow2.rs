@@ -9,17 +9,76 @@ use crate::runs::{Kind, PieceMover, Run, runs};
 /// `cluster_bits`
 const CLUSTER_BITS: u32 = 16;
 /// Cluster size in \[bytes\].
-const CLUSTER: u64 = 1 << CLUSTER_BITS;
+pub(crate) const CLUSTER: u64 = 1 << CLUSTER_BITS;
 /// Number of table entries (8 bytes) in a cluster.
-const TABLE_ENTRIES: u64 = CLUSTER / 8;
+pub(crate) const TABLE_ENTRIES: u64 = CLUSTER / 8;
 /// Number of refcounts (16 bits) in a cluster.
-const REFCOUNTS: u64 = CLUSTER / 2;
+pub(crate) const REFCOUNTS: u64 = CLUSTER / 2;
 /// `QCOW_OFLAG_COPIED`: the refcount of the cluster is exactly one.
-const COPIED: u64 = 1 << 63;
+pub(crate) const COPIED: u64 = 1 << 63;
 /// QEMU's limit of the L1 table, in \[bytes\] (`QCOW_MAX_L1_SIZE`).
 const MAX_L1_BYTES: u64 = 32 << 20;
-/// `header_length` of version 3, with padding.
+/// `header_length` of version 3, without the compression type.
 const HEADER_LENGTH: u32 = 104;
+/// `header_length` with the compression type and padding.
+const LONG_HEADER_LENGTH: u32 = 112;
+/// Incompatible feature: the compression is not deflate.
+const OTHER_COMPRESSION: u32 = 1 << 3;
+
+/// Fails if the format does not support an image of `len` \[bytes\].
+pub(crate) fn check(len: u64) -> Result<(), ContainerError> {
+    if !len.is_multiple_of(512) {
+        return Err(ContainerError::OddLength { len, block: 512 });
+    }
+    if len.div_ceil(CLUSTER).div_ceil(TABLE_ENTRIES) * 8 > MAX_L1_BYTES {
+        return Err(ContainerError::TooLong { len, most: MAX_L1_BYTES / 8 * TABLE_ENTRIES * CLUSTER });
+    }
+    Ok(())
+}
+
+/// The header of a file. Offsets are in \[bytes\].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    /// Length of the image in \[bytes\].
+    pub(crate) len: u64,
+    pub(crate) l1_entries: u32,
+    pub(crate) l1_at: u64,
+    pub(crate) refcount_table_at: u64,
+    pub(crate) refcount_table_clusters: u32,
+    /// Whether compressed clusters are compressed with zstd instead of deflate.
+    pub(crate) is_zstd: bool,
+}
+
+impl Header {
+    /// The header, without the zeros up to the end of its cluster.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::from(*b"QFI\xfb");
+        let u32s = |bytes: &mut Vec<u8>, numbers: &[u32]| {
+            for number in numbers {
+                bytes.extend(number.to_be_bytes());
+            }
+        };
+        // Version, then offset (8 bytes) and name length of the backing file: none. Then the cluster size.
+        u32s(&mut bytes, &[3, 0, 0, 0, CLUSTER_BITS]);
+        bytes.extend(self.len.to_be_bytes());
+        // Not encrypted. Size and offset of the L1 table, then offset of the refcount table.
+        u32s(&mut bytes, &[0, self.l1_entries]);
+        bytes.extend(self.l1_at.to_be_bytes());
+        bytes.extend(self.refcount_table_at.to_be_bytes());
+        // Size of the refcount table, then number and offset (8 bytes) of snapshots: none.
+        u32s(&mut bytes, &[self.refcount_table_clusters, 0, 0, 0]);
+        // Three sets of features (8 bytes each): incompatible, compatible, automatic. Refcounts of 2⁴ bits.
+        let (incompatible, length) =
+            if self.is_zstd { (OTHER_COMPRESSION, LONG_HEADER_LENGTH) } else { (0, HEADER_LENGTH) };
+        u32s(&mut bytes, &[0, incompatible, 0, 0, 0, 0, 4, length]);
+        if self.is_zstd {
+            // The compression type, then padding.
+            bytes.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        // The rest of the cluster is zero: no header extensions.
+        bytes
+    }
+}
 
 /// An image in QEMU's format.
 pub struct Qcow2<'i> {
@@ -68,13 +127,8 @@ impl<'i> Qcow2<'i> {
     /// Fails if the image's length is not a multiple of 512, or exceeds QEMU's limit.
     pub fn new(image: &'i dyn PieceSource) -> Result<Self, ContainerError> {
         let len = image.len();
-        if !len.is_multiple_of(512) {
-            return Err(ContainerError::OddLength { len, block: 512 });
-        }
+        check(len)?;
         let l1_entries = len.div_ceil(CLUSTER).div_ceil(TABLE_ENTRIES);
-        if l1_entries * 8 > MAX_L1_BYTES {
-            return Err(ContainerError::TooLong { len, most: MAX_L1_BYTES / 8 * TABLE_ENTRIES * CLUSTER });
-        }
         let mut data_clusters = 0;
         let with_count = |(run, kind): (Run, Kind)| {
             let before = data_clusters;
@@ -123,26 +177,16 @@ impl<'i> Qcow2<'i> {
 
     fn header(&self) -> Vec<u8> {
         let tables = &self.tables;
-        let mut bytes = Vec::from(*b"QFI\xfb");
-        let u32s = |bytes: &mut Vec<u8>, numbers: &[u32]| {
-            for number in numbers {
-                bytes.extend(number.to_be_bytes());
-            }
-        };
         let narrow = |number: u64| narrow::<u32>(number, "QEMU's limit of the L1 table limits all tables");
-        // Version, then offset (8 bytes) and name length of the backing file: none. Then the cluster size.
-        u32s(&mut bytes, &[3, 0, 0, 0, CLUSTER_BITS]);
-        bytes.extend(self.image.len().to_be_bytes());
-        // Not encrypted. Size and offset of the L1 table, then offset of the refcount table.
-        u32s(&mut bytes, &[0, narrow(tables.l1_entries)]);
-        bytes.extend((tables.l1_at() * CLUSTER).to_be_bytes());
-        bytes.extend(CLUSTER.to_be_bytes());
-        // Size of the refcount table, then number and offset (8 bytes) of snapshots: none.
-        u32s(&mut bytes, &[narrow(tables.refcount_table), 0, 0, 0]);
-        // Three sets of features (8 bytes each): none. Refcounts of 2⁴ bits.
-        u32s(&mut bytes, &[0, 0, 0, 0, 0, 0, 4, HEADER_LENGTH]);
-        // The rest of the cluster is zero: default compression type, no header extensions.
-        bytes
+        let header = Header {
+            len: self.image.len(),
+            l1_entries: narrow(tables.l1_entries),
+            l1_at: tables.l1_at() * CLUSTER,
+            refcount_table_at: CLUSTER,
+            refcount_table_clusters: narrow(tables.refcount_table),
+            is_zstd: false,
+        };
+        header.bytes()
     }
 
     /// Generates cluster `cluster` of a table. `of` returns the value of an entry by its index.

@@ -47,7 +47,7 @@ impl Compression {
     }
 
     /// Decompresses all frames, members or streams. Bytes after them that are none are an error.
-    pub(crate) fn decoder<'a>(self, input: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    pub(crate) fn decoder<'a>(self, input: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
         let input = BufReader::with_capacity(BUFFER, input);
         Ok(match self {
             Self::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(input)?),

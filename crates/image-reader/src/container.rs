@@ -52,15 +52,38 @@ pub struct Image {
 }
 
 /// Formats that snugfs does not read: offset and bytes of the magic, name, and help.
-const FOREIGN: [(usize, &[u8], &str, &str); 7] = [
+const FOREIGN: [(usize, &[u8], &str, &str); 8] = [
     (0, b"QFI\xfb", "a qcow2 image", "convert it with `qemu-img convert -O raw`"),
     (0, b"conectix", "a dynamic VHD", "convert it with `qemu-img convert -f vpc -O raw`"),
     (64, b"\x7f\x10\xda\xbe", "a VDI", "convert it with `qemu-img convert -O raw`"),
+    (0, b"KDMV", "a VMDK", "convert it with `qemu-img convert -O raw`"),
     (0, b"\x3a\xff\x26\xed", "an Android sparse image", "convert it with `simg2img`"),
     (0, b"BZh", "compressed by bzip2", "decompress it with `bzip2 -dk`"),
     (0, b"\x04\x22\x4d\x18", "compressed by lz4", "decompress it with `lz4 -d`"),
-    (257, b"ustar", "a tar archive", "list it with `tar -t`"),
+    (257, b"ustar", "a tar archive", "unpack it with `tar -x`"),
 ];
+
+/// Length of the start of a file that is enough for [`FOREIGN`], in \[bytes\].
+const BEGINNING: u64 = 512;
+
+/// Fails if the start of a file, or of what is compressed in it, is of another format.
+fn refuse_foreign(begin: &[u8], verb: &str) -> Result<(), ReadError> {
+    match FOREIGN.iter().find(|(at, magic, ..)| Bytes(begin).slice(*at, magic.len()) == *magic) {
+        None => Ok(()),
+        Some((_, _, what, help)) => {
+            Err(ReadError::unsupported("", format!("{verb} {what}, which snugfs does not read"), *help))
+        }
+    }
+}
+
+/// Fails if what is compressed in a file is of another format, before all of it is decompressed. Damage is reported then.
+fn refuse_foreign_in(raw: &Window, compression: Compression) -> Result<(), ReadError> {
+    let mut begin = Vec::new();
+    if let Ok(decoder) = compression.decoder(Stream { window: raw, at: 0 }) {
+        let _ = decoder.take(BEGINNING).read_to_end(&mut begin);
+    }
+    refuse_foreign(&begin, "contains")
+}
 
 /// Block size of decompression in \[bytes\]. Blocks of zeros become holes.
 const BLOCK: usize = 64 << 10;
@@ -68,38 +91,17 @@ const BLOCK: usize = 64 << 10;
 impl Image {
     /// Opens an image file or a block device, read-only.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let place = "";
-        // Checked before opening, because opening a pipe would block.
-        let kind = std::fs::metadata(path).map_err(|error| ReadError::io(place, error))?.file_type();
-        if !kind.is_file() && !kind.is_block_device() {
-            let what = if kind.is_dir() { "is a folder" } else { "is neither a file nor a block device" };
-            return Err(ReadError::unsupported(place, what, "name an image"));
-        }
-        Self::of_file(File::open(path).map_err(|error| ReadError::io(place, error))?)
+        Self::of_file(open(path)?)
     }
 
     /// Opens an image in a file that is open for reading.
-    pub fn of_file(mut file: File) -> Result<Self, ReadError> {
-        let place = "";
-        let length = file.seek(SeekFrom::End(0)).map_err(|error| ReadError::io(place, error))?;
-        let source = FileSource { file, length };
-        let raw = Window::whole(Arc::new(source));
-        let begin = raw.bytes(0, length.min(512)).map_err(|error| ReadError::io(place, error))?;
-        if length == 0 {
-            return Err(ReadError::unsupported(place, "is empty", "name an image"));
-        }
-        for (at, magic, what, help) in FOREIGN {
-            if Bytes(&begin).slice(at, magic.len()) == magic {
-                return Err(ReadError::unsupported(
-                    place,
-                    format!("is {what}, which snugfs does not read"),
-                    help,
-                ));
-            }
-        }
-        let Some(compression) = Compression::of(&begin) else {
+    pub fn of_file(file: File) -> Result<Self, ReadError> {
+        let (raw, compression) = raw(file)?;
+        let length = raw.length();
+        let Some(compression) = compression else {
             return Ok(Self { container: Container::Raw, window: raw });
         };
+        refuse_foreign_in(&raw, compression)?;
         let compressed = length;
         let container = match compression {
             Compression::Zstd => {
@@ -116,18 +118,117 @@ impl Image {
     }
 }
 
+fn open(path: &Path) -> Result<File, ReadError> {
+    let place = "";
+    // Checked before opening, because opening a pipe would block.
+    let kind = std::fs::metadata(path).map_err(|error| ReadError::io(place, error))?.file_type();
+    if !kind.is_file() && !kind.is_block_device() {
+        let what = if kind.is_dir() { "is a folder" } else { "is neither a file nor a block device" };
+        return Err(ReadError::unsupported(place, what, "name an image"));
+    }
+    File::open(path).map_err(|error| ReadError::io(place, error))
+}
+
+/// The bytes of a file as they are stored, and how they are compressed.
+fn raw(mut file: File) -> Result<(Window, Option<Compression>), ReadError> {
+    let place = "";
+    let length = file.seek(SeekFrom::End(0)).map_err(|error| ReadError::io(place, error))?;
+    let raw = Window::whole(Arc::new(FileSource { file, length }));
+    let begin = raw.bytes(0, length.min(BEGINNING)).map_err(|error| ReadError::io(place, error))?;
+    if length == 0 {
+        return Err(ReadError::unsupported(place, "is empty", "name an image"));
+    }
+    refuse_foreign(&begin, "is")?;
+    Ok((raw, Compression::of(&begin)))
+}
+
+/// The bytes of an image in order, without a temporary file. They are not checked to be those of an image.
+pub struct ImageStream {
+    reader: Box<dyn Read + Send>,
+    /// Length in \[bytes\]; `None` if the image is compressed.
+    length: Option<u64>,
+    /// The name of the compression.
+    compression: Option<&'static str>,
+}
+
+impl std::fmt::Debug for ImageStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImageStream").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+impl ImageStream {
+    /// Opens an image file or a block device, read-only.
+    ///
+    /// # Errors
+    /// If it can't be read, or has a format that snugfs does not read.
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        let (raw, compression) = raw(open(path)?)?;
+        let length = raw.length();
+        let Some(compression) = compression else {
+            let reader = Box::new(Stream { window: raw, at: 0 });
+            return Ok(Self { reader, length: Some(length), compression: None });
+        };
+        refuse_foreign_in(&raw, compression)?;
+        let stream = Stream { window: raw, at: 0 };
+        let name = compression.name();
+        let reader =
+            compression.decoder(stream).map_err(|error| ReadError::damaged(name, io_reason(&error)))?;
+        Ok(Self { reader, length: None, compression: Some(name) })
+    }
+
+    /// Length of the image in \[bytes\]; `None` if it is compressed.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Fills the buffer with the next bytes, except at the end, and returns how many there are.
+    ///
+    /// # Errors
+    /// If the file can't be read, or the compressed image is damaged or truncated.
+    pub fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        let mut filled: usize = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.reader.read(rest) {
+                Ok(0) => break,
+                Ok(read) => filled = filled.saturating_add(read),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn failed(&self, error: io::Error) -> ReadError {
+        match self.compression {
+            // Errors of the file have a number, those of decompression have none.
+            Some(name) if error.raw_os_error().is_none() => damaged(name, &error),
+            _ => ReadError::io("", error),
+        }
+    }
+}
+
+fn damaged(name: &'static str, error: &io::Error) -> ReadError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => ReadError::damaged(name, "the compressed image is truncated"),
+        _ => ReadError::damaged(name, io_reason(error)),
+    }
+}
+
 /// A stream of the bytes of a window.
-pub(crate) struct Stream<'a> {
-    pub(crate) window: &'a Window,
+pub(crate) struct Stream<W> {
+    pub(crate) window: W,
     pub(crate) at: u64,
 }
 
-impl Read for Stream<'_> {
+impl<W: std::borrow::Borrow<Window>> Read for Stream<W> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.window.length().saturating_sub(self.at);
+        let window: &Window = self.window.borrow();
+        let left = window.length().saturating_sub(self.at);
         let part = buffer.len().min(image_tree::to_usize(left));
         if let Some(buffer) = buffer.get_mut(..part) {
-            self.window.read(self.at, buffer)?;
+            window.read(self.at, buffer)?;
         }
         self.at = self.at.saturating_add(to_u64(part));
         Ok(part)
@@ -140,10 +241,7 @@ pub(crate) fn decompress(raw: &Window, compression: Compression) -> Result<FileS
     let place = "temporary file";
     let mut file = unnamed(&folder).map_err(|error| ReadError::io(place, error))?;
     let name = compression.name();
-    let damaged = |error: io::Error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => ReadError::damaged(name, "the compressed image is truncated"),
-        _ => ReadError::damaged(name, io_reason(&error)),
-    };
+    let damaged = |error: io::Error| damaged(name, &error);
     let mut decoder = compression.decoder(Stream { window: raw, at: 0 }).map_err(damaged)?;
     let mut block = vec![0; BLOCK];
     let mut length = 0_u64;

@@ -27,7 +27,7 @@ mod table;
 mod work;
 
 pub use compressed::beginning;
-pub use container::{Container, Image};
+pub use container::{Container, Image, ImageStream};
 pub use error::ReadError;
 pub use ext4::Ext4;
 pub use extract::{ExtractOptions, Extracted, extract};

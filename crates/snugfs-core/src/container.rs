@@ -1,8 +1,13 @@
 //! The container around an image: none, or a format of virtual disks or of fastboot.
 
-use image_containers::{ContainerError, DynamicVhd, FixedVhd, Qcow2, Simg, Vdi};
-use image_tree::{PieceSource, Uuid};
-use snugfs_plan::{Format, Location, Plan};
+use std::sync::Arc;
+
+use image_containers::{
+    Adapter, BlockCompression, ContainerError, DynamicVhd, FixedVhd, PackedQcow2, Qcow2, Simg, StreamVmdk,
+    Tar, Vdi,
+};
+use image_tree::{PackedFormat, PieceSource, Uuid};
+use snugfs_plan::{Format, Location, OutputPlan, Plan};
 
 use crate::failure::{Failure, FailureKind};
 use crate::problem::Problem;
@@ -15,7 +20,21 @@ pub(crate) enum Container<'i> {
     Vhd(DynamicVhd<'i>),
     VhdFixed(FixedVhd<'i>),
     Vdi(Vdi<'i>),
+    Tar(Tar<'i>),
+    Packed(Packed<'i>),
     Raw(Raw<'i>),
+}
+
+/// An image whose blocks are compressed when they are written.
+pub(crate) struct Packed<'i> {
+    image: &'i dyn PieceSource,
+    format: Arc<dyn PackedFormat>,
+}
+
+impl std::fmt::Debug for Packed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.format.fmt(f)
+    }
 }
 
 /// A raw image.
@@ -28,8 +47,12 @@ impl std::fmt::Debug for Raw<'_> {
 }
 
 impl<'i> Container<'i> {
-    /// Puts the image of a plan into a container.
-    pub(crate) fn around(image: &'i dyn PieceSource, format: Format, plan: &Plan) -> Result<Self, Failure> {
+    /// Puts the image of a plan into a container. `blocks` is the compression of its blocks, for formats that have one.
+    pub(crate) fn around(
+        image: &'i dyn PieceSource,
+        (format, blocks): (Format, Option<BlockCompression>),
+        plan: &Plan,
+    ) -> Result<Self, Failure> {
         // If the output's name selects the format, only the length is in the plan.
         let field = match &plan.disk {
             _ if plan.output.format.is_some() => Location::plan().key("output").key("format"),
@@ -41,27 +64,84 @@ impl<'i> Container<'i> {
         let refused = |error: ContainerError| {
             Failure::of(FailureKind::Fit, Problem { at: (&field).into(), ..Problem::from(&error) })
         };
+        let packed = |format| Self::Packed(Packed { image, format });
         match format {
             Format::Raw => Ok(Self::Raw(Raw(image))),
-            Format::Qcow2 => Qcow2::new(image).map(Self::Qcow2).map_err(refused),
+            Format::Qcow2 => match blocks {
+                None => Qcow2::new(image).map(Self::Qcow2).map_err(refused),
+                Some(compression) => {
+                    let qcow2 = PackedQcow2::new(image.len(), compression).map_err(refused)?;
+                    Ok(packed(Arc::new(qcow2)))
+                }
+            },
             Format::Simg => Simg::new(image).map(Self::Simg).map_err(refused),
             Format::Vhd => DynamicVhd::new(image, id).map(Self::Vhd).map_err(refused),
             Format::VhdFixed => FixedVhd::new(image, id).map(Self::VhdFixed).map_err(refused),
             Format::Vdi => Vdi::new(image, id).map(Self::Vdi).map_err(refused),
+            Format::Tar => Tar::new(image, plan.output.member()).map(Self::Tar).map_err(refused),
+            Format::Vmdk => {
+                let vmdk = StreamVmdk::new(image.len(), id).map_err(refused)?;
+                let vmdk = vmdk.with_adapter(adapter(plan.output.adapter.unwrap_or_default()));
+                Ok(packed(Arc::new(match blocks {
+                    Some(BlockCompression::Deflate { level }) => vmdk.with_level(level),
+                    _ => vmdk,
+                })))
+            }
         }
+    }
+
+    /// Whether long zeros of files must be known before it is laid out, because its tables come first.
+    pub(crate) fn begins_with_tables(format: Format, blocks: Option<BlockCompression>) -> bool {
+        match format {
+            Format::Qcow2 => blocks.is_none(),
+            Format::Simg | Format::Vhd | Format::VhdFixed | Format::Vdi => true,
+            Format::Raw | Format::Vmdk | Format::Tar => false,
+        }
+    }
+
+    /// How its blocks are compressed when they are written, if they are.
+    pub(crate) fn packed(&self) -> Option<Arc<dyn PackedFormat>> {
+        if let Self::Packed(Packed { format, .. }) = self { Some(Arc::clone(format)) } else { None }
     }
 
     /// The pieces to write.
     pub(crate) fn pieces(&self) -> &dyn PieceSource {
         match self {
-            Self::Raw(Raw(image)) => *image,
+            Self::Raw(Raw(image)) | Self::Packed(Packed { image, .. }) => *image,
             Self::Qcow2(image) => image,
             Self::Simg(image) => image,
             Self::Vhd(image) => image,
             Self::VhdFixed(image) => image,
             Self::Vdi(image) => image,
+            Self::Tar(image) => image,
         }
     }
+}
+
+fn adapter(planned: snugfs_plan::Adapter) -> Adapter {
+    match planned {
+        snugfs_plan::Adapter::Lsilogic => Adapter::Lsilogic,
+        snugfs_plan::Adapter::Buslogic => Adapter::Buslogic,
+        snugfs_plan::Adapter::Ide => Adapter::Ide,
+        snugfs_plan::Adapter::Pvscsi => Adapter::Pvscsi,
+    }
+}
+
+/// Whole multiples of this, in \[bytes\], are all that Google Compute Engine takes.
+const CLOUD_UNIT: u64 = 1 << 30;
+
+/// The warning if Google Compute Engine would not take an image of `len` \[bytes\] in an archive.
+pub(crate) fn warning(len: u64, format: Format, plan: &Plan) -> Option<Problem> {
+    let is_wrong = format == Format::Tar
+        && plan.output.member() == OutputPlan::MEMBER
+        && (plan.disk.is_none() || !len.is_multiple_of(CLOUD_UNIT));
+    let gib = len.div_ceil(CLOUD_UNIT);
+    is_wrong.then(|| {
+        let what =
+            format!("the image has {len} bytes, but Google Compute Engine takes only disks of whole GiB");
+        let help = format!("set plan.disk.size to \"{gib}GiB\", or plan.output.member to another name");
+        Problem::new(Location::plan().key("output").key("format"), what, help)
+    })
 }
 
 /// The name of a container in plans and reports; `None` for raw images.
@@ -74,5 +154,7 @@ pub fn format_name(format: Format) -> Option<&'static str> {
         Format::Vhd => Some("vhd"),
         Format::VhdFixed => Some("vhd-fixed"),
         Format::Vdi => Some("vdi"),
+        Format::Vmdk => Some("vmdk"),
+        Format::Tar => Some("tar"),
     }
 }

@@ -118,7 +118,7 @@ impl DiskReport {
             id,
             sector_size: disk.options().sector.bytes(),
             partitions: places.enumerate().map(partition).collect(),
-            blobs: blobs.map(|blob| BlobReport { offset: blob.offset, bytes: blob.len }).collect(),
+            blobs: blobs.map(|blob| BlobReport { offset: blob.offset, bytes: blob.part.len() }).collect(),
         }
     }
 
@@ -152,7 +152,7 @@ impl FileSystem {
             PartContent::Root => Some(Self::ext4(&prepared.root)),
             PartContent::Ext4(volume) => Some(Self::ext4(volume)),
             PartContent::Fat(folder) => Some(Self::fat(&folder.layout)),
-            PartContent::Empty | PartContent::Raw(_) => None,
+            PartContent::Empty | PartContent::Raw(_) | PartContent::Code(_) => None,
         }
     }
 

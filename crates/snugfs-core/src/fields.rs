@@ -9,25 +9,35 @@ use file_scanner::{ScanError, ScanErrors, SourceError, SourceField, SourceId, Su
 use image_tree::{Explain, ImagePath, io_reason};
 use snugfs_plan::{ClosureSource, Location, VolumePlan};
 
+use crate::boot::Added;
 use crate::failure::{Failure, FailureKind, kind_of_scan};
 use crate::problem::{At, Problem};
 
 /// The subject of a scan.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Scanned<'p> {
-    /// An ext4 file system, and its place in the plan.
-    Volume(&'p VolumePlan, &'p Location),
-    /// The folder of a FAT file system, by the file system's place in the plan.
-    Folder(&'p Location),
+    /// An ext4 file system, its place in the plan, and what its boot loader adds.
+    Volume(&'p VolumePlan, &'p Location, &'p Added),
+    /// A FAT file system, by its place in the plan, the number of its folders, and what its boot loader adds.
+    Folder(&'p Location, usize, &'p Added),
     /// A single file, by its place in the plan.
     File(&'p Location),
 }
 
 impl Scanned<'_> {
     fn location(self, id: &SourceId, field: &SourceField) -> Option<Location> {
-        let of_source = match self {
-            Self::Volume(plan, at) => volume_source(plan, at, id)?,
-            Self::Folder(at) | Self::File(at) => at.clone(),
+        let added = match self {
+            Self::Volume(plan, _, added) => added.location(plan.trees.len(), id),
+            Self::Folder(_, trees, added) => added.location(trees, id),
+            Self::File(_) => None,
+        };
+        if added.is_some() {
+            return added;
+        }
+        let of_source = match (self, id) {
+            (Self::Volume(plan, at, _), _) => volume_source(plan, at, id)?,
+            (Self::Folder(at, ..), SourceId::Entry(path)) => at.key("entries").key(text(path)),
+            (Self::Folder(at, ..) | Self::File(at), _) => at.clone(),
         };
         let path = if *id == SourceId::Store { "sourceDir" } else { "source" };
         Some(match field {
@@ -55,11 +65,11 @@ impl Scanned<'_> {
     /// A problem, with its place in the plan.
     fn placed(self, subject: &Subject, what: String, help: String) -> Problem {
         match (self, subject) {
-            (Self::Folder(at) | Self::File(at), Subject::Contents) => Problem::new(at, what, help),
-            (Self::Folder(at) | Self::File(at), Subject::Path(_)) => {
+            (Self::Folder(at, ..) | Self::File(at), Subject::Contents) => Problem::new(at, what, help),
+            (Self::Folder(at, ..) | Self::File(at), Subject::Path(_)) => {
                 within(at, &self.at(subject), &what, help)
             }
-            (Self::Volume(_, at), Subject::Contents | Subject::Path(_)) => {
+            (Self::Volume(_, at, _), Subject::Contents | Subject::Path(_)) => {
                 within_volume(at, self.at(subject), what, help)
             }
             (_, Subject::Source(..)) => Problem::new(self.at(subject), what, help),
@@ -83,8 +93,8 @@ impl Scanned<'_> {
     fn help(self, error: &ScanError) -> Option<String> {
         let is_volume = matches!(self, Self::Volume(..));
         let of_volume = |field: &str| match self {
-            Self::Volume(_, at) => at.key(field).to_string(),
-            Self::Folder(at) | Self::File(at) => at.to_string(),
+            Self::Volume(_, at, _) => at.key(field).to_string(),
+            Self::Folder(at, ..) | Self::File(at) => at.to_string(),
         };
         let help = match error {
             ScanError::MissingStorePath { path } => {
@@ -249,13 +259,14 @@ pub(crate) fn fat_failure(error: &FatError, at: &Location) -> Failure {
     Failure::new(FailureKind::Fit, at, what, help)
 }
 
-struct DiskNames;
+/// The names of a disk's items. Blobs of the boot loader follow those of the plan, whose number this is.
+struct DiskNames(usize);
 
 impl disk_layout::Names for DiskNames {
     fn item(&self, item: Item) -> String {
         match item {
             Item::Table => item.to_string(),
-            Item::Partition(_) | Item::Blob(_) | Item::Disk => disk_item(item).to_string(),
+            Item::Partition(_) | Item::Blob(_) | Item::Disk => disk_item(item, self.0).to_string(),
         }
     }
 
@@ -268,21 +279,25 @@ impl disk_layout::Names for DiskNames {
     }
 }
 
-fn disk_item(item: Item) -> Location {
+fn disk_item(item: Item, blobs: usize) -> Location {
     let disk = Location::plan().key("disk");
     match item {
         Item::Table => disk.key("table"),
         Item::Partition(index) => disk.key("partitions").index(index),
-        Item::Blob(index) => disk.key("blobs").index(index),
+        Item::Blob(index) if index < blobs => disk.key("blobs").index(index),
+        // The boot code comes first, then the core.
+        Item::Blob(index) => {
+            Location::plan().key("boot").key("bios").key(if index == blobs { "boot" } else { "core" })
+        }
         Item::Disk => disk,
     }
 }
 
-/// The failure of a disk's layout.
-pub(crate) fn disk_failure(error: &DiskError) -> Failure {
+/// The failure of a disk's layout. `blobs` is the number of the plan's blobs.
+pub(crate) fn disk_failure(error: &DiskError, blobs: usize) -> Failure {
     let kind = if error.is_conflict() { FailureKind::Plan } else { FailureKind::Fit };
-    let (item, what, help) = error.message(&DiskNames);
-    Failure::new(kind, disk_item(item), what, help)
+    let (item, what, help) = error.message(&DiskNames(blobs));
+    Failure::new(kind, disk_item(item, blobs), what, help)
 }
 
 /// A problem of a closure. If the graph is in the plan, the problem gets its place there.

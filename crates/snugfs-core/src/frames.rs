@@ -86,7 +86,7 @@ impl FrameStore for FrameStores {
 }
 
 /// Units of an image: the store paths of closures, and the files outside of them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Units<'p> {
     /// By [`image_tree::TreeId`].
     trees: Vec<Tree<'p>>,

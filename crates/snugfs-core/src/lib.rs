@@ -22,11 +22,13 @@
 //! | module | purpose |
 //! |---|---|
 //! | `closure` | reads the files of a closure |
+//! | `boot` | the files and the code of a boot loader |
 //! | `parts` | the parts of a plan: file systems, folders, single files; scans them |
 //! | `prepare` | from a plan to an image whose every byte is decided |
 //! | `write` | writes the image |
 //! | `frames` | frames of store paths that are kept and used again |
 //! | `layer` | frames of store paths without an image |
+//! | `layout_record` | where everything is in an image, for the next one |
 //! | `hashes` | compares NAR hashes and computes digests while writing |
 //! | `database`, `deduplicate`, `container` | Nix's database, equal files as hard links, formats of virtual disks |
 //! | `report`, `disk_report`, `sbom` | the report, the bill of materials |
@@ -36,6 +38,7 @@
 //! | `observer`, `own_outputs` | traits for the caller: progress, and files that it writes |
 //! | `human` | human-readable numbers and sizes |
 
+mod boot;
 mod closure;
 mod container;
 mod database;
@@ -48,6 +51,7 @@ mod frames;
 mod hashes;
 pub mod human;
 mod layer;
+mod layout_record;
 mod observer;
 mod own_outputs;
 mod parts;
@@ -58,6 +62,7 @@ mod sbom;
 pub mod verify;
 mod write;
 
+pub use boot::{BootCode, boot_files};
 pub use closure::{MOST_BYTES, NOT_EXPANDED, is_unexpanded, read_all, read_file, too_long};
 pub use container::format_name;
 pub use disk_report::{BlobReport, DiskReport, PartitionReport};
@@ -68,7 +73,9 @@ pub use frame_cache::{
 };
 pub use frames::FrameStores;
 pub use image_assembly::Target;
+pub use image_containers::BlockCompression;
 pub use image_tree::shown;
+pub use layout_record::LayoutRecord;
 pub use observer::{Observer, Stage, Unit, run_stage};
 pub use own_outputs::OwnOutputs;
 pub use parts::{
@@ -81,6 +88,11 @@ pub use report::{Contents, Filesystem, Image, Report, StorePathReport};
 pub use write::{WriteOptions, WrittenImage};
 
 impl Prepared<'_> {
+    /// Where everything is in the image, for the next one (`plan.filesystem.layoutLike`).
+    pub fn layout_record(&self) -> Result<LayoutRecord, Failure> {
+        LayoutRecord::of(self)
+    }
+
     /// The report, without the values that are only known after writing.
     #[must_use]
     pub fn report(&self) -> Report {

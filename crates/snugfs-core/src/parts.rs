@@ -5,10 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use closure_registration::Closure;
-use disk_layout::fat_serial_number;
 use ext4_layout::Layout;
-use fat_layout::FatLayout;
-use file_scanner::{InTree, InlineFile, Scan, ScanOptions, Sources, StoreSource};
+use fat_layout::{FatError, FatLayout};
+use file_scanner::{InTree, InlineFile, Scan, ScanOptions, SourceId, Sources, StoreSource};
 use image_tree::{
     FileRef, FileTree, ImagePath, NodeId, NodeKind, Permissions, SectorSize, Timestamp, TreeId,
 };
@@ -17,9 +16,11 @@ use snugfs_plan::{
     Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan, TreePlan, VolumePlan,
 };
 
+use crate::boot::{self, Added, BootCode};
 use crate::database;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::fields::{self, Scanned};
+use crate::layout_record::{self, Like};
 use crate::observer::Observer;
 use crate::own_outputs::OwnOutputs;
 use crate::problem::Problem;
@@ -35,21 +36,35 @@ pub struct PlannedVolume<'p> {
     pub plan: &'p VolumePlan,
     /// Its place in the plan: `plan`, or the content of a partition. Its fields are below this place.
     pub at: Location,
-    /// Place and length of its partition, if it has one.
-    partition: Option<(Location, Option<u64>)>,
+    /// Its partition, if it has one.
+    partition: Option<Partition>,
+}
+
+/// A partition in a plan.
+#[derive(Clone, Debug)]
+struct Partition {
+    /// Its place in the list, from 0.
+    index: usize,
+    at: Location,
+    /// In \[bytes\].
+    size: Option<u64>,
 }
 
 impl<'p> PlannedVolume<'p> {
     fn of_partition(plan: &'p VolumePlan, index: usize, size: Option<u64>) -> Self {
-        let partition = partition_at(index);
-        Self { plan, at: partition.key("content"), partition: Some((partition, size)) }
+        let at = partition_at(index);
+        Self { plan, at: at.key("content"), partition: Some(Partition { index, at, size }) }
     }
 
     /// The root of a plan.
     pub(crate) fn root(plan: &'p Plan) -> Self {
         let is_root = |(_, partition): &(usize, &PartitionPlan)| partition.content == PartitionContent::Root;
         let partition = partitions(plan).find(is_root);
-        let partition = partition.map(|(index, partition)| (partition_at(index), partition.size));
+        let partition = partition.map(|(index, partition)| Partition {
+            index,
+            at: partition_at(index),
+            size: partition.size,
+        });
         Self { plan: &plan.root, at: Location::plan(), partition }
     }
 
@@ -59,7 +74,7 @@ impl<'p> PlannedVolume<'p> {
             return None;
         }
         let of_partition =
-            self.partition.as_ref().and_then(|(_, size)| *size).map(|size| size - size % BLOCK);
+            self.partition.as_ref().and_then(|partition| partition.size).map(|size| size - size % BLOCK);
         self.plan.filesystem.size.or(of_partition)
     }
 
@@ -85,15 +100,41 @@ impl<'p> PlannedVolume<'p> {
             .with_timestamp(plan.timestamp)
     }
 
-    /// Lays out the file system.
-    pub(crate) fn lay_out(&self, tree: &FileTree) -> Result<Layout, Failure> {
+    /// The number of its partition, from 1.
+    pub(crate) fn partition_number(&self) -> Option<u32> {
+        self.partition.as_ref().and_then(|partition| u32::try_from(partition.index + 1).ok())
+    }
+
+    /// What of an earlier image it keeps.
+    fn like(&self) -> Option<Like<'p>> {
+        let at = self.at.key("filesystem").key("layoutLike");
+        let path = self.plan.filesystem.layout_like.as_deref()?;
+        Some(Like { path, at, slack: self.plan.filesystem.layout_slack })
+    }
+
+    /// Lays out the file system. Also returns a warning if it does not follow an earlier image.
+    pub(crate) fn lay_out(
+        &self,
+        tree: &FileTree,
+        closure: Option<&Closure>,
+    ) -> Result<(Layout, Option<Problem>), Failure> {
         // If the partition is too small, its size is the field to change.
         let of_partition = match &self.partition {
-            Some((at, Some(_))) if self.plan.filesystem.size.is_none() => Some(at.key("size")),
+            Some(Partition { at, size: Some(_), .. }) if self.plan.filesystem.size.is_none() => {
+                Some(at.key("size"))
+            }
             _ => None,
         };
-        Layout::plan(tree, &self.layout_options())
-            .map_err(|error| fields::layout_failure(&error, self.plan, &self.at, of_partition.as_ref()))
+        let failed = |error| fields::layout_failure(&error, self.plan, &self.at, of_partition.as_ref());
+        let options = self.layout_options();
+        let Some(like) = self.like() else {
+            return Ok((Layout::plan(tree, &options).map_err(failed)?, None));
+        };
+        let store = self.plan.closure.as_ref().map(|closure| closure.store_dir.as_bytes());
+        let previous = like.previous(self.partition_number(), tree, closure.zip(store))?;
+        let layout = Layout::plan_like(tree, &options, &previous).map_err(failed)?;
+        let warning = layout_record::warning(&layout, &like.at, like.slack);
+        Ok((layout, warning))
     }
 }
 
@@ -106,13 +147,26 @@ pub fn planned_volumes(plan: &Plan) -> impl Iterator<Item = PlannedVolume<'_>> {
     std::iter::once(PlannedVolume::root(plan)).chain(others)
 }
 
-/// All single files of a plan's disk, with their places: contents of raw partitions, then blobs.
+/// All single files of a plan's disk, with their places: contents of raw partitions, entries of FAT, then blobs. Their paths are
+/// in the field `source` at these places.
 pub fn planned_files(plan: &Plan) -> impl Iterator<Item = (Location, &Path)> {
     let raw = partitions(plan).filter_map(|(index, partition)| match &partition.content {
         PartitionContent::Raw(source) => Some((partition_at(index).key("content"), source.as_path())),
         _ => None,
     });
-    raw.chain(blobs(plan).map(|(at, _, source)| (at, source)))
+    let fat = partitions(plan).filter_map(|(index, partition)| match &partition.content {
+        PartitionContent::Fat(fat) => Some((partition_at(index).key("content").key("entries"), fat)),
+        _ => None,
+    });
+    let fat = fat.flat_map(|(at, fat)| {
+        fat.entries.iter().filter_map(move |(path, entry)| match &entry.kind {
+            EntryKind::Source(source) => {
+                Some((at.key(String::from_utf8_lossy(path.as_bytes())), source.as_path()))
+            }
+            _ => None,
+        })
+    });
+    raw.chain(fat).chain(blobs(plan).map(|(at, _, source)| (at, source)))
 }
 
 pub(crate) fn partitions(plan: &Plan) -> impl Iterator<Item = (usize, &PartitionPlan)> {
@@ -195,18 +249,28 @@ impl Scanner<'_> {
     }
 
     /// Scans an ext4 file system.
-    pub(crate) fn volume(
+    pub(crate) fn volume<'p>(
         self,
-        planned: PlannedVolume<'_>,
+        planned: PlannedVolume<'p>,
         closure: Option<Closure>,
-    ) -> Result<ScannedVolume<'_>, Failure> {
+        added: &Added,
+    ) -> Result<ScannedVolume<'p>, Failure> {
         let (plan, at) = (planned.plan, &planned.at);
-        let sources = volume_sources(plan, closure.as_ref(), at)?;
+        let (all_entries, all_trees);
+        let mut sources = volume_sources(plan, closure.as_ref(), at)?;
+        if !added.is_empty() {
+            (all_entries, all_trees) = (added.entries(&plan.entries), added.trees(&plan.trees));
+            (sources.entries, sources.trees) = (&all_entries, &all_trees);
+        }
         if let (Some(store), Some(closure)) = (&sources.store, &closure) {
             self.outputs.check_store(&store.source_dir, closure)?;
         }
-        let (scan, mut warnings) = self.scan(&sources, Scanned::Volume(plan, at))?;
-        warnings.extend(self.outputs_in(&scan.own, &plan.trees, |index| at.key("trees").index(index))?);
+        let (scan, mut warnings) = self.scan(&sources, Scanned::Volume(plan, at, added))?;
+        let tree_at = |index| {
+            let added = added.location(plan.trees.len(), &SourceId::Tree(index));
+            added.unwrap_or_else(|| at.key("trees").index(index))
+        };
+        warnings.extend(self.outputs_in(&scan.own, sources.trees, tree_at)?);
         if let (Some(closure), true) = (&closure, verification(plan) != snugfs_plan::Verify::None) {
             closure_registration::verify_sizes(closure, &scan.tree)
                 .map_err(|errors| fields::closure_failure(&errors, at))?;
@@ -217,13 +281,14 @@ impl Scanner<'_> {
         Ok(ScannedVolume { planned, closure, tree: scan.tree, warnings, deduplicated: None })
     }
 
-    /// Scans the folder of a FAT file system.
+    /// Scans the folder and the entries of a FAT file system. `bytes` is the length of its partition, if it has one.
     pub(crate) fn folder<'p>(
         self,
         plan: &'p Plan,
         fat: &'p FatPlan,
         index: usize,
-        bytes: u64,
+        bytes: Option<u64>,
+        added: &Added,
     ) -> Result<ScannedFolder<'p>, Failure> {
         let at = partition_at(index).key("content");
         // FAT has no holes.
@@ -232,21 +297,33 @@ impl Scanner<'_> {
             tree.keep_holes = false;
             tree
         };
-        let trees: Vec<TreePlan> = fat.source.iter().map(|source| tree(source)).collect();
-        let nothing = BTreeMap::new();
-        let (scan, mut warnings) = self.scan(&plain_sources(&trees, &nothing), Scanned::Folder(&at))?;
-        warnings.extend(self.outputs_in(&scan.own, &trees, |_| at.clone())?);
-        let derived = || fat_serial_number(&plan.root.filesystem.uuid, index + 1);
-        let options = fat_layout::Options {
-            bytes,
+        let planned: Vec<TreePlan> = fat.source.iter().map(|source| tree(source)).collect();
+        let (trees, entries) = (added.trees(&planned), added.entries(&fat.entries));
+        let scanned = Scanned::Folder(&at, planned.len(), added);
+        let (scan, mut warnings) = self.scan(&plain_sources(&trees, &entries), scanned)?;
+        let tree_at =
+            |index| added.location(planned.len(), &SourceId::Tree(index)).unwrap_or_else(|| at.clone());
+        warnings.extend(self.outputs_in(&scan.own, &trees, tree_at)?);
+        let mut options = fat_layout::Options {
+            bytes: bytes.unwrap_or(0),
             label: fat.label,
-            id: fat.id.unwrap_or_else(derived),
+            id: boot::serial_number(plan, fat, index),
             sector: plan.disk.as_ref().map_or_else(SectorSize::default, |disk| disk.sector),
             bits: fat.bits.map(|bits| match bits {
                 FatBits::Fat16 => fat_layout::Bits::Fat16,
                 FatBits::Fat32 => fat_layout::Bits::Fat32,
             }),
         };
+        if bytes.is_none() {
+            options.bytes =
+                least_size(&scan.tree, &options).map_err(|error| fields::fat_failure(&error, &at))?;
+            let help = format!(
+                "write \"size\": \"{}MiB\" for these files, or more for later ones",
+                options.bytes >> 20
+            );
+            let what = "is missing: a FAT file system has no size of its own";
+            return Err(Failure::new(FailureKind::Plan, partition_at(index).key("size"), what, help));
+        }
         Ok(ScannedFolder { plan: fat, at, options, tree: scan.tree, warnings })
     }
 
@@ -271,6 +348,23 @@ impl Scanner<'_> {
         Ok(ScannedFile { at, tree: scan.tree, node, len: size, warnings })
     }
 }
+
+/// The smallest whole number of MiB for a FAT file system, in \[bytes\].
+fn least_size(tree: &FileTree, options: &fat_layout::Options) -> Result<u64, FatError> {
+    let mut bytes = MIB;
+    loop {
+        let needs = match FatLayout::plan(tree, &fat_layout::Options { bytes, ..*options }) {
+            Ok(_) => return Ok(bytes),
+            Err(FatError::TooShort { least, .. }) => least,
+            Err(FatError::Full { more: Some(more), .. }) => bytes.saturating_add(more),
+            Err(error) => return Err(error),
+        };
+        // Each step is longer than the one before.
+        bytes = needs.max(bytes + 1).next_multiple_of(MIB);
+    }
+}
+
+const MIB: u64 = 1 << 20;
 
 /// The scanned folder of a FAT file system.
 #[derive(Debug)]
@@ -366,6 +460,8 @@ pub enum PartContent<'p> {
     Fat(Box<Folder<'p>>),
     /// The bytes of a file.
     Raw(SingleFile),
+    /// Code of the boot loader.
+    Code(Arc<BootCode>),
 }
 
 impl PartContent<'_> {
@@ -378,6 +474,7 @@ impl PartContent<'_> {
             Self::Ext4(_) => "ext4",
             Self::Fat(_) => "fat",
             Self::Raw(_) => "raw",
+            Self::Code(_) => "boot-code",
         }
     }
 }

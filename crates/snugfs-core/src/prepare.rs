@@ -7,8 +7,9 @@ use disk_layout::{Blob, Disk, Kind, Partition, Table};
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
 use image_tree::{FileRef, FileTree, NodeKind, PieceSource, TreeId, to_u64};
-use snugfs_plan::{PartitionContent, PartitionType, Plan, TablePlan};
+use snugfs_plan::{DiskPlan, PartitionContent, PartitionType, Plan, TablePlan};
 
+use crate::boot::{self, Boot, BootCode, CodePlace};
 use crate::observer::{Observer, Stage, Unit, run_stage};
 use crate::own_outputs::OwnOutputs;
 use crate::parts::{
@@ -82,9 +83,10 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options<'_>) -> Result<Prepared<'p>
         };
         parts::planned_volumes(plan).map(read).collect::<Result<Vec<Option<Closure>>, Failure>>()
     })?;
+    let boot = boot::read(plan, closures.first().and_then(Option::as_ref))?;
     let scanner = Scanner { outputs: options.outputs, observer };
     let mut sources =
-        run_stage(observer, (Stage::Scan, Unit::Entries, 0), || Scanned::new(plan, closures, scanner))?;
+        run_stage(observer, (Stage::Scan, Unit::Entries, 0), || Scanned::new(plan, closures, boot, scanner))?;
     deduplicate::run(sources.volumes_mut(), observer)?;
     if options.verify_hashes {
         hashes::verify_all(sources.volumes(), observer)?;
@@ -98,17 +100,23 @@ struct Scanned<'p> {
     root: ScannedVolume<'p>,
     contents: Vec<Content<'p>>,
     blobs: Vec<ScannedFile>,
+    boot: Boot,
 }
 
 impl<'p> Scanned<'p> {
-    fn new(plan: &'p Plan, closures: Vec<Option<Closure>>, scanner: Scanner<'_>) -> Result<Self, Failure> {
+    fn new(
+        plan: &'p Plan,
+        closures: Vec<Option<Closure>>,
+        boot: Boot,
+        scanner: Scanner<'_>,
+    ) -> Result<Self, Failure> {
         let mut volumes = parts::planned_volumes(plan).zip(closures);
         let mut next = || {
             let volume = volumes.next();
             volume.ok_or_else(|| Failure::internal("plan.disk", "a file system of the plan is missing"))
         };
         let (root, closure) = next()?;
-        let root = scanner.volume(root, closure)?;
+        let root = scanner.volume(root, closure, boot.root())?;
         let mut contents = Vec::new();
         for (index, partition) in parts::partitions(plan) {
             contents.push(match &partition.content {
@@ -116,14 +124,11 @@ impl<'p> Scanned<'p> {
                 PartitionContent::Root => Content::Root,
                 PartitionContent::Ext4(_) => {
                     let (planned, closure) = next()?;
-                    Content::Ext4(Box::new(scanner.volume(planned, closure)?))
+                    Content::Ext4(Box::new(scanner.volume(planned, closure, boot.partition(index))?))
                 }
                 PartitionContent::Fat(fat) => {
-                    let bytes = partition.size.ok_or_else(|| {
-                        let at = parts::partition_at(index).key("size");
-                        Failure::new(FailureKind::Plan, at, "is missing", "a FAT file system needs it")
-                    })?;
-                    Content::Fat(Box::new(scanner.folder(plan, fat, index, bytes)?))
+                    let added = boot.partition(index);
+                    Content::Fat(Box::new(scanner.folder(plan, fat, index, partition.size, added)?))
                 }
                 PartitionContent::Raw(source) => {
                     Content::Raw(scanner.file(parts::partition_at(index).key("content"), source)?)
@@ -131,7 +136,7 @@ impl<'p> Scanned<'p> {
             });
         }
         let blobs = parts::blobs(plan).map(|(at, _, source)| scanner.file(at, source));
-        Ok(Self { root, contents, blobs: blobs.collect::<Result<_, _>>()? })
+        Ok(Self { root, contents, blobs: blobs.collect::<Result<_, _>>()?, boot })
     }
 
     fn volumes(&self) -> impl Iterator<Item = &ScannedVolume<'p>> {
@@ -170,7 +175,7 @@ impl<'p> Scanned<'p> {
         }
         let blobs = self.blobs.into_iter().map(|scanned| trees.file(scanned));
         let blobs = blobs.collect::<Result<Vec<_>, _>>()?;
-        let disk = disk(plan, &root, &parts, &blobs)?;
+        let disk = disk(plan, &root, &mut parts, &blobs, &self.boot)?;
         let warnings = warnings(plan, &root, &parts, &blobs);
         Ok(Prepared { plan, root, parts, blobs, disk, warnings, trees: trees.0 })
     }
@@ -187,8 +192,10 @@ impl Trees {
         id.ok_or_else(|| Failure::new(FailureKind::Fit, "plan.disk", "has too many parts", "leave some out"))
     }
 
-    fn volume<'p>(&mut self, scanned: ScannedVolume<'p>) -> Result<Volume<'p>, Failure> {
-        let layout = Arc::new(scanned.planned.lay_out(&scanned.tree)?);
+    fn volume<'p>(&mut self, mut scanned: ScannedVolume<'p>) -> Result<Volume<'p>, Failure> {
+        let (layout, warning) = scanned.planned.lay_out(&scanned.tree, scanned.closure.as_ref())?;
+        scanned.warnings.extend(warning);
+        let layout = Arc::new(layout);
         let tree = self.add(&scanned.tree)?;
         Ok(Volume { scanned, layout, tree })
     }
@@ -214,7 +221,7 @@ fn warnings(plan: &Plan, root: &Volume<'_>, parts: &[Part<'_>], blobs: &[SingleF
             PartContent::Ext4(volume) => warnings.extend(of_volume(volume)),
             PartContent::Fat(folder) => warnings.extend(folder.scanned.warnings.iter().cloned()),
             PartContent::Raw(file) => warnings.extend(file.scanned.warnings.iter().cloned()),
-            PartContent::Empty | PartContent::Root => {}
+            PartContent::Empty | PartContent::Root | PartContent::Code(_) => {}
         }
     }
     warnings.extend(blobs.iter().flat_map(|blob| blob.scanned.warnings.iter().cloned()));
@@ -228,14 +235,53 @@ fn warnings(plan: &Plan, root: &Volume<'_>, parts: &[Part<'_>], blobs: &[SingleF
 fn disk(
     plan: &Plan,
     root: &Volume<'_>,
-    parts: &[Part<'_>],
+    parts: &mut [Part<'_>],
     blobs: &[SingleFile],
+    boot: &Boot,
 ) -> Result<Option<Disk>, Failure> {
     let Some(planned) = &plan.disk else { return Ok(None) };
+    let lay_out = |parts: &[Part<'_>], code: Vec<Blob>| {
+        let mut options = disk_options(plan, planned, root, parts, blobs);
+        options.blobs.extend(code);
+        Disk::plan(options).map_err(|error| fields::disk_failure(&error, planned.blobs.len()))
+    };
+    let Some((images, place)) = &boot.code else { return lay_out(parts, Vec::new()).map(Some) };
+    let blob = |offset, bytes| {
+        let image = Arc::new(BootCode(bytes));
+        Blob { offset, part: disk_layout::Part::Volume { image, tree: root.tree } }
+    };
+    let code = match *place {
+        CodePlace::Gap => {
+            // The core follows the table.
+            vec![blob(0, images.boot_code(1)), blob(boot_loaders::SECTOR, images.core(1))]
+        }
+        CodePlace::Partition(index) => {
+            // Both contain the place of the core, which only depends on lengths. So a first layout has the core at another place.
+            let missing = || Failure::internal("plan.boot.bios", "its partition is missing");
+            let content = |sector| PartContent::Code(Arc::new(BootCode(images.core(sector))));
+            parts.get_mut(index).ok_or_else(missing)?.content = content(0);
+            let first = lay_out(parts, vec![blob(0, images.boot_code(0))])?;
+            let start = first.partitions().get(index).ok_or_else(missing)?.start;
+            let sector = start / boot_loaders::SECTOR;
+            parts.get_mut(index).ok_or_else(missing)?.content = content(sector);
+            vec![blob(0, images.boot_code(sector))]
+        }
+    };
+    lay_out(parts, code).map(Some)
+}
+
+fn disk_options(
+    plan: &Plan,
+    planned: &DiskPlan,
+    root: &Volume<'_>,
+    parts: &[Part<'_>],
+    blobs: &[SingleFile],
+) -> disk_layout::Options {
     let volume = |volume: &Volume<'_>| disk_layout::Part::Volume {
         image: Arc::<Layout>::clone(&volume.layout),
         tree: volume.tree,
     };
+    let file = |file: &SingleFile| disk_layout::Part::File { file: file.file, len: file.scanned.len };
     let partition = |part: &Part<'_>| Partition {
         start: part.plan.start,
         size: part.plan.size,
@@ -254,11 +300,13 @@ fn disk(
                 image: Arc::<FatLayout>::clone(&folder.layout),
                 tree: folder.tree,
             },
-            PartContent::Raw(file) => disk_layout::Part::File { file: file.file, len: file.scanned.len },
+            PartContent::Raw(single) => file(single),
+            PartContent::Code(code) => {
+                disk_layout::Part::Volume { image: Arc::<BootCode>::clone(code), tree: root.tree }
+            }
         },
     };
-    let blobs = planned.blobs.iter().zip(blobs);
-    let options = disk_layout::Options {
+    disk_layout::Options {
         table: match planned.table {
             TablePlan::Mbr { id } => Table::Mbr(id),
             TablePlan::Gpt { guid } => Table::Gpt(guid),
@@ -266,12 +314,14 @@ fn disk(
         sector: planned.sector,
         size: planned.size,
         seed: plan.root.filesystem.uuid,
-        blobs: blobs
-            .map(|(blob, file)| Blob { offset: blob.offset, file: file.file, len: file.scanned.len })
+        blobs: planned
+            .blobs
+            .iter()
+            .zip(blobs)
+            .map(|(blob, single)| Blob { offset: blob.offset, part: file(single) })
             .collect(),
         partitions: parts.iter().map(partition).collect(),
-    };
-    Disk::plan(options).map(Some).map_err(|error| fields::disk_failure(&error))
+    }
 }
 
 impl<'p> Prepared<'p> {

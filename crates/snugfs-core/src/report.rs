@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use closure_registration::{Closure, PathInfo};
 use ext4_layout::{Layout, Summary};
-use image_assembly::{Compression, Written};
+use image_assembly::Written;
 use image_tree::{FileTree, NodeKind, PieceSource, Uuid, to_u64};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use snugfs_plan::{FilesystemPlan, Format};
+use snugfs_plan::FilesystemPlan;
 
 use crate::Failure;
 use crate::container;
@@ -19,6 +19,7 @@ use crate::observer::Stage;
 use crate::parts::Deduplicated;
 use crate::prepare::Prepared;
 use crate::problem::Problem;
+use crate::write::WriteOptions;
 
 /// The version of the JSON. Fields may be added within a version.
 const VERSION: u32 = 1;
@@ -214,6 +215,11 @@ impl Report {
         }
     }
 
+    /// Adds warnings.
+    pub fn add_warnings(&mut self, warnings: &[Problem]) {
+        self.warnings.extend(warnings.iter().map(Problem::to_string));
+    }
+
     /// Adds the digest of the plan's file.
     pub fn set_plan(&mut self, sha256: [u8; 32]) {
         self.plan = Some(PlanReport { sha256: HEXLOWER.encode(&sha256) });
@@ -225,11 +231,12 @@ impl Report {
     }
 
     /// Adds the values that are known after writing.
-    pub fn set_written(&mut self, written: &Written, compression: Option<Compression>, format: Format) {
-        self.image.format = container::format_name(format);
+    pub fn set_written(&mut self, written: &Written, options: &WriteOptions<'_>) {
+        let compression = options.compression();
+        self.image.format = container::format_name(options.format);
         self.image.file_bytes = self.image.format.map(|_| written.bytes);
         self.image.compressed_bytes = compression.map(|_| written.bytes);
-        self.image.compression = compression.map(Compression::name);
+        self.image.compression = compression;
         self.image.sha256 = written.sha256.map(|digest| HEXLOWER.encode(&digest));
     }
 

@@ -1,29 +1,34 @@
 //! Writes a prepared image.
 
 use std::fs::File;
+use std::io::Write;
 use std::num::NonZeroUsize;
 
 use file_scanner::{ScannedFiles, most_readers};
 use image_assembly::{
-    BlockMap, FrameStore, Frames, ImageDigest, KnownZeros, Observer as ImageObserver, Target, Writer, Written,
+    AssemblyError, BlockMap, Compression, FrameStore, Frames, Framing, ImageDigest, KnownZeros,
+    Observer as ImageObserver, Target, Writer, Written,
 };
-use image_containers::needed_blocks;
+use image_containers::{BlockCompression, needed_blocks};
 use snugfs_plan::{Format, Location};
 
-use crate::container::Container;
+use crate::container::{self, Container};
 use crate::frames::{FrameStores, Units};
 use crate::hashes::{self, PassingClosures};
 use crate::observer::{Observer, Stage, Unit, run_stage};
 use crate::parts::is_hashed;
 use crate::prepare::Prepared;
 use crate::verify;
-use crate::{Failure, FailureKind};
+use crate::{Failure, FailureKind, Problem};
 
 /// Options of [`Prepared::write`].
 #[derive(Clone, Copy, Debug)]
 pub struct WriteOptions<'o> {
     /// The container.
     pub format: Format,
+    /// The compression of the container's blocks. Only for [`Format::Qcow2`], and for [`Format::Vmdk`] (deflate), which
+    /// otherwise has its default. Then the file as a whole can't be compressed.
+    pub blocks: Option<BlockCompression>,
     /// Threads, compression, `sync` and reading back.
     pub assembly: image_assembly::Options,
     /// Make a map of the blocks that a copy of the image needs (a bmap file). Only for [`Format::Raw`].
@@ -44,25 +49,56 @@ impl Default for WriteOptions<'_> {
                 .expect("invariant: a pool has at least one thread"),
             ..image_assembly::Options::default()
         };
-        Self { format: Format::Raw, assembly, map: false, raw_digest: false, verify: false, frames: None }
+        Self {
+            format: Format::Raw,
+            blocks: None,
+            assembly,
+            map: false,
+            raw_digest: false,
+            verify: false,
+            frames: None,
+        }
     }
 }
 
 impl WriteOptions<'_> {
+    /// The name of the compression, of the whole file or of its blocks.
+    #[must_use]
+    pub fn compression(&self) -> Option<&'static str> {
+        let whole = self.assembly.compression.map(Compression::name);
+        let blocks = self.blocks.map(BlockCompression::name);
+        whole.or(blocks).or((self.format == Format::Vmdk).then_some("deflate"))
+    }
+
     /// A map, a digest or a comparison of a container's own bytes would not be that of the image.
     fn check(&self) -> Result<(), Failure> {
+        let format = || Location::plan().key("output").key("format");
+        let compression = || Location::plan().key("output").key("compression");
+        let is_possible = match (self.format, self.blocks) {
+            (Format::Qcow2, _) | (Format::Vmdk, Some(BlockCompression::Deflate { .. })) | (_, None) => true,
+            (_, Some(_)) => false,
+        };
+        if !is_possible {
+            let what = "the format has no blocks with this compression";
+            return Err(Failure::new(FailureKind::Plan, compression(), what, "leave it out"));
+        }
+        let is_packed = self.format == Format::Vmdk || self.blocks.is_some();
+        if is_packed && self.assembly.compression.is_some() {
+            let what = "the container is compressed already";
+            return Err(Failure::new(FailureKind::Plan, compression(), what, "leave out one of the two"));
+        }
         if self.format == Format::Raw || !(self.map || self.raw_digest || self.verify) {
             return Ok(());
         }
         let what =
             "has no block map, no digest of the raw image and no verification of the output in this format";
-        Err(Failure::new(
-            FailureKind::Plan,
-            Location::plan().key("output").key("format"),
-            what,
-            "write a raw image",
-        ))
+        Err(Failure::new(FailureKind::Plan, format(), what, "write a raw image"))
     }
+}
+
+/// Whether the output has frames that begin and end with store paths.
+fn is_framed(assembly: &image_assembly::Options) -> bool {
+    matches!(assembly.compression, Some(Compression::Zstd { framing: Framing::Units { .. }, .. }))
 }
 
 /// What was written.
@@ -91,16 +127,43 @@ impl Prepared<'_> {
         options: &WriteOptions<'_>,
         observer: &dyn Observer,
     ) -> Result<WrittenImage, Failure> {
+        self.write_with(options, name, observer, |writer| writer.write(target))
+    }
+
+    /// Writes the image in order, from its start to its end, for example to a socket or another compressor. As [`Self::write`],
+    /// except that the output may have been partly written after an error. It can't be verified.
+    ///
+    /// # Errors
+    /// If a source changed, or the output can't be written.
+    pub fn write_to(
+        &self,
+        output: &mut dyn Write,
+        options: &WriteOptions<'_>,
+        observer: &dyn Observer,
+    ) -> Result<WrittenImage, Failure> {
+        self.write_with(options, "the output", observer, |writer| writer.write_to(output))
+    }
+
+    fn write_with(
+        &self,
+        options: &WriteOptions<'_>,
+        name: &str,
+        observer: &dyn Observer,
+        write: impl FnOnce(Writer<'_>) -> Result<Written, AssemblyError>,
+    ) -> Result<WrittenImage, Failure> {
         options.check()?;
         let contents = ScannedFiles::of(self.trees());
         let readers = options.assembly.readers.max(options.assembly.threads).min(most_readers());
         let assembly = image_assembly::Options { readers, ..options.assembly };
         let image = self.image();
-        let known = (options.format != Format::Raw)
+        let known = Container::begins_with_tables(options.format, options.blocks)
             .then(|| self.find_zeros(&contents, (assembly.threads, readers), observer));
         let known = known.transpose()?;
-        let container =
-            Container::around(known.as_ref().map_or(image, |known| known), options.format, self.plan)?;
+        let container = Container::around(
+            known.as_ref().map_or(image, |known| known),
+            (options.format, options.blocks),
+            self.plan,
+        )?;
         let mut map =
             options.map.then(|| BlockMap::new(image.len(), needed_blocks(image, BlockMap::block())));
         let mut digest = options.raw_digest.then(ImageDigest::default);
@@ -126,11 +189,15 @@ impl Prepared<'_> {
                 None => &mut closures,
             };
             let progress = |bytes| observer.advance(bytes);
-            let units = Units::of(self);
+            // Without frames, nobody asks for the parts of the image.
+            let units = if is_framed(&assembly) { Units::of(self) } else { Units::default() };
             let store = options.frames.map(|stores| -> &dyn FrameStore { stores });
             let frames = Frames { source: &units, store };
             let mut writer = Writer::new(pieces, &contents).options(assembly).progress(&progress);
             writer = writer.frames(frames);
+            if let Some(packed) = container.packed() {
+                writer = writer.packed(packed);
+            }
             if is_hashing {
                 writer = writer.observer(file_observer);
             }
@@ -147,10 +214,16 @@ impl Prepared<'_> {
                     run_stage(observer, stage, || verify::output(self, file, name, observer))
                 });
             }
-            writer.write(target).map_err(Failure::from)
+            write(writer).map_err(Failure::from)
         })?;
         options.frames.iter().for_each(|stores| stores.publish());
         Ok(WrittenImage { written, map, raw_sha256: digest.map(ImageDigest::sha256) })
+    }
+
+    /// Warnings about the image in a container.
+    #[must_use]
+    pub fn container_warnings(&self, format: Format) -> Vec<Problem> {
+        container::warning(self.bytes(), format, self.plan).into_iter().collect()
     }
 
     /// Finds long runs of zeros in the files of the image, for containers that omit them and begin with tables.

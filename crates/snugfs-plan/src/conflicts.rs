@@ -23,6 +23,11 @@ pub(crate) fn check(volume: &VolumePlan, at: &Place<'_>, log: &Log) {
     check_trees(&volume.trees, &leaves, &files, log);
 }
 
+/// Reports entries below a file, in the file system at `at`.
+pub(crate) fn check_entries(entries: &BTreeMap<ImagePath, Entry>, at: &Place<'_>, log: &Log) {
+    Leaves::of(entries, at, log);
+}
+
 /// The entries that are not directories, except those below others. None is below another.
 struct Leaves<'a> {
     /// Place of the volume in the plan.

@@ -157,6 +157,42 @@ impl ContentKind {
     }
 }
 
+/// What an entry of a FAT file system may be.
+pub(crate) static FAT_ENTRY_TYPES: Words<FatEntryType> =
+    Choices(&[("file", FatEntryType::File), ("directory", FatEntryType::Directory)]);
+
+/// See [`FAT_ENTRY_TYPES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FatEntryType {
+    File,
+    Directory,
+}
+
+impl FatEntryType {
+    /// The fields of such an entry.
+    pub(crate) fn table(self) -> &'static Table {
+        match self {
+            Self::File => &FAT_FILE,
+            Self::Directory => &FAT_DIRECTORY,
+        }
+    }
+}
+
+const fn fat_entry(about: &'static str) -> Field {
+    Field::required("type", Shape::Word(&FAT_ENTRY_TYPES), "\"type\": \"file\", or directory", about)
+}
+
+static FAT_FILE: Table = Table {
+    what: "a file",
+    one_of: r#"[{ "required": ["text"] }, { "required": ["source"] }]"#,
+    fields: &[
+        fat_entry("A file, with either text or source."),
+        Field::optional("text", Shape::Text, "The contents, as UTF-8."),
+        Field::optional("source", Shape::HostPath, "A file of this machine with the contents."),
+    ],
+};
+static FAT_DIRECTORY: Table = Table { what: "a directory", one_of: "", fields: &[fat_entry("A directory.")] };
+
 /// The `bits` of a FAT file system.
 pub(crate) static FAT_BITS: Numbers<FatBits> = Choices(&[(16, FatBits::Fat16), (32, FatBits::Fat32)]);
 
@@ -192,12 +228,13 @@ static FAT: Table = Table {
     one_of: "",
     fields: &[
         kind_of("A FAT file system, for firmware."),
-        Field::optional(
-            "source",
-            Shape::HostPath,
-            "A folder of this machine. Without it, the file system is empty.",
-        )
-        .or_null(),
+        Field::optional("source", Shape::HostPath, "A folder of this machine to copy.").or_null(),
+        Field::default(
+            "entries",
+            Shape::FatEntries,
+            "{}",
+            "Single files and directories, by their path in the file system.",
+        ),
         Field::optional("label", Shape::FatLabel, "The volume label, at most 11 characters.").or_null(),
         Field::optional(
             "id",

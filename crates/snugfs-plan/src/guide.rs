@@ -1,7 +1,8 @@
 //! The tables as text: sections and fields of the plan for help and manual pages.
 
+use crate::boot_tables::{BOOT_KINDS, BootKind};
 use crate::choices::Words;
-use crate::disk_tables::{CONTENT_KINDS, ContentKind};
+use crate::disk_tables::{CONTENT_KINDS, ContentKind, FAT_ENTRY_TYPES, FatEntryType};
 use crate::partition_types;
 use crate::plan_table::PLAN;
 use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
@@ -80,6 +81,14 @@ impl Guide {
                 Shape::Entries => {
                     let kinds = Kinds::new("type", &ENTRY_TYPES, EntryType::table);
                     self.add_kinds(&format!("{here}.\"PATH\""), field.about, &kinds);
+                }
+                Shape::FatEntries => {
+                    let kinds = Kinds::new("type", &FAT_ENTRY_TYPES, FatEntryType::table);
+                    self.add_kinds(&format!("{here}.\"PATH\""), field.about, &kinds);
+                }
+                Shape::Boot => {
+                    let kinds = Kinds::new("kind", &BOOT_KINDS, BootKind::table);
+                    self.add_kinds(&here, field.about, &kinds);
                 }
                 Shape::Content => {
                     let kinds = Kinds::new("kind", &CONTENT_KINDS, ContentKind::table);
@@ -190,13 +199,20 @@ fn values(shape: &Shape) -> String {
         Shape::Mode => "mode such as \"0644\"".to_owned(),
         Shape::Uuid => "UUID".to_owned(),
         Shape::Label => format!("string of at most {MAX_LABEL} bytes"),
-        Shape::Text | Shape::LinkTarget | Shape::PartitionName | Shape::FatLabel => "string".to_owned(),
+        Shape::Text | Shape::LinkTarget | Shape::PartitionName | Shape::FatLabel | Shape::Member => {
+            "string".to_owned()
+        }
         Shape::Xattrs => "object of names and base64 values".to_owned(),
         Shape::XattrPatterns => "list of strings such as \"user.*\"".to_owned(),
         Shape::Flag => "true or false".to_owned(),
-        Shape::Object(_) | Shape::Content | Shape::Compression => "object".to_owned(),
+        Shape::Object(_) | Shape::Content | Shape::Compression | Shape::Boot => "object".to_owned(),
         Shape::List(_) => "list of objects".to_owned(),
-        Shape::ByPath(_) | Shape::Entries => "object of paths in the image and objects".to_owned(),
+        Shape::Texts => "object of names and strings".to_owned(),
+        Shape::TextList => "list of strings".to_owned(),
+        Shape::HostPaths => "object of paths and host paths".to_owned(),
+        Shape::ByPath(_) | Shape::Entries | Shape::FatEntries => {
+            "object of paths in the image and objects".to_owned()
+        }
         Shape::DiskId => "number, string such as \"0x2178694e\" or GUID".to_owned(),
         Shape::PartitionType => {
             let name = partition_types::GPT.first().map_or("esp", |named| named.0);

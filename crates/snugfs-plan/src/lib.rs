@@ -1,7 +1,7 @@
 //! The JSON plan: types, validation, schema. Independent of files and ext4.
 //!
 //! The invariant: a [`Plan`] from [`parse`] is valid and complete, and all problems of a plan are
-//! reported at once. The decoder and [`schema`] read the same tables (`tables`, `disk_tables`, `plan_table`), the only
+//! reported at once. The decoder and [`schema`] read the same tables (`tables`, `disk_tables`, `boot_tables`, `plan_table`), the only
 //! places with names, limits, words with their meanings, and defaults.
 //!
 //! The crate does no I/O.
@@ -11,6 +11,8 @@
     reason = "a decoder takes a value of any lifetime, the path of a method of `Value` only one of a certain lifetime"
 )]
 
+mod boot_plan;
+mod boot_tables;
 mod choices;
 mod conflicts;
 mod decode;
@@ -31,6 +33,7 @@ mod shapes;
 mod tables;
 mod value;
 
+pub use boot_plan::*;
 pub use decode::{parse, parse_document};
 pub use guide::{GuideField, Section, guide};
 pub use locate::locate;

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use image_tree::{ImagePath, Permissions, SectorSize, Timestamp, Xattr};
 
+use crate::boot_plan::BootPlan;
 use crate::partition_types;
 
 /// A valid and complete plan. Defaults are filled in, and paths of this machine are joined with the
@@ -14,6 +15,8 @@ pub struct Plan {
     pub root: VolumePlan,
     /// The disk around it; `None` for the bare file system.
     pub disk: Option<DiskPlan>,
+    /// The boot loader; `None` for none. Then there is a disk, and the root has a closure.
+    pub boot: Option<BootPlan>,
     /// The output.
     pub output: OutputPlan,
 }
@@ -32,6 +35,18 @@ pub struct VolumePlan {
     pub attributes: BTreeMap<ImagePath, AttributesPlan>,
     /// Parameters of the file system.
     pub filesystem: FilesystemPlan,
+}
+
+impl Plan {
+    /// All ext4 file systems of the plan.
+    pub fn filesystems_mut(&mut self) -> impl Iterator<Item = &mut FilesystemPlan> {
+        let partitions = self.disk.iter_mut().flat_map(|disk| &mut disk.partitions);
+        let others = partitions.filter_map(|partition| match &mut partition.content {
+            PartitionContent::Ext4(volume) => Some(&mut volume.filesystem),
+            _ => None,
+        });
+        std::iter::once(&mut self.root.filesystem).chain(others)
+    }
 }
 
 /// `plan.closure`
@@ -225,22 +240,56 @@ pub struct FilesystemPlan {
     pub reserved: Option<u32>,
     /// Time of all files without their own.
     pub timestamp: Timestamp,
+    /// The record of an earlier image, whose places are kept as far as possible.
+    pub layout_like: Option<PathBuf>,
+    /// How much longer the image may be for that than one that is laid out anew, in \[percent\].
+    pub layout_slack: u32,
 }
 
 /// `plan.output`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutputPlan {
     /// The image's file; `-o` takes precedence.
     pub path: Option<PathBuf>,
-    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`, `.vhd`, `.vdi`); other names
-    /// mean the plain image.
+    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`, `.vhd`, `.vdi`, `.vmdk`, `.tar`);
+    /// other names mean the plain image.
     pub format: Option<Format>,
+    /// Name of the image in [`Format::Tar`], if given. By default [`OutputPlan::MEMBER`].
+    pub member: Option<String>,
+    /// Disk controller for [`Format::Vmdk`], if given. By default [`Adapter::Lsilogic`].
+    pub adapter: Option<Adapter>,
     /// Whether to write a block map for bmaptool next to the image.
     pub bmap: bool,
     /// Whether to check the image and compare it with the plan before it gets its name.
     pub verify: bool,
-    /// Compression, if given. By default the file name decides (`.zst`, `.gz` or `.xz`, each at its default level).
+    /// Compression, if given. By default the file name decides (`.zst`, `.gz` or `.xz`, each at its default level). With
+    /// [`Format::Qcow2`] and no such name, it is that of the clusters.
     pub compression: Option<CompressionPlan>,
+}
+
+impl OutputPlan {
+    /// The usual name of an image in an archive: Google Compute Engine takes no other.
+    pub const MEMBER: &str = "disk.raw";
+
+    /// The name of an image in an archive.
+    #[must_use]
+    pub fn member(&self) -> &str {
+        self.member.as_deref().unwrap_or(Self::MEMBER)
+    }
+}
+
+/// `plan.output.adapter`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Adapter {
+    /// LSI Logic's SCSI controller.
+    #[default]
+    Lsilogic,
+    /// `BusLogic`'s SCSI controller.
+    Buslogic,
+    /// IDE. Also for SATA.
+    Ide,
+    /// `VMware`'s paravirtual SCSI controller.
+    Pvscsi,
 }
 
 /// `plan.output.format`
@@ -259,6 +308,10 @@ pub enum Format {
     VhdFixed,
     /// `VirtualBox`'s format, in which empty blocks take no space.
     Vdi,
+    /// `VMware`'s format, streamOptimized: compressed.
+    Vmdk,
+    /// An archive with the image.
+    Tar,
 }
 
 /// `plan.output.compression`
@@ -281,6 +334,24 @@ pub enum CompressionPlan {
         /// 0 to 9.
         level: u32,
     },
+    /// With deflate, in the clusters of [`Format::Qcow2`] or [`Format::Vmdk`]; a whole file can't be.
+    Deflate {
+        /// 1 to 9.
+        level: u32,
+    },
+}
+
+impl CompressionPlan {
+    /// The name of the format in plans.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Zstd { .. } => "zstd",
+            Self::Gzip { .. } => "gzip",
+            Self::Xz { .. } => "xz",
+            Self::Deflate { .. } => "deflate",
+        }
+    }
 }
 
 /// How an output is divided into frames of zstd.
@@ -334,8 +405,8 @@ pub enum TablePlan {
 pub struct PartitionPlan {
     /// Offset in \[bytes\], a multiple of the sector. `None`: the next multiple of 1 MiB after the previous partition.
     pub start: Option<u64>,
-    /// Length in \[bytes\], a multiple of the sector. `None`: that of the content, which then is not empty
-    /// and not FAT.
+    /// Length in \[bytes\], a multiple of the sector. `None`: that of the content, which then is not empty. FAT has no
+    /// length of its own, so it is an error when the contents are known.
     pub size: Option<u64>,
     /// Partition type, for the kind of table in use.
     pub kind: PartitionType,
@@ -363,6 +434,18 @@ impl PartitionType {
     #[must_use]
     pub fn is_swap(self) -> bool {
         self.is_named("swap")
+    }
+
+    /// Whether it is the type of extended boot loader partitions.
+    #[must_use]
+    pub fn is_xbootldr(self) -> bool {
+        self.is_named("xbootldr")
+    }
+
+    /// Whether it is the type of partitions for GRUB's BIOS code.
+    #[must_use]
+    pub fn is_bios_boot(self) -> bool {
+        self.is_named("bios-boot")
     }
 
     /// Whether it is the type of EFI system partitions.
@@ -397,8 +480,10 @@ pub enum PartitionContent {
 /// A FAT file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FatPlan {
-    /// Folder of this machine to copy; without it, the file system is empty.
+    /// Folder of this machine to copy.
     pub source: Option<PathBuf>,
+    /// Single files and directories, by their path in the file system. Only their kinds count.
+    pub entries: BTreeMap<ImagePath, Entry>,
     /// Label in upper case, padded with spaces; `NO NAME` for none.
     pub label: [u8; 11],
     /// Volume serial number; by default derived from the root's UUID.

@@ -37,6 +37,12 @@ pub(crate) static PLAN: Table = Table {
             "A disk with partitions around the file system. Without it, the image is the bare file system.",
         )
         .or_null(),
+        Field::optional(
+            "boot",
+            Shape::Boot,
+            "The boot loader of a NixOS system. Needs a disk and a closure.",
+        )
+        .or_null(),
         Field::optional("$schema", Shape::Text, "Where an editor finds the JSON Schema. Ignored by snugfs."),
     ],
 };

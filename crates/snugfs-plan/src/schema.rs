@@ -2,14 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::boot_tables::{BOOT_KINDS, BootKind};
 use crate::choices::Words;
-use crate::disk_tables::{CONTENT_KINDS, ContentKind, MAX_FAT_LABEL, MAX_PARTITION_NAME};
+use crate::disk_tables::{
+    CONTENT_KINDS, ContentKind, FAT_ENTRY_TYPES, FatEntryType, MAX_FAT_LABEL, MAX_PARTITION_NAME,
+};
 use crate::json::Json;
 use crate::partition_types;
 use crate::plan_table::PLAN;
 use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
 use crate::tables::{
-    self, COMPRESSIONS, CompressionKind, ENTRY_TYPES, EntryType, MAX_LABEL, MAX_LINK_TARGET,
+    self, COMPRESSIONS, CompressionKind, ENTRY_TYPES, EntryType, MAX_LABEL, MAX_LINK_TARGET, MAX_MEMBER,
     MAX_RESERVED_PERCENT,
 };
 
@@ -122,6 +125,11 @@ fn shape(shape: &Shape) -> Value {
         Shape::LinkTarget => json!({
             "type": "string", "minLength": 1, "maxLength": MAX_LINK_TARGET, "pattern": "^[^\\u0000]+$"
         }),
+        Shape::Member => json!({
+            "type": "string", "minLength": 1, "maxLength": MAX_MEMBER,
+            "pattern": "^[^/\\u0000]+(/[^/\\u0000]+)*$",
+            "not": { "pattern": "(^|/)\\.{1,2}(/|$)" }
+        }),
         Shape::Xattrs => json!({ "$ref": "#/$defs/xattrs" }),
         Shape::XattrPatterns => {
             json!({ "type": "array", "items": { "type": "string", "pattern": "^[^*\\u0000]*\\*?$", "minLength": 1 } })
@@ -131,6 +139,15 @@ fn shape(shape: &Shape) -> Value {
         Shape::List(table) => json!({ "type": "array", "items": object(table) }),
         Shape::ByPath(table) => by_path(&object(table)),
         Shape::Entries => by_path(&json!({ "oneOf": alternatives(&ENTRY_TYPES, EntryType::table, "type") })),
+        Shape::FatEntries => {
+            by_path(&json!({ "oneOf": alternatives(&FAT_ENTRY_TYPES, FatEntryType::table, "type") }))
+        }
+        Shape::Boot => json!({ "oneOf": alternatives(&BOOT_KINDS, BootKind::table, "kind") }),
+        Shape::Texts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Shape::TextList => json!({ "type": "array", "items": { "type": "string" } }),
+        Shape::HostPaths => {
+            json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/hostPath" } })
+        }
         Shape::DiskId => json!({ "anyOf": [
             { "type": "integer", "minimum": 0, "maximum": u32::MAX },
             { "type": "string", "pattern": "^0x[0-9A-Fa-f]{1,8}$" },

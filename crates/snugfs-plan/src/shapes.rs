@@ -33,6 +33,8 @@ pub(crate) enum Shape {
     Text,
     /// The target of a symlink.
     LinkTarget,
+    /// The name of a file in an archive.
+    Member,
     /// Names of extended attributes with their values.
     Xattrs,
     /// A list of names of extended attributes, which may end in `*`.
@@ -47,6 +49,16 @@ pub(crate) enum Shape {
     ByPath(&'static Table),
     /// Entries by their path in the image.
     Entries,
+    /// Entries by their path in a FAT file system.
+    FatEntries,
+    /// The boot loader.
+    Boot,
+    /// Texts by name.
+    Texts,
+    /// A list of texts.
+    TextList,
+    /// Paths of this machine, by relative path.
+    HostPaths,
     /// A 32-bit number for an MBR, a GUID for a GPT.
     DiskId,
     /// The type of a partition: a number or a name, or a GUID.

@@ -4,7 +4,7 @@
 use image_tree::Timestamp;
 
 use crate::choices::{Choices, Words};
-use crate::plan::{Format, Verify};
+use crate::plan::{Adapter, Format, Verify};
 use crate::shapes::{CountRule, Field, Shape, SizeRule, Table};
 
 /// The version of the format.
@@ -30,6 +30,8 @@ pub(crate) const OWNER: CountRule = CountRule { min: 0, max: (1 << 32) - 2 };
 pub(crate) const MAJOR: CountRule = CountRule { min: 0, max: (1 << 12) - 1 };
 /// See [`MAJOR`].
 pub(crate) const MINOR: CountRule = CountRule { min: 0, max: (1 << 20) - 1 };
+/// From an image that is never longer to one of eleven times the length.
+const LAYOUT_SLACK: CountRule = CountRule { min: 0, max: 1000 };
 /// Levels of zstd, except those below 1.
 const ZSTD_LEVEL: CountRule = CountRule { min: 1, max: 22 };
 /// Levels of gzip; its 0 would not compress.
@@ -43,6 +45,8 @@ pub(crate) const MAX_RESERVED_PERCENT: u32 = 50;
 pub(crate) const MAX_LABEL: usize = 16;
 /// `PATH_MAX` without its NUL, in \[bytes\].
 pub(crate) const MAX_LINK_TARGET: usize = 4095;
+/// Maximum length of a name in an archive in \[bytes\].
+pub(crate) const MAX_MEMBER: usize = 100;
 
 /// The longest path in a plan, in \[bytes\]: `PATH_MAX` without its NUL.
 pub(crate) const MAX_PATH: usize = 4095;
@@ -378,6 +382,19 @@ pub(crate) static FILESYSTEM: Table = Table {
             "1",
             "The time of the superblock and of all inodes without another time, in seconds since 1970.",
         ),
+        Field::optional(
+            "layoutLike",
+            Shape::HostPath,
+            "The record of an earlier image (build --layout-out). Inode numbers and blocks stay as they were there, as \
+             far as possible.",
+        )
+        .or_null(),
+        Field::default(
+            "layoutSlackPercent",
+            Shape::Count(LAYOUT_SLACK),
+            "5",
+            "With layoutLike: how much longer the image may be than one that is laid out anew, in percent.",
+        ),
     ],
 };
 
@@ -389,6 +406,16 @@ pub(crate) static FORMATS: Words<Format> = Choices(&[
     ("vhd", Format::Vhd),
     ("vhd-fixed", Format::VhdFixed),
     ("vdi", Format::Vdi),
+    ("vmdk", Format::Vmdk),
+    ("tar", Format::Tar),
+]);
+
+/// `plan.output.adapter`
+pub(crate) static ADAPTERS: Words<Adapter> = Choices(&[
+    ("lsilogic", Adapter::Lsilogic),
+    ("buslogic", Adapter::Buslogic),
+    ("ide", Adapter::Ide),
+    ("pvscsi", Adapter::Pvscsi),
 ]);
 
 /// `plan.output`
@@ -403,8 +430,23 @@ pub(crate) static OUTPUT: Table = Table {
             Shape::Word(&FORMATS),
             "null",
             "raw is the image itself, qcow2 is QEMU's format, simg is Android's sparse format for fastboot, vhd is \
-             Microsoft's, vhd-fixed the same with all bytes (for Azure), vdi is VirtualBox's. Null: by the file's name, \
-             .qcow2, .simg, .vhd or .vdi, otherwise raw.",
+             Microsoft's, vhd-fixed the same with all bytes (for Azure), vdi is VirtualBox's, vmdk is VMware's (compressed), \
+             tar is an archive with the image (for Google Compute Engine). Null: by the file's name, .qcow2, .simg, .vhd, \
+             .vdi, .vmdk or .tar, otherwise raw.",
+        )
+        .or_null(),
+        Field::default(
+            "member",
+            Shape::Member,
+            "null",
+            "Only for the format tar: the image's name in the archive. Null: disk.raw.",
+        )
+        .or_null(),
+        Field::default(
+            "adapter",
+            Shape::Word(&ADAPTERS),
+            "null",
+            "Only for the format vmdk: the disk controller that it names. Null: lsilogic.",
         )
         .or_null(),
         Field::default(
@@ -423,16 +465,20 @@ pub(crate) static OUTPUT: Table = Table {
             "compression",
             Shape::Compression,
             "null",
-            "How the image is compressed. Null: by the file's name, with zstd for .zst, gzip for .gz, xz for .xz, otherwise \
-             not.",
+            "How the image is compressed. With the format qcow2, the clusters are compressed, unless the file's name ends in \
+             .zst, .gz or .xz. Null: by the file's name, with zstd for .zst, gzip for .gz, xz for .xz, otherwise not.",
         )
         .or_null(),
     ],
 };
 
 /// The formats of compression.
-pub(crate) static COMPRESSIONS: Words<CompressionKind> =
-    Choices(&[("zstd", CompressionKind::Zstd), ("gzip", CompressionKind::Gzip), ("xz", CompressionKind::Xz)]);
+pub(crate) static COMPRESSIONS: Words<CompressionKind> = Choices(&[
+    ("zstd", CompressionKind::Zstd),
+    ("gzip", CompressionKind::Gzip),
+    ("xz", CompressionKind::Xz),
+    ("deflate", CompressionKind::Deflate),
+]);
 
 /// See [`COMPRESSIONS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -440,6 +486,7 @@ pub(crate) enum CompressionKind {
     Zstd,
     Gzip,
     Xz,
+    Deflate,
 }
 
 impl CompressionKind {
@@ -449,6 +496,7 @@ impl CompressionKind {
             Self::Zstd => &ZSTD,
             Self::Gzip => &GZIP,
             Self::Xz => &XZ,
+            Self::Deflate => &DEFLATE,
         }
     }
 }
@@ -468,12 +516,6 @@ static ZSTD: Table = Table {
     fields: &[
         format_of("Fast, and small."),
         Field::default("level", Shape::Count(ZSTD_LEVEL), "3", "The compression level of zstd."),
-        Field::default(
-            "frames",
-            Shape::Flag,
-            "false",
-            "Whether to compress each store path by itself, so that a later build with --cache or --layer uses it again.",
-        ),
         Field::default(
             "frames",
             Shape::Flag,
@@ -502,5 +544,13 @@ static XZ: Table = Table {
     fields: &[
         format_of("Small, but slow to write and to read."),
         Field::default("level", Shape::Count(XZ_LEVEL), "6", "The compression level of xz."),
+    ],
+};
+static DEFLATE: Table = Table {
+    what: "deflate",
+    one_of: "",
+    fields: &[
+        format_of("Only for the clusters of qcow2 and vmdk."),
+        Field::default("level", Shape::Count(GZIP_LEVEL), "6", "The compression level of deflate."),
     ],
 };

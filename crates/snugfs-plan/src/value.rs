@@ -14,7 +14,7 @@ use crate::nearest::nearest;
 use crate::problem::Log;
 use crate::scalars::{self, NoSize};
 use crate::shapes::{CountRule, SizeRule};
-use crate::tables::{MAX_LABEL, MAX_LINK_TARGET, MAX_PATH, MAX_RESERVED_PERCENT};
+use crate::tables::{MAX_LABEL, MAX_LINK_TARGET, MAX_MEMBER, MAX_PATH, MAX_RESERVED_PERCENT};
 
 /// A value, its place, and the list for its problems.
 #[derive(Clone, Copy, Debug)]
@@ -282,6 +282,19 @@ impl<'a> Value<'a> {
             }
             Err(reason) => self.wrong(|| reason.to_string(), "choose another path"),
         }
+    }
+
+    /// The name of a file in an archive.
+    pub(crate) fn member(&self) -> Option<String> {
+        let help = format!("write a relative path of at most {MAX_MEMBER} bytes, such as \"disk.raw\"");
+        let name = self.text("the name of a file", &help)?;
+        if name.len() > MAX_MEMBER {
+            return self.wrong(|| format!("the name has {} bytes", name.len()), &help);
+        }
+        if name.contains('\0') || name.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return self.not("the name of a file in an archive", &help);
+        }
+        Some(name.to_owned())
     }
 
     /// The target of a symlink.

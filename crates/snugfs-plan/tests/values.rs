@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test can't do without ends it")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
 use serde_json::{Value, json};
 use snugfs_plan::{
-    AttributesPlan, BlobPlan, ClosureSource, CompressionPlan, Entry, EntryKind, FatPlan, FramingPlan,
-    PartitionContent, PartitionType, Plan, TablePlan, Verify, XattrPattern, parse, schema,
+    Adapter, AttributesPlan, BlobPlan, BootDirectory, BootLoaderPlan, BootPartition, ClosureSource,
+    CompressionPlan, Entry, EntryKind, EntryNames, ExtlinuxPlan, FatPlan, Format, FramingPlan, GrubEfiPlan,
+    OutputPlan, PartitionContent, PartitionType, Plan, Platforms, SystemdBootPlan, TablePlan, Verify,
+    XattrPattern, parse, schema,
 };
 
 fn read(plan: &Value) -> Plan {
@@ -55,7 +58,7 @@ fn defaults_of_the_schema_are_those_of_the_code() {
     merge("/attributes/~1a", defaults_of(&section("attributes")["additionalProperties"]));
     merge("/output/compression", defaults_of(compression));
     with["filesystem"] = defaults_of(section("filesystem"));
-    assert_eq!(with["filesystem"].as_object().unwrap().len(), 11);
+    assert_eq!(with["filesystem"].as_object().unwrap().len(), 12);
     assert_eq!(read(&with), read(&without));
 
     let mut least = json!({ "version": 1 });
@@ -257,8 +260,25 @@ fn levels_and_their_defaults_depend_on_the_format() {
     assert_eq!(compression(json!({ "format": "zstd", "frames": true, "seekable": true })), units(true));
     assert_eq!(compression(json!({ "format": "gzip" })), CompressionPlan::Gzip { level: 6 });
     assert_eq!(compression(json!({ "format": "gzip", "level": 1 })), CompressionPlan::Gzip { level: 1 });
+    assert_eq!(compression(json!({ "format": "deflate" })), CompressionPlan::Deflate { level: 6 });
+    assert_eq!(
+        compression(json!({ "format": "deflate", "level": 9 })),
+        CompressionPlan::Deflate { level: 9 }
+    );
     assert_eq!(compression(json!({ "format": "xz" })), CompressionPlan::Xz { level: 6 });
     assert_eq!(compression(json!({ "format": "xz", "level": 0 })), CompressionPlan::Xz { level: 0 });
+}
+
+#[test]
+fn a_container_is_read_with_what_it_may_have() {
+    let output = |value: Value| read(&json!({ "version": 1, "output": value })).output;
+    let tar = output(json!({ "format": "tar", "member": "boot/disk.raw" }));
+    assert_eq!((tar.format, tar.member()), (Some(Format::Tar), "boot/disk.raw"));
+    assert_eq!((tar.member.is_some(), tar.adapter), (true, None));
+    let vmdk = output(json!({ "format": "vmdk", "adapter": "ide", "member": null }));
+    assert_eq!((vmdk.format, vmdk.adapter), (Some(Format::Vmdk), Some(Adapter::Ide)));
+    assert_eq!((vmdk.member.is_some(), vmdk.member()), (false, "disk.raw"));
+    assert_eq!(output(json!({ "adapter": null })), OutputPlan::default());
 }
 
 #[test]
@@ -283,6 +303,7 @@ fn a_disk_is_read_with_all_that_it_may_have() {
     );
     let firmware = FatPlan {
         source: Some("/base/firmware".into()),
+        entries: BTreeMap::new(),
         label: *b"FIRMWARE   ",
         id: Some(0x2178_694e),
         bits: None,
@@ -316,4 +337,83 @@ fn a_gpt_has_guids_and_names() {
         (PartitionType::Gpt(esp), Some("boot"))
     );
     assert_eq!(disk.partitions[1].guid, Some(bytes));
+}
+
+/// A plan with a boot loader, on a disk with an ESP.
+fn boot_plan(boot: &Value) -> Plan {
+    read(&json!({
+        "version": 1,
+        "closure": { "registration": "r" },
+        "disk": { "table": "gpt", "partitions": [
+            { "type": "esp", "content": { "kind": "fat", "entries": {
+                "/EFI": { "type": "directory" },
+                "/a.txt": { "type": "file", "text": "a" },
+                "/b": { "type": "file", "source": "b" },
+            } } },
+            { "type": "linux", "content": { "kind": "root" } },
+        ] },
+        "boot": boot,
+    }))
+}
+
+const SYSTEM: &str = "/nix/store/5l448ds6ndqs0ncnpdljmksj740rmwlz-system";
+
+#[test]
+fn fat_entries_have_only_a_kind() {
+    let plan = boot_plan(&json!({ "kind": "extlinux", "system": SYSTEM }));
+    let disk = plan.disk.unwrap();
+    let PartitionContent::Fat(fat) = &disk.partitions[0].content else { panic!("{disk:?}") };
+    assert_eq!(disk.partitions[0].size, None);
+    let plain = |kind| Entry { keep_holes: false, ..entry(kind) };
+    let expected = [
+        (path("/EFI"), plain(EntryKind::Directory)),
+        (path("/a.txt"), plain(EntryKind::Text(b"a".to_vec()))),
+        (path("/b"), plain(EntryKind::Source("/base/b".into()))),
+    ];
+    assert_eq!(fat.entries, BTreeMap::from(expected));
+}
+
+#[test]
+fn boot_loaders_have_the_defaults_of_nixos() {
+    let plan = boot_plan(
+        &json!({ "kind": "systemd-boot", "system": SYSTEM, "loader": "boot.efi", "timeout": null }),
+    );
+    let boot = plan.boot.unwrap();
+    assert_eq!((boot.system, boot.generation, boot.timeout), (path(SYSTEM), 1, None));
+    assert_eq!((boot.distro_name.as_str(), boot.ignore_initrd_secrets), ("NixOS", false));
+    let BootLoaderPlan::SystemdBoot(loader) = boot.loader else { panic!("{:?}", boot.loader) };
+    let expected = SystemdBootPlan {
+        loader: "/base/boot.efi".into(),
+        editor: true,
+        console_mode: "keep",
+        reboot_for_bitlocker: false,
+        entry_names: EntryNames::Generation,
+        extra_entries: BTreeMap::new(),
+        extra_files: BTreeMap::new(),
+    };
+    assert_eq!(loader, expected);
+
+    let plan = boot_plan(&json!({ "kind": "grub", "system": SYSTEM, "efi": { "image": "grub.efi" } }));
+    let boot = plan.boot.unwrap();
+    assert_eq!(boot.timeout, Some(5));
+    let BootLoaderPlan::Grub(grub) = boot.loader else { panic!("{:?}", boot.loader) };
+    let efi = GrubEfiPlan {
+        image: "/base/grub.efi".into(),
+        removable: false,
+        bootloader_id: "NixOS-boot".to_owned(),
+    };
+    assert_eq!((grub.efi, grub.bios, grub.state), (Some(efi), None, None));
+    assert_eq!(grub.boot, BootDirectory { path: path("/boot"), partition: BootPartition::Root });
+    assert_eq!((grub.configuration_limit, grub.default.as_str(), grub.timeout_style), (100, "0", "menu"));
+    let platforms = |efi: &str, bios: &str| Platforms { efi: efi.to_owned(), bios: bios.to_owned() };
+    assert_eq!((grub.gfxmode, grub.gfxpayload), (platforms("auto", "1024x768"), platforms("keep", "text")));
+
+    let boot = boot_plan(&json!({ "kind": "extlinux", "system": SYSTEM, "generation": 7 })).boot.unwrap();
+    let extlinux = ExtlinuxPlan {
+        boot: BootDirectory { path: path("/boot"), partition: BootPartition::Root },
+        configuration_limit: 20,
+        use_generation_device_tree: true,
+        dtb_name: None,
+    };
+    assert_eq!((boot.generation, boot.loader), (7, BootLoaderPlan::Extlinux(extlinux)));
 }

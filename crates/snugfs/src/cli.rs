@@ -58,6 +58,14 @@ pub(crate) enum Command {
     /// image, the image stays and the exit code is 7.
     #[command(after_help = help::after("build"))]
     Build(BuildArgs),
+    /// Write an image to a card or disk, only where it differs
+    ///
+    /// Reads the device first and skips what is there already: reading a card is several times as fast as writing it. Then
+    /// reads back what was written. A plan goes straight to the device, without an image file. The beginning of the device,
+    /// with its partition table, is written last; until then the device has none. If the command is interrupted, run it
+    /// again to go on.
+    #[command(after_help = help::after("flash"))]
+    Flash(FlashArgs),
     /// Compress store paths in advance, for several images
     ///
     /// Writes the compressed frames of the large store paths (1 MiB or more) of a plan's closures to a folder. `build --layer`
@@ -98,6 +106,12 @@ pub(crate) enum Command {
     /// than e2fsck does. It is safe on damaged and malicious images: the image is only read, and nothing in it is trusted.
     #[command(after_help = help::after("verify"))]
     Verify(VerifyArgs),
+    /// Print an entry for Raspberry Pi Imager, from a report
+    ///
+    /// Prints a list with one operating system, as Raspberry Pi Imager reads it (`rpi-imager --repo FILE`). REPORT is that of a
+    /// build with --raw-digest, or of an image that is not compressed.
+    #[command(after_help = help::after("imager-json"))]
+    ImagerJson(ImagerJsonArgs),
     /// Print the JSON Schema of plans
     ///
     /// With it, an editor completes and checks plans while you type.
@@ -143,6 +157,26 @@ pub(crate) struct InputArgs {
     /// How to show progress on standard error
     #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::Auto, display_order = 101)]
     pub(crate) progress: ProgressMode,
+
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+}
+
+/// Options of every command that lays out an image.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct LayoutArgs {
+    /// Keep inode numbers and blocks where they were in an earlier image
+    ///
+    /// FILE is the record that --layout-out wrote for it. Store paths with another hash keep the places of those with the same
+    /// name. The image depends on this file. The same as plan.filesystem.layoutLike, for all ext4 file systems of the plan.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, display_order = 90)]
+    pub(crate) layout_like: Option<PathBuf>,
+
+    /// How much longer than necessary the image may be with --layout-like, in percent [default: 5]
+    ///
+    /// If it would be longer, it is laid out anew, with a warning.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=1000), display_order = 91)]
+    pub(crate) layout_slack: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -153,8 +187,8 @@ pub(crate) struct BuildArgs {
 
     /// The image's file; `-` for standard output [default: plan.output.path]
     ///
-    /// A name that ends in .zst, .gz or .xz selects compression with zstd, gzip or xz; .qcow2, .simg, .vhd and .vdi select these
-    /// formats. plan.output.compression and plan.output.format set compression and format independently of the name. A
+    /// A name that ends in .zst, .gz or .xz selects compression with zstd, gzip or xz; .qcow2, .simg, .vhd, .vdi, .vmdk and .tar
+    /// select these formats. plan.output.compression and plan.output.format set compression and format independently of the name. A
     /// relative path starts at the current folder. An existing file is replaced. OUT can't be a file that the plan reads.
     /// If OUT is inside a folder of plan.trees, it is skipped.
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
@@ -200,6 +234,12 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) report: Option<PathBuf>,
 
+    /// Write a record of where everything is in the image to this file, for --layout-like
+    ///
+    /// JSON; compressed with zstd if the name ends in .zst.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) layout_out: Option<PathBuf>,
+
     /// Write a software bill of materials (CycloneDX 1.5) to this file; `-` for standard output
     ///
     /// Lists every store path of every closure with name, version, NAR hash and references. It contains no time and no
@@ -238,6 +278,103 @@ pub(crate) struct LayerArgs {
     /// Nix writes such graphs into the structured attributes of a build (exportReferencesGraph).
     #[arg(long, value_name = "KEY")]
     pub(crate) except_graph: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
+pub(crate) struct FlashArgs {
+    /// A plan, or an image: raw, or compressed with zstd, gzip or xz; `-` for a plan from standard input
+    ///
+    /// The output of a plan (path, format, compression) is ignored: the device gets the image itself.
+    #[arg(value_name = "PLAN|IMAGE", value_hint = ValueHint::FilePath, required_unless_present = "list")]
+    pub(crate) source: Option<PathBuf>,
+
+    /// The device, for example /dev/sdX; an existing file of any length that is enough works too
+    ///
+    /// Refused if it is mounted or used otherwise, write-protected, too small, or a fixed disk.
+    #[arg(value_name = "DEVICE", value_hint = ValueHint::FilePath, required_unless_present = "list")]
+    pub(crate) device: Option<PathBuf>,
+
+    /// List the disks of this machine: size, model, what is on them, and what uses them
+    #[arg(long, conflicts_with_all = ["source", "device", "yes", "fixed_disk", "report"])]
+    pub(crate) list: bool,
+
+    /// Print the list as JSON
+    #[arg(long, requires = "list")]
+    pub(crate) json: bool,
+
+    /// Do not ask before the device is overwritten
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+
+    /// Allow a disk that is not removable
+    #[arg(long)]
+    pub(crate) fixed_disk: bool,
+
+    /// What to read back and compare
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = WhatIsRead::Written)]
+    pub(crate) read_back: WhatIsRead,
+
+    /// Write a JSON report to this file: bytes read, written and skipped; `-` for standard output
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Folder at which relative paths in the plan start [default: the plan's folder]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) base_dir: Option<PathBuf>,
+
+    /// Number of threads [default: one per available CPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), display_order = 100)]
+    pub(crate) threads: Option<u16>,
+
+    /// How to show progress on standard error
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::Auto, display_order = 101)]
+    pub(crate) progress: ProgressMode,
+
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+}
+
+/// What `flash` reads back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhatIsRead {
+    /// What was written, and a few blocks that were not
+    Written,
+    /// The whole image
+    All,
+    /// Nothing
+    Nothing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImagerJsonArgs {
+    /// The report that `build --report` wrote
+    #[arg(value_name = "REPORT", value_hint = ValueHint::FilePath)]
+    pub(crate) report: PathBuf,
+
+    /// Name of the operating system
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// Address from which the image is downloaded
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: String,
+
+    /// Date of the release, as 2026-01-31
+    #[arg(long, value_name = "DATE")]
+    pub(crate) release_date: String,
+
+    /// Description [default: the name]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+
+    /// Address of an icon
+    #[arg(long, value_name = "URL", default_value = "")]
+    pub(crate) icon: String,
+
+    /// Tag of a device that the image is for, such as pi5-64bit; can be given several times
+    #[arg(long, value_name = "TAG")]
+    pub(crate) device: Vec<String>,
 }
 
 /// A size on the command line.
@@ -373,6 +510,9 @@ pub(crate) struct VerifyArgs {
     /// How to show progress on standard error
     #[arg(long, value_name = "HOW", value_enum, default_value_t = ProgressMode::None, display_order = 101)]
     pub(crate) progress: ProgressMode,
+
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
 
     /// Accept images that were mounted after they were built, or that another program made
     ///

@@ -18,18 +18,23 @@ use crate::messages::Messages;
 use crate::output::{self, Output, ReportPlace};
 use crate::outputs::{Outputs, Role};
 use crate::progress::Progress;
-use crate::{check_json, explain, frame_stores, help, inspect, last_line, signals, table, threads, verify};
+use crate::{
+    check_json, explain, flash, frame_stores, help, imager_json, inspect, last_line, signals, table, threads,
+    verify,
+};
 
 /// Runs a command.
 pub(crate) fn run(command: &Command, messages: &Messages) -> Result<(), Failure> {
     match command {
         Command::Build(args) => build(args, messages),
+        Command::Flash(args) => flash::run(args, messages),
         Command::Layer(args) => layer(args, messages),
         Command::Size(args) => size(args, messages),
         Command::Explain(args) => explain::run(args, messages),
         Command::Check(args) => check(args, messages),
         Command::Inspect(args) => inspect::run(args, messages),
         Command::Verify(args) => verify::run(args, messages),
+        Command::ImagerJson(args) => imager_json::run(args),
         Command::Schema => schema(),
         Command::Help(args) => help::run(args),
         Command::Completions(args) => help::completions(args),
@@ -49,7 +54,13 @@ pub(crate) fn begin(args: &InputArgs, messages: &Messages) -> Result<Begun, Fail
     threads::prepare(threads::count(args.threads))?;
     let progress = Progress::new(args.progress, messages);
     let read = || input::read_plan(args, messages);
-    let ReadPlan { plan, sha256 } = run_stage(&progress, (Stage::Plan, Unit::Nothing, 0), read)?;
+    let ReadPlan { mut plan, sha256 } = run_stage(&progress, (Stage::Plan, Unit::Nothing, 0), read)?;
+    for filesystem in plan.filesystems_mut() {
+        if let Some(path) = &args.layout.layout_like {
+            filesystem.layout_like = Some(path.clone());
+        }
+        filesystem.layout_slack = args.layout.layout_slack.unwrap_or(filesystem.layout_slack);
+    }
     Ok(Begun { plan, sha256, progress })
 }
 
@@ -85,10 +96,16 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let stores = frame_stores::open(args, &output)?;
     let report_place = ReportPlace::open(args.report.as_deref())?;
     let sbom_place = ReportPlace::open(args.sbom.as_deref())?;
+    let layout_place = args.layout_out.as_deref().map(Companion::open).transpose()?;
     let map_place = map_path.as_deref().map(Companion::open).transpose()?;
     let prepared = begun.prepare(&outputs, messages)?;
     let mut report = prepared.report();
     report.set_plan(begun.sha256);
+    let warnings = prepared.container_warnings(output.format);
+    for warning in &warnings {
+        messages.warning(warning);
+    }
+    report.add_warnings(&warnings);
     let sbom_place = sbom_place.map(|place| Ok::<_, Failure>((place, prepared.sbom()?))).transpose()?;
     if let Some((place, text)) = &sbom_place {
         place.reserve(text)?;
@@ -96,8 +113,17 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     if let Some(place) = &report_place {
         place.reserve(&report.json()?)?;
     }
+    let layout = layout_place.map(|place| {
+        let compressed =
+            args.layout_out.as_ref().is_some_and(|path| path.extension().is_some_and(|end| end == "zst"));
+        let bytes = prepared.layout_record()?.to_bytes(compressed)?;
+        place.reserve(image_tree::to_u64(bytes.len()))?;
+        Ok::<_, Failure>((place, bytes))
+    });
+    let layout = layout.transpose()?;
     let options = WriteOptions {
         format: output.format,
+        blocks: output.blocks,
         assembly: output.options,
         map: map_place.is_some(),
         raw_digest: output.wants_raw_digest,
@@ -106,6 +132,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     };
     let name = output.name();
     let image = prepared.write(output.target, &name, &options, progress)?;
+    report.set_written(&image.written, &options);
     if let Some((place, map)) = map_place.zip(image.map) {
         place.write(map.text().as_bytes())?;
     }
@@ -126,7 +153,6 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
             "allow the system call clone3, or set plan.output.compression.seekable",
         ));
     }
-    report.set_written(&image.written, output.options.compression, output.format);
     report.set_raw_digest(image.raw_sha256);
     report.set_times(&progress.times());
     if let Some(place) = report_place {
@@ -134,6 +160,9 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     }
     if let Some((place, text)) = sbom_place {
         place.write(&text)?;
+    }
+    if let Some((place, bytes)) = layout {
+        place.write(&bytes)?;
     }
     let line = last_line::built(&name, &report, prepared.files(), output.is_verified, progress.elapsed());
     messages.note(&name, line);
@@ -193,6 +222,9 @@ fn outputs(
         outputs.add(Role::Map, output::field("bmap").into(), map);
     }
     ReportPlace::add_to(&mut outputs, args, output.target)?;
+    if let Some(path) = &args.layout_out {
+        outputs.add(Role::Layout, "--layout-out".into(), path);
+    }
     outputs.add_stderr();
     outputs.add_planned(plan);
     outputs.check(&args.input.plan, plan)?;

@@ -5,15 +5,20 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use image_assembly::{Compression, Framing};
+use snugfs_core::{BlockCompression, Failure, format_name};
 use snugfs_plan::{CompressionPlan, Format, FramingPlan, OutputPlan};
 
-use snugfs_core::format_name;
+use crate::cli::misuse;
+use crate::output::field;
 
 /// Format and compression of an image's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
     pub(crate) format: Format,
+    /// The compression of the whole file.
     pub(crate) compression: Option<Compression>,
+    /// The compression of the container's blocks.
+    pub(crate) blocks: Option<BlockCompression>,
 }
 
 /// Endings that select a compression, at the default levels of plans, which are those of the programs.
@@ -24,22 +29,30 @@ const COMPRESSIONS: [(&str, Compression); 3] = [
 ];
 
 /// Endings that look like those, but select nothing.
-const NEARLY: [(&str, &str); 5] =
-    [(".zstd", ".zst"), (".gzip", ".gz"), (".zst.", ".zst"), (".gz.", ".gz"), (".xz.", ".xz")];
+const NEARLY: [(&str, &str); 8] = [
+    (".tgz", ".tar.gz"),
+    (".txz", ".tar.xz"),
+    (".tzst", ".tar.zst"),
+    (".zstd", ".zst"),
+    (".gzip", ".gz"),
+    (".zst.", ".zst"),
+    (".gz.", ".gz"),
+    (".xz.", ".xz"),
+];
 
 /// Endings that select a format.
-const FORMATS: [(&str, Format); 5] = [
+const FORMATS: [(&str, Format); 7] = [
     (".qcow2", Format::Qcow2),
     (".simg", Format::Simg),
     (".raw", Format::Raw),
     (".vhd", Format::Vhd),
     (".vdi", Format::Vdi),
+    (".vmdk", Format::Vmdk),
+    (".tar", Format::Tar),
 ];
 
 /// Endings of compression and archives that snugfs does not write.
-const COMPRESSED: [(&str, &str); 11] = [
-    (".tgz", "tar"),
-    (".txz", "tar"),
+const COMPRESSED: [(&str, &str); 8] = [
     (".lzma", "lzma"),
     (".bz2", "bzip2"),
     (".lz4", "lz4"),
@@ -47,13 +60,11 @@ const COMPRESSED: [(&str, &str); 11] = [
     (".br", "brotli"),
     (".zip", "zip"),
     (".7z", "7z"),
-    (".tar", "tar"),
     (".cpio", "cpio"),
 ];
 
 /// Endings of image formats that snugfs does not write.
-const FOREIGN: [(&str, &str); 8] = [
-    (".vmdk", "VMDK"),
+const FOREIGN: [(&str, &str); 7] = [
     (".vhdx", "VHDX"),
     (".qcow", "version 1 of qcow"),
     (".qed", "QED"),
@@ -64,12 +75,84 @@ const FOREIGN: [(&str, &str); 8] = [
 ];
 
 /// The format that a plan selects, without a file name.
-pub(crate) fn form_of_plan(plan: &OutputPlan) -> Form {
-    Form { format: plan.format.unwrap_or_default(), compression: plan.compression.map(compression) }
+pub(crate) fn form_of_plan(plan: &OutputPlan) -> Result<Form, Failure> {
+    Form::new(plan.format.unwrap_or_default(), plan.compression, None).check(plan)
 }
 
-fn compression(plan: CompressionPlan) -> Compression {
-    match plan {
+impl Form {
+    /// The form of a format with the compression of a plan and the one that a name selects, which are alike.
+    fn new(format: Format, planned: Option<CompressionPlan>, named: Option<Compression>) -> Self {
+        let has_blocks = matches!(format, Format::Qcow2 | Format::Vmdk) && named.is_none();
+        let (of_blocks, of_whole) = if has_blocks { (planned, None) } else { (None, planned) };
+        let blocks = of_blocks.and_then(|planned| blocks(format, planned));
+        Self { format, compression: of_whole.and_then(whole).or(named), blocks }
+    }
+
+    /// Fails if fields of the plan are for other formats.
+    pub(crate) fn check(self, plan: &OutputPlan) -> Result<Self, Failure> {
+        let wrong = |key, what: &str, help| Err(misuse(field(key), what, help));
+        match (self.format, plan.compression) {
+            (Format::Vmdk, _) if self.compression.is_some() => {
+                let what = "a VMDK is compressed already";
+                return wrong("compression", what, "let the name end in .vmdk");
+            }
+            (Format::Vmdk, Some(_)) if self.blocks.is_none() => {
+                let what = "a VMDK can only be compressed with deflate";
+                return wrong("compression", what, "set its format to \"deflate\", or leave it out");
+            }
+            (Format::Qcow2, Some(_)) if self.compression.is_none() && self.blocks.is_none() => {
+                let what = "the clusters of qcow2 can only be compressed with zstd or deflate";
+                return wrong(
+                    "compression",
+                    what,
+                    "choose one of these, or let the name end in .qcow2.gz or .qcow2.xz",
+                );
+            }
+            (_, Some(CompressionPlan::Zstd { framing, .. }))
+                if self.blocks.is_some() && framing != FramingPlan::Single =>
+            {
+                let what = "the clusters of qcow2 have neither frames nor a seek table";
+                return wrong(
+                    "compression",
+                    what,
+                    "leave out frames and seekable, or let the name end in .qcow2.zst",
+                );
+            }
+            (_, Some(CompressionPlan::Deflate { .. })) if self.blocks.is_none() => {
+                let what = "only the clusters of qcow2 and VMDK can be compressed with deflate";
+                return wrong("compression", what, "set its format to \"zstd\", \"gzip\" or \"xz\"");
+            }
+            _ => {}
+        }
+        if plan.member.is_some() && self.format != Format::Tar {
+            return wrong("member", "only an archive has a member", "leave it out, or set format to \"tar\"");
+        }
+        if plan.adapter.is_some() && self.format != Format::Vmdk {
+            return wrong(
+                "adapter",
+                "only a VMDK names an adapter",
+                "leave it out, or set format to \"vmdk\"",
+            );
+        }
+        Ok(self)
+    }
+}
+
+/// The compression of a container's blocks, if it has some and the plan's compression is one for blocks.
+fn blocks(format: Format, planned: CompressionPlan) -> Option<BlockCompression> {
+    match (format, planned) {
+        (Format::Qcow2, CompressionPlan::Zstd { level, .. }) => Some(BlockCompression::Zstd { level }),
+        (Format::Qcow2 | Format::Vmdk, CompressionPlan::Deflate { level }) => {
+            Some(BlockCompression::Deflate { level })
+        }
+        _ => None,
+    }
+}
+
+/// The compression of a whole file.
+fn whole(plan: CompressionPlan) -> Option<Compression> {
+    Some(match plan {
+        CompressionPlan::Deflate { .. } => return None,
         CompressionPlan::Zstd { level, framing } => {
             let framing = match framing {
                 FramingPlan::Single => Framing::Single,
@@ -80,7 +163,7 @@ fn compression(plan: CompressionPlan) -> Compression {
         }
         CompressionPlan::Gzip { level } => Compression::Gzip { level },
         CompressionPlan::Xz { level } => Compression::Xz { level },
-    }
+    })
 }
 
 /// A name without the ending that selects a compression, and the compression.
@@ -121,7 +204,7 @@ pub(crate) fn form(path: &Path, plan: &OutputPlan) -> Result<Form, (String, &'st
         let what = format!("only names that end in {ending} select this compression");
         return wrong(&what, "put the ending last, or choose a name without it");
     }
-    let mut form = form_of_plan(plan);
+    let mut format = plan.format.unwrap_or_default();
     if let Some((ending, named)) = FORMATS.iter().find(|(ending, _)| ends(ending)) {
         // Both kinds of VHD have one ending.
         let named = if (plan.format, *named) == (Some(Format::VhdFixed), Format::Vhd) {
@@ -134,18 +217,16 @@ pub(crate) fn form(path: &Path, plan: &OutputPlan) -> Result<Form, (String, &'st
             let what = format!("the name ends in {ending}, but plan.output.format is \"{planned}\"");
             return wrong(&what, "change the name or the format");
         }
-        form.format = *named;
+        format = *named;
     }
-    if let Some((ending, named)) = compression {
-        let planned = *form.compression.get_or_insert(named);
-        if planned.name() != named.name() {
-            let planned = planned.name();
-            let what =
-                format!("the name ends in {ending}, but plan.output.compression.format is \"{planned}\"");
-            return wrong(&what, "change the name or the format");
-        }
+    if let (Some((ending, named)), Some(planned)) = (compression, plan.compression)
+        && planned.name() != named.name()
+    {
+        let planned = planned.name();
+        let what = format!("the name ends in {ending}, but plan.output.compression.format is \"{planned}\"");
+        return wrong(&what, "change the name or the format");
     }
-    Ok(form)
+    Ok(Form::new(format, plan.compression, compression.map(|(_, named)| named)))
 }
 
 #[cfg(test)]
@@ -153,7 +234,7 @@ mod tests {
     use super::*;
 
     fn plan(format: Option<Format>, compression: Option<CompressionPlan>) -> OutputPlan {
-        OutputPlan { path: None, format, bmap: false, verify: false, compression }
+        OutputPlan { format, compression, ..OutputPlan::default() }
     }
 
     #[test]
@@ -180,9 +261,14 @@ mod tests {
             ("x.raw", Format::Raw, None),
             ("x.vhd", Format::Vhd, None),
             ("x.VDI.zst", Format::Vdi, zstd),
+            ("x.vmdk", Format::Vmdk, None),
+            ("x.tar", Format::Tar, None),
+            ("x.tar.gz", Format::Tar, gzip),
+            ("x.raw.tar.ZST", Format::Tar, zstd),
+            ("x.tar.xz", Format::Tar, xz),
         ] {
             let found = form(Path::new(name), &plan(None, None));
-            assert_eq!(found, Ok(Form { format, compression }), "{name}");
+            assert_eq!(found, Ok(Form { format, compression, blocks: None }), "{name}");
         }
         let level = plan(
             Some(Format::Simg),
@@ -191,13 +277,14 @@ mod tests {
         let expected = Form {
             format: Format::Simg,
             compression: Some(Compression::Zstd { level: 9, framing: Framing::Seekable }),
+            blocks: None,
         };
         for name in ["x.img", "x.simg", "x.simg.zst"] {
             assert_eq!(form(Path::new(name), &level), Ok(expected), "{name}");
         }
         for format in [Format::Vhd, Format::VhdFixed] {
             let found = form(Path::new("x.vhd"), &plan(Some(format), None));
-            assert_eq!(found, Ok(Form { format, compression: None }));
+            assert_eq!(found, Ok(Form { format, compression: None, blocks: None }));
         }
         for (planned, expected) in [
             (CompressionPlan::Gzip { level: 9 }, Compression::Gzip { level: 9 }),
@@ -205,7 +292,7 @@ mod tests {
         ] {
             let compression = Some(expected);
             let found = form(Path::new("x.img"), &plan(None, Some(planned)));
-            assert_eq!(found, Ok(Form { format: Format::Raw, compression }));
+            assert_eq!(found, Ok(Form { format: Format::Raw, compression, blocks: None }));
         }
     }
 
@@ -213,11 +300,11 @@ mod tests {
     fn names_of_another_format_are_refused() {
         let bzip2 = form(Path::new("x.img.bz2"), &plan(None, None));
         assert_eq!(bzip2, Err(("snugfs cannot write bzip2".to_owned(), "use .img or .img.zst")));
-        let tar = form(Path::new("x.tar.gz"), &plan(None, None));
-        assert_eq!(tar, Err(("snugfs cannot write tar".to_owned(), "use .img or .img.zst")));
+        let tgz = form(Path::new("x.tgz"), &plan(None, None)).unwrap_err();
+        assert_eq!(tgz.0, "only names that end in .tar.gz select this compression");
         for name in [
             "x.iso",
-            "x.VMDK",
+            "x.VHDX",
             "x.img.tgz",
             "x.gz.zst",
             "x.zst.gz",
@@ -239,6 +326,9 @@ mod tests {
             (Format::Simg, "x.qcow2.gz"),
             (Format::Qcow2, "x.raw"),
             (Format::Vdi, "x.vhd"),
+            (Format::Vdi, "x.vmdk"),
+            (Format::Raw, "x.tar.gz"),
+            (Format::Tar, "x.qcow2"),
             (Format::VhdFixed, "x.vdi"),
         ] {
             let refused = form(Path::new(name), &plan(Some(format), None)).unwrap_err();
@@ -258,5 +348,59 @@ mod tests {
             let refused = form(Path::new(name), &plan(None, Some(planned))).unwrap_err();
             assert!(refused.0.contains("but plan.output.compression.format is"), "{refused:?}");
         }
+    }
+    #[test]
+    fn clusters_are_compressed_unless_the_name_selects_a_compression() {
+        let zstd = CompressionPlan::Zstd { level: 9, framing: FramingPlan::Single };
+        let seekable = CompressionPlan::Zstd { level: 9, framing: FramingPlan::Seekable };
+        let deflate = CompressionPlan::Deflate { level: 9 };
+        let checked = |name, format, compression| {
+            let plan = plan(format, Some(compression));
+            form(Path::new(name), &plan).unwrap().check(&plan)
+        };
+        let of_clusters = |format, blocks| Form { format, compression: None, blocks: Some(blocks) };
+        let zstd_blocks = BlockCompression::Zstd { level: 9 };
+        let deflate_blocks = BlockCompression::Deflate { level: 9 };
+        for (name, format, compression, blocks) in [
+            ("x.qcow2", Format::Qcow2, zstd, zstd_blocks),
+            ("x", Format::Qcow2, zstd, zstd_blocks),
+            ("x.qcow2", Format::Qcow2, deflate, deflate_blocks),
+            ("x.vmdk", Format::Vmdk, deflate, deflate_blocks),
+        ] {
+            let found = checked(name, Some(format), compression);
+            assert_eq!(found.unwrap(), of_clusters(format, blocks), "{name}");
+        }
+        let whole = Form {
+            format: Format::Qcow2,
+            compression: Some(Compression::Zstd { level: 9, framing: Framing::Seekable }),
+            blocks: None,
+        };
+        assert_eq!(checked("x.qcow2.zst", None, seekable).unwrap(), whole);
+        let gzip = CompressionPlan::Gzip { level: 6 };
+        for (name, format, compression, expected) in [
+            ("x.qcow2", None, gzip, "the clusters of qcow2 can only be compressed with zstd or deflate"),
+            ("x.qcow2", None, seekable, "the clusters of qcow2 have neither frames nor a seek table"),
+            ("x.vmdk", None, zstd, "a VMDK can only be compressed with deflate"),
+            ("x.vmdk.gz", None, gzip, "a VMDK is compressed already"),
+            ("x.img", None, deflate, "only the clusters of qcow2 and VMDK can be compressed with deflate"),
+            ("x.vdi", None, deflate, "only the clusters of qcow2 and VMDK can be compressed with deflate"),
+        ] {
+            let refused = checked(name, format, compression).unwrap_err();
+            let text = refused.to_string();
+            assert!(text.starts_with(&format!("plan.output.compression: {expected}; ")), "{name}: {text}");
+        }
+        let refused = form(Path::new("x.qcow2.gz"), &plan(None, Some(deflate))).unwrap_err();
+        assert!(refused.0.contains("but plan.output.compression.format is \"deflate\""), "{refused:?}");
+    }
+
+    #[test]
+    fn fields_of_other_formats_are_refused() {
+        let output = OutputPlan { member: Some("x".to_owned()), ..OutputPlan::default() };
+        let refused = |name, output: &OutputPlan| form(Path::new(name), output).unwrap().check(output);
+        assert!(refused("x.tar.gz", &output).is_ok());
+        assert!(refused("x.img", &output).unwrap_err().to_string().starts_with("plan.output.member: "));
+        let output = OutputPlan { adapter: Some(snugfs_plan::Adapter::Ide), ..OutputPlan::default() };
+        assert!(refused("x.vmdk", &output).is_ok());
+        assert!(refused("x.tar", &output).unwrap_err().to_string().starts_with("plan.output.adapter: "));
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use image_assembly::{AssemblyError, Companion, Options, Refusal, Target};
 use image_tree::io_reason;
-use snugfs_core::{Failure, FailureKind, NOT_EXPANDED, is_unexpanded, shown};
+use snugfs_core::{BlockCompression, Failure, FailureKind, NOT_EXPANDED, is_unexpanded, shown};
 use snugfs_plan::{Format, Location, OutputPlan, Plan};
 
 use crate::cli::{BuildArgs, is_dash, misuse};
@@ -22,6 +22,8 @@ pub(crate) struct Output<'a> {
     pub(crate) target: Target<'a>,
     pub(crate) options: Options,
     pub(crate) format: Format,
+    /// The compression of the container's blocks.
+    pub(crate) blocks: Option<BlockCompression>,
     /// Whether the report contains the digest of the uncompressed image.
     pub(crate) wants_raw_digest: bool,
     /// Whether the written image is verified before it gets its name.
@@ -51,8 +53,9 @@ impl<'a> Output<'a> {
         let target = target(args, path)?;
         let form = match target {
             Target::File(path) => form_of_name(args.output.is_none(), path, plan)?,
-            Target::Device(_) | Target::Stdout => image_name::form_of_plan(plan),
+            Target::Device(_) | Target::Stdout => image_name::form_of_plan(plan)?,
         };
+        check_stream(target, &form)?;
         let options = Options {
             threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
             readers: Options::default().readers,
@@ -70,7 +73,8 @@ impl<'a> Output<'a> {
         if is_verified {
             check_readable(target, form.format)?;
         }
-        Ok(Self { target, options, format: form.format, wants_raw_digest: args.raw_digest, is_verified })
+        let Form { format, blocks, .. } = form;
+        Ok(Self { target, options, format, blocks, wants_raw_digest: args.raw_digest, is_verified })
     }
 
     /// The image's name for messages.
@@ -123,14 +127,32 @@ pub(crate) fn field(key: &str) -> Location {
 
 /// The format of an image's file. Errors in a name from the plan name the field.
 fn form_of_name(is_of_plan: bool, path: &Path, plan: &OutputPlan) -> Result<Form, Failure> {
-    image_name::form(path, plan).map_err(|(what, help)| {
+    let form = image_name::form(path, plan).map_err(|(what, help)| {
         let name = shown(path);
         if is_of_plan {
             misuse(field("path"), format!("{name}: {what}"), help)
         } else {
             misuse(name, what, help)
         }
-    })
+    })?;
+    form.check(plan)
+}
+
+/// Fails if the format needs a file, and the output is a stream.
+fn check_stream(target: Target<'_>, form: &Form) -> Result<(), Failure> {
+    if form.format != Format::Qcow2 || form.blocks.is_none() || !is_stream(target) {
+        return Ok(());
+    }
+    let what = "the header of qcow2 with compressed clusters is written last, and a stream can't go back";
+    Err(misuse(field("compression"), what, "write to a file, or leave the compression out"))
+}
+
+fn is_stream(target: Target<'_>) -> bool {
+    match target {
+        Target::Stdout => true,
+        Target::Device(_) => false,
+        Target::File(path) => std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()),
+    }
 }
 
 /// Fails if `build` would refuse the file name in the plan.
@@ -147,18 +169,13 @@ pub(crate) fn map_path(image: &Path) -> PathBuf {
 /// Fails if the image could not be read again after writing: a stream or a container.
 fn check_readable(target: Target<'_>, format: Format) -> Result<(), Failure> {
     let misuse = |what: &str, help: &str| Err(misuse("--verify-output", what, help));
-    let is_stream = match target {
-        Target::Stdout => true,
-        Target::Device(_) => false,
-        Target::File(path) => std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()),
-    };
     match format {
-        _ if is_stream => misuse(
+        _ if is_stream(target) => misuse(
             "a stream can't be read again",
             "write to a file, or leave out the check (--verify-output, plan.output.verify)",
         ),
         Format::Raw => Ok(()),
-        Format::Qcow2 | Format::Simg | Format::Vhd | Format::VhdFixed | Format::Vdi => misuse(
+        _ => misuse(
             "only a raw image can be verified",
             "write a raw image, or leave out the check (--verify-output, plan.output.verify)",
         ),

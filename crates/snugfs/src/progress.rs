@@ -66,6 +66,14 @@ impl Progress {
         self.times.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Shows a text after the bar of the current stage, if there is one.
+    pub(crate) fn message(&self, text: String) {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bar) = current.as_ref().and_then(|meter| meter.bar.as_ref()) {
+            bar.set_message(text);
+        }
+    }
+
     /// Time since the work began.
     pub(crate) fn elapsed(&self) -> Duration {
         self.begun.elapsed()
@@ -186,7 +194,9 @@ fn template(unit: Unit, total: u64, terminal: Terminal) -> String {
     };
     let bar = if terminal.colours { bar.replace("wide_bar", "wide_bar:.cyan") } else { bar.to_owned() };
     match terminal.columns {
-        76.. => format!("{{prefix:>7}} {bar} {percent} {left} {{binary_bytes_per_sec:>12}} {{eta:>4}} left"),
+        76.. => format!(
+            "{{prefix:>7}} {bar} {percent} {left} {{binary_bytes_per_sec:>12}} {{eta:>4}} left{{msg}}"
+        ),
         50.. => format!("{{prefix:>7}} {bar} {percent} {{binary_bytes_per_sec:>12}} {{eta:>4}} left"),
         30.. => format!("{{prefix:>7}} {percent} {{binary_bytes:>10}} {{eta:>4}} left"),
         _ => format!("{{prefix:>7}} {percent}"),

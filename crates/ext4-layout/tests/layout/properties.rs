@@ -16,7 +16,7 @@ use crate::support::{checked, folder, options};
 
 /// A node of a random tree.
 #[derive(Clone, Debug)]
-enum Random {
+pub(crate) enum Random {
     Directory(u8, BTreeMap<Vec<u8>, Random>),
     File(u8, usize),
     /// A file with data in these blocks and holes elsewhere; the last block is not full.
@@ -27,7 +27,7 @@ enum Random {
     Link(prop::sample::Index),
 }
 
-fn name() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn name() -> impl Strategy<Value = Vec<u8>> {
     // Every byte but NUL and the slash.
     let byte = prop_oneof![1..b'/', b'/' + 1..=255];
     let bytes =
@@ -53,7 +53,7 @@ fn leaf() -> impl Strategy<Value = Random> {
     ]
 }
 
-fn tree() -> impl Strategy<Value = BTreeMap<Vec<u8>, Random>> {
+pub(crate) fn tree() -> impl Strategy<Value = BTreeMap<Vec<u8>, Random>> {
     let node = leaf().prop_recursive(4, 300, 60, |inner| {
         (any::<u8>(), btree_map(name(), inner, 0..60))
             .prop_map(|(meta, entries)| Random::Directory(meta, entries))
@@ -61,7 +61,7 @@ fn tree() -> impl Strategy<Value = BTreeMap<Vec<u8>, Random>> {
     btree_map(name(), node, 0..40)
 }
 
-fn random_options() -> impl Strategy<Value = Options> {
+pub(crate) fn random_options() -> impl Strategy<Value = Options> {
     let promises = (0..80_000_u64, 0..5_000_u64);
     let growth = prop_oneof![Just(None), Just(Some(1 << 40)), Just(Some(64 << 30))];
     let journal = prop_oneof![Just(None), Just(Some(0)), Just(Some(5 << 20))];
@@ -156,7 +156,7 @@ fn write(writer: &mut TreeWriter, files: &mut Vec<NodeId>, bytes: &[u8], node: &
     }
 }
 
-fn build(entries: &BTreeMap<Vec<u8>, Random>) -> FileTree {
+pub(crate) fn build(entries: &BTreeMap<Vec<u8>, Random>) -> FileTree {
     let mut writer =
         TreeWriter::new(Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE), Vec::new());
     let mut files = Vec::new();
@@ -184,7 +184,7 @@ fn assert_no_holes_stored(tree: &FileTree, options: &Options) {
 }
 
 /// Compares every node with the file that the reader finds at its path.
-fn assert_same(tree: &FileTree, image: &Path) {
+pub(crate) fn assert_same(tree: &FileTree, image: &Path) {
     let reader = Ext4::load_from_path(image).unwrap();
     for (id, node) in tree.iter() {
         let path = tree.path(id);

@@ -173,9 +173,13 @@ pub(crate) fn debugfs(image: &Path, request: &str) -> String {
 
 /// Lays out, writes, and has it judged; gives the image's path for more.
 pub(crate) fn checked(tree: &FileTree, options: &Options, folder: &Path) -> PathBuf {
-    let layout = Layout::plan(tree, options).unwrap();
+    checked_layout(&Layout::plan(tree, options).unwrap(), options, folder)
+}
+
+/// The same for a layout.
+pub(crate) fn checked_layout(layout: &Layout, options: &Options, folder: &Path) -> PathBuf {
     let image = folder.join("image");
-    assemble(&layout, &image);
+    assemble(layout, &image);
     assert_clean(&image);
     let summary = layout.summary();
     let free = options.free_space.div_ceil(4096);
@@ -190,7 +194,7 @@ pub(crate) fn checked(tree: &FileTree, options: &Options, folder: &Path) -> Path
         summary.blocks,
         "every block is accounted for"
     );
-    assert_areas(&layout);
+    assert_areas(layout);
     std::io::stdout().flush().unwrap();
     image
 }

@@ -7,6 +7,7 @@ mod compressed;
 mod devices;
 mod frames;
 mod outputs;
+mod packed;
 mod programs;
 mod slow;
 mod sources;

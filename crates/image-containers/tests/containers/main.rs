@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
+mod archive;
+mod packed;
 mod support;
 mod used_device;
 mod virtual_disks;

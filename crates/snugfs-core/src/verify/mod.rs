@@ -54,7 +54,7 @@ fn placed_parts<'e>(prepared: &'e Prepared<'e>) -> Vec<PlacedPart<'e>> {
             PartContent::Root => root,
             PartContent::Ext4(volume) => Holds::Ext4(volume),
             PartContent::Fat(folder) => Holds::Fat(folder),
-            PartContent::Raw(_) | PartContent::Empty => return None,
+            PartContent::Raw(_) | PartContent::Code(_) | PartContent::Empty => return None,
         };
         let prefix = format!("partition {number}: ");
         Some(PlacedPart { start: place.start, length: place.len, number: Some(number), prefix, holds })

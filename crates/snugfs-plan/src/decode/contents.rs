@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use image_tree::{Acl, ImagePath, InvalidXattr, Xattr, XattrName, XattrNamespace};
 
 use super::context::Context;
+use crate::disk_tables::{FAT_ENTRY_TYPES, FatEntryType};
 use crate::json::Json;
 use crate::location::{Place, quoted};
 use crate::object::Object;
@@ -164,6 +165,31 @@ fn entry(value: &Value<'_>, context: Context<'_>) -> Option<Entry> {
         kind: kind?,
     };
     Some(entry)
+}
+
+/// The entries of a FAT file system.
+pub(super) fn fat_entries(value: &Value<'_>, context: Context<'_>) -> BTreeMap<ImagePath, Entry> {
+    by_path(value, |value, path| {
+        let fields = value.pairs()?;
+        // All tables have the type as their first field.
+        let any = value.object_unchecked(fields, FatEntryType::File.table());
+        if any.given("type").is_none() {
+            any.check_missing();
+            return None;
+        }
+        let entry_type = any.word("type", &FAT_ENTRY_TYPES)?;
+        let object = value.object_unchecked(fields, entry_type.table());
+        object.check_kind(&FAT_ENTRY_TYPES, FatEntryType::table, "type");
+        let kind = match entry_type {
+            FatEntryType::File if path.is_root() => {
+                value.wrong(|| "the root is a directory".to_owned(), "write \"type\": \"directory\"")
+            }
+            FatEntryType::File => file(value, &object, context),
+            FatEntryType::Directory => Some(EntryKind::Directory),
+        };
+        // FAT has no holes.
+        Some(Entry { kind: kind?, permissions: None, uid: 0, gid: 0, xattrs: Vec::new(), keep_holes: false })
+    })
 }
 
 fn kind(

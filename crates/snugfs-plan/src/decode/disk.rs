@@ -2,17 +2,21 @@
 
 use image_tree::SectorSize;
 
+use super::contents;
 use super::context::Context;
 use super::volume::volume;
+use crate::conflicts;
 use crate::disk_tables::{
     self, CONTENT_KINDS, ContentKind, FAT_BITS, MAX_FAT_LABEL, MAX_PARTITION_NAME, MOST_GPT, MOST_MBR,
     SECTOR_SIZES, TABLE_KINDS, TableKind,
 };
 use crate::json::Json;
+use crate::location::Place;
 use crate::nearest::nearest;
 use crate::object::Object;
 use crate::partition_types;
 use crate::plan::{BlobPlan, DiskPlan, FatPlan, PartitionContent, PartitionPlan, PartitionType, TablePlan};
+use crate::problem::Log;
 use crate::scalars;
 use crate::tables::FILESYSTEM_SIZE;
 use crate::value::Value;
@@ -108,14 +112,8 @@ fn partition(
         Some(value) => content(&value, number, context),
         None => Some(PartitionContent::Empty),
     };
-    if object.given("size").is_none()
-        && let Some(what) = match held {
-            Some(PartitionContent::Empty) => Some("an empty partition"),
-            Some(PartitionContent::Fat(_)) => Some("a FAT file system"),
-            _ => None,
-        }
-    {
-        value.wrong::<()>(|| format!("{what} has no size of its own"), "write \"size\"");
+    if object.given("size").is_none() && held == Some(PartitionContent::Empty) {
+        value.wrong::<()>(|| "an empty partition has no size of its own".to_owned(), "write \"size\"");
     }
     if let (Some(size), Some(PartitionContent::Root | PartitionContent::Ext4(_))) = (size, &held)
         && size < FILESYSTEM_SIZE.min
@@ -239,15 +237,18 @@ fn content(value: &Value<'_>, number: usize, context: Context<'_>) -> Option<Par
             let volume = volume(&object, &value.at, Some(number), context, value.log);
             Some(PartitionContent::Ext4(Box::new(volume)))
         }
-        ContentKind::Fat => Some(PartitionContent::Fat(fat(&object, context))),
+        ContentKind::Fat => Some(PartitionContent::Fat(fat(&object, &value.at, context, value.log))),
         ContentKind::Raw => {
             object.read("source", |value| context.host_path(value)).map(PartitionContent::Raw)
         }
     }
 }
 
-fn fat(object: &Object<'_>, context: Context<'_>) -> FatPlan {
+fn fat(object: &Object<'_>, at: &Place<'_>, context: Context<'_>, log: &Log) -> FatPlan {
+    let entries = object.read_or_default("entries", |value| Some(contents::fat_entries(value, context)));
+    conflicts::check_entries(&entries, at, log);
     FatPlan {
+        entries,
         source: object.read("source", |value| context.host_path(value)),
         label: object.read("label", fat_label).unwrap_or(NO_LABEL),
         id: object.read("id", number_id),

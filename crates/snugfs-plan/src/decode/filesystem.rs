@@ -8,12 +8,16 @@ use crate::plan::{CompressionPlan, FilesystemPlan, FramingPlan, OutputPlan};
 use crate::tables::{self, COMPRESSIONS, CompressionKind};
 use crate::value::Value;
 
-pub(super) fn filesystem(value: &Value<'_>, partition: Option<usize>) -> Option<FilesystemPlan> {
+pub(super) fn filesystem(
+    value: &Value<'_>,
+    partition: Option<usize>,
+    context: Context<'_>,
+) -> Option<FilesystemPlan> {
     let object = value.object(&tables::FILESYSTEM)?;
-    let plan = decode(&object.sealed(object.flag("seal")));
+    let plan = decode(&object.sealed(object.flag("seal")), context);
     if plan.sealed {
         let nothing = value.object_unchecked(&[], &tables::FILESYSTEM).sealed(true);
-        check_sealed(&object, &plan, &decode(&nothing));
+        check_sealed(&object, &plan, &decode(&nothing, context));
     }
     // Two file systems of one disk must not have one UUID.
     let (mut uuid, given) = (plan.uuid, object.given("uuid"));
@@ -23,7 +27,7 @@ pub(super) fn filesystem(value: &Value<'_>, partition: Option<usize>) -> Option<
     Some(FilesystemPlan { uuid, ..plan })
 }
 
-fn decode(object: &Object<'_>) -> FilesystemPlan {
+fn decode(object: &Object<'_>, context: Context<'_>) -> FilesystemPlan {
     let timestamp = object.count_or_default::<i64>("timestamp");
     FilesystemPlan {
         sealed: object.is_sealed(),
@@ -38,6 +42,8 @@ fn decode(object: &Object<'_>) -> FilesystemPlan {
         reserved: object.read("reservedPercent", |value| value.percent()),
         timestamp: Timestamp::new(timestamp, 0)
             .expect("invariant: the table limits it to what `Timestamp` can hold"),
+        layout_like: object.read("layoutLike", |value| context.host_path(value)),
+        layout_slack: object.count_or_default("layoutSlackPercent"),
     }
 }
 
@@ -72,6 +78,8 @@ pub(super) fn output(value: &Value<'_>, context: Context<'_>) -> Option<OutputPl
             Some(path)
         }),
         format: object.word("format", &tables::FORMATS),
+        member: object.read("member", |value| value.member()),
+        adapter: object.word("adapter", &tables::ADAPTERS),
         bmap: object.flag("bmap"),
         verify: object.flag("verify"),
         compression: object.read("compression", compression),
@@ -100,5 +108,6 @@ fn compression(value: &Value<'_>) -> Option<CompressionPlan> {
         }
         CompressionKind::Gzip => CompressionPlan::Gzip { level: object.count_or_default("level") },
         CompressionKind::Xz => CompressionPlan::Xz { level: object.count_or_default("level") },
+        CompressionKind::Deflate => CompressionPlan::Deflate { level: object.count_or_default("level") },
     })
 }

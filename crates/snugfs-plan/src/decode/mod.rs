@@ -1,6 +1,7 @@
 //! Decodes JSON into a [`Plan`]. If a value is wrong, a decoder reports it and continues with a placeholder, so that
 //! all problems are found at once. [`parse`] never returns a plan with placeholders.
 
+mod boot;
 mod closure;
 mod contents;
 mod context;
@@ -113,8 +114,17 @@ fn write_version() -> String {
 }
 
 fn plan_of(object: &Object<'_>, context: Context<'_>, log: &Log) -> Plan {
+    let root = volume::volume(object, &Place::PLAN, None, context, log);
+    let closure = root.closure.as_ref();
+    // An invalid closure has been reported.
+    let boot = object.read("boot", |value| {
+        let has_disk = object.given("disk").is_some();
+        let is_reported = closure.is_none() && object.given("closure").is_some();
+        if is_reported { None } else { boot::boot(value, closure, has_disk, context) }
+    });
     Plan {
-        root: volume::volume(object, &Place::PLAN, None, context, log),
+        boot,
+        root,
         disk: object.read("disk", |value| disk::disk(value, context)),
         output: object.read_or_default("output", |value| filesystem::output(value, context)),
     }

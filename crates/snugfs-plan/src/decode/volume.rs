@@ -21,7 +21,8 @@ pub(super) fn volume(
         trees: object.read_or_default("trees", |value| Some(contents::trees(value, context))),
         entries: object.read_or_default("entries", |value| Some(contents::entries(value, context))),
         attributes: object.read_or_default("attributes", |value| Some(contents::attributes(value))),
-        filesystem: object.read_or_default("filesystem", |value| filesystem::filesystem(value, partition)),
+        filesystem: object
+            .read_or_default("filesystem", |value| filesystem::filesystem(value, partition, context)),
     };
     conflicts::check(&volume, at, log);
     volume

@@ -46,6 +46,27 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "flash",
+        &[
+            ("snugfs flash --list", "which disks are there?"),
+            ("snugfs flash sd.img.zst /dev/sdX", "an image to a card, after a question"),
+            ("snugfs flash card.json /dev/sdX --yes", "from a plan to a card, without an image file"),
+        ],
+    ),
+    (
+        "imager-json",
+        &[
+            (
+                "snugfs build card.json -o card.img.zst --report card.report --raw-digest",
+                "an image and its report",
+            ),
+            (
+                "snugfs imager-json card.report --name Board --url https://example.org/card.img.zst --release-date 2026-01-31",
+                "the entry",
+            ),
+        ],
+    ),
+    (
         "layer",
         &[
             ("snugfs layer base.json -o base", "the frames of the paths that most images have"),

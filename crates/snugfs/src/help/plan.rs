@@ -157,7 +157,10 @@ mod tests {
 
     #[test]
     fn pages_fit_a_terminal_and_every_section_has_one() {
-        assert_eq!(names(), ["closure", "trees", "entries", "attributes", "filesystem", "output", "disk"]);
+        assert_eq!(
+            names(),
+            ["closure", "trees", "entries", "attributes", "filesystem", "output", "disk", "boot"]
+        );
         let pages = names().into_iter().map(|name| section(&name).unwrap()).chain([page()]);
         for page in pages {
             assert!(page.lines().all(|line| line.chars().count() <= COLUMNS), "{page}");

@@ -16,7 +16,7 @@ pub(super) fn may_be_replaced(role: Role, path: Option<&Path>) -> bool {
     let mut bytes = Vec::new();
     match File::open(path).and_then(|file| file.take(BEGINNING).read_to_end(&mut bytes)) {
         Ok(0) => true,
-        Ok(_) if role == Role::Image => is_image(&contents(path)),
+        Ok(_) if matches!(role, Role::Image | Role::Layout) => is_output(role, &contents(path)),
         Ok(_) => is_output(role, &bytes),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
@@ -31,6 +31,7 @@ fn is_output(role: Role, bytes: &[u8]) -> bool {
             bytes.starts_with(b"{") && has("\"version\"") && has("\"image\"") && has("\"sha256\"")
         }
         Role::Sbom => bytes.starts_with(b"{") && has("\"CycloneDX\""),
+        Role::Layout => bytes.starts_with(b"{\"kind\":\"snugfs layout\""),
         Role::Page => bytes.starts_with(b"<!DOCTYPE html>") && has("script-src 'sha256-"),
         Role::Result | Role::Messages => true,
     }
@@ -38,15 +39,21 @@ fn is_output(role: Role, bytes: &[u8]) -> bool {
 
 /// Whether the bytes begin an uncompressed image in any format that snugfs writes.
 fn is_image(bytes: &[u8]) -> bool {
-    const MARKS: [(usize, &[u8]); 5] = [
+    const MARKS: [(usize, &[u8]); 6] = [
         // The magic number of ext4.
         (1024 + 56, &[0x53, 0xef]),
-        // qcow2, Android's sparse format, VHD (fixed ones begin as the image does) and VDI.
+        // qcow2, VMDK, Android's sparse format, VHD (fixed ones begin as the image does) and VDI.
         (0, b"QFI\xfb"),
+        (0, b"KDMV"),
         (0, &[0x3a, 0xff, 0x26, 0xed]),
         (0, b"conectix"),
         (64, &[0x7f, 0x10, 0xda, 0xbe]),
     ];
+    // An archive that begins with an image. Others may be the user's work.
+    const IN_ARCHIVE: usize = 512;
+    if bytes.get(257..).is_some_and(|rest| rest.starts_with(b"ustar  \0")) {
+        return bytes.get(IN_ARCHIVE..).is_some_and(is_image);
+    }
     MARKS.iter().any(|(at, mark)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(mark)))
         || is_partitioned(bytes)
 }
@@ -82,35 +89,50 @@ fn contents(path: &Path) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    const LAYOUT: [bool; 6] = [false, false, false, false, false, true];
+
     #[test]
     fn only_outputs_of_the_same_role_may_be_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         let may = |role| may_be_replaced(role, Some(&path));
-        let all = [Role::Image, Role::Map, Role::Report, Role::Page, Role::Sbom];
-        assert_eq!(all.map(may), [true; 5], "nothing is there");
+        let all = [Role::Image, Role::Map, Role::Report, Role::Page, Role::Sbom, Role::Layout];
+        assert_eq!(all.map(may), [true; 6], "nothing is there");
         let mut ext4 = vec![0; 2048];
         ext4[1080..1082].copy_from_slice(&[0x53, 0xef]);
         let mut disk = vec![0; 512];
         disk[446..462].copy_from_slice(&[0x80, 0, 0, 0, 0x83, 0, 0, 0, 1, 8, 0, 0, 0, 9, 0, 0]);
         disk[510..].copy_from_slice(&[0x55, 0xaa]);
+        let mut archive = vec![0; 512];
+        archive[257..265].copy_from_slice(b"ustar  \0");
+        let archive_of = |image: &[u8]| [archive.as_slice(), image].concat();
         // A kernel has the mark of a boot record, and code where the table would be.
         let mut kernel = vec![0x41; 512];
         kernel[510..].copy_from_slice(&[0x55, 0xaa]);
         for (bytes, expected) in [
-            (&b""[..], [true; 5]),
-            (b"work of years", [false; 5]),
-            (&[0x28, 0xb5, 0x2f, 0xfd, 0], [false; 5]),
-            (&zstd::bulk::compress(b"an initial RAM disk", 1).unwrap(), [false; 5]),
-            (&zstd::bulk::compress(&ext4, 1).unwrap(), [true, false, false, false, false]),
-            (&ext4, [true, false, false, false, false]),
-            (&disk, [true, false, false, false, false]),
-            (&kernel, [false; 5]),
-            (b"<?xml version=\"1.0\" ?>\n<bmap version=\"2.0\">", [false, true, false, false, false]),
-            (b"{\n  \"version\": 1,\n  \"image\": { \"sha256\": null", [false, false, true, false, false]),
-            (b"{ \"version\": 1 }", [false; 5]),
-            (b"{\n  \"bomFormat\": \"CycloneDX\",", [false, false, false, false, true]),
-            (b"<!DOCTYPE html> script-src 'sha256-x'", [false, false, false, true, false]),
+            (&b""[..], [true; 6]),
+            (b"work of years", [false; 6]),
+            (&[0x28, 0xb5, 0x2f, 0xfd, 0], [false; 6]),
+            (&zstd::bulk::compress(b"an initial RAM disk", 1).unwrap(), [false; 6]),
+            (&zstd::bulk::compress(&ext4, 1).unwrap(), [true, false, false, false, false, false]),
+            (&ext4, [true, false, false, false, false, false]),
+            (&disk, [true, false, false, false, false, false]),
+            (&kernel, [false; 6]),
+            (b"KDMV", [true, false, false, false, false, false]),
+            (&archive_of(&disk), [true, false, false, false, false, false]),
+            (&archive_of(&ext4), [true, false, false, false, false, false]),
+            (&archive_of(&kernel), [false; 6]),
+            (&archive, [false; 6]),
+            (b"<?xml version=\"1.0\" ?>\n<bmap version=\"2.0\">", [false, true, false, false, false, false]),
+            (
+                b"{\n  \"version\": 1,\n  \"image\": { \"sha256\": null",
+                [false, false, true, false, false, false],
+            ),
+            (b"{ \"version\": 1 }", [false; 6]),
+            (b"{\n  \"bomFormat\": \"CycloneDX\",", [false, false, false, false, true, false]),
+            (b"<!DOCTYPE html> script-src 'sha256-x'", [false, false, false, true, false, false]),
+            (b"{\"kind\":\"snugfs layout\",", LAYOUT),
+            (&zstd::bulk::compress(b"{\"kind\":\"snugfs layout\",", 1).unwrap(), LAYOUT),
         ] {
             std::fs::write(&path, bytes).unwrap();
             assert_eq!(all.map(may), expected, "{bytes:?}");

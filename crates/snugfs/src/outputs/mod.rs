@@ -27,6 +27,8 @@ pub(crate) enum Role {
     Report,
     /// The list of store paths.
     Sbom,
+    /// The record of the image's layout.
+    Layout,
     /// The page of `explain`.
     Page,
     /// The printed result of a command.
@@ -73,6 +75,7 @@ impl Role {
             Self::Map => "the map of the image",
             Self::Report => "the report",
             Self::Sbom => "the bill of materials",
+            Self::Layout => "the record of the layout",
             Self::Page => "the page",
             Self::Result => "the result",
             Self::Messages => "the messages",

@@ -45,6 +45,7 @@ fn against_plan(
         base_dir: args.base_dir.clone(),
         threads: args.threads,
         progress: args.progress,
+        layout: args.layout.clone(),
     };
     let begun = commands::begin(&input, messages)?;
     let mut outputs = Outputs::of_reading(&input.plan, &begun.plan)?;

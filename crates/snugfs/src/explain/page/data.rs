@@ -200,6 +200,10 @@ fn add_disk(
                 nodes.add(node, "empty", left, "free");
                 None
             }
+            PartContent::Code(_) => {
+                nodes.add(node, "code of the boot loader", left, "file");
+                None
+            }
             PartContent::Raw(_) => {
                 nodes.add(node, "bytes of a file", left, "file");
                 None
