@@ -100,7 +100,7 @@ let
       let
         grub = loader.grub;
         devices = lib.unique (grub.devices or [ grub.device ]);
-        bios = devices != [ "nodev" ];
+        bios = lib.any (device: device != "nodev") devices;
         efi = grub.efiSupport or false;
         boots = grub.mirroredBoots or [ ];
         path = if boots == [ ] then "/boot" else (lib.head boots).path;
@@ -172,6 +172,7 @@ let
       {
         problems =
           no (lib.length boots <= 1) "${option "grub.mirroredBoots"} has several boot directories; leave one"
+          ++ no (bios || efi) "GRUB is for neither BIOS nor EFI; set ${option "grub.device"} or ${option "grub.efiSupport"}, or installBootLoader = false"
           ++ lib.optionals efi (espIsWhereItSays "GRUB with efiSupport")
           ++ no (!bios || hasBiosPlace) "GRUB for BIOS (${option "grub.devices"}) has no place on a disk with partitionTableType ${partitionTableType}; set the devices to [ \"nodev\" ], or partitionTableType to hybrid, legacy or legacy+gpt"
           ++ no (partition != "other") "a disk with partitionTableType legacy+boot has /boot on a partition where GRUB is not installed; choose legacy, or set installBootLoader = false"

@@ -589,8 +589,27 @@ in
       ''config: GRUB for BIOS (config.boot.loader.grub.devices) has no place on a disk with partitionTableType efi; set the devices to [ "nodev" ], or partitionTableType to hybrid, legacy or legacy+gpt''
     ];
   };
+  "GRUB for nothing" = {
+    expr = map (device: problems [ (grub { inherit device; }) ] { }) [
+      "nodev"
+      ""
+    ];
+    expected =
+      let
+        text = "config: GRUB is for neither BIOS nor EFI; set config.boot.loader.grub.device or config.boot.loader.grub.efiSupport, or installBootLoader = false";
+      in
+      [
+        [ text ]
+        [ text ]
+      ];
+  };
   "commands of a boot loader" = {
-    expr = problems [ (grub { device = "nodev"; extraInstallCommands = "true"; }) ] { };
+    expr = problems [
+      (grub {
+        device = "/dev/vda";
+        extraInstallCommands = "true";
+      })
+    ] { };
     expected = [
       "config: config.boot.loader.grub.extraInstallCommands has commands, which run on a machine; do without them, or set installBootLoader = false and install the boot loader yourself"
     ];
