@@ -123,6 +123,7 @@ in
         for name in $specialisations; do
           mkdir -p "$out/specialisation/$name"
           ln -s ${pkgs.greeter}/bin/greet "$out/specialisation/$name/init"
+          printf %s ${config.system.nixos.label} > "$out/specialisation/$name/nixos-version"
         done
         cp "$bootspecPath" "$out/boot.json"
         printf %s ${config.system.nixos.label} > "$out/nixos-version"
