@@ -110,14 +110,20 @@ let
           variant
         ];
       };
+  # Older releases are known by their lib: the option that is declared here would lack a description for their manual.
+  isOlder = builtins.compareVersions (lib.trivial.release or "25.05") "25.05" < 0;
   # This module is one of those that declare the option.
-  missing = lib.length options.image.modules.declarations < 2;
+  missing = isOlder || lib.length options.image.modules.declarations < 2;
 in
 {
-  options.image.modules = lib.mkOption {
-    apply = modules: lib.mapAttrs (_name: withVariant) modules;
+  options.image = {
+    snugfs = import ./options.nix { inherit lib; } table.ofImages;
+  }
+  // lib.optionalAttrs (!isOlder) {
+    modules = lib.mkOption {
+      apply = modules: lib.mapAttrs (_name: withVariant) modules;
+    };
   };
-  options.image.snugfs = import ./options.nix { inherit lib; } table.ofImages;
 
   config = lib.optionalAttrs (options ? warnings) {
     warnings =
