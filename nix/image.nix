@@ -93,6 +93,20 @@ let
     '';
   inputs = [ program ] ++ lib.optional (roundTo != null) pkgs.buildPackages.jq;
 
+  # What a device can hold: no container.
+  isDisk = builtins.elem (plan.output.format or null) [
+    null
+    "raw"
+  ];
+  # A program that writes the image to a card or a disk.
+  flash =
+    image:
+    pkgs.buildPackages.writeShellScriptBin "snugfs-flash" ''
+      exec ${program}/bin/snugfs flash ${
+        if layout == null then image else lib.replaceStrings [ "$out" ] [ "${image}" ] "${folder}/${layout.file}${suffix}"
+      } "$@"
+    '';
+
   # A derivation of what the program says about the image, which is not made for it.
   about =
     suffix: command:
@@ -114,11 +128,13 @@ let
       }
     );
 in
+# A function, so that a change by overrideAttrs is what `flash` writes.
 pkgs.stdenv.mkDerivation (
+  finalAttrs:
   sources
   // {
     inherit name;
-    passthru = passthru // {
+    passthru = passthru // lib.optionalAttrs isDisk { flash = flash finalAttrs.finalPackage; } // {
       layers = usedLayers;
       explain = about "explain.html" ''
         snugfs explain "$attributes" --base-dir "$PWD" --progress nix --html "$out"

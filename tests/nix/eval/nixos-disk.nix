@@ -308,6 +308,18 @@ in
       ]
     ];
   };
+  "a disk can be flashed, a container cannot" = {
+    expr = map (arguments: (disk [ ] arguments) ? flash) [
+      { }
+      { compressImage = true; }
+      { format = "qcow2"; }
+    ];
+    expected = [
+      true
+      true
+      false
+    ];
+  };
   "what nixpkgs' function takes for its virtual machine is ignored" = {
     expr =
       (disk [ ] {

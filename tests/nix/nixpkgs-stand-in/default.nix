@@ -94,6 +94,15 @@ let
           passAsFile = [ "text" ];
           buildCommand = ''cp "$textPath" "$out"'';
         };
+      writeShellScriptBin =
+        name: text:
+        mkDerivation {
+          inherit name;
+          text = "#!/bin/bash\n${text}";
+          passAsFile = [ "text" ];
+          meta.mainProgram = name;
+          buildCommand = ''install -D "$textPath" "$out/bin/$name"'';
+        };
       writeShellApplication =
         {
           name,
