@@ -393,7 +393,7 @@ in
       };
     expected = {
       kind = "systemd-boot";
-      loader = "systemd-bootx64.efi";
+      loader = "systemd-boot${import ../../../nix/efi-arch.nix pkgs.stdenv.hostPlatform}.efi";
       distroName = "NixOS";
       timeout = null;
       editor = false;
