@@ -43,6 +43,10 @@ let
   aSize = is ''a size; write whole bytes or a string such as "16MiB"'' (
     v: isInt v && v >= 0 || isString v && match "[0-9]+(KiB|MiB|GiB|TiB)?" v != null
   );
+  # As numfmt --from=iec reads them, which nixpkgs' make-disk-image.nix calls.
+  anIecSize = is ''a size; write whole bytes or a string such as "512M"'' (
+    v: isInt v && v >= 0 || isString v && match "(0|[1-9][0-9]*)[KMGT]?" v != null
+  );
   aMode = is ''a mode; write an octal string such as "0644"'' (
     v: isString v && match "[0-7]{1,4}" v != null
   );
@@ -208,6 +212,7 @@ in
     aString
     aTree
     all
+    anIecSize
     anEntry
     andThen
     byPath
