@@ -189,6 +189,14 @@ let
         ) "only zstd has frames, and compressionFormat is ${arguments.compressionFormat}; leave out frames and layers, or compress with zstd";
     }
     {
+      name = "layoutLike";
+      type = orNull types.source;
+      default = null;
+      exampleText = "./last.layout.zst";
+      text = "The record of an earlier image's layout: its `layout`, or a copy of that file. The new image keeps inode numbers and blocks where they were, so that an update changes little.";
+      more = "See [stable layouts](plan-format.md#stable-layouts).";
+    }
+    {
       name = "verify";
       type = words [
         "none"

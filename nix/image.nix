@@ -139,6 +139,9 @@ pkgs.stdenv.mkDerivation (
       explain = about "explain.html" ''
         snugfs explain "$attributes" --base-dir "$PWD" --progress nix --html "$out"
       '';
+      layout = about "layout.zst" ''
+        snugfs size "$attributes" --base-dir "$PWD" --progress nix --layout-out "$out" > /dev/null
+      '';
       report = about "report.json" ''
         snugfs size "$attributes" --base-dir "$PWD" --progress nix --json > "$out"
       '';

@@ -95,6 +95,11 @@ fn generations_differ_in_little_more_than_what_changed() {
         let names = |n: usize| (format!("{n}.img"), format!("{n}.layout"));
         let ((before, like), (image, out)) = (names(generation - 1), names(generation));
         workspace.build(&image, ["--layout-like", &like, "--layout-out", &out]);
+        // The same without an image.
+        workspace
+            .snugfs(["size", "plan.json", "--layout-like", &like, "--layout-out", "size.layout"])
+            .succeeded();
+        assert_eq!(workspace.read("size.layout"), workspace.read(&out));
         workspace.build("anew.img", []);
         let (differ, blocks) = different(&workspace, &before, &image);
         let (anew, _) = different(&workspace, &before, "anew.img");

@@ -120,8 +120,8 @@ impl Archive {
     /// Whether this is the archive of a container image: its files are those of an image layout or of `docker save`.
     #[must_use]
     pub fn is_an_image(&self) -> bool {
-        let names = || self.tree.entries(DirectoryId::ROOT).map(|(name, _)| &*name);
-        let has = |wanted: &[u8]| names().any(|name| *name == *wanted);
+        let names = || self.tree.entries(DirectoryId::ROOT).map(|(name, _)| name);
+        let has = |wanted: &[u8]| names().any(|name| name == wanted);
         // docker save names its files by hashes, or as its user asks.
         let is_of_save = |name: &[u8]| name.ends_with(b".json") || name.ends_with(b".tar");
         has(b"oci-layout")

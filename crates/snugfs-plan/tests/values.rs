@@ -363,8 +363,8 @@ const SYSTEM: &str = "/nix/store/5l448ds6ndqs0ncnpdljmksj740rmwlz-system";
 
 #[test]
 fn fat_entries_have_only_a_kind() {
-    let plan = boot_plan(&json!({ "kind": "extlinux", "system": SYSTEM }));
-    let disk = plan.disk.unwrap();
+    let extlinux = boot_plan(&json!({ "kind": "extlinux", "system": SYSTEM }));
+    let disk = extlinux.disk.unwrap();
     let PartitionContent::Fat(fat) = &disk.partitions[0].content else { panic!("{disk:?}") };
     assert_eq!(disk.partitions[0].size, None);
     let plain = |kind| Entry { keep_holes: false, ..entry(kind) };

@@ -397,6 +397,12 @@ pub(crate) struct SizeArgs {
     /// Print the report of `build` as JSON, without compressedBytes, sha256 and seconds
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Write a record of where everything would be in the image to this file, as `build` does
+    ///
+    /// JSON; compressed with zstd if the name ends in .zst.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) layout_out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

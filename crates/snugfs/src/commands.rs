@@ -97,7 +97,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let stores = frame_stores::open(args, &output)?;
     let report_place = ReportPlace::open(args.report.as_deref())?;
     let sbom_place = ReportPlace::open(args.sbom.as_deref())?;
-    let layout_place = args.layout_out.as_deref().map(Companion::open).transpose()?;
+    let layout_place = layout_place(args.layout_out.as_deref())?;
     let map_place = map_path.as_deref().map(Companion::open).transpose()?;
     let prepared = begun.prepare(&outputs, messages)?;
     let mut report = prepared.report();
@@ -114,10 +114,8 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     if let Some(place) = &report_place {
         place.reserve(&report.json()?)?;
     }
-    let layout = layout_place.map(|place| {
-        let compressed =
-            args.layout_out.as_ref().is_some_and(|path| path.extension().is_some_and(|end| end == "zst"));
-        let bytes = prepared.layout_record()?.to_bytes(compressed)?;
+    let layout = layout_place.map(|(place, path)| {
+        let bytes = layout_record(&prepared, path)?;
         place.reserve(image_tree::to_u64(bytes.len()))?;
         Ok::<_, Failure>((place, bytes))
     });
@@ -232,12 +230,30 @@ fn outputs(
     Ok(outputs)
 }
 
+/// The file for the record of a layout, opened before the work begins.
+fn layout_place(path: Option<&Path>) -> Result<Option<(Companion, &Path)>, Failure> {
+    path.map(|path| Ok::<_, Failure>((Companion::open(path)?, path))).transpose()
+}
+
+/// The bytes of the record for a file of this name.
+fn layout_record(prepared: &Prepared<'_>, path: &Path) -> Result<Vec<u8>, Failure> {
+    prepared.layout_record()?.to_bytes(path.extension().is_some_and(|end| end == "zst"))
+}
+
 fn size(args: &SizeArgs, messages: &Messages) -> Result<(), Failure> {
     let begun = begin(&args.input, messages)?;
-    let outputs = Outputs::of_reading(&args.input.plan, &begun.plan)?;
+    let mut outputs = Outputs::default();
+    if let Some(path) = &args.layout_out {
+        outputs.add(Role::Layout, "--layout-out".into(), path);
+    }
+    outputs.add_result(&args.input.plan, &begun.plan)?;
+    let place = layout_place(args.layout_out.as_deref())?;
     let prepared = begun.prepare(&outputs, messages)?;
     let mut report = prepared.report();
     report.set_plan(begun.sha256);
+    if let Some((place, path)) = place {
+        place.write(&layout_record(&prepared, path)?)?;
+    }
     output::print(&if args.json { report.json()? } else { table::table(&report) })
 }
 

@@ -101,7 +101,7 @@ fn headers_are_bounded() {
     }
     let many = vec![pax(b'x', &[("comment", b"x")]); 17];
     refused(&many, "more than 16 headers in front of one entry");
-    refused(&[pax(b'g', &[("comment", &[b'x'; 70_000])])], "more than 64 KiB of global PAX headers");
+    refused(&[pax(b'g', &[("comment", &vec![b'x'; 70_000])])], "more than 64 KiB of global PAX headers");
     let large = vec![b'x'; 200_000];
     refused(
         &[pax(b'x', &[("SCHILY.xattr.user.a", &large), ("SCHILY.xattr.user.b", &large)]), file("x", b"")],

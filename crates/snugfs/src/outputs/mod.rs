@@ -112,11 +112,16 @@ impl Outputs {
     /// as by `build`.
     pub(crate) fn of_reading(plan_path: &Path, plan: &Plan) -> Result<Self, Failure> {
         let mut outputs = Self::default();
-        outputs.add_stdout(Role::Result, "standard output");
-        outputs.add_stderr();
-        outputs.add_planned(plan);
-        outputs.check(plan_path, plan)?;
+        outputs.add_result(plan_path, plan)?;
         Ok(outputs)
+    }
+
+    /// Adds the printed result about a plan, and checks all outputs.
+    pub(crate) fn add_result(&mut self, plan_path: &Path, plan: &Plan) -> Result<(), Failure> {
+        self.add_stdout(Role::Result, "standard output");
+        self.add_stderr();
+        self.add_planned(plan);
+        self.check(plan_path, plan)
     }
 
     /// Adds a file that this run creates or replaces; `asked` is the option or field that names it.
