@@ -349,7 +349,7 @@ fn extlinux_and_its_kernels_are_in_the_root() {
 }
 
 /// Breaks something in a workspace.
-type Fault = dyn Fn(&Workspace);
+type Fault<'f> = dyn Fn(&Workspace) + 'f;
 
 #[test]
 fn faults_of_boot_loaders_are_named() {
@@ -363,7 +363,7 @@ fn faults_of_boot_loaders_are_named() {
     };
     let boot_json = format!("store/{SYSTEM}/boot.json");
     let system = format!("plan.boot.system: /nix/store/{SYSTEM}");
-    let cases: [(&Fault, String); 10] = [
+    let cases: [(&Fault<'_>, String); 10] = [
         (
             &|at| drop(at.write(&boot_json, "{")),
             format!("{system}/boot.json: not a bootspec: EOF while parsing"),
