@@ -84,7 +84,7 @@ pub struct Archive {
 /// # Errors
 /// If it is damaged, missing or beyond the [`limits`].
 pub fn read(path: &Path, format: Format<'_>, options: &Options<'_>) -> Result<Archive, ArchiveError> {
-    let mut reading = Reading::new(options.temporary, options.progress);
+    let mut reading = Reading::new(path, options);
     let config = match format {
         Format::Tar => {
             let source = reading.open(path)?;
@@ -104,12 +104,9 @@ pub fn read(path: &Path, format: Format<'_>, options: &Options<'_>) -> Result<Ar
 /// # Errors
 /// If it can't be read.
 pub fn looks_like_image(path: &Path) -> Result<bool, ArchiveError> {
-    open::first_names(path, FIRST).map(|names| {
-        names.iter().any(|name| {
-            let name = name.strip_prefix(b"./").unwrap_or(name);
-            matches!(name, b"oci-layout" | b"index.json" | b"manifest.json")
-                || name.starts_with(b"blobs/sha256/")
-        })
+    open::is_among_first(path, FIRST, |name| {
+        let name = name.strip_prefix(b"./").unwrap_or(name);
+        matches!(name, b"oci-layout" | b"index.json" | b"manifest.json") || name.starts_with(b"blobs/sha256/")
     })
 }
 
@@ -120,11 +117,7 @@ impl Archive {
     /// Whether this is the archive of a container image: its files are those of an image layout or of `docker save`.
     #[must_use]
     pub fn is_an_image(&self) -> bool {
-        let names = || self.tree.entries(DirectoryId::ROOT).map(|(name, _)| name);
-        let has = |wanted: &[u8]| names().any(|name| name == wanted);
-        // docker save names its files by hashes, or as its user asks.
-        let is_of_save = |name: &[u8]| name.ends_with(b".json") || name.ends_with(b".tar");
-        has(b"oci-layout")
-            || (has(b"manifest.json") && (has(b"blobs") || has(b"repositories") || names().all(is_of_save)))
+        let has = |name: &[u8]| self.tree.entries(DirectoryId::ROOT).any(|(known, _)| known == name);
+        has(b"oci-layout") || (has(b"manifest.json") && !has(b"etc") && !has(b"usr"))
     }
 }

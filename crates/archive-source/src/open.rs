@@ -9,6 +9,7 @@ use image_tree::{Container, FileStamp, Segment, shown, to_usize};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::Options;
 use crate::ahead;
 use crate::compress::Compression;
 use crate::digest::{Digest, Hashed, Progress};
@@ -41,16 +42,16 @@ pub(crate) struct Reading<'r> {
     pub(crate) tree: ArchiveTree,
     opened: Vec<Opened>,
     temporary: Option<(u16, Temporary)>,
-    folder: &'r Path,
-    progress: &'r (dyn Fn(u64) + Sync),
+    source: &'r Path,
+    options: &'r Options<'r>,
 }
 
 /// Number of entries after which progress is reported.
 const STEP: u64 = 256;
 
 impl<'r> Reading<'r> {
-    pub(crate) fn new(folder: &'r Path, progress: &'r (dyn Fn(u64) + Sync)) -> Self {
-        Self { tree: ArchiveTree::new(), opened: Vec::new(), temporary: None, folder, progress }
+    pub(crate) fn new(source: &'r Path, options: &'r Options<'r>) -> Self {
+        Self { tree: ArchiveTree::new(), opened: Vec::new(), temporary: None, source, options }
     }
 
     /// Opens a regular file. Returns its number, and all its bytes.
@@ -99,8 +100,9 @@ impl<'r> Reading<'r> {
             let (number, file) = if let Some(known) = self.temporary.take() {
                 known
             } else {
-                let file = Temporary::new(self.folder).map_err(whole)?;
-                (self.push(self.folder, None, None), file)
+                let file = Temporary::new(self.options.temporary).map_err(whole)?;
+                // In messages about its files, it has the name of the source.
+                (self.push(self.source, None, None), file)
             };
             temporary = Some(file);
             number
@@ -145,18 +147,18 @@ impl<'r> Reading<'r> {
             self.tree.add(member, &mut place).map_err(|fault| fault.at(path, Some(&name)))?;
             count += 1;
             if count == STEP {
-                (self.progress)(STEP);
+                (self.options.progress)(STEP);
                 count = 0;
             }
         }
-        (self.progress)(count);
+        (self.options.progress)(count);
         Ok(())
     }
 
     /// Ends the temporary file. Further archives get another one.
     pub(crate) fn end_temporary(&mut self) -> Result<(), ArchiveError> {
         let Some((number, temporary)) = self.temporary.take() else { return Ok(()) };
-        let folder = shown(self.folder);
+        let folder = shown(self.options.temporary);
         let file = temporary.finish().map_err(|fault| fault.at(&folder, None))?;
         self.opened[usize::from(number)].file = Some(Arc::new(file));
         Ok(())
@@ -202,24 +204,33 @@ fn check(progress: &Progress, digest: &Digest, part: &Part) -> Result<(), Fault>
     Err(Fault::Digest { expected: digest.to_string() })
 }
 
-/// The names of the first entries of an archive.
-pub(crate) fn first_names(path: &Path, count: usize) -> Result<Vec<Vec<u8>>, ArchiveError> {
+/// Whether one of the first entries of an archive has a name that `is_wanted`.
+pub(crate) fn is_among_first(
+    path: &Path,
+    count: usize,
+    is_wanted: impl Fn(&[u8]) -> bool,
+) -> Result<bool, ArchiveError> {
     let place = shown(path);
     let whole = |fault: Fault| fault.at(&place, None);
     let (part, _) = open_file(path).map_err(whole)?;
-    let reader = PartReader::new(part.clone());
     let compression = compression(&part).map_err(whole)?;
-    let reader = compression.reader(reader).map_err(|error| whole(Fault::unreadable(error)))?;
-    let mut input = Streaming::new(reader, Keeps::InPlace(0), compression != Compression::Plain);
+    let mut input: Box<dyn Input> = if compression == Compression::Plain {
+        Box::new(Seeking::new(part))
+    } else {
+        let reader = compression.reader(PartReader::new(part));
+        let reader = reader.map_err(|error| whole(Fault::unreadable(error)))?;
+        Box::new(Streaming::new(reader, Keeps::InPlace(0), true))
+    };
     let mut members = Members::new(true);
-    let mut names = Vec::new();
-    while names.len() < count {
-        match members.next(&mut input).map_err(|(entry, fault)| fault.at(&place, entry.as_deref()))? {
-            Some(member) => names.push(member.path),
+    for _ in 0..count {
+        let next = members.next(&mut *input);
+        match next.map_err(|(entry, fault)| fault.at(&place, entry.as_deref()))? {
+            Some(member) if is_wanted(&member.path) => return Ok(true),
+            Some(_) => {}
             None => break,
         }
     }
-    Ok(names)
+    Ok(false)
 }
 
 fn compression(part: &Part) -> Result<Compression, Fault> {

@@ -200,9 +200,9 @@ fn a_bomb_of_zeros_takes_no_space() {
     let place = crate::support::Place::new();
     let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
     let mut header = file("zeros", b"");
-    header.size(1 << 30);
+    header.size(1 << 28);
     encoder.write_all(&header.bytes()).unwrap();
-    for _ in 0..1024 {
+    for _ in 0..256 {
         encoder.write_all(&vec![0; 1 << 20]).unwrap();
     }
     encoder.write_all(&[0; 1024]).unwrap();
@@ -212,5 +212,5 @@ fn a_bomb_of_zeros_takes_no_space() {
     let (_, container) = archive.containers.last().unwrap();
     let file = std::fs::File::from(container.file.try_clone().unwrap());
     let metadata = file.metadata().unwrap();
-    assert_eq!((metadata.len(), metadata.blocks()), (1 << 30, 0));
+    assert_eq!((metadata.len(), metadata.blocks()), (1 << 28, 0));
 }
