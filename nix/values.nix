@@ -192,7 +192,16 @@ let
         ];
         xattrs = is "a list of names" (v: isList v && lib.all isString v);
         holes = oneOf holes;
-        oneFileSystem = value: if value == null then [ ] else aBool value;
+        oneFileSystem = nullOr aBool;
+        kind = nullOr (oneOf [
+          "folder"
+          "oci"
+          "tar"
+        ]);
+        image = nullOr aString;
+        platform = nullOr aString;
+        exclude = is "a list of patterns" (v: isList v && lib.all isString v);
+        ociConfigTarget = nullOr anImagePath;
       } value
     );
 
