@@ -237,7 +237,9 @@ fn assert_code(image: &[u8], sector: u64) {
 
 fn grub(more: &[(&str, Value)]) -> Value {
     let mut boot = json!({ "kind": "grub", "files": "modules" });
-    more.iter().for_each(|(field, value)| boot[*field] = value.clone());
+    for (field, value) in more {
+        boot[*field] = value.clone();
+    }
     boot
 }
 
@@ -346,6 +348,9 @@ fn extlinux_and_its_kernels_are_in_the_root() {
     assert!(kernel.contains("Size: 300000"), "{kernel}");
 }
 
+/// A change of the workspace, and a part of the error.
+type Case<'c> = (&'c dyn Fn(&Workspace), String);
+
 #[test]
 fn faults_of_boot_loaders_are_named() {
     let build = |change: &dyn Fn(&Workspace)| {
@@ -358,7 +363,7 @@ fn faults_of_boot_loaders_are_named() {
     };
     let boot_json = format!("store/{SYSTEM}/boot.json");
     let system = format!("plan.boot.system: /nix/store/{SYSTEM}");
-    let cases: [(&dyn Fn(&Workspace), String); 10] = [
+    let cases: [Case<'_>; 10] = [
         (
             &|at| drop(at.write(&boot_json, "{")),
             format!("{system}/boot.json: not a bootspec: EOF while parsing"),
@@ -406,7 +411,7 @@ fn faults_of_boot_loaders_are_named() {
                 at.change_plan(|plan| {
                     let file = json!({ "/loader/loader.conf": { "type": "file", "text": "" } });
                     plan["disk"]["partitions"][0]["content"]["entries"] = file;
-                })
+                });
             },
             "plan.disk.partitions[0].content.entries.\"/loader/loader.conf\": is also a file of plan.boot"
                 .to_owned(),
@@ -416,7 +421,7 @@ fn faults_of_boot_loaders_are_named() {
                 at.change_plan(|plan| {
                     let esp = plan["disk"]["partitions"][0].clone();
                     plan["disk"]["partitions"].as_array_mut().unwrap().push(esp);
-                })
+                });
             },
             "plan.boot: the disk has two partitions with the type esp".to_owned(),
         ),

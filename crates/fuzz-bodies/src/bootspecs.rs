@@ -16,8 +16,8 @@ const SYSTEM: &str = "/nix/store/11111111111111111111111111111111-system";
 struct AnyStore<'b>(&'b [u8]);
 
 impl Store for AnyStore<'_> {
-    fn resolve(&self, path: &str) -> Result<String, StoreError> {
-        Ok(path.to_owned())
+    fn resolve(&self, path: &str) -> Result<Option<String>, StoreError> {
+        Ok(Some(path.to_owned()))
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -78,7 +78,8 @@ pub fn bootspec(bytes: &[u8]) -> Outcome {
             return Outcome::Refused;
         }
     };
-    let lines = 6 + usize::from(spec.devicetree.is_some_and(|path| !path.is_empty())) + spec.extra_initrds.len();
+    let lines =
+        6 + usize::from(spec.devicetree.is_some_and(|path| !path.is_empty())) + spec.extra_initrds.len();
     for boot in BOOT_LOADERS.iter() {
         let (machine, store) = (machine(), AnyStore(bytes));
         let one = install(boot, &machine, &store);

@@ -75,7 +75,8 @@ fn partition(table: &str, key: &str, value: &Value) -> Value {
 /// A plan with a boot loader. The value is in fields of each shape.
 fn boot(kind: &str, value: &Value) -> Value {
     let system = "/nix/store/11111111111111111111111111111111-system";
-    let mut boot = json!({ "kind": kind, "system": system, "generation": value, "timeout": value, "distroName": value });
+    let mut boot =
+        json!({ "kind": kind, "system": system, "generation": value, "timeout": value, "distroName": value });
     match kind {
         "systemd-boot" => {
             boot["loader"] = json!("boot.efi");
