@@ -302,8 +302,18 @@ pub(crate) static GRUB_STATE: Table = Table {
     fields: &[
         Field::required("name", Shape::Text, "\"name\": \"grub\"", "The name of GRUB's package."),
         Field::required("version", Shape::Text, "\"version\": \"2.12\"", "The version of GRUB's package."),
-        Field::default("grub", Shape::Text, "\"\"", "The store path of GRUB for BIOS, if the configuration has it."),
-        Field::default("grubEfi", Shape::Text, "\"\"", "The store path of GRUB for EFI, if the configuration has it."),
+        Field::default(
+            "grub",
+            Shape::Text,
+            "\"\"",
+            "The store path of GRUB for BIOS, if the configuration has it.",
+        ),
+        Field::default(
+            "grubEfi",
+            Shape::Text,
+            "\"\"",
+            "The store path of GRUB for EFI, if the configuration has it.",
+        ),
         Field::default(
             "devices",
             Shape::TextList,
