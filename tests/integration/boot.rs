@@ -348,8 +348,8 @@ fn extlinux_and_its_kernels_are_in_the_root() {
     assert!(kernel.contains("Size: 300000"), "{kernel}");
 }
 
-/// Breaks something in a workspace.
-type Fault<'f> = dyn Fn(&Workspace) + 'f;
+/// A change of the workspace, and a part of the error.
+type Case<'c> = (&'c dyn Fn(&Workspace), String);
 
 #[test]
 fn faults_of_boot_loaders_are_named() {
@@ -363,7 +363,7 @@ fn faults_of_boot_loaders_are_named() {
     };
     let boot_json = format!("store/{SYSTEM}/boot.json");
     let system = format!("plan.boot.system: /nix/store/{SYSTEM}");
-    let cases: [(&Fault<'_>, String); 10] = [
+    let cases: [Case<'_>; 10] = [
         (
             &|at| drop(at.write(&boot_json, "{")),
             format!("{system}/boot.json: not a bootspec: EOF while parsing"),

@@ -367,11 +367,11 @@ fn fat_entries_have_only_a_kind() {
     let disk = extlinux.disk.unwrap();
     let PartitionContent::Fat(fat) = &disk.partitions[0].content else { panic!("{disk:?}") };
     assert_eq!(disk.partitions[0].size, None);
-    let plain = |kind| Entry { keep_holes: false, ..entry(kind) };
+    let in_fat = |kind| Entry { keep_holes: false, ..entry(kind) };
     let expected = [
-        (path("/EFI"), plain(EntryKind::Directory)),
-        (path("/a.txt"), plain(EntryKind::Text(b"a".to_vec()))),
-        (path("/b"), plain(EntryKind::Source("/base/b".into()))),
+        (path("/EFI"), in_fat(EntryKind::Directory)),
+        (path("/a.txt"), in_fat(EntryKind::Text(b"a".to_vec()))),
+        (path("/b"), in_fat(EntryKind::Source("/base/b".into()))),
     ];
     assert_eq!(fat.entries, BTreeMap::from(expected));
 }
