@@ -72,7 +72,7 @@ pub(crate) fn add(archive: &mut Vec<u8>, name: &str, data: &[u8]) {
 /// Corrects the checksums of all blocks that look like headers. Otherwise, almost no change would get further than them.
 pub(crate) fn repair(archive: &mut [u8]) {
     for block in archive.chunks_exact_mut(512) {
-        if !block.get(257..262).is_some_and(|magic| magic == b"ustar") {
+        if block.get(257..262).is_none_or(|magic| magic != b"ustar") {
             continue;
         }
         let Some(field) = block.get_mut(148..156) else { continue };
