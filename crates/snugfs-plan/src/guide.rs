@@ -193,6 +193,7 @@ fn values(shape: &Shape) -> String {
         Shape::Graph => "host path, key, or list".to_owned(),
         Shape::Word(words) => alternatives(&words.keys()),
         Shape::Size(rule) => size(rule),
+        Shape::SizeOr(rule, word) => format!("{} or \"{word}\"", size(rule)),
         Shape::Count(CountRule { min, max }) => format!("whole number from {min} to {max}"),
         Shape::Number(numbers) => numbers.keys().iter().map(u64::to_string).collect::<Vec<_>>().join(" or "),
         Shape::Percent => format!("number from 0 to {MAX_RESERVED_PERCENT}"),
@@ -239,6 +240,6 @@ mod tests {
         assert_eq!(field("mode").only_for, [""; 0]);
         assert_eq!(field("target").only_for, ["symlink"]);
         assert_eq!(field("major").only_for, ["character", "block"]);
-        assert!(field("type").about.contains("; fifo: a named pipe."), "{}", field("type").about);
+        assert!(field("type").about.contains("; fifo: a named pipe; fstab: "), "{}", field("type").about);
     }
 }

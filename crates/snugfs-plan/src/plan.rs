@@ -31,6 +31,8 @@ pub struct VolumePlan {
     pub trees: Vec<TreePlan>,
     /// Single files by path in the image. The root can only be a directory.
     pub entries: BTreeMap<ImagePath, Entry>,
+    /// The files of `entries` whose text is made from the disk's partitions.
+    pub fstabs: BTreeMap<ImagePath, FstabTag>,
     /// Changes of metadata, made after all other fields.
     pub attributes: BTreeMap<ImagePath, AttributesPlan>,
     /// Parameters of the file system.
@@ -56,8 +58,10 @@ pub struct ClosurePlan {
     pub source: ClosureSource,
     /// Store folder on this machine.
     pub source_dir: PathBuf,
-    /// Store directory in the image.
+    /// Prefix of all store paths.
     pub store_dir: ImagePath,
+    /// Directory in the image for the store paths; by default, their prefix.
+    pub place: ImagePath,
     /// What to compare with the registration.
     pub verify: Verify,
     /// Whether equal files of the store become hard links.
@@ -236,6 +240,17 @@ pub struct AttributesPlan {
     pub recursive: bool,
 }
 
+/// How an fstab names file systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FstabTag {
+    /// By the UUID, for FAT the serial number.
+    Uuid,
+    /// By the label.
+    Label,
+    /// By the partition's GUID, or the number that stands for it in an MBR.
+    PartUuid,
+}
+
 /// `plan.filesystem`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesystemPlan {
@@ -410,10 +425,24 @@ pub struct DiskPlan {
     pub sector: SectorSize,
     /// Length of the disk in \[bytes\], a multiple of the sector. `None`: as long as needed.
     pub size: Option<u64>,
+    /// How the length is rounded up, if `size` is `None`.
+    pub round_to: RoundTo,
     /// The partitions, in the order of their numbers; exactly one has the root.
     pub partitions: Vec<PartitionPlan>,
     /// Files outside of partitions.
     pub blobs: Vec<BlobPlan>,
+}
+
+/// `plan.disk.roundTo`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoundTo {
+    /// As the disk's blocks require.
+    #[default]
+    Blocks,
+    /// To a multiple of this number of \[bytes\], a multiple of the sector.
+    Multiple(u64),
+    /// To a power of two.
+    PowerOfTwo,
 }
 
 /// `plan.disk.table` and `plan.disk.id`
@@ -435,11 +464,14 @@ pub enum TablePlan {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PartitionPlan {
-    /// Offset in \[bytes\], a multiple of the sector. `None`: the next multiple of 1 MiB after the previous partition.
+    /// Offset in \[bytes\], a multiple of the sector. `None`: the next multiple of `align` after the previous partition.
     pub start: Option<u64>,
-    /// Length in \[bytes\], a multiple of the sector. `None`: that of the content, which then is not empty. FAT has no
-    /// length of its own, so it is an error when the contents are known.
+    /// Alignment of the start in \[bytes\], a multiple of the sector.
+    pub align: u64,
+    /// Length in \[bytes\], a multiple of the sector. `None`: that of the content, which then is not empty, unless it fills.
     pub size: Option<u64>,
+    /// The weight of a partition that takes what others leave of the disk. Then the disk has a size, and this has none.
+    pub fill: Option<u32>,
     /// Partition type, for the kind of table in use.
     pub kind: PartitionType,
     /// The active flag of an MBR, the legacy BIOS bootable attribute of a GPT.
@@ -448,6 +480,10 @@ pub struct PartitionPlan {
     pub name: Option<String>,
     /// GUID, bytes in the order of the text form; only in a GPT; derived by default.
     pub guid: Option<[u8; 16]>,
+    /// Where an fstab mounts it, if anywhere. Then it has a file system.
+    pub mount: Option<ImagePath>,
+    /// The options of the mount in an fstab, without white space.
+    pub mount_options: Option<String>,
     /// Content.
     pub content: PartitionContent,
 }
@@ -520,6 +556,8 @@ pub struct FatPlan {
     pub label: [u8; 11],
     /// Volume serial number; by default derived from the root's UUID.
     pub id: Option<u32>,
+    /// Promised free space in \[bytes\].
+    pub free_space: u64,
     /// FAT type; by default as mkfs.vfat chooses.
     pub bits: Option<FatBits>,
 }

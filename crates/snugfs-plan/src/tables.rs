@@ -4,7 +4,7 @@
 use image_tree::Timestamp;
 
 use crate::choices::{Choices, Words};
-use crate::plan::{Adapter, Format, TreeKind, Verify};
+use crate::plan::{Adapter, Format, FstabTag, TreeKind, Verify};
 use crate::shapes::{CountRule, Field, Shape, SizeRule, Table};
 
 /// The version of the format.
@@ -90,7 +90,19 @@ pub(crate) static CLOSURE: Table = Table {
              references, a JSON file with such a list, or the key of the structured attributes that has it.",
         )
         .or_null(),
-        Field::default("storeDir", Shape::ImagePath, "\"/nix/store\"", "The store's directory in the image."),
+        Field::default(
+            "storeDir",
+            Shape::ImagePath,
+            "\"/nix/store\"",
+            "The prefix of all store paths, and their directory in the image.",
+        ),
+        Field::optional(
+            "place",
+            Shape::ImagePath,
+            "Another directory in the image for the store paths, for file systems that are mounted at storeDir. By \
+             default, storeDir.",
+        )
+        .or_null(),
         Field::default("sourceDir", Shape::HostPath, "\"/nix/store\"", "The store's directory on this machine."),
         Field::default(
             "verify",
@@ -235,6 +247,7 @@ pub(crate) static ENTRY_TYPES: Words<EntryType> = Choices(&[
     ("character", EntryType::Character),
     ("block", EntryType::Block),
     ("fifo", EntryType::Fifo),
+    ("fstab", EntryType::Fstab),
 ]);
 
 /// See [`ENTRY_TYPES`].
@@ -246,6 +259,7 @@ pub(crate) enum EntryType {
     Character,
     Block,
     Fifo,
+    Fstab,
 }
 
 impl EntryType {
@@ -258,6 +272,7 @@ impl EntryType {
             Self::Character => &CHARACTER,
             Self::Block => &BLOCK,
             Self::Fifo => &FIFO,
+            Self::Fstab => &FSTAB,
         }
     }
 }
@@ -332,6 +347,28 @@ static FIFO: Table = Table {
     what: "a fifo",
     one_of: "",
     fields: &[type_of("A named pipe."), MODE, ENTRY_UID, ENTRY_GID, ENTRY_XATTRS],
+};
+
+/// How an fstab names file systems.
+pub(crate) static FSTAB_TAGS: Words<FstabTag> =
+    Choices(&[("uuid", FstabTag::Uuid), ("label", FstabTag::Label), ("partuuid", FstabTag::PartUuid)]);
+
+static FSTAB: Table = Table {
+    what: "an fstab",
+    one_of: "",
+    fields: &[
+        type_of("A regular file with a line for each partition of the disk that has a mount."),
+        Field::default(
+            "by",
+            Shape::Word(&FSTAB_TAGS),
+            "\"uuid\"",
+            "How the lines name file systems: by UUID, by label, or by the GUID of the partition.",
+        ),
+        MODE,
+        ENTRY_UID,
+        ENTRY_GID,
+        ENTRY_XATTRS,
+    ],
 };
 
 /// One of `plan.attributes`
