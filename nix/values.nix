@@ -136,6 +136,11 @@ let
     character = device;
     block = device;
     fifo = { };
+    fstab.by = oneOf [
+      "label"
+      "partuuid"
+      "uuid"
+    ];
   };
   device = {
     major = aCount;
