@@ -442,21 +442,19 @@ fn an_output_never_replaces_a_file_of_the_boot_loader() {
 }
 
 #[test]
-fn a_fat_file_system_without_a_size_gets_the_smallest_one_as_help() {
+fn a_fat_file_system_without_a_size_has_room_for_what_the_boot_loader_adds() {
     let mut partition = esp("64MiB");
     partition.as_object_mut().unwrap().remove("size");
     let workspace = workspace(gpt(&[partition]), systemd_boot());
     workspace.write(&format!("store/{KERNEL}/bzImage"), vec![7; 30 << 20]);
-    let build = || workspace.snugfs(["build", "plan.json", "-o", "disk.img"]);
-    let error = build().failed_with(3).stderr;
-    let expected = "plan.disk.partitions[0].size: is missing: a FAT file system has no size of its own; write \"size\": \"";
-    let size = error.split_once(expected).unwrap().1.split_once("MiB\"").unwrap().0;
-    let mib: u64 = size.parse().unwrap();
-    let with = |mib: u64| {
-        workspace.change_plan(|plan| plan["disk"]["partitions"][0]["size"] = json!(format!("{mib}MiB")));
+    let build = || workspace.snugfs(["build", "plan.json", "-o", "disk.img", "--report", "report.json"]);
+    build().succeeded();
+    let least = workspace.read_json("report.json")["disk"]["partitions"][0]["bytes"].as_u64().unwrap();
+    assert!((30 << 20..33 << 20).contains(&least), "{least}");
+    let with = |bytes: u64| {
+        workspace.change_plan(|plan| plan["disk"]["partitions"][0]["size"] = json!(bytes));
         build()
     };
-    with(mib).succeeded();
-    with(mib - 1).failed_with(6);
-    assert!((31..34).contains(&mib), "{mib}");
+    with(least).succeeded();
+    with(least - 512).failed_with(6);
 }

@@ -46,6 +46,15 @@ impl Disk {
         Ok(Self { options, placement, identifiers, table, regions })
     }
 
+    /// Start and length of the partitions of a disk, in the order of their numbers. The lengths of [`Length::Fill`] do not depend
+    /// on contents, so that contents of such a partition can be made for it.
+    ///
+    /// # Errors
+    /// Fails if two items overlap, or if one does not fit.
+    pub fn places(options: &Options) -> Result<Vec<PlacedPartition>, DiskError> {
+        Placement::of(options).map(|placement| placement.partitions)
+    }
+
     /// Start and length of the partitions, in the order of their numbers.
     pub fn partitions(&self) -> &[PlacedPartition] {
         &self.placement.partitions

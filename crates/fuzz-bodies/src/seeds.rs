@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use disk_layout::{Disk, Kind, Part, Partition, Table};
+use disk_layout::{Disk, Kind, Length, Part, Partition, RoundTo, Table};
 use ext4_layout::{Layout, Options};
 use fat_layout::{Bits, FatLayout};
 use image_tree::{FileTree, PieceSource, SectorSize, Timestamp, to_u64};
@@ -297,6 +297,7 @@ pub(crate) fn ext4_images() -> Vec<Vec<u8>> {
 fn fat_images() -> Vec<Vec<u8>> {
     let options = fat_layout::Options {
         bytes: 5 << 20,
+        free_space: 0,
         label: fat_layout::NO_LABEL,
         id: 1,
         bits: Some(Bits::Fat16),
@@ -312,7 +313,8 @@ pub(crate) fn tables() -> Vec<Vec<u8>> {
     let disk = |gpt: bool, count: u64| {
         let partitions = (0..count).map(|number| Partition {
             start: Some((1 + number) << 15),
-            size: Some(8 << 10),
+            align: Partition::ALIGNMENT,
+            size: Length::Bytes(8 << 10),
             kind: if gpt { Kind::Gpt([9; 16]) } else { Kind::Mbr(0x83) },
             bootable: number == 0,
             name: format!("part {number}"),
@@ -323,6 +325,7 @@ pub(crate) fn tables() -> Vec<Vec<u8>> {
             table: if gpt { Table::Gpt(None) } else { Table::Mbr(None) },
             sector: if count == 1 { SectorSize::Bytes4096 } else { SectorSize::Bytes512 },
             size: None,
+            round_to: RoundTo::Blocks,
             seed: [3; 16],
             partitions: partitions.collect(),
             blobs: Vec::new(),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use closure_registration::Closure;
-use disk_layout::{Blob, Disk, Kind, Partition, Table};
+use disk_layout::{Blob, Disk, Kind, Length, Partition, Table};
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
-use image_tree::{FileRef, FileTree, NodeKind, PieceSource, TreeId, to_u64};
-use snugfs_plan::{DiskPlan, PartitionContent, PartitionType, Plan, TablePlan};
+use image_tree::{FileRef, FileTree, NodeId, NodeKind, PieceSource, TreeId, to_u64};
+use snugfs_plan::{DiskPlan, PartitionContent, PartitionPlan, PartitionType, Plan, RoundTo, TablePlan};
 
 use crate::boot::{self, Boot, BootCode, CodePlace};
 use crate::observer::{Observer, Stage, Unit, run_stage};
@@ -155,21 +155,31 @@ impl<'p> Scanned<'p> {
         std::iter::once(&mut self.root).chain(others).collect()
     }
 
-    fn lay_out(self, plan: &'p Plan) -> Result<Prepared<'p>, Failure> {
+    fn lay_out(mut self, plan: &'p Plan) -> Result<Prepared<'p>, Failure> {
+        let mut layouts = Layouts { root: None, contents: self.contents.iter().map(|_| None).collect() };
+        layouts.add(&self, plan, |partition| partition.fill.is_none())?;
+        if let Some(planned) = plan.disk.as_ref().filter(|disk| has_fill(disk)) {
+            self.fill(plan, planned, &layouts)?;
+            layouts.add(&self, plan, |partition| partition.fill.is_some())?;
+        }
+        let missing = || Failure::internal("plan", "a layout is missing");
         let mut trees = Trees::default();
-        let root = trees.volume(self.root)?;
+        let root = trees.volume(self.root, layouts.root.ok_or_else(missing)?)?;
         let mut parts = Vec::new();
-        for ((_, plan), content) in parts::partitions(plan).zip(self.contents) {
-            let content = match content {
-                Content::Empty => PartContent::Empty,
-                Content::Root => PartContent::Root,
-                Content::Ext4(volume) => PartContent::Ext4(Box::new(trees.volume(*volume)?)),
-                Content::Fat(scanned) => {
-                    let layout = Arc::new(scanned.lay_out()?);
+        for (((_, plan), content), layout) in parts::partitions(plan).zip(self.contents).zip(layouts.contents)
+        {
+            let content = match (content, layout) {
+                (Content::Empty, _) => PartContent::Empty,
+                (Content::Root, _) => PartContent::Root,
+                (Content::Ext4(volume), Some(LaidOut::Ext4(layout))) => {
+                    PartContent::Ext4(Box::new(trees.volume(*volume, layout)?))
+                }
+                (Content::Fat(scanned), Some(LaidOut::Fat(layout))) => {
                     let tree = trees.add(&scanned.tree)?;
                     PartContent::Fat(Box::new(Folder { scanned: *scanned, layout, tree }))
                 }
-                Content::Raw(scanned) => PartContent::Raw(trees.file(scanned)?),
+                (Content::Raw(scanned), _) => PartContent::Raw(trees.file(scanned)?),
+                (Content::Ext4(_) | Content::Fat(_), _) => return Err(missing()),
             };
             parts.push(Part { plan, content });
         }
@@ -179,6 +189,103 @@ impl<'p> Scanned<'p> {
         let warnings = warnings(plan, &root, &parts, &blobs);
         Ok(Prepared { plan, root, parts, blobs, disk, warnings, trees: trees.0 })
     }
+
+    /// Gives partitions that fill the disk their lengths, which depend on the layouts of the others.
+    fn fill(&mut self, plan: &Plan, planned: &DiskPlan, layouts: &Layouts) -> Result<(), Failure> {
+        let blank = |bytes: Option<u64>| disk_layout::Part::File {
+            file: NodeId::ROOT.into(),
+            len: bytes.unwrap_or(0),
+        };
+        let lengths = self.contents.iter().zip(&layouts.contents).map(|(content, layout)| match content {
+            Content::Empty => None,
+            Content::Root => layouts.root.as_ref().map(|(layout, _)| layout.len()),
+            Content::Raw(file) => Some(file.len),
+            Content::Ext4(_) | Content::Fat(_) => layout.as_ref().map(LaidOut::len),
+        });
+        let partitions = planned.partitions.iter().zip(lengths);
+        let options = disk_layout::Options {
+            partitions: partitions.map(|(partition, len)| placed(partition, blank(len))).collect(),
+            blobs: planned
+                .blobs
+                .iter()
+                .zip(&self.blobs)
+                .map(|(blob, file)| Blob { offset: blob.offset, part: blank(Some(file.len)) })
+                .collect(),
+            ..table_options(plan, planned)
+        };
+        let places =
+            Disk::places(&options).map_err(|error| fields::disk_failure(&error, planned.blobs.len()))?;
+        let filled = places.iter().zip(&planned.partitions).zip(&mut self.contents);
+        for ((place, _), content) in filled.filter(|((_, partition), _)| partition.fill.is_some()) {
+            match content {
+                Content::Root => self.root.planned.set_partition_size(place.len),
+                Content::Ext4(volume) => volume.planned.set_partition_size(place.len),
+                Content::Fat(folder) => folder.set_partition_size(place.len),
+                Content::Empty | Content::Raw(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn has_fill(disk: &DiskPlan) -> bool {
+    disk.partitions.iter().any(|partition| partition.fill.is_some())
+}
+
+/// The layouts of an image's file systems, as far as they are known.
+struct Layouts {
+    root: Option<VolumeLayout>,
+    /// By partition.
+    contents: Vec<Option<LaidOut>>,
+}
+
+/// The layout of an ext4 file system, and a warning if it does not follow an earlier image.
+type VolumeLayout = (Arc<Layout>, Option<Problem>);
+
+enum LaidOut {
+    Ext4(VolumeLayout),
+    Fat(Arc<FatLayout>),
+}
+
+impl LaidOut {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Ext4((layout, _)) => layout.len(),
+            Self::Fat(layout) => layout.len(),
+        }
+    }
+}
+
+impl Layouts {
+    /// Lays out the file systems of some partitions.
+    fn add(
+        &mut self,
+        scanned: &Scanned<'_>,
+        plan: &Plan,
+        is_turn: impl Fn(&PartitionPlan) -> bool,
+    ) -> Result<(), Failure> {
+        let root = parts::partitions(plan).find(|(_, partition)| partition.content == PartitionContent::Root);
+        if root.is_none_or(|(_, partition)| is_turn(partition)) {
+            self.root = Some(lay_out(&scanned.root)?);
+        }
+        let contents = scanned.contents.iter().zip(&mut self.contents);
+        for ((_, partition), (content, layout)) in parts::partitions(plan).zip(contents) {
+            if !is_turn(partition) {
+                continue;
+            }
+            *layout = match content {
+                Content::Ext4(volume) => Some(LaidOut::Ext4(lay_out(volume)?)),
+                Content::Fat(folder) => Some(LaidOut::Fat(Arc::new(folder.lay_out()?))),
+                Content::Empty | Content::Root | Content::Raw(_) => None,
+            };
+        }
+        Ok(())
+    }
+}
+
+fn lay_out(volume: &ScannedVolume<'_>) -> Result<VolumeLayout, Failure> {
+    let (layout, warning) = volume.planned.lay_out(&volume.tree, volume.closure.as_ref())?;
+    Ok((Arc::new(layout), warning))
 }
 
 /// The trees of an image. The position of a tree is its [`TreeId`].
@@ -192,10 +299,12 @@ impl Trees {
         id.ok_or_else(|| Failure::new(FailureKind::Fit, "plan.disk", "has too many parts", "leave some out"))
     }
 
-    fn volume<'p>(&mut self, mut scanned: ScannedVolume<'p>) -> Result<Volume<'p>, Failure> {
-        let (layout, warning) = scanned.planned.lay_out(&scanned.tree, scanned.closure.as_ref())?;
+    fn volume<'p>(
+        &mut self,
+        mut scanned: ScannedVolume<'p>,
+        (layout, warning): VolumeLayout,
+    ) -> Result<Volume<'p>, Failure> {
         scanned.warnings.extend(warning);
-        let layout = Arc::new(layout);
         let tree = self.add(&scanned.tree)?;
         Ok(Volume { scanned, layout, tree })
     }
@@ -282,17 +391,8 @@ fn disk_options(
         tree: volume.tree,
     };
     let file = |file: &SingleFile| disk_layout::Part::File { file: file.file, len: file.scanned.len };
-    let partition = |part: &Part<'_>| Partition {
-        start: part.plan.start,
-        size: part.plan.size,
-        kind: match part.plan.kind {
-            PartitionType::Mbr(number) => Kind::Mbr(number),
-            PartitionType::Gpt(guid) => Kind::Gpt(guid),
-        },
-        bootable: part.plan.bootable,
-        name: part.plan.name.clone().unwrap_or_default(),
-        guid: part.plan.guid,
-        part: match &part.content {
+    let partition = |part: &Part<'_>| {
+        let content = match &part.content {
             PartContent::Empty => disk_layout::Part::Empty,
             PartContent::Root => volume(root),
             PartContent::Ext4(other) => volume(other),
@@ -304,16 +404,10 @@ fn disk_options(
             PartContent::Code(code) => {
                 disk_layout::Part::Volume { image: Arc::<BootCode>::clone(code), tree: root.tree }
             }
-        },
+        };
+        placed(part.plan, content)
     };
     disk_layout::Options {
-        table: match planned.table {
-            TablePlan::Mbr { id } => Table::Mbr(id),
-            TablePlan::Gpt { guid } => Table::Gpt(guid),
-        },
-        sector: planned.sector,
-        size: planned.size,
-        seed: plan.root.filesystem.uuid,
         blobs: planned
             .blobs
             .iter()
@@ -321,6 +415,48 @@ fn disk_options(
             .map(|(blob, single)| Blob { offset: blob.offset, part: file(single) })
             .collect(),
         partitions: parts.iter().map(partition).collect(),
+        ..table_options(plan, planned)
+    }
+}
+
+/// The options of a disk without its parts.
+fn table_options(plan: &Plan, planned: &DiskPlan) -> disk_layout::Options {
+    disk_layout::Options {
+        table: match planned.table {
+            TablePlan::Mbr { id } => Table::Mbr(id),
+            TablePlan::Gpt { guid } => Table::Gpt(guid),
+        },
+        sector: planned.sector,
+        size: planned.size,
+        round_to: match planned.round_to {
+            RoundTo::Blocks => disk_layout::RoundTo::Blocks,
+            RoundTo::Multiple(bytes) => disk_layout::RoundTo::Multiple(bytes),
+            RoundTo::PowerOfTwo => disk_layout::RoundTo::PowerOfTwo,
+        },
+        seed: plan.root.filesystem.uuid,
+        blobs: Vec::new(),
+        partitions: Vec::new(),
+    }
+}
+
+/// A partition with its content.
+fn placed(plan: &PartitionPlan, part: disk_layout::Part) -> Partition {
+    Partition {
+        start: plan.start,
+        align: plan.align,
+        size: match (plan.size, plan.fill) {
+            (Some(bytes), _) => Length::Bytes(bytes),
+            (None, Some(weight)) => Length::Fill(weight),
+            (None, None) => Length::Content,
+        },
+        kind: match plan.kind {
+            PartitionType::Mbr(number) => Kind::Mbr(number),
+            PartitionType::Gpt(guid) => Kind::Gpt(guid),
+        },
+        bootable: plan.bootable,
+        name: plan.name.clone().unwrap_or_default(),
+        guid: plan.guid,
+        part,
     }
 }
 

@@ -193,6 +193,7 @@ fn values(shape: &Shape) -> String {
         Shape::Graph => "host path, key, or list".to_owned(),
         Shape::Word(words) => alternatives(&words.keys()),
         Shape::Size(rule) => size(rule),
+        Shape::SizeOr(rule, word) => format!("{} or \"{word}\"", size(rule)),
         Shape::Count(CountRule { min, max }) => format!("whole number from {min} to {max}"),
         Shape::Number(numbers) => numbers.keys().iter().map(u64::to_string).collect::<Vec<_>>().join(" or "),
         Shape::Percent => format!("number from 0 to {MAX_RESERVED_PERCENT}"),

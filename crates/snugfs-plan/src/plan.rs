@@ -378,10 +378,24 @@ pub struct DiskPlan {
     pub sector: SectorSize,
     /// Length of the disk in \[bytes\], a multiple of the sector. `None`: as long as needed.
     pub size: Option<u64>,
+    /// How the length is rounded up, if `size` is `None`.
+    pub round_to: RoundTo,
     /// The partitions, in the order of their numbers; exactly one has the root.
     pub partitions: Vec<PartitionPlan>,
     /// Files outside of partitions.
     pub blobs: Vec<BlobPlan>,
+}
+
+/// `plan.disk.roundTo`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoundTo {
+    /// As the disk's blocks require.
+    #[default]
+    Blocks,
+    /// To a multiple of this number of \[bytes\], a multiple of the sector.
+    Multiple(u64),
+    /// To a power of two.
+    PowerOfTwo,
 }
 
 /// `plan.disk.table` and `plan.disk.id`
@@ -403,11 +417,14 @@ pub enum TablePlan {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PartitionPlan {
-    /// Offset in \[bytes\], a multiple of the sector. `None`: the next multiple of 1 MiB after the previous partition.
+    /// Offset in \[bytes\], a multiple of the sector. `None`: the next multiple of `align` after the previous partition.
     pub start: Option<u64>,
-    /// Length in \[bytes\], a multiple of the sector. `None`: that of the content, which then is not empty. FAT has no
-    /// length of its own, so it is an error when the contents are known.
+    /// Alignment of the start in \[bytes\], a multiple of the sector.
+    pub align: u64,
+    /// Length in \[bytes\], a multiple of the sector. `None`: that of the content, which then is not empty, unless it fills.
     pub size: Option<u64>,
+    /// The weight of a partition that takes what others leave of the disk. Then the disk has a size, and this has none.
+    pub fill: Option<u32>,
     /// Partition type, for the kind of table in use.
     pub kind: PartitionType,
     /// The active flag of an MBR, the legacy BIOS bootable attribute of a GPT.
@@ -488,6 +505,8 @@ pub struct FatPlan {
     pub label: [u8; 11],
     /// Volume serial number; by default derived from the root's UUID.
     pub id: Option<u32>,
+    /// Promised free space in \[bytes\].
+    pub free_space: u64,
     /// FAT type; by default as mkfs.vfat chooses.
     pub bits: Option<FatBits>,
 }

@@ -115,6 +115,7 @@ fn shape(shape: &Shape) -> Value {
         ]}),
         Shape::Word(words) => json!({ "enum": words.keys() }),
         Shape::Size(rule) => size(rule),
+        Shape::SizeOr(rule, word) => json!({ "anyOf": [{ "const": word }, size(rule)] }),
         Shape::Count(CountRule { min, max }) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Shape::Number(numbers) => json!({ "enum": numbers.keys() }),
         Shape::Percent => json!({ "type": "number", "minimum": 0, "maximum": MAX_RESERVED_PERCENT }),

@@ -17,6 +17,8 @@ pub(crate) enum Shape {
     Word(&'static dyn Keys<&'static str>),
     /// A size.
     Size(SizeRule),
+    /// A size, or a word that stands for a rule.
+    SizeOr(SizeRule, &'static str),
     /// A whole number.
     Count(CountRule),
     /// One of these whole numbers.

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use snugfs_plan::{
     Adapter, AttributesPlan, BlobPlan, BootDirectory, BootLoaderPlan, BootPartition, ClosureSource,
     CompressionPlan, Entry, EntryKind, EntryNames, ExtlinuxPlan, FatPlan, Format, FramingPlan, GrubEfiPlan,
-    OutputPlan, PartitionContent, PartitionType, Plan, Platforms, SystemdBootPlan, TablePlan, Verify,
-    XattrPattern, parse, schema,
+    OutputPlan, PartitionContent, PartitionType, Plan, Platforms, RoundTo, SystemdBootPlan, TablePlan,
+    Verify, XattrPattern, parse, schema,
 };
 
 fn read(plan: &Value) -> Plan {
@@ -302,6 +302,7 @@ fn a_disk_is_read_with_all_that_it_may_have() {
         (Some(8 << 20), Some(30 << 20), PartitionType::Mbr(0x0b), true)
     );
     let firmware = FatPlan {
+        free_space: 0,
         source: Some("/base/firmware".into()),
         entries: BTreeMap::new(),
         label: *b"FIRMWARE   ",
@@ -318,6 +319,26 @@ fn a_disk_is_read_with_all_that_it_may_have() {
     assert_ne!(volume.filesystem.uuid, plan.root.filesystem.uuid);
     assert_eq!((empty.size, &empty.content), (Some(512), &PartitionContent::Empty));
     assert_eq!(disk.blobs, [BlobPlan { source: "/base/u-boot.bin".into(), offset: 8192 }]);
+}
+
+#[test]
+fn sizes_of_partitions_may_follow_rules() {
+    let disk = |disk: Value| read(&json!({ "version": 1, "disk": disk })).disk.unwrap();
+    let rules = disk(json!({ "table": "mbr", "size": "1GiB", "partitions": [
+        { "type": "c", "align": "4MiB", "content": { "kind": "fat", "freeSpace": "8MiB" } },
+        { "type": "83", "size": "fill", "content": { "kind": "root" } },
+        { "type": "83", "size": "fill", "weight": 3 },
+    ] }));
+    let [fat, root, empty] = rules.partitions.as_slice() else { panic!("{:?}", rules.partitions) };
+    assert_eq!((fat.align, fat.size, fat.fill), (4 << 20, None, None));
+    let PartitionContent::Fat(content) = &fat.content else { panic!("{fat:?}") };
+    assert_eq!(content.free_space, 8 << 20);
+    assert_eq!((root.align, root.size, root.fill), (1 << 20, None, Some(1)));
+    assert_eq!((empty.size, empty.fill, rules.round_to), (None, Some(3), RoundTo::Blocks));
+    let root = json!([{ "type": "83", "content": { "kind": "root" } }]);
+    let rounded = |to: &str| disk(json!({ "table": "mbr", "roundTo": to, "partitions": root })).round_to;
+    assert_eq!(rounded("powerOfTwo"), RoundTo::PowerOfTwo);
+    assert_eq!(rounded("4MiB"), RoundTo::Multiple(4 << 20));
 }
 
 #[test]
