@@ -23,7 +23,7 @@ pub(crate) fn verify_all<'v, 'p: 'v>(
     if hashed().next().is_none() {
         return Ok(());
     }
-    let bytes = hashed().map(|(volume, closure)| file_bytes(&volume.tree, closure.store_dir())).sum();
+    let bytes = hashed().map(|(volume, closure)| file_bytes(&volume.tree, closure.place())).sum();
     run_stage(observer, (Stage::Verify, Unit::Bytes, bytes), || {
         hashed().try_for_each(|(volume, closure)| verify(volume, closure, observer))
     })

@@ -137,7 +137,9 @@ impl<'p> PlannedVolume<'p> {
         let Some(like) = self.like() else {
             return Ok((Layout::plan(tree, &options).map_err(failed)?, None));
         };
-        let store = self.plan.closure.as_ref().map(|closure| closure.store_dir.as_bytes());
+        let store = self.plan.closure.as_ref().map(|closure| closure.place.as_bytes());
+        // A path in the root has only one slash.
+        let store = store.map(|place| place.strip_suffix(b"/").unwrap_or(place));
         let previous = like.previous(self.partition_number(), tree, closure.zip(store))?;
         let layout = Layout::plan_like(tree, &options, &previous).map_err(failed)?;
         let warning = layout_record::warning(&layout, &like.at, like.slack);
@@ -518,7 +520,7 @@ fn volume_sources<'p>(
     Ok(Sources {
         store: both.map(|(planned, closure)| StoreSource {
             source_dir: planned.source_dir.clone(),
-            store_dir: planned.store_dir.clone(),
+            store_dir: planned.place.clone(),
             base_names: closure.paths().iter().map(|info| info.path.as_str().as_bytes().to_vec()).collect(),
         }),
         trees: &plan.trees,

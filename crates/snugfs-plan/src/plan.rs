@@ -56,8 +56,10 @@ pub struct ClosurePlan {
     pub source: ClosureSource,
     /// Store folder on this machine.
     pub source_dir: PathBuf,
-    /// Store directory in the image.
+    /// Prefix of all store paths.
     pub store_dir: ImagePath,
+    /// Directory in the image for the store paths; by default, their prefix.
+    pub place: ImagePath,
     /// What to compare with the registration.
     pub verify: Verify,
     /// Whether equal files of the store become hard links.

@@ -90,7 +90,19 @@ pub(crate) static CLOSURE: Table = Table {
              references, a JSON file with such a list, or the key of the structured attributes that has it.",
         )
         .or_null(),
-        Field::default("storeDir", Shape::ImagePath, "\"/nix/store\"", "The store's directory in the image."),
+        Field::default(
+            "storeDir",
+            Shape::ImagePath,
+            "\"/nix/store\"",
+            "The prefix of all store paths, and their directory in the image.",
+        ),
+        Field::optional(
+            "place",
+            Shape::ImagePath,
+            "Another directory in the image for the store paths, for file systems that are mounted at storeDir. By \
+             default, storeDir.",
+        )
+        .or_null(),
         Field::default("sourceDir", Shape::HostPath, "\"/nix/store\"", "The store's directory on this machine."),
         Field::default(
             "verify",

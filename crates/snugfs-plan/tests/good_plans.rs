@@ -24,6 +24,7 @@ fn closure(graph: Value) -> ClosurePlan {
         source: ClosureSource::Graph(graph),
         source_dir: "/nix/store".into(),
         store_dir: path("/nix/store"),
+        place: path("/nix/store"),
         verify: Verify::Size,
         deduplicate: false,
         registration_target: Some(path("/nix-path-registration")),
