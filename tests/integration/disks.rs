@@ -273,6 +273,92 @@ fn rules_of_sizes_are_shown_with_their_sum() {
     }
 }
 
+/// The lines name what blkid finds in the image.
+#[test]
+fn an_fstab_is_made_from_the_disk() {
+    let partitions = |type_of: [&str; 3]| {
+        json!([
+            { "type": type_of[0], "size": "8MiB", "mount": "/boot/my files", "mountOptions": "umask=0077,noatime",
+              "content": { "kind": "fat", "label": "FIRM WARE" } },
+            { "type": type_of[1], "mount": "/boot", "content": { "kind": "ext4", "filesystem": {
+                "seal": true, "label": "boot" } } },
+            { "type": type_of[2], "content": { "kind": "root" } },
+        ])
+    };
+    for (table, types) in [("mbr", ["c", "83", "83"]), ("gpt", ["esp", "xbootldr", "root-arm64"])] {
+        let workspace = workspace(json!({ "table": table, "partitions": partitions(types) }));
+        workspace.change_plan(|plan| {
+            plan["filesystem"]["label"] = json!("root");
+            plan["entries"] = json!({
+                "/etc/fstab": { "type": "fstab" },
+                "/etc/fstab.label": { "type": "fstab", "by": "label", "mode": "0600" },
+                "/etc/fstab.partuuid": { "type": "fstab", "by": "partuuid" },
+            });
+        });
+        workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).succeeded();
+        workspace.snugfs(["verify", "disk.img", "--against", "plan.json"]).succeeded();
+        let image = workspace.read("disk.img");
+        let (json, places) = sfdisk(&workspace.path("disk.img"));
+        let blkid = |tag: &str, (start, len, _): &(u64, u64, String)| {
+            workspace.write("part.img", cut(&image, *start, *len));
+            let found = Run::of(
+                Command::new("blkid").args(["-p", "-s", tag, "-o", "value"]).arg(workspace.path("part.img")),
+            );
+            found.succeeded().text().trim().replace(' ', "\\040")
+        };
+        let part_uuid = |index: usize| match table {
+            "mbr" => format!("{}-{:02x}", json["id"].as_str().unwrap().trim_start_matches("0x"), index + 1),
+            _ => json["partitions"][index]["uuid"].as_str().unwrap().to_lowercase(),
+        };
+        workspace.write("root.img", cut(&image, places[2].0, places[2].1));
+        let root = assert_sound(&workspace.path("root.img"));
+        let text = |name: &str| String::from_utf8(root.read(name).unwrap()).unwrap();
+        let lines = |tag: &dyn Fn(usize) -> String| {
+            format!(
+                "{} / ext4 defaults 0 1\n{} /boot ext4 ro 0 2\n{} /boot/my\\040files vfat umask=0077,noatime 0 2\n",
+                tag(2),
+                tag(1),
+                tag(0),
+            )
+        };
+        assert_eq!(text("/etc/fstab"), lines(&|index| format!("UUID={}", blkid("UUID", &places[index]))));
+        assert_eq!(
+            text("/etc/fstab.label"),
+            lines(&|index| format!("LABEL={}", blkid("LABEL", &places[index])))
+        );
+        assert_eq!(text("/etc/fstab.partuuid"), lines(&|index| format!("PARTUUID={}", part_uuid(index))));
+        let verified = Run::of(
+            Command::new("findmnt")
+                .args(["--fstab", "--noheadings", "--output", "TARGET", "--tab-file"])
+                .arg(workspace.write("fstab", text("/etc/fstab"))),
+        )
+        .succeeded();
+        assert!(verified.text().contains("/boot/my files"), "{}", verified.text());
+    }
+}
+
+#[test]
+fn an_fstab_without_names_is_an_error() {
+    let workspace = workspace(json!({ "table": "mbr", "partitions": [
+        { "type": "c", "size": "8MiB", "mount": "/boot", "content": { "kind": "fat" } },
+        { "type": "83", "content": { "kind": "root" } },
+    ] }));
+    workspace.change_plan(|plan| {
+        plan["filesystem"]["label"] = json!("root");
+        plan["entries"] = json!({ "/etc/fstab": { "type": "fstab", "by": "label" } });
+    });
+    let build = || workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(3);
+    build().says("plan.entries.\"/etc/fstab\": the file system of partition 1 has no label; add a label");
+    workspace.change_plan(|plan| plan["disk"]["partitions"][0]["content"]["label"] = json!("ROOT"));
+    workspace.change_plan(|plan| plan["filesystem"]["label"] = json!("ROOT"));
+    build().says("partitions 2 and 1 have the same LABEL=ROOT");
+    workspace.change_plan(|plan| plan["entries"]["/etc/fstab"]["by"] = json!("uuid"));
+    workspace.change_plan(|plan| plan["disk"]["partitions"][0]["mount"] = json!("/"));
+    build().says("partitions 1 and 2 are both mounted at /");
+    workspace.change_plan(|plan| plan["disk"] = Value::Null);
+    build().says("the image has no partitions to mount; add \"disk\"");
+}
+
 #[test]
 fn a_disk_is_as_long_as_its_rule_says() {
     let root = json!({ "type": "83", "content": { "kind": "root" } });

@@ -1,4 +1,4 @@
-use image_tree::{Content, Piece, PieceSource, to_u64, to_usize};
+use image_tree::{Content, Piece, PieceSource, Uuid, to_u64, to_usize};
 
 use crate::error::DiskError;
 use crate::options::{Options, Part, TableId};
@@ -53,6 +53,18 @@ impl Disk {
     /// Fails if two items overlap, or if one does not fit.
     pub fn places(options: &Options) -> Result<Vec<PlacedPartition>, DiskError> {
         Placement::of(options).map(|placement| placement.partitions)
+    }
+
+    /// The PARTUUID of each partition, as Linux shows it.
+    pub fn partition_uuids(options: &Options) -> Vec<String> {
+        let identifiers = Identifiers::of(options);
+        let number = |(index, _)| match identifiers.disk {
+            TableId::Mbr(id) => format!("{id:08x}-{:02x}", index + 1),
+            TableId::Gpt(_) => {
+                identifiers.partitions.get(index).map_or_else(String::new, |guid| Uuid(*guid).to_string())
+            }
+        };
+        options.partitions.iter().enumerate().map(number).collect()
     }
 
     /// Start and length of the partitions, in the order of their numbers.

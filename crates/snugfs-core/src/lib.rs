@@ -48,6 +48,7 @@ pub mod explain;
 mod failure;
 mod fields;
 mod frames;
+mod fstab;
 mod hashes;
 pub mod human;
 mod layer;

@@ -20,6 +20,7 @@ use crate::boot::{self, Added, BootCode};
 use crate::database;
 use crate::failure::Failure;
 use crate::fields::{self, Scanned};
+use crate::fstab;
 use crate::layout_record::{self, Like};
 use crate::observer::Observer;
 use crate::own_outputs::OwnOutputs;
@@ -260,15 +261,18 @@ impl Scanner<'_> {
     /// Scans an ext4 file system.
     pub(crate) fn volume<'p>(
         self,
+        whole: &Plan,
         planned: PlannedVolume<'p>,
         closure: Option<Closure>,
         added: &Added,
     ) -> Result<ScannedVolume<'p>, Failure> {
         let (plan, at) = (planned.plan, &planned.at);
+        let entries = fstab::entries(whole, plan, at)?;
         let (all_entries, all_trees);
         let mut sources = volume_sources(plan, closure.as_ref(), at)?;
+        sources.entries = &entries;
         if !added.is_empty() {
-            (all_entries, all_trees) = (added.entries(&plan.entries), added.trees(&plan.trees));
+            (all_entries, all_trees) = (added.entries(&entries), added.trees(&plan.trees));
             (sources.entries, sources.trees) = (&all_entries, &all_trees);
         }
         if let (Some(store), Some(closure)) = (&sources.store, &closure) {

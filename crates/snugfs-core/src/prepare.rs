@@ -116,7 +116,7 @@ impl<'p> Scanned<'p> {
             volume.ok_or_else(|| Failure::internal("plan.disk", "a file system of the plan is missing"))
         };
         let (root, closure) = next()?;
-        let root = scanner.volume(root, closure, boot.root())?;
+        let root = scanner.volume(plan, root, closure, boot.root())?;
         let mut contents = Vec::new();
         for (index, partition) in parts::partitions(plan) {
             contents.push(match &partition.content {
@@ -124,7 +124,7 @@ impl<'p> Scanned<'p> {
                 PartitionContent::Root => Content::Root,
                 PartitionContent::Ext4(_) => {
                     let (planned, closure) = next()?;
-                    Content::Ext4(Box::new(scanner.volume(planned, closure, boot.partition(index))?))
+                    Content::Ext4(Box::new(scanner.volume(plan, planned, closure, boot.partition(index))?))
                 }
                 PartitionContent::Fat(fat) => {
                     let added = boot.partition(index);
@@ -436,6 +436,15 @@ fn table_options(plan: &Plan, planned: &DiskPlan) -> disk_layout::Options {
         seed: plan.root.filesystem.uuid,
         blobs: Vec::new(),
         partitions: Vec::new(),
+    }
+}
+
+/// The options of a disk with empty partitions, which have the same identifiers.
+pub(crate) fn table_of(plan: &Plan, planned: &DiskPlan) -> disk_layout::Options {
+    let empty = |partition| placed(partition, disk_layout::Part::Empty);
+    disk_layout::Options {
+        partitions: planned.partitions.iter().map(empty).collect(),
+        ..table_options(plan, planned)
     }
 }
 

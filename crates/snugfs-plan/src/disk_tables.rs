@@ -136,6 +136,18 @@ pub(crate) static PARTITION: Table = Table {
             "Its own GUID. Only with gpt. By default, it is derived from the root's UUID.",
         )
         .or_null(),
+        Field::optional(
+            "mount",
+            Shape::ImagePath,
+            "Where an entry of type fstab mounts its file system. By default, / for the root, and nowhere for others.",
+        )
+        .or_null(),
+        Field::optional(
+            "mountOptions",
+            Shape::Text,
+            "The options of that mount, separated by commas. By default, ro for a sealed file system, else defaults.",
+        )
+        .or_null(),
         Field::optional("content", Shape::Content, "The contents. By default, zeros.").or_null(),
     ],
 };

@@ -239,6 +239,6 @@ mod tests {
         assert_eq!(field("mode").only_for, [""; 0]);
         assert_eq!(field("target").only_for, ["symlink"]);
         assert_eq!(field("major").only_for, ["character", "block"]);
-        assert!(field("type").about.contains("; fifo: a named pipe."), "{}", field("type").about);
+        assert!(field("type").about.contains("; fifo: a named pipe; fstab: "), "{}", field("type").about);
     }
 }

@@ -31,6 +31,8 @@ pub struct VolumePlan {
     pub trees: Vec<TreePlan>,
     /// Single files by path in the image. The root can only be a directory.
     pub entries: BTreeMap<ImagePath, Entry>,
+    /// The files of `entries` whose text is made from the disk's partitions.
+    pub fstabs: BTreeMap<ImagePath, FstabTag>,
     /// Changes of metadata, made after all other fields.
     pub attributes: BTreeMap<ImagePath, AttributesPlan>,
     /// Parameters of the file system.
@@ -213,6 +215,17 @@ pub struct AttributesPlan {
     pub xattrs: Vec<Xattr>,
     /// Whether the change applies to all entries below too.
     pub recursive: bool,
+}
+
+/// How an fstab names file systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FstabTag {
+    /// By the UUID, for FAT the serial number.
+    Uuid,
+    /// By the label.
+    Label,
+    /// By the partition's GUID, or the number that stands for it in an MBR.
+    PartUuid,
 }
 
 /// `plan.filesystem`
@@ -435,6 +448,10 @@ pub struct PartitionPlan {
     pub name: Option<String>,
     /// GUID, bytes in the order of the text form; only in a GPT; derived by default.
     pub guid: Option<[u8; 16]>,
+    /// Where an fstab mounts it, if anywhere. Then it has a file system.
+    pub mount: Option<ImagePath>,
+    /// The options of the mount in an fstab, without white space.
+    pub mount_options: Option<String>,
     /// Content.
     pub content: PartitionContent,
 }

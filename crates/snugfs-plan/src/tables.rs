@@ -4,7 +4,7 @@
 use image_tree::Timestamp;
 
 use crate::choices::{Choices, Words};
-use crate::plan::{Adapter, Format, Verify};
+use crate::plan::{Adapter, Format, FstabTag, Verify};
 use crate::shapes::{CountRule, Field, Shape, SizeRule, Table};
 
 /// The version of the format.
@@ -209,6 +209,7 @@ pub(crate) static ENTRY_TYPES: Words<EntryType> = Choices(&[
     ("character", EntryType::Character),
     ("block", EntryType::Block),
     ("fifo", EntryType::Fifo),
+    ("fstab", EntryType::Fstab),
 ]);
 
 /// See [`ENTRY_TYPES`].
@@ -220,6 +221,7 @@ pub(crate) enum EntryType {
     Character,
     Block,
     Fifo,
+    Fstab,
 }
 
 impl EntryType {
@@ -232,6 +234,7 @@ impl EntryType {
             Self::Character => &CHARACTER,
             Self::Block => &BLOCK,
             Self::Fifo => &FIFO,
+            Self::Fstab => &FSTAB,
         }
     }
 }
@@ -306,6 +309,28 @@ static FIFO: Table = Table {
     what: "a fifo",
     one_of: "",
     fields: &[type_of("A named pipe."), MODE, ENTRY_UID, ENTRY_GID, ENTRY_XATTRS],
+};
+
+/// How an fstab names file systems.
+pub(crate) static FSTAB_TAGS: Words<FstabTag> =
+    Choices(&[("uuid", FstabTag::Uuid), ("label", FstabTag::Label), ("partuuid", FstabTag::PartUuid)]);
+
+static FSTAB: Table = Table {
+    what: "an fstab",
+    one_of: "",
+    fields: &[
+        type_of("A regular file with a line for each partition of the disk that has a mount."),
+        Field::default(
+            "by",
+            Shape::Word(&FSTAB_TAGS),
+            "\"uuid\"",
+            "How the lines name file systems: by UUID, by label, or by the GUID of the partition.",
+        ),
+        MODE,
+        ENTRY_UID,
+        ENTRY_GID,
+        ENTRY_XATTRS,
+    ],
 };
 
 /// One of `plan.attributes`

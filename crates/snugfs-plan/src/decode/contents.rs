@@ -10,10 +10,10 @@ use crate::disk_tables::{FAT_ENTRY_TYPES, FatEntryType};
 use crate::json::Json;
 use crate::location::{Place, quoted};
 use crate::object::Object;
-use crate::plan::{AttributesPlan, Entry, EntryKind, TreePlan, XattrPattern};
+use crate::plan::{AttributesPlan, Entry, EntryKind, FstabTag, TreePlan, XattrPattern};
 use crate::problem::Log;
 use crate::scalars::base64;
-use crate::tables::{self, ENTRY_TYPES, EntryType, KEEP_HOLES, MAX_XATTR_VALUE};
+use crate::tables::{self, ENTRY_TYPES, EntryType, FSTAB_TAGS, KEEP_HOLES, MAX_XATTR_VALUE};
 use crate::value::Value;
 
 pub(super) fn trees(value: &Value<'_>, context: Context<'_>) -> Vec<TreePlan> {
@@ -106,6 +106,21 @@ pub(super) fn entries(value: &Value<'_>, context: Context<'_>) -> BTreeMap<Image
         }
         Some(entry)
     })
+}
+
+/// The entries whose text is made from the disk. Their problems are those of [`entries`].
+pub(super) fn fstabs(value: &Value<'_>) -> BTreeMap<ImagePath, FstabTag> {
+    let Json::Object(fields) = value.json else { return BTreeMap::new() };
+    let is_fstab = |json: &Json| json.get("type") == Some(&Json::Text("fstab".to_owned()));
+    let tag = |(key, json): &(String, Json)| {
+        let path = ImagePath::parse(key.as_bytes()).ok()?;
+        let tag = match json.get("by") {
+            Some(Json::Text(text)) => FSTAB_TAGS.find(|word| word == text)?,
+            _ => FstabTag::Uuid,
+        };
+        Some((path, tag))
+    };
+    fields.iter().filter(|(_, json)| is_fstab(json)).filter_map(tag).collect()
 }
 
 pub(super) fn attributes(value: &Value<'_>) -> BTreeMap<ImagePath, AttributesPlan> {
@@ -205,6 +220,10 @@ fn kind(
         EntryType::Character => device(object).map(|(major, minor)| EntryKind::Character { major, minor }),
         EntryType::Block => device(object).map(|(major, minor)| EntryKind::Block { major, minor }),
         EntryType::Fifo => Some(EntryKind::Fifo),
+        // Its text depends on the disk.
+        EntryType::Fstab => {
+            object.read("by", |value| value.word(&FSTAB_TAGS)).map(|_| EntryKind::Text(Vec::new()))
+        }
     }
 }
 

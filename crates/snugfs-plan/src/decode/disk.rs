@@ -1,6 +1,6 @@
 //! `plan.disk`.
 
-use image_tree::SectorSize;
+use image_tree::{ImagePath, SectorSize};
 
 use super::contents;
 use super::context::Context;
@@ -177,7 +177,17 @@ fn partition(
             "write a larger \"size\", or none for as much as it needs",
         );
     }
+    let mount = object.read("mount", |value| {
+        let has_files = !matches!(held, Some(PartitionContent::Empty | PartitionContent::Raw(_)));
+        let what = || "this partition has no file system of the plan to mount".to_owned();
+        if has_files { value.image_path() } else { value.wrong(what, "leave it out, or write a \"content\"") }
+    });
+    let is_root = held == Some(PartitionContent::Root);
+    let mount = mount.or_else(|| is_root.then(ImagePath::root));
+    let mount_options = object.read("mountOptions", |value| mount_options(value, mount.is_some()));
     Some(PartitionPlan {
+        mount,
+        mount_options,
         start,
         align,
         size,
@@ -188,6 +198,19 @@ fn partition(
         guid,
         content: held?,
     })
+}
+
+fn mount_options(value: &Value<'_>, has_mount: bool) -> Option<String> {
+    const HELP: &str = "write options separated by commas, such as \"noatime,nodev\"";
+    let text = value.text("a string", HELP)?;
+    if !has_mount {
+        return value.wrong(|| "this partition has no mount".to_owned(), "add \"mount\", or leave it out");
+    }
+    let is_allowed = |character: char| !character.is_whitespace() && !character.is_control();
+    if text.is_empty() || !text.chars().all(is_allowed) {
+        return value.not("a list of options", HELP);
+    }
+    Some(text.to_owned())
 }
 
 fn only_gpt(value: &Value<'_>, table: Option<TableKind>, what: &str) -> Option<()> {
