@@ -78,6 +78,11 @@ pub enum Fault {
         /// That file.
         file: String,
     },
+    /// In the place of a directory that has entries.
+    OverDirectory {
+        /// Its name, escaped.
+        directory: String,
+    },
     /// Symlinks that lead in a circle.
     Loop,
     /// A hard link to something that the archive does not have before it, or to a directory.
@@ -194,6 +199,9 @@ impl Fault {
             Self::Sparse => "has a wrong map of its data and holes".to_owned(),
             Self::Name { what } => format!("has a name {what}"),
             Self::BelowFile { file } => format!("is below {file}, which is not a directory"),
+            Self::OverDirectory { directory } => {
+                format!("would replace the directory {directory} and everything in it")
+            }
             Self::Loop => "is reached through symlinks that lead in a circle".to_owned(),
             Self::HardLink { target } => {
                 format!("is a hard link to {target}, which is no file, symlink or special file before it")
@@ -238,9 +246,11 @@ impl Fault {
                 "make the archive again with GNU tar or bsdtar"
             }
             Self::MultiVolume => "join the volumes first",
-            Self::Name { .. } | Self::BelowFile { .. } | Self::Loop | Self::HardLink { .. } => {
-                "make the archive again without this entry"
-            }
+            Self::Name { .. }
+            | Self::BelowFile { .. }
+            | Self::OverDirectory { .. }
+            | Self::Loop
+            | Self::HardLink { .. } => "make the archive again without this entry",
             Self::SymlinkTarget { .. } => "use a target of 1 to 4095 bytes",
             Self::Device => "use a major number below 4096 and a minor number below 1048576",
             Self::Acl => "make the archive with --numeric-owner",

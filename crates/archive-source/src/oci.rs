@@ -302,14 +302,24 @@ fn from_index(
         }
     };
     let manifest: Manifest = files.described(descriptor)?;
-    let config = files.described(&manifest.config)?;
-    let layers = manifest.layers.iter().map(|layer| {
+    let config: Value = files.described(&manifest.config)?;
+    // A configuration without them is not that of a container image, but may come with layers all the same.
+    let ids: Option<RootFs> =
+        config.get("rootfs").cloned().and_then(|found| serde_json::from_value(found).ok());
+    if ids.as_ref().is_some_and(|ids| ids.diff_ids.len() != manifest.layers.len()) {
+        let name = escaped(manifest.config.digest.as_bytes()).to_string();
+        let reason = "it does not have as many diff_ids as the manifest has layers".to_owned();
+        return Err(Fault::Json { name, reason });
+    }
+    let ids = ids.map(|ids| ids.diff_ids).unwrap_or_default();
+    let layers = manifest.layers.iter().enumerate().map(|(index, layer)| {
         if layer.media_type.ends_with("+encrypted") {
             return Err(Fault::Encrypted);
         }
+        let uncompressed = ids.get(index).map(|id| digest(id)).transpose()?;
         let digest = digest(&layer.digest)?;
         let name = digest.blob();
-        let expected = Expected { digest: Some(digest), uncompressed: None };
+        let expected = Expected { digest: Some(digest), uncompressed };
         Ok(Layer { name, expected, size: Some(layer.size) })
     });
     Ok((config, layers.collect::<Result<_, _>>()?))

@@ -233,6 +233,11 @@ impl ArchiveTree {
                 _ => Err(Fault::Name { what: "without a part" }),
             };
         };
+        if self.has_whiteouts && above.split(|&byte| byte == b'/').any(|part| part.starts_with(WHITEOUT)) {
+            // What AUFS kept in folders of its own.
+            let is_of_aufs = above.split(|&byte| byte == b'/').any(|part| part.starts_with(AUFS));
+            return if is_of_aufs { Ok(()) } else { Err(Fault::Name { what: "below a whiteout" }) };
+        }
         let parent = self.parent(above)?;
         if self.has_whiteouts
             && let Some(hidden) = name.strip_prefix(WHITEOUT)
@@ -267,13 +272,19 @@ impl ArchiveTree {
         };
         let id = InodeId(image_tree::narrow(to_u64(self.inodes.len()), "`charge` refuses more entries"));
         self.inodes.push(Inode { owner, xattrs, is_linked: false, kind });
-        self.put(parent, name, Target::Inode(id));
-        Ok(())
+        self.put(parent, name, Target::Inode(id))
     }
 
-    /// Puts an entry in its place, whatever was there.
-    fn put(&mut self, parent: DirectoryId, name: &[u8], target: Target) {
+    /// Puts an entry in its place. It replaces what was there, except a directory of the same layer with entries.
+    fn put(&mut self, parent: DirectoryId, name: &[u8], target: Target) -> Result<(), Fault> {
         let layer = self.layer;
+        if let Some(Slot { target: Target::Directory(id), layer: of }) =
+            self.directory(parent).entries.get(name).copied()
+            && of == layer
+            && !self.directory(id).entries.is_empty()
+        {
+            return Err(Fault::OverDirectory { directory: escaped(name).to_string() });
+        }
         let slot = Slot { target, layer };
         let entries = &mut self.directory_mut(parent).entries;
         let replaced = match entries.get_mut(name) {
@@ -284,6 +295,7 @@ impl ArchiveTree {
             // What the path of the last entry leads through may be gone.
             self.latest = None;
         }
+        Ok(())
     }
 
     /// The directory of that name, with what it has already. Anything else is replaced.
@@ -299,7 +311,7 @@ impl ArchiveTree {
         let id =
             DirectoryId(image_tree::narrow(to_u64(self.directories.len()), "`charge` refuses more entries"));
         self.directories.push(Directory { parent, own: None, entries: BTreeMap::new() });
-        self.put(parent, name, Target::Directory(id));
+        self.put(parent, name, Target::Directory(id))?;
         Ok(id)
     }
 
@@ -386,8 +398,7 @@ impl ArchiveTree {
             return Ok(());
         }
         self.inodes[image_tree::to_usize(id.0.into())].is_linked = true;
-        self.put(parent, name, Target::Inode(id));
-        Ok(())
+        self.put(parent, name, Target::Inode(id))
     }
 
     /// The inode at a path, through symlinks within the tree, also the last one.

@@ -58,10 +58,27 @@ fn text(plan: &Plan, tag: FstabTag, at: &Location) -> Result<String, Failure> {
         let number = mount.partition + 1;
         let tag = match tag {
             FstabTag::Uuid => format!("UUID={}", mount.uuid),
+            // Linux and libblkid give partitions of a disk without an identifier no PARTUUID.
+            FstabTag::PartUuid if mount.part_uuid.starts_with("00000000-") && mount.part_uuid.len() < 12 => {
+                let help = "set plan.disk.id to another number, or write \"by\": \"uuid\"";
+                return Err(failed(
+                    "the disk has the identifier 0, so its partitions have no PARTUUID".to_owned(),
+                    help,
+                ));
+            }
             FstabTag::PartUuid => format!("PARTUUID={}", mount.part_uuid),
             FstabTag::Label if mount.label.is_empty() => {
                 let help = "add a label, or write \"by\": \"uuid\"";
                 return Err(failed(format!("the file system of partition {number} has no label"), help));
+            }
+            // libblkid leaves out spaces at the end, and libmount quotes.
+            FstabTag::Label
+                if mount.label.ends_with(char::is_whitespace) || mount.label.contains(['"', '\'']) =>
+            {
+                let what = format!(
+                    "the label of partition {number} ends with a space or has quotes, and can't be found by it"
+                );
+                return Err(failed(what, "choose another label, or write \"by\": \"uuid\""));
             }
             FstabTag::Label => format!("LABEL={}", mount.label),
         };

@@ -5,7 +5,7 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Place, file, shown, symlink, tar};
+use crate::support::{Place, directory, file, shown, symlink, tar};
 
 pub(crate) struct Layout<'p> {
     place: &'p Place,
@@ -14,6 +14,12 @@ pub(crate) struct Layout<'p> {
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     HEXLOWER.encode(&Sha256::digest(bytes))
+}
+
+/// The digest of a layer without its compression.
+fn diff_id(layer: &[u8]) -> String {
+    let plain = zstd::stream::decode_all(layer).unwrap_or_else(|_| layer.to_vec());
+    format!("sha256:{}", sha256(&plain))
 }
 
 impl<'p> Layout<'p> {
@@ -31,7 +37,7 @@ impl<'p> Layout<'p> {
         let config = json!({
             "os": "linux", "architecture": architecture,
             "config": { "User": "7", "Env": ["A=b"] },
-            "rootfs": { "type": "layers", "diff_ids": layers.iter().map(|one| format!("sha256:{}", sha256(one))).collect::<Vec<_>>() },
+            "rootfs": { "type": "layers", "diff_ids": layers.iter().map(|one| diff_id(one)).collect::<Vec<_>>() },
         });
         let manifest = json!({
             "config": self.blob(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json"),
@@ -164,6 +170,48 @@ fn digests_and_lengths_are_verified() {
         std::fs::write(&path, text).unwrap();
         assert!(read(&place, "oci", None, None).unwrap_err().contains("does not have the digest"));
     }
+}
+
+#[test]
+fn layers_are_those_of_the_configuration() {
+    let [one, two] = [tar(&[file("one", b"1")]), tar(&[file("two", b"2")])];
+    for change in 0..3 {
+        let place = Place::new();
+        let mut layout = Layout::new(&place);
+        let descriptor = layout.image("app", "amd64", &[one.clone(), two.clone()]);
+        let path = format!("oci/blobs/{}", descriptor["digest"].as_str().unwrap().replace(':', "/"));
+        let text = std::fs::read(place.path(&path)).unwrap();
+        let mut manifest: Value = serde_json::from_slice(&text).unwrap();
+        let layers = manifest["layers"].as_array_mut().unwrap();
+        match change {
+            0 => {}
+            1 => drop(layers.pop()),
+            _ => layers.swap(0, 1),
+        }
+        let media_type = "application/vnd.oci.image.manifest.v1+json";
+        let mut other = layout.blob(manifest.to_string().as_bytes(), media_type);
+        other["platform"] = descriptor["platform"].clone();
+        layout.manifests = vec![other];
+        layout.finish();
+        let error = read(&place, "oci", None, None).err().unwrap_or_default();
+        let says = ["", "as many diff_ids as the manifest has layers", "does not have the digest"][change];
+        assert!(error.contains(says) && error.is_empty() == says.is_empty(), "{change}: {error}");
+    }
+}
+
+#[test]
+fn what_aufs_kept_in_its_layers_is_no_file() {
+    let place = Place::new();
+    let mut layout = Layout::new(&place);
+    let aufs = tar(&[directory(".wh..wh.plnk"), file(".wh..wh.plnk/1", b"x"), file("f", b"x")]);
+    layout.image("app", "amd64", &[aufs]);
+    layout.finish();
+    assert_eq!(read(&place, "oci", None, None).unwrap(), "/f \"x\"");
+    let place = Place::new();
+    let mut layout = Layout::new(&place);
+    layout.image("app", "amd64", &[tar(&[file(".wh.a/b", b"x")])]);
+    layout.finish();
+    assert!(read(&place, "oci", None, None).unwrap_err().contains("has a name below a whiteout"));
 }
 
 #[test]

@@ -17,7 +17,6 @@ fn entries_become_a_tree_and_the_last_of_a_name_wins() {
         file("f", b"new"),
         symlink("l", "../../outside"),
         directory("d"),
-        file("d/inside", b"gone"),
         file("d", b"file now"),
         file("e", b"file"),
         directory("e/"),
@@ -27,6 +26,15 @@ fn entries_become_a_tree_and_the_last_of_a_name_wins() {
         "/a/ 644\n/a/b/ implied\n/a/b/new \"1\"\n/abs/ implied\n/abs/x \"abs\"\n/d \"file now\"\n/e/ 644\n/f \"new\"\n\
          /g \"old\" inode 2\n/l -> ../../outside"
     );
+}
+
+#[test]
+fn a_directory_with_entries_is_not_replaced() {
+    let inside = [directory("d"), file("d/inside", b"kept")];
+    for later in [file("d", b"x"), symlink("d", "other"), hard_link("d", "d/inside")] {
+        let error = list_all(&[inside[0].clone(), inside[1].clone(), later]).unwrap_err();
+        assert!(error.contains("would replace the directory d and everything in it"), "{error}");
+    }
 }
 
 #[test]
