@@ -352,6 +352,13 @@ fn an_fstab_without_names_is_an_error() {
     workspace.change_plan(|plan| plan["disk"]["partitions"][0]["content"]["label"] = json!("ROOT"));
     workspace.change_plan(|plan| plan["filesystem"]["label"] = json!("ROOT"));
     build().says("partitions 2 and 1 have the same LABEL=ROOT");
+    for label in ["root ", "\"q\""] {
+        workspace.change_plan(|plan| plan["filesystem"]["label"] = json!(label));
+        build().says("the label of partition 2 ends with a space or has quotes");
+    }
+    workspace.change_plan(|plan| plan["entries"]["/etc/fstab"]["by"] = json!("partuuid"));
+    workspace.change_plan(|plan| plan["disk"]["id"] = json!(0));
+    build().says("the disk has the identifier 0, so its partitions have no PARTUUID");
     workspace.change_plan(|plan| plan["entries"]["/etc/fstab"]["by"] = json!("uuid"));
     workspace.change_plan(|plan| plan["disk"]["partitions"][0]["mount"] = json!("/"));
     build().says("partitions 1 and 2 are both mounted at /");
