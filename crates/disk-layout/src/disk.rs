@@ -46,7 +46,7 @@ impl Disk {
         Ok(Self { options, placement, identifiers, table, regions })
     }
 
-    /// Start and length of the partitions of a disk, in the order of their numbers. The lengths of [`Length::Fill`] do not depend
+    /// Start and length of the partitions of a disk, in the order of their numbers. The lengths of [`Length::Fill`](crate::Length::Fill) do not depend
     /// on contents, so that contents of such a partition can be made for it.
     ///
     /// # Errors
