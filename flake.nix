@@ -75,6 +75,12 @@
             program = "${own.snugfs}/bin/snugfs";
             meta.description = own.snugfs.meta.description;
           };
+          # nix run .#flash -- /dev/sdX
+          flash = {
+            type = "app";
+            program = "${own.sdImage.flash}/bin/snugfs-flash";
+            meta.description = "Writes the SD image to a card, only where it differs";
+          };
         }
       );
 
