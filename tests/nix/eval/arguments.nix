@@ -173,10 +173,10 @@ in
   "the root" = right { attributes."/".mode = "0700"; };
   "an entry without type" = wrong {
     entries."/x" = { };
-  } ''entries: "/x": it has no type; the types are block, character, directory, fifo, file, symlink'';
+  } ''entries: "/x": it has no type; the types are block, character, directory, fifo, file, fstab, symlink'';
   "an entry of an unknown type" = wrong {
     entries."/x".type = "socket";
-  } ''entries: "/x": "socket" is not one of block, character, directory, fifo, file, symlink'';
+  } ''entries: "/x": "socket" is not one of block, character, directory, fifo, file, fstab, symlink'';
   "a file with nothing in it" = wrong {
     entries."/x".type = "file";
   } ''entries: "/x": a file has either text or source'';
