@@ -187,15 +187,15 @@ let
       ++ aSet {
         source = aSource;
         target = anImagePath;
-        owner = oneOf [
+        owner = nullOr (oneOf [
           "keep"
           "root"
-        ];
-        times = oneOf [
+        ]);
+        times = nullOr (oneOf [
           "keep"
           "plan"
-        ];
-        xattrs = is "a list of names" (v: isList v && lib.all isString v);
+        ]);
+        xattrs = nullOr (is "a list of names" (v: isList v && lib.all isString v));
         holes = oneOf holes;
         oneFileSystem = nullOr aBool;
         kind = nullOr (oneOf [
