@@ -61,6 +61,7 @@ mod prepare;
 mod problem;
 mod report;
 mod sbom;
+mod selinux;
 pub mod verify;
 mod write;
 

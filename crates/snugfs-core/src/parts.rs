@@ -26,6 +26,7 @@ use crate::layout_record::{self, Like};
 use crate::observer::Observer;
 use crate::own_outputs::OwnOutputs;
 use crate::problem::Problem;
+use crate::selinux;
 
 /// The block size of file systems, in \[bytes\].
 const BLOCK: u64 = 4096;
@@ -279,7 +280,7 @@ impl Scanner<'_> {
         if let (Some(store), Some(closure)) = (&sources.store, &closure) {
             self.outputs.check_store(&store.source_dir, closure)?;
         }
-        let (scan, mut warnings) = self.scan(&sources, Scanned::Volume(plan, at, added))?;
+        let (mut scan, mut warnings) = self.scan(&sources, Scanned::Volume(plan, at, added))?;
         let tree_at = |index| {
             let added = added.location(plan.trees.len(), &SourceId::Tree(index));
             added.unwrap_or_else(|| at.key("trees").index(index))
@@ -291,6 +292,9 @@ impl Scanner<'_> {
         }
         if let Some(closure) = &plan.closure {
             database::check_logs(closure, &scan.tree, at)?;
+        }
+        if let Some(selinux) = &plan.selinux {
+            warnings.extend(selinux::label(&mut scan.tree, selinux, at)?);
         }
         Ok(ScannedVolume { planned, closure, tree: scan.tree, warnings, deduplicated: None })
     }

@@ -33,8 +33,10 @@ pub struct VolumePlan {
     pub entries: BTreeMap<ImagePath, Entry>,
     /// The files of `entries` whose text is made from the disk's partitions.
     pub fstabs: BTreeMap<ImagePath, FstabTag>,
-    /// Changes of metadata, made after all other fields.
+    /// Changes of metadata, made after all other fields. Keys with a special character of a glob are patterns.
     pub attributes: BTreeMap<ImagePath, AttributesPlan>,
+    /// Security labels (`SELinux`), given last; `None` for none.
+    pub selinux: Option<SelinuxPlan>,
     /// Parameters of the file system.
     pub filesystem: FilesystemPlan,
 }
@@ -238,6 +240,15 @@ pub struct AttributesPlan {
     pub xattrs: Vec<Xattr>,
     /// Whether the change applies to all entries below too.
     pub recursive: bool,
+}
+
+/// `plan.selinux`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelinuxPlan {
+    /// The `file_contexts` of the policy.
+    pub file_contexts: PathBuf,
+    /// Where the machine mounts the file system.
+    pub mount_point: ImagePath,
 }
 
 /// How an fstab names file systems.

@@ -389,6 +389,27 @@ pub(crate) static ATTRIBUTES: Table = Table {
     ],
 };
 
+/// `plan.selinux`
+pub(crate) static SELINUX: Table = Table {
+    what: "the labels of SELinux",
+    one_of: "",
+    fields: &[
+        Field::required(
+            "fileContexts",
+            Shape::HostPath,
+            "\"fileContexts\": \"policy/file_contexts\"",
+            "The file_contexts of the policy. Files with the same name and .homedirs, .local, .subs or .subs_dist at its end \
+             are read too.",
+        ),
+        Field::default(
+            "mountPoint",
+            Shape::ImagePath,
+            "\"/\"",
+            "Where the machine mounts the file system: the start of the paths that are looked up.",
+        ),
+    ],
+};
+
 /// `plan.filesystem`
 pub(crate) static FILESYSTEM: Table = Table {
     what: "a file system",
