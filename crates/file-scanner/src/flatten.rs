@@ -92,7 +92,8 @@ pub(crate) fn flatten<'a>(
         warnings.extend(mounts::warnings(found, usize::from(sources.store.is_some())));
         warnings.extend(warnings::inflated(found, files));
         let own = found.own_in_trees(usize::from(sources.store.is_some()));
-        Ok(Scan { tree: flatten.writer.finish(), warnings, own })
+        let replaced = std::mem::take(&mut flatten.merge.replaced);
+        Ok(Scan { tree: flatten.writer.finish(), warnings, replaced, own })
     } else {
         Err(errors)
     }

@@ -65,5 +65,5 @@ pub use scan::{ScanOptions, most_readers, scan, scan_with};
 pub use scanned_files::ScannedFiles;
 pub use source_error::SourceError;
 pub use source_id::{SourceField, SourceId, Subject};
-pub use sources::{InlineFile, Scan, Sources, StoreSource};
+pub use sources::{InlineFile, Replaced, Scan, Sources, StoreSource};
 pub use warnings::{NamedFiles, Warning};

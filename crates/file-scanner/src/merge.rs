@@ -12,7 +12,7 @@ use crate::attributes::Attributes;
 use crate::error::ScanError;
 use crate::found::{DirectoryId, Found, FoundDirectory, Kind};
 use crate::plan_tree::{LOST_AND_FOUND, PlanId, PlanItem, PlanTree, SourceRef};
-use crate::sources::Sources;
+use crate::sources::{Replaced, Sources};
 
 /// The origin of a directory's metadata.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +102,7 @@ pub(crate) struct Merge<'a> {
     sets: Vec<Vec<usize>>,
     set_ids: HashMap<Vec<usize>, usize>,
     pub(crate) errors: Vec<ScanError>,
+    pub(crate) replaced: Vec<Replaced>,
 }
 
 /// A claim to a path.
@@ -129,6 +130,7 @@ impl<'a> Merge<'a> {
             sets: Vec::new(),
             set_ids: HashMap::new(),
             errors: Vec::new(),
+            replaced: Vec::new(),
         };
         merge.push(b"", merge.root_attributes(), Vec::new(), Some(PlanId::ROOT));
         merge
@@ -294,6 +296,7 @@ impl<'a> Merge<'a> {
             Contributor::Plan(id) => Some(*id),
             Contributor::Found { .. } => None,
         });
+        let run = &self.without_replaced(name, run);
         let claims = self.claims(run);
         let node = planned.map(|id| self.plan.node(id));
         let own = node.and_then(|node| node.attributes);
@@ -322,6 +325,33 @@ impl<'a> Merge<'a> {
                 Some(Step::Enter { name, owner, applied })
             }
         }
+    }
+
+    /// Leaves out files of trees that a later tree replaces.
+    fn without_replaced(&mut self, name: &[u8], run: &[Contributor]) -> Vec<Contributor> {
+        let mut kept: Vec<Contributor> = Vec::new();
+        for &contributor in run {
+            if let Some(by) = self.leaf_of_tree(contributor)
+                && self.sources.trees[by].later_wins
+            {
+                let replaced = kept.iter().filter_map(|earlier| self.leaf_of_tree(*earlier));
+                let replaced: Vec<usize> = replaced.collect();
+                kept.retain(|earlier| self.leaf_of_tree(*earlier).is_none());
+                for tree in replaced {
+                    self.replaced.push(Replaced { path: self.path(name), tree, by });
+                }
+            }
+            kept.push(contributor);
+        }
+        kept
+    }
+
+    /// The tree of an entry, if it is from a tree and not a directory.
+    fn leaf_of_tree(&self, contributor: Contributor) -> Option<usize> {
+        let Contributor::Found { source, directory, index } = contributor else { return None };
+        let is_directory = matches!(self.found.directory(directory).kind(index), Kind::Directory(_));
+        let tree = source.checked_sub(usize::from(self.sources.store.is_some()))?;
+        (!is_directory).then_some(tree)
     }
 
     fn claims(&self, run: &[Contributor]) -> Vec<Claim<'a>> {

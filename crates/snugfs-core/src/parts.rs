@@ -211,6 +211,21 @@ pub struct ScannedVolume<'p> {
     pub warnings: Vec<Problem>,
     /// Files that became hard links, if the plan asks for it.
     pub deduplicated: Option<Deduplicated>,
+    /// Files that were replaced by those of a later tree, in the order of the tree.
+    pub replaced: Vec<Replaced>,
+}
+
+/// A file that was replaced by one of a later tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Replaced {
+    /// In the image, escaped.
+    pub path: String,
+    /// The position of the tree whose file is left out.
+    pub tree: usize,
+    /// The position of the tree whose file is in the image.
+    pub by: usize,
 }
 
 /// Scans the sources of a plan.
@@ -296,7 +311,10 @@ impl Scanner<'_> {
         if let Some(selinux) = &plan.selinux {
             warnings.extend(selinux::label(&mut scan.tree, selinux, at)?);
         }
-        Ok(ScannedVolume { planned, closure, tree: scan.tree, warnings, deduplicated: None })
+        let replaced = scan.replaced.into_iter();
+        let replaced =
+            replaced.map(|file| Replaced { path: file.path, tree: file.tree, by: file.by }).collect();
+        Ok(ScannedVolume { planned, closure, tree: scan.tree, warnings, deduplicated: None, replaced })
     }
 
     /// Scans the folder and the entries of a FAT file system. `bytes` is the length of its partition, if that is given.

@@ -149,6 +149,8 @@ pub struct TreePlan {
     pub xattrs: Option<Vec<XattrPattern>>,
     /// Whether holes of sparse files stay holes; else zeros are stored for them.
     pub keep_holes: bool,
+    /// Whether its files replace those of earlier trees at the same path; otherwise these are conflicts.
+    pub later_wins: bool,
     /// Whether other file systems that are mounted below the source are left out; `None` takes them in and warns.
     pub one_file_system: Option<bool>,
 }

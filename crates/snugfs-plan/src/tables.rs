@@ -139,6 +139,9 @@ pub(crate) static TIMES: Words<bool> = Choices(&[("plan", false), ("keep", true)
 /// Whether holes are kept.
 pub(crate) static KEEP_HOLES: Words<bool> = Choices(&[("keep", true), ("fill", false)]);
 
+/// Whether files of a tree replace those of earlier trees.
+pub(crate) static LATER_WINS: Words<bool> = Choices(&[("error", false), ("later-wins", true)]);
+
 /// What the source of a tree is.
 pub(crate) static TREE_KINDS: Words<TreeKind> =
     Choices(&[("folder", TreeKind::Folder), ("tar", TreeKind::Tar), ("oci", TreeKind::Oci)]);
@@ -207,6 +210,12 @@ pub(crate) static TREE: Table = Table {
             Shape::Patterns,
             "[]",
             "What to leave out of the source: patterns in the syntax of gitignore, relative to the top of the source.",
+        ),
+        Field::default(
+            "overlap",
+            Shape::Word(&LATER_WINS),
+            "\"error\"",
+            "error: a file that an earlier tree has too is an error. later-wins: it replaces the earlier one.",
         ),
         HOLES,
         Field::optional(

@@ -427,3 +427,57 @@ fn patterns_reach_names_of_hard_links_and_store_paths_but_not_modes_there() {
         assert_eq!(world.errors(), [error]);
     }
 }
+
+#[test]
+fn files_of_a_later_tree_replace_those_of_earlier_ones_if_it_says_so() {
+    let mut world = World::new();
+    world.write("one/a", "1");
+    world.write("one/linked", "12");
+    fs::hard_link(world.at("one/linked"), world.at("one/other-name")).unwrap();
+    world.write("one/only", "1");
+    world.write("two/a", "123");
+    world.write("two/dir/b", "1");
+    world.symlink("three/a", "target");
+    world.write("three/linked", "1234");
+    world.write("three/dir/b", "12345");
+    for source in ["one", "two", "three"] {
+        world.tree(source, "/").later_wins = source != "one";
+    }
+    let scan = world.scan().unwrap();
+    let expected = [
+        "/a 0777 0:0 42.0 symlink target",
+        "/dir 0755 0:0 42.0 directory",
+        "/dir/b 0644 0:0 42.0 file 5",
+        "/linked 0644 0:0 42.0 file 4",
+        "/only 0644 0:0 42.0 file 1",
+        "/other-name 0644 0:0 42.0 file 2",
+    ];
+    assert_eq!(own_lines(&crate::support::dump(&scan.tree)), expected);
+    let replaced: Vec<_> =
+        scan.replaced.iter().map(|file| (file.path.as_str(), file.tree, file.by)).collect();
+    assert_eq!(replaced, [("/a", 0, 1), ("/a", 1, 2), ("/dir/b", 1, 2), ("/linked", 0, 2)]);
+    // Only what says so, and only what comes later.
+    world.trees[2].later_wins = false;
+    assert_eq!(world.errors().len(), 3);
+}
+
+#[test]
+fn a_later_tree_replaces_no_directory_no_entry_and_no_store_path() {
+    let mut world = World::new();
+    world.write("one/dir/x", "");
+    world.write("one/file", "");
+    world.write("two/dir", "");
+    world.write("two/file/x", "");
+    world.write("two/entry", "");
+    world.write("two/nix/store/aaa-x", "");
+    world.write("store/aaa-x/x", "");
+    world.tree("one", "/");
+    world.tree("two", "/").later_wins = true;
+    world.entry("/entry", text(""));
+    world.store("store", &["aaa-x"]);
+    let errors = world.errors();
+    assert_eq!(errors.len(), 4, "{errors:#?}");
+    for path in ["/dir", "/file", "/entry", "aaa-x"] {
+        assert!(errors.iter().any(|error| error.contains(path)), "{path}: {errors:#?}");
+    }
+}

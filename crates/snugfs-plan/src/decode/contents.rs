@@ -57,6 +57,7 @@ fn tree_options(object: &Object<'_>) -> TreePlan {
         keep_times: object.word("times", &tables::TIMES),
         xattrs: object.read("xattrs", |value| Some(xattr_patterns(value))),
         keep_holes: object.word_or_default("holes", &tables::KEEP_HOLES),
+        later_wins: object.word_or_default("overlap", &tables::LATER_WINS),
         one_file_system: object.read("oneFileSystem", |value| value.flag()),
     }
 }
