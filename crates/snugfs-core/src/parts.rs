@@ -523,6 +523,20 @@ pub(crate) fn empty_partition(index: usize, partition: &PartitionPlan) -> Option
     Some(Problem::new(partition_at(index), what, help))
 }
 
+/// A warning for a FAT file system with a random seed of systemd-boot, which would be the same on every machine.
+pub(crate) fn random_seed(index: usize, tree: &FileTree) -> Option<Problem> {
+    let child = |directory, name: &[u8]| {
+        tree.children(directory).find(|node| tree.name(*node).eq_ignore_ascii_case(name))
+    };
+    let seed = child(child(NodeId::ROOT, b"loader")?, b"random-seed")?;
+    if !matches!(tree.node(seed).kind(), NodeKind::File { size: 1.., .. }) {
+        return None;
+    }
+    let what = format!("has {}, so all machines with this image have the same random seed", tree.path(seed));
+    let help = "leave it out; \"bootctl random-seed\" makes one on each machine";
+    Some(Problem::new(partition_at(index).key("content"), what, help))
+}
+
 /// How a closure is compared with its registration.
 pub(crate) fn verification(plan: &VolumePlan) -> snugfs_plan::Verify {
     plan.closure.as_ref().map_or(snugfs_plan::Verify::None, |closure| closure.verify)
