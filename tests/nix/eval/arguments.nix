@@ -31,6 +31,17 @@ let
   };
 in
 {
+  # Recent nixpkgs evaluates the types of options that a configuration does not set.
+  "every argument that is an option has a type of the module system" = {
+    expr =
+      let
+        table = import ../../../nix/arguments.nix { inherit lib; };
+        options = table.ofModule ++ table.ofOnePass ++ table.ofRoot ++ table.ofImages;
+      in
+      # The description is made of those of the parts.
+      lib.all (a: lib.isString a.type.option.description) options;
+    expected = true;
+  };
   "a label of 17 bytes" = wrong {
     volumeLabel = "SEVENTEEN-LETTERS";
   } ''volumeLabel: "SEVENTEEN-LETTERS" has 17 bytes; ext4 has room for 16'';
