@@ -38,8 +38,8 @@ in
         table = import ../../../nix/arguments.nix { inherit lib; };
         options = table.ofModule ++ table.ofOnePass ++ table.ofRoot ++ table.ofImages;
       in
-      # The description is made of those of the parts.
-      lib.all (a: lib.isString a.type.option.description) options;
+      # A check calls those of the parts.
+      lib.all (a: lib.isBool (a.type.option.check { })) options;
     expected = true;
   };
   "a label of 17 bytes" = wrong {
