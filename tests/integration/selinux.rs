@@ -18,7 +18,7 @@ fn shown(label: &str) -> String {
 
 /// The label of a path as debugfs prints it.
 fn label(image: &Path, path: &str) -> String {
-    debugfs(image, &format!("ea_get {path} security.selinux")).trim().to_owned()
+    debugfs(image, &format!("ea_get -x {path} security.selinux")).trim().to_owned()
 }
 
 #[test]
