@@ -159,7 +159,8 @@ mod tests {
         let mut errors = Vec::new();
         let attributes = Attributes::new(&plan, &mut errors);
         assert!(errors.is_empty(), "{errors:?}");
-        let order: Vec<String> = attributes.rules.iter().map(|rule| rule.path.to_string()).collect();
+        let text = |rule: &Rule<'_>| String::from_utf8_lossy(rule.path.as_bytes()).into_owned();
+        let order: Vec<String> = attributes.rules.iter().map(text).collect();
         assert_eq!(
             order,
             [
@@ -177,7 +178,7 @@ mod tests {
         );
         let matching = |path: &str| -> Vec<String> {
             let found = attributes.matches(path.as_bytes()).into_iter();
-            found.map(|rank| attributes.rule(rank).path.to_string()).collect()
+            found.map(|rank| text(attributes.rule(rank))).collect()
         };
         assert_eq!(matching("/home"), ["/**", "/home*"]);
         assert_eq!(matching("/home/a"), ["/**", "/home/*", "/home/{a,b}"]);
