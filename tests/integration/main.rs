@@ -32,6 +32,7 @@ mod reports;
 mod sbom;
 mod seal;
 mod sources;
+mod stamp;
 mod store;
 mod support;
 mod terminal;
