@@ -6,7 +6,7 @@ use ext4_ondisk::inode::{self, FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_INLINE_DATA, XAT
 use ext4_ondisk::xattr::{self, XattrEntry, name_index};
 use ext4_ondisk::{Extent, ExtentHeader, Inode, read_padded};
 use image_reader::{Ext4, Node, RawInode, ReadError};
-use image_tree::{MAX_SLOT, to_u64, to_usize};
+use image_tree::{MAX_SLOT, to_u64};
 use zerocopy::IntoBytes;
 
 use crate::error::StampError;
@@ -190,8 +190,7 @@ fn with_size(raw: &RawInode, runs: &[(u64, u64)], (size, block): (u64, u64)) -> 
 
 /// Overwrites the fields of an inode of any size.
 fn put(bytes: &mut [u8], inode: &Inode) {
-    let known = to_usize(to_u64(bytes.len().min(size_of::<Inode>())));
-    for (to, from) in bytes.iter_mut().zip(inode.as_bytes().iter().take(known)) {
+    for (to, from) in bytes.iter_mut().zip(inode.as_bytes()) {
         *to = *from;
     }
 }

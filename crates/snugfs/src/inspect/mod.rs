@@ -64,7 +64,7 @@ pub(crate) fn run(args: &InspectArgs, messages: &Messages) -> Result<(), Failure
         }
         InspectCommand::Slots { json } => {
             let slots = image_stamp::slots(fs).map_err(|error| {
-                Failure::of(FailureKind::Source, Problem::from(&error).within(&shown(&args.image)))
+                Failure::of(FailureKind::Source, Problem::from(error.explain()).within(&shown(&args.image)))
             })?;
             output::print(&if *json { json::slots(&slots)? } else { listing::slots(&slots) })
         }

@@ -2,6 +2,7 @@
 
 mod devices;
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
@@ -23,7 +24,7 @@ use crate::messages::Messages;
 use crate::signals;
 
 /// The slot that something is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Target {
     partition: Option<u32>,
     path: Vec<u8>,
@@ -91,8 +92,9 @@ pub(crate) fn run(args: &StampArgs, messages: &Messages) -> Result<(), Failure> 
     refuse_in_use(&args.image)?;
     let file = image_stamp::open(&args.image).map_err(|error| unopened(&name, &error))?;
     let base = Base::open(&name, &file)?;
-    let bytes =
-        base.stamp(&fillings, &contents)?.apply(&file, true).map_err(|error| unwritten(&name, &error))?;
+    let found = fillings.iter().map(|filling| base.find(&filling.target)).collect::<Result<Vec<_>, _>>()?;
+    let stamps = base.stamp(&found.iter().collect::<Vec<_>>(), &contents)?;
+    let bytes = stamps.apply(&file, true).map_err(|error| unwritten(&name, &error))?;
     let slots = human::counted(to_u64(fillings.len()), "slot");
     messages.note(&name, format!("{slots}, {} written", human::counted(bytes, "byte")));
     Ok(())
@@ -224,16 +226,13 @@ impl Base {
             StampError::Read(error) => return Failure::of_image(&self.name, error),
             _ => FailureKind::Source,
         };
-        Failure::of(kind, Problem::from(error).within(&self.name))
+        Failure::of(kind, Problem::from(error.explain()).within(&self.name))
     }
 
-    /// Plans all changes.
-    fn stamp(&self, fillings: &[Filling], contents: &[Vec<u8>]) -> Result<Stamps, Failure> {
-        let found =
-            fillings.iter().map(|filling| self.find(&filling.target)).collect::<Result<Vec<_>, _>>()?;
-        let mut same = found.iter().enumerate();
-        while let Some((index, (start, slot))) = same.next() {
-            if found.iter().take(index).any(|(other, before)| other == start && before.path == slot.path) {
+    /// Plans all changes. Each slot comes with the start of its volume in \[bytes\].
+    fn stamp(&self, slots: &[&(u64, Slot)], contents: &[Vec<u8>]) -> Result<Stamps, Failure> {
+        for (index, (start, slot)) in slots.iter().enumerate() {
+            if slots.iter().take(index).any(|(other, before)| other == start && before.path == slot.path) {
                 let what = format!("{} is given twice", escaped(&slot.path));
                 return Err(misuse("command line", what, "name each slot once"));
             }
@@ -241,11 +240,9 @@ impl Base {
         let mut stamps = Vec::new();
         for volume in &self.overview.volumes {
             let start = start_of(volume);
-            let fills: Vec<_> = found.iter().zip(contents).filter(|((of, _), _)| *of == start).collect();
-            let Ok(fs) = volume.file_system() else { continue };
-            if !fills.is_empty() {
-                let fills: Vec<_> =
-                    fills.iter().map(|((_, slot), contents)| Fill { slot, contents }).collect();
+            let fills = slots.iter().zip(contents).filter(|((of, _), _)| *of == start);
+            let fills: Vec<_> = fills.map(|((_, slot), contents)| Fill { slot, contents }).collect();
+            if let (false, Ok(fs)) = (fills.is_empty(), volume.file_system()) {
                 let stamp = Stamp::plan(fs, &fills).map_err(|error| self.failed(&error))?;
                 stamps.push((start, stamp));
             }
@@ -311,18 +308,25 @@ fn images(
     }
     let base = Base::open(&name, &file)?;
     std::fs::create_dir_all(folder).map_err(|error| unwritten(&shown(folder), &error))?;
+    // Once for all devices: their lists have the same slots.
+    let mut found = HashMap::new();
+    for Filling { target, .. } in fillings.iter().chain(devices.iter().flat_map(|device| &device.slots)) {
+        if !found.contains_key(target) {
+            found.insert(target.clone(), base.find(target)?);
+        }
+    }
     let end = args.image.extension().unwrap_or(OsStr::new("img"));
     let image = |device: &Device| {
         let target =
             folder.join([OsStr::new(&device.name), OsStr::new("."), end].into_iter().collect::<OsString>());
         let shown_target = shown(&target);
-        let mut all = fillings.to_vec();
         let mut bytes = contents.to_vec();
         for filling in &device.slots {
             bytes.push(read(&filling.given)?);
-            all.push(filling.clone());
         }
-        let stamps = base.stamp(&all, &bytes).map_err(|failure| about(failure, &device.name))?;
+        let all = fillings.iter().chain(&device.slots);
+        let slots: Vec<_> = all.filter_map(|filling| found.get(&filling.target)).collect();
+        let stamps = base.stamp(&slots, &bytes).map_err(|failure| about(failure, &device.name))?;
         // Each thread has a position of its own in the file.
         let write = || {
             let from = File::open(&args.image)?;
