@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 use snugfs_plan::{EntryKind, TreeKind, TreePlan};
 
+use crate::attributes::Attributes;
 use crate::error::ScanError;
 use crate::errors::{ScanErrors, shortened};
 use crate::exclude::Exclude;
@@ -120,7 +121,8 @@ pub fn scan_with(sources: &Sources<'_>, options: &ScanOptions<'_>) -> Result<Sca
     let archives = archives::read(&trees, options, &mut errors);
     sources.inline.extend(archives::configurations(&trees, &archives));
     let sources = &sources;
-    let plan = PlanTree::new(sources, &mut errors);
+    let attributes = Attributes::new(sources.attributes, &mut errors);
+    let plan = PlanTree::new(sources, &attributes, &mut errors);
     let folders: Vec<_> = roots.iter().map(|root| root.fd.clone()).collect();
     let mut files = stat_entry_files(sources, &folders, &mut errors);
     if !errors.is_empty() {
@@ -135,7 +137,7 @@ pub fn scan_with(sources: &Sources<'_>, options: &ScanOptions<'_>) -> Result<Sca
         ScanOptions { readers: options.readers.max(options.threads).min(most_readers()), ..*options };
     let mut found = walk(roots, &options).map_err(shortened)?;
     let warnings = add_archives(sources, archives, &excludes, &mut found, &mut files)?;
-    let mut scan = flatten::flatten(sources, &plan, &found, &files).map_err(shortened)?;
+    let mut scan = flatten::flatten(sources, (&plan, &attributes), &found, &files).map_err(shortened)?;
     scan.warnings.extend(warnings);
     Ok(scan)
 }

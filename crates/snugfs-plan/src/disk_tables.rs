@@ -6,7 +6,7 @@ use crate::choices::{Choices, Numbers, Words};
 use crate::plan::FatBits;
 use crate::shapes::{CountRule, Field, Shape, SizeRule, Table};
 use crate::tables::{
-    ATTRIBUTES, CLOSURE, FILE_CONTENTS, FILE_SLOT, FILE_SOURCE, FILE_TEXT, FILESYSTEM, TREE,
+    ATTRIBUTES, CLOSURE, FILE_CONTENTS, FILE_SLOT, FILE_SOURCE, FILE_TEXT, FILESYSTEM, SELINUX, TREE,
 };
 
 /// Whole sectors of 512 bytes. `disk-layout` checks that a disk with longer sectors has multiples of those.
@@ -255,8 +255,10 @@ static EXT4: Table = Table {
             "attributes",
             Shape::ByPath(&ATTRIBUTES),
             "{}",
-            "Changes of owners, modes and extended attributes, by path.",
+            "Changes of owners, modes and extended attributes, by path or by pattern.",
         ),
+        Field::optional("selinux", Shape::Object(&SELINUX), "Labels for SELinux, by the rules of a policy.")
+            .or_null(),
         Field::default("filesystem", Shape::Object(&FILESYSTEM), "{}", "Options of the file system."),
     ],
 };
