@@ -138,21 +138,21 @@ fn a_device_is_stamped_unless_it_is_mounted() {
     let image = workspace.build("a.img", []);
     workspace.write("name", "board7\n");
     let device = LoopDevice::new(&image, "512");
-    stamp(&workspace, &*device.device, ["/etc/hostname=name"]).succeeded();
+    stamp(&workspace, &device.device, ["/etc/hostname=name"]).succeeded();
     let folder = workspace.path("mounted");
     std::fs::create_dir(&folder).unwrap();
     Run::of(Command::new("mount").arg(&device.device).arg(&folder)).succeeded();
-    let on_device = stamp(&workspace, &*device.device, ["/etc/hostname="]);
+    let on_device = stamp(&workspace, &device.device, ["/etc/hostname="]);
     let on_file = stamp(&workspace, "a.img", ["/etc/hostname="]);
     // Written while it is mounted, with more blocks than were reserved: an ordinary file then.
     std::fs::write(folder.join("etc/hostname"), vec![b'x'; 5000]).unwrap();
     Run::of(Command::new("umount").arg(&folder)).succeeded();
     on_device.failed_with(7).says("is in use: ").says("unmount it");
     on_file.failed_with(7).says("is in use: ");
-    let run = stamp(&workspace, &*device.device, ["/etc/hostname=name"]);
+    let run = stamp(&workspace, &device.device, ["/etc/hostname=name"]);
     run.failed_with(5).says("/etc/hostname: is no longer a slot");
     // The other slot is not touched, and can be stamped on.
-    stamp(&workspace, &*device.device, ["/etc/keys/key=name"]).succeeded();
+    stamp(&workspace, &device.device, ["/etc/keys/key=name"]).succeeded();
     drop(device);
     assert_fsck_clean(&image);
     let run = workspace.snugfs(["inspect", "a.img", "cat", "/etc/keys/key"]).succeeded();

@@ -111,11 +111,12 @@ impl Layout {
             };
             let stretches = file.into_iter().flat_map(move |(object, size)| {
                 let node = object.node;
-                let from_slot = self.inventory.tree.slot(node).is_some();
+                let is_slot = self.inventory.tree.slot(node).is_some();
                 object.contents.stretches().map(move |(logical, start, blocks)| {
-                    let content = match from_slot {
-                        true => PartContent::Zeros,
-                        false => PartContent::File { node, from: logical * BLOCK_SIZE, size },
+                    let content = if is_slot {
+                        PartContent::Zeros
+                    } else {
+                        PartContent::File { node, from: logical * BLOCK_SIZE, size }
                     };
                     Part { start, blocks, content }
                 })

@@ -1,6 +1,7 @@
 //! Allocates clusters, and describes the file system as pieces.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::ops::Range;
 
 use image_tree::{Content, FileTree, NodeId, NodeKind, Piece, PieceSource, narrow, to_u64, to_usize};
@@ -213,7 +214,7 @@ fn slot_list(tree: &FileTree) -> String {
         }
         // `names_of` refuses names that are not UTF-8.
         let path: Vec<_> = tree.path(node).parts().map(|name| [b"/", name.as_bytes()].concat()).collect();
-        list += &format!("{bytes} {}\n", String::from_utf8_lossy(&path.concat()));
+        let _ = writeln!(list, "{bytes} {}", String::from_utf8_lossy(&path.concat()));
     }
     list
 }

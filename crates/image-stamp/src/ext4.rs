@@ -80,25 +80,25 @@ pub(crate) fn plan(fs: &Ext4, fill: Fill<'_>, changes: &mut Changes) -> Result<(
     let slot = fill.slot;
     let raw = fs.raw_inode(&slot.node)?;
     let block = fs.block_size();
-    let changed = |what| StampError::Changed { path: slot.path.clone(), what };
+    let refused = |what| StampError::Changed { path: slot.path.clone(), what };
     let inode: Inode = read_padded(&raw.bytes);
     let flags = inode.i_flags.get();
     if flags & FLAG_EXTENTS == 0 || flags & (FLAG_ENCRYPT | FLAG_INLINE_DATA | FLAG_VERITY) != 0 {
-        return Err(changed("it is encrypted, protected by fs-verity, or stored without extents"));
+        return Err(refused("it is encrypted, protected by fs-verity, or stored without extents"));
     }
-    let runs = runs(&inode).ok_or_else(|| changed("its blocks are not those that were reserved"))?;
+    let runs = runs(&inode).ok_or_else(|| refused("its blocks are not those that were reserved"))?;
     let blocks: u64 = runs.iter().map(|run| run.1).fold(0, u64::saturating_add);
     let wanted = slot.room.checked_div(block).unwrap_or(0);
     let wanted = wanted.saturating_add(u64::from(slot.room.checked_rem(block).is_some_and(|rest| rest > 0)));
     if blocks != wanted {
-        return Err(changed("it has other blocks than those that were reserved"));
+        return Err(refused("it has other blocks than those that were reserved"));
     }
     let size = to_u64(fill.contents.len());
     let filled =
-        with_size(&raw, &runs, (size, block)).ok_or_else(|| changed("its blocks are in too many places"))?;
+        with_size(&raw, &runs, (size, block)).ok_or_else(|| refused("its blocks are in too many places"))?;
     let places = runs.iter().map(|&(start, len)| {
         let offset =
-            fs.offset_of(start, len).ok_or_else(|| changed("its blocks are outside of the file system"))?;
+            fs.offset_of(start, len).ok_or_else(|| refused("its blocks are outside of the file system"))?;
         Ok((offset, len.saturating_mul(block)))
     });
     let places: Vec<_> = places.collect::<Result<_, StampError>>()?;
@@ -111,7 +111,7 @@ pub(crate) fn plan(fs: &Ext4, fill: Fill<'_>, changes: &mut Changes) -> Result<(
     }
     if inode.size() > 0 {
         let empty =
-            with_size(&raw, &runs, (0, block)).ok_or_else(|| changed("its blocks are in too many places"))?;
+            with_size(&raw, &runs, (0, block)).ok_or_else(|| refused("its blocks are in too many places"))?;
         changes.clear.push(Write { offset: raw.offset, bytes: empty });
     }
     if size > 0 {

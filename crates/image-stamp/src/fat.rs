@@ -196,12 +196,12 @@ fn plan_one(
     free: u64,
     changes: &mut Changes,
 ) -> Result<(u64, u64), StampError> {
-    let changed = |what| StampError::Changed { path: slot.path.clone(), what };
-    let entry_at = fat.entry_offset(&slot.node).ok_or_else(|| changed("it has no directory entry"))?;
+    let refused = |what| StampError::Changed { path: slot.path.clone(), what };
+    let entry_at = fat.entry_offset(&slot.node).ok_or_else(|| refused("it has no directory entry"))?;
     let mut entry = read(fat, "directory", entry_at, ENTRY)?;
     let clusters_of = |bytes: u64| bytes.div_ceil(places.cluster.max(1));
     let old = table.chain(fat.first_cluster(&slot.node), clusters_of(slot.node.size));
-    let old = old.ok_or_else(|| changed("its clusters do not match its length"))?;
+    let old = old.ok_or_else(|| refused("its clusters do not match its length"))?;
     let size = to_u64(contents.len());
     let needed = clusters_of(size);
     let offset = |cluster: u32| {

@@ -130,8 +130,8 @@ impl Disk {
     }
 }
 
-fn judge(image: &Vec<u8>) -> Findings {
-    ext4_verify::check(image, Unused::Zeros).unwrap()
+fn judge(image: &[u8]) -> Findings {
+    ext4_verify::check(&image.to_vec(), Unused::Zeros).unwrap()
 }
 
 fn fsck(program: &str, path: &Path) {
@@ -249,8 +249,14 @@ fn crashes(base: &[u8], stamp: &Stamp, mut check: impl FnMut(Vec<u8>)) {
                 check(image.clone());
             }
         }
-        step.iter().for_each(|write| put(&mut stored, write));
+        for write in step {
+            put(&mut stored, write);
+        }
     }
+}
+
+fn named<'a>(paths: &'a [String], held: &'a [Vec<u8>]) -> Vec<(&'a str, &'a [u8])> {
+    paths.iter().zip(held).map(|(path, bytes)| (&**path, &**bytes)).collect()
 }
 
 #[test]
@@ -263,15 +269,10 @@ fn a_crash_leaves_the_old_contents_none_or_the_new() {
         let disk = Disk::new(&base);
         let old: Vec<Vec<u8>> = vec![vec![b'o'; 8999], vec![b'o'; 4096], Vec::new(), vec![b'o'; 20]];
         let new: Vec<Vec<u8>> = vec![vec![b'n'; 10], Vec::new(), vec![b'n'; 100], vec![b'n'; 20_000]];
-        let fills = |held: &[Vec<u8>], stamp: &dyn Fn(&[(&str, &[u8])])| {
-            let fills: Vec<_> = paths.iter().zip(held).map(|(path, bytes)| (&**path, &**bytes)).collect();
-            stamp(&fills);
-        };
-        fills(&old, &|fills| disk.stamp(fills));
+        disk.stamp(&named(&paths, &old));
         let before = disk.bytes();
         let mut seen = 0;
-        let named: Vec<_> = paths.iter().zip(&new).map(|(path, bytes)| (&**path, &**bytes)).collect();
-        let stamp = disk.plan(&named).unwrap();
+        let stamp = disk.plan(&named(&paths, &new)).unwrap();
         assert_eq!(stamp.steps.len(), if program == "e2fsck" { 3 } else { 4 });
         crashes(&before, &stamp, |image| {
             if program == "e2fsck" {
@@ -284,7 +285,7 @@ fn a_crash_leaves_the_old_contents_none_or_the_new() {
                 assert!(found == *old || found == *new || found.is_empty(), "{path}");
             }
             // The same stamp, again, completes it.
-            fills(&new, &|fills| crashed.stamp(fills));
+            crashed.stamp(&named(&paths, &new));
             for (path, new) in paths.iter().zip(&new) {
                 assert!(crashed.read(path) == *new, "{path}");
             }

@@ -45,10 +45,10 @@ pub(super) fn compare(
             }
             Content::Unused if ignore_unused => {}
             Content::Zeros | Content::Unused if is_new => {
-                zeros(subject.window, &piece, &stampable, &mut differing)?
+                zeros(subject.window, &piece, &stampable, &mut differing)?;
             }
             Content::Metadata if is_new => {
-                metadata(subject.window, image, &piece, &stampable, &mut differing)?
+                metadata(subject.window, image, &piece, &stampable, &mut differing)?;
             }
             Content::Zeros | Content::Unused | Content::FileZeros { .. } | Content::Metadata => {}
         }
