@@ -33,6 +33,7 @@ mod sbom;
 mod seal;
 mod selinux;
 mod sources;
+mod stamp;
 mod store;
 mod support;
 mod terminal;

@@ -309,7 +309,7 @@ impl<'a> Flatten<'a> {
         let default = file.map_or(Permissions::from_mode(0o644), |file| file.permissions);
         let mut base = metadata::of_entry(entry, default, time);
         let inode_kind = match entry.kind {
-            EntryKind::Text(_) | EntryKind::Source(_) => InodeKind::File,
+            EntryKind::Text(_) | EntryKind::Source(_) | EntryKind::Slot(_) => InodeKind::File,
             EntryKind::Symlink(_) => {
                 base.permissions = Permissions::SYMLINK;
                 InodeKind::Symlink
@@ -319,6 +319,10 @@ impl<'a> Flatten<'a> {
         let metadata = self.with_attributes(base, applied, inode_kind, None);
         let special = match &entry.kind {
             EntryKind::Text(bytes) => return self.inline(name, metadata, bytes),
+            EntryKind::Slot(bytes) => {
+                let metadata = self.writer.metadata_of(metadata).clone();
+                return self.writer.slot(name, &metadata, *bytes).map(drop).map_err(ScanError::of_tree);
+            }
             EntryKind::Symlink(target) => {
                 return self.writer.symlink(name, metadata, target).map(drop).map_err(ScanError::of_tree);
             }

@@ -210,7 +210,7 @@ fn refuse_store_modes(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
 fn refuse_disallowed_xattrs(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
     for (path, entry) in sources.entries {
         let (inode_kind, what) = match entry.kind {
-            EntryKind::Text(_) | EntryKind::Source(_) => (InodeKind::File, "file"),
+            EntryKind::Text(_) | EntryKind::Source(_) | EntryKind::Slot(_) => (InodeKind::File, "file"),
             EntryKind::Directory => (InodeKind::Directory, "directory"),
             EntryKind::Symlink(_) => (InodeKind::Symlink, "symlink"),
             EntryKind::Character { .. } | EntryKind::Block { .. } => (InodeKind::Special, "device"),

@@ -207,6 +207,8 @@ pub enum EntryKind {
     Text(Vec<u8>),
     /// A file with the bytes of a file of this machine (symlinks to it are followed).
     Source(PathBuf),
+    /// An empty file with room for this number of \[bytes\], at least 1 and at most [`image_tree::MAX_SLOT`].
+    Slot(u64),
     /// A directory.
     Directory,
     /// A symbolic link, its target 1 to 4,095 bytes without NUL.

@@ -290,13 +290,27 @@ const fn type_of(about: &'static str) -> Field {
     Field::required("type", Shape::Word(&ENTRY_TYPES), "\"type\": \"file\", or another of the types", about)
 }
 
+/// What a file has one of.
+pub(crate) const FILE_CONTENTS: &str =
+    r#"[{ "required": ["text"] }, { "required": ["source"] }, { "required": ["slot"] }]"#;
+pub(crate) const FILE_TEXT: Field = Field::optional("text", Shape::Text, "The contents, as UTF-8.");
+pub(crate) const FILE_SOURCE: Field =
+    Field::optional("source", Shape::HostPath, "A file of this machine with the contents.");
+pub(crate) const FILE_SLOT: Field = Field::optional(
+    "slot",
+    Shape::Size(SLOT_SIZE),
+    "Room for contents that `snugfs stamp` writes into the finished image. Until then the file is empty.",
+);
+const SLOT_SIZE: SizeRule = SizeRule { min: 1, max: image_tree::MAX_SLOT, step: 1, or_zero: false };
+
 static FILE: Table = Table {
     what: "a file",
-    one_of: r#"[{ "required": ["text"] }, { "required": ["source"] }]"#,
+    one_of: FILE_CONTENTS,
     fields: &[
-        type_of("A regular file, with either text or source."),
-        Field::optional("text", Shape::Text, "The contents, as UTF-8."),
-        Field::optional("source", Shape::HostPath, "A file of this machine with the contents."),
+        type_of("A regular file, with one of text, source and slot."),
+        FILE_TEXT,
+        FILE_SOURCE,
+        FILE_SLOT,
         HOLES,
         MODE,
         ENTRY_UID,

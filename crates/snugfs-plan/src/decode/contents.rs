@@ -288,18 +288,24 @@ fn kind(
 fn file(value: &Value<'_>, object: &Object<'_>, context: Context<'_>) -> Option<EntryKind> {
     let text = object.given("text");
     let source = object.given("source");
+    let slot = object.given("slot").map(|_| object.size("slot"));
     let bytes = text.and_then(|text| text.text("a string", "write what the file holds as a string"));
     let path = source.and_then(|source| context.host_path(&source));
-    match (text, source) {
-        (Some(_), None) => bytes.map(|bytes| EntryKind::Text(bytes.as_bytes().to_vec())),
-        (None, Some(_)) => path.map(EntryKind::Source),
-        (None, None) => value.wrong(
-            || "the file has neither text nor source".to_owned(),
-            "write one of the two, \"text\": \"\" makes an empty file",
+    match (text, source, slot) {
+        (Some(_), None, None) => bytes.map(|bytes| EntryKind::Text(bytes.as_bytes().to_vec())),
+        (None, Some(_), None) => path.map(EntryKind::Source),
+        (None, None, Some(size)) => size.map(EntryKind::Slot),
+        (None, None, None) => value.wrong(
+            || "the file has neither text nor source nor slot".to_owned(),
+            "write one of them, \"text\": \"\" makes an empty file",
         ),
-        (Some(_), Some(_)) => {
+        (Some(_), Some(_), _) => {
             value.wrong(|| "the file has both text and source".to_owned(), "keep one of the two")
         }
+        (_, _, Some(_)) => value.wrong(
+            || "the file has a slot and contents".to_owned(),
+            "keep one of the two: a slot is empty until `snugfs stamp` fills it",
+        ),
     }
 }
 
@@ -328,6 +334,9 @@ fn xattr(value: &Value<'_>, key: &str) -> Option<Xattr> {
         None => return value.not("base64", HELP),
     };
     let name = name?;
+    if key == image_tree::SLOT_XATTR {
+        return value.wrong(|| format!("{} marks slots", quoted(key)), "make a slot with \"slot\": \"4KiB\"");
+    }
     if matches!(name.namespace(), XattrNamespace::PosixAclAccess | XattrNamespace::PosixAclDefault)
         && let Err(invalid) = Acl::parse(&bytes)
     {
