@@ -159,7 +159,7 @@ mod tests {
     fn pages_fit_a_terminal_and_every_section_has_one() {
         assert_eq!(
             names(),
-            ["closure", "trees", "entries", "attributes", "filesystem", "output", "disk", "boot"]
+            ["closure", "trees", "entries", "attributes", "selinux", "filesystem", "output", "disk", "boot"]
         );
         let pages = names().into_iter().map(|name| section(&name).unwrap()).chain([page()]);
         for page in pages {
