@@ -11,11 +11,11 @@ use reader_threads::READERS;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
-use snugfs_plan::EntryKind;
+use snugfs_plan::{EntryKind, TreePlan};
 
 use crate::error::ScanError;
 use crate::errors::{ScanErrors, shortened};
-use crate::found::{Room, mode_bits, stamp};
+use crate::found::{Found, Room, mode_bits, stamp};
 use crate::listing::{ListError, Listing};
 use crate::metadata::{InodeKind, allows};
 use crate::opener::HELD;
@@ -101,14 +101,49 @@ pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Sc
 
 /// The same as [`scan`], with options.
 pub fn scan_with(sources: &Sources<'_>, options: &ScanOptions<'_>) -> Result<Scan, ScanErrors> {
+    scan_again(sources, options, &mut None)
+}
+
+/// The store and the trees of an earlier scan, for another scan of the same ones with other entries or attributes. Cheap to
+/// clone.
+#[derive(Clone, Debug)]
+pub struct Walked(Arc<WalkedSources>);
+
+#[derive(Debug)]
+struct WalkedSources {
+    store: Option<StoreSource>,
+    trees: Vec<TreePlan>,
+    folders: Vec<Option<Arc<OwnedFd>>>,
+    found: Found,
+}
+
+impl Walked {
+    /// Whether sources have the same store and the same trees.
+    #[must_use]
+    pub fn is_of(&self, sources: &Sources<'_>) -> bool {
+        self.0.store == sources.store && self.0.trees == sources.trees
+    }
+}
+
+/// The same as [`scan_with`], except that the store and the trees are only walked if `walked` is `None` or of other sources.
+/// Sets it to the walked ones.
+pub fn scan_again(
+    sources: &Sources<'_>,
+    options: &ScanOptions<'_>,
+    walked: &mut Option<Walked>,
+) -> Result<Scan, ScanErrors> {
     raise_descriptor_limit();
+    let earlier = walked.take().filter(|walked| walked.is_of(sources));
     let mut errors = Vec::new();
     let plan = PlanTree::new(sources, &mut errors);
     refuse_store_modes(sources, &mut errors);
     refuse_disallowed_xattrs(sources, &mut errors);
     refuse_faked_owners(sources, &mut errors);
-    let roots = open_roots(sources, &mut errors);
-    let folders: Vec<_> = roots.iter().map(|root| root.fd.clone()).collect();
+    let roots = if earlier.is_some() { Vec::new() } else { open_roots(sources, &mut errors) };
+    let folders = match &earlier {
+        Some(earlier) => earlier.0.folders.clone(),
+        None => roots.iter().map(|root| root.fd.clone()).collect(),
+    };
     let files = stat_entry_files(sources, &folders, &mut errors);
     if !errors.is_empty() {
         return Err(ScanErrors::new(errors));
@@ -120,8 +155,18 @@ pub fn scan_with(sources: &Sources<'_>, options: &ScanOptions<'_>) -> Result<Sca
     let shortened = |errors| ScanErrors::new(shortened(errors, place));
     let options =
         ScanOptions { readers: options.readers.max(options.threads).min(most_readers()), ..*options };
-    let found = walk(roots, &options).map_err(shortened)?;
-    flatten::flatten(sources, &plan, &found, &files).map_err(shortened)
+    let now = match earlier {
+        Some(earlier) => earlier,
+        None => Walked(Arc::new(WalkedSources {
+            store: sources.store.clone(),
+            trees: sources.trees.to_vec(),
+            folders,
+            found: walk(roots, &options).map_err(shortened)?,
+        })),
+    };
+    let scan = flatten::flatten(sources, &plan, &now.0.found, &files).map_err(shortened);
+    *walked = Some(now);
+    scan
 }
 
 /// Refuses attributes that change modes in a store. Owners may be changed. A NAR hash includes whether a file is executable,

@@ -102,7 +102,7 @@ fn closures_come_in_three_forms() {
     );
     assert_eq!(source(json!({ "graph": "g.json" })), ClosureSource::GraphFile(PathBuf::from("/base/g.json")));
     let graph = json!([{ "path": "/nix/store/a", "narSize": 1 }]);
-    assert_eq!(source(json!({ "graph": graph })), ClosureSource::Graph(graph));
+    assert_eq!(source(json!({ "graph": graph })), ClosureSource::Graph(graph.into()));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn structured_attributes_hold_the_plan_and_its_graph() {
     };
     assert_eq!(
         read(&attributes("closure")).root.closure.unwrap().source,
-        ClosureSource::Graph(graph.clone())
+        ClosureSource::Graph(graph.clone().into())
     );
     assert_eq!(
         read(&attributes("./closure")).root.closure.unwrap().source,

@@ -8,7 +8,8 @@ use image_tree::io_reason;
 use serde_json::Value;
 use snugfs_core::human;
 use snugfs_core::{
-    Failure, FailureKind, Options, Prepared, Problem, Stage, Unit, WriteOptions, prepare, run_stage, shown,
+    Failure, FailureKind, Options, Prepared, Problem, SharedSources, Stage, Unit, VariantOptions,
+    WriteOptions, prepare, run_stage, shown, variant_path,
 };
 use snugfs_plan::{CompressionPlan, FramingPlan, Plan};
 
@@ -20,7 +21,7 @@ use crate::outputs::{Outputs, Role};
 use crate::progress::Progress;
 use crate::{
     check_json, explain, flash, frame_stores, help, imager_json, inspect, last_line, signals, table, threads,
-    verify,
+    variants, verify,
 };
 
 /// Runs a command.
@@ -47,6 +48,8 @@ pub(crate) struct Begun {
     pub(crate) plan: Plan,
     sha256: [u8; 32],
     pub(crate) progress: Progress,
+    /// What was read for the plan, for its variants.
+    sources: SharedSources,
 }
 
 /// Starts threads and reads the plan.
@@ -55,13 +58,33 @@ pub(crate) fn begin(args: &InputArgs, messages: &Messages) -> Result<Begun, Fail
     let progress = Progress::new(args.progress, messages);
     let read = || input::read_plan(args, messages);
     let ReadPlan { mut plan, sha256 } = run_stage(&progress, (Stage::Plan, Unit::Nothing, 0), read)?;
+    if let Some(name) = &args.layout.variant {
+        plan = variant_of(&plan, name)?;
+    }
     for filesystem in plan.filesystems_mut() {
         if let Some(path) = &args.layout.layout_like {
             filesystem.layout_like = Some(path.clone());
         }
         filesystem.layout_slack = args.layout.layout_slack.unwrap_or(filesystem.layout_slack);
     }
-    Ok(Begun { plan, sha256, progress })
+    Ok(Begun { plan, sha256, progress, sources: SharedSources::default() })
+}
+
+/// The plan of the variant with an output of this name.
+fn variant_of(plan: &Plan, name: &str) -> Result<Plan, Failure> {
+    let Some(variant) = plan.variants.iter().find(|variant| variant.output == name) else {
+        let what = format!("the plan has no variant with the output \"{}\"", shown(Path::new(name)));
+        let known: Vec<&str> = plan.variants.iter().map(|variant| variant.output.as_str()).collect();
+        let help = match known.as_slice() {
+            [] => "leave it out: plan.variants is empty".to_owned(),
+            [first] => format!("the only one is {first}"),
+            [first, .., last] => format!("name one of the {}, from {first} to {last}", known.len()),
+        };
+        return Err(misuse("--variant", what, help));
+    };
+    let mut plan = plan.with_variant(variant);
+    plan.output.path = plan.output.path.map(|path| variant_path(&path, variant));
+    Ok(plan)
 }
 
 impl Begun {
@@ -80,6 +103,9 @@ impl Begun {
         options.outputs = outputs;
         options.observer = &self.progress;
         options.verify_hashes = verify_hashes;
+        if !self.plan.variants.is_empty() {
+            options.sources = Some(&self.sources);
+        }
         let prepared = prepare(&self.plan, &options)?;
         prepared.warnings.iter().for_each(|warning| messages.warning(warning));
         Ok(prepared)
@@ -91,8 +117,13 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let begun = begin(&args.input, messages)?;
     let (plan, progress) = (&begun.plan, &begun.progress);
     let output = Output::choose(args, plan)?;
+    let variants_of = variants::image(&output, plan)?;
     let map_path = output.map_path(&plan.output)?;
-    let outputs = outputs(args, plan, &output, map_path.as_deref())?;
+    let mut outputs = outputs(args, plan, &output, map_path.as_deref())?;
+    if let Some(image) = variants_of {
+        variants::add_to(&mut outputs, image, plan);
+        outputs.check(&args.input.plan, plan)?;
+    }
     let stores = frame_stores::open(args, &output)?;
     let report_place = ReportPlace::open(args.report.as_deref())?;
     let sbom_place = ReportPlace::open(args.sbom.as_deref())?;
@@ -153,6 +184,12 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
             "allow the system call clone3, or set plan.output.compression.seekable",
         ));
     }
+    let written = variants_of.map(|image| {
+        let options = VariantOptions { sources: &begun.sources, sync: args.sync, verify: output.is_verified };
+        prepared.write_variants(image, options, progress)
+    });
+    let written = written.transpose()?;
+    written.iter().flat_map(|written| &written.warnings).for_each(|warning| messages.warning(warning));
     report.set_raw_digest(image.raw_sha256);
     report.set_times(&progress.times());
     if let Some(place) = report_place {
@@ -166,6 +203,9 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     }
     let line = last_line::built(&name, &report, prepared.files(), output.is_verified, progress.elapsed());
     messages.note(&name, line);
+    if let Some(written) = written {
+        messages.note("variants", variants::line(&written, output.is_verified, progress.elapsed()));
+    }
     Ok(())
 }
 
