@@ -22,6 +22,7 @@ mod signals;
 mod table;
 mod terminal;
 mod threads;
+mod variants;
 mod verify;
 
 use std::process::ExitCode;
