@@ -10,7 +10,7 @@ use crate::support::{Run, UUID, Workspace, assert_sound, debugfs, sha256, tool};
 
 /// A text that fills several blocks.
 fn long(seed: usize) -> String {
-    (0..4000).map(|number| format!("{} ", number * 7919 + seed)).collect()
+    (0..4000).flat_map(|number| [(number * 7919 + seed).to_string(), " ".to_owned()]).collect()
 }
 
 /// Folders with files of several lengths, and a sparse one.
@@ -135,6 +135,89 @@ fn variants_need_a_raw_image_in_a_file_and_names_of_their_own() {
     let run = workspace.snugfs(["build", "plan.json", "-o", "label.img"]).failed_with(2);
     assert!(run.stderr.contains("label.img is also the image"), "{}", run.stderr);
     assert_eq!(workspace.names(), ["key", "plan.json", "tree"]);
+}
+
+#[test]
+fn no_output_replaces_a_source_of_a_variant() {
+    let mut plan = plan();
+    plan["output"] = json!({ "path": "base.img" });
+    plan["variants"][0]["entries"] = json!({ "/k": { "type": "file", "source": "uuid.img" } });
+    let workspace = Workspace::with_plan(&plan);
+    write_sources(&workspace);
+    workspace.write("uuid.img", "a source");
+    for arguments in [["build", "plan.json"], ["check", "plan.json"], ["size", "plan.json"]] {
+        let run = workspace.snugfs(arguments).failed_with(2);
+        let line =
+            "uuid.img is also plan.variants[0].entries.\"/k\".source; choose another name for the image";
+        assert!(run.stderr.contains(line), "{}", run.stderr);
+    }
+    let run = workspace.snugfs(["build", "plan.json", "--report", "uuid.img"]).failed_with(2);
+    assert!(run.stderr.contains("uuid.img is also "), "{}", run.stderr);
+    assert_eq!(workspace.read("uuid.img"), b"a source");
+    assert_eq!(workspace.names(), ["key", "plan.json", "tree", "uuid.img"]);
+}
+
+#[test]
+fn outputs_in_a_source_folder_are_in_no_variant() {
+    let mut plan = plan();
+    plan["output"] = json!({ "path": "tree/base.img" });
+    let workspace = Workspace::with_plan(&plan);
+    write_sources(&workspace);
+    // The folder of the tree has all outputs of the first build when the others run.
+    for _ in 0..2 {
+        workspace.snugfs(["build", "plan.json"]).succeeded();
+    }
+    let base = workspace.read("tree/base.img");
+    workspace.build("alone", ["-q"]);
+    assert!(base == workspace.read("alone"));
+    assert_variants(&workspace, "tree", &plan);
+    let listed = debugfs(&workspace.path("alone"), "ls -p /");
+    assert!(listed.contains("/sparse/") && !listed.contains(".img"), "{listed}");
+    workspace.write("tree/uuid.img", "the work of a user");
+    let run = workspace.snugfs(["build", "plan.json"]).failed_with(2);
+    assert!(run.stderr.contains("does not look like an earlier output"), "{}", run.stderr);
+}
+
+#[test]
+fn archives_are_read_once_for_all_variants() {
+    let mut plan = plan();
+    plan["trees"] =
+        json!([{ "source": "tree.tar.gz", "target": "/" }, { "source": "tree/1", "target": "/more" }]);
+    let workspace = Workspace::with_plan(&plan);
+    write_sources(&workspace);
+    let mut tar = Command::new(tool("tar"));
+    Run::of(tar.args(["--sparse", "-czf", "tree.tar.gz", "-C", "tree", "."]).current_dir(workspace.path("")))
+        .succeeded();
+    std::fs::create_dir(workspace.path("out")).unwrap();
+    workspace.snugfs(["build", "plan.json", "-o", "out/base.img"]).succeeded();
+    assert_variants(&workspace, "out", &plan);
+}
+
+#[test]
+fn check_and_size_lay_out_all_variants() {
+    let workspace = Workspace::with_plan(&plan());
+    write_sources(&workspace);
+    let run = workspace.snugfs(["check", "plan.json"]).succeeded();
+    assert!(run.text().contains(", with 7 variants ("), "{}", run.text());
+    let run = workspace.snugfs(["size", "plan.json"]).succeeded();
+    assert!(run.text().contains("\nvariants 7 images, "), "{}", run.text());
+    let json = |command: &str| -> Value {
+        serde_json::from_str(workspace.snugfs([command, "plan.json", "--json"]).succeeded().text()).unwrap()
+    };
+    let (checked, size) = (json("check"), json("size"));
+    assert_eq!(checked["variants"]["images"], 7);
+    assert_eq!(checked["variants"], size["variants"]);
+    workspace.snugfs(["build", "plan.json", "-o", "base.img", "--report", "report.json"]).succeeded();
+    let lengths =
+        names(&plan()).iter().map(|name| std::fs::metadata(workspace.path(name)).unwrap().len()).sum::<u64>();
+    assert_eq!(workspace.read_json("report.json")["variants"], json!({ "images": 7, "bytes": lengths }));
+    assert_eq!(size["variants"]["bytes"], lengths);
+    // A variant that can't be built is found.
+    workspace.change_plan(|plan| {
+        plan["variants"][2]["entries"] = json!({ "/etc/gone": { "type": "file", "source": "gone" } });
+    });
+    let run = workspace.snugfs(["check", "plan.json"]).failed_with(5);
+    assert!(run.stderr.contains("plan.variants[2].entries.\"/etc/gone\""), "{}", run.stderr);
 }
 
 #[test]

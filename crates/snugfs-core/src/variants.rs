@@ -153,9 +153,11 @@ impl Prepared<'_> {
         };
         let contents = ScannedFiles::of(prepared.trees());
         let image = Variant { image: prepared.image(), contents: &contents, same: &same };
-        let validate = |file: &File| match options.verify {
-            true => verify::output(&prepared, file, &image_tree::shown(path), &()).map_err(Rejection::from),
-            false => Ok(()),
+        let validate = |file: &File| {
+            if options.verify {
+                verify::output(&prepared, file, &image_tree::shown(path), &()).map_err(Rejection::from)?;
+            }
+            Ok(())
         };
         let Derived { bytes, is_cloned, .. } = base.write(image, path, options.sync, &validate)?;
         Ok(Done { bytes, is_cloned, warnings: prepared.warnings })
