@@ -31,6 +31,7 @@ mod outputs;
 mod reports;
 mod sbom;
 mod seal;
+mod selinux;
 mod sources;
 mod store;
 mod support;

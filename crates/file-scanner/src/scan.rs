@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 use snugfs_plan::{EntryKind, TreeKind, TreePlan};
 
+use crate::attributes::Attributes;
 use crate::error::ScanError;
 use crate::errors::{ScanErrors, shortened};
 use crate::exclude::Exclude;
@@ -211,7 +212,8 @@ pub fn scan_again(
     let inline = inline.chain(opened.iter().map(|opened| &opened.inline)).flatten();
     sources.inline.extend(inline.cloned());
     let sources = &sources;
-    let plan = PlanTree::new(sources, &mut errors);
+    let attributes = Attributes::new(sources.attributes, &mut errors);
+    let plan = PlanTree::new(sources, &attributes, &mut errors);
     let mut files = stat_entry_files(sources, &mut errors);
     if !errors.is_empty() {
         return Err(ScanErrors::new(errors));
@@ -225,7 +227,7 @@ pub fn scan_again(
     let Walked(found) = &now;
     files.set_origins(&found.origins, sources);
     let place = |source| place(sources, source);
-    let mut scan = flatten::flatten(sources, &plan, &found.found, &files)
+    let mut scan = flatten::flatten(sources, (&plan, &attributes), &found.found, &files)
         .map_err(|errors| ScanErrors::new(shortened(errors, place)))?;
     scan.warnings.extend(found.warnings.iter().cloned());
     *walked = Some(now);

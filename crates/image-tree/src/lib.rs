@@ -34,6 +34,7 @@ mod own_file;
 mod packed;
 mod path;
 mod piece;
+mod relabel;
 mod sector;
 mod tree;
 mod uuid;

@@ -5,7 +5,7 @@ use image_tree::SectorSize;
 use crate::choices::{Choices, Numbers, Words};
 use crate::plan::FatBits;
 use crate::shapes::{CountRule, Field, Shape, SizeRule, Table};
-use crate::tables::{ATTRIBUTES, CLOSURE, FILESYSTEM, TREE};
+use crate::tables::{ATTRIBUTES, CLOSURE, FILESYSTEM, SELINUX, TREE};
 
 /// Whole sectors of 512 bytes. `disk-layout` checks that a disk with longer sectors has multiples of those.
 const SECTORS: SizeRule = SizeRule { min: 0, max: u64::MAX, step: 512, or_zero: false };
@@ -257,8 +257,10 @@ static EXT4: Table = Table {
             "attributes",
             Shape::ByPath(&ATTRIBUTES),
             "{}",
-            "Changes of owners, modes and extended attributes, by path.",
+            "Changes of owners, modes and extended attributes, by path or by pattern.",
         ),
+        Field::optional("selinux", Shape::Object(&SELINUX), "Labels for SELinux, by the rules of a policy.")
+            .or_null(),
         Field::default("filesystem", Shape::Object(&FILESYSTEM), "{}", "Options of the file system."),
     ],
 };

@@ -141,6 +141,9 @@ pub(crate) static TIMES: Words<bool> = Choices(&[("plan", false), ("keep", true)
 /// Whether holes are kept.
 pub(crate) static KEEP_HOLES: Words<bool> = Choices(&[("keep", true), ("fill", false)]);
 
+/// Whether files of a tree replace those of earlier trees.
+pub(crate) static LATER_WINS: Words<bool> = Choices(&[("error", false), ("later-wins", true)]);
+
 /// What the source of a tree is.
 pub(crate) static TREE_KINDS: Words<TreeKind> =
     Choices(&[("folder", TreeKind::Folder), ("tar", TreeKind::Tar), ("oci", TreeKind::Oci)]);
@@ -209,6 +212,12 @@ pub(crate) static TREE: Table = Table {
             Shape::Patterns,
             "[]",
             "What to leave out of the source: patterns in the syntax of gitignore, relative to the top of the source.",
+        ),
+        Field::default(
+            "overlap",
+            Shape::Word(&LATER_WINS),
+            "\"error\"",
+            "error: a file that an earlier tree has too is an error. later-wins: it replaces the earlier one.",
         ),
         HOLES,
         Field::optional(
@@ -419,6 +428,27 @@ pub(crate) static VARIANT: Table = Table {
     ],
 };
 
+/// `plan.selinux`
+pub(crate) static SELINUX: Table = Table {
+    what: "the labels of SELinux",
+    one_of: "",
+    fields: &[
+        Field::required(
+            "fileContexts",
+            Shape::HostPath,
+            "\"fileContexts\": \"policy/file_contexts\"",
+            "The file_contexts of the policy. Files with the same name and .homedirs, .local, .subs or .subs_dist at its end \
+             are read too.",
+        ),
+        Field::default(
+            "mountPoint",
+            Shape::ImagePath,
+            "\"/\"",
+            "Where the machine mounts the file system: the start of the paths that are looked up.",
+        ),
+    ],
+};
+
 /// `plan.filesystem`
 pub(crate) static FILESYSTEM: Table = Table {
     what: "a file system",
@@ -510,8 +540,10 @@ pub(crate) static FORMATS: Words<Format> = Choices(&[
     ("simg", Format::Simg),
     ("vhd", Format::Vhd),
     ("vhd-fixed", Format::VhdFixed),
+    ("vhdx", Format::Vhdx),
     ("vdi", Format::Vdi),
     ("vmdk", Format::Vmdk),
+    ("vmdk-sparse", Format::VmdkSparse),
     ("ova", Format::Ova),
     ("tar", Format::Tar),
 ]);
@@ -536,9 +568,9 @@ pub(crate) static OUTPUT: Table = Table {
             Shape::Word(&FORMATS),
             "null",
             "raw is the image itself, qcow2 is QEMU's format, simg is Android's sparse format for fastboot, vhd is \
-             Microsoft's, vhd-fixed the same with all bytes (for Azure), vdi is VirtualBox's, vmdk is VMware's (compressed), \
+             Microsoft's, vhd-fixed the same with all bytes (for Azure), vhdx is Microsoft's newer one, vdi is VirtualBox's, vmdk is VMware's (compressed), vmdk-sparse the same without compression, \
              ova is an archive with a VMDK and the description of its virtual machine, tar is an archive with the image (for \
-             Google Compute Engine). Null: by the file's name, .qcow2, .simg, .vhd, .vdi, .vmdk, .ova or .tar, otherwise raw.",
+             Google Compute Engine). Null: by the file's name, .qcow2, .simg, .vhd, .vhdx, .vdi, .vmdk, .ova or .tar, otherwise raw.",
         )
         .or_null(),
         Field::default(

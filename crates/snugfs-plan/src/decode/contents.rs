@@ -10,7 +10,9 @@ use crate::disk_tables::{FAT_ENTRY_TYPES, FatEntryType};
 use crate::json::Json;
 use crate::location::{Place, quoted};
 use crate::object::Object;
-use crate::plan::{AttributesPlan, Entry, EntryKind, FstabTag, TreeKind, TreePlan, XattrPattern};
+use crate::plan::{
+    AttributesPlan, Entry, EntryKind, FstabTag, SelinuxPlan, TreeKind, TreePlan, XattrPattern,
+};
 use crate::problem::Log;
 use crate::scalars::base64;
 use crate::tables::{self, ENTRY_TYPES, EntryType, FSTAB_TAGS, KEEP_HOLES, MAX_XATTR_VALUE};
@@ -55,6 +57,7 @@ fn tree_options(object: &Object<'_>) -> TreePlan {
         keep_times: object.word("times", &tables::TIMES),
         xattrs: object.read("xattrs", |value| Some(xattr_patterns(value))),
         keep_holes: object.word_or_default("holes", &tables::KEEP_HOLES),
+        later_wins: object.word_or_default("overlap", &tables::LATER_WINS),
         one_file_system: object.read("oneFileSystem", |value| value.flag()),
     }
 }
@@ -182,6 +185,13 @@ pub(super) fn attributes(value: &Value<'_>) -> BTreeMap<ImagePath, AttributesPla
             recursive: object.flag("recursive"),
         })
     })
+}
+
+pub(super) fn selinux(value: &Value<'_>, context: Context<'_>) -> Option<SelinuxPlan> {
+    let object = value.object(&tables::SELINUX)?;
+    let file_contexts = object.read("fileContexts", |value| context.host_path(value));
+    let mount_point = object.read_or_default("mountPoint", |value| value.image_path());
+    Some(SelinuxPlan { file_contexts: file_contexts?, mount_point })
 }
 
 /// Objects by their path in the image.
