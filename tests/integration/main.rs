@@ -38,4 +38,5 @@ mod store;
 mod support;
 mod terminal;
 mod used;
+mod variants;
 mod verify;

@@ -44,9 +44,11 @@
 //! | `omitted` | zeros that a container omits, for observers |
 //! | `bmap` | a map of the blocks that a copy needs, for bmaptool |
 //! | `frames` | images as zstd frames that can be kept and used again |
+//! | `base` | images that share most bytes with one that is written already |
 //! | `companion` | a small file beside an image |
 //! | `options`, `writer` | options; the entry points |
 
+mod base;
 mod blocks;
 #[cfg(feature = "sha256")]
 mod bmap;
@@ -83,6 +85,7 @@ mod writer;
 mod xz;
 mod zero_runs;
 
+pub use base::{Base, Derived, Variant};
 #[cfg(feature = "sha256")]
 pub use bmap::BlockMap;
 pub use companion::Companion;

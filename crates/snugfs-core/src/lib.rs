@@ -26,6 +26,7 @@
 //! | `parts` | the parts of a plan: file systems, folders, single files; scans them |
 //! | `prepare` | from a plan to an image whose every byte is decided |
 //! | `write` | writes the image |
+//! | `variants`, `shared` | writes variants of an image; sources that are read once for several plans |
 //! | `frames` | frames of store paths that are kept and used again |
 //! | `layer` | frames of store paths without an image |
 //! | `layout_record` | where everything is in an image, for the next one |
@@ -62,6 +63,8 @@ mod problem;
 mod report;
 mod sbom;
 mod selinux;
+mod shared;
+mod variants;
 pub mod verify;
 mod write;
 
@@ -88,7 +91,9 @@ pub use parts::{
 };
 pub use prepare::{Options, Prepared, prepare};
 pub use problem::{At, Cause, Problem, one_line};
-pub use report::{Contents, Filesystem, Image, Report, StorePathReport};
+pub use report::{Contents, Filesystem, Image, Report, StorePathReport, VariantsReport};
+pub use shared::SharedSources;
+pub use variants::{VariantOptions, VariantsSummary};
 pub use write::{WriteOptions, WrittenImage};
 
 impl Prepared<'_> {

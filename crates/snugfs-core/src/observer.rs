@@ -20,6 +20,8 @@ pub enum Stage {
     Zeros,
     /// Writes the image.
     Write,
+    /// Writes the variants of the image.
+    Variants,
     /// Checks a written or an existing image.
     Compare,
 }
@@ -37,6 +39,7 @@ impl Stage {
             Self::Layout => "layout",
             Self::Zeros => "zeros",
             Self::Write => "write",
+            Self::Variants => "variants",
             Self::Compare => "compare",
         }
     }
@@ -51,6 +54,8 @@ pub enum Unit {
     Entries,
     /// Bytes.
     Bytes,
+    /// Image files.
+    Images,
 }
 
 /// Receives progress. All methods do nothing by default; `()` ignores everything.

@@ -27,6 +27,7 @@ use crate::observer::Observer;
 use crate::own_outputs::OwnOutputs;
 use crate::problem::Problem;
 use crate::selinux;
+use crate::shared::SharedSources;
 
 /// The block size of file systems, in \[bytes\].
 const BLOCK: u64 = 4096;
@@ -248,6 +249,8 @@ pub(crate) fn is_hashed(volume: &ScannedVolume<'_>) -> bool {
 pub(crate) struct Scanner<'s> {
     pub(crate) outputs: &'s dyn OwnOutputs,
     pub(crate) observer: &'s dyn Observer,
+    /// What was read for another plan.
+    pub(crate) shared: Option<&'s SharedSources>,
 }
 
 impl Scanner<'_> {
@@ -255,7 +258,14 @@ impl Scanner<'_> {
         let own = self.outputs.own_files();
         let progress = |entries| self.observer.advance(entries);
         let options = ScanOptions { own: &own, progress: &progress, ..ScanOptions::default() };
-        let scan = file_scanner::scan_with(sources, &options).map_err(|errors| scanned.failure(&errors))?;
+        let known = self.shared.and_then(|shared| shared.walked(sources));
+        let is_known = known.is_some();
+        let mut walked = known;
+        let scan = file_scanner::scan_again(sources, &options, &mut walked);
+        let scan = scan.map_err(|errors| scanned.failure(&errors))?;
+        if let (Some(shared), Some(walked), false) = (self.shared, walked, is_known) {
+            shared.keep_walked(walked);
+        }
         let warnings = scan.warnings.iter().filter_map(|warning| scanned.warning(warning)).collect();
         Ok((scan, warnings))
     }

@@ -7,7 +7,9 @@ use disk_layout::{Blob, Disk, Kind, Length, Partition, Table};
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
 use image_tree::{FileRef, FileTree, NodeId, NodeKind, PieceSource, TreeId, to_u64};
-use snugfs_plan::{DiskPlan, PartitionContent, PartitionPlan, PartitionType, Plan, RoundTo, TablePlan};
+use snugfs_plan::{
+    ClosurePlan, DiskPlan, Location, PartitionContent, PartitionPlan, PartitionType, Plan, RoundTo, TablePlan,
+};
 
 use crate::boot::{self, Boot, BootCode, CodePlace};
 use crate::observer::{Observer, Stage, Unit, run_stage};
@@ -16,6 +18,7 @@ use crate::parts::{
     self, Folder, Part, PartContent, ScannedFile, ScannedFolder, ScannedVolume, Scanner, SingleFile, Volume,
 };
 use crate::problem::Problem;
+use crate::shared::SharedSources;
 use crate::{Failure, FailureKind, closure, deduplicate, fields, hashes};
 
 /// Options of [`prepare`].
@@ -26,13 +29,15 @@ pub struct Options<'o> {
     pub outputs: &'o dyn OwnOutputs,
     /// Receives the progress of the work.
     pub observer: &'o dyn Observer,
+    /// Keeps what is read, and uses what was read for another plan. Default: `None`.
+    pub sources: Option<&'o SharedSources>,
     /// Compare the hashes of closures now, if the plan asks for it. Otherwise they are compared while the image is written.
     pub verify_hashes: bool,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { outputs: &(), observer: &(), verify_hashes: false }
+        Self { outputs: &(), observer: &(), sources: None, verify_hashes: false }
     }
 }
 
@@ -79,12 +84,12 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options<'_>) -> Result<Prepared<'p>
     let closures = run_stage(observer, (Stage::Closure, Unit::Nothing, 0), || {
         let read = |planned: parts::PlannedVolume<'p>| {
             let closure = planned.plan.closure.as_ref();
-            closure.map(|closure| closure::read(closure, &planned.at)).transpose()
+            closure.map(|closure| read_closure(closure, &planned.at, options.sources)).transpose()
         };
         parts::planned_volumes(plan).map(read).collect::<Result<Vec<Option<Closure>>, Failure>>()
     })?;
     let boot = boot::read(plan, closures.first().and_then(Option::as_ref))?;
-    let scanner = Scanner { outputs: options.outputs, observer };
+    let scanner = Scanner { outputs: options.outputs, observer, shared: options.sources };
     let mut sources =
         run_stage(observer, (Stage::Scan, Unit::Entries, 0), || Scanned::new(plan, closures, boot, scanner))?;
     deduplicate::run(sources.volumes_mut(), observer)?;
@@ -93,6 +98,21 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options<'_>) -> Result<Prepared<'p>
     }
     // Last, as whether contents fit is of interest once they are the right ones.
     run_stage(observer, (Stage::Layout, Unit::Nothing, 0), || sources.lay_out(plan))
+}
+
+fn read_closure(
+    plan: &ClosurePlan,
+    volume: &Location,
+    shared: Option<&SharedSources>,
+) -> Result<Closure, Failure> {
+    if let Some(known) = shared.and_then(|shared| shared.closure(plan)) {
+        return Ok((*known).clone());
+    }
+    let closure = closure::read(plan, volume)?;
+    if let Some(shared) = shared {
+        shared.keep_closure(plan, &closure);
+    }
+    Ok(closure)
 }
 
 /// All scanned parts of an image, before layout.

@@ -19,6 +19,7 @@ use crate::observer::Stage;
 use crate::parts::{Deduplicated, Replaced};
 use crate::prepare::Prepared;
 use crate::problem::Problem;
+use crate::variants::VariantsSummary;
 use crate::write::WriteOptions;
 
 /// The version of the JSON. Fields may be added within a version.
@@ -53,6 +54,9 @@ pub struct Report {
     /// Only if the image is a disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskReport>,
+    /// Only if the plan has variants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variants: Option<VariantsReport>,
     /// Warnings, one line each.
     pub warnings: Vec<String>,
     /// Only if the image was written.
@@ -85,6 +89,16 @@ impl Program {
 struct PlanReport {
     /// Digest of the plan's file, in hexadecimal.
     sha256: String,
+}
+
+/// The variants of the image.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[non_exhaustive]
+pub struct VariantsReport {
+    /// How many.
+    pub images: u64,
+    /// Their length together in \[bytes\].
+    pub bytes: u64,
 }
 
 /// A store path.
@@ -231,6 +245,7 @@ impl Report {
             file_blocks: summary.file_blocks,
             store_paths: store_path_reports(root.closure.as_ref(), layout),
             disk: prepared.disk.as_ref().map(|disk| DiskReport::new(prepared, disk)),
+            variants: None,
             warnings: prepared.warnings.iter().map(Problem::to_string).collect(),
             seconds: None,
         }
@@ -239,6 +254,12 @@ impl Report {
     /// Adds warnings.
     pub fn add_warnings(&mut self, warnings: &[Problem]) {
         self.warnings.extend(warnings.iter().map(Problem::to_string));
+    }
+
+    /// Adds the variants, with their warnings.
+    pub fn set_variants(&mut self, variants: &VariantsSummary) {
+        self.variants = Some(VariantsReport { images: variants.images, bytes: variants.bytes });
+        self.add_warnings(&variants.warnings);
     }
 
     /// Adds the digest of the plan's file.

@@ -200,9 +200,12 @@ fn values(shape: &Shape) -> String {
         Shape::Mode => "mode such as \"0644\"".to_owned(),
         Shape::Uuid => "UUID".to_owned(),
         Shape::Label => format!("string of at most {MAX_LABEL} bytes"),
-        Shape::Text | Shape::LinkTarget | Shape::PartitionName | Shape::FatLabel | Shape::Member => {
-            "string".to_owned()
-        }
+        Shape::Text
+        | Shape::LinkTarget
+        | Shape::PartitionName
+        | Shape::FatLabel
+        | Shape::Member
+        | Shape::FileName => "string".to_owned(),
         Shape::Xattrs => "object of names and base64 values".to_owned(),
         Shape::Patterns => "list of patterns such as \"*.pyc\"".to_owned(),
         Shape::XattrPatterns => "list of strings such as \"user.*\"".to_owned(),

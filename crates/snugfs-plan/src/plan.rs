@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use image_tree::{ImagePath, Permissions, SectorSize, Timestamp, Xattr};
 
@@ -19,6 +20,24 @@ pub struct Plan {
     pub boot: Option<BootPlan>,
     /// The output.
     pub output: OutputPlan,
+    /// Other images that differ in a few points, in the order of the plan. Their file names are all different.
+    pub variants: Vec<VariantPlan>,
+    /// Of the plan of a variant: the files of the image and of all variants. No image includes them.
+    pub siblings: Vec<PathBuf>,
+}
+
+/// One of `plan.variants`
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VariantPlan {
+    /// Name of its file, in the folder of the image.
+    pub output: String,
+    /// The root's label, if it is another.
+    pub label: Option<Vec<u8>>,
+    /// The root's UUID, if it is another.
+    pub uuid: Option<[u8; 16]>,
+    /// Entries of the root that are added, or replace those with the same path.
+    pub entries: BTreeMap<ImagePath, Entry>,
 }
 
 /// An ext4 file system and its contents.
@@ -42,6 +61,21 @@ pub struct VolumePlan {
 }
 
 impl Plan {
+    /// The plan of a variant, which has no variants itself. Its output is next to that of this plan.
+    #[must_use]
+    pub fn with_variant(&self, variant: &VariantPlan) -> Self {
+        let (disk, boot, mut output) = (self.disk.clone(), self.boot.clone(), self.output.clone());
+        let siblings = self.output.path.iter().cloned().chain(self.variant_paths()).collect();
+        output.path = self.output.path.as_deref().map(|image| variant.path(image));
+        Self { root: self.root.with_variant(variant), disk, boot, output, variants: Vec::new(), siblings }
+    }
+
+    /// The files of the variants, next to that of the image; none if the plan names no file for the image.
+    pub fn variant_paths(&self) -> impl Iterator<Item = PathBuf> {
+        let image = self.output.path.as_deref();
+        image.into_iter().flat_map(|image| self.variants.iter().map(|variant| variant.path(image)))
+    }
+
     /// All ext4 file systems of the plan.
     pub fn filesystems_mut(&mut self) -> impl Iterator<Item = &mut FilesystemPlan> {
         let partitions = self.disk.iter_mut().flat_map(|disk| &mut disk.partitions);
@@ -50,6 +84,25 @@ impl Plan {
             _ => None,
         });
         std::iter::once(&mut self.root.filesystem).chain(others)
+    }
+}
+
+impl VariantPlan {
+    /// Its file, next to the file of its image.
+    #[must_use]
+    pub fn path(&self, image: &Path) -> PathBuf {
+        image.with_file_name(&self.output)
+    }
+}
+
+impl VolumePlan {
+    /// The root file system of a variant.
+    pub(crate) fn with_variant(&self, variant: &VariantPlan) -> Self {
+        let mut volume = self.clone();
+        volume.filesystem.label = variant.label.clone().unwrap_or(volume.filesystem.label);
+        volume.filesystem.uuid = variant.uuid.unwrap_or(volume.filesystem.uuid);
+        volume.entries.extend(variant.entries.iter().map(|(path, entry)| (path.clone(), entry.clone())));
+        volume
     }
 }
 
@@ -107,7 +160,7 @@ pub enum ClosureSource {
     /// A file with a reference graph.
     GraphFile(PathBuf),
     /// The reference graph itself, from structured attributes or from the plan.
-    Graph(serde_json::Value),
+    Graph(Arc<serde_json::Value>),
 }
 
 /// `plan.closure.verify`

@@ -37,6 +37,8 @@ pub(crate) enum Shape {
     LinkTarget,
     /// The name of a file in an archive.
     Member,
+    /// The name of a file in a folder.
+    FileName,
     /// Names of extended attributes with their values.
     Xattrs,
     /// A list of names of extended attributes, which may end in `*`.

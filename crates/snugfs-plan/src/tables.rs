@@ -45,6 +45,8 @@ pub(crate) const MAX_RESERVED_PERCENT: u32 = 50;
 pub(crate) const MAX_LABEL: usize = 16;
 /// `PATH_MAX` without its NUL, in \[bytes\].
 pub(crate) const MAX_LINK_TARGET: usize = 4095;
+/// `NAME_MAX`, in \[bytes\].
+pub(crate) const MAX_FILE_NAME: usize = 255;
 /// Maximum length of a name in an archive in \[bytes\].
 pub(crate) const MAX_MEMBER: usize = 100;
 
@@ -408,6 +410,34 @@ pub(crate) static ATTRIBUTES: Table = Table {
             Shape::Flag,
             "false",
             "Whether this also applies to everything below the path.",
+        ),
+    ],
+};
+
+/// One of `plan.variants`
+pub(crate) static VARIANT: Table = Table {
+    what: "a variant",
+    one_of: "",
+    fields: &[
+        Field::required(
+            "output",
+            Shape::FileName,
+            "\"output\": \"card-1.img\"",
+            "The name of the variant's file, which is written to the folder of the image.",
+        ),
+        Field::optional(
+            "label",
+            Shape::Label,
+            "The volume label of the root file system, instead of the plan's.",
+        )
+        .or_null(),
+        Field::optional("uuid", Shape::Uuid, "The UUID of the root file system, instead of the plan's.")
+            .or_null(),
+        Field::default(
+            "entries",
+            Shape::Entries,
+            "{}",
+            "Entries of the root file system that are added to those of the plan. Those with the same path are replaced.",
         ),
     ],
 };

@@ -64,7 +64,7 @@ fn defaults_of_the_schema_are_those_of_the_code() {
     let mut least = json!({ "version": 1 });
     let expected = read(&least);
     least.as_object_mut().unwrap().extend(defaults_of(&schema).as_object().unwrap().clone());
-    assert_eq!(least.as_object().unwrap().len(), 6);
+    assert_eq!(least.as_object().unwrap().len(), 7);
     assert_eq!(read(&least), expected);
 }
 
@@ -102,7 +102,7 @@ fn closures_come_in_three_forms() {
     );
     assert_eq!(source(json!({ "graph": "g.json" })), ClosureSource::GraphFile(PathBuf::from("/base/g.json")));
     let graph = json!([{ "path": "/nix/store/a", "narSize": 1 }]);
-    assert_eq!(source(json!({ "graph": graph })), ClosureSource::Graph(graph));
+    assert_eq!(source(json!({ "graph": graph })), ClosureSource::Graph(graph.into()));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn structured_attributes_hold_the_plan_and_its_graph() {
     };
     assert_eq!(
         read(&attributes("closure")).root.closure.unwrap().source,
-        ClosureSource::Graph(graph.clone())
+        ClosureSource::Graph(graph.clone().into())
     );
     assert_eq!(
         read(&attributes("./closure")).root.closure.unwrap().source,

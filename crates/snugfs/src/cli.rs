@@ -192,6 +192,13 @@ pub(crate) struct LayoutArgs {
     /// If it would be longer, it is laid out anew, with a warning.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=1000), display_order = 91)]
     pub(crate) layout_slack: Option<u32>,
+
+    /// Take this variant of the plan instead of the plan itself
+    ///
+    /// NAME is the output of one of plan.variants. build writes the image to the folder of plan.output.path under this name,
+    /// unless -o names another file, and no other variant.
+    #[arg(long, value_name = "NAME", display_order = 92)]
+    pub(crate) variant: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -47,6 +47,9 @@ pub(crate) fn table(report: &Report) -> String {
     }
     table.push_str(&parts_table(report));
     table.extend(report.disk.as_ref().map(DiskReport::table));
+    if let Some(variants) = &report.variants {
+        let _ = writeln!(table, "\nvariants {}, {}", counted(variants.images, "image"), size(variants.bytes));
+    }
     table
 }
 

@@ -8,6 +8,7 @@ mod context;
 mod disk;
 mod filesystem;
 mod foreign;
+mod variants;
 mod volume;
 
 use std::path::Path;
@@ -122,9 +123,13 @@ fn plan_of(object: &Object<'_>, context: Context<'_>, log: &Log) -> Plan {
         let is_reported = closure.is_none() && object.given("closure").is_some();
         if is_reported { None } else { boot::boot(value, closure, has_disk, context) }
     });
+    let variants =
+        object.read_or_default("variants", |value| Some(variants::variants(value, &root, context, log)));
     Plan {
         boot,
         root,
+        variants,
+        siblings: Vec::new(),
         disk: object.read("disk", |value| disk::disk(value, context)),
         output: object.read_or_default("output", |value| filesystem::output(value, context)),
     }

@@ -137,6 +137,14 @@ impl Outputs {
         if plan.output.bmap {
             self.add_named(Role::Map, Way::Planned, field("bmap"), &output::map_path(path));
         }
+        let variants = Location::plan().key("variants");
+        for (index, path) in plan.variant_paths().enumerate() {
+            let asked = variants.index(index).key("output").into();
+            self.add_named(Role::Image, Way::Planned, asked, &path);
+        }
+        for path in &plan.siblings {
+            self.add_named(Role::Image, Way::Planned, variants.clone().into(), path);
+        }
     }
 
     /// Adds the image that `verify` checks, and its map. Trees skip them, as in `build`.
