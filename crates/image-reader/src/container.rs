@@ -52,10 +52,11 @@ pub struct Image {
 }
 
 /// Formats that snugfs does not read: offset and bytes of the magic, name, and help.
-const FOREIGN: [(usize, &[u8], &str, &str); 8] = [
+const FOREIGN: [(usize, &[u8], &str, &str); 9] = [
     (0, b"QFI\xfb", "a qcow2 image", "convert it with `qemu-img convert -O raw`"),
     (0, b"conectix", "a dynamic VHD", "convert it with `qemu-img convert -f vpc -O raw`"),
     (64, b"\x7f\x10\xda\xbe", "a VDI", "convert it with `qemu-img convert -O raw`"),
+    (0, b"vhdxfile", "a VHDX", "convert it with `qemu-img convert -O raw`"),
     (0, b"KDMV", "a VMDK", "convert it with `qemu-img convert -O raw`"),
     (0, b"\x3a\xff\x26\xed", "an Android sparse image", "convert it with `simg2img`"),
     (0, b"BZh", "compressed by bzip2", "decompress it with `bzip2 -dk`"),
@@ -92,6 +93,25 @@ impl Image {
     /// Opens an image file or a block device, read-only.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         Self::of_file(open(path)?)
+    }
+
+    /// Opens an image to be changed: the bytes of a file that is open for reading, which must not be compressed.
+    ///
+    /// # Errors
+    /// If the file can't be read, is compressed, or has a format that snugfs does not read.
+    pub fn uncompressed(file: File) -> Result<Self, ReadError> {
+        match raw(file)? {
+            (window, None) => Ok(Self { container: Container::Raw, window }),
+            (_, Some(compression)) => {
+                let name = compression.name();
+                let help = "decompress it, or build a raw image";
+                Err(ReadError::unsupported(
+                    "",
+                    format!("is compressed by {name}, and can't be changed"),
+                    help,
+                ))
+            }
+        }
     }
 
     /// Opens an image in a file that is open for reading.

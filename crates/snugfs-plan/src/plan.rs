@@ -33,8 +33,10 @@ pub struct VolumePlan {
     pub entries: BTreeMap<ImagePath, Entry>,
     /// The files of `entries` whose text is made from the disk's partitions.
     pub fstabs: BTreeMap<ImagePath, FstabTag>,
-    /// Changes of metadata, made after all other fields.
+    /// Changes of metadata, made after all other fields. Keys with a special character of a glob are patterns.
     pub attributes: BTreeMap<ImagePath, AttributesPlan>,
+    /// Security labels (`SELinux`), given last; `None` for none.
+    pub selinux: Option<SelinuxPlan>,
     /// Parameters of the file system.
     pub filesystem: FilesystemPlan,
 }
@@ -147,6 +149,8 @@ pub struct TreePlan {
     pub xattrs: Option<Vec<XattrPattern>>,
     /// Whether holes of sparse files stay holes; else zeros are stored for them.
     pub keep_holes: bool,
+    /// Whether its files replace those of earlier trees at the same path; otherwise these are conflicts.
+    pub later_wins: bool,
     /// Whether other file systems that are mounted below the source are left out; `None` takes them in and warns.
     pub one_file_system: Option<bool>,
 }
@@ -203,6 +207,8 @@ pub enum EntryKind {
     Text(Vec<u8>),
     /// A file with the bytes of a file of this machine (symlinks to it are followed).
     Source(PathBuf),
+    /// An empty file with room for this number of \[bytes\], at least 1 and at most [`image_tree::MAX_SLOT`].
+    Slot(u64),
     /// A directory.
     Directory,
     /// A symbolic link, its target 1 to 4,095 bytes without NUL.
@@ -238,6 +244,15 @@ pub struct AttributesPlan {
     pub xattrs: Vec<Xattr>,
     /// Whether the change applies to all entries below too.
     pub recursive: bool,
+}
+
+/// `plan.selinux`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelinuxPlan {
+    /// The `file_contexts` of the policy.
+    pub file_contexts: PathBuf,
+    /// Where the machine mounts the file system.
+    pub mount_point: ImagePath,
 }
 
 /// How an fstab names file systems.
@@ -289,15 +304,16 @@ pub struct FilesystemPlan {
 pub struct OutputPlan {
     /// The image's file; `-o` takes precedence.
     pub path: Option<PathBuf>,
-    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`, `.vhd`, `.vdi`, `.vmdk`, `.ova`,
+    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`, `.vhd`, `.vhdx`, `.vdi`, `.vmdk`, `.ova`,
     /// `.tar`); other names mean the plain image.
     pub format: Option<Format>,
-    /// Name of the image in [`Format::Tar`] or of the disk in [`Format::Ova`], if given. By default [`OutputPlan::MEMBER`] or
+    /// Name of the image in [`Format::Tar`], of the disk in [`Format::Ova`], or that a [`Format::VmdkSparse`] has of itself, if
+    /// given. By default [`OutputPlan::MEMBER`] or
     /// [`OutputPlan::DISK`].
     pub member: Option<String>,
     /// Description of the virtual machine for [`Format::Ova`].
     pub ovf: Option<String>,
-    /// Disk controller for [`Format::Vmdk`] and [`Format::Ova`], if given. By default [`Adapter::Lsilogic`].
+    /// Disk controller for [`Format::Vmdk`], [`Format::VmdkSparse`] and [`Format::Ova`], if given. By default [`Adapter::Lsilogic`].
     pub adapter: Option<Adapter>,
     /// Whether to write a block map for bmaptool next to the image.
     pub bmap: bool,
@@ -315,10 +331,11 @@ impl OutputPlan {
     /// The usual name of a disk in an appliance.
     pub const DISK: &str = "disk.vmdk";
 
-    /// The name of an image in an archive of this format.
+    /// The name of an image in an archive or a VMDK of this format.
     #[must_use]
     pub fn member(&self, format: Format) -> &str {
-        let usual = if format == Format::Ova { Self::DISK } else { Self::MEMBER };
+        let usual =
+            if matches!(format, Format::Ova | Format::VmdkSparse) { Self::DISK } else { Self::MEMBER };
         self.member.as_deref().unwrap_or(usual)
     }
 }
@@ -351,6 +368,10 @@ pub enum Format {
     Vhd,
     /// Microsoft's format with all bytes of the image, for Azure.
     VhdFixed,
+    /// Microsoft's newer format, in which empty blocks take no space.
+    Vhdx,
+    /// `VMware`'s format `monolithicSparse`: not compressed; empty blocks take no space.
+    VmdkSparse,
     /// `VirtualBox`'s format, in which empty blocks take no space.
     Vdi,
     /// `VMware`'s format, streamOptimized: compressed.

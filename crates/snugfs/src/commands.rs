@@ -19,8 +19,8 @@ use crate::output::{self, Output, ReportPlace};
 use crate::outputs::{Outputs, Role};
 use crate::progress::Progress;
 use crate::{
-    check_json, explain, flash, frame_stores, help, imager_json, inspect, last_line, signals, table, threads,
-    verify,
+    check_json, explain, flash, frame_stores, help, imager_json, inspect, last_line, signals, stamp, table,
+    threads, verify,
 };
 
 /// Runs a command.
@@ -29,6 +29,7 @@ pub(crate) fn run(command: &Command, messages: &Messages) -> Result<(), Failure>
         Command::Build(args) => build(args, messages),
         Command::Plan(args) => plan(args),
         Command::Flash(args) => flash::run(args, messages),
+        Command::Stamp(args) => stamp::run(args, messages),
         Command::Layer(args) => layer(args, messages),
         Command::Size(args) => size(args, messages),
         Command::Explain(args) => explain::run(args, messages),

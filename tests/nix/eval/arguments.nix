@@ -31,6 +31,17 @@ let
   };
 in
 {
+  # Recent nixpkgs evaluates the types of options that a configuration does not set.
+  "every argument that is an option has a type of the module system" = {
+    expr =
+      let
+        table = import ../../../nix/arguments.nix { inherit lib; };
+        options = table.ofModule ++ table.ofOnePass ++ table.ofRoot ++ table.ofImages;
+      in
+      # A check calls those of the parts.
+      lib.all (a: lib.isBool (a.type.option.check { })) options;
+    expected = true;
+  };
   "a label of 17 bytes" = wrong {
     volumeLabel = "SEVENTEEN-LETTERS";
   } ''volumeLabel: "SEVENTEEN-LETTERS" has 17 bytes; ext4 has room for 16'';
@@ -179,14 +190,26 @@ in
   } ''entries: "/x": "socket" is not one of block, character, directory, fifo, file, fstab, symlink'';
   "a file with nothing in it" = wrong {
     entries."/x".type = "file";
-  } ''entries: "/x": a file has either text or source'';
+  } ''entries: "/x": a file has one of text, source and slot'';
   "a file with two contents" = wrong {
     entries."/x" = {
       type = "file";
       text = "";
       source = ./default.nix;
     };
-  } ''entries: "/x": a file has either text or source'';
+  } ''entries: "/x": a file has one of text, source and slot'';
+  "a slot" = right {
+    entries."/x" = {
+      type = "file";
+      slot = "4KiB";
+    };
+  };
+  "a slot without a size" = wrong {
+    entries."/x" = {
+      type = "file";
+      slot = true;
+    };
+  } ''entries: "/x": slot: true is not a size; write whole bytes or a string such as "16MiB"'';
   "a symlink without target" = wrong {
     entries."/x".type = "symlink";
   } ''entries: "/x": a symlink needs target'';
