@@ -111,13 +111,8 @@ fn regions(options: &Options, placement: &Placement) -> Vec<Region> {
     assert!(table_start <= BOOT_CODE, "invariant: no blob overlaps the table, and one ends at {table_start}");
     let mut regions =
         vec![Region { start: table_start, len: placement.head - table_start, origin: Origin::Table }];
-    if placement.tail > 0 {
-        regions.push(Region {
-            start: placement.len - placement.tail,
-            len: placement.tail,
-            origin: Origin::Table,
-        });
-    }
+    let tail = placement.tail;
+    regions.push(Region { start: placement.len - tail, len: tail, origin: Origin::Table });
     for (partition, place) in options.partitions.iter().zip(&placement.partitions) {
         let len = partition.part.len();
         regions.push(Region { start: place.start, len, origin: Origin::Part(partition.part.clone()) });
