@@ -36,3 +36,4 @@ mod support;
 mod terminal;
 mod used;
 mod verify;
+mod verity;

@@ -1,6 +1,8 @@
 use image_tree::to_usize;
 
-use crate::{BLOCK, MOST_SALT};
+use sha2::{Digest, Sha256};
+
+use crate::{BLOCK, MOST_SALT, RootHash};
 
 /// The parameters of a tree that a user chooses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +108,15 @@ impl Superblock {
             return Err(Unsupported("the number of blocks is out of range"));
         }
         Ok(Self { parameters: Parameters { uuid, salt: salt.to_vec() }, data_blocks })
+    }
+
+    /// The root hash of a tree with this top block; of data of one block, with that block.
+    #[must_use]
+    pub fn root_hash(&self, top: &[u8; 4096]) -> RootHash {
+        let mut hash = Sha256::new();
+        hash.update(self.parameters.salt());
+        hash.update(top);
+        RootHash(hash.finalize().into())
     }
 
     /// The superblock's whole block.

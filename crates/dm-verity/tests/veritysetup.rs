@@ -97,6 +97,9 @@ fn compare(blocks: u64, salt_len: usize, numbers: &mut Numbers) {
     expected.resize(tree.bytes().len(), 0);
     assert!(tree.bytes() == expected, "{blocks} blocks, salt {salt}");
     assert_eq!(Superblock::parse(&expected), Some(Ok(Superblock { parameters, data_blocks: blocks })));
+    let top = tree.bytes().get(4096..8192).unwrap_or(&data);
+    let superblock = Superblock::parse(&expected).unwrap().unwrap();
+    assert_eq!(superblock.root_hash(top.first_chunk().unwrap()), tree.root());
     assert_eq!(
         Geometry::new(blocks * BLOCK).unwrap().hash_device_len(),
         u64::try_from(expected.len()).unwrap()

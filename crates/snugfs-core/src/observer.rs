@@ -18,6 +18,8 @@ pub enum Stage {
     Layout,
     /// Searches files for zeros, for containers that omit them.
     Zeros,
+    /// Computes root hashes before the image is written.
+    Hash,
     /// Writes the image.
     Write,
     /// Checks a written or an existing image.
@@ -36,6 +38,7 @@ impl Stage {
             Self::Verify => "verify",
             Self::Layout => "layout",
             Self::Zeros => "zeros",
+            Self::Hash => "hash",
             Self::Write => "write",
             Self::Compare => "compare",
         }

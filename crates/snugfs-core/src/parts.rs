@@ -1,5 +1,6 @@
 //! The parts of a plan and their scanned sources: ext4 file systems, folders for FAT, single files.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use image_tree::{
 };
 use serde::Serialize;
 use snugfs_plan::{
-    Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan, TreePlan, VolumePlan,
+    Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan, TreePlan,
+    VolumePlan, VolumeRef,
 };
 
 use crate::boot::{self, Added, BootCode};
@@ -24,6 +26,7 @@ use crate::layout_record::{self, Like};
 use crate::observer::Observer;
 use crate::own_outputs::OwnOutputs;
 use crate::problem::Problem;
+use crate::verity::{self, HashText, VerityTree};
 
 /// The block size of file systems, in \[bytes\].
 const BLOCK: u64 = 4096;
@@ -98,6 +101,14 @@ impl<'p> PlannedVolume<'p> {
             .with_journal_size(plan.journal_size)
             .with_reserved(plan.reserved)
             .with_timestamp(plan.timestamp)
+    }
+
+    /// Its name in the plan.
+    pub(crate) fn reference(&self) -> VolumeRef {
+        match &self.partition {
+            Some(partition) if self.at != Location::plan() => VolumeRef::Partition(partition.index),
+            _ => VolumeRef::Root,
+        }
     }
 
     /// The number of its partition, from 1.
@@ -199,6 +210,8 @@ pub struct ScannedVolume<'p> {
     pub warnings: Vec<Problem>,
     /// Files that became hard links, if the plan asks for it.
     pub deduplicated: Option<Deduplicated>,
+    /// Texts with root hashes.
+    pub(crate) hash_texts: Vec<HashText>,
 }
 
 /// Scans the sources of a plan.
@@ -219,6 +232,7 @@ pub(crate) fn is_hashed(volume: &ScannedVolume<'_>) -> bool {
 
 #[derive(Clone, Copy)]
 pub(crate) struct Scanner<'s> {
+    pub(crate) plan: &'s Plan,
     pub(crate) outputs: &'s dyn OwnOutputs,
     pub(crate) observer: &'s dyn Observer,
 }
@@ -256,12 +270,14 @@ impl Scanner<'_> {
         added: &Added,
     ) -> Result<ScannedVolume<'p>, Failure> {
         let (plan, at) = (planned.plan, &planned.at);
-        let (all_entries, all_trees);
-        let mut sources = volume_sources(plan, closure.as_ref(), at)?;
+        let (mut entries, mut trees) = (Cow::Borrowed(&plan.entries), Cow::Borrowed(&*plan.trees));
         if !added.is_empty() {
-            (all_entries, all_trees) = (added.entries(&plan.entries), added.trees(&plan.trees));
-            (sources.entries, sources.trees) = (&all_entries, &all_trees);
+            entries = Cow::Owned(added.entries(&plan.entries));
+            trees = Cow::Owned(added.trees(&plan.trees));
         }
+        let hash_texts = self.hash_texts(&mut entries, added, at)?;
+        let mut sources = volume_sources(plan, closure.as_ref(), at)?;
+        (sources.entries, sources.trees) = (&entries, &trees);
         if let (Some(store), Some(closure)) = (&sources.store, &closure) {
             self.outputs.check_store(&store.source_dir, closure)?;
         }
@@ -278,7 +294,21 @@ impl Scanner<'_> {
         if let Some(closure) = &plan.closure {
             database::check_logs(closure, &scan.tree, at)?;
         }
-        Ok(ScannedVolume { planned, closure, tree: scan.tree, warnings, deduplicated: None })
+        let tree = scan.tree;
+        Ok(ScannedVolume { planned, closure, tree, warnings, deduplicated: None, hash_texts })
+    }
+
+    /// Finds the texts of a file system's entries that have root hashes.
+    fn hash_texts(
+        self,
+        entries: &mut Cow<'_, BTreeMap<ImagePath, Entry>>,
+        added: &Added,
+        at: &Location,
+    ) -> Result<Vec<HashText>, Failure> {
+        verity::expand(entries, self.plan, |path| {
+            let of_boot = added.location(0, &SourceId::Entry(path.clone()));
+            of_boot.unwrap_or_else(|| at.key("entries").key(String::from_utf8_lossy(path.as_bytes())))
+        })
     }
 
     /// Scans the folder and the entries of a FAT file system. `bytes` is the length of its partition, if it has one.
@@ -298,7 +328,8 @@ impl Scanner<'_> {
             tree
         };
         let planned: Vec<TreePlan> = fat.source.iter().map(|source| tree(source)).collect();
-        let (trees, entries) = (added.trees(&planned), added.entries(&fat.entries));
+        let (trees, mut entries) = (added.trees(&planned), Cow::Owned(added.entries(&fat.entries)));
+        let hash_texts = self.hash_texts(&mut entries, added, &at)?;
         let scanned = Scanned::Folder(&at, planned.len(), added);
         let (scan, mut warnings) = self.scan(&plain_sources(&trees, &entries), scanned)?;
         let tree_at =
@@ -324,7 +355,7 @@ impl Scanner<'_> {
             let what = "is missing: a FAT file system has no size of its own";
             return Err(Failure::new(FailureKind::Plan, partition_at(index).key("size"), what, help));
         }
-        Ok(ScannedFolder { plan: fat, at, options, tree: scan.tree, warnings })
+        Ok(ScannedFolder { plan: fat, at, options, tree: scan.tree, warnings, hash_texts })
     }
 
     /// Scans a single file.
@@ -379,6 +410,8 @@ pub struct ScannedFolder<'p> {
     pub tree: FileTree,
     /// Warnings about its folder.
     pub warnings: Vec<Problem>,
+    /// Texts with root hashes.
+    pub(crate) hash_texts: Vec<HashText>,
 }
 
 impl ScannedFolder<'_> {
@@ -462,6 +495,8 @@ pub enum PartContent<'p> {
     Raw(SingleFile),
     /// Code of the boot loader.
     Code(Arc<BootCode>),
+    /// A hash tree.
+    Verity(Arc<VerityTree>),
 }
 
 impl PartContent<'_> {
@@ -475,6 +510,7 @@ impl PartContent<'_> {
             Self::Fat(_) => "fat",
             Self::Raw(_) => "raw",
             Self::Code(_) => "boot-code",
+            Self::Verity(_) => "verity",
         }
     }
 }

@@ -7,7 +7,7 @@ use disk_layout::{Blob, Disk, Kind, Partition, Table};
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
 use image_tree::{FileRef, FileTree, NodeKind, PieceSource, TreeId, to_u64};
-use snugfs_plan::{DiskPlan, PartitionContent, PartitionType, Plan, TablePlan};
+use snugfs_plan::{DiskPlan, PartitionContent, PartitionType, Plan, TablePlan, VolumeRef};
 
 use crate::boot::{self, Boot, BootCode, CodePlace};
 use crate::observer::{Observer, Stage, Unit, run_stage};
@@ -16,7 +16,8 @@ use crate::parts::{
     self, Folder, Part, PartContent, ScannedFile, ScannedFolder, ScannedVolume, Scanner, SingleFile, Volume,
 };
 use crate::problem::Problem;
-use crate::{Failure, FailureKind, closure, deduplicate, fields, hashes};
+use crate::verity::{Appended, LateFile, Verity, VerityTree};
+use crate::{Failure, FailureKind, closure, deduplicate, fields, hashes, verity};
 
 /// Options of [`prepare`].
 #[derive(Clone, Copy)]
@@ -57,6 +58,10 @@ pub struct Prepared<'p> {
     pub disk: Option<Disk>,
     /// Warnings.
     pub warnings: Vec<Problem>,
+    /// The hash trees.
+    pub(crate) verity: Verity,
+    /// The root and its hash tree, if the image is a bare file system with one.
+    appended: Option<Appended>,
     /// The trees of the image, by [`TreeId`].
     trees: Vec<FileTree>,
 }
@@ -68,6 +73,7 @@ enum Content<'p> {
     Ext4(Box<ScannedVolume<'p>>),
     Fat(Box<ScannedFolder<'p>>),
     Raw(ScannedFile),
+    Verity(VolumeRef),
 }
 
 /// Decides every byte of a plan's image: reads its closures, scans its sources, lays out its file systems.
@@ -84,7 +90,7 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options<'_>) -> Result<Prepared<'p>
         parts::planned_volumes(plan).map(read).collect::<Result<Vec<Option<Closure>>, Failure>>()
     })?;
     let boot = boot::read(plan, closures.first().and_then(Option::as_ref))?;
-    let scanner = Scanner { outputs: options.outputs, observer };
+    let scanner = Scanner { plan, outputs: options.outputs, observer };
     let mut sources =
         run_stage(observer, (Stage::Scan, Unit::Entries, 0), || Scanned::new(plan, closures, boot, scanner))?;
     deduplicate::run(sources.volumes_mut(), observer)?;
@@ -133,6 +139,7 @@ impl<'p> Scanned<'p> {
                 PartitionContent::Raw(source) => {
                     Content::Raw(scanner.file(parts::partition_at(index).key("content"), source)?)
                 }
+                PartitionContent::Verity(of) => Content::Verity(verity::canonical(plan, *of)),
             });
         }
         let blobs = parts::blobs(plan).map(|(at, _, source)| scanner.file(at, source));
@@ -159,36 +166,60 @@ impl<'p> Scanned<'p> {
         let mut trees = Trees::default();
         let root = trees.volume(self.root)?;
         let mut parts = Vec::new();
+        let mut places = Vec::new();
         for ((_, plan), content) in parts::partitions(plan).zip(self.contents) {
             let content = match content {
                 Content::Empty => PartContent::Empty,
                 Content::Root => PartContent::Root,
                 Content::Ext4(volume) => PartContent::Ext4(Box::new(trees.volume(*volume)?)),
-                Content::Fat(scanned) => {
+                Content::Fat(mut scanned) => {
                     let layout = Arc::new(scanned.lay_out()?);
                     let tree = trees.add(&scanned.tree)?;
+                    let texts = std::mem::take(&mut scanned.hash_texts);
+                    trees.late.extend(LateFile::all(texts, (&scanned.tree, tree), None)?);
                     PartContent::Fat(Box::new(Folder { scanned: *scanned, layout, tree }))
                 }
                 Content::Raw(scanned) => PartContent::Raw(trees.file(scanned)?),
+                // Its file system may come later.
+                Content::Verity(of) => {
+                    places.push((parts.len(), of));
+                    PartContent::Empty
+                }
             };
             parts.push(Part { plan, content });
+        }
+        for (index, of) in places {
+            let tree = trees.verity.iter().find(|tree| tree.of() == of).cloned();
+            let tree = tree.ok_or_else(|| Failure::internal("plan.disk", "a hash tree is missing"))?;
+            let part = parts.get_mut(index);
+            part.expect("invariant: it was counted").content = PartContent::Verity(tree);
         }
         let blobs = self.blobs.into_iter().map(|scanned| trees.file(scanned));
         let blobs = blobs.collect::<Result<Vec<_>, _>>()?;
         let disk = disk(plan, &root, &mut parts, &blobs, &self.boot)?;
         let warnings = warnings(plan, &root, &parts, &blobs);
-        Ok(Prepared { plan, root, parts, blobs, disk, warnings, trees: trees.0 })
+        let verity = Verity::new(trees.verity, trees.late)?;
+        let appended = match (&disk, verity.trees.first()) {
+            (None, Some(tree)) => Some(Appended { layout: Arc::clone(&root.layout), tree: Arc::clone(tree) }),
+            _ => None,
+        };
+        let trees = trees.trees;
+        Ok(Prepared { plan, root, parts, blobs, disk, warnings, verity, appended, trees })
     }
 }
 
 /// The trees of an image. The position of a tree is its [`TreeId`].
 #[derive(Default)]
-struct Trees(Vec<FileTree>);
+struct Trees {
+    trees: Vec<FileTree>,
+    verity: Vec<Arc<VerityTree>>,
+    late: Vec<LateFile>,
+}
 
 impl Trees {
     fn add(&mut self, tree: &FileTree) -> Result<TreeId, Failure> {
-        let id = TreeId::from_index(self.0.len());
-        self.0.push(tree.clone());
+        let id = TreeId::from_index(self.trees.len());
+        self.trees.push(tree.clone());
         id.ok_or_else(|| Failure::new(FailureKind::Fit, "plan.disk", "has too many parts", "leave some out"))
     }
 
@@ -197,6 +228,12 @@ impl Trees {
         scanned.warnings.extend(warning);
         let layout = Arc::new(layout);
         let tree = self.add(&scanned.tree)?;
+        let of = scanned.planned.reference();
+        let verity = VerityTree::new(of, &scanned.planned.plan.filesystem, layout.len())?;
+        let inside = verity.as_ref().map(|_| of);
+        self.verity.extend(verity);
+        let texts = std::mem::take(&mut scanned.hash_texts);
+        self.late.extend(LateFile::all(texts, (&scanned.tree, tree), inside)?);
         Ok(Volume { scanned, layout, tree })
     }
 
@@ -221,7 +258,7 @@ fn warnings(plan: &Plan, root: &Volume<'_>, parts: &[Part<'_>], blobs: &[SingleF
             PartContent::Ext4(volume) => warnings.extend(of_volume(volume)),
             PartContent::Fat(folder) => warnings.extend(folder.scanned.warnings.iter().cloned()),
             PartContent::Raw(file) => warnings.extend(file.scanned.warnings.iter().cloned()),
-            PartContent::Empty | PartContent::Root | PartContent::Code(_) => {}
+            PartContent::Empty | PartContent::Root | PartContent::Code(_) | PartContent::Verity(_) => {}
         }
     }
     warnings.extend(blobs.iter().flat_map(|blob| blob.scanned.warnings.iter().cloned()));
@@ -304,6 +341,9 @@ fn disk_options(
             PartContent::Code(code) => {
                 disk_layout::Part::Volume { image: Arc::<BootCode>::clone(code), tree: root.tree }
             }
+            PartContent::Verity(tree) => {
+                disk_layout::Part::Volume { image: Arc::<VerityTree>::clone(tree), tree: root.tree }
+            }
         },
     };
     disk_layout::Options {
@@ -330,8 +370,13 @@ impl<'p> Prepared<'p> {
     pub fn image(&self) -> &dyn PieceSource {
         match &self.disk {
             Some(disk) => disk,
-            None => &*self.root.layout,
+            None => self.appended.as_ref().map_or(&*self.root.layout, |appended| appended),
         }
+    }
+
+    /// The length in \[bytes\] of the hash tree after the root file system, if there is one and no disk.
+    pub(crate) fn appended_bytes(&self) -> Option<u64> {
+        self.appended.as_ref().map(|appended| appended.len() - self.root.layout.len())
     }
 
     /// The length of the image in \[bytes\], before it is put into a container or compressed.

@@ -38,6 +38,12 @@ pub struct Report {
     pub image: Image,
     /// The root file system.
     pub filesystem: Filesystem,
+    /// The length in \[bytes\] of the hash tree after the root file system; only if it has one and the image is not a disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash_tree_bytes: Option<u64>,
+    /// The root hash of the root file system; only if it has a hash tree, and the image was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_hash: Option<String>,
     /// The contents of the root file system.
     pub contents: Contents,
     /// Blocks per kind of metadata, sorted by name.
@@ -200,6 +206,8 @@ impl Report {
                 raw_sha256: None,
             },
             filesystem: Filesystem::new(&root.planned.plan.filesystem, &summary),
+            hash_tree_bytes: prepared.appended_bytes(),
+            root_hash: root_hash(prepared),
             contents,
             overhead: summary
                 .overhead
@@ -218,6 +226,12 @@ impl Report {
     /// Adds warnings.
     pub fn add_warnings(&mut self, warnings: &[Problem]) {
         self.warnings.extend(warnings.iter().map(Problem::to_string));
+    }
+
+    /// Adds root hashes, and the GUIDs of partitions that follow from them. They are known after writing.
+    pub fn set_root_hashes(&mut self, prepared: &Prepared<'_>) {
+        self.root_hash = root_hash(prepared);
+        self.disk = prepared.disk.as_ref().map(|disk| DiskReport::new(prepared, disk));
     }
 
     /// Adds the digest of the plan's file.
@@ -254,6 +268,11 @@ impl Report {
             .map(|text| text + "\n")
             .map_err(|error| Failure::internal("report", error))
     }
+}
+
+/// The root hash of the root file system.
+fn root_hash(prepared: &Prepared<'_>) -> Option<String> {
+    prepared.root_hash("root").map(|hash| hash.to_string())
 }
 
 /// The size of each store path of a file system.

@@ -1,0 +1,257 @@
+//! `plan.filesystem.verity`: hash trees as veritysetup makes them, and everything that depends on their root hashes.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{Run, Workspace, plan_of_entries, sha256, tool};
+
+const SALT: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+const TREE_UUID: &str = "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5";
+
+/// Runs veritysetup, which works on files.
+fn veritysetup(arguments: &[&str]) -> Run {
+    Run::of(Command::new(tool("veritysetup")).args(arguments))
+}
+
+/// A sealed root with a hash tree and a few files, one of them of several MiB.
+fn sealed_plan(verity: &Value) -> Workspace {
+    let mut plan = plan_of_entries(json!({
+        "/etc/motd": { "type": "file", "text": "hello\n" },
+        "/large": { "type": "file", "source": "large" },
+        "/zeros": { "type": "file", "source": "zeros", "holes": "fill" }
+    }));
+    plan["filesystem"]["seal"] = json!(true);
+    plan["filesystem"]["verity"] = verity.clone();
+    let workspace = Workspace::with_plan(&plan);
+    let large: Vec<u8> =
+        (0_u32..1_400_000).flat_map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    workspace.write("large", &large[..5_432_109]);
+    workspace.write("zeros", vec![0; 700_000]);
+    workspace
+}
+
+/// The partitions of a disk as sfdisk shows them.
+fn partitions(disk: &Path) -> Vec<Value> {
+    let run = Run::of(Command::new(tool("sfdisk")).arg("--json").arg(disk)).succeeded();
+    let table: Value = serde_json::from_str(run.text()).unwrap();
+    table["partitiontable"]["partitions"].as_array().unwrap().clone()
+}
+
+/// Copies a partition into a file of its own.
+fn partition(workspace: &Workspace, disk: &str, index: usize, name: &str) -> String {
+    let found = &partitions(&workspace.path(disk))[index];
+    let at = |key: &str| usize::try_from(found[key].as_u64().unwrap() * 512).unwrap();
+    let bytes = workspace.read(disk);
+    let path = workspace.write(name, &bytes[at("start")..at("start") + at("size")]);
+    path.to_str().unwrap().to_owned()
+}
+
+fn guid_of_half(hash: &str, half: usize) -> String {
+    let digits = &hash[half * 32..half * 32 + 32];
+    [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-").to_uppercase()
+}
+
+#[test]
+fn a_tree_after_the_file_system_is_that_of_veritysetup() {
+    let workspace = sealed_plan(&json!({ "salt": SALT, "uuid": TREE_UUID }));
+    let image = workspace.build("x.img", ["--roothash-out", "x.roothash", "--report", "x.json"]);
+    let report = workspace.read_json("x.json");
+    let root_hash = String::from_utf8(workspace.read("x.roothash")).unwrap();
+    let root_hash = root_hash.strip_suffix('\n').unwrap();
+    assert_eq!(report["rootHash"], json!(root_hash));
+    assert_eq!(report["image"]["sha256"], json!(sha256(&workspace.read("x.img"))));
+    let blocks = report["filesystem"]["blocks"].as_u64().unwrap();
+    let offset = blocks * 4096;
+    let tree_bytes = report["hashTreeBytes"].as_u64().unwrap();
+    assert_eq!(image.metadata().unwrap().len(), offset + tree_bytes);
+
+    let (image, hash_offset) = (image.to_str().unwrap(), format!("--hash-offset={offset}"));
+    veritysetup(&["verify", &hash_offset, image, image, root_hash]).succeeded();
+    // What veritysetup makes of the file system alone.
+    let ours = workspace.read("x.img");
+    let split = usize::try_from(offset).unwrap();
+    let data = workspace.write("data", &ours[..split]);
+    let tree = workspace.path("tree");
+    let (salt, uuid) = (format!("--salt={SALT}"), format!("--uuid={TREE_UUID}"));
+    veritysetup(&["format", &salt, &uuid, data.to_str().unwrap(), tree.to_str().unwrap()]).succeeded();
+    assert!(workspace.read("tree") == ours[split..]);
+}
+
+#[test]
+fn every_output_has_the_same_bytes() {
+    let workspace = sealed_plan(&json!(true));
+    workspace.build("x.img", []);
+    let expected = workspace.read("x.img");
+    let root_hash = workspace.snugfs(["roothash", "plan.json"]).succeeded();
+    workspace.build("y.img", ["--report", "y.json", "--threads", "1"]);
+    assert!(workspace.read("y.img") == expected);
+    assert_eq!(root_hash.text().trim_end(), workspace.read_json("y.json")["rootHash"].as_str().unwrap());
+    workspace.build("z.img", ["--verify-output", "--raw-digest", "--report", "z.json"]);
+    assert!(workspace.read("z.img") == expected);
+    let stdout = workspace.snugfs(["build", "plan.json", "-o", "-"]).succeeded();
+    assert!(stdout.stdout == expected);
+    let read_twice = "file systems with a hash tree were read twice";
+    let run = workspace.snugfs(["build", "plan.json", "-o", "x.img.zst"]).succeeded();
+    assert!(run.text().contains(read_twice) || run.stderr.contains(read_twice), "{run:?}");
+    let zst = workspace.path("x.img.zst");
+    let unpacked = Run::of(Command::new(tool("zstd")).arg("-dc").arg(zst)).succeeded();
+    assert!(unpacked.stdout == expected);
+    workspace.snugfs(["build", "plan.json", "-o", "x.qcow2"]).succeeded();
+    let convert = ["convert", "-O", "raw"].map(String::from);
+    let files = ["x.qcow2", "q.img"].map(|name| workspace.path(name));
+    Run::of(Command::new(tool("qemu-img")).args(convert).args(files)).succeeded();
+    assert!(workspace.read("q.img") == expected);
+}
+
+/// A disk with an ESP, two sealed slots and their trees. The second slot is an ext4 partition of the plan.
+fn disk_plan() -> Workspace {
+    let workspace = sealed_plan(&json!(true));
+    workspace.change_plan(|plan| {
+        plan["disk"] = json!({
+            "table": "gpt",
+            "partitions": [
+                { "type": "esp", "size": "40MiB", "content": { "kind": "fat", "entries": {
+                    "/loader/entries/a.conf": { "type": "file", "text": "options roothash=${rootHash:root} quiet\n" },
+                    "/loader/entries/b.conf": { "type": "file", "text": "${rootHash:2} and ${rootHash:root}, ${rootHash:-none}" }
+                } } },
+                { "type": "root-x86-64", "content": { "kind": "root" } },
+                { "type": "root-x86-64", "content": { "kind": "ext4",
+                    "entries": { "/b": { "type": "file", "text": "slot b" } },
+                    "filesystem": { "seal": true, "verity": true } } },
+                { "type": "root-x86-64-verity", "content": { "kind": "verity", "of": 2 } },
+                { "type": "root-x86-64-verity", "content": { "kind": "verity", "of": "root" } },
+                { "type": "linux", "content": { "kind": "ext4",
+                    "entries": { "/etc/hash": { "type": "file", "text": "${rootHash:root}" } } } }
+            ]
+        });
+    });
+    workspace
+}
+
+#[test]
+fn a_disk_has_the_root_hashes_where_they_are_needed() {
+    let workspace = disk_plan();
+    workspace.snugfs(["build", "plan.json", "-o", "x.img", "--report", "x.json"]).succeeded();
+    let report = workspace.read_json("x.json");
+    let hash = |index: usize| report["disk"]["partitions"][index]["rootHash"].as_str().unwrap().to_owned();
+    let (a, b) = (hash(1), hash(2));
+    assert_ne!(a, b);
+    assert_eq!((&report["rootHash"], hash(4), hash(3)), (&json!(a), a.clone(), b.clone()));
+    for (data, tree, root_hash) in [(1, 4, &a), (2, 3, &b)] {
+        let files =
+            [(data, "data"), (tree, "tree")].map(|(index, name)| partition(&workspace, "x.img", index, name));
+        veritysetup(&["verify", &files[0], &files[1], root_hash]).succeeded();
+        let found = partitions(&workspace.path("x.img"));
+        assert_eq!(found[data]["uuid"], json!(guid_of_half(root_hash, 0)));
+        assert_eq!(found[tree]["uuid"], json!(guid_of_half(root_hash, 1)));
+        let reported = report["disk"]["partitions"][data]["guid"].as_str().unwrap();
+        assert_eq!(reported.to_uppercase(), guid_of_half(root_hash, 0));
+    }
+    let cat = |number: &str, path: &str| {
+        let run = workspace.snugfs(["inspect", "x.img", "cat", path, "--partition", number]).succeeded();
+        run.text().to_owned()
+    };
+    assert_eq!(cat("1", "/loader/entries/a.conf"), format!("options roothash={a} quiet\n"));
+    assert_eq!(cat("1", "/loader/entries/b.conf"), format!("{b} and {a}, ${{rootHash:-none}}"));
+    assert_eq!(cat("6", "/etc/hash"), a);
+    for (of, root_hash) in [("root", &a), ("1", &a), ("2", &b)] {
+        let run = workspace.snugfs(["roothash", "plan.json", "--of", of]).succeeded();
+        assert_eq!(run.text().trim_end(), root_hash);
+    }
+    workspace.snugfs(["build", "plan.json", "-o", "x.img.zst"]).succeeded();
+    let unpacked =
+        Run::of(Command::new(tool("zstd")).arg("-dc").arg(workspace.path("x.img.zst"))).succeeded();
+    assert!(unpacked.stdout == workspace.read("x.img"));
+    workspace.snugfs(["verify", "x.img"]).succeeded();
+    workspace.snugfs(["verify", "x.img", "--against", "plan.json"]).succeeded();
+}
+
+#[test]
+fn damage_of_data_and_of_trees_is_found() {
+    let workspace = disk_plan();
+    workspace.snugfs(["build", "plan.json", "-o", "x.img"]).succeeded();
+    let good = workspace.read("x.img");
+    let found = partitions(&workspace.path("x.img"));
+    let start = |index: usize| usize::try_from(found[index]["start"].as_u64().unwrap() * 512).unwrap();
+    let large = good.windows(16).position(|bytes| bytes == &workspace.read("large")[4096..4112]).unwrap();
+    for (at, what) in [
+        (large, "partition 5: the hash tree does not match partition 2: 1 block with another hash"),
+        (start(4) + 4096, "partition 5: the hash tree is damaged in its block 1"),
+        (start(4) + 3 * 4096, "partition 5: the hash tree does not match partition 2"),
+    ] {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0x10;
+        workspace.write("bad.img", bytes);
+        let run = workspace.snugfs(["verify", "bad.img"]);
+        assert_ne!(run.code, 0);
+        assert!(format!("{}{}", run.text(), run.stderr).contains(what), "{what}: {run:?}");
+        let run = workspace.snugfs(["verify", "bad.img", "--against", "plan.json"]);
+        assert_ne!(run.code, 0, "{what}");
+    }
+}
+
+#[test]
+fn trees_are_built_in_the_order_of_their_hashes() {
+    let workspace = disk_plan();
+    workspace.change_plan(|plan| {
+        plan["entries"]["/etc/other"] = json!({ "type": "file", "text": "${rootHash:2}" });
+    });
+    workspace.snugfs(["build", "plan.json", "-o", "x.img", "--report", "x.json"]).succeeded();
+    let report = workspace.read_json("x.json");
+    let b = report["disk"]["partitions"][2]["rootHash"].as_str().unwrap();
+    let run = workspace.snugfs(["inspect", "x.img", "cat", "/etc/other", "--partition", "2"]).succeeded();
+    assert_eq!(run.text(), b);
+    let files = [(1, "data"), (4, "tree")].map(|(index, name)| partition(&workspace, "x.img", index, name));
+    veritysetup(&["verify", &files[0], &files[1], report["rootHash"].as_str().unwrap()]).succeeded();
+}
+
+#[test]
+fn bad_input_is_one_line() {
+    type Change = fn(&mut Value);
+    let cases: [(Change, &str); 12] = [
+        (|plan| plan["filesystem"]["seal"] = json!(false), "is never written, but \"seal\" is not true"),
+        (|plan| plan["filesystem"]["verity"] = json!({ "salt": "abc" }), "has 3 digits, an odd number"),
+        (|plan| plan["filesystem"]["verity"] = json!({ "salt": "xy" }), "is not a salt"),
+        (|plan| plan["filesystem"]["verity"] = json!({ "hash": "md5" }), "is not known here"),
+        (|plan| plan["filesystem"]["verity"] = json!("yes"), "is not true, false or an object"),
+        (|plan| plan["disk"]["partitions"][4]["size"] = json!("16KiB"), "plan.disk.partitions[4]"),
+        (
+            |plan| plan["disk"]["partitions"][4]["content"]["of"] = json!(5),
+            "this file system has no hash tree",
+        ),
+        (
+            |plan| plan["disk"]["partitions"][4]["content"]["of"] = json!(0),
+            "is no ext4 file system of the plan",
+        ),
+        (
+            |plan| plan["disk"]["partitions"][4]["content"]["of"] = json!(2),
+            "has the tree of this file system already",
+        ),
+        (
+            |plan| plan["entries"]["/x"] = json!({ "type": "file", "text": "${rootHash:usr}" }),
+            "no file system of this name has a hash tree",
+        ),
+        (
+            |plan| plan["entries"]["/x"] = json!({ "type": "file", "text": "${rootHash:root}" }),
+            "it would need itself",
+        ),
+        (
+            |plan| {
+                plan["entries"]["/x"] = json!({ "type": "file", "text": "${rootHash:2}" });
+                plan["disk"]["partitions"][2]["content"]["entries"]["/y"] =
+                    json!({ "type": "file", "text": "${rootHash:root}" });
+            },
+            "two file systems have the root hash of each other",
+        ),
+    ];
+    for (change, what) in cases {
+        let workspace = disk_plan();
+        workspace.change_plan(change);
+        let run = workspace.snugfs(["build", "plan.json", "-o", "x.img"]);
+        assert!(matches!(run.code, 3 | 6), "{what}: {run:?}");
+        assert!(run.stderr.lines().any(|line| line.contains(what)), "{what}: {}", run.stderr);
+        assert!(!workspace.names().contains(&"x.img".to_owned()));
+    }
+}
