@@ -35,11 +35,17 @@ packages
   # One file for every Linux of this processor.
   snugfsStatic = pkgs.pkgsStatic.callPackage ./nix/package.nix { };
   overlay = import ./nix/overlay.nix;
-  # A path, for `imports`.
+  # Paths, for `imports`.
   nixosModule = ./nix/module.nix;
+  nixosImagesModule = ./nix/images-module.nix;
   checks = import ./nix/checks.nix {
     inherit pkgs packages;
-    inherit (functions) makeExt4Fs makeSdImage makeDiskImage;
+    inherit (functions)
+      makeExt4Fs
+      makeSdImage
+      makeDiskImage
+      makeNixosDisk
+      ;
     module = ./nix/module.nix;
     overlay = import ./nix/overlay.nix;
   };

@@ -18,7 +18,7 @@
       # nixpkgs may have any age.
       program =
         pkgs: pkgs.buildPackages.snugfs or self.packages.${pkgs.stdenv.buildPlatform.system}.snugfs or null;
-      # makeExt4Fs, makeSdImage and makeDiskImage, each a function of pkgs and its arguments.
+      # makeExt4Fs, makeSdImage, makeDiskImage and makeNixosDisk, each a function of pkgs and its arguments.
       functions = lib.mapAttrs (
         _name: file: pkgs: arguments:
         pkgs.callPackage file ({ snugfs = program pkgs; } // arguments)
@@ -38,6 +38,14 @@
         {
           imports = [ ./nix/module.nix ];
           sdImage.snugfs.package = lib.mkDefault (program pkgs);
+        };
+
+      # The image variants of NixOS: system.build.images, nixos-rebuild build-image.
+      nixosModules.images =
+        { lib, pkgs, ... }:
+        {
+          imports = [ ./nix/images-module.nix ];
+          image.snugfs.package = lib.mkDefault (program pkgs);
         };
 
       # What nothing builds unasked: functions, and the program as one file for every Linux of its processor.
@@ -67,6 +75,12 @@
             program = "${own.snugfs}/bin/snugfs";
             meta.description = own.snugfs.meta.description;
           };
+          # nix run .#flash -- /dev/sdX
+          flash = {
+            type = "app";
+            program = "${own.sdImage.flash}/bin/snugfs-flash";
+            meta.description = "Writes the SD image to a card, only where it differs";
+          };
         }
       );
 
@@ -75,7 +89,12 @@
         import ./nix/checks.nix {
           inherit pkgs;
           packages = own;
-          inherit (functionsFor pkgs) makeExt4Fs makeSdImage makeDiskImage;
+          inherit (functionsFor pkgs)
+            makeExt4Fs
+            makeSdImage
+            makeDiskImage
+            makeNixosDisk
+            ;
           module = self.nixosModules.default;
           overlay = self.overlays.default;
         }

@@ -1,6 +1,6 @@
-# Every argument of makeExt4Fs, makeSdImage and makeDiskImage, and every option of the module. Three things are made from
-# this table: what the functions accept (function.nix), the module's options (options.nix) and the tables of docs/nix.md
-# (documentation.nix; tests/tools/nix-docs --write).
+# Every argument of makeExt4Fs, makeSdImage, makeDiskImage and makeNixosDisk, and every option of the module. Three
+# things are made from this table: what the functions accept (function.nix), the module's options (options.nix) and the
+# tables of docs/nix.md (documentation.nix; tests/tools/nix-docs --write).
 #
 # An argument is a set:
 #   name, type   the type is one of types.nix
@@ -16,6 +16,12 @@ let
   inherit (import ./values.nix { inherit lib; }) no;
   inherit (types) orNull words;
   compression = import ./compression.nix { inherit lib; };
+  nixos = {
+    boot = import ./nixos-boot.nix { inherit lib; };
+    contents = import ./nixos-contents.nix { inherit lib; };
+    iec = import ./iec.nix { inherit lib; };
+    layout = import ./nixos-layout.nix { inherit lib; };
+  };
 
   # --- of all three functions ---
 
@@ -181,6 +187,14 @@ let
         no (
           arguments.compressionFormat == "zstd" || arguments.frames != true && arguments.layers == [ ]
         ) "only zstd has frames, and compressionFormat is ${arguments.compressionFormat}; leave out frames and layers, or compress with zstd";
+    }
+    {
+      name = "layoutLike";
+      type = orNull types.source;
+      default = null;
+      exampleText = "./last.layout.zst";
+      text = "The record of an earlier image's layout: its `layout`, or a copy of that file. The new image keeps inode numbers and blocks where they were, so that an update changes little.";
+      more = "See [stable layouts](plan-format.md#stable-layouts).";
     }
     {
       name = "verify";
@@ -494,6 +508,261 @@ in
   ++ fileOfDisk (imageName // { default = "disk.img"; })
   ++ shared;
 
+  # nixpkgs' make-disk-image.nix takes all of these but the last ones.
+  makeNixosDisk =
+    let
+      inherit (nixos) layout;
+      ofNixpkgs =
+        text: name:
+        {
+          inherit name text;
+          type = types.any;
+          default = null;
+        };
+    in
+    [
+      {
+        name = "config";
+        type = types.configuration;
+        text = "The configuration of the system on the disk: `nixosConfigurations.NAME.config`.";
+        rules =
+          { arguments, ... }:
+          lib.optionals (arguments.installBootLoader == true) (
+            (nixos.boot {
+              inherit (arguments) config;
+              partitionTableType = toString arguments.partitionTableType;
+            }).problems
+          );
+      }
+      {
+        name = "diskSize";
+        type = types.diskSize;
+        default = "auto";
+        text = "Length of the disk in MiB, as a number or a string. `\"auto\"`: as long as the contents and `additionalSpace` need.";
+        rules =
+          { arguments, ... }:
+          let
+            least = layout.least {
+              partitionTableType = toString arguments.partitionTableType;
+              bootEnd = layout.bootEnd (nixos.iec arguments.bootSize);
+            };
+            size =
+              if builtins.isInt arguments.diskSize then
+                arguments.diskSize
+              else
+                builtins.fromJSON arguments.diskSize;
+          in
+          no (
+            # A wrong size of the boot partition has a message of its own.
+            arguments.diskSize == "auto" || types.iecSize.check arguments.bootSize != [ ] || size >= least
+          ) "a disk of ${toString arguments.diskSize} MiB has no room for the root; choose at least ${toString least}, and what the contents need";
+      }
+      {
+        name = "additionalSpace";
+        type = types.iecSize;
+        default = "512M";
+        text = "Free space of the root if `diskSize` is `\"auto\"`: whole bytes, or a string with `K`, `M`, `G` or `T`.";
+      }
+      {
+        name = "bootSize";
+        type = types.iecSize;
+        default = "256M";
+        text = "Where the boot partition ends, rounded up to the next MiB. `\"256M\"` ends at 257 MiB.";
+      }
+      {
+        name = "contents";
+        type = types.imageContents;
+        default = [ ];
+        text = "Files and folders for the root: `{ source; target; mode; user; group; }`. A `*` in `source` stands for several files, and `target` is their folder then. `mode` is an octal string.";
+        more = "Users and groups need a number: see [NixOS disks](#nixos-disks).";
+        rules = { arguments, ... }: nixos.contents.problems arguments.config arguments.contents;
+      }
+      {
+        name = "partitionTableType";
+        type = words [
+          "legacy"
+          "legacy+boot"
+          "legacy+gpt"
+          "efi"
+          "efixbootldr"
+          "hybrid"
+          "none"
+        ];
+        default = "legacy";
+        text = "The partitions.";
+        more = "See [the table](#nixos-disks).";
+      }
+      {
+        name = "installBootLoader";
+        type = types.boolean;
+        default = true;
+        text = "Whether the disk has the boot loader of the configuration: systemd-boot, GRUB or extlinux.";
+      }
+      {
+        name = "touchEFIVars";
+        type = types.boolean;
+        default = false;
+        text = "Only `false`.";
+        rules =
+          { arguments, ... }:
+          no (
+            !arguments.touchEFIVars
+          ) "the variables of EFI are written by a firmware that runs; set it to false, and let the firmware find the boot loader by its name (systemd-boot is always found, GRUB with boot.loader.grub.efiInstallAsRemovable)";
+      }
+      {
+        name = "fsType";
+        type = types.string;
+        default = "ext4";
+        text = "Only `\"ext4\"`.";
+        rules =
+          { arguments, ... }:
+          no (
+            arguments.fsType == "ext4"
+          ) "snugfs writes roots with ext4, not with ${arguments.fsType}; choose ext4, or nixpkgs' make-disk-image.nix";
+      }
+      {
+        name = "label";
+        type = types.label;
+        default = "nixos";
+        text = volumeLabel.text;
+      }
+      {
+        name = "configFile";
+        type = orNull types.source;
+        default = null;
+        text = "A file that becomes `/etc/nixos/configuration.nix`.";
+      }
+      {
+        name = "postVM";
+        type = types.string;
+        default = "";
+        text = "Only `\"\"`.";
+        rules =
+          { arguments, ... }:
+          no (
+            arguments.postVM == ""
+          ) "these commands run after a virtual machine, and there is none here; make a derivation of them that takes this image";
+      }
+      {
+        name = "onlyNixStore";
+        type = types.boolean;
+        default = false;
+        text = "Only `false`.";
+        rules =
+          { arguments, ... }:
+          no (
+            !arguments.onlyNixStore
+          ) "an image whose root is the store's directory cannot be made; make a whole root with makeExt4Fs and mount its nix/store";
+      }
+      {
+        name = "name";
+        type = types.string;
+        default = "nixos-disk-image";
+        text = "Name of the derivation.";
+      }
+      {
+        name = "format";
+        type = words (builtins.attrNames (import ./disk-formats.nix));
+        default = "raw";
+        text = "Format of the image. `vpc` is a dynamic VHD and `vpc-fixed` a fixed one; `tar` is an archive with the disk as `disk.raw`.";
+        more = "See [containers](plan-format.md#containers).";
+        rules =
+          { arguments, ... }:
+          no (
+            arguments.format != "qcow2-compressed" || !arguments.compressImage
+          ) "qcow2-compressed is compressed inside; set compressImage to false, or choose qcow2";
+      }
+      {
+        name = "baseName";
+        type = types.fileName;
+        default = "nixos";
+        text = "File name of the image without its ending.";
+      }
+      {
+        name = "imageName";
+        type = types.fileName;
+        defaultOf =
+          { baseName, format, ... }:
+          let
+            formats = import ./disk-formats.nix;
+          in
+          # A wrong format has a message of its own.
+          "${toString baseName}.${(formats.${toString format} or formats.raw).extension}";
+        defaultText = "by `baseName` and `format`";
+        text = "File name of the image. Compression adds `.zst`, `.gz` or `.xz`.";
+      }
+      {
+        name = "rootGPUID";
+        type = types.uuid;
+        default = "F222513B-DED1-49FA-B591-20CE86A2FE7F";
+        text = "GUID of the root's partition, with `efi`, `efixbootldr` and `hybrid`.";
+      }
+      {
+        name = "rootFSUID";
+        type = orNull types.uuid;
+        defaultOf = { rootGPUID, ... }: rootGPUID;
+        defaultText = "`rootGPUID`";
+        text = "UUID of the root file system. Null: `rootGPUID`. What the table does not set is derived from it.";
+      }
+      {
+        name = "rootFSHashSeed";
+        type = orNull types.uuid;
+        default = null;
+        text = "Null, or the same as `rootFSUID`.";
+        rules =
+          { arguments, ... }:
+          let
+            inherit (arguments) rootFSHashSeed rootFSUID rootGPUID;
+            root = if rootFSUID == null then rootGPUID else rootFSUID;
+          in
+          no (
+            rootFSHashSeed == null || lib.toLower rootFSHashSeed == lib.toLower root
+          ) "directory hashes start from the UUID of the file system; leave it out, or set rootFSUID to it";
+      }
+      {
+        name = "copyChannel";
+        type = types.boolean;
+        default = true;
+        text = "Whether the image has nixpkgs as the channel of root.";
+      }
+      {
+        name = "additionalPaths";
+        type = types.storePaths;
+        default = [ ];
+        text = "More store paths for the image.";
+      }
+    ]
+    ++ map (ofNixpkgs "Accepted so that calls of nixpkgs' function need no change; ignored. There is no virtual machine, and the image is always the same for the same inputs.") [
+      "deterministic"
+      "reproducible"
+      "populateRootWith"
+      "memSize"
+      "OVMF"
+      "efiFirmware"
+      "efiVariables"
+    ]
+    ++ builtins.filter (a: a.name != "freeSpace") growing
+    ++ [
+      compressImage
+      compressionFormat
+    ]
+    ++ contents
+    ++ map (
+      a:
+      if a.name == "nixDatabase" then
+        a
+        // {
+          default = true;
+          text = "Whether the image contains Nix' database of its closure. Without it, Nix does not know the store of the machine.";
+        }
+      else
+        a
+    ) building
+    ++ [
+      snugfs
+    ]
+    ++ fromCaller;
+
   # All under sdImage.snugfs. What is not an argument:
   ofModule = [
     {
@@ -529,6 +798,30 @@ in
       }
     else
       a
+  ) (growing ++ contents ++ building);
+
+  # All under image.snugfs, for the variants of image.modules.
+  ofImages = [
+    {
+      name = "enable";
+      type = types.boolean;
+      default = true;
+      text = "Whether snugfs makes the image variants that nixpkgs makes with `make-disk-image.nix`.";
+    }
+    {
+      name = "package";
+      type = orNull types.package;
+      default = null;
+      text = "The program, for the machine that builds the image. Null: `pkgs.buildPackages.snugfs`, or where that is missing, the sources beside this module built with `pkgs`.";
+      more = "The flake's module sets the flake's own program.";
+    }
+  ]
+  ++ builtins.filter (
+    a:
+    !(builtins.elem a.name [
+      "freeSpace"
+      "nixDatabase"
+    ])
   ) (growing ++ contents ++ building);
 
   # For the docs, which describe these once.

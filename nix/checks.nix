@@ -6,6 +6,7 @@
   makeExt4Fs,
   makeSdImage,
   makeDiskImage,
+  makeNixosDisk,
   module,
   overlay,
 }:
@@ -29,6 +30,7 @@ let
         makeExt4Fs
         makeSdImage
         makeDiskImage
+        makeNixosDisk
         module
         overlay
         ;

@@ -25,6 +25,8 @@ let
       compress = level: "xz -T\"+$NIX_BUILD_CORES\" -${toString level}";
     };
   };
+  # The clusters of a container, by its own means.
+  inside = "deflate";
 in
 {
   names = lib.attrNames formats;
@@ -33,5 +35,10 @@ in
   of = format: formats.${format};
 
   # The ending of a file's name by `output.compression` of a plan.
-  suffix = compression: lib.optionalString (compression != null) formats.${compression.format}.suffix;
+  suffix =
+    compression:
+    lib.optionalString (compression != null && compression.format != inside) formats.${compression.format}.suffix;
+
+  # Whether the file is compressed as a whole.
+  isWhole = compression: compression != null && compression.format != inside;
 }

@@ -7,9 +7,21 @@
   populateCommands,
   closures ? { },
   passthru ? { },
+  # As image.nix has it.
+  roundTo ? null,
+  # As image.nix has it, too.
+  layout ?
+    if arguments.directory == null then
+      null
+    else
+      {
+        inherit (arguments) directory;
+        product = arguments.directory;
+        file = arguments.imageName;
+      },
 }:
 let
-  inherit (arguments) pkgs lib directory;
+  inherit (arguments) pkgs lib;
   plan = import ./plan.nix { inherit lib; } { inherit arguments disk; };
 in
 import ./image.nix
@@ -24,18 +36,10 @@ import ./image.nix
       keepReferences
       layers
       ;
-    inherit plan;
+    inherit plan layout roundTo;
     closures = closures // {
       closure = arguments.storePaths;
     };
-    layout =
-      if directory == null then
-        null
-      else
-        {
-          inherit directory;
-          file = arguments.imageName;
-        };
     commands = ''
       (
       mkdir -p ./files

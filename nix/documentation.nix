@@ -73,6 +73,17 @@ let
     makeExt4Fs = tableOf "argument" table.makeExt4Fs;
     makeSdImage = ofDisk "makeSdImage";
     makeDiskImage = ofDisk "makeDiskImage";
+    makeNixosDisk =
+      let
+        # Whose default is another one.
+        isOwn = a: a.name == "nixDatabase" || !(nameIsIn table.shared a);
+        isShared = a: !(isOwn a) && !(nameIsIn table.fromCaller a);
+      in
+      tableOf "argument" (lib.filter isOwn table.makeNixosDisk)
+      + rowOfNames (lib.filter isShared table.makeNixosDisk) "As for `makeExt4Fs`, of the root and of the whole image.";
+    images =
+      tableOf "option" (lib.filter (a: !(nameIsIn table.shared a)) table.ofImages)
+      + rowOfNames (lib.filter (nameIsIn table.shared) table.ofImages) "The arguments of `makeExt4Fs` with these names.";
     options =
       tableOf "option" table.ofModule
       + rowOfNames table.ofOnePass "The arguments of `makeSdImage` with these names. They need `onePass`."

@@ -3,4 +3,5 @@
   makeExt4Fs = ./make-ext4-fs.nix;
   makeSdImage = ./make-sd-image.nix;
   makeDiskImage = ./make-disk-image.nix;
+  makeNixosDisk = ./make-nixos-disk.nix;
 }

@@ -15,9 +15,12 @@
   layers,
   # Shell commands that make what the plan names in the build's folder. They see the final place of the image as $img.
   commands,
-  # null: the result is the image. { directory; file; }: the result is a folder that has the image as directory/file, or
-  # directory/file.zst (or .gz, .xz), and what Hydra wants to know, as nixpkgs' SD images have it.
+  # null: the result is the image. { directory; file; product; }: the result is a folder that has the image as
+  # directory/file, or directory/file.zst (or .gz, .xz), and what Hydra wants to know, as nixpkgs' images have it.
+  # Without a directory, the image is at the top of the folder. `product` is Hydra's name for its format.
   layout ? null,
+  # The image's length becomes a multiple of so many bytes. null: it is as long as its parts.
+  roundTo ? null,
   # Shell commands that change the finished image, which they get uncompressed as $img; it is compressed after them.
   postBuildCommands ? "",
   keepReferences,
@@ -25,7 +28,7 @@
 }:
 let
   compression = plan.output.compression or null;
-  compressed = compression != null;
+  compressed = formats.isWhole compression;
   # With commands after the image, compressing it is not the program's.
   changed = postBuildCommands != "";
   program =
@@ -49,39 +52,104 @@ let
     }
   );
   build = lib.concatStringsSep " " (
-    [ "snugfs build \"$NIX_ATTRS_JSON_FILE\" --base-dir \"$PWD\" --progress nix" ]
+    [ "snugfs build \"$attributes\" --base-dir \"$PWD\" --progress nix" ]
     ++ map (layer: "--layer ${layer}") usedLayers
   );
 
+  folder = if layout.directory == null then "$out" else "$out/${layout.directory}";
   place =
     if layout != null then
       ''
-        mkdir -p "$out/${layout.directory}" "$out/nix-support"
-        img=$out/${layout.directory}/${layout.file}
+        mkdir -p "${folder}" "$out/nix-support"
+        img=${folder}/${layout.file}
         echo ${pkgs.stdenv.buildPlatform.system} > "$out/nix-support/system"
-        echo "file ${layout.directory} $img${suffix}" >> "$out/nix-support/hydra-build-products"
+        echo "file ${layout.product} $img${suffix}" >> "$out/nix-support/hydra-build-products"
       ''
     else
       ''
         img=${if compressed then "temp.img" else "$out"}
       '';
   target = if layout != null then "$img${suffix}" else "$out";
-in
-pkgs.stdenv.mkDerivation (
-  {
-    inherit name;
-    passthru = passthru // {
-      layers = usedLayers;
-    };
 
-    # No environment, so no limit on the length of anything. Nix writes the plan and the closures' graphs into one
-    # JSON file, which the program reads: no derivation beside this one, no copy of the closure.
+  # No environment, so no limit on the length of anything. Nix writes the plan and the closures' graphs into one
+  # JSON file, which the program reads: no derivation beside this one, no copy of the closure.
+  sources = {
     __structuredAttrs = true;
     exportReferencesGraph = lib.mapAttrs (_key: lib.toList) closures;
-    plan =
-      if changed then plan // { output = plan.output // { compression = null; }; } else plan;
+  }
+  # Absent rather than false: Nix 2.14 to 2.17 refuse the mere name.
+  // lib.optionalAttrs (!keepReferences) { unsafeDiscardReferences.out = true; };
 
-    nativeBuildInputs = [ program ] ++ lib.optional (changed && compressed) pkgs.buildPackages.${format.tool};
+  # What the program reads. Only it knows the length, which is then given to it.
+  attributes =
+    "attributes=$NIX_ATTRS_JSON_FILE\n"
+    + lib.optionalString (roundTo != null) ''
+      jq '.plan.output.format = null' "$attributes" > "$NIX_BUILD_TOP/unrounded.json"
+      bytes=$(snugfs size "$NIX_BUILD_TOP/unrounded.json" --base-dir "$PWD" --quiet --json | jq .image.bytes)
+      jq --argjson size $(((bytes + ${toString roundTo} - 1) / ${toString roundTo} * ${toString roundTo})) \
+        '${if plan.disk or null == null then ".plan.filesystem.size" else ".plan.disk.size"} = $size' \
+        "$attributes" > "$NIX_BUILD_TOP/rounded.json"
+      attributes=$NIX_BUILD_TOP/rounded.json
+    '';
+  inputs = [ program ] ++ lib.optional (roundTo != null) pkgs.buildPackages.jq;
+
+  # What a device can hold: no container.
+  isDisk = builtins.elem (plan.output.format or null) [
+    null
+    "raw"
+  ];
+  # A program that writes the image to a card or a disk.
+  flash =
+    image:
+    pkgs.buildPackages.writeShellScriptBin "snugfs-flash" ''
+      exec ${program}/bin/snugfs flash ${
+        if layout == null then image else lib.replaceStrings [ "$out" ] [ "${image}" ] "${folder}/${layout.file}${suffix}"
+      } "$@"
+    '';
+
+  # A derivation of what the program says about the image, which is not made for it.
+  about =
+    suffix: command:
+    pkgs.stdenv.mkDerivation (
+      sources
+      // {
+        name = "${name}-${suffix}";
+        inherit plan;
+        nativeBuildInputs = inputs;
+        buildCommand = ''
+          img=$PWD/no-image
+          export img
+          (
+          ${commands}
+          )
+          ${attributes}
+          ${command}
+        '';
+      }
+    );
+in
+# A function, so that a change by overrideAttrs is what `flash` writes.
+pkgs.stdenv.mkDerivation (
+  finalAttrs:
+  sources
+  // {
+    inherit name;
+    passthru = passthru // lib.optionalAttrs isDisk { flash = flash finalAttrs.finalPackage; } // {
+      layers = usedLayers;
+      explain = about "explain.html" ''
+        snugfs explain "$attributes" --base-dir "$PWD" --progress nix --html "$out"
+      '';
+      layout = about "layout.zst" ''
+        snugfs size "$attributes" --base-dir "$PWD" --progress nix --layout-out "$out" > /dev/null
+      '';
+      report = about "report.json" ''
+        snugfs size "$attributes" --base-dir "$PWD" --progress nix --json > "$out"
+      '';
+    };
+
+    plan = if changed then plan // { output = plan.output // { compression = null; }; } else plan;
+
+    nativeBuildInputs = inputs ++ lib.optional (changed && compressed) pkgs.buildPackages.${format.tool};
 
     buildCommand = ''
       ${place}
@@ -93,6 +161,7 @@ pkgs.stdenv.mkDerivation (
         echo "the commands that populate the image wrote to \$img, which is made after them; give what they write as blobs, or write it in postBuildCommands" >&2
         exit 1
       fi
+      ${attributes}
     ''
     + (
       if changed then
@@ -113,6 +182,4 @@ pkgs.stdenv.mkDerivation (
         ''
     );
   }
-  # Absent rather than false: Nix 2.14 to 2.17 refuse the mere name.
-  // lib.optionalAttrs (!keepReferences) { unsafeDiscardReferences.out = true; }
 )

@@ -36,7 +36,8 @@ let
         { inherit (arguments) seal; }
       else
         { inherit (arguments) freeSpace freeInodes growTo; }
-    );
+    )
+    // lib.optionalAttrs (arguments.layoutLike or null != null) { layoutLike = "${arguments.layoutLike}"; };
     # Null is the bare file system.
     inherit disk;
     output = {

@@ -25,6 +25,7 @@ let
     aTree
     anEntry
     andThen
+    anIecSize
     byPath
     eachOf
     is
@@ -48,6 +49,7 @@ let
   aPartition = is "a set, as the plan has partitions" isAttrs;
   sections = [
     "attributes"
+    "boot"
     "closure"
     "disk"
     "entries"
@@ -168,6 +170,56 @@ rec {
     check = eachOf "folders" aTree;
     option = types.listOf types.attrs;
   };
+  source = {
+    name = "path, derivation or string";
+    check = aSource;
+  };
+  configuration = {
+    name = "set";
+    check = is "the config of a NixOS configuration, such as nixosConfigurations.NAME.config" (
+      v: isAttrs v && isAttrs (v.system or null) && v.system ? build
+    );
+  };
+  # In MiB.
+  diskSize = {
+    name = ''"auto" or count'';
+    check = is ''"auto" or a number of MiB'' (
+      v: isInt v && v > 0 || isString v && match "auto|[1-9][0-9]*" v != null
+    );
+  };
+  iecSize = {
+    name = "size, as in `\"512M\"`";
+    check = anIecSize;
+  };
+  # What nixpkgs' make-disk-image.nix calls contents.
+  imageContents =
+    let
+      aTarget = is "a path in the image" (
+        v: isString v && v != "" && lib.all (part: part != ".." && part != ".") (lib.splitString "/" v)
+      );
+      anOwner = is "a name or a number" (v: isInt v && v >= 0 || isString v && v != "");
+      anOctalMode = is ''a mode that can be set here; write an octal string such as "755"'' (
+        v: isString v && match "[0-7]{3,4}" v != null
+      );
+      fields = {
+        source = aSource;
+        target = aTarget;
+        mode = nullOr anOctalMode;
+        user = nullOr anOwner;
+        group = nullOr anOwner;
+      };
+    in
+    {
+      name = "list of sets";
+      check = eachOf "contents" (
+        content:
+        andThen (is "a set with source and target" (c: isAttrs c && c ? source && c ? target) content) (
+          aSet fields content
+          ++ no ((content.user or null == null) == (content.group or null == null))
+            "set both user and group of a content, or neither"
+        )
+      );
+    };
   compressionLevel = {
     name = "1 to 22";
     check = is "a level of zstd, 1 to 22" (v: isInt v && v >= 1 && v <= 22);

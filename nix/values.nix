@@ -43,6 +43,10 @@ let
   aSize = is ''a size; write whole bytes or a string such as "16MiB"'' (
     v: isInt v && v >= 0 || isString v && match "[0-9]+(KiB|MiB|GiB|TiB)?" v != null
   );
+  # As numfmt --from=iec reads them, which nixpkgs' make-disk-image.nix calls.
+  anIecSize = is ''a size; write whole bytes or a string such as "512M"'' (
+    v: isInt v && v >= 0 || isString v && match "(0|[1-9][0-9]*)[KMGT]?" v != null
+  );
   aMode = is ''a mode; write an octal string such as "0644"'' (
     v: isString v && match "[0-7]{1,4}" v != null
   );
@@ -132,6 +136,11 @@ let
     character = device;
     block = device;
     fifo = { };
+    fstab.by = oneOf [
+      "label"
+      "partuuid"
+      "uuid"
+    ];
   };
   device = {
     major = aCount;
@@ -178,17 +187,26 @@ let
       ++ aSet {
         source = aSource;
         target = anImagePath;
-        owner = oneOf [
+        owner = nullOr (oneOf [
           "keep"
           "root"
-        ];
-        times = oneOf [
+        ]);
+        times = nullOr (oneOf [
           "keep"
           "plan"
-        ];
-        xattrs = is "a list of names" (v: isList v && lib.all isString v);
+        ]);
+        xattrs = nullOr (is "a list of names" (v: isList v && lib.all isString v));
         holes = oneOf holes;
-        oneFileSystem = value: if value == null then [ ] else aBool value;
+        oneFileSystem = nullOr aBool;
+        kind = nullOr (oneOf [
+          "folder"
+          "oci"
+          "tar"
+        ]);
+        image = nullOr aString;
+        platform = nullOr aString;
+        exclude = is "a list of patterns" (v: isList v && lib.all isString v);
+        ociConfigTarget = nullOr anImagePath;
       } value
     );
 
@@ -208,6 +226,7 @@ in
     aString
     aTree
     all
+    anIecSize
     anEntry
     andThen
     byPath

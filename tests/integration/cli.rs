@@ -321,12 +321,16 @@ fn a_file_name_selects_a_format_or_is_refused() {
     begins("a.QCOW2.ZST", &[0x28, 0xb5, 0x2f, 0xfd]);
     begins("a.img.gz", &[0x1f, 0x8b, 8]);
     begins("a.qcow2.XZ", b"\xfd7zXZ\0");
+    begins("a.vmdk", b"KDMV");
+    begins("a.tar", b"disk.raw\0");
+    begins("a.TAR.gz", &[0x1f, 0x8b, 8]);
     let bzip2 = build("a.img.bz2").failed_with(2);
     assert_eq!(bzip2.stderr, "snugfs: a.img.bz2: snugfs cannot write bzip2; use .img or .img.zst\n");
-    for name in ["a.vmdk", "a.ISO", "a.zst.img", "a.tar.gz", "a.img.gz.xz"] {
+    for name in ["a.vhdx", "a.ISO", "a.zst.img", "a.tgz", "a.img.gz.xz"] {
         build(name).failed_with(2).says(name);
         assert!(!workspace.path(name).exists());
     }
+    build("a.vmdk.zst").failed_with(2).says("a VMDK is compressed already");
     workspace.change_plan(|plan| plan["output"] = json!({ "format": "qcow2", "path": "b.simg" }));
     let says = "plan.output.path: b.simg: the name ends in .simg, but plan.output.format is \"qcow2\"";
     for command in ["build", "check"] {

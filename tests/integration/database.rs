@@ -153,6 +153,79 @@ fn the_database_is_next_to_the_store_and_conflicts_are_errors() {
     assert!(assert_sound(&image).exists("/nix/var/nix/db/other").unwrap());
 }
 
+/// The closure of a file system that is not mounted at `/`: paths lie elsewhere, and say their prefix everywhere.
+#[test]
+fn the_place_of_a_closure_may_differ_from_its_prefix() {
+    let workspace = workspace();
+    workspace.change_plan(|plan| {
+        plan["closure"]["place"] = json!("/system/nix/store");
+        plan["closure"]["registrationTarget"] = json!("/registration");
+    });
+    let image = workspace.build("out.img", []);
+    let names = ["lib", "program"].map(base_name);
+    let fs = assert_sound(&image);
+    assert!(fs.exists(&*format!("/system/nix/store/{}/lib/libx.so", names[0])).unwrap());
+    assert!(!fs.exists("/nix").unwrap());
+    let registration = String::from_utf8(fs.read("/registration").unwrap()).unwrap();
+    let first: Vec<&str> = registration.lines().filter(|line| line.starts_with('/')).collect();
+    assert!(first.contains(&&*store_path("lib")) && first.iter().all(|line| line.starts_with("/nix/store/")));
+
+    // Nix agrees where the folder is the root of a machine.
+    let request = format!("rdump /system {}", workspace.path("").display());
+    debugfs(&image, &request);
+    let root = workspace.path("system");
+    assert_nix_agrees(&root);
+    assert_eq!(asked(&root, &["--query", "--references", &store_path("program")]).len(), 2);
+
+    let verify = |image: &str| workspace.snugfs(["verify", image, "--against", "plan.json"]);
+    verify("out.img").succeeded();
+    let mut bytes = workspace.read("out.img");
+    let at = bytes.windows(8).position(|window| window == b"library\n").unwrap();
+    bytes[at] ^= 1;
+    workspace.write("wrong.img", bytes);
+    let run = verify("wrong.img");
+    let damaged = format!("/system/nix/store/{}/lib/libx.so: contents differ", names[0]);
+    assert!(run.code != 0 && run.stderr.contains(&damaged), "{}", run.stderr);
+    let report = workspace.snugfs(["size", "plan.json", "--json"]).succeeded();
+    let report: Value = serde_json::from_str(report.text()).unwrap();
+    let shown = report["storePaths"].as_array().unwrap().iter().map(|path| path["path"].as_str().unwrap());
+    let mut expected = ["lib", "program"].map(store_path);
+    expected.sort();
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
+}
+
+/// A file system that is mounted at the store.
+#[test]
+fn store_paths_may_lie_in_the_root() {
+    let workspace = workspace();
+    workspace.change_plan(|plan| {
+        plan["closure"]["place"] = json!("/");
+        plan["closure"]["registrationTarget"] = Value::Null;
+        plan["closure"]["nixDatabase"] = json!(false);
+        plan["closure"]["deduplicate"] = json!(true);
+    });
+    let image = workspace.build("out.img", []);
+    let fs = assert_sound(&image);
+    let mut names: Vec<String> = fs
+        .read_dir("/")
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().display().to_string())
+        .filter(|name| name != "." && name != "..")
+        .collect();
+    names.sort();
+    let mut expected = vec![base_name("lib"), base_name("program"), "lost+found".to_owned()];
+    expected.sort();
+    assert_eq!(names, expected);
+    assert_eq!(fs.read(&*format!("/{}/lib/libx.so", base_name("lib"))).unwrap(), b"library\n");
+    workspace.snugfs(["verify", "out.img", "--against", "plan.json"]).succeeded();
+    workspace.snugfs(["explain", "plan.json"]).succeeded();
+
+    // Its database has no place there.
+    workspace.change_plan(|plan| plan["closure"]["nixDatabase"] = json!(true));
+    let run = workspace.snugfs(["build", "plan.json", "-o", "no.img"]).failed_with(3);
+    run.says("plan.closure.nixDatabase: Nix has no usual place for the database of \"/\"");
+}
+
 /// With a plan whose profiles are elsewhere.
 #[test]
 fn entries_of_the_plan_take_precedence_over_folders_of_nix() {

@@ -142,6 +142,37 @@ fn containers_with_compressed_blocks_contain_the_same_bytes() {
 }
 
 #[test]
+fn an_appliance_has_a_disk_and_a_manifest() {
+    let workspace = workspace(gpt());
+    workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
+    workspace.snugfs(["build", "plan.json", "-o", "disk.vmdk"]).succeeded();
+    let run = workspace.snugfs(["build", "plan.json", "-o", "vm.ova"]).failed_with(2);
+    run.says("plan.output.ovf: an OVA needs the description of the virtual machine");
+    workspace.change_plan(|plan| plan["output"] = json!({ "format": "ova", "ovf": "<Envelope/>" }));
+    let run = workspace.snugfs(["build", "plan.json", "-o", "vm.ova"]).failed_with(3);
+    run.says("plan.output.ovf: the description of the virtual machine does not name the disk");
+    let ovf = "<File href=\"disk.vmdk\"/><Disk capacity=\"${capacity}\"/>";
+    workspace.change_plan(|plan| plan["output"] = json!({ "format": "ova", "ovf": ovf }));
+    workspace.snugfs(["build", "plan.json", "-o", "vm.ova", "--threads", "1"]).succeeded();
+    let first = sha256(&workspace.read("vm.ova"));
+    workspace.snugfs(["build", "plan.json", "-o", "vm.ova", "--threads", "4"]).succeeded();
+    assert_eq!(sha256(&workspace.read("vm.ova")), first);
+    let member = |name: &str| {
+        let mut tar = Command::new("tar");
+        Run::of(tar.arg("-xOf").arg(workspace.path("vm.ova")).arg(name)).succeeded().stdout
+    };
+    assert!(member("disk.vmdk") == workspace.read("disk.vmdk"));
+    let (machine, len) = (member("machine.ovf"), workspace.read("raw.img").len());
+    assert_eq!(String::from_utf8(machine.clone()).unwrap(), ovf.replace("${capacity}", &len.to_string()));
+    let (machine, disk) = (sha256(&machine), sha256(&workspace.read("disk.vmdk")));
+    let manifest = format!("SHA256(machine.ovf)= {machine}\nSHA256(disk.vmdk)= {disk}\n");
+    assert_eq!(String::from_utf8(member("machine.mf")).unwrap(), manifest);
+    let run = workspace.snugfs(["build", "plan.json", "-o", "-"]).failed_with(2);
+    assert!(run.says("plan.output.format: the header of the disk in an OVA").stdout.is_empty());
+    workspace.snugfs(["inspect", "vm.ova"]).failed_with(5).says("is a tar archive");
+}
+
+#[test]
 fn an_archive_has_a_whole_disk_for_google_compute_engine() {
     let workspace = workspace(gpt());
     let warns = "plan.output.format: the image has ";

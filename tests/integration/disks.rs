@@ -195,6 +195,213 @@ fn a_partition_with_a_size_is_filled_by_its_file_system() {
     run.says("plan.disk.partitions[0].size: 4.0 MiB is too little");
 }
 
+/// A FAT file system as small as its contents, and two file systems that share the rest.
+fn shared() -> Value {
+    json!({ "table": "gpt", "size": "201MiB", "partitions": [
+        { "type": "esp", "content": { "kind": "fat", "source": "firmware", "freeSpace": "3MiB" } },
+        { "type": "root-arm64", "size": "fill", "align": "4MiB", "content": { "kind": "root" } },
+        { "type": "linux", "size": "fill", "weight": 2, "align": "4MiB", "content": { "kind": "ext4" } },
+        { "type": "linux", "size": "5MiB" },
+    ] })
+}
+
+#[test]
+fn partitions_take_what_others_leave() {
+    let workspace = workspace(shared());
+    workspace.snugfs(["build", "plan.json", "-o", "disk.img", "--report", "report.json"]).succeeded();
+    let image = workspace.read("disk.img");
+    assert_eq!(image.len(), 201 * MIB_LEN);
+    let verified =
+        Run::of(Command::new("sgdisk").arg("--verify").arg(workspace.path("disk.img"))).succeeded();
+    assert!(verified.text().contains("No problems found"), "{}", verified.text());
+    let (_, partitions) = sfdisk(&workspace.path("disk.img"));
+    let places: Vec<_> = partitions.iter().map(|(start, len, _)| (*start, *len)).collect();
+    let [firmware, root, data, last] = places.as_slice() else { panic!("{places:?}") };
+    assert_eq!((firmware.0, root.0 % (4 * MIB), root.0 + root.1), (MIB, 0, data.0));
+    // 33 sectors of the second table leave 5 MiB from 195 MiB on.
+    assert_eq!((data.0 + data.1, *last), (195 * MIB, (195 * MIB, 5 * MIB)));
+    assert!(data.1.abs_diff(2 * root.1) <= 8 * MIB, "{places:?}");
+    assert_firmware(&workspace, cut(&image, firmware.0, firmware.1));
+    for (start, len) in [root, data] {
+        workspace.write("part.img", cut(&image, *start, *len));
+        assert_sound(&workspace.path("part.img"));
+    }
+    workspace.snugfs(["verify", "disk.img", "--against", "plan.json"]).succeeded();
+
+    // The FAT file system has the space, and a partition without its last sector has not.
+    let report = workspace.read_json("report.json");
+    let shown = &report["disk"]["partitions"];
+    let free = shown[0]["freeBytes"].as_u64().unwrap();
+    // In whole clusters and tracks of 16 sectors.
+    assert!((3 * MIB..3 * MIB + 16 * 512).contains(&free), "{free}");
+    let rules = [0, 1, 2, 3].map(|index| (shown[index]["sizeRule"].clone(), shown[index]["weight"].clone()));
+    let rule = |name: &str, weight: Option<u32>| (json!(name), json!(weight));
+    let expected = [rule("content", None), rule("fill", Some(1)), rule("fill", Some(2)), rule("given", None)];
+    assert_eq!(rules, expected);
+    let change =
+        |size: u64| workspace.change_plan(|plan| plan["disk"]["partitions"][0]["size"] = json!(size));
+    change(firmware.1);
+    workspace.snugfs(["build", "plan.json", "-o", "given.img"]).succeeded();
+    assert!(workspace.read("given.img") == image);
+    change(firmware.1 - 512);
+    let run = workspace.snugfs(["build", "plan.json", "-o", "short.img"]).failed_with(6);
+    run.says("plan.disk.partitions[0].content: ");
+}
+
+#[test]
+fn rules_of_sizes_are_shown_with_their_sum() {
+    let workspace = workspace(shared());
+    for command in ["size", "explain"] {
+        let shown = workspace.snugfs([command, "plan.json"]).succeeded();
+        let lines: Vec<Vec<&str>> =
+            shown.text().lines().map(|line| line.split_whitespace().collect()).collect();
+        let ends = |first: &[&str], last: &[&str]| {
+            lines.iter().any(|line| line.starts_with(first) && line.ends_with(last))
+        };
+        assert!(ends(&["1", "fat"], &["content"]), "{}", shown.text());
+        assert!(ends(&["2", "root"], &["fill"]), "{}", shown.text());
+        assert!(ends(&["3", "ext4"], &["fill", "2"]), "{}", shown.text());
+        assert!(ends(&["4", "empty"], &["5,242,880", "given"]), "{}", shown.text());
+        assert!(ends(&["total"], &["210,763,776"]), "{}", shown.text());
+        let number = |line: &[&str], at: usize| line[at].replace(',', "").parse::<u64>().unwrap();
+        let table = lines.iter().skip_while(|line| line.first() != Some(&"gpt"));
+        let parts = table.clone().filter(|line| line.len() >= 5 && line[0].parse::<u32>().is_ok()).take(4);
+        let bytes =
+            |line: &Vec<&str>| number(line, line.iter().position(|word| word.contains(',')).unwrap() + 1);
+        let rest = table.clone().find(|line| line.starts_with(&["table", "and", "gaps"])).unwrap();
+        assert_eq!(parts.map(bytes).sum::<u64>() + number(rest, 3), 201 * MIB, "{}", shown.text());
+    }
+}
+
+/// The lines name what blkid finds in the image.
+#[test]
+fn an_fstab_is_made_from_the_disk() {
+    let partitions = |type_of: [&str; 3]| {
+        json!([
+            { "type": type_of[0], "size": "8MiB", "mount": "/boot/my files", "mountOptions": "umask=0077,noatime",
+              "content": { "kind": "fat", "label": "FIRM WARE" } },
+            { "type": type_of[1], "mount": "/boot", "content": { "kind": "ext4", "filesystem": {
+                "seal": true, "label": "boot" } } },
+            { "type": type_of[2], "content": { "kind": "root" } },
+        ])
+    };
+    for (table, types) in [("mbr", ["c", "83", "83"]), ("gpt", ["esp", "xbootldr", "root-arm64"])] {
+        let workspace = workspace(json!({ "table": table, "partitions": partitions(types) }));
+        workspace.change_plan(|plan| {
+            plan["filesystem"]["label"] = json!("root");
+            plan["entries"] = json!({
+                "/etc/fstab": { "type": "fstab" },
+                "/etc/fstab.label": { "type": "fstab", "by": "label", "mode": "0600" },
+                "/etc/fstab.partuuid": { "type": "fstab", "by": "partuuid" },
+            });
+        });
+        workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).succeeded();
+        workspace.snugfs(["verify", "disk.img", "--against", "plan.json"]).succeeded();
+        let image = workspace.read("disk.img");
+        let (json, places) = sfdisk(&workspace.path("disk.img"));
+        let blkid = |tag: &str, (start, len, _): &(u64, u64, String)| {
+            workspace.write("part.img", cut(&image, *start, *len));
+            let found = Run::of(
+                Command::new("blkid").args(["-p", "-s", tag, "-o", "value"]).arg(workspace.path("part.img")),
+            );
+            found.succeeded().text().trim().replace(' ', "\\040")
+        };
+        let part_uuid = |index: usize| match table {
+            "mbr" => format!("{}-{:02x}", json["id"].as_str().unwrap().trim_start_matches("0x"), index + 1),
+            _ => json["partitions"][index]["uuid"].as_str().unwrap().to_lowercase(),
+        };
+        workspace.write("root.img", cut(&image, places[2].0, places[2].1));
+        let root = assert_sound(&workspace.path("root.img"));
+        let text = |name: &str| String::from_utf8(root.read(name).unwrap()).unwrap();
+        let lines = |tag: &dyn Fn(usize) -> String| {
+            format!(
+                "{} / ext4 defaults 0 1\n{} /boot ext4 ro 0 2\n{} /boot/my\\040files vfat umask=0077,noatime 0 2\n",
+                tag(2),
+                tag(1),
+                tag(0),
+            )
+        };
+        assert_eq!(text("/etc/fstab"), lines(&|index| format!("UUID={}", blkid("UUID", &places[index]))));
+        assert_eq!(
+            text("/etc/fstab.label"),
+            lines(&|index| format!("LABEL={}", blkid("LABEL", &places[index])))
+        );
+        assert_eq!(text("/etc/fstab.partuuid"), lines(&|index| format!("PARTUUID={}", part_uuid(index))));
+        let verified = Run::of(
+            Command::new("findmnt")
+                .args(["--fstab", "--noheadings", "--output", "TARGET", "--tab-file"])
+                .arg(workspace.write("fstab", text("/etc/fstab"))),
+        )
+        .succeeded();
+        assert!(verified.text().contains("/boot/my files"), "{}", verified.text());
+    }
+}
+
+#[test]
+fn an_fstab_without_names_is_an_error() {
+    let workspace = workspace(json!({ "table": "mbr", "partitions": [
+        { "type": "c", "size": "8MiB", "mount": "/boot", "content": { "kind": "fat" } },
+        { "type": "83", "content": { "kind": "root" } },
+    ] }));
+    workspace.change_plan(|plan| {
+        plan["filesystem"]["label"] = json!("root");
+        plan["entries"] = json!({ "/etc/fstab": { "type": "fstab", "by": "label" } });
+    });
+    let build = || workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(3);
+    build().says("plan.entries.\"/etc/fstab\": the file system of partition 1 has no label; add a label");
+    workspace.change_plan(|plan| plan["disk"]["partitions"][0]["content"]["label"] = json!("ROOT"));
+    workspace.change_plan(|plan| plan["filesystem"]["label"] = json!("ROOT"));
+    build().says("partitions 2 and 1 have the same LABEL=ROOT");
+    for label in ["root ", "\"q\""] {
+        workspace.change_plan(|plan| plan["filesystem"]["label"] = json!(label));
+        build().says("the label of partition 2 ends with a space or has quotes");
+    }
+    workspace.change_plan(|plan| plan["entries"]["/etc/fstab"]["by"] = json!("partuuid"));
+    workspace.change_plan(|plan| plan["disk"]["id"] = json!(0));
+    build().says("the disk has the identifier 0, so its partitions have no PARTUUID");
+    workspace.change_plan(|plan| plan["entries"]["/etc/fstab"]["by"] = json!("uuid"));
+    workspace.change_plan(|plan| plan["disk"]["partitions"][0]["mount"] = json!("/"));
+    build().says("partitions 1 and 2 are both mounted at /");
+    workspace.change_plan(|plan| plan["disk"] = Value::Null);
+    build().says("the image has no partitions to mount; add \"disk\"");
+}
+
+#[test]
+fn a_disk_is_as_long_as_its_rule_says() {
+    let root = json!({ "type": "83", "content": { "kind": "root" } });
+    let workspace = workspace(json!({ "table": "mbr", "roundTo": "powerOfTwo", "partitions": [root] }));
+    let length = || {
+        workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).succeeded();
+        workspace.read("disk.img").len()
+    };
+    let plain = length();
+    assert!(plain.is_power_of_two(), "{plain}");
+    let text = workspace.snugfs(["size", "plan.json"]).succeeded();
+    assert!(text.text().contains("power of two"), "{}", text.text());
+    workspace.change_plan(|plan| plan["disk"]["roundTo"] = json!("6MiB"));
+    let multiple = length();
+    assert_eq!(multiple % (6 * MIB_LEN), 0);
+    workspace.change_plan(|plan| plan["disk"]["roundTo"] = Value::Null);
+    let least = length();
+    assert!(plain / 2 < least && least <= plain && multiple - least < 6 * MIB_LEN, "{least}");
+}
+
+#[test]
+fn too_little_for_a_partition_that_takes_the_rest_is_an_error() {
+    let workspace = workspace(json!({ "table": "mbr", "size": "41MiB", "partitions": [
+        { "type": "83", "size": "40MiB" },
+        { "type": "83", "size": "fill", "content": { "kind": "root" } },
+    ] }));
+    let build = |size: &str| {
+        workspace.change_plan(|plan| plan["disk"]["size"] = json!(size));
+        workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(6)
+    };
+    build("41MiB").says(
+        "plan.disk.partitions[1]: other parts leave nothing for it before 42991616; increase plan.disk.size",
+    );
+    build("42MiB").says("plan.disk.partitions[1].size: 1.0 MiB is too little");
+}
+
 #[test]
 fn an_impossible_disk_is_an_error_that_names_both_parts() {
     let root = json!({ "type": "83", "content": { "kind": "root" } });

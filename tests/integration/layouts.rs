@@ -95,6 +95,11 @@ fn generations_differ_in_little_more_than_what_changed() {
         let names = |n: usize| (format!("{n}.img"), format!("{n}.layout"));
         let ((before, like), (image, out)) = (names(generation - 1), names(generation));
         workspace.build(&image, ["--layout-like", &like, "--layout-out", &out]);
+        // The same without an image.
+        workspace
+            .snugfs(["size", "plan.json", "--layout-like", &like, "--layout-out", "size.layout"])
+            .succeeded();
+        assert_eq!(workspace.read("size.layout"), workspace.read(&out));
         workspace.build("anew.img", []);
         let (differ, blocks) = different(&workspace, &before, &image);
         let (anew, _) = different(&workspace, &before, "anew.img");
@@ -107,7 +112,13 @@ fn generations_differ_in_little_more_than_what_changed() {
         assert!(length(&image) * 100 <= length("anew.img") * 105);
         // The same again, also by the plan's field, compressed, and from a compressed record.
         workspace.change_plan(|plan| plan["filesystem"]["layoutLike"] = json!(like));
-        workspace.build("again.img", ["--threads", "1", "--layout-out", "again.layout.zst"]);
+        let report = ["--report", "report.json", "--threads", "1", "--layout-out", "again.layout.zst"];
+        workspace.build("again.img", report);
+        let shown = &workspace.read_json("report.json")["filesystem"]["layoutLike"];
+        assert!(
+            shown["kept"] == json!(true) && shown["moved"].as_u64().is_some_and(|moved| moved < 20),
+            "{shown}"
+        );
         assert_eq!(workspace.read("again.img"), workspace.read(&image));
         // The hashes of the graph are invented; nothing else differs.
         let verified = workspace.snugfs(["verify", &image, "--against", "plan.json"]).failed_with(8);

@@ -4,6 +4,7 @@
 
 mod acl;
 mod against;
+mod archives;
 mod boot;
 mod cli;
 mod database;

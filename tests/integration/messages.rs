@@ -204,7 +204,7 @@ fn named_fields(source: &str) -> Vec<(String, String)> {
 
 /// Whether a source file is of a crate that knows plans.
 fn knows_plans(path: &Path) -> bool {
-    ["snugfs-plan", "snugfs", "snugfs-core"]
+    ["snugfs-plan", "boot-loaders", "snugfs", "snugfs-core"]
         .iter()
         .any(|name| path.starts_with(repository().join("crates").join(name)))
 }

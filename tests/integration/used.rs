@@ -88,6 +88,8 @@ fn what_e2fsck_accepts_after_use_is_no_damage() {
     let mut wrong = Vec::new();
     for Case { in_mount, afterwards } in CASES {
         let name = format!("{in_mount} / {afterwards}");
+        // A new file each time: the loop device of the last one may be detached late.
+        let _ = std::fs::remove_file(workspace.path("u.img"));
         std::fs::copy(workspace.path("plan.img"), workspace.path("u.img")).unwrap();
         if !in_mount.is_empty() {
             let at = mount.path().display();

@@ -1,10 +1,10 @@
 use std::fmt;
 
-/// The error if a boot loader can't be installed.
+/// The error if a boot loader can't be installed. Its text names the option; programs with a plan name the plan's field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BootError {
-    /// The keys of the plan's field, below `plan.boot`.
+    /// The keys of the option that is wrong, such as `bios`, `core`.
     pub field: Vec<String>,
     /// What is wrong.
     pub what: String,
@@ -13,7 +13,7 @@ pub struct BootError {
 }
 
 impl BootError {
-    /// An error of a field below `plan.boot`.
+    /// An error of an option.
     pub fn new(field: &[&str], what: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             field: field.iter().map(|&key| key.to_owned()).collect(),
@@ -30,9 +30,7 @@ impl BootError {
 
 impl fmt::Display for BootError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "plan.boot")?;
-        self.field.iter().try_for_each(|key| write!(f, ".{key}"))?;
-        write!(f, ": {}; {}", self.what, self.help)
+        write!(f, "{}: {}; {}", self.field.join("."), self.what, self.help)
     }
 }
 

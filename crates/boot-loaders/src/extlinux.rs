@@ -8,7 +8,7 @@ use crate::date::date;
 use crate::error::BootError;
 use crate::files::Contents;
 use crate::grub::{boot_files, copied_name, mounted};
-use crate::system::{Store, System, Systems};
+use crate::system::{self, Store, System, Systems};
 use crate::{Installation, Machine, append};
 
 pub(crate) fn install(
@@ -38,7 +38,7 @@ pub(crate) fn install(
     files.directory(&format!("{prefix}/nixos"), 0o755)?;
     for (tag, system) in entries {
         // `readlink -m "$path/dtbs"`
-        let dtbs = store.resolve(&format!("{}/dtbs", system.toplevel)).ok();
+        let dtbs = system::find(&format!("{}/dtbs", system.toplevel), machine, store)?;
         for file in [&system.kernel, &system.initrd] {
             files.store(&format!("{prefix}/nixos/{}", copied_name(file, machine)), file)?;
         }

@@ -80,7 +80,7 @@ impl Files {
 
     /// Adds a directory.
     pub(crate) fn directory(&mut self, path: &str, permissions: u16) -> Result<(), BootError> {
-        self.add_with(path, Contents::Directory, Permissions::new(permissions), &["kind"])
+        self.add_with(path, Contents::Directory, Permissions::new(permissions), &[])
     }
 
     /// Adds a file of the store.
@@ -90,7 +90,7 @@ impl Files {
 
     /// Adds a text.
     pub(crate) fn text(&mut self, path: &str, text: impl Into<Vec<u8>>) -> Result<(), BootError> {
-        self.add(path, Contents::Bytes(text.into()), &["kind"])
+        self.add(path, Contents::Bytes(text.into()), &[])
     }
 
     /// Adds a file of this machine.
@@ -178,6 +178,6 @@ mod tests {
         files.store("/a", "/nix/store/x").unwrap();
         files.store("/a", "/nix/store/x").unwrap();
         let error = files.store("/a", "/nix/store/y").unwrap_err();
-        assert_eq!(error.to_string(), "plan.boot.system: /a would be two files; rename one of them");
+        assert_eq!(error.to_string(), "system: /a would be two files; rename one of them");
     }
 }

@@ -132,16 +132,13 @@ mod tests {
     fn other_files_are_refused() {
         let (boot, core) = images();
         let error = |boot: &[u8], core: &[u8]| GrubImages::new(boot, core).unwrap_err().to_string();
-        assert!(error(&boot[..511], &core).starts_with("plan.boot.bios.boot: is not GRUB's boot.img"));
-        assert!(error(&vec![0; 512], &core).starts_with("plan.boot.bios.boot: "));
+        assert!(error(&boot[..511], &core).starts_with("bios.boot: is not GRUB's boot.img"));
+        assert!(error(&vec![0; 512], &core).starts_with("bios.boot: "));
         for broken in [&[][..], &core[..512], &core[..1024], &boot] {
-            assert!(
-                error(&boot, broken).starts_with("plan.boot.bios.core: is not GRUB's core.img"),
-                "{broken:?}"
-            );
+            assert!(error(&boot, broken).starts_with("bios.core: is not GRUB's core.img"), "{broken:?}");
         }
         let mut long = vec![0; GrubImages::MAX_BYTES + 1];
         long[..core.len()].copy_from_slice(&core);
-        assert!(error(&boot, &long).starts_with("plan.boot.bios.core: "));
+        assert!(error(&boot, &long).starts_with("bios.core: "));
     }
 }

@@ -20,11 +20,11 @@ pub struct StoreError {
 
 /// The store of the image, and files of this machine. Paths of the store are those on the booted machine.
 pub trait Store {
-    /// The path of a file of the store without symlinks.
+    /// The path of a file of the store without symlinks; `None` if there is no such file.
     ///
     /// # Errors
-    /// If there is no such file, or it is not in the closure.
-    fn resolve(&self, path: &str) -> Result<String, StoreError>;
+    /// If the file is not in the closure, or can't be read.
+    fn resolve(&self, path: &str) -> Result<Option<String>, StoreError>;
 
     /// The contents of a small file of the store; `None` if there is none at this path.
     ///
@@ -128,12 +128,19 @@ impl System {
 
 /// A file of the store without symlinks.
 pub(crate) fn resolve(path: &str, machine: &Machine, store: &dyn Store) -> Result<String, BootError> {
-    let resolved = store.resolve(path).map_err(|error| of_store(path, error))?;
+    let resolved = find(path, machine, store)?;
+    let help = "correct the system, or set plan.closure.sourceDir to the store that contains it";
+    resolved.ok_or_else(|| BootError::of_system(path, "does not exist", help))
+}
+
+/// The same, or `None` if there is no such file.
+pub(crate) fn find(path: &str, machine: &Machine, store: &dyn Store) -> Result<Option<String>, BootError> {
+    let Some(resolved) = store.resolve(path).map_err(|error| of_store(path, error))? else { return Ok(None) };
     let below = resolved.strip_prefix(text(&machine.store_dir).as_str());
     if below.and_then(|below| below.strip_prefix('/')).is_none_or(str::is_empty) {
         return Err(BootError::of_system(path, "is not in the store", "correct the bootspec"));
     }
-    Ok(resolved)
+    Ok(Some(resolved))
 }
 
 /// Refuses a program that appends secrets. `stage-1.nix` of NixOS writes `append-initrd-secrets`, a shell script, for every

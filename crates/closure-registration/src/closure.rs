@@ -10,6 +10,8 @@ use crate::{ClosureErrors, NarHash, Origin, StorePath, closed, draft::Draft, gra
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closure {
     store: ImagePath,
+    /// The directory in the image with the store paths.
+    place: ImagePath,
     /// Sorted by base name, each path once.
     paths: Vec<PathInfo>,
     /// Indexes into `paths`, in the order of the input's records.
@@ -85,12 +87,23 @@ impl Closure {
         let mut given: Vec<(usize, usize)> = sorted.iter().map(|&(position, _)| position).zip(0..).collect();
         given.sort_unstable();
         let given = given.into_iter().map(|(_, index)| index).collect();
-        Self { store, paths: sorted.into_iter().map(|(_, info)| info).collect(), given }
+        Self { place: store.clone(), store, paths: sorted.into_iter().map(|(_, info)| info).collect(), given }
     }
 
-    /// The store directory in the image.
+    /// The same closure, whose paths are in another directory of the image than their prefix says.
+    #[must_use]
+    pub fn placed(self, place: ImagePath) -> Self {
+        Self { place, ..self }
+    }
+
+    /// The prefix of all store paths.
     pub fn store_dir(&self) -> &ImagePath {
         &self.store
+    }
+
+    /// The directory in the image with the store paths; by default, their prefix.
+    pub fn place(&self) -> &ImagePath {
+        &self.place
     }
 
     /// The nodes of the tree that are paths of the closure, in tree order. Paths missing from the tree are left out.

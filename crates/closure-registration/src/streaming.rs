@@ -82,7 +82,7 @@ impl<'a> StreamingHashes<'a> {
     fn end(&mut self) {
         let Some(mut current) = self.current.take() else { return };
         current.advance();
-        let compared = current.info.check_hash(self.closure.store_dir(), current.hasher.finish());
+        let compared = current.info.check_hash(self.closure.place(), current.hasher.finish());
         self.errors.extend(compared.err());
     }
 }

@@ -96,7 +96,7 @@ fn unread(file: &str, reason: &io::Error) -> Explanation {
 /// Compares the NAR size of each path with the registered one, and fails with all that differ.
 pub fn verify_sizes(closure: &Closure, tree: &FileTree) -> Result<(), ClosureErrors> {
     let (nodes, mut errors) = find(closure, tree);
-    let store = closure.store_dir();
+    let store = closure.place();
     let compare = |&(info, node): &(&PathInfo, NodeId)| match nar_size(tree, node) {
         Ok(size) => info.check_size(store, size).err(),
         Err(NotInNar { path }) => Some(ClosureError::NotInNar { path }),
@@ -218,13 +218,13 @@ pub(crate) fn find<'a>(
     let mut errors = Vec::new();
     // Both are sorted by name, so one pass over the directory finds all.
     let mut entries =
-        tree.find(closure.store_dir()).into_iter().flat_map(|store| tree.children(store)).peekable();
+        tree.find(closure.place()).into_iter().flat_map(|store| tree.children(store)).peekable();
     for info in closure.paths() {
         let name = info.path.as_str().as_bytes();
         while entries.next_if(|&entry| tree.name(entry) < name).is_some() {}
         match entries.next_if(|&entry| tree.name(entry) == name) {
             Some(entry) => found.push((info, entry)),
-            None => errors.push(ClosureError::NotInTree { path: info.path.in_store(closure.store_dir()) }),
+            None => errors.push(ClosureError::NotInTree { path: info.path.in_store(closure.place()) }),
         }
     }
     (found, errors)
@@ -239,7 +239,7 @@ fn check<E>(
     hash: &mut dyn FnMut(NarParts<'_>) -> Result<NarHash, VerifyError<E>>,
 ) -> Result<(), VerifyError<E>> {
     let special = |NotInNar { path }| ClosureErrors::from(ClosureError::NotInNar { path });
-    let store = closure.store_dir();
+    let store = closure.place();
     if size_first {
         info.check_size(store, nar_size(tree, node).map_err(special)?).map_err(ClosureErrors::from)?;
     }

@@ -1,7 +1,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use image_tree::{Content, Piece, PieceSource, to_u64, to_usize};
+use image_tree::{Content, Piece, PieceSource, Uuid, to_u64, to_usize};
 
 use crate::error::DiskError;
 use crate::options::{Options, Part, TableId};
@@ -49,6 +49,27 @@ impl Disk {
         let table = table::bytes(&options, &placement, &identifiers)?;
         let regions = regions(&options, &placement);
         Ok(Self { options, placement, identifiers, table, late: OnceLock::new(), regions })
+    }
+
+    /// Start and length of the partitions of a disk, in the order of their numbers. The lengths of [`Length::Fill`](crate::Length::Fill) do not depend
+    /// on contents, so that contents of such a partition can be made for it.
+    ///
+    /// # Errors
+    /// Fails if two items overlap, or if one does not fit.
+    pub fn places(options: &Options) -> Result<Vec<PlacedPartition>, DiskError> {
+        Placement::of(options).map(|placement| placement.partitions)
+    }
+
+    /// The PARTUUID of each partition, as Linux shows it.
+    pub fn partition_uuids(options: &Options) -> Vec<String> {
+        let identifiers = Identifiers::of(options);
+        let number = |(index, _)| match identifiers.disk {
+            TableId::Mbr(id) => format!("{id:08x}-{:02x}", index + 1),
+            TableId::Gpt(_) => {
+                identifiers.partitions.get(index).map_or_else(String::new, |guid| Uuid(*guid).to_string())
+            }
+        };
+        options.partitions.iter().enumerate().map(number).collect()
     }
 
     /// Start and length of the partitions, in the order of their numbers.

@@ -57,6 +57,18 @@ pub enum DiskError {
         /// Length of the content in \[bytes\].
         needs: u64,
     },
+    /// A partition that takes what is left, where nothing is left.
+    NothingLeft {
+        /// The partition.
+        item: Item,
+        /// End of the space for it, in \[bytes\].
+        limit: u64,
+    },
+    /// A partition that takes what is left, on a disk whose length is not given.
+    NoLength {
+        /// The partition.
+        item: Item,
+    },
     /// An item that ends after the space for partitions.
     PastEnd {
         /// The item that does not fit.
@@ -130,6 +142,16 @@ impl DiskError {
                 *item,
                 format!("the content has {needs} bytes, {} more than the partition's {size}", needs - size),
                 "make it larger".to_owned(),
+            ),
+            Self::NothingLeft { item, limit } => (
+                *item,
+                format!("other parts leave nothing for it before {limit}"),
+                format!("increase {}, or make others smaller", names.size()),
+            ),
+            Self::NoLength { item } => (
+                *item,
+                "it takes what the disk leaves, but the disk has no given length".to_owned(),
+                format!("set {}", names.size()),
             ),
             Self::PastEnd { span, usable } => (
                 span.item,

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `options` | the parameters of a disk |
 //! | `placement` | start and length of each item; checks that nothing overlaps |
+//! | `fill` | lengths of partitions that take what is left |
 //! | `table` | identifiers, and the table at both ends of a disk |
 //! | `mbr`, `gpt` | the bytes of the two kinds of table |
 //! | `identifiers` | default GUIDs and numbers |
@@ -15,6 +16,7 @@
 
 mod disk;
 mod error;
+mod fill;
 mod gpt;
 mod identifiers;
 mod mbr;
@@ -25,5 +27,5 @@ mod table;
 pub use disk::Disk;
 pub use error::{DiskError, Item, Names, Span};
 pub use identifiers::fat_serial_number;
-pub use options::{Blob, Kind, Options, Part, Partition, Table, TableId};
+pub use options::{Blob, Kind, Length, Options, Part, Partition, RoundTo, Table, TableId};
 pub use placement::PlacedPartition;

@@ -12,12 +12,26 @@ pub struct Options {
     pub sector: SectorSize,
     /// Length of the disk in \[bytes\], a multiple of the sector. `None`: as long as needed.
     pub size: Option<u64>,
+    /// How a length that is not given is rounded up.
+    pub round_to: RoundTo,
     /// Seed of default identifiers: the UUID of the root file system.
     pub seed: [u8; 16],
     /// Partitions in the order of their numbers: at most 4 in an MBR, at most 128 in a GPT.
     pub partitions: Vec<Partition>,
     /// Bytes outside of partitions.
     pub blobs: Vec<Blob>,
+}
+
+/// How the length of a disk is rounded up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoundTo {
+    /// To a multiple of 4096 bytes, which suits every block size.
+    #[default]
+    Blocks,
+    /// To a multiple of this number of \[bytes\], itself a multiple of the sector.
+    Multiple(u64),
+    /// To a power of two.
+    PowerOfTwo,
 }
 
 /// The kind of table, with the disk's identifier; `None` for the default.
@@ -41,10 +55,12 @@ pub enum TableId {
 /// A partition. Sizes and offsets are in \[bytes\], multiples of the sector.
 #[derive(Debug)]
 pub struct Partition {
-    /// Offset. `None`: the next multiple of 1 MiB after the previous partition.
+    /// Offset. `None`: the next multiple of `align` after the previous partition.
     pub start: Option<u64>,
-    /// Length. `None`: that of the content.
-    pub size: Option<u64>,
+    /// Alignment of a start that is not given. [`Partition::ALIGNMENT`] suits most media.
+    pub align: u64,
+    /// Length.
+    pub size: Length,
     /// Partition type, for the kind of table in use.
     pub kind: Kind,
     /// Sets the active flag (MBR) or the attribute "legacy BIOS bootable" (GPT).
@@ -55,6 +71,22 @@ pub struct Partition {
     pub guid: Option<[u8; 16]>,
     /// Content.
     pub part: Part,
+}
+
+impl Partition {
+    /// The usual alignment in \[bytes\], suitable for most flash memory and disks.
+    pub const ALIGNMENT: u64 = 1 << 20;
+}
+
+/// The rule for the length of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// That of the content, in whole sectors.
+    Content,
+    /// This many \[bytes\].
+    Bytes(u64),
+    /// What other parts leave of a disk of a given length. Several such partitions share it by these weights, which are not 0.
+    Fill(u32),
 }
 
 /// The type of a partition.

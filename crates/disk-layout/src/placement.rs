@@ -1,11 +1,9 @@
-//! Places partitions and blobs. By default partitions are aligned to 1 MiB and the disk is as long as needed. Nothing may
-//! overlap.
+//! Places partitions and blobs. By default the disk is as long as needed. Nothing may overlap.
 
 use crate::error::{DiskError, Item, Span};
-use crate::options::{Options, Table};
+use crate::fill;
+use crate::options::{Length, Options, RoundTo, Table};
 
-/// Default alignment of partitions, suitable for every flash memory and disk.
-const ALIGNMENT: u64 = 1 << 20;
 /// End of the boot code; the disk's number and the table follow (UEFI specification, table 5.1).
 pub(crate) const BOOT_CODE: u64 = 440;
 /// Length of the GPT's entries in \[bytes\]: 128 of 128 bytes (UEFI specification, 5.3). A multiple of every sector size.
@@ -44,6 +42,7 @@ impl Placement {
             // At the start: protective MBR, header, entries. At the end: entries, header.
             Table::Gpt(_) => (2 * sector + GPT_ENTRIES, GPT_ENTRIES + sector),
         };
+        let filled = fill::lengths(options, head, tail)?;
         let mut spans = vec![Span { item: Item::Table, start: BOOT_CODE, end: head }];
         let mut partitions = Vec::with_capacity(options.partitions.len());
         let mut end_before = head;
@@ -52,16 +51,20 @@ impl Placement {
             let overflow = || DiskError::Overflow { item };
             let start = match partition.start {
                 Some(start) => start,
-                None => end_before.checked_next_multiple_of(ALIGNMENT).ok_or_else(overflow)?,
+                None => end_before.checked_next_multiple_of(partition.align).ok_or_else(overflow)?,
             };
             let needs = partition.part.len();
-            let len = match partition.size {
+            let given = match partition.size {
+                Length::Content => None,
+                Length::Bytes(bytes) => Some(bytes),
+                Length::Fill(_) => filled.get(&index).copied(),
+            };
+            let len = match given {
                 Some(size) if needs > size => {
                     return Err(DiskError::TooSmall { item, size, needs });
                 }
                 Some(size) => size,
-                // An entry can't describe an empty partition.
-                None => needs.max(1).checked_next_multiple_of(sector).ok_or_else(overflow)?,
+                None => of_content(needs, sector).ok_or_else(overflow)?,
             };
             end_before = start.checked_add(len).ok_or_else(overflow)?;
             spans.push(Span { item, start, end: end_before });
@@ -79,11 +82,20 @@ impl Placement {
     }
 }
 
+/// The length of a partition for contents of `needs` \[bytes\]. An entry can't describe an empty partition.
+pub(crate) fn of_content(needs: u64, sector: u64) -> Option<u64> {
+    needs.max(1).checked_next_multiple_of(sector)
+}
+
 /// The length of the disk.
 fn length(options: &Options, spans: &[Span], tail: u64) -> Result<u64, DiskError> {
     let last = spans.iter().max_by_key(|span| span.end);
     let end = last.map_or(0, |span| span.end);
-    let needs = end.checked_add(tail).and_then(|needs| needs.checked_next_multiple_of(SIZE_MULTIPLE));
+    let needs = end.checked_add(tail).and_then(|needs| match options.round_to {
+        RoundTo::Blocks => needs.checked_next_multiple_of(SIZE_MULTIPLE),
+        RoundTo::Multiple(bytes) => needs.checked_next_multiple_of(bytes),
+        RoundTo::PowerOfTwo => needs.checked_next_power_of_two(),
+    });
     match (options.size, last) {
         (Some(size), Some(last)) if size.checked_sub(tail).is_none_or(|usable| usable < end) => {
             // A disk that is too short for the backup table has no usable space.

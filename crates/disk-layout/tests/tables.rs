@@ -5,7 +5,9 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use disk_layout::{Blob, Disk, DiskError, Kind, Options, Part, Partition, Table, TableId};
+use disk_layout::{
+    Blob, Disk, DiskError, Item, Kind, Length, Options, Part, Partition, RoundTo, Table, TableId,
+};
 use image_tree::{Content, NodeId, Piece, PieceSource, SectorSize, TreeId};
 use proptest::prelude::*;
 
@@ -15,7 +17,8 @@ const LINUX: [u8; 16] = 0x0fc6_3daf_8483_4772_8e79_3d69_d847_7de4_u128.to_be_byt
 fn partition(start: Option<u64>, size: u64, kind: Kind, number: usize) -> Partition {
     Partition {
         start,
-        size: Some(size),
+        align: Partition::ALIGNMENT,
+        size: Length::Bytes(size),
         kind,
         bootable: number == 0,
         name: format!("part {number}"),
@@ -26,7 +29,15 @@ fn partition(start: Option<u64>, size: u64, kind: Kind, number: usize) -> Partit
 
 fn options(table: Table, partitions: Vec<Partition>) -> Options {
     let sector = SectorSize::Bytes512;
-    Options { table, sector, size: None, seed: [7; 16], partitions, blobs: Vec::new() }
+    Options {
+        table,
+        sector,
+        size: None,
+        round_to: RoundTo::Blocks,
+        seed: [7; 16],
+        partitions,
+        blobs: Vec::new(),
+    }
 }
 
 /// The bytes of a disk without files. The pieces must be consecutive.
@@ -226,4 +237,131 @@ fn files_of_several_file_systems_keep_their_tree() {
         })
         .collect();
     assert_eq!(files, [(MIB, first, 5, 0), (2 * MIB, second, 5, 0)]);
+}
+
+/// A partition that takes what is left, by weight.
+fn fill(weight: u32, align: u64) -> Partition {
+    Partition { align, size: Length::Fill(weight), ..partition(None, 0, Kind::Mbr(0x83), 1) }
+}
+
+fn spans(options: &Options) -> Vec<(u64, u64)> {
+    let places = Disk::places(options).unwrap();
+    places.iter().map(|place| (place.start, place.start + place.len)).collect()
+}
+
+#[test]
+fn a_partition_takes_what_is_left() {
+    let of = |table, size, partitions| Options { size: Some(size), ..options(table, partitions) };
+    let mbr = || Table::Mbr(None);
+    let fixed = |size| partition(None, size, Kind::Mbr(0x83), 1);
+    let alone = of(mbr(), 16 * MIB + 512, vec![fill(1, MIB)]);
+    assert_eq!(spans(&alone), [(MIB, 16 * MIB + 512)]);
+    // 33 sectors of a GPT's second copy.
+    let gpt = Partition { kind: Kind::Gpt(LINUX), ..fill(1, MIB) };
+    assert_eq!(spans(&of(Table::Gpt(None), 16 * MIB, vec![gpt])), [(MIB, 16 * MIB - 33 * 512)]);
+    // Between others, and in front of one that is aligned.
+    let last = Partition { align: 4 * MIB, ..fixed(MIB) };
+    let between = of(mbr(), 16 * MIB, vec![fixed(2 * MIB), fill(1, MIB), last]);
+    assert_eq!(spans(&between), [(MIB, 3 * MIB), (3 * MIB, 12 * MIB), (12 * MIB, 13 * MIB)]);
+    let weighted = of(mbr(), 17 * MIB, vec![fill(1, MIB), fixed(4 * MIB), fill(3, MIB)]);
+    assert_eq!(spans(&weighted), [(MIB, 4 * MIB), (4 * MIB, 8 * MIB), (8 * MIB, 17 * MIB)]);
+    // A blob, and a partition with a place of its own, end what is left.
+    let file = Part::File { file: NodeId::ROOT.into(), len: 10 };
+    let mut blob = of(mbr(), 17 * MIB, vec![fill(1, MIB)]);
+    blob.blobs.push(Blob { offset: 9 * MIB + 700, part: file });
+    assert_eq!(spans(&blob), [(MIB, 9 * MIB + 512)]);
+    let placed = partition(Some(8 * MIB), MIB, Kind::Mbr(0x83), 1);
+    let chains = of(mbr(), 17 * MIB, vec![fill(1, MIB), placed, fill(1, MIB)]);
+    assert_eq!(spans(&chains), [(MIB, 8 * MIB), (8 * MIB, 9 * MIB), (9 * MIB, 17 * MIB)]);
+}
+
+#[test]
+fn nothing_left_is_an_error() {
+    let fixed = partition(None, 15 * MIB, Kind::Mbr(0x83), 0);
+    let of = |size| Options { size, ..options(Table::Mbr(None), vec![fixed_clone(&fixed), fill(1, MIB)]) };
+    let item = Item::Partition(1);
+    assert_eq!(Disk::places(&of(None)).unwrap_err(), DiskError::NoLength { item });
+    let limit = 16 * MIB;
+    assert_eq!(Disk::places(&of(Some(limit))).unwrap_err(), DiskError::NothingLeft { item, limit });
+    assert_eq!(spans(&of(Some(limit + 512)))[1], (16 * MIB, 16 * MIB + 512));
+}
+
+fn fixed_clone(partition: &Partition) -> Partition {
+    Partition { name: partition.name.clone(), part: partition.part.clone(), ..*partition }
+}
+
+#[test]
+fn the_length_of_a_disk_is_rounded() {
+    let of = |round_to| {
+        let partitions = vec![partition(None, 5 * MIB, Kind::Mbr(0x83), 0)];
+        Disk::plan(Options { round_to, ..options(Table::Mbr(None), partitions) }).unwrap().len()
+    };
+    assert_eq!(of(RoundTo::Blocks), 6 * MIB);
+    assert_eq!(of(RoundTo::Multiple(4 * MIB)), 8 * MIB);
+    assert_eq!(of(RoundTo::Multiple(6 * MIB)), 6 * MIB);
+    assert_eq!(of(RoundTo::PowerOfTwo), 8 * MIB);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Partitions that fill leave nothing that one of them could have, never overlap, and follow their weights.
+    #[test]
+    fn no_byte_is_wasted_and_none_is_missing(
+        parts in prop::collection::vec((prop_oneof![1..4000_u64, 1..100_000_u64], 0..4_u32, 0..3_usize), 1..6),
+        size in 40_000..600_000_u64,
+        is_gpt in any::<bool>(),
+    ) {
+        let aligns = [512, 4096, MIB];
+        let kind = if is_gpt { Kind::Gpt(LINUX) } else { Kind::Mbr(0x83) };
+        let table = || if is_gpt { Table::Gpt(None) } else { Table::Mbr(None) };
+        let partitions = || -> Vec<Partition> {
+            let one = |&(sectors, weight, align): &(u64, u32, usize)| Partition {
+                align: aligns[align],
+                size: if weight == 0 { Length::Bytes(sectors * 512) } else { Length::Fill(weight) },
+                kind,
+                ..partition(None, 0, kind, 1)
+            };
+            parts.iter().take(4).map(one).collect()
+        };
+        let of = |partitions| Options { size: Some(size * 512), ..options(table(), partitions) };
+        let filled = of(partitions());
+        // With one sector for each that fills, all fits or nothing does.
+        let given = |lengths: &dyn Fn(usize) -> u64| {
+            let mut partitions = partitions();
+            for (index, partition) in partitions.iter_mut().enumerate() {
+                if let Length::Fill(_) = partition.size {
+                    partition.size = Length::Bytes(lengths(index));
+                }
+            }
+            Disk::places(&of(partitions))
+        };
+        let Ok(places) = Disk::places(&filled) else {
+            prop_assert!(given(&|_| 512).is_err());
+            return Ok(());
+        };
+        let lengths: Vec<u64> = places.iter().map(|place| place.len).collect();
+        prop_assert_eq!(given(&|index| lengths[index]).unwrap(), places.clone());
+        let fills: Vec<usize> =
+            (0..places.len()).filter(|&index| matches!(filled.partitions[index].size, Length::Fill(_))).collect();
+        let Some(&last) = fills.last() else { return Ok(()) };
+        // The last one can't be longer.
+        let longer = given(&|index| lengths[index] + 512 * u64::from(index == last));
+        prop_assert!(longer.is_err());
+        // Between a partition that fills and the next one is nothing, so the sum of all is the space.
+        for &index in &fills {
+            if let Some(next) = places.get(index + 1) {
+                prop_assert_eq!(places[index].start + places[index].len, next.start);
+            }
+        }
+        // By weight, but for alignment; the least is one sector.
+        for two in fills.windows(2) {
+            let weight = |index: usize| match filled.partitions[index].size {
+                Length::Fill(weight) => u64::from(weight),
+                _ => 0,
+            };
+            let [one, other] = [lengths[two[0]] * weight(two[1]), lengths[two[1]] * weight(two[0])];
+            prop_assert!(one.abs_diff(other) <= 12 * 4 * MIB, "{:?}", places);
+        }
+    }
 }

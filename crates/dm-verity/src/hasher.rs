@@ -235,16 +235,17 @@ impl TreeHasher {
 }
 
 /// A part of a block.
+#[derive(Clone, Copy)]
 enum Fragment<'b> {
     Bytes(&'b [u8]),
     Zeros(usize),
 }
 
 impl Fragment<'_> {
-    fn len(&self) -> usize {
+    fn len(self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
-            Self::Zeros(len) => *len,
+            Self::Zeros(len) => len,
         }
     }
 }

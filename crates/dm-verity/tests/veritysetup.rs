@@ -1,5 +1,7 @@
 //! The trees are those of `veritysetup format`, byte by byte, and `veritysetup verify` accepts them.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
 use std::path::Path;
 use std::process::Command;
 

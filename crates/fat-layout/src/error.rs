@@ -68,6 +68,8 @@ pub enum FatError {
     Full {
         /// Missing clusters in \[bytes\].
         missing: u64,
+        /// Whether the free space was promised.
+        promised: bool,
         /// How much longer the partition must be, in \[bytes\]; `None` if no length is sufficient for the FAT type.
         more: Option<u64>,
     },
@@ -137,8 +139,11 @@ impl FatError {
                     if *other { format!(", or {}", names.any_type()) } else { String::new() }
                 ),
             ),
-            Self::Full { missing, more } => whole(
-                format!("the files need {missing} bytes more than the partition has"),
+            Self::Full { missing, promised, more } => whole(
+                format!(
+                    "the files{} need {missing} bytes more than the partition has",
+                    if *promised { " and the free space" } else { "" }
+                ),
                 match more {
                     Some(more) => format!("make it {more} bytes larger, as longer tables need space too"),
                     None => "leave some out".to_owned(),

@@ -24,9 +24,11 @@ const MIN_CLUSTERS_32: u64 = 65_525;
 /// Maximum number of clusters for FAT32 (28 bits without the reserved values).
 const MAX_CLUSTERS_32: u64 = 268_435_446;
 /// Maximum length of a cluster in \[bytes\].
-const MAX_CLUSTER_BYTES: u64 = 64 << 10;
+pub(crate) const MAX_CLUSTER_BYTES: u64 = 64 << 10;
 /// Minimum partition length in \[bytes\] for which mkfs.vfat chooses FAT32.
-const FAT32_FROM: u64 = 512 << 20;
+pub(crate) const FAT32_FROM: u64 = 512 << 20;
+/// Maximum length of a track in \[sectors\].
+pub(crate) const MAX_TRACK: u64 = 63;
 
 /// The geometry of a FAT file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -79,7 +79,8 @@ impl FatLayout {
         let allocation = match Allocation::of(tree, options, &geometry, &names)? {
             Fit::Allocated(allocation) => allocation,
             Fit::Missing(missing) => {
-                return Err(FatError::Full { missing, more: more(tree, options, &names, missing) });
+                let promised = options.free_space > 0;
+                return Err(FatError::Full { missing, promised, more: more(tree, options, &names, missing) });
             }
         };
         let (root, runs) = allocation.fill(tree, options, &names);
@@ -159,9 +160,9 @@ impl FatLayout {
 }
 
 /// The names in each directory, in the order of the tree.
-type Names = BTreeMap<NodeId, Vec<EntryName>>;
+pub(crate) type Names = BTreeMap<NodeId, Vec<EntryName>>;
 
-fn names_of(tree: &FileTree) -> Result<Names, FatError> {
+pub(crate) fn names_of(tree: &FileTree) -> Result<Names, FatError> {
     let mut all = Names::new();
     for (id, node) in tree.iter() {
         if !matches!(node.kind(), NodeKind::Directory { .. }) {
@@ -229,6 +230,15 @@ struct Allocation {
     used: u64,
 }
 
+/// Whether a tree and the promised free space fit into a partition of the length in the options.
+pub(crate) fn fits(tree: &FileTree, options: &Options, names: &Names) -> Result<Result<(), u64>, FatError> {
+    let geometry = Geometry::of(options)?;
+    Ok(match Allocation::of(tree, options, &geometry, names)? {
+        Fit::Allocated(_) => Ok(()),
+        Fit::Missing(missing) => Err(missing),
+    })
+}
+
 impl Allocation {
     fn of(tree: &FileTree, options: &Options, geometry: &Geometry, names: &Names) -> Result<Fit, FatError> {
         let mut allocated = BTreeMap::new();
@@ -249,10 +259,10 @@ impl Allocation {
                 allocated.insert(id, (narrow(first, CLUSTERS), narrow(clusters, CLUSTERS)));
             }
         }
-        Ok(match used.checked_sub(geometry.clusters) {
+        let promised = options.free_space.div_ceil(geometry.cluster_bytes());
+        Ok(match used.saturating_add(promised).checked_sub(geometry.clusters) {
             None | Some(0) => Fit::Allocated(Self { clusters: allocated, used }),
-            // Less than 2^32 nodes of at most 4 GiB each.
-            Some(missing) => Fit::Missing(missing * geometry.cluster_bytes()),
+            Some(missing) => Fit::Missing(missing.saturating_mul(geometry.cluster_bytes())),
         })
     }
 

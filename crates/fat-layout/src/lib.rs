@@ -12,6 +12,7 @@
 //! | `directory` | directory entries |
 //! | `boot` | boot sector and `FSInfo` |
 //! | `layout` | allocation of clusters, and the pieces |
+//! | `smallest` | the smallest partition for a tree and free space |
 
 use image_tree::SectorSize;
 
@@ -21,6 +22,7 @@ mod error;
 mod geometry;
 mod layout;
 mod names;
+mod smallest;
 
 pub use error::{FatError, Names, Subject};
 pub use layout::{FatLayout, Summary};
@@ -30,6 +32,8 @@ pub use layout::{FatLayout, Summary};
 pub struct Options {
     /// Length of the partition in \[bytes\]. An incomplete track at the end stays unused.
     pub bytes: u64,
+    /// Promised free space in \[bytes\], counted in whole clusters.
+    pub free_space: u64,
     /// Volume label in upper case, padded with spaces; [`NO_LABEL`] for none.
     pub label: [u8; 11],
     /// Volume serial number.

@@ -19,7 +19,8 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 fn options(bytes: u64, bits: Option<Bits>) -> Options {
-    Options { bytes, label: *b"FIRMWARE   ", id: 0x2178_694e, bits, sector: SectorSize::Bytes512 }
+    let sector = SectorSize::Bytes512;
+    Options { bytes, free_space: 0, label: *b"FIRMWARE   ", id: 0x2178_694e, bits, sector }
 }
 
 fn of_4096(bytes: u64, bits: Option<Bits>) -> Options {
@@ -298,7 +299,7 @@ fn fills_a_partition_to_the_last_cluster() {
     assert_reads_back(&files(&[("all", Some(room))]), &options(9 * MIB, None));
     let tree = tree_of(&files(&[("all", Some(room + 1)), ("b", Some(1))]));
     let error = FatLayout::plan(&tree, &options(9 * MIB, None)).unwrap_err();
-    let FatError::Full { missing, more: Some(more) } = error else { panic!("{error}") };
+    let FatError::Full { missing, more: Some(more), promised: false } = error else { panic!("{error}") };
     assert_eq!(missing, 2 * none.cluster_bytes);
     FatLayout::plan(&tree, &options(9 * MIB + more, None)).unwrap();
 }
@@ -381,7 +382,7 @@ proptest! {
         let tree = blank(&sizes);
         let all: u64 = sizes.iter().sum();
         match FatLayout::plan(&tree, &of(start * MIB)) {
-            Err(FatError::Full { missing, more: Some(more) }) => {
+            Err(FatError::Full { missing, more: Some(more), .. }) => {
                 prop_assert!(more >= missing && more.is_multiple_of(sector.bytes()));
                 prop_assert!(FatLayout::plan(&tree, &of(start * MIB + more)).is_ok(), "{more}");
             }
@@ -394,6 +395,50 @@ proptest! {
             Ok(_) => prop_assert!(all < start * MIB),
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The smallest partition has room for the contents and the free space, and no shorter one has.
+    #[test]
+    fn the_smallest_partition_is_the_first_that_suffices(
+        sizes in prop::collection::vec(prop_oneof![0..5000_u64, 0..20 * MIB, Just(MIB)], 0..40),
+        free_space in prop_oneof![Just(0), 0..MIB, 0..300 * MIB, 400 * MIB..700 * MIB],
+        bits in prop_oneof![Just(None), Just(Some(Bits::Fat16)), Just(Some(Bits::Fat32))],
+        long_sectors in any::<bool>(),
+        shorter in prop::collection::vec(0.0..1.0_f64, 20),
+    ) {
+        let sector = if long_sectors { SectorSize::Bytes4096 } else { SectorSize::Bytes512 };
+        let of = |bytes| Options { sector, free_space, ..options(bytes, bits) };
+        let tree = blank(&sizes);
+        let smallest = FatLayout::smallest(&tree, &of(0)).unwrap();
+        let found = FatLayout::plan(&tree, &of(smallest)).unwrap().summary();
+        prop_assert!(found.free_clusters * found.cluster_bytes >= free_space);
+        let sectors = smallest / sector.bytes();
+        let near = sectors.saturating_sub(700)..sectors;
+        #[expect(clippy::as_conversions, clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "any number will do")]
+        let far = shorter.iter().map(|share| (share * sectors as f64) as u64);
+        // Where the type, the length of clusters and that of tracks change.
+        let changes = [16, 32, 128, 256, 260, 504, 512, 1008].map(|mib| mib * MIB / sector.bytes());
+        let changes = changes.into_iter().flat_map(|at| [at - 1, at, at + 1]).filter(|at| *at < sectors);
+        for shorter in near.chain(far).chain(changes) {
+            prop_assert!(FatLayout::plan(&tree, &of(shorter * sector.bytes())).is_err(), "{} of {}", shorter, sectors);
+        }
+    }
+}
+
+/// Promised free space is counted in whole clusters, and the error for too short a partition names it.
+#[test]
+fn free_space_is_promised() {
+    let tree = blank(&[1]);
+    let with = |free_space| FatLayout::plan(&tree, &Options { free_space, ..options(9 * MIB, None) });
+    let free = with(0).unwrap().summary();
+    let free = free.free_clusters * free.cluster_bytes;
+    with(free).unwrap();
+    let error = with(free + 1).unwrap_err();
+    let message = "the files and the free space need 2048 bytes more than the partition has; make it ";
+    assert!(error.to_string().starts_with(message), "{error}");
 }
 
 /// 40 MiB, a file of 40 MiB and 40 small ones.

@@ -1,20 +1,30 @@
 //! Finds files with equal contents. Files with the length of another one are read once, in parallel, and compared by their
 //! SHA-256. The result does not depend on threads or on inodes of the host.
 
-use image_tree::{FileTree, MetadataId, NodeId, NodeKind, shown, to_u64};
+use image_tree::{FileTree, MetadataId, NodeId, NodeKind, to_u64};
 use rayon::prelude::*;
-use rustix::io::retry_on_intr;
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
 
+use crate::contained::ContainedFile;
+
 use crate::error::{reason, remedy};
-use crate::opener::{Cursor, OpenFile, Opener, check_unchanged};
+use crate::opener::{Cursor, OpenFile, Opener, check_unchanged, host_path};
 use crate::source_error::SourceError;
 
 /// Number of files that a task reads. They are neighbours, so the cursor keeps their directory open.
 const BATCH: usize = 64;
 /// Length of the read buffer in \[bytes\].
 const BUFFER: usize = 256 << 10;
+
+/// A file that is read.
+enum Opened<'t> {
+    File(File),
+    Contained(ContainedFile<'t>),
+}
 
 /// Files with the same length and metadata as another file.
 #[derive(Debug)]
@@ -113,30 +123,40 @@ impl<'t> Alike<'t> {
         buffer: &mut [u8],
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<[u8; 32], SourceError> {
-        let fd = match cursor.open(node)? {
+        let mut file = match cursor.open(node)? {
             OpenFile::Inline(bytes) => return Ok(Sha256::digest(bytes).into()),
-            OpenFile::Fd(fd) => fd,
+            OpenFile::Fd(fd) => Opened::File(File::from(fd)),
+            OpenFile::Contained(file) => Opened::Contained(file),
         };
         let mut hasher = Sha256::new();
         loop {
-            match retry_on_intr(|| rustix::io::read(fd.as_fd(), &mut *buffer)) {
+            let read = match &mut file {
+                Opened::File(file) => file.read(buffer),
+                Opened::Contained(file) => file.read(buffer),
+            };
+            match read {
                 Ok(0) => break,
                 Ok(got) => {
                     hasher.update(&buffer[..got]);
                     progress(to_u64(got));
                 }
-                Err(errno) => {
-                    let path = self.tree.source_path(node);
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
                     return Err(SourceError::Unreadable {
-                        path: shown(&path.expect("invariant: an open file comes from a source")),
+                        path: host_path(self.tree, node),
                         reason: reason(errno),
                         remedy: remedy(errno),
                     });
                 }
             }
         }
+        let fd = match &file {
+            Opened::File(file) => file.as_fd(),
+            Opened::Contained(file) => file.file(),
+        };
         // This also compares the length with that of the scan.
-        check_unchanged(self.tree, node, fd.as_fd())?;
+        check_unchanged(self.tree, node, fd)?;
         Ok(hasher.finalize().into())
     }
 }

@@ -1,3 +1,4 @@
+use archive_source::{ArchiveError, FaultKind};
 use image_tree::{Explain, Explanation, ImagePath, InvalidAcl, InvalidName, TreeError, explained_errors};
 use rustix::io::Errno;
 
@@ -225,6 +226,29 @@ pub enum ScanError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An archive or a container image that can't be read.
+    Archive {
+        /// The position of the tree.
+        tree: usize,
+        /// What is wrong.
+        error: ArchiveError,
+    },
+    /// A pattern of what to leave out that has the wrong syntax.
+    Pattern {
+        /// The position of the tree.
+        tree: usize,
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file longer than any of ext4.
+    FileTooLong {
+        /// In the archive.
+        path: String,
+        /// In \[bytes\].
+        size: u64,
+    },
     /// More entries than a tree can have.
     TooMany,
     /// A bug: the merge broke a rule of the tree.
@@ -241,7 +265,13 @@ impl ScanError {
             | Self::InsideStorePath { .. }
             | Self::StoreMode { .. }
             | Self::DisallowedXattr { .. }
+            | Self::Pattern { .. }
             | Self::MissingPath { .. } => ErrorKind::Plan,
+            Self::Archive { error, .. } => match error.fault().kind() {
+                FaultKind::Plan => ErrorKind::Plan,
+                FaultKind::Source => ErrorKind::Source,
+                FaultKind::Limit => ErrorKind::Limit,
+            },
             Self::MissingStorePath { .. } | Self::BadStoreName { .. } => ErrorKind::Closure,
             Self::SpecialInStore { .. }
             | Self::EmptyWithBytes { .. }
@@ -263,6 +293,7 @@ impl ScanError {
             | Self::NameTooLong { .. }
             | Self::DeviceNumber { .. }
             | Self::Xattr { .. }
+            | Self::FileTooLong { .. }
             | Self::TooMany => ErrorKind::Limit,
             Self::More { kind, .. } => *kind,
             Self::Internal(_) => ErrorKind::Internal,
@@ -305,7 +336,11 @@ impl ScanError {
             Self::NotAFolder { source, .. }
             | Self::NotAFile { source, .. }
             | Self::NoSource { source, .. } => its_path(source),
-            Self::FakedOwners { tree, .. } => SourceId::Tree(*tree).into(),
+            Self::Archive { tree, error } if error.fault().kind() == FaultKind::Plan => {
+                SourceId::Tree(*tree).into()
+            }
+            Self::Archive { error, .. } => path(&error.explain().subject),
+            Self::Pattern { tree, .. } | Self::FakedOwners { tree, .. } => SourceId::Tree(*tree).into(),
             Self::TooMany => Subject::Contents,
             Self::Internal(_) => Subject::Path("the merged tree".to_owned()),
             Self::EmptyWithBytes { path: at }
@@ -324,6 +359,7 @@ impl ScanError {
             | Self::SymlinkTarget { path: at, .. }
             | Self::NameTooLong { path: at, .. }
             | Self::DeviceNumber { path: at }
+            | Self::FileTooLong { path: at, .. }
             | Self::Xattr { path: at, .. } => path(at),
         }
     }
@@ -385,6 +421,17 @@ impl ScanError {
             Self::NameTooLong { name, .. } => format!("has the name \"{name}\" of more than 255 bytes"),
             Self::DeviceNumber { .. } => "has a device number outside 4095:1048575".to_owned(),
             Self::Xattr { reason, .. } => reason.clone(),
+            Self::Archive { error, .. } => error.explain().what,
+            Self::Pattern { pattern, reason, .. } => {
+                let pattern = image_tree::escaped(pattern.as_bytes());
+                format!(
+                    "the pattern \"{pattern}\" is not one of gitignore: {}",
+                    image_tree::escaped(reason.as_bytes())
+                )
+            }
+            Self::FileTooLong { size, .. } => {
+                format!("is {size} bytes long, and a file of ext4 has less than 16 TiB")
+            }
             Self::TooMany => {
                 "more entries, or bytes of names, than a file system of 2^32 inodes can hold".to_owned()
             }
@@ -408,9 +455,11 @@ impl ScanError {
             Self::UnreadableXattr { remedy, .. } => {
                 return format!("{remedy}, or leave it out of the tree's xattrs");
             }
+            Self::Archive { error, .. } => return error.explain().help,
+            Self::Pattern { .. } => "correct it",
             Self::Conflict { .. } | Self::NeedsDirectory { .. } => "leave one out",
             Self::InsideStorePath { .. } => "choose another place",
-            Self::DisallowedXattr { .. } => "leave it out",
+            Self::DisallowedXattr { .. } | Self::FileTooLong { .. } => "leave it out",
             Self::EmptyWithBytes { .. } => "copy it to a regular file first",
             Self::MissingPath { .. } => "add an entry for it or leave it out",
             Self::BadStoreName { .. } => "correct the registration",

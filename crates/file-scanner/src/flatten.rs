@@ -5,13 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use image_tree::{
     FileSource, Inode, Metadata, MetadataId, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeWriter,
-    shown, to_u64,
+    shown, to_u64, to_usize,
 };
-use snugfs_plan::EntryKind;
+use snugfs_plan::{EntryKind, TreeKind};
 
 use crate::error::ScanError;
 use crate::errors::Located;
-use crate::found::{DirectoryId, Found, HostMetadata, Kind};
+use crate::found::{DirectoryId, Found, HostMetadata, Kind, Place};
 use crate::merge::{DirectoryOwner, Leaf, Merge, PathAttributes, Step};
 use crate::metadata::{self, InodeKind};
 use crate::plan_tree::{PlanItem, PlanTree};
@@ -203,10 +203,23 @@ impl<'a> Flatten<'a> {
         let metadata = self.leaf_metadata(name.as_bytes(), leaf, linked, applied)?;
         let node = match kind {
             Kind::File { size, stamp, .. } => {
-                let Some(origin) = self.writer.origin(source) else {
-                    return Err(ScanError::Internal("a source without an origin".to_owned()));
+                let origin = |position| {
+                    let origin = self.writer.origin(position);
+                    origin.ok_or_else(|| ScanError::Internal("a source without an origin".to_owned()))
                 };
-                let node = self.writer.file(name, metadata, size, FileSource::Scanned { origin, stamp });
+                let bytes = match found.place(index) {
+                    None => FileSource::Scanned { origin: origin(source)?, stamp },
+                    Some(Place::Range { origin: of, offset }) => {
+                        FileSource::Range { origin: origin(to_usize(of.into()))?, offset }
+                    }
+                    Some(Place::Segments { origin: of, index }) => {
+                        FileSource::Segments { origin: origin(to_usize(of.into()))?, index }
+                    }
+                    Some(Place::Nowhere) => {
+                        return Err(ScanError::Internal("a file without contents".to_owned()));
+                    }
+                };
+                let node = self.writer.file(name, metadata, size, bytes);
                 if let (Ok(_), Some(runs)) = (&node, found.data_runs(index)) {
                     self.writer.data_runs(runs.to_vec()).map_err(ScanError::of_tree)?;
                 }
@@ -319,7 +332,8 @@ impl<'a> Flatten<'a> {
     ) -> Result<Metadata, ScanError> {
         let tree = source - usize::from(self.sources.store.is_some());
         let plan = &self.sources.trees[tree];
-        if plan.keep_owner {
+        // The owners in an archive are numbers that no namespace changes.
+        if plan.keep_owner == Some(true) && plan.kind == Some(TreeKind::Folder) {
             self.check_owner(tree, at, host)?;
         }
         match metadata::of_tree(plan, host, inode_kind, xattrs, self.sources.timestamp) {

@@ -70,6 +70,21 @@ pub(crate) fn stamp(stat: &Stat) -> FileStamp {
     FileStamp::of_mtime(stat.st_mtime, nanoseconds(stat))
 }
 
+/// Where an archive has the bytes of a file. `origin` is the position among the origins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// Not a regular file.
+    Nowhere,
+    Range {
+        origin: u32,
+        offset: u64,
+    },
+    Segments {
+        origin: u32,
+        index: u32,
+    },
+}
+
 /// The parts that only trees have. The metadata of a store is canonical.
 #[derive(Debug, Default)]
 pub(crate) struct TreePart {
@@ -79,6 +94,8 @@ pub(crate) struct TreePart {
     pub(crate) links: Vec<(usize, Inode)>,
     /// Extended attributes of entries that have any, by their position in the part, ascending.
     pub(crate) xattrs: Vec<(usize, Vec<Xattr>)>,
+    /// Where an archive has the bytes of its files, for each entry; empty if this is not part of an archive.
+    pub(crate) places: Vec<Place>,
     /// Data runs of sparse files, by their position in the part, ascending.
     pub(crate) sparse: Vec<(usize, Vec<DataRun>)>,
 }
@@ -185,6 +202,11 @@ impl FoundDirectory {
         let links = &self.tree(index)?.links;
         let at = links.binary_search_by_key(&(index % BATCH), |link| link.0).ok()?;
         links.get(at).map(|link| link.1)
+    }
+
+    /// Where an archive has the bytes of a file; `None` if it is a file of this machine.
+    pub(crate) fn place(&self, index: usize) -> Option<Place> {
+        self.tree(index)?.places.get(index % BATCH).copied()
     }
 
     /// The data runs of a sparse file.
@@ -314,6 +336,6 @@ mod tests {
 
     #[test]
     fn an_entry_costs_sixteen_bytes_beside_its_name() {
-        assert_eq!(size_of::<Kind>(), 16);
+        assert_eq!((size_of::<Kind>(), size_of::<Place>()), (16, 16));
     }
 }

@@ -75,7 +75,8 @@ pub(crate) fn entry(directory: &OpenDirectory<'_>, index: usize, part: &mut Part
             let is_directory = matches!(kind, Kind::Directory(_));
             if let (Some(stat), false) = (&stat, is_directory) {
                 tree_extras(tree, position, stat);
-                let xattrs = host_xattrs::of_entry(&directory.fd, name, &plan.xattrs)?;
+                let xattrs =
+                    host_xattrs::of_entry(&directory.fd, name, plan.xattrs.as_deref().unwrap_or_default())?;
                 if !xattrs.is_empty() {
                     tree.xattrs.push((position, xattrs));
                 }

@@ -13,18 +13,23 @@
 //! | `listing` | the names of one directory, sorted |
 //! | `walk`, `tasks`, `inspect`, `host_xattrs`, `holes` | directories in parallel, one entry, its extended attributes, its holes |
 //! | `owners`, `mounts` | whether the shown owners are real; other file systems below a tree |
+//! | `archives` | archives and container images, as directories of the walk |
+//! | `exclude` | patterns of what is left out |
 //! | `own` | output files of the program, which no tree includes |
 //! | `found` | the result of the walk |
 //! | `plan_tree` | the entries, targets and attributes of the plan, by path |
 //! | `merge` | merges all sources in depth-first order, finds conflicts |
 //! | `source_id` | the source of an error or a warning |
 //! | `metadata`, `flatten`, `warnings` | owners, permissions and times; the finished tree |
-//! | `opener`, `scanned_files` | reads the files again, as contents of an image |
+//! | `opener`, `contained`, `scanned_files` | reads the files again, as contents of an image |
 //! | `equal` | files with equal contents |
 
+mod archives;
+mod contained;
 mod equal;
 mod error;
 mod errors;
+mod exclude;
 mod flatten;
 mod found;
 mod holes;
@@ -47,6 +52,7 @@ mod tasks;
 mod walk;
 mod warnings;
 
+pub use contained::ContainedFile;
 pub use equal::Alike;
 pub use error::{ErrorKind, RUN_AS, ScanError, realise};
 pub use errors::ScanErrors;

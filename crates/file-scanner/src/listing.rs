@@ -60,6 +60,17 @@ impl Listing {
         listing.finish()
     }
 
+    /// A listing of names that are sorted and unique.
+    pub(crate) fn of_sorted<'n>(names: impl Iterator<Item = &'n [u8]>) -> Result<Self, ListError> {
+        let mut listing = Self::default();
+        for name in names {
+            listing.push(name, FileType::Unknown)?;
+        }
+        listing.names.shrink_to_fit();
+        listing.entries.shrink_to_fit();
+        Ok(listing)
+    }
+
     fn push(&mut self, name: &[u8], file_type: FileType) -> Result<(), ListError> {
         let len = u8::try_from(name.len()).map_err(|_| ListError::NameTooLong(name.to_vec()))?;
         let start = u32::try_from(self.names.len()).map_err(|_| ListError::Changed)?;
@@ -93,6 +104,15 @@ impl Listing {
     pub(crate) fn retain(&mut self, is_wanted: impl Fn(&[u8]) -> bool) {
         let names = &self.names;
         self.entries.retain(|entry| is_wanted(bytes_of(names, *entry)));
+    }
+
+    /// Keeps only the entries at some positions.
+    pub(crate) fn retain_at(&mut self, mut is_wanted: impl FnMut(usize) -> bool) {
+        let mut index = 0;
+        self.entries.retain(|_| {
+            index += 1;
+            is_wanted(index - 1)
+        });
     }
 
     /// Number of entries.

@@ -30,9 +30,9 @@ pub(crate) fn of_tree(
         InodeKind::Symlink => Permissions::SYMLINK,
         _ => Permissions::from_mode(host.mode),
     };
-    let permissions = if plan.keep_owner { source } else { source.without_set_id() };
-    let (uid, gid) = if plan.keep_owner { (host.uid, host.gid) } else { (0, 0) };
-    let mtime = if plan.keep_times {
+    let permissions = if plan.keep_owner == Some(true) { source } else { source.without_set_id() };
+    let (uid, gid) = if plan.keep_owner == Some(true) { (host.uid, host.gid) } else { (0, 0) };
+    let mtime = if plan.keep_times == Some(true) {
         Timestamp::new(host.seconds, host.nanoseconds).ok_or(TimeOutOfRange)?
     } else {
         timestamp

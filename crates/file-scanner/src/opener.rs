@@ -10,6 +10,7 @@ use image_tree::{FileSource, FileStamp, FileTree, NodeId, NodeKind, OriginId, es
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::contained::{self, ContainedFile};
 use crate::error::{reason, remedy};
 use crate::owners;
 use crate::source_error::SourceError;
@@ -47,6 +48,8 @@ pub enum OpenFile<'t> {
     Fd(OwnedFd),
     /// Bytes in the tree.
     Inline(&'t [u8]),
+    /// A file in an archive. Call [`check_unchanged`] with [`ContainedFile::file`].
+    Contained(ContainedFile<'t>),
 }
 
 /// Maximum number of open directories of a cursor.
@@ -167,6 +170,7 @@ impl<'t> Cursor<'_, 't> {
                 return Ok(OpenFile::Inline(tree.inline(index)));
             }
             NodeKind::File { source: FileSource::Scanned { origin, .. }, .. } => origin,
+            _ if let Some(file) = ContainedFile::of(tree, node) => return Ok(OpenFile::Contained(file)),
             _ => return Err(SourceError::NotAFile { path: tree.path(node).to_string() }),
         };
         let fd = self.open_scanned(origin, node).map_err(|errno| refused(tree, node, errno))?;
@@ -245,6 +249,9 @@ pub fn check_unchanged(tree: &FileTree, node: NodeId, fd: BorrowedFd<'_>) -> Res
     let (size, stamp) = match tree.node(node).kind() {
         NodeKind::File { source: FileSource::Inline(_), .. } => return Ok(()),
         NodeKind::File { size, source: FileSource::Scanned { stamp, .. } } => (size, stamp),
+        NodeKind::File { .. } if contained::container(tree, node).is_some() => {
+            return check_container(tree, node);
+        }
         _ => return Err(SourceError::NotAFile { path: tree.path(node).to_string() }),
     };
     let stat = rustix::fs::fstat(fd).map_err(|errno| refused(tree, node, errno))?;
@@ -258,10 +265,30 @@ pub fn check_unchanged(tree: &FileTree, node: NodeId, fd: BorrowedFd<'_>) -> Res
     Ok(())
 }
 
-fn host_path(tree: &FileTree, node: NodeId) -> String {
-    match tree.source_path(node) {
-        Some(path) => shown(&path),
-        None => escaped(tree.path(node).as_bytes()).to_string(),
+fn check_container(tree: &FileTree, node: NodeId) -> Result<(), SourceError> {
+    let Some(container) = contained::container(tree, node) else { return Ok(()) };
+    match contained::is_unchanged(container) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(SourceError::Changed { path: host_path(tree, node) }),
+        Err(error) => Err(SourceError::Unreadable {
+            path: host_path(tree, node),
+            reason: image_tree::io_reason(&error),
+            remedy: remedy(Errno::IO),
+        }),
+    }
+}
+
+/// The name of a file in messages: its path on this machine; in an archive, that of the archive and the path in the image.
+pub(crate) fn host_path(tree: &FileTree, node: NodeId) -> String {
+    let path = || escaped(tree.path(node).as_bytes()).to_string();
+    match tree.node(node).kind() {
+        NodeKind::File {
+            source: FileSource::Range { origin, .. } | FileSource::Segments { origin, .. },
+            ..
+        } => {
+            format!("{}: {}", shown(&tree.origin(origin).source), path())
+        }
+        _ => tree.source_path(node).map_or_else(path, |path| shown(&path)),
     }
 }
 

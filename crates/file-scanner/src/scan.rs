@@ -6,16 +6,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use image_tree::{DataRun, FileStamp, HOLE_GRAIN, ImagePath, Origin, OwnFile, Permissions, shown};
+use archive_source::Archive;
+use image_tree::{Container, DataRun, FileStamp, HOLE_GRAIN, ImagePath, Origin, OwnFile, Permissions, shown};
 use reader_threads::READERS;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
-use snugfs_plan::EntryKind;
+use snugfs_plan::{EntryKind, TreeKind, TreePlan};
 
 use crate::error::ScanError;
 use crate::errors::{ScanErrors, shortened};
-use crate::found::{Room, mode_bits, stamp};
+use crate::exclude::Exclude;
+use crate::found::{DirectoryId, Found, Room, mode_bits, stamp};
 use crate::listing::{ListError, Listing};
 use crate::metadata::{InodeKind, allows};
 use crate::opener::HELD;
@@ -23,7 +25,8 @@ use crate::plan_tree::{PlanTree, SourceRef};
 use crate::source_id::SourceId;
 use crate::sources::{Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
-use crate::{flatten, holes, inspect, owners, sources};
+use crate::warnings::Warning;
+use crate::{archives, flatten, holes, inspect, owners, sources};
 
 /// Maximum number of files that a thread has open while it reads: directories, files ahead, and some more.
 const FILES_OF_A_READER: usize = HELD + 16 + 4;
@@ -65,6 +68,8 @@ pub struct ScanOptions<'o> {
     /// Output files of the program, which are left out of trees. [`Scan::own`] lists them; the caller decides whether they are
     /// allowed there. Store paths and single entries are not checked for them.
     pub own: &'o [OwnFile],
+    /// The folder for the unnamed temporary file of compressed archives. Default: `TMPDIR`, or /tmp.
+    pub temporary: Option<&'o Path>,
     /// Called with the number of entries found since the last call, from any thread.
     pub progress: &'o (dyn Fn(u64) + Sync),
 }
@@ -75,6 +80,7 @@ impl Default for ScanOptions<'_> {
             threads: NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN),
             readers: NonZeroUsize::new(READERS).unwrap_or(NonZeroUsize::MIN),
             own: &[],
+            temporary: None,
             progress: &|_| {},
         }
     }
@@ -82,11 +88,12 @@ impl Default for ScanOptions<'_> {
 
 impl std::fmt::Debug for ScanOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { threads, readers, own, .. } = self;
+        let Self { threads, readers, own, temporary, .. } = self;
         f.debug_struct("ScanOptions")
             .field("threads", threads)
             .field("readers", readers)
             .field("own", own)
+            .field("temporary", temporary)
             .finish_non_exhaustive()
     }
 }
@@ -103,13 +110,19 @@ pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Sc
 pub fn scan_with(sources: &Sources<'_>, options: &ScanOptions<'_>) -> Result<Scan, ScanErrors> {
     raise_descriptor_limit();
     let mut errors = Vec::new();
+    let trees = archives::resolved(sources.trees);
+    let mut sources = Sources { trees: &trees, ..sources.clone() };
+    refuse_store_modes(&sources, &mut errors);
+    refuse_disallowed_xattrs(&sources, &mut errors);
+    refuse_faked_owners(&sources, &mut errors);
+    let excludes = excludes(&trees, &mut errors);
+    let roots = open_roots(&sources, &excludes, &mut errors);
+    let archives = archives::read(&trees, options, &mut errors);
+    sources.inline.extend(archives::configurations(&trees, &archives));
+    let sources = &sources;
     let plan = PlanTree::new(sources, &mut errors);
-    refuse_store_modes(sources, &mut errors);
-    refuse_disallowed_xattrs(sources, &mut errors);
-    refuse_faked_owners(sources, &mut errors);
-    let roots = open_roots(sources, &mut errors);
     let folders: Vec<_> = roots.iter().map(|root| root.fd.clone()).collect();
-    let files = stat_entry_files(sources, &folders, &mut errors);
+    let mut files = stat_entry_files(sources, &folders, &mut errors);
     if !errors.is_empty() {
         return Err(ScanErrors::new(errors));
     }
@@ -120,8 +133,57 @@ pub fn scan_with(sources: &Sources<'_>, options: &ScanOptions<'_>) -> Result<Sca
     let shortened = |errors| ScanErrors::new(shortened(errors, place));
     let options =
         ScanOptions { readers: options.readers.max(options.threads).min(most_readers()), ..*options };
-    let found = walk(roots, &options).map_err(shortened)?;
-    flatten::flatten(sources, &plan, &found, &files).map_err(shortened)
+    let mut found = walk(roots, &options).map_err(shortened)?;
+    let warnings = add_archives(sources, archives, &excludes, &mut found, &mut files)?;
+    let mut scan = flatten::flatten(sources, &plan, &found, &files).map_err(shortened)?;
+    scan.warnings.extend(warnings);
+    Ok(scan)
+}
+
+/// Adds the archives to what the walk found. Returns warnings, also about patterns that leave out nothing.
+fn add_archives(
+    sources: &Sources<'_>,
+    archives: Vec<Option<Archive>>,
+    excludes: &[Option<Arc<Exclude>>],
+    found: &mut Found,
+    files: &mut EntryFiles,
+) -> Result<Vec<Warning>, ScanError> {
+    let mut warnings = Vec::new();
+    for (tree, ((plan, archive), exclude)) in sources.trees.iter().zip(archives).zip(excludes).enumerate() {
+        if let Some(archive) = archive {
+            let origin = files.origins.len();
+            let of_container = |(path, container): &(PathBuf, Arc<Container>)| Origin {
+                source: path.clone(),
+                target: plan.target.clone(),
+                folder: None,
+                container: Some(Arc::clone(container)),
+            };
+            files.origins.extend(archive.containers.iter().map(of_container));
+            let position = usize::from(sources.store.is_some()) + tree;
+            let root = DirectoryId(image_tree::narrow(
+                image_tree::to_u64(position),
+                "the walk numbers the roots of the sources",
+            ));
+            let exclude = exclude.as_deref();
+            let adding = archives::Adding { plan, tree, root, origin, exclude, timestamp: sources.timestamp };
+            warnings.extend(adding.add(found, archive)?);
+        }
+        let unused = exclude.as_ref().map_or(Vec::new(), |exclude| exclude.unused(&plan.exclude));
+        warnings.extend(unused.into_iter().map(|pattern| Warning::UnusedPattern { tree, pattern }));
+    }
+    Ok(warnings)
+}
+
+/// The patterns of each tree.
+fn excludes(trees: &[TreePlan], errors: &mut Vec<ScanError>) -> Vec<Option<Arc<Exclude>>> {
+    let exclude = |(tree, plan): (usize, &TreePlan)| match Exclude::new(tree, &plan.exclude) {
+        Ok(exclude) => exclude.map(Arc::new),
+        Err(error) => {
+            errors.push(error);
+            None
+        }
+    };
+    trees.iter().enumerate().map(exclude).collect()
 }
 
 /// Refuses attributes that change modes in a store. Owners may be changed. A NAR hash includes whether a file is executable,
@@ -164,7 +226,9 @@ fn refuse_disallowed_xattrs(sources: &Sources<'_>, errors: &mut Vec<ScanError>) 
 /// Refuses trees if a library such as fakeroot's is preloaded without effect. Otherwise, a device would be an empty file.
 fn refuse_faked_owners(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
     if let Some(library) = owners::library_without_effect() {
-        errors.extend((0..sources.trees.len()).map(|tree| ScanError::FakedOwners { tree, library }));
+        let folders =
+            sources.trees.iter().enumerate().filter(|(_, plan)| plan.kind == Some(TreeKind::Folder));
+        errors.extend(folders.map(|(tree, _)| ScanError::FakedOwners { tree, library }));
     }
 }
 
@@ -186,7 +250,11 @@ pub fn most_readers() -> NonZeroUsize {
     NonZeroUsize::new(readers).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn open_roots<'a>(sources: &Sources<'a>, errors: &mut Vec<ScanError>) -> Vec<WalkRoot<'a>> {
+fn open_roots<'a>(
+    sources: &Sources<'a>,
+    excludes: &[Option<Arc<Exclude>>],
+    errors: &mut Vec<ScanError>,
+) -> Vec<WalkRoot<'a>> {
     let mut roots = Vec::new();
     if let Some(store) = &sources.store {
         match open_store(store) {
@@ -194,7 +262,13 @@ fn open_roots<'a>(sources: &Sources<'a>, errors: &mut Vec<ScanError>) -> Vec<Wal
             Err(error) => errors.push(error),
         }
     }
-    for (index, plan) in sources.trees.iter().enumerate() {
+    for (index, (plan, exclude)) in sources.trees.iter().zip(excludes).enumerate() {
+        if plan.kind != Some(TreeKind::Folder) {
+            // Its directories are added later.
+            let (policy, path) = (Policy::Tree(plan), plan.source.clone());
+            roots.push(WalkRoot { policy, path, fd: None, listing: Listing::default(), exclude: None });
+            continue;
+        }
         let root = open_folder(&plan.source, &SourceRef::Tree(index)).and_then(|fd| {
             let listing = Listing::read(fd.as_fd()).map_err(|error| unlisted(error, &plan.source))?;
             Ok(WalkRoot {
@@ -202,6 +276,7 @@ fn open_roots<'a>(sources: &Sources<'a>, errors: &mut Vec<ScanError>) -> Vec<Wal
                 path: plan.source.clone(),
                 fd: Some(Arc::new(fd)),
                 listing,
+                exclude: exclude.clone(),
             })
         });
         match root {
@@ -218,7 +293,7 @@ fn open_store<'a>(store: &sources::StoreSource) -> Result<WalkRoot<'a>, ScanErro
         0 => None,
         _ => Some(Arc::new(open_folder(&store.source_dir, &SourceRef::Closure)?)),
     };
-    Ok(WalkRoot { policy: Policy::Store, path: store.source_dir.clone(), fd, listing })
+    Ok(WalkRoot { policy: Policy::Store, path: store.source_dir.clone(), fd, listing, exclude: None })
 }
 
 fn list_store_paths(store: &StoreSource) -> Result<Listing, ScanError> {
@@ -258,7 +333,7 @@ fn stat_entry_files(
     let trees = sources.trees.iter().map(|tree| (&tree.source, &tree.target));
     for (index, (source, target)) in stores.chain(trees).enumerate() {
         let folder = folders.get(index).cloned().flatten();
-        all.origins.push(Origin { source: source.clone(), target: target.clone(), folder });
+        all.origins.push(Origin { source: source.clone(), target: target.clone(), folder, container: None });
     }
     for (index, (target, entry)) in sources.entries.iter().enumerate() {
         let EntryKind::Source(source) = &entry.kind else { continue };
@@ -268,7 +343,8 @@ fn stat_entry_files(
                 let more = all.room.add(data, &stat);
                 all.inflated.extend(more.map(|more| (more, source.clone())));
                 all.files.insert(index, file);
-                all.origins.push(Origin { source: source.clone(), target: target.clone(), folder: None });
+                let (source, target) = (source.clone(), target.clone());
+                all.origins.push(Origin { source, target, folder: None, container: None });
             }
             Err(error) => errors.push(error),
         }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::os::fd::BorrowedFd;
 
-use image_tree::{Contents, ContentsError, Explain, FileBytes, FileReader, FileRef, FileTree, TreeId, shown};
+use image_tree::{Contents, ContentsError, Explain, FileBytes, FileReader, FileRef, FileTree, TreeId};
 
 use crate::error::ErrorKind;
-use crate::opener::{Cursor, OpenFile, Opener, check_unchanged};
+use crate::opener::{Cursor, OpenFile, Opener, check_unchanged, host_path};
 use crate::source_error::SourceError;
 
 /// The files of scanned trees. A file that changed since the scan is an error.
@@ -51,10 +51,7 @@ impl Contents for ScannedFiles<'_> {
 
     fn shown(&self, file: FileRef) -> String {
         let Some(tree) = self.tree(file.tree) else { return String::new() };
-        match tree.source_path(tree.resolve(file.node)) {
-            Some(path) => shown(&path),
-            None => tree.path(file.node).to_string(),
-        }
+        host_path(tree, tree.resolve(file.node))
     }
 }
 
@@ -73,6 +70,7 @@ impl<'t> From<OpenFile<'t>> for FileBytes<'t> {
         match file {
             OpenFile::Fd(fd) => Self::Fd(fd),
             OpenFile::Inline(bytes) => Self::Memory(bytes),
+            OpenFile::Contained(file) => file.into(),
         }
     }
 }

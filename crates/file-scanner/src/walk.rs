@@ -16,6 +16,7 @@ use snugfs_plan::TreePlan;
 
 use crate::error::{ScanError, reason, remedy};
 use crate::errors::Located;
+use crate::exclude::{self, Exclude};
 use crate::found::{BATCH, DirectoryId, Found, FoundDirectory, HostMetadata, Kind, Part};
 use crate::host_xattrs::{self, XattrError};
 use crate::inspect::{self, Problem};
@@ -42,6 +43,7 @@ pub(crate) struct WalkRoot<'a> {
     /// `None` if there is nothing to read, as in a store without store paths.
     pub(crate) fd: Option<Arc<OwnedFd>>,
     pub(crate) listing: Listing,
+    pub(crate) exclude: Option<Arc<Exclude>>,
 }
 
 /// A directory whose entries are being inspected.
@@ -54,6 +56,8 @@ pub(crate) struct OpenDirectory<'a> {
     pub(crate) listing: Arc<Listing>,
     /// The number of its file system; 0 in a store, where it is not used.
     device: u64,
+    /// What is left out, and the directory's path below the source, if anything is.
+    exclude: Option<(Arc<Exclude>, Vec<u8>)>,
 }
 
 enum Task<'a> {
@@ -103,8 +107,12 @@ pub(crate) fn walk(roots: Vec<WalkRoot<'_>>, options: &ScanOptions<'_>) -> Resul
             walk.leave_out(DirectoryId(id), own::inode(&stat), &mut root.listing);
             walk.mounted_files(DirectoryId(id), plan, fd.as_fd(), device, &mut root.listing);
         }
+        if let Some(exclude) = &root.exclude {
+            exclude.leave_out(b"", fd.as_fd(), &mut root.listing);
+        }
         open.push(Arc::new(OpenDirectory {
             device,
+            exclude: root.exclude.map(|exclude| (exclude, Vec::new())),
             id: DirectoryId(id),
             policy: root.policy,
             top_of_store: matches!(root.policy, Policy::Store),
@@ -238,7 +246,11 @@ impl<'a> Walk<'a> {
             if is_mount && plan.one_file_system == Some(true) {
                 let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
                 let own = HostMetadata::of(&rustix::fs::statat(&parent.fd, name, flags)?);
-                self.own(id, own, host_xattrs::of_entry(&parent.fd, name, &plan.xattrs)?);
+                self.own(
+                    id,
+                    own,
+                    host_xattrs::of_entry(&parent.fd, name, plan.xattrs.as_deref().unwrap_or_default())?,
+                );
                 return Ok(None);
             }
         }
@@ -254,11 +266,16 @@ impl<'a> Walk<'a> {
                 fd,
                 listing,
                 device: 0,
+                exclude: None,
             }));
         };
         let stat = rustix::fs::fstat(&fd)?;
         let device = stat.st_dev;
-        self.own(id, HostMetadata::of(&stat), host_xattrs::of_descriptor(fd.as_fd(), &plan.xattrs)?);
+        self.own(
+            id,
+            HostMetadata::of(&stat),
+            host_xattrs::of_descriptor(fd.as_fd(), plan.xattrs.as_deref().unwrap_or_default())?,
+        );
         // A subvolume of btrfs is a file system of its own without being mounted.
         if is_mount || device != parent.device {
             match plan.one_file_system {
@@ -270,8 +287,21 @@ impl<'a> Walk<'a> {
         let mut listing = Listing::read(fd.as_fd())?;
         self.leave_out(id, own::inode(&stat), &mut listing);
         self.mounted_files(id, plan, fd.as_fd(), device, &mut listing);
+        let exclude = parent.exclude.as_ref().map(|(exclude, path)| {
+            let path = exclude::join(path, name.to_bytes());
+            exclude.leave_out(&path, fd.as_fd(), &mut listing);
+            (Arc::clone(exclude), path)
+        });
         let (fd, listing) = (Arc::new(fd), Arc::new(listing));
-        Ok(Some(OpenDirectory { id, policy: parent.policy, top_of_store: false, fd, listing, device }))
+        Ok(Some(OpenDirectory {
+            id,
+            policy: parent.policy,
+            top_of_store: false,
+            fd,
+            listing,
+            device,
+            exclude,
+        }))
     }
 
     /// Stores the metadata that a tree keeps of a directory.

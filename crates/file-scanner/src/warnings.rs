@@ -41,6 +41,27 @@ pub enum Warning {
         /// In the image.
         path: ImagePath,
     },
+    /// Extended attributes of an archive that are left out, because ext4 does not have them, or not for the type of file.
+    ArchiveXattrs {
+        /// The position of the tree.
+        tree: usize,
+        /// The first few names of the attributes.
+        names: Vec<String>,
+        /// The files.
+        files: NamedFiles,
+    },
+    /// A tar archive that looks like a container image.
+    LooksLikeImage {
+        /// The position of the tree.
+        tree: usize,
+    },
+    /// A pattern that leaves out nothing.
+    UnusedPattern {
+        /// The position of the tree.
+        tree: usize,
+        /// The pattern.
+        pattern: String,
+    },
     /// Files need much more space in the image than on this machine.
     Room {
         /// In the image, in \[bytes\].
@@ -57,9 +78,12 @@ impl Warning {
     #[must_use]
     pub fn subject(&self) -> Subject {
         match self {
-            Self::Mounts { tree, .. } | Self::SetId { tree, .. } | Self::Owners { tree, .. } => {
-                SourceId::Tree(*tree).into()
-            }
+            Self::Mounts { tree, .. }
+            | Self::SetId { tree, .. }
+            | Self::Owners { tree, .. }
+            | Self::ArchiveXattrs { tree, .. }
+            | Self::LooksLikeImage { tree }
+            | Self::UnusedPattern { tree, .. } => SourceId::Tree(*tree).into(),
             Self::Xattrs { path } => SourceId::Attributes(path.clone()).into(),
             Self::Room { .. } => Subject::Contents,
         }
@@ -85,6 +109,21 @@ impl Explain for Warning {
             Self::Xattrs { .. } => (
                 "extended attributes are left out that Linux does not allow on this type of file".to_owned(),
                 "lay them on a file or directory",
+            ),
+            Self::ArchiveXattrs { names, files, .. } => (
+                format!(
+                    "the extended attributes {} of {files} are left out, as Linux does not allow them there",
+                    names.join(", ")
+                ),
+                "name those to keep",
+            ),
+            Self::LooksLikeImage { .. } => (
+                "copies the files of a container image, not those of its layers".to_owned(),
+                "read it as a container image",
+            ),
+            Self::UnusedPattern { pattern, .. } => (
+                format!("the pattern \"{}\" leaves out nothing", image_tree::escaped(pattern.as_bytes())),
+                "correct it or leave it out",
             ),
             Self::Room { stored, taken, largest } => {
                 let largest = match largest.as_slice() {
@@ -123,7 +162,7 @@ pub struct NamedFiles {
 const NAMED: usize = 10;
 
 impl NamedFiles {
-    fn add(&mut self, path: impl FnOnce() -> String) {
+    pub(crate) fn add(&mut self, path: impl FnOnce() -> String) {
         self.count += 1;
         if self.first.len() < NAMED {
             self.first.push(path());

@@ -16,8 +16,8 @@ const SYSTEM: &str = "/nix/store/11111111111111111111111111111111-system";
 struct AnyStore<'b>(&'b [u8]);
 
 impl Store for AnyStore<'_> {
-    fn resolve(&self, path: &str) -> Result<String, StoreError> {
-        Ok(path.to_owned())
+    fn resolve(&self, path: &str) -> Result<Option<String>, StoreError> {
+        Ok(Some(path.to_owned()))
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {

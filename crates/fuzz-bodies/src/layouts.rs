@@ -1,7 +1,7 @@
 //! Bodies for layouts. Any tree and any options give a valid layout without gaps, or an error.
 
 use closure_registration::{NarPart, nar_parts, nar_size};
-use disk_layout::{Blob, Disk, Kind, Part, Partition, Table, TableId};
+use disk_layout::{Blob, Disk, Kind, Length, Part, Partition, RoundTo, Table, TableId};
 use ext4_layout::Layout;
 use ext4_verify::{Unused, check};
 use fat_layout::{Bits, FatLayout};
@@ -156,6 +156,7 @@ pub fn fat(bytes: &[u8]) -> Outcome {
             1 => (33 << 20) + (u64::from(choices.byte()) << 12),
             _ => (5 << 20) + (u64::from(choices.byte()) << 14),
         },
+        free_space: if choices.flag() { u64::from(choices.byte()) << 14 } else { 0 },
         label: fat_layout::NO_LABEL,
         id: 0x2178_694e,
         bits: match choices.below(3) {
@@ -191,7 +192,12 @@ pub fn disk(bytes: &[u8]) -> Outcome {
     let count = choices.below(5);
     let partitions = (0..count).map(|_| Partition {
         start: choices.flag().then(|| sectors(choices.size())),
-        size: choices.flag().then(|| sectors(choices.size()).max(sector.bytes())),
+        align: [sector.bytes(), 4096, Partition::ALIGNMENT][usize::from(choices.below(3))],
+        size: match choices.below(4) {
+            0 => Length::Content,
+            1 => Length::Fill(u32::from(choices.byte()) + 1),
+            _ => Length::Bytes(sectors(choices.size()).max(sector.bytes())),
+        },
         kind: if gpt { Kind::Gpt([7; 16]) } else { Kind::Mbr(choices.byte().max(1)) },
         bootable: choices.flag(),
         name: String::from("p").repeat(usize::from(choices.below(37))),
@@ -211,6 +217,11 @@ pub fn disk(bytes: &[u8]) -> Outcome {
     let options = disk_layout::Options {
         table: if gpt { Table::Gpt(None) } else { Table::Mbr(None) },
         size: choices.flag().then(|| sectors(choices.size()).max(sector.bytes())),
+        round_to: match choices.below(3) {
+            0 => RoundTo::Blocks,
+            1 => RoundTo::Multiple(4096 * (1 + u64::from(choices.byte()))),
+            _ => RoundTo::PowerOfTwo,
+        },
         sector,
         seed: [5; 16],
         partitions,

@@ -10,12 +10,14 @@
 //! | module | contents |
 //! |---|---|
 //! | `plans`, `closures`, `bootspecs`, `names` | bodies for text |
+//! | `archives` | bodies for tar archives and container images |
 //! | `images` | bodies for readers and checkers of images |
 //! | `layouts`, `trees` | bodies for layouts, of trees that are generated from bytes |
 //! | `seeds`, `mutation` | valid inputs, and changes of them |
 
 #![expect(clippy::missing_panics_doc, reason = "bodies panic to report failures")]
 
+mod archives;
 mod bootspecs;
 mod choices;
 mod closures;
@@ -28,6 +30,7 @@ mod plans;
 mod seeds;
 mod trees;
 
+pub use archives::{container_image, layers, tar};
 pub use bootspecs::bootspec;
 pub use choices::Choices;
 pub use closures::{graph, hash_and_store_path, registration, registration_and_list};
@@ -160,6 +163,31 @@ pub const TARGETS: &[Target] = &[
         tokens: seeds::NUMBERS,
         inputs: 1_500,
         memory: (16 << 20, 40),
+    },
+    Target {
+        name: "tar",
+        body: tar,
+        seeds: seeds::tars,
+        tokens: seeds::TAR_PARTS,
+        inputs: 10_000,
+        // The window of a zstd frame, headers of 8 MiB, and buffers between threads.
+        memory: (208 << 20, 100),
+    },
+    Target {
+        name: "container_image",
+        body: container_image,
+        seeds: seeds::container_images,
+        tokens: seeds::TAR_PARTS,
+        inputs: 5_000,
+        memory: (64 << 20, 100),
+    },
+    Target {
+        name: "layers",
+        body: layers,
+        seeds: seeds::layers,
+        tokens: seeds::TAR_PARTS,
+        inputs: 5_000,
+        memory: (64 << 20, 100),
     },
     Target {
         name: "nar",

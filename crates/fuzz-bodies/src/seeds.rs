@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use disk_layout::{Disk, Kind, Part, Partition, Table};
+use disk_layout::{Disk, Kind, Length, Part, Partition, RoundTo, Table};
 use ext4_layout::{Layout, Options};
 use fat_layout::{Bits, FatLayout};
 use image_tree::{FileTree, PieceSource, SectorSize, Timestamp, to_u64};
@@ -297,6 +297,7 @@ pub(crate) fn ext4_images() -> Vec<Vec<u8>> {
 fn fat_images() -> Vec<Vec<u8>> {
     let options = fat_layout::Options {
         bytes: 5 << 20,
+        free_space: 0,
         label: fat_layout::NO_LABEL,
         id: 1,
         bits: Some(Bits::Fat16),
@@ -312,7 +313,8 @@ pub(crate) fn tables() -> Vec<Vec<u8>> {
     let disk = |gpt: bool, count: u64| {
         let partitions = (0..count).map(|number| Partition {
             start: Some((1 + number) << 15),
-            size: Some(8 << 10),
+            align: Partition::ALIGNMENT,
+            size: Length::Bytes(8 << 10),
             kind: if gpt { Kind::Gpt([9; 16]) } else { Kind::Mbr(0x83) },
             bootable: number == 0,
             name: format!("part {number}"),
@@ -323,6 +325,7 @@ pub(crate) fn tables() -> Vec<Vec<u8>> {
             table: if gpt { Table::Gpt(None) } else { Table::Mbr(None) },
             sector: if count == 1 { SectorSize::Bytes4096 } else { SectorSize::Bytes512 },
             size: None,
+            round_to: RoundTo::Blocks,
             seed: [3; 16],
             partitions: partitions.collect(),
             blobs: Vec::new(),
@@ -391,4 +394,133 @@ pub(crate) fn containers() -> Vec<Vec<u8>> {
     let mut seeds = vec![compressed(&contents), joined, seekable, skippable, gzip, xz, twice_gzip, twice_xz];
     seeds.extend([contents, b"QFI\xfb".to_vec(), vec![0x1f, 0x8b]]);
     seeds
+}
+
+/// Parts of tar archives and layers.
+pub(crate) const TAR_PARTS: &[&[u8]] = &[
+    b"ustar\x0000",
+    b"ustar  \0",
+    b"../",
+    b"/",
+    b".wh.",
+    b".wh..wh..opq",
+    b"path=",
+    b"linkpath=",
+    b"size=",
+    b"mtime=-1.5\n",
+    b"GNU.sparse.map=",
+    b"GNU.sparse.size=",
+    b"GNU.sparse.major=1\n",
+    b"SCHILY.xattr.user.a=",
+    b"SCHILY.acl.access=u::rwx",
+    b"\x80\0\0\0",
+    b"\xff\xff\xff\xff",
+    b"00000001000\0",
+    b"x",
+    b"g",
+    b"L",
+    b"K",
+    b"S",
+    b"1",
+    b"2",
+    b"5",
+    b"0",
+];
+
+/// A header with its checksum, and data.
+fn member(type_byte: u8, name: &[u8], link: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut block = Vec::new();
+    crate::archives::add(&mut block, "", data);
+    let fields: [(usize, &[u8]); 4] =
+        [(0, name), (156, &[type_byte]), (157, link), (329, b"0000001\x000000003\0")];
+    for (at, field) in fields {
+        for (to, from) in block.iter_mut().skip(at).zip(field) {
+            *to = *from;
+        }
+    }
+    crate::archives::repair(&mut block);
+    block
+}
+
+fn archive(members: &[Vec<u8>]) -> Vec<u8> {
+    let mut all = members.concat();
+    all.resize(all.len() + 1024, 0);
+    all
+}
+
+/// Archives of all formats and compressions.
+pub(crate) fn tars() -> Vec<Vec<u8>> {
+    let all = archive(&[
+        member(b'5', b"./etc/", b"", b""),
+        member(b'0', b"./etc/hostname", b"", b"host"),
+        member(b'1', b"./name", b"./etc/hostname", b""),
+        member(b'2', b"./lib", b"usr/lib", b""),
+        member(b'0', b"./lib/x", b"", &[7; 700]),
+        member(b'3', b"null", b"", b""),
+        member(b'6', b"fifo", b"", b""),
+    ]);
+    let long = archive(&[
+        member(b'L', b"././@LongLink", b"", &[b'n'; 150]),
+        member(b'0', b"short", b"", b"gnu"),
+        member(b'g', b"global", b"", b"12 mtime=5.5\n"),
+        member(b'x', b"pax", b"", b"24 SCHILY.xattr.user.a=b\n12 path=a/b/\n14 uid=100000\n"),
+        member(b'0', b"short", b"", b"pax"),
+    ]);
+    let mut map = b"2\n0\n3\n4096\n1\n".to_vec();
+    map.resize(512, 0);
+    map.extend_from_slice(b"abcd");
+    let pax_1_0 = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n28 GNU.sparse.realsize=5000\n";
+    let sparse = archive(&[
+        member(b'x', b"pax", b"", b"24 GNU.sparse.size=5000\n29 GNU.sparse.map=0,3,4096,1\n"),
+        member(b'0', b"sparse", b"", b"abcd"),
+        member(b'x', b"pax", b"", pax_1_0),
+        member(b'0', b"sparse", b"", &map),
+    ]);
+    let gzip = {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let _ = std::io::Write::write_all(&mut encoder, &all);
+        encoder.finish().unwrap_or_default()
+    };
+    let zstd = zstd::bulk::compress(&long, 1).unwrap_or_default();
+    vec![all, long, sparse, gzip, zstd, archive(&[])]
+}
+
+fn two_layers() -> [Vec<u8>; 2] {
+    let lower = archive(&[
+        member(b'0', b"a/b/c", b"", b"c"),
+        member(b'0', b"a/f", b"", b"f"),
+        member(b'2', b"lib", b"a", b""),
+    ]);
+    let upper = archive(&[
+        member(b'0', b"a/.wh.f", b"", b""),
+        member(b'0', b"a/b/.wh..wh..opq", b"", b""),
+        member(b'0', b"a/b/new", b"", b"new"),
+        member(b'1', b"lib/link", b"a/b/new", b""),
+    ]);
+    [lower, upper]
+}
+
+/// Archives of container images.
+pub(crate) fn container_images() -> Vec<Vec<u8>> {
+    let [lower, upper] = two_layers();
+    let compressed = zstd::bulk::compress(&upper, 1).unwrap_or_default();
+    vec![
+        crate::archives::saved(&[&lower, &upper]),
+        crate::archives::saved(&[&lower]),
+        crate::archives::saved(&[&lower, &compressed]),
+        crate::archives::saved(&[]),
+    ]
+}
+
+/// Two layers, one after the other: the first byte has the length of the first, in blocks.
+pub(crate) fn layers() -> Vec<Vec<u8>> {
+    let [lower, upper] = two_layers();
+    // A name that begins with this byte.
+    let mut both = [lower.clone(), upper].concat();
+    let blocks = u8::try_from(lower.len() / 512).unwrap_or(0);
+    if let Some(first) = both.first_mut() {
+        *first = b'p' + blocks;
+    }
+    crate::archives::repair(&mut both);
+    vec![both, lower]
 }

@@ -112,6 +112,11 @@ impl<'a> Filler<'a> {
                         .map_err(|why| explain(self.contents, file, fd.as_fd(), why))?;
                     self.contents.check(file, fd.as_fd())?;
                 }
+                FileBytes::Range { fd, offset: start } => {
+                    read_at(fd, start.saturating_add(offset), bytes)
+                        .map_err(|why| explain(self.contents, file, fd, why))?;
+                    self.contents.check(file, fd)?;
+                }
             },
         }
         Ok(())
@@ -129,7 +134,8 @@ impl<'a> Filler<'a> {
     ) -> Result<(), AssemblyError> {
         member.begin();
         let placed = Placed { from, offset: chunk.offset, len: chunk.len };
-        let fd = match self.reader.open(file)? {
+        let opened;
+        let (fd, start) = match self.reader.open(file)? {
             FileBytes::Memory(whole) => {
                 let bytes = part(self.contents, file, whole, from, to_usize(chunk.len))?;
                 return output.put_bytes(bytes, chunk.offset);
@@ -138,9 +144,16 @@ impl<'a> Filler<'a> {
                 let failed = |why| missing(self.contents, file, why);
                 return copy_by_reading(&mut *reader, placed, output, buffer, &failed);
             }
-            FileBytes::Fd(fd) => fd,
+            FileBytes::Fd(fd) => {
+                opened = fd;
+                (opened.as_fd(), 0)
+            }
+            FileBytes::Range { fd, offset } => (fd, offset),
         };
-        let failed = |why| explain(self.contents, file, fd.as_fd(), why);
+        // From here on, places in the file are those in the open one.
+        let from = from.saturating_add(start);
+        let placed = Placed { from, ..placed };
+        let failed = |why| explain(self.contents, file, fd, why);
         let mut at = placed.offset;
         if output.looks_for_zeros() {
             let mut zeros = Vec::new();
@@ -148,21 +161,21 @@ impl<'a> Filler<'a> {
             let mut read = |from: u64, bytes: &mut [u8]| {
                 // Only a few bytes of each part are looked at: the system would read these alone.
                 while asked < (from + BYTES_AHEAD).min(placed.from + placed.len) {
-                    will_need(fd.as_fd(), asked, BYTES_AHEAD);
+                    will_need(fd, asked, BYTES_AHEAD);
                     asked += BYTES_AHEAD;
                 }
-                read_at(fd.as_fd(), from, bytes)
+                read_at(fd, from, bytes)
             };
             zero_runs::in_file(&mut read, placed, buffer, |run| zeros.push(run)).map_err(failed)?;
             member.check();
             for run in zeros {
-                copy_part(fd.as_fd(), placed.part(at, run.start), output, buffer, &failed)?;
+                copy_part(fd, placed.part(at, run.start), output, buffer, &failed)?;
                 at = run.end;
             }
         }
-        copy_part(fd.as_fd(), placed.part(at, placed.end()), output, buffer, &failed)?;
+        copy_part(fd, placed.part(at, placed.end()), output, buffer, &failed)?;
         member.check();
-        Ok(self.contents.check(file, fd.as_fd())?)
+        Ok(self.contents.check(file, fd)?)
     }
 }
 
@@ -183,6 +196,9 @@ impl Ahead {
                     Ok(FileBytes::Fd(fd)) => {
                         will_need(fd.as_fd(), offset, piece.len);
                         self.open.push_back((file, fd));
+                    }
+                    Ok(FileBytes::Range { fd, offset: start }) => {
+                        will_need(fd, start.saturating_add(offset), piece.len);
                     }
                     Ok(FileBytes::Memory(_)) => {}
                     Ok(FileBytes::Reader(_)) => self.is_useless = true,

@@ -103,7 +103,7 @@ pub use options::{Compression, Options, Target, Written};
 pub use pieces::{PieceError, check_pieces};
 pub use temporaries::remove_temporaries;
 pub use threads::startable_threads;
-pub use unordered::{Patches, UnorderedObserver, read_image};
+pub use unordered::{Patches, Put, UnorderedObserver, read_image};
 pub use writer::Writer;
 pub use zero_runs::KnownZeros;
 

@@ -22,6 +22,9 @@ pub trait UnorderedObserver: Sync {
     fn zeros(&self, offset: u64, len: u64);
 }
 
+/// Writes bytes at an offset.
+pub type Put<'p> = dyn FnMut(u64, &[u8]) -> Result<(), AssemblyError> + 'p;
+
 /// Bytes of an image that are known only after all others were written, such as hashes of them. Until then, the image has other
 /// bytes in their place.
 pub trait Patches {
@@ -29,10 +32,7 @@ pub trait Patches {
     ///
     /// # Errors
     /// If `put` fails, or the bytes can't be computed.
-    fn apply(
-        &self,
-        put: &mut dyn FnMut(u64, &[u8]) -> Result<(), AssemblyError>,
-    ) -> Result<(), AssemblyError>;
+    fn apply(&self, put: &mut Put<'_>) -> Result<(), AssemblyError>;
 }
 
 /// Reads a whole image without writing it, and passes its bytes to the observer. `progress` is called with the number of

@@ -232,6 +232,12 @@ fn look(
                 .map_err(|why| explain(contents, file, fd.as_fd(), why))?;
             contents.check(file, fd.as_fd())?;
         }
+        FileBytes::Range { fd, offset } => {
+            let mut read = |from: u64, bytes: &mut [u8]| read_at(fd, from.saturating_add(offset), bytes);
+            in_file(&mut read, placed, buffer, |run| runs.push(run))
+                .map_err(|why| explain(contents, file, fd, why))?;
+            contents.check(file, fd)?;
+        }
     }
     Ok(())
 }

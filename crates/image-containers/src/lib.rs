@@ -11,13 +11,16 @@
 //! | `qcow2` | QEMU's format |
 //! | `simg` | Android's sparse format |
 //! | `vhd` | Microsoft's format VHD, fixed and dynamic |
+//! | `vhdx` | Microsoft's format VHDX, dynamic |
 //! | `vdi` | VirtualBox's format |
 //! | `tar` | an archive with the image as its only member |
+//! | `ova` | an appliance: a VMDK and the description of its machine, in an archive |
 //! | `compression` | compression of blocks |
 //! | `packed_qcow2` | QEMU's format with compressed clusters |
 //! | `vmdk` | VMware's format, streamOptimized |
 
 mod compression;
+mod ova;
 mod packed_qcow2;
 mod qcow2;
 mod runs;
@@ -25,11 +28,13 @@ mod simg;
 mod tar;
 mod vdi;
 mod vhd;
+mod vhdx;
 mod vmdk;
 
 use image_tree::{Explain, Explanation, explained_errors};
 
 pub use compression::BlockCompression;
+pub use ova::Ova;
 pub use packed_qcow2::PackedQcow2;
 pub use qcow2::Qcow2;
 pub use runs::needed_blocks;
@@ -37,6 +42,7 @@ pub use simg::Simg;
 pub use tar::Tar;
 pub use vdi::Vdi;
 pub use vhd::{DynamicVhd, FixedVhd};
+pub use vhdx::Vhdx;
 pub use vmdk::{Adapter, StreamVmdk};
 
 /// The error if a format does not support an image.
@@ -59,6 +65,8 @@ pub enum ContainerError {
     },
     /// The name of an archive's member is not possible.
     Member,
+    /// The description of a virtual machine does not name its disk.
+    Description,
 }
 
 impl Explain for ContainerError {
@@ -78,6 +86,11 @@ impl Explain for ContainerError {
                 "",
                 "the member's name is not one of at most 100 bytes, relative, and without \"..\"",
                 "choose a name such as \"disk.raw\"",
+            ),
+            Self::Description => Explanation::new(
+                "",
+                "the description of the virtual machine does not name the disk",
+                "write its name as the ovf:href of a File, in double quotes",
             ),
         }
     }

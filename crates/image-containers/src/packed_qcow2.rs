@@ -76,7 +76,7 @@ impl PackedFormat for PackedQcow2 {
 
     fn begin(&self, output: &mut Vec<u8>) -> Box<dyn PackedFile> {
         // The header comes at the end.
-        output.resize(to_usize(CLUSTER), 0);
+        output.resize(output.len() + to_usize(CLUSTER), 0);
         let l1_entries = self.len.div_ceil(CLUSTER).div_ceil(TABLE_ENTRIES);
         Box::new(File {
             image: *self,

@@ -207,9 +207,10 @@ impl PackedFormat for StreamVmdk {
     }
 
     fn begin(&self, output: &mut Vec<u8>) -> Box<dyn PackedFile> {
+        let start = output.len();
         output.extend(self.header(AT_END));
         output.extend(self.descriptor());
-        output.resize(to_usize(OVERHEAD * SECTOR), 0);
+        output.resize(start + to_usize(OVERHEAD * SECTOR), 0);
         Box::new(File {
             disk: *self,
             at: OVERHEAD,

@@ -263,7 +263,7 @@ struct Store {
 impl Store {
     fn of(tree: &FileTree, closure: &Closure) -> Self {
         // Both are sorted by name.
-        let mut entries = tree.find(closure.store_dir()).into_iter().flat_map(|store| tree.children(store));
+        let mut entries = tree.find(closure.place()).into_iter().flat_map(|store| tree.children(store));
         let node = |info: &PathInfo| {
             let wanted = info.path.as_str().as_bytes();
             entries.find(|&entry| tree.name(entry) >= wanted).unwrap_or(NodeId::ROOT)

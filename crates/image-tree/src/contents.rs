@@ -14,7 +14,7 @@ pub trait Contents: Sync {
     fn reader(&self) -> Box<dyn FileReader + '_>;
 
     /// Checks that an open file is still the one that the tree describes. Called after its bytes were read, and only for
-    /// [`FileBytes::Fd`]. By default every file passes.
+    /// [`FileBytes::Fd`] and [`FileBytes::Range`]. By default every file passes.
     ///
     /// # Errors
     /// If the file changed.
@@ -45,6 +45,13 @@ pub enum FileBytes<'c> {
     Memory(&'c [u8]),
     /// An open file of this machine. The kernel copies its bytes or shares its blocks, where it can.
     Fd(OwnedFd),
+    /// A part of an open file of this machine, which begins at an offset. The kernel copies its bytes, where it can.
+    Range {
+        /// The open file.
+        fd: BorrowedFd<'c>,
+        /// Where the part begins, in \[bytes\].
+        offset: u64,
+    },
     /// Anything else that reads from an offset. [`Forward`] makes it of a [`Read`](io::Read).
     Reader(Box<dyn ReadAt + 'c>),
 }
@@ -54,6 +61,9 @@ impl fmt::Debug for FileBytes<'_> {
         match self {
             Self::Memory(bytes) => f.debug_tuple("Memory").field(&bytes.len()).finish(),
             Self::Fd(fd) => f.debug_tuple("Fd").field(fd).finish(),
+            Self::Range { fd, offset } => {
+                f.debug_struct("Range").field("fd", fd).field("offset", offset).finish()
+            }
             Self::Reader(_) => f.debug_tuple("Reader").finish_non_exhaustive(),
         }
     }

@@ -55,7 +55,8 @@ pub use path::{ImagePath, InvalidPath};
 pub use piece::{Content, FileRef, PROBED, Piece, PieceSource};
 pub use sector::SectorSize;
 pub use tree::{
-    ByteRange, DataRun, FileSource, FileStamp, FileTree, HOLE_GRAIN, Node, NodeKind, Origin, SpecialKind,
+    ByteRange, Container, DataRun, FileSource, FileStamp, FileTree, HOLE_GRAIN, Node, NodeKind, Origin,
+    Segment, SpecialKind,
 };
 pub use uuid::Uuid;
 pub use writer::{TreeError, TreeWriter};

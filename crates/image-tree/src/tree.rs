@@ -112,6 +112,20 @@ pub enum FileSource {
         /// Digest to detect changes after the scan.
         stamp: FileStamp,
     },
+    /// Consecutive bytes of a file that contains others; see [`Origin::container`].
+    Range {
+        /// The origin of that file.
+        origin: OriginId,
+        /// Where the bytes begin in it, in \[bytes\].
+        offset: u64,
+    },
+    /// Several parts of a file that contains others, with zeros between them.
+    Segments {
+        /// The origin of that file.
+        origin: OriginId,
+        /// The position in [`Container::segments`].
+        index: u32,
+    },
     /// Bytes stored in the tree; see [`FileTree::inline`].
     Inline(u32),
     /// Bytes that a program has elsewhere, under a number that it chose. Its [`Contents`](crate::Contents) reads them.
@@ -164,6 +178,30 @@ pub struct Origin {
     pub target: ImagePath,
     /// The open folder, which its path may no longer refer to. `None` for a file, and for a folder of which nothing was read.
     pub folder: Option<Arc<OwnedFd>>,
+    /// The open file, if it contains the bytes of files of the image, as an archive does.
+    pub container: Option<Arc<Container>>,
+}
+
+/// An open file that contains the bytes of other files.
+#[derive(Debug)]
+pub struct Container {
+    /// The file.
+    pub file: Arc<OwnedFd>,
+    /// Its length in \[bytes\] and its time when it was examined. `None` for a file that no other process can change.
+    pub stamp: Option<(u64, FileStamp)>,
+    /// The segments of each sparse file in it.
+    pub segments: Vec<Box<[Segment]>>,
+}
+
+/// Consecutive data of a sparse file in a [`Container`]. Segments are ascending and disjoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Offset in the sparse file, in \[bytes\].
+    pub start: u64,
+    /// Length in \[bytes\], at least 1.
+    pub len: u64,
+    /// Offset in the container, in \[bytes\].
+    pub offset: u64,
 }
 
 /// The contents of a file system as one sorted tree. Made with [`crate::TreeWriter`]. Cheap to clone: a clone

@@ -56,7 +56,7 @@ pub fn is_unexpanded(path: &Path) -> bool {
 pub(crate) fn read(plan: &ClosurePlan, volume: &Location) -> Result<Closure, Failure> {
     let invalid = |errors: ClosureErrors| fields::closure_failure(&errors, volume);
     let closure = volume.key("closure");
-    match &plan.source {
+    let read = match &plan.source {
         ClosureSource::Registration { registration, store_paths } => {
             let records = read_field(&closure.key("registration"), registration)?;
             let list = store_paths.as_deref();
@@ -73,7 +73,8 @@ pub(crate) fn read(plan: &ClosurePlan, volume: &Location) -> Result<Closure, Fai
         ClosureSource::Graph(graph) => {
             Closure::from_graph(&fields::graph_name(volume), graph, &plan.store_dir).map_err(invalid)
         }
-    }
+    };
+    read.map(|closure| closure.placed(plan.place.clone()))
 }
 
 /// `graph.json:7:13: not JSON: trailing comma; write the graph again`

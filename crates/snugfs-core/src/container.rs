@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use image_containers::{
-    Adapter, BlockCompression, ContainerError, DynamicVhd, FixedVhd, PackedQcow2, Qcow2, Simg, StreamVmdk,
-    Tar, Vdi,
+    Adapter, BlockCompression, ContainerError, DynamicVhd, FixedVhd, Ova, PackedQcow2, Qcow2, Simg,
+    StreamVmdk, Tar, Vdi,
 };
 use image_tree::{PackedFormat, PieceSource, Uuid};
 use snugfs_plan::{Format, Location, OutputPlan, Plan};
@@ -78,14 +78,24 @@ impl<'i> Container<'i> {
             Format::Vhd => DynamicVhd::new(image, id).map(Self::Vhd).map_err(refused),
             Format::VhdFixed => FixedVhd::new(image, id).map(Self::VhdFixed).map_err(refused),
             Format::Vdi => Vdi::new(image, id).map(Self::Vdi).map_err(refused),
-            Format::Tar => Tar::new(image, plan.output.member()).map(Self::Tar).map_err(refused),
-            Format::Vmdk => {
+            Format::Tar => Tar::new(image, plan.output.member(format)).map(Self::Tar).map_err(refused),
+            Format::Vmdk | Format::Ova => {
                 let vmdk = StreamVmdk::new(image.len(), id).map_err(refused)?;
                 let vmdk = vmdk.with_adapter(adapter(plan.output.adapter.unwrap_or_default()));
-                Ok(packed(Arc::new(match blocks {
+                let vmdk = match blocks {
                     Some(BlockCompression::Deflate { level }) => vmdk.with_level(level),
                     _ => vmdk,
-                })))
+                };
+                if format == Format::Vmdk {
+                    return Ok(packed(Arc::new(vmdk)));
+                }
+                let ovf = plan.output.ovf.as_deref().unwrap_or_default();
+                let ova = Ova::new(vmdk, plan.output.member(format), ovf);
+                let field = Location::plan().key("output").key("ovf");
+                let wrong = |error: ContainerError| {
+                    Failure::of(FailureKind::Plan, Problem { at: field.into(), ..Problem::from(&error) })
+                };
+                ova.map(|ova| packed(Arc::new(ova))).map_err(wrong)
             }
         }
     }
@@ -95,7 +105,7 @@ impl<'i> Container<'i> {
         match format {
             Format::Qcow2 => blocks.is_none(),
             Format::Simg | Format::Vhd | Format::VhdFixed | Format::Vdi => true,
-            Format::Raw | Format::Vmdk | Format::Tar => false,
+            Format::Raw | Format::Vmdk | Format::Ova | Format::Tar => false,
         }
     }
 
@@ -133,7 +143,7 @@ const CLOUD_UNIT: u64 = 1 << 30;
 /// The warning if Google Compute Engine would not take an image of `len` \[bytes\] in an archive.
 pub(crate) fn warning(len: u64, format: Format, plan: &Plan) -> Option<Problem> {
     let is_wrong = format == Format::Tar
-        && plan.output.member() == OutputPlan::MEMBER
+        && plan.output.member(format) == OutputPlan::MEMBER
         && (plan.disk.is_none() || !len.is_multiple_of(CLOUD_UNIT));
     let gib = len.div_ceil(CLOUD_UNIT);
     is_wrong.then(|| {
@@ -155,6 +165,7 @@ pub fn format_name(format: Format) -> Option<&'static str> {
         Format::VhdFixed => Some("vhd-fixed"),
         Format::Vdi => Some("vdi"),
         Format::Vmdk => Some("vmdk"),
+        Format::Ova => Some("ova"),
         Format::Tar => Some("tar"),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use disk_layout::{Disk, Kind, Partition, PlacedPartition, TableId};
-use image_tree::Uuid;
+use disk_layout::{Disk, Kind, Length, Partition, PlacedPartition, RoundTo, TableId};
+use image_tree::{PieceSource, Uuid};
 use serde::Serialize;
 
 use crate::parts::Deduplicated;
@@ -21,6 +21,11 @@ pub struct DiskReport {
     pub id: String,
     /// The logical sector size, in \[bytes\].
     pub sector_size: u64,
+    /// The length of the disk, in \[bytes\].
+    pub bytes: u64,
+    /// `powerOfTwo`, or the number of bytes, if the plan rounds up the length.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round_to: Option<serde_json::Value>,
     /// In the order of the table.
     pub partitions: Vec<PartitionReport>,
     /// In the order of the plan.
@@ -38,6 +43,14 @@ pub struct PartitionReport {
     pub start: u64,
     /// How long it is.
     pub bytes: u64,
+    /// What decides on the length: `given`, `content` or `fill`.
+    pub size_rule: &'static str,
+    /// The weight of a partition that fills the disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// The alignment of the start, if the plan gives another than 1 MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub align: Option<u64>,
     /// Two hexadecimal digits, or a GUID.
     #[serde(rename = "type")]
     pub kind: String,
@@ -101,6 +114,13 @@ impl DiskReport {
                     number: index + 1,
                     start: place.start,
                     bytes: place.len,
+                    size_rule: match options.size {
+                        Length::Bytes(_) => "given",
+                        Length::Content => "content",
+                        Length::Fill(_) => "fill",
+                    },
+                    weight: part.plan.fill,
+                    align: (options.align != Partition::ALIGNMENT).then_some(options.align),
                     kind: match options.kind {
                         Kind::Mbr(number) => format!("{number:02x}"),
                         Kind::Gpt(guid) => Uuid(guid).to_string(),
@@ -121,30 +141,64 @@ impl DiskReport {
             table,
             id,
             sector_size: disk.options().sector.bytes(),
+            bytes: disk.len(),
+            round_to: match disk.options().round_to {
+                _ if disk.options().size.is_some() => None,
+                RoundTo::Blocks => None,
+                RoundTo::Multiple(bytes) => Some(bytes.into()),
+                RoundTo::PowerOfTwo => Some("powerOfTwo".into()),
+            },
             partitions: places.enumerate().map(partition).collect(),
             blobs: blobs.map(|blob| BlobReport { offset: blob.offset, bytes: blob.part.len() }).collect(),
         }
     }
 
-    /// The partitions as lines of a table.
+    /// Whether lengths depend on other parts than the contents.
+    fn has_rules(&self) -> bool {
+        self.round_to.is_some() || self.partitions.iter().any(|partition| partition.weight.is_some())
+    }
+
+    /// The partitions as lines of a table. If lengths follow rules, also the rules and the sum.
     pub fn table(&self) -> String {
+        let rules = self.has_rules();
         let mut table = format!(
-            "\n{:<10}{:<22}{:>16}{:>16}\n",
+            "\n{:<10}{:<22}{:>16}{:>16}{}\n",
             self.table,
             self.id.get(..20).unwrap_or(&self.id),
             "start",
-            "bytes"
+            "bytes",
+            if rules { "  size" } else { "" }
         );
         for partition in &self.partitions {
             let what = format!("{} {}", partition.content, partition.label.as_deref().unwrap_or_default());
             let start = crate::human::grouped(partition.start);
             let bytes = crate::human::grouped(partition.bytes);
-            let _ = writeln!(table, "  {:<8}{:<22}{start:>16}{bytes:>16}", partition.number, what.trim_end());
+            let rule = match partition.weight {
+                _ if !rules => String::new(),
+                Some(weight) if weight != 1 => format!("  fill {weight}"),
+                _ => format!("  {}", partition.size_rule),
+            };
+            let what = what.trim_end();
+            let _ = writeln!(table, "  {:<8}{what:<22}{start:>16}{bytes:>16}{rule}", partition.number);
         }
         for blob in &self.blobs {
             let start = crate::human::grouped(blob.offset);
             let bytes = crate::human::grouped(blob.bytes);
             let _ = writeln!(table, "  {:<8}{:<22}{start:>16}{bytes:>16}", "", "blob");
+        }
+        if rules {
+            let partitions = self.partitions.iter().map(|partition| partition.bytes);
+            let parts: u64 = partitions.chain(self.blobs.iter().map(|blob| blob.bytes)).sum();
+            let rest = self.bytes.saturating_sub(parts);
+            let rounded = match &self.round_to {
+                None => "",
+                Some(rule) if rule.is_number() => "  multiple",
+                Some(_) => "  power of two",
+            };
+            for (what, bytes, rule) in [("table and gaps", rest, ""), ("total", self.bytes, rounded)] {
+                let bytes = crate::human::grouped(bytes);
+                let _ = writeln!(table, "  {:<8}{what:<22}{:>16}{bytes:>16}{rule}", "", "");
+            }
         }
         table
     }

@@ -136,6 +136,8 @@ impl Scanned<'_> {
                 "set \"holes\" to \"keep\" if it is \"fill\", or leave out these files".to_owned()
             }
             Warning::Room { .. } => "leave out these files".to_owned(),
+            Warning::LooksLikeImage { .. } => "set \"kind\" to \"oci\"".to_owned(),
+            Warning::ArchiveXattrs { .. } => "name those to keep in \"xattrs\"".to_owned(),
             _ => explained.help,
         };
         Some(self.placed(&warning.subject(), explained.what, help))
@@ -149,6 +151,10 @@ fn volume_source(plan: &VolumePlan, at: &Location, id: &SourceId) -> Option<Loca
         SourceId::Entry(path) => at.key("entries").key(text(path)),
         SourceId::Attributes(path) => at.key("attributes").key(text(path)),
         SourceId::Inline(path) => {
+            if let Some(index) = plan.trees.iter().position(|tree| tree.config_target.as_ref() == Some(path))
+            {
+                return Some(at.key("trees").index(index).key("ociConfigTarget"));
+            }
             let registration = plan.closure.as_ref().and_then(|closure| closure.registration_target.as_ref());
             let is_registration = registration == Some(path);
             at.key("closure").key(if is_registration { "registrationTarget" } else { "nixDatabase" })

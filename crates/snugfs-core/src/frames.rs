@@ -114,8 +114,8 @@ impl<'p> Units<'p> {
             tree.paths.sort_by_key(|(node, _)| *node);
             tree.is_hashed = is_hashed(&volume.scanned);
             let origins = tree.nodes.origins().iter();
-            let is_store = origins
-                .map(|origin| origin.source == planned.source_dir && origin.target == planned.store_dir);
+            let is_store =
+                origins.map(|origin| origin.source == planned.source_dir && origin.target == planned.place);
             tree.is_store = is_store.collect();
         }
         Self { trees }

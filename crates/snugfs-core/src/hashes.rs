@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use closure_registration::{Closure, StreamingHashes, verify_hashes};
-use file_scanner::{OpenFile, Opener};
+use file_scanner::{ContainedFile, OpenFile, Opener};
 use image_assembly::{Observer as ImageObserver, Rejection};
 use image_tree::{FileRef, FileTree, ImagePath, NodeKind, TreeId};
 
@@ -23,7 +23,7 @@ pub(crate) fn verify_all<'v, 'p: 'v>(
     if hashed().next().is_none() {
         return Ok(());
     }
-    let bytes = hashed().map(|(volume, closure)| file_bytes(&volume.tree, closure.store_dir())).sum();
+    let bytes = hashed().map(|(volume, closure)| file_bytes(&volume.tree, closure.place())).sum();
     run_stage(observer, (Stage::Verify, Unit::Bytes, bytes), || {
         hashed().try_for_each(|(volume, closure)| verify(volume, closure, observer))
     })
@@ -91,6 +91,7 @@ fn file_bytes(tree: &FileTree, directory: &ImagePath) -> u64 {
 enum Contents<'t> {
     File(File),
     Inline(&'t [u8]),
+    Contained(ContainedFile<'t>),
 }
 
 impl<'t> From<OpenFile<'t>> for Contents<'t> {
@@ -98,6 +99,7 @@ impl<'t> From<OpenFile<'t>> for Contents<'t> {
         match file {
             OpenFile::Fd(fd) => Self::File(File::from(fd)),
             OpenFile::Inline(bytes) => Self::Inline(bytes),
+            OpenFile::Contained(file) => Self::Contained(file),
         }
     }
 }
@@ -107,6 +109,7 @@ impl Read for Contents<'_> {
         match self {
             Self::File(file) => file.read(buffer),
             Self::Inline(bytes) => bytes.read(buffer),
+            Self::Contained(file) => file.read(buffer),
         }
     }
 }

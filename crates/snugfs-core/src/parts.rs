@@ -7,21 +7,22 @@ use std::sync::Arc;
 
 use closure_registration::Closure;
 use ext4_layout::Layout;
-use fat_layout::{FatError, FatLayout};
+use fat_layout::FatLayout;
 use file_scanner::{InTree, InlineFile, Scan, ScanOptions, SourceId, Sources, StoreSource};
 use image_tree::{
     FileRef, FileTree, ImagePath, NodeId, NodeKind, Permissions, SectorSize, Timestamp, TreeId,
 };
 use serde::Serialize;
 use snugfs_plan::{
-    Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan, TreePlan,
+    Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan, TreeKind, TreePlan,
     VolumePlan, VolumeRef,
 };
 
 use crate::boot::{self, Added, BootCode};
 use crate::database;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::Failure;
 use crate::fields::{self, Scanned};
+use crate::fstab;
 use crate::layout_record::{self, Like};
 use crate::observer::Observer;
 use crate::own_outputs::OwnOutputs;
@@ -57,6 +58,13 @@ impl<'p> PlannedVolume<'p> {
     fn of_partition(plan: &'p VolumePlan, index: usize, size: Option<u64>) -> Self {
         let at = partition_at(index);
         Self { plan, at: at.key("content"), partition: Some(Partition { index, at, size }) }
+    }
+
+    /// Sets the length of its partition in \[bytes\], if that depends on others.
+    pub(crate) fn set_partition_size(&mut self, bytes: u64) {
+        if let Some(partition) = &mut self.partition {
+            partition.size = Some(bytes);
+        }
     }
 
     /// The root of a plan.
@@ -141,7 +149,9 @@ impl<'p> PlannedVolume<'p> {
         let Some(like) = self.like() else {
             return Ok((Layout::plan(tree, &options).map_err(failed)?, None));
         };
-        let store = self.plan.closure.as_ref().map(|closure| closure.store_dir.as_bytes());
+        let store = self.plan.closure.as_ref().map(|closure| closure.place.as_bytes());
+        // A path in the root has only one slash.
+        let store = store.map(|place| place.strip_suffix(b"/").unwrap_or(place));
         let previous = like.previous(self.partition_number(), tree, closure.zip(store))?;
         let layout = Layout::plan_like(tree, &options, &previous).map_err(failed)?;
         let warning = layout_record::warning(&layout, &like.at, like.slack);
@@ -265,14 +275,15 @@ impl Scanner<'_> {
     /// Scans an ext4 file system.
     pub(crate) fn volume<'p>(
         self,
+        whole: &Plan,
         planned: PlannedVolume<'p>,
         closure: Option<Closure>,
         added: &Added,
     ) -> Result<ScannedVolume<'p>, Failure> {
         let (plan, at) = (planned.plan, &planned.at);
-        let (mut entries, mut trees) = (Cow::Borrowed(&plan.entries), Cow::Borrowed(&*plan.trees));
+        let (mut entries, mut trees) = (fstab::entries(whole, plan, at)?, Cow::Borrowed(&*plan.trees));
         if !added.is_empty() {
-            entries = Cow::Owned(added.entries(&plan.entries));
+            entries = Cow::Owned(added.entries(&entries));
             trees = Cow::Owned(added.trees(&plan.trees));
         }
         let hash_texts = self.hash_texts(&mut entries, added, at)?;
@@ -311,7 +322,7 @@ impl Scanner<'_> {
         })
     }
 
-    /// Scans the folder and the entries of a FAT file system. `bytes` is the length of its partition, if it has one.
+    /// Scans the folder and the entries of a FAT file system. `bytes` is the length of its partition, if that is given.
     pub(crate) fn folder<'p>(
         self,
         plan: &'p Plan,
@@ -325,6 +336,7 @@ impl Scanner<'_> {
         let tree = |source: &Path| {
             let mut tree = TreePlan::new(source.to_owned(), ImagePath::root());
             tree.keep_holes = false;
+            tree.kind = Some(TreeKind::Folder);
             tree
         };
         let planned: Vec<TreePlan> = fat.source.iter().map(|source| tree(source)).collect();
@@ -335,8 +347,9 @@ impl Scanner<'_> {
         let tree_at =
             |index| added.location(planned.len(), &SourceId::Tree(index)).unwrap_or_else(|| at.clone());
         warnings.extend(self.outputs_in(&scan.own, &trees, tree_at)?);
-        let mut options = fat_layout::Options {
+        let options = fat_layout::Options {
             bytes: bytes.unwrap_or(0),
+            free_space: fat.free_space,
             label: fat.label,
             id: boot::serial_number(plan, fat, index),
             sector: plan.disk.as_ref().map_or_else(SectorSize::default, |disk| disk.sector),
@@ -345,17 +358,8 @@ impl Scanner<'_> {
                 FatBits::Fat32 => fat_layout::Bits::Fat32,
             }),
         };
-        if bytes.is_none() {
-            options.bytes =
-                least_size(&scan.tree, &options).map_err(|error| fields::fat_failure(&error, &at))?;
-            let help = format!(
-                "write \"size\": \"{}MiB\" for these files, or more for later ones",
-                options.bytes >> 20
-            );
-            let what = "is missing: a FAT file system has no size of its own";
-            return Err(Failure::new(FailureKind::Plan, partition_at(index).key("size"), what, help));
-        }
-        Ok(ScannedFolder { plan: fat, at, options, tree: scan.tree, warnings, hash_texts })
+        let has_length = bytes.is_some();
+        Ok(ScannedFolder { plan: fat, at, options, has_length, tree: scan.tree, warnings, hash_texts })
     }
 
     /// Scans a single file.
@@ -380,23 +384,6 @@ impl Scanner<'_> {
     }
 }
 
-/// The smallest whole number of MiB for a FAT file system, in \[bytes\].
-fn least_size(tree: &FileTree, options: &fat_layout::Options) -> Result<u64, FatError> {
-    let mut bytes = MIB;
-    loop {
-        let needs = match FatLayout::plan(tree, &fat_layout::Options { bytes, ..*options }) {
-            Ok(_) => return Ok(bytes),
-            Err(FatError::TooShort { least, .. }) => least,
-            Err(FatError::Full { more: Some(more), .. }) => bytes.saturating_add(more),
-            Err(error) => return Err(error),
-        };
-        // Each step is longer than the one before.
-        bytes = needs.max(bytes + 1).next_multiple_of(MIB);
-    }
-}
-
-const MIB: u64 = 1 << 20;
-
 /// The scanned folder of a FAT file system.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -406,6 +393,8 @@ pub struct ScannedFolder<'p> {
     /// Its place in the plan.
     pub at: Location,
     options: fat_layout::Options,
+    /// Whether the options have the length of its partition. Otherwise it is as small as possible.
+    has_length: bool,
     /// Its tree.
     pub tree: FileTree,
     /// Warnings about its folder.
@@ -415,8 +404,18 @@ pub struct ScannedFolder<'p> {
 }
 
 impl ScannedFolder<'_> {
+    /// Sets the length of its partition in \[bytes\], if that depends on others.
+    pub(crate) fn set_partition_size(&mut self, bytes: u64) {
+        (self.options.bytes, self.has_length) = (bytes, true);
+    }
+
     pub(crate) fn lay_out(&self) -> Result<FatLayout, Failure> {
-        FatLayout::plan(&self.tree, &self.options).map_err(|error| fields::fat_failure(&error, &self.at))
+        let failed = |error| fields::fat_failure(&error, &self.at);
+        let mut options = self.options;
+        if !self.has_length {
+            options.bytes = FatLayout::smallest(&self.tree, &options).map_err(failed)?;
+        }
+        FatLayout::plan(&self.tree, &options).map_err(failed)
     }
 }
 
@@ -560,7 +559,7 @@ fn volume_sources<'p>(
     Ok(Sources {
         store: both.map(|(planned, closure)| StoreSource {
             source_dir: planned.source_dir.clone(),
-            store_dir: planned.store_dir.clone(),
+            store_dir: planned.place.clone(),
             base_names: closure.paths().iter().map(|info| info.path.as_str().as_bytes().to_vec()).collect(),
         }),
         trees: &plan.trees,

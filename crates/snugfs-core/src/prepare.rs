@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use closure_registration::Closure;
-use disk_layout::{Blob, Disk, Kind, Partition, Table};
+use disk_layout::{Blob, Disk, Kind, Length, Partition, Table};
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
-use image_tree::{FileRef, FileTree, NodeKind, PieceSource, TreeId, to_u64};
-use snugfs_plan::{DiskPlan, PartitionContent, PartitionType, Plan, TablePlan, VolumeRef};
+use image_tree::{FileRef, FileTree, NodeId, NodeKind, PieceSource, TreeId, to_u64};
+use snugfs_plan::{
+    DiskPlan, PartitionContent, PartitionPlan, PartitionType, Plan, RoundTo, TablePlan, VolumeRef,
+};
 
 use crate::boot::{self, Boot, BootCode, CodePlace};
 use crate::observer::{Observer, Stage, Unit, run_stage};
@@ -122,7 +124,7 @@ impl<'p> Scanned<'p> {
             volume.ok_or_else(|| Failure::internal("plan.disk", "a file system of the plan is missing"))
         };
         let (root, closure) = next()?;
-        let root = scanner.volume(root, closure, boot.root())?;
+        let root = scanner.volume(plan, root, closure, boot.root())?;
         let mut contents = Vec::new();
         for (index, partition) in parts::partitions(plan) {
             contents.push(match &partition.content {
@@ -130,7 +132,7 @@ impl<'p> Scanned<'p> {
                 PartitionContent::Root => Content::Root,
                 PartitionContent::Ext4(_) => {
                     let (planned, closure) = next()?;
-                    Content::Ext4(Box::new(scanner.volume(planned, closure, boot.partition(index))?))
+                    Content::Ext4(Box::new(scanner.volume(plan, planned, closure, boot.partition(index))?))
                 }
                 PartitionContent::Fat(fat) => {
                     let added = boot.partition(index);
@@ -162,29 +164,42 @@ impl<'p> Scanned<'p> {
         std::iter::once(&mut self.root).chain(others).collect()
     }
 
-    fn lay_out(self, plan: &'p Plan) -> Result<Prepared<'p>, Failure> {
+    fn lay_out(mut self, plan: &'p Plan) -> Result<Prepared<'p>, Failure> {
+        let mut layouts = Layouts { root: None, contents: self.contents.iter().map(|_| None).collect() };
+        // A sealed file system does not fill its partition, and its hash tree's partition may depend on its length.
+        let is_first =
+            |partition: &PartitionPlan| partition.fill.is_none() || verity::has_tree(plan, partition);
+        layouts.add(&self, plan, is_first)?;
+        if let Some(planned) = plan.disk.as_ref().filter(|disk| has_fill(disk)) {
+            self.fill(plan, planned, &layouts)?;
+            layouts.add(&self, plan, |partition| !is_first(partition))?;
+        }
+        let missing = || Failure::internal("plan", "a layout is missing");
         let mut trees = Trees::default();
-        let root = trees.volume(self.root)?;
+        let root = trees.volume(self.root, layouts.root.ok_or_else(missing)?)?;
         let mut parts = Vec::new();
         let mut places = Vec::new();
-        for ((_, plan), content) in parts::partitions(plan).zip(self.contents) {
-            let content = match content {
-                Content::Empty => PartContent::Empty,
-                Content::Root => PartContent::Root,
-                Content::Ext4(volume) => PartContent::Ext4(Box::new(trees.volume(*volume)?)),
-                Content::Fat(mut scanned) => {
-                    let layout = Arc::new(scanned.lay_out()?);
+        for (((_, plan), content), layout) in parts::partitions(plan).zip(self.contents).zip(layouts.contents)
+        {
+            let content = match (content, layout) {
+                (Content::Empty, _) => PartContent::Empty,
+                (Content::Root, _) => PartContent::Root,
+                (Content::Ext4(volume), Some(LaidOut::Ext4(layout))) => {
+                    PartContent::Ext4(Box::new(trees.volume(*volume, layout)?))
+                }
+                (Content::Fat(mut scanned), Some(LaidOut::Fat(layout))) => {
                     let tree = trees.add(&scanned.tree)?;
                     let texts = std::mem::take(&mut scanned.hash_texts);
                     trees.late.extend(LateFile::all(texts, (&scanned.tree, tree), None)?);
                     PartContent::Fat(Box::new(Folder { scanned: *scanned, layout, tree }))
                 }
-                Content::Raw(scanned) => PartContent::Raw(trees.file(scanned)?),
+                (Content::Raw(scanned), _) => PartContent::Raw(trees.file(scanned)?),
                 // Its file system may come later.
-                Content::Verity(of) => {
+                (Content::Verity(of), _) => {
                     places.push((parts.len(), of));
                     PartContent::Empty
                 }
+                (Content::Ext4(_) | Content::Fat(_), _) => return Err(missing()),
             };
             parts.push(Part { plan, content });
         }
@@ -203,30 +218,138 @@ impl<'p> Scanned<'p> {
             (None, Some(tree)) => Some(Appended { layout: Arc::clone(&root.layout), tree: Arc::clone(tree) }),
             _ => None,
         };
-        let trees = trees.trees;
+        let trees = trees.files;
         Ok(Prepared { plan, root, parts, blobs, disk, warnings, verity, appended, trees })
     }
+
+    /// Gives partitions that fill the disk their lengths, which depend on the layouts of the others.
+    fn fill(&mut self, plan: &Plan, planned: &DiskPlan, layouts: &Layouts) -> Result<(), Failure> {
+        let blank = |bytes: Option<u64>| disk_layout::Part::File {
+            file: NodeId::ROOT.into(),
+            len: bytes.unwrap_or(0),
+        };
+        let lengths = self.contents.iter().zip(&layouts.contents).map(|(content, layout)| match content {
+            Content::Empty => None,
+            Content::Root => layouts.len(VolumeRef::Root),
+            Content::Raw(file) => Some(file.len),
+            Content::Ext4(_) | Content::Fat(_) => layout.as_ref().map(LaidOut::len),
+            Content::Verity(of) => layouts.len(*of).and_then(VerityTree::len_for),
+        });
+        let partitions = planned.partitions.iter().zip(lengths);
+        let options = disk_layout::Options {
+            partitions: partitions.map(|(partition, len)| placed(partition, blank(len))).collect(),
+            blobs: planned
+                .blobs
+                .iter()
+                .zip(&self.blobs)
+                .map(|(blob, file)| Blob { offset: blob.offset, part: blank(Some(file.len)) })
+                .collect(),
+            ..table_options(plan, planned)
+        };
+        let places =
+            Disk::places(&options).map_err(|error| fields::disk_failure(&error, planned.blobs.len()))?;
+        let filled = places.iter().zip(&planned.partitions).zip(&mut self.contents);
+        for ((place, _), content) in filled.filter(|((_, partition), _)| partition.fill.is_some()) {
+            match content {
+                Content::Root => self.root.planned.set_partition_size(place.len),
+                Content::Ext4(volume) => volume.planned.set_partition_size(place.len),
+                Content::Fat(folder) => folder.set_partition_size(place.len),
+                Content::Empty | Content::Raw(_) | Content::Verity(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn has_fill(disk: &DiskPlan) -> bool {
+    disk.partitions.iter().any(|partition| partition.fill.is_some())
+}
+
+/// The layouts of an image's file systems, as far as they are known.
+struct Layouts {
+    root: Option<VolumeLayout>,
+    /// By partition.
+    contents: Vec<Option<LaidOut>>,
+}
+
+/// The layout of an ext4 file system, and a warning if it does not follow an earlier image.
+type VolumeLayout = (Arc<Layout>, Option<Problem>);
+
+enum LaidOut {
+    Ext4(VolumeLayout),
+    Fat(Arc<FatLayout>),
+}
+
+impl LaidOut {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Ext4((layout, _)) => layout.len(),
+            Self::Fat(layout) => layout.len(),
+        }
+    }
+}
+
+impl Layouts {
+    /// The length of a file system in \[bytes\], if it is known.
+    fn len(&self, of: VolumeRef) -> Option<u64> {
+        match of {
+            VolumeRef::Root => self.root.as_ref().map(|(layout, _)| layout.len()),
+            VolumeRef::Partition(index) => self.contents.get(index)?.as_ref().map(LaidOut::len),
+        }
+    }
+
+    /// Lays out the file systems of some partitions.
+    fn add(
+        &mut self,
+        scanned: &Scanned<'_>,
+        plan: &Plan,
+        is_turn: impl Fn(&PartitionPlan) -> bool,
+    ) -> Result<(), Failure> {
+        let root = parts::partitions(plan).find(|(_, partition)| partition.content == PartitionContent::Root);
+        if root.is_none_or(|(_, partition)| is_turn(partition)) {
+            self.root = Some(lay_out(&scanned.root)?);
+        }
+        let contents = scanned.contents.iter().zip(&mut self.contents);
+        for ((_, partition), (content, layout)) in parts::partitions(plan).zip(contents) {
+            if !is_turn(partition) {
+                continue;
+            }
+            *layout = match content {
+                Content::Ext4(volume) => Some(LaidOut::Ext4(lay_out(volume)?)),
+                Content::Fat(folder) => Some(LaidOut::Fat(Arc::new(folder.lay_out()?))),
+                Content::Empty | Content::Root | Content::Raw(_) | Content::Verity(_) => None,
+            };
+        }
+        Ok(())
+    }
+}
+
+fn lay_out(volume: &ScannedVolume<'_>) -> Result<VolumeLayout, Failure> {
+    let (layout, warning) = volume.planned.lay_out(&volume.tree, volume.closure.as_ref())?;
+    Ok((Arc::new(layout), warning))
 }
 
 /// The trees of an image. The position of a tree is its [`TreeId`].
 #[derive(Default)]
 struct Trees {
-    trees: Vec<FileTree>,
+    files: Vec<FileTree>,
     verity: Vec<Arc<VerityTree>>,
     late: Vec<LateFile>,
 }
 
 impl Trees {
     fn add(&mut self, tree: &FileTree) -> Result<TreeId, Failure> {
-        let id = TreeId::from_index(self.trees.len());
-        self.trees.push(tree.clone());
+        let id = TreeId::from_index(self.files.len());
+        self.files.push(tree.clone());
         id.ok_or_else(|| Failure::new(FailureKind::Fit, "plan.disk", "has too many parts", "leave some out"))
     }
 
-    fn volume<'p>(&mut self, mut scanned: ScannedVolume<'p>) -> Result<Volume<'p>, Failure> {
-        let (layout, warning) = scanned.planned.lay_out(&scanned.tree, scanned.closure.as_ref())?;
+    fn volume<'p>(
+        &mut self,
+        mut scanned: ScannedVolume<'p>,
+        (layout, warning): VolumeLayout,
+    ) -> Result<Volume<'p>, Failure> {
         scanned.warnings.extend(warning);
-        let layout = Arc::new(layout);
         let tree = self.add(&scanned.tree)?;
         let of = scanned.planned.reference();
         let verity = VerityTree::new(of, &scanned.planned.plan.filesystem, layout.len())?;
@@ -319,17 +442,8 @@ fn disk_options(
         tree: volume.tree,
     };
     let file = |file: &SingleFile| disk_layout::Part::File { file: file.file, len: file.scanned.len };
-    let partition = |part: &Part<'_>| Partition {
-        start: part.plan.start,
-        size: part.plan.size,
-        kind: match part.plan.kind {
-            PartitionType::Mbr(number) => Kind::Mbr(number),
-            PartitionType::Gpt(guid) => Kind::Gpt(guid),
-        },
-        bootable: part.plan.bootable,
-        name: part.plan.name.clone().unwrap_or_default(),
-        guid: part.plan.guid,
-        part: match &part.content {
+    let partition = |part: &Part<'_>| {
+        let content = match &part.content {
             PartContent::Empty => disk_layout::Part::Empty,
             PartContent::Root => volume(root),
             PartContent::Ext4(other) => volume(other),
@@ -344,16 +458,10 @@ fn disk_options(
             PartContent::Verity(tree) => {
                 disk_layout::Part::Volume { image: Arc::<VerityTree>::clone(tree), tree: root.tree }
             }
-        },
+        };
+        placed(part.plan, content)
     };
     disk_layout::Options {
-        table: match planned.table {
-            TablePlan::Mbr { id } => Table::Mbr(id),
-            TablePlan::Gpt { guid } => Table::Gpt(guid),
-        },
-        sector: planned.sector,
-        size: planned.size,
-        seed: plan.root.filesystem.uuid,
         blobs: planned
             .blobs
             .iter()
@@ -361,6 +469,57 @@ fn disk_options(
             .map(|(blob, single)| Blob { offset: blob.offset, part: file(single) })
             .collect(),
         partitions: parts.iter().map(partition).collect(),
+        ..table_options(plan, planned)
+    }
+}
+
+/// The options of a disk without its parts.
+fn table_options(plan: &Plan, planned: &DiskPlan) -> disk_layout::Options {
+    disk_layout::Options {
+        table: match planned.table {
+            TablePlan::Mbr { id } => Table::Mbr(id),
+            TablePlan::Gpt { guid } => Table::Gpt(guid),
+        },
+        sector: planned.sector,
+        size: planned.size,
+        round_to: match planned.round_to {
+            RoundTo::Blocks => disk_layout::RoundTo::Blocks,
+            RoundTo::Multiple(bytes) => disk_layout::RoundTo::Multiple(bytes),
+            RoundTo::PowerOfTwo => disk_layout::RoundTo::PowerOfTwo,
+        },
+        seed: plan.root.filesystem.uuid,
+        blobs: Vec::new(),
+        partitions: Vec::new(),
+    }
+}
+
+/// The options of a disk with empty partitions, which have the same identifiers.
+pub(crate) fn table_of(plan: &Plan, planned: &DiskPlan) -> disk_layout::Options {
+    let empty = |partition| placed(partition, disk_layout::Part::Empty);
+    disk_layout::Options {
+        partitions: planned.partitions.iter().map(empty).collect(),
+        ..table_options(plan, planned)
+    }
+}
+
+/// A partition with its content.
+fn placed(plan: &PartitionPlan, part: disk_layout::Part) -> Partition {
+    Partition {
+        start: plan.start,
+        align: plan.align,
+        size: match (plan.size, plan.fill) {
+            (Some(bytes), _) => Length::Bytes(bytes),
+            (None, Some(weight)) => Length::Fill(weight),
+            (None, None) => Length::Content,
+        },
+        kind: match plan.kind {
+            PartitionType::Mbr(number) => Kind::Mbr(number),
+            PartitionType::Gpt(guid) => Kind::Gpt(guid),
+        },
+        bootable: plan.bootable,
+        name: plan.name.clone().unwrap_or_default(),
+        guid: plan.guid,
+        part,
     }
 }
 

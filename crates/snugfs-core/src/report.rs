@@ -5,7 +5,7 @@ use data_encoding::HEXLOWER;
 use std::time::Duration;
 
 use closure_registration::{Closure, PathInfo};
-use ext4_layout::{Layout, Summary};
+use ext4_layout::{Layout, Likeness, Summary};
 use image_assembly::Written;
 use image_tree::{FileTree, NodeKind, PieceSource, Uuid, to_u64};
 use serde::Serialize;
@@ -156,6 +156,19 @@ pub struct Filesystem {
     pub uuid: String,
     /// The label.
     pub label: String,
+    /// Only with `layoutLike`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layout_like: Option<LikenessReport>,
+}
+
+/// What of an earlier image was kept.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct LikenessReport {
+    /// Whether places were kept; otherwise the image was laid out anew.
+    kept: bool,
+    /// The number of inodes that have other blocks; only if places were kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved: Option<u64>,
 }
 
 /// The contents of the image. The root and `/lost+found` count as directories.
@@ -205,7 +218,11 @@ impl Report {
                 sha256: None,
                 raw_sha256: None,
             },
-            filesystem: Filesystem::new(&root.planned.plan.filesystem, &summary),
+            filesystem: Filesystem::new(
+                &root.planned.plan.filesystem,
+                &summary,
+                prepared.root.layout.likeness(),
+            ),
             hash_tree_bytes: prepared.appended_bytes(),
             root_hash: root_hash(prepared),
             contents,
@@ -286,7 +303,11 @@ fn store_path_reports(closure: Option<&Closure>, layout: &Layout) -> Vec<StorePa
 }
 
 impl Filesystem {
-    fn new(plan: &FilesystemPlan, summary: &Summary) -> Self {
+    fn new(plan: &FilesystemPlan, summary: &Summary, likeness: Option<Likeness>) -> Self {
+        let layout_like = likeness.map(|likeness| match likeness {
+            Likeness::Kept { moved } => LikenessReport { kept: true, moved: Some(moved) },
+            Likeness::Anew(_) => LikenessReport { kept: false, moved: None },
+        });
         Self {
             block_size: summary.block_size,
             blocks: summary.blocks,
@@ -300,6 +321,7 @@ impl Filesystem {
             features: summary.features.clone(),
             uuid: Uuid(plan.uuid).to_string(),
             label: String::from_utf8_lossy(&plan.label).into_owned(),
+            layout_like,
         }
     }
 }

@@ -27,8 +27,8 @@ use crate::{Failure, FailureKind, Problem};
 pub struct WriteOptions<'o> {
     /// The container.
     pub format: Format,
-    /// The compression of the container's blocks. Only for [`Format::Qcow2`], and for [`Format::Vmdk`] (deflate), which
-    /// otherwise has its default. Then the file as a whole can't be compressed.
+    /// The compression of the container's blocks. Only for [`Format::Qcow2`], and for [`Format::Vmdk`] and
+    /// [`Format::Ova`] (deflate), which otherwise have their default. Then the file as a whole can't be compressed.
     pub blocks: Option<BlockCompression>,
     /// Threads, compression, `sync` and reading back.
     pub assembly: image_assembly::Options,
@@ -68,7 +68,7 @@ impl WriteOptions<'_> {
     pub fn compression(&self) -> Option<&'static str> {
         let whole = self.assembly.compression.map(Compression::name);
         let blocks = self.blocks.map(BlockCompression::name);
-        whole.or(blocks).or((self.format == Format::Vmdk).then_some("deflate"))
+        whole.or(blocks).or(matches!(self.format, Format::Vmdk | Format::Ova).then_some("deflate"))
     }
 
     /// Whether parts of the output may be written last: not if a digest or a map of the image is made in the order of its bytes.
@@ -82,14 +82,16 @@ impl WriteOptions<'_> {
         let format = || Location::plan().key("output").key("format");
         let compression = || Location::plan().key("output").key("compression");
         let is_possible = match (self.format, self.blocks) {
-            (Format::Qcow2, _) | (Format::Vmdk, Some(BlockCompression::Deflate { .. })) | (_, None) => true,
+            (Format::Qcow2, _)
+            | (Format::Vmdk | Format::Ova, Some(BlockCompression::Deflate { .. }))
+            | (_, None) => true,
             (_, Some(_)) => false,
         };
         if !is_possible {
             let what = "the format has no blocks with this compression";
             return Err(Failure::new(FailureKind::Plan, compression(), what, "leave it out"));
         }
-        let is_packed = self.format == Format::Vmdk || self.blocks.is_some();
+        let is_packed = matches!(self.format, Format::Vmdk | Format::Ova) || self.blocks.is_some();
         if is_packed && self.assembly.compression.is_some() {
             let what = "the container is compressed already";
             return Err(Failure::new(FailureKind::Plan, compression(), what, "leave out one of the two"));

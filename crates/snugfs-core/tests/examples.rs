@@ -7,6 +7,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use data_encoding::HEXLOWER;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+#[path = "../examples/container_root.rs"]
+mod container_root;
 #[path = "../examples/memory_image.rs"]
 mod memory_image;
 #[path = "../examples/nasty_images.rs"]
@@ -49,6 +55,35 @@ fn a_plan_made_in_code_becomes_an_image() {
 }
 
 #[test]
+fn a_container_image_becomes_a_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let (layout, image) = (folder.path().join("saved"), folder.path().join("image"));
+    fs::create_dir_all(layout.join("root/usr/bin")).unwrap();
+    fs::write(layout.join("root/usr/bin/init"), "#!/bin/sh\n").unwrap();
+    let done =
+        Command::new("tar").current_dir(&layout).args(["-C", "root", "-cf", "layer.tar", "usr"]).status();
+    assert!(done.unwrap().success());
+    let digest = Sha256::digest(fs::read(layout.join("layer.tar")).unwrap());
+    let id = format!("sha256:{}", HEXLOWER.encode(&digest));
+    let config = json!({
+        "os": "linux", "architecture": "arm64", "rootfs": { "diff_ids": [id] },
+        "config": { "Entrypoint": ["/usr/bin/init"], "User": "7" },
+    });
+    fs::write(layout.join("config.json"), config.to_string()).unwrap();
+    let manifest = json!([{ "Config": "config.json", "Layers": ["layer.tar"] }]);
+    fs::write(layout.join("manifest.json"), manifest.to_string()).unwrap();
+    let bytes = container_root::write(&layout, &image, Some("linux/arm64")).unwrap();
+    assert_eq!(fs::metadata(&image).unwrap().len(), bytes);
+    assert!(is_clean(&image));
+    assert_eq!(debugfs(&image, "cat /usr/bin/init"), "#!/bin/sh\n");
+    let written: serde_json::Value =
+        serde_json::from_str(&debugfs(&image, "cat /etc/container.json")).unwrap();
+    assert_eq!(written, config["config"]);
+    let error = container_root::write(&layout, &image, Some("linux/amd64")).unwrap_err().to_string();
+    assert!(error.contains("no image that matches, only config.json for linux/arm64"), "{error}");
+}
+
+#[test]
 fn every_nasty_image_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let good = memory_image::image().unwrap();
@@ -72,7 +107,7 @@ fn every_program_has_at_most_40_lines_and_a_test() {
         names.push(program.file_stem().unwrap().to_str().unwrap().to_owned());
     }
     names.sort();
-    assert_eq!(names, ["memory_image", "nasty_images", "plan_from_code"]);
+    assert_eq!(names, ["container_root", "memory_image", "nasty_images", "plan_from_code"]);
 }
 
 /// Who uses the writer by itself gets the file system that a plan describes by default.

@@ -15,7 +15,8 @@ pub(crate) fn check(volume: &VolumePlan, at: &Place<'_>, log: &Log) {
     let leaves = Leaves::of(&volume.entries, at, log);
     let files = volume.closure.as_ref().map(ClosurePlan::files).unwrap_or_default();
     if let Some(closure) = &volume.closure {
-        needs_directory(&at.key("closure").key("storeDir"), &closure.store_dir, &leaves, &files, log);
+        let field = if closure.place == closure.store_dir { "storeDir" } else { "place" };
+        needs_directory(&at.key("closure").key(field), &closure.place, &leaves, &files, log);
     }
     for (index, file) in files.iter().enumerate() {
         check_file(*file, &files[..index], &volume.entries, &leaves, log);

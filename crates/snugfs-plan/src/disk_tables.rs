@@ -4,14 +4,22 @@ use image_tree::SectorSize;
 
 use crate::choices::{Choices, Numbers, Words};
 use crate::plan::FatBits;
-use crate::shapes::{Field, Shape, SizeRule, Table};
+use crate::shapes::{CountRule, Field, Shape, SizeRule, Table};
 use crate::tables::{ATTRIBUTES, CLOSURE, FILESYSTEM, TREE};
 
 /// Whole sectors of 512 bytes. `disk-layout` checks that a disk with longer sectors has multiples of those.
 const SECTORS: SizeRule = SizeRule { min: 0, max: u64::MAX, step: 512, or_zero: false };
 /// At least one sector.
-const SOME_SECTORS: SizeRule = SizeRule { min: 512, max: u64::MAX, step: 512, or_zero: false };
+pub(crate) const SOME_SECTORS: SizeRule = SizeRule { min: 512, max: u64::MAX, step: 512, or_zero: false };
 const ANY_OFFSET: SizeRule = SizeRule { min: 0, max: u64::MAX, step: 1, or_zero: false };
+const ANY_SIZE: SizeRule = ANY_OFFSET;
+/// As systemd-repart's `Weight=`, without 0.
+const WEIGHT: CountRule = CountRule { min: 1, max: 1_000_000 };
+
+/// The `size` of a partition that takes what others leave.
+pub(crate) const FILL: &str = "fill";
+/// `plan.disk.roundTo` for lengths that are powers of two.
+pub(crate) const POWER_OF_TWO: &str = "powerOfTwo";
 
 /// Entries of an MBR. snugfs makes no extended partitions.
 pub(crate) const MOST_MBR: usize = 4;
@@ -62,6 +70,13 @@ pub(crate) static DISK: Table = Table {
             "The length of the whole disk. By default, as long as its parts need.",
         )
         .or_null(),
+        Field::optional(
+            "roundTo",
+            Shape::SizeOr(SOME_SECTORS, POWER_OF_TWO),
+            "Rounds up the length of a disk without a size: to a multiple of this size, or to a power of two as \
+             emulators of SD cards require. By default, to 4096 bytes.",
+        )
+        .or_null(),
         Field::required(
             "partitions",
             Shape::List(&PARTITION),
@@ -87,13 +102,25 @@ pub(crate) static PARTITION: Table = Table {
         Field::optional(
             "start",
             Shape::Size(SECTORS),
-            "The start of the partition on the disk. By default, the next MiB after the part before it.",
+            "The start of the partition on the disk. By default, the next multiple of align after the part before it.",
+        )
+        .or_null(),
+        Field::default(
+            "align",
+            Shape::Size(SOME_SECTORS),
+            "\"1MiB\"",
+            "The alignment of its start, such as the erase block of a card.",
+        ),
+        Field::optional(
+            "size",
+            Shape::SizeOr(SOME_SECTORS, FILL),
+            "Its length. By default, the length of its content. fill: what the other parts leave of disk.size.",
         )
         .or_null(),
         Field::optional(
-            "size",
-            Shape::Size(SOME_SECTORS),
-            "Its length. By default, the length of its content.",
+            "weight",
+            Shape::Count(WEIGHT),
+            "The share of this partition, if several have the size fill. By default, 1.",
         )
         .or_null(),
         Field::default(
@@ -107,6 +134,18 @@ pub(crate) static PARTITION: Table = Table {
             "guid",
             Shape::Uuid,
             "Its own GUID. Only with gpt. By default, it is derived from the root's UUID.",
+        )
+        .or_null(),
+        Field::optional(
+            "mount",
+            Shape::ImagePath,
+            "Where an entry of type fstab mounts its file system. By default, / for the root, and nowhere for others.",
+        )
+        .or_null(),
+        Field::optional(
+            "mountOptions",
+            Shape::Text,
+            "The options of that mount, separated by commas. By default, ro for a sealed file system, else defaults.",
         )
         .or_null(),
         Field::optional("content", Shape::Content, "The contents. By default, zeros.").or_null(),
@@ -245,6 +284,13 @@ static FAT: Table = Table {
             "The volume's 32-bit serial number. By default, it is derived from the root's UUID.",
         )
         .or_null(),
+        Field::default(
+            "freeSpace",
+            Shape::Size(ANY_SIZE),
+            "0",
+            "Free space of the file system. Without a size, the partition is as small as its contents and this space \
+             allow.",
+        ),
         Field::optional(
             "bits",
             Shape::Number(&FAT_BITS),

@@ -194,6 +194,7 @@ fn values(shape: &Shape) -> String {
         Shape::Graph => "host path, key, or list".to_owned(),
         Shape::Word(words) => alternatives(&words.keys()),
         Shape::Size(rule) => size(rule),
+        Shape::SizeOr(rule, word) => format!("{} or \"{word}\"", size(rule)),
         Shape::Count(CountRule { min, max }) => format!("whole number from {min} to {max}"),
         Shape::Number(numbers) => numbers.keys().iter().map(u64::to_string).collect::<Vec<_>>().join(" or "),
         Shape::Percent => format!("number from 0 to {MAX_RESERVED_PERCENT}"),
@@ -207,6 +208,7 @@ fn values(shape: &Shape) -> String {
             "string".to_owned()
         }
         Shape::Xattrs => "object of names and base64 values".to_owned(),
+        Shape::Patterns => "list of patterns such as \"*.pyc\"".to_owned(),
         Shape::XattrPatterns => "list of strings such as \"user.*\"".to_owned(),
         Shape::Flag => "true or false".to_owned(),
         Shape::Object(_) | Shape::Content | Shape::Compression | Shape::Boot => "object".to_owned(),
@@ -242,6 +244,6 @@ mod tests {
         assert_eq!(field("mode").only_for, [""; 0]);
         assert_eq!(field("target").only_for, ["symlink"]);
         assert_eq!(field("major").only_for, ["character", "block"]);
-        assert!(field("type").about.contains("; fifo: a named pipe."), "{}", field("type").about);
+        assert!(field("type").about.contains("; fifo: a named pipe; fstab: "), "{}", field("type").about);
     }
 }

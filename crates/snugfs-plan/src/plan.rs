@@ -31,6 +31,8 @@ pub struct VolumePlan {
     pub trees: Vec<TreePlan>,
     /// Single files by path in the image. The root can only be a directory.
     pub entries: BTreeMap<ImagePath, Entry>,
+    /// The files of `entries` whose text is made from the disk's partitions.
+    pub fstabs: BTreeMap<ImagePath, FstabTag>,
     /// Changes of metadata, made after all other fields.
     pub attributes: BTreeMap<ImagePath, AttributesPlan>,
     /// Parameters of the file system.
@@ -67,8 +69,10 @@ pub struct ClosurePlan {
     pub source: ClosureSource,
     /// Store folder on this machine.
     pub source_dir: PathBuf,
-    /// Store directory in the image.
+    /// Prefix of all store paths.
     pub store_dir: ImagePath,
+    /// Directory in the image for the store paths; by default, their prefix.
+    pub place: ImagePath,
     /// What to compare with the registration.
     pub verify: Verify,
     /// Whether equal files of the store become hard links.
@@ -130,20 +134,43 @@ pub enum Verify {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TreePlan {
-    /// A folder of this machine.
+    /// A folder, an archive or a container image of this machine.
     pub source: PathBuf,
+    /// What the source is; `None` to look: a folder, or a file with a tar archive.
+    pub kind: Option<TreeKind>,
+    /// The name or the digest of one of several container images.
+    pub image: Option<String>,
+    /// `OS/ARCHITECTURE` or `OS/ARCHITECTURE/VARIANT` of one of several container images.
+    pub platform: Option<String>,
+    /// The file in the image for the configuration of a container image.
+    pub config_target: Option<ImagePath>,
     /// The directory in the image that its entries go into.
     pub target: ImagePath,
-    /// Whether owners and set-id bits of the source are kept; else all is root's and the bits are dropped.
-    pub keep_owner: bool,
-    /// Whether modification times of the source are kept; else they are the plan's.
-    pub keep_times: bool,
-    /// Which extended attributes of the source are kept.
-    pub xattrs: Vec<XattrPattern>,
+    /// Patterns of what is left out, in the syntax of gitignore.
+    pub exclude: Vec<String>,
+    /// Whether owners and set-id bits of the source are kept; else all is root's and the bits are dropped. `None` keeps those of
+    /// archives and container images.
+    pub keep_owner: Option<bool>,
+    /// Whether modification times of the source are kept; else they are the plan's. `None` keeps those of archives and container
+    /// images.
+    pub keep_times: Option<bool>,
+    /// Which extended attributes of the source are kept. `None` keeps all of archives and container images.
+    pub xattrs: Option<Vec<XattrPattern>>,
     /// Whether holes of sparse files stay holes; else zeros are stored for them.
     pub keep_holes: bool,
     /// Whether other file systems that are mounted below the source are left out; `None` takes them in and warns.
     pub one_file_system: Option<bool>,
+}
+
+/// The kind of a tree's source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeKind {
+    /// A folder.
+    Folder,
+    /// A tar archive, plain or compressed.
+    Tar,
+    /// A container image: an OCI image layout or an archive of `docker save`.
+    Oci,
 }
 
 /// A name of extended attributes, or with a final `*` all names that start with it.
@@ -224,6 +251,17 @@ pub struct AttributesPlan {
     pub recursive: bool,
 }
 
+/// How an fstab names file systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FstabTag {
+    /// By the UUID, for FAT the serial number.
+    Uuid,
+    /// By the label.
+    Label,
+    /// By the partition's GUID, or the number that stands for it in an MBR.
+    PartUuid,
+}
+
 /// `plan.filesystem`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesystemPlan {
@@ -292,12 +330,15 @@ impl std::fmt::Display for VolumeRef {
 pub struct OutputPlan {
     /// The image's file; `-o` takes precedence.
     pub path: Option<PathBuf>,
-    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`, `.vhd`, `.vdi`, `.vmdk`, `.tar`);
-    /// other names mean the plain image.
+    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`, `.vhd`, `.vdi`, `.vmdk`, `.ova`,
+    /// `.tar`); other names mean the plain image.
     pub format: Option<Format>,
-    /// Name of the image in [`Format::Tar`], if given. By default [`OutputPlan::MEMBER`].
+    /// Name of the image in [`Format::Tar`] or of the disk in [`Format::Ova`], if given. By default [`OutputPlan::MEMBER`] or
+    /// [`OutputPlan::DISK`].
     pub member: Option<String>,
-    /// Disk controller for [`Format::Vmdk`], if given. By default [`Adapter::Lsilogic`].
+    /// Description of the virtual machine for [`Format::Ova`].
+    pub ovf: Option<String>,
+    /// Disk controller for [`Format::Vmdk`] and [`Format::Ova`], if given. By default [`Adapter::Lsilogic`].
     pub adapter: Option<Adapter>,
     /// Whether to write a block map for bmaptool next to the image.
     pub bmap: bool,
@@ -312,10 +353,14 @@ impl OutputPlan {
     /// The usual name of an image in an archive: Google Compute Engine takes no other.
     pub const MEMBER: &str = "disk.raw";
 
-    /// The name of an image in an archive.
+    /// The usual name of a disk in an appliance.
+    pub const DISK: &str = "disk.vmdk";
+
+    /// The name of an image in an archive of this format.
     #[must_use]
-    pub fn member(&self) -> &str {
-        self.member.as_deref().unwrap_or(Self::MEMBER)
+    pub fn member(&self, format: Format) -> &str {
+        let usual = if format == Format::Ova { Self::DISK } else { Self::MEMBER };
+        self.member.as_deref().unwrap_or(usual)
     }
 }
 
@@ -353,6 +398,8 @@ pub enum Format {
     Vmdk,
     /// An archive with the image.
     Tar,
+    /// An archive with a VMDK and the description of its virtual machine.
+    Ova,
 }
 
 /// `plan.output.compression`
@@ -375,7 +422,7 @@ pub enum CompressionPlan {
         /// 0 to 9.
         level: u32,
     },
-    /// With deflate, in the clusters of [`Format::Qcow2`] or [`Format::Vmdk`]; a whole file can't be.
+    /// With deflate, in the clusters of [`Format::Qcow2`], [`Format::Vmdk`] or [`Format::Ova`]; a whole file can't be.
     Deflate {
         /// 1 to 9.
         level: u32,
@@ -419,10 +466,24 @@ pub struct DiskPlan {
     pub sector: SectorSize,
     /// Length of the disk in \[bytes\], a multiple of the sector. `None`: as long as needed.
     pub size: Option<u64>,
+    /// How the length is rounded up, if `size` is `None`.
+    pub round_to: RoundTo,
     /// The partitions, in the order of their numbers; exactly one has the root.
     pub partitions: Vec<PartitionPlan>,
     /// Files outside of partitions.
     pub blobs: Vec<BlobPlan>,
+}
+
+/// `plan.disk.roundTo`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoundTo {
+    /// As the disk's blocks require.
+    #[default]
+    Blocks,
+    /// To a multiple of this number of \[bytes\], a multiple of the sector.
+    Multiple(u64),
+    /// To a power of two.
+    PowerOfTwo,
 }
 
 /// `plan.disk.table` and `plan.disk.id`
@@ -444,11 +505,14 @@ pub enum TablePlan {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PartitionPlan {
-    /// Offset in \[bytes\], a multiple of the sector. `None`: the next multiple of 1 MiB after the previous partition.
+    /// Offset in \[bytes\], a multiple of the sector. `None`: the next multiple of `align` after the previous partition.
     pub start: Option<u64>,
-    /// Length in \[bytes\], a multiple of the sector. `None`: that of the content, which then is not empty. FAT has no
-    /// length of its own, so it is an error when the contents are known.
+    /// Alignment of the start in \[bytes\], a multiple of the sector.
+    pub align: u64,
+    /// Length in \[bytes\], a multiple of the sector. `None`: that of the content, which then is not empty, unless it fills.
     pub size: Option<u64>,
+    /// The weight of a partition that takes what others leave of the disk. Then the disk has a size, and this has none.
+    pub fill: Option<u32>,
     /// Partition type, for the kind of table in use.
     pub kind: PartitionType,
     /// The active flag of an MBR, the legacy BIOS bootable attribute of a GPT.
@@ -457,6 +521,10 @@ pub struct PartitionPlan {
     pub name: Option<String>,
     /// GUID, bytes in the order of the text form; only in a GPT; derived by default.
     pub guid: Option<[u8; 16]>,
+    /// Where an fstab mounts it, if anywhere. Then it has a file system.
+    pub mount: Option<ImagePath>,
+    /// The options of the mount in an fstab, without white space.
+    pub mount_options: Option<String>,
     /// Content.
     pub content: PartitionContent,
 }
@@ -546,6 +614,8 @@ pub struct FatPlan {
     pub label: [u8; 11],
     /// Volume serial number; by default derived from the root's UUID.
     pub id: Option<u32>,
+    /// Promised free space in \[bytes\].
+    pub free_space: u64,
     /// FAT type; by default as mkfs.vfat chooses.
     pub bits: Option<FatBits>,
 }

@@ -115,6 +115,7 @@ fn shape(shape: &Shape) -> Value {
         ]}),
         Shape::Word(words) => json!({ "enum": words.keys() }),
         Shape::Size(rule) => size(rule),
+        Shape::SizeOr(rule, word) => json!({ "anyOf": [{ "const": word }, size(rule)] }),
         Shape::Count(CountRule { min, max }) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Shape::Number(numbers) => json!({ "enum": numbers.keys() }),
         Shape::Percent => json!({ "type": "number", "minimum": 0, "maximum": MAX_RESERVED_PERCENT }),
@@ -134,6 +135,9 @@ fn shape(shape: &Shape) -> Value {
             "not": { "pattern": "(^|/)\\.{1,2}(/|$)" }
         }),
         Shape::Xattrs => json!({ "$ref": "#/$defs/xattrs" }),
+        Shape::Patterns => {
+            json!({ "type": "array", "items": { "type": "string", "pattern": "^[^#]" , "minLength": 1 } })
+        }
         Shape::XattrPatterns => {
             json!({ "type": "array", "items": { "type": "string", "pattern": "^[^*\\u0000]*\\*?$", "minLength": 1 } })
         }

@@ -17,6 +17,8 @@ pub(crate) enum Shape {
     Word(&'static dyn Keys<&'static str>),
     /// A size.
     Size(SizeRule),
+    /// A size, or a word that stands for a rule.
+    SizeOr(SizeRule, &'static str),
     /// A whole number.
     Count(CountRule),
     /// One of these whole numbers.
@@ -45,6 +47,8 @@ pub(crate) enum Shape {
     Xattrs,
     /// A list of names of extended attributes, which may end in `*`.
     XattrPatterns,
+    /// A list of patterns of gitignore.
+    Patterns,
     /// True or false.
     Flag,
     /// An object with known fields.

@@ -4,7 +4,7 @@
 use image_tree::Timestamp;
 
 use crate::choices::{Choices, Words};
-use crate::plan::{Adapter, Format, Verify};
+use crate::plan::{Adapter, Format, FstabTag, TreeKind, Verify};
 use crate::shapes::{CountRule, Field, Shape, SizeRule, Table};
 
 /// The version of the format.
@@ -90,7 +90,19 @@ pub(crate) static CLOSURE: Table = Table {
              references, a JSON file with such a list, or the key of the structured attributes that has it.",
         )
         .or_null(),
-        Field::default("storeDir", Shape::ImagePath, "\"/nix/store\"", "The store's directory in the image."),
+        Field::default(
+            "storeDir",
+            Shape::ImagePath,
+            "\"/nix/store\"",
+            "The prefix of all store paths, and their directory in the image.",
+        ),
+        Field::optional(
+            "place",
+            Shape::ImagePath,
+            "Another directory in the image for the store paths, for file systems that are mounted at storeDir. By \
+             default, storeDir.",
+        )
+        .or_null(),
         Field::default("sourceDir", Shape::HostPath, "\"/nix/store\"", "The store's directory on this machine."),
         Field::default(
             "verify",
@@ -127,12 +139,39 @@ pub(crate) static TIMES: Words<bool> = Choices(&[("plan", false), ("keep", true)
 /// Whether holes are kept.
 pub(crate) static KEEP_HOLES: Words<bool> = Choices(&[("keep", true), ("fill", false)]);
 
+/// What the source of a tree is.
+pub(crate) static TREE_KINDS: Words<TreeKind> =
+    Choices(&[("folder", TreeKind::Folder), ("tar", TreeKind::Tar), ("oci", TreeKind::Oci)]);
+
 /// One of `plan.trees`
 pub(crate) static TREE: Table = Table {
     what: "a tree",
     one_of: "",
     fields: &[
-        Field::required("source", Shape::HostPath, "\"source\": \"files\"", "A folder of this machine."),
+        Field::required("source", Shape::HostPath, "\"source\": \"files\"", "A folder, an archive or a container image of this machine."),
+        Field::default(
+            "kind",
+            Shape::Word(&TREE_KINDS),
+            "null",
+            "folder. tar: an archive, plain or compressed with gzip, zstd or xz. oci: a container image, as an OCI image \
+             layout or made by docker save, in a folder or a tar archive. Null: a folder is a folder, a file is a tar \
+             archive.",
+        )
+        .or_null(),
+        Field::optional("image", Shape::Text, "The name or the digest of one of several images. Only for oci.").or_null(),
+        Field::optional(
+            "platform",
+            Shape::Text,
+            "The platform of one of several images, such as linux/arm64. Only for oci.",
+        )
+        .or_null(),
+        Field::optional(
+            "ociConfigTarget",
+            Shape::ImagePath,
+            "The file in the image for the config of the container image (Env, Entrypoint, User and so on) as JSON. \
+             Only for oci.",
+        )
+        .or_null(),
         Field::default(
             "target",
             Shape::ImagePath,
@@ -142,21 +181,32 @@ pub(crate) static TREE: Table = Table {
         Field::default(
             "owner",
             Shape::Word(&OWNERS),
-            "\"root\"",
+            "null",
             "root: everything belongs to root, and setuid and setgid bits are dropped. keep: owners and all mode bits \
-             are kept.",
-        ),
+             are kept. Null: root for folders, keep for archives and images.",
+        )
+        .or_null(),
         Field::default(
             "times",
             Shape::Word(&TIMES),
-            "\"plan\"",
-            "plan: everything has the time filesystem.timestamp. keep: modification times are kept.",
-        ),
+            "null",
+            "plan: everything has the time filesystem.timestamp. keep: modification times are kept. Null: plan for \
+             folders, keep for archives and images.",
+        )
+        .or_null(),
         Field::default(
             "xattrs",
             Shape::XattrPatterns,
+            "null",
+            "Names of extended attributes to keep. A name may end in *, such as user.*. Null: none of folders, all of \
+             archives and images.",
+        )
+        .or_null(),
+        Field::default(
+            "exclude",
+            Shape::Patterns,
             "[]",
-            "Names of extended attributes to keep. A name may end in *, such as user.*.",
+            "What to leave out of the source: patterns in the syntax of gitignore, relative to the top of the source.",
         ),
         HOLES,
         Field::optional(
@@ -197,6 +247,7 @@ pub(crate) static ENTRY_TYPES: Words<EntryType> = Choices(&[
     ("character", EntryType::Character),
     ("block", EntryType::Block),
     ("fifo", EntryType::Fifo),
+    ("fstab", EntryType::Fstab),
 ]);
 
 /// See [`ENTRY_TYPES`].
@@ -208,6 +259,7 @@ pub(crate) enum EntryType {
     Character,
     Block,
     Fifo,
+    Fstab,
 }
 
 impl EntryType {
@@ -220,6 +272,7 @@ impl EntryType {
             Self::Character => &CHARACTER,
             Self::Block => &BLOCK,
             Self::Fifo => &FIFO,
+            Self::Fstab => &FSTAB,
         }
     }
 }
@@ -294,6 +347,28 @@ static FIFO: Table = Table {
     what: "a fifo",
     one_of: "",
     fields: &[type_of("A named pipe."), MODE, ENTRY_UID, ENTRY_GID, ENTRY_XATTRS],
+};
+
+/// How an fstab names file systems.
+pub(crate) static FSTAB_TAGS: Words<FstabTag> =
+    Choices(&[("uuid", FstabTag::Uuid), ("label", FstabTag::Label), ("partuuid", FstabTag::PartUuid)]);
+
+static FSTAB: Table = Table {
+    what: "an fstab",
+    one_of: "",
+    fields: &[
+        type_of("A regular file with a line for each partition of the disk that has a mount."),
+        Field::default(
+            "by",
+            Shape::Word(&FSTAB_TAGS),
+            "\"uuid\"",
+            "How the lines name file systems: by UUID, by label, or by the GUID of the partition.",
+        ),
+        MODE,
+        ENTRY_UID,
+        ENTRY_GID,
+        ENTRY_XATTRS,
+    ],
 };
 
 /// One of `plan.attributes`
@@ -435,6 +510,7 @@ pub(crate) static FORMATS: Words<Format> = Choices(&[
     ("vhd-fixed", Format::VhdFixed),
     ("vdi", Format::Vdi),
     ("vmdk", Format::Vmdk),
+    ("ova", Format::Ova),
     ("tar", Format::Tar),
 ]);
 
@@ -459,22 +535,29 @@ pub(crate) static OUTPUT: Table = Table {
             "null",
             "raw is the image itself, qcow2 is QEMU's format, simg is Android's sparse format for fastboot, vhd is \
              Microsoft's, vhd-fixed the same with all bytes (for Azure), vdi is VirtualBox's, vmdk is VMware's (compressed), \
-             tar is an archive with the image (for Google Compute Engine). Null: by the file's name, .qcow2, .simg, .vhd, \
-             .vdi, .vmdk or .tar, otherwise raw.",
+             ova is an archive with a VMDK and the description of its virtual machine, tar is an archive with the image (for \
+             Google Compute Engine). Null: by the file's name, .qcow2, .simg, .vhd, .vdi, .vmdk, .ova or .tar, otherwise raw.",
         )
         .or_null(),
         Field::default(
             "member",
             Shape::Member,
             "null",
-            "Only for the format tar: the image's name in the archive. Null: disk.raw.",
+            "Only for the formats tar and ova: the image's name in the archive. Null: disk.raw, and disk.vmdk for ova.",
+        )
+        .or_null(),
+        Field::optional(
+            "ovf",
+            Shape::Text,
+            "Only for the format ova, which needs it: the description of the virtual machine, in XML. It must name the disk \
+             (disk.vmdk); ${capacity} in it is replaced by the disk's length in bytes.",
         )
         .or_null(),
         Field::default(
             "adapter",
             Shape::Word(&ADAPTERS),
             "null",
-            "Only for the format vmdk: the disk controller that it names. Null: lsilogic.",
+            "Only for the formats vmdk and ova: the disk controller that the VMDK names. Null: lsilogic.",
         )
         .or_null(),
         Field::default(
@@ -578,7 +661,7 @@ static DEFLATE: Table = Table {
     what: "deflate",
     one_of: "",
     fields: &[
-        format_of("Only for the clusters of qcow2 and vmdk."),
+        format_of("Only for the clusters of qcow2, vmdk and ova."),
         Field::default("level", Shape::Count(GZIP_LEVEL), "6", "The compression level of deflate."),
     ],
 };

@@ -24,6 +24,14 @@ pub(crate) struct Value<'a> {
     pub(crate) log: &'a Log,
 }
 
+/// A size, or the word for a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SizeOr {
+    /// In \[bytes\].
+    Size(u64),
+    Word,
+}
+
 impl<'a> Value<'a> {
     /// Reports that the value is wrong.
     pub(crate) fn wrong<T>(&self, what: impl FnOnce() -> String, what_to_do: &str) -> Option<T> {
@@ -193,6 +201,18 @@ impl<'a> Value<'a> {
                 .wrong(|| format!("{} is not a multiple of {} bytes", self.shown(), rule.step), &help);
         }
         Some(size)
+    }
+
+    /// A size in \[bytes\], or a word that stands for a rule.
+    pub(crate) fn size_or(&self, rule: &SizeRule, word: &str) -> Option<SizeOr> {
+        match self.json {
+            Json::Text(text) if text == word => Some(SizeOr::Word),
+            Json::Text(text) if scalars::size(text) == Err(NoSize::Form) => {
+                let help = format!("write \"{word}\", or a size such as \"16MiB\" with KiB, MiB, GiB or TiB");
+                self.not("a size", &help)
+            }
+            _ => self.size(rule).map(SizeOr::Size),
+        }
     }
 
     /// Permission bits.

@@ -25,6 +25,7 @@ fn closure(graph: Value) -> ClosurePlan {
         source: ClosureSource::Graph(graph),
         source_dir: "/nix/store".into(),
         store_dir: path("/nix/store"),
+        place: path("/nix/store"),
         verify: Verify::Size,
         deduplicate: false,
         registration_target: Some(path("/nix-path-registration")),
@@ -163,11 +164,15 @@ fn check_parts(name: &str, plan: &Plan) -> bool {
         "trees" => {
             let [files, more] = &root.trees[..] else { panic!("{:?}", root.trees) };
             assert_eq!((files.source.to_str(), &files.target), (Some("/base/files"), &ImagePath::root()));
-            assert_eq!((files.keep_owner, files.keep_times, files.keep_holes), (false, false, true));
+            assert_eq!((files.keep_owner, files.keep_times, files.keep_holes), (None, None, true));
             assert_eq!((more.source.to_str(), &more.target), (Some("/srv/more"), &path("/srv")));
-            assert_eq!((more.keep_owner, more.keep_times, more.keep_holes), (true, true, true));
-            let patterns: Vec<_> =
-                more.xattrs.iter().map(|pattern| (pattern.prefix.as_str(), pattern.wildcard)).collect();
+            assert_eq!((more.keep_owner, more.keep_times, more.keep_holes), (Some(true), Some(true), true));
+            let patterns: Vec<_> = more
+                .xattrs
+                .iter()
+                .flatten()
+                .map(|pattern| (pattern.prefix.as_str(), pattern.wildcard))
+                .collect();
             assert_eq!(patterns, [("user.", true), ("security.capability", false)]);
         }
         _ => return false,

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use snugfs_plan::{
     Adapter, AttributesPlan, BlobPlan, BootDirectory, BootLoaderPlan, BootPartition, ClosureSource,
     CompressionPlan, Entry, EntryKind, EntryNames, ExtlinuxPlan, FatPlan, Format, FramingPlan, GrubEfiPlan,
-    OutputPlan, PartitionContent, PartitionType, Plan, Platforms, SystemdBootPlan, TablePlan, Verify,
-    XattrPattern, parse, schema,
+    OutputPlan, PartitionContent, PartitionType, Plan, Platforms, RoundTo, SystemdBootPlan, TablePlan,
+    Verify, XattrPattern, parse, schema,
 };
 
 fn read(plan: &Value) -> Plan {
@@ -195,15 +195,15 @@ fn trees_and_attributes_are_read() {
     }));
     let [files, more] = &plan.root.trees[..] else { panic!("{:?}", plan.root.trees) };
     assert_eq!((&files.source, &files.target), (&PathBuf::from("/base/files"), &ImagePath::root()));
-    assert!(!files.keep_owner && !files.keep_times && files.xattrs.is_empty());
+    assert!(files.keep_owner.is_none() && files.keep_times.is_none() && files.xattrs.is_none());
     assert_eq!((&more.source, &more.target), (&PathBuf::from("/more"), &path("/srv")));
-    assert!(more.keep_owner && more.keep_times);
+    assert!(more.keep_owner == Some(true) && more.keep_times == Some(true));
     assert!(files.keep_holes && files.one_file_system.is_none());
     assert!(!more.keep_holes && more.one_file_system == Some(false));
     let pattern = |prefix: &str, wildcard| XattrPattern { prefix: prefix.to_owned(), wildcard };
     assert_eq!(
-        more.xattrs,
-        [pattern("user.", true), pattern("security.capability", false), pattern("", true)]
+        more.xattrs.as_deref(),
+        Some(&[pattern("user.", true), pattern("security.capability", false), pattern("", true)][..])
     );
 
     let xattr = Xattr { name: XattrName::parse(b"user.a").unwrap(), value: b"a".to_vec() };
@@ -273,11 +273,14 @@ fn levels_and_their_defaults_depend_on_the_format() {
 fn a_container_is_read_with_what_it_may_have() {
     let output = |value: Value| read(&json!({ "version": 1, "output": value })).output;
     let tar = output(json!({ "format": "tar", "member": "boot/disk.raw" }));
-    assert_eq!((tar.format, tar.member()), (Some(Format::Tar), "boot/disk.raw"));
+    assert_eq!((tar.format, tar.member(Format::Tar)), (Some(Format::Tar), "boot/disk.raw"));
     assert_eq!((tar.member.is_some(), tar.adapter), (true, None));
     let vmdk = output(json!({ "format": "vmdk", "adapter": "ide", "member": null }));
     assert_eq!((vmdk.format, vmdk.adapter), (Some(Format::Vmdk), Some(Adapter::Ide)));
-    assert_eq!((vmdk.member.is_some(), vmdk.member()), (false, "disk.raw"));
+    assert_eq!((vmdk.member.is_some(), vmdk.member(Format::Tar)), (false, "disk.raw"));
+    let ova = output(json!({ "format": "ova", "ovf": "<Envelope/>" }));
+    assert_eq!((ova.format, ova.ovf.as_deref()), (Some(Format::Ova), Some("<Envelope/>")));
+    assert_eq!(ova.member(Format::Ova), "disk.vmdk");
     assert_eq!(output(json!({ "adapter": null })), OutputPlan::default());
 }
 
@@ -302,6 +305,7 @@ fn a_disk_is_read_with_all_that_it_may_have() {
         (Some(8 << 20), Some(30 << 20), PartitionType::Mbr(0x0b), true)
     );
     let firmware = FatPlan {
+        free_space: 0,
         source: Some("/base/firmware".into()),
         entries: BTreeMap::new(),
         label: *b"FIRMWARE   ",
@@ -318,6 +322,26 @@ fn a_disk_is_read_with_all_that_it_may_have() {
     assert_ne!(volume.filesystem.uuid, plan.root.filesystem.uuid);
     assert_eq!((empty.size, &empty.content), (Some(512), &PartitionContent::Empty));
     assert_eq!(disk.blobs, [BlobPlan { source: "/base/u-boot.bin".into(), offset: 8192 }]);
+}
+
+#[test]
+fn sizes_of_partitions_may_follow_rules() {
+    let disk = |disk: Value| read(&json!({ "version": 1, "disk": disk })).disk.unwrap();
+    let rules = disk(json!({ "table": "mbr", "size": "1GiB", "partitions": [
+        { "type": "c", "align": "4MiB", "content": { "kind": "fat", "freeSpace": "8MiB" } },
+        { "type": "83", "size": "fill", "content": { "kind": "root" } },
+        { "type": "83", "size": "fill", "weight": 3 },
+    ] }));
+    let [fat, root, empty] = rules.partitions.as_slice() else { panic!("{:?}", rules.partitions) };
+    assert_eq!((fat.align, fat.size, fat.fill), (4 << 20, None, None));
+    let PartitionContent::Fat(content) = &fat.content else { panic!("{fat:?}") };
+    assert_eq!(content.free_space, 8 << 20);
+    assert_eq!((root.align, root.size, root.fill), (1 << 20, None, Some(1)));
+    assert_eq!((empty.size, empty.fill, rules.round_to), (None, Some(3), RoundTo::Blocks));
+    let root = json!([{ "type": "83", "content": { "kind": "root" } }]);
+    let rounded = |to: &str| disk(json!({ "table": "mbr", "roundTo": to, "partitions": root })).round_to;
+    assert_eq!(rounded("powerOfTwo"), RoundTo::PowerOfTwo);
+    assert_eq!(rounded("4MiB"), RoundTo::Multiple(4 << 20));
 }
 
 #[test]
@@ -360,15 +384,15 @@ const SYSTEM: &str = "/nix/store/5l448ds6ndqs0ncnpdljmksj740rmwlz-system";
 
 #[test]
 fn fat_entries_have_only_a_kind() {
-    let plan = boot_plan(&json!({ "kind": "extlinux", "system": SYSTEM }));
-    let disk = plan.disk.unwrap();
+    let extlinux = boot_plan(&json!({ "kind": "extlinux", "system": SYSTEM }));
+    let disk = extlinux.disk.unwrap();
     let PartitionContent::Fat(fat) = &disk.partitions[0].content else { panic!("{disk:?}") };
     assert_eq!(disk.partitions[0].size, None);
-    let plain = |kind| Entry { keep_holes: false, ..entry(kind) };
+    let in_fat = |kind| Entry { keep_holes: false, ..entry(kind) };
     let expected = [
-        (path("/EFI"), plain(EntryKind::Directory)),
-        (path("/a.txt"), plain(EntryKind::Text(b"a".to_vec()))),
-        (path("/b"), plain(EntryKind::Source("/base/b".into()))),
+        (path("/EFI"), in_fat(EntryKind::Directory)),
+        (path("/a.txt"), in_fat(EntryKind::Text(b"a".to_vec()))),
+        (path("/b"), in_fat(EntryKind::Source("/base/b".into()))),
     ];
     assert_eq!(fat.entries, BTreeMap::from(expected));
 }

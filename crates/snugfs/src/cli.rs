@@ -58,6 +58,13 @@ pub(crate) enum Command {
     /// image, the image stays and the exit code is 7.
     #[command(after_help = help::after("build"))]
     Build(BuildArgs),
+    /// Write a plan for folders, archives, container images and store paths
+    ///
+    /// The plan is one to start from: it names the sources and what they are, and everything else is the default. A
+    /// tar archive can be compressed with gzip, zstd or xz. A container image is an OCI image layout or an archive of docker
+    /// save. For paths in /nix/store, `nix path-info` is run, and the plan has their closure.
+    #[command(after_help = help::after("plan"))]
+    Plan(PlanArgs),
     /// Write an image to a card or disk, only where it differs
     ///
     /// Reads the device first and skips what is there already: reading a card is several times as fast as writing it. Then
@@ -193,8 +200,8 @@ pub(crate) struct BuildArgs {
 
     /// The image's file; `-` for standard output [default: plan.output.path]
     ///
-    /// A name that ends in .zst, .gz or .xz selects compression with zstd, gzip or xz; .qcow2, .simg, .vhd, .vdi, .vmdk and .tar
-    /// select these formats. plan.output.compression and plan.output.format set compression and format independently of the name. A
+    /// A name that ends in .zst, .gz or .xz selects compression with zstd, gzip or xz; .qcow2, .simg, .vhd, .vdi, .vmdk, .ova
+    /// and .tar select these formats. plan.output.compression and plan.output.format set compression and format independently of the name. A
     /// relative path starts at the current folder. An existing file is replaced. OUT can't be a file that the plan reads.
     /// If OUT is inside a folder of plan.trees, it is skipped.
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath)]
@@ -412,6 +419,12 @@ pub(crate) struct SizeArgs {
     /// Print the report of `build` as JSON, without compressedBytes, sha256 and seconds
     #[arg(long)]
     pub(crate) json: bool,
+
+    /// Write a record of where everything would be in the image to this file, as `build` does
+    ///
+    /// JSON; compressed with zstd if the name ends in .zst.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) layout_out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -469,6 +482,17 @@ pub(crate) struct HelpArgs {
     /// After `plan`, a section such as `filesystem`; after `inspect`, a command
     #[arg(value_name = "PART", index = 2)]
     pub(crate) part: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// A folder, a tar archive, a container image or a store path; later ones are merged over earlier ones
+    #[arg(value_name = "SOURCE", required = true, value_hint = ValueHint::AnyPath)]
+    pub(crate) sources: Vec<PathBuf>,
+
+    /// The plan's file; `-` for standard output [default: -]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

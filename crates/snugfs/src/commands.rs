@@ -1,7 +1,7 @@
 //! Runs each command and shows its result.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image_assembly::Companion;
 use image_tree::io_reason;
@@ -12,7 +12,9 @@ use snugfs_core::{
 };
 use snugfs_plan::{CompressionPlan, FramingPlan, Plan};
 
-use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, LayerArgs, RoothashArgs, SizeArgs, misuse};
+use crate::cli::{
+    BuildArgs, CheckArgs, Command, InputArgs, LayerArgs, PlanArgs, RoothashArgs, SizeArgs, misuse,
+};
 use crate::input::{self, ReadPlan};
 use crate::messages::Messages;
 use crate::output::{self, Output, ReportPlace};
@@ -27,6 +29,7 @@ use crate::{
 pub(crate) fn run(command: &Command, messages: &Messages) -> Result<(), Failure> {
     match command {
         Command::Build(args) => build(args, messages),
+        Command::Plan(args) => plan(args),
         Command::Flash(args) => flash::run(args, messages),
         Command::Layer(args) => layer(args, messages),
         Command::Roothash(args) => roothash(args, messages),
@@ -97,7 +100,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let stores = frame_stores::open(args, &output)?;
     let report_place = ReportPlace::open(args.report.as_deref())?;
     let sbom_place = ReportPlace::open(args.sbom.as_deref())?;
-    let layout_place = args.layout_out.as_deref().map(Companion::open).transpose()?;
+    let layout_place = layout_place(args.layout_out.as_deref())?;
     let map_place = map_path.as_deref().map(Companion::open).transpose()?;
     let hash_place = args.roothash_out.as_deref().map(Companion::open).transpose()?;
     let prepared = begun.prepare(&outputs, messages)?;
@@ -115,10 +118,8 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     if let Some(place) = &report_place {
         place.reserve(&report.json()?)?;
     }
-    let layout = layout_place.map(|place| {
-        let compressed =
-            args.layout_out.as_ref().is_some_and(|path| path.extension().is_some_and(|end| end == "zst"));
-        let bytes = prepared.layout_record()?.to_bytes(compressed)?;
+    let layout = layout_place.map(|(place, path)| {
+        let bytes = layout_record(&prepared, path)?;
         place.reserve(image_tree::to_u64(bytes.len()))?;
         Ok::<_, Failure>((place, bytes))
     });
@@ -268,12 +269,30 @@ fn roothash(args: &RoothashArgs, messages: &Messages) -> Result<(), Failure> {
     output::print(&format!("{hash}\n"))
 }
 
+/// The file for the record of a layout, opened before the work begins.
+fn layout_place(path: Option<&Path>) -> Result<Option<(Companion, &Path)>, Failure> {
+    path.map(|path| Ok::<_, Failure>((Companion::open(path)?, path))).transpose()
+}
+
+/// The bytes of the record for a file of this name.
+fn layout_record(prepared: &Prepared<'_>, path: &Path) -> Result<Vec<u8>, Failure> {
+    prepared.layout_record()?.to_bytes(path.extension().is_some_and(|end| end == "zst"))
+}
+
 fn size(args: &SizeArgs, messages: &Messages) -> Result<(), Failure> {
     let begun = begin(&args.input, messages)?;
-    let outputs = Outputs::of_reading(&args.input.plan, &begun.plan)?;
+    let mut outputs = Outputs::default();
+    if let Some(path) = &args.layout_out {
+        outputs.add(Role::Layout, "--layout-out".into(), path);
+    }
+    outputs.add_result(&args.input.plan, &begun.plan)?;
+    let place = layout_place(args.layout_out.as_deref())?;
     let prepared = begun.prepare(&outputs, messages)?;
     let mut report = prepared.report();
     report.set_plan(begun.sha256);
+    if let Some((place, path)) = place {
+        place.write(&layout_record(&prepared, path)?)?;
+    }
     output::print(&if args.json { report.json()? } else { table::table(&report) })
 }
 
@@ -298,6 +317,20 @@ fn checked<'b>(args: &CheckArgs, begun: &'b Begun, messages: &Messages) -> Resul
     output::check_name(&begun.plan.output)?;
     let outputs = Outputs::of_reading(&args.input.plan, &begun.plan)?;
     begun.prepare_with(&outputs, true, messages)
+}
+
+fn plan(args: &PlanArgs) -> Result<(), Failure> {
+    // A store path is often named by a symlink, as nix-build makes it.
+    let resolve = |source: &PathBuf| match std::fs::canonicalize(source) {
+        Ok(path) if path.parent() == Some(Path::new("/nix/store")) => path,
+        _ => source.clone(),
+    };
+    let sources: Vec<PathBuf> = args.sources.iter().map(resolve).collect();
+    let text = snugfs_core::draft_plan(&sources)?;
+    match ReportPlace::open(args.output.as_deref())? {
+        Some(place) => place.write(&text),
+        None => output::print(&text),
+    }
 }
 
 fn schema() -> Result<(), Failure> {

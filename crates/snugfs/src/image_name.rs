@@ -41,13 +41,14 @@ const NEARLY: [(&str, &str); 8] = [
 ];
 
 /// Endings that select a format.
-const FORMATS: [(&str, Format); 7] = [
+const FORMATS: [(&str, Format); 8] = [
     (".qcow2", Format::Qcow2),
     (".simg", Format::Simg),
     (".raw", Format::Raw),
     (".vhd", Format::Vhd),
     (".vdi", Format::Vdi),
     (".vmdk", Format::Vmdk),
+    (".ova", Format::Ova),
     (".tar", Format::Tar),
 ];
 
@@ -82,7 +83,7 @@ pub(crate) fn form_of_plan(plan: &OutputPlan) -> Result<Form, Failure> {
 impl Form {
     /// The form of a format with the compression of a plan and the one that a name selects, which are alike.
     fn new(format: Format, planned: Option<CompressionPlan>, named: Option<Compression>) -> Self {
-        let has_blocks = matches!(format, Format::Qcow2 | Format::Vmdk) && named.is_none();
+        let has_blocks = matches!(format, Format::Qcow2 | Format::Vmdk | Format::Ova) && named.is_none();
         let (of_blocks, of_whole) = if has_blocks { (planned, None) } else { (None, planned) };
         let blocks = of_blocks.and_then(|planned| blocks(format, planned));
         Self { format, compression: of_whole.and_then(whole).or(named), blocks }
@@ -92,11 +93,11 @@ impl Form {
     pub(crate) fn check(self, plan: &OutputPlan) -> Result<Self, Failure> {
         let wrong = |key, what: &str, help| Err(misuse(field(key), what, help));
         match (self.format, plan.compression) {
-            (Format::Vmdk, _) if self.compression.is_some() => {
+            (Format::Vmdk | Format::Ova, _) if self.compression.is_some() => {
                 let what = "a VMDK is compressed already";
-                return wrong("compression", what, "let the name end in .vmdk");
+                return wrong("compression", what, "let the name end in .vmdk or .ova");
             }
-            (Format::Vmdk, Some(_)) if self.blocks.is_none() => {
+            (Format::Vmdk | Format::Ova, Some(_)) if self.blocks.is_none() => {
                 let what = "a VMDK can only be compressed with deflate";
                 return wrong("compression", what, "set its format to \"deflate\", or leave it out");
             }
@@ -124,17 +125,26 @@ impl Form {
             }
             _ => {}
         }
-        if plan.member.is_some() && self.format != Format::Tar {
-            return wrong("member", "only an archive has a member", "leave it out, or set format to \"tar\"");
+        if plan.member.is_some() && !matches!(self.format, Format::Tar | Format::Ova) {
+            let help = "leave it out, or set format to \"tar\" or \"ova\"";
+            return wrong("member", "only an archive has a member", help);
         }
-        if plan.adapter.is_some() && self.format != Format::Vmdk {
-            return wrong(
-                "adapter",
-                "only a VMDK names an adapter",
-                "leave it out, or set format to \"vmdk\"",
-            );
+        if plan.adapter.is_some() && !matches!(self.format, Format::Vmdk | Format::Ova) {
+            let help = "leave it out, or set format to \"vmdk\" or \"ova\"";
+            return wrong("adapter", "only a VMDK names an adapter", help);
         }
-        Ok(self)
+        match (self.format == Format::Ova, plan.ovf.is_some()) {
+            (true, false) => wrong(
+                "ovf",
+                "an OVA needs the description of the virtual machine",
+                "set it, or write a .vmdk",
+            ),
+            (false, true) => {
+                let help = "leave it out, or set format to \"ova\"";
+                wrong("ovf", "only an OVA has the description of a virtual machine", help)
+            }
+            _ => Ok(self),
+        }
     }
 }
 
@@ -142,7 +152,7 @@ impl Form {
 fn blocks(format: Format, planned: CompressionPlan) -> Option<BlockCompression> {
     match (format, planned) {
         (Format::Qcow2, CompressionPlan::Zstd { level, .. }) => Some(BlockCompression::Zstd { level }),
-        (Format::Qcow2 | Format::Vmdk, CompressionPlan::Deflate { level }) => {
+        (Format::Qcow2 | Format::Vmdk | Format::Ova, CompressionPlan::Deflate { level }) => {
             Some(BlockCompression::Deflate { level })
         }
         _ => None,
@@ -262,6 +272,7 @@ mod tests {
             ("x.vhd", Format::Vhd, None),
             ("x.VDI.zst", Format::Vdi, zstd),
             ("x.vmdk", Format::Vmdk, None),
+            ("x.ova", Format::Ova, None),
             ("x.tar", Format::Tar, None),
             ("x.tar.gz", Format::Tar, gzip),
             ("x.raw.tar.ZST", Format::Tar, zstd),
@@ -399,6 +410,11 @@ mod tests {
         let refused = |name, output: &OutputPlan| form(Path::new(name), output).unwrap().check(output);
         assert!(refused("x.tar.gz", &output).is_ok());
         assert!(refused("x.img", &output).unwrap_err().to_string().starts_with("plan.output.member: "));
+        let output = OutputPlan { ovf: Some(String::new()), ..OutputPlan::default() };
+        assert!(refused("x.ova", &output).is_ok());
+        for (name, output) in [("x.vmdk", &output), ("x.ova", &OutputPlan::default())] {
+            assert!(refused(name, output).unwrap_err().to_string().starts_with("plan.output.ovf: "));
+        }
         let output = OutputPlan { adapter: Some(snugfs_plan::Adapter::Ide), ..OutputPlan::default() };
         assert!(refused("x.vmdk", &output).is_ok());
         assert!(refused("x.tar", &output).unwrap_err().to_string().starts_with("plan.output.adapter: "));

@@ -140,11 +140,18 @@ fn form_of_name(is_of_plan: bool, path: &Path, plan: &OutputPlan) -> Result<Form
 
 /// Fails if the format needs a file, and the output is a stream.
 fn check_stream(target: Target<'_>, form: &Form) -> Result<(), Failure> {
-    if form.format != Format::Qcow2 || form.blocks.is_none() || !is_stream(target) {
-        return Ok(());
+    match form.format {
+        Format::Qcow2 if form.blocks.is_some() && is_stream(target) => {
+            let what =
+                "the header of qcow2 with compressed clusters is written last, and a stream can't go back";
+            Err(misuse(field("compression"), what, "write to a file, or leave the compression out"))
+        }
+        Format::Ova if is_stream(target) => {
+            let what = "the header of the disk in an OVA is written last, and a stream can't go back";
+            Err(misuse(field("format"), what, "write to a file"))
+        }
+        _ => Ok(()),
     }
-    let what = "the header of qcow2 with compressed clusters is written last, and a stream can't go back";
-    Err(misuse(field("compression"), what, "write to a file, or leave the compression out"))
 }
 
 fn is_stream(target: Target<'_>) -> bool {

@@ -173,10 +173,10 @@ in
   "the root" = right { attributes."/".mode = "0700"; };
   "an entry without type" = wrong {
     entries."/x" = { };
-  } ''entries: "/x": it has no type; the types are block, character, directory, fifo, file, symlink'';
+  } ''entries: "/x": it has no type; the types are block, character, directory, fifo, file, fstab, symlink'';
   "an entry of an unknown type" = wrong {
     entries."/x".type = "socket";
-  } ''entries: "/x": "socket" is not one of block, character, directory, fifo, file, symlink'';
+  } ''entries: "/x": "socket" is not one of block, character, directory, fifo, file, fstab, symlink'';
   "a file with nothing in it" = wrong {
     entries."/x".type = "file";
   } ''entries: "/x": a file has either text or source'';
@@ -269,7 +269,7 @@ in
   } "plan: unknown section fileSystem; did you mean filesystem?";
   "an unknown section of the plan" =
     wrong { plan.image.label = "x"; }
-      "plan: unknown section image; known are attributes, closure, disk, entries, filesystem, output, trees, version";
+      "plan: unknown section image; known are attributes, boot, closure, disk, entries, filesystem, output, trees, version";
   "a program that is none" = wrong { snugfs = "snugfs"; } ''snugfs: "snugfs" is not a derivation'';
 
   "arguments without a default" = {

@@ -81,6 +81,25 @@ in
       })).name;
     expected = "renamed.img";
   };
+  "it can be flashed, as it was changed" = {
+    expr =
+      let
+        changed = called.overrideAttrs (_old: {
+          name = "renamed.img";
+        });
+        script = image: builtins.unsafeDiscardStringContext image.flash.text;
+      in
+      [
+        (lib.hasInfix "snugfs flash ${builtins.unsafeDiscardStringContext "${called}"} " (script called))
+        (lib.hasInfix "snugfs flash ${builtins.unsafeDiscardStringContext "${changed}"} " (script changed))
+        called.flash.meta.mainProgram
+      ];
+    expected = [
+      true
+      true
+      "snugfs-flash"
+    ];
+  };
   "commands of any length are no argument of a process" = {
     expr =
       (pkgs.callPackage file (

@@ -72,6 +72,20 @@ in
       growTo = null;
     };
   };
+  "the record of an earlier layout" = {
+    expr =
+      map (arguments: (section "filesystem" arguments).layoutLike or "none")
+        [
+          { }
+          { layoutLike = null; }
+          { layoutLike = "/records/last.layout.zst"; }
+        ];
+    expected = [
+      "none"
+      "none"
+      "/records/last.layout.zst"
+    ];
+  };
   "the level" = {
     expr = section "output" {
       compressImage = true;

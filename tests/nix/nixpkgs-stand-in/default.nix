@@ -4,7 +4,8 @@
   # Another platform for the packages than for the builders.
   crossSystem ? system,
   overlays ? [ ],
-  # packageTests: whether a package's own tests are there.
+  # packageTests: whether a package's own tests are there. systemdBoot: the folder with systemd-boot. kernel: a folder
+  # with vmlinuz and initrd.
   config ? { },
   # Only marks the platform: the host has no musl to link with.
   isStatic ? false,
@@ -86,6 +87,22 @@ let
           }
           // args
         );
+      writeText =
+        name: text:
+        mkDerivation {
+          inherit name text;
+          passAsFile = [ "text" ];
+          buildCommand = ''cp "$textPath" "$out"'';
+        };
+      writeShellScriptBin =
+        name: text:
+        mkDerivation {
+          inherit name;
+          text = "#!/bin/bash\n${text}";
+          passAsFile = [ "text" ];
+          meta.mainProgram = name;
+          buildCommand = ''install -D "$textPath" "$out/bin/$name"'';
+        };
       writeShellApplication =
         {
           name,
@@ -187,6 +204,50 @@ let
       xz = hostTools "xz" [ "xz" ];
       zsh = hostTools "zsh" [ "zsh" ];
       zstd = hostTools "zstd" [ "zstd" ];
+
+      grub2 = mkDerivation {
+        name = "grub-2";
+        passthru = {
+          grubTarget = "i386-pc";
+          override = _: pkgs.grub2 // { grubTarget = "x86_64-efi"; };
+        };
+        buildCommand = ''
+          mkdir -p "$out/bin" "$out/lib"
+          for program in grub-mkimage grub-mkfont; do
+            if at=$(command -v "$program"); then ln -s "$at" "$out/bin/$program"; fi
+          done
+          if ! [ -e /usr/lib/grub/i386-pc/boot.img ] || ! [ -e /usr/lib/grub/x86_64-efi/moddep.lst ]; then
+            echo 'GRUB is not installed on this host' >&2
+            exit 1
+          fi
+          ln -s /usr/lib/grub "$out/lib/grub"
+        '';
+      };
+      systemd = mkDerivation {
+        name = "systemd-252";
+        from = config.systemdBoot or "/usr/lib/systemd/boot/efi";
+        buildCommand = ''
+          mkdir -p "$out/lib/systemd/boot/efi"
+          cp "$from"/*.efi "$out/lib/systemd/boot/efi/"
+        '';
+      };
+      # A kernel and an initial RAM disk: of the host's folder `config.kernel`, or texts in their place.
+      linux = mkDerivation {
+        name = "linux-6.1";
+        from = config.kernel or "";
+        buildCommand = ''
+          mkdir "$out"
+          if [ -n "$from" ]; then cp "$from/vmlinuz" "$out/bzImage"; else seq 200000 > "$out/bzImage"; fi
+        '';
+      };
+      initrd = mkDerivation {
+        name = "initrd-linux-6.1";
+        from = config.kernel or "";
+        buildCommand = ''
+          mkdir "$out"
+          if [ -n "$from" ]; then cp "$from/initrd" "$out/initrd"; else seq 100000 > "$out/initrd"; fi
+        '';
+      };
 
       # Something to put into images: a package, and one that refers to it and holds more than one kind of file.
       hello = mkDerivation {

@@ -6,7 +6,28 @@
   isStatic,
 }:
 let
+  # Of a set, or of a function of the final set, in which finalPackage is the result.
   mkDerivation =
+    args:
+    if lib.isFunction args then
+      let
+        final = args (final // { finalPackage = package; });
+        package = make final // {
+          overrideAttrs =
+            change:
+            mkDerivation (
+              final:
+              let
+                before = args final;
+              in
+              before // change before
+            );
+        };
+      in
+      package
+    else
+      make args;
+  make =
     args:
     let
       # nixpkgs marks what is made for another platform in the same way.

@@ -50,12 +50,10 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn resolve(&self, path: &str) -> Result<String, StoreError> {
+    fn resolve(&self, path: &str) -> Result<Option<String>, StoreError> {
         let path = self.links.get(path).map_or(path, String::as_str);
-        if self.files.contains_key(path) || self.is_directory(path) {
-            return Ok(path.to_owned());
-        }
-        Err(StoreError { what: "does not exist".to_owned(), help: "correct the system".to_owned() })
+        let exists = self.files.contains_key(path) || self.is_directory(path);
+        Ok(exists.then(|| path.to_owned()))
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -28,7 +28,7 @@ fn world(backwards: bool) -> World {
         fs::hard_link(world.at("store/aaa-flat/5"), world.at("store/.links-5")).unwrap();
     }
     world.store("store", &["aaa-flat", "bbb-wide"]);
-    world.tree("tree", "/").xattrs = vec![wildcard("user.")];
+    world.tree("tree", "/").xattrs = Some(vec![wildcard("user.")]);
     world
 }
 

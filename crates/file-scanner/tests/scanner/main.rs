@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may fail as the test itself")]
 
+mod archives;
 mod deep;
 mod deterministic;
 mod equal;

@@ -21,6 +21,12 @@ fn read(tree: &FileTree, node: NodeId, opened: OpenFile<'_>) -> String {
             check_unchanged(tree, node, file.as_fd()).unwrap();
             contents
         }
+        OpenFile::Contained(mut file) => {
+            let mut contents = String::new();
+            file.read_to_string(&mut contents).unwrap();
+            check_unchanged(tree, node, file.file()).unwrap();
+            contents
+        }
     }
 }
 
@@ -94,7 +100,7 @@ fn after(change: impl FnOnce(&World)) -> Result<String, SourceError> {
             File::from(fd).read_to_string(&mut contents).unwrap();
             Ok(contents)
         }
-        OpenFile::Inline(_) => Ok(String::new()),
+        OpenFile::Inline(_) | OpenFile::Contained(_) => Ok(String::new()),
     }
 }
 

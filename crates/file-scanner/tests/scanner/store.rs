@@ -94,7 +94,7 @@ fn targets_of_sources_can_be_in_any_order() {
     world.write("store/aaa-x", "");
     world.write("tree/in-tree", "");
     world.store("store", &["aaa-x"]);
-    world.tree("tree", "/nix/store").xattrs.push(wildcard("user."));
+    world.tree("tree", "/nix/store").xattrs = Some(vec![wildcard("user.")]);
     world.tree("tree", "/nix");
     let dump = world.dump();
     let paths: Vec<&str> = own_lines(&dump).iter().filter_map(|line| line.split(' ').next()).collect();

@@ -188,6 +188,10 @@ pub(crate) fn dump(tree: &FileTree) -> String {
             NodeKind::File { size, source: FileSource::Inline(index) } => {
                 format!("text {size} {}", escaped(tree.inline(index)))
             }
+            NodeKind::File { size, source: FileSource::Range { .. } } => format!("range {size}"),
+            NodeKind::File { size, source: FileSource::Segments { .. } } => {
+                format!("segments {size} {:?}", tree.data_runs(id))
+            }
             NodeKind::HardLink { to } => format!("link {}", tree.path(to)),
             NodeKind::Symlink { target } => format!("symlink {}", escaped(tree.symlink_target(target))),
             NodeKind::Special(kind) => format!("{kind:?}"),

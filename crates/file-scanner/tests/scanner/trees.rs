@@ -61,7 +61,7 @@ fn set_id_bits_and_owners_are_dropped_unless_kept() {
     );
     assert!(warning.contains("/bin/su08 and 3 more;"), "{warning}");
     assert!(dump(&scan.tree).contains("/bin/su00 0755 0:0"));
-    world.trees[0].keep_owner = true;
+    world.trees[0].keep_owner = Some(true);
     let scan = world.scan().unwrap();
     assert!(scan.warnings.is_empty());
     assert!(dump(&scan.tree).contains("/bin 2755 "));
@@ -126,7 +126,7 @@ fn times_are_kept_on_request_if_ext4_can_hold_them() {
     set_time(&world, "tree/d/file", 1000, 5);
     set_time(&world, "tree/link", -7, 0);
     set_time(&world, "tree/d", 3000, 0);
-    world.tree("tree", "/").keep_times = true;
+    world.tree("tree", "/").keep_times = Some(true);
     let dump = world.dump();
     let expected =
         ["/d 0755 0:0 3000.0 directory", "/d/file 0644 0:0 1000.5 file 0", "/link 0777 0:0 -7.0 symlink x"];
@@ -138,14 +138,14 @@ fn a_time_that_ext4_cannot_hold_is_an_error_where_the_host_can() {
     let mut world = World::in_memory();
     world.write("tree/a\nb", "");
     set_time(&world, "tree/a\nb", 1 << 40, 0);
-    world.tree("tree", "/").keep_times = true;
+    world.tree("tree", "/").keep_times = Some(true);
     assert_eq!(world.scan().unwrap_err().kind(), ErrorKind::Limit);
     assert!(
         world.errors()[0].starts_with("FOLDER/tree/a\\x0ab: its time is outside"),
         "{:?}",
         world.errors()
     );
-    world.trees[0].keep_times = false;
+    world.trees[0].keep_times = Some(false);
     assert_eq!(world.errors(), [""; 0]);
 }
 
@@ -201,7 +201,7 @@ fn extended_attributes_are_kept_only_by_pattern() {
     world.tree("tree", "/");
     assert!(!world.dump().contains('='));
     world.trees[0].xattrs =
-        vec![wildcard("user.l"), XattrPattern { prefix: "user.a".into(), wildcard: false }];
+        Some(vec![wildcard("user.l"), XattrPattern { prefix: "user.a".into(), wildcard: false }]);
     let dump = world.dump();
     let expected = [
         "/d 0755 0:0 42.0 directory".to_owned(),
@@ -209,7 +209,7 @@ fn extended_attributes_are_kept_only_by_pattern() {
         "/link 0777 0:0 42.0 symlink d/file".to_owned(),
     ];
     assert_eq!(own_lines(&dump), expected);
-    world.trees[0].xattrs = vec![wildcard("user.d")];
+    world.trees[0].xattrs = Some(vec![wildcard("user.d")]);
     assert!(world.dump().contains("/d 0755 0:0 42.0 directory user.d=\n"));
 }
 
@@ -223,7 +223,7 @@ fn keeps_the_extended_attributes_of_a_symlink_and_not_those_of_its_target() {
     world.symlink("tree/link", "file");
     set_xattr(&file, "trusted.f", b"1");
     set_xattr(&world.at("tree/link"), "trusted.l", b"2");
-    world.tree("tree", "/").xattrs = vec![wildcard("")];
+    world.tree("tree", "/").xattrs = Some(vec![wildcard("")]);
     let expected = ["/file 0644 0:0 42.0 file 0 trusted.f=1", "/link 0777 0:0 42.0 symlink file trusted.l=2"];
     assert_eq!(own_lines(&world.dump()), expected);
 }
@@ -246,7 +246,7 @@ fn access_control_lists_are_kept_unchanged() {
         acl.extend_from_slice(&id.to_le_bytes());
     }
     rustix::fs::setxattr(&file, "system.posix_acl_access", &acl, XattrFlags::empty()).unwrap();
-    world.tree("tree", "/").xattrs = vec![wildcard("system.")];
+    world.tree("tree", "/").xattrs = Some(vec![wildcard("system.")]);
     let scan = world.scan().unwrap();
     let node = scan.tree.find(&path("/file")).unwrap();
     let metadata = scan.tree.metadata(scan.tree.node(node).metadata());
@@ -281,8 +281,9 @@ fn all_missing_sources_are_named() {
         world.errors(),
         [
             "tree 0: FOLDER/absent does not exist; create it or correct the path",
-            "tree 1: FOLDER/file is not a folder; name one",
             "FOLDER/loop: can't be read: a symlink is in the way; name what the symlink leads to",
+            "FOLDER/file: is not a tar archive, plain or compressed with gzip, zstd or xz; give a folder or such an \
+             archive",
             "the entry /a: FOLDER/folder is not a regular file; name one",
             "the entry /b: FOLDER/gone does not exist; create it or correct the path",
         ]

@@ -49,7 +49,12 @@ impl Files {
     /// Files with these bytes; the last is inline.
     pub(crate) fn of(parent: &Path, contents: Vec<Vec<u8>>) -> Self {
         let folder = tempfile::tempdir_in(parent).unwrap();
-        let origin = Origin { source: folder.path().to_path_buf(), target: ImagePath::root(), folder: None };
+        let origin = Origin {
+            source: folder.path().to_path_buf(),
+            target: ImagePath::root(),
+            folder: None,
+            container: None,
+        };
         let owner = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
         let mut writer = TreeWriter::new(owner.clone(), vec![origin]);
         let metadata = writer.metadata(&owner);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use flate2::{Decompress, FlushDecompress, Status};
-use image_containers::{Adapter, BlockCompression, ContainerError, PackedQcow2, StreamVmdk};
+use image_containers::{Adapter, BlockCompression, ContainerError, Ova, PackedQcow2, StreamVmdk};
 use image_tree::{PackedBlock, PackedFormat, Uuid};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -326,6 +326,47 @@ fn a_descriptor_identifies_the_disk() {
     // The two highest numbers have another meaning.
     assert!(ide.contains("CID=fffffffd\n") && ide.contains("ddb.adapterType = \"ide\""), "{ide}");
     assert!(ide.contains("cylinders = \"16383\"\nddb.geometry.heads = \"16\""), "{ide}");
+}
+
+/// Checks an appliance as its readers do: order of members, digests of the manifest.
+const CHECK_OVA: &str = "
+import hashlib, sys, tarfile
+archive = tarfile.open(sys.argv[1])
+assert all(member.isreg() and not member.mtime for member in archive)
+ovf, disk, manifest = [(member.name, archive.extractfile(member).read()) for member in archive]
+digest = lambda one: f'SHA256({one[0]})= {hashlib.sha256(one[1]).hexdigest()}\\n'
+assert manifest == ('machine.mf', (digest(ovf) + digest(disk)).encode()), manifest
+assert ovf[0] == 'machine.ovf'
+sys.stdout.buffer.write(ovf[1])";
+
+#[test]
+fn an_appliance_is_an_archive_with_digests() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, disk) = (folder.path().join("vm.ova"), folder.path().join("disk.vmdk"));
+    let description = r#"<File ovf:href="disk.vmdk"/><Disk ovf:capacity="${capacity}"/>"#;
+    for parts in [
+        vec![(Part::Text, 700)],
+        vec![(Part::Text, 3 * BLOCK), (Part::Random(3), 700_000), (Part::Zeros, 1 << 20)],
+    ] {
+        let image = image(&parts);
+        let vmdk = StreamVmdk::new(u64::try_from(image.len()).unwrap(), ID).unwrap();
+        let ova = Ova::new(vmdk, "disk.vmdk", description).unwrap();
+        let bytes = written(&ova, &image, 16);
+        assert!(written(&ova, &image, 1) == bytes && bytes.len().is_multiple_of(10_240));
+        fs::write(&path, bytes).unwrap();
+        let run = Command::new("python3").args(["-c", CHECK_OVA]).arg(&path).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        let expected = description.replace("${capacity}", &image.len().to_string());
+        assert_eq!(String::from_utf8(run.stdout).unwrap(), expected);
+        let run = Command::new("tar").arg("-xOf").arg(&path).arg("disk.vmdk").output().unwrap();
+        assert!(run.status.success() && run.stderr.is_empty(), "{}", String::from_utf8_lossy(&run.stderr));
+        assert!(run.stdout == written(&vmdk, &image, 16));
+        fs::write(&disk, run.stdout).unwrap();
+        assert!(converted(&disk, "vmdk") == image);
+    }
+    let vmdk = StreamVmdk::new(512, ID).unwrap();
+    assert_eq!(Ova::new(vmdk, "other.vmdk", description).err(), Some(ContainerError::Description));
+    assert_eq!(Ova::new(vmdk, "../disk.vmdk", description).err(), Some(ContainerError::Member));
 }
 
 #[test]

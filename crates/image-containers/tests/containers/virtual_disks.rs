@@ -1,9 +1,10 @@
 //! Virtual disks are read back by qemu-img: every byte is the image's, for any pieces.
 
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::process::Command;
 
-use image_containers::{ContainerError, DynamicVhd, FixedVhd, Vdi};
+use image_containers::{ContainerError, DynamicVhd, FixedVhd, Vdi, Vhdx};
 use image_tree::{Content, NodeId, PieceSource, Uuid};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -22,7 +23,7 @@ fn converted(container: &dyn PieceSource, format: &str) -> Vec<u8> {
         Command::new("qemu-img").args(["convert", "-f", format, "-O", "raw"]).arg(&file).arg(&raw).output();
     let run = run.expect("these tests need qemu-img");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    if format == "vdi" {
+    if matches!(format, "vdi" | "vhdx") {
         let check = Command::new("qemu-img").args(["check", "-f", format]).arg(&file).output().unwrap();
         assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
     }
@@ -62,6 +63,7 @@ proptest! {
         prop_assert!(converted(&FixedVhd::new(&image, ID).unwrap(), "vpc") == expected, "fixed VHD");
         prop_assert!(converted(&DynamicVhd::new(&image, ID).unwrap(), "vpc") == expected, "dynamic VHD");
         prop_assert!(converted(&Vdi::new(&image, ID).unwrap(), "vdi") == expected, "VDI");
+        prop_assert!(converted(&Vhdx::new(&image, ID).unwrap(), "vhdx") == expected, "VHDX");
     }
 }
 
@@ -74,6 +76,9 @@ fn lengths_that_a_format_can_not_have_are_refused() {
     let refused = |error| matches!(error, Some(ContainerError::OddLength { block: 512, .. }));
     assert!(refused(DynamicVhd::new(&image(MIB + 511), ID).err()));
     assert!(refused(Vdi::new(&image(MIB + 511), ID).err()));
+    assert!(Vhdx::new(&image(MIB + 512), ID).is_ok() && refused(Vhdx::new(&image(MIB + 511), ID).err()));
+    assert!(Vhdx::new(&image(64 << 40), ID).is_ok());
+    assert!(matches!(Vhdx::new(&image((64 << 40) + 512), ID).err(), Some(ContainerError::TooLong { .. })));
     let long = image((2040 << 30) + MIB);
     assert!(matches!(FixedVhd::new(&long, ID).err(), Some(ContainerError::TooLong { .. })));
     assert!(matches!(DynamicVhd::new(&long, ID).err(), Some(ContainerError::TooLong { .. })));
@@ -87,4 +92,33 @@ fn a_large_empty_disk_takes_no_space() {
         Image(vec![(Content::Metadata, 4096), (Content::Unused, 100 << 30), (Content::Metadata, 4096)]);
     assert!(DynamicVhd::new(&image, ID).unwrap().len() < 5 * MIB);
     assert!(Vdi::new(&image, ID).unwrap().len() < 5 * MIB);
+    assert!(Vhdx::new(&image, ID).unwrap().len() < 7 * MIB);
+}
+
+/// A disk that ends within a block, and one of more than 4 GiB, whose block table has an entry for a sector bitmap.
+#[test]
+fn vhdx_of_any_length_is_read_back() {
+    let data = |sectors: u64| (Content::Metadata, sectors * 512);
+    let short = Image(vec![data(7)]);
+    assert!(converted(&Vhdx::new(&short, ID).unwrap(), "vhdx") == bytes(&short));
+    let far = (4 << 30) - 3 * MIB;
+    let long = Image(vec![data(3), (Content::Unused, far), data(9000), (Content::Zeros, MIB), data(5)]);
+    let folder = tempfile::tempdir().unwrap();
+    let (file, raw) = (folder.path().join("disk"), folder.path().join("raw"));
+    fs::write(&file, bytes(&Vhdx::new(&long, ID).unwrap())).unwrap();
+    for arguments in [&["check", "-f", "vhdx"][..], &["convert", "-f", "vhdx", "-O", "raw"]] {
+        let target = (arguments[0] == "convert").then_some(&raw);
+        let run = Command::new("qemu-img").args(arguments).arg(&file).args(target).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    }
+    let mut raw = fs::File::open(raw).unwrap();
+    assert_eq!(raw.metadata().unwrap().len(), long.len());
+    for piece in long.pieces().filter(|piece| piece.content == Content::Metadata) {
+        let len = usize::try_from(piece.len).unwrap();
+        let (mut expected, mut found) = (vec![0; len], vec![0; len]);
+        long.generate(&piece, &mut expected);
+        raw.seek(SeekFrom::Start(piece.offset)).unwrap();
+        raw.read_exact(&mut found).unwrap();
+        assert!(found == expected, "{piece:?}");
+    }
 }

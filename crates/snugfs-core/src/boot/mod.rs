@@ -200,12 +200,8 @@ fn check_boot_partition(
 fn file_system_of(plan: &Plan, index: usize, partition: &PartitionPlan) -> Option<FileSystem> {
     match &partition.content {
         PartitionContent::Fat(fat) => {
-            let id = serial_number(plan, fat, index);
-            let label = String::from_utf8_lossy(&fat.label).trim_end().to_owned();
-            Some(FileSystem {
-                uuid: format!("{:04X}-{:04X}", id >> 16, id & 0xffff),
-                label: if fat.label == fat_layout::NO_LABEL { String::new() } else { label },
-            })
+            let (label, uuid) = fat_names(plan, fat, index);
+            Some(FileSystem { uuid, label })
         }
         PartitionContent::Ext4(volume) => Some(FileSystem {
             uuid: Uuid(volume.filesystem.uuid).to_string(),
@@ -213,6 +209,14 @@ fn file_system_of(plan: &Plan, index: usize, partition: &PartitionPlan) -> Optio
         }),
         _ => None,
     }
+}
+
+/// The label of a FAT file system, and its serial number as Linux shows it.
+pub(crate) fn fat_names(plan: &Plan, fat: &FatPlan, index: usize) -> (String, String) {
+    let id = serial_number(plan, fat, index);
+    let label = String::from_utf8_lossy(&fat.label).trim_end().to_owned();
+    let label = if fat.label == fat_layout::NO_LABEL { String::new() } else { label };
+    (label, format!("{:04X}-{:04X}", id >> 16, id & 0xffff))
 }
 
 /// The serial number of a FAT file system, given or derived.

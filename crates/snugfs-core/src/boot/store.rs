@@ -116,14 +116,14 @@ fn error(what: impl Into<String>, help: &str) -> StoreError {
 }
 
 impl Store for ClosureStore<'_> {
-    fn resolve(&self, path: &str) -> Result<String, StoreError> {
-        let names = self.walk(path).map_err(|lost| match lost {
-            Lost::Missing => {
-                error("does not exist", "correct the system, or set sourceDir to the store that contains it")
+    fn resolve(&self, path: &str) -> Result<Option<String>, StoreError> {
+        match self.walk(path) {
+            Ok(names) => {
+                Ok(Some(names.iter().fold(self.store_dir.clone(), |path, name| format!("{path}/{name}"))))
             }
-            Lost::Other(error) => error,
-        })?;
-        Ok(names.iter().fold(self.store_dir.clone(), |path, name| format!("{path}/{name}")))
+            Err(Lost::Missing) => Ok(None),
+            Err(Lost::Other(error)) => Err(error),
+        }
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use file_scanner::{Cursor, OpenFile, Opener, check_unchanged};
-use image_tree::{DataRun, FileTree, HOLE_GRAIN, NodeId, NodeKind, io_reason, to_u64, to_usize};
+use file_scanner::{ContainedFile, Cursor, OpenFile, Opener, check_unchanged};
+use image_tree::{DataRun, FileTree, HOLE_GRAIN, NodeId, NodeKind, ReadAt, io_reason, to_u64, to_usize};
 use snugfs_compare::{FileBytes, FoundTree, Pair};
 
 use crate::failure::{Failure, FailureKind};
@@ -89,6 +89,14 @@ impl Comparer<'_, '_> {
                 let mut source = Source { bytes, at: 0, holes: Holes::none() };
                 return same(&mut source, &mut image, &mut self.buffers, observer);
             }
+            OpenFile::Contained(file) => {
+                let holes = Holes::of(self.expected, node);
+                let fd = file.file();
+                let mut reader = Source { bytes: file, at: 0, holes };
+                let differs = same(&mut reader, &mut image, &mut self.buffers, observer)?;
+                check_unchanged(self.expected, node, fd)?;
+                return Ok(differs);
+            }
             OpenFile::Fd(fd) => File::from(fd),
         };
         let holes = Holes::of(self.expected, node);
@@ -140,6 +148,12 @@ trait Bytes {
 impl Bytes for &[u8] {
     fn read_at(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         (&self[to_usize(at)..]).read(buffer)
+    }
+}
+
+impl Bytes for ContainedFile<'_> {
+    fn read_at(&mut self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        ReadAt::read_at(self, buffer, at)
     }
 }
 

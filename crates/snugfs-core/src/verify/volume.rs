@@ -75,7 +75,7 @@ impl Subject<'_> {
             }
         }
         wrong.sort();
-        let store = tree.find(closure.store_dir());
+        let store = tree.find(closure.place());
         let paths = store.into_iter().flat_map(|store| tree.children(store));
         let registered: std::collections::HashSet<&[u8]> =
             closure.paths().iter().map(|info| info.path.as_str().as_bytes()).collect();

@@ -13,7 +13,7 @@ use file_scanner::ScannedFiles;
 use image_assembly::{UnorderedObserver, read_image};
 use image_tree::{Content, Piece, PieceSource, TreeId, to_u64, to_usize};
 use sha2::{Digest, Sha256};
-use snugfs_plan::{FilesystemPlan, Location, PartitionContent, Plan, VerityPlan, VolumeRef};
+use snugfs_plan::{FilesystemPlan, Location, PartitionContent, PartitionPlan, Plan, VerityPlan, VolumeRef};
 
 use crate::failure::{Failure, FailureKind};
 use crate::observer::{Observer, Stage, Unit, run_stage};
@@ -42,6 +42,25 @@ pub(crate) fn volumes(plan: &Plan) -> impl Iterator<Item = VolumeRef> {
     })
 }
 
+/// Whether a partition has a file system with a hash tree.
+pub(crate) fn has_tree(plan: &Plan, partition: &PartitionPlan) -> bool {
+    let filesystem = match &partition.content {
+        PartitionContent::Root => &plan.root.filesystem,
+        PartitionContent::Ext4(volume) => &volume.filesystem,
+        _ => return false,
+    };
+    filesystem.verity.is_some()
+}
+
+/// Whether the GUID of a partition with a file system depends on the root hash.
+pub(crate) fn has_late_guid(plan: &Plan, partition: &PartitionPlan) -> bool {
+    has_tree(plan, partition) && is_found_by_root_hash(partition)
+}
+
+fn is_found_by_root_hash(partition: &PartitionPlan) -> bool {
+    partition.guid.is_none() && partition.kind.is_found_by_root_hash()
+}
+
 /// A hash tree whose length is known, and its bytes once the data was read. As pieces, it is zeros until then.
 #[derive(Debug)]
 pub struct VerityTree {
@@ -61,6 +80,11 @@ impl VerityTree {
         let geometry = Geometry::new(len);
         let geometry = geometry.ok_or_else(|| Failure::internal(&at, "a file system has half a block"))?;
         Ok(Some(Arc::new(Self { of, parameters, geometry, finished: OnceLock::new() })))
+    }
+
+    /// The length in \[bytes\] of the tree of a file system of a length in \[bytes\].
+    pub(crate) fn len_for(len: u64) -> Option<u64> {
+        Geometry::new(len).map(|geometry| geometry.hash_device_len())
     }
 
     /// The file system.
@@ -346,7 +370,7 @@ impl Prepared<'_> {
         let Some(disk) = &self.disk else { return false };
         let mut guids = Vec::new();
         for (index, part) in self.parts.iter().enumerate() {
-            let is_late = part.plan.guid.is_none() && part.plan.kind.is_found_by_root_hash();
+            let is_late = is_found_by_root_hash(part.plan);
             if let (true, Some(hash)) = (is_late, self.root_hash_of(index)) {
                 let [data, tree] = hash.guids();
                 let is_tree = matches!(part.content, PartContent::Verity(_));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dm_verity::TreeHasher;
-use image_assembly::{AssemblyError, Patches, UnorderedObserver};
+use image_assembly::{AssemblyError, Patches, Put, UnorderedObserver};
 use image_tree::{Content, FileRef, PieceSource, to_usize};
 
 use super::{Data, LateFile, VerityTree};
@@ -62,10 +62,7 @@ impl UnorderedObserver for OnePass<'_> {
 
 impl Patches for OnePass<'_> {
     /// Writes the trees, the files with root hashes, and the partition table if it has other GUIDs now.
-    fn apply(
-        &self,
-        put: &mut dyn FnMut(u64, &[u8]) -> Result<(), AssemblyError>,
-    ) -> Result<(), AssemblyError> {
+    fn apply(&self, put: &mut Put<'_>) -> Result<(), AssemblyError> {
         let verity = &self.prepared.verity;
         for (tree, _, hasher) in &self.hashers {
             let rejected = |failure: Failure| AssemblyError::Rejected(Box::new(failure));
@@ -106,7 +103,7 @@ impl Prepared<'_> {
     pub(crate) fn tree_ranges(&self) -> Vec<std::ops::Range<u64>> {
         let Some(disk) = &self.disk else {
             let start = self.root.layout.len();
-            return if self.verity.trees.is_empty() { Vec::new() } else { vec![start..self.bytes()] };
+            return self.verity.trees.iter().map(|_| start..self.bytes()).collect();
         };
         let places = self.parts.iter().zip(disk.partitions());
         let trees = places.filter(|(part, _)| matches!(part.content, PartContent::Verity(_)));

@@ -65,25 +65,26 @@ fn parts(text: &[u8], plan: &Plan, at: impl Fn() -> Location) -> Result<Option<P
     while let Some(start) = rest.windows(START.len()).position(|part| part == START) {
         let (before, after) = rest.split_at(start);
         let after = &after[START.len()..];
-        let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric();
-        let end = after.iter().position(|byte| !is_of_name(byte));
         bytes.extend(before);
-        match end.filter(|end| *end > 0 && after[*end] == b'}') {
-            Some(end) => {
-                let name = String::from_utf8_lossy(&after[..end]).into_owned();
-                places.push((bytes.len(), volume(&name, plan).ok_or_else(|| unknown(&name, plan, &at()))?));
-                bytes.extend([b'0'; RootHash::DIGITS]);
-                rest = &after[end + 1..];
-            }
+        rest = after;
+        let Some(name) = name(after) else {
             // A form that shells know, such as a default, is left as it is.
-            None => {
-                bytes.extend(START);
-                rest = after;
-            }
-        }
+            bytes.extend(START);
+            continue;
+        };
+        places.push((bytes.len(), volume(name, plan).ok_or_else(|| unknown(name, plan, &at()))?));
+        bytes.extend([b'0'; RootHash::DIGITS]);
+        rest = &rest[name.len() + 1..];
     }
     bytes.extend(rest);
     Ok((!places.is_empty()).then_some((bytes, places)))
+}
+
+/// The name at the start of a text, up to its brace: letters, digits, `_` and `-`, and no `-` at its start.
+fn name(text: &[u8]) -> Option<&str> {
+    let end = text.iter().position(|byte| !byte.is_ascii_alphanumeric() && !b"_-".contains(byte))?;
+    let name = std::str::from_utf8(&text[..end]).ok()?;
+    (text[end] == b'}' && name.starts_with(|first: char| first.is_ascii_alphanumeric())).then_some(name)
 }
 
 /// The file system of a name, if it has a hash tree.

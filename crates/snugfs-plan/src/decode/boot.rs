@@ -73,6 +73,12 @@ fn system(value: &Value<'_>, root: Option<&ClosurePlan>) -> Option<ImagePath> {
             "add \"closure\", with the system in it",
         );
     };
+    if closure.place != closure.store_dir {
+        return value.wrong(
+            || "boot loaders find the system only if the store is in its own directory".to_owned(),
+            "leave out \"place\" of the closure",
+        );
+    }
     if path.split_last().is_none_or(|(above, _)| above != closure.store_dir) {
         let store = String::from_utf8_lossy(closure.store_dir.as_bytes()).into_owned();
         return value.wrong(|| format!("{} is not a path of the store {store}", value.shown()), HELP);

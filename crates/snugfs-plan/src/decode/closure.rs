@@ -18,16 +18,19 @@ pub(super) fn closure(value: &Value<'_>, context: Context<'_>) -> Option<Closure
     let object = value.object(&tables::CLOSURE)?;
     let source = source(value, &object, context);
     let store_dir = object.read("storeDir", store_dir);
+    let place = object.read("place", |value| value.image_path()).or_else(|| store_dir.clone());
     let source_dir = object.read_or_default("sourceDir", |value| context.host_path(value));
     let verify = object.word_or_default("verify", &tables::VERIFY);
     let registration_target = object.read("registrationTarget", registration_target);
+    let field = if object.given("place").is_some() { "place" } else { "storeDir" };
     let database = object.read("nixDatabase", |value| {
-        value.flag().map(|wanted| wanted.then(|| database_of(value, store_dir.as_ref()?)).flatten())
+        value.flag().map(|wanted| wanted.then(|| database_of(value, place.as_ref()?, field)).flatten())
     });
     Some(ClosurePlan {
         source: source?,
         source_dir,
         store_dir: store_dir?,
+        place: place?,
         verify,
         deduplicate: object.flag("deduplicate"),
         registration_target,
@@ -48,13 +51,13 @@ fn store_dir(value: &Value<'_>) -> Option<ImagePath> {
     Some(path)
 }
 
-/// The place where Nix expects the database of a store: `/nix/var/nix/db` for `/nix/store`.
-fn database_of(value: &Value<'_>, store_dir: &ImagePath) -> Option<DatabasePlan> {
-    let text = String::from_utf8_lossy(store_dir.as_bytes());
+/// The place where Nix expects the database of a store, relative to the store: `/nix/var/nix/db` for `/nix/store`.
+fn database_of(value: &Value<'_>, place: &ImagePath, field: &str) -> Option<DatabasePlan> {
+    let text = String::from_utf8_lossy(place.as_bytes());
     let Some(above) = text.strip_suffix("/store") else {
         return value.wrong(
             || format!("Nix has no usual place for the database of {}", quoted(&text)),
-            "leave it out, or let storeDir end in /store",
+            &format!("leave it out, or let {field} end in /store"),
         );
     };
     let state = |name: &str| image_path(&format!("{above}/var/nix/{name}"));

@@ -10,10 +10,10 @@ use crate::disk_tables::{FAT_ENTRY_TYPES, FatEntryType};
 use crate::json::Json;
 use crate::location::{Place, quoted};
 use crate::object::Object;
-use crate::plan::{AttributesPlan, Entry, EntryKind, TreePlan, XattrPattern};
+use crate::plan::{AttributesPlan, Entry, EntryKind, FstabTag, TreeKind, TreePlan, XattrPattern};
 use crate::problem::Log;
 use crate::scalars::base64;
-use crate::tables::{self, ENTRY_TYPES, EntryType, KEEP_HOLES, MAX_XATTR_VALUE};
+use crate::tables::{self, ENTRY_TYPES, EntryType, FSTAB_TAGS, KEEP_HOLES, MAX_XATTR_VALUE};
 use crate::value::Value;
 
 pub(super) fn trees(value: &Value<'_>, context: Context<'_>) -> Vec<TreePlan> {
@@ -25,6 +25,19 @@ fn tree(value: &Value<'_>, context: Context<'_>) -> Option<TreePlan> {
     let source = object.read("source", |value| context.host_path(value));
     let target = object.read("target", |value| value.image_path());
     let options = tree_options(&object);
+    if options.kind != Some(TreeKind::Oci) {
+        for name in ["image", "platform", "ociConfigTarget"] {
+            if let Some(value) = object.given(name) {
+                value
+                    .wrong::<()>(|| "the source is no container image".to_owned(), "set \"kind\" to \"oci\"");
+            }
+        }
+    }
+    if options.kind.is_some_and(|kind| kind != TreeKind::Folder)
+        && let Some(value) = object.given("oneFileSystem")
+    {
+        value.wrong::<()>(|| "only a folder can have other file systems below it".to_owned(), "leave it out");
+    }
     Some(TreePlan { source: source?, target: target?, ..options })
 }
 
@@ -33,12 +46,47 @@ fn tree_options(object: &Object<'_>) -> TreePlan {
     TreePlan {
         source: PathBuf::new(),
         target: ImagePath::root(),
-        keep_owner: object.word_or_default("owner", &tables::OWNERS),
-        keep_times: object.word_or_default("times", &tables::TIMES),
-        xattrs: object.read_or_default("xattrs", |value| Some(xattr_patterns(value))),
+        kind: object.word("kind", &tables::TREE_KINDS),
+        image: object.read("image", name_of_image),
+        platform: object.read("platform", platform),
+        config_target: object.read("ociConfigTarget", |value| value.image_path()),
+        exclude: object.read_or_default("exclude", |value| Some(patterns(value))),
+        keep_owner: object.word("owner", &tables::OWNERS),
+        keep_times: object.word("times", &tables::TIMES),
+        xattrs: object.read("xattrs", |value| Some(xattr_patterns(value))),
         keep_holes: object.word_or_default("holes", &tables::KEEP_HOLES),
         one_file_system: object.read("oneFileSystem", |value| value.flag()),
     }
+}
+
+fn name_of_image(value: &Value<'_>) -> Option<String> {
+    let help = "write the name of an image, such as \"app:1.0\", or its digest";
+    let text = value.text("the name or the digest of an image", help)?;
+    if text.is_empty() { value.wrong(|| "the name is empty".to_owned(), help) } else { Some(text.to_owned()) }
+}
+
+fn platform(value: &Value<'_>) -> Option<String> {
+    let help = "write an operating system and an architecture, such as \"linux/arm64\"";
+    let text = value.text("a platform", help)?;
+    let parts = text.split('/');
+    if !(2..=3).contains(&parts.clone().count()) || parts.clone().any(str::is_empty) {
+        return value.not("a platform", help);
+    }
+    Some(text.to_owned())
+}
+
+fn patterns(value: &Value<'_>) -> Vec<String> {
+    let help = "write a pattern of gitignore, such as \"*.pyc\"";
+    let pattern = |item: Value<'_>| {
+        let text = item.text("a pattern", help)?;
+        let is_empty = text.trim().is_empty() || text.starts_with('#');
+        if is_empty {
+            item.wrong(|| format!("{} is no pattern", item.shown()), help)
+        } else {
+            Some(text.to_owned())
+        }
+    };
+    value.items("patterns of gitignore").filter_map(pattern).collect()
 }
 
 impl TreePlan {
@@ -106,6 +154,21 @@ pub(super) fn entries(value: &Value<'_>, context: Context<'_>) -> BTreeMap<Image
         }
         Some(entry)
     })
+}
+
+/// The entries whose text is made from the disk. Their problems are those of [`entries`].
+pub(super) fn fstabs(value: &Value<'_>) -> BTreeMap<ImagePath, FstabTag> {
+    let Json::Object(fields) = value.json else { return BTreeMap::new() };
+    let is_fstab = |json: &Json| json.get("type") == Some(&Json::Text("fstab".to_owned()));
+    let tag = |(key, json): &(String, Json)| {
+        let path = ImagePath::parse(key.as_bytes()).ok()?;
+        let tag = match json.get("by") {
+            Some(Json::Text(text)) => FSTAB_TAGS.find(|word| word == text)?,
+            _ => FstabTag::Uuid,
+        };
+        Some((path, tag))
+    };
+    fields.iter().filter(|(_, json)| is_fstab(json)).filter_map(tag).collect()
 }
 
 pub(super) fn attributes(value: &Value<'_>) -> BTreeMap<ImagePath, AttributesPlan> {
@@ -205,6 +268,10 @@ fn kind(
         EntryType::Character => device(object).map(|(major, minor)| EntryKind::Character { major, minor }),
         EntryType::Block => device(object).map(|(major, minor)| EntryKind::Block { major, minor }),
         EntryType::Fifo => Some(EntryKind::Fifo),
+        // Its text depends on the disk.
+        EntryType::Fstab => {
+            object.read("by", |value| value.word(&FSTAB_TAGS)).map(|_| EntryKind::Text(Vec::new()))
+        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! `plan.disk`.
 
-use image_tree::SectorSize;
+use image_tree::{ImagePath, SectorSize};
 
 use super::contents;
 use super::context::Context;
 use super::volume::volume;
 use crate::conflicts;
 use crate::disk_tables::{
-    self, CONTENT_KINDS, ContentKind, FAT_BITS, MAX_FAT_LABEL, MAX_PARTITION_NAME, MOST_GPT, MOST_MBR,
-    SECTOR_SIZES, TABLE_KINDS, TableKind,
+    self, CONTENT_KINDS, ContentKind, FAT_BITS, FILL, MAX_FAT_LABEL, MAX_PARTITION_NAME, MOST_GPT, MOST_MBR,
+    POWER_OF_TWO, SECTOR_SIZES, SOME_SECTORS, TABLE_KINDS, TableKind,
 };
 use crate::json::Json;
 use crate::location::Place;
@@ -16,12 +16,13 @@ use crate::nearest::nearest;
 use crate::object::Object;
 use crate::partition_types;
 use crate::plan::{
-    BlobPlan, DiskPlan, FatPlan, PartitionContent, PartitionPlan, PartitionType, TablePlan, VolumeRef,
+    BlobPlan, DiskPlan, FatPlan, PartitionContent, PartitionPlan, PartitionType, RoundTo, TablePlan,
+    VolumeRef,
 };
 use crate::problem::Log;
 use crate::scalars;
 use crate::tables::FILESYSTEM_SIZE;
-use crate::value::Value;
+use crate::value::{SizeOr, Value};
 
 pub(super) fn disk(value: &Value<'_>, context: Context<'_>) -> Option<DiskPlan> {
     let object = value.object(&disk_tables::DISK)?;
@@ -33,32 +34,52 @@ pub(super) fn disk(value: &Value<'_>, context: Context<'_>) -> Option<DiskPlan> 
     });
     let sector = object.number_or_default("sectorSize", &SECTOR_SIZES);
     let size = in_sectors(&object, sector, "size");
-    let partitions = object.read("partitions", |list| Some(partitions(list, kind, sector, context)));
+    let round_to = object.read("roundTo", |value| round_to(value, &object, sector)).unwrap_or_default();
+    let has_size = object.given("size").is_some();
+    let partitions = object.read("partitions", |list| {
+        Some(partitions(list, &Around { table: kind, sector, has_size }, context))
+    });
     let blobs = object.read_or_default("blobs", |list| {
         let items = list.items("objects with source and offset");
         Some(items.filter_map(|item| blob(&item, context)).collect())
     });
-    Some(DiskPlan { table: table?, sector, size, partitions: partitions?, blobs })
+    Some(DiskPlan { table: table?, sector, size, round_to, partitions: partitions?, blobs })
+}
+
+/// What a partition has to know of its disk.
+struct Around {
+    table: Option<TableKind>,
+    sector: SectorSize,
+    has_size: bool,
+}
+
+fn round_to(value: &Value<'_>, disk: &Object<'_>, sector: SectorSize) -> Option<RoundTo> {
+    if disk.given("size").is_some() {
+        return value
+            .wrong(|| "the disk has a size, which is not rounded".to_owned(), "leave out one of the two");
+    }
+    match value.size_or(&SOME_SECTORS, POWER_OF_TWO)? {
+        SizeOr::Word => Some(RoundTo::PowerOfTwo),
+        SizeOr::Size(size) => whole_sectors(value, size, sector).map(RoundTo::Multiple),
+    }
 }
 
 /// Checks that a size is a multiple of the sector. The field's own rule assumes sectors of 512 bytes.
 fn in_sectors(object: &Object<'_>, sector: SectorSize, field: &'static str) -> Option<u64> {
-    let (size, bytes) = (object.size(field)?, sector.bytes());
+    whole_sectors(&object.given(field)?, object.size(field)?, sector)
+}
+
+fn whole_sectors(value: &Value<'_>, size: u64, sector: SectorSize) -> Option<u64> {
+    let bytes = sector.bytes();
     if size.is_multiple_of(bytes) {
         return Some(size);
     }
-    let value = object.given(field)?;
     let what = || format!("{} is not a multiple of the disk's sectors of {bytes} bytes", value.shown());
     value.wrong(what, "write a multiple")
 }
 
-fn partitions(
-    list: &Value<'_>,
-    table: Option<TableKind>,
-    sector: SectorSize,
-    context: Context<'_>,
-) -> Vec<PartitionPlan> {
-    let most = match table {
+fn partitions(list: &Value<'_>, around: &Around, context: Context<'_>) -> Vec<PartitionPlan> {
+    let most = match around.table {
         Some(TableKind::Mbr) => MOST_MBR,
         _ => MOST_GPT,
     };
@@ -66,7 +87,7 @@ fn partitions(
     let (mut count, mut roots, mut whole) = (0_usize, 0, true);
     for item in list.items("partitions") {
         count = count.saturating_add(1);
-        let read = partition(&item, count, (table, sector), context);
+        let read = partition(&item, count, around, context);
         let is_root = read.as_ref().is_some_and(|read| read.content == PartitionContent::Root);
         roots += usize::from(is_root);
         if is_root && roots > 1 {
@@ -102,12 +123,44 @@ fn partitions(
 fn partition(
     value: &Value<'_>,
     number: usize,
-    (table, sector): (Option<TableKind>, SectorSize),
+    &Around { table, sector, has_size }: &Around,
     context: Context<'_>,
 ) -> Option<PartitionPlan> {
     let object = value.object(&disk_tables::PARTITION)?;
     let kind = object.read("type", |value| partition_type(value, table?));
-    let (start, size) = (in_sectors(&object, sector, "start"), in_sectors(&object, sector, "size"));
+    let start = in_sectors(&object, sector, "start");
+    // The default suits sectors of every size.
+    let align =
+        object.read_or_default("align", |value| whole_sectors(value, value.size(&SOME_SECTORS)?, sector));
+    if let (Some(place), Some(value)) = (start, object.given("align"))
+        && !place.is_multiple_of(align)
+    {
+        value.wrong::<()>(
+            || format!("the start of the partition is not a multiple of {}", value.shown()),
+            "leave out \"start\", or write a multiple",
+        );
+    }
+    let sizes = object.read("size", |value| value.size_or(&SOME_SECTORS, FILL));
+    let size = match sizes {
+        Some(SizeOr::Size(size)) => {
+            object.given("size").and_then(|value| whole_sectors(&value, size, sector))
+        }
+        _ => None,
+    };
+    let fill = (sizes == Some(SizeOr::Word)).then(|| object.count("weight").unwrap_or(1));
+    if fill.is_some()
+        && !has_size
+        && let Some(value) = object.given("size")
+    {
+        let what = "the disk has no size of which this partition could take the rest";
+        value.wrong::<()>(|| what.to_owned(), "write \"size\" of the disk, or a size here");
+    }
+    if fill.is_none()
+        && let Some(value) = object.given("weight")
+    {
+        let what = "only a partition that takes the rest of the disk has a weight";
+        value.wrong::<()>(|| what.to_owned(), "write \"size\": \"fill\", or leave it out");
+    }
     let name = object.read("name", |value| only_gpt(value, table, "name").and_then(|()| name(value)));
     let guid = object.read("guid", |value| only_gpt(value, table, "guid").and_then(|()| value.uuid()));
     let held = match object.given("content") {
@@ -125,15 +178,43 @@ fn partition(
             "write a larger \"size\", or none for as much as it needs",
         );
     }
+    let mount = object.read("mount", |value| {
+        let has_files = !matches!(
+            held,
+            Some(PartitionContent::Empty | PartitionContent::Raw(_) | PartitionContent::Verity(_))
+        );
+        let what = || "this partition has no file system of the plan to mount".to_owned();
+        if has_files { value.image_path() } else { value.wrong(what, "leave it out, or write a \"content\"") }
+    });
+    let is_root = held == Some(PartitionContent::Root);
+    let mount = mount.or_else(|| is_root.then(ImagePath::root));
+    let mount_options = object.read("mountOptions", |value| mount_options(value, mount.is_some()));
     Some(PartitionPlan {
+        mount,
+        mount_options,
         start,
+        align,
         size,
+        fill,
         kind: kind?,
         bootable: object.flag("bootable"),
         name,
         guid,
         content: held?,
     })
+}
+
+fn mount_options(value: &Value<'_>, has_mount: bool) -> Option<String> {
+    const HELP: &str = "write options separated by commas, such as \"noatime,nodev\"";
+    let text = value.text("a string", HELP)?;
+    if !has_mount {
+        return value.wrong(|| "this partition has no mount".to_owned(), "add \"mount\", or leave it out");
+    }
+    let is_allowed = |character: char| !character.is_whitespace() && !character.is_control();
+    if text.is_empty() || !text.chars().all(is_allowed) {
+        return value.not("a list of options", HELP);
+    }
+    Some(text.to_owned())
 }
 
 fn only_gpt(value: &Value<'_>, table: Option<TableKind>, what: &str) -> Option<()> {
@@ -266,6 +347,7 @@ fn fat(object: &Object<'_>, at: &Place<'_>, context: Context<'_>, log: &Log) -> 
         source: object.read("source", |value| context.host_path(value)),
         label: object.read("label", fat_label).unwrap_or(NO_LABEL),
         id: object.read("id", number_id),
+        free_space: object.size_or_default("freeSpace"),
         bits: object.number("bits", &FAT_BITS),
     }
 }

@@ -38,7 +38,7 @@ fn decode(object: &Object<'_>, context: Context<'_>) -> FilesystemPlan {
     let timestamp = object.count_or_default::<i64>("timestamp");
     FilesystemPlan {
         sealed: object.is_sealed(),
-        verity: object.read_or_default("verity", |value| verity(value)),
+        verity: object.read_or_default("verity", verity),
         label: object.read_or_default("label", |value| value.label()),
         uuid: object.read_or_default("uuid", |value| value.uuid()),
         free_space: object.size_or_default("freeSpace"),
@@ -55,6 +55,7 @@ fn decode(object: &Object<'_>, context: Context<'_>) -> FilesystemPlan {
     }
 }
 
+#[expect(clippy::option_option, reason = "the outer one is a value that is wrong, the inner one is false")]
 fn verity(value: &Value<'_>) -> Option<Option<VerityPlan>> {
     match value.json {
         Json::Bool(false) => Some(None),
@@ -120,6 +121,9 @@ pub(super) fn output(value: &Value<'_>, context: Context<'_>) -> Option<OutputPl
         }),
         format: object.word("format", &tables::FORMATS),
         member: object.read("member", |value| value.member()),
+        ovf: object.read("ovf", |value| {
+            value.text("the text of an OVF", "write the XML as a string").map(str::to_owned)
+        }),
         adapter: object.word("adapter", &tables::ADAPTERS),
         bmap: object.flag("bmap"),
         verify: object.flag("verify"),

@@ -20,6 +20,7 @@ pub(super) fn volume(
         closure: object.read("closure", |value| closure::closure(value, context)),
         trees: object.read_or_default("trees", |value| Some(contents::trees(value, context))),
         entries: object.read_or_default("entries", |value| Some(contents::entries(value, context))),
+        fstabs: object.read_or_default("entries", |value| Some(contents::fstabs(value))),
         attributes: object.read_or_default("attributes", |value| Some(contents::attributes(value))),
         filesystem: object
             .read_or_default("filesystem", |value| filesystem::filesystem(value, partition, context)),

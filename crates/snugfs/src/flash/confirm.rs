@@ -15,11 +15,7 @@ pub(super) fn ask(args: &FlashArgs, device: &Path, disk: Option<&BlockDevice>) -
         return Ok(());
     }
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(misuse(
-            "DEVICE",
-            "nobody can be asked, as there is no terminal",
-            "add --yes to overwrite it",
-        ));
+        return Err(misuse("DEVICE", "cannot ask for confirmation without a terminal", "add --yes"));
     }
     let disk = disk.map(|disk| format!(" ({})", devices::description(disk))).unwrap_or_default();
     let name = shown(device);

@@ -16,6 +16,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "snugfs build plan.json -o - | ssh board 'dd of=/dev/mmcblk0p2'",
                 "written to another machine, without a file in between",
             ),
+            (
+                "snugfs plan rootfs.tar | snugfs build - -o rootfs.img",
+                "an image of an archive or a container image",
+            ),
             ("snugfs check plan.json", "can the plan be built? If not, why?"),
             ("snugfs size plan.json", "how large will the image be, and why?"),
             ("snugfs explain plan.json", "where do the bytes go?"),
@@ -63,6 +67,17 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             (
                 "snugfs imager-json card.report --name Board --url https://example.org/card.img.zst --release-date 2026-01-31",
                 "the entry",
+            ),
+        ],
+    ),
+    (
+        "plan",
+        &[
+            ("snugfs plan rootfs.tar | snugfs build - -o rootfs.img", "an image of an archive"),
+            ("snugfs plan ./layout -o plan.json", "a plan for a container image, to edit"),
+            (
+                "snugfs plan ./result | snugfs build - -o store.img",
+                "an image of a store path and all it needs",
             ),
         ],
     ),

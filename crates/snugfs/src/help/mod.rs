@@ -25,7 +25,10 @@ const ENVIRONMENT: [(&str, &str); 5] = [
         "the folder of `build --cache` if that is not given, for plans with output.compression.frames",
     ),
     ("NIX_BUILD_CORES", "the default of --threads is at most this; Nix sets it in builds"),
-    ("TMPDIR", "the folder into which compressed images are decompressed to be read [default: /tmp]"),
+    (
+        "TMPDIR",
+        "the folder into which compressed images and archives are decompressed to be read [default: /tmp]",
+    ),
 ];
 
 /// The text below the options of a command.

@@ -55,8 +55,9 @@ fn is_image(bytes: &[u8]) -> bool {
     ];
     // An archive that begins with an image. Others may be the user's work.
     const IN_ARCHIVE: usize = 512;
-    if bytes.get(257..).is_some_and(|rest| rest.starts_with(b"ustar  \0")) {
-        return bytes.get(IN_ARCHIVE..).is_some_and(is_image);
+    if bytes.get(257..).is_some_and(|rest| rest.starts_with(b"ustar")) {
+        let is_appliance = bytes.starts_with(b"machine.ovf\0");
+        return is_appliance || bytes.get(IN_ARCHIVE..).is_some_and(is_image);
     }
     MARKS.iter().any(|(at, mark)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(mark)))
         || is_partitioned(bytes)

@@ -115,11 +115,16 @@ impl Outputs {
     /// as by `build`.
     pub(crate) fn of_reading(plan_path: &Path, plan: &Plan) -> Result<Self, Failure> {
         let mut outputs = Self::default();
-        outputs.add_stdout(Role::Result, "standard output");
-        outputs.add_stderr();
-        outputs.add_planned(plan);
-        outputs.check(plan_path, plan)?;
+        outputs.add_result(plan_path, plan)?;
         Ok(outputs)
+    }
+
+    /// Adds the printed result about a plan, and checks all outputs.
+    pub(crate) fn add_result(&mut self, plan_path: &Path, plan: &Plan) -> Result<(), Failure> {
+        self.add_stdout(Role::Result, "standard output");
+        self.add_stderr();
+        self.add_planned(plan);
+        self.check(plan_path, plan)
     }
 
     /// Adds a file that this run creates or replaces; `asked` is the option or field that names it.
@@ -241,7 +246,7 @@ impl OwnOutputs for Outputs {
         }
         let is_replaced =
             output.way != Way::Stream && self.written().any(|other| std::ptr::eq(other, output));
-        if is_replaced && found.is_deep && tree.keep_times {
+        if is_replaced && found.is_deep && tree.keep_times == Some(true) {
             return Err(output.refused(&format!(
                 "is in a subfolder of {at} ({source}), whose time it would change, and \"times\" is \"keep\""
             )));

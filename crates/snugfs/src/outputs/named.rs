@@ -5,7 +5,7 @@ use std::path::Path;
 use snugfs_core::{PlannedVolume, boot_files, closure_files, planned_files, planned_volumes};
 use snugfs_plan::{EntryKind, Location, Plan};
 
-/// Every file of this machine that a plan reads, except folders and what is in them, with the field that names it.
+/// Every file of this machine that a plan reads, except what is in folders, with the field that names it.
 pub(super) fn files(plan: &Plan) -> impl Iterator<Item = (Location, &Path)> {
     let of_disk = planned_files(plan).map(|(at, path)| (at.key("source"), path));
     planned_volumes(plan).flat_map(|planned| of_volume(&planned)).chain(of_disk).chain(boot_files(plan))
@@ -15,6 +15,10 @@ fn of_volume<'p>(planned: &PlannedVolume<'p>) -> Vec<(Location, &'p Path)> {
     let mut files = closure_files(planned.plan, &planned.at);
     if let Some(record) = &planned.plan.filesystem.layout_like {
         files.push((planned.at.key("filesystem").key("layoutLike"), record));
+    }
+    // Archives; no output is a folder.
+    for (index, tree) in planned.plan.trees.iter().enumerate() {
+        files.push((planned.at.key("trees").index(index).key("source"), &tree.source));
     }
     for (target, entry) in &planned.plan.entries {
         if let EntryKind::Source(source) = &entry.kind {

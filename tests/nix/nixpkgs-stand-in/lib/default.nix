@@ -113,6 +113,36 @@ let
     mapAttrsToList = f: set: map (name: f name set.${name}) (attrNames set);
     filterAttrs = test: set: removeAttrs set (filter (name: !(test name set.${name})) (attrNames set));
 
+    findFirst =
+      test: default: list:
+      let
+        found = filter test list;
+      in
+      if found == [ ] then default else builtins.head found;
+    unique = foldl' (all: value: if builtins.elem value all then all else all ++ [ value ]) [ ];
+    recursiveUpdate =
+      a: b:
+      a
+      // builtins.mapAttrs (
+        name: value:
+        if isAttrs value && isAttrs (a.${name} or null) then lib.recursiveUpdate a.${name} value else value
+      ) b;
+
+    attrByPath =
+      path: default: set:
+      if path == [ ] then
+        set
+      else if isAttrs set && set ? ${builtins.head path} then
+        lib.attrByPath (builtins.tail path) default set.${builtins.head path}
+      else
+        default;
+    hasAttrByPath = path: set: lib.attrByPath path null set != null;
+
+    getName = package: package.pname or (builtins.parseDrvName package.name).name;
+    getVersion = package: package.version or (builtins.parseDrvName package.name).version;
+    cleanSource = source: builtins.path { path = source; name = "source"; };
+    inherit (builtins) replaceStrings;
+
     attrValues = builtins.attrValues;
     concatStrings = builtins.concatStringsSep "";
     concatMapStrings = lib.concatMapStringsSep "";

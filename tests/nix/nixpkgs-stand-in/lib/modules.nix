@@ -80,6 +80,8 @@ let
     oneOf = list: foldl' types.either (head list) (builtins.tail list);
     listOf =
       type: mkType "list of ${type.name}" (v: isList v && all type.check v) (_: builtins.concatLists);
+    # A module for another evaluation.
+    deferredModule = mkType "module" (_: true) (_loc: imports: { inherit imports; });
     # Each attribute is defined by itself, with its own priorities.
     lazyAttrsOf = type: mkType "lazy attribute set" isAttrs only // { ofEach = type; };
     attrsOf =
@@ -119,8 +121,19 @@ let
       specialArgs ? { },
     }:
     let
+      extendModules =
+        more:
+        evalModules {
+          modules = modules ++ more.modules;
+          inherit specialArgs;
+        };
       arguments = specialArgs // {
-        inherit config options lib;
+        inherit
+          config
+          extendModules
+          options
+          lib
+          ;
       };
       load =
         module:
@@ -151,7 +164,17 @@ let
 
       join =
         a: b:
-        a // mapAttrs (n: v: if v._type or null == "option" || !(a ? ${n}) then v else join a.${n} v) b;
+        a
+        // mapAttrs (
+          n: v:
+          if !(a ? ${n}) then
+            v
+          # Declared twice, of which each declares something else.
+          else if v._type or null == "option" then
+            a.${n} // v // { declarations = a.${n}.declarations ++ v.declarations; }
+          else
+            join a.${n} v
+        ) b;
       declaredOptions = foldl' join { } (map (m: m.options) loaded);
       options = seen declaredOptions (map (m: m.config) loaded);
 
@@ -168,7 +191,7 @@ let
           mapAttrs (
             n: option:
             if option.type.ofEach or null != null then
-              each (path ++ [ n ]) option (concatMap spread (below n))
+              (option.apply or (v: v)) (each (path ++ [ n ]) option (concatMap spread (below n)))
             else if option._type or null == "option" then
               value (concatStringsSep "." (path ++ [ n ])) option (below n)
             else
@@ -219,12 +242,12 @@ let
         else if any (v: !option.type.check v) values then
           throw "A definition for option `${loc}' is not of type `${option.type.name}'"
         else
-          option.type.merge loc values;
+          (option.apply or (v: v)) (option.type.merge loc values);
 
       config = evaluate [ ] declaredOptions (map (m: m.config) loaded);
     in
     {
-      inherit config options;
+      inherit config extendModules options;
     };
 in
 {

@@ -11,8 +11,18 @@ let
     type = types.anything;
     default = { };
   };
+  text =
+    default:
+    mkOption {
+      type = types.str;
+      inherit default;
+    };
 in
 {
+  imports = [
+    ./boot.nix
+    ./image/images.nix
+  ];
   options = {
     warnings = mkOption {
       type = types.listOf types.str;
@@ -20,6 +30,26 @@ in
     };
     system.build = mkOption { type = types.lazyAttrsOf types.raw; };
     system.stateVersion = mkOption { type = types.str; };
+    system.nixos = {
+      distroName = text "NixOS";
+      label = text "25.11.stand-in";
+      version = text "25.11.stand-in";
+      versionSuffix = text ".stand-in";
+      tags = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+      };
+    };
+    fileSystems = anything;
+    ids = mkOption {
+      type = types.anything;
+      default = {
+        uids.root = 0;
+        gids.root = 0;
+        gids.nixbld = 30000;
+        gids.users = 100;
+      };
+    };
     networking = anything;
     services = anything;
     users = anything;
@@ -38,8 +68,4 @@ in
       };
     };
   };
-  config.system.build.toplevel = pkgs.runCommand "nixos-system" { } ''
-    mkdir "$out"
-    ln -s ${pkgs.hello}/bin/hello "$out/init"
-  '';
 }

@@ -1,0 +1,42 @@
+//! The smallest partition for a tree and free space.
+//!
+//! A longer partition may fit less: its clusters may be longer, and its tracks, too. So the search tries lengths from below, and
+//! skips only lengths that can't suffice.
+
+use image_tree::FileTree;
+
+use crate::Options;
+use crate::error::FatError;
+use crate::geometry::{FAT32_FROM, MAX_CLUSTER_BYTES, MAX_TRACK};
+use crate::layout::{self, FatLayout};
+
+impl FatLayout {
+    /// The length in \[bytes\] of the smallest partition that holds a tree and the promised free space. [`Options::bytes`] is
+    /// ignored.
+    ///
+    /// # Errors
+    /// Fails if no partition of the FAT type is sufficient, or if FAT does not support the tree.
+    pub fn smallest(tree: &FileTree, options: &Options) -> Result<u64, FatError> {
+        let names = layout::names_of(tree)?;
+        let sector = options.sector.bytes();
+        // The lengths of tables, clusters and tracks are rounded, so a longer partition can gain this much more than its length.
+        let rounding = 4 * MAX_CLUSTER_BYTES + MAX_TRACK * sector;
+        let mut bytes = sector;
+        loop {
+            let at_least = match layout::fits(tree, &Options { bytes, ..*options }, &names) {
+                Ok(Ok(())) => return Ok(bytes),
+                Ok(Err(missing)) => bytes.saturating_add(missing.saturating_sub(rounding)),
+                // This length is a whole number of MiB, and one MiB less is too short.
+                Err(FatError::TooShort { least, .. }) => least.saturating_sub(1 << 20),
+                Err(FatError::RootFull { needed, room, .. }) => {
+                    // Without a given length, FAT32 is possible.
+                    return Err(FatError::RootFull { needed, room, fat32: true });
+                }
+                Err(error) => return Err(error),
+            };
+            let next = at_least.next_multiple_of(sector).max(bytes + sector);
+            // There, clusters become shorter.
+            bytes = if bytes < FAT32_FROM { next.min(FAT32_FROM) } else { next };
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What a plan leaves out of a source, by patterns in the syntax of gitignore.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ignore::Match;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use rustix::fs::{AtFlags, FileType};
+
+use crate::error::ScanError;
+use crate::listing::Listing;
+
+/// The patterns of a tree. An excluded directory is left out with everything below it.
+#[derive(Debug)]
+pub(crate) struct Exclude {
+    patterns: Gitignore,
+    /// Whether a pattern has left anything out.
+    used: BTreeMap<String, AtomicBool>,
+}
+
+impl Exclude {
+    /// The patterns of a tree; `None` if it has none.
+    pub(crate) fn new(tree: usize, patterns: &[String]) -> Result<Option<Self>, ScanError> {
+        if patterns.is_empty() {
+            return Ok(None);
+        }
+        let wrong = |pattern: &str, error: &ignore::Error| ScanError::Pattern {
+            tree,
+            pattern: pattern.to_owned(),
+            reason: error.to_string(),
+        };
+        let mut builder = GitignoreBuilder::new("");
+        for pattern in patterns {
+            builder.add_line(None, pattern).map_err(|error| wrong(pattern, &error))?;
+        }
+        let all = patterns.join(" ");
+        let excluding = patterns.iter().filter(|pattern| !pattern.starts_with('!'));
+        Ok(Some(Self {
+            patterns: builder.build().map_err(|error| wrong(&all, &error))?,
+            used: excluding.map(|pattern| (pattern.clone(), AtomicBool::new(false))).collect(),
+        }))
+    }
+
+    /// Whether a path is left out. The directories above it are not.
+    pub(crate) fn has(&self, path: &[u8], is_directory: bool) -> bool {
+        let path = Path::new(OsStr::from_bytes(path));
+        match self.patterns.matched(path, is_directory) {
+            Match::Ignore(pattern) => {
+                if let Some(used) = self.used.get(pattern.original()) {
+                    used.store(true, Ordering::Relaxed);
+                }
+                true
+            }
+            Match::None | Match::Whitelist(_) => false,
+        }
+    }
+
+    /// Patterns that have left nothing out, in their order.
+    pub(crate) fn unused(&self, patterns: &[String]) -> Vec<String> {
+        let is_unused =
+            |pattern: &&String| self.used.get(*pattern).is_some_and(|used| !used.load(Ordering::Relaxed));
+        patterns.iter().filter(is_unused).cloned().collect()
+    }
+
+    /// Removes what is left out from the listing of a directory, before anything is known of it but its names.
+    pub(crate) fn leave_out(&self, path: &[u8], directory: BorrowedFd<'_>, listing: &mut Listing) {
+        let is_directory = |index: usize| match listing.file_type(index) {
+            FileType::Unknown => {
+                let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+                rustix::fs::statat(directory, listing.c_name(index), flags)
+                    .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+            }
+            listed => listed == FileType::Directory,
+        };
+        let wanted: Vec<bool> = (0..listing.len())
+            .map(|index| !self.has(&join(path, listing.name(index)), is_directory(index)))
+            .collect();
+        listing.retain_at(|index| wanted[index]);
+    }
+}
+
+/// The path of an entry of a directory.
+pub(crate) fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
+    if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_those_of_gitignore() {
+        let patterns =
+            ["*.pyc", "/var/cache/*", "!/var/cache/keep", "doc/", "*.none", "\\#x"].map(str::to_owned);
+        let exclude = Exclude::new(0, &patterns).unwrap().unwrap();
+        for (path, is_directory, expected) in [
+            (&b"a/b.pyc"[..], false, true),
+            (b"a/b.py", false, false),
+            (b"var/cache/x", true, true),
+            (b"x/var/cache/x", true, false),
+            (b"var/cache/keep", true, false),
+            (b"a/doc", true, true),
+            (b"a/doc", false, false),
+            (b"#x", false, true),
+            (b"\xff.pyc", false, true),
+        ] {
+            assert_eq!(exclude.has(path, is_directory), expected, "{path:?}");
+        }
+        assert_eq!(exclude.unused(&patterns), ["*.none"]);
+        assert!(Exclude::new(0, &[]).unwrap().is_none());
+        assert!(matches!(Exclude::new(1, &["[z-a]".to_owned()]), Err(ScanError::Pattern { tree: 1, .. })));
+    }
+}
