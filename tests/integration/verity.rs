@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Run, Workspace, plan_of_entries, sha256, tool};
+use crate::support::{LoopDevice, Run, Workspace, plan_of_entries, sha256, tool};
 
 const SALT: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 const TREE_UUID: &str = "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5";
@@ -169,6 +169,44 @@ fn a_disk_has_the_root_hashes_where_they_are_needed() {
 }
 
 #[test]
+fn a_device_is_written_in_one_pass() {
+    for (option, workspace) in
+        [("--sync", sealed_plan(&json!(true))), ("--no-read-back", disk_plan()), ("--sync", disk_plan())]
+    {
+        workspace.build("x.img", []);
+        let expected = workspace.read("x.img");
+        // Old bytes may not show through.
+        let card = workspace.write("card", vec![0xa5; expected.len() + (1 << 20)]);
+        let device = LoopDevice::new(&card, "512");
+        let arguments =
+            ["build", "plan.json", "--device", "-o", &device.device, "--report", "x.json", option];
+        let run = workspace.snugfs(arguments).succeeded();
+        assert!(!run.stderr.contains("read twice"), "{run:?}");
+        drop(device);
+        assert!(workspace.read("card")[..expected.len()] == expected, "{option}");
+        assert_eq!(workspace.read_json("x.json")["image"]["sha256"], json!(sha256(&expected)));
+    }
+}
+
+#[test]
+fn compressed_frames_have_the_same_bytes() {
+    let workspace = disk_plan();
+    workspace.build("x.img", []);
+    for compression in [json!({ "seekable": true }), json!({ "frames": true, "seekable": true })] {
+        workspace.change_plan(|plan| {
+            plan["output"]["compression"] = compression.clone();
+            plan["output"]["compression"]["format"] = json!("zstd");
+        });
+        let run = workspace.snugfs(["build", "plan.json", "-o", "x.img.zst"]).succeeded();
+        assert!(run.stderr.contains("read twice"), "{run:?}");
+        let zst = workspace.path("x.img.zst");
+        let unpacked = Run::of(Command::new(tool("zstd")).arg("-dc").arg(zst)).succeeded();
+        assert!(unpacked.stdout == workspace.read("x.img"), "{compression}");
+        workspace.snugfs(["verify", "x.img.zst"]).succeeded();
+    }
+}
+
+#[test]
 fn damage_of_data_and_of_trees_is_found() {
     let workspace = disk_plan();
     workspace.snugfs(["build", "plan.json", "-o", "x.img"]).succeeded();
@@ -210,13 +248,24 @@ fn trees_are_built_in_the_order_of_their_hashes() {
 #[test]
 fn bad_input_is_one_line() {
     type Change = fn(&mut Value);
-    let cases: [(Change, &str); 12] = [
+    let cases: [(Change, &str); 14] = [
         (|plan| plan["filesystem"]["seal"] = json!(false), "is never written, but \"seal\" is not true"),
         (|plan| plan["filesystem"]["verity"] = json!({ "salt": "abc" }), "has 3 digits, an odd number"),
         (|plan| plan["filesystem"]["verity"] = json!({ "salt": "xy" }), "is not a salt"),
         (|plan| plan["filesystem"]["verity"] = json!({ "hash": "md5" }), "is not known here"),
         (|plan| plan["filesystem"]["verity"] = json!("yes"), "is not true, false or an object"),
-        (|plan| plan["disk"]["partitions"][4]["size"] = json!("16KiB"), "plan.disk.partitions[4]"),
+        (
+            |plan| plan["disk"]["partitions"][4]["size"] = json!("16KiB"),
+            "more than the partition's 16384; make it larger",
+        ),
+        (
+            |plan| plan["entries"]["/etc/fstab"] = json!({ "type": "fstab", "by": "partuuid" }),
+            "the PARTUUID of partition 2 is half of its root hash, which is not known yet",
+        ),
+        (
+            |plan| plan["disk"]["partitions"][4]["mount"] = json!("/tree"),
+            "this partition has no file system of the plan to mount",
+        ),
         (
             |plan| plan["disk"]["partitions"][4]["content"]["of"] = json!(5),
             "this file system has no hash tree",

@@ -118,8 +118,8 @@ fn trees_are_those_of_veritysetup() {
             compare(blocks, salt_len, &mut numbers);
         }
     }
-    for _ in 0..60 {
-        let (blocks, salt_len) = (1 + numbers.below(700), usize::try_from(numbers.below(257)).unwrap());
+    for _ in 0..200 {
+        let (blocks, salt_len) = (1 + numbers.below(400), usize::try_from(numbers.below(257)).unwrap());
         compare(blocks, salt_len, &mut numbers);
     }
 }

@@ -14,6 +14,7 @@ use crate::error::AssemblyError;
 use crate::fill::{Filler, room};
 use crate::kernel_copy::{large_file, shares_blocks};
 use crate::sink::ZEROS;
+use crate::unordered::Patches;
 use crate::writer::Job;
 use crate::zero_runs;
 use crate::{to_u64, to_usize};
@@ -125,6 +126,22 @@ impl Positioned<'_> {
         self.read_back(chunk.offset, chunk.len, buffer, |bytes| {
             job.show_bytes(at, bytes);
             at += to_u64(bytes.len());
+        })
+    }
+
+    /// Writes the bytes that are written last, and passes them to `show`.
+    pub(crate) fn patch(
+        &self,
+        patches: &dyn Patches,
+        mut show: impl FnMut(&[u8]),
+    ) -> Result<(), AssemblyError> {
+        let failed = |error| AssemblyError::output(self.path, error);
+        let mut ranges = patches.ranges().into_iter();
+        patches.apply(&mut |offset, bytes| {
+            let is_next = ranges.next() == Some(offset..offset + to_u64(bytes.len()));
+            assert!(is_next, "invariant: patches come in the order of their ranges");
+            show(bytes);
+            self.file.write_all_at(bytes, offset).map_err(failed)
         })
     }
 

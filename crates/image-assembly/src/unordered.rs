@@ -1,5 +1,7 @@
 //! Observers that all threads call, in any order: they see bytes where they are read, and so cost no thread of their own.
 
+use std::ops::Range;
+
 use image_tree::{Contents, PieceSource};
 
 use crate::error::AssemblyError;
@@ -28,7 +30,10 @@ pub type Put<'p> = dyn FnMut(u64, &[u8]) -> Result<(), AssemblyError> + 'p;
 /// Bytes of an image that are known only after all others were written, such as hashes of them. Until then, the image has other
 /// bytes in their place.
 pub trait Patches {
-    /// Passes each part with its offset to `put`. Called once, after the last byte.
+    /// The places of these bytes in \[bytes\], ascending and disjoint. They are known from the beginning.
+    fn ranges(&self) -> Vec<Range<u64>>;
+
+    /// Passes the bytes of each range to `put`, in the order of [`Self::ranges`]. Called once, after the last byte.
     ///
     /// # Errors
     /// If `put` fails, or the bytes can't be computed.

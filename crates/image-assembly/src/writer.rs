@@ -13,6 +13,8 @@ use image_tree::{Contents, PackedFormat, PieceSource};
 use rustix::io::Errno;
 
 use crate::device;
+#[cfg(feature = "sha256")]
+use crate::digest::SplitDigest;
 use crate::error::{AssemblyError, Refusal};
 #[cfg(all(feature = "zstd", feature = "sha256"))]
 use crate::frames::{self, FrameJob, FrameOutput, Frames};
@@ -97,7 +99,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Sets bytes that are written after all others. The other observers see what the image has in their place; the validator
-    /// and the digest see them. Only for [`Target::File`] with a regular file, without compression.
+    /// and the digest see them. Only for a regular file or a device, without compression.
     pub fn patches(self, patches: &'a dyn Patches) -> Self {
         Self { patches: Some(patches), ..self }
     }
@@ -244,11 +246,27 @@ impl Run<'_, '_> {
         if self.is_compressed() {
             return Err(AssemblyError::refused(path, Refusal::CompressedDevice));
         }
-        if self.patches.is_some() {
-            return Err(AssemblyError::refused(path, Refusal::Patches));
-        }
         let file = device::open(path, self.job.image.len(), options.sector)?;
         let output = Positioned::new(&file, path, false);
+        #[cfg(feature = "sha256")]
+        if options.read_back
+            && let Some(patches) = self.patches
+        {
+            let bytes = self.job.image.len();
+            let mut digest = SplitDigest::new(patches.ranges());
+            let mut observers = Observers(vec![&mut self.observers, &mut digest]);
+            stream::write(&self.job, Output::Placed(&output), &mut observers)?;
+            observers.finish().map_err(AssemblyError::Rejected)?;
+            output.patch(patches, |bytes| digest.patch(bytes))?;
+            file.sync_all().map_err(failed)?;
+            device::forget(&file);
+            let (is_equal, sha256) = digest.compare(&file, bytes, options.digest).map_err(failed)?;
+            if !is_equal {
+                return Err(AssemblyError::refused(path, Refusal::Unfaithful));
+            }
+            self.validate(&file)?;
+            return Ok(Written { bytes, sha256, without_workers: false });
+        }
         #[cfg(feature = "sha256")]
         if options.read_back {
             let written = self.hashed(&output)?;
@@ -288,10 +306,10 @@ impl Run<'_, '_> {
         #[cfg_attr(not(feature = "sha256"), expect(unused_mut, reason = "nothing is hashed without sha256"))]
         let mut sha256 = None;
         if let Some(patches) = self.patches {
-            let failed = |error| AssemblyError::output(output.path, error);
-            patches.apply(&mut |offset, bytes| output.file.write_all_at(bytes, offset).map_err(failed))?;
+            output.patch(patches, |_| {})?;
             #[cfg(feature = "sha256")]
             if self.job.options.digest {
+                let failed = |error| AssemblyError::output(output.path, error);
                 sha256 = Some(crate::digest::read_back(output.file, bytes).map_err(failed)?);
             }
         }

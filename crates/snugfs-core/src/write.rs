@@ -105,11 +105,12 @@ impl WriteOptions<'_> {
     }
 }
 
-/// Whether a target is, or will be, a regular file. A device is read back in order, and so is not among them.
-fn is_regular_file(target: Target<'_>) -> bool {
+/// Whether bytes of a target can be written again: that of a device, or of what is or will be a regular file.
+fn can_go_back(target: Target<'_>) -> bool {
     match target {
         Target::File(path) => std::fs::metadata(path).map_or(true, |found| found.is_file()),
-        Target::Device(_) | Target::Stdout => false,
+        Target::Device(_) => true,
+        Target::Stdout => false,
     }
 }
 
@@ -144,7 +145,7 @@ impl Prepared<'_> {
         options: &WriteOptions<'_>,
         observer: &dyn Observer,
     ) -> Result<WrittenImage, Failure> {
-        let can_go_back = is_regular_file(target);
+        let can_go_back = can_go_back(target);
         self.write_with(options, (name, can_go_back), observer, |writer| writer.write(target))
     }
 

@@ -365,22 +365,34 @@ impl Prepared<'_> {
         })
     }
 
-    /// Sets the GUIDs of partitions that are found by the root hash. Returns whether there are any.
-    fn set_guids(&self) -> bool {
-        let Some(disk) = &self.disk else { return false };
-        let mut guids = Vec::new();
-        for (index, part) in self.parts.iter().enumerate() {
-            let is_late = is_found_by_root_hash(part.plan);
-            if let (true, Some(hash)) = (is_late, self.root_hash_of(index)) {
-                let [data, tree] = hash.guids();
-                let is_tree = matches!(part.content, PartContent::Verity(_));
-                guids.push((index, if is_tree { tree } else { data }));
-            }
-        }
-        if !guids.is_empty() {
+    /// The partitions whose GUID is half of a root hash.
+    fn late_guids(&self) -> impl Iterator<Item = usize> {
+        let parts = self.parts.iter().enumerate();
+        parts.filter_map(|(index, part)| {
+            let has_hash = match &part.content {
+                PartContent::Verity(_) => true,
+                _ => has_tree(self.plan, part.plan),
+            };
+            (has_hash && is_found_by_root_hash(part.plan)).then_some(index)
+        })
+    }
+
+    /// Whether the partition table depends on root hashes.
+    pub(crate) fn has_late_guids(&self) -> bool {
+        self.late_guids().next().is_some()
+    }
+
+    /// Sets the GUIDs of partitions that are found by the root hash.
+    fn set_guids(&self) {
+        let guid = |index: usize| {
+            let [data, tree] = self.root_hash_of(index)?.guids();
+            let is_tree = matches!(self.parts.get(index)?.content, PartContent::Verity(_));
+            Some((index, if is_tree { tree } else { data }))
+        };
+        let guids: Vec<_> = self.late_guids().filter_map(guid).collect();
+        if let Some(disk) = self.disk.as_ref().filter(|_| !guids.is_empty()) {
             disk.set_partition_guids(&guids);
         }
-        !guids.is_empty()
     }
 }
 

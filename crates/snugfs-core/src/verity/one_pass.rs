@@ -1,10 +1,11 @@
 //! Root hashes of a raw file, computed from the bytes that are written. What depends on them is written last.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use dm_verity::TreeHasher;
 use image_assembly::{AssemblyError, Patches, Put, UnorderedObserver};
-use image_tree::{Content, FileRef, PieceSource, to_usize};
+use image_tree::{Content, FileRef, Piece, PieceSource, to_usize};
 
 use super::{Data, LateFile, VerityTree};
 use crate::failure::Failure;
@@ -60,38 +61,62 @@ impl UnorderedObserver for OnePass<'_> {
     }
 }
 
-impl Patches for OnePass<'_> {
-    /// Writes the trees, the files with root hashes, and the partition table if it has other GUIDs now.
-    fn apply(&self, put: &mut Put<'_>) -> Result<(), AssemblyError> {
-        let verity = &self.prepared.verity;
-        for (tree, _, hasher) in &self.hashers {
-            let rejected = |failure: Failure| AssemblyError::Rejected(Box::new(failure));
-            verity.finish(tree, hasher).map_err(rejected)?;
-        }
-        let mut ranges = self.prepared.tree_ranges();
-        if self.prepared.set_guids()
-            && let Some(disk) = &self.prepared.disk
+/// Where the bytes of a piece that is written last come from.
+enum Origin<'p> {
+    /// A hash tree, or the partition table.
+    Generated,
+    /// A file with root hashes, from an offset.
+    Text(&'p LateFile, u64),
+}
+
+impl<'p> OnePass<'p> {
+    /// The trees, the files with root hashes, and the partition table if it gets other GUIDs.
+    fn patches(&self) -> impl Iterator<Item = (Piece, Origin<'p>)> {
+        let prepared = self.prepared;
+        let mut ranges = prepared.tree_ranges();
+        if prepared.has_late_guids()
+            && let Some(disk) = &prepared.disk
         {
             ranges.extend(disk.table_ranges());
         }
-        let late: BTreeMap<FileRef, &LateFile> = verity.late.iter().map(|late| (late.file, late)).collect();
+        let late: BTreeMap<FileRef, &LateFile> =
+            prepared.verity.late.iter().map(|late| (late.file, late)).collect();
+        prepared.image().pieces().filter_map(move |piece| match piece.content {
+            Content::Metadata => {
+                let is_late = ranges.iter().any(|range| range.contains(&piece.offset));
+                is_late.then_some((piece, Origin::Generated))
+            }
+            Content::File { file, offset } => Some((piece, Origin::Text(late.get(&file)?, offset))),
+            _ => None,
+        })
+    }
+}
+
+impl Patches for OnePass<'_> {
+    fn ranges(&self) -> Vec<Range<u64>> {
+        self.patches().map(|(piece, _)| piece.offset..piece.offset + piece.len).collect()
+    }
+
+    fn apply(&self, put: &mut Put<'_>) -> Result<(), AssemblyError> {
+        for (tree, _, hasher) in &self.hashers {
+            let rejected = |failure: Failure| AssemblyError::Rejected(Box::new(failure));
+            self.prepared.verity.finish(tree, hasher).map_err(rejected)?;
+        }
+        self.prepared.set_guids();
         let image = self.prepared.image();
         let mut buffer = Vec::new();
-        for piece in image.pieces() {
-            match piece.content {
-                Content::Metadata if ranges.iter().any(|range| range.contains(&piece.offset)) => {
+        for (piece, origin) in self.patches() {
+            match origin {
+                Origin::Generated => {
                     buffer.clear();
                     buffer.resize(to_usize(piece.len), 0);
                     image.generate(&piece, &mut buffer);
                     put(piece.offset, &buffer)?;
                 }
-                Content::File { file, offset } => {
-                    if let Some(late) = late.get(&file) {
-                        let start = to_usize(offset);
-                        put(piece.offset, &late.bytes()[start..start + to_usize(piece.len)])?;
-                    }
+                Origin::Text(late, offset) => {
+                    let start = to_usize(offset);
+                    put(piece.offset, &late.bytes()[start..start + to_usize(piece.len)])?;
                 }
-                _ => {}
             }
         }
         Ok(())
@@ -100,7 +125,7 @@ impl Patches for OnePass<'_> {
 
 impl Prepared<'_> {
     /// The places of the hash trees in the image, in \[bytes\].
-    pub(crate) fn tree_ranges(&self) -> Vec<std::ops::Range<u64>> {
+    pub(crate) fn tree_ranges(&self) -> Vec<Range<u64>> {
         let Some(disk) = &self.disk else {
             let start = self.root.layout.len();
             return self.verity.trees.iter().map(|_| start..self.bytes()).collect();
