@@ -664,7 +664,7 @@ in
         name = "format";
         type = words (builtins.attrNames (import ./disk-formats.nix));
         default = "raw";
-        text = "Format of the image. `vpc` is a dynamic VHD and `vpc-fixed` a fixed one; `tar` is an archive with the disk as `disk.raw`.";
+        text = "Format of the image. `vpc` is a dynamic VHD and `vpc-fixed` a fixed one; `vmdk` is compressed (`streamOptimized`) and `vmdk-sparse` is not (`monolithicSparse`); `tar` is an archive with the disk as `disk.raw`.";
         more = "See [containers](plan-format.md#containers).";
         rules =
           { arguments, ... }:

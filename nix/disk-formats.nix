@@ -33,8 +33,23 @@
     extension = "vhd";
     roundTo = 1024 * 1024;
   };
+  vhdx = {
+    output.format = "vhdx";
+    extension = "vhdx";
+  };
+  # With the disk controller that qemu-img chooses.
+  vmdk-sparse = {
+    output = {
+      format = "vmdk-sparse";
+      adapter = "ide";
+    };
+    extension = "vmdk";
+  };
   vmdk = {
-    output.format = "vmdk";
+    output = {
+      format = "vmdk";
+      adapter = "ide";
+    };
     extension = "vmdk";
   };
   tar = {

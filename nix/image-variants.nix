@@ -176,9 +176,9 @@ let
       // {
         found = declares [ "hyperv" "vmDerivationName" ] options;
         attribute = "hypervImage";
-        convert = true;
         arguments = {
           name = config.hyperv.vmDerivationName;
+          format = "vhdx";
           partitionTableType = "efi";
         };
       }
@@ -191,7 +191,6 @@ let
       // {
         found = declares [ "virtualisation" "linodeImage" "compressionLevel" ] options;
         attribute = "linodeImage";
-        keep = "its GRUB configuration is in a root without a partition table, which snugfs does not write";
         arguments = {
           name = "linode-image";
           partitionTableType = "none";
@@ -254,18 +253,27 @@ let
     (
       let
         cfg = config.vmware;
-        stream = cfg.vmSubformat == "streamOptimized" && !(cfg.vmCompat6 or false);
+        # Others have several files, or a descriptor of another version.
+        format =
+          if cfg.vmCompat6 or false then
+            null
+          else
+            {
+              streamOptimized = "vmdk";
+              monolithicSparse = "vmdk-sparse";
+            }
+            .${cfg.vmSubformat} or null;
       in
       nothing
       // {
         found = declares [ "vmware" "vmSubformat" ] options;
         attribute = "vmwareImage";
-        convert = !stream;
+        convert = format == null;
         arguments = {
           name = cfg.vmDerivationName;
           partitionTableType = "efi";
         }
-        // lib.optionalAttrs stream { format = "vmdk"; }
+        // lib.optionalAttrs (format != null) { inherit format; }
         // lib.optionalAttrs (cfg ? baseImageSize) { diskSize = cfg.baseImageSize; };
       }
     )

@@ -79,7 +79,10 @@ import ./function.nix {
       # What a plan has beside the arguments of makeDiskImage. The caller's own takes precedence, field by field.
       generated = {
         closure.registrationTarget = null;
-        inherit (output) output;
+        output =
+          output.output
+          # VMware looks for the file's own name in it.
+          // lib.optionalAttrs (format == "vmdk-sparse") { member = arguments.imageName; };
       }
       // lib.optionalAttrs (disk == null && diskSize != null) {
         filesystem.size = "${toString diskSize}MiB";

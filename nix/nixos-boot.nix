@@ -25,6 +25,7 @@ let
     "refind"
   ];
   kind = lib.findFirst enabled null known;
+  hasTable = partitionTableType != "none";
 
   option = name: "config.boot.loader.${name}";
   # An option that some releases of NixOS do not have.
@@ -114,7 +115,7 @@ let
             given
           else
             "${common.distroName}${lib.replaceStrings [ "/" ] [ "-" ] espPath}";
-        hasBiosPlace = partitionTableType != "efi" && partitionTableType != "efixbootldr" && partitionTableType != "none";
+        hasBiosPlace = partitionTableType != "efi" && partitionTableType != "efixbootldr" && hasTable;
         set = name: value: no value "${option "grub.${name}"} is set, which needs the machine; unset it";
 
         # As grub.nix chooses it.
@@ -170,9 +171,11 @@ let
           '';
       in
       {
+        needsNoTable = !bios && !efi;
         problems =
           no (lib.length boots <= 1) "${option "grub.mirroredBoots"} has several boot directories; leave one"
-          ++ no (bios || efi) "GRUB is for neither BIOS nor EFI; set ${option "grub.device"} or ${option "grub.efiSupport"}, or installBootLoader = false"
+          # Without a partition table, the host has GRUB itself, which reads grub.cfg in the root.
+          ++ no (bios || efi || !hasTable) "GRUB is for neither BIOS nor EFI; set ${option "grub.device"} or ${option "grub.efiSupport"}, or installBootLoader = false"
           ++ lib.optionals efi (espIsWhereItSays "GRUB with efiSupport")
           ++ no (!bios || hasBiosPlace) "GRUB for BIOS (${option "grub.devices"}) has no place on a disk with partitionTableType ${partitionTableType}; set the devices to [ \"nodev\" ], or partitionTableType to hybrid, legacy or legacy+gpt"
           ++ no (partition != "other") "a disk with partitionTableType legacy+boot has /boot on a partition where GRUB is not installed; choose legacy, or set installBootLoader = false"
@@ -215,8 +218,8 @@ let
             entryOptions = of grub "entryOptions" null;
             subEntryOptions = of grub "subEntryOptions" null;
           }
-          // lib.optionalAttrs (bios || efi) {
-            files = "grub-files";
+          // lib.optionalAttrs (bios || efi) { files = "grub-files"; }
+          // {
             state = {
               name = lib.getName (packageOf pkgs false);
               version = lib.getVersion (packageOf pkgs false);
@@ -290,6 +293,7 @@ let
         partition = partitionOf path;
       in
       {
+        needsNoTable = true;
         problems =
           no (lib.length boots <= 1) "${option "generic-extlinux-compatible.mirroredBoots"} has several boot directories; leave one"
           ++ no (partition != "other") "a disk with partitionTableType legacy+boot has /boot on a partition where extlinux is not installed; choose legacy, or set installBootLoader = false";
@@ -318,7 +322,7 @@ in
       ++ no (
         config.boot.initrd.secrets or { } == { }
       ) "config.boot.initrd.secrets names files of a machine, and an image is no place for secrets; unset it"
-      ++ no (partitionTableType != "none") "a boot loader needs a partition table; choose another partitionTableType, or set installBootLoader = false"
+      ++ no (hasTable || (loaders.${kind}.needsNoTable or false)) "a boot loader needs a partition table; choose another partitionTableType, or set installBootLoader = false"
     );
   plan = if kind == null then _: null else loaders.${kind}.plan;
   commands = if kind == null then _: "" else loaders.${kind}.commands;

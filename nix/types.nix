@@ -173,6 +173,7 @@ rec {
   source = {
     name = "path, derivation or string";
     check = aSource;
+    option = types.path;
   };
   configuration = {
     name = "set";

@@ -322,11 +322,12 @@ fn a_file_name_selects_a_format_or_is_refused() {
     begins("a.img.gz", &[0x1f, 0x8b, 8]);
     begins("a.qcow2.XZ", b"\xfd7zXZ\0");
     begins("a.vmdk", b"KDMV");
+    begins("a.vhdx", b"vhdxfile");
     begins("a.tar", b"disk.raw\0");
     begins("a.TAR.gz", &[0x1f, 0x8b, 8]);
     let bzip2 = build("a.img.bz2").failed_with(2);
     assert_eq!(bzip2.stderr, "snugfs: a.img.bz2: snugfs cannot write bzip2; use .img or .img.zst\n");
-    for name in ["a.vhdx", "a.ISO", "a.zst.img", "a.tgz", "a.img.gz.xz"] {
+    for name in ["a.qed", "a.ISO", "a.zst.img", "a.tgz", "a.img.gz.xz"] {
         build(name).failed_with(2).says(name);
         assert!(!workspace.path(name).exists());
     }

@@ -31,7 +31,7 @@ fn containers_contain_the_same_bytes() {
         workspace.snugfs(["build", "plan.json", "-o", "raw.img"]).succeeded();
         let raw = sha256(&workspace.read("raw.img"));
         let raw_len = std::fs::metadata(workspace.path("raw.img")).unwrap().len();
-        let formats = ["qcow2", "simg", "vhd", "vdi", "vhd-fixed", "tar"];
+        let formats = ["qcow2", "simg", "vhd", "vhdx", "vmdk-sparse", "vdi", "vhd-fixed", "tar"];
         for format in formats {
             let tool = match format {
                 "simg" => "simg2img",
@@ -42,6 +42,7 @@ fn containers_contain_the_same_bytes() {
                 "vhd" => ("vpc", true),
                 "vhd-fixed" => ("vpc", false),
                 "tar" => ("raw", false),
+                "vmdk-sparse" => ("vmdk", true),
                 other => (other, true),
             };
             workspace.change_plan(|plan| plan["output"] = json!({ "format": format }));
@@ -202,7 +203,7 @@ fn an_archive_has_a_whole_disk_for_google_compute_engine() {
     assert!(!run.stderr.contains("warning"), "{}", run.stderr);
     workspace.change_plan(|plan| plan["output"] = json!({ "member": "root.img" }));
     let run = workspace.snugfs(["build", "plan.json", "-o", "x.img"]);
-    run.failed_with(2).says("plan.output.member: only an archive has a member; leave it out, or");
+    run.failed_with(2).says("plan.output.member: only an archive has a member, and vmdk-sparse a name of its own; leave it out");
 }
 
 #[test]

@@ -380,6 +380,7 @@ fn other_formats_are_recognised_with_help() {
     put(&mut swap, 4086, b"SWAPSPACE2");
     file("swap", &swap);
     file("qcow2", b"QFI\xfb\0\0\0\x03");
+    file("vhdx", b"vhdxfile");
     file("vmdk", b"KDMV\x03\0\0\0");
     let mut archive = vec![0; 1024];
     put(&mut archive, 257, b"ustar  \0");
@@ -397,6 +398,7 @@ fn other_formats_are_recognised_with_help() {
         ("broken-fat", 5, "boot sector: its allocation table is too short"),
         ("swap", 5, "contains swap, but snugfs only checks ext4"),
         ("qcow2", 5, "is a qcow2 image"),
+        ("vhdx", 5, "is a VHDX, which snugfs does not read"),
         ("vmdk", 5, "is a VMDK, which snugfs does not read; convert it with `qemu-img convert -O raw`"),
         ("tar", 5, "is a tar archive, which snugfs does not read; unpack it with `tar -x`"),
         ("tar.zst", 5, "contains a tar archive, which snugfs does not read; unpack it with `tar -x`"),

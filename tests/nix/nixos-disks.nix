@@ -109,7 +109,9 @@ in
   vdi = disk bios { format = "vdi"; };
   vpc = disk bios { format = "vpc"; };
   vpc-fixed = disk bios { format = "vpc-fixed"; };
+  vhdx = disk bios { format = "vhdx"; };
   vmdk = disk bios { format = "vmdk"; };
+  vmdk-sparse = disk bios { format = "vmdk-sparse"; };
 
   inherit ((configuration { }).system.build) images;
 }

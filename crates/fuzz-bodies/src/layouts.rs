@@ -5,7 +5,7 @@ use disk_layout::{Blob, Disk, Kind, Length, Part, Partition, RoundTo, Table, Tab
 use ext4_layout::Layout;
 use ext4_verify::{Unused, check};
 use fat_layout::{Bits, FatLayout};
-use image_containers::{DynamicVhd, FixedVhd, Qcow2, Simg, Tar, Vdi};
+use image_containers::{DynamicVhd, FixedVhd, Qcow2, Simg, SparseVmdk, Tar, Vdi, Vhdx};
 use image_reader::{Ext4, Fat, FileSystem, PartitionTable, Window};
 use image_tree::{FileTree, NodeId, PieceSource, SectorSize, Timestamp, Uuid, to_u64};
 use std::sync::Arc;
@@ -82,10 +82,12 @@ fn in_containers(image: &dyn PieceSource) {
         Err(error) => assert_one_line(&error.to_string()),
     }
     let id = Uuid([7; 16]);
-    let containers: [Result<Box<dyn PieceSource>, _>; 4] = [
+    let containers: [Result<Box<dyn PieceSource>, _>; 6] = [
         DynamicVhd::new(image, id).map(|vhd| -> Box<dyn PieceSource> { Box::new(vhd) }),
         FixedVhd::new(image, id).map(|vhd| -> Box<dyn PieceSource> { Box::new(vhd) }),
         Vdi::new(image, id).map(|vdi| -> Box<dyn PieceSource> { Box::new(vdi) }),
+        Vhdx::new(image, id).map(|vhdx| -> Box<dyn PieceSource> { Box::new(vhdx) }),
+        SparseVmdk::new(image, id, "disk.vmdk").map(|vmdk| -> Box<dyn PieceSource> { Box::new(vmdk) }),
         Tar::new(image, "disk.raw").map(|tar| -> Box<dyn PieceSource> { Box::new(tar) }),
     ];
     for container in containers {

@@ -17,7 +17,7 @@
 //! | `ova` | an appliance: a VMDK and the description of its machine, in an archive |
 //! | `compression` | compression of blocks |
 //! | `packed_qcow2` | QEMU's format with compressed clusters |
-//! | `vmdk` | VMware's format, streamOptimized |
+//! | `vmdk` | VMware's format, streamOptimized and monolithicSparse |
 
 mod compression;
 mod ova;
@@ -43,7 +43,7 @@ pub use tar::Tar;
 pub use vdi::Vdi;
 pub use vhd::{DynamicVhd, FixedVhd};
 pub use vhdx::Vhdx;
-pub use vmdk::{Adapter, StreamVmdk};
+pub use vmdk::{Adapter, SparseVmdk, StreamVmdk};
 
 /// The error if a format does not support an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -66,6 +66,63 @@ pub(crate) fn runs(image: &dyn PieceSource, block: u64) -> Vec<(Run, Kind)> {
     runs.list
 }
 
+/// The blocks of an image that have data, which a container stores one after another, in the order of the image.
+#[derive(Clone)]
+pub(crate) struct DataBlocks {
+    /// Length of a block in \[bytes\].
+    block: u64,
+    /// Their runs, each with the number of data blocks before it.
+    runs: Vec<(Run, u64)>,
+    count: u64,
+}
+
+impl DataBlocks {
+    pub(crate) fn of(image: &dyn PieceSource, block: u64) -> Self {
+        let mut count = 0;
+        let with_count = |(run, kind): (Run, Kind)| {
+            let before = count;
+            let is_data = kind == Kind::Data;
+            count += if is_data { run.count } else { 0 };
+            is_data.then_some((run, before))
+        };
+        let runs = runs(image, block).into_iter().filter_map(with_count).collect();
+        Self { block, runs, count }
+    }
+
+    /// Number of blocks with data.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Number of data blocks before a block of the image; `None` if that block has no data.
+    pub(crate) fn before(&self, block: u64) -> Option<u64> {
+        let after = self.runs.partition_point(|(run, _)| run.first <= block);
+        let (run, before) = self.runs.get(after.checked_sub(1)?)?;
+        (block < run.end()).then(|| before + block - run.first)
+    }
+
+    /// The pieces of all data blocks in a file where the first is at offset `at`.
+    pub(crate) fn pieces<'s>(
+        &'s self,
+        image: &'s dyn PieceSource,
+        at: u64,
+    ) -> impl Iterator<Item = Piece> + Send + 's {
+        let mut mover = PieceMover::of(image);
+        self.runs
+            .iter()
+            .flat_map(move |(run, before)| mover.moved(*run, self.block, at + before * self.block))
+    }
+
+    /// Has the image generate a piece that begins `offset` \[bytes\] after the start of the first data block.
+    pub(crate) fn generate(&self, image: &dyn PieceSource, piece: &Piece, offset: u64, buffer: &mut [u8]) {
+        let after = self.runs.partition_point(|(_, before)| *before <= offset / self.block);
+        let run = after.checked_sub(1).and_then(|position| self.runs.get(position));
+        let (run, before) = run.expect("invariant: all blocks after the tables are in a run");
+        let offset = run.first * self.block + (offset - before * self.block);
+        image.generate(&Piece { offset, ..*piece }, buffer);
+    }
+}
+
 struct Runs {
     list: Vec<(Run, Kind)>,
     /// Maximum length of a data run in \[blocks\].

@@ -4,7 +4,7 @@
 use image_tree::{Content, Piece, PieceSource, Uuid, narrow, to_u64, to_usize};
 
 use crate::ContainerError;
-use crate::runs::{Kind, PieceMover, Run, runs};
+use crate::runs::DataBlocks;
 
 /// `VDI_IMAGE_DEFAULT_BLOCK_SIZE` in \[bytes\].
 const BLOCK: u64 = 1 << 20;
@@ -23,9 +23,7 @@ const MOST: u64 = BLOCK << 29;
 pub struct Vdi<'i> {
     image: &'i dyn PieceSource,
     id: Uuid,
-    /// The runs of blocks with data, each with the number of such blocks before it.
-    runs: Vec<(Run, u64)>,
-    data_blocks: u64,
+    data: DataBlocks,
 }
 
 impl<'i> Vdi<'i> {
@@ -41,15 +39,7 @@ impl<'i> Vdi<'i> {
         if len > MOST {
             return Err(ContainerError::TooLong { len, most: MOST });
         }
-        let mut data_blocks = 0;
-        let with_count = |(run, kind): (Run, Kind)| {
-            let before = data_blocks;
-            let is_data = kind == Kind::Data;
-            data_blocks += if is_data { run.count } else { 0 };
-            is_data.then_some((run, before))
-        };
-        let runs = runs(image, BLOCK).into_iter().filter_map(with_count).collect();
-        Ok(Self { image, id, runs, data_blocks })
+        Ok(Self { image, id, data: DataBlocks::of(image, BLOCK) })
     }
 
     /// Number of blocks of the image.
@@ -81,7 +71,7 @@ impl<'i> Vdi<'i> {
         }
         bytes.extend(self.image.len().next_multiple_of(512).to_le_bytes());
         // Block size, no extra data in front of a block; blocks of the image and of the file.
-        for number in [narrow(BLOCK, why), 0, narrow(self.blocks(), why), narrow(self.data_blocks, why)] {
+        for number in [narrow(BLOCK, why), 0, narrow(self.blocks(), why), narrow(self.data.count(), why)] {
             bytes.extend(u32::to_le_bytes(number));
         }
         // The image, and a number that changes with each write: the same. No snapshots: the other two are 0.
@@ -97,11 +87,10 @@ impl<'i> Vdi<'i> {
             if block >= self.blocks() {
                 break;
             }
-            let after = self.runs.partition_point(|(run, _)| run.first <= block);
-            let run =
-                after.checked_sub(1).and_then(|at| self.runs.get(at)).filter(|(run, _)| block < run.end());
-            let place = run.map(|(run, before)| before + block - run.first);
-            let place = place.map_or(FREE, |place| narrow(place, "`Vdi::new` limits the number of blocks"));
+            let place = self
+                .data
+                .before(block)
+                .map_or(FREE, |place| narrow(place, "`Vdi::new` limits the number of blocks"));
             entry.copy_from_slice(&place.to_le_bytes());
         }
     }
@@ -109,7 +98,7 @@ impl<'i> Vdi<'i> {
 
 impl PieceSource for Vdi<'_> {
     fn len(&self) -> u64 {
-        self.data_at() + self.data_blocks * BLOCK
+        self.data_at() + self.data.count() * BLOCK
     }
 
     fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
@@ -122,11 +111,7 @@ impl PieceSource for Vdi<'_> {
             Piece { offset: ALIGNMENT, len: map, content: Content::Metadata },
             Piece { offset: ALIGNMENT + map, len: data_at - ALIGNMENT - map, content: Content::Zeros },
         ];
-        let mut mover = PieceMover::of(self.image);
-        let data = self
-            .runs
-            .iter()
-            .flat_map(move |(run, before)| mover.moved(*run, BLOCK, data_at + before * BLOCK));
+        let data = self.data.pieces(self.image, data_at);
         Box::new(tables.into_iter().filter(|piece| piece.len > 0).chain(data))
     }
 
@@ -139,16 +124,12 @@ impl PieceSource for Vdi<'_> {
             }
             return;
         };
-        let after = self.runs.partition_point(|(_, before)| *before <= offset / BLOCK);
-        let run = after.checked_sub(1).and_then(|position| self.runs.get(position));
-        let (run, before) = run.expect("invariant: all blocks after the map are in a run");
-        let offset = run.first * BLOCK + (offset - before * BLOCK);
-        self.image.generate(&Piece { offset, ..*piece }, buffer);
+        self.data.generate(self.image, piece, offset, buffer);
     }
 }
 
 impl std::fmt::Debug for Vdi<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Vdi {{ {} of {} blocks }}", to_usize(self.data_blocks), self.blocks())
+        write!(f, "Vdi {{ {} of {} blocks }}", to_usize(self.data.count()), self.blocks())
     }
 }

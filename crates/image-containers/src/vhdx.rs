@@ -4,7 +4,7 @@
 use image_tree::{Content, Piece, PieceSource, Uuid, narrow, to_u64, to_usize};
 
 use crate::ContainerError;
-use crate::runs::{Kind, PieceMover, Run, runs};
+use crate::runs::DataBlocks;
 
 /// All regions are aligned to this and are multiples of it, in \[bytes\].
 const UNIT: u64 = 1 << 20;
@@ -44,9 +44,7 @@ const REQUIRED: u32 = 4;
 pub struct Vhdx<'i> {
     image: &'i dyn PieceSource,
     id: Uuid,
-    /// The runs of blocks with data, each with the number of such blocks before it.
-    runs: Vec<(Run, u64)>,
-    data_blocks: u64,
+    data: DataBlocks,
 }
 
 /// The bytes of a constant GUID on the disk.
@@ -73,15 +71,7 @@ impl<'i> Vhdx<'i> {
         if len > MOST {
             return Err(ContainerError::TooLong { len, most: MOST });
         }
-        let mut data_blocks = 0;
-        let with_count = |(run, kind): (Run, Kind)| {
-            let before = data_blocks;
-            let is_data = kind == Kind::Data;
-            data_blocks += if is_data { run.count } else { 0 };
-            is_data.then_some((run, before))
-        };
-        let runs = runs(image, BLOCK).into_iter().filter_map(with_count).collect();
-        Ok(Self { image, id, runs, data_blocks })
+        Ok(Self { image, id, data: DataBlocks::of(image, BLOCK) })
     }
 
     /// Number of entries of the block table.
@@ -173,10 +163,7 @@ impl<'i> Vhdx<'i> {
                 continue;
             }
             let block = number - number / (CHUNK + 1);
-            let after = self.runs.partition_point(|(run, _)| run.first <= block);
-            let run =
-                after.checked_sub(1).and_then(|at| self.runs.get(at)).filter(|(run, _)| block < run.end());
-            let place = run.map(|(run, before)| self.data_at() + (before + block - run.first) * BLOCK);
+            let place = self.data.before(block).map(|before| self.data_at() + before * BLOCK);
             entry.copy_from_slice(&place.map_or(ZERO, |offset| offset | PRESENT).to_le_bytes());
         }
     }
@@ -184,7 +171,7 @@ impl<'i> Vhdx<'i> {
 
 impl PieceSource for Vhdx<'_> {
     fn len(&self) -> u64 {
-        self.data_at() + self.data_blocks * BLOCK
+        self.data_at() + self.data.count() * BLOCK
     }
 
     fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
@@ -198,11 +185,7 @@ impl PieceSource for Vhdx<'_> {
             Piece { offset: BLOCKS_AT, len: table, content: Content::Metadata },
             Piece { offset: BLOCKS_AT + table, len: data_at - BLOCKS_AT - table, content: Content::Zeros },
         ];
-        let mut mover = PieceMover::of(self.image);
-        let data = self
-            .runs
-            .iter()
-            .flat_map(move |(run, before)| mover.moved(*run, BLOCK, data_at + before * BLOCK));
+        let data = self.data.pieces(self.image, data_at);
         Box::new(tables.into_iter().filter(|piece| piece.len > 0).chain(data))
     }
 
@@ -214,16 +197,12 @@ impl PieceSource for Vhdx<'_> {
                 _ => self.generate_table(buffer),
             };
         };
-        let after = self.runs.partition_point(|(_, before)| *before <= offset / BLOCK);
-        let run = after.checked_sub(1).and_then(|position| self.runs.get(position));
-        let (run, before) = run.expect("invariant: all blocks after the tables are in a run");
-        let offset = run.first * BLOCK + (offset - before * BLOCK);
-        self.image.generate(&Piece { offset, ..*piece }, buffer);
+        self.data.generate(self.image, piece, offset, buffer);
     }
 }
 
 impl std::fmt::Debug for Vhdx<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Vhdx {{ {} of {} blocks }}", to_usize(self.data_blocks), self.image.len().div_ceil(BLOCK))
+        write!(f, "Vhdx {{ {} of {} blocks }}", to_usize(self.data.count()), self.image.len().div_ceil(BLOCK))
     }
 }

@@ -1,13 +1,16 @@
-//! `VMware`'s format VMDK in its variant `streamOptimized` ("Virtual Disk Format 5.0"): grains of 64 KiB, each compressed by
+//! `VMware`'s format VMDK ("Virtual Disk Format 5.0") in two variants. `streamOptimized`: grains of 64 KiB, each compressed by
 //! itself, with tables and a footer after the data. So the file can be written as a stream, without knowing how long
-//! compressed grains are.
+//! compressed grains are. `monolithicSparse`: grains as they are, with tables in front.
 
 use std::io;
 
-use image_tree::{PackedBlock, PackedFile, PackedFormat, Uuid, narrow, to_u64, to_usize};
+use image_tree::{
+    Content, PackedBlock, PackedFile, PackedFormat, Piece, PieceSource, Uuid, narrow, to_u64, to_usize,
+};
 
 use crate::ContainerError;
 use crate::compression::{BlockCompression, Compressor, Wrapper, is_zero};
+use crate::runs::DataBlocks;
 
 /// Length of a sector in \[bytes\].
 const SECTOR: u64 = 512;
@@ -17,16 +20,24 @@ const GRAIN_SECTORS: u64 = 128;
 const GRAIN: u64 = GRAIN_SECTORS * SECTOR;
 /// Number of entries (4 bytes) in a grain table. `VMware`'s library supports no other.
 const TABLE_ENTRIES: u64 = 512;
+/// Length of a grain table in \[sectors\].
+const TABLE_SECTORS: u64 = TABLE_ENTRIES * 4 / SECTOR;
 /// Length of the descriptor in \[sectors\].
 const DESCRIPTOR_SECTORS: u64 = 20;
 /// Sectors before the first grain, as other writers have them.
 const OVERHEAD: u64 = 128;
 /// Sectors of a hosted disk: 2 TiB ("Virtual Disk Format 5.0", "Hosted Sparse Extents").
 const MOST: u64 = (1 << 41) - SECTOR;
+/// Length of the longest disk with tables in front in \[bytes\]: its file has less than 2³² sectors.
+const MOST_SPARSE: u64 = (1 << 41) - (1 << 30);
+/// Length of the longest name in the descriptor in \[bytes\].
+const LONGEST_NAME: usize = 100;
 /// `gdOffset` of the header: the footer has it.
 const AT_END: u64 = u64::MAX;
-/// Valid newline test, compressed grains, markers.
-const FLAGS: u32 = 1 | 1 << 16 | 1 << 17;
+/// Flags: valid newline test; a redundant directory; compressed grains and markers.
+const NEWLINE_TEST: u32 = 1;
+const REDUNDANT: u32 = 1 << 1;
+const COMPRESSED: u32 = 1 << 16 | 1 << 17;
 /// The level of other writers.
 const LEVEL: u32 = 6;
 
@@ -117,66 +128,97 @@ impl StreamVmdk {
 
     /// The header, which is also the footer. `directory` is the sector of the grain directory.
     fn header(&self, directory: u64) -> Vec<u8> {
-        let mut bytes = Vec::from(*b"KDMV");
-        for number in [3, FLAGS] {
-            bytes.extend(u32::to_le_bytes(number));
-        }
-        // Capacity, grain, offset and length of the descriptor.
-        for number in [self.sectors(), GRAIN_SECTORS, 1, DESCRIPTOR_SECTORS] {
-            bytes.extend(number.to_le_bytes());
-        }
-        bytes.extend(narrow::<u32>(TABLE_ENTRIES, "it is a constant").to_le_bytes());
-        // No redundant directory.
-        for number in [0, directory, OVERHEAD] {
-            bytes.extend(number.to_le_bytes());
-        }
-        // Shut down cleanly; bytes that a transfer as text would change; deflate.
-        bytes.extend(b"\0\n \r\n\x01\0");
-        bytes.resize(to_usize(SECTOR), 0);
-        bytes
+        let header = Header {
+            version: 3,
+            flags: NEWLINE_TEST | COMPRESSED,
+            sectors: self.sectors(),
+            directories: [0, directory],
+            overhead: OVERHEAD,
+            compression: 1,
+        };
+        header.bytes()
     }
 
     fn descriptor(&self) -> Vec<u8> {
-        let Self { id, adapter, .. } = self;
-        let sectors = self.sectors();
-        let [a, b, c, d, ..] = id.0;
-        // The two highest mean "no parent" and "not yet known".
-        let content = u32::from_be_bytes([a, b, c, d]).min(0xffff_fffd);
-        let (heads, per_track) = adapter.geometry();
-        let cylinders =
-            (sectors.div_ceil(heads * per_track)).min(if *adapter == Adapter::Ide { 16383 } else { 65535 });
-        let adapter = adapter.name();
-        let digits = u128::from_be_bytes(id.0);
-        let text = format!(
-            "# Disk DescriptorFile\n\
-             version=1\n\
-             encoding=\"UTF-8\"\n\
-             CID={content:08x}\n\
-             parentCID=ffffffff\n\
-             createType=\"streamOptimized\"\n\
-             \n\
-             # Extent description\n\
-             RW {sectors} SPARSE \"disk.vmdk\"\n\
-             \n\
-             # The Disk Data Base\n\
-             #DDB\n\
-             \n\
-             ddb.longContentID = \"{digits:032x}\"\n\
-             ddb.virtualHWVersion = \"4\"\n\
-             ddb.geometry.cylinders = \"{cylinders}\"\n\
-             ddb.geometry.heads = \"{heads}\"\n\
-             ddb.geometry.sectors = \"{per_track}\"\n\
-             ddb.adapterType = \"{adapter}\"\n\
-             ddb.toolsVersion = \"2147483647\"\n\
-             ddb.uuid.image=\"{id}\"\n\
-             ddb.uuid.parent=\"00000000-0000-0000-0000-000000000000\"\n\
-             ddb.uuid.modification=\"00000000-0000-0000-0000-000000000000\"\n\
-             ddb.uuid.parentmodification=\"00000000-0000-0000-0000-000000000000\"\n"
-        );
-        let mut bytes = text.into_bytes();
-        bytes.resize(to_usize(DESCRIPTOR_SECTORS * SECTOR), 0);
+        descriptor("streamOptimized", "disk.vmdk", self.sectors(), self.id, self.adapter)
+    }
+}
+
+/// The header of a file.
+struct Header {
+    version: u32,
+    flags: u32,
+    /// Length of the disk.
+    sectors: u64,
+    /// The sectors of the redundant grain directory and of the grain directory.
+    directories: [u64; 2],
+    /// Sectors before the first grain.
+    overhead: u64,
+    /// 0: none; 1: deflate.
+    compression: u16,
+}
+
+impl Header {
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::from(*b"KDMV");
+        for number in [self.version, self.flags] {
+            bytes.extend(number.to_le_bytes());
+        }
+        // Capacity, grain, offset and length of the descriptor.
+        for number in [self.sectors, GRAIN_SECTORS, 1, DESCRIPTOR_SECTORS] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(narrow::<u32>(TABLE_ENTRIES, "it is a constant").to_le_bytes());
+        for number in [self.directories[0], self.directories[1], self.overhead] {
+            bytes.extend(number.to_le_bytes());
+        }
+        // Shut down cleanly; bytes that a transfer as text would change.
+        bytes.extend(b"\0\n \r\n");
+        bytes.extend(self.compression.to_le_bytes());
+        bytes.resize(to_usize(SECTOR), 0);
         bytes
     }
+}
+
+/// The descriptor of a disk of one file, `name`.
+fn descriptor(kind: &str, name: &str, sectors: u64, id: Uuid, adapter: Adapter) -> Vec<u8> {
+    let [a, b, c, d, ..] = id.0;
+    // The two highest mean "no parent" and "not yet known".
+    let content = u32::from_be_bytes([a, b, c, d]).min(0xffff_fffd);
+    let (heads, per_track) = adapter.geometry();
+    let cylinders =
+        (sectors.div_ceil(heads * per_track)).min(if adapter == Adapter::Ide { 16383 } else { 65535 });
+    let adapter = adapter.name();
+    let digits = u128::from_be_bytes(id.0);
+    let text = format!(
+        "# Disk DescriptorFile\n\
+         version=1\n\
+         encoding=\"UTF-8\"\n\
+         CID={content:08x}\n\
+         parentCID=ffffffff\n\
+         createType=\"{kind}\"\n\
+         \n\
+         # Extent description\n\
+         RW {sectors} SPARSE \"{name}\"\n\
+         \n\
+         # The Disk Data Base\n\
+         #DDB\n\
+         \n\
+         ddb.longContentID = \"{digits:032x}\"\n\
+         ddb.virtualHWVersion = \"4\"\n\
+         ddb.geometry.cylinders = \"{cylinders}\"\n\
+         ddb.geometry.heads = \"{heads}\"\n\
+         ddb.geometry.sectors = \"{per_track}\"\n\
+         ddb.adapterType = \"{adapter}\"\n\
+         ddb.toolsVersion = \"2147483647\"\n\
+         ddb.uuid.image=\"{id}\"\n\
+         ddb.uuid.parent=\"00000000-0000-0000-0000-000000000000\"\n\
+         ddb.uuid.modification=\"00000000-0000-0000-0000-000000000000\"\n\
+         ddb.uuid.parentmodification=\"00000000-0000-0000-0000-000000000000\"\n"
+    );
+    let mut bytes = text.into_bytes();
+    bytes.resize(to_usize(DESCRIPTOR_SECTORS * SECTOR), 0);
+    bytes
 }
 
 impl PackedFormat for StreamVmdk {
@@ -318,5 +360,143 @@ impl PackedFile for File {
         self.metadata(FOOTER, &footer, output);
         self.metadata(END_OF_STREAM, &[], output);
         Ok(Vec::new())
+    }
+}
+
+/// A disk in `VMware`'s format, `monolithicSparse`.
+pub struct SparseVmdk<'i> {
+    image: &'i dyn PieceSource,
+    id: Uuid,
+    name: String,
+    adapter: Adapter,
+    data: DataBlocks,
+}
+
+impl<'i> SparseVmdk<'i> {
+    /// Lays out the container. `id` identifies the disk; `name` is the name of the file, which the file has in it.
+    ///
+    /// # Errors
+    /// Fails if the image's length is no multiple of 512, or longer than almost 2 TiB, if the file would be, or if the name does
+    /// not fit in the file.
+    pub fn new(image: &'i dyn PieceSource, id: Uuid, name: &str) -> Result<Self, ContainerError> {
+        let len = image.len();
+        if !len.is_multiple_of(SECTOR) || len == 0 {
+            return Err(ContainerError::OddLength { len, block: SECTOR });
+        }
+        if len > MOST_SPARSE {
+            return Err(ContainerError::TooLong { len, most: MOST_SPARSE });
+        }
+        if name.len() > LONGEST_NAME || name.contains(['"', '\n', '\r', '\0']) {
+            return Err(ContainerError::Member);
+        }
+        let data = DataBlocks::of(image, GRAIN);
+        Ok(Self { image, id, name: name.to_owned(), adapter: Adapter::default(), data })
+    }
+
+    /// Sets the disk controller.
+    #[must_use]
+    pub fn with_adapter(self, adapter: Adapter) -> Self {
+        Self { adapter, ..self }
+    }
+
+    fn grains(&self) -> u64 {
+        self.image.len().div_ceil(GRAIN)
+    }
+
+    fn tables(&self) -> u64 {
+        self.grains().div_ceil(TABLE_ENTRIES)
+    }
+
+    /// Sectors of a directory.
+    fn directory(&self) -> u64 {
+        (self.tables() * 4).div_ceil(SECTOR)
+    }
+
+    /// Sectors of a directory and of its tables.
+    fn directory_and_tables(&self) -> u64 {
+        self.directory() + self.tables() * TABLE_SECTORS
+    }
+
+    /// The sector of the first grain.
+    fn data_at(&self) -> u64 {
+        (1 + DESCRIPTOR_SECTORS + 2 * self.directory_and_tables()).next_multiple_of(GRAIN_SECTORS)
+    }
+
+    fn head(&self) -> Vec<u8> {
+        let redundant = 1 + DESCRIPTOR_SECTORS;
+        let sectors = self.image.len() / SECTOR;
+        let header = Header {
+            version: 1,
+            flags: NEWLINE_TEST | REDUNDANT,
+            sectors,
+            directories: [redundant, redundant + self.directory_and_tables()],
+            overhead: self.data_at(),
+            compression: 0,
+        };
+        let mut bytes = header.bytes();
+        bytes.extend(descriptor("monolithicSparse", &self.name, sectors, self.id, self.adapter));
+        bytes
+    }
+
+    /// Generates a directory and its tables from its sector `first` on. They begin at sector `at` of the file.
+    fn generate_tables(&self, at: u64, first: u64, buffer: &mut [u8]) {
+        let why = "`SparseVmdk::new` limits the length of the file";
+        let entries = TABLE_ENTRIES / TABLE_SECTORS;
+        for (sector, bytes) in (first..).zip(buffer.chunks_mut(to_usize(SECTOR))) {
+            for (number, entry) in (0..).zip(bytes.chunks_exact_mut(4)) {
+                let value = if sector < self.directory() {
+                    let table = sector * entries + number;
+                    (table < self.tables()).then(|| at + self.directory() + table * TABLE_SECTORS)
+                } else {
+                    let grain = (sector - self.directory()) * entries + number;
+                    self.data.before(grain).map(|before| self.data_at() + before * GRAIN_SECTORS)
+                };
+                entry.copy_from_slice(&narrow::<u32>(value.unwrap_or(0), why).to_le_bytes());
+            }
+        }
+    }
+}
+
+impl PieceSource for SparseVmdk<'_> {
+    fn len(&self) -> u64 {
+        self.data_at() * SECTOR + self.data.count() * GRAIN
+    }
+
+    fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+        let head = (1 + DESCRIPTOR_SECTORS) * SECTOR;
+        let tables = 2 * self.directory_and_tables() * SECTOR;
+        let data_at = self.data_at() * SECTOR;
+        let front = [
+            Piece { offset: 0, len: head, content: Content::Metadata },
+            Piece { offset: head, len: tables, content: Content::Metadata },
+            Piece { offset: head + tables, len: data_at - head - tables, content: Content::Zeros },
+        ];
+        Box::new(front.into_iter().filter(|piece| piece.len > 0).chain(self.data.pieces(self.image, data_at)))
+    }
+
+    fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
+        if let Some(offset) = piece.offset.checked_sub(self.data_at() * SECTOR) {
+            return self.data.generate(self.image, piece, offset, buffer);
+        }
+        let redundant = 1 + DESCRIPTOR_SECTORS;
+        let Some(mut sector) = (piece.offset / SECTOR).checked_sub(redundant) else {
+            let at = to_usize(piece.offset);
+            return buffer.copy_from_slice(&self.head()[at..at + buffer.len()]);
+        };
+        let each = self.directory_and_tables();
+        let mut rest = buffer;
+        if sector < each {
+            let in_first = rest.len().min(to_usize((each - sector) * SECTOR));
+            let (first, second) = rest.split_at_mut(in_first);
+            self.generate_tables(redundant, sector, first);
+            (sector, rest) = (each, second);
+        }
+        self.generate_tables(redundant + each, sector - each, rest);
+    }
+}
+
+impl std::fmt::Debug for SparseVmdk<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SparseVmdk {{ {} of {} grains }}", self.data.count(), self.grains())
     }
 }

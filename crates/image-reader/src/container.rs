@@ -52,10 +52,11 @@ pub struct Image {
 }
 
 /// Formats that snugfs does not read: offset and bytes of the magic, name, and help.
-const FOREIGN: [(usize, &[u8], &str, &str); 8] = [
+const FOREIGN: [(usize, &[u8], &str, &str); 9] = [
     (0, b"QFI\xfb", "a qcow2 image", "convert it with `qemu-img convert -O raw`"),
     (0, b"conectix", "a dynamic VHD", "convert it with `qemu-img convert -f vpc -O raw`"),
     (64, b"\x7f\x10\xda\xbe", "a VDI", "convert it with `qemu-img convert -O raw`"),
+    (0, b"vhdxfile", "a VHDX", "convert it with `qemu-img convert -O raw`"),
     (0, b"KDMV", "a VMDK", "convert it with `qemu-img convert -O raw`"),
     (0, b"\x3a\xff\x26\xed", "an Android sparse image", "convert it with `simg2img`"),
     (0, b"BZh", "compressed by bzip2", "decompress it with `bzip2 -dk`"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use image_containers::{
     Adapter, BlockCompression, ContainerError, DynamicVhd, FixedVhd, Ova, PackedQcow2, Qcow2, Simg,
-    StreamVmdk, Tar, Vdi,
+    SparseVmdk, StreamVmdk, Tar, Vdi, Vhdx,
 };
 use image_tree::{PackedFormat, PieceSource, Uuid};
 use snugfs_plan::{Format, Location, OutputPlan, Plan};
@@ -19,6 +19,8 @@ pub(crate) enum Container<'i> {
     Simg(Simg<'i>),
     Vhd(DynamicVhd<'i>),
     VhdFixed(FixedVhd<'i>),
+    Vhdx(Vhdx<'i>),
+    VmdkSparse(SparseVmdk<'i>),
     Vdi(Vdi<'i>),
     Tar(Tar<'i>),
     Packed(Packed<'i>),
@@ -77,8 +79,13 @@ impl<'i> Container<'i> {
             Format::Simg => Simg::new(image).map(Self::Simg).map_err(refused),
             Format::Vhd => DynamicVhd::new(image, id).map(Self::Vhd).map_err(refused),
             Format::VhdFixed => FixedVhd::new(image, id).map(Self::VhdFixed).map_err(refused),
+            Format::Vhdx => Vhdx::new(image, id).map(Self::Vhdx).map_err(refused),
             Format::Vdi => Vdi::new(image, id).map(Self::Vdi).map_err(refused),
             Format::Tar => Tar::new(image, plan.output.member(format)).map(Self::Tar).map_err(refused),
+            Format::VmdkSparse => {
+                let vmdk = SparseVmdk::new(image, id, plan.output.member(format)).map_err(refused)?;
+                Ok(Self::VmdkSparse(vmdk.with_adapter(adapter(plan.output.adapter.unwrap_or_default()))))
+            }
             Format::Vmdk | Format::Ova => {
                 let vmdk = StreamVmdk::new(image.len(), id).map_err(refused)?;
                 let vmdk = vmdk.with_adapter(adapter(plan.output.adapter.unwrap_or_default()));
@@ -104,7 +111,12 @@ impl<'i> Container<'i> {
     pub(crate) fn begins_with_tables(format: Format, blocks: Option<BlockCompression>) -> bool {
         match format {
             Format::Qcow2 => blocks.is_none(),
-            Format::Simg | Format::Vhd | Format::VhdFixed | Format::Vdi => true,
+            Format::Simg
+            | Format::Vhd
+            | Format::VhdFixed
+            | Format::Vhdx
+            | Format::VmdkSparse
+            | Format::Vdi => true,
             Format::Raw | Format::Vmdk | Format::Ova | Format::Tar => false,
         }
     }
@@ -122,6 +134,8 @@ impl<'i> Container<'i> {
             Self::Simg(image) => image,
             Self::Vhd(image) => image,
             Self::VhdFixed(image) => image,
+            Self::Vhdx(image) => image,
+            Self::VmdkSparse(image) => image,
             Self::Vdi(image) => image,
             Self::Tar(image) => image,
         }
@@ -163,8 +177,10 @@ pub fn format_name(format: Format) -> Option<&'static str> {
         Format::Simg => Some("simg"),
         Format::Vhd => Some("vhd"),
         Format::VhdFixed => Some("vhd-fixed"),
+        Format::Vhdx => Some("vhdx"),
         Format::Vdi => Some("vdi"),
         Format::Vmdk => Some("vmdk"),
+        Format::VmdkSparse => Some("vmdk-sparse"),
         Format::Ova => Some("ova"),
         Format::Tar => Some("tar"),
     }

@@ -330,15 +330,16 @@ impl std::fmt::Display for VolumeRef {
 pub struct OutputPlan {
     /// The image's file; `-o` takes precedence.
     pub path: Option<PathBuf>,
-    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`, `.vhd`, `.vdi`, `.vmdk`, `.ova`,
+    /// Format of the image, if given. By default the file name decides (`.qcow2`, `.simg`, `.vhd`, `.vhdx`, `.vdi`, `.vmdk`, `.ova`,
     /// `.tar`); other names mean the plain image.
     pub format: Option<Format>,
-    /// Name of the image in [`Format::Tar`] or of the disk in [`Format::Ova`], if given. By default [`OutputPlan::MEMBER`] or
+    /// Name of the image in [`Format::Tar`], of the disk in [`Format::Ova`], or that a [`Format::VmdkSparse`] has of itself, if
+    /// given. By default [`OutputPlan::MEMBER`] or
     /// [`OutputPlan::DISK`].
     pub member: Option<String>,
     /// Description of the virtual machine for [`Format::Ova`].
     pub ovf: Option<String>,
-    /// Disk controller for [`Format::Vmdk`] and [`Format::Ova`], if given. By default [`Adapter::Lsilogic`].
+    /// Disk controller for [`Format::Vmdk`], [`Format::VmdkSparse`] and [`Format::Ova`], if given. By default [`Adapter::Lsilogic`].
     pub adapter: Option<Adapter>,
     /// Whether to write a block map for bmaptool next to the image.
     pub bmap: bool,
@@ -356,10 +357,11 @@ impl OutputPlan {
     /// The usual name of a disk in an appliance.
     pub const DISK: &str = "disk.vmdk";
 
-    /// The name of an image in an archive of this format.
+    /// The name of an image in an archive or a VMDK of this format.
     #[must_use]
     pub fn member(&self, format: Format) -> &str {
-        let usual = if format == Format::Ova { Self::DISK } else { Self::MEMBER };
+        let usual =
+            if matches!(format, Format::Ova | Format::VmdkSparse) { Self::DISK } else { Self::MEMBER };
         self.member.as_deref().unwrap_or(usual)
     }
 }
@@ -392,6 +394,10 @@ pub enum Format {
     Vhd,
     /// Microsoft's format with all bytes of the image, for Azure.
     VhdFixed,
+    /// Microsoft's newer format, in which empty blocks take no space.
+    Vhdx,
+    /// `VMware`'s format `monolithicSparse`: not compressed; empty blocks take no space.
+    VmdkSparse,
     /// `VirtualBox`'s format, in which empty blocks take no space.
     Vdi,
     /// `VMware`'s format, streamOptimized: compressed.

@@ -508,8 +508,10 @@ pub(crate) static FORMATS: Words<Format> = Choices(&[
     ("simg", Format::Simg),
     ("vhd", Format::Vhd),
     ("vhd-fixed", Format::VhdFixed),
+    ("vhdx", Format::Vhdx),
     ("vdi", Format::Vdi),
     ("vmdk", Format::Vmdk),
+    ("vmdk-sparse", Format::VmdkSparse),
     ("ova", Format::Ova),
     ("tar", Format::Tar),
 ]);
@@ -534,9 +536,9 @@ pub(crate) static OUTPUT: Table = Table {
             Shape::Word(&FORMATS),
             "null",
             "raw is the image itself, qcow2 is QEMU's format, simg is Android's sparse format for fastboot, vhd is \
-             Microsoft's, vhd-fixed the same with all bytes (for Azure), vdi is VirtualBox's, vmdk is VMware's (compressed), \
+             Microsoft's, vhd-fixed the same with all bytes (for Azure), vhdx is Microsoft's newer one, vdi is VirtualBox's, vmdk is VMware's (compressed), vmdk-sparse the same without compression, \
              ova is an archive with a VMDK and the description of its virtual machine, tar is an archive with the image (for \
-             Google Compute Engine). Null: by the file's name, .qcow2, .simg, .vhd, .vdi, .vmdk, .ova or .tar, otherwise raw.",
+             Google Compute Engine). Null: by the file's name, .qcow2, .simg, .vhd, .vhdx, .vdi, .vmdk, .ova or .tar, otherwise raw.",
         )
         .or_null(),
         Field::default(

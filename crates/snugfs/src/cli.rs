@@ -200,7 +200,7 @@ pub(crate) struct BuildArgs {
 
     /// The image's file; `-` for standard output [default: plan.output.path]
     ///
-    /// A name that ends in .zst, .gz or .xz selects compression with zstd, gzip or xz; .qcow2, .simg, .vhd, .vdi, .vmdk, .ova
+    /// A name that ends in .zst, .gz or .xz selects compression with zstd, gzip or xz; .qcow2, .simg, .vhd, .vhdx, .vdi, .vmdk, .ova
     /// and .tar select these formats. plan.output.compression and plan.output.format set compression and format independently of the name. A
     /// relative path starts at the current folder. An existing file is replaced. OUT can't be a file that the plan reads.
     /// If OUT is inside a folder of plan.trees, it is skipped.

@@ -41,11 +41,12 @@ const NEARLY: [(&str, &str); 8] = [
 ];
 
 /// Endings that select a format.
-const FORMATS: [(&str, Format); 8] = [
+const FORMATS: [(&str, Format); 9] = [
     (".qcow2", Format::Qcow2),
     (".simg", Format::Simg),
     (".raw", Format::Raw),
     (".vhd", Format::Vhd),
+    (".vhdx", Format::Vhdx),
     (".vdi", Format::Vdi),
     (".vmdk", Format::Vmdk),
     (".ova", Format::Ova),
@@ -65,8 +66,7 @@ const COMPRESSED: [(&str, &str); 8] = [
 ];
 
 /// Endings of image formats that snugfs does not write.
-const FOREIGN: [(&str, &str); 7] = [
-    (".vhdx", "VHDX"),
+const FOREIGN: [(&str, &str); 6] = [
     (".qcow", "version 1 of qcow"),
     (".qed", "QED"),
     (".iso", "ISO 9660"),
@@ -125,12 +125,12 @@ impl Form {
             }
             _ => {}
         }
-        if plan.member.is_some() && !matches!(self.format, Format::Tar | Format::Ova) {
-            let help = "leave it out, or set format to \"tar\" or \"ova\"";
-            return wrong("member", "only an archive has a member", help);
+        if plan.member.is_some() && !matches!(self.format, Format::Tar | Format::Ova | Format::VmdkSparse) {
+            let help = "leave it out, or set format to \"tar\", \"ova\" or \"vmdk-sparse\"";
+            return wrong("member", "only an archive has a member, and vmdk-sparse a name of its own", help);
         }
-        if plan.adapter.is_some() && !matches!(self.format, Format::Vmdk | Format::Ova) {
-            let help = "leave it out, or set format to \"vmdk\" or \"ova\"";
+        if plan.adapter.is_some() && !matches!(self.format, Format::Vmdk | Format::VmdkSparse | Format::Ova) {
+            let help = "leave it out, or set format to \"vmdk\", \"vmdk-sparse\" or \"ova\"";
             return wrong("adapter", "only a VMDK names an adapter", help);
         }
         match (self.format == Format::Ova, plan.ovf.is_some()) {
@@ -217,8 +217,10 @@ pub(crate) fn form(path: &Path, plan: &OutputPlan) -> Result<Form, (String, &'st
     let mut format = plan.format.unwrap_or_default();
     if let Some((ending, named)) = FORMATS.iter().find(|(ending, _)| ends(ending)) {
         // Both kinds of VHD have one ending.
-        let named = if (plan.format, *named) == (Some(Format::VhdFixed), Format::Vhd) {
-            &Format::VhdFixed
+        let named = if let (Some(Format::VhdFixed), Format::Vhd) | (Some(Format::VmdkSparse), Format::Vmdk) =
+            (plan.format, *named)
+        {
+            &plan.format.unwrap_or(*named)
         } else {
             named
         };
@@ -271,6 +273,7 @@ mod tests {
             ("x.raw", Format::Raw, None),
             ("x.vhd", Format::Vhd, None),
             ("x.VDI.zst", Format::Vdi, zstd),
+            ("x.vhdx", Format::Vhdx, None),
             ("x.vmdk", Format::Vmdk, None),
             ("x.ova", Format::Ova, None),
             ("x.tar", Format::Tar, None),
@@ -315,7 +318,7 @@ mod tests {
         assert_eq!(tgz.0, "only names that end in .tar.gz select this compression");
         for name in [
             "x.iso",
-            "x.VHDX",
+            "x.QED",
             "x.img.tgz",
             "x.gz.zst",
             "x.zst.gz",
@@ -337,6 +340,8 @@ mod tests {
             (Format::Simg, "x.qcow2.gz"),
             (Format::Qcow2, "x.raw"),
             (Format::Vdi, "x.vhd"),
+            (Format::Vhd, "x.vhdx"),
+            (Format::Vhdx, "x.vhd"),
             (Format::Vdi, "x.vmdk"),
             (Format::Raw, "x.tar.gz"),
             (Format::Tar, "x.qcow2"),

@@ -31,6 +31,17 @@ let
   };
 in
 {
+  # Recent nixpkgs evaluates the types of options that a configuration does not set.
+  "every argument that is an option has a type of the module system" = {
+    expr =
+      let
+        table = import ../../../nix/arguments.nix { inherit lib; };
+        options = table.ofModule ++ table.ofOnePass ++ table.ofRoot ++ table.ofImages;
+      in
+      # A check calls those of the parts.
+      lib.all (a: lib.isBool (a.type.option.check { })) options;
+    expected = true;
+  };
   "a label of 17 bytes" = wrong {
     volumeLabel = "SEVENTEEN-LETTERS";
   } ''volumeLabel: "SEVENTEEN-LETTERS" has 17 bytes; ext4 has room for 16'';

@@ -19,7 +19,6 @@ in
   "the variants, and which of them snugfs makes" = {
     expr = lib.mapAttrs (_name: isOurs) (images [ ]);
     expected = lib.mapAttrs (_name: _image: true) nixpkgs // {
-      linode = false;
       vagrant-virtualbox = false;
     };
   };
@@ -47,8 +46,8 @@ in
     expr = lib.mapAttrs (_name: image: [
       image.plan.output.format or null
       image.plan.output.compression.format or null
-      image.plan.disk.table
-      (lib.length image.plan.disk.partitions)
+      image.plan.disk.table or null
+      (lib.length image.plan.disk.partitions or [ ])
       image.plan.boot.kind
     ]) (lib.filterAttrs (_name: isOurs) (images [ ]));
     expected =
@@ -86,8 +85,15 @@ in
         azure = legacy "vhd-fixed";
         digital-ocean = gzipped "qcow2";
         google-compute = gzipped "tar";
-        hyperv = efi null "grub";
+        hyperv = efi "vhdx" "grub";
         kubevirt = legacy "qcow2";
+        linode = [
+          null
+          "gzip"
+          null
+          0
+          "grub"
+        ];
         oci = efi "qcow2" "grub";
         openstack = legacy "qcow2";
         proxmox = legacy null;
@@ -96,7 +102,7 @@ in
         raw = legacy null;
         raw-efi = efi null "systemd-boot";
         virtualbox = legacy null;
-        vmware = efi null "grub";
+        vmware = efi "vmdk-sparse" "grub";
       };
   };
   "nixpkgs' options reach them" = {
@@ -165,21 +171,38 @@ in
       "1TiB"
     ];
   };
-  "a VMDK that VMware can import is written in one pass" = {
+  "a VMDK of one file is written in one pass" = {
     expr =
-      map (modules: (of "vmware" modules).plan.output.format or null) [
-        [ ]
-        [ { image.modules.vmware.vmware.vmSubformat = "streamOptimized"; } ]
-      ];
+      map
+        (
+          format:
+          let
+            inherit ((of "vmware" [ { image.modules.vmware.vmware.vmSubformat = format; } ]).plan) output;
+          in
+          lib.filterAttrs (name: _value: lib.elem name [ "format" "adapter" "member" ]) output
+        )
+        [
+          "monolithicSparse"
+          "streamOptimized"
+          "monolithicFlat"
+        ];
     expected = [
-      null
-      "vmdk"
+      {
+        format = "vmdk-sparse";
+        adapter = "ide";
+        member = (of "vmware" [ ]).passthru.filePath;
+      }
+      {
+        format = "vmdk";
+        adapter = "ide";
+      }
+      { }
     ];
   };
   "where nixpkgs' commands make the image, the disk is at hand" = {
     expr =
       let
-        image = of "hyperv" [ ];
+        image = of "virtualbox" [ ];
       in
       [
         (image.disk ? explain)

@@ -479,8 +479,8 @@ in
     wrong { partitionTableType = "gpt"; }
       ''partitionTableType: "gpt" is not one of legacy, legacy+boot, legacy+gpt, efi, efixbootldr, hybrid, none'';
   "an unknown format" =
-    wrong { format = "vhdx"; }
-      ''format: "vhdx" is not one of qcow2, qcow2-compressed, raw, tar, vdi, vmdk, vpc, vpc-fixed'';
+    wrong { format = "vhdy"; }
+      ''format: "vhdy" is not one of qcow2, qcow2-compressed, raw, tar, vdi, vhdx, vmdk, vmdk-sparse, vpc, vpc-fixed'';
   "a compressed image that is compressed" = wrong {
     format = "qcow2-compressed";
     compressImage = true;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::process::Command;
 
-use image_containers::{ContainerError, DynamicVhd, FixedVhd, Vdi, Vhdx};
+use image_containers::{Adapter, ContainerError, DynamicVhd, FixedVhd, SparseVmdk, Vdi, Vhdx};
 use image_tree::{Content, NodeId, PieceSource, Uuid};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -23,11 +23,15 @@ fn converted(container: &dyn PieceSource, format: &str) -> Vec<u8> {
         Command::new("qemu-img").args(["convert", "-f", format, "-O", "raw"]).arg(&file).arg(&raw).output();
     let run = run.expect("these tests need qemu-img");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    if matches!(format, "vdi" | "vhdx") {
+    if matches!(format, "vdi" | "vhdx" | "vmdk") {
         let check = Command::new("qemu-img").args(["check", "-f", format]).arg(&file).output().unwrap();
         assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
     }
     fs::read(raw).unwrap()
+}
+
+fn sparse_vmdk(image: &Image) -> SparseVmdk<'_> {
+    SparseVmdk::new(image, ID, "disk.vmdk").unwrap()
 }
 
 fn content() -> impl Strategy<Value = Content> {
@@ -64,6 +68,7 @@ proptest! {
         prop_assert!(converted(&DynamicVhd::new(&image, ID).unwrap(), "vpc") == expected, "dynamic VHD");
         prop_assert!(converted(&Vdi::new(&image, ID).unwrap(), "vdi") == expected, "VDI");
         prop_assert!(converted(&Vhdx::new(&image, ID).unwrap(), "vhdx") == expected, "VHDX");
+        prop_assert!(converted(&sparse_vmdk(&image), "vmdk") == expected, "VMDK");
     }
 }
 
@@ -86,6 +91,54 @@ fn lengths_that_a_format_can_not_have_are_refused() {
     assert!(matches!(Vdi::new(&image((1 << 49) + 512), ID).err(), Some(ContainerError::TooLong { .. })));
 }
 
+/// The limit is that of the file: its grains are at sectors of 32 bits.
+#[test]
+fn sparse_vmdk_has_a_name_and_fewer_sectors_than_32_bits() {
+    let image = |len| Image(vec![(Content::Metadata, 512), (Content::Unused, len - 512)]);
+    let most = (2047 << 30, (2047 << 30) + 512);
+    let (short, longest, long) = (image(1024), image(most.0), image(most.1));
+    assert!(matches!(
+        SparseVmdk::new(&Image(vec![(Content::Unused, 511)]), ID, "x").err(),
+        Some(ContainerError::OddLength { block: 512, .. })
+    ));
+    assert!(SparseVmdk::new(&longest, ID, "x").is_ok());
+    assert!(matches!(SparseVmdk::new(&long, ID, "x").err(), Some(ContainerError::TooLong { .. })));
+    // All grains of the longest disk, with data: the last one begins at a sector that is below 2³².
+    let full = SparseVmdk::new(&longest, ID, "x").unwrap().len() - (64 << 10) + most.0;
+    assert!(full / 512 < 1 << 32, "{full}");
+    assert!(longest.len() > 2046 << 30 && SparseVmdk::new(&longest, ID, "x").unwrap().len() < 600 * MIB);
+    for name in ["a\"b", "a\nb", &"x".repeat(101)] {
+        assert_eq!(SparseVmdk::new(&short, ID, name).err(), Some(ContainerError::Member), "{name}");
+    }
+    let vmdk = SparseVmdk::new(&short, ID, "vm-1.vmdk").unwrap().with_adapter(Adapter::Ide);
+    let text = String::from_utf8_lossy(&bytes(&vmdk)[512..21 * 512]).into_owned();
+    for line in ["createType=\"monolithicSparse\"", "RW 2 SPARSE \"vm-1.vmdk\"", "ddb.adapterType = \"ide\""]
+    {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+}
+
+/// Readers take the redundant directory where the other is damaged: both say the same of every grain.
+#[test]
+fn both_directories_of_a_sparse_vmdk_name_the_same_grains() {
+    let image =
+        Image(vec![(Content::Metadata, 5 << 20), (Content::Zeros, 80 << 20), (Content::Metadata, 777 * 512)]);
+    let file = bytes(&sparse_vmdk(&image));
+    let word = |at: usize| usize::try_from(u32::from_le_bytes(file[at..at + 4].try_into().unwrap())).unwrap();
+    let tables = image.len().div_ceil(32 << 20);
+    let grains = |directory: usize| -> Vec<usize> {
+        let tables = (0..usize::try_from(tables).unwrap()).map(|number| word(directory * 512 + number * 4));
+        tables
+            .flat_map(|table| (0..512).map(move |number| (table, number)))
+            .map(|(table, number)| word(table * 512 + number * 4))
+            .collect()
+    };
+    let (redundant, usual) = (word(48), word(56));
+    assert!(redundant < usual);
+    assert_eq!(grains(redundant), grains(usual));
+    assert!(grains(usual).iter().filter(|grain| **grain != 0).count() >= 80 + 6);
+}
+
 #[test]
 fn a_large_empty_disk_takes_no_space() {
     let image =
@@ -93,6 +146,7 @@ fn a_large_empty_disk_takes_no_space() {
     assert!(DynamicVhd::new(&image, ID).unwrap().len() < 5 * MIB);
     assert!(Vdi::new(&image, ID).unwrap().len() < 5 * MIB);
     assert!(Vhdx::new(&image, ID).unwrap().len() < 7 * MIB);
+    assert!(sparse_vmdk(&image).len() < 14 * MIB);
 }
 
 /// A disk that ends within a block, and one of more than 4 GiB, whose block table has an entry for a sector bitmap.

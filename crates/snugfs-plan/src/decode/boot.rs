@@ -37,15 +37,26 @@ pub(super) fn boot(
     let object = value.object_unchecked(fields, kind.table());
     object.check_kind(&BOOT_KINDS, BootKind::table, "kind");
     if !has_disk {
-        value.wrong::<()>(
-            || "a boot loader needs a disk".to_owned(),
-            "add \"disk\", with a partition for the root",
-        );
+        // The firmware or the host has the loader itself, and reads its configuration in the root.
+        let (what, help) = match kind {
+            BootKind::SystemdBoot => {
+                ("systemd-boot needs a disk", "add \"disk\", with an EFI system partition")
+            }
+            BootKind::Grub if object.given("efi").is_some() || object.given("bios").is_some() => {
+                ("GRUB needs a disk", "add \"disk\", or leave out \"efi\" and \"bios\" for only grub.cfg")
+            }
+            BootKind::Grub | BootKind::Extlinux => ("", ""),
+        };
+        if !what.is_empty() {
+            value.wrong::<()>(|| what.to_owned(), help);
+        }
     }
     let system = object.read("system", |value| system(value, root));
     let loader = match kind {
         BootKind::SystemdBoot => systemd_boot(&object, context).map(BootLoaderPlan::SystemdBoot),
-        BootKind::Grub => grub(value, &object, context).map(|grub| BootLoaderPlan::Grub(Box::new(grub))),
+        BootKind::Grub => {
+            grub(value, &object, has_disk, context).map(|grub| BootLoaderPlan::Grub(Box::new(grub)))
+        }
         BootKind::Extlinux => Some(BootLoaderPlan::Extlinux(ExtlinuxPlan {
             boot: boot_directory(&object)?,
             configuration_limit: object.count_or_default("configurationLimit"),
@@ -149,13 +160,13 @@ fn extra_files(value: &Value<'_>, context: Context<'_>) -> BTreeMap<ImagePath, P
     files
 }
 
-fn grub(value: &Value<'_>, object: &Object<'_>, context: Context<'_>) -> Option<GrubPlan> {
+fn grub(value: &Value<'_>, object: &Object<'_>, has_disk: bool, context: Context<'_>) -> Option<GrubPlan> {
     let host_path = |name| object.read(name, |value| context.host_path(value));
     let text = |name| object.read_or_default(name, |value: &Value<'_>| text(value));
     let word = |name| object.read_or_default(name, line);
     let efi = object.read("efi", |value| efi(value, context));
     let bios = object.read("bios", |value| bios(value, context));
-    if object.given("efi").is_none() && object.given("bios").is_none() {
+    if has_disk && object.given("efi").is_none() && object.given("bios").is_none() {
         value
             .wrong::<()>(|| "GRUB is for neither EFI nor BIOS".to_owned(), "write \"efi\", \"bios\" or both");
     }

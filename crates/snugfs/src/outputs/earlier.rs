@@ -43,12 +43,13 @@ fn is_output(role: Role, bytes: &[u8]) -> bool {
 
 /// Whether the bytes begin an uncompressed image in any format that snugfs writes.
 fn is_image(bytes: &[u8]) -> bool {
-    const MARKS: [(usize, &[u8]); 6] = [
+    const MARKS: [(usize, &[u8]); 7] = [
         // The magic number of ext4.
         (1024 + 56, &[0x53, 0xef]),
-        // qcow2, VMDK, Android's sparse format, VHD (fixed ones begin as the image does) and VDI.
+        // qcow2, VMDK, VHDX, Android's sparse format, VHD (fixed ones begin as the image does) and VDI.
         (0, b"QFI\xfb"),
         (0, b"KDMV"),
+        (0, b"vhdxfile"),
         (0, &[0x3a, 0xff, 0x26, 0xed]),
         (0, b"conectix"),
         (64, &[0x7f, 0x10, 0xda, 0xbe]),
