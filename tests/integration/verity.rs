@@ -48,6 +48,12 @@ fn partition(workspace: &Workspace, disk: &str, index: usize, name: &str) -> Str
     path.to_str().unwrap().to_owned()
 }
 
+/// The bytes of the plan's image.
+fn built(workspace: &Workspace) -> Vec<u8> {
+    workspace.snugfs(["build", "plan.json", "-o", "x.img"]).succeeded();
+    workspace.read("x.img")
+}
+
 fn guid_of_half(hash: &str, half: usize) -> String {
     let digits = &hash[half * 32..half * 32 + 32];
     [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-").to_uppercase()
@@ -98,11 +104,33 @@ fn every_output_has_the_same_bytes() {
     let zst = workspace.path("x.img.zst");
     let unpacked = Run::of(Command::new(tool("zstd")).arg("-dc").arg(zst)).succeeded();
     assert!(unpacked.stdout == expected);
-    workspace.snugfs(["build", "plan.json", "-o", "x.qcow2"]).succeeded();
-    let convert = ["convert", "-O", "raw"].map(String::from);
-    let files = ["x.qcow2", "q.img"].map(|name| workspace.path(name));
-    Run::of(Command::new(tool("qemu-img")).args(convert).args(files)).succeeded();
-    assert!(workspace.read("q.img") == expected);
+}
+
+#[test]
+fn containers_have_the_same_bytes() {
+    for workspace in [sealed_plan(&json!(true)), disk_plan()] {
+        let expected = built(&workspace);
+        let formats = [
+            ("qcow2", "qcow2"),
+            ("vhd", "vpc"),
+            ("vhdx", "vhdx"),
+            ("vdi", "vdi"),
+            ("vmdk", "vmdk"),
+            ("vmdk-sparse", "vmdk"),
+        ];
+        for (format, driver) in formats {
+            workspace.change_plan(|plan| plan["output"] = json!({ "format": format }));
+            let run = workspace.snugfs(["build", "plan.json", "-o", "container"]).succeeded();
+            assert!(run.stderr.contains("read twice"), "{format}: {run:?}");
+            let files = ["container", "back.img"].map(|name| workspace.path(name));
+            let mut command = Command::new(tool("qemu-img"));
+            Run::of(command.args(["convert", "-f", driver, "-O", "raw"]).args(files)).succeeded();
+            let back = workspace.read("back.img");
+            // A VHD has whole cylinders, and zeros after the image.
+            let (start, rest) = back.split_at(expected.len());
+            assert!(start == expected && rest.iter().all(|&byte| byte == 0), "{format}");
+        }
+    }
 }
 
 /// A disk with an ESP, two sealed slots and their trees. The second slot is an ext4 partition of the plan.
@@ -173,8 +201,7 @@ fn a_device_is_written_in_one_pass() {
     for (option, workspace) in
         [("--sync", sealed_plan(&json!(true))), ("--no-read-back", disk_plan()), ("--sync", disk_plan())]
     {
-        workspace.build("x.img", []);
-        let expected = workspace.read("x.img");
+        let expected = built(&workspace);
         // Old bytes may not show through.
         let card = workspace.write("card", vec![0xa5; expected.len() + (1 << 20)]);
         let device = LoopDevice::new(&card, "512");
@@ -191,7 +218,7 @@ fn a_device_is_written_in_one_pass() {
 #[test]
 fn compressed_frames_have_the_same_bytes() {
     let workspace = disk_plan();
-    workspace.build("x.img", []);
+    let expected = built(&workspace);
     for compression in [json!({ "seekable": true }), json!({ "frames": true, "seekable": true })] {
         workspace.change_plan(|plan| {
             plan["output"]["compression"] = compression.clone();
@@ -201,7 +228,7 @@ fn compressed_frames_have_the_same_bytes() {
         assert!(run.stderr.contains("read twice"), "{run:?}");
         let zst = workspace.path("x.img.zst");
         let unpacked = Run::of(Command::new(tool("zstd")).arg("-dc").arg(zst)).succeeded();
-        assert!(unpacked.stdout == workspace.read("x.img"), "{compression}");
+        assert!(unpacked.stdout == expected, "{compression}");
         workspace.snugfs(["verify", "x.img.zst"]).succeeded();
     }
 }
@@ -209,11 +236,11 @@ fn compressed_frames_have_the_same_bytes() {
 #[test]
 fn damage_of_data_and_of_trees_is_found() {
     let workspace = disk_plan();
-    workspace.snugfs(["build", "plan.json", "-o", "x.img"]).succeeded();
-    let good = workspace.read("x.img");
+    let good = built(&workspace);
     let found = partitions(&workspace.path("x.img"));
     let start = |index: usize| usize::try_from(found[index]["start"].as_u64().unwrap() * 512).unwrap();
-    let large = good.windows(16).position(|bytes| bytes == &workspace.read("large")[4096..4112]).unwrap();
+    let second = &workspace.read("large")[4096..8192];
+    let large = 4096 * good.chunks(4096).position(|block| block == second).unwrap();
     for (at, what) in [
         (large, "partition 5: the hash tree does not match partition 2: 1 block with another hash"),
         (start(4) + 4096, "partition 5: the hash tree is damaged in its block 1"),
