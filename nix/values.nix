@@ -130,6 +130,7 @@ let
     file = {
       text = aString;
       source = aSource;
+      slot = aSize;
     };
     directory = { };
     symlink.target = aString;
@@ -159,7 +160,7 @@ let
           aSet (metadata // fields // optional // { type = _: [ ]; }) value
           ++ (
             if value.type == "file" then
-              no (lib.length missing == 1) "a file has either text or source"
+              no (lib.length missing == 2) "a file has one of text, source and slot"
             else
               no (missing == [ ]) "a ${value.type} needs ${all missing}"
           )

@@ -203,7 +203,9 @@ fn an_archive_has_a_whole_disk_for_google_compute_engine() {
     assert!(!run.stderr.contains("warning"), "{}", run.stderr);
     workspace.change_plan(|plan| plan["output"] = json!({ "member": "root.img" }));
     let run = workspace.snugfs(["build", "plan.json", "-o", "x.img"]);
-    run.failed_with(2).says("plan.output.member: only an archive has a member, and vmdk-sparse a name of its own; leave it out");
+    run.failed_with(2).says(
+        "plan.output.member: only an archive has a member, and vmdk-sparse a name of its own; leave it out",
+    );
 }
 
 #[test]

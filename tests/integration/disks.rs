@@ -578,6 +578,45 @@ fn a_partition_whose_type_needs_contents_gives_a_warning() {
     assert_eq!(run.stderr.matches("warning").count(), 2, "{}", run.stderr);
 }
 
+#[test]
+fn a_random_seed_that_all_machines_would_share_gives_a_warning() {
+    let workspace = workspace(gpt());
+    let seed = |text: &str| json!({ "/Loader/random-seed": { "type": "file", "text": text } });
+    for (text, count) in [("seed", 1), ("", 0)] {
+        workspace.change_plan(|plan| plan["disk"]["partitions"][0]["content"]["entries"] = seed(text));
+        let run = workspace.snugfs(["check", "plan.json"]).succeeded();
+        let warning = "plan.disk.partitions[0].content: has /Loader/random-seed, so all machines";
+        assert_eq!(run.stderr.matches(warning).count(), count, "{}", run.stderr);
+    }
+}
+
+#[test]
+fn an_odd_length_of_a_fixed_vhd_is_told_with_the_field_to_set() {
+    let mut plan = empty_plan();
+    plan["filesystem"] = json!({ "freeSpace": 4096, "journalSize": 0 });
+    plan["output"] = json!({ "format": "vhd-fixed" });
+    let workspace = Workspace::with_plan(&plan);
+    let build = |help: &str| {
+        workspace.snugfs(["build", "plan.json", "-o", "x"]).failed_with(6).says(help);
+    };
+    let bare = workspace.snugfs(["size", "plan.json", "--json"]).succeeded();
+    let bare: Value = serde_json::from_slice(&bare.stdout).unwrap();
+    let next = bare["image"]["bytes"].as_u64().unwrap().next_multiple_of(1 << 20);
+    build(&format!("set plan.filesystem.size to {next} "));
+    workspace.change_plan(|plan| {
+        plan["disk"] =
+            json!({ "table": "mbr", "partitions": [{ "type": "linux", "content": { "kind": "root" } }] });
+    });
+    build("set plan.disk.roundTo to 1048576 ");
+    workspace.change_plan(|plan| plan["disk"]["roundTo"] = json!(1_048_576));
+    workspace.snugfs(["build", "plan.json", "-o", "x"]).succeeded();
+    workspace.change_plan(|plan| {
+        plan["disk"].as_object_mut().unwrap().remove("roundTo");
+        plan["disk"]["size"] = json!("67109376");
+    });
+    build("set plan.disk.size to 68157440 ");
+}
+
 /// `inspect` shows the names that plans use for types.
 #[test]
 fn types_of_partitions_have_one_name() {

@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::FileTypeExt;
 
-use crate::support::{Run, Workspace, empty_plan, sha256, tool};
+use serde_json::json;
+
+use crate::support::{Run, Workspace, debugfs, empty_plan, sha256, tool};
 
 #[test]
 fn a_report_never_replaces_the_image_or_the_plan() {
@@ -117,4 +119,24 @@ fn raw_digest_adds_the_digest_of_the_uncompressed_image() {
     workspace.change_plan(|plan| plan["output"]["format"] = serde_json::json!("qcow2"));
     let arguments = ["build", "plan.json", "-o", "x.qcow2", "--report", "report.json", "--raw-digest"];
     workspace.snugfs(arguments).failed_with(2).says("--raw-digest");
+}
+
+#[test]
+fn the_report_lists_files_that_a_later_tree_replaces() {
+    let workspace = Workspace::with_plan(&empty_plan());
+    workspace.write("one/a", "1");
+    workspace.write("two/a", "22");
+    workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "one" }, { "source": "two" }]));
+    workspace.snugfs(["size", "plan.json"]).failed_with(3).says("makes /a too");
+    workspace.change_plan(|plan| plan["trees"][1]["overlap"] = json!("later-wins"));
+    workspace.build("x.img", ["--report", "x.json"]);
+    assert_eq!(
+        workspace.read_json("x.json")["contents"]["replaced"],
+        json!([{ "path": "/a", "tree": 0, "by": 1 }])
+    );
+    assert_eq!(debugfs(&workspace.path("x.img"), "cat /a"), "22");
+    workspace.change_plan(|plan| plan["trees"] = json!([{ "source": "two" }]));
+    workspace.build("y.img", ["--report", "y.json"]);
+    assert_eq!(workspace.read("x.img"), workspace.read("y.img"));
+    assert!(workspace.read_json("y.json")["contents"].get("replaced").is_none());
 }

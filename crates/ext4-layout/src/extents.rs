@@ -3,6 +3,7 @@
 use ext4_ondisk::extent::{self, BLOCK_ENTRIES, CHECKSUM_OFFSET, ENTRY_SIZE, INODE_ENTRIES, MAGIC};
 use ext4_ondisk::{Checksum, Extent, ExtentHeader, ExtentIndex};
 use image_tree::{DataRun, HOLE_GRAIN};
+use zerocopy::{Immutable, IntoBytes};
 
 use crate::dataspace::{BlockRun, DataSpace};
 use crate::directory::{put, put_bytes};
@@ -27,6 +28,8 @@ pub(crate) enum Map<'t> {
     Dense(u64),
     /// The blocks of these runs, with holes between them.
     Sparse(&'t [DataRun]),
+    /// All of this number of blocks, not written: fewer than [`MAX_EXTENT`](ext4_ondisk::extent::MAX_EXTENT).
+    Reserved(u64),
 }
 
 const _: () = assert!(HOLE_GRAIN == BLOCK_SIZE);
@@ -35,7 +38,7 @@ impl<'t> Map<'t> {
     /// Number of stored \[blocks\].
     pub(crate) fn len(self) -> u64 {
         match self {
-            Self::Dense(blocks) => blocks,
+            Self::Dense(blocks) | Self::Reserved(blocks) => blocks,
             Self::Sparse(runs) => runs.iter().map(|run| u64::from(run.len)).sum(),
         }
     }
@@ -43,7 +46,7 @@ impl<'t> Map<'t> {
     /// The stored ranges: start in the file and length, both in \[blocks\].
     pub(crate) fn stretches(self) -> impl Iterator<Item = (u64, u64)> + use<'t> {
         let (dense, runs) = match self {
-            Self::Dense(blocks) => (Some((0, blocks)), &[][..]),
+            Self::Dense(blocks) | Self::Reserved(blocks) => (Some((0, blocks)), &[][..]),
             Self::Sparse(runs) => (None, runs),
         };
         dense.into_iter().chain(runs.iter().map(|run| (u64::from(run.start), u64::from(run.len))))
@@ -115,7 +118,8 @@ impl<'t> Extents<'t> {
         let mut block = [0; 60];
         if self.nodes == 0 {
             // Fast path without allocation: for nearly all files, the inode has room for all extents.
-            write_entries(&mut block, 0, INODE_ENTRIES, self.leaves(space));
+            let make = if matches!(self.map, Map::Reserved(_)) { Extent::unwritten } else { Extent::new };
+            write_extents(&mut block, INODE_ENTRIES, self.leaves(space), make);
         } else {
             self.write_tree(space, None, &mut block);
         }
@@ -166,21 +170,41 @@ fn write_block(block: &mut [u8], depth: u16, entries: &[Entry], seed: Checksum) 
 }
 
 fn write_entries(out: &mut [u8], depth: u16, max: u16, entries: impl Iterator<Item = Entry>) {
+    if depth == 0 {
+        return write_extents(out, max, entries, Extent::new);
+    }
+    let index = |entry: Entry| ExtentIndex::new(first_block(entry), entry.run.start.0);
+    write_node(out, depth, max, entries.map(index));
+}
+
+/// Writes a leaf. `make` makes an extent from its first block in the file, its first block on disk and its length.
+fn write_extents(
+    out: &mut [u8],
+    max: u16,
+    entries: impl Iterator<Item = Entry>,
+    make: fn(u32, u64, u16) -> Extent,
+) {
+    let extent = |entry: Entry| {
+        let BlockRun { start: BlockNr(block), len } = entry.run;
+        make(first_block(entry), block, narrow(len, "`DataSpace::extents` cuts to 32,768 blocks"))
+    };
+    write_node(out, 0, max, entries.map(extent));
+}
+
+fn first_block(entry: Entry) -> u32 {
+    narrow(entry.logical, "`MAX_FILE_BLOCKS` is less than 2^32")
+}
+
+fn write_node<E: IntoBytes + Immutable>(
+    out: &mut [u8],
+    depth: u16,
+    max: u16,
+    entries: impl Iterator<Item = E>,
+) {
     let mut count = 0;
     for entry in entries {
-        let at = ENTRY_SIZE + ENTRY_SIZE * usize::from(count);
+        put(out, ENTRY_SIZE + ENTRY_SIZE * usize::from(count), &entry);
         count += 1;
-        let BlockRun { start: BlockNr(block), len } = entry.run;
-        let logical = narrow(entry.logical, "`MAX_FILE_BLOCKS` is less than 2^32");
-        if depth == 0 {
-            put(
-                out,
-                at,
-                &Extent::new(logical, block, narrow(len, "`DataSpace::extents` cuts to 32,768 blocks")),
-            );
-        } else {
-            put(out, at, &ExtentIndex::new(logical, block));
-        }
     }
     let header = ExtentHeader {
         eh_magic: MAGIC.into(),

@@ -5,7 +5,7 @@
 
 use ext4_ondisk::dirhash::HashSeed;
 use ext4_ondisk::inode::FAST_SYMLINK_MAX;
-use image_tree::{FileTree, NodeId, NodeKind, Xattr, XattrNamespace};
+use image_tree::{FileSource, FileTree, NodeId, NodeKind, Xattr, XattrNamespace};
 
 use crate::dataspace::DataSpace;
 use crate::directory::{Directories, Shape};
@@ -136,6 +136,9 @@ impl Inventory {
     /// The blocks of an inode's contents that are stored.
     pub(crate) fn content_map(&self, node: NodeId) -> Map<'_> {
         let blocks = match self.tree.node(node).kind() {
+            NodeKind::File { source: FileSource::Slot(bytes), .. } => {
+                return Map::Reserved(blocks_for(bytes));
+            }
             NodeKind::File { size, .. } => match self.tree.data_runs(node) {
                 Some(runs) => return Map::Sparse(runs),
                 None => blocks_for(size),

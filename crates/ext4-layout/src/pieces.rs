@@ -111,8 +111,13 @@ impl Layout {
             };
             let stretches = file.into_iter().flat_map(move |(object, size)| {
                 let node = object.node;
+                let is_slot = self.inventory.tree.slot(node).is_some();
                 object.contents.stretches().map(move |(logical, start, blocks)| {
-                    let content = PartContent::File { node, from: logical * BLOCK_SIZE, size };
+                    let content = if is_slot {
+                        PartContent::Zeros
+                    } else {
+                        PartContent::File { node, from: logical * BLOCK_SIZE, size }
+                    };
                     Part { start, blocks, content }
                 })
             });

@@ -65,6 +65,11 @@ impl Extent {
         }
     }
 
+    /// Makes an unwritten extent of fewer than [`MAX_EXTENT`] blocks.
+    pub fn unwritten(logical: u32, start: u64, blocks: u16) -> Self {
+        Self { ee_len: (blocks | MAX_EXTENT).into(), ..Self::new(logical, start, blocks) }
+    }
+
     /// First block of the file system.
     pub fn start(&self) -> u64 {
         join64(self.ee_start_lo.get(), self.ee_start_hi.get().into())
@@ -137,6 +142,12 @@ mod tests {
         let extent = Extent::new(7, 0x1234_5678_9abc, 32768);
         assert_eq!((extent.start(), extent.blocks(), extent.is_written()), (0x1234_5678_9abc, 32768, true));
         assert_eq!(ExtentIndex::new(7, 0x1234_5678_9abc).leaf(), 0x1234_5678_9abc);
+    }
+
+    #[test]
+    fn unwritten_extents_keep_their_length() {
+        let extent = Extent::unwritten(7, 9, 32767);
+        assert_eq!((extent.start(), extent.blocks(), extent.is_written()), (9, 32767, false));
     }
 
     #[test]

@@ -177,6 +177,8 @@ codes! {
     XattrPadding "xattr-padding" Foreign "an unused part of an attribute area is not zero";
     XattrAcl "xattr-acl" Unsound "an access control list is not one that Linux accepts";
     XattrAclMode "xattr-acl-mode" Unsound "the mode and the access control list do not agree";
+    SlotShape "slot-shape" Foreign "the room of a slot is not as snugfs reserves it";
+    SlotNotZero "slot-not-zero" Foreign "the unused rest of a slot is not zero";
     SymlinkTarget "symlink-target" Unsound "the target of a link is empty, too long, or does not end with the first NUL";
     SymlinkPlace "symlink-place" Foreign "the target of a short symlink is in a block instead of the inode";
     SlackNotZero "slack-not-zero" Foreign "the rest of the last block of a file or symlink is not zero";

@@ -41,6 +41,8 @@ pub(crate) struct Mapped {
     pub(crate) nodes: u64,
     /// The block behind the last one that is mapped.
     pub(crate) end: u64,
+    /// Whether extents may be unwritten, as those of a slot.
+    may_be_unwritten: bool,
 }
 
 impl Mapped {
@@ -85,7 +87,10 @@ struct Node<'a> {
 
 /// Reads the extent tree of an inode and claims all blocks of tree and contents.
 pub(crate) fn extents(cx: &mut InodeContext<'_>) -> Result<Mapped, Unreadable> {
-    let mut mapped = Mapped::default();
+    extents_into(cx, Mapped::default())
+}
+
+fn extents_into(cx: &mut InodeContext<'_>, mut mapped: Mapped) -> Result<Mapped, Unreadable> {
     let root = Node { bytes: cx.inode.map(), max: INODE_ENTRIES, expected: None };
     extent_node(cx, &root, &mut mapped)?;
     Ok(mapped)
@@ -149,7 +154,7 @@ fn extent(cx: &mut InodeContext<'_>, entry: &[u8], mapped: &mut Mapped) {
         cx.problem(Code::ExtentLength, format!("the extent of block {logical} has no length"));
         return;
     }
-    if !written {
+    if !written && !mapped.may_be_unwritten {
         cx.problem(
             Code::ExtentUnwritten,
             format!("block {logical} and {} more count as not written", len - 1),
@@ -211,28 +216,66 @@ fn extent_index(
     extent_node(cx, &node, mapped)
 }
 
-/// Checks the blocks of a file, its length, and the bytes behind its end in the last block.
-pub(crate) fn file_contents(cx: &mut InodeContext<'_>) -> Result<Mapped, Unreadable> {
+/// Checks the blocks of a file, its length, and the bytes behind its end in the last block. `slot` is the value of the attribute
+/// that marks a slot.
+pub(crate) fn file_contents(cx: &mut InodeContext<'_>, slot: Option<&[u8]>) -> Result<Mapped, Unreadable> {
     let inode = cx.inode;
-    let mapped = extents(cx)?;
+    let mapped = extents_into(cx, Mapped { may_be_unwritten: slot.is_some(), ..Mapped::default() })?;
     if inode.size > LARGEST_FILE {
         let text = format!("has {} bytes, more than {LARGEST_FILE}", inode.size);
         cx.problem(Code::InodeSize, text);
     }
     let wanted = inode.size.div_ceil(BLOCK);
+    let past_end = mapped.written_end() > wanted;
     match mapped.end.cmp(&wanted) {
-        Ordering::Greater => {
+        Ordering::Greater if past_end || slot.is_none() => {
             let text = format!("{} bytes end in block {wanted}, but there are {}", inode.size, mapped.end);
             // What is reserved with fallocate may lie behind the end, as long as it counts as not written.
-            let past_end = mapped.written_end() > wanted;
             let code = if past_end { Code::ExtentPastEnd } else { Code::ExtentReserved };
             cx.problem(code, text);
         }
         // The rest is a hole.
         Ordering::Less => {}
-        Ordering::Equal => slack(cx, &mapped)?,
+        Ordering::Equal | Ordering::Greater => slack(cx, &mapped)?,
+    }
+    if let Some(value) = slot {
+        slot_contents(cx, value, &mapped)?;
     }
     Ok(mapped)
+}
+
+/// Checks a slot: an extent or a few for all of its room, written up to the end of the contents, and zeros behind them.
+fn slot_contents(cx: &mut InodeContext<'_>, value: &[u8], mapped: &Mapped) -> Result<(), Unreadable> {
+    let size = cx.inode.size;
+    let room = room(value).unwrap_or(0);
+    let (blocks, wanted) = (room.div_ceil(BLOCK), size.div_ceil(BLOCK));
+    let is_reserved = mapped.blocks() == blocks && mapped.end == blocks && mapped.nodes == 0;
+    let is_written = mapped.runs.iter().all(|run| run.written == (run.logical < wanted));
+    if room == 0 || size > room || !is_reserved || !is_written || mapped.written_end() != wanted {
+        let shown = image_tree::escaped(value);
+        let text = format!("is a slot of {shown} bytes, but has {size} bytes and {} blocks", mapped.blocks());
+        cx.problem(Code::SlotShape, text);
+        return Ok(());
+    }
+    for run in mapped.runs.iter().filter(|run| !run.written) {
+        for block in run.start..run.start.saturating_add(run.len) {
+            if !is_zero(&cx.image.block(block)?) {
+                cx.problem(
+                    Code::SlotNotZero,
+                    format!("block {block}, behind the end of the slot, is not zero"),
+                );
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The room of a slot in \[bytes\]: decimal digits, at most 64 MiB.
+fn room(value: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(value).ok()?;
+    let room: u64 = digits.parse().ok().filter(|room| (1..=64 << 20).contains(room))?;
+    (room.to_string() == digits).then_some(room)
 }
 
 /// Checks that the bytes behind the end of the contents in their last block are zero.

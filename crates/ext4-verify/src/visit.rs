@@ -13,6 +13,9 @@ use crate::problem::Findings;
 use crate::source::Unreadable;
 use crate::xattr;
 
+/// The attribute that marks a slot. Its value is the room in \[bytes\].
+const SLOT: &[u8] = b"trusted.snugfs.slot";
+
 /// What an inode has besides its fields.
 #[derive(Default)]
 struct Body {
@@ -63,7 +66,8 @@ impl Visitor<'_, '_> {
         let mut body = Body::default();
         let contents = match kind {
             Kind::File => {
-                let mapped = extents::file_contents(&mut cx)?;
+                let mark = attributes.iter().find(|attribute| attribute.name == SLOT);
+                let mapped = extents::file_contents(&mut cx, mark.map(|mark| mark.value.as_slice()))?;
                 let blocks = mapped.all_blocks();
                 body.runs = mapped.runs;
                 Some(blocks)

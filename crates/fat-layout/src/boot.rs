@@ -43,6 +43,18 @@ pub(crate) fn reserved_sectors(options: &Options, geometry: &Geometry, usage: Us
     bytes
 }
 
+/// The bytes of `FSInfo` and its copy that count clusters.
+pub(crate) fn counts(geometry: &Geometry) -> Vec<std::ops::Range<u64>> {
+    if geometry.bits == Bits::Fat16 {
+        return Vec::new();
+    }
+    let at = |sector: u16| {
+        let start = u64::from(sector) * geometry.sector + 488;
+        start..start + 8
+    };
+    vec![at(FS_INFO), at(BACKUP + FS_INFO)]
+}
+
 fn boot_sector(options: &Options, geometry: &Geometry) -> Vec<u8> {
     let mut sector = vec![0; BOOT];
     let is_32 = geometry.bits == Bits::Fat32;

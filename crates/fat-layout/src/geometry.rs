@@ -49,19 +49,20 @@ pub(crate) struct Geometry {
 }
 
 impl Geometry {
-    pub(crate) fn of(options: &Options) -> Result<Self, FatError> {
+    /// The geometry for a partition, with this number of \[bytes\] for the list of slots.
+    pub(crate) fn of(options: &Options, list: u64) -> Result<Self, FatError> {
         let chosen = if options.bytes >= FAT32_FROM { Bits::Fat32 } else { Bits::Fat16 };
         let bits = options.bits.unwrap_or(chosen);
-        Self::with_bits(options, bits).map_err(|wrong| {
+        Self::with_bits(options, list, bits).map_err(|wrong| {
             let fat32 = bits == Bits::Fat32;
             // The length could have decided on the type.
-            let other = options.bits.is_some() && chosen != bits && Self::is_possible(options, chosen);
+            let other = options.bits.is_some() && chosen != bits && Self::is_possible(options, list, chosen);
             match wrong {
                 WrongLength::TooLong => FatError::TooLong { bytes: options.bytes, fat32, other },
                 WrongLength::TooShort => FatError::TooShort {
                     bytes: options.bytes,
                     fat32,
-                    least: least_bytes(options, bits),
+                    least: least_bytes(options, list, bits),
                     other,
                 },
             }
@@ -69,16 +70,17 @@ impl Geometry {
     }
 
     /// Whether the partition's length suits a FAT type.
-    pub(crate) fn is_possible(options: &Options, bits: Bits) -> bool {
-        Self::with_bits(options, bits).is_ok()
+    pub(crate) fn is_possible(options: &Options, list: u64, bits: Bits) -> bool {
+        Self::with_bits(options, list, bits).is_ok()
     }
 
-    fn with_bits(options: &Options, bits: Bits) -> Result<Self, WrongLength> {
+    fn with_bits(options: &Options, list: u64, bits: Bits) -> Result<Self, WrongLength> {
         let sector = options.sector.bytes();
         let sectors = options.bytes / sector;
         let (sectors_per_track, heads) = track(sectors);
         let sectors = sectors - sectors % u64::from(sectors_per_track);
-        let disk = Disk { bytes: options.bytes, sector, sectors, sectors_per_track, heads };
+        let list = list.div_ceil(sector);
+        let disk = Disk { bytes: options.bytes, sector, sectors, sectors_per_track, heads, list };
         match bits {
             Bits::Fat16 => disk.fat16(),
             Bits::Fat32 => disk.fat32(),
@@ -112,9 +114,9 @@ enum WrongLength {
 }
 
 /// The minimum partition length for a FAT type, a whole number of MiB, in \[bytes\].
-fn least_bytes(options: &Options, bits: Bits) -> u64 {
+fn least_bytes(options: &Options, list: u64, bits: Bits) -> u64 {
     const MIB: u64 = 1 << 20;
-    let fits = |&bytes: &u64| Geometry::with_bits(&Options { bytes, ..*options }, bits).is_ok();
+    let fits = |&bytes: &u64| Geometry::with_bits(&Options { bytes, ..*options }, list, bits).is_ok();
     let least = (1..=1024).map(|count| count * MIB).find(fits);
     least.expect("invariant: 1 GiB suits both FAT types, with sectors of any size")
 }
@@ -145,6 +147,8 @@ struct Disk {
     sectors: u64,
     sectors_per_track: u16,
     heads: u16,
+    /// Length of the list of slots.
+    list: u64,
 }
 
 impl Disk {
@@ -173,7 +177,7 @@ impl Disk {
         let sector = self.sector;
         // Structures are aligned to clusters, except on disks of at most 8192 sectors (floppy disks for mkfs.vfat).
         let alignment = if self.sectors > 8192 { cluster } else { 1 };
-        let reserved = alignment;
+        let reserved = (Bits::Fat16.list_at() + self.list).next_multiple_of(alignment);
         let root = (ROOT_ENTRIES * ENTRY / sector).next_multiple_of(alignment);
         let data = self.sectors.checked_sub(reserved + root)?;
         let about = (data * sector + TABLES * 2) / (cluster * sector + TABLES * 2);
@@ -199,7 +203,7 @@ impl Disk {
             _ => 32_768,
         };
         let (sector, cluster) = (self.sector, (wanted / self.sector).max(1));
-        let reserved = 32_u64.next_multiple_of(cluster);
+        let reserved = (Bits::Fat32.list_at() + self.list).max(32).next_multiple_of(cluster);
         let data = self.sectors.checked_sub(reserved).ok_or(WrongLength::TooShort)?;
         // The boot sector counts sectors in 32 bits.
         if self.sectors > u64::from(u32::MAX) {

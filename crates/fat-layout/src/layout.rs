@@ -1,6 +1,8 @@
 //! Allocates clusters, and describes the file system as pieces.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::ops::Range;
 
 use image_tree::{Content, FileTree, NodeId, NodeKind, Piece, PieceSource, narrow, to_u64, to_usize};
 
@@ -9,7 +11,7 @@ use crate::directory::{self, ARCHIVE, DIRECTORY, ENTRY};
 use crate::error::FatError;
 use crate::geometry::{Geometry, TABLES};
 use crate::names::{self, EntryName};
-use crate::{Bits, Options};
+use crate::{Bits, Options, SLOTS};
 
 /// Maximum number of entries in a directory (specification, section 6.5: 2 MiB).
 const MAX_ENTRIES: usize = 65_536;
@@ -74,12 +76,13 @@ impl FatLayout {
     /// # Errors
     /// Fails if FAT does not support the tree, or if the tree does not fit into the partition.
     pub fn plan(tree: &FileTree, options: &Options) -> Result<Self, FatError> {
-        let geometry = Geometry::of(options)?;
+        let list = slot_list(tree);
+        let geometry = Geometry::of(options, to_u64(list.len()))?;
         let names = names_of(tree)?;
         let allocation = match Allocation::of(tree, options, &geometry, &names)? {
             Fit::Allocated(allocation) => allocation,
             Fit::Missing(missing) => {
-                let promised = options.free_space > 0;
+                let promised = options.free_space > 0 || !list.is_empty();
                 return Err(FatError::Full { missing, promised, more: more(tree, options, &names, missing) });
             }
         };
@@ -90,7 +93,8 @@ impl FatLayout {
             // Only FAT16 can have no cluster in use, and it does not store this number.
             last_used: FIRST_CLUSTER + used.saturating_sub(1),
         };
-        let reserved = boot::reserved_sectors(options, &geometry, usage);
+        let mut reserved = boot::reserved_sectors(options, &geometry, usage);
+        boot::put(&mut reserved, to_usize(geometry.bits.list_at() * geometry.sector), list.as_bytes());
         let count =
             |is: fn(&NodeKind) -> bool| to_u64(tree.iter().filter(|(_, node)| is(&node.kind())).count());
         Ok(Self {
@@ -128,6 +132,48 @@ impl FatLayout {
         }
     }
 
+    /// The bytes that a stamp of the slots changes: counts, tables, the entries of the slots, free clusters. Ascending; empty
+    /// without slots.
+    pub fn stampable(&self) -> Vec<Range<u64>> {
+        let slots: Vec<_> = self.tree.slots().map(|(node, _)| node).collect();
+        if slots.is_empty() {
+            return Vec::new();
+        }
+        let geometry = &self.geometry;
+        let tables = geometry.reserved * geometry.sector;
+        let root = tables + TABLES * geometry.table * geometry.sector;
+        let mut ranges = boot::counts(geometry);
+        ranges.push(tables..root);
+        let names = names_of(&self.tree).expect("invariant: the tree was laid out");
+        for node in slots {
+            let parent = self.tree.node(node).parent();
+            let own =
+                if parent == NodeId::ROOT { directory::label(&self.options.label).len() / ENTRY } else { 2 };
+            let children = self.tree.children(parent).zip(names_in(&names, parent));
+            let before = children.clone().take_while(|(child, _)| *child != node);
+            let before: usize = before.map(|(_, name)| directory::entries_of(name)).sum();
+            let name = children
+                .clone()
+                .find(|(child, _)| *child == node)
+                .map(|(_, name)| directory::entries_of(name));
+            // The entry of the short name is the last one.
+            let at = to_u64((own + before + name.unwrap_or(1) - 1) * ENTRY);
+            let directories =
+                self.tree.iter().filter(|(_, node)| matches!(node.kind(), NodeKind::Directory { .. }));
+            let directories = directories
+                .map(|(id, _)| id)
+                .filter(|id| *id != NodeId::ROOT || geometry.bits == Bits::Fat32);
+            let runs = self.runs.iter().filter(|run| matches!(run.contents, Contents::Directory(_)));
+            let run = directories.zip(runs).find(|(id, _)| *id == parent);
+            let start = run.map_or(root, |(_, run)| self.cluster_offset(run.first));
+            ranges.push(start + at..start + at + to_u64(ENTRY));
+        }
+        let used = self.runs.last().map_or(FIRST_CLUSTER, |run| run.first + run.clusters);
+        ranges.push(self.cluster_offset(used)..self.options.bytes);
+        ranges.sort_by_key(|range| range.start);
+        ranges
+    }
+
     /// Offset of a cluster in \[bytes\].
     fn cluster_offset(&self, cluster: u32) -> u64 {
         self.geometry.data() * self.geometry.sector
@@ -157,6 +203,20 @@ impl FatLayout {
             entry.copy_from_slice(&value.to_le_bytes()[..entry.len()]);
         }
     }
+}
+
+/// The list of slots; empty without slots.
+fn slot_list(tree: &FileTree) -> String {
+    let mut list = String::new();
+    for (node, bytes) in tree.slots() {
+        if list.is_empty() {
+            list = format!("{SLOTS}\n");
+        }
+        // `names_of` refuses names that are not UTF-8.
+        let path: Vec<_> = tree.path(node).parts().map(|name| [b"/", name.as_bytes()].concat()).collect();
+        let _ = writeln!(list, "{bytes} {}", String::from_utf8_lossy(&path.concat()));
+    }
+    list
 }
 
 /// The names in each directory, in the order of the tree.
@@ -207,7 +267,7 @@ fn more(tree: &FileTree, options: &Options, names: &Names, missing: u64) -> Opti
     loop {
         bytes = bytes.checked_add(missing.next_multiple_of(options.sector.bytes()))?;
         let longer = Options { bytes, ..*options };
-        let geometry = Geometry::of(&longer).ok()?;
+        let geometry = Geometry::of(&longer, to_u64(slot_list(tree).len())).ok()?;
         match Allocation::of(tree, &longer, &geometry, names).ok()? {
             Fit::Allocated(_) => return Some(bytes - options.bytes),
             Fit::Missing(still) => missing = still,
@@ -232,7 +292,7 @@ struct Allocation {
 
 /// Whether a tree and the promised free space fit into a partition of the length in the options.
 pub(crate) fn fits(tree: &FileTree, options: &Options, names: &Names) -> Result<Result<(), u64>, FatError> {
-    let geometry = Geometry::of(options)?;
+    let geometry = Geometry::of(options, to_u64(slot_list(tree).len()))?;
     Ok(match Allocation::of(tree, options, &geometry, names)? {
         Fit::Allocated(_) => Ok(()),
         Fit::Missing(missing) => Err(missing),
@@ -259,7 +319,9 @@ impl Allocation {
                 allocated.insert(id, (narrow(first, CLUSTERS), narrow(clusters, CLUSTERS)));
             }
         }
-        let promised = options.free_space.div_ceil(geometry.cluster_bytes());
+        // Slots take free clusters when they are stamped.
+        let slots = tree.slots().map(|(_, bytes)| bytes.div_ceil(geometry.cluster_bytes())).sum::<u64>();
+        let promised = options.free_space.div_ceil(geometry.cluster_bytes()).saturating_add(slots);
         Ok(match used.saturating_add(promised).checked_sub(geometry.clusters) {
             None | Some(0) => Fit::Allocated(Self { clusters: allocated, used }),
             Some(missing) => Fit::Missing(missing.saturating_mul(geometry.cluster_bytes())),
@@ -326,7 +388,7 @@ fn directory_bytes(
     let entries = names_in(names, id).iter().map(directory::entries_of).sum::<usize>() + own;
     if id == NodeId::ROOT && geometry.bits == Bits::Fat16 {
         let room = to_usize(geometry.root * geometry.sector) / ENTRY;
-        let fat32 = Geometry::is_possible(options, Bits::Fat32);
+        let fat32 = Geometry::is_possible(options, to_u64(slot_list(tree).len()), Bits::Fat32);
         return if entries > room { Err(FatError::RootFull { needed: entries, room, fat32 }) } else { Ok(0) };
     }
     if entries > MAX_ENTRIES {

@@ -55,3 +55,19 @@ pub enum Bits {
     /// 32 bits, of which 28 are used.
     Fat32,
 }
+
+impl Bits {
+    /// The reserved sector at which a list of slots begins: after the boot sector of FAT16; in FAT32 also after `FSInfo`, the
+    /// sector that boot code uses, and the copies of all three.
+    #[must_use]
+    pub const fn list_at(self) -> u64 {
+        match self {
+            Self::Fat16 => 1,
+            Self::Fat32 => 9,
+        }
+    }
+}
+
+/// The first line of a list of slots. A line for each slot follows: its room in \[bytes\], a space, and its path. NULs fill the
+/// rest of the reserved sectors.
+pub const SLOTS: &str = "snugfs slots 1";

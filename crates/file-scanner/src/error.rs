@@ -74,6 +74,18 @@ pub enum ScanError {
         /// In the image.
         path: ImagePath,
     },
+    /// A pattern of attributes that matches no path.
+    UnusedAttributes {
+        /// The pattern.
+        path: ImagePath,
+    },
+    /// A pattern of attributes that is not a valid glob.
+    AttributesPattern {
+        /// The pattern.
+        path: ImagePath,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A registered store path that does not exist.
     MissingStorePath {
         /// On this machine.
@@ -266,7 +278,9 @@ impl ScanError {
             | Self::StoreMode { .. }
             | Self::DisallowedXattr { .. }
             | Self::Pattern { .. }
-            | Self::MissingPath { .. } => ErrorKind::Plan,
+            | Self::MissingPath { .. }
+            | Self::UnusedAttributes { .. }
+            | Self::AttributesPattern { .. } => ErrorKind::Plan,
             Self::Archive { error, .. } => match error.fault().kind() {
                 FaultKind::Plan => ErrorKind::Plan,
                 FaultKind::Source => ErrorKind::Source,
@@ -331,7 +345,9 @@ impl ScanError {
             Self::DisallowedXattr { path, name, .. } => {
                 Subject::Source(SourceId::Entry(path.clone()), SourceField::Xattr(name.clone()))
             }
-            Self::MissingPath { path } => SourceId::Attributes(path.clone()).into(),
+            Self::MissingPath { path }
+            | Self::UnusedAttributes { path }
+            | Self::AttributesPattern { path, .. } => SourceId::Attributes(path.clone()).into(),
             Self::BadStoreName { .. } => SourceId::Store.into(),
             Self::NotAFolder { source, .. }
             | Self::NotAFile { source, .. }
@@ -381,6 +397,10 @@ impl ScanError {
                 "has contents, but the system says that its length is 0".to_owned()
             }
             Self::MissingPath { .. } => "nothing makes this path".to_owned(),
+            Self::UnusedAttributes { .. } => "the pattern matches nothing in the image".to_owned(),
+            Self::AttributesPattern { reason, .. } => {
+                format!("is not a valid pattern: {}", image_tree::escaped(reason.as_bytes()))
+            }
             Self::MissingStorePath { .. } => "the store path is registered but missing".to_owned(),
             Self::BadStoreName { reason } => format!("a store path has no valid name: {reason}"),
             Self::SpecialInStore { .. } => {
@@ -462,6 +482,10 @@ impl ScanError {
             Self::DisallowedXattr { .. } | Self::FileTooLong { .. } => "leave it out",
             Self::EmptyWithBytes { .. } => "copy it to a regular file first",
             Self::MissingPath { .. } => "add an entry for it or leave it out",
+            Self::UnusedAttributes { .. } => "correct it or leave it out",
+            Self::AttributesPattern { .. } => {
+                "correct it; a \\ before * ? [ { or \\ makes them ordinary characters"
+            }
             Self::BadStoreName { .. } => "correct the registration",
             Self::SpecialInStore { .. } | Self::DeviceNumber { .. } => "remove it",
             Self::NotAFolder { .. } | Self::NotAFile { .. } => "name one",

@@ -9,6 +9,7 @@ use image_tree::{
 };
 use snugfs_plan::{EntryKind, TreeKind};
 
+use crate::attributes::Attributes;
 use crate::error::ScanError;
 use crate::errors::Located;
 use crate::found::{DirectoryId, Found, HostMetadata, Kind, Place};
@@ -43,16 +44,18 @@ struct Flatten<'a> {
     store: Vec<(Permissions, MetadataId)>,
     warnings: Warnings,
     namespace: Namespace,
+    /// Ranks of attributes that set modes in store paths.
+    store_modes: BTreeSet<usize>,
 }
 
 /// Merges all sources into one tree, or returns all errors.
 pub(crate) fn flatten<'a>(
     sources: &'a Sources<'a>,
-    plan: &'a PlanTree<'a>,
+    plan: (&'a PlanTree<'a>, &'a Attributes<'a>),
     found: &'a Found,
     files: &'a EntryFiles,
 ) -> Result<Scan, Vec<Located>> {
-    let link_attributes = if !sources.attributes.is_empty() && found.has_links() {
+    let link_attributes = if !plan.1.is_empty() && found.has_links() {
         link_attributes(Merge::new(sources, plan, found), found)
     } else {
         HashMap::new()
@@ -68,7 +71,7 @@ pub(crate) fn flatten<'a>(
         metadata::apply(&mut root, merge.attributes(position).1, InodeKind::Directory);
     }
     let mut writer = TreeWriter::new(root, files.origins.clone());
-    let ((found_nodes, found_bytes), (plan_nodes, plan_bytes)) = (found.totals(), plan.totals());
+    let ((found_nodes, found_bytes), (plan_nodes, plan_bytes)) = (found.totals(), plan.0.totals());
     writer.reserve(found_nodes + plan_nodes, found_bytes + plan_bytes);
     let mut flatten = Flatten {
         sources,
@@ -81,6 +84,7 @@ pub(crate) fn flatten<'a>(
         store: Vec::new(),
         warnings: Warnings::new(sources.trees.len()),
         namespace: Namespace::of_this_process(),
+        store_modes: BTreeSet::new(),
     };
     let errors = flatten.run();
     if errors.is_empty() {
@@ -88,7 +92,8 @@ pub(crate) fn flatten<'a>(
         warnings.extend(mounts::warnings(found, usize::from(sources.store.is_some())));
         warnings.extend(warnings::inflated(found, files));
         let own = found.own_in_trees(usize::from(sources.store.is_some()));
-        Ok(Scan { tree: flatten.writer.finish(), warnings, own })
+        let replaced = std::mem::take(&mut flatten.merge.replaced);
+        Ok(Scan { tree: flatten.writer.finish(), warnings, replaced, own })
     } else {
         Err(errors)
     }
@@ -131,7 +136,23 @@ impl<'a> Flatten<'a> {
         let mut all: Vec<Located> =
             std::mem::take(&mut self.merge.errors).into_iter().map(Located::from).collect();
         all.append(&mut errors);
+        all.extend(self.store_modes().into_iter().map(Located::from));
+        // Other errors can hide what a pattern would match.
+        if all.is_empty() {
+            let unused = self.merge.unused_patterns().into_iter();
+            all.extend(unused.map(|path| ScanError::UnusedAttributes { path: path.clone() }.into()));
+        }
         all
+    }
+
+    /// Errors of patterns that would set modes in store paths.
+    fn store_modes(&self) -> Vec<ScanError> {
+        let Some(store) = &self.sources.store else { return Vec::new() };
+        let error = |rank: &usize| ScanError::StoreMode {
+            path: self.merge.attributes(*rank).0.clone(),
+            store_dir: store.store_dir.to_string(),
+        };
+        self.store_modes.iter().map(error).collect()
     }
 
     fn write(&mut self, step: Step<'a>) -> Result<(), ScanError> {
@@ -170,7 +191,10 @@ impl<'a> Flatten<'a> {
             DirectoryOwner::Store if applied.is_empty() => {
                 return Ok(self.store_metadata(Permissions::STORE_EXECUTABLE));
             }
-            DirectoryOwner::Store => Metadata::root_owned(Permissions::STORE_EXECUTABLE, Timestamp::STORE),
+            DirectoryOwner::Store => {
+                self.refuse_store_mode(applied);
+                Metadata::root_owned(Permissions::STORE_EXECUTABLE, Timestamp::STORE)
+            }
             DirectoryOwner::LostAndFound => Metadata::root_owned(Permissions::from_mode(0o700), time),
             DirectoryOwner::Planned(PlanItem::Entry(_, _, entry)) => {
                 metadata::of_entry(entry, Permissions::DIRECTORY, time)
@@ -262,6 +286,7 @@ impl<'a> Flatten<'a> {
         if applied.is_empty() {
             return Ok(self.store_metadata(canonical));
         }
+        self.refuse_store_mode(applied);
         Ok(self.with_attributes(Metadata::root_owned(canonical, Timestamp::STORE), applied, inode_kind, None))
     }
 
@@ -284,7 +309,7 @@ impl<'a> Flatten<'a> {
         let default = file.map_or(Permissions::from_mode(0o644), |file| file.permissions);
         let mut base = metadata::of_entry(entry, default, time);
         let inode_kind = match entry.kind {
-            EntryKind::Text(_) | EntryKind::Source(_) => InodeKind::File,
+            EntryKind::Text(_) | EntryKind::Source(_) | EntryKind::Slot(_) => InodeKind::File,
             EntryKind::Symlink(_) => {
                 base.permissions = Permissions::SYMLINK;
                 InodeKind::Symlink
@@ -294,6 +319,10 @@ impl<'a> Flatten<'a> {
         let metadata = self.with_attributes(base, applied, inode_kind, None);
         let special = match &entry.kind {
             EntryKind::Text(bytes) => return self.inline(name, metadata, bytes),
+            EntryKind::Slot(bytes) => {
+                let metadata = self.writer.metadata_of(metadata).clone();
+                return self.writer.slot(name, &metadata, *bytes).map(drop).map_err(ScanError::of_tree);
+            }
             EntryKind::Symlink(target) => {
                 return self.writer.symlink(name, metadata, target).map(drop).map_err(ScanError::of_tree);
             }
@@ -371,7 +400,7 @@ impl<'a> Flatten<'a> {
         Ok(())
     }
 
-    /// The positions of all attributes that apply to a path, or to an inode by any of its names.
+    /// The ranks of all attributes that apply to a path, or to an inode by any of its names.
     fn positions(&self, applied: PathAttributes, linked: Option<LinkedInode>) -> Vec<usize> {
         match linked.and_then(|linked| self.link_attributes.get(&linked)) {
             Some(reached) => reached.iter().copied().collect(),
@@ -401,6 +430,13 @@ impl<'a> Flatten<'a> {
             }
         }
         self.writer.metadata(&base)
+    }
+
+    /// Records attributes that would set a mode in a store path. Those of exact paths are refused before the scan.
+    fn refuse_store_mode(&mut self, applied: PathAttributes) {
+        let positions = self.merge.positions(applied).into_iter();
+        self.store_modes
+            .extend(positions.filter(|&rank| self.merge.attributes(rank).1.permissions.is_some()));
     }
 
     fn store_metadata(&mut self, permissions: Permissions) -> MetadataId {

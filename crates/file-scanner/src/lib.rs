@@ -17,6 +17,7 @@
 //! | `exclude` | patterns of what is left out |
 //! | `own` | output files of the program, which no tree includes |
 //! | `found` | the result of the walk |
+//! | `attributes` | the attributes of the plan in the order of their precedence; which patterns match a path |
 //! | `plan_tree` | the entries, targets and attributes of the plan, by path |
 //! | `merge` | merges all sources in depth-first order, finds conflicts |
 //! | `source_id` | the source of an error or a warning |
@@ -25,6 +26,7 @@
 //! | `equal` | files with equal contents |
 
 mod archives;
+mod attributes;
 mod contained;
 mod equal;
 mod error;
@@ -63,5 +65,5 @@ pub use scan::{ScanOptions, most_readers, scan, scan_with};
 pub use scanned_files::ScannedFiles;
 pub use source_error::SourceError;
 pub use source_id::{SourceField, SourceId, Subject};
-pub use sources::{InlineFile, Scan, Sources, StoreSource};
+pub use sources::{InlineFile, Replaced, Scan, Sources, StoreSource};
 pub use warnings::{NamedFiles, Warning};

@@ -3,15 +3,16 @@
 //! Directories of several sources become one. Anything else at the same path is a conflict. The merge records it and continues,
 //! to find all conflicts at once. The stack of directories is on the heap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use image_tree::{ImagePath, escaped, narrow, to_u64};
 use snugfs_plan::AttributesPlan;
 
+use crate::attributes::Attributes;
 use crate::error::ScanError;
 use crate::found::{DirectoryId, Found, FoundDirectory, Kind};
 use crate::plan_tree::{LOST_AND_FOUND, PlanId, PlanItem, PlanTree, SourceRef};
-use crate::sources::Sources;
+use crate::sources::{Replaced, Sources};
 
 /// The origin of a directory's metadata.
 #[derive(Clone, Copy, Debug)]
@@ -39,12 +40,15 @@ pub(crate) enum Leaf<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PathAttributes {
     pub(crate) inherited: Option<usize>,
+    /// The rank of the exact path.
     pub(crate) own: Option<usize>,
+    /// Patterns that match the path, an index of [`Merge::sets`].
+    pub(crate) matched: Option<usize>,
 }
 
 impl PathAttributes {
     pub(crate) fn is_empty(self) -> bool {
-        self.inherited.is_none() && self.own.is_none()
+        self.inherited.is_none() && self.own.is_none() && self.matched.is_none()
     }
 }
 
@@ -78,6 +82,8 @@ struct Frame<'a> {
     chain: Option<usize>,
     items: Items<'a>,
     next: usize,
+    /// Length of the path of the directory above in [`Merge::directory`].
+    above: usize,
 }
 
 /// The merge of all sources.
@@ -89,8 +95,14 @@ pub(crate) struct Merge<'a> {
     stack: Vec<Frame<'a>>,
     /// Recursive attributes, each with the index of those above it.
     chains: Vec<(Option<usize>, usize)>,
-    attributes: Vec<(&'a ImagePath, &'a AttributesPlan)>,
+    attributes: &'a Attributes<'a>,
+    /// The path of the current directory, without a `/` at the end.
+    directory: Vec<u8>,
+    /// The sets of patterns that match a path, each once.
+    sets: Vec<Vec<usize>>,
+    set_ids: HashMap<Vec<usize>, usize>,
     pub(crate) errors: Vec<ScanError>,
+    pub(crate) replaced: Vec<Replaced>,
 }
 
 /// A claim to a path.
@@ -102,17 +114,31 @@ struct Claim<'a> {
 
 impl<'a> Merge<'a> {
     /// Starts in the root directory. The caller sets its metadata.
-    pub(crate) fn new(sources: &'a Sources<'a>, plan: &'a PlanTree<'a>, found: &'a Found) -> Self {
-        let attributes = sources.attributes.iter().collect();
-        let (stack, chains, errors) = (Vec::new(), Vec::new(), Vec::new());
-        let mut merge = Self { sources, plan, found, stack, chains, attributes, errors };
+    pub(crate) fn new(
+        sources: &'a Sources<'a>,
+        (plan, attributes): (&'a PlanTree<'a>, &'a Attributes<'a>),
+        found: &'a Found,
+    ) -> Self {
+        let mut merge = Self {
+            sources,
+            plan,
+            found,
+            stack: Vec::new(),
+            chains: Vec::new(),
+            attributes,
+            directory: Vec::new(),
+            sets: Vec::new(),
+            set_ids: HashMap::new(),
+            errors: Vec::new(),
+            replaced: Vec::new(),
+        };
         merge.push(b"", merge.root_attributes(), Vec::new(), Some(PlanId::ROOT));
         merge
     }
 
-    /// The attributes of the root directory.
+    /// The attributes of the root directory. No pattern matches it.
     pub(crate) fn root_attributes(&self) -> PathAttributes {
-        PathAttributes { inherited: None, own: self.plan.node(PlanId::ROOT).attributes }
+        PathAttributes { inherited: None, own: self.plan.node(PlanId::ROOT).attributes, matched: None }
     }
 
     /// The origin of the root directory's metadata.
@@ -131,22 +157,60 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// The attributes at a position of `plan.attributes`, with their path.
-    pub(crate) fn attributes(&self, position: usize) -> (&'a ImagePath, &'a AttributesPlan) {
-        self.attributes[position]
+    /// The attributes of a rank, with their path.
+    pub(crate) fn attributes(&self, rank: usize) -> (&'a ImagePath, &'a AttributesPlan) {
+        let rule = self.attributes.rule(rank);
+        (rule.path, rule.plan)
     }
 
-    /// Positions of the attributes that apply to a path, those of higher directories first.
+    /// The attributes of an entry of the current directory.
+    fn applied(&mut self, name: &[u8], inherited: Option<usize>, own: Option<usize>) -> PathAttributes {
+        let matched = if self.attributes.has_patterns() { self.matched(name) } else { None };
+        PathAttributes { inherited, own, matched }
+    }
+
+    /// The set of patterns that match an entry of the current directory.
+    fn matched(&mut self, name: &[u8]) -> Option<usize> {
+        let len = self.directory.len();
+        self.directory.push(b'/');
+        self.directory.extend_from_slice(name);
+        let found = self.attributes.matches(&self.directory);
+        self.directory.truncate(len);
+        if found.is_empty() {
+            return None;
+        }
+        let new = self.sets.len();
+        let id = *self.set_ids.entry(found.clone()).or_insert(new);
+        if id == new {
+            self.sets.push(found);
+        }
+        Some(id)
+    }
+
+    /// Patterns that have matched nothing. To be called after the last step.
+    pub(crate) fn unused_patterns(&self) -> Vec<&'a ImagePath> {
+        let used: BTreeSet<usize> = self.sets.iter().flatten().copied().collect();
+        let patterns = self.attributes.patterns().iter().filter(|rank| !used.contains(rank));
+        patterns.map(|rank| self.attributes.rule(*rank).path).collect()
+    }
+
+    /// Ranks of the attributes that apply to a path, ascending.
     pub(crate) fn positions(&self, applied: PathAttributes) -> Vec<usize> {
-        let mut found: Vec<usize> = applied.own.into_iter().collect();
+        let mut found: Vec<usize> =
+            applied.own.into_iter().chain(self.set(applied).iter().copied()).collect();
         let mut at = applied.inherited;
         while let Some(id) = at {
             let (above, attributes) = self.chains[id];
             found.push(attributes);
             at = above;
         }
-        found.reverse();
+        found.sort_unstable();
+        found.dedup();
         found
+    }
+
+    fn set(&self, applied: PathAttributes) -> &[usize] {
+        applied.matched.map_or(&[], |id| &self.sets[id])
     }
 
     /// The path of an entry of the current directory, for messages.
@@ -179,7 +243,7 @@ impl<'a> Merge<'a> {
                     if index < directory.len() {
                         frame.next += 1;
                         let inherited = frame.chain;
-                        return Some(self.single(source, id, index, PathAttributes { inherited, own: None }));
+                        return Some(self.single(source, id, index, inherited));
                     }
                 }
                 Items::Many(items) => {
@@ -202,15 +266,18 @@ impl<'a> Merge<'a> {
                     }
                 }
             }
+            let above = frame.above;
             self.stack.pop();
+            self.directory.truncate(above);
             return if self.stack.is_empty() { None } else { Some(Step::Leave) };
         }
     }
 
     /// A name of only one source.
-    fn single(&mut self, source: usize, id: DirectoryId, index: usize, applied: PathAttributes) -> Step<'a> {
+    fn single(&mut self, source: usize, id: DirectoryId, index: usize, inherited: Option<usize>) -> Step<'a> {
         let directory = self.found.directory(id);
         let (name, kind) = (directory.name(index), directory.kind(index));
+        let applied = self.applied(name, inherited, None);
         match kind {
             Kind::Directory(child) => {
                 self.push(name, applied, vec![(source, child)], None);
@@ -223,18 +290,25 @@ impl<'a> Merge<'a> {
     /// A name of the plan or of several sources.
     fn several(&mut self, name: &'a [u8], run: &[Contributor], inherited: Option<usize>) -> Option<Step<'a>> {
         if let [Contributor::Found { source, directory, index }] = *run {
-            return Some(self.single(source, directory, index, PathAttributes { inherited, own: None }));
+            return Some(self.single(source, directory, index, inherited));
         }
         let planned = run.iter().find_map(|contributor| match contributor {
             Contributor::Plan(id) => Some(*id),
             Contributor::Found { .. } => None,
         });
+        let run = &self.without_replaced(name, run);
         let claims = self.claims(run);
         let node = planned.map(|id| self.plan.node(id));
-        let applied = PathAttributes { inherited, own: node.and_then(|node| node.attributes) };
+        let own = node.and_then(|node| node.attributes);
         if self.conflicts(name, &claims) {
             return None;
         }
+        let is_made = !claims.is_empty() || node.is_some_and(|node| node.wanted);
+        let applied = if is_made {
+            self.applied(name, inherited, own)
+        } else {
+            PathAttributes { inherited, own, matched: None }
+        };
         match claims.first() {
             None if !node.is_some_and(|node| node.wanted) => {
                 self.unused_attributes(planned.into_iter());
@@ -251,6 +325,33 @@ impl<'a> Merge<'a> {
                 Some(Step::Enter { name, owner, applied })
             }
         }
+    }
+
+    /// Leaves out files of trees that a later tree replaces.
+    fn without_replaced(&mut self, name: &[u8], run: &[Contributor]) -> Vec<Contributor> {
+        let mut kept: Vec<Contributor> = Vec::new();
+        for &contributor in run {
+            if let Some(by) = self.leaf_of_tree(contributor)
+                && self.sources.trees[by].later_wins
+            {
+                let replaced = kept.iter().filter_map(|earlier| self.leaf_of_tree(*earlier));
+                let replaced: Vec<usize> = replaced.collect();
+                kept.retain(|earlier| self.leaf_of_tree(*earlier).is_none());
+                for tree in replaced {
+                    self.replaced.push(Replaced { path: self.path(name), tree, by });
+                }
+            }
+            kept.push(contributor);
+        }
+        kept
+    }
+
+    /// The tree of an entry, if it is from a tree and not a directory.
+    fn leaf_of_tree(&self, contributor: Contributor) -> Option<usize> {
+        let Contributor::Found { source, directory, index } = contributor else { return None };
+        let is_directory = matches!(self.found.directory(directory).kind(index), Kind::Directory(_));
+        let tree = source.checked_sub(usize::from(self.sources.store.is_some()))?;
+        (!is_directory).then_some(tree)
     }
 
     fn claims(&self, run: &[Contributor]) -> Vec<Claim<'a>> {
@@ -360,9 +461,11 @@ impl<'a> Merge<'a> {
         planned: Option<PlanId>,
     ) {
         let mut chain = applied.inherited;
-        if let Some(own) = applied.own.filter(|&own| self.attributes(own).1.recursive) {
-            chain = Some(self.chains.len());
-            self.chains.push((applied.inherited, own));
+        let own = applied.own.into_iter().chain(self.set(applied).iter().copied());
+        let recursive: Vec<usize> = own.filter(|rank| self.attributes(*rank).1.recursive).collect();
+        for rank in recursive {
+            self.chains.push((chain, rank));
+            chain = Some(self.chains.len() - 1);
         }
         let node = planned.map(|id| self.plan.node(id));
         let mounted = node.into_iter().flat_map(|node| &node.mounted);
@@ -374,7 +477,12 @@ impl<'a> Merge<'a> {
             (&[(source, id)], None) => Items::One { source, id, directory: self.found.directory(id) },
             _ => Items::Many(self.gather(&layers, children)),
         };
-        self.stack.push(Frame { name, chain, items, next: 0 });
+        let above = self.directory.len();
+        if !self.stack.is_empty() {
+            self.directory.push(b'/');
+            self.directory.extend_from_slice(name);
+        }
+        self.stack.push(Frame { name, chain, items, next: 0, above });
     }
 
     /// All items of a directory, sorted by name.

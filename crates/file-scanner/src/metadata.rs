@@ -39,7 +39,10 @@ pub(crate) fn of_tree(
     };
     let mut metadata = Metadata { permissions, uid, gid, mtime, xattrs: Vec::new() };
     for xattr in xattrs {
-        metadata.set_xattr(xattr);
+        // A file of a mounted image that was a slot is an ordinary file here.
+        if xattr.name.to_string() != image_tree::SLOT_XATTR {
+            metadata.set_xattr(xattr);
+        }
     }
     // They are equal in every file system, except if fakeroot shows another mode.
     metadata.set_permissions(permissions);

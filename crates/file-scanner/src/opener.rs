@@ -169,6 +169,7 @@ impl<'t> Cursor<'_, 't> {
             NodeKind::File { source: FileSource::Inline(index), .. } => {
                 return Ok(OpenFile::Inline(tree.inline(index)));
             }
+            NodeKind::File { source: FileSource::Slot(_), .. } => return Ok(OpenFile::Inline(&[])),
             NodeKind::File { source: FileSource::Scanned { origin, .. }, .. } => origin,
             _ if let Some(file) = ContainedFile::of(tree, node) => return Ok(OpenFile::Contained(file)),
             _ => return Err(SourceError::NotAFile { path: tree.path(node).to_string() }),
@@ -247,7 +248,7 @@ impl<'t> Cursor<'_, 't> {
 pub fn check_unchanged(tree: &FileTree, node: NodeId, fd: BorrowedFd<'_>) -> Result<(), SourceError> {
     let node = tree.resolve(node);
     let (size, stamp) = match tree.node(node).kind() {
-        NodeKind::File { source: FileSource::Inline(_), .. } => return Ok(()),
+        NodeKind::File { source: FileSource::Inline(_) | FileSource::Slot(_), .. } => return Ok(()),
         NodeKind::File { size, source: FileSource::Scanned { stamp, .. } } => (size, stamp),
         NodeKind::File { .. } if contained::container(tree, node).is_some() => {
             return check_container(tree, node);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use image_tree::ImagePath;
 use snugfs_plan::{Entry, EntryKind};
 
+use crate::attributes::Attributes;
 use crate::error::ScanError;
 use crate::source_id::SourceId;
 use crate::sources::{InlineFile, Sources};
@@ -71,7 +72,7 @@ pub(crate) struct PlanNode<'a> {
     pub(crate) needed_by: Option<SourceRef<'a>>,
     /// Whether a directory is created here if there is nothing else.
     pub(crate) wanted: bool,
-    /// The position among `plan.attributes`.
+    /// The rank of its exact path in [`Attributes`].
     pub(crate) attributes: Option<usize>,
     /// Sources with this target, by their positions among the scanned sources.
     pub(crate) mounted: Vec<usize>,
@@ -88,7 +89,11 @@ pub(crate) const LOST_AND_FOUND: &[u8] = b"lost+found";
 
 impl<'a> PlanTree<'a> {
     /// Sorts the plan by path. Two items with the same path are a conflict.
-    pub(crate) fn new(sources: &'a Sources<'a>, errors: &mut Vec<ScanError>) -> Self {
+    pub(crate) fn new(
+        sources: &'a Sources<'a>,
+        attributes: &Attributes<'a>,
+        errors: &mut Vec<ScanError>,
+    ) -> Self {
         let mut tree = Self { nodes: vec![PlanNode::default()] };
         let stores = sources.store.iter().map(|store| (SourceRef::Closure, &store.store_dir));
         let trees =
@@ -114,9 +119,9 @@ impl<'a> PlanTree<'a> {
                 tree.change(at, |node| node.wanted = true);
             }
         }
-        for (index, path) in sources.attributes.keys().enumerate() {
+        for (rank, path) in attributes.exact() {
             let id = path.parts().fold(PlanId::ROOT, |at, name| tree.child(at, name.as_bytes()));
-            tree.change(id, |node| node.attributes = Some(index));
+            tree.change(id, |node| node.attributes = Some(rank));
         }
         tree
     }
@@ -125,7 +130,7 @@ impl<'a> PlanTree<'a> {
         &self.nodes[id.0]
     }
 
-    /// Positions of the attributes at or below a node, in the order of the paths.
+    /// Ranks of the attributes at or below a node, in the order of the paths.
     pub(crate) fn attributes_below(&self, id: PlanId) -> Vec<usize> {
         let mut found = Vec::new();
         let mut open = vec![id];

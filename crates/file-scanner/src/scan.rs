@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 use snugfs_plan::{EntryKind, TreeKind, TreePlan};
 
+use crate::attributes::Attributes;
 use crate::error::ScanError;
 use crate::errors::{ScanErrors, shortened};
 use crate::exclude::Exclude;
@@ -120,7 +121,8 @@ pub fn scan_with(sources: &Sources<'_>, options: &ScanOptions<'_>) -> Result<Sca
     let archives = archives::read(&trees, options, &mut errors);
     sources.inline.extend(archives::configurations(&trees, &archives));
     let sources = &sources;
-    let plan = PlanTree::new(sources, &mut errors);
+    let attributes = Attributes::new(sources.attributes, &mut errors);
+    let plan = PlanTree::new(sources, &attributes, &mut errors);
     let folders: Vec<_> = roots.iter().map(|root| root.fd.clone()).collect();
     let mut files = stat_entry_files(sources, &folders, &mut errors);
     if !errors.is_empty() {
@@ -135,7 +137,7 @@ pub fn scan_with(sources: &Sources<'_>, options: &ScanOptions<'_>) -> Result<Sca
         ScanOptions { readers: options.readers.max(options.threads).min(most_readers()), ..*options };
     let mut found = walk(roots, &options).map_err(shortened)?;
     let warnings = add_archives(sources, archives, &excludes, &mut found, &mut files)?;
-    let mut scan = flatten::flatten(sources, &plan, &found, &files).map_err(shortened)?;
+    let mut scan = flatten::flatten(sources, (&plan, &attributes), &found, &files).map_err(shortened)?;
     scan.warnings.extend(warnings);
     Ok(scan)
 }
@@ -208,7 +210,7 @@ fn refuse_store_modes(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
 fn refuse_disallowed_xattrs(sources: &Sources<'_>, errors: &mut Vec<ScanError>) {
     for (path, entry) in sources.entries {
         let (inode_kind, what) = match entry.kind {
-            EntryKind::Text(_) | EntryKind::Source(_) => (InodeKind::File, "file"),
+            EntryKind::Text(_) | EntryKind::Source(_) | EntryKind::Slot(_) => (InodeKind::File, "file"),
             EntryKind::Directory => (InodeKind::Directory, "directory"),
             EntryKind::Symlink(_) => (InodeKind::Symlink, "symlink"),
             EntryKind::Character { .. } | EntryKind::Block { .. } => (InodeKind::Special, "device"),

@@ -50,6 +50,17 @@ pub struct InlineFile {
     pub permissions: Permissions,
 }
 
+/// A file that was replaced by one of a later tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// In the image, escaped.
+    pub path: String,
+    /// The position of the tree whose file is left out.
+    pub tree: usize,
+    /// The position of the tree whose file is in the image.
+    pub by: usize,
+}
+
 /// The result of a scan.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -58,6 +69,8 @@ pub struct Scan {
     pub tree: FileTree,
     /// Warnings, in a fixed order.
     pub warnings: Vec<Warning>,
+    /// Files that were replaced by those of a later tree, in the order of the tree.
+    pub replaced: Vec<Replaced>,
     /// The output files of the program whose folders are part of a tree, sorted, once per tree.
     pub own: Vec<InTree>,
 }

@@ -100,6 +100,7 @@ pub use omitted::OmittedZeros;
 #[cfg(feature = "zstd")]
 pub use options::Framing;
 pub use options::{Compression, Options, Target, Written};
+pub use pending::NewFile;
 pub use pieces::{PieceError, check_pieces};
 pub use temporaries::remove_temporaries;
 pub use threads::startable_threads;

@@ -106,6 +106,36 @@ impl Pending {
     }
 }
 
+/// A file of another program that gets its name after it is complete. Until then no file has that name, or an older one.
+#[derive(Debug)]
+pub struct NewFile(Pending);
+
+impl NewFile {
+    /// Creates an empty file.
+    ///
+    /// # Errors
+    /// If the path has no name, or the folder refuses new files.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok(Self(Pending::create(folder, name, Unnamed::Try)?))
+    }
+
+    /// The file, for reading and writing.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        self.0.file()
+    }
+
+    /// Gives the file its name. An existing file is replaced. With `sync`, everything is on the disk afterwards.
+    ///
+    /// # Errors
+    /// If the folder refuses the name.
+    pub fn publish(self, sync: bool) -> io::Result<()> {
+        self.0.publish(sync)
+    }
+}
+
 impl Drop for Pending {
     fn drop(&mut self) {
         if let Some(temporary) = self.temporary.take() {

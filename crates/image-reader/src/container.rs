@@ -95,6 +95,25 @@ impl Image {
         Self::of_file(open(path)?)
     }
 
+    /// Opens an image to be changed: the bytes of a file that is open for reading, which must not be compressed.
+    ///
+    /// # Errors
+    /// If the file can't be read, is compressed, or has a format that snugfs does not read.
+    pub fn uncompressed(file: File) -> Result<Self, ReadError> {
+        match raw(file)? {
+            (window, None) => Ok(Self { container: Container::Raw, window }),
+            (_, Some(compression)) => {
+                let name = compression.name();
+                let help = "decompress it, or build a raw image";
+                Err(ReadError::unsupported(
+                    "",
+                    format!("is compressed by {name}, and can't be changed"),
+                    help,
+                ))
+            }
+        }
+    }
+
     /// Opens an image in a file that is open for reading.
     pub fn of_file(file: File) -> Result<Self, ReadError> {
         let (raw, compression) = raw(file)?;

@@ -111,7 +111,7 @@ impl Window {
     }
 
     /// Reads bytes into memory. The caller limits the length.
-    pub(crate) fn bytes(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    pub fn bytes(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
         if offset.checked_add(length).is_none_or(|end| end > self.length) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -209,6 +209,7 @@ impl TreeContents {
         let tree = self.trees.get(file.tree.index())?;
         match tree.node(tree.resolve(file.node)).kind() {
             NodeKind::File { source: FileSource::Inline(index), .. } => Some(tree.inline(index)),
+            NodeKind::File { source: FileSource::Slot(_), .. } => Some(&[]),
             _ => None,
         }
     }

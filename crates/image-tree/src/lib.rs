@@ -34,6 +34,7 @@ mod own_file;
 mod packed;
 mod path;
 mod piece;
+mod relabel;
 mod sector;
 mod tree;
 mod uuid;
@@ -59,7 +60,7 @@ pub use tree::{
     Segment, SpecialKind,
 };
 pub use uuid::Uuid;
-pub use writer::{TreeError, TreeWriter};
+pub use writer::{MAX_SLOT, SLOT_XATTR, TreeError, TreeWriter};
 pub use xattr::{InvalidXattr, Xattr, XattrName, XattrNamespace};
 
 mod xattr;

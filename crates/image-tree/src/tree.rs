@@ -128,6 +128,8 @@ pub enum FileSource {
     },
     /// Bytes stored in the tree; see [`FileTree::inline`].
     Inline(u32),
+    /// None yet: the file is empty, and has room for this number of \[bytes\]; see [`crate::TreeWriter::slot`].
+    Slot(u64),
     /// Bytes that a program has elsewhere, under a number that it chose. Its [`Contents`](crate::Contents) reads them.
     External(u64),
 }
@@ -329,6 +331,20 @@ impl FileTree {
             (run.end() * HOLE_GRAIN).min(size) - start
         };
         runs.iter().map(bytes).sum()
+    }
+
+    /// The room of a slot in \[bytes\]; `None` for other nodes.
+    #[must_use]
+    pub fn slot(&self, id: NodeId) -> Option<u64> {
+        match self.node(id).kind {
+            NodeKind::File { source: FileSource::Slot(bytes), .. } => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The slots: each file that is one, and its room in \[bytes\].
+    pub fn slots(&self) -> impl Iterator<Item = (NodeId, u64)> + '_ {
+        self.iter().filter_map(|(id, _)| Some((id, self.slot(id)?)))
     }
 
     /// The origin with this id.

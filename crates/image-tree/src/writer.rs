@@ -5,7 +5,13 @@ use std::sync::Arc;
 use crate::tree::{
     ByteRange, DataRun, FileSource, FileTree, HOLE_GRAIN, Node, NodeKind, Origin, SpecialKind, TreeData,
 };
-use crate::{Metadata, MetadataId, Name, NodeId, OriginId, escaped};
+use crate::{Metadata, MetadataId, Name, NodeId, OriginId, Xattr, XattrName, escaped};
+
+/// The extended attribute that marks a slot. Its value is the room in \[bytes\], as decimal digits.
+pub const SLOT_XATTR: &str = "trusted.snugfs.slot";
+/// The most room of a slot in \[bytes\]. So few blocks have at most two extents in any ext4 file system, and the inode has room for
+/// them when a stamp divides one.
+pub const MAX_SLOT: u64 = 64 << 20;
 
 /// Builds a [`FileTree`] in tree order: entries sorted, each name once, hard links only to earlier nodes. Anything else is
 /// an error, so every tree follows these rules.
@@ -52,6 +58,13 @@ pub enum TreeError {
         /// Its minor number.
         minor: u32,
     },
+    /// A slot without room, or with more than [`MAX_SLOT`].
+    BadSlot {
+        /// The slot's name, escaped.
+        name: String,
+        /// Its room in \[bytes\].
+        bytes: u64,
+    },
     /// Data runs that are not in order, not within their file, or without a file.
     BadDataRuns,
     /// More than 2³² − 1 nodes, or 4 GiB of names.
@@ -72,6 +85,9 @@ impl fmt::Display for TreeError {
                 "the device {name} has the number {major}:{minor}; a major number is below 4096, a minor number \
                  below 1048576"
             ),
+            Self::BadSlot { name, bytes } => {
+                write!(f, "the slot {name} has {bytes} bytes; it must have 1 to {MAX_SLOT}")
+            }
             Self::BadDataRuns => {
                 f.write_str("the data runs of a sparse file must be in order and within the file")
             }
@@ -164,6 +180,15 @@ impl TreeWriter {
         id
     }
 
+    /// Metadata that was added.
+    ///
+    /// # Panics
+    /// If the id comes from another writer.
+    #[must_use]
+    pub fn metadata_of(&self, id: MetadataId) -> &Metadata {
+        &self.tree.metadata[id.index()]
+    }
+
     /// The origin with this index in the list given to [`Self::new`].
     #[must_use]
     pub fn origin(&self, index: usize) -> Option<OriginId> {
@@ -201,6 +226,25 @@ impl TreeWriter {
         source: FileSource,
     ) -> Result<NodeId, TreeError> {
         self.add(name, metadata, NodeKind::File { size, source })
+    }
+
+    /// Adds a slot: an empty file with room for `bytes` \[bytes\], which a finished image still gets. In ext4 the attribute
+    /// [`SLOT_XATTR`] marks it.
+    ///
+    /// # Errors
+    /// If there is no room, or more than [`MAX_SLOT`], or the entry does not sort after the one before it.
+    pub fn slot(&mut self, name: Name<'_>, metadata: &Metadata, bytes: u64) -> Result<NodeId, TreeError> {
+        if !(1..=MAX_SLOT).contains(&bytes) {
+            return Err(TreeError::BadSlot { name: name.to_string(), bytes });
+        }
+        let mut metadata = metadata.clone();
+        let mark =
+            XattrName::parse(SLOT_XATTR.as_bytes()).expect("invariant: the name is in a namespace of ext4");
+        metadata.xattrs.retain(|xattr| xattr.name != mark);
+        metadata.xattrs.push(Xattr { name: mark, value: bytes.to_string().into_bytes() });
+        metadata.xattrs.sort();
+        let metadata = self.metadata(&metadata);
+        self.file(name, metadata, 0, FileSource::Slot(bytes))
     }
 
     /// Sets the data runs of a file; the rest is holes. Must be called after [`Self::file`] and before the next entry.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use image_tree::{FileTree, Metadata, NodeId, NodeKind, SpecialKind, escaped};
+use image_tree::{FileSource, FileTree, Metadata, NodeId, NodeKind, SpecialKind, escaped};
 
 use crate::{Differences, FoundTree, Kind};
 
@@ -159,6 +159,13 @@ impl Walk<'_> {
             return false;
         }
         match (should, is) {
+            (NodeKind::File { source: FileSource::Slot(room), .. }, NodeKind::File { size: is, .. })
+                if is > room =>
+            {
+                self.differ(our, Kind::TreeSize, || format!("has {is} bytes, but is a slot of {room}"));
+            }
+            // A stamp may have filled it.
+            (NodeKind::File { source: FileSource::Slot(_), .. }, NodeKind::File { .. }) => {}
             (NodeKind::File { size: should, .. }, NodeKind::File { size: is, .. }) if should != is => {
                 self.differ(our, Kind::TreeSize, || format!("has {is} bytes, should have {should}"));
             }

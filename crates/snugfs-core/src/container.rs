@@ -64,7 +64,9 @@ impl<'i> Container<'i> {
         // Identifies the disk, in formats that do so.
         let id = Uuid(plan.root.filesystem.uuid);
         let refused = |error: ContainerError| {
-            Failure::of(FailureKind::Fit, Problem { at: (&field).into(), ..Problem::from(&error) })
+            let problem = Problem { at: (&field).into(), ..Problem::from(&error) };
+            let help = length_help(&error, plan).unwrap_or_else(|| problem.help.clone());
+            Failure::of(FailureKind::Fit, Problem { help, ..problem })
         };
         let packed = |format| Self::Packed(Packed { image, format });
         match format {
@@ -140,6 +142,17 @@ impl<'i> Container<'i> {
             Self::Tar(image) => image,
         }
     }
+}
+
+/// What to set so that an image has a length that its format supports.
+fn length_help(error: &ContainerError, plan: &Plan) -> Option<String> {
+    let ContainerError::OddLength { len, block } = *error else { return None };
+    let next = len.checked_next_multiple_of(block)?;
+    Some(match &plan.disk {
+        Some(disk) if disk.size.is_none() => format!("set plan.disk.roundTo to {block}"),
+        Some(_) => format!("set plan.disk.size to {next}"),
+        None => format!("set plan.filesystem.size to {next}"),
+    })
 }
 
 fn adapter(planned: snugfs_plan::Adapter) -> Adapter {

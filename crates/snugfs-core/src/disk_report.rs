@@ -6,8 +6,7 @@ use disk_layout::{Disk, Kind, Length, Partition, PlacedPartition, RoundTo, Table
 use image_tree::{PieceSource, Uuid};
 use serde::Serialize;
 
-use crate::parts::Deduplicated;
-use crate::parts::{Part, PartContent, Volume};
+use crate::parts::{Deduplicated, Part, PartContent, Replaced, Volume};
 use crate::prepare::Prepared;
 
 /// A disk. `docs/report.md` describes the keys.
@@ -79,6 +78,9 @@ pub struct PartitionReport {
     /// The root hash of its file system, or of the one whose hash tree it has; only if the image was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root_hash: Option<String>,
+    /// Files that were replaced by those of a later tree.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<Replaced>,
 }
 
 /// A blob, in \[bytes\].
@@ -97,6 +99,7 @@ struct FileSystem {
     label: String,
     uuid: String,
     deduplicated: Option<Deduplicated>,
+    replaced: Vec<Replaced>,
 }
 
 impl DiskReport {
@@ -132,6 +135,7 @@ impl DiskReport {
                     free_bytes: system.as_ref().map(|system| system.free_bytes),
                     label: system.as_ref().map(|system| system.label.clone()),
                     deduplicated: system.as_ref().and_then(|system| system.deduplicated),
+                    replaced: system.as_ref().map_or(Vec::new(), |system| system.replaced.clone()),
                     uuid: system.map(|system| system.uuid),
                     root_hash: prepared.root_hash_of(index).map(|hash| hash.to_string()),
                 }
@@ -222,6 +226,7 @@ impl FileSystem {
             label: String::from_utf8_lossy(&plan.label).into_owned(),
             uuid: Uuid(plan.uuid).to_string(),
             deduplicated: volume.scanned.deduplicated,
+            replaced: volume.scanned.replaced.clone(),
         }
     }
 
@@ -233,6 +238,7 @@ impl FileSystem {
             label: String::from_utf8_lossy(&options.label).trim_end().to_owned(),
             uuid: format!("{:04X}-{:04X}", options.id >> 16, options.id & 0xffff),
             deduplicated: None,
+            replaced: Vec::new(),
         }
     }
 }

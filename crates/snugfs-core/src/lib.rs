@@ -62,6 +62,7 @@ mod prepare;
 mod problem;
 mod report;
 mod sbom;
+mod selinux;
 pub mod verify;
 mod verity;
 mod write;
@@ -84,8 +85,8 @@ pub use layout_record::LayoutRecord;
 pub use observer::{Observer, Stage, Unit, run_stage};
 pub use own_outputs::OwnOutputs;
 pub use parts::{
-    Deduplicated, Folder, Part, PartContent, PlannedVolume, ScannedFile, ScannedFolder, ScannedVolume,
-    SingleFile, Volume, planned_files, planned_volumes,
+    Deduplicated, Folder, Part, PartContent, PlannedVolume, Replaced, ScannedFile, ScannedFolder,
+    ScannedVolume, SingleFile, Volume, planned_files, planned_volumes,
 };
 pub use prepare::{Options, Prepared, prepare};
 pub use problem::{At, Cause, Problem, one_line};

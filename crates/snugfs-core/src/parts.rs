@@ -27,6 +27,7 @@ use crate::layout_record::{self, Like};
 use crate::observer::Observer;
 use crate::own_outputs::OwnOutputs;
 use crate::problem::Problem;
+use crate::selinux;
 use crate::verity::{self, HashText, VerityTree};
 
 /// The block size of file systems, in \[bytes\].
@@ -220,8 +221,23 @@ pub struct ScannedVolume<'p> {
     pub warnings: Vec<Problem>,
     /// Files that became hard links, if the plan asks for it.
     pub deduplicated: Option<Deduplicated>,
+    /// Files that were replaced by those of a later tree, in the order of the tree.
+    pub replaced: Vec<Replaced>,
     /// Texts with root hashes.
     pub(crate) hash_texts: Vec<HashText>,
+}
+
+/// A file that was replaced by one of a later tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Replaced {
+    /// In the image, escaped.
+    pub path: String,
+    /// The position of the tree whose file is left out.
+    pub tree: usize,
+    /// The position of the tree whose file is in the image.
+    pub by: usize,
 }
 
 /// Scans the sources of a plan.
@@ -292,7 +308,7 @@ impl Scanner<'_> {
         if let (Some(store), Some(closure)) = (&sources.store, &closure) {
             self.outputs.check_store(&store.source_dir, closure)?;
         }
-        let (scan, mut warnings) = self.scan(&sources, Scanned::Volume(plan, at, added))?;
+        let (mut scan, mut warnings) = self.scan(&sources, Scanned::Volume(plan, at, added))?;
         let tree_at = |index| {
             let added = added.location(plan.trees.len(), &SourceId::Tree(index));
             added.unwrap_or_else(|| at.key("trees").index(index))
@@ -305,8 +321,14 @@ impl Scanner<'_> {
         if let Some(closure) = &plan.closure {
             database::check_logs(closure, &scan.tree, at)?;
         }
+        if let Some(selinux) = &plan.selinux {
+            warnings.extend(selinux::label(&mut scan.tree, selinux, at)?);
+        }
+        let replaced = scan.replaced.into_iter();
+        let replaced =
+            replaced.map(|file| Replaced { path: file.path, tree: file.tree, by: file.by }).collect();
         let tree = scan.tree;
-        Ok(ScannedVolume { planned, closure, tree, warnings, deduplicated: None, hash_texts })
+        Ok(ScannedVolume { planned, closure, tree, warnings, deduplicated: None, replaced, hash_texts })
     }
 
     /// Finds the texts of a file system's entries that have root hashes.
@@ -532,6 +554,20 @@ pub(crate) fn empty_partition(index: usize, partition: &PartitionPlan) -> Option
         return None;
     };
     Some(Problem::new(partition_at(index), what, help))
+}
+
+/// A warning for a FAT file system with a random seed of systemd-boot, which would be the same on every machine.
+pub(crate) fn random_seed(index: usize, tree: &FileTree) -> Option<Problem> {
+    let child = |directory, name: &[u8]| {
+        tree.children(directory).find(|node| tree.name(*node).eq_ignore_ascii_case(name))
+    };
+    let seed = child(child(NodeId::ROOT, b"loader")?, b"random-seed")?;
+    if !matches!(tree.node(seed).kind(), NodeKind::File { size: 1.., .. }) {
+        return None;
+    }
+    let what = format!("has {}, so all machines with this image have the same random seed", tree.path(seed));
+    let help = "leave it out; \"bootctl random-seed\" makes one on each machine";
+    Some(Problem::new(partition_at(index).key("content"), what, help))
 }
 
 /// How a closure is compared with its registration.

@@ -376,10 +376,13 @@ fn warnings(plan: &Plan, root: &Volume<'_>, parts: &[Part<'_>], blobs: &[SingleF
         volume.scanned.warnings.iter().cloned().chain(of_layout).collect::<Vec<_>>()
     };
     let mut warnings = of_volume(root);
-    for part in parts {
+    for (index, part) in parts.iter().enumerate() {
         match &part.content {
             PartContent::Ext4(volume) => warnings.extend(of_volume(volume)),
-            PartContent::Fat(folder) => warnings.extend(folder.scanned.warnings.iter().cloned()),
+            PartContent::Fat(folder) => {
+                warnings.extend(folder.scanned.warnings.iter().cloned());
+                warnings.extend(parts::random_seed(index, &folder.scanned.tree));
+            }
             PartContent::Raw(file) => warnings.extend(file.scanned.warnings.iter().cloned()),
             PartContent::Empty | PartContent::Root | PartContent::Code(_) | PartContent::Verity(_) => {}
         }

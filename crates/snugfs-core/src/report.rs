@@ -16,7 +16,7 @@ use crate::Failure;
 use crate::container;
 use crate::disk_report::DiskReport;
 use crate::observer::Stage;
-use crate::parts::Deduplicated;
+use crate::parts::{Deduplicated, Replaced};
 use crate::prepare::Prepared;
 use crate::problem::Problem;
 use crate::write::WriteOptions;
@@ -193,6 +193,9 @@ pub struct Contents {
     /// Equal files of the store that became hard links; only if the plan asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deduplicated: Option<Deduplicated>,
+    /// Files that were replaced by those of a later tree; only if there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<Replaced>,
 }
 
 impl Report {
@@ -203,6 +206,7 @@ impl Report {
         let store_paths = root.closure.as_ref().map_or(0, |closure| closure.paths().len());
         let mut contents = Contents::of(&root.tree, to_u64(store_paths));
         contents.deduplicated = root.deduplicated;
+        contents.replaced.clone_from(&root.replaced);
         // A file with more names than an inode can have is several files in the image.
         contents.hard_links = summary.hard_links;
         Self {
@@ -378,7 +382,8 @@ mod tests {
                 others: 1,
                 bytes: 7,
                 store_paths: 3,
-                deduplicated: None
+                deduplicated: None,
+                replaced: Vec::new(),
             }
         );
     }

@@ -140,7 +140,7 @@ fn needs_directory(
 fn not_a_directory(entry: &Entry) -> Option<&'static str> {
     match entry.kind {
         EntryKind::Directory => None,
-        EntryKind::Text(_) | EntryKind::Source(_) => Some("a file"),
+        EntryKind::Text(_) | EntryKind::Source(_) | EntryKind::Slot(_) => Some("a file"),
         EntryKind::Symlink(_) => Some("a symlink"),
         EntryKind::Character { .. } => Some("a character device"),
         EntryKind::Block { .. } => Some("a block device"),

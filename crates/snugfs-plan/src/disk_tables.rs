@@ -5,7 +5,9 @@ use image_tree::SectorSize;
 use crate::choices::{Choices, Numbers, Words};
 use crate::plan::FatBits;
 use crate::shapes::{CountRule, Field, Shape, SizeRule, Table};
-use crate::tables::{ATTRIBUTES, CLOSURE, FILESYSTEM, TREE};
+use crate::tables::{
+    ATTRIBUTES, CLOSURE, FILE_CONTENTS, FILE_SLOT, FILE_SOURCE, FILE_TEXT, FILESYSTEM, SELINUX, TREE,
+};
 
 /// Whole sectors of 512 bytes. `disk-layout` checks that a disk with longer sectors has multiples of those.
 const SECTORS: SizeRule = SizeRule { min: 0, max: u64::MAX, step: 512, or_zero: false };
@@ -226,12 +228,8 @@ const fn fat_entry(about: &'static str) -> Field {
 
 static FAT_FILE: Table = Table {
     what: "a file",
-    one_of: r#"[{ "required": ["text"] }, { "required": ["source"] }]"#,
-    fields: &[
-        fat_entry("A file, with either text or source."),
-        Field::optional("text", Shape::Text, "The contents, as UTF-8."),
-        Field::optional("source", Shape::HostPath, "A file of this machine with the contents."),
-    ],
+    one_of: FILE_CONTENTS,
+    fields: &[fat_entry("A file, with one of text, source and slot."), FILE_TEXT, FILE_SOURCE, FILE_SLOT],
 };
 static FAT_DIRECTORY: Table = Table { what: "a directory", one_of: "", fields: &[fat_entry("A directory.")] };
 
@@ -260,8 +258,10 @@ static EXT4: Table = Table {
             "attributes",
             Shape::ByPath(&ATTRIBUTES),
             "{}",
-            "Changes of owners, modes and extended attributes, by path.",
+            "Changes of owners, modes and extended attributes, by path or by pattern.",
         ),
+        Field::optional("selinux", Shape::Object(&SELINUX), "Labels for SELinux, by the rules of a policy.")
+            .or_null(),
         Field::default("filesystem", Shape::Object(&FILESYSTEM), "{}", "Options of the file system."),
     ],
 };

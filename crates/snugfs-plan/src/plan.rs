@@ -33,8 +33,10 @@ pub struct VolumePlan {
     pub entries: BTreeMap<ImagePath, Entry>,
     /// The files of `entries` whose text is made from the disk's partitions.
     pub fstabs: BTreeMap<ImagePath, FstabTag>,
-    /// Changes of metadata, made after all other fields.
+    /// Changes of metadata, made after all other fields. Keys with a special character of a glob are patterns.
     pub attributes: BTreeMap<ImagePath, AttributesPlan>,
+    /// Security labels (`SELinux`), given last; `None` for none.
+    pub selinux: Option<SelinuxPlan>,
     /// Parameters of the file system.
     pub filesystem: FilesystemPlan,
 }
@@ -158,6 +160,8 @@ pub struct TreePlan {
     pub xattrs: Option<Vec<XattrPattern>>,
     /// Whether holes of sparse files stay holes; else zeros are stored for them.
     pub keep_holes: bool,
+    /// Whether its files replace those of earlier trees at the same path; otherwise these are conflicts.
+    pub later_wins: bool,
     /// Whether other file systems that are mounted below the source are left out; `None` takes them in and warns.
     pub one_file_system: Option<bool>,
 }
@@ -214,6 +218,8 @@ pub enum EntryKind {
     Text(Vec<u8>),
     /// A file with the bytes of a file of this machine (symlinks to it are followed).
     Source(PathBuf),
+    /// An empty file with room for this number of \[bytes\], at least 1 and at most [`image_tree::MAX_SLOT`].
+    Slot(u64),
     /// A directory.
     Directory,
     /// A symbolic link, its target 1 to 4,095 bytes without NUL.
@@ -249,6 +255,15 @@ pub struct AttributesPlan {
     pub xattrs: Vec<Xattr>,
     /// Whether the change applies to all entries below too.
     pub recursive: bool,
+}
+
+/// `plan.selinux`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelinuxPlan {
+    /// The `file_contexts` of the policy.
+    pub file_contexts: PathBuf,
+    /// Where the machine mounts the file system.
+    pub mount_point: ImagePath,
 }
 
 /// How an fstab names file systems.

@@ -2,7 +2,7 @@
 
 use crate::disk_tables::DISK;
 use crate::shapes::{Field, Shape, Table};
-use crate::tables::{ATTRIBUTES, CLOSURE, FILESYSTEM, OUTPUT, TREE};
+use crate::tables::{ATTRIBUTES, CLOSURE, FILESYSTEM, OUTPUT, SELINUX, TREE};
 
 /// The plan.
 pub(crate) static PLAN: Table = Table {
@@ -27,8 +27,10 @@ pub(crate) static PLAN: Table = Table {
             "attributes",
             Shape::ByPath(&ATTRIBUTES),
             "{}",
-            "Changes of owners, modes and extended attributes, by path in the image.",
+            "Changes of owners, modes and extended attributes, by path in the image or by pattern.",
         ),
+        Field::optional("selinux", Shape::Object(&SELINUX), "Labels for SELinux, by the rules of a policy.")
+            .or_null(),
         Field::default("filesystem", Shape::Object(&FILESYSTEM), "{}", "The ext4 file system."),
         Field::default("output", Shape::Object(&OUTPUT), "{}", "Where the image goes, and in which format."),
         Field::optional(

@@ -139,6 +139,9 @@ pub(crate) static TIMES: Words<bool> = Choices(&[("plan", false), ("keep", true)
 /// Whether holes are kept.
 pub(crate) static KEEP_HOLES: Words<bool> = Choices(&[("keep", true), ("fill", false)]);
 
+/// Whether files of a tree replace those of earlier trees.
+pub(crate) static LATER_WINS: Words<bool> = Choices(&[("error", false), ("later-wins", true)]);
+
 /// What the source of a tree is.
 pub(crate) static TREE_KINDS: Words<TreeKind> =
     Choices(&[("folder", TreeKind::Folder), ("tar", TreeKind::Tar), ("oci", TreeKind::Oci)]);
@@ -207,6 +210,12 @@ pub(crate) static TREE: Table = Table {
             Shape::Patterns,
             "[]",
             "What to leave out of the source: patterns in the syntax of gitignore, relative to the top of the source.",
+        ),
+        Field::default(
+            "overlap",
+            Shape::Word(&LATER_WINS),
+            "\"error\"",
+            "error: a file that an earlier tree has too is an error. later-wins: it replaces the earlier one.",
         ),
         HOLES,
         Field::optional(
@@ -281,13 +290,27 @@ const fn type_of(about: &'static str) -> Field {
     Field::required("type", Shape::Word(&ENTRY_TYPES), "\"type\": \"file\", or another of the types", about)
 }
 
+/// What a file has one of.
+pub(crate) const FILE_CONTENTS: &str =
+    r#"[{ "required": ["text"] }, { "required": ["source"] }, { "required": ["slot"] }]"#;
+pub(crate) const FILE_TEXT: Field = Field::optional("text", Shape::Text, "The contents, as UTF-8.");
+pub(crate) const FILE_SOURCE: Field =
+    Field::optional("source", Shape::HostPath, "A file of this machine with the contents.");
+pub(crate) const FILE_SLOT: Field = Field::optional(
+    "slot",
+    Shape::Size(SLOT_SIZE),
+    "Room for contents that `snugfs stamp` writes into the finished image. Until then the file is empty.",
+);
+const SLOT_SIZE: SizeRule = SizeRule { min: 1, max: image_tree::MAX_SLOT, step: 1, or_zero: false };
+
 static FILE: Table = Table {
     what: "a file",
-    one_of: r#"[{ "required": ["text"] }, { "required": ["source"] }]"#,
+    one_of: FILE_CONTENTS,
     fields: &[
-        type_of("A regular file, with either text or source."),
-        Field::optional("text", Shape::Text, "The contents, as UTF-8."),
-        Field::optional("source", Shape::HostPath, "A file of this machine with the contents."),
+        type_of("A regular file, with one of text, source and slot."),
+        FILE_TEXT,
+        FILE_SOURCE,
+        FILE_SLOT,
         HOLES,
         MODE,
         ENTRY_UID,
@@ -407,6 +430,27 @@ pub(crate) static VERITY: Table = Table {
         .or_null(),
         Field::optional("uuid", Shape::Uuid, "The tree's UUID. By default, it is derived from the file system's UUID.")
             .or_null(),
+    ],
+};
+
+/// `plan.selinux`
+pub(crate) static SELINUX: Table = Table {
+    what: "the labels of SELinux",
+    one_of: "",
+    fields: &[
+        Field::required(
+            "fileContexts",
+            Shape::HostPath,
+            "\"fileContexts\": \"policy/file_contexts\"",
+            "The file_contexts of the policy. Files with the same name and .homedirs, .local, .subs or .subs_dist at its end \
+             are read too.",
+        ),
+        Field::default(
+            "mountPoint",
+            Shape::ImagePath,
+            "\"/\"",
+            "Where the machine mounts the file system: the start of the paths that are looked up.",
+        ),
     ],
 };
 

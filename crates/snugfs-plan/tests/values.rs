@@ -150,6 +150,7 @@ fn entries_of_every_type_are_read() {
         "/": { "type": "directory", "mode": "0700" },
         "/text": { "type": "file", "text": "grüß\u{0}\n", "uid": 4_294_967_294_u32, "gid": 1, "mode": "4755" },
         "/source": { "type": "file", "source": "k.img" },
+        "/slot": { "type": "file", "slot": "64MiB" },
         "/link": { "type": "symlink", "target": "../a" },
         "/dev/c": { "type": "character", "major": 4095, "minor": 1_048_575 },
         "/dev/b": { "type": "block", "major": 0, "minor": 0 },
@@ -171,6 +172,7 @@ fn entries_of_every_type_are_read() {
         }
     );
     assert_eq!(at("/source"), entry(EntryKind::Source(PathBuf::from("/base/k.img"))));
+    assert_eq!(at("/slot"), entry(EntryKind::Slot(64 << 20)));
     assert_eq!(at("/link"), entry(EntryKind::Symlink(b"../a".to_vec())));
     assert_eq!(at("/dev/c"), entry(EntryKind::Character { major: 4095, minor: 1_048_575 }));
     assert_eq!(at("/dev/b"), entry(EntryKind::Block { major: 0, minor: 0 }));

@@ -73,6 +73,14 @@ pub(crate) enum Command {
     /// again to go on.
     #[command(after_help = help::after("flash"))]
     Flash(FlashArgs),
+    /// Fill slots of a finished image or card
+    ///
+    /// A slot is a file for which the plan reserved room (`"slot": "4KiB"`). Writes its contents, its length and the checksums
+    /// that depend on them, and changes nothing else: a secret or the name of a device gets into an image in milliseconds. Can
+    /// be repeated with other contents. If it is interrupted, a slot has its old contents, is empty, or has its new contents. With
+    /// --devices, clones the image for each device of a list and stamps the clones.
+    #[command(after_help = help::after("stamp"))]
+    Stamp(StampArgs),
     /// Compress store paths in advance, for several images
     ///
     /// Writes the compressed frames of the large store paths (1 MiB or more) of a plan's closures to a folder. `build --layer`
@@ -354,6 +362,39 @@ pub(crate) struct FlashArgs {
     pub(crate) layout: LayoutArgs,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct StampArgs {
+    /// The image: a raw file, or a block device that is not mounted
+    ///
+    /// It contains an ext4 or FAT file system, or a disk with partitions. With --devices, the image that is cloned.
+    #[arg(value_name = "IMAGE|DEVICE", value_hint = ValueHint::FilePath)]
+    pub(crate) image: PathBuf,
+
+    /// The path of a slot, and the file with its contents; `-` for standard input, nothing to empty the slot
+    ///
+    /// If slots of several partitions have the same path, put the number of the partition before it: 2:/etc/secret=FILE.
+    #[arg(value_name = "[N:]PATH=FILE", required_unless_present = "devices")]
+    pub(crate) slots: Vec<OsString>,
+
+    /// Make an image for each device of this list
+    ///
+    /// A CSV or JSON file; JSON if the name ends in .json. The column `name` of CSV, or the field of JSON, names the image. A CSV
+    /// column with the path of a slot has its text; one with `file:` before the path has names of files. Slots of the command
+    /// line are filled in every image.
+    #[arg(long, value_name = "LIST", value_hint = ValueHint::FilePath, requires = "output_dir")]
+    pub(crate) devices: Option<PathBuf>,
+
+    /// Folder for the images of --devices; created if it does not exist
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "devices")]
+    pub(crate) output_dir: Option<PathBuf>,
+
+    /// Wait until the images of --devices are stored on the disk, safe from a power failure
+    ///
+    /// Without --devices, this is always so.
+    #[arg(long, requires = "devices")]
+    pub(crate) sync: bool,
+}
+
 /// What `flash` reads back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WhatIsRead {
@@ -600,6 +641,13 @@ pub(crate) enum InspectCommand {
         /// The file; symlinks are followed within the image
         #[arg(value_name = "PATH")]
         path: PathBuf,
+    },
+    /// List the slots that `snugfs stamp` fills: length, room, path
+    #[command(after_help = help::after("inspect slots"))]
+    Slots {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Show the metadata of a file
     #[command(after_help = help::after("inspect stat"))]

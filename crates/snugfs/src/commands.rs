@@ -21,8 +21,8 @@ use crate::output::{self, Output, ReportPlace};
 use crate::outputs::{Outputs, Role};
 use crate::progress::Progress;
 use crate::{
-    check_json, explain, flash, frame_stores, help, imager_json, inspect, last_line, signals, table, threads,
-    verify,
+    check_json, explain, flash, frame_stores, help, imager_json, inspect, last_line, signals, stamp, table,
+    threads, verify,
 };
 
 /// Runs a command.
@@ -31,6 +31,7 @@ pub(crate) fn run(command: &Command, messages: &Messages) -> Result<(), Failure>
         Command::Build(args) => build(args, messages),
         Command::Plan(args) => plan(args),
         Command::Flash(args) => flash::run(args, messages),
+        Command::Stamp(args) => stamp::run(args, messages),
         Command::Layer(args) => layer(args, messages),
         Command::Roothash(args) => roothash(args, messages),
         Command::Size(args) => size(args, messages),

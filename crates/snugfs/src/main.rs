@@ -19,6 +19,7 @@ mod output;
 mod outputs;
 mod progress;
 mod signals;
+mod stamp;
 mod table;
 mod terminal;
 mod threads;

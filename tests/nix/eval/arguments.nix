@@ -190,14 +190,26 @@ in
   } ''entries: "/x": "socket" is not one of block, character, directory, fifo, file, fstab, symlink'';
   "a file with nothing in it" = wrong {
     entries."/x".type = "file";
-  } ''entries: "/x": a file has either text or source'';
+  } ''entries: "/x": a file has one of text, source and slot'';
   "a file with two contents" = wrong {
     entries."/x" = {
       type = "file";
       text = "";
       source = ./default.nix;
     };
-  } ''entries: "/x": a file has either text or source'';
+  } ''entries: "/x": a file has one of text, source and slot'';
+  "a slot" = right {
+    entries."/x" = {
+      type = "file";
+      slot = "4KiB";
+    };
+  };
+  "a slot without a size" = wrong {
+    entries."/x" = {
+      type = "file";
+      slot = true;
+    };
+  } ''entries: "/x": slot: true is not a size; write whole bytes or a string such as "16MiB"'';
   "a symlink without target" = wrong {
     entries."/x".type = "symlink";
   } ''entries: "/x": a symlink needs target'';

@@ -1,3 +1,5 @@
+use std::fs;
+
 use file_scanner::{ErrorKind, InlineFile};
 use image_tree::Permissions;
 use snugfs_plan::{AttributesPlan, Entry, EntryKind};
@@ -334,4 +336,148 @@ fn a_folder_of_the_program_is_created_unless_something_else_is_there() {
     world.folders = vec![path("/state/a/b")];
     world.attributes.insert(path("/state/a/b"), attributes(None, Some(0o1777), false));
     assert!(dump(&world).ends_with("/state/a/b 1777 0:0 42.0 directory\n"));
+}
+
+#[test]
+fn patterns_of_attributes_apply_before_more_specific_ones_and_exact_paths() {
+    let mut world = World::new();
+    for file in ["home/a/.ssh/key", "home/b/.ssh/key", "home/b/notes", "etc/x.key", "etc/[x]"] {
+        world.write(&format!("tree/{file}"), "");
+    }
+    world.tree("tree", "/");
+    world.entry("/etc/y.key", text(""));
+    world.attributes.insert(path("/**/*.key"), attributes(Some(1), Some(0o640), false));
+    world.attributes.insert(path("/etc/*.key"), attributes(Some(2), None, false));
+    world.attributes.insert(path("/etc/y.key"), attributes(None, Some(0o600), false));
+    world.attributes.insert(path("/etc/\\[x]"), attributes(Some(3), None, false));
+    // Both directories, with everything below them.
+    world.attributes.insert(path("/home/{a,b}"), attributes(Some(7), None, true));
+    world.attributes.insert(path("/home/*/.ssh"), attributes(None, Some(0o700), true));
+    world.attributes.insert(path("/home/b"), attributes(Some(8), None, true));
+    let expected = [
+        "/etc 0755 0:0 42.0 directory",
+        "/etc/[x] 0644 3:0 42.0 file 0",
+        "/etc/x.key 0640 2:0 42.0 file 0",
+        "/etc/y.key 0600 2:0 42.0 text 0 ",
+        "/home 0755 0:0 42.0 directory",
+        "/home/a 0755 7:0 42.0 directory",
+        "/home/a/.ssh 0700 7:0 42.0 directory",
+        "/home/a/.ssh/key 0700 7:0 42.0 file 0",
+        "/home/b 0755 8:0 42.0 directory",
+        "/home/b/.ssh 0700 8:0 42.0 directory",
+        "/home/b/.ssh/key 0700 8:0 42.0 file 0",
+        "/home/b/notes 0644 8:0 42.0 file 0",
+    ];
+    assert_eq!(own_lines(&world.dump()), expected);
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_or_is_none_is_an_error() {
+    let mut world = World::new();
+    world.write("tree/etc/x", "");
+    world.tree("tree", "/");
+    world.attributes.insert(path("/etc/?"), attributes(Some(1), None, false));
+    world.attributes.insert(path("/etc/*/x"), attributes(Some(1), None, false));
+    // The root is no match.
+    world.attributes.insert(path("/{,x}"), attributes(Some(1), None, false));
+    assert_eq!(world.scan().unwrap_err().kind(), ErrorKind::Plan);
+    let expected = ["/etc/*/x", "/{,x}"].map(|pattern| {
+        format!(
+            "the attributes of {pattern}: the pattern matches nothing in the image; correct it or leave it out"
+        )
+    });
+    let mut errors = world.errors();
+    errors.sort();
+    assert_eq!(errors, expected);
+    world.attributes.clear();
+    world.attributes.insert(path("/etc/["), attributes(Some(1), None, false));
+    let error = world.errors().join("\n");
+    assert!(
+        error.starts_with("the attributes of /etc/[: is not a valid pattern: unclosed character class"),
+        "{error}"
+    );
+}
+
+#[test]
+fn patterns_reach_names_of_hard_links_and_store_paths_but_not_modes_there() {
+    let mut world = World::new();
+    world.write("tree/a", "");
+    fs::hard_link(world.at("tree/a"), world.at("tree/b.key")).unwrap();
+    world.tree("tree", "/");
+    world.write("store/aaa-x/bin/run", "#!");
+    world.store("store", &["aaa-x"]);
+    world.attributes.insert(path("/*.key"), attributes(None, Some(0o600), false));
+    world.attributes.insert(path("/nix/store/*-x/**"), attributes(Some(3), None, false));
+    let expected = [
+        "/a 0600 0:0 42.0 file 0",
+        "/b.key 0600 0:0 42.0 link /a",
+        "/nix 0755 0:0 42.0 directory",
+        "/nix/store 0755 0:0 42.0 directory",
+        "/nix/store/aaa-x 0555 0:0 1.0 directory",
+        "/nix/store/aaa-x/bin 0555 3:0 1.0 directory",
+        "/nix/store/aaa-x/bin/run 0444 3:0 1.0 file 2",
+    ];
+    assert_eq!(own_lines(&world.dump()), expected);
+    for (pattern, recursive) in [("/**/run", false), ("/n*", true), ("/nix/store/a*", false)] {
+        world.attributes.clear();
+        world.attributes.insert(path(pattern), attributes(None, Some(0o755), recursive));
+        let error = format!(
+            "the mode of the attributes of {pattern}: reaches into store paths, whose modes belong to their hashes; leave it out, or name paths outside /nix/store"
+        );
+        assert_eq!(world.errors(), [error]);
+    }
+}
+
+#[test]
+fn files_of_a_later_tree_replace_those_of_earlier_ones_if_it_says_so() {
+    let mut world = World::new();
+    world.write("one/a", "1");
+    world.write("one/linked", "12");
+    fs::hard_link(world.at("one/linked"), world.at("one/other-name")).unwrap();
+    world.write("one/only", "1");
+    world.write("two/a", "123");
+    world.write("two/dir/b", "1");
+    world.symlink("three/a", "target");
+    world.write("three/linked", "1234");
+    world.write("three/dir/b", "12345");
+    for source in ["one", "two", "three"] {
+        world.tree(source, "/").later_wins = source != "one";
+    }
+    let scan = world.scan().unwrap();
+    let expected = [
+        "/a 0777 0:0 42.0 symlink target",
+        "/dir 0755 0:0 42.0 directory",
+        "/dir/b 0644 0:0 42.0 file 5",
+        "/linked 0644 0:0 42.0 file 4",
+        "/only 0644 0:0 42.0 file 1",
+        "/other-name 0644 0:0 42.0 file 2",
+    ];
+    assert_eq!(own_lines(&crate::support::dump(&scan.tree)), expected);
+    let replaced: Vec<_> =
+        scan.replaced.iter().map(|file| (file.path.as_str(), file.tree, file.by)).collect();
+    assert_eq!(replaced, [("/a", 0, 1), ("/a", 1, 2), ("/dir/b", 1, 2), ("/linked", 0, 2)]);
+    // Only what says so, and only what comes later.
+    world.trees[2].later_wins = false;
+    assert_eq!(world.errors().len(), 3);
+}
+
+#[test]
+fn a_later_tree_replaces_no_directory_no_entry_and_no_store_path() {
+    let mut world = World::new();
+    world.write("one/dir/x", "");
+    world.write("one/file", "");
+    world.write("two/dir", "");
+    world.write("two/file/x", "");
+    world.write("two/entry", "");
+    world.write("two/nix/store/aaa-x", "");
+    world.write("store/aaa-x/x", "");
+    world.tree("one", "/");
+    world.tree("two", "/").later_wins = true;
+    world.entry("/entry", text(""));
+    world.store("store", &["aaa-x"]);
+    let errors = world.errors();
+    assert_eq!(errors.len(), 4, "{errors:#?}");
+    for path in ["/dir", "/file", "/entry", "aaa-x"] {
+        assert!(errors.iter().any(|error| error.contains(path)), "{path}: {errors:#?}");
+    }
 }

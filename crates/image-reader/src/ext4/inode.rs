@@ -1,14 +1,28 @@
 //! Reads inodes, by their group descriptors.
 
 use ext4_ondisk::inode::{self, mode};
-use ext4_ondisk::{GroupDescriptor, Inode, read_padded};
+use ext4_ondisk::{Checksum, GroupDescriptor, Inode, read_padded};
 
 use super::superblock::Superblock;
 use crate::bytes::Checked;
 use crate::file_system::{Kind, Node, Place, Time};
 use crate::{ReadError, Window};
 
-pub(super) fn read(window: &Window, superblock: &Superblock, number: u32) -> Result<Node, ReadError> {
+/// An inode as it is stored.
+#[derive(Clone, Debug)]
+pub struct RawInode {
+    /// Offset in the volume in \[bytes\].
+    pub offset: u64,
+    /// All its bytes.
+    pub bytes: Vec<u8>,
+    /// Its number.
+    pub number: u32,
+    /// The seed of checksums; `None` without `metadata_csum`.
+    pub seed: Option<Checksum>,
+}
+
+/// Reads an inode, and compares its checksum.
+pub(super) fn read_raw(window: &Window, superblock: &Superblock, number: u32) -> Result<RawInode, ReadError> {
     let place = || format!("inode {number}");
     let damaged = |what: String| ReadError::damaged(place(), what);
     let index = number
@@ -33,6 +47,13 @@ pub(super) fn read(window: &Window, superblock: &Superblock, number: u32) -> Res
     {
         return Err(damaged("its checksum is wrong".to_owned()));
     }
+    Ok(RawInode { offset, bytes: raw, number, seed: superblock.checksum_seed })
+}
+
+pub(super) fn read(window: &Window, superblock: &Superblock, number: u32) -> Result<Node, ReadError> {
+    let raw = read_raw(window, superblock, number)?;
+    let damaged = |what: String| ReadError::damaged(format!("inode {number}"), what);
+    let inode: Inode = read_padded(&raw.bytes);
     let mode = inode.i_mode.get();
     let kind = kind(&inode).ok_or_else(|| damaged(format!("has the mode {mode:#o}")))?;
     Ok(Node {

@@ -5,6 +5,7 @@ mod extents;
 mod inode;
 mod superblock;
 
+pub use inode::RawInode;
 pub(crate) use superblock::is_there;
 
 use ext4_ondisk::inode::{FAST_SYMLINK_MAX, FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_INLINE_DATA, ROOT};
@@ -60,6 +61,28 @@ impl Ext4 {
     /// Warnings for readers of the files.
     pub fn warnings(&self) -> &[String] {
         &self.superblock.warnings
+    }
+
+    /// The bytes of the file system.
+    pub fn volume(&self) -> &Window {
+        &self.window
+    }
+
+    /// Whether the journal has changes that are not applied.
+    pub fn needs_recovery(&self) -> bool {
+        self.superblock.needs_recovery
+    }
+
+    /// Reads the inode of a node as it is stored.
+    pub fn raw_inode(&self, node: &Node) -> Result<RawInode, ReadError> {
+        let number =
+            node.inode.ok_or_else(|| ReadError::damaged("inode", "belongs to another file system"))?;
+        inode::read_raw(&self.window, &self.superblock, number)
+    }
+
+    /// Offset of consecutive blocks in the volume in \[bytes\]; `None` if they are not all in the file system.
+    pub fn offset_of(&self, block: u64, blocks: u64) -> Option<u64> {
+        self.superblock.offset_of(block, blocks)
     }
 
     pub(crate) fn window(&self) -> &Window {

@@ -49,6 +49,8 @@ pub(super) struct Superblock {
     /// `ext2`, `ext3` or `ext4`.
     pub(super) generation: &'static str,
     pub(super) warnings: Vec<String>,
+    /// Whether the journal has changes that are not applied.
+    pub(super) needs_recovery: bool,
 }
 
 /// Whether there is the magic of a superblock.
@@ -91,6 +93,7 @@ impl Superblock {
             uuid: raw.s_uuid,
             generation: generation(&raw),
             warnings: Vec::new(),
+            needs_recovery: raw.has(feature::RECOVER),
         };
         superblock.check(window)?;
         if raw.has(feature::METADATA_CSUM) {

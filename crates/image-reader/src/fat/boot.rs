@@ -10,13 +10,17 @@ const ENTRY: u64 = 32;
 #[derive(Debug)]
 pub(super) struct Boot {
     pub(super) bits: u32,
+    /// The length of a sector.
+    pub(super) sector: u64,
+    /// Number of allocation tables.
+    pub(super) tables: u8,
     pub(super) bytes: u64,
     pub(super) table: u64,
     pub(super) table_bytes: u64,
     /// Offset and length of the root directory; the length is 0 on FAT32.
     pub(super) fixed_root: (u64, u64),
     pub(super) root_cluster: Option<u32>,
-    data: u64,
+    pub(super) data: u64,
     pub(super) cluster_size: u64,
     pub(super) clusters: u64,
     pub(super) label: Vec<u8>,
@@ -101,6 +105,8 @@ impl Boot {
         let (id, label) = if bits == 32 { (0x43, 0x47) } else { (0x27, 0x2b) };
         Ok(Self {
             bits,
+            sector,
+            tables: bytes.byte(0x10),
             bytes: total,
             table,
             table_bytes,

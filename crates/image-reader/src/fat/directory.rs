@@ -63,7 +63,7 @@ impl LongName {
 pub(super) fn entries(bytes: &[u8], bits: u32) -> (Vec<Entry>, Vec<ReadError>) {
     let mut found = (Vec::new(), Vec::new());
     let mut long = LongName::default();
-    for raw in bytes.chunks_exact(32) {
+    for (at, raw) in (0_u64..).step_by(32).zip(bytes.chunks_exact(32)) {
         let entry = Bytes(raw);
         let attributes = entry.byte(0xb);
         match (entry.byte(0), attributes & 0x3f) {
@@ -83,7 +83,7 @@ pub(super) fn entries(bytes: &[u8], bits: u32) -> (Vec<Entry>, Vec<ReadError>) {
                     found.1.push(ReadError::damaged("directory", what));
                     continue;
                 }
-                found.0.push(Entry { name, target: Target::Fat(file(entry, attributes, bits)) });
+                found.0.push(Entry { name, target: Target::Fat(file(entry, attributes, bits, at)) });
             }
         }
     }
@@ -100,7 +100,7 @@ pub(super) fn label(bytes: &[u8]) -> Option<Vec<u8>> {
     labels.next().map(|entry| label_of(Bytes(entry).slice(0, 11)))
 }
 
-fn file(entry: Bytes<'_>, attributes: u8, bits: u32) -> FatEntry {
+fn file(entry: Bytes<'_>, attributes: u8, bits: u32, at: u64) -> FatEntry {
     let directory = attributes & DIRECTORY != 0;
     FatEntry {
         directory,
@@ -110,6 +110,7 @@ fn file(entry: Bytes<'_>, attributes: u8, bits: u32) -> FatEntry {
             | u32::from(entry.le16(0x1a)),
         size: if directory { 0 } else { entry.le32(0x1c).into() },
         modified: time(entry.le16(0x18), entry.le16(0x16)),
+        at,
     }
 }
 

@@ -6,7 +6,7 @@ mod directory;
 use image_tree::to_u64;
 
 use crate::bytes::Bytes;
-use crate::file_system::{Contents, Entry, Kind, Node, Place, Run, Time, Usage};
+use crate::file_system::{Contents, Entry, Kind, Node, Place, Run, Target, Time, Usage};
 use crate::work::Work;
 use crate::{ReadError, Window};
 use boot::Boot;
@@ -48,6 +48,27 @@ pub(crate) struct FatEntry {
     pub(crate) cluster: u32,
     pub(crate) size: u64,
     pub(crate) modified: Time,
+    /// Offset of the entry of the short name: first in the directory, then in the volume, in \[bytes\].
+    pub(crate) at: u64,
+}
+
+/// Where the structures of a FAT file system are. Offsets are in the volume; offsets and lengths are in \[bytes\].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FatPlaces {
+    /// The length of a sector.
+    pub sector: u64,
+    /// The reserved sectors, which begin the volume.
+    pub reserved: u64,
+    /// The allocation tables.
+    pub tables: Vec<u64>,
+    /// The length of a table.
+    pub table_bytes: u64,
+    /// The first cluster, which has number 2.
+    pub data: u64,
+    /// The length of a cluster.
+    pub cluster: u64,
+    /// Number of clusters.
+    pub clusters: u64,
 }
 
 /// Reads FAT entries, a page at a time.
@@ -99,6 +120,48 @@ impl Fat {
         &self.boot.warnings
     }
 
+    /// The bytes of the file system.
+    pub fn volume(&self) -> &Window {
+        &self.window
+    }
+
+    /// Free space in \[bytes\].
+    pub fn free(&self) -> u64 {
+        self.free
+    }
+
+    /// Where its structures are.
+    pub fn places(&self) -> FatPlaces {
+        let boot = &self.boot;
+        let tables = (0..u64::from(boot.tables))
+            .map(|number| boot.table.saturating_add(number.saturating_mul(boot.table_bytes)));
+        FatPlaces {
+            sector: boot.sector,
+            reserved: boot.table,
+            tables: tables.collect(),
+            table_bytes: boot.table_bytes,
+            data: boot.data,
+            cluster: boot.cluster_size,
+            clusters: boot.clusters,
+        }
+    }
+
+    /// Offset of the directory entry of a node in the volume, in \[bytes\]; `None` for the root.
+    pub fn entry_offset(&self, node: &Node) -> Option<u64> {
+        match &node.place {
+            Place::Fat(entry) if entry.at > 0 => Some(entry.at),
+            _ => None,
+        }
+    }
+
+    /// The first cluster of a node; 0 if it has none.
+    pub fn first_cluster(&self, node: &Node) -> u32 {
+        match &node.place {
+            Place::Fat(entry) => entry.cluster,
+            Place::Inode { .. } => 0,
+        }
+    }
+
     pub(crate) fn window(&self) -> &Window {
         &self.window
     }
@@ -109,8 +172,14 @@ impl Fat {
 
     pub(crate) fn root(&self) -> Node {
         let cluster = self.boot.root_cluster.unwrap_or(0);
-        let entry =
-            FatEntry { directory: true, read_only: false, cluster, size: 0, modified: Time::default() };
+        let entry = FatEntry {
+            directory: true,
+            read_only: false,
+            cluster,
+            size: 0,
+            modified: Time::default(),
+            at: 0,
+        };
         Self::node(&entry)
     }
 
@@ -143,7 +212,18 @@ impl Fat {
     }
 
     pub(crate) fn entries(&self, directory: &Node) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
-        Ok(directory::entries(&self.directory_bytes(directory)?, self.boot.bits))
+        let (mut entries, errors) = directory::entries(&self.directory_bytes(directory)?, self.boot.bits);
+        let Contents::Runs(runs) = self.contents(directory)? else {
+            panic!("invariant: FAT stores contents in clusters");
+        };
+        for entry in &mut entries {
+            if let Target::Fat(found) = &mut entry.target {
+                let at = found.at;
+                let run = runs.iter().find(|run| at >= run.at && at < run.at.saturating_add(run.length));
+                found.at = run.map_or(0, |run| run.from.saturating_add(at.saturating_sub(run.at)));
+            }
+        }
+        Ok((entries, errors))
     }
 
     fn directory_bytes(&self, directory: &Node) -> Result<Vec<u8>, ReadError> {

@@ -1,5 +1,7 @@
 //! Compares the bytes of an image that are not in files of file systems: metadata, zeros, blobs and raw partitions.
 
+use std::ops::Range;
+
 use disk_layout::Disk;
 use ext4_layout::Purpose;
 use file_scanner::{OpenFile, Opener};
@@ -33,6 +35,7 @@ pub(super) fn compare(
     let is_named = !is_sound || !subject.differences.is_empty();
     // A missing end is reported with the image's length.
     let length = subject.window.length();
+    let stampable = stampable(expected);
     for piece in image.pieces().take_while(|piece| piece.offset < length) {
         match piece.content {
             Content::File { file, offset } => {
@@ -41,8 +44,12 @@ pub(super) fn compare(
                 }
             }
             Content::Unused if ignore_unused => {}
-            Content::Zeros | Content::Unused if is_new => zeros(subject.window, &piece, &mut differing)?,
-            Content::Metadata if is_new => metadata(subject.window, image, &piece, &mut differing)?,
+            Content::Zeros | Content::Unused if is_new => {
+                zeros(subject.window, &piece, &stampable, &mut differing)?;
+            }
+            Content::Metadata if is_new => {
+                metadata(subject.window, image, &piece, &stampable, &mut differing)?;
+            }
             Content::Zeros | Content::Unused | Content::FileZeros { .. } | Content::Metadata => {}
         }
     }
@@ -83,7 +90,36 @@ impl Differing {
     }
 }
 
-fn zeros(window: &Window, piece: &Piece, differing: &mut Differing) -> Result<(), Failure> {
+/// The bytes of the image that stamps of slots change, ascending. They are checked by their meaning: as files, and by the rules of
+/// the file system.
+fn stampable(expected: &Prepared<'_>) -> Vec<Range<u64>> {
+    let mut all = Vec::new();
+    for PlacedPart { start, holds, .. } in placed_parts(expected) {
+        let ranges = match holds {
+            Holds::Ext4(volume) => volume.layout.stampable(),
+            Holds::Fat(folder) => folder.layout.stampable(),
+        };
+        all.extend(ranges.into_iter().map(|range| range.start + start..range.end + start));
+    }
+    all.sort_by_key(|range| range.start);
+    all
+}
+
+/// Clears the bytes of a part of the image that stamps change.
+fn mask(ranges: &[Range<u64>], at: u64, bytes: &mut [u8]) {
+    let end = at + to_u64(bytes.len());
+    let first = ranges.partition_point(|range| range.end <= at);
+    for range in ranges[first..].iter().take_while(|range| range.start < end) {
+        bytes[to_usize(range.start.max(at) - at)..to_usize(range.end.min(end) - at)].fill(0);
+    }
+}
+
+fn zeros(
+    window: &Window,
+    piece: &Piece,
+    stampable: &[Range<u64>],
+    differing: &mut Differing,
+) -> Result<(), Failure> {
     let end = (piece.offset + piece.len).min(window.length());
     let mut at = piece.offset;
     let mut buffer = Vec::new();
@@ -94,6 +130,7 @@ fn zeros(window: &Window, piece: &Piece, differing: &mut Differing) -> Result<()
         }
         let length = (BUFFER - at % BLOCK).min(end - at);
         read(window, at, length, &mut buffer)?;
+        mask(stampable, at, &mut buffer);
         if buffer.iter().any(|&byte| byte != 0) {
             each_block(at, &buffer, |block, bytes| {
                 if bytes.iter().any(|&byte| byte != 0) {
@@ -109,6 +146,7 @@ fn metadata(
     window: &Window,
     image: &dyn PieceSource,
     piece: &Piece,
+    stampable: &[Range<u64>],
     differing: &mut Differing,
 ) -> Result<(), Failure> {
     let length = piece.len.min(window.length() - piece.offset);
@@ -116,6 +154,8 @@ fn metadata(
     read(window, piece.offset, length, &mut found)?;
     let mut should = vec![0; to_usize(piece.len)];
     image.generate(piece, &mut should);
+    mask(stampable, piece.offset, &mut found);
+    mask(stampable, piece.offset, &mut should);
     if found != should {
         let mut rest = should.as_slice();
         each_block(piece.offset, &found, |block, bytes| {

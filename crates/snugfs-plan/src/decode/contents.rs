@@ -10,7 +10,9 @@ use crate::disk_tables::{FAT_ENTRY_TYPES, FatEntryType};
 use crate::json::Json;
 use crate::location::{Place, quoted};
 use crate::object::Object;
-use crate::plan::{AttributesPlan, Entry, EntryKind, FstabTag, TreeKind, TreePlan, XattrPattern};
+use crate::plan::{
+    AttributesPlan, Entry, EntryKind, FstabTag, SelinuxPlan, TreeKind, TreePlan, XattrPattern,
+};
 use crate::problem::Log;
 use crate::scalars::base64;
 use crate::tables::{self, ENTRY_TYPES, EntryType, FSTAB_TAGS, KEEP_HOLES, MAX_XATTR_VALUE};
@@ -55,6 +57,7 @@ fn tree_options(object: &Object<'_>) -> TreePlan {
         keep_times: object.word("times", &tables::TIMES),
         xattrs: object.read("xattrs", |value| Some(xattr_patterns(value))),
         keep_holes: object.word_or_default("holes", &tables::KEEP_HOLES),
+        later_wins: object.word_or_default("overlap", &tables::LATER_WINS),
         one_file_system: object.read("oneFileSystem", |value| value.flag()),
     }
 }
@@ -184,6 +187,13 @@ pub(super) fn attributes(value: &Value<'_>) -> BTreeMap<ImagePath, AttributesPla
     })
 }
 
+pub(super) fn selinux(value: &Value<'_>, context: Context<'_>) -> Option<SelinuxPlan> {
+    let object = value.object(&tables::SELINUX)?;
+    let file_contexts = object.read("fileContexts", |value| context.host_path(value));
+    let mount_point = object.read_or_default("mountPoint", |value| value.image_path());
+    Some(SelinuxPlan { file_contexts: file_contexts?, mount_point })
+}
+
 /// Objects by their path in the image.
 fn by_path<T>(
     value: &Value<'_>,
@@ -278,18 +288,24 @@ fn kind(
 fn file(value: &Value<'_>, object: &Object<'_>, context: Context<'_>) -> Option<EntryKind> {
     let text = object.given("text");
     let source = object.given("source");
+    let slot = object.given("slot").map(|_| object.size("slot"));
     let bytes = text.and_then(|text| text.text("a string", "write what the file holds as a string"));
     let path = source.and_then(|source| context.host_path(&source));
-    match (text, source) {
-        (Some(_), None) => bytes.map(|bytes| EntryKind::Text(bytes.as_bytes().to_vec())),
-        (None, Some(_)) => path.map(EntryKind::Source),
-        (None, None) => value.wrong(
-            || "the file has neither text nor source".to_owned(),
-            "write one of the two, \"text\": \"\" makes an empty file",
+    match (text, source, slot) {
+        (Some(_), None, None) => bytes.map(|bytes| EntryKind::Text(bytes.as_bytes().to_vec())),
+        (None, Some(_), None) => path.map(EntryKind::Source),
+        (None, None, Some(size)) => size.map(EntryKind::Slot),
+        (None, None, None) => value.wrong(
+            || "the file has neither text nor source nor slot".to_owned(),
+            "write one of them, \"text\": \"\" makes an empty file",
         ),
-        (Some(_), Some(_)) => {
+        (Some(_), Some(_), _) => {
             value.wrong(|| "the file has both text and source".to_owned(), "keep one of the two")
         }
+        (_, _, Some(_)) => value.wrong(
+            || "the file has a slot and contents".to_owned(),
+            "keep one of the two: a slot is empty until `snugfs stamp` fills it",
+        ),
     }
 }
 
@@ -318,6 +334,9 @@ fn xattr(value: &Value<'_>, key: &str) -> Option<Xattr> {
         None => return value.not("base64", HELP),
     };
     let name = name?;
+    if key == image_tree::SLOT_XATTR {
+        return value.wrong(|| format!("{} marks slots", quoted(key)), "make a slot with \"slot\": \"4KiB\"");
+    }
     if matches!(name.namespace(), XattrNamespace::PosixAclAccess | XattrNamespace::PosixAclDefault)
         && let Err(invalid) = Acl::parse(&bytes)
     {

@@ -188,7 +188,9 @@ fn partition(
     });
     let is_root = held == Some(PartitionContent::Root);
     let mount = mount.or_else(|| is_root.then(ImagePath::root));
-    let mount_options = object.read("mountOptions", |value| mount_options(value, mount.is_some()));
+    // A wrong mount is one problem, and not a missing one too.
+    let has_mount = mount.is_some() || object.given("mount").is_some();
+    let mount_options = object.read("mountOptions", |value| mount_options(value, has_mount));
     Some(PartitionPlan {
         mount,
         mount_options,

@@ -22,6 +22,7 @@ pub(super) fn volume(
         entries: object.read_or_default("entries", |value| Some(contents::entries(value, context))),
         fstabs: object.read_or_default("entries", |value| Some(contents::fstabs(value))),
         attributes: object.read_or_default("attributes", |value| Some(contents::attributes(value))),
+        selinux: object.read("selinux", |value| contents::selinux(value, context)),
         filesystem: object
             .read_or_default("filesystem", |value| filesystem::filesystem(value, partition, context)),
     };

@@ -58,6 +58,17 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "stamp",
+        &[
+            ("snugfs stamp card.img /etc/hostname=name.txt", "one slot of an image"),
+            (
+                "pass show board7 | snugfs stamp /dev/sdX /etc/secret=-",
+                "a secret on a card, from standard input",
+            ),
+            ("snugfs stamp card.img --devices devices.csv -o images", "an image for each device of a list"),
+        ],
+    ),
+    (
         "imager-json",
         &[
             (
@@ -135,6 +146,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     ("inspect cat", &[("snugfs inspect rootfs.img cat /etc/fstab | less", "a file, page by page")]),
+    ("inspect slots", &[("snugfs inspect rootfs.img slots", "the files that snugfs stamp fills")]),
     ("inspect stat", &[("snugfs inspect rootfs.img stat --json /bin/sh", "a symlink itself, as JSON")]),
     (
         "inspect extract",

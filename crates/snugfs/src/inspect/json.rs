@@ -3,6 +3,7 @@
 use image_reader::{
     Container, FileSystem, Found, Image, Kind, Overview, PartitionTable, TableKind, Volume, VolumeContent,
 };
+use image_stamp::Slot;
 use serde_json::{Value, json};
 
 use super::{listing, overview};
@@ -113,6 +114,13 @@ pub(super) fn stat(found: &Found, target: Option<&[u8]>) -> Result<String, Failu
         "major": device.map(|(major, _)| major),
         "minor": device.map(|(_, minor)| minor),
     }))
+}
+
+pub(super) fn slots(slots: &[Slot]) -> Result<String, Failure> {
+    let slots = slots.iter().map(|slot| {
+        json!({ "path": String::from_utf8_lossy(&slot.path), "bytes": slot.used(), "room": slot.room })
+    });
+    pretty(&json!({ "version": VERSION, "slots": slots.collect::<Vec<_>>() }))
 }
 
 fn pretty(value: &Value) -> Result<String, Failure> {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::rc::Rc;
 
 use image_reader::{FileSystem, Found, Kind, Node, ReadError, Time};
+use image_stamp::Slot;
 use image_tree::{Explain, Explanation, escaped};
 
 use snugfs_core::human::grouped;
@@ -33,6 +34,16 @@ fn below(above: &[u8], name: &[u8]) -> Vec<u8> {
         (b"/", name) => [b"/", name].concat(),
         (above, name) => [above, b"/", name].concat(),
     }
+}
+
+/// The slots of a file system: length, room, path.
+pub(super) fn slots(slots: &[Slot]) -> String {
+    let mut text = String::new();
+    for slot in slots {
+        let (used, room) = (grouped(slot.used()), grouped(slot.room));
+        let _ = writeln!(text, "{used:>10} of {room:>10}  {}", escaped(&slot.path));
+    }
+    text
 }
 
 /// Lists a file or a directory, recursively if asked. Returns problems: parts that could not be read.

@@ -62,6 +62,12 @@ pub(crate) fn run(args: &InspectArgs, messages: &Messages) -> Result<(), Failure
             let target = target.as_deref();
             output::print(&if *json { json::stat(&found, target)? } else { listing::stat(&found, target) })
         }
+        InspectCommand::Slots { json } => {
+            let slots = image_stamp::slots(fs).map_err(|error| {
+                Failure::of(FailureKind::Source, Problem::from(error.explain()).within(&shown(&args.image)))
+            })?;
+            output::print(&if *json { json::slots(&slots)? } else { listing::slots(&slots) })
+        }
         InspectCommand::Extract { path, output, owner, devices } => {
             let options = ExtractOptions { owners: *owner == Owner::Keep, devices: *devices };
             let found = find(fs, path.as_os_str().as_bytes(), Links::Keep).map_err(failed)?;

@@ -16,6 +16,9 @@ fn of_volume<'p>(planned: &PlannedVolume<'p>) -> Vec<(Location, &'p Path)> {
     if let Some(record) = &planned.plan.filesystem.layout_like {
         files.push((planned.at.key("filesystem").key("layoutLike"), record));
     }
+    if let Some(selinux) = &planned.plan.selinux {
+        files.push((planned.at.key("selinux").key("fileContexts"), &selinux.file_contexts));
+    }
     // Archives; no output is a folder.
     for (index, tree) in planned.plan.trees.iter().enumerate() {
         files.push((planned.at.key("trees").index(index).key("source"), &tree.source));
