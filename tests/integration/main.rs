@@ -40,3 +40,4 @@ mod terminal;
 mod used;
 mod variants;
 mod verify;
+mod verity;

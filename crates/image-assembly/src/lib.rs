@@ -34,6 +34,7 @@
 //! | `ring`, `stream`, `sink` | writes chunks in order, plain or compressed |
 //! | `observer`, `digest` | observers of the bytes, which can reject the image; SHA-256 |
 //! | `place`, `pending`, `device` | the place of an output; a file that appears complete or not at all; a block device |
+//! | `unordered` | observers that all threads call; bytes that are written last |
 //! | `identity` | identifies the file of an output |
 //! | `temporaries` | removes temporary names when the process ends early |
 //! | `threads` | number of threads that can be started |
@@ -80,6 +81,7 @@ mod sink;
 mod stream;
 mod temporaries;
 mod threads;
+mod unordered;
 mod writer;
 #[cfg(feature = "xz")]
 mod xz;
@@ -105,6 +107,7 @@ pub use pending::NewFile;
 pub use pieces::{PieceError, check_pieces};
 pub use temporaries::remove_temporaries;
 pub use threads::startable_threads;
+pub use unordered::{Patches, Put, UnorderedObserver, read_image};
 pub use writer::Writer;
 pub use zero_runs::KnownZeros;
 

@@ -18,6 +18,8 @@ pub enum Stage {
     Layout,
     /// Searches files for zeros, for containers that omit them.
     Zeros,
+    /// Computes root hashes before the image is written.
+    Hash,
     /// Writes the image.
     Write,
     /// Writes the variants of the image.
@@ -38,6 +40,7 @@ impl Stage {
             Self::Verify => "verify",
             Self::Layout => "layout",
             Self::Zeros => "zeros",
+            Self::Hash => "hash",
             Self::Write => "write",
             Self::Variants => "variants",
             Self::Compare => "compare",

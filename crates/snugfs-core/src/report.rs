@@ -39,6 +39,12 @@ pub struct Report {
     pub image: Image,
     /// The root file system.
     pub filesystem: Filesystem,
+    /// The length in \[bytes\] of the hash tree after the root file system; only if it has one and the image is not a disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash_tree_bytes: Option<u64>,
+    /// The root hash of the root file system; only if it has a hash tree, and the image was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_hash: Option<String>,
     /// The contents of the root file system.
     pub contents: Contents,
     /// Blocks per kind of metadata, sorted by name.
@@ -235,6 +241,8 @@ impl Report {
                 &summary,
                 prepared.root.layout.likeness(),
             ),
+            hash_tree_bytes: prepared.appended_bytes(),
+            root_hash: root_hash(prepared),
             contents,
             overhead: summary
                 .overhead
@@ -260,6 +268,12 @@ impl Report {
     pub fn set_variants(&mut self, variants: &VariantsSummary) {
         self.variants = Some(VariantsReport { images: variants.images, bytes: variants.bytes });
         self.add_warnings(&variants.warnings);
+    }
+
+    /// Adds root hashes, and the GUIDs of partitions that follow from them. They are known after writing.
+    pub fn set_root_hashes(&mut self, prepared: &Prepared<'_>) {
+        self.root_hash = root_hash(prepared);
+        self.disk = prepared.disk.as_ref().map(|disk| DiskReport::new(prepared, disk));
     }
 
     /// Adds the digest of the plan's file.
@@ -296,6 +310,11 @@ impl Report {
             .map(|text| text + "\n")
             .map_err(|error| Failure::internal("report", error))
     }
+}
+
+/// The root hash of the root file system.
+fn root_hash(prepared: &Prepared<'_>) -> Option<String> {
+    prepared.root_hash("root").map(|hash| hash.to_string())
 }
 
 /// The size of each store path of a file system.

@@ -76,6 +76,17 @@ impl Plan {
         image.into_iter().flat_map(|image| self.variants.iter().map(|variant| variant.path(image)))
     }
 
+    /// The file system of a reference; `None` if there is none.
+    #[must_use]
+    pub fn filesystem(&self, of: VolumeRef) -> Option<&FilesystemPlan> {
+        let VolumeRef::Partition(index) = of else { return Some(&self.root.filesystem) };
+        match &self.disk.as_ref()?.partitions.get(index)?.content {
+            PartitionContent::Root => Some(&self.root.filesystem),
+            PartitionContent::Ext4(volume) => Some(&volume.filesystem),
+            _ => None,
+        }
+    }
+
     /// All ext4 file systems of the plan.
     pub fn filesystems_mut(&mut self) -> impl Iterator<Item = &mut FilesystemPlan> {
         let partitions = self.disk.iter_mut().flat_map(|disk| &mut disk.partitions);
@@ -325,6 +336,8 @@ pub struct FilesystemPlan {
     /// Whether the file system is read-only for good. Then the defaults of the fields below are: no free space, no journal, no
     /// growth.
     pub sealed: bool,
+    /// The hash tree of dm-verity, if it has one. Then it is sealed.
+    pub verity: Option<VerityPlan>,
     /// At most 16 bytes, no NUL.
     pub label: Vec<u8>,
     /// In the order of its text form.
@@ -350,6 +363,34 @@ pub struct FilesystemPlan {
     pub layout_like: Option<PathBuf>,
     /// How much longer the image may be for that than one that is laid out anew, in \[percent\].
     pub layout_slack: u32,
+}
+
+/// `plan.filesystem.verity`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerityPlan {
+    /// At most 256 bytes; by default derived from the file system's UUID.
+    pub salt: Option<Vec<u8>>,
+    /// UUID of the tree, in the order of its text form; by default derived from the file system's UUID.
+    pub uuid: Option<[u8; 16]>,
+}
+
+/// A file system of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VolumeRef {
+    /// [`Plan::root`].
+    Root,
+    /// That of the partition with this index.
+    Partition(usize),
+}
+
+/// As in a plan: `root`, or the index.
+impl std::fmt::Display for VolumeRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Root => f.write_str("root"),
+            Self::Partition(index) => write!(f, "{index}"),
+        }
+    }
 }
 
 /// `plan.output`
@@ -590,6 +631,21 @@ impl PartitionType {
         self.is_named("bios-boot")
     }
 
+    /// Whether a partition of this type is found by the root hash of its file system's hash tree (Discoverable Partitions
+    /// Specification).
+    #[must_use]
+    pub fn is_found_by_root_hash(self) -> bool {
+        let Self::Gpt(guid) = self else { return false };
+        let known = |prefix: &str| {
+            let mut names = partition_types::GPT.iter().map(|named| named.0);
+            names.any(|name| {
+                let is_signature = name.ends_with("-verity-sig");
+                name.starts_with(prefix) && !is_signature && partition_types::gpt(name) == Some(guid)
+            })
+        };
+        known("root-") || known("usr-")
+    }
+
     /// Whether it is the type of EFI system partitions.
     #[must_use]
     pub fn is_esp(self) -> bool {
@@ -617,6 +673,8 @@ pub enum PartitionContent {
     Fat(FatPlan),
     /// A file of this machine.
     Raw(PathBuf),
+    /// The hash tree of a file system of the plan that has one.
+    Verity(VolumeRef),
 }
 
 /// A FAT file system.

@@ -29,6 +29,12 @@ pub(crate) enum Shape {
     Mode,
     /// A UUID.
     Uuid,
+    /// Whether there is a hash tree, or an object with its parameters.
+    Verity,
+    /// Bytes of a salt, in hexadecimal.
+    Salt,
+    /// The root, or the index of a partition.
+    VolumeRef,
     /// A label of ext4.
     Label,
     /// Any text.

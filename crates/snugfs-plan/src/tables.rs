@@ -442,6 +442,27 @@ pub(crate) static VARIANT: Table = Table {
     ],
 };
 
+/// `plan.filesystem.verity.hash`
+pub(crate) static VERITY_HASHES: Words<()> = Choices(&[("sha256", ())]);
+
+/// `plan.filesystem.verity`
+pub(crate) static VERITY: Table = Table {
+    what: "a hash tree",
+    one_of: "",
+    fields: &[
+        Field::default("hash", Shape::Word(&VERITY_HASHES), "\"sha256\"", "The hash function."),
+        Field::optional(
+            "salt",
+            Shape::Salt,
+            "Bytes that are hashed before each block, at most 256; \"\" for none. By default, 32 bytes that are derived \
+             from the file system's UUID.",
+        )
+        .or_null(),
+        Field::optional("uuid", Shape::Uuid, "The tree's UUID. By default, it is derived from the file system's UUID.")
+            .or_null(),
+    ],
+};
+
 /// `plan.selinux`
 pub(crate) static SELINUX: Table = Table {
     what: "the labels of SELinux",
@@ -474,6 +495,13 @@ pub(crate) static FILESYSTEM: Table = Table {
             "false",
             "Whether the file system is read-only for good. It is then as small as possible, and Linux will only mount \
              it read-only.",
+        ),
+        Field::default(
+            "verity",
+            Shape::Verity,
+            "false",
+            "Whether the file system has a hash tree of dm-verity, so that the kernel checks every block that it reads. \
+             Needs seal.",
         ),
         Field::default("label", Shape::Label, "\"\"", "The volume label."),
         Field::default("uuid", Shape::Uuid, "\"44444444-4444-4444-8888-888888888888\"", "The file system's UUID."),

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
 use serde_json::{Value, json};
 use snugfs_plan::{
-    ClosurePlan, ClosureSource, CompressionPlan, EntryKind, FilesystemPlan, FramingPlan, Plan, Verify, parse,
+    ClosurePlan, ClosureSource, CompressionPlan, EntryKind, FilesystemPlan, FramingPlan, Plan, Verify,
+    VerityPlan, parse,
 };
 
 fn path(text: &str) -> ImagePath {
@@ -87,6 +88,19 @@ fn expected(name: &str) -> Plan {
                 bytes_per_inode: 64 << 20,
                 journal_size: Some(0),
                 // It is read-only, so nothing is reserved for root.
+                reserved: Some(0),
+                ..root.filesystem.clone()
+            };
+        }
+        "verity" => {
+            root.filesystem = FilesystemPlan {
+                sealed: true,
+                verity: Some(VerityPlan { salt: Some(vec![0xab, 0xcd]), uuid: None }),
+                free_space: 0,
+                free_inodes: 0,
+                grow_to: None,
+                bytes_per_inode: 64 << 20,
+                journal_size: Some(0),
                 reserved: Some(0),
                 ..root.filesystem.clone()
             };

@@ -58,7 +58,7 @@ fn defaults_of_the_schema_are_those_of_the_code() {
     merge("/attributes/~1a", defaults_of(&section("attributes")["additionalProperties"]));
     merge("/output/compression", defaults_of(compression));
     with["filesystem"] = defaults_of(section("filesystem"));
-    assert_eq!(with["filesystem"].as_object().unwrap().len(), 12);
+    assert_eq!(with["filesystem"].as_object().unwrap().len(), 13);
     assert_eq!(read(&with), read(&without));
 
     let mut least = json!({ "version": 1 });

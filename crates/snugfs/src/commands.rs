@@ -13,7 +13,9 @@ use snugfs_core::{
 };
 use snugfs_plan::{CompressionPlan, FramingPlan, Plan};
 
-use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, LayerArgs, PlanArgs, SizeArgs, misuse};
+use crate::cli::{
+    BuildArgs, CheckArgs, Command, InputArgs, LayerArgs, PlanArgs, RoothashArgs, SizeArgs, misuse,
+};
 use crate::input::{self, ReadPlan};
 use crate::messages::Messages;
 use crate::output::{self, Output, ReportPlace};
@@ -32,6 +34,7 @@ pub(crate) fn run(command: &Command, messages: &Messages) -> Result<(), Failure>
         Command::Flash(args) => flash::run(args, messages),
         Command::Stamp(args) => stamp::run(args, messages),
         Command::Layer(args) => layer(args, messages),
+        Command::Roothash(args) => roothash(args, messages),
         Command::Size(args) => size(args, messages),
         Command::Explain(args) => explain::run(args, messages),
         Command::Check(args) => check(args, messages),
@@ -139,6 +142,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let sbom_place = ReportPlace::open(args.sbom.as_deref())?;
     let layout_place = layout_place(args.layout_out.as_deref())?;
     let map_place = map_path.as_deref().map(Companion::open).transpose()?;
+    let hash_place = args.roothash_out.as_deref().map(Companion::open).transpose()?;
     let prepared = begun.prepare(&outputs, messages)?;
     let mut report = prepared.report();
     report.set_plan(begun.sha256);
@@ -172,6 +176,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let name = output.name();
     let image = prepared.write(output.target, &name, &options, progress)?;
     report.set_written(&image.written, &options);
+    report.set_root_hashes(&prepared);
     if let Some((place, map)) = map_place.zip(image.map) {
         place.write(map.text().as_bytes())?;
     }
@@ -186,11 +191,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
         stores.finish(messages);
     }
     if image.written.without_workers {
-        messages.warning(&Problem::new(
-            &name,
-            "no thread can be started, so the compressed bytes differ from those of other builds (the image in them is the same)",
-            "allow the system call clone3, or set plan.output.compression.seekable",
-        ));
+        messages.warning(&without_workers(&name));
     }
     let written = variants_of.map(|image| {
         let options = VariantOptions { sources: &begun.sources, sync: args.sync, verify: output.is_verified };
@@ -212,12 +213,30 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     if let Some((place, bytes)) = layout {
         place.write(&bytes)?;
     }
+    if let Some((place, hash)) = hash_place.zip(report.root_hash.as_ref()) {
+        place.write(format!("{hash}\n").as_bytes())?;
+    }
+    if progress.times().iter().any(|(stage, _)| *stage == Stage::Hash) {
+        messages.note(
+            &name,
+            "file systems with a hash tree were read twice: this output needs root hashes first",
+        );
+    }
     let line = last_line::built(&name, &report, prepared.files(), output.is_verified, progress.elapsed());
     messages.note(&name, line);
     if let Some(written) = written {
         messages.note("variants", variants::line(&written, output.is_verified, progress.elapsed()));
     }
     Ok(())
+}
+
+/// The warning if an image was compressed without threads.
+fn without_workers(name: &str) -> Problem {
+    Problem::new(
+        name,
+        "no thread can be started, so the compressed bytes differ from those of other builds (the image in them is the same)",
+        "allow the system call clone3, or set plan.output.compression.seekable",
+    )
 }
 
 fn layer(args: &LayerArgs, messages: &Messages) -> Result<(), Failure> {
@@ -279,10 +298,35 @@ fn outputs(
     if let Some(path) = &args.layout_out {
         outputs.add(Role::Layout, "--layout-out".into(), path);
     }
+    if let Some(path) = &args.roothash_out {
+        if plan.root.filesystem.verity.is_none() {
+            let what = "the root file system has no hash tree";
+            return Err(misuse("--roothash-out", what, "set plan.filesystem.verity, or leave it out"));
+        }
+        outputs.add(Role::RootHash, "--roothash-out".into(), path);
+    }
     outputs.add_stderr();
     outputs.add_planned(plan);
     outputs.check(&args.input.plan, plan)?;
     Ok(outputs)
+}
+
+fn roothash(args: &RoothashArgs, messages: &Messages) -> Result<(), Failure> {
+    let begun = begin(&args.input, messages)?;
+    let outputs = Outputs::of_reading(&args.input.plan, &begun.plan)?;
+    let prepared = begun.prepare(&outputs, messages)?;
+    if !prepared.has_root_hash(&args.of) {
+        let what = format!("{}: no file system of this name has a hash tree", args.of);
+        return Err(misuse(
+            "--of",
+            what,
+            "write root or the index of a partition, and set filesystem.verity",
+        ));
+    }
+    prepared.compute_root_hashes(&WriteOptions::default().assembly, &begun.progress)?;
+    let hash = prepared.root_hash(&args.of);
+    let hash = hash.ok_or_else(|| Failure::internal("roothash", "the root hash is not known"))?;
+    output::print(&format!("{hash}\n"))
 }
 
 /// The file for the record of a layout, opened before the work begins.

@@ -29,6 +29,8 @@ pub(crate) enum Role {
     Sbom,
     /// The record of the image's layout.
     Layout,
+    /// The root hash.
+    RootHash,
     /// The page of `explain`.
     Page,
     /// The printed result of a command.
@@ -76,6 +78,7 @@ impl Role {
             Self::Report => "the report",
             Self::Sbom => "the bill of materials",
             Self::Layout => "the record of the layout",
+            Self::RootHash => "the root hash",
             Self::Page => "the page",
             Self::Result => "the result",
             Self::Messages => "the messages",
