@@ -21,6 +21,7 @@ import ./function.nix {
       contents = import ./nixos-contents.nix { inherit lib; };
       boot = import ./nixos-boot.nix { inherit lib; } { inherit config partitionTableType; };
       iec = import ./iec.nix { inherit lib; };
+      verity = import ./verity.nix { inherit lib; };
       output = (import ./disk-formats.nix).${format};
 
       uuid = lib.toLower (if arguments.rootFSUID != null then arguments.rootFSUID else arguments.rootGPUID);
@@ -36,6 +37,7 @@ import ./function.nix {
       disk = layout.disk {
         inherit partitionTableType bootEnd diskSize;
         rootGPUID = lib.toLower arguments.rootGPUID;
+        verityType = if arguments.verity then verity.rootType pkgs.stdenv.hostPlatform else null;
         ids = lib.mapAttrs (_type: serial: serial.number) serials;
       };
 
@@ -59,7 +61,7 @@ import ./function.nix {
         volumeLabel = arguments.label;
         storePaths = [ toplevel ] ++ lib.optional (channel != null) channel ++ arguments.additionalPaths;
         populateRootCommands = contents.commands arguments.contents;
-        seal = false;
+        seal = arguments.verity;
         postBuildCommands = "";
         # With a given size, the contents have what they leave.
         freeSpace = if diskSize == null then iec arguments.additionalSpace else 0;
