@@ -770,6 +770,17 @@ in
                 ];
               }
               ++ layout.verityProblems (toString arguments.partitionTableType)
+              ++ verityOf.configurationProblems {
+                inherit (arguments) config;
+                installBootLoader = arguments.installBootLoader == true;
+                inherit
+                  (nixos.boot {
+                    inherit (arguments) config;
+                    partitionTableType = toString arguments.partitionTableType;
+                  })
+                  kind
+                  ;
+              }
             );
         }
       )

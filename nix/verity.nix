@@ -32,8 +32,50 @@ let
     s390x = "s390x";
     x86_64 = "x86-64";
   };
+  # As the program knows it in texts.
+  rootHash = "\${rootHash:root}";
+  kernelParam = "roothash=${rootHash}";
+  module = "import nixosModules.verity of snugfs, or set it yourself";
 in
 {
+  inherit kernelParam;
+
+  # What a NixOS configuration lacks that boots from such a root.
+  configurationProblems =
+    {
+      config,
+      # Whether the disk has the configuration's boot loader.
+      installBootLoader,
+      # Its kind, as nixos-boot.nix knows it.
+      kind,
+    }:
+    let
+      initrd = config.boot.initrd.systemd or { };
+      params = config.boot.kernelParams or [ ];
+      opened = [
+        "/dev/mapper/root"
+        "/dev/mapper/usr"
+      ];
+    in
+    lib.optionals (installBootLoader && kind != null) (
+      no (
+        kind == "systemd-boot"
+      ) "the root hash goes into the entries of systemd-boot, and the configuration's boot loader is ${kind}; choose systemd-boot, or set installBootLoader = false"
+      ++ no (
+        kind != "systemd-boot"
+        || lib.elem kernelParam params
+        || lib.elem "usrhash=${rootHash}" params
+      ) "config.boot.kernelParams has no \"${lib.replaceStrings [ "$" ] [ "\\$" ] kernelParam}\"; ${module}"
+    )
+    ++ no (
+      !(initrd ? dmVerity) || initrd.dmVerity.enable
+    ) "config.boot.initrd.systemd.dmVerity.enable is false, so nothing opens the root; ${module}"
+    ++ no (
+      lib.any (fileSystem: lib.elem (toString fileSystem.device or "") opened) (
+        lib.attrValues (config.fileSystems or { })
+      )
+    ) "config.fileSystems mounts neither ${lib.concatStringsSep " nor " opened}; ${module}";
+
   # What must be left out, by name.
   leftOut =
     { given, names }:

@@ -31,6 +31,8 @@ let
       inherit pkgs;
       modules = modules ++ [ { system.stateVersion = "25.11"; } ];
     }).config;
+  module = ../../../nix/verity-module.nix;
+  systemdBoot.boot.loader.systemd-boot.enable = true;
   ofNixos =
     modules: arguments:
     {
@@ -143,7 +145,7 @@ in
   };
 
   "a NixOS disk" = {
-    expr = map (arguments: map (partition: removeAttrs partition [ "start" ]) (lib.tail (nixosDisk [ ] arguments).plan.disk.partitions)) [
+    expr = map (arguments: map (partition: removeAttrs partition [ "start" ]) (lib.tail (nixosDisk [ module ] arguments).plan.disk.partitions)) [
       { }
       { diskSize = 4096; }
     ];
@@ -168,7 +170,7 @@ in
       ];
   };
   "a NixOS disk without GUIDs" = {
-    expr = map (partitionTableType: nixosProblems [ ] { inherit partitionTableType; }) [
+    expr = map (partitionTableType: nixosProblems [ module ] { inherit partitionTableType; }) [
       "legacy"
       "none"
       "legacy+gpt"
@@ -183,9 +185,91 @@ in
       ++ [ [ ] ];
   };
   "free space of a NixOS disk" = {
-    expr = nixosProblems [ ] { additionalSpace = "512M"; };
+    expr = nixosProblems [ module ] { additionalSpace = "512M"; };
     expected = [
       "verity: a root with a hash tree is sealed, as small as its contents, and additionalSpace is given; leave one of the two out"
+    ];
+  };
+
+  "a configuration with the module passes, with systemd-boot and without" = {
+    expr = [
+      (nixosProblems [ module systemdBoot ] { })
+      (nixosProblems [ module ] { })
+    ];
+    expected = [
+      [ ]
+      [ ]
+    ];
+  };
+  "what the module sets" = {
+    expr =
+      let
+        config = configuration [ module ];
+      in
+      {
+        inherit (config.boot) kernelParams;
+        verity = config.boot.initrd.systemd.dmVerity.enable;
+        systemd = config.boot.initrd.systemd.enable;
+        devices = lib.mapAttrs (_path: fileSystem: fileSystem.device) config.fileSystems;
+        inherit (config.fileSystems."/verified") options;
+      };
+    expected = {
+      kernelParams = [ "roothash=\${rootHash:root}" ];
+      verity = true;
+      systemd = true;
+      devices = {
+        "/" = "tmpfs";
+        "/verified" = "/dev/mapper/root";
+        "/nix/store" = "/verified/nix/store";
+      };
+      options = [ "ro" ];
+    };
+  };
+  "the machine's own file systems take precedence over the module's" = {
+    expr =
+      let
+        own = { fileSystems."/".device = "/dev/disk/by-label/state"; };
+      in
+      map (config: config.fileSystems."/") [ (configuration [ module own ]) ];
+    expected = [ { device = "/dev/disk/by-label/state"; } ];
+  };
+  "a configuration that lacks all of it" = {
+    expr = nixosProblems [ systemdBoot ] { };
+    expected = map (text: "verity: ${text}; import nixosModules.verity of snugfs, or set it yourself") [
+      ''config.boot.kernelParams has no "roothash=\''${rootHash:root}"''
+      "config.boot.initrd.systemd.dmVerity.enable is false, so nothing opens the root"
+      "config.fileSystems mounts neither /dev/mapper/root nor /dev/mapper/usr"
+    ];
+  };
+  "a usr of one's own" = {
+    expr = nixosProblems [
+      systemdBoot
+      {
+        boot.kernelParams = [ "usrhash=\${rootHash:root}" ];
+        boot.initrd.systemd.dmVerity.enable = true;
+        fileSystems."/usr".device = "/dev/mapper/usr";
+      }
+    ] { };
+    expected = [ ];
+  };
+  "another boot loader" = {
+    expr =
+      let
+        grub.boot.loader.grub = {
+          enable = true;
+          devices = [ "nodev" ];
+          efiSupport = true;
+        };
+      in
+      map (installBootLoader: nixosProblems [ module grub ] { inherit installBootLoader; }) [
+        true
+        false
+      ];
+    expected = [
+      [
+        "verity: the root hash goes into the entries of systemd-boot, and the configuration's boot loader is grub; choose systemd-boot, or set installBootLoader = false"
+      ]
+      [ ]
     ];
   };
 }
