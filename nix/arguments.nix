@@ -535,6 +535,12 @@ in
   makeNixosDisk =
     let
       inherit (nixos) layout;
+      ofLoader =
+        arguments:
+        nixos.boot {
+          inherit (arguments) config;
+          partitionTableType = toString arguments.partitionTableType;
+        };
       ofNixpkgs =
         text: name:
         {
@@ -550,12 +556,7 @@ in
         text = "The configuration of the system on the disk: `nixosConfigurations.NAME.config`.";
         rules =
           { arguments, ... }:
-          lib.optionals (arguments.installBootLoader == true) (
-            (nixos.boot {
-              inherit (arguments) config;
-              partitionTableType = toString arguments.partitionTableType;
-            }).problems
-          );
+          lib.optionals (arguments.installBootLoader == true) (ofLoader arguments).problems;
       }
       {
         name = "diskSize";
@@ -772,18 +773,30 @@ in
               ++ layout.verityProblems (toString arguments.partitionTableType)
               ++ verityOf.configurationProblems {
                 inherit (arguments) config;
+                inherit (ofLoader arguments) kind;
                 installBootLoader = arguments.installBootLoader == true;
-                inherit
-                  (nixos.boot {
-                    inherit (arguments) config;
-                    partitionTableType = toString arguments.partitionTableType;
-                  })
-                  kind
-                  ;
               }
             );
         }
       )
+      {
+        name = "uki";
+        type = orNull types.function;
+        default = null;
+        exampleText = "roothash: pkgs.runCommand …";
+        text = "A function of `roothash`, a file with the root hash, that gives a unified kernel image: a derivation that is this file. The firmware starts it, as `/EFI/BOOT/BOOTX64.EFI` or the name of another processor. Needs `verity`.";
+        more = "See [a unified kernel image](#a-unified-kernel-image).";
+        rules =
+          { arguments, ... }:
+          lib.optionals (arguments.uki != null) (
+            verityOf.ukiProblems {
+              inherit (arguments) verity;
+              inherit (ofLoader arguments) kind;
+              installBootLoader = arguments.installBootLoader == true;
+              hasEsp = lib.elem arguments.partitionTableType layout.withEsp;
+            }
+          );
+      }
     ]
     ++ map (ofNixpkgs "Accepted so that calls of nixpkgs' function need no change; ignored. There is no virtual machine, and the image is always the same for the same inputs.") [
       "deterministic"

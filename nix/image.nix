@@ -139,7 +139,7 @@ pkgs.stdenv.mkDerivation (
     inherit name;
     passthru = passthru // lib.optionalAttrs isDisk { flash = flash finalAttrs.finalPackage; }
     # Reads the root, and writes 64 digits.
-    // lib.optionalAttrs (hasTree (plan.filesystem.verity or null)) {
+    // lib.optionalAttrs (hasTree (plan.filesystem.verity or null) && !(passthru ? roothash)) {
       roothash = about "roothash" ''
         snugfs roothash "$attributes" --base-dir "$PWD" --progress nix > "$out"
       '';

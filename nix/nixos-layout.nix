@@ -128,6 +128,13 @@ in
       partitionTableType == "" || lib.elem partitionTableType withGpt
     ) "the hash tree needs a partition table that has GUIDs, and partitionTableType is ${partitionTableType}; choose one of ${lib.concatStringsSep ", " withGpt}";
 
+  # Those with an EFI system partition.
+  withEsp = [
+    "efi"
+    "efixbootldr"
+    "hybrid"
+  ];
+
   names = lib.attrNames (tables { } 0 "") ++ [ "none" ];
 
   # Where the first MiB after the boot partition begins. numfmt and the rounding of make-disk-image.nix: a size of whole

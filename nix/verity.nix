@@ -76,6 +76,20 @@ in
       )
     ) "config.fileSystems mounts neither ${lib.concatStringsSep " nor " opened}; ${module}";
 
+  # Why a disk can't have a unified kernel image with the root hash.
+  ukiProblems =
+    {
+      verity,
+      installBootLoader,
+      kind,
+      hasEsp,
+    }:
+    no (verity == true) "it is made of the root hash, and there is no hash tree; set verity = true"
+    ++ no hasEsp "it is a file in an EFI system partition; set partitionTableType to efi, efixbootldr or hybrid"
+    ++ no (
+      !installBootLoader || kind == null
+    ) "the firmware starts either it or the configuration's boot loader, ${toString kind}; set installBootLoader = false";
+
   # What must be left out, by name.
   leftOut =
     { given, names }:

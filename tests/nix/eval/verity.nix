@@ -272,4 +272,58 @@ in
       [ ]
     ];
   };
+
+  "a unified kernel image of the root hash, in the ESP" = {
+    expr =
+      let
+        without = nixosDisk [ module ] { };
+        with' = nixosDisk [ module ] { uki = roothash: pkgs.runCommand "uki" { } "cat ${roothash} > $out"; };
+        content = (lib.head with'.plan.disk.partitions).content;
+      in
+      [
+        (lib.attrNames content.entries)
+        ((lib.head (lib.attrValues content.entries)).source == "${with'.uki}")
+        (with'.roothash.drvPath == without.roothash.drvPath)
+        (with'.uki.buildCommand == "cat ${without.roothash} > $out")
+        (removeAttrs with'.plan [ "disk" ] == removeAttrs without.plan [ "disk" ])
+      ];
+    expected = [
+      [
+        "/EFI/BOOT/BOOT${lib.toUpper (import ../../../nix/efi-arch.nix pkgs.stdenv.hostPlatform)}.EFI"
+      ]
+      true
+      true
+      true
+      true
+    ];
+  };
+  "a kernel image without a place or a root hash" = {
+    expr = map (arguments: nixosProblems [ module systemdBoot ] ({ uki = _: pkgs.hello; } // arguments)) [
+      { installBootLoader = false; }
+      { }
+      {
+        installBootLoader = false;
+        verity = false;
+      }
+      {
+        installBootLoader = false;
+        partitionTableType = "legacy+gpt";
+      }
+      {
+        installBootLoader = false;
+        uki = "kernel.efi";
+      }
+    ];
+    expected = [
+      [ ]
+      [
+        "uki: the firmware starts either it or the configuration's boot loader, systemd-boot; set installBootLoader = false"
+      ]
+      [ "uki: it is made of the root hash, and there is no hash tree; set verity = true" ]
+      [
+        "uki: it is a file in an EFI system partition; set partitionTableType to efi, efixbootldr or hybrid"
+      ]
+      [ ''uki: "kernel.efi" is not a function'' ]
+    ];
+  };
 }
