@@ -262,6 +262,10 @@ rec {
       );
     option = types.attrsOf (types.either types.attrs types.unspecified);
   };
+  function = {
+    name = "function";
+    check = is "a function" (v: builtins.isFunction v || isAttrs v && v ? __functor);
+  };
   package = {
     name = "derivation";
     check = is "a derivation" isDerivation;
