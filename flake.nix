@@ -49,7 +49,11 @@
         };
 
       # A system that boots from a root with a hash tree.
-      nixosModules.verity = _: { imports = [ ./nix/verity-module.nix ]; };
+      nixosModules.verity =
+        { ... }:
+        {
+          imports = [ ./nix/verity-module.nix ];
+        };
 
       # What nothing builds unasked: functions, and the program as one file for every Linux of its processor.
       legacyPackages = forAllSystems (

@@ -55,7 +55,9 @@ let
     "entries"
     "filesystem"
     "output"
+    "selinux"
     "trees"
+    "variants"
     "version"
   ];
 in
