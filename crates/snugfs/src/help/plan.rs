@@ -201,7 +201,7 @@ mod tests {
         for page in pages {
             assert!(page.lines().all(|line| line.chars().count() <= COLUMNS), "{page}");
         }
-        assert_eq!(section("files"), None);
+        assert_eq!(section("folders"), None);
         let places = |wanted: &str| {
             let page = section(wanted).unwrap();
             page.lines().filter(|line| line.starts_with("plan.")).map(str::to_owned).collect::<Vec<_>>()
