@@ -78,7 +78,7 @@ kinds! {
 kinds! {
     /// A kind of damage outside of ext4.
     PartCode;
-    PartitionTable "partition-table" "the partition table is damaged, or a partition can't be read";
+    PartitionTable "partition-table" "the partition table is damaged, its backup is not at the end, or a partition can't be read";
     SwapHeader "swap-header" "Linux would refuse the swap area";
     HashTreeMismatch "hash-tree-mismatch" "the data does not have the hashes of its hash tree, or is not in the image";
     HashTreeDamaged "hash-tree-damaged" "a hash tree is cut off, or its upper blocks do not have the hashes of those below";
