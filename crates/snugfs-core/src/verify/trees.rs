@@ -159,13 +159,11 @@ fn one(
             best = Some(found);
         }
     }
-    match best {
-        Some(Difference { code, what, .. }) => problem(code, &what),
-        None => {
-            let what = format!("covers {len} bytes, but no file system has this length");
-            problem(PartCode::HashTreeMismatch, &what)
-        }
+    if let Some(Difference { code, what, .. }) = best {
+        return problem(code, &what);
     }
+    let what = format!("covers {len} bytes, but no file system has this length");
+    problem(PartCode::HashTreeMismatch, &what)
 }
 
 /// How a tree differs from that of its data.
