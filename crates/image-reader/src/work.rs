@@ -25,6 +25,12 @@ impl Work {
         Self { left: AtomicU64::new(stored.saturating_mul(PASSES).max(MINIMUM)) }
     }
 
+    /// A limit of this number of \[bytes\].
+    #[cfg(test)]
+    pub(crate) fn left(bytes: u64) -> Self {
+        Self { left: AtomicU64::new(bytes) }
+    }
+
     /// Counts \[bytes\] before they are read for `place`. Fails at the limit.
     pub(crate) fn spend(&self, place: &str, bytes: u64) -> Result<(), ReadError> {
         let spent =
