@@ -10,6 +10,8 @@ use crate::file_system::{Contents, Entry, Kind, Node, Place, Run, Target, Time, 
 use crate::work::Work;
 use crate::{ReadError, Window};
 use boot::Boot;
+#[cfg(test)]
+pub(crate) use boot::tests::Fields;
 pub(crate) use boot::{has_table, seems_to_be};
 
 /// Maximum size of a directory in \[bytes\]: 65,536 entries of 32.
@@ -37,6 +39,8 @@ pub struct Fat {
     free: u64,
     /// Limit for reading the FAT.
     work: Work,
+    /// Maximum number of runs of a file.
+    max_runs: usize,
 }
 
 /// A file's data in its directory entry.
@@ -93,7 +97,7 @@ impl Fat {
         // Each step reads an entry of more than a byte.
         let steps = boot.clusters.min(window.stored());
         let work = Work::of(steps.saturating_mul(STEP));
-        let mut fat = Self { window, boot, free: 0, work };
+        let mut fat = Self { window, boot, free: 0, work, max_runs: MAX_RUNS };
         // Counted now, so that an unreadable FAT is an error here.
         fat.free = fat.count_free(used)?;
         Ok(fat)
@@ -258,13 +262,13 @@ impl Fat {
                 return Err(ReadError::damaged(place(), "its cluster chain has no end"));
             }
             self.work.spend(TABLE, STEP)?;
-            let is_full = runs.len() == MAX_RUNS;
+            let is_full = runs.len() == self.max_runs;
             match runs.last_mut() {
                 Some(last) if last.from.saturating_add(last.length) == from => {
                     last.length = last.length.saturating_add(size);
                 }
                 _ if is_full => {
-                    let what = format!("has more than {MAX_RUNS} extents");
+                    let what = format!("has more than {} extents", self.max_runs);
                     return Err(ReadError::unsupported(place(), what, ""));
                 }
                 _ => runs.push(Run { at, length: size, from }),
@@ -349,7 +353,6 @@ impl Table<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use boot::tests::Fields;
     use std::sync::Arc;
 
     /// The place of the allocation table and its number of bytes, as in all file systems of these tests.
@@ -432,6 +435,29 @@ mod tests {
     }
 
     #[test]
+    fn large_tables_are_read_where_they_are_needed() {
+        let fields = Fields { table: 1200, total: 1201 + 150_100, ..Fields::clusters_32(0) };
+        let fat = open(volume(fields, 32, &[(3, 150_000), (150_000, 150_001)]));
+        assert_eq!(runs(&fat, &file(3, 3 * 512)).unwrap(), [(0, 1, 3), (1, 2, 150_000)]);
+    }
+
+    #[test]
+    fn the_number_of_runs_is_limited() {
+        let mut fat = open(volume(Fields::clusters(20), 12, &[(2, 3), (3, 5), (5, 6), (6, 8)]));
+        fat.max_runs = 2;
+        assert_eq!(runs(&fat, &file(2, 4 * 512)).unwrap(), [(0, 2, 2), (2, 2, 5)]);
+        let error = runs(&fat, &file(2, 5 * 512)).unwrap_err();
+        assert!(error.starts_with("cluster 2: has more than 2 extents"), "{error}");
+    }
+
+    #[test]
+    fn warnings_are_those_of_the_boot_sector() {
+        let mut bytes = volume(Fields::clusters(20), 12, &[]);
+        bytes.pop();
+        assert_eq!(open(bytes).warnings(), ["the file system has 26624 bytes, but the image only 26623"]);
+    }
+
+    #[test]
     fn reserved_bits_of_entries_are_ignored() {
         let fat = open(volume(Fields::clusters_32(20), 32, &[(3, 0x5000_0004), (5, 0xf000_0000)]));
         assert_eq!(runs(&fat, &file(3, 1024)).unwrap(), [(0, 2, 3)]);
@@ -483,9 +509,12 @@ mod tests {
             assert_eq!(fat.free(), 4 * 512, "{bits}");
             assert_eq!(fat.usage(), Usage { bytes: u64::from(fields.total) * 512, free: 2048, inodes: None });
         }
-        // 36 bits are four bytes and a half; 65,536 entries are more than a part of the table that is read at once.
-        let fat = open(volume(Fields::clusters(1), 12, &[(2, 0)]));
+        // 36 bits are four bytes and a half. What follows them is not the entry of a cluster.
+        let fat = open(volume(Fields::clusters(1), 12, &[(2, 0), (3, 0)]));
         assert_eq!(fat.free(), 512);
+        let fat = open(volume(Fields::clusters(8), 12, &[(4, 0x100), (5, 0x010), (6, 0x001), (7, 0x800)]));
+        assert_eq!(fat.free(), 0);
+        // 65,536 entries are more than a part of the table that is read at once.
         let fields = Fields { table: 256, total: 258 + 65_000, ..Fields::clusters(0) };
         let fat = open(volume(fields, 16, &[(2, 0), (49_151, 0), (49_152, 0), (65_001, 0), (65_002, 0)]));
         assert_eq!(fat.free(), 4 * 512);

@@ -265,13 +265,15 @@ mod tests {
     fn the_boot_sector_of_a_file_system_is_no_table_unless_its_records_are_exact() {
         let mut exact = disk(&[(0, 0x0c, 8, 10)]);
         let mut text = disk(&[(0, 0x0c, 0x2020_2020, 0x2020_2020)]);
-        for disk in [&mut exact, &mut text] {
+        let mut long = disk(&[(0, 0x0c, 900, 101)]);
+        for disk in [&mut exact, &mut text, &mut long] {
             put_fat(disk, 0);
             // The allocation table.
             disk[512..514].copy_from_slice(&[0xf8, 0xff]);
         }
         assert!(read_table(&exact).is_some());
         assert!(read_table(&text).is_none());
+        assert!(read_table(&long).is_none());
         // Without an allocation table it is the code of a boot loader.
         text[513] = 0;
         assert!(read_table(&text).is_some());
@@ -306,17 +308,21 @@ mod tests {
     #[test]
     fn logical_partitions_are_relative_to_their_record() {
         let mut disk =
-            disk(&[(0, 0x83, 1, 9), (0, 0x05, 100, 400), (0, 0x0f, 600, 400), (0, 0x83, 500, 100)]);
+            disk(&[(0, 0x83, 1, 9), (0, 0x83, 500, 100), (0, 0x05, 100, 400), (0, 0x0f, 600, 400)]);
         put(&mut disk, 100 * 512, &[(0, 0x83, 10, 20), (0, 0x05, 50, 60)]);
         // A record may have no partition of its own.
         put(&mut disk, 150 * 512, &[(0, 0, 1, 2), (0, 0x85, 200, 60)]);
-        put(&mut disk, 300 * 512, &[(0, 0x82, 1, 30), UNUSED]);
+        put(&mut disk, 300 * 512, &[(0, 0x83, 1, 0), (0, 0x85, 250, 60)]);
+        put(&mut disk, 350 * 512, &[(0, 0x82, 1, 30), UNUSED]);
         put(&mut disk, 600 * 512, &[(0x80, 0x83, 1, 2), (0, 0x05, 50, 0)]);
         let table = read_table(&disk).unwrap();
         assert_eq!(
             places(&table),
-            [(1, 1, 9), (2, 100, 400), (3, 600, 400), (4, 500, 100), (5, 110, 20), (6, 301, 30), (7, 601, 2)]
+            [(1, 1, 9), (2, 500, 100), (3, 100, 400), (4, 600, 400), (5, 110, 20), (6, 351, 30), (7, 601, 2)]
         );
+        // The first chain may be in the last record.
+        put(&mut disk, 0, &[UNUSED, UNUSED, UNUSED, (0, 0x0f, 600, 400)]);
+        assert_eq!(places(&read_table(&disk).unwrap()), [(4, 600, 400), (5, 601, 2)]);
         assert_eq!(table.warnings, Vec::<String>::new());
     }
 
