@@ -442,44 +442,11 @@ fn times(modified: Time) -> Timestamps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ext4::tests::{DATA, Image};
+    use crate::ext4::tests::{DATA, DIRECTORY, FILE, Image, directory};
     use crate::fat::Fields;
     use crate::{Fat, Links, Window, find};
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
     use std::sync::Arc;
-
-    const DIRECTORY: u16 = 0o040_755;
-    const FILE: u16 = 0o100_644;
-
-    /// A block of a directory: names, each with its inode.
-    fn block(entries: &[(&str, u32)]) -> Vec<u8> {
-        let mut block = Vec::new();
-        for (name, inode) in entries {
-            let length = (8 + name.len()).next_multiple_of(4);
-            let start = block.len();
-            block.extend(inode.to_le_bytes());
-            block.extend([u8::try_from(length).unwrap(), 0, u8::try_from(name.len()).unwrap(), 0]);
-            block.extend(name.as_bytes());
-            block.resize(start + length, 0);
-        }
-        if block.len() < 1024 {
-            block.extend([0; 4]);
-            block.extend(u16::try_from(1028 - block.len()).unwrap().to_le_bytes());
-            block.resize(1024, 0);
-        }
-        block
-    }
-
-    /// Writes a directory into blocks from `at`.
-    fn put_directory(image: &mut Image, inode: u32, at: u32, entries: &[(&str, u32)]) {
-        // So that every block has whole entries.
-        let blocks: Vec<_> = entries.chunks(60).map(block).collect();
-        let number = u32::try_from(blocks.len()).unwrap();
-        image.extents(inode, DIRECTORY, u64::from(number) * 1024, &[(0, number, at)]);
-        for (at, block) in (at..).zip(&blocks) {
-            image.block(at, block);
-        }
-    }
 
     /// Sets bytes of an inode.
     fn set(image: &mut Image, inode: usize, at: usize, bytes: &[u8]) {
@@ -510,8 +477,8 @@ mod tests {
             ("link", 14),
             ("socket", 16),
         ];
-        put_directory(&mut image, 2, DATA, &root);
-        put_directory(&mut image, 12, DATA + 1, &[("own", 20), ("second", 13)]);
+        directory(&mut image, 2, DATA, &root);
+        directory(&mut image, 12, DATA + 1, &[("own", 20), ("second", 13)]);
         set(&mut image, 12, 0, &0o043_751_u16.to_le_bytes());
         image.extents(13, 0o106_711, 2500, &[(0, 1, DATA + 2), (2, 1, DATA + 3)]);
         image.block(DATA + 2, &[1; 1024]);
@@ -597,6 +564,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_no_folder_to_extract_into() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "mine").unwrap();
+        let fs = all_kinds();
+        let root = find(&fs, b"/", Links::Keep).unwrap();
+        let error = extract(&fs, &root, &file, ExtractOptions::default()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+    }
+
+    #[test]
     fn existing_files_are_never_replaced() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["file", "link", "directory"] {
@@ -613,7 +591,7 @@ mod tests {
         let new = folder.path().join("new");
         let image = || {
             let mut image = Image::new();
-            put_directory(&mut image, 2, DATA, &[("a", 13), ("b", 13)]);
+            directory(&mut image, 2, DATA, &[("a", 13), ("b", 13)]);
             image.extents(13, FILE, 0, &[]);
             set(&mut image, 13, 0x1a, &[2]);
             FileSystem::Ext4(image.open())
@@ -628,7 +606,7 @@ mod tests {
     fn what_cannot_be_read_is_named_and_the_rest_is_extracted() {
         let mut image = Image::new();
         let names = [("a", 13), ("b", 30), ("c", 14), ("d", 15), ("e", 12), ("f", 2), ("g", 16)];
-        put_directory(&mut image, 2, DATA, &names);
+        directory(&mut image, 2, DATA, &names);
         // No inode, blocks outside of the file system, a target with a NUL, a damaged directory, the root itself, no target.
         image.extents(13, FILE, 1000, &[(0, 1, 99)]);
         image.inode(14, 0o120_777, 3, 0, b"a\0b");
@@ -664,7 +642,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let fs = |inode: u32| {
                 let mut image = Image::new();
-                put_directory(&mut image, 2, DATA, &names(inode));
+                directory(&mut image, 2, DATA, &names(inode));
                 image.extents(13, FILE, 0, &[]);
                 set(&mut image, 13, 0x1a, &[2]);
                 FileSystem::Ext4(image.open())
@@ -683,16 +661,16 @@ mod tests {
         // Directories that share their blocks: all of them together are longer than the file system.
         let mut image = Image::new();
         let bad = vec![("a/b", 13); 1020];
-        put_directory(&mut image, 12, DATA + 1, &bad);
+        directory(&mut image, 12, DATA + 1, &bad);
         let good = vec![("a", 13); 1020];
-        put_directory(&mut image, 13, DATA + 20, &good);
+        directory(&mut image, 13, DATA + 20, &good);
         let mut root = vec![("0", 12)];
         let names: Vec<_> = (0..12).map(|number| format!("d{number:02}")).collect();
         for (number, name) in (14..).zip(&names) {
             image.extents(number, DIRECTORY, 17 * 1024, &[(0, 17, DATA + 20)]);
             root.push((name, number));
         }
-        put_directory(&mut image, 2, DATA, &root);
+        directory(&mut image, 2, DATA, &root);
         let fs = FileSystem::Ext4(image.open());
         let folder = tempfile::tempdir().unwrap();
         let done = run(&fs, "/", folder.path(), ExtractOptions::default());
@@ -708,7 +686,7 @@ mod tests {
         let mut image = Image::of_blocks(8192);
         let names: Vec<_> = (10..20).map(|number| format!("f{number}")).collect();
         let names: Vec<_> = names.iter().map(String::as_str).zip(12..).collect();
-        put_directory(&mut image, 2, DATA, &names);
+        directory(&mut image, 2, DATA, &names);
         for (_, inode) in &names {
             image.extents(*inode, FILE, 8000 * 1024, &[(0, 8000, DATA + 1)]);
         }
@@ -722,23 +700,26 @@ mod tests {
 
     #[test]
     fn directories_are_at_most_five_hundred_deep() {
-        for (depth, errors) in [(500, 0), (501, 1)] {
-            let fields = Fields::clusters(600);
-            let mut bytes = fields.sector();
-            bytes.resize(632 * 512, 0);
-            // Every cluster is the last of its directory.
-            bytes[512..31 * 512].fill(0xff);
-            for number in 0..depth {
-                let at = (31 + number) * 512;
-                bytes[at..at + 12].copy_from_slice(b"D          \x10");
-                let cluster = u16::try_from(number + 2).unwrap();
-                bytes[at + 0x1a..at + 0x1c].copy_from_slice(&cluster.to_le_bytes());
-            }
-            let fs = FileSystem::Fat(Fat::open(Window::whole(Arc::new(bytes))).unwrap());
-            let folder = tempfile::tempdir().unwrap();
-            let done = run(&fs, "/", folder.path(), ExtractOptions::default());
-            assert_eq!((done.directories, done.unread.len()), (depth.try_into().unwrap(), errors), "{depth}");
+        let mut bytes = Fields::clusters(600).sector();
+        bytes.resize(632 * 512, 0);
+        // Every cluster is the last of its directory.
+        bytes[512..31 * 512].fill(0xff);
+        for number in 0..510 {
+            let at = (31 + number) * 512;
+            bytes[at..at + 12].copy_from_slice(b"D          \x10");
+            let cluster = u16::try_from(number + 2).unwrap();
+            bytes[at + 0x1a..at + 0x1c].copy_from_slice(&cluster.to_le_bytes());
         }
+        let fs = FileSystem::Fat(Fat::open(Window::whole(Arc::new(bytes))).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let done = run(&fs, "/", folder.path(), ExtractOptions::default());
+        // Entries are extracted from the root and from 500 directories.
+        assert_eq!((done.directories, done.unread.len()), (501, 1));
+        assert!(
+            done.unread[0].to_string().contains("the directory: is nested too deeply"),
+            "{:?}",
+            done.unread
+        );
     }
 
     #[test]

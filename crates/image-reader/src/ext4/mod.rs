@@ -293,8 +293,39 @@ pub(crate) mod tests {
         node
     }
 
+    /// A block of a directory: names, each with its inode.
+    fn block(entries: &[(&str, u32)]) -> Vec<u8> {
+        let mut block = Vec::new();
+        for (name, inode) in entries {
+            let length = (8 + name.len()).next_multiple_of(4);
+            let start = block.len();
+            block.extend(inode.to_le_bytes());
+            block.extend([u8::try_from(length).unwrap(), 0, u8::try_from(name.len()).unwrap(), 0]);
+            block.extend(name.as_bytes());
+            block.resize(start + length, 0);
+        }
+        if block.len() < 1024 {
+            block.extend([0; 4]);
+            block.extend(u16::try_from(1028 - block.len()).unwrap().to_le_bytes());
+            block.resize(1024, 0);
+        }
+        block
+    }
+
+    /// Writes a directory into blocks from `at`.
+    pub(crate) fn directory(image: &mut Image, inode: u32, at: u32, entries: &[(&str, u32)]) {
+        // So that every block has whole entries.
+        let blocks: Vec<_> = entries.chunks(60).map(block).collect();
+        let number = u32::try_from(blocks.len()).unwrap();
+        image.extents(inode, DIRECTORY, u64::from(number) * 1024, &[(0, number, at)]);
+        for (at, block) in (at..).zip(&blocks) {
+            image.block(at, block);
+        }
+    }
+
+    pub(crate) const DIRECTORY: u16 = 0o040_755;
+    pub(crate) const FILE: u16 = 0o100_644;
     const LINK: u16 = 0o120_777;
-    const FILE: u16 = 0o100_644;
 
     #[test]
     fn a_file_system_has_the_fields_of_its_superblock() {

@@ -21,7 +21,7 @@ impl Header {
     fn is_of_a_shorter_disk(&self, backup: &Self, sector: u64, last: u64) -> bool {
         let usable = Bytes(&self.raw).le64(0x30);
         let array = Bytes(&backup.raw).le64(0x48);
-        usable < array && array < sector && sector < last
+        [usable, array, sector, last].is_sorted_by(|one, next| one < next)
     }
 
     /// Whether this is a backup of the first header: equal in contents, and referring to it.
