@@ -253,7 +253,7 @@ fn journal_checksum(findings: &mut Findings, number: u64, block: &[u8], has_chec
         return;
     }
     let computed = Crc::START.over(part(block, 0, 0xfc)).over(&[0; 4]);
-    let computed = computed.over(part(block, 0x100, 0x300)).0;
+    let computed = computed.over(part(block, 0x100, 0x300)).value();
     let found = be32(block, 0xfc);
     if found != computed || byte(block, 0x50) != 4 {
         let text =
