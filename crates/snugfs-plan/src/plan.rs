@@ -266,12 +266,24 @@ pub enum FstabTag {
     PartUuid,
 }
 
+/// `plan.filesystem.compatibility`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compatibility {
+    /// The features `metadata_csum` and `64bit`.
+    #[default]
+    Current,
+    /// Neither of them.
+    Legacy,
+}
+
 /// `plan.filesystem`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesystemPlan {
     /// Whether the file system is read-only for good. Then the defaults of the fields below are: no free space, no journal, no
     /// growth.
     pub sealed: bool,
+    /// Which systems can use the file system.
+    pub compatibility: Compatibility,
     /// At most 16 bytes, no NUL.
     pub label: Vec<u8>,
     /// In the order of its text form.

@@ -5,7 +5,7 @@ use image_tree::Timestamp;
 use super::context::Context;
 use crate::object::Object;
 use crate::plan::{CompressionPlan, FilesystemPlan, FramingPlan, OutputPlan};
-use crate::tables::{self, COMPRESSIONS, CompressionKind};
+use crate::tables::{self, COMPATIBILITIES, COMPRESSIONS, CompressionKind};
 use crate::value::Value;
 
 pub(super) fn filesystem(
@@ -31,6 +31,7 @@ fn decode(object: &Object<'_>, context: Context<'_>) -> FilesystemPlan {
     let timestamp = object.count_or_default::<i64>("timestamp");
     FilesystemPlan {
         sealed: object.is_sealed(),
+        compatibility: object.word_or_default("compatibility", &COMPATIBILITIES),
         label: object.read_or_default("label", |value| value.label()),
         uuid: object.read_or_default("uuid", |value| value.uuid()),
         free_space: object.size_or_default("freeSpace"),
