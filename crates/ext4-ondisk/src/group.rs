@@ -149,6 +149,6 @@ const _: () = {
     assert!(size_of::<GroupDescriptor>() == 64);
     assert!(offset_of!(GroupDescriptor, bg_flags) == 0x12);
     assert!(offset_of!(GroupDescriptor, bg_checksum) == 0x1e);
-    assert!(offset_of!(GroupDescriptor, bg_block_bitmap_hi) == SHORT_SIZE as usize);
+    assert!(offset_of!(GroupDescriptor, bg_block_bitmap_hi) == 0x20);
     assert!(offset_of!(GroupDescriptor, bg_block_bitmap_csum_hi) == 0x38);
 };
