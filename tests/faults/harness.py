@@ -172,7 +172,7 @@ class Run:
 
     def lines(self):
         ours = self.errors.splitlines()
-        stages = tuple(f"snugfs: {stage}: " for stage in ("plan", "closure", "scan", "verify", "layout", "write", "compare"))
+        stages = tuple(f"snugfs: {stage}: " for stage in ("plan", "closure", "scan", "verify", "layout", "write", "compare", "variants"))
         return [line for line in ours if not line.startswith(("@nix ", "snugfs: warning:", *stages))]
 
     def ended(self, code, says=""):

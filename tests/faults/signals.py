@@ -102,6 +102,49 @@ def killed_with_frames(lab):
     return f"{interrupted} builds killed"
 
 
+@case("killed while it writes variants")
+def killed_with_variants(lab):
+    """Every image that has its name is complete, and nothing else is left."""
+    numbers = random.Random(lab.seed + 2)
+    with open(lab.path("plan.json"), encoding="utf-8") as file:
+        plan = json.load(file)
+    names = [f"{number}.img" for number in range(40)]
+    plan["variants"] = [
+        {"output": name, "label": name, "entries": {"/id": {"type": "file", "text": f"{name}\n" * 3000}}} for name in names
+    ]
+    lab.write("variants.json", json.dumps(plan).encode())
+    output = lab.path("out/x.img")
+    build = lab.build(output, plan="variants.json")
+    began = time.monotonic()
+    lab.run(build).ended(0)
+    took, interrupted = time.monotonic() - began, 0
+    expected = {name: sha256(lab.path("out", name)) for name in ["x.img", *names]}
+    if len(set(expected.values())) != len(expected):
+        raise Wrong("two of the images are equal")
+    for name in expected:
+        os.remove(lab.path("out", name))
+    for round_ in range(lab.kills):
+        ending = (signal.SIGKILL, signal.SIGTERM)[round_ % 2]
+        program = subprocess.Popen(build, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        time.sleep(numbers.uniform(0, took))
+        program.send_signal(ending)
+        program.communicate(timeout=60)
+        if program.returncode == -ending:
+            interrupted += 1
+            took *= 1.05
+        elif program.returncode == 0:
+            took *= 0.9
+        else:
+            raise Wrong(f"round {round_}: exit {program.returncode} after {ending.name}")
+        for name in sorted(os.listdir(lab.path("out"))):
+            if sha256(lab.path("out", name)) != expected.get(name):
+                raise Wrong(f"round {round_}: {name} is left after {ending.name}")
+            os.remove(lab.path("out", name))
+    if interrupted * 4 < lab.kills:
+        raise Wrong(f"only {interrupted} of {lab.kills} kills came in time")
+    return f"{interrupted} builds killed"
+
+
 @case("a signal to the first process of a container")
 def ended_as_first_process(lab):
     """Linux does not end such a process by signals without a handler, or by signals that it sends to itself."""

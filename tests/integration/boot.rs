@@ -216,6 +216,31 @@ fn kernels_and_entries_of_systemd_boot_are_in_xbootldr_if_there_is_one() {
 }
 
 #[test]
+fn entries_have_the_root_hash_that_the_bootspec_asks_for() {
+    let tree = json!({ "type": "root-x86-64-verity", "content": { "kind": "verity", "of": "root" } });
+    let workspace = workspace(gpt(&[esp("64MiB"), tree]), systemd_boot());
+    let mut spec = bootspec(SYSTEM, &json!({}));
+    spec["org.nixos.bootspec.v1"]["kernelParams"] = json!(["quiet", "roothash=${rootHash:root}"]);
+    workspace.write(&format!("store/{SYSTEM}/boot.json"), spec.to_string());
+    workspace.change_plan(|plan| plan["filesystem"] = json!({ "seal": true, "verity": true }));
+    let (image, partitions) = built(&workspace);
+    let report = workspace.read_json("report.json");
+    let root_hash = report["rootHash"].as_str().unwrap();
+    assert_eq!(workspace.snugfs(["roothash", "plan.json"]).succeeded().text().trim_end(), root_hash);
+    let entry = read(&fat(&workspace, &image, &partitions[0]), "/loader/entries/nixos-generation-1.conf");
+    let options = format!("init=/nix/store/{SYSTEM}/init quiet roothash={root_hash}\n");
+    assert_eq!(String::from_utf8(entry).unwrap().split_once("options ").unwrap().1, options);
+    let streamed = workspace.snugfs(["build", "plan.json", "-o", "-"]).succeeded();
+    assert!(streamed.stdout == image);
+    // A loader in the root would need the hash of the file system that it is in.
+    workspace.change_plan(|plan| {
+        plan["boot"] = json!({ "kind": "extlinux", "system": format!("/nix/store/{SYSTEM}") });
+    });
+    let run = workspace.snugfs(["build", "plan.json", "-o", "x.img"]).failed_with(3);
+    run.says("the root hash of root can't be inside of root: it would need itself");
+}
+
+#[test]
 fn an_ext4_xbootldr_is_refused_for_systemd_boot() {
     let xbootldr = json!({ "type": "xbootldr", "content": { "kind": "ext4" } });
     let workspace = workspace(gpt(&[esp("64MiB"), xbootldr]), systemd_boot());

@@ -39,4 +39,6 @@ mod store;
 mod support;
 mod terminal;
 mod used;
+mod variants;
 mod verify;
+mod verity;

@@ -1,3 +1,6 @@
+use std::ops::Range;
+use std::sync::OnceLock;
+
 use image_tree::{Content, Piece, PieceSource, Uuid, to_u64, to_usize};
 
 use crate::error::DiskError;
@@ -12,6 +15,8 @@ pub struct Disk {
     placement: Placement,
     identifiers: Identifiers,
     table: TableBytes,
+    /// Identifiers and table with GUIDs that were set later.
+    late: OnceLock<(Identifiers, TableBytes)>,
     /// The regions in use, ascending and disjoint.
     regions: Vec<Region>,
 }
@@ -43,7 +48,7 @@ impl Disk {
         let identifiers = Identifiers::of(&options);
         let table = table::bytes(&options, &placement, &identifiers)?;
         let regions = regions(&options, &placement);
-        Ok(Self { options, placement, identifiers, table, regions })
+        Ok(Self { options, placement, identifiers, table, late: OnceLock::new(), regions })
     }
 
     /// Start and length of the partitions of a disk, in the order of their numbers. The lengths of [`Length::Fill`](crate::Length::Fill) do not depend
@@ -77,9 +82,30 @@ impl Disk {
         self.identifiers.disk
     }
 
-    /// The GUIDs of the partitions (given or derived), bytes in the order of the text form. Empty for an MBR.
+    /// The GUIDs of the partitions (given, set or derived), bytes in the order of the text form. Empty for an MBR.
     pub fn partition_guids(&self) -> &[[u8; 16]] {
-        &self.identifiers.partitions
+        self.late.get().map_or(&self.identifiers.partitions, |(identifiers, _)| &identifiers.partitions)
+    }
+
+    /// Sets the GUIDs of partitions, by index, bytes in the order of the text form. Only the bytes of the table change. The first
+    /// call counts; an MBR has no GUIDs.
+    pub fn set_partition_guids(&self, guids: &[(usize, [u8; 16])]) {
+        let mut identifiers = self.identifiers.clone();
+        for &(index, guid) in guids {
+            if let Some(to) = identifiers.partitions.get_mut(index) {
+                *to = guid;
+            }
+        }
+        if let Ok(table) = table::bytes(&self.options, &self.placement, &identifiers) {
+            // A later call would set the same GUIDs.
+            let _ = self.late.set((identifiers, table));
+        }
+    }
+
+    /// The places of the partition table, in \[bytes\].
+    pub fn table_ranges(&self) -> impl Iterator<Item = Range<u64>> {
+        let tables = self.regions.iter().filter(|region| matches!(region.origin, Origin::Table));
+        tables.map(|region| region.start..region.start + region.len)
     }
 
     /// The options that [`Disk::plan`] was called with.
@@ -111,13 +137,8 @@ fn regions(options: &Options, placement: &Placement) -> Vec<Region> {
     assert!(table_start <= BOOT_CODE, "invariant: no blob overlaps the table, and one ends at {table_start}");
     let mut regions =
         vec![Region { start: table_start, len: placement.head - table_start, origin: Origin::Table }];
-    if placement.tail > 0 {
-        regions.push(Region {
-            start: placement.len - placement.tail,
-            len: placement.tail,
-            origin: Origin::Table,
-        });
-    }
+    let tail = placement.tail;
+    regions.push(Region { start: placement.len - tail, len: tail, origin: Origin::Table });
     for (partition, place) in options.partitions.iter().zip(&placement.partitions) {
         let len = partition.part.len();
         regions.push(Region { start: place.start, len, origin: Origin::Part(partition.part.clone()) });
@@ -158,10 +179,11 @@ impl PieceSource for Disk {
                 panic!("invariant: only tables and file systems have metadata")
             }
             Origin::Table => {
+                let table = self.late.get().map_or(&self.table, |(_, table)| table);
                 let (bytes, from) = if piece.offset < self.placement.head {
-                    (&self.table.head, piece.offset)
+                    (&table.head, piece.offset)
                 } else {
-                    (&self.table.tail, piece.offset - (self.placement.len - to_u64(self.table.tail.len())))
+                    (&table.tail, piece.offset - (self.placement.len - to_u64(table.tail.len())))
                 };
                 let from = to_usize(from);
                 buffer.copy_from_slice(&bytes[from..from + buffer.len()]);

@@ -6,7 +6,8 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use disk_layout::{
-    Blob, Disk, DiskError, Item, Kind, Length, Options, Part, Partition, RoundTo, Table, TableId,
+    Blob, Disk, DiskError, Item, Kind, Length, Options, Part, Partition, PlacedPartition, RoundTo, Table,
+    TableId,
 };
 use image_tree::{Content, NodeId, Piece, PieceSource, SectorSize, TreeId};
 use proptest::prelude::*;
@@ -47,6 +48,7 @@ fn bytes(disk: &Disk) -> Vec<u8> {
     let mut end = 0;
     for piece in disk.pieces() {
         assert_eq!(piece.offset, end);
+        assert!(piece.len > 0, "no piece is empty: {piece:?}");
         end += piece.len;
         if piece.content == Content::Metadata {
             disk.generate(&piece, &mut bytes[at(piece.offset)..at(end)]);
@@ -134,6 +136,96 @@ fn another_library_reads_both_copies_of_a_gpt_with_long_sectors() {
     assert_eq!(at(6 * 4096, 12 * 4096).unwrap().len(), 12 * 4096);
     assert!(matches!(at(6 * 4096, 11 * 4096), Err(DiskError::PastEnd { .. })));
     assert!(matches!(at(5 * 4096, 12 * 4096), Err(DiskError::Overlap { .. })));
+}
+
+/// The bytes of the table at the start of a disk, which is too long to be written.
+fn table(disk: &Disk) -> Vec<u8> {
+    let piece = disk.pieces().find(|piece| piece.content == Content::Metadata).unwrap();
+    let mut bytes = vec![0; usize::try_from(piece.len).unwrap()];
+    disk.generate(&piece, &mut bytes);
+    bytes
+}
+
+/// The values are those that fdisk writes for these places.
+#[test]
+fn an_mbr_has_its_partitions_by_sectors_and_by_cylinders() {
+    let at =
+        |start: u64, size: u64, number| partition(Some(start * 512), size * 512, Kind::Mbr(0x83), number);
+    let partitions = vec![
+        at(2048, 2048, 0),
+        // Cylinders 300 and 301.
+        at(300 * 255 * 63, 2 * 255 * 63, 1),
+        // The last cylinder that can be expressed, and the one after it.
+        at(1023 * 255 * 63, 2 * 255 * 63, 2),
+    ];
+    let disk = Disk::plan(options(Table::Mbr(Some(0x1234_abcd)), partitions)).unwrap();
+    let bytes = table(&disk);
+    assert_eq!(bytes.len(), 512);
+    assert_eq!(bytes[440..446], [0xcd, 0xab, 0x34, 0x12, 0, 0]);
+    assert_eq!(bytes[446..462], [0x80, 0x20, 0x21, 0, 0x83, 0x41, 0x01, 0, 0, 8, 0, 0, 0, 8, 0, 0]);
+    let [start, sectors] = [300 * 255 * 63_u32, 2 * 255 * 63].map(u32::to_le_bytes);
+    let chs = [[0, 0, 0x41, 0x2c], [0x83, 254, 0x7f, 0x2d]].concat();
+    assert_eq!(bytes[462..478], [chs, start.to_vec(), sectors.to_vec()].concat());
+    assert_eq!(bytes[478..486], [0, 0, 0xc1, 0xff, 0x83, 254, 0xff, 0xff]);
+    assert_eq!(bytes[494..512], [[0; 16].as_slice(), &[0x55, 0xaa]].concat());
+}
+
+#[test]
+fn a_protective_mbr_covers_the_disk_as_far_as_it_can() {
+    let of = |start: u64| {
+        let partitions = vec![partition(Some(start), 4096, Kind::Gpt(LINUX), 1)];
+        let disk = Disk::plan(options(Table::Gpt(None), partitions)).unwrap();
+        let bytes = table(&disk);
+        assert_eq!(bytes[440..458], [0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0xee, 0xff, 0xff, 0xff, 1, 0, 0, 0]);
+        (disk.len(), u32::from_le_bytes(bytes[458..462].try_into().unwrap()))
+    };
+    assert_eq!(of(MIB), (MIB + 6 * 4096, (MIB / 512 + 48 - 1).try_into().unwrap()));
+    assert_eq!(of(1 << 42).1, u32::MAX);
+}
+
+#[test]
+fn linux_names_partitions_by_the_identifiers_of_the_table() {
+    let two = |kind| vec![partition(None, MIB, kind, 0), partition(None, 2 * MIB, kind, 1)];
+    let mbr = options(Table::Mbr(Some(0x0234_abcd)), two(Kind::Mbr(0x83)));
+    assert_eq!(Disk::partition_uuids(&mbr), ["0234abcd-01", "0234abcd-02"]);
+    let disk = Disk::plan(mbr).unwrap();
+    assert_eq!(disk.table(), TableId::Mbr(0x0234_abcd));
+    assert!(disk.partition_guids().is_empty());
+    let places = [(MIB, MIB), (2 * MIB, 2 * MIB)].map(|(start, len)| PlacedPartition { start, len });
+    assert_eq!(disk.partitions(), places);
+    let mut gpt = options(Table::Gpt(Some([9; 16])), two(Kind::Gpt(LINUX)));
+    gpt.partitions[0].guid = Some(LINUX);
+    let uuids = Disk::partition_uuids(&gpt);
+    let disk = Disk::plan(gpt).unwrap();
+    assert_eq!(disk.table(), TableId::Gpt([9; 16]));
+    let guids: Vec<_> =
+        disk.partition_guids().iter().map(|guid| image_tree::Uuid(*guid).to_string()).collect();
+    assert_eq!((uuids[0].as_str(), &uuids), ("0fc63daf-8483-4772-8e79-3d69d8477de4", &guids));
+}
+
+#[test]
+fn only_code_for_the_bios_may_share_the_sector_of_the_table() {
+    let of = |offset, len| {
+        let file = Part::File { file: NodeId::ROOT.into(), len };
+        let blobs = vec![Blob { offset, part: file }];
+        Disk::plan(Options {
+            blobs,
+            ..options(Table::Mbr(None), vec![partition(None, MIB, Kind::Mbr(0x83), 0)])
+        })
+    };
+    for (offset, len) in [(0, 440), (0, 1), (100, 340)] {
+        let disk = of(offset, len).unwrap();
+        assert_eq!(bytes(&disk)[510..512], [0x55, 0xaa]);
+        let is_file = |piece: &Piece| matches!(piece.content, Content::File { .. });
+        let code = disk.pieces().find(is_file).unwrap();
+        assert_eq!((code.offset, code.len), (offset, len));
+        let table = disk.pieces().find(|piece| piece.content == Content::Metadata).unwrap();
+        assert_eq!((table.offset, table.offset + table.len), (offset + len, 512));
+    }
+    for (offset, len) in [(0, 441), (439, 2), (440, 1), (511, 1)] {
+        assert!(matches!(of(offset, len), Err(DiskError::Overlap { .. })), "{offset} {len}");
+    }
+    assert!(of(512, 1).is_ok());
 }
 
 #[test]
@@ -239,6 +331,51 @@ fn files_of_several_file_systems_keep_their_tree() {
     assert_eq!(files, [(MIB, first, 5, 0), (2 * MIB, second, 5, 0)]);
 }
 
+/// An image whose metadata is in two pieces. Each has the number of its block in every byte.
+struct TwoBlocks;
+
+impl PieceSource for TwoBlocks {
+    fn len(&self) -> u64 {
+        8192
+    }
+
+    fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+        let block = |offset| Piece { offset, len: 4096, content: Content::Metadata };
+        Box::new([0, 4096].into_iter().map(block))
+    }
+
+    fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
+        buffer.fill(u8::try_from(piece.offset / 4096).unwrap() + 1);
+    }
+}
+
+#[test]
+fn a_file_system_generates_its_metadata_by_its_own_offsets() {
+    let tree = TreeId::from_index(0).unwrap();
+    let volume = |number| Partition {
+        part: Part::Volume { image: Arc::new(TwoBlocks), tree },
+        ..partition(None, MIB, Kind::Mbr(0x83), number)
+    };
+    let disk = Disk::plan(options(Table::Mbr(None), vec![volume(0), volume(1)])).unwrap();
+    let image = bytes(&disk);
+    for start in [1 << 20, 2 << 20] {
+        let volume = [[1; 4096], [2; 4096], [0; 4096]].concat();
+        assert!(image[start..start + 12_288] == volume, "{start}");
+    }
+}
+
+#[test]
+fn the_tables_of_a_gpt_may_follow_one_another() {
+    let size = (34 + 33) * 512;
+    let disk = Disk::plan(Options { size: Some(size), ..options(Table::Gpt(None), vec![]) }).unwrap();
+    let image = bytes(&disk);
+    for header in [512, image.len() - 512] {
+        assert_eq!(image[header..header + 8], *b"EFI PART");
+    }
+    // The same entries, each in front of or behind its header.
+    assert!(image[1024..34 * 512] == image[34 * 512..66 * 512]);
+}
+
 /// A partition that takes what is left, by weight.
 fn fill(weight: u32, align: u64) -> Partition {
     Partition { align, size: Length::Fill(weight), ..partition(None, 0, Kind::Mbr(0x83), 1) }
@@ -273,6 +410,16 @@ fn a_partition_takes_what_is_left() {
     let placed = partition(Some(8 * MIB), MIB, Kind::Mbr(0x83), 1);
     let chains = of(mbr(), 17 * MIB, vec![fill(1, MIB), placed, fill(1, MIB)]);
     assert_eq!(spans(&chains), [(MIB, 8 * MIB), (8 * MIB, 9 * MIB), (9 * MIB, 17 * MIB)]);
+}
+
+#[test]
+fn only_overlaps_are_conflicts() {
+    let error = |start, size| {
+        let partitions = vec![partition(Some(start), size, Kind::Mbr(0x83), 0)];
+        Disk::plan(options(Table::Mbr(None), partitions)).unwrap_err()
+    };
+    assert!(error(0, 512).is_conflict());
+    assert!(!error(1 << 41, 512).is_conflict());
 }
 
 #[test]
@@ -364,4 +511,54 @@ proptest! {
             prop_assert!(one.abs_diff(other) <= 12 * 4 * MIB, "{:?}", places);
         }
     }
+}
+
+#[test]
+fn messages_name_what_can_be_changed() {
+    let plan = |partitions, blobs, size| {
+        let error = Disk::plan(Options { size, blobs, ..options(Table::Mbr(None), partitions) }).unwrap_err();
+        error.to_string()
+    };
+    let one = |start, size| partition(start, size, Kind::Mbr(0x83), 1);
+    let file = |len| Part::File { file: NodeId::ROOT.into(), len };
+    let blob = |offset, len| vec![Blob { offset, part: file(len) }];
+    // The table can't be moved, wherever it is.
+    for (offset, bytes) in [(400, "400 to 500"), (450, "450 to 550")] {
+        assert_eq!(
+            plan(vec![], blob(offset, 100), None),
+            format!(
+                "blob 1: bytes {bytes} overlap the partition table (bytes 440 to 512); move blob 1 to another offset"
+            )
+        );
+    }
+    assert_eq!(
+        plan(vec![one(Some(512), 1024), one(Some(1024), 512)], vec![], None),
+        "partition 1: bytes 512 to 1536 overlap partition 2 (bytes 1024 to 1536); move one of the two"
+    );
+    let short = Partition { part: file(700), ..one(None, 512) };
+    assert_eq!(
+        plan(vec![short], vec![], None),
+        "partition 1: the content has 700 bytes, 188 more than the partition's 512; make it larger"
+    );
+    assert_eq!(
+        plan(vec![one(Some(512), 1024)], vec![], Some(1024)),
+        "partition 1: bytes 512 to 1536 are after the end of the disk's usable space at 1024; increase the size of the disk \
+         or leave it out"
+    );
+    assert_eq!(
+        plan(vec![one(Some(1 << 41), 512)], vec![], None),
+        "partition 1: bytes 2199023255552 to 2199023256064 are beyond the 2 TiB that an mbr can address; use a GPT"
+    );
+    assert_eq!(
+        plan(vec![], blob(u64::MAX, 2), None),
+        "blob 1: its end exceeds 64 bits; use a smaller offset or size"
+    );
+    assert_eq!(
+        plan(vec![fill(1, MIB)], vec![], None),
+        "partition 1: it takes what the disk leaves, but the disk has no given length; set the size of the disk"
+    );
+    assert_eq!(
+        plan(vec![fill(1, MIB)], vec![], Some(MIB)),
+        "partition 1: other parts leave nothing for it before 1048576; increase the size of the disk, or make others smaller"
+    );
 }

@@ -61,7 +61,7 @@ pub use errors::ScanErrors;
 pub use image_tree::{Inode, OwnFile};
 pub use opener::{Cursor, OpenFile, Opener, check_unchanged};
 pub use own::InTree;
-pub use scan::{ScanOptions, most_readers, scan, scan_with};
+pub use scan::{ScanOptions, Walked, most_readers, scan, scan_again, scan_with};
 pub use scanned_files::ScannedFiles;
 pub use source_error::SourceError;
 pub use source_id::{SourceField, SourceId, Subject};

@@ -1,5 +1,6 @@
 //! Opens all sources, walks them, merges them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use archive_source::Archive;
-use image_tree::{Container, DataRun, FileStamp, HOLE_GRAIN, ImagePath, Origin, OwnFile, Permissions, shown};
+use image_tree::{
+    Container, DataRun, FileStamp, HOLE_GRAIN, ImagePath, Origin, OwnFile, Permissions, Timestamp, shown,
+};
 use reader_threads::READERS;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -24,7 +27,7 @@ use crate::metadata::{InodeKind, allows};
 use crate::opener::HELD;
 use crate::plan_tree::{PlanTree, SourceRef};
 use crate::source_id::SourceId;
-use crate::sources::{Scan, Sources, StoreSource};
+use crate::sources::{InlineFile, Scan, Sources, StoreSource};
 use crate::walk::{Policy, WalkRoot, walk};
 use crate::warnings::Warning;
 use crate::{archives, flatten, holes, inspect, owners, sources};
@@ -38,7 +41,7 @@ const OTHER_FILES: usize = 32;
 /// The regular file of an entry.
 #[derive(Clone, Debug)]
 pub(crate) struct EntryFile {
-    /// Position among the origins.
+    /// Position among the origins, once they are known.
     pub(crate) origin: usize,
     pub(crate) size: u64,
     pub(crate) stamp: FileStamp,
@@ -47,7 +50,7 @@ pub(crate) struct EntryFile {
     pub(crate) runs: Option<Vec<DataRun>>,
 }
 
-/// All origins: the store, the trees, and the files of entries, in this order.
+/// The files of entries. All origins: the store, the trees, the archives of trees, and the files of entries, in this order.
 #[derive(Debug, Default)]
 pub(crate) struct EntryFiles {
     pub(crate) origins: Vec<Origin>,
@@ -109,37 +112,134 @@ pub fn scan(sources: &Sources<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<Sc
 
 /// The same as [`scan`], with options.
 pub fn scan_with(sources: &Sources<'_>, options: &ScanOptions<'_>) -> Result<Scan, ScanErrors> {
+    scan_again(sources, options, &mut None)
+}
+
+/// The store and the trees of an earlier scan, for another scan of the same ones with other entries or attributes. Cheap to
+/// clone.
+#[derive(Clone, Debug)]
+pub struct Walked(Arc<WalkedSources>);
+
+#[derive(Debug)]
+struct WalkedSources {
+    store: Option<StoreSource>,
+    /// As the plan has them.
+    planned: Vec<TreePlan>,
+    /// With all their defaults.
+    trees: Vec<TreePlan>,
+    timestamp: Timestamp,
+    /// The store, the trees, and the archives and layers of trees, in this order.
+    origins: Vec<Origin>,
+    /// The configurations of container images.
+    inline: Vec<InlineFile>,
+    found: Found,
+    warnings: Vec<Warning>,
+}
+
+impl Walked {
+    /// Whether sources have the same store and the same trees.
+    #[must_use]
+    pub fn is_of(&self, sources: &Sources<'_>) -> bool {
+        let Self(walked) = self;
+        walked.store == sources.store
+            && walked.planned == sources.trees
+            && walked.timestamp == sources.timestamp
+    }
+}
+
+/// The store and the trees, before they are walked.
+struct Opened<'a> {
+    excludes: Vec<Option<Arc<Exclude>>>,
+    roots: Vec<WalkRoot<'a>>,
+    archives: Vec<Option<Archive>>,
+    inline: Vec<InlineFile>,
+}
+
+impl<'a> Opened<'a> {
+    fn new(sources: &Sources<'a>, options: &ScanOptions<'_>, errors: &mut Vec<ScanError>) -> Self {
+        let excludes = excludes(sources.trees, errors);
+        let roots = open_roots(sources, &excludes, errors);
+        let archives = archives::read(sources.trees, options, errors);
+        let inline = archives::configurations(sources.trees, &archives);
+        Self { excludes, roots, archives, inline }
+    }
+
+    fn walk(
+        self,
+        sources: &Sources<'_>,
+        planned: &[TreePlan],
+        options: &ScanOptions<'_>,
+    ) -> Result<Walked, ScanErrors> {
+        let place = |source| place(sources, source);
+        let mut origins = origins(sources, &self.roots);
+        let mut found =
+            walk(self.roots, options).map_err(|errors| ScanErrors::new(shortened(errors, place)))?;
+        let warnings = add_archives(sources, self.archives, &self.excludes, &mut found, &mut origins)?;
+        Ok(Walked(Arc::new(WalkedSources {
+            store: sources.store.clone(),
+            planned: planned.to_vec(),
+            trees: sources.trees.to_vec(),
+            timestamp: sources.timestamp,
+            origins,
+            inline: self.inline,
+            found,
+            warnings,
+        })))
+    }
+}
+
+/// The same as [`scan_with`], except that the store and the trees are only walked if `walked` is `None` or of other sources.
+/// Sets it to the walked ones.
+pub fn scan_again(
+    sources: &Sources<'_>,
+    options: &ScanOptions<'_>,
+    walked: &mut Option<Walked>,
+) -> Result<Scan, ScanErrors> {
     raise_descriptor_limit();
-    let mut errors = Vec::new();
-    let trees = archives::resolved(sources.trees);
+    let earlier = walked.take().filter(|walked| walked.is_of(sources));
+    let planned = sources.trees;
+    let trees = match &earlier {
+        Some(Walked(earlier)) => Cow::Borrowed(earlier.trees.as_slice()),
+        None => archives::resolved(planned),
+    };
     let mut sources = Sources { trees: &trees, ..sources.clone() };
+    let mut errors = Vec::new();
     refuse_store_modes(&sources, &mut errors);
     refuse_disallowed_xattrs(&sources, &mut errors);
     refuse_faked_owners(&sources, &mut errors);
-    let excludes = excludes(&trees, &mut errors);
-    let roots = open_roots(&sources, &excludes, &mut errors);
-    let archives = archives::read(&trees, options, &mut errors);
-    sources.inline.extend(archives::configurations(&trees, &archives));
+    let opened = earlier.is_none().then(|| Opened::new(&sources, options, &mut errors));
+    let inline = earlier.iter().map(|Walked(earlier)| &earlier.inline);
+    let inline = inline.chain(opened.iter().map(|opened| &opened.inline)).flatten();
+    sources.inline.extend(inline.cloned());
     let sources = &sources;
     let attributes = Attributes::new(sources.attributes, &mut errors);
     let plan = PlanTree::new(sources, &attributes, &mut errors);
-    let folders: Vec<_> = roots.iter().map(|root| root.fd.clone()).collect();
-    let mut files = stat_entry_files(sources, &folders, &mut errors);
+    let mut files = stat_entry_files(sources, &mut errors);
     if !errors.is_empty() {
         return Err(ScanErrors::new(errors));
     }
-    let place = |source: usize| match source.checked_sub(usize::from(sources.store.is_some())) {
-        Some(tree) => SourceId::Tree(tree),
-        None => SourceId::Store,
-    };
-    let shortened = |errors| ScanErrors::new(shortened(errors, place));
     let options =
         ScanOptions { readers: options.readers.max(options.threads).min(most_readers()), ..*options };
-    let mut found = walk(roots, &options).map_err(shortened)?;
-    let warnings = add_archives(sources, archives, &excludes, &mut found, &mut files)?;
-    let mut scan = flatten::flatten(sources, (&plan, &attributes), &found, &files).map_err(shortened)?;
-    scan.warnings.extend(warnings);
+    let now = match opened {
+        Some(opened) => opened.walk(sources, planned, &options)?,
+        None => earlier.clone().expect("invariant: sources are opened if they were not walked before"),
+    };
+    let Walked(found) = &now;
+    files.set_origins(&found.origins, sources);
+    let place = |source| place(sources, source);
+    let mut scan = flatten::flatten(sources, (&plan, &attributes), &found.found, &files)
+        .map_err(|errors| ScanErrors::new(shortened(errors, place)))?;
+    scan.warnings.extend(found.warnings.iter().cloned());
+    *walked = Some(now);
     Ok(scan)
+}
+
+/// The source with this position among the roots.
+fn place(sources: &Sources<'_>, source: usize) -> SourceId {
+    match source.checked_sub(usize::from(sources.store.is_some())) {
+        Some(tree) => SourceId::Tree(tree),
+        None => SourceId::Store,
+    }
 }
 
 /// Adds the archives to what the walk found. Returns warnings, also about patterns that leave out nothing.
@@ -148,19 +248,19 @@ fn add_archives(
     archives: Vec<Option<Archive>>,
     excludes: &[Option<Arc<Exclude>>],
     found: &mut Found,
-    files: &mut EntryFiles,
+    origins: &mut Vec<Origin>,
 ) -> Result<Vec<Warning>, ScanError> {
     let mut warnings = Vec::new();
     for (tree, ((plan, archive), exclude)) in sources.trees.iter().zip(archives).zip(excludes).enumerate() {
         if let Some(archive) = archive {
-            let origin = files.origins.len();
+            let origin = origins.len();
             let of_container = |(path, container): &(PathBuf, Arc<Container>)| Origin {
                 source: path.clone(),
                 target: plan.target.clone(),
                 folder: None,
                 container: Some(Arc::clone(container)),
             };
-            files.origins.extend(archive.containers.iter().map(of_container));
+            origins.extend(archive.containers.iter().map(of_container));
             let position = usize::from(sources.store.is_some()) + tree;
             let root = DirectoryId(image_tree::narrow(
                 image_tree::to_u64(position),
@@ -324,34 +424,50 @@ fn unlisted(error: ListError, path: &Path) -> ScanError {
     crate::inspect::Problem::List(error).into_error(shown(path))
 }
 
-/// Examines the files of entries. `folders` are the store and the trees. Folders that can't be opened are an error already.
-fn stat_entry_files(
-    sources: &Sources<'_>,
-    folders: &[Option<Arc<OwnedFd>>],
-    errors: &mut Vec<ScanError>,
-) -> EntryFiles {
-    let mut all = EntryFiles::default();
+/// The origins of the store and the trees.
+fn origins(sources: &Sources<'_>, roots: &[WalkRoot<'_>]) -> Vec<Origin> {
     let stores = sources.store.iter().map(|store| (&store.source_dir, &store.store_dir));
     let trees = sources.trees.iter().map(|tree| (&tree.source, &tree.target));
-    for (index, (source, target)) in stores.chain(trees).enumerate() {
-        let folder = folders.get(index).cloned().flatten();
-        all.origins.push(Origin { source: source.clone(), target: target.clone(), folder, container: None });
-    }
+    let origin = |((source, target), root): ((&PathBuf, &ImagePath), &WalkRoot<'_>)| Origin {
+        source: source.clone(),
+        target: target.clone(),
+        folder: root.fd.clone(),
+        container: None,
+    };
+    stores.chain(trees).zip(roots).map(origin).collect()
+}
+
+/// Examines the files of entries.
+fn stat_entry_files(sources: &Sources<'_>, errors: &mut Vec<ScanError>) -> EntryFiles {
+    let mut all = EntryFiles::default();
     for (index, (target, entry)) in sources.entries.iter().enumerate() {
         let EntryKind::Source(source) = &entry.kind else { continue };
-        match stat_entry_file((source, entry.keep_holes), all.origins.len(), &SourceRef::Entry(target)) {
+        match stat_entry_file((source, entry.keep_holes), &SourceRef::Entry(target)) {
             Ok((file, stat)) => {
                 let data = file.runs.as_ref().map_or(file.size, |runs| data_bytes(runs));
                 let more = all.room.add(data, &stat);
                 all.inflated.extend(more.map(|more| (more, source.clone())));
                 all.files.insert(index, file);
-                let (source, target) = (source.clone(), target.clone());
-                all.origins.push(Origin { source, target, folder: None, container: None });
             }
             Err(error) => errors.push(error),
         }
     }
     all
+}
+
+impl EntryFiles {
+    /// Sets the origins: first the given ones, then those of entries.
+    fn set_origins(&mut self, others: &[Origin], sources: &Sources<'_>) {
+        self.origins = others.to_vec();
+        for (index, (target, entry)) in sources.entries.iter().enumerate() {
+            let (EntryKind::Source(source), Some(file)) = (&entry.kind, self.files.get_mut(&index)) else {
+                continue;
+            };
+            file.origin = self.origins.len();
+            let (source, target) = (source.clone(), target.clone());
+            self.origins.push(Origin { source, target, folder: None, container: None });
+        }
+    }
 }
 
 fn data_bytes(runs: &[DataRun]) -> u64 {
@@ -360,7 +476,6 @@ fn data_bytes(runs: &[DataRun]) -> u64 {
 
 fn stat_entry_file(
     (source, keep_holes): (&Path, bool),
-    origin: usize,
     source_ref: &SourceRef<'_>,
 ) -> Result<(EntryFile, Stat), ScanError> {
     let (id, path) = (source_ref.id(), shown(source));
@@ -383,7 +498,7 @@ fn stat_entry_file(
     let runs = if keep_holes { data_runs(source, &stat) } else { Ok(None) };
     let runs = runs.map_err(|errno| ScanError::unreadable(path.clone(), errno))?;
     let file = EntryFile {
-        origin,
+        origin: 0,
         size: u64::try_from(stat.st_size).map_err(|_| ScanError::Changed { path })?,
         stamp: stamp(&stat),
         permissions: Permissions::from_mode(mode_bits(&stat)).without_set_id(),

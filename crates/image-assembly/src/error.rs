@@ -103,6 +103,8 @@ pub enum Refusal {
     Stream,
     /// The container's header is known only at its end, and a stream can't go back.
     PatchedStream,
+    /// Hashes of the image are in it, and this kind of output can't go back.
+    Patches,
 }
 
 impl AssemblyError {
@@ -213,6 +215,9 @@ impl Explain for Refusal {
                 "is a stream, but the header of this format is written last",
                 "write to a file, then copy that",
             ),
+            Self::Patches => {
+                ("can't go back to hashes that are known only at the end", "write to a regular file")
+            }
         };
         Explanation::new("", what, help)
     }

@@ -93,7 +93,7 @@ impl<'a> Filler<'a> {
         Ok(())
     }
 
-    fn fill_piece(&mut self, piece: &Piece, bytes: &mut [u8]) -> Result<(), AssemblyError> {
+    pub(crate) fn fill_piece(&mut self, piece: &Piece, bytes: &mut [u8]) -> Result<(), AssemblyError> {
         match piece.content {
             Content::Zeros | Content::Unused | Content::FileZeros { .. } => bytes.fill(0),
             Content::Metadata => {

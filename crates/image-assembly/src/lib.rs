@@ -34,6 +34,7 @@
 //! | `ring`, `stream`, `sink` | writes chunks in order, plain or compressed |
 //! | `observer`, `digest` | observers of the bytes, which can reject the image; SHA-256 |
 //! | `place`, `pending`, `device` | the place of an output; a file that appears complete or not at all; a block device |
+//! | `unordered` | observers that all threads call; bytes that are written last |
 //! | `identity` | identifies the file of an output |
 //! | `temporaries` | removes temporary names when the process ends early |
 //! | `threads` | number of threads that can be started |
@@ -44,9 +45,11 @@
 //! | `omitted` | zeros that a container omits, for observers |
 //! | `bmap` | a map of the blocks that a copy needs, for bmaptool |
 //! | `frames` | images as zstd frames that can be kept and used again |
+//! | `base` | images that share most bytes with one that is written already |
 //! | `companion` | a small file beside an image |
 //! | `options`, `writer` | options; the entry points |
 
+mod base;
 mod blocks;
 #[cfg(feature = "sha256")]
 mod bmap;
@@ -78,11 +81,13 @@ mod sink;
 mod stream;
 mod temporaries;
 mod threads;
+mod unordered;
 mod writer;
 #[cfg(feature = "xz")]
 mod xz;
 mod zero_runs;
 
+pub use base::{Base, Derived, Variant};
 #[cfg(feature = "sha256")]
 pub use bmap::BlockMap;
 pub use companion::Companion;
@@ -102,6 +107,7 @@ pub use pending::NewFile;
 pub use pieces::{PieceError, check_pieces};
 pub use temporaries::remove_temporaries;
 pub use threads::startable_threads;
+pub use unordered::{Patches, Put, UnorderedObserver, read_image};
 pub use writer::Writer;
 pub use zero_runs::KnownZeros;
 

@@ -14,6 +14,7 @@ use crate::error::AssemblyError;
 use crate::fill::{Filler, room};
 use crate::kernel_copy::{large_file, shares_blocks};
 use crate::sink::ZEROS;
+use crate::unordered::Patches;
 use crate::writer::Job;
 use crate::zero_runs;
 use crate::{to_u64, to_usize};
@@ -34,23 +35,45 @@ pub(crate) struct Positioned<'o> {
 
 /// Writes the whole image.
 pub(crate) fn write(job: &Job<'_>, output: &Positioned<'_>) -> Result<(), AssemblyError> {
-    let chunks = Chunks::of(job.image, output.lone_file());
+    run(job, output.lone_file(), &|chunk, filler, buffer, member| {
+        output.put(job, chunk, filler, buffer, member)
+    })
+}
+
+/// Reads the whole image for the unordered observer.
+pub(crate) fn read(job: &Job<'_>) -> Result<(), AssemblyError> {
+    run(job, None, &|chunk, filler, buffer, member| {
+        if matches!(chunk.kind, Kind::Zeros { .. }) {
+            job.show_zeros(chunk.offset, chunk.len);
+        } else if job.is_observed(chunk.offset, chunk.len) {
+            job.show_bytes(chunk.offset, filler.fill(chunk, buffer, member)?);
+        }
+        Ok(())
+    })
+}
+
+/// What is done with each chunk.
+type Work<'w> =
+    dyn Fn(&Chunk, &mut Filler<'_>, &mut Vec<u8>, &mut Member<'_>) -> Result<(), AssemblyError> + Sync + 'w;
+
+fn run(job: &Job<'_>, lone_file: Option<u64>, work: &Work<'_>) -> Result<(), AssemblyError> {
+    let chunks = Chunks::of(job.image, lone_file);
     let list = List(Mutex::new(State { chunks, failed: None }));
     let useful = to_usize(job.image.len().div_ceil(CHUNK));
     let (threads, readers) = (job.options.threads.get().min(useful), job.options.readers.get().min(useful));
-    reader_threads::run(threads, readers, &|member| work(job, output, &list, member));
+    reader_threads::run(threads, readers, &|member| take_chunks(job, work, &list, member));
     match list.state().failed.take() {
         Some((_, error)) => Err(error),
         None => Ok(()),
     }
 }
 
-fn work(job: &Job<'_>, output: &Positioned<'_>, list: &List<'_>, member: &mut Member<'_>) {
+fn take_chunks(job: &Job<'_>, work: &Work<'_>, list: &List<'_>, member: &mut Member<'_>) {
     let mut filler = Filler::new(job.image, job.contents);
     let mut buffer = Vec::new();
     let mut chunk = Chunk::new();
     while !member.is_spare() && list.take(&mut chunk) {
-        match output.put(&chunk, &mut filler, &mut buffer, member) {
+        match work(&chunk, &mut filler, &mut buffer, member) {
             Ok(()) => (job.progress)(chunk.len),
             Err(error) => return list.fail(chunk.number, error),
         }
@@ -66,19 +89,60 @@ impl<'o> Positioned<'o> {
 impl Positioned<'_> {
     fn put(
         &self,
+        job: &Job<'_>,
         chunk: &Chunk,
         filler: &mut Filler<'_>,
         buffer: &mut Vec<u8>,
         member: &mut Member<'_>,
     ) -> Result<(), AssemblyError> {
         match chunk.kind {
-            Kind::Zeros { .. } => self.put_zeros(chunk.offset, chunk.len),
-            Kind::File { file, from } => filler.copy(chunk, (file, from), self, buffer, member),
+            Kind::Zeros { .. } => {
+                job.show_zeros(chunk.offset, chunk.len);
+                self.put_zeros(chunk.offset, chunk.len)
+            }
+            Kind::File { file, from } => {
+                filler.copy(chunk, (file, from), self, buffer, member)?;
+                self.show_copied(job, chunk, buffer)
+            }
             Kind::Buffer => {
                 let bytes = filler.fill(chunk, buffer, member)?;
+                job.show_bytes(chunk.offset, bytes);
                 self.put_bytes(bytes, chunk.offset)
             }
         }
+    }
+
+    /// Passes bytes that the kernel copied to the unordered observer.
+    pub(crate) fn show_copied(
+        &self,
+        job: &Job<'_>,
+        chunk: &Chunk,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), AssemblyError> {
+        if !job.is_observed(chunk.offset, chunk.len) {
+            return Ok(());
+        }
+        let mut at = chunk.offset;
+        self.read_back(chunk.offset, chunk.len, buffer, |bytes| {
+            job.show_bytes(at, bytes);
+            at += to_u64(bytes.len());
+        })
+    }
+
+    /// Writes the bytes that are written last, and passes them to `show`.
+    pub(crate) fn patch(
+        &self,
+        patches: &dyn Patches,
+        mut show: impl FnMut(&[u8]),
+    ) -> Result<(), AssemblyError> {
+        let failed = |error| AssemblyError::output(self.path, error);
+        let mut ranges = patches.ranges().into_iter();
+        patches.apply(&mut |offset, bytes| {
+            let is_next = ranges.next() == Some(offset..offset + to_u64(bytes.len()));
+            assert!(is_next, "invariant: patches come in the order of their ranges");
+            show(bytes);
+            self.file.write_all_at(bytes, offset).map_err(failed)
+        })
     }
 
     /// Minimum length of a file that the kernel copies, in \[bytes\]; `None` for a device.

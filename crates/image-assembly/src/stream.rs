@@ -101,6 +101,7 @@ impl OrderedWriter<'_, '_, '_, '_> {
                     show_zeros(file, len, self.observer);
                 }
                 self.observer.zeros(len);
+                self.job.show_zeros(self.at, len);
                 match &mut self.output {
                     Output::Sink(sink, refused) => sink.write_zeros(len).map_err(refused)?,
                     Output::Placed(output) => output.put_zeros(self.at, len)?,
@@ -123,7 +124,7 @@ fn read_and_write(
     let mut filler = Filler::new(job.image, job.contents);
     let mut chunk = Chunk::new();
     while let Some(buffer) = ring.take(&mut chunk) {
-        let made = make(&mut filler, &mut chunk, buffer, writer.placed, member);
+        let made = make(job, &mut filler, &mut chunk, buffer, writer.placed, member);
         ring.put(chunk.number, made.unwrap_or_else(Filled::Failed));
         while let Some(made) = ring.ready()? {
             writer.put(made)?;
@@ -138,12 +139,13 @@ fn read(job: &Job<'_>, ring: &Ring<'_>, placed: Option<&Positioned<'_>>, member:
     while !member.is_spare()
         && let Some(buffer) = ring.take(&mut chunk)
     {
-        let made = make(&mut filler, &mut chunk, buffer, placed, member);
+        let made = make(job, &mut filler, &mut chunk, buffer, placed, member);
         ring.put(chunk.number, made.unwrap_or_else(Filled::Failed));
     }
 }
 
 fn make(
+    job: &Job<'_>,
     filler: &mut Filler<'_>,
     chunk: &mut Chunk,
     mut buffer: Vec<u8>,
@@ -152,9 +154,11 @@ fn make(
 ) -> Result<Filled, AssemblyError> {
     if let (Kind::File { file, from }, Some(output)) = (chunk.kind, placed) {
         filler.copy(chunk, (file, from), output, &mut buffer, member)?;
+        output.show_copied(job, chunk, &mut buffer)?;
         return Ok(Filled::Copied { buffer, file, len: chunk.len });
     }
     let bytes = filler.fill(chunk, &mut buffer, member)?;
+    job.show_bytes(chunk.offset, bytes);
     placed.map_or(Ok(()), |output| output.put_bytes(bytes, chunk.offset))?;
     let len = bytes.len();
     Ok(Filled::Bytes { buffer, len, pieces: std::mem::take(&mut chunk.pieces) })

@@ -13,6 +13,8 @@ use image_tree::{Contents, PackedFormat, PieceSource};
 use rustix::io::Errno;
 
 use crate::device;
+#[cfg(feature = "sha256")]
+use crate::digest::SplitDigest;
 use crate::error::{AssemblyError, Refusal};
 #[cfg(all(feature = "zstd", feature = "sha256"))]
 use crate::frames::{self, FrameJob, FrameOutput, Frames};
@@ -25,6 +27,7 @@ use crate::place::{self, Place};
 use crate::positioned::{self, Positioned};
 use crate::sink::{Sink, Tally};
 use crate::stream::{self, Output};
+use crate::unordered::{Patches, UnorderedObserver};
 
 /// Writes an image. The methods set options and observers.
 #[must_use = "nothing is written before `write` or `write_to`"]
@@ -36,6 +39,8 @@ pub struct Writer<'a> {
     validator: Option<Box<Validator<'a>>>,
     progress: &'a (dyn Fn(u64) + Sync),
     packed: Option<Arc<dyn PackedFormat>>,
+    unordered: Option<&'a dyn UnorderedObserver>,
+    patches: Option<&'a dyn Patches>,
     #[cfg(all(feature = "zstd", feature = "sha256"))]
     frames: Frames<'a>,
 }
@@ -52,6 +57,8 @@ impl<'a> Writer<'a> {
             validator: None,
             progress: &|_| {},
             packed: None,
+            unordered: None,
+            patches: None,
             #[cfg(all(feature = "zstd", feature = "sha256"))]
             frames: Frames::default(),
         }
@@ -84,6 +91,17 @@ impl<'a> Writer<'a> {
     /// [`Options::compression`] must be `None`.
     pub fn packed(self, format: Arc<dyn PackedFormat>) -> Self {
         Self { packed: Some(format), ..self }
+    }
+
+    /// Sets an observer that all threads call. A [`Writer`] has one at most. It sees the bytes before [`Self::patches`].
+    pub fn unordered(self, observer: &'a dyn UnorderedObserver) -> Self {
+        Self { unordered: Some(observer), ..self }
+    }
+
+    /// Sets bytes that are written after all others. The other observers see what the image has in their place; the validator
+    /// and the digest see them. Only for a regular file or a device, without compression.
+    pub fn patches(self, patches: &'a dyn Patches) -> Self {
+        Self { patches: Some(patches), ..self }
     }
 
     /// Sets what is known of the files, and where compressed frames are kept; for [`crate::Framing::Units`].
@@ -135,12 +153,14 @@ impl<'a> Writer<'a> {
             contents: self.contents,
             options: &self.options,
             progress: self.progress,
+            unordered: self.unordered,
         };
         work(Run {
             job,
             observers: Observers(self.observers),
             validator: self.validator,
             packed: self.packed,
+            patches: self.patches,
             #[cfg(all(feature = "zstd", feature = "sha256"))]
             frames: self.frames,
         })
@@ -164,6 +184,24 @@ pub(crate) struct Job<'a> {
     pub(crate) contents: &'a dyn Contents,
     pub(crate) options: &'a Options,
     pub(crate) progress: &'a (dyn Fn(u64) + Sync),
+    pub(crate) unordered: Option<&'a dyn UnorderedObserver>,
+}
+
+impl Job<'_> {
+    /// Whether the unordered observer needs any of these bytes.
+    pub(crate) fn is_observed(&self, offset: u64, len: u64) -> bool {
+        self.unordered.is_some_and(|observer| observer.is_interested(offset, len))
+    }
+
+    /// Passes bytes of the image to the unordered observer.
+    pub(crate) fn show_bytes(&self, offset: u64, bytes: &[u8]) {
+        self.unordered.iter().for_each(|observer| observer.bytes(offset, bytes));
+    }
+
+    /// Passes zeros of the image to the unordered observer.
+    pub(crate) fn show_zeros(&self, offset: u64, len: u64) {
+        self.unordered.iter().for_each(|observer| observer.zeros(offset, len));
+    }
 }
 
 /// A write, with the parts that only the calling thread uses.
@@ -172,6 +210,7 @@ struct Run<'j, 'o> {
     observers: Observers<'o>,
     validator: Option<Box<Validator<'o>>>,
     packed: Option<Arc<dyn PackedFormat>>,
+    patches: Option<&'o dyn Patches>,
     #[cfg(all(feature = "zstd", feature = "sha256"))]
     frames: Frames<'o>,
 }
@@ -210,6 +249,25 @@ impl Run<'_, '_> {
         let file = device::open(path, self.job.image.len(), options.sector)?;
         let output = Positioned::new(&file, path, false);
         #[cfg(feature = "sha256")]
+        if options.read_back
+            && let Some(patches) = self.patches
+        {
+            let bytes = self.job.image.len();
+            let mut digest = SplitDigest::new(patches.ranges());
+            let mut observers = Observers(vec![&mut self.observers, &mut digest]);
+            stream::write(&self.job, Output::Placed(&output), &mut observers)?;
+            observers.finish().map_err(AssemblyError::Rejected)?;
+            output.patch(patches, |bytes| digest.patch(bytes))?;
+            file.sync_all().map_err(failed)?;
+            device::forget(&file);
+            let (is_equal, sha256) = digest.compare(&file, bytes, options.digest).map_err(failed)?;
+            if !is_equal {
+                return Err(AssemblyError::refused(path, Refusal::Unfaithful));
+            }
+            self.validate(&file)?;
+            return Ok(Written { bytes, sha256, without_workers: false });
+        }
+        #[cfg(feature = "sha256")]
         if options.read_back {
             let written = self.hashed(&output)?;
             file.sync_all().map_err(failed)?;
@@ -235,7 +293,7 @@ impl Run<'_, '_> {
     fn positioned(&mut self, output: &Positioned<'_>) -> Result<Written, AssemblyError> {
         let bytes = self.job.image.len();
         #[cfg(feature = "sha256")]
-        if self.job.options.digest {
+        if self.job.options.digest && self.patches.is_none() {
             let sha256 = Some(self.hashed(output)?);
             return Ok(Written { bytes, sha256, without_workers: false });
         }
@@ -245,7 +303,17 @@ impl Run<'_, '_> {
             stream::write(&self.job, Output::Placed(output), &mut self.observers)?;
             self.observers.finish().map_err(AssemblyError::Rejected)?;
         }
-        Ok(Written { bytes, sha256: None, without_workers: false })
+        #[cfg_attr(not(feature = "sha256"), expect(unused_mut, reason = "nothing is hashed without sha256"))]
+        let mut sha256 = None;
+        if let Some(patches) = self.patches {
+            output.patch(patches, |_| {})?;
+            #[cfg(feature = "sha256")]
+            if self.job.options.digest {
+                let failed = |error| AssemblyError::output(output.path, error);
+                sha256 = Some(crate::digest::read_back(output.file, bytes).map_err(failed)?);
+            }
+        }
+        Ok(Written { bytes, sha256, without_workers: false })
     }
 
     /// Writes at offsets, and hashes all bytes in order.
@@ -267,6 +335,9 @@ impl Run<'_, '_> {
     ) -> Result<Written, AssemblyError> {
         let failed = |error| AssemblyError::sink(path, error);
         let options = self.job.options;
+        if self.patches.is_some() {
+            return Err(AssemblyError::refused(path, Refusal::Patches));
+        }
         let is_patched = self.packed.as_ref().is_some_and(|format| format.is_patched());
         if is_patched && file.is_none() {
             return Err(AssemblyError::refused(path, Refusal::PatchedStream));

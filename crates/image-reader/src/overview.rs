@@ -53,7 +53,7 @@ pub enum VolumeContent {
 }
 
 /// Formats that are recognised, but not read: offset and bytes of the magic, name.
-const OTHERS: [(u64, &[u8], &str); 11] = [
+const OTHERS: [(u64, &[u8], &str); 12] = [
     (0xff6, b"SWAPSPACE2", "swap"),
     (0x1_0040, b"_BHRfS_M", "btrfs"),
     (0, b"XFSB", "xfs"),
@@ -61,6 +61,7 @@ const OTHERS: [(u64, &[u8], &str); 11] = [
     (0x400, b"\xe2\xe1\xf5\xe0", "erofs"),
     (0x400, b"\x10\x20\xf5\xf2", "f2fs"),
     (0, b"LUKS\xba\xbe", "luks"),
+    (0, b"verity\0\0", "verity"),
     (0x218, b"LVM2 001", "lvm"),
     (3, b"EXFAT   ", "exfat"),
     (3, b"NTFS    ", "ntfs"),

@@ -237,6 +237,7 @@ mod tests {
             Acl::parse(&list(&entries)).unwrap_err()
         };
         assert_eq!(change(0, (0x77, 6)), InvalidAcl::Tag(0x77));
+        assert_eq!(change(0, (0x77, 6)).to_string(), "an entry has the unknown tag 0x77");
         assert_eq!(change(0, (USER_OBJ, 8)), InvalidAcl::Permissions(8));
         assert_eq!(change(3, (GROUP, 4)), InvalidAcl::NoMask);
         let count = |who, count, wanted| InvalidAcl::Count { who, count, wanted };

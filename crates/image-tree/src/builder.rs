@@ -306,7 +306,7 @@ impl TreeBuilder {
             links.entry(file).or_default().push(path);
         }
         for (file, names) in links {
-            let first = names.first().filter(|first| **first < file).unwrap_or(&file).clone();
+            let first = names.first().map_or(&file, |first| first.min(&file)).clone();
             if let Some(entry) = self.entries.remove(&file) {
                 self.entries.insert(first.clone(), entry);
             }

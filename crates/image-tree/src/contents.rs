@@ -252,7 +252,7 @@ impl FileReader for &TreeContents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Metadata, Name, NodeId, Permissions, Timestamp, TreeWriter};
+    use crate::{Metadata, Name, NodeId, Permissions, Timestamp, TreeId, TreeWriter};
 
     #[test]
     fn a_stream_is_read_from_offsets_that_ascend() {
@@ -265,6 +265,35 @@ mod tests {
         assert_eq!(stream.read_at(&mut buffer, 99).unwrap(), 0);
         let error = stream.read_at(&mut buffer, 0).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_stream_that_was_interrupted_while_skipping_goes_on() {
+        struct Interrupted<'b>(&'b [u8], bool);
+        impl io::Read for Interrupted<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.1 = !self.1;
+                if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(buffer) }
+            }
+        }
+        let mut stream = Forward::new(Interrupted(b"0123", true));
+        assert_eq!(stream.read_at(&mut [0; 1], 0).unwrap(), 1);
+        let mut buffer = [0; 1];
+        // The byte that is skipped is read again after the interruption; for the byte asked for, the caller does that.
+        assert_eq!(stream.read_at(&mut buffer, 2).unwrap_err().kind(), io::ErrorKind::Interrupted);
+        assert_eq!((stream.read_at(&mut buffer, 2).unwrap(), &buffer), (1, b"2"));
+    }
+
+    #[test]
+    fn files_of_other_contents_are_shown_by_their_numbers() {
+        struct Other;
+        impl Contents for Other {
+            fn reader(&self) -> Box<dyn FileReader + '_> {
+                unimplemented!("nothing is read")
+            }
+        }
+        let file = FileRef { tree: TreeId::from_index(2).unwrap(), node: NodeId::from_index(7).unwrap() };
+        assert_eq!(Other.shown(file), "file 7 of tree 2");
     }
 
     #[test]
@@ -301,6 +330,7 @@ mod tests {
         for node in [NodeId::ROOT, other] {
             assert!(reader.open(node.into()).unwrap_err().is_internal());
         }
+        assert!(!ContentsError::new(Explanation::new("/a", "is gone", "")).is_internal());
         assert_eq!(contents.shown(link.into()), "/b");
         let said = reader.open(other.into()).unwrap_err().to_string();
         assert_eq!(

@@ -145,3 +145,29 @@ impl Metadata {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_are_twelve_bits() {
+        assert_eq!(Permissions::from_mode(0o100_644).bits(), 0o644);
+        assert_eq!(Permissions::new(0o7777).map(Permissions::bits), Some(0o7777));
+        assert_eq!(Permissions::new(0o10000), None);
+        assert_eq!(Permissions::from_mode(0o7751).without_set_id().bits(), 0o1751);
+    }
+
+    /// From the kernel's documentation of ext4, "Inode Timestamps": 1901-12-13 20:45:52 to 2446-05-10 22:38:55.
+    #[test]
+    fn times_are_those_that_an_inode_can_store() {
+        let time = |seconds, nanoseconds| {
+            Timestamp::new(seconds, nanoseconds).map(|time| (time.seconds(), time.nanoseconds()))
+        };
+        for seconds in [-2_147_483_648, -1, 0, 15_032_385_535] {
+            assert_eq!(time(seconds, 999_999_999), Some((seconds, 999_999_999)));
+            assert_eq!(time(seconds, 1_000_000_000), None);
+        }
+        assert_eq!((time(-2_147_483_649, 0), time(15_032_385_536, 0)), (None, None));
+    }
+}

@@ -89,5 +89,7 @@ mod tests {
         assert_eq!(Name::new(b".."), Err(InvalidName::Dots(b"..".to_vec())));
         assert_eq!(Name::new(b"a/b"), Err(InvalidName::BadByte(b"a/b".to_vec())));
         assert_eq!(Name::new(b"a\0"), Err(InvalidName::BadByte(b"a\0".to_vec())));
+        let reason = Name::new(b"a/\xff").unwrap_err().to_string();
+        assert_eq!(reason, r#"the name "a/\xff" contains a slash or a NUL byte"#);
     }
 }

@@ -140,6 +140,19 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_another_tree_keeps_its_node_and_offset() {
+        let [from, to] = [0, 3].map(|index| TreeId::from_index(index).unwrap());
+        let node = NodeId::from_index(7).unwrap();
+        let [before, after] = [from, to].map(|tree| FileRef { tree, node });
+        let file = |file| Content::File { file, offset: 9 };
+        assert_eq!(file(before).in_tree(to), file(after));
+        assert_eq!(Content::FileZeros { file: before }.in_tree(to), Content::FileZeros { file: after });
+        for other in [Content::Zeros, Content::Unused, Content::Metadata] {
+            assert_eq!(other.in_tree(to), other);
+        }
+    }
+
+    #[test]
     fn unused_pieces_cover_any_range() {
         for len in [1, PROBED - 1, PROBED, 2 * PROBED, 2 * PROBED + 1, 5 * PROBED] {
             for from in [0, 1, PROBED - 1, PROBED, PROBED + 1, 4 * PROBED].into_iter().filter(|at| *at < len)

@@ -18,3 +18,14 @@ impl SectorSize {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sectors_have_the_length_of_their_name() {
+        assert_eq!((SectorSize::Bytes512.bytes(), SectorSize::Bytes4096.bytes()), (512, 4096));
+        assert_eq!(SectorSize::default(), SectorSize::Bytes512);
+    }
+}

@@ -61,7 +61,7 @@ pub struct PartitionReport {
     pub guid: Option<String>,
     /// Whether it is marked as bootable.
     pub bootable: bool,
-    /// `root`, `ext4`, `fat`, `raw` or `empty`.
+    /// `root`, `ext4`, `fat`, `raw`, `verity`, `boot-code` or `empty`.
     pub content: &'static str,
     /// Free space of its file system, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,6 +75,9 @@ pub struct PartitionReport {
     /// Equal files of its store that became hard links.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deduplicated: Option<Deduplicated>,
+    /// The root hash of its file system, or of the one whose hash tree it has; only if the image was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_hash: Option<String>,
     /// Files that were replaced by those of a later tree.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<Replaced>,
@@ -134,6 +137,7 @@ impl DiskReport {
                     deduplicated: system.as_ref().and_then(|system| system.deduplicated),
                     replaced: system.as_ref().map_or(Vec::new(), |system| system.replaced.clone()),
                     uuid: system.map(|system| system.uuid),
+                    root_hash: prepared.root_hash_of(index).map(|hash| hash.to_string()),
                 }
             };
         let blobs = disk.options().blobs.iter();
@@ -210,7 +214,7 @@ impl FileSystem {
             PartContent::Root => Some(Self::ext4(&prepared.root)),
             PartContent::Ext4(volume) => Some(Self::ext4(volume)),
             PartContent::Fat(folder) => Some(Self::fat(&folder.layout)),
-            PartContent::Empty | PartContent::Raw(_) | PartContent::Code(_) => None,
+            PartContent::Empty | PartContent::Raw(_) | PartContent::Code(_) | PartContent::Verity(_) => None,
         }
     }
 

@@ -11,7 +11,7 @@ use snugfs_plan::{
 };
 
 use crate::failure::{Failure, FailureKind};
-use crate::{boot, parts, prepare};
+use crate::{boot, parts, prepare, verity};
 
 /// A file system that is mounted.
 struct Mount<'p> {
@@ -22,6 +22,8 @@ struct Mount<'p> {
     label: String,
     uuid: String,
     part_uuid: String,
+    /// Whether `part_uuid` will be another one, once the root hash is known.
+    has_guid_of_root_hash: bool,
 }
 
 /// The entries of a file system at `volume`, with the text of each fstab.
@@ -65,6 +67,12 @@ fn text(plan: &Plan, tag: FstabTag, at: &Location) -> Result<String, Failure> {
                     "the disk has the identifier 0, so its partitions have no PARTUUID".to_owned(),
                     help,
                 ));
+            }
+            FstabTag::PartUuid if mount.has_guid_of_root_hash => {
+                let what = format!(
+                    "the PARTUUID of partition {number} is half of its root hash, which is not known yet"
+                );
+                return Err(failed(what, "give the partition a \"guid\", or write \"by\": \"uuid\""));
             }
             FstabTag::PartUuid => format!("PARTUUID={}", mount.part_uuid),
             FstabTag::Label if mount.label.is_empty() => {
@@ -130,11 +138,12 @@ fn mount<'p>(
             let (label, uuid) = boot::fat_names(plan, fat, partition);
             ("vfat", label, uuid, false)
         }
-        PartitionContent::Empty | PartitionContent::Raw(_) => return None,
+        PartitionContent::Empty | PartitionContent::Raw(_) | PartitionContent::Verity(_) => return None,
     };
     let options = planned.mount_options.as_deref();
     let options = Cow::Borrowed(options.unwrap_or(if sealed { "ro" } else { "defaults" }));
-    Some(Mount { partition, path, kind, options, label, uuid, part_uuid })
+    let has_guid_of_root_hash = verity::has_late_guid(plan, planned);
+    Some(Mount { partition, path, kind, options, label, uuid, part_uuid, has_guid_of_root_hash })
 }
 
 /// A field of an fstab: white space and backslashes as octal numbers (`fstab(5)`).

@@ -26,9 +26,11 @@
 //! | `parts` | the parts of a plan: file systems, folders, single files; scans them |
 //! | `prepare` | from a plan to an image whose every byte is decided |
 //! | `write` | writes the image |
+//! | `variants`, `shared` | writes variants of an image; sources that are read once for several plans |
 //! | `frames` | frames of store paths that are kept and used again |
 //! | `layer` | frames of store paths without an image |
 //! | `layout_record` | where everything is in an image, for the next one |
+//! | `verity` | hash trees, and the parts of an image that depend on their root hashes |
 //! | `hashes` | compares NAR hashes and computes digests while writing |
 //! | `database`, `deduplicate`, `container` | Nix's database, equal files as hard links, formats of virtual disks |
 //! | `report`, `disk_report`, `sbom` | the report, the bill of materials |
@@ -62,7 +64,10 @@ mod problem;
 mod report;
 mod sbom;
 mod selinux;
+mod shared;
+mod variants;
 pub mod verify;
+mod verity;
 mod write;
 
 pub use boot::{BootCode, boot_files};
@@ -88,7 +93,10 @@ pub use parts::{
 };
 pub use prepare::{Options, Prepared, prepare};
 pub use problem::{At, Cause, Problem, one_line};
-pub use report::{Contents, Filesystem, Image, Report, StorePathReport};
+pub use report::{Contents, Filesystem, Image, Report, StorePathReport, VariantsReport};
+pub use shared::SharedSources;
+pub use variants::{VariantOptions, VariantsSummary};
+pub use verity::VerityTree;
 pub use write::{WriteOptions, WrittenImage};
 
 impl Prepared<'_> {

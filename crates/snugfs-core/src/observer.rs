@@ -18,8 +18,12 @@ pub enum Stage {
     Layout,
     /// Searches files for zeros, for containers that omit them.
     Zeros,
+    /// Computes root hashes before the image is written.
+    Hash,
     /// Writes the image.
     Write,
+    /// Writes the variants of the image.
+    Variants,
     /// Checks a written or an existing image.
     Compare,
 }
@@ -36,7 +40,9 @@ impl Stage {
             Self::Verify => "verify",
             Self::Layout => "layout",
             Self::Zeros => "zeros",
+            Self::Hash => "hash",
             Self::Write => "write",
+            Self::Variants => "variants",
             Self::Compare => "compare",
         }
     }
@@ -51,6 +57,8 @@ pub enum Unit {
     Entries,
     /// Bytes.
     Bytes,
+    /// Image files.
+    Images,
 }
 
 /// Receives progress. All methods do nothing by default; `()` ignores everything.

@@ -1,5 +1,6 @@
 //! The parts of a plan and their scanned sources: ext4 file systems, folders for FAT, single files.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use image_tree::{
 use serde::Serialize;
 use snugfs_plan::{
     Compatibility, Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan,
-    TreeKind, TreePlan, VolumePlan,
+    TreeKind, TreePlan, VolumePlan, VolumeRef,
 };
 
 use crate::boot::{self, Added, BootCode};
@@ -27,6 +28,8 @@ use crate::observer::Observer;
 use crate::own_outputs::OwnOutputs;
 use crate::problem::Problem;
 use crate::selinux;
+use crate::shared::SharedSources;
+use crate::verity::{self, HashText, VerityTree};
 
 /// The block size of file systems, in \[bytes\].
 const BLOCK: u64 = 4096;
@@ -112,6 +115,14 @@ impl<'p> PlannedVolume<'p> {
             .with_journal_size(plan.journal_size)
             .with_reserved(plan.reserved)
             .with_timestamp(plan.timestamp)
+    }
+
+    /// Its name in the plan.
+    pub(crate) fn reference(&self) -> VolumeRef {
+        match &self.partition {
+            Some(partition) if self.at != Location::plan() => VolumeRef::Partition(partition.index),
+            _ => VolumeRef::Root,
+        }
     }
 
     /// The number of its partition, from 1.
@@ -217,6 +228,8 @@ pub struct ScannedVolume<'p> {
     pub deduplicated: Option<Deduplicated>,
     /// Files that were replaced by those of a later tree, in the order of the tree.
     pub replaced: Vec<Replaced>,
+    /// Texts with root hashes.
+    pub(crate) hash_texts: Vec<HashText>,
 }
 
 /// A file that was replaced by one of a later tree.
@@ -250,8 +263,11 @@ pub(crate) fn is_hashed(volume: &ScannedVolume<'_>) -> bool {
 
 #[derive(Clone, Copy)]
 pub(crate) struct Scanner<'s> {
+    pub(crate) plan: &'s Plan,
     pub(crate) outputs: &'s dyn OwnOutputs,
     pub(crate) observer: &'s dyn Observer,
+    /// What was read for another plan.
+    pub(crate) shared: Option<&'s SharedSources>,
 }
 
 impl Scanner<'_> {
@@ -259,7 +275,14 @@ impl Scanner<'_> {
         let own = self.outputs.own_files();
         let progress = |entries| self.observer.advance(entries);
         let options = ScanOptions { own: &own, progress: &progress, ..ScanOptions::default() };
-        let scan = file_scanner::scan_with(sources, &options).map_err(|errors| scanned.failure(&errors))?;
+        let known = self.shared.and_then(|shared| shared.walked(sources));
+        let is_known = known.is_some();
+        let mut walked = known;
+        let scan = file_scanner::scan_again(sources, &options, &mut walked);
+        let scan = scan.map_err(|errors| scanned.failure(&errors))?;
+        if let (Some(shared), Some(walked), false) = (self.shared, walked, is_known) {
+            shared.keep_walked(walked);
+        }
         let warnings = scan.warnings.iter().filter_map(|warning| scanned.warning(warning)).collect();
         Ok((scan, warnings))
     }
@@ -288,14 +311,14 @@ impl Scanner<'_> {
         added: &Added,
     ) -> Result<ScannedVolume<'p>, Failure> {
         let (plan, at) = (planned.plan, &planned.at);
-        let entries = fstab::entries(whole, plan, at)?;
-        let (all_entries, all_trees);
-        let mut sources = volume_sources(plan, closure.as_ref(), at)?;
-        sources.entries = &entries;
+        let (mut entries, mut trees) = (fstab::entries(whole, plan, at)?, Cow::Borrowed(&*plan.trees));
         if !added.is_empty() {
-            (all_entries, all_trees) = (added.entries(&entries), added.trees(&plan.trees));
-            (sources.entries, sources.trees) = (&all_entries, &all_trees);
+            entries = Cow::Owned(added.entries(&entries));
+            trees = Cow::Owned(added.trees(&plan.trees));
         }
+        let hash_texts = self.hash_texts(&mut entries, added, at)?;
+        let mut sources = volume_sources(plan, closure.as_ref(), at)?;
+        (sources.entries, sources.trees) = (&entries, &trees);
         if let (Some(store), Some(closure)) = (&sources.store, &closure) {
             self.outputs.check_store(&store.source_dir, closure)?;
         }
@@ -318,7 +341,21 @@ impl Scanner<'_> {
         let replaced = scan.replaced.into_iter();
         let replaced =
             replaced.map(|file| Replaced { path: file.path, tree: file.tree, by: file.by }).collect();
-        Ok(ScannedVolume { planned, closure, tree: scan.tree, warnings, deduplicated: None, replaced })
+        let tree = scan.tree;
+        Ok(ScannedVolume { planned, closure, tree, warnings, deduplicated: None, replaced, hash_texts })
+    }
+
+    /// Finds the texts of a file system's entries that have root hashes.
+    fn hash_texts(
+        self,
+        entries: &mut Cow<'_, BTreeMap<ImagePath, Entry>>,
+        added: &Added,
+        at: &Location,
+    ) -> Result<Vec<HashText>, Failure> {
+        verity::expand(entries, self.plan, |path| {
+            let of_boot = added.location(0, &SourceId::Entry(path.clone()));
+            of_boot.unwrap_or_else(|| at.key("entries").key(String::from_utf8_lossy(path.as_bytes())))
+        })
     }
 
     /// Scans the folder and the entries of a FAT file system. `bytes` is the length of its partition, if that is given.
@@ -339,7 +376,8 @@ impl Scanner<'_> {
             tree
         };
         let planned: Vec<TreePlan> = fat.source.iter().map(|source| tree(source)).collect();
-        let (trees, entries) = (added.trees(&planned), added.entries(&fat.entries));
+        let (trees, mut entries) = (added.trees(&planned), Cow::Owned(added.entries(&fat.entries)));
+        let hash_texts = self.hash_texts(&mut entries, added, &at)?;
         let scanned = Scanned::Folder(&at, planned.len(), added);
         let (scan, mut warnings) = self.scan(&plain_sources(&trees, &entries), scanned)?;
         let tree_at =
@@ -357,7 +395,7 @@ impl Scanner<'_> {
             }),
         };
         let has_length = bytes.is_some();
-        Ok(ScannedFolder { plan: fat, at, options, has_length, tree: scan.tree, warnings })
+        Ok(ScannedFolder { plan: fat, at, options, has_length, tree: scan.tree, warnings, hash_texts })
     }
 
     /// Scans a single file.
@@ -397,6 +435,8 @@ pub struct ScannedFolder<'p> {
     pub tree: FileTree,
     /// Warnings about its folder.
     pub warnings: Vec<Problem>,
+    /// Texts with root hashes.
+    pub(crate) hash_texts: Vec<HashText>,
 }
 
 impl ScannedFolder<'_> {
@@ -490,6 +530,8 @@ pub enum PartContent<'p> {
     Raw(SingleFile),
     /// Code of the boot loader.
     Code(Arc<BootCode>),
+    /// A hash tree.
+    Verity(Arc<VerityTree>),
 }
 
 impl PartContent<'_> {
@@ -503,6 +545,7 @@ impl PartContent<'_> {
             Self::Fat(_) => "fat",
             Self::Raw(_) => "raw",
             Self::Code(_) => "boot-code",
+            Self::Verity(_) => "verity",
         }
     }
 }

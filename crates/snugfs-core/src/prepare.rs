@@ -7,7 +7,10 @@ use disk_layout::{Blob, Disk, Kind, Length, Partition, Table};
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
 use image_tree::{FileRef, FileTree, NodeId, NodeKind, PieceSource, TreeId, to_u64};
-use snugfs_plan::{DiskPlan, PartitionContent, PartitionPlan, PartitionType, Plan, RoundTo, TablePlan};
+use snugfs_plan::{
+    ClosurePlan, DiskPlan, Location, PartitionContent, PartitionPlan, PartitionType, Plan, RoundTo,
+    TablePlan, VolumeRef,
+};
 
 use crate::boot::{self, Boot, BootCode, CodePlace};
 use crate::observer::{Observer, Stage, Unit, run_stage};
@@ -16,7 +19,9 @@ use crate::parts::{
     self, Folder, Part, PartContent, ScannedFile, ScannedFolder, ScannedVolume, Scanner, SingleFile, Volume,
 };
 use crate::problem::Problem;
-use crate::{Failure, FailureKind, closure, deduplicate, fields, hashes};
+use crate::shared::SharedSources;
+use crate::verity::{Appended, LateFile, Verity, VerityTree};
+use crate::{Failure, FailureKind, closure, deduplicate, fields, hashes, verity};
 
 /// Options of [`prepare`].
 #[derive(Clone, Copy)]
@@ -26,13 +31,15 @@ pub struct Options<'o> {
     pub outputs: &'o dyn OwnOutputs,
     /// Receives the progress of the work.
     pub observer: &'o dyn Observer,
+    /// Keeps what is read, and uses what was read for another plan. Default: `None`.
+    pub sources: Option<&'o SharedSources>,
     /// Compare the hashes of closures now, if the plan asks for it. Otherwise they are compared while the image is written.
     pub verify_hashes: bool,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Self { outputs: &(), observer: &(), verify_hashes: false }
+        Self { outputs: &(), observer: &(), sources: None, verify_hashes: false }
     }
 }
 
@@ -57,6 +64,10 @@ pub struct Prepared<'p> {
     pub disk: Option<Disk>,
     /// Warnings.
     pub warnings: Vec<Problem>,
+    /// The hash trees.
+    pub(crate) verity: Verity,
+    /// The root and its hash tree, if the image is a bare file system with one.
+    appended: Option<Appended>,
     /// The trees of the image, by [`TreeId`].
     trees: Vec<FileTree>,
 }
@@ -68,6 +79,7 @@ enum Content<'p> {
     Ext4(Box<ScannedVolume<'p>>),
     Fat(Box<ScannedFolder<'p>>),
     Raw(ScannedFile),
+    Verity(VolumeRef),
 }
 
 /// Decides every byte of a plan's image: reads its closures, scans its sources, lays out its file systems.
@@ -79,12 +91,12 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options<'_>) -> Result<Prepared<'p>
     let closures = run_stage(observer, (Stage::Closure, Unit::Nothing, 0), || {
         let read = |planned: parts::PlannedVolume<'p>| {
             let closure = planned.plan.closure.as_ref();
-            closure.map(|closure| closure::read(closure, &planned.at)).transpose()
+            closure.map(|closure| read_closure(closure, &planned.at, options.sources)).transpose()
         };
         parts::planned_volumes(plan).map(read).collect::<Result<Vec<Option<Closure>>, Failure>>()
     })?;
     let boot = boot::read(plan, closures.first().and_then(Option::as_ref))?;
-    let scanner = Scanner { outputs: options.outputs, observer };
+    let scanner = Scanner { plan, outputs: options.outputs, observer, shared: options.sources };
     let mut sources =
         run_stage(observer, (Stage::Scan, Unit::Entries, 0), || Scanned::new(plan, closures, boot, scanner))?;
     deduplicate::run(sources.volumes_mut(), observer)?;
@@ -93,6 +105,21 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options<'_>) -> Result<Prepared<'p>
     }
     // Last, as whether contents fit is of interest once they are the right ones.
     run_stage(observer, (Stage::Layout, Unit::Nothing, 0), || sources.lay_out(plan))
+}
+
+fn read_closure(
+    plan: &ClosurePlan,
+    volume: &Location,
+    shared: Option<&SharedSources>,
+) -> Result<Closure, Failure> {
+    if let Some(known) = shared.and_then(|shared| shared.closure(plan)) {
+        return Ok((*known).clone());
+    }
+    let closure = closure::read(plan, volume)?;
+    if let Some(shared) = shared {
+        shared.keep_closure(plan, &closure);
+    }
+    Ok(closure)
 }
 
 /// All scanned parts of an image, before layout.
@@ -133,6 +160,7 @@ impl<'p> Scanned<'p> {
                 PartitionContent::Raw(source) => {
                     Content::Raw(scanner.file(parts::partition_at(index).key("content"), source)?)
                 }
+                PartitionContent::Verity(of) => Content::Verity(verity::canonical(plan, *of)),
             });
         }
         let blobs = parts::blobs(plan).map(|(at, _, source)| scanner.file(at, source));
@@ -157,15 +185,19 @@ impl<'p> Scanned<'p> {
 
     fn lay_out(mut self, plan: &'p Plan) -> Result<Prepared<'p>, Failure> {
         let mut layouts = Layouts { root: None, contents: self.contents.iter().map(|_| None).collect() };
-        layouts.add(&self, plan, |partition| partition.fill.is_none())?;
+        // A sealed file system does not fill its partition, and its hash tree's partition may depend on its length.
+        let is_first =
+            |partition: &PartitionPlan| partition.fill.is_none() || verity::has_tree(plan, partition);
+        layouts.add(&self, plan, is_first)?;
         if let Some(planned) = plan.disk.as_ref().filter(|disk| has_fill(disk)) {
             self.fill(plan, planned, &layouts)?;
-            layouts.add(&self, plan, |partition| partition.fill.is_some())?;
+            layouts.add(&self, plan, |partition| !is_first(partition))?;
         }
         let missing = || Failure::internal("plan", "a layout is missing");
         let mut trees = Trees::default();
         let root = trees.volume(self.root, layouts.root.ok_or_else(missing)?)?;
         let mut parts = Vec::new();
+        let mut places = Vec::new();
         for (((_, plan), content), layout) in parts::partitions(plan).zip(self.contents).zip(layouts.contents)
         {
             let content = match (content, layout) {
@@ -174,20 +206,39 @@ impl<'p> Scanned<'p> {
                 (Content::Ext4(volume), Some(LaidOut::Ext4(layout))) => {
                     PartContent::Ext4(Box::new(trees.volume(*volume, layout)?))
                 }
-                (Content::Fat(scanned), Some(LaidOut::Fat(layout))) => {
+                (Content::Fat(mut scanned), Some(LaidOut::Fat(layout))) => {
                     let tree = trees.add(&scanned.tree)?;
+                    let texts = std::mem::take(&mut scanned.hash_texts);
+                    trees.late.extend(LateFile::all(texts, (&scanned.tree, tree), None)?);
                     PartContent::Fat(Box::new(Folder { scanned: *scanned, layout, tree }))
                 }
                 (Content::Raw(scanned), _) => PartContent::Raw(trees.file(scanned)?),
+                // Its file system may come later.
+                (Content::Verity(of), _) => {
+                    places.push((parts.len(), of));
+                    PartContent::Empty
+                }
                 (Content::Ext4(_) | Content::Fat(_), _) => return Err(missing()),
             };
             parts.push(Part { plan, content });
+        }
+        for (index, of) in places {
+            let tree = trees.verity.iter().find(|tree| tree.of() == of).cloned();
+            let tree = tree.ok_or_else(|| Failure::internal("plan.disk", "a hash tree is missing"))?;
+            let part = parts.get_mut(index);
+            part.expect("invariant: it was counted").content = PartContent::Verity(tree);
         }
         let blobs = self.blobs.into_iter().map(|scanned| trees.file(scanned));
         let blobs = blobs.collect::<Result<Vec<_>, _>>()?;
         let disk = disk(plan, &root, &mut parts, &blobs, &self.boot)?;
         let warnings = warnings(plan, &root, &parts, &blobs);
-        Ok(Prepared { plan, root, parts, blobs, disk, warnings, trees: trees.0 })
+        let verity = Verity::new(trees.verity, trees.late)?;
+        let appended = match (&disk, verity.trees.first()) {
+            (None, Some(tree)) => Some(Appended { layout: Arc::clone(&root.layout), tree: Arc::clone(tree) }),
+            _ => None,
+        };
+        let trees = trees.files;
+        Ok(Prepared { plan, root, parts, blobs, disk, warnings, verity, appended, trees })
     }
 
     /// Gives partitions that fill the disk their lengths, which depend on the layouts of the others.
@@ -198,9 +249,10 @@ impl<'p> Scanned<'p> {
         };
         let lengths = self.contents.iter().zip(&layouts.contents).map(|(content, layout)| match content {
             Content::Empty => None,
-            Content::Root => layouts.root.as_ref().map(|(layout, _)| layout.len()),
+            Content::Root => layouts.len(VolumeRef::Root),
             Content::Raw(file) => Some(file.len),
             Content::Ext4(_) | Content::Fat(_) => layout.as_ref().map(LaidOut::len),
+            Content::Verity(of) => layouts.len(*of).and_then(VerityTree::len_for),
         });
         let partitions = planned.partitions.iter().zip(lengths);
         let options = disk_layout::Options {
@@ -221,7 +273,7 @@ impl<'p> Scanned<'p> {
                 Content::Root => self.root.planned.set_partition_size(place.len),
                 Content::Ext4(volume) => volume.planned.set_partition_size(place.len),
                 Content::Fat(folder) => folder.set_partition_size(place.len),
-                Content::Empty | Content::Raw(_) => {}
+                Content::Empty | Content::Raw(_) | Content::Verity(_) => {}
             }
         }
         Ok(())
@@ -257,6 +309,14 @@ impl LaidOut {
 }
 
 impl Layouts {
+    /// The length of a file system in \[bytes\], if it is known.
+    fn len(&self, of: VolumeRef) -> Option<u64> {
+        match of {
+            VolumeRef::Root => self.root.as_ref().map(|(layout, _)| layout.len()),
+            VolumeRef::Partition(index) => self.contents.get(index)?.as_ref().map(LaidOut::len),
+        }
+    }
+
     /// Lays out the file systems of some partitions.
     fn add(
         &mut self,
@@ -276,7 +336,7 @@ impl Layouts {
             *layout = match content {
                 Content::Ext4(volume) => Some(LaidOut::Ext4(lay_out(volume)?)),
                 Content::Fat(folder) => Some(LaidOut::Fat(Arc::new(folder.lay_out()?))),
-                Content::Empty | Content::Root | Content::Raw(_) => None,
+                Content::Empty | Content::Root | Content::Raw(_) | Content::Verity(_) => None,
             };
         }
         Ok(())
@@ -290,12 +350,16 @@ fn lay_out(volume: &ScannedVolume<'_>) -> Result<VolumeLayout, Failure> {
 
 /// The trees of an image. The position of a tree is its [`TreeId`].
 #[derive(Default)]
-struct Trees(Vec<FileTree>);
+struct Trees {
+    files: Vec<FileTree>,
+    verity: Vec<Arc<VerityTree>>,
+    late: Vec<LateFile>,
+}
 
 impl Trees {
     fn add(&mut self, tree: &FileTree) -> Result<TreeId, Failure> {
-        let id = TreeId::from_index(self.0.len());
-        self.0.push(tree.clone());
+        let id = TreeId::from_index(self.files.len());
+        self.files.push(tree.clone());
         id.ok_or_else(|| Failure::new(FailureKind::Fit, "plan.disk", "has too many parts", "leave some out"))
     }
 
@@ -306,6 +370,12 @@ impl Trees {
     ) -> Result<Volume<'p>, Failure> {
         scanned.warnings.extend(warning);
         let tree = self.add(&scanned.tree)?;
+        let of = scanned.planned.reference();
+        let verity = VerityTree::new(of, &scanned.planned.plan.filesystem, layout.len())?;
+        let inside = verity.as_ref().map(|_| of);
+        self.verity.extend(verity);
+        let texts = std::mem::take(&mut scanned.hash_texts);
+        self.late.extend(LateFile::all(texts, (&scanned.tree, tree), inside)?);
         Ok(Volume { scanned, layout, tree })
     }
 
@@ -333,7 +403,7 @@ fn warnings(plan: &Plan, root: &Volume<'_>, parts: &[Part<'_>], blobs: &[SingleF
                 warnings.extend(parts::random_seed(index, &folder.scanned.tree));
             }
             PartContent::Raw(file) => warnings.extend(file.scanned.warnings.iter().cloned()),
-            PartContent::Empty | PartContent::Root | PartContent::Code(_) => {}
+            PartContent::Empty | PartContent::Root | PartContent::Code(_) | PartContent::Verity(_) => {}
         }
     }
     warnings.extend(blobs.iter().flat_map(|blob| blob.scanned.warnings.iter().cloned()));
@@ -407,6 +477,9 @@ fn disk_options(
             PartContent::Code(code) => {
                 disk_layout::Part::Volume { image: Arc::<BootCode>::clone(code), tree: root.tree }
             }
+            PartContent::Verity(tree) => {
+                disk_layout::Part::Volume { image: Arc::<VerityTree>::clone(tree), tree: root.tree }
+            }
         };
         placed(part.plan, content)
     };
@@ -478,8 +551,13 @@ impl<'p> Prepared<'p> {
     pub fn image(&self) -> &dyn PieceSource {
         match &self.disk {
             Some(disk) => disk,
-            None => &*self.root.layout,
+            None => self.appended.as_ref().map_or(&*self.root.layout, |appended| appended),
         }
+    }
+
+    /// The length in \[bytes\] of the hash tree after the root file system, if there is one and no disk.
+    pub(crate) fn appended_bytes(&self) -> Option<u64> {
+        self.appended.as_ref().map(|appended| appended.len() - self.root.layout.len())
     }
 
     /// The length of the image in \[bytes\], before it is put into a container or compressed.

@@ -19,6 +19,7 @@ use crate::observer::Stage;
 use crate::parts::{Deduplicated, Replaced};
 use crate::prepare::Prepared;
 use crate::problem::Problem;
+use crate::variants::VariantsSummary;
 use crate::write::WriteOptions;
 
 /// The version of the JSON. Fields may be added within a version.
@@ -38,6 +39,12 @@ pub struct Report {
     pub image: Image,
     /// The root file system.
     pub filesystem: Filesystem,
+    /// The length in \[bytes\] of the hash tree after the root file system; only if it has one and the image is not a disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash_tree_bytes: Option<u64>,
+    /// The root hash of the root file system; only if it has a hash tree, and the image was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_hash: Option<String>,
     /// The contents of the root file system.
     pub contents: Contents,
     /// Blocks per kind of metadata, sorted by name.
@@ -53,6 +60,9 @@ pub struct Report {
     /// Only if the image is a disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskReport>,
+    /// Only if the plan has variants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variants: Option<VariantsReport>,
     /// Warnings, one line each.
     pub warnings: Vec<String>,
     /// Only if the image was written.
@@ -85,6 +95,16 @@ impl Program {
 struct PlanReport {
     /// Digest of the plan's file, in hexadecimal.
     sha256: String,
+}
+
+/// The variants of the image.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[non_exhaustive]
+pub struct VariantsReport {
+    /// How many.
+    pub images: u64,
+    /// Their length together in \[bytes\].
+    pub bytes: u64,
 }
 
 /// A store path.
@@ -221,6 +241,8 @@ impl Report {
                 &summary,
                 prepared.root.layout.likeness(),
             ),
+            hash_tree_bytes: prepared.appended_bytes(),
+            root_hash: root_hash(prepared),
             contents,
             overhead: summary
                 .overhead
@@ -231,6 +253,7 @@ impl Report {
             file_blocks: summary.file_blocks,
             store_paths: store_path_reports(root.closure.as_ref(), layout),
             disk: prepared.disk.as_ref().map(|disk| DiskReport::new(prepared, disk)),
+            variants: None,
             warnings: prepared.warnings.iter().map(Problem::to_string).collect(),
             seconds: None,
         }
@@ -239,6 +262,18 @@ impl Report {
     /// Adds warnings.
     pub fn add_warnings(&mut self, warnings: &[Problem]) {
         self.warnings.extend(warnings.iter().map(Problem::to_string));
+    }
+
+    /// Adds the variants, with their warnings.
+    pub fn set_variants(&mut self, variants: &VariantsSummary) {
+        self.variants = Some(VariantsReport { images: variants.images, bytes: variants.bytes });
+        self.add_warnings(&variants.warnings);
+    }
+
+    /// Adds root hashes, and the GUIDs of partitions that follow from them. They are known after writing.
+    pub fn set_root_hashes(&mut self, prepared: &Prepared<'_>) {
+        self.root_hash = root_hash(prepared);
+        self.disk = prepared.disk.as_ref().map(|disk| DiskReport::new(prepared, disk));
     }
 
     /// Adds the digest of the plan's file.
@@ -275,6 +310,11 @@ impl Report {
             .map(|text| text + "\n")
             .map_err(|error| Failure::internal("report", error))
     }
+}
+
+/// The root hash of the root file system.
+fn root_hash(prepared: &Prepared<'_>) -> Option<String> {
+    prepared.root_hash("root").map(|hash| hash.to_string())
 }
 
 /// The size of each store path of a file system.

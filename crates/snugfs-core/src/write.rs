@@ -19,6 +19,7 @@ use crate::observer::{Observer, Stage, Unit, run_stage};
 use crate::parts::is_hashed;
 use crate::prepare::Prepared;
 use crate::verify;
+use crate::verity::{LateContents, OnePass};
 use crate::{Failure, FailureKind, Problem};
 
 /// Options of [`Prepared::write`].
@@ -70,6 +71,12 @@ impl WriteOptions<'_> {
         whole.or(blocks).or(matches!(self.format, Format::Vmdk | Format::Ova).then_some("deflate"))
     }
 
+    /// Whether parts of the output may be written last: not if a digest or a map of the image is made in the order of its bytes.
+    fn is_patchable(&self) -> bool {
+        let is_plain = self.format == Format::Raw && self.assembly.compression.is_none();
+        is_plain && !self.map && !self.raw_digest
+    }
+
     /// A map, a digest or a comparison of a container's own bytes would not be that of the image.
     fn check(&self) -> Result<(), Failure> {
         let format = || Location::plan().key("output").key("format");
@@ -95,6 +102,15 @@ impl WriteOptions<'_> {
         let what =
             "has no block map, no digest of the raw image and no verification of the output in this format";
         Err(Failure::new(FailureKind::Plan, format(), what, "write a raw image"))
+    }
+}
+
+/// Whether bytes of a target can be written again: that of a device, or of what is or will be a regular file.
+fn can_go_back(target: Target<'_>) -> bool {
+    match target {
+        Target::File(path) => std::fs::metadata(path).map_or(true, |found| found.is_file()),
+        Target::Device(_) => true,
+        Target::Stdout => false,
     }
 }
 
@@ -129,7 +145,8 @@ impl Prepared<'_> {
         options: &WriteOptions<'_>,
         observer: &dyn Observer,
     ) -> Result<WrittenImage, Failure> {
-        self.write_with(options, name, observer, |writer| writer.write(target))
+        let can_go_back = can_go_back(target);
+        self.write_with(options, (name, can_go_back), observer, |writer| writer.write(target))
     }
 
     /// Writes the image in order, from its start to its end, for example to a socket or another compressor. As [`Self::write`],
@@ -143,21 +160,26 @@ impl Prepared<'_> {
         options: &WriteOptions<'_>,
         observer: &dyn Observer,
     ) -> Result<WrittenImage, Failure> {
-        self.write_with(options, "the output", observer, |writer| writer.write_to(output))
+        self.write_with(options, ("the output", false), observer, |writer| writer.write_to(output))
     }
 
     fn write_with(
         &self,
         options: &WriteOptions<'_>,
-        name: &str,
+        (name, can_go_back): (&str, bool),
         observer: &dyn Observer,
         write: impl FnOnce(Writer<'_>) -> Result<Written, AssemblyError>,
     ) -> Result<WrittenImage, Failure> {
         options.check()?;
-        let contents = ScannedFiles::of(self.trees());
+        let files = ScannedFiles::of(self.trees());
+        let contents = LateContents { files: &files, late: &self.verity.late };
         let readers = options.assembly.readers.max(options.assembly.threads).min(most_readers());
         let assembly = image_assembly::Options { readers, ..options.assembly };
         let image = self.image();
+        let one_pass = if can_go_back && options.is_patchable() { OnePass::new(self) } else { None };
+        if one_pass.is_none() {
+            self.compute_root_hashes(&assembly, observer)?;
+        }
         let known = Container::begins_with_tables(options.format, options.blocks)
             .then(|| self.find_zeros(&contents, (assembly.threads, readers), observer));
         let known = known.transpose()?;
@@ -200,6 +222,9 @@ impl Prepared<'_> {
             if let Some(packed) = container.packed() {
                 writer = writer.packed(packed);
             }
+            if let Some(one_pass) = &one_pass {
+                writer = writer.unordered(one_pass).patches(one_pass);
+            }
             if is_hashing {
                 writer = writer.observer(file_observer);
             }
@@ -231,7 +256,7 @@ impl Prepared<'_> {
     /// Finds long runs of zeros in the files of the image, for containers that omit them and begin with tables.
     fn find_zeros(
         &self,
-        contents: &ScannedFiles<'_>,
+        contents: &LateContents<'_>,
         threads: (NonZeroUsize, NonZeroUsize),
         observer: &dyn Observer,
     ) -> Result<KnownZeros<'_>, Failure> {

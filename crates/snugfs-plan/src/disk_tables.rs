@@ -175,6 +175,7 @@ pub(crate) static CONTENT_KINDS: Words<ContentKind> = Choices(&[
     ("ext4", ContentKind::Ext4),
     ("fat", ContentKind::Fat),
     ("raw", ContentKind::Raw),
+    ("verity", ContentKind::Verity),
 ]);
 
 /// See [`CONTENT_KINDS`].
@@ -184,6 +185,7 @@ pub(crate) enum ContentKind {
     Ext4,
     Fat,
     Raw,
+    Verity,
 }
 
 impl ContentKind {
@@ -194,6 +196,7 @@ impl ContentKind {
             Self::Ext4 => &EXT4,
             Self::Fat => &FAT,
             Self::Raw => &RAW,
+            Self::Verity => &VERITY_CONTENT,
         }
     }
 }
@@ -294,6 +297,19 @@ static FAT: Table = Table {
             "FAT16 or FAT32. By default, as mkfs.vfat would choose.",
         )
         .or_null(),
+    ],
+};
+static VERITY_CONTENT: Table = Table {
+    what: "a hash tree",
+    one_of: "",
+    fields: &[
+        kind_of("The dm-verity hash tree of a file system with verity."),
+        Field::required(
+            "of",
+            Shape::VolumeRef,
+            "\"of\": \"root\"",
+            "The file system: root, or the index of its partition in the list, from 0.",
+        ),
     ],
 };
 static RAW: Table = Table {

@@ -7,7 +7,7 @@ use crate::partition_types;
 use crate::plan_table::PLAN;
 use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
 use crate::tables::{
-    COMPRESSIONS, CompressionKind, ENTRY_TYPES, EntryType, MAX_LABEL, MAX_RESERVED_PERCENT, VERSION,
+    COMPRESSIONS, CompressionKind, ENTRY_TYPES, EntryType, MAX_LABEL, MAX_RESERVED_PERCENT, VERITY, VERSION,
 };
 use crate::value::alternatives;
 
@@ -76,6 +76,7 @@ impl Guide {
             let here = format!("{place}.{}", field.name);
             match field.shape {
                 Shape::Object(table) => self.add(&here, field.about, table),
+                Shape::Verity => self.add(&here, field.about, &VERITY),
                 Shape::List(table) => self.add(&format!("{here}[]"), field.about, table),
                 Shape::ByPath(table) => self.add(&format!("{here}.\"PATH\""), field.about, table),
                 Shape::Entries => {
@@ -199,10 +200,16 @@ fn values(shape: &Shape) -> String {
         Shape::Percent => format!("number from 0 to {MAX_RESERVED_PERCENT}"),
         Shape::Mode => "mode such as \"0644\"".to_owned(),
         Shape::Uuid => "UUID".to_owned(),
+        Shape::Verity => "true, false or object".to_owned(),
+        Shape::Salt => "hexadecimal digits".to_owned(),
+        Shape::VolumeRef => "\"root\", or index of a partition".to_owned(),
         Shape::Label => format!("string of at most {MAX_LABEL} bytes"),
-        Shape::Text | Shape::LinkTarget | Shape::PartitionName | Shape::FatLabel | Shape::Member => {
-            "string".to_owned()
-        }
+        Shape::Text
+        | Shape::LinkTarget
+        | Shape::PartitionName
+        | Shape::FatLabel
+        | Shape::Member
+        | Shape::FileName => "string".to_owned(),
         Shape::Xattrs => "object of names and base64 values".to_owned(),
         Shape::Patterns => "list of patterns such as \"*.pyc\"".to_owned(),
         Shape::XattrPatterns => "list of strings such as \"user.*\"".to_owned(),

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use image_tree::{ImagePath, Permissions, SectorSize, Timestamp, Xattr};
 
@@ -19,6 +20,24 @@ pub struct Plan {
     pub boot: Option<BootPlan>,
     /// The output.
     pub output: OutputPlan,
+    /// Other images that differ in a few points, in the order of the plan. Their file names are all different.
+    pub variants: Vec<VariantPlan>,
+    /// Of the plan of a variant: the files of the image and of all variants. No image includes them.
+    pub siblings: Vec<PathBuf>,
+}
+
+/// One of `plan.variants`
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VariantPlan {
+    /// Name of its file, in the folder of the image.
+    pub output: String,
+    /// The root's label, if it is another.
+    pub label: Option<Vec<u8>>,
+    /// The root's UUID, if it is another.
+    pub uuid: Option<[u8; 16]>,
+    /// Entries of the root that are added, or replace those with the same path.
+    pub entries: BTreeMap<ImagePath, Entry>,
 }
 
 /// An ext4 file system and its contents.
@@ -42,6 +61,32 @@ pub struct VolumePlan {
 }
 
 impl Plan {
+    /// The plan of a variant, which has no variants itself. Its output is next to that of this plan.
+    #[must_use]
+    pub fn with_variant(&self, variant: &VariantPlan) -> Self {
+        let (disk, boot, mut output) = (self.disk.clone(), self.boot.clone(), self.output.clone());
+        let siblings = self.output.path.iter().cloned().chain(self.variant_paths()).collect();
+        output.path = self.output.path.as_deref().map(|image| variant.path(image));
+        Self { root: self.root.with_variant(variant), disk, boot, output, variants: Vec::new(), siblings }
+    }
+
+    /// The files of the variants, next to that of the image; none if the plan names no file for the image.
+    pub fn variant_paths(&self) -> impl Iterator<Item = PathBuf> {
+        let image = self.output.path.as_deref();
+        image.into_iter().flat_map(|image| self.variants.iter().map(|variant| variant.path(image)))
+    }
+
+    /// The file system of a reference; `None` if there is none.
+    #[must_use]
+    pub fn filesystem(&self, of: VolumeRef) -> Option<&FilesystemPlan> {
+        let VolumeRef::Partition(index) = of else { return Some(&self.root.filesystem) };
+        match &self.disk.as_ref()?.partitions.get(index)?.content {
+            PartitionContent::Root => Some(&self.root.filesystem),
+            PartitionContent::Ext4(volume) => Some(&volume.filesystem),
+            _ => None,
+        }
+    }
+
     /// All ext4 file systems of the plan.
     pub fn filesystems_mut(&mut self) -> impl Iterator<Item = &mut FilesystemPlan> {
         let partitions = self.disk.iter_mut().flat_map(|disk| &mut disk.partitions);
@@ -50,6 +95,25 @@ impl Plan {
             _ => None,
         });
         std::iter::once(&mut self.root.filesystem).chain(others)
+    }
+}
+
+impl VariantPlan {
+    /// Its file, next to the file of its image.
+    #[must_use]
+    pub fn path(&self, image: &Path) -> PathBuf {
+        image.with_file_name(&self.output)
+    }
+}
+
+impl VolumePlan {
+    /// The root file system of a variant.
+    pub(crate) fn with_variant(&self, variant: &VariantPlan) -> Self {
+        let mut volume = self.clone();
+        volume.filesystem.label = variant.label.clone().unwrap_or(volume.filesystem.label);
+        volume.filesystem.uuid = variant.uuid.unwrap_or(volume.filesystem.uuid);
+        volume.entries.extend(variant.entries.iter().map(|(path, entry)| (path.clone(), entry.clone())));
+        volume
     }
 }
 
@@ -107,7 +171,7 @@ pub enum ClosureSource {
     /// A file with a reference graph.
     GraphFile(PathBuf),
     /// The reference graph itself, from structured attributes or from the plan.
-    Graph(serde_json::Value),
+    Graph(Arc<serde_json::Value>),
 }
 
 /// `plan.closure.verify`
@@ -284,6 +348,8 @@ pub struct FilesystemPlan {
     pub sealed: bool,
     /// Which systems can use the file system.
     pub compatibility: Compatibility,
+    /// The hash tree of dm-verity, if it has one. Then it is sealed.
+    pub verity: Option<VerityPlan>,
     /// At most 16 bytes, no NUL.
     pub label: Vec<u8>,
     /// In the order of its text form.
@@ -309,6 +375,34 @@ pub struct FilesystemPlan {
     pub layout_like: Option<PathBuf>,
     /// How much longer the image may be for that than one that is laid out anew, in \[percent\].
     pub layout_slack: u32,
+}
+
+/// `plan.filesystem.verity`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerityPlan {
+    /// At most 256 bytes; by default derived from the file system's UUID.
+    pub salt: Option<Vec<u8>>,
+    /// UUID of the tree, in the order of its text form; by default derived from the file system's UUID.
+    pub uuid: Option<[u8; 16]>,
+}
+
+/// A file system of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VolumeRef {
+    /// [`Plan::root`].
+    Root,
+    /// That of the partition with this index.
+    Partition(usize),
+}
+
+/// As in a plan: `root`, or the index.
+impl std::fmt::Display for VolumeRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Root => f.write_str("root"),
+            Self::Partition(index) => write!(f, "{index}"),
+        }
+    }
 }
 
 /// `plan.output`
@@ -549,6 +643,21 @@ impl PartitionType {
         self.is_named("bios-boot")
     }
 
+    /// Whether a partition of this type is found by the root hash of its file system's hash tree (Discoverable Partitions
+    /// Specification).
+    #[must_use]
+    pub fn is_found_by_root_hash(self) -> bool {
+        let Self::Gpt(guid) = self else { return false };
+        let known = |prefix: &str| {
+            let mut names = partition_types::GPT.iter().map(|named| named.0);
+            names.any(|name| {
+                let is_signature = name.ends_with("-verity-sig");
+                name.starts_with(prefix) && !is_signature && partition_types::gpt(name) == Some(guid)
+            })
+        };
+        known("root-") || known("usr-")
+    }
+
     /// Whether it is the type of EFI system partitions.
     #[must_use]
     pub fn is_esp(self) -> bool {
@@ -576,6 +685,8 @@ pub enum PartitionContent {
     Fat(FatPlan),
     /// A file of this machine.
     Raw(PathBuf),
+    /// The hash tree of a file system of the plan that has one.
+    Verity(VolumeRef),
 }
 
 /// A FAT file system.

@@ -2,7 +2,7 @@
 
 use crate::disk_tables::DISK;
 use crate::shapes::{Field, Shape, Table};
-use crate::tables::{ATTRIBUTES, CLOSURE, FILESYSTEM, OUTPUT, SELINUX, TREE};
+use crate::tables::{ATTRIBUTES, CLOSURE, FILESYSTEM, OUTPUT, SELINUX, TREE, VARIANT};
 
 /// The plan.
 pub(crate) static PLAN: Table = Table {
@@ -45,6 +45,12 @@ pub(crate) static PLAN: Table = Table {
             "The boot loader of a NixOS system. Needs a disk and a closure.",
         )
         .or_null(),
+        Field::default(
+            "variants",
+            Shape::List(&VARIANT),
+            "[]",
+            "Other images of the same sources that differ in a few points. snugfs build writes them next to the image.",
+        ),
         Field::optional("$schema", Shape::Text, "Where an editor finds the JSON Schema. Ignored by snugfs."),
     ],
 };

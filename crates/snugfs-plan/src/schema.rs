@@ -12,8 +12,8 @@ use crate::partition_types;
 use crate::plan_table::PLAN;
 use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
 use crate::tables::{
-    self, COMPRESSIONS, CompressionKind, ENTRY_TYPES, EntryType, MAX_LABEL, MAX_LINK_TARGET, MAX_MEMBER,
-    MAX_RESERVED_PERCENT,
+    self, COMPRESSIONS, CompressionKind, ENTRY_TYPES, EntryType, MAX_FILE_NAME, MAX_LABEL, MAX_LINK_TARGET,
+    MAX_MEMBER, MAX_RESERVED_PERCENT, VERITY,
 };
 
 /// The JSON Schema of plans. It accepts every valid plan, and also some invalid ones: it can't express conflicts
@@ -121,6 +121,9 @@ fn shape(shape: &Shape) -> Value {
         Shape::Percent => json!({ "type": "number", "minimum": 0, "maximum": MAX_RESERVED_PERCENT }),
         Shape::Mode => json!({ "$ref": "#/$defs/mode" }),
         Shape::Uuid => uuid(),
+        Shape::Verity => json!({ "anyOf": [{ "type": "boolean" }, object(&VERITY)] }),
+        Shape::Salt => json!({ "type": "string", "pattern": "^([0-9A-Fa-f]{2}){0,256}$" }),
+        Shape::VolumeRef => json!({ "anyOf": [{ "const": "root" }, { "type": "integer", "minimum": 0 }] }),
         Shape::Label => json!({ "type": "string", "maxLength": MAX_LABEL, "pattern": "^[^\\u0000]*$" }),
         Shape::Text => json!({ "type": "string" }),
         Shape::LinkTarget => json!({
@@ -130,6 +133,10 @@ fn shape(shape: &Shape) -> Value {
             "type": "string", "minLength": 1, "maxLength": MAX_MEMBER,
             "pattern": "^[^/\\u0000]+(/[^/\\u0000]+)*$",
             "not": { "pattern": "(^|/)\\.{1,2}(/|$)" }
+        }),
+        Shape::FileName => json!({
+            "type": "string", "minLength": 1, "maxLength": MAX_FILE_NAME, "pattern": "^[^/\\u0000]+$",
+            "not": { "enum": [".", ".."] }
         }),
         Shape::Xattrs => json!({ "$ref": "#/$defs/xattrs" }),
         Shape::Patterns => {

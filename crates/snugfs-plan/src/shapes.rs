@@ -29,6 +29,12 @@ pub(crate) enum Shape {
     Mode,
     /// A UUID.
     Uuid,
+    /// Whether there is a hash tree, or an object with its parameters.
+    Verity,
+    /// Bytes of a salt, in hexadecimal.
+    Salt,
+    /// The root, or the index of a partition.
+    VolumeRef,
     /// A label of ext4.
     Label,
     /// Any text.
@@ -37,6 +43,8 @@ pub(crate) enum Shape {
     LinkTarget,
     /// The name of a file in an archive.
     Member,
+    /// The name of a file in a folder.
+    FileName,
     /// Names of extended attributes with their values.
     Xattrs,
     /// A list of names of extended attributes, which may end in `*`.

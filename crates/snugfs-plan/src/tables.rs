@@ -45,6 +45,8 @@ pub(crate) const MAX_RESERVED_PERCENT: u32 = 50;
 pub(crate) const MAX_LABEL: usize = 16;
 /// `PATH_MAX` without its NUL, in \[bytes\].
 pub(crate) const MAX_LINK_TARGET: usize = 4095;
+/// `NAME_MAX`, in \[bytes\].
+pub(crate) const MAX_FILE_NAME: usize = 255;
 /// Maximum length of a name in an archive in \[bytes\].
 pub(crate) const MAX_MEMBER: usize = 100;
 
@@ -412,6 +414,55 @@ pub(crate) static ATTRIBUTES: Table = Table {
     ],
 };
 
+/// One of `plan.variants`
+pub(crate) static VARIANT: Table = Table {
+    what: "a variant",
+    one_of: "",
+    fields: &[
+        Field::required(
+            "output",
+            Shape::FileName,
+            "\"output\": \"card-1.img\"",
+            "The name of the variant's file, which is written to the folder of the image.",
+        ),
+        Field::optional(
+            "label",
+            Shape::Label,
+            "The volume label of the root file system, instead of the plan's.",
+        )
+        .or_null(),
+        Field::optional("uuid", Shape::Uuid, "The UUID of the root file system, instead of the plan's.")
+            .or_null(),
+        Field::default(
+            "entries",
+            Shape::Entries,
+            "{}",
+            "Entries of the root file system that are added to those of the plan. Those with the same path are replaced.",
+        ),
+    ],
+};
+
+/// `plan.filesystem.verity.hash`
+pub(crate) static VERITY_HASHES: Words<()> = Choices(&[("sha256", ())]);
+
+/// `plan.filesystem.verity`
+pub(crate) static VERITY: Table = Table {
+    what: "a hash tree",
+    one_of: "",
+    fields: &[
+        Field::default("hash", Shape::Word(&VERITY_HASHES), "\"sha256\"", "The hash function."),
+        Field::optional(
+            "salt",
+            Shape::Salt,
+            "Bytes that are hashed before each block, at most 256; \"\" for none. By default, 32 bytes that are derived \
+             from the file system's UUID.",
+        )
+        .or_null(),
+        Field::optional("uuid", Shape::Uuid, "The tree's UUID. By default, it is derived from the file system's UUID.")
+            .or_null(),
+    ],
+};
+
 /// `plan.selinux`
 pub(crate) static SELINUX: Table = Table {
     what: "the labels of SELinux",
@@ -455,6 +506,13 @@ pub(crate) static FILESYSTEM: Table = Table {
             "\"current\"",
             "\"legacy\" omits the features metadata_csum and 64bit, for systems that do not know them: old boot loaders, \
              kernels and e2fsprogs.",
+        ),
+        Field::default(
+            "verity",
+            Shape::Verity,
+            "false",
+            "Whether the file system has a hash tree of dm-verity, so that the kernel checks every block that it reads. \
+             Needs seal.",
         ),
         Field::default("label", Shape::Label, "\"\"", "The volume label."),
         Field::default("uuid", Shape::Uuid, "\"44444444-4444-4444-8888-888888888888\"", "The file system's UUID."),

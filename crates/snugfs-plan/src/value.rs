@@ -14,7 +14,7 @@ use crate::nearest::nearest;
 use crate::problem::Log;
 use crate::scalars::{self, NoSize};
 use crate::shapes::{CountRule, SizeRule};
-use crate::tables::{MAX_LABEL, MAX_LINK_TARGET, MAX_MEMBER, MAX_PATH, MAX_RESERVED_PERCENT};
+use crate::tables::{MAX_FILE_NAME, MAX_LABEL, MAX_LINK_TARGET, MAX_MEMBER, MAX_PATH, MAX_RESERVED_PERCENT};
 
 /// A value, its place, and the list for its problems.
 #[derive(Clone, Copy, Debug)]
@@ -313,6 +313,19 @@ impl<'a> Value<'a> {
         }
         if name.contains('\0') || name.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return self.not("the name of a file in an archive", &help);
+        }
+        Some(name.to_owned())
+    }
+
+    /// The name of a file in a folder.
+    pub(crate) fn file_name(&self) -> Option<String> {
+        let help = "write a name without /, such as \"card-1.img\"";
+        let name = self.text("the name of a file", help)?;
+        if name.len() > MAX_FILE_NAME {
+            return self.wrong(|| format!("the name has {} bytes", name.len()), "choose a shorter name");
+        }
+        if name.contains(['/', '\0']) || matches!(name, "" | "." | "..") {
+            return self.not("the name of a file", help);
         }
         Some(name.to_owned())
     }

@@ -8,7 +8,7 @@ use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
 use serde_json::{Value, json};
 use snugfs_plan::{
     ClosurePlan, ClosureSource, Compatibility, CompressionPlan, EntryKind, FilesystemPlan, FramingPlan, Plan,
-    Verify, parse,
+    Verify, VerityPlan, parse,
 };
 
 fn path(text: &str) -> ImagePath {
@@ -22,7 +22,7 @@ fn xattr(name: &str, value: &[u8]) -> Xattr {
 /// A closure with only a graph.
 fn closure(graph: Value) -> ClosurePlan {
     ClosurePlan {
-        source: ClosureSource::Graph(graph),
+        source: ClosureSource::Graph(graph.into()),
         source_dir: "/nix/store".into(),
         store_dir: path("/nix/store"),
         place: path("/nix/store"),
@@ -96,6 +96,19 @@ fn expected(name: &str) -> Plan {
                 ..root.filesystem.clone()
             };
         }
+        "verity" => {
+            root.filesystem = FilesystemPlan {
+                sealed: true,
+                verity: Some(VerityPlan { salt: Some(vec![0xab, 0xcd]), uuid: None }),
+                free_space: 0,
+                free_inodes: 0,
+                grow_to: None,
+                bytes_per_inode: 64 << 20,
+                journal_size: Some(0),
+                reserved: Some(0),
+                ..root.filesystem.clone()
+            };
+        }
         "output" => {
             plan.output.path = Some("/base/rootfs.img.zst".into());
             plan.output.compression = Some(CompressionPlan::Zstd { level: 19, framing: FramingPlan::Single });
@@ -165,6 +178,17 @@ fn check_parts(name: &str, plan: &Plan) -> bool {
                 .map(|pattern| (pattern.prefix.as_str(), pattern.wildcard))
                 .collect();
             assert_eq!(patterns, [("user.", true), ("security.capability", false)]);
+        }
+        "variants" => {
+            let [first, second] = &plan.variants[..] else { panic!("{:?}", plan.variants) };
+            assert_eq!((first.output.as_str(), &first.label, first.entries.len()), ("card-1.img", &None, 0));
+            assert_eq!(first.uuid.map(|uuid| uuid[15]), Some(0x11));
+            assert_eq!((second.output.as_str(), second.uuid), ("card-2.img", None));
+            let merged = plan.with_variant(second);
+            assert_eq!((merged.root.filesystem.label.as_slice(), merged.variants.len()), (&b"two"[..], 0));
+            assert_eq!(merged.root.filesystem.uuid, root.filesystem.uuid);
+            assert_eq!(merged.root.entries[&path("/etc/id")].kind, EntryKind::Text(b"2".to_vec()));
+            assert_eq!(plan.with_variant(first).root.entries, root.entries);
         }
         _ => return false,
     }

@@ -58,13 +58,13 @@ fn defaults_of_the_schema_are_those_of_the_code() {
     merge("/attributes/~1a", defaults_of(&section("attributes")["additionalProperties"]));
     merge("/output/compression", defaults_of(compression));
     with["filesystem"] = defaults_of(section("filesystem"));
-    assert_eq!(with["filesystem"].as_object().unwrap().len(), 13);
+    assert_eq!(with["filesystem"].as_object().unwrap().len(), 14);
     assert_eq!(read(&with), read(&without));
 
     let mut least = json!({ "version": 1 });
     let expected = read(&least);
     least.as_object_mut().unwrap().extend(defaults_of(&schema).as_object().unwrap().clone());
-    assert_eq!(least.as_object().unwrap().len(), 6);
+    assert_eq!(least.as_object().unwrap().len(), 7);
     assert_eq!(read(&least), expected);
 }
 
@@ -103,7 +103,7 @@ fn closures_come_in_three_forms() {
     );
     assert_eq!(source(json!({ "graph": "g.json" })), ClosureSource::GraphFile(PathBuf::from("/base/g.json")));
     let graph = json!([{ "path": "/nix/store/a", "narSize": 1 }]);
-    assert_eq!(source(json!({ "graph": graph })), ClosureSource::Graph(graph));
+    assert_eq!(source(json!({ "graph": graph })), ClosureSource::Graph(graph.into()));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn structured_attributes_hold_the_plan_and_its_graph() {
     };
     assert_eq!(
         read(&attributes("closure")).root.closure.unwrap().source,
-        ClosureSource::Graph(graph.clone())
+        ClosureSource::Graph(graph.clone().into())
     );
     assert_eq!(
         read(&attributes("./closure")).root.closure.unwrap().source,

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use snugfs_core::{Failure, Prepared};
+use snugfs_core::Failure;
 
+use crate::commands::Checked;
 use crate::exit;
 use crate::messages::Messages;
 
@@ -11,19 +12,25 @@ use crate::messages::Messages;
 const VERSION: u32 = 1;
 
 /// The JSON text, ending in a line feed.
-pub(crate) fn text(checked: Result<&Prepared<'_>, &Failure>, messages: &Messages) -> Result<String, Failure> {
+pub(crate) fn text(checked: Result<&Checked<'_>, &Failure>, messages: &Messages) -> Result<String, Failure> {
     let result: Value = match checked {
-        Ok(prepared) => {
+        Ok(Checked { prepared, variants }) => {
             let contents = prepared.report().contents;
-            json!({
+            let mut warnings = prepared.warnings.clone();
+            let mut result = json!({
                 "version": VERSION,
                 "ok": true,
                 "exitCode": 0,
                 "problems": [],
-                "warnings": messages.warnings_json(&prepared.warnings),
                 "image": { "bytes": prepared.bytes() },
                 "contents": { "files": prepared.files(), "storePaths": contents.store_paths }
-            })
+            });
+            if let Some(variants) = variants {
+                result["variants"] = json!({ "images": variants.images, "bytes": variants.bytes });
+                warnings.extend(variants.warnings.iter().cloned());
+            }
+            result["warnings"] = messages.warnings_json(&warnings).into();
+            result
         }
         Err(failure) => {
             json!({

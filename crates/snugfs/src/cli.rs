@@ -87,6 +87,12 @@ pub(crate) enum Command {
     /// takes them from there. The plan needs output.compression.frames; only its closures and its compression matter.
     #[command(after_help = help::after("layer"))]
     Layer(LayerArgs),
+    /// Print the root hash of a file system with a hash tree, without writing an image
+    ///
+    /// Reads the contents of the file system. An image that is built from the same plan and the same sources has this root hash, so
+    /// that a kernel's command line can be made before the image.
+    #[command(after_help = help::after("roothash"))]
+    Roothash(RoothashArgs),
     /// Show how large the image will be, without writing it
     ///
     /// Shows the exact size of the image and its parts. Scans all sources, but does not read the contents of files: hashes
@@ -192,6 +198,13 @@ pub(crate) struct LayoutArgs {
     /// If it would be longer, it is laid out anew, with a warning.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(0..=1000), display_order = 91)]
     pub(crate) layout_slack: Option<u32>,
+
+    /// Take this variant of the plan instead of the plan itself
+    ///
+    /// NAME is the output of one of plan.variants. build writes the image to the folder of plan.output.path under this name,
+    /// unless -o names another file, and no other variant.
+    #[arg(long, value_name = "NAME", display_order = 92)]
+    pub(crate) variant: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -254,6 +267,12 @@ pub(crate) struct BuildArgs {
     /// JSON; compressed with zstd if the name ends in .zst.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) layout_out: Option<PathBuf>,
+
+    /// Write the root hash of the root file system to this file, as 64 hexadecimal digits
+    ///
+    /// The plan needs filesystem.verity. The root hashes of other file systems are in the report.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) roothash_out: Option<PathBuf>,
 
     /// Write a software bill of materials (CycloneDX 1.5) to this file; `-` for standard output
     ///
@@ -428,6 +447,16 @@ pub(crate) struct ImagerJsonArgs {
 /// A size on the command line.
 fn size(text: &str) -> Result<u64, String> {
     snugfs_plan::parse_size(text).ok_or_else(|| "not a size: use bytes, or KiB, MiB, GiB or TiB".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RoothashArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    /// The file system: `root`, or the index of its partition in the plan, from 0
+    #[arg(long, value_name = "NAME", default_value = "root")]
+    pub(crate) of: String,
 }
 
 #[derive(Debug, Args)]

@@ -8,11 +8,14 @@ use image_tree::io_reason;
 use serde_json::Value;
 use snugfs_core::human;
 use snugfs_core::{
-    Failure, FailureKind, Options, Prepared, Problem, Stage, Unit, WriteOptions, prepare, run_stage, shown,
+    Failure, FailureKind, Options, Prepared, Problem, SharedSources, Stage, Unit, VariantOptions,
+    VariantsSummary, WriteOptions, prepare, run_stage, shown,
 };
 use snugfs_plan::{CompressionPlan, FramingPlan, Plan};
 
-use crate::cli::{BuildArgs, CheckArgs, Command, InputArgs, LayerArgs, PlanArgs, SizeArgs, misuse};
+use crate::cli::{
+    BuildArgs, CheckArgs, Command, InputArgs, LayerArgs, PlanArgs, RoothashArgs, SizeArgs, misuse,
+};
 use crate::input::{self, ReadPlan};
 use crate::messages::Messages;
 use crate::output::{self, Output, ReportPlace};
@@ -20,7 +23,7 @@ use crate::outputs::{Outputs, Role};
 use crate::progress::Progress;
 use crate::{
     check_json, explain, flash, frame_stores, help, imager_json, inspect, last_line, signals, stamp, table,
-    threads, verify,
+    threads, variants, verify,
 };
 
 /// Runs a command.
@@ -31,6 +34,7 @@ pub(crate) fn run(command: &Command, messages: &Messages) -> Result<(), Failure>
         Command::Flash(args) => flash::run(args, messages),
         Command::Stamp(args) => stamp::run(args, messages),
         Command::Layer(args) => layer(args, messages),
+        Command::Roothash(args) => roothash(args, messages),
         Command::Size(args) => size(args, messages),
         Command::Explain(args) => explain::run(args, messages),
         Command::Check(args) => check(args, messages),
@@ -49,6 +53,8 @@ pub(crate) struct Begun {
     pub(crate) plan: Plan,
     sha256: [u8; 32],
     pub(crate) progress: Progress,
+    /// What was read for the plan, for its variants.
+    sources: SharedSources,
 }
 
 /// Starts threads and reads the plan.
@@ -57,13 +63,31 @@ pub(crate) fn begin(args: &InputArgs, messages: &Messages) -> Result<Begun, Fail
     let progress = Progress::new(args.progress, messages);
     let read = || input::read_plan(args, messages);
     let ReadPlan { mut plan, sha256 } = run_stage(&progress, (Stage::Plan, Unit::Nothing, 0), read)?;
+    if let Some(name) = &args.layout.variant {
+        plan = variant_of(&plan, name)?;
+    }
     for filesystem in plan.filesystems_mut() {
         if let Some(path) = &args.layout.layout_like {
             filesystem.layout_like = Some(path.clone());
         }
         filesystem.layout_slack = args.layout.layout_slack.unwrap_or(filesystem.layout_slack);
     }
-    Ok(Begun { plan, sha256, progress })
+    Ok(Begun { plan, sha256, progress, sources: SharedSources::default() })
+}
+
+/// The plan of the variant with an output of this name.
+fn variant_of(plan: &Plan, name: &str) -> Result<Plan, Failure> {
+    let Some(variant) = plan.variants.iter().find(|variant| variant.output == name) else {
+        let what = format!("the plan has no variant with the output \"{}\"", shown(Path::new(name)));
+        let known: Vec<&str> = plan.variants.iter().map(|variant| variant.output.as_str()).collect();
+        let help = match known.as_slice() {
+            [] => "leave it out: plan.variants is empty".to_owned(),
+            [first] => format!("the only one is {first}"),
+            [first, .., last] => format!("name one of the {}, from {first} to {last}", known.len()),
+        };
+        return Err(misuse("--variant", what, help));
+    };
+    Ok(plan.with_variant(variant))
 }
 
 impl Begun {
@@ -82,9 +106,26 @@ impl Begun {
         options.outputs = outputs;
         options.observer = &self.progress;
         options.verify_hashes = verify_hashes;
+        if !self.plan.variants.is_empty() {
+            options.sources = Some(&self.sources);
+        }
         let prepared = prepare(&self.plan, &options)?;
         prepared.warnings.iter().for_each(|warning| messages.warning(warning));
         Ok(prepared)
+    }
+
+    /// Lays out the variants, and shows warnings; `None` if the plan has none.
+    fn check_variants(
+        &self,
+        prepared: &Prepared<'_>,
+        messages: &Messages,
+    ) -> Result<Option<VariantsSummary>, Failure> {
+        if self.plan.variants.is_empty() {
+            return Ok(None);
+        }
+        let variants = prepared.check_variants(&self.sources, &self.progress)?;
+        variants.warnings.iter().for_each(|warning| messages.warning(warning));
+        Ok(Some(variants))
     }
 }
 
@@ -93,6 +134,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let begun = begin(&args.input, messages)?;
     let (plan, progress) = (&begun.plan, &begun.progress);
     let output = Output::choose(args, plan)?;
+    let variants_of = variants::image(&output, plan)?;
     let map_path = output.map_path(&plan.output)?;
     let outputs = outputs(args, plan, &output, map_path.as_deref())?;
     let stores = frame_stores::open(args, &output)?;
@@ -100,6 +142,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let sbom_place = ReportPlace::open(args.sbom.as_deref())?;
     let layout_place = layout_place(args.layout_out.as_deref())?;
     let map_place = map_path.as_deref().map(Companion::open).transpose()?;
+    let hash_place = args.roothash_out.as_deref().map(Companion::open).transpose()?;
     let prepared = begun.prepare(&outputs, messages)?;
     let mut report = prepared.report();
     report.set_plan(begun.sha256);
@@ -133,6 +176,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let name = output.name();
     let image = prepared.write(output.target, &name, &options, progress)?;
     report.set_written(&image.written, &options);
+    report.set_root_hashes(&prepared);
     if let Some((place, map)) = map_place.zip(image.map) {
         place.write(map.text().as_bytes())?;
     }
@@ -147,11 +191,16 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
         stores.finish(messages);
     }
     if image.written.without_workers {
-        messages.warning(&Problem::new(
-            &name,
-            "no thread can be started, so the compressed bytes differ from those of other builds (the image in them is the same)",
-            "allow the system call clone3, or set plan.output.compression.seekable",
-        ));
+        messages.warning(&without_workers(&name));
+    }
+    let written = variants_of.map(|image| {
+        let options = VariantOptions { sources: &begun.sources, sync: args.sync, verify: output.is_verified };
+        prepared.write_variants(image, options, progress)
+    });
+    let written = written.transpose()?;
+    if let Some(written) = &written {
+        written.warnings.iter().for_each(|warning| messages.warning(warning));
+        report.set_variants(written);
     }
     report.set_raw_digest(image.raw_sha256);
     report.set_times(&progress.times());
@@ -164,9 +213,30 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     if let Some((place, bytes)) = layout {
         place.write(&bytes)?;
     }
+    if let Some((place, hash)) = hash_place.zip(report.root_hash.as_ref()) {
+        place.write(format!("{hash}\n").as_bytes())?;
+    }
+    if progress.times().iter().any(|(stage, _)| *stage == Stage::Hash) {
+        messages.note(
+            &name,
+            "file systems with a hash tree were read twice: this output needs root hashes first",
+        );
+    }
     let line = last_line::built(&name, &report, prepared.files(), output.is_verified, progress.elapsed());
     messages.note(&name, line);
+    if let Some(written) = written {
+        messages.note("variants", variants::line(&written, output.is_verified, progress.elapsed()));
+    }
     Ok(())
+}
+
+/// The warning if an image was compressed without threads.
+fn without_workers(name: &str) -> Problem {
+    Problem::new(
+        name,
+        "no thread can be started, so the compressed bytes differ from those of other builds (the image in them is the same)",
+        "allow the system call clone3, or set plan.output.compression.seekable",
+    )
 }
 
 fn layer(args: &LayerArgs, messages: &Messages) -> Result<(), Failure> {
@@ -218,6 +288,9 @@ fn outputs(
 ) -> Result<Outputs, Failure> {
     let mut outputs = Outputs::default();
     output.add_to(&mut outputs, args);
+    if let Some(image) = variants::image(output, plan)? {
+        variants::add_to(&mut outputs, image, plan);
+    }
     if let Some(map) = map {
         outputs.add(Role::Map, output::field("bmap").into(), map);
     }
@@ -225,10 +298,35 @@ fn outputs(
     if let Some(path) = &args.layout_out {
         outputs.add(Role::Layout, "--layout-out".into(), path);
     }
+    if let Some(path) = &args.roothash_out {
+        if plan.root.filesystem.verity.is_none() {
+            let what = "the root file system has no hash tree";
+            return Err(misuse("--roothash-out", what, "set plan.filesystem.verity, or leave it out"));
+        }
+        outputs.add(Role::RootHash, "--roothash-out".into(), path);
+    }
     outputs.add_stderr();
     outputs.add_planned(plan);
     outputs.check(&args.input.plan, plan)?;
     Ok(outputs)
+}
+
+fn roothash(args: &RoothashArgs, messages: &Messages) -> Result<(), Failure> {
+    let begun = begin(&args.input, messages)?;
+    let outputs = Outputs::of_reading(&args.input.plan, &begun.plan)?;
+    let prepared = begun.prepare(&outputs, messages)?;
+    if !prepared.has_root_hash(&args.of) {
+        let what = format!("{}: no file system of this name has a hash tree", args.of);
+        return Err(misuse(
+            "--of",
+            what,
+            "write root or the index of a partition, and set filesystem.verity",
+        ));
+    }
+    prepared.compute_root_hashes(&WriteOptions::default().assembly, &begun.progress)?;
+    let hash = prepared.root_hash(&args.of);
+    let hash = hash.ok_or_else(|| Failure::internal("roothash", "the root hash is not known"))?;
+    output::print(&format!("{hash}\n"))
 }
 
 /// The file for the record of a layout, opened before the work begins.
@@ -252,6 +350,9 @@ fn size(args: &SizeArgs, messages: &Messages) -> Result<(), Failure> {
     let prepared = begun.prepare(&outputs, messages)?;
     let mut report = prepared.report();
     report.set_plan(begun.sha256);
+    if let Some(variants) = begun.check_variants(&prepared, messages)? {
+        report.set_variants(&variants);
+    }
     if let Some((place, path)) = place {
         place.write(&layout_record(&prepared, path)?)?;
     }
@@ -265,20 +366,34 @@ fn check(args: &CheckArgs, messages: &Messages) -> Result<(), Failure> {
         output::print(&check_json::text(checked.as_ref(), messages)?)?;
         return checked.map(drop);
     }
-    let prepared = checked?;
+    let Checked { prepared, variants } = checked?;
     if messages.is_quiet() {
         return Ok(());
     }
     let paths = human::counted(prepared.report().contents.store_paths, "store path");
     let files = human::counted(prepared.files(), "file");
     let fits = human::size(prepared.bytes());
-    output::print(&format!("ok: the plan is valid, {paths} complete, {files} found, fits in {fits}\n"))
+    let variants = variants.map(|variants| {
+        format!(", with {} ({})", human::counted(variants.images, "variant"), human::size(variants.bytes))
+    });
+    let variants = variants.unwrap_or_default();
+    output::print(&format!(
+        "ok: the plan is valid, {paths} complete, {files} found, fits in {fits}{variants}\n"
+    ))
 }
 
-fn checked<'b>(args: &CheckArgs, begun: &'b Begun, messages: &Messages) -> Result<Prepared<'b>, Failure> {
+/// The image of a plan that was checked, and its variants, if it has any.
+pub(crate) struct Checked<'b> {
+    pub(crate) prepared: Prepared<'b>,
+    pub(crate) variants: Option<VariantsSummary>,
+}
+
+fn checked<'b>(args: &CheckArgs, begun: &'b Begun, messages: &Messages) -> Result<Checked<'b>, Failure> {
     output::check_name(&begun.plan.output)?;
     let outputs = Outputs::of_reading(&args.input.plan, &begun.plan)?;
-    begun.prepare_with(&outputs, true, messages)
+    let prepared = begun.prepare_with(&outputs, true, messages)?;
+    let variants = begun.check_variants(&prepared, messages)?;
+    Ok(Checked { prepared, variants })
 }
 
 fn plan(args: &PlanArgs) -> Result<(), Failure> {

@@ -23,6 +23,7 @@ mod stamp;
 mod table;
 mod terminal;
 mod threads;
+mod variants;
 mod verify;
 
 use std::process::ExitCode;

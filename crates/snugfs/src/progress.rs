@@ -26,6 +26,8 @@ fn amount(unit: Unit, number: u64) -> String {
         Unit::Entries if number == 1 => "1 entry".to_owned(),
         Unit::Entries => format!("{} entries", human::grouped(number)),
         Unit::Bytes => human::size(number),
+        Unit::Images if number == 1 => "1 image".to_owned(),
+        Unit::Images => format!("{} images", human::grouped(number)),
     }
 }
 

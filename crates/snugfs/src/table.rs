@@ -46,7 +46,15 @@ pub(crate) fn table(report: &Report) -> String {
         let _ = writeln!(table, "{}", row.trim_end());
     }
     table.push_str(&parts_table(report));
+    if let Some(bytes) = report.hash_tree_bytes {
+        let block = u64::from(report.filesystem.block_size).max(1);
+        let (blocks, grouped_bytes) = (grouped(bytes / block), grouped(bytes));
+        let _ = writeln!(table, "  {:<20}{blocks:>14}{grouped_bytes:>20}{:>14}", "hash tree", size(bytes));
+    }
     table.extend(report.disk.as_ref().map(DiskReport::table));
+    if let Some(variants) = &report.variants {
+        let _ = writeln!(table, "\nvariants {}, {}", counted(variants.images, "image"), size(variants.bytes));
+    }
     table
 }
 

@@ -192,6 +192,7 @@ pub(crate) fn dump(tree: &FileTree) -> String {
             NodeKind::File { size, source: FileSource::Segments { .. } } => {
                 format!("segments {size} {:?}", tree.data_runs(id))
             }
+            NodeKind::File { source: FileSource::Slot(room), .. } => format!("slot {room:?}"),
             NodeKind::HardLink { to } => format!("link {}", tree.path(to)),
             NodeKind::Symlink { target } => format!("symlink {}", escaped(tree.symlink_target(target))),
             NodeKind::Special(kind) => format!("{kind:?}"),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod base;
 mod bytes;
 mod compressed;
 mod devices;

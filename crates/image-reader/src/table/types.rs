@@ -20,7 +20,7 @@ const MBR: [(u8, &str); 15] = [
     (0xfd, "linux-raid"),
 ];
 
-const GPT: [(&str, &str); 21] = [
+const GPT: [(&str, &str); 27] = [
     ("c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "esp"),
     ("21686148-6449-6e6f-744e-656564454649", "bios-boot"),
     ("0fc63daf-8483-4772-8e79-3d69d8477de4", "linux"),
@@ -38,6 +38,12 @@ const GPT: [(&str, &str); 21] = [
     ("60d5a7fe-8e7d-435c-b714-3dd8162144e1", "linux-root-riscv32"),
     ("72ec70a6-cf74-40e6-bd49-4bda08e8f224", "linux-root-riscv64"),
     ("77055800-792c-4f94-b39a-98c91b762bb6", "linux-root-loongarch64"),
+    ("2c7357ed-ebd2-46d9-aec1-23d437ec2bf5", "root-x86-64-verity"),
+    ("df3300ce-d69f-4c92-978c-9bfb0f38d820", "root-arm64-verity"),
+    ("8484680c-9521-48c6-9c11-b0720656f69e", "usr-x86-64"),
+    ("77ff5f63-e7b6-4633-acf4-1565b864c0e6", "usr-x86-64-verity"),
+    ("b0e01050-ee5f-4390-949a-9101b17104e9", "usr-arm64"),
+    ("6e11a4e7-fbca-4ded-b9e9-e1a512bb664e", "usr-arm64-verity"),
     ("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7", "microsoft-basic-data"),
     ("e3c9e316-0b5c-4db8-817d-f92df00215ae", "microsoft-reserved"),
     ("de94bba4-06d1-4d40-a16a-bfd50179d6ac", "microsoft-recovery"),

@@ -44,6 +44,8 @@ struct Parts {
     store_paths: Vec<StorePath>,
     #[serde(default)]
     disk: Option<Disk>,
+    #[serde(default)]
+    hash_tree_bytes: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,6 +95,7 @@ impl From<&Report> for Parts {
             },
             overhead: report.overhead.clone(),
             store_paths: report.store_paths.iter().map(store_path).collect(),
+            hash_tree_bytes: report.hash_tree_bytes,
             disk: report.disk.as_ref().map(|disk| Disk {
                 partitions: disk
                     .partitions
@@ -130,7 +133,10 @@ impl Sizes {
         let in_store = sum(&store_paths)?;
         let (mut others, root) = match &report.disk {
             Some(disk) => outside_root(disk, total)?,
-            None => (Vec::new(), total),
+            None => match report.hash_tree_bytes {
+                Some(tree) => (vec![("hash tree".to_owned(), tree)], total.checked_sub(tree)?),
+                None => (Vec::new(), total),
+            },
         };
         let mut fixed: Vec<(String, u64)> = Vec::new();
         for (key, name) in FIXED {

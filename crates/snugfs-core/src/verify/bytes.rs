@@ -253,7 +253,13 @@ fn purpose(parts: &[PlacedPart<'_>], expected: &Prepared<'_>, block: u64) -> (St
         let within = partitions.iter().position(|place| at >= place.start && at - place.start < place.len);
         let place = within.map_or_else(|| "image".to_owned(), |index| format!("partition {}", index + 1));
         let head = expected.disk.is_some() && (at < TABLE_BYTES || at + TABLE_BYTES > expected.bytes());
-        let what = if within.is_none() && head { "the partition table" } else { "unused space" };
+        let what = if within.is_none() && head {
+            "the partition table"
+        } else if expected.tree_ranges().iter().any(|tree| tree.contains(&at)) {
+            "the hash tree"
+        } else {
+            "unused space"
+        };
         return (place, what.to_owned());
     };
     let place = |text: String| format!("{}{text}", part.prefix);

@@ -11,6 +11,7 @@ use image_tree::Explanation;
 use snugfs_compare::{Differences, Ext4Tree};
 
 use super::damaged;
+use super::trees::{self, Trees};
 
 /// Adapts a window for `ext4-verify`.
 struct Bytes<'w>(&'w Window);
@@ -73,6 +74,8 @@ pub struct Verdict {
     pub is_disk: bool,
     /// Problems of the partition table, and partitions that can't be read.
     pub table: Vec<String>,
+    /// Problems of hash trees.
+    pub trees: Vec<String>,
     /// What unused bytes may contain.
     pub terms: Terms,
     /// A remark about the partition table.
@@ -109,8 +112,10 @@ pub struct CheckedVolume {
     pub number: Option<u32>,
     /// Its kind, such as `ext4`.
     pub what: String,
-    /// Problems; `None` if it was not checked.
+    /// Problems; `None` if it is not ext4 or was not checked.
     pub findings: Option<Findings>,
+    /// Whether it is a hash tree that was compared with its data; then its problems are in [`Verdict::trees`].
+    pub is_compared_tree: bool,
 }
 
 impl Verdict {
@@ -119,13 +124,13 @@ impl Verdict {
         let right = |findings: &Findings| if used { findings.is_sound() } else { findings.is_empty() };
         let holds = self.differences.as_ref().is_none_or(Differences::is_empty);
         let fits = used || self.terms.on == Medium::Device || self.note.is_none();
-        self.table.is_empty() && fits && self.findings().all(right) && holds
+        self.table.is_empty() && self.trees.is_empty() && fits && self.findings().all(right) && holds
     }
 
     /// Whether there is no damage, in the partition table and in all checked file systems. Differences from a plan and from
     /// what snugfs writes do not count.
     pub fn is_sound(&self) -> bool {
-        self.table.is_empty() && self.findings().all(Findings::is_sound)
+        self.table.is_empty() && self.trees.is_empty() && self.findings().all(Findings::is_sound)
     }
 
     /// The findings of each checked file system.
@@ -186,7 +191,9 @@ pub(super) fn overview(
     if all {
         table.extend(unreadable(overview));
     }
-    let (mut volumes, mut warnings) = (Vec::new(), Vec::new());
+    // With a plan, the bytes of trees are compared.
+    let trees = if all { trees::check(overview)? } else { Trees::default() };
+    let (mut volumes, mut warnings) = (Vec::new(), trees.warnings.clone());
     let mut checked = CheckedRanges::default();
     for volume in &overview.volumes {
         let (what, is_ext4) = match &volume.content {
@@ -206,10 +213,17 @@ pub(super) fn overview(
         let unused = terms.unused(volume.partition.is_none());
         // Overlapping partitions are reported with the table. No byte is checked as part of two file systems.
         let is_checked = ((is_ext4 && all) || watched.is_some()) && checked.add(volume);
-        let findings = if is_checked { Some(ext4(&volume.window, unused, watched)?) } else { None };
+        let findings = if is_checked {
+            let data = volume.partition.is_none().then(|| trees::split(&volume.window)).flatten();
+            let window = data.as_ref().map_or(&volume.window, |(data, _)| data);
+            Some(ext4(window, unused, watched)?)
+        } else {
+            None
+        };
         let partition = volume.partition.clone();
         let number = partition.as_ref().map(|partition| partition.number);
-        volumes.push(CheckedVolume { partition, number, what, findings });
+        let is_compared_tree = volume.partition.is_some() && trees.checked.contains(&start(volume));
+        volumes.push(CheckedVolume { partition, number, what, findings, is_compared_tree });
     }
     for watched in watched.iter_mut().filter(|watched| watched.found.is_none()) {
         let window = image.part(watched.start, watched.length);
@@ -219,9 +233,10 @@ pub(super) fn overview(
             number: watched.number,
             what,
             findings: Some(ext4(&window, terms.unused(false), Some(watched))?),
+            is_compared_tree: false,
         });
     }
-    Ok(Verdict { is_disk, table, terms, note, warnings, volumes, differences: None })
+    Ok(Verdict { is_disk, table, trees: trees.problems, terms, note, warnings, volumes, differences: None })
 }
 
 /// Partitions that can't be read and are not checked as ext4: the first ones, and the number of others.

@@ -21,7 +21,7 @@ const BATCH: usize = 64;
 
 /// The files whose bytes differ, in the order of the tree, each with the first differing byte.
 pub(super) fn compare(
-    expected: &FileTree,
+    (expected, late): (&FileTree, &Late<'_>),
     found: &FoundTree,
     pairs: &[Pair],
     observer: &dyn Observer,
@@ -33,6 +33,7 @@ pub(super) fn compare(
     let work = || {
         let mut comparer = Comparer {
             expected,
+            late,
             found,
             cursor: opener.cursor(),
             buffers: (vec![0; BUFFER], vec![0; BUFFER]),
@@ -67,19 +68,24 @@ pub(super) fn compare(
     Ok(differ)
 }
 
-struct Comparer<'c> {
+/// The bytes of a file that are known only after its scan.
+type Late<'l> = dyn Fn(NodeId) -> Option<&'l [u8]> + Sync + 'l;
+
+struct Comparer<'c, 'l> {
     expected: &'c FileTree,
+    late: &'c Late<'l>,
     found: &'c FoundTree,
     cursor: Cursor<'c, 'c>,
     buffers: (Vec<u8>, Vec<u8>),
 }
 
-impl Comparer<'_> {
+impl Comparer<'_, '_> {
     fn pair(&mut self, pair: Pair, observer: &dyn Observer) -> Result<Option<u64>, Failure> {
         let node = self.expected.resolve(pair.expected);
         let mut image = self.found.open(pair.found).map_err(|error| super::volume::unreadable(&error))?;
         let source = match self.cursor.open(node)? {
             OpenFile::Inline(bytes) => {
+                let bytes = (self.late)(node).unwrap_or(bytes);
                 let mut source = Source { bytes, at: 0, holes: Holes::none() };
                 return same(&mut source, &mut image, &mut self.buffers, observer);
             }

@@ -26,6 +26,7 @@ fn lines(verdict: &Verdict, used: bool) -> Vec<String> {
         .chain(verdict.note)
         .map(|what| format!("partition table: {what}"))
         .collect();
+    lines.extend(verdict.trees.iter().cloned());
     for volume in &verdict.volumes {
         let Some(findings) = &volume.findings else { continue };
         let place = place(volume);

@@ -7,15 +7,17 @@ mod contents;
 mod damaged;
 mod lines;
 mod table;
+mod trees;
 mod volume;
 
 use std::fs::File;
 
 use image_reader::{FileSystem, Image, Overview, ReadError, VolumeContent, Window};
-use image_tree::NodeKind;
+use image_tree::{NodeKind, PieceSource};
 use snugfs_compare::{Differences, Ext4Tree, Kind, Use};
 
 pub use check::{CheckedVolume, Medium, Terms, Verdict, image};
+pub use trees::{FoundTree as FoundHashTree, hash_tree};
 
 use self::check::Watched;
 use crate::failure::{Failure, FailureKind};
@@ -23,6 +25,7 @@ use crate::observer::Observer;
 use crate::parts::{Folder, PartContent, Volume};
 use crate::prepare::Prepared;
 use crate::problem::Problem;
+use crate::verity::LateFile;
 
 /// A part of the image with a tree, and its place in \[bytes\].
 struct PlacedPart<'e> {
@@ -46,7 +49,8 @@ fn placed_parts<'e>(prepared: &'e Prepared<'e>) -> Vec<PlacedPart<'e>> {
     let root = Holds::Ext4(&prepared.root);
     let Some(disk) = &prepared.disk else {
         let prefix = String::new();
-        return vec![PlacedPart { start: 0, length: prepared.bytes(), number: None, prefix, holds: root }];
+        let length = prepared.root.layout.len();
+        return vec![PlacedPart { start: 0, length, number: None, prefix, holds: root }];
     };
     let parts = (1..).zip(prepared.parts.iter().zip(disk.partitions()));
     let parts = parts.filter_map(|(number, (part, place))| {
@@ -54,7 +58,9 @@ fn placed_parts<'e>(prepared: &'e Prepared<'e>) -> Vec<PlacedPart<'e>> {
             PartContent::Root => root,
             PartContent::Ext4(volume) => Holds::Ext4(volume),
             PartContent::Fat(folder) => Holds::Fat(folder),
-            PartContent::Raw(_) | PartContent::Code(_) | PartContent::Empty => return None,
+            PartContent::Raw(_) | PartContent::Code(_) | PartContent::Empty | PartContent::Verity(_) => {
+                return None;
+            }
         };
         let prefix = format!("partition {number}: ");
         Some(PlacedPart { start: place.start, length: place.len, number: Some(number), prefix, holds })
@@ -67,6 +73,8 @@ pub(super) struct Subject<'s> {
     pub(super) window: &'s Window,
     pub(super) used: Use,
     pub(super) observer: &'s dyn Observer,
+    /// Files with root hashes, ascending.
+    pub(super) late: &'s [LateFile],
     pub(super) differences: Differences,
 }
 
@@ -116,6 +124,7 @@ impl Prepared<'_> {
         observer: &dyn Observer,
     ) -> Result<Verdict, Failure> {
         let CompareOptions { used, terms } = options;
+        self.compute_root_hashes(&image_assembly::Options::default(), &())?;
         let parts = placed_parts(self);
         let mut watched: Vec<Watched> = Vec::new();
         for part in &parts {
@@ -133,7 +142,8 @@ impl Prepared<'_> {
         let mut verdict =
             check::overview(&overview, &image.window, terms, &mut watched).map_err(|error| unread(&error))?;
         let differences = Differences::default();
-        let mut subject = Subject { window: &image.window, used, observer, differences };
+        let late = &self.verity.late;
+        let mut subject = Subject { window: &image.window, used, observer, late, differences };
         subject.size(self);
         if let Some(disk) = &self.disk {
             table::compare(overview.table.as_ref(), disk, used, &mut subject.differences);

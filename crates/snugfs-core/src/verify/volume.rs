@@ -2,7 +2,7 @@
 
 use ext4_layout::Layout;
 use image_reader::{FileSystem, Window};
-use image_tree::{Content, FileTree, NodeId, Piece, PieceSource, io_reason, to_usize};
+use image_tree::{Content, FileRef, FileTree, NodeId, Piece, PieceSource, TreeId, io_reason, to_usize};
 use snugfs_compare::{
     Differences, FoundTree, Kind, Pair, Rules, Use, compare_superblocks, compare_trees, fat_tree, shown_path,
 };
@@ -13,6 +13,7 @@ use super::{Subject, contents};
 use crate::failure::{Failure, FailureKind};
 use crate::parts::{Folder, Volume};
 use crate::problem::Problem;
+use crate::verity::LateFile;
 
 /// The superblock, in \[bytes\].
 const SUPERBLOCK: std::ops::Range<usize> = 1024..2048;
@@ -45,7 +46,7 @@ impl Subject<'_> {
             Some(closure) => self.closure(closure, &found)?,
             None => Vec::new(),
         };
-        self.contents(expected, &found, &pairs, &right)
+        self.contents((expected, volume.tree), &found, &pairs, &right)
     }
 
     /// Compares the NAR hashes of a closure, computed from the image's bytes. Returns the store paths of the image that match
@@ -86,7 +87,7 @@ impl Subject<'_> {
     /// Compares the contents of files with their sources, except in store paths that a hash has proven.
     pub(super) fn contents(
         &mut self,
-        expected: &FileTree,
+        (expected, id): (&FileTree, TreeId),
         found: &FoundTree,
         pairs: &[Pair],
         proven: &[std::ops::Range<NodeId>],
@@ -99,7 +100,11 @@ impl Subject<'_> {
                 .is_some_and(|range| range.contains(&pair.found))
         };
         let pairs: Vec<Pair> = pairs.iter().filter(|pair| !is_proven(pair)).copied().collect();
-        for (node, at) in contents::compare(expected, found, &pairs, self.observer)? {
+        let late = |node| {
+            let file = FileRef { tree: id, node };
+            self.late.iter().find(|late| late.file == file).map(LateFile::bytes)
+        };
+        for (node, at) in contents::compare((expected, &late), found, &pairs, self.observer)? {
             self.differences.add(Kind::TreeContents, || {
                 (shown_path(expected, node), format!("contents differ, first at byte {at}"))
             });
@@ -144,7 +149,7 @@ impl Subject<'_> {
         };
         let rules = Rules { metadata: false, directory_times: false, lost_found: true };
         let pairs = compare_trees(expected, &|_| 0, &found, rules, &mut self.differences);
-        self.contents(expected, &found, &pairs, &[])
+        self.contents((expected, folder.tree), &found, &pairs, &[])
     }
 }
 

@@ -1,5 +1,7 @@
 //! `plan.closure`: finds its form, and checks that there is exactly one.
 
+use std::sync::Arc;
+
 use image_tree::ImagePath;
 
 use super::context::Context;
@@ -167,5 +169,5 @@ fn graph_names(attributes: &Json) -> Vec<&str> {
 /// Converts a list without checks, which the reader of closures makes. Duplicate keys are reported here.
 fn graph_list(value: &Value<'_>) -> ClosureSource {
     value.check_keys();
-    ClosureSource::Graph(value.json.to_value())
+    ClosureSource::Graph(Arc::new(value.json.to_value()))
 }

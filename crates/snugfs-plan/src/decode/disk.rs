@@ -17,6 +17,7 @@ use crate::object::Object;
 use crate::partition_types;
 use crate::plan::{
     BlobPlan, DiskPlan, FatPlan, PartitionContent, PartitionPlan, PartitionType, RoundTo, TablePlan,
+    VolumeRef,
 };
 use crate::problem::Log;
 use crate::scalars;
@@ -178,7 +179,10 @@ fn partition(
         );
     }
     let mount = object.read("mount", |value| {
-        let has_files = !matches!(held, Some(PartitionContent::Empty | PartitionContent::Raw(_)));
+        let has_files = !matches!(
+            held,
+            Some(PartitionContent::Empty | PartitionContent::Raw(_) | PartitionContent::Verity(_))
+        );
         let what = || "this partition has no file system of the plan to mount".to_owned();
         if has_files { value.image_path() } else { value.wrong(what, "leave it out, or write a \"content\"") }
     });
@@ -322,6 +326,18 @@ fn content(value: &Value<'_>, number: usize, context: Context<'_>) -> Option<Par
         ContentKind::Raw => {
             object.read("source", |value| context.host_path(value)).map(PartitionContent::Raw)
         }
+        ContentKind::Verity => object.read("of", volume_ref).map(PartitionContent::Verity),
+    }
+}
+
+/// Whether the partition exists and has a hash tree is known when all are read.
+fn volume_ref(value: &Value<'_>) -> Option<VolumeRef> {
+    match value.json {
+        Json::Text(text) if text == "root" => Some(VolumeRef::Root),
+        Json::Whole(index) if usize::try_from(*index).is_ok_and(|index| index < MOST_GPT) => {
+            usize::try_from(*index).ok().map(VolumeRef::Partition)
+        }
+        _ => value.not("a file system", "write \"root\", or the index of a partition of the disk, from 0"),
     }
 }
 

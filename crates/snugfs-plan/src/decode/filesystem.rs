@@ -3,8 +3,9 @@
 use image_tree::Timestamp;
 
 use super::context::Context;
+use crate::json::Json;
 use crate::object::Object;
-use crate::plan::{CompressionPlan, FilesystemPlan, FramingPlan, OutputPlan};
+use crate::plan::{CompressionPlan, FilesystemPlan, FramingPlan, OutputPlan, VerityPlan};
 use crate::tables::{self, COMPATIBILITIES, COMPRESSIONS, CompressionKind};
 use crate::value::Value;
 
@@ -19,6 +20,12 @@ pub(super) fn filesystem(
         let nothing = value.object_unchecked(&[], &tables::FILESYSTEM).sealed(true);
         check_sealed(&object, &plan, &decode(&nothing, context));
     }
+    if let (false, Some(_), Some(verity)) = (plan.sealed, &plan.verity, object.given("verity")) {
+        verity.wrong::<()>(
+            || "a file system with a hash tree is never written, but \"seal\" is not true".to_owned(),
+            "write \"seal\": true",
+        );
+    }
     // Two file systems of one disk must not have one UUID.
     let (mut uuid, given) = (plan.uuid, object.given("uuid"));
     if let (None, Some(number), [.., last]) = (given, partition, &mut uuid) {
@@ -32,6 +39,7 @@ fn decode(object: &Object<'_>, context: Context<'_>) -> FilesystemPlan {
     FilesystemPlan {
         sealed: object.is_sealed(),
         compatibility: object.word_or_default("compatibility", &COMPATIBILITIES),
+        verity: object.read_or_default("verity", verity),
         label: object.read_or_default("label", |value| value.label()),
         uuid: object.read_or_default("uuid", |value| value.uuid()),
         free_space: object.size_or_default("freeSpace"),
@@ -46,6 +54,40 @@ fn decode(object: &Object<'_>, context: Context<'_>) -> FilesystemPlan {
         layout_like: object.read("layoutLike", |value| context.host_path(value)),
         layout_slack: object.count_or_default("layoutSlackPercent"),
     }
+}
+
+#[expect(clippy::option_option, reason = "the outer one is a value that is wrong, the inner one is false")]
+fn verity(value: &Value<'_>) -> Option<Option<VerityPlan>> {
+    match value.json {
+        Json::Bool(false) => Some(None),
+        Json::Bool(true) => Some(Some(VerityPlan::default())),
+        Json::Object(_) => {
+            let object = value.object(&tables::VERITY)?;
+            object.word_or_default("hash", &tables::VERITY_HASHES);
+            Some(Some(VerityPlan {
+                salt: object.read("salt", salt),
+                uuid: object.read("uuid", |value| value.uuid()),
+            }))
+        }
+        _ => value.not("true, false or an object", "write true, or an object with salt and uuid"),
+    }
+}
+
+fn salt(value: &Value<'_>) -> Option<Vec<u8>> {
+    const HELP: &str = "write two hexadecimal digits for each byte, at most 512";
+    let text = value.text("a salt", HELP)?;
+    if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return value.not("a salt", HELP);
+    }
+    let digits = text.len();
+    if !digits.is_multiple_of(2) {
+        return value.wrong(|| format!("the salt has {digits} digits, an odd number"), HELP);
+    }
+    if digits > 512 {
+        return value.wrong(|| format!("the salt has {digits} digits"), HELP);
+    }
+    let byte = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    (0..digits).step_by(2).map(byte).collect()
 }
 
 /// Fields that ask for something which a sealed file system has not: `sealed` is one of which nothing is asked.
@@ -72,7 +114,7 @@ pub(super) fn output(value: &Value<'_>, context: Context<'_>) -> Option<OutputPl
     Some(OutputPlan {
         path: object.read("path", |value| {
             let path = context.host_path(value)?;
-            if value.json == &crate::json::Json::Text("-".to_owned()) {
+            if value.json == &Json::Text("-".to_owned()) {
                 let help = "give -o - on the command line for standard output, or write ./- for a file";
                 return value.wrong(|| "\"-\" is not the name of a file here".to_owned(), help);
             }

@@ -8,6 +8,8 @@ mod context;
 mod disk;
 mod filesystem;
 mod foreign;
+mod variants;
+mod verity;
 mod volume;
 
 use std::path::Path;
@@ -122,10 +124,19 @@ fn plan_of(object: &Object<'_>, context: Context<'_>, log: &Log) -> Plan {
         let is_reported = closure.is_none() && object.given("closure").is_some();
         if is_reported { None } else { boot::boot(value, closure, has_disk, context) }
     });
-    Plan {
+    let variants =
+        object.read_or_default("variants", |value| Some(variants::variants(value, &root, context, log)));
+    let plan = Plan {
         boot,
         root,
+        variants,
+        siblings: Vec::new(),
         disk: object.read("disk", |value| disk::disk(value, context)),
         output: object.read_or_default("output", |value| filesystem::output(value, context)),
+    };
+    // A disk with problems may lack the partitions in question.
+    if plan.disk.is_some() || object.given("disk").is_none() {
+        verity::check(&plan, log);
     }
+    plan
 }

@@ -100,6 +100,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "roothash",
+        &[
+            ("snugfs roothash plan.json", "the root hash for roothash= on the kernel's command line"),
+            ("snugfs roothash plan.json --of 3", "that of the file system in plan.disk.partitions[3]"),
+        ],
+    ),
+    (
         "size",
         &[
             ("snugfs size plan.json", "a table of the image's parts and their sizes"),

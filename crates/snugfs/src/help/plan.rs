@@ -159,7 +159,18 @@ mod tests {
     fn pages_fit_a_terminal_and_every_section_has_one() {
         assert_eq!(
             names(),
-            ["closure", "trees", "entries", "attributes", "filesystem", "output", "disk", "boot"]
+            [
+                "closure",
+                "trees",
+                "entries",
+                "attributes",
+                "selinux",
+                "filesystem",
+                "output",
+                "disk",
+                "boot",
+                "variants"
+            ]
         );
         let pages = names().into_iter().map(|name| section(&name).unwrap()).chain([page()]);
         for page in pages {
@@ -167,7 +178,7 @@ mod tests {
         }
         assert_eq!(section("files"), None);
         assert!(
-            page().contains("Fields: type*, text, source, holes, mode, uid, gid, xattrs, target, major,\n")
+            page().contains("Fields: type*, text, source, slot, holes, mode, uid, gid, xattrs, target,\n")
         );
     }
 }

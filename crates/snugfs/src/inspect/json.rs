@@ -7,7 +7,7 @@ use image_stamp::Slot;
 use serde_json::{Value, json};
 
 use super::{listing, overview};
-use snugfs_core::Failure;
+use snugfs_core::{Failure, verify};
 
 /// The version of the JSON. Fields may be added within a version.
 const VERSION: u32 = 1;
@@ -63,7 +63,20 @@ fn volume(volume: &Volume) -> Value {
         VolumeContent::Other(name) => (Some((*name).to_owned()), None, None),
         VolumeContent::Unknown => (None, None, None),
     };
-    json!({ "partition": partition, "holds": holds, "filesystem": file_system, "error": error })
+    let mut value =
+        json!({ "partition": partition, "holds": holds, "filesystem": file_system, "error": error });
+    if let Some(tree) = verify::hash_tree(volume) {
+        let salt = tree.salt.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        value["hashTree"] = json!({
+            "offset": tree.offset,
+            "bytes": tree.bytes,
+            "dataBytes": tree.data_bytes,
+            "uuid": tree.uuid.to_string(),
+            "salt": salt,
+            "rootHash": tree.root_hash.to_string(),
+        });
+    }
+    value
 }
 
 fn file_system(fs: &FileSystem) -> Value {

@@ -6,7 +6,7 @@ use image_reader::{Container, FileSystem, Image, Overview, TableKind, Volume, Vo
 use image_tree::escaped;
 
 use snugfs_core::human::{counted, grouped, percent, size};
-use snugfs_core::one_line;
+use snugfs_core::{one_line, verify};
 
 /// The most characters of a label.
 const NAME: usize = 16;
@@ -46,6 +46,7 @@ pub(super) fn table(image: &Image, overview: &Overview) -> String {
     }
     for volume in &overview.volumes {
         file_system(&mut text, volume);
+        hash_tree(&mut text, volume);
     }
     if let Some(table) = &overview.table {
         for warning in &table.warnings {
@@ -118,6 +119,16 @@ pub(super) fn warnings(fs: &FileSystem) -> &[String] {
     }
 }
 
+/// A hash tree of dm-verity, in a partition or after the file system.
+fn hash_tree(text: &mut String, volume: &Volume) {
+    let Some(tree) = verify::hash_tree(volume) else { return };
+    let place = volume.partition.as_ref().map_or_else(String::new, |p| format!("{}: ", p.number));
+    let _ = writeln!(text, "\n{place}hash tree of dm-verity, {}", tree.uuid);
+    let _ = writeln!(text, "  size     {}", counted(tree.bytes, "byte"));
+    let _ = writeln!(text, "  data     {}", counted(tree.data_bytes, "byte"));
+    let _ = writeln!(text, "  root     {}", tree.root_hash);
+}
+
 fn file_system(text: &mut String, volume: &Volume) {
     let VolumeContent::FileSystem(fs) = &volume.content else { return };
     let place = volume.partition.as_ref().map_or_else(String::new, |p| format!("{}: ", p.number));
@@ -132,7 +143,8 @@ fn file_system(text: &mut String, volume: &Volume) {
         let _ =
             writeln!(text, "  inodes   {}, {} of them free", grouped(inodes.into()), grouped(free.into()));
     }
-    let rest = volume.window.length().saturating_sub(usage.bytes);
+    let tree = verify::hash_tree(volume).map_or(0, |tree| tree.bytes);
+    let rest = volume.window.length().saturating_sub(usage.bytes).saturating_sub(tree);
     if rest > 0 {
         let _ = writeln!(text, "  beyond   {} after the file system", counted(rest, "byte"));
     }

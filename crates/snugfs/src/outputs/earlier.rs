@@ -32,6 +32,10 @@ fn is_output(role: Role, bytes: &[u8]) -> bool {
         }
         Role::Sbom => bytes.starts_with(b"{") && has("\"CycloneDX\""),
         Role::Layout => bytes.starts_with(b"{\"kind\":\"snugfs layout\""),
+        Role::RootHash => {
+            let digits = bytes.strip_suffix(b"\n").unwrap_or_default();
+            digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit)
+        }
         Role::Page => bytes.starts_with(b"<!DOCTYPE html>") && has("script-src 'sha256-"),
         Role::Result | Role::Messages => true,
     }

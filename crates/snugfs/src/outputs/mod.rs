@@ -29,6 +29,8 @@ pub(crate) enum Role {
     Sbom,
     /// The record of the image's layout.
     Layout,
+    /// The root hash.
+    RootHash,
     /// The page of `explain`.
     Page,
     /// The printed result of a command.
@@ -76,6 +78,7 @@ impl Role {
             Self::Report => "the report",
             Self::Sbom => "the bill of materials",
             Self::Layout => "the record of the layout",
+            Self::RootHash => "the root hash",
             Self::Page => "the page",
             Self::Result => "the result",
             Self::Messages => "the messages",
@@ -136,6 +139,14 @@ impl Outputs {
         self.add_named(Role::Image, Way::Planned, field("path"), path);
         if plan.output.bmap {
             self.add_named(Role::Map, Way::Planned, field("bmap"), &output::map_path(path));
+        }
+        let variants = Location::plan().key("variants");
+        for (index, path) in plan.variant_paths().enumerate() {
+            let asked = variants.index(index).key("output").into();
+            self.add_named(Role::Image, Way::Planned, asked, &path);
+        }
+        for path in &plan.siblings {
+            self.add_named(Role::Image, Way::Planned, variants.clone().into(), path);
         }
     }
 

@@ -15,7 +15,8 @@ const VERSION: u32 = 1;
 /// `8,392,704 bytes, ext4: every byte is correct`
 pub(super) fn summary(image: &Image, verdict: &Verdict) -> String {
     let parts = verdict.volumes.iter().map(|volume| {
-        let unchecked = if volume.findings.is_some() { "" } else { " (not checked)" };
+        let unchecked =
+            if volume.findings.is_some() || volume.is_compared_tree { "" } else { " (not checked)" };
         match &volume.partition {
             Some(partition) => format!("partition {} {}{unchecked}", partition.number, volume.what),
             None => format!("{}{unchecked}", volume.what),
@@ -51,6 +52,7 @@ pub(super) fn json(image: &Image, verdict: &Verdict, used: bool) -> Result<Strin
         "ok": verdict.is_right(used),
         "sound": verdict.is_sound(),
         "table": verdict.table,
+        "trees": verdict.trees,
         "notes": verdict.note.into_iter().chain(verdict.warnings.iter().map(String::as_str)).collect::<Vec<_>>(),
         "volumes": verdict.volumes.iter().map(volume).collect::<Vec<_>>(),
         "plan": verdict.differences.as_ref().map(plan),

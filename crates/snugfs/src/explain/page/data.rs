@@ -165,6 +165,9 @@ fn nodes(image: &Explained<'_>, numbers: &[PathNumbers], title: &str, before: &B
         Some(disk) => add_disk(&mut nodes, root, image, disk, systems, before),
         None => systems.into_iter().for_each(|(system, paths)| nodes.add_system(root, system, paths, before)),
     }
+    if let Some(bytes) = image.report.hash_tree_bytes {
+        nodes.add(root, "hash tree", bytes, "inodeTables");
+    }
     nodes.into_value()
 }
 
@@ -202,6 +205,10 @@ fn add_disk(
             }
             PartContent::Code(_) => {
                 nodes.add(node, "code of the boot loader", left, "file");
+                None
+            }
+            PartContent::Verity(_) => {
+                nodes.add(node, "hash tree", left, "inodeTables");
                 None
             }
             PartContent::Raw(_) => {
