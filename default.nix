@@ -38,6 +38,7 @@ packages
   # Paths, for `imports`.
   nixosModule = ./nix/module.nix;
   nixosImagesModule = ./nix/images-module.nix;
+  nixosVerityModule = ./nix/verity-module.nix;
   checks = import ./nix/checks.nix {
     inherit pkgs packages;
     inherit (functions)

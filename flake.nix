@@ -48,6 +48,13 @@
           image.snugfs.package = lib.mkDefault (program pkgs);
         };
 
+      # A system that boots from a root with a hash tree.
+      nixosModules.verity =
+        { ... }:
+        {
+          imports = [ ./nix/verity-module.nix ];
+        };
+
       # What nothing builds unasked: functions, and the program as one file for every Linux of its processor.
       legacyPackages = forAllSystems (
         pkgs: _own:

@@ -16,6 +16,7 @@ let
   inherit (import ./values.nix { inherit lib; }) no;
   inherit (types) orNull words;
   compression = import ./compression.nix { inherit lib; };
+  verityOf = import ./verity.nix { inherit lib; };
   nixos = {
     boot = import ./nixos-boot.nix { inherit lib; };
     contents = import ./nixos-contents.nix { inherit lib; };
@@ -113,6 +114,14 @@ let
           !arguments.seal || given.${name} or null == null || given.${name} == 0
         ) "a sealed file system is as small as its contents, and ${name} is given; leave one of the two out"
       ) growing;
+  };
+  # With the rules of the function that has it.
+  verity = {
+    name = "verity";
+    type = types.boolean;
+    default = false;
+    text = "Whether the root has a hash tree of dm-verity, so that the kernel checks each block that it reads. The root is sealed, and the tree is the last partition, of the type `root-ARCH-verity`. Needs a GPT.";
+    more = "See [verified roots](#verified-roots).";
   };
   contents = [
     {
@@ -504,6 +513,20 @@ in
       }
     )
     populateRootCommands
+    (
+      verity
+      // {
+        rules =
+          { given, arguments }:
+          lib.optionals (arguments.verity == true) (
+            verityOf.problems (if builtins.isAttrs arguments.disk then arguments.disk else { })
+            ++ verityOf.leftOut {
+              inherit given;
+              names = map (a: a.name) growing;
+            }
+          );
+      }
+    )
   ]
   ++ fileOfDisk (imageName // { default = "disk.img"; })
   ++ shared;
@@ -512,6 +535,12 @@ in
   makeNixosDisk =
     let
       inherit (nixos) layout;
+      ofLoader =
+        arguments:
+        nixos.boot {
+          inherit (arguments) config;
+          partitionTableType = toString arguments.partitionTableType;
+        };
       ofNixpkgs =
         text: name:
         {
@@ -527,12 +556,7 @@ in
         text = "The configuration of the system on the disk: `nixosConfigurations.NAME.config`.";
         rules =
           { arguments, ... }:
-          lib.optionals (arguments.installBootLoader == true) (
-            (nixos.boot {
-              inherit (arguments) config;
-              partitionTableType = toString arguments.partitionTableType;
-            }).problems
-          );
+          lib.optionals (arguments.installBootLoader == true) (ofLoader arguments).problems;
       }
       {
         name = "diskSize";
@@ -730,6 +754,48 @@ in
         type = types.storePaths;
         default = [ ];
         text = "More store paths for the image.";
+      }
+      (
+        verity
+        // {
+          text = "${verity.text} Leave out `additionalSpace`, `freeInodes` and `growTo` then.";
+          rules =
+            { given, arguments }:
+            lib.optionals (arguments.verity == true) (
+              verityOf.leftOut {
+                inherit given;
+                names = [
+                  "additionalSpace"
+                  "freeInodes"
+                  "growTo"
+                ];
+              }
+              ++ layout.verityProblems (toString arguments.partitionTableType)
+              ++ verityOf.configurationProblems {
+                inherit (arguments) config;
+                inherit (ofLoader arguments) kind;
+                installBootLoader = arguments.installBootLoader == true;
+              }
+            );
+        }
+      )
+      {
+        name = "uki";
+        type = orNull types.function;
+        default = null;
+        exampleText = "roothash: pkgs.runCommand …";
+        text = "A function of `roothash`, a file with the root hash, that gives a unified kernel image: a derivation that is this file. The firmware starts it, as `/EFI/BOOT/BOOTX64.EFI` or the name of another processor. Needs `verity`.";
+        more = "See [a unified kernel image](#a-unified-kernel-image).";
+        rules =
+          { arguments, ... }:
+          lib.optionals (arguments.uki != null) (
+            verityOf.ukiProblems {
+              inherit (arguments) verity;
+              inherit (ofLoader arguments) kind;
+              installBootLoader = arguments.installBootLoader == true;
+              hasEsp = lib.elem arguments.partitionTableType layout.withEsp;
+            }
+          );
       }
     ]
     ++ map (ofNixpkgs "Accepted so that calls of nixpkgs' function need no change; ignored. There is no virtual machine, and the image is always the same for the same inputs.") [

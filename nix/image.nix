@@ -93,6 +93,9 @@ let
     '';
   inputs = [ program ] ++ lib.optional (roundTo != null) pkgs.buildPackages.jq;
 
+  # Whether the root has a hash tree: true, or its parameters.
+  hasTree = verity: verity != null && verity != false;
+
   # What a device can hold: no container.
   isDisk = builtins.elem (plan.output.format or null) [
     null
@@ -134,7 +137,14 @@ pkgs.stdenv.mkDerivation (
   sources
   // {
     inherit name;
-    passthru = passthru // lib.optionalAttrs isDisk { flash = flash finalAttrs.finalPackage; } // {
+    passthru = passthru // lib.optionalAttrs isDisk { flash = flash finalAttrs.finalPackage; }
+    # Reads the root, and writes 64 digits.
+    // lib.optionalAttrs (hasTree (plan.filesystem.verity or null) && !(passthru ? roothash)) {
+      roothash = about "roothash" ''
+        snugfs roothash "$attributes" --base-dir "$PWD" --progress nix > "$out"
+      '';
+    }
+    // {
       layers = usedLayers;
       explain = about "explain.html" ''
         snugfs explain "$attributes" --base-dir "$PWD" --progress nix --html "$out"

@@ -9,6 +9,7 @@ import ./function.nix {
       arguments,
     }:
     let
+      inherit (arguments) lib verity;
       variant =
         compress:
         if compress == arguments.compressImage then
@@ -16,8 +17,13 @@ import ./function.nix {
         else
           self (removeAttrs given [ "name" ] // { compressImage = compress; });
       image = import ./disk-image.nix {
-        inherit arguments;
-        inherit (arguments) disk populateCommands closures;
+        arguments = arguments // lib.optionalAttrs verity { seal = true; };
+        disk =
+          if verity then
+            (import ./verity.nix { inherit lib; }).withTree arguments.disk
+          else
+            arguments.disk;
+        inherit (arguments) populateCommands closures;
         passthru = {
           uncompressed = variant false;
           compressed = variant true;

@@ -21,6 +21,7 @@ import ./function.nix {
       contents = import ./nixos-contents.nix { inherit lib; };
       boot = import ./nixos-boot.nix { inherit lib; } { inherit config partitionTableType; };
       iec = import ./iec.nix { inherit lib; };
+      verity = import ./verity.nix { inherit lib; };
       output = (import ./disk-formats.nix).${format};
 
       uuid = lib.toLower (if arguments.rootFSUID != null then arguments.rootFSUID else arguments.rootGPUID);
@@ -33,11 +34,35 @@ import ./function.nix {
           null
         else
           builtins.fromJSON arguments.diskSize;
-      disk = layout.disk {
+      table = layout.disk {
         inherit partitionTableType bootEnd diskSize;
         rootGPUID = lib.toLower arguments.rootGPUID;
+        verityType = if arguments.verity then verity.rootType pkgs.stdenv.hostPlatform else null;
         ids = lib.mapAttrs (_type: serial: serial.number) serials;
       };
+      efiArch = import ./efi-arch.nix pkgs.stdenv.hostPlatform;
+      disk =
+        if arguments.uki == null then
+          table
+        else
+          table
+          // {
+            partitions = map (
+              partition:
+              if partition.type == "esp" then
+                lib.recursiveUpdate partition {
+                  content.entries."/EFI/BOOT/BOOT${lib.toUpper efiArch}.EFI" = {
+                    type = "file";
+                    source = "${uki}";
+                  };
+                }
+              else
+                partition
+            ) table.partitions;
+          };
+      # The root hash is that of the disk without the kernel image, which is never built. The root is the same.
+      inherit (self (given // { uki = null; })) roothash;
+      uki = arguments.uki roothash;
 
       toplevel = config.system.build.toplevel;
       # As nixpkgs makes it.
@@ -59,7 +84,7 @@ import ./function.nix {
         volumeLabel = arguments.label;
         storePaths = [ toplevel ] ++ lib.optional (channel != null) channel ++ arguments.additionalPaths;
         populateRootCommands = contents.commands arguments.contents;
-        seal = false;
+        seal = arguments.verity;
         postBuildCommands = "";
         # With a given size, the contents have what they leave.
         freeSpace = if diskSize == null then iec arguments.additionalSpace else 0;
@@ -90,7 +115,7 @@ import ./function.nix {
       // lib.optionalAttrs (installBootLoader && boot.kind != null) {
         boot = boot.plan {
           inherit pkgs;
-          efiArch = import ./efi-arch.nix pkgs.stdenv.hostPlatform;
+          inherit efiArch;
         };
       };
       merged =
@@ -132,7 +157,8 @@ import ./function.nix {
         passthru = {
           uncompressed = variant false;
           compressed = variant true;
-        };
+        }
+        // lib.optionalAttrs (arguments.uki != null) { inherit roothash uki; };
       };
     in
     image;

@@ -2,6 +2,8 @@
 # places and GUIDs. Sizes are in MiB.
 { lib }:
 let
+  inherit (import ./values.nix { inherit lib; }) no;
+  verity = import ./verity.nix { inherit lib; };
   mib = number: "${toString number}MiB";
 
   # The GUIDs that nixpkgs' call of sgdisk leaves in the table. For the disk's, nixpkgs gives a GUID that has one digit
@@ -115,8 +117,24 @@ let
     efixbootldr = bootEnd;
     hybrid = bootEnd;
   };
+
+  withGpt = lib.filter (name: (tables { } 0 "").${name}.table == "gpt") (lib.attrNames (tables { } 0 ""));
 in
 {
+  # Why a root in such a table can't have a hash tree.
+  verityProblems =
+    partitionTableType:
+    no (
+      partitionTableType == "" || lib.elem partitionTableType withGpt
+    ) "the hash tree needs a partition table that has GUIDs, and partitionTableType is ${partitionTableType}; choose one of ${lib.concatStringsSep ", " withGpt}";
+
+  # Those with an EFI system partition.
+  withEsp = [
+    "efi"
+    "efixbootldr"
+    "hybrid"
+  ];
+
   names = lib.attrNames (tables { } 0 "") ++ [ "none" ];
 
   # Where the first MiB after the boot partition begins. numfmt and the rounding of make-disk-image.nix: a size of whole
@@ -148,6 +166,8 @@ in
       rootGPUID,
       # Serial numbers of the FAT file systems by the partitions' types.
       ids,
+      # The type of the root, if it has a hash tree.
+      verityType ? null,
     }:
     let
       table = (tables ids bootEnd rootGPUID).${partitionTableType};
@@ -155,15 +175,16 @@ in
       start = (rootStart bootEnd).${partitionTableType};
       # parted's 100%: the last whole MiB before the copy of a GPT.
       size = diskSize - start - (if gpt then 1 else 0);
-    in
-    if partitionTableType == "none" then
-      null
-    else
-      {
+      section = {
         inherit (table) table;
         partitions = map (
           partition:
-          if partition.content.kind or null == "root" && diskSize != null then
+          if partition.content.kind or null != "root" then
+            partition
+          else if verityType != null then
+            # As long as its contents. Its GUID is half of the root hash.
+            removeAttrs partition [ "guid" ] // { type = verityType; }
+          else if diskSize != null then
             partition // { size = mib size; }
           else
             partition
@@ -171,6 +192,13 @@ in
       }
       // lib.optionalAttrs gpt { id = guids.disk; }
       // lib.optionalAttrs (diskSize != null) { size = mib diskSize; };
+    in
+    if partitionTableType == "none" then
+      null
+    else if verityType == null then
+      section
+    else
+      verity.withTree section;
 
   # The least diskSize in MiB with room for any root.
   least =

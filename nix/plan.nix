@@ -37,6 +37,7 @@ let
       else
         { inherit (arguments) freeSpace freeInodes growTo; }
     )
+    // lib.optionalAttrs (arguments.verity or false) { verity = true; }
     // lib.optionalAttrs (arguments.layoutLike or null != null) { layoutLike = "${arguments.layoutLike}"; };
     # Null is the bare file system.
     inherit disk;

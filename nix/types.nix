@@ -55,7 +55,9 @@ let
     "entries"
     "filesystem"
     "output"
+    "selinux"
     "trees"
+    "variants"
     "version"
   ];
 in
@@ -261,6 +263,10 @@ rec {
         map (unknown "section" sections) (lib.filter (name: !(lib.elem name sections)) (attrNames value))
       );
     option = types.attrsOf (types.either types.attrs types.unspecified);
+  };
+  function = {
+    name = "function";
+    check = is "a function" (v: builtins.isFunction v || isAttrs v && v ? __functor);
   };
   package = {
     name = "derivation";

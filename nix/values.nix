@@ -206,6 +206,10 @@ let
         ]);
         image = nullOr aString;
         platform = nullOr aString;
+        overlap = oneOf [
+          "error"
+          "later-wins"
+        ];
         exclude = is "a list of patterns" (v: isList v && lib.all isString v);
         ociConfigTarget = nullOr anImagePath;
       } value

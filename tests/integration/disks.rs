@@ -560,6 +560,191 @@ fn an_ambiguous_fat_size_is_refused_with_the_smallest_valid_size() {
     assert_firmware(&workspace, cut(&bytes, partitions[0].0, partitions[0].1));
 }
 
+/// A disk with swap areas: a short one, one with a length that is no whole number of pages, and one that takes the rest.
+fn with_swap(table: &str) -> Value {
+    json!({ "table": table, "size": "24MiB", "partitions": [
+        { "type": "swap", "size": "40KiB", "content": { "kind": "swap" } },
+        { "type": if table == "mbr" { "83" } else { "root-x86-64" }, "content": { "kind": "root" } },
+        { "type": "swap", "size": 1_049_088, "content": {
+            "kind": "swap", "label": "fifteen bytes 1", "uuid": "0c1d2e3f-0001-4002-8003-a0b0c0d0e0f0" } },
+        { "type": "swap", "size": "fill", "content": { "kind": "swap", "label": "swap" } },
+    ] })
+}
+
+/// A workspace with the smallest root that such a disk can have.
+fn swap_workspace(table: &str) -> Workspace {
+    let workspace = workspace(with_swap(table));
+    workspace.change_plan(|plan| plan["filesystem"] = json!({ "seal": true }));
+    workspace
+}
+
+#[test]
+fn a_swap_area_is_that_of_mkswap() {
+    for (table, kind) in [("mbr", "82"), ("gpt", "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F")] {
+        let workspace = swap_workspace(table);
+        workspace.snugfs(["build", "plan.json", "-o", "disk.img", "--report", "report.json"]).succeeded();
+        let report = workspace.read_json("report.json");
+        let image = workspace.read("disk.img");
+        let (_, partitions) = sfdisk(&workspace.path("disk.img"));
+        let mut uuids = Vec::new();
+        for (index, label) in [(0, ""), (2, "fifteen bytes 1"), (3, "swap")] {
+            let (start, len, type_of) = &partitions[index];
+            assert_eq!(type_of.to_uppercase(), kind.to_uppercase());
+            let ours = cut(&image, *start, *len);
+            let part = workspace.write("part.img", ours);
+            let blkid = |tag: &str| {
+                let found = Command::new("blkid").args(["-p", "-s", tag, "-o", "value"]).arg(&part).output();
+                String::from_utf8(found.unwrap().stdout).unwrap().trim().to_owned()
+            };
+            assert_eq!((blkid("TYPE").as_str(), blkid("VERSION").as_str()), ("swap", "1"));
+            assert_eq!(blkid("LABEL"), label);
+            let uuid = blkid("UUID");
+            let shown = Run::of(Command::new("swaplabel").arg(&part)).succeeded();
+            assert!(shown.text().contains(&uuid) && shown.text().contains(label), "{}", shown.text());
+            let reported = &report["disk"]["partitions"][index];
+            assert_eq!(reported["content"], "swap");
+            assert_eq!((reported["uuid"].as_str(), reported["label"].as_str()), (Some(&*uuid), Some(label)));
+            let theirs = workspace.write("mkswap.img", vec![0; ours.len()]);
+            let mut mkswap = Command::new("mkswap");
+            mkswap.args(["--pagesize", "4096", "--uuid", &uuid]);
+            if !label.is_empty() {
+                mkswap.args(["--label", label]);
+            }
+            Run::of(mkswap.arg(&theirs)).succeeded();
+            assert!(workspace.read("mkswap.img") == ours, "partition {} of {table}", index + 1);
+            uuids.push(uuid);
+        }
+        assert_eq!(uuids[1], "0c1d2e3f-0001-4002-8003-a0b0c0d0e0f0");
+        assert_ne!(uuids[0], uuids[2]);
+    }
+}
+
+#[test]
+fn a_swap_area_is_shown_and_checked() {
+    let workspace = swap_workspace("gpt");
+    workspace.snugfs(["build", "plan.json", "-o", "disk.img", "--verify-output"]).succeeded();
+    let verify = |image: &str, more: &[&str]| {
+        let arguments = [&["verify", image], more].concat();
+        workspace.snugfs(arguments)
+    };
+    verify("disk.img", &[]).succeeded();
+    verify("disk.img", &["--against", "plan.json"]).succeeded();
+    let shown = workspace.snugfs(["inspect", "disk.img"]).succeeded();
+    assert!(
+        shown.text().contains(
+            "3: swap, fifteen bytes 1, 0c1d2e3f-0001-4002-8003-a0b0c0d0e0f0\n  size     1,044,480 bytes\n"
+        ),
+        "{}",
+        shown.text()
+    );
+    let shown = workspace.snugfs(["inspect", "disk.img", "--json"]).succeeded();
+    let volume = serde_json::from_slice::<Value>(&shown.stdout).unwrap()["volumes"][2].clone();
+    assert_eq!((&volume["holds"], &volume["swap"]["bytes"]), (&json!("swap"), &json!(1_044_480)));
+    assert_eq!(volume["swap"]["label"], "fifteen bytes 1");
+    let explained = workspace.snugfs(["explain", "plan.json"]).succeeded();
+    assert!(explained.text().contains("swap fifteen bytes 1"), "{}", explained.text());
+
+    let good = workspace.read("disk.img");
+    let start = usize::try_from(sfdisk(&workspace.path("disk.img")).1[2].0).unwrap();
+    let damaged = |at: usize, bytes: &[u8]| {
+        let mut image = good.clone();
+        image[start + at..start + at + bytes.len()].copy_from_slice(bytes);
+        workspace.write("bad.img", image);
+    };
+    // The last page, beyond the end of the partition.
+    damaged(1028, &[0, 1]);
+    verify("bad.img", &[])
+        .failed_with(8)
+        .says("partition 3: the swap area ends at byte 1052672, but there are only 1049088");
+    verify("bad.img", &["--against", "plan.json"]).failed_with(8).says("swap-area");
+    damaged(1052, b"F");
+    verify("bad.img", &[]).succeeded();
+    verify("bad.img", &["--against", "plan.json"])
+        .failed_with(8)
+        .says("partition 3: swap area: label is \"Fifteen bytes 1\", should be \"fifteen bytes 1\"");
+    damaged(1036, &[1]);
+    verify("bad.img", &["--against", "plan.json", "--used"]).failed_with(8).says("UUID is 011d2e3f");
+    damaged(4086, &[0; 10]);
+    verify("bad.img", &["--against", "plan.json"])
+        .failed_with(8)
+        .says("partition 3: swap area: there is none");
+    // Pages that a running system wrote, and a suspended one.
+    damaged(8192, &[1; 4096]);
+    verify("bad.img", &["--against", "plan.json"]).failed_with(8).says("partition 3: the swap area, at byte");
+    verify("bad.img", &["--against", "plan.json", "--used"]).succeeded();
+    damaged(4086, b"S1SUSPEND\0");
+    verify("bad.img", &["--against", "plan.json", "--used"]).succeeded();
+}
+
+#[test]
+fn swap_areas_come_last_in_an_fstab() {
+    let workspace = swap_workspace("gpt");
+    workspace.change_plan(|plan| {
+        plan["disk"]["partitions"][3]["mountOptions"] = json!("pri=5,discard");
+        plan["disk"]["partitions"][0]["content"]["label"] = json!("my swap");
+        plan["filesystem"]["label"] = json!("root");
+        plan["entries"] = json!({
+            "/etc/fstab": { "type": "fstab", "by": "label" },
+            "/etc/fstab.uuid": { "type": "fstab" },
+        });
+    });
+    workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).succeeded();
+    let text = |path: &str| {
+        let run = workspace.snugfs(["inspect", "disk.img", "--partition", "2", "cat", path]).succeeded();
+        run.text().to_owned()
+    };
+    assert_eq!(
+        text("/etc/fstab"),
+        "LABEL=root / ext4 ro 0 1\n\
+         LABEL=my\\040swap none swap defaults 0 0\n\
+         LABEL=fifteen\\040bytes\\0401 none swap defaults 0 0\n\
+         LABEL=swap none swap pri=5,discard 0 0\n"
+    );
+    assert!(
+        text("/etc/fstab.uuid")
+            .contains("\nUUID=0c1d2e3f-0001-4002-8003-a0b0c0d0e0f0 none swap defaults 0 0\n")
+    );
+    let fstab = workspace.write("fstab", text("/etc/fstab"));
+    let found = Run::of(
+        Command::new("findmnt")
+            .args(["--fstab", "--noheadings", "--types", "swap", "--output", "SOURCE,OPTIONS", "--raw"])
+            .arg("--tab-file")
+            .arg(fstab),
+    );
+    assert_eq!(
+        found.succeeded().text(),
+        "LABEL=my\\x20swap defaults\nLABEL=fifteen\\x20bytes\\x201 defaults\nLABEL=swap pri=5,discard\n"
+    );
+    workspace.change_plan(|plan| plan["disk"]["partitions"][0]["content"]["label"] = json!(""));
+    workspace
+        .snugfs(["build", "plan.json", "-o", "disk.img"])
+        .failed_with(3)
+        .says("the swap area of partition 1 has no label; add a label");
+}
+
+#[test]
+fn a_swap_area_needs_ten_pages_and_its_type() {
+    let workspace = swap_workspace("mbr");
+    workspace.change_plan(|plan| {
+        let partitions = plan["disk"]["partitions"].as_array_mut().unwrap();
+        partitions[3]["type"] = json!("83");
+        partitions[3]["weight"] = json!(1);
+    });
+    let run = workspace.snugfs(["check", "plan.json"]).succeeded();
+    let run = run.says("plan.disk.partitions[3]: has a swap area, but another type");
+    assert_eq!(run.stderr.matches("warning").count(), 1, "{}", run.stderr);
+    // The rest of the disk is shared with an empty partition, and 1/1000 is one sector of 512 bytes or little more.
+    workspace.change_plan(|plan| {
+        plan["disk"]["partitions"][2] = json!({ "type": "83", "size": "fill", "weight": 1_000_000 });
+        plan["disk"]["partitions"][3]["align"] = json!(512);
+    });
+    workspace
+        .snugfs(["check", "plan.json"])
+        .failed_with(6)
+        .says("plan.disk.partitions[3].size: ")
+        .says("too little for a swap area of 40 KiB");
+}
+
 #[test]
 fn a_partition_whose_type_needs_contents_gives_a_warning() {
     let workspace = workspace(gpt());
@@ -571,7 +756,7 @@ fn a_partition_whose_type_needs_contents_gives_a_warning() {
     let run = workspace.snugfs(["check", "plan.json"]).succeeded();
     for line in [
         "plan.disk.partitions[0]: is an EFI system partition without a file system",
-        "plan.disk.partitions[2]: is a swap partition without a swap area; run mkswap",
+        "plan.disk.partitions[2]: is a swap partition without a swap area; add \"content\": { \"kind\": \"swap\" }",
     ] {
         assert!(run.stderr.contains(line), "{line}: {}", run.stderr);
     }

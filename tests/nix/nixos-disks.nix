@@ -43,6 +43,10 @@ let
       // arguments
     );
   grub = settings: { boot.loader.grub = { enable = true; } // settings; };
+  verified = {
+    imports = [ (source + "/nix/verity-module.nix") ];
+    boot.loader.systemd-boot.enable = true;
+  };
   bios = grub { device = "/dev/vda"; };
 in
 {
@@ -100,6 +104,24 @@ in
     diskSize = 100;
   };
   extlinux = disk { boot.loader.generic-extlinux-compatible.enable = true; } { };
+  verity = disk verified {
+    partitionTableType = "efi";
+    additionalSpace = 0;
+    verity = true;
+  };
+  # The stub of systemd with a command line, by objcopy: what ukify does, without a kernel.
+  verity-uki = disk verified {
+    partitionTableType = "efi";
+    additionalSpace = 0;
+    verity = true;
+    installBootLoader = false;
+    uki =
+      roothash:
+      pkgs.runCommand "uki.efi" { } ''
+        echo "init=/init roothash=$(cat ${roothash})" > cmdline
+        objcopy --add-section .cmdline=cmdline --change-section-vma .cmdline=0x30000 ${systemdBoot}/linuxx64.efi.stub "$out"
+      '';
+  };
   none = disk { } {
     partitionTableType = "none";
     diskSize = "64";

@@ -12,6 +12,7 @@
 //! | `table` | identifiers, and the table at both ends of a disk |
 //! | `mbr`, `gpt` | the bytes of the two kinds of table |
 //! | `identifiers` | default GUIDs and numbers |
+//! | `swap` | swap areas |
 //! | `disk` | the pieces |
 
 mod disk;
@@ -22,6 +23,7 @@ mod identifiers;
 mod mbr;
 mod options;
 mod placement;
+mod swap;
 mod table;
 
 pub use disk::Disk;
@@ -29,3 +31,4 @@ pub use error::{DiskError, Item, Names, Span};
 pub use identifiers::fat_serial_number;
 pub use options::{Blob, Kind, Length, Options, Part, Partition, RoundTo, Table, TableId};
 pub use placement::PlacedPartition;
+pub use swap::SwapArea;

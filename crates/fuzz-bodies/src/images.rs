@@ -58,7 +58,10 @@ fn look(bytes: &[u8]) -> Outcome {
         match &volume.content {
             VolumeContent::FileSystem(fs) => outcome = read_all(fs).1,
             VolumeContent::Unreadable(error) => assert_one_line(&error.to_string()),
-            VolumeContent::Other(_) | VolumeContent::Unknown => {}
+            VolumeContent::Other(_) | VolumeContent::Unknown => {
+                let problems = volume.swap().map(|swap| swap.problems(volume.window.length()));
+                problems.iter().flatten().for_each(|problem| assert_one_line(problem));
+            }
         }
     }
     outcome

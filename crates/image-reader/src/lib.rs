@@ -23,6 +23,7 @@ mod lookup;
 mod overview;
 mod seekable;
 mod source;
+mod swap;
 mod table;
 mod work;
 
@@ -36,4 +37,5 @@ pub use file_system::{Contents, Entry, FileSystem, Kind, Node, Run, Time, Usage,
 pub use lookup::{Found, Links, find};
 pub use overview::{Gap, Overview, Volume, VolumeContent};
 pub use source::{ReadAt, Window};
+pub use swap::Swap;
 pub use table::{Partition, PartitionTable, PartitionType, TableKind};

@@ -6,7 +6,7 @@ use image_tree::Explain;
 
 use crate::bytes::Bytes;
 use crate::work::Work;
-use crate::{Ext4, Fat, FileSystem, Image, Partition, PartitionTable, ReadError, Window, ext4, fat};
+use crate::{Ext4, Fat, FileSystem, Image, Partition, PartitionTable, ReadError, Swap, Window, ext4, fat};
 
 /// The overview of an image.
 #[derive(Debug)]
@@ -134,6 +134,11 @@ impl Overview {
 }
 
 impl Volume {
+    /// The swap area, if it is one.
+    pub fn swap(&self) -> Option<Swap> {
+        matches!(self.content, VolumeContent::Other(_)).then(|| Swap::read(&self.window)).flatten()
+    }
+
     /// The file system, or the error why there is none.
     pub fn file_system(&self) -> Result<&FileSystem, ReadError> {
         let place = match &self.partition {

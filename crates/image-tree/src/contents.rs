@@ -289,7 +289,7 @@ mod tests {
         struct Other;
         impl Contents for Other {
             fn reader(&self) -> Box<dyn FileReader + '_> {
-                unimplemented!("nothing is read")
+                unreachable!("names are shown without reading")
             }
         }
         let file = FileRef { tree: TreeId::from_index(2).unwrap(), node: NodeId::from_index(7).unwrap() };

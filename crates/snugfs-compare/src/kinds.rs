@@ -57,6 +57,7 @@ kinds! {
     FatLabel "fat-label" "the label of a FAT file system differs";
     FatNumber "fat-number" "the serial number of a FAT file system differs";
     FatUnreadable "fat-unreadable" "a FAT file system, or a part of it, can't be read";
+    SwapArea "swap-area" "a swap area is missing, or its header differs";
     ImageSize "image-size" "the length of the image differs";
     DiskTable "disk-table" "the partition table is missing, of another kind, or has another identifier";
     DiskPartition "disk-partition" "a partition is missing, not in the plan, or its entry differs";

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use disk_layout::{Disk, Kind, Length, Partition, PlacedPartition, RoundTo, TableId};
+use disk_layout::{Disk, Kind, Length, Partition, PlacedPartition, RoundTo, SwapArea, TableId};
 use image_tree::{PieceSource, Uuid};
 use serde::Serialize;
 
@@ -61,15 +61,15 @@ pub struct PartitionReport {
     pub guid: Option<String>,
     /// Whether it is marked as bootable.
     pub bootable: bool,
-    /// `root`, `ext4`, `fat`, `raw`, `verity`, `boot-code` or `empty`.
+    /// `root`, `ext4`, `fat`, `raw`, `verity`, `swap`, `boot-code` or `empty`.
     pub content: &'static str,
     /// Free space of its file system, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<u64>,
-    /// The label of its file system.
+    /// The label of its file system or swap area.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// The UUID of an ext4 file system, or the serial number of FAT.
+    /// The UUID of an ext4 file system or a swap area, or the serial number of FAT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
     /// Equal files of its store that became hard links.
@@ -93,9 +93,10 @@ pub struct BlobReport {
     pub bytes: u64,
 }
 
-/// The file system in a partition.
+/// The file system or the swap area in a partition.
 struct FileSystem {
-    free_bytes: u64,
+    /// `None` for a swap area.
+    free_bytes: Option<u64>,
     label: String,
     uuid: String,
     deduplicated: Option<Deduplicated>,
@@ -132,7 +133,7 @@ impl DiskReport {
                     guid: disk.partition_guids().get(index).map(|guid| Uuid(*guid).to_string()),
                     bootable: part.plan.bootable,
                     content: part.content.name(),
-                    free_bytes: system.as_ref().map(|system| system.free_bytes),
+                    free_bytes: system.as_ref().and_then(|system| system.free_bytes),
                     label: system.as_ref().map(|system| system.label.clone()),
                     deduplicated: system.as_ref().and_then(|system| system.deduplicated),
                     replaced: system.as_ref().map_or(Vec::new(), |system| system.replaced.clone()),
@@ -214,6 +215,7 @@ impl FileSystem {
             PartContent::Root => Some(Self::ext4(&prepared.root)),
             PartContent::Ext4(volume) => Some(Self::ext4(volume)),
             PartContent::Fat(folder) => Some(Self::fat(&folder.layout)),
+            PartContent::Swap(area) => Some(Self::swap(area)),
             PartContent::Empty | PartContent::Raw(_) | PartContent::Code(_) | PartContent::Verity(_) => None,
         }
     }
@@ -222,7 +224,7 @@ impl FileSystem {
         let summary = volume.layout.summary();
         let plan = &volume.scanned.planned.plan.filesystem;
         Self {
-            free_bytes: summary.free_blocks * u64::from(summary.block_size),
+            free_bytes: Some(summary.free_blocks * u64::from(summary.block_size)),
             label: String::from_utf8_lossy(&plan.label).into_owned(),
             uuid: Uuid(plan.uuid).to_string(),
             deduplicated: volume.scanned.deduplicated,
@@ -230,11 +232,21 @@ impl FileSystem {
         }
     }
 
+    fn swap(area: &SwapArea) -> Self {
+        Self {
+            free_bytes: None,
+            label: String::from_utf8_lossy(&area.label).into_owned(),
+            uuid: Uuid(area.uuid).to_string(),
+            deduplicated: None,
+            replaced: Vec::new(),
+        }
+    }
+
     fn fat(layout: &fat_layout::FatLayout) -> Self {
         let summary = layout.summary();
         let options = layout.options();
         Self {
-            free_bytes: summary.free_clusters * summary.cluster_bytes,
+            free_bytes: Some(summary.free_clusters * summary.cluster_bytes),
             label: String::from_utf8_lossy(&options.label).trim_end().to_owned(),
             uuid: format!("{:04X}-{:04X}", options.id >> 16, options.id & 0xffff),
             deduplicated: None,

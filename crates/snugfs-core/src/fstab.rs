@@ -1,4 +1,4 @@
-//! The text of entries with the type `fstab`: a line for each partition that has a mount.
+//! The text of entries with the type `fstab`: a line for each partition that has a mount or a swap area.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,10 +13,11 @@ use snugfs_plan::{
 use crate::failure::{Failure, FailureKind};
 use crate::{boot, parts, prepare, verity};
 
-/// A file system that is mounted.
+/// A file system that is mounted, or a swap area.
 struct Mount<'p> {
     partition: usize,
-    path: &'p ImagePath,
+    /// `None` for a swap area.
+    path: Option<&'p ImagePath>,
     kind: &'static str,
     options: Cow<'p, str>,
     label: String,
@@ -24,6 +25,15 @@ struct Mount<'p> {
     part_uuid: String,
     /// Whether `part_uuid` will be another one, once the root hash is known.
     has_guid_of_root_hash: bool,
+}
+
+/// The type of swap areas in an fstab.
+const SWAP: &str = "swap";
+
+impl Mount<'_> {
+    fn what(&self) -> &'static str {
+        if self.path.is_some() { "file system" } else { "swap area" }
+    }
 }
 
 /// The entries of a file system at `volume`, with the text of each fstab.
@@ -52,8 +62,10 @@ fn text(plan: &Plan, tag: FstabTag, at: &Location) -> Result<String, Failure> {
     if mounts.is_empty() {
         return Err(failed("the image has no partitions to mount".to_owned(), "add \"disk\""));
     }
-    // A directory is mounted before those in it.
-    mounts.sort_by_key(|mount| (mount.path.parts().count(), mount.partition));
+    // A directory is mounted before those in it. Swap comes last.
+    mounts.sort_by_key(|mount| {
+        (mount.path.is_none(), mount.path.map(|path| path.parts().count()), mount.partition)
+    });
     let mut text = String::new();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for mount in &mounts {
@@ -77,7 +89,7 @@ fn text(plan: &Plan, tag: FstabTag, at: &Location) -> Result<String, Failure> {
             FstabTag::PartUuid => format!("PARTUUID={}", mount.part_uuid),
             FstabTag::Label if mount.label.is_empty() => {
                 let help = "add a label, or write \"by\": \"uuid\"";
-                return Err(failed(format!("the file system of partition {number} has no label"), help));
+                return Err(failed(format!("the {} of partition {number} has no label", mount.what()), help));
             }
             // libblkid leaves out spaces at the end, and libmount quotes.
             FstabTag::Label
@@ -94,18 +106,22 @@ fn text(plan: &Plan, tag: FstabTag, at: &Location) -> Result<String, Failure> {
             let what = format!("partitions {other} and {number} have the same {tag}");
             return Err(failed(what, "give each its own, or write another \"by\""));
         }
+        let Some(path) = mount.path else {
+            let _ = writeln!(text, "{} none {} {} 0 0", escaped(&tag), mount.kind, mount.options);
+            continue;
+        };
         if let Some(other) =
             mounts.iter().find(|other| other.path == mount.path && other.partition != mount.partition)
         {
-            let (path, other) = (mount.path, other.partition + 1);
+            let other = other.partition + 1;
             return Err(failed(
                 format!("partitions {number} and {other} are both mounted at {path}"),
                 "change one",
             ));
         }
         // fsck checks the root first.
-        let pass = if mount.path.is_root() { 1 } else { 2 };
-        let path = escaped(&String::from_utf8_lossy(mount.path.as_bytes()));
+        let pass = if path.is_root() { 1 } else { 2 };
+        let path = escaped(&String::from_utf8_lossy(path.as_bytes()));
         let _ = writeln!(text, "{} {path} {} {} 0 {pass}", escaped(&tag), mount.kind, mount.options);
     }
     Ok(text)
@@ -126,7 +142,7 @@ fn mount<'p>(
     planned: &'p PartitionPlan,
     part_uuid: String,
 ) -> Option<Mount<'p>> {
-    let path = planned.mount.as_ref()?;
+    let path = planned.mount.as_ref();
     let ext4 = |plan: &FilesystemPlan| {
         let label = String::from_utf8_lossy(&plan.label).into_owned();
         ("ext4", label, Uuid(plan.uuid).to_string(), plan.sealed)
@@ -138,8 +154,15 @@ fn mount<'p>(
             let (label, uuid) = boot::fat_names(plan, fat, partition);
             ("vfat", label, uuid, false)
         }
+        PartitionContent::Swap(swap) => {
+            let label = String::from_utf8_lossy(&swap.label).into_owned();
+            (SWAP, label, Uuid(parts::swap_uuid(plan, swap, partition)).to_string(), false)
+        }
         PartitionContent::Empty | PartitionContent::Raw(_) | PartitionContent::Verity(_) => return None,
     };
+    if path.is_none() && kind != SWAP {
+        return None;
+    }
     let options = planned.mount_options.as_deref();
     let options = Cow::Borrowed(options.unwrap_or(if sealed { "ro" } else { "defaults" }));
     let has_guid_of_root_hash = verity::has_late_guid(plan, planned);

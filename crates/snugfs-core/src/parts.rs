@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use closure_registration::Closure;
+use disk_layout::SwapArea;
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
 use file_scanner::{InTree, InlineFile, Scan, ScanOptions, SourceId, Sources, StoreSource};
@@ -15,12 +16,12 @@ use image_tree::{
 use serde::Serialize;
 use snugfs_plan::{
     Compatibility, Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan,
-    TreeKind, TreePlan, VolumePlan, VolumeRef,
+    SwapPlan, TreeKind, TreePlan, VolumePlan, VolumeRef,
 };
 
 use crate::boot::{self, Added, BootCode};
 use crate::database;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::fields::{self, Scanned};
 use crate::fstab;
 use crate::layout_record::{self, Like};
@@ -528,6 +529,8 @@ pub enum PartContent<'p> {
     Fat(Box<Folder<'p>>),
     /// The bytes of a file.
     Raw(SingleFile),
+    /// A swap area.
+    Swap(Arc<SwapArea>),
     /// Code of the boot loader.
     Code(Arc<BootCode>),
     /// A hash tree.
@@ -544,20 +547,47 @@ impl PartContent<'_> {
             Self::Ext4(_) => "ext4",
             Self::Fat(_) => "fat",
             Self::Raw(_) => "raw",
+            Self::Swap(_) => "swap",
             Self::Code(_) => "boot-code",
             Self::Verity(_) => "verity",
         }
     }
 }
 
-/// A warning for a partition whose type is useless without contents, and that has none.
-pub(crate) fn empty_partition(index: usize, partition: &PartitionPlan) -> Option<Problem> {
-    let (what, help) = if partition.content != PartitionContent::Empty {
+/// The UUID of a swap area, given or derived.
+pub(crate) fn swap_uuid(plan: &Plan, swap: &SwapPlan, index: usize) -> [u8; 16] {
+    swap.uuid.unwrap_or_else(|| SwapArea::default_uuid(&plan.root.filesystem.uuid, index + 1))
+}
+
+/// The swap area of a partition, whose length can depend on others.
+pub(crate) fn swap_area(plan: &Plan, swap: &SwapPlan, index: usize, bytes: Option<u64>) -> SwapArea {
+    SwapArea { len: bytes.unwrap_or(0), uuid: swap_uuid(plan, swap, index), label: swap.label.clone() }
+}
+
+/// A swap area with its final length.
+pub(crate) fn checked_swap(area: SwapArea, index: usize) -> Result<Arc<SwapArea>, Failure> {
+    if area.len < SwapArea::MIN {
+        let what = format!("{} bytes are left, which is too little for a swap area of 40 KiB", area.len);
+        let at = partition_at(index).key("size");
+        return Err(Failure::new(FailureKind::Fit, at, what, "make the disk longer, or write a size"));
+    }
+    Ok(Arc::new(area))
+}
+
+/// A warning for a partition whose type and contents do not match: it would not be used.
+pub(crate) fn type_warning(index: usize, partition: &PartitionPlan) -> Option<Problem> {
+    let is_swap = matches!(partition.content, PartitionContent::Swap(_));
+    let (what, help) = if is_swap && !partition.kind.is_swap() {
+        (
+            "has a swap area, but another type, so Linux only uses it if a line of fstab names it",
+            "write \"type\": \"swap\"",
+        )
+    } else if partition.content != PartitionContent::Empty {
         return None;
     } else if partition.kind.is_swap() {
         (
             "is a swap partition without a swap area",
-            "run mkswap at the first boot, or add the option x-systemd.makefs to its line in fstab",
+            "add \"content\": { \"kind\": \"swap\" }, or run mkswap at the first boot",
         )
     } else if partition.kind.is_esp() {
         (

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use closure_registration::Closure;
-use disk_layout::{Blob, Disk, Kind, Length, Partition, Table};
+use disk_layout::{Blob, Disk, Kind, Length, Partition, SwapArea, Table};
 use ext4_layout::Layout;
 use fat_layout::FatLayout;
 use image_tree::{FileRef, FileTree, NodeId, NodeKind, PieceSource, TreeId, to_u64};
@@ -80,6 +80,7 @@ enum Content<'p> {
     Fat(Box<ScannedFolder<'p>>),
     Raw(ScannedFile),
     Verity(VolumeRef),
+    Swap(SwapArea),
 }
 
 /// Decides every byte of a plan's image: reads its closures, scans its sources, lays out its file systems.
@@ -161,6 +162,9 @@ impl<'p> Scanned<'p> {
                     Content::Raw(scanner.file(parts::partition_at(index).key("content"), source)?)
                 }
                 PartitionContent::Verity(of) => Content::Verity(verity::canonical(plan, *of)),
+                PartitionContent::Swap(swap) => {
+                    Content::Swap(parts::swap_area(plan, swap, index, partition.size))
+                }
             });
         }
         let blobs = parts::blobs(plan).map(|(at, _, source)| scanner.file(at, source));
@@ -198,7 +202,8 @@ impl<'p> Scanned<'p> {
         let root = trees.volume(self.root, layouts.root.ok_or_else(missing)?)?;
         let mut parts = Vec::new();
         let mut places = Vec::new();
-        for (((_, plan), content), layout) in parts::partitions(plan).zip(self.contents).zip(layouts.contents)
+        for (((index, plan), content), layout) in
+            parts::partitions(plan).zip(self.contents).zip(layouts.contents)
         {
             let content = match (content, layout) {
                 (Content::Empty, _) => PartContent::Empty,
@@ -218,6 +223,7 @@ impl<'p> Scanned<'p> {
                     places.push((parts.len(), of));
                     PartContent::Empty
                 }
+                (Content::Swap(area), _) => PartContent::Swap(parts::checked_swap(area, index)?),
                 (Content::Ext4(_) | Content::Fat(_), _) => return Err(missing()),
             };
             parts.push(Part { plan, content });
@@ -248,7 +254,7 @@ impl<'p> Scanned<'p> {
             len: bytes.unwrap_or(0),
         };
         let lengths = self.contents.iter().zip(&layouts.contents).map(|(content, layout)| match content {
-            Content::Empty => None,
+            Content::Empty | Content::Swap(_) => None,
             Content::Root => layouts.len(VolumeRef::Root),
             Content::Raw(file) => Some(file.len),
             Content::Ext4(_) | Content::Fat(_) => layout.as_ref().map(LaidOut::len),
@@ -273,6 +279,7 @@ impl<'p> Scanned<'p> {
                 Content::Root => self.root.planned.set_partition_size(place.len),
                 Content::Ext4(volume) => volume.planned.set_partition_size(place.len),
                 Content::Fat(folder) => folder.set_partition_size(place.len),
+                Content::Swap(area) => area.len = place.len,
                 Content::Empty | Content::Raw(_) | Content::Verity(_) => {}
             }
         }
@@ -336,7 +343,9 @@ impl Layouts {
             *layout = match content {
                 Content::Ext4(volume) => Some(LaidOut::Ext4(lay_out(volume)?)),
                 Content::Fat(folder) => Some(LaidOut::Fat(Arc::new(folder.lay_out()?))),
-                Content::Empty | Content::Root | Content::Raw(_) | Content::Verity(_) => None,
+                Content::Empty | Content::Root | Content::Raw(_) | Content::Swap(_) | Content::Verity(_) => {
+                    None
+                }
             };
         }
         Ok(())
@@ -403,12 +412,16 @@ fn warnings(plan: &Plan, root: &Volume<'_>, parts: &[Part<'_>], blobs: &[SingleF
                 warnings.extend(parts::random_seed(index, &folder.scanned.tree));
             }
             PartContent::Raw(file) => warnings.extend(file.scanned.warnings.iter().cloned()),
-            PartContent::Empty | PartContent::Root | PartContent::Code(_) | PartContent::Verity(_) => {}
+            PartContent::Empty
+            | PartContent::Root
+            | PartContent::Swap(_)
+            | PartContent::Code(_)
+            | PartContent::Verity(_) => {}
         }
     }
     warnings.extend(blobs.iter().flat_map(|blob| blob.scanned.warnings.iter().cloned()));
     warnings.extend(
-        parts::partitions(plan).filter_map(|(index, partition)| parts::empty_partition(index, partition)),
+        parts::partitions(plan).filter_map(|(index, partition)| parts::type_warning(index, partition)),
     );
     warnings
 }
@@ -474,6 +487,9 @@ fn disk_options(
                 tree: folder.tree,
             },
             PartContent::Raw(single) => file(single),
+            PartContent::Swap(area) => {
+                disk_layout::Part::Volume { image: Arc::<SwapArea>::clone(area), tree: root.tree }
+            }
             PartContent::Code(code) => {
                 disk_layout::Part::Volume { image: Arc::<BootCode>::clone(code), tree: root.tree }
             }

@@ -31,6 +31,10 @@ pub(crate) const MOST_GPT: usize = 128;
 pub(crate) const MAX_PARTITION_NAME: usize = 36;
 /// A FAT directory entry has 11 bytes for a name.
 pub(crate) const MAX_FAT_LABEL: usize = 11;
+/// The header of a swap area has 16 bytes for a label, and the last one is a NUL (mkswap of util-linux).
+pub(crate) const MAX_SWAP_LABEL: usize = 15;
+/// The shortest swap area in \[bytes\]: ten pages (mkswap of util-linux).
+pub(crate) const MIN_SWAP: u64 = 10 * 4096;
 
 /// `plan.disk.table`
 pub(crate) static TABLE_KINDS: Words<TableKind> =
@@ -147,7 +151,8 @@ pub(crate) static PARTITION: Table = Table {
         Field::optional(
             "mountOptions",
             Shape::Text,
-            "The options of that mount, separated by commas. By default, ro for a sealed file system, else defaults.",
+            "The options of that mount, or of a swap area, separated by commas. By default, ro for a sealed file system, \
+             else defaults.",
         )
         .or_null(),
         Field::optional("content", Shape::Content, "The contents. By default, zeros.").or_null(),
@@ -176,6 +181,7 @@ pub(crate) static CONTENT_KINDS: Words<ContentKind> = Choices(&[
     ("fat", ContentKind::Fat),
     ("raw", ContentKind::Raw),
     ("verity", ContentKind::Verity),
+    ("swap", ContentKind::Swap),
 ]);
 
 /// See [`CONTENT_KINDS`].
@@ -186,6 +192,7 @@ pub(crate) enum ContentKind {
     Fat,
     Raw,
     Verity,
+    Swap,
 }
 
 impl ContentKind {
@@ -197,6 +204,7 @@ impl ContentKind {
             Self::Fat => &FAT,
             Self::Raw => &RAW,
             Self::Verity => &VERITY_CONTENT,
+            Self::Swap => &SWAP,
         }
     }
 }
@@ -318,5 +326,15 @@ static RAW: Table = Table {
     fields: &[
         kind_of("The bytes of a file, such as a finished file system."),
         Field::required("source", Shape::HostPath, "\"source\": \"recovery.img\"", "A file of this machine."),
+    ],
+};
+static SWAP: Table = Table {
+    what: "a swap area",
+    one_of: "",
+    fields: &[
+        kind_of("A swap area of Linux, as mkswap makes it."),
+        Field::default("label", Shape::SwapLabel, "\"\"", "Its label, at most 15 bytes."),
+        Field::optional("uuid", Shape::Uuid, "Its UUID. By default, it is derived from the root's UUID.")
+            .or_null(),
     ],
 };

@@ -2,7 +2,7 @@
 
 use crate::boot_tables::{BOOT_KINDS, BootKind};
 use crate::choices::Words;
-use crate::disk_tables::{CONTENT_KINDS, ContentKind, FAT_ENTRY_TYPES, FatEntryType};
+use crate::disk_tables::{CONTENT_KINDS, ContentKind, FAT_ENTRY_TYPES, FatEntryType, MAX_SWAP_LABEL};
 use crate::partition_types;
 use crate::plan_table::PLAN;
 use crate::shapes::{CountRule, Field, Presence, Shape, SizeRule, Table};
@@ -204,6 +204,7 @@ fn values(shape: &Shape) -> String {
         Shape::Salt => "hexadecimal digits".to_owned(),
         Shape::VolumeRef => "\"root\", or index of a partition".to_owned(),
         Shape::Label => format!("string of at most {MAX_LABEL} bytes"),
+        Shape::SwapLabel => format!("string of at most {MAX_SWAP_LABEL} bytes"),
         Shape::Text
         | Shape::LinkTarget
         | Shape::PartitionName

@@ -609,7 +609,7 @@ pub struct PartitionPlan {
     pub guid: Option<[u8; 16]>,
     /// Where an fstab mounts it, if anywhere. Then it has a file system.
     pub mount: Option<ImagePath>,
-    /// The options of the mount in an fstab, without white space.
+    /// The options of the mount or of the swap area in an fstab, without white space.
     pub mount_options: Option<String>,
     /// Content.
     pub content: PartitionContent,
@@ -687,6 +687,17 @@ pub enum PartitionContent {
     Raw(PathBuf),
     /// The hash tree of a file system of the plan that has one.
     Verity(VolumeRef),
+    /// A swap area.
+    Swap(SwapPlan),
+}
+
+/// A swap area of Linux, in a partition of at least 40 KiB.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SwapPlan {
+    /// At most 15 bytes, no NUL.
+    pub label: Vec<u8>,
+    /// UUID, bytes in the order of the text form; by default derived from the root's UUID.
+    pub uuid: Option<[u8; 16]>,
 }
 
 /// A FAT file system.

@@ -6,6 +6,7 @@ use crate::boot_tables::{BOOT_KINDS, BootKind};
 use crate::choices::Words;
 use crate::disk_tables::{
     CONTENT_KINDS, ContentKind, FAT_ENTRY_TYPES, FatEntryType, MAX_FAT_LABEL, MAX_PARTITION_NAME,
+    MAX_SWAP_LABEL,
 };
 use crate::json::Json;
 use crate::partition_types;
@@ -176,6 +177,9 @@ fn shape(shape: &Shape) -> Value {
         Shape::FatLabel => json!({
             "type": "string", "maxLength": MAX_FAT_LABEL, "pattern": "^([^\\u0000- *?.,;:/|+=<>\"][^\\u0000-\\u001f*?.,;:/|+=<>\"]*)?$"
         }),
+        Shape::SwapLabel => {
+            json!({ "type": "string", "maxLength": MAX_SWAP_LABEL, "pattern": "^[^\\u0000]*$" })
+        }
         Shape::Content => json!({ "oneOf": alternatives(&CONTENT_KINDS, ContentKind::table, "kind") }),
         Shape::Compression => {
             json!({ "oneOf": alternatives(&COMPRESSIONS, CompressionKind::table, "format") })

@@ -79,6 +79,8 @@ pub(crate) enum Shape {
     PartitionName,
     /// A label of FAT.
     FatLabel,
+    /// A label of a swap area.
+    SwapLabel,
     /// The contents of a partition.
     Content,
     /// The compression of an image.

@@ -14,7 +14,7 @@ use crate::nearest::nearest;
 use crate::problem::Log;
 use crate::scalars::{self, NoSize};
 use crate::shapes::{CountRule, SizeRule};
-use crate::tables::{MAX_FILE_NAME, MAX_LABEL, MAX_LINK_TARGET, MAX_MEMBER, MAX_PATH, MAX_RESERVED_PERCENT};
+use crate::tables::{MAX_FILE_NAME, MAX_LINK_TARGET, MAX_MEMBER, MAX_PATH, MAX_RESERVED_PERCENT};
 
 /// A value, its place, and the list for its problems.
 #[derive(Clone, Copy, Debug)]
@@ -235,12 +235,12 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A volume's label.
-    pub(crate) fn label(&self) -> Option<Vec<u8>> {
-        let help = "write a string of at most 16 bytes";
-        let label = self.text("a label", help)?;
-        if label.len() > MAX_LABEL {
-            return self.wrong(|| format!("{} has {} bytes", self.shown(), label.len()), help);
+    /// A volume's label of at most `most` \[bytes\].
+    pub(crate) fn label(&self, most: usize) -> Option<Vec<u8>> {
+        let help = format!("write a string of at most {most} bytes");
+        let label = self.text("a label", &help)?;
+        if label.len() > most {
+            return self.wrong(|| format!("{} has {} bytes", self.shown(), label.len()), &help);
         }
         if label.contains('\0') {
             return self.wrong(|| format!("{} has a NUL byte", self.shown()), "leave it out");

@@ -84,29 +84,12 @@ fn expected(name: &str) -> Plan {
             root.filesystem = FilesystemPlan { compatibility, ..root.filesystem.clone() };
         }
         "seal" => {
-            root.filesystem = FilesystemPlan {
-                sealed: true,
-                free_space: 0,
-                free_inodes: 0,
-                grow_to: None,
-                bytes_per_inode: 64 << 20,
-                journal_size: Some(0),
-                // It is read-only, so nothing is reserved for root.
-                reserved: Some(0),
-                ..root.filesystem.clone()
-            };
+            root.filesystem = sealed(&root.filesystem);
         }
         "verity" => {
             root.filesystem = FilesystemPlan {
-                sealed: true,
                 verity: Some(VerityPlan { salt: Some(vec![0xab, 0xcd]), uuid: None }),
-                free_space: 0,
-                free_inodes: 0,
-                grow_to: None,
-                bytes_per_inode: 64 << 20,
-                journal_size: Some(0),
-                reserved: Some(0),
-                ..root.filesystem.clone()
+                ..sealed(&root.filesystem)
             };
         }
         "output" => {
@@ -221,5 +204,20 @@ fn sizes_are_verified_unless_the_plan_says_otherwise() {
     assert_eq!(verify(json!({ "graph": [] })), Verify::Size);
     for (word, value) in [("none", Verify::None), ("size", Verify::Size), ("hash", Verify::Hash)] {
         assert_eq!(verify(json!({ "graph": [], "verify": word })), value, "{word}");
+    }
+}
+
+/// A sealed file system, which is otherwise like this one.
+fn sealed(filesystem: &FilesystemPlan) -> FilesystemPlan {
+    FilesystemPlan {
+        sealed: true,
+        free_space: 0,
+        free_inodes: 0,
+        grow_to: None,
+        bytes_per_inode: 64 << 20,
+        journal_size: Some(0),
+        // It is read-only, so nothing is reserved for root.
+        reserved: Some(0),
+        ..filesystem.clone()
     }
 }

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use snugfs_plan::{
     Adapter, AttributesPlan, BlobPlan, BootDirectory, BootLoaderPlan, BootPartition, ClosureSource,
     Compatibility, CompressionPlan, Entry, EntryKind, EntryNames, ExtlinuxPlan, FatPlan, Format, FramingPlan,
-    GrubEfiPlan, OutputPlan, PartitionContent, PartitionType, Plan, Platforms, RoundTo, SystemdBootPlan,
-    TablePlan, Verify, XattrPattern, parse, schema,
+    GrubEfiPlan, OutputPlan, PartitionContent, PartitionType, Plan, Platforms, RoundTo, SwapPlan,
+    SystemdBootPlan, TablePlan, Verify, XattrPattern, parse, schema,
 };
 
 fn read(plan: &Value) -> Plan {
@@ -325,6 +325,24 @@ fn a_disk_is_read_with_all_that_it_may_have() {
     assert_ne!(volume.filesystem.uuid, plan.root.filesystem.uuid);
     assert_eq!((empty.size, &empty.content), (Some(512), &PartitionContent::Empty));
     assert_eq!(disk.blobs, [BlobPlan { source: "/base/u-boot.bin".into(), offset: 8192 }]);
+}
+
+#[test]
+fn swap_areas_have_a_label_and_a_uuid() {
+    let plan = read(&json!({ "version": 1, "disk": { "table": "mbr", "size": "1GiB", "partitions": [
+        { "type": "83", "content": { "kind": "root" } },
+        { "type": "swap", "size": "40KiB", "mountOptions": "pri=1", "content": {
+            "kind": "swap", "label": "fifteen bytes 1", "uuid": "00010203-0405-0607-0809-0A0B0C0D0E0F" } },
+        { "type": "82", "size": "fill", "content": { "kind": "swap", "label": "", "uuid": null } },
+    ] } }));
+    let disk = plan.disk.unwrap();
+    let uuid = std::array::from_fn(|byte| u8::try_from(byte).unwrap());
+    let swap = SwapPlan { label: b"fifteen bytes 1".to_vec(), uuid: Some(uuid) };
+    assert_eq!(disk.partitions[1].content, PartitionContent::Swap(swap));
+    assert_eq!(disk.partitions[1].mount_options.as_deref(), Some("pri=1"));
+    assert!(disk.partitions[1].kind.is_swap() && disk.partitions[2].kind.is_swap());
+    assert_eq!(disk.partitions[2].content, PartitionContent::Swap(SwapPlan::default()));
+    assert_eq!(disk.partitions[2].fill, Some(1));
 }
 
 #[test]

@@ -292,7 +292,7 @@ in
   } "plan: unknown section fileSystem; did you mean filesystem?";
   "an unknown section of the plan" =
     wrong { plan.image.label = "x"; }
-      "plan: unknown section image; known are attributes, boot, closure, disk, entries, filesystem, output, trees, version";
+      "plan: unknown section image; known are attributes, boot, closure, disk, entries, filesystem, output, selinux, trees, variants, version";
   "a program that is none" = wrong { snugfs = "snugfs"; } ''snugfs: "snugfs" is not a derivation'';
 
   "arguments without a default" = {

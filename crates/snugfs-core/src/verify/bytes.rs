@@ -12,7 +12,7 @@ use snugfs_compare::{Differences, Kind, Use, shown_path};
 use super::{Holds, PlacedPart, Subject, placed_parts};
 use crate::failure::{Failure, FailureKind};
 use crate::human;
-use crate::parts::SingleFile;
+use crate::parts::{PartContent, SingleFile};
 use crate::prepare::Prepared;
 
 /// Length of a buffer, in \[bytes\]. A piece of metadata can be longer.
@@ -253,12 +253,12 @@ fn purpose(parts: &[PlacedPart<'_>], expected: &Prepared<'_>, block: u64) -> (St
         let within = partitions.iter().position(|place| at >= place.start && at - place.start < place.len);
         let place = within.map_or_else(|| "image".to_owned(), |index| format!("partition {}", index + 1));
         let head = expected.disk.is_some() && (at < TABLE_BYTES || at + TABLE_BYTES > expected.bytes());
-        let what = if within.is_none() && head {
-            "the partition table"
-        } else if expected.tree_ranges().iter().any(|tree| tree.contains(&at)) {
-            "the hash tree"
-        } else {
-            "unused space"
+        let part = within.and_then(|index| expected.parts.get(index)).map(|part| &part.content);
+        let what = match part {
+            None if head => "the partition table",
+            Some(PartContent::Swap(_)) => "the swap area",
+            _ if expected.tree_ranges().iter().any(|tree| tree.contains(&at)) => "the hash tree",
+            _ => "unused space",
         };
         return (place, what.to_owned());
     };

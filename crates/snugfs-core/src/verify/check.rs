@@ -10,8 +10,8 @@ use image_reader::{
 use image_tree::Explanation;
 use snugfs_compare::{Differences, Ext4Tree};
 
-use super::damaged;
 use super::trees::{self, Trees};
+use super::{damaged, swap};
 
 /// Adapts a window for `ext4-verify`.
 struct Bytes<'w>(&'w Window);
@@ -190,6 +190,7 @@ pub(super) fn overview(
     // With a plan, the bytes of these volumes are compared instead.
     if all {
         table.extend(unreadable(overview));
+        table.extend(swap::problems(overview));
     }
     // With a plan, the bytes of trees are compared.
     let trees = if all { trees::check(overview)? } else { Trees::default() };

@@ -6,6 +6,7 @@ mod check;
 mod contents;
 mod damaged;
 mod lines;
+mod swap;
 mod table;
 mod trees;
 mod volume;
@@ -58,7 +59,11 @@ fn placed_parts<'e>(prepared: &'e Prepared<'e>) -> Vec<PlacedPart<'e>> {
             PartContent::Root => root,
             PartContent::Ext4(volume) => Holds::Ext4(volume),
             PartContent::Fat(folder) => Holds::Fat(folder),
-            PartContent::Raw(_) | PartContent::Code(_) | PartContent::Empty | PartContent::Verity(_) => {
+            PartContent::Raw(_)
+            | PartContent::Swap(_)
+            | PartContent::Code(_)
+            | PartContent::Empty
+            | PartContent::Verity(_) => {
                 return None;
             }
         };
@@ -162,6 +167,7 @@ impl Prepared<'_> {
                 Holds::Fat(folder) => subject.fat(folder, fat_of(&overview, part))?,
             }
         }
+        subject.swaps(self);
         subject.differences.within("");
         bytes::compare(&mut subject, self, (verdict.is_right(false), terms.ignore_unused))?;
         verdict.differences = Some(subject.differences);

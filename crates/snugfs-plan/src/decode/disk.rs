@@ -7,8 +7,8 @@ use super::context::Context;
 use super::volume::volume;
 use crate::conflicts;
 use crate::disk_tables::{
-    self, CONTENT_KINDS, ContentKind, FAT_BITS, FILL, MAX_FAT_LABEL, MAX_PARTITION_NAME, MOST_GPT, MOST_MBR,
-    POWER_OF_TWO, SECTOR_SIZES, SOME_SECTORS, TABLE_KINDS, TableKind,
+    self, CONTENT_KINDS, ContentKind, FAT_BITS, FILL, MAX_FAT_LABEL, MAX_PARTITION_NAME, MAX_SWAP_LABEL,
+    MIN_SWAP, MOST_GPT, MOST_MBR, POWER_OF_TWO, SECTOR_SIZES, SOME_SECTORS, TABLE_KINDS, TableKind,
 };
 use crate::json::Json;
 use crate::location::Place;
@@ -16,8 +16,8 @@ use crate::nearest::nearest;
 use crate::object::Object;
 use crate::partition_types;
 use crate::plan::{
-    BlobPlan, DiskPlan, FatPlan, PartitionContent, PartitionPlan, PartitionType, RoundTo, TablePlan,
-    VolumeRef,
+    BlobPlan, DiskPlan, FatPlan, PartitionContent, PartitionPlan, PartitionType, RoundTo, SwapPlan,
+    TablePlan, VolumeRef,
 };
 use crate::problem::Log;
 use crate::scalars;
@@ -170,6 +170,10 @@ fn partition(
     if object.given("size").is_none() && held == Some(PartitionContent::Empty) {
         value.wrong::<()>(|| "an empty partition has no size of its own".to_owned(), "write \"size\"");
     }
+    let is_swap = matches!(held, Some(PartitionContent::Swap(_)));
+    if is_swap {
+        check_swap_size(value, &object, size);
+    }
     if let (Some(size), Some(PartitionContent::Root | PartitionContent::Ext4(_))) = (size, &held)
         && size < FILESYSTEM_SIZE.min
     {
@@ -181,7 +185,12 @@ fn partition(
     let mount = object.read("mount", |value| {
         let has_files = !matches!(
             held,
-            Some(PartitionContent::Empty | PartitionContent::Raw(_) | PartitionContent::Verity(_))
+            Some(
+                PartitionContent::Empty
+                    | PartitionContent::Raw(_)
+                    | PartitionContent::Swap(_)
+                    | PartitionContent::Verity(_)
+            )
         );
         let what = || "this partition has no file system of the plan to mount".to_owned();
         if has_files { value.image_path() } else { value.wrong(what, "leave it out, or write a \"content\"") }
@@ -190,7 +199,7 @@ fn partition(
     let mount = mount.or_else(|| is_root.then(ImagePath::root));
     // A wrong mount is one problem, and not a missing one too.
     let has_mount = mount.is_some() || object.given("mount").is_some();
-    let mount_options = object.read("mountOptions", |value| mount_options(value, has_mount));
+    let mount_options = object.read("mountOptions", |value| mount_options(value, has_mount || is_swap));
     Some(PartitionPlan {
         mount,
         mount_options,
@@ -204,6 +213,19 @@ fn partition(
         guid,
         content: held?,
     })
+}
+
+fn check_swap_size(value: &Value<'_>, object: &Object<'_>, size: Option<u64>) {
+    match (object.given("size"), size) {
+        (None, _) => {
+            value.wrong::<()>(|| "a swap area has no size of its own".to_owned(), "write \"size\"");
+        }
+        (Some(given), Some(bytes)) if bytes < MIN_SWAP => {
+            let what = || format!("a partition of {bytes} bytes has no room for a swap area");
+            given.wrong::<()>(what, "write at least \"40KiB\"");
+        }
+        _ => {}
+    }
 }
 
 fn mount_options(value: &Value<'_>, has_mount: bool) -> Option<String> {
@@ -326,6 +348,10 @@ fn content(value: &Value<'_>, number: usize, context: Context<'_>) -> Option<Par
         ContentKind::Raw => {
             object.read("source", |value| context.host_path(value)).map(PartitionContent::Raw)
         }
+        ContentKind::Swap => Some(PartitionContent::Swap(SwapPlan {
+            label: object.read_or_default("label", |value| value.label(MAX_SWAP_LABEL)),
+            uuid: object.read("uuid", |value| value.uuid()),
+        })),
         ContentKind::Verity => object.read("of", volume_ref).map(PartitionContent::Verity),
     }
 }

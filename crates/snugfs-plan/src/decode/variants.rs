@@ -8,7 +8,7 @@ use crate::conflicts;
 use crate::location::quoted;
 use crate::plan::{VariantPlan, VolumePlan};
 use crate::problem::Log;
-use crate::tables;
+use crate::tables::{self, MAX_LABEL};
 use crate::value::Value;
 
 /// The variants of a plan with this root.
@@ -36,7 +36,7 @@ pub(super) fn variants(
 fn variant(value: &Value<'_>, context: Context<'_>) -> Option<VariantPlan> {
     let object = value.object(&tables::VARIANT)?;
     let (label, uuid) =
-        (object.read("label", |value| value.label()), object.read("uuid", |value| value.uuid()));
+        (object.read("label", |value| value.label(MAX_LABEL)), object.read("uuid", |value| value.uuid()));
     let entries = object.read_or_default("entries", |value| Some(contents::entries(value, context)));
     Some(VariantPlan { output: object.read("output", |value| value.file_name())?, label, uuid, entries })
 }

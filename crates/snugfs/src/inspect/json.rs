@@ -65,6 +65,14 @@ fn volume(volume: &Volume) -> Value {
     };
     let mut value =
         json!({ "partition": partition, "holds": holds, "filesystem": file_system, "error": error });
+    if let Some(swap) = volume.swap() {
+        value["swap"] = json!({
+            "label": String::from_utf8_lossy(&swap.label),
+            "uuid": swap.uuid.to_string(),
+            "bytes": swap.bytes(),
+            "warnings": swap.problems(volume.window.length()),
+        });
+    }
     if let Some(tree) = verify::hash_tree(volume) {
         let salt = tree.salt.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         value["hashTree"] = json!({

@@ -47,6 +47,7 @@ pub(super) fn table(image: &Image, overview: &Overview) -> String {
     for volume in &overview.volumes {
         file_system(&mut text, volume);
         hash_tree(&mut text, volume);
+        swap(&mut text, volume);
     }
     if let Some(table) = &overview.table {
         for warning in &table.warnings {
@@ -116,6 +117,17 @@ pub(super) fn warnings(fs: &FileSystem) -> &[String] {
     match fs {
         FileSystem::Ext4(ext4) => ext4.warnings(),
         FileSystem::Fat(fat) => fat.warnings(),
+    }
+}
+
+fn swap(text: &mut String, volume: &Volume) {
+    let Some(swap) = volume.swap() else { return };
+    let place = volume.partition.as_ref().map_or_else(String::new, |p| format!("{}: ", p.number));
+    let label = if swap.label.is_empty() { "no label".to_owned() } else { escaped(&swap.label).to_string() };
+    let _ = writeln!(text, "\n{place}swap, {label:.NAME$}, {}", swap.uuid);
+    let _ = writeln!(text, "  size     {}", counted(swap.bytes(), "byte"));
+    for problem in swap.problems(volume.window.length()) {
+        let _ = writeln!(text, "  warning: {problem}");
     }
 }
 

@@ -207,6 +207,10 @@ fn add_disk(
                 nodes.add(node, "code of the boot loader", left, "file");
                 None
             }
+            PartContent::Swap(_) => {
+                nodes.add(node, "swap area", left, "other");
+                None
+            }
             PartContent::Verity(_) => {
                 nodes.add(node, "hash tree", left, "inodeTables");
                 None

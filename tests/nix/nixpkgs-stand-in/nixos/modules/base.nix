@@ -40,7 +40,10 @@ in
         default = [ ];
       };
     };
-    fileSystems = anything;
+    fileSystems = mkOption {
+      type = types.lazyAttrsOf types.anything;
+      default = { };
+    };
     ids = mkOption {
       type = types.anything;
       default = {

@@ -23,6 +23,8 @@ in
     kernelParams = option (types.listOf types.str) [ ];
     kernel = option types.package pkgs.linux;
     initrd.secrets = raw { };
+    initrd.systemd.enable = bool false;
+    initrd.systemd.dmVerity.enable = bool false;
     # Configurations beside this one, by name: their kernel's parameters.
     specialisations = raw { };
     loader = {
