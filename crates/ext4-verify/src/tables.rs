@@ -54,8 +54,16 @@ pub(crate) fn inode_tables(
 
 fn unused_inode(findings: &mut Findings, number: u32, raw: &[u8]) {
     let place = || Where::of_inode(number).place();
-    if le16(raw, 0x1a) != 0 && le32(raw, 0x14) == 0 {
+    let (mode, deleted, links) = (le16(raw, 0x00), le32(raw, 0x14), le16(raw, 0x1a));
+    if links != 0 && deleted == 0 {
         findings.add_with(Code::InodeOrphan, place, "has links, but no name leads to it");
+    } else if mode != 0 && deleted == 0 {
+        // Linux sets the time when it deletes an inode, and e2fsck wants it where the table has to be read.
+        findings.add_with(
+            Code::InodeOrphan,
+            place,
+            "has a mode, but no name leads to it and it was not deleted",
+        );
     } else {
         findings.add_with(Code::InodeUnusedNotZero, place, "is unused and not zero");
     }

@@ -103,7 +103,7 @@ pub(crate) fn all(image: &Image, names: &Names) -> Vec<Kind> {
             ("checksum of an inode without use", image.inode(4) + 0x7c, Code::InodeChecksum),
             ("unused inode", unused_inode + 0x10, Code::InodeUnusedNotZero),
             ("unused inode with a link", unused_inode + 0x1a, Code::InodeOrphan),
-            ("last inode of the table", unused_inode + 40_960, Code::InodeUnusedNotZero),
+            ("last inode of the table", unused_inode + 40_960, Code::InodeOrphan),
             ("directory without its checksum", image.first(sub) + 40, Code::DirectoryChecksum),
             ("leaf of an index without its checksum", leaf + 20, Code::DirectoryChecksum),
             ("index without its checksum", image.first(index) + 0x28, Code::HtreeChecksum),

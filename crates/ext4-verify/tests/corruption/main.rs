@@ -78,6 +78,31 @@ fn assert_codes(good: &Image, kinds: &[Kind], expected: &str) {
     assert_eq!(text.lines().count(), expected.lines().count(), "it has a line for each kind");
 }
 
+/// Linux writes these fields of a journal; those that it never writes stay zero.
+#[test]
+fn fields_of_a_used_journal_are_no_damage() {
+    const CHECKSUM_V3: u32 = 0x10;
+    const FAST_COMMIT: u32 = 0x20;
+    let (good, _) = full(Legacy);
+    let journal = good.first(8);
+    let last = u32::try_from(good.n(good.inode(8) + 4, 4) / image::BLOCK).unwrap() - 1;
+    let with = |fields: &[(u64, u32)]| {
+        let mut image = good.clone();
+        for &(at, value) in fields {
+            image.put(journal + at, &value.to_be_bytes());
+        }
+        codes(&image)
+    };
+    assert_eq!(with(&[(0x58, last)]), ["journal-used"]);
+    assert_eq!(with(&[(0x58, last + 1)]), ["journal-superblock"]);
+    assert_eq!(with(&[(0x24, 1), (0x58, 1)]), ["journal-used"]);
+    assert_eq!(with(&[(0x28, FAST_COMMIT), (0x54, 256)]), ["journal-used"]);
+    assert_eq!(with(&[(0x28, FAST_COMMIT), (0x5c, 1)]), ["metadata-padding", "journal-used"]);
+    // With the feature, the checksum covers the rest, which stays zero.
+    let checked = [(0x28, CHECKSUM_V3), (0x50, 4 << 24), (0x44, 1)];
+    assert_eq!(with(&checked), ["metadata-padding", "journal-checksum", "journal-used"]);
+}
+
 /// One block more than half of all is too many for root.
 #[test]
 fn half_of_all_blocks_may_be_reserved() {
