@@ -1,5 +1,6 @@
 //! `plan.filesystem.compatibility`: file systems for old readers.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ fn legacy_example() -> Workspace {
 }
 
 /// The features of an image as dumpe2fs prints them.
-fn features(image: &std::path::Path) -> String {
+fn features(image: &Path) -> String {
     let run = Run::of(Command::new(tool("dumpe2fs")).arg("-h").arg(image)).succeeded();
     let line = run.text().lines().find_map(|line| line.strip_prefix("Filesystem features:")).unwrap();
     line.trim().to_owned()
@@ -58,33 +59,114 @@ fn verify_compares_the_kind_with_the_plan() {
         .says("read-only compatible features are 0x6b, should be 0x46b");
 }
 
+/// Mounts an image, runs a script in its root directory, and unmounts it. A mount namespace of its own, so that no other process
+/// keeps it mounted.
+fn in_use(workspace: &Workspace, image: &Path, script: &str) {
+    const MOUNTED: &str = r#"mount "$1" "$2"; cd "$2"; eval "$3"; cd /; umount "$2""#;
+    let device = LoopDevice::new(image, "512");
+    let folder = workspace.path("mounted");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut command = Command::new(tool("unshare"));
+    command.args(["--mount", "sh", "-ec", MOUNTED, "sh", &device.device]).arg(folder).arg(script);
+    Run::of(&mut command).succeeded();
+}
+
+/// Several hundred files with names so long that their directory gets an index, and a removed one.
+const WRITE: &str = r"mkdir new; for n in $(seq 500); do printf '%0100d' $n > new/$(printf '%0100d' $n); done; rm etc/hostname";
+/// Longer contents of some.
+const WRITE_AGAIN: &str =
+    r"for n in $(seq 50); do head -c 100000 /dev/zero | tr '\0' m > new/$(printf '%0100d' $n); done";
+
 #[test]
 fn linux_writes_a_legacy_image_and_resize2fs_grows_it() {
-    let workspace = legacy_example();
-    let image = workspace.build("legacy.img", []);
-    let before = features(&image);
-    {
-        let device = LoopDevice::new(&image, "512");
-        let folder = workspace.path("mounted");
-        std::fs::create_dir(&folder).unwrap();
-        Run::of(Command::new("mount").arg(&device.device).arg(&folder)).succeeded();
-        std::fs::create_dir(folder.join("new")).unwrap();
-        for number in 0..500 {
-            std::fs::write(folder.join(format!("new/{number:0100}")), vec![b'n'; number]).unwrap();
-        }
-        Run::of(Command::new("umount").arg(&folder)).succeeded();
+    for journal in [Value::Null, json!(0)] {
+        let workspace = legacy_example();
+        workspace.change_plan(|plan| plan["filesystem"]["journalSize"] = journal);
+        let image = workspace.build("legacy.img", []);
+        assert_fsck_clean(&image);
+        assert_verified(&image);
+        let before = features(&image);
+        in_use(&workspace, &image, WRITE);
+        assert_fsck_clean(&image);
+        workspace.snugfs(["verify", "--used", "legacy.img"]).succeeded();
+        workspace.snugfs(["verify", "legacy.img"]).failed_with(8).says("superblock-use");
+        // Offline: growth while it is mounted needs CAP_SYS_RESOURCE, and tests/oracles/grow-vm does it.
+        Run::of(Command::new("e2fsck").arg("-fp").arg(&image)).succeeded();
+        Run::of(Command::new(tool("resize2fs")).arg(&image).arg("2G")).succeeded();
+        assert_fsck_clean(&image);
+        workspace.snugfs(["verify", "--used", "legacy.img"]).succeeded();
+        assert_eq!(features(&image), before);
+        let blocks = format!("Block count:              {}", (2_u64 << 30) / 4096);
+        assert!(debugfs(&image, "stats").contains(&blocks));
+        in_use(&workspace, &image, WRITE_AGAIN);
+        assert_fsck_clean(&image);
+        workspace.snugfs(["verify", "--used", "legacy.img"]).succeeded();
     }
-    assert_fsck_clean(&image);
-    workspace.snugfs(["verify", "--used", "legacy.img"]).succeeded();
-    // Offline: growth while it is mounted needs CAP_SYS_RESOURCE, and tests/oracles/life-after does it.
-    Run::of(Command::new("e2fsck").arg("-fp").arg(&image)).succeeded();
-    Run::of(Command::new(tool("resize2fs")).arg(&image).arg("2G")).succeeded();
-    assert_fsck_clean(&image);
-    workspace.snugfs(["verify", "--used", "legacy.img"]).succeeded();
-    assert_eq!(features(&image), before);
-    assert!(
-        debugfs(&image, "stats").contains(&format!("Block count:              {}", (2_u64 << 30) / 4096))
-    );
+}
+
+#[test]
+fn variants_of_a_legacy_image_are_what_builds_of_each_alone_write() {
+    let workspace = legacy_example();
+    workspace.change_plan(|plan| {
+        plan["variants"] = json!([
+            { "output": "label.img", "label": "OTHER" },
+            { "output": "uuid.img", "uuid": "7f1c6c3e-52a5-4f0e-9a57-000000000001" },
+            { "output": "entry.img", "entries": { "/etc/id": { "type": "file", "text": "seven\n" } } },
+        ]);
+    });
+    std::fs::create_dir(workspace.path("out")).unwrap();
+    workspace.build("out/base.img", []);
+    for name in ["label.img", "uuid.img", "entry.img"] {
+        let alone = workspace.build("alone", ["--variant", name]);
+        assert_sound(&alone);
+        let variant = workspace.path(&format!("out/{name}"));
+        assert_eq!(features(&variant), features(&alone));
+        assert!(std::fs::read(variant).unwrap() == std::fs::read(alone).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn a_legacy_file_system_has_a_hash_tree() {
+    let workspace = legacy_example();
+    workspace.change_plan(|plan| {
+        plan["filesystem"] = json!({ "compatibility": "legacy", "seal": true, "verity": true });
+    });
+    let image = workspace.build("verity.img", ["--report", "report.json"]);
+    workspace.snugfs(["verify", "verity.img"]).succeeded();
+    workspace.snugfs(["verify", "verity.img", "--against", "plan.json"]).succeeded();
+    let report = workspace.read_json("report.json");
+    let offset = report["filesystem"]["blocks"].as_u64().unwrap() * 4096;
+    let hash = report["rootHash"].as_str().unwrap();
+    let mut veritysetup = Command::new(tool("veritysetup"));
+    veritysetup.args(["verify", &format!("--hash-offset={offset}")]).arg(&image).arg(&image).arg(hash);
+    Run::of(&mut veritysetup).succeeded();
+}
+
+#[test]
+fn a_legacy_image_is_inspected_and_explained() {
+    let workspace = legacy_example();
+    workspace.build("legacy.img", []);
+    let shown = workspace.snugfs(["inspect", "legacy.img"]).succeeded();
+    assert!(shown.text().contains("ext4, no label, "), "{}", shown.text());
+    let json = workspace.snugfs(["inspect", "legacy.img", "--json"]).succeeded();
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["volumes"][0]["holds"], "ext4");
+    assert_eq!(json["volumes"][0]["filesystem"]["uuid"], crate::support::UUID);
+    let cat = workspace.snugfs(["inspect", "legacy.img", "cat", "/etc/hostname"]).succeeded();
+    assert_eq!(cat.text(), "board\n");
+    workspace.snugfs(["inspect", "legacy.img", "stat", "/etc/hostname"]).succeeded();
+    workspace.snugfs(["inspect", "legacy.img", "extract", "/", "-o", "out"]).succeeded();
+    assert_eq!(workspace.read("out/etc/hostname"), b"board\n");
+    // A block has twice as many descriptors, so growth needs half as many.
+    let reserve = |compatibility: &str| {
+        workspace.change_plan(|plan| plan["filesystem"]["compatibility"] = json!(compatibility));
+        let run = workspace.snugfs(["explain", "plan.json", "--json"]).succeeded();
+        let explained: Value = serde_json::from_slice(&run.stdout).unwrap();
+        let areas = explained["filesystems"][0]["areas"].as_array().unwrap();
+        let first = areas.iter().find(|area| area["for"] == "growthReserve").unwrap();
+        first["bytes"].as_u64().unwrap() / 4096
+    };
+    assert_eq!((reserve("legacy"), reserve("current")), (63, 127));
 }
 
 /// Sealing, slots, stable layouts and partitions are as with other file systems.
@@ -109,6 +191,13 @@ fn a_legacy_file_system_is_sealed_stamped_followed_and_put_into_partitions() {
     assert_fsck_clean(&first);
     assert_verified(&first);
     assert_eq!(debugfs(&first, "cat /etc/key"), "secret\n");
+    let inode = debugfs(&first, "stat /etc/key");
+    assert!(inode.contains("Size: 7\n") && !inode.contains("checksum"), "{inode}");
+    workspace.write("list.csv", "name,/etc/key\na,secret of a\n");
+    workspace.snugfs(["stamp", "1.img", "--devices", "list.csv", "-o", "devices"]).succeeded();
+    let stamped = workspace.path("devices/a.img");
+    assert_sound(&stamped);
+    assert_eq!(debugfs(&stamped, "cat /etc/key"), "secret of a");
 
     workspace
         .change_plan(|plan| plan["entries"]["/etc/a-new-file"] = json!({ "type": "file", "text": "new\n" }));
