@@ -1,7 +1,7 @@
 //! Measures the contents: inode numbers, shapes of directories, attributes, lengths in blocks.
 //!
-//! All of this depends on the tree, the UUID, whether the file system is sealed and whether it has checksums, but not on the geometry. So the
-//! solver can try geometries without the tree.
+//! All of this depends on the tree, the UUID, whether the file system is sealed and whether it has checksums, but not on the
+//! geometry. So the solver can try geometries without the tree.
 
 use ext4_ondisk::dirhash::HashSeed;
 use ext4_ondisk::inode::FAST_SYMLINK_MAX;

@@ -159,7 +159,7 @@ fn a_legacy_layout_follows_and_is_followed() {
         let new = follow(&files(&[("b", 50), ("c", 9000), ("d", 70)]), &of(now), &old, folder.path());
         if then == now {
             assert_eq!(new.likeness(), Some(Likeness::Kept { moved: 1 }));
-            assert_eq!(place_of(&new, "c"), place_of(&old, "c"));
+            assert_eq!(place_of(&new, "/c"), place_of(&old, "/c"));
         }
     }
 }

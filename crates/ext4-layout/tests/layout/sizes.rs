@@ -291,7 +291,7 @@ fn a_legacy_file_system_ends_and_grows_before_16_tib() {
     const MOST: u64 = (16 << 40) - GROUP;
     let legacy = options().with_compatibility(Compatibility::Legacy);
     let tree = one_file(1);
-    let far = legacy.clone().with_grow_to(Some(MOST + 1));
+    let far = legacy.clone().with_grow_to(Some(MOST + 4096));
     match Layout::plan(&tree, &far).unwrap_err() {
         LayoutError::GrowthOutOfReach { reachable, .. } => assert_eq!(reachable, MOST),
         other => panic!("{other}"),
