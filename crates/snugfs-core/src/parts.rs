@@ -337,7 +337,11 @@ impl Scanner<'_> {
             database::check_logs(closure, &scan.tree, at)?;
         }
         if let Some(selinux) = &plan.selinux {
-            warnings.extend(selinux::label(&mut scan.tree, selinux, at)?);
+            let partition = planned.partition.as_ref().and_then(|found| {
+                partitions(whole).find(|(index, _)| *index == found.index).map(|(_, partition)| partition)
+            });
+            let mount = partition.and_then(|partition| partition.mount.as_ref());
+            warnings.extend(selinux::label(&mut scan.tree, selinux, mount, at)?);
         }
         let replaced = scan.replaced.into_iter();
         let replaced =

@@ -315,8 +315,8 @@ pub struct AttributesPlan {
 pub struct SelinuxPlan {
     /// The `file_contexts` of the policy.
     pub file_contexts: PathBuf,
-    /// Where the machine mounts the file system.
-    pub mount_point: ImagePath,
+    /// Where the machine mounts the file system, if given. [`PartitionPlan::mount`] is the default, and after it the root.
+    pub mount_point: Option<ImagePath>,
 }
 
 /// How an fstab names file systems.

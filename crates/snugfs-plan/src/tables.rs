@@ -475,12 +475,13 @@ pub(crate) static SELINUX: Table = Table {
             "The file_contexts of the policy. Files with the same name and .homedirs, .local, .subs or .subs_dist at its end \
              are read too.",
         ),
-        Field::default(
+        Field::optional(
             "mountPoint",
             Shape::ImagePath,
-            "\"/\"",
-            "Where the machine mounts the file system: the start of the paths that are looked up.",
-        ),
+            "Where the machine mounts the file system: the start of the paths that are looked up. By default, the mount of \
+             its partition, or / without one.",
+        )
+        .or_null(),
     ],
 };
 
