@@ -330,12 +330,24 @@ pub enum FstabTag {
     PartUuid,
 }
 
+/// `plan.filesystem.compatibility`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compatibility {
+    /// The features `metadata_csum` and `64bit`.
+    #[default]
+    Current,
+    /// Neither of them.
+    Legacy,
+}
+
 /// `plan.filesystem`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesystemPlan {
     /// Whether the file system is read-only for good. Then the defaults of the fields below are: no free space, no journal, no
     /// growth.
     pub sealed: bool,
+    /// Which systems can use the file system.
+    pub compatibility: Compatibility,
     /// The hash tree of dm-verity, if it has one. Then it is sealed.
     pub verity: Option<VerityPlan>,
     /// At most 16 bytes, no NUL.
