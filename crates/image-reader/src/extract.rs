@@ -264,12 +264,10 @@ impl Extraction<'_> {
     ) -> io::Result<()> {
         let names = first.names();
         let Some((last, folders)) = names.split_last() else { return Err(io::ErrorKind::NotFound.into()) };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut open: Option<OwnedFd> = None;
         for folder in folders {
             let above = open.as_ref().map_or(self.root, AsFd::as_fd);
-            let next = rustix::fs::openat(above, OsStr::from_bytes(folder), flags, Mode::empty())?;
-            open = Some(next);
+            open = Some(open_directory(above, OsStr::from_bytes(folder), OFlags::PATH)?);
         }
         let folder = open.as_ref().map_or(self.root, AsFd::as_fd);
         rustix::fs::linkat(folder, OsStr::from_bytes(last), into, name, AtFlags::empty())?;
@@ -290,8 +288,7 @@ impl Extraction<'_> {
         let name = OsStr::from_bytes(&path.name);
         // Accessible only to the owner until it is complete.
         rustix::fs::mkdirat(into, name, Mode::RWXU)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = rustix::fs::openat(into, name, flags, Mode::empty())?;
+        let made = open_directory(into, name, OFlags::RDONLY)?;
         self.done.directories = self.done.directories.saturating_add(1);
         self.directory(made.as_fd(), node, Some(path), depth.saturating_add(1));
         self.finish(&made, node)?;
@@ -305,7 +302,8 @@ impl Extraction<'_> {
         node: &Node,
         path: &RelativePath,
     ) -> io::Result<Option<Identity>> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // A file is new with these flags, and a symlink of its name is not followed.
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(into, name, flags, Mode::RUSR | Mode::WUSR)?);
         let written = match self.contents(&file, node) {
             Ok(written) => written.map(|()| true),
@@ -413,6 +411,12 @@ impl Extraction<'_> {
         let mask = if self.options.owners { 0o7777 } else { 0o1777 };
         Mode::from_raw_mode(u32::from(node.mode & mask))
     }
+}
+
+/// Opens a directory, but not through a symlink.
+fn open_directory(above: BorrowedFd<'_>, name: &OsStr, access: OFlags) -> io::Result<OwnedFd> {
+    let flags = access | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(above, name, flags, Mode::empty())?)
 }
 
 /// The identity of the file with this name, without following symlinks.
@@ -693,9 +697,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let fs = FileSystem::Ext4(image.open());
         let done = run(&fs, "/", folder.path(), ExtractOptions::default());
-        // Eight times the image: 64 MiB.
+        // Eight times the image: 64 MiB. From a shorter image, 64 MiB may be written, too.
         assert_eq!((done.files, std::fs::read_dir(folder.path()).unwrap().count()), (8, 8));
         assert_eq!(texts(&done.unread), ["/f18: contents: the files are far larger than the image"]);
+        let mut short = Image::new();
+        // 20 files of 50 KiB.
+        let names: Vec<_> = (0..20).map(|number| format!("{number:02}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).zip(12..).collect();
+        directory(&mut short, 2, DATA, &names);
+        for (_, inode) in &names {
+            short.extents(*inode, FILE, 50 * 1024, &[(0, 50, DATA + 1)]);
+        }
+        let fs = FileSystem::Ext4(short.open());
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(run(&fs, "/", folder.path(), ExtractOptions::default()).files, 20);
     }
 
     #[test]
@@ -720,6 +735,26 @@ mod tests {
             "{:?}",
             done.unread
         );
+    }
+
+    #[test]
+    fn only_directories_are_opened_and_not_through_symlinks() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("directory")).unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        std::os::unix::fs::symlink("directory", folder.path().join("link")).unwrap();
+        let above = File::open(folder.path()).unwrap();
+        for access in [OFlags::RDONLY, OFlags::PATH] {
+            let open = |name| open_directory(above.as_fd(), OsStr::new(name), access);
+            let opened = open("directory").unwrap();
+            assert!(rustix::io::fcntl_getfd(&opened).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+            assert_eq!(
+                rustix::fs::fcntl_getfl(&opened).unwrap().contains(OFlags::PATH),
+                access == OFlags::PATH
+            );
+            assert!(open("file").is_err());
+            assert!(open("link").is_err());
+        }
     }
 
     #[test]

@@ -73,11 +73,11 @@ impl Overview {
     pub fn read(image: &Image) -> Result<Self, ReadError> {
         let disk = &image.window;
         let Some(table) = PartitionTable::read(disk)? else {
-            let content = identify(disk, &Work::of(disk.length().min(fat::MAX_TABLES)));
+            let content = identify(disk, &fat::work(disk.length()));
             let volume = Volume { partition: None, window: disk.clone(), content };
             return Ok(Self { table: None, volumes: vec![volume], gaps: Vec::new() });
         };
-        let work = Work::of(disk.length().min(fat::MAX_TABLES));
+        let work = fat::work(disk.length());
         let mut first = BTreeMap::new();
         let volumes = table.partitions.iter().map(|partition| {
             let window = disk.part(partition.start, partition.size);
