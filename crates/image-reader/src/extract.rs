@@ -217,12 +217,8 @@ impl Extraction<'_> {
         let shared = node.inode.filter(|_| node.links > 1 && !node.is_directory());
         if let Some((first, identity)) = shared.and_then(|inode| self.first_names.get(&inode)) {
             // If the system can't create a hard link, the file is copied.
-            match self.link(first, *identity, into, name) {
-                Ok(()) => return,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    return self.unwritten(path, &error);
-                }
-                Err(_) => {}
+            if self.link(first, *identity, into, name).is_ok() {
+                return;
             }
         }
         let written = match node.kind {
@@ -568,6 +564,20 @@ mod tests {
     }
 
     #[test]
+    fn names_of_a_file_are_linked_only_if_it_counts_them() {
+        for (links, inodes) in [(1, 2), (2, 1), (3, 1)] {
+            let mut image = Image::new();
+            directory(&mut image, 2, DATA, &[("a", 13), ("b", 13)]);
+            image.extents(13, FILE, 0, &[]);
+            set(&mut image, 13, 0x1a, &[links]);
+            let folder = tempfile::tempdir().unwrap();
+            let fs = FileSystem::Ext4(image.open());
+            let done = run(&fs, "/", folder.path(), ExtractOptions::default());
+            assert_eq!((done.files, done.unwritten.len()), (inodes, 0), "{links}");
+        }
+    }
+
+    #[test]
     fn a_file_is_no_folder_to_extract_into() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
@@ -765,14 +775,14 @@ mod tests {
         std::os::unix::fs::symlink("a", folder.path().join("other")).unwrap();
         let fs = all_kinds();
         let root = File::open(folder.path()).unwrap();
-        let work = Extraction {
+        let mut work = Extraction {
             fs: &fs,
             options: ExtractOptions::default(),
             root: root.as_fd(),
             done: Extracted::default(),
             first_names: BTreeMap::new(),
             visits: fs.visits(),
-            left: 0,
+            left: 1 << 20,
             is_stopped: false,
         };
         let path = |names: [&str; 3]| {
@@ -789,6 +799,12 @@ mod tests {
         assert!(!folder.path().join("link").exists());
         link(["a", "b", "file"], made).unwrap();
         assert_eq!(identity(root.as_fd(), OsStr::new("link")).unwrap(), made);
+        // Without a link, the file is copied.
+        let node = find(&fs, b"/file", Links::Keep).unwrap().node;
+        work.first_names.insert(13, (path(["a", "b", "file"]), Identity(made.0, made.1 + 1)));
+        work.entry(root.as_fd(), &RelativePath::below(None, b"copy"), &node, 0);
+        assert_eq!((work.done.files, work.done.unwritten.len()), (1, 0));
+        assert_eq!(std::fs::read(folder.path().join("copy")).unwrap().len(), 2500);
     }
 
     #[test]

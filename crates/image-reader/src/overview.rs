@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use image_tree::Explain;
 
-use crate::bytes::Bytes;
 use crate::work::Work;
 use crate::{Ext4, Fat, FileSystem, Image, Partition, PartitionTable, ReadError, Swap, Window, ext4, fat};
 
@@ -176,7 +175,7 @@ fn identify(window: &Window, work: &Work) -> VolumeContent {
         }
     }
     let first = window.bytes(0, 512).unwrap_or_default();
-    if fat::seems_to_be(&first) && Bytes(&first).le16(0x1fe) == 0xaa55 {
+    if fat::seems_to_be(&first) {
         return read(Fat::open_counted(window.clone(), work).map(FileSystem::Fat));
     }
     VolumeContent::Unknown
