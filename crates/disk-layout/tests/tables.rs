@@ -89,6 +89,9 @@ fn another_library_reads_both_copies_of_a_gpt() {
         );
         let guids: Vec<_> = table.partitions().values().map(|found| found.part_guid.into_bytes()).collect();
         assert_eq!(guids, disk.partition_guids());
+        // "Legacy BIOS Bootable" is bit 2.
+        let flags: Vec<_> = table.partitions().values().map(|found| found.flags).collect();
+        assert_eq!(flags, [4, 0, 0]);
         assert_eq!(TableId::Gpt(table.guid().into_bytes()), disk.table());
     }
     assert_eq!(disk.len() % 4096, 0);

@@ -67,6 +67,15 @@ pub struct Node {
     pub(crate) place: Place,
 }
 
+/// An extended attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name, with its namespace; the number of the namespace and a dot, if that has no name.
+    pub name: Vec<u8>,
+    /// Its value as `getxattr` returns it; `None` if it is in an inode of its own, which is not read.
+    pub value: Option<Vec<u8>>,
+}
+
 /// What is needed to find the contents of a node.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
@@ -165,6 +174,14 @@ impl FileSystem {
         match self {
             Self::Ext4(ext4) => ext4.link_target(node),
             Self::Fat(_) => Err(ReadError::damaged("FAT", "does not support symlinks")),
+        }
+    }
+
+    /// The extended attributes of a node, in the order in which they are stored; none on FAT.
+    pub fn attributes(&self, node: &Node) -> Result<Vec<Attribute>, ReadError> {
+        match self {
+            Self::Ext4(ext4) => ext4.attributes(node),
+            Self::Fat(_) => Ok(Vec::new()),
         }
     }
 

@@ -97,8 +97,9 @@ impl Overview {
         Ok(Self { table: Some(table), volumes, gaps })
     }
 
-    /// Chooses a volume: the one with this number. Without a number, the only one with a file system, or else the largest one
-    /// with the partition type of a root or with ext4. Also returns whether there were several candidates.
+    /// Chooses a volume: the one with this number. Without a number, the only one with a file system, or else the first with the
+    /// partition type of a root, or else the largest with ext4, or else the largest. Also returns whether there were several
+    /// candidates.
     pub fn choose(&self, number: Option<u32>) -> Result<(&Volume, bool), ReadError> {
         if let Some(number) = number {
             let found = self.volumes.iter().find(|volume| match &volume.partition {
@@ -117,10 +118,15 @@ impl Overview {
                 _ => None,
             })
         };
-        let best = readable().max_by_key(|(volume, fs)| {
-            let root = volume.partition.as_ref().is_some_and(|partition| partition.kind.is_root());
-            (root, matches!(fs, FileSystem::Ext4(_)), volume.window.length())
-        });
+        let is_root = |volume: &Volume| volume.partition.as_ref().is_some_and(|found| found.kind.is_root());
+        // In reverse, so that the first of equal ones is taken.
+        let largest = || {
+            let key = |(volume, fs): &(&Volume, &FileSystem)| {
+                (matches!(fs, FileSystem::Ext4(_)), volume.window.length())
+            };
+            readable().rev().max_by_key(key)
+        };
+        let best = readable().find(|(volume, _)| is_root(volume)).or_else(largest);
         match best {
             Some((volume, _)) => Ok((volume, readable().count() > 1)),
             // The error of the only volume says why nothing can be read.

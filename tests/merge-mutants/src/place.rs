@@ -18,7 +18,14 @@ pub fn place(text: &str, file: &syn::File, mutants: Vec<Mutant>) -> (Edits, Vec<
         let range = lines.byte(&mutant.span.start)..lines.byte(&mutant.span.end);
         waiting.entry((mutant.genre.clone(), range)).or_default().push(mutant);
     }
-    let mut placer = Placer { text, waiting, edits: Edits::default(), alone: Vec::new(), in_constant: false, has_wildcard: false };
+    let mut placer = Placer {
+        text,
+        waiting,
+        edits: Edits::default(),
+        alone: Vec::new(),
+        in_constant: false,
+        has_wildcard: false,
+    };
     placer.visit_file(file);
     let Placer { waiting, edits, mut alone, .. } = placer;
     alone.extend(waiting.values().flatten().map(|mutant| (mutant.id, "its place was not found")));
@@ -130,7 +137,8 @@ impl Placer<'_> {
         let switch = mutants.iter().map(|mutant| on(mutant.id)).collect::<Vec<_>>().join(" || ");
         let equal = if is_and { "!=" } else { "==" };
         let other = if is_and { "is_on" } else { "!is_on" };
-        self.edits.before(start(&node.left), vec![(format!("(match {switch} {{ is_on => if ("), ids.clone())]);
+        self.edits
+            .before(start(&node.left), vec![(format!("(match {switch} {{ is_on => if ("), ids.clone())]);
         self.edits.replace(node.op.span().byte_range(), vec![(format!(") {equal} is_on {{ "), ids.clone())]);
         self.edits.after(end(&node.right), vec![(format!(" }} else {{ {other} }} }})"), ids)]);
     }
@@ -185,7 +193,9 @@ impl Placer<'_> {
         if deleted.is_empty() {
             // The comma behind the arm, or attributes before it, may belong to the mutant.
             let near = self.waiting.keys().find(|(genre, at)| {
-                genre == "MatchArm" && (at.start == arm_range.start || at.start == start(&arm.pat)) && at.end <= arm_range.end + 1
+                genre == "MatchArm"
+                    && (at.start == arm_range.start || at.start == start(&arm.pat))
+                    && at.end <= arm_range.end + 1
             });
             if let Some((genre, range)) = near.cloned() {
                 deleted = self.take(&genre, range);
@@ -321,7 +331,8 @@ impl<'ast> Visit<'ast> for Placer<'_> {
                     mutants = self.leave(mutants, "the condition binds names");
                 } else {
                     let opposite = if is_and { "||" } else { "&&" };
-                    let (lazy, other) = mutants.into_iter().partition(|mutant| mutant.replacement == opposite);
+                    let (lazy, other) =
+                        mutants.into_iter().partition(|mutant| mutant.replacement == opposite);
                     self.leave(other, "an operator of another kind");
                     mutants = lazy;
                     self.lazy(node, &mutants, is_and);
@@ -338,8 +349,12 @@ impl<'ast> Visit<'ast> for Placer<'_> {
             self.visit_expr(&node.left);
         } else if self.has_any(&range_of(&node.left)) {
             let range = range_of(&node.left);
-            let inside: Vec<_> =
-                self.waiting.keys().filter(|(_, at)| range.start <= at.start && at.end <= range.end).cloned().collect();
+            let inside: Vec<_> = self
+                .waiting
+                .keys()
+                .filter(|(_, at)| range.start <= at.start && at.end <= range.end)
+                .cloned()
+                .collect();
             for key in inside {
                 let mutants = self.waiting.remove(&key).unwrap_or_default();
                 self.leave(mutants, "inside of a place that is assigned to");
@@ -370,7 +385,8 @@ impl<'ast> Visit<'ast> for Placer<'_> {
 
     fn visit_expr_match(&mut self, node: &'ast syn::ExprMatch) {
         self.visit_expr(&node.expr);
-        let is_wildcard = |arm: &syn::Arm| arm.guard.is_none() && matches!(arm.pat, syn::Pat::Wild(_) | syn::Pat::Ident(_));
+        let is_wildcard =
+            |arm: &syn::Arm| arm.guard.is_none() && matches!(arm.pat, syn::Pat::Wild(_) | syn::Pat::Ident(_));
         let has_wildcard = node.arms.iter().any(is_wildcard);
         for arm in &node.arms {
             // Another match inside of an arm sets its own.
@@ -388,11 +404,15 @@ impl<'ast> Visit<'ast> for Placer<'_> {
         for field in &node.fields {
             let range = range_of(field);
             let near = self.waiting.keys().find(|(genre, at)| {
-                genre == "StructField" && at.start == range.start && range.end <= at.end && at.end <= range.end + 1
+                genre == "StructField"
+                    && at.start == range.start
+                    && range.end <= at.end
+                    && at.end <= range.end + 1
             });
             let Some((genre, at)) = near.cloned() else { continue };
             let mutants = self.take(&genre, at);
-            let (Some(rest), syn::Member::Named(name), [mutant]) = (&node.rest, &field.member, &mutants[..]) else {
+            let (Some(rest), syn::Member::Named(name), [mutant]) = (&node.rest, &field.member, &mutants[..])
+            else {
                 self.leave(mutants, "not a field with a name");
                 continue;
             };

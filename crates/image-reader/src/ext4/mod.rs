@@ -4,6 +4,7 @@ mod directory;
 mod extents;
 mod inode;
 mod superblock;
+mod xattrs;
 
 pub use inode::RawInode;
 pub(crate) use superblock::is_there;
@@ -12,7 +13,7 @@ use ext4_ondisk::inode::{FAST_SYMLINK_MAX, FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_INLI
 
 use image_tree::{Uuid, to_u64};
 
-use crate::file_system::{Contents, Entry, Kind, Node, Place, Usage};
+use crate::file_system::{Attribute, Contents, Entry, Kind, Node, Place, Usage};
 use crate::work::Work;
 use crate::{ReadError, Window};
 use extents::Volume;
@@ -78,6 +79,19 @@ impl Ext4 {
         let number =
             node.inode.ok_or_else(|| ReadError::damaged("inode", "belongs to another file system"))?;
         inode::read_raw(&self.window, &self.superblock, number)
+    }
+
+    /// The extended attributes of a node, in the order in which they are stored.
+    pub(crate) fn attributes(&self, node: &Node) -> Result<Vec<Attribute>, ReadError> {
+        let raw = self.raw_inode(node)?;
+        let block = xattrs::block_of(&raw).map(|block| {
+            let offset = self.offset_of(block, 1);
+            let what = "the block of its extended attributes is not in the file system";
+            let offset = offset.ok_or_else(|| ReadError::damaged(named(node), what))?;
+            let bytes = self.window.bytes(offset, self.block_size());
+            bytes.map_err(|error| ReadError::io(named(node), error))
+        });
+        xattrs::all(&raw, block.transpose()?.as_deref())
     }
 
     /// Offset of consecutive blocks in the volume in \[bytes\]; `None` if they are not all in the file system.

@@ -48,7 +48,13 @@ const ALONE: &[(&str, &str, &str, &str, &str)] = &[
     ("BinaryOperator", "Some(c) = list.first() && *c", "&&", "||", "the condition binds names"),
     ("FnValue", "0..a", "0..a", "::std::iter::empty()", "another type than the function's own"),
     ("MatchArm", "true => 1,", "true => 1,", "", "the compiler counts no arm with a condition"),
-    ("StructField", "second: a, ..Fields::default()", "second: a", "", "the other fields come from a computed value"),
+    (
+        "StructField",
+        "second: a, ..Fields::default()",
+        "second: a",
+        "",
+        "the other fields come from a computed value",
+    ),
 ];
 
 /// Line and column, from 1, of a byte of the sample.
@@ -102,7 +108,11 @@ fn each_switch_is_its_mutant() {
     let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("same");
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
-    let all: Vec<_> = MUTANTS.iter().enumerate().map(|(id, (genre, code, part, by))| listed(id, genre, code, part, by)).collect();
+    let all: Vec<_> = MUTANTS
+        .iter()
+        .enumerate()
+        .map(|(id, (genre, code, part, by))| listed(id, genre, code, part, by))
+        .collect();
     let document = merged(&all, &[]);
     let text = document["text"].as_str().unwrap();
     // The place of an assignment is repeated, so what is inside has no switch.
@@ -114,7 +124,8 @@ fn each_switch_is_its_mutant() {
     assert_eq!(result(&folder, "merged", &with_switch(text), "none"), plain);
     for (id, (_, code, part, by)) in MUTANTS.iter().enumerate().filter(|(id, _)| *id != inside) {
         let range = range(code, part);
-        let mutant = format!("{}{by}{}", &PROGRAM[..range.start], &PROGRAM[range.end..]).replace("{ , ..base", "{ ..base");
+        let mutant = format!("{}{by}{}", &PROGRAM[..range.start], &PROGRAM[range.end..])
+            .replace("{ , ..base", "{ ..base");
         let mutant = mutant.replace("Fields { , second", "Fields { second");
         let expected = result(&folder, &format!("alone{id}"), &mutant, "");
         assert_ne!(expected, plain, "{code}: {part} -> {by} changes nothing");
@@ -124,16 +135,25 @@ fn each_switch_is_its_mutant() {
 
 #[test]
 fn what_has_no_switch_is_said() {
-    let all: Vec<_> = ALONE.iter().enumerate().map(|(id, (genre, code, part, by, _))| listed(id, genre, code, part, by)).collect();
+    let all: Vec<_> = ALONE
+        .iter()
+        .enumerate()
+        .map(|(id, (genre, code, part, by, _))| listed(id, genre, code, part, by))
+        .collect();
     let document = merged(&all, &[]);
     assert_eq!(document["text"], PROGRAM);
-    let why: Vec<_> = ALONE.iter().enumerate().map(|(id, mutant)| serde_json::json!([id, mutant.4])).collect();
+    let why: Vec<_> =
+        ALONE.iter().enumerate().map(|(id, mutant)| serde_json::json!([id, mutant.4])).collect();
     assert_eq!(document["alone"].as_array().unwrap(), &why);
 }
 
 #[test]
 fn what_is_left_out_changes_nothing() {
-    let all: Vec<_> = MUTANTS.iter().enumerate().map(|(id, (genre, code, part, by))| listed(id, genre, code, part, by)).collect();
+    let all: Vec<_> = MUTANTS
+        .iter()
+        .enumerate()
+        .map(|(id, (genre, code, part, by))| listed(id, genre, code, part, by))
+        .collect();
     let ids: Vec<usize> = (0..all.len()).collect();
     assert_eq!(merged(&all, &ids)["text"], PROGRAM);
 }
