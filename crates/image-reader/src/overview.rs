@@ -277,6 +277,33 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_equal_file_systems_is_chosen() {
+        let mut all = disk(&[(LINUX, 1500, 300), (LINUX, 500, 300), (LINUX, 100, 299)]);
+        for sector in [1500, 500, 100] {
+            put_ext4(&mut all, sector);
+        }
+        assert_eq!(chosen(&all, None).unwrap(), (1, true));
+    }
+
+    #[test]
+    fn the_first_root_is_chosen_before_larger_file_systems() {
+        let mut all = disk(&[(LINUX, 100, 800), (LINUX, 1000, 100), (LINUX, 1500, 100), (LINUX, 2000, 200)]);
+        put_ext4(&mut all, 100);
+        for sector in [1500, 2000] {
+            put_fat(&mut all, sector);
+        }
+        let mut overview = read(&all);
+        // The type of a root. The first one has no file system.
+        let root =
+            [0x4f, 0x68, 0xbc, 0xe3, 0xe8, 0xcd, 0x4d, 0xb1, 0x96, 0xe7, 0xfb, 0xca, 0xf9, 0x84, 0xb7, 0x09];
+        for volume in &mut overview.volumes[1..] {
+            volume.partition.as_mut().unwrap().kind = PartitionType::Gpt(image_tree::Uuid(root));
+        }
+        let (volume, has_others) = overview.choose(None).unwrap();
+        assert_eq!((volume.partition.as_ref().unwrap().number, has_others), (3, true));
+    }
+
+    #[test]
     fn a_number_chooses_a_partition_with_or_without_a_file_system() {
         let mut all = disk(&[(LINUX, 100, 300), (0, 0, 0), (LINUX, 500, 300)]);
         put_ext4(&mut all, 100);
