@@ -217,12 +217,8 @@ impl Extraction<'_> {
         let shared = node.inode.filter(|_| node.links > 1 && !node.is_directory());
         if let Some((first, identity)) = shared.and_then(|inode| self.first_names.get(&inode)) {
             // If the system can't create a hard link, the file is copied.
-            match self.link(first, *identity, into, name) {
-                Ok(()) => return,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    return self.unwritten(path, &error);
-                }
-                Err(_) => {}
+            if self.link(first, *identity, into, name).is_ok() {
+                return;
             }
         }
         let written = match node.kind {
@@ -264,12 +260,10 @@ impl Extraction<'_> {
     ) -> io::Result<()> {
         let names = first.names();
         let Some((last, folders)) = names.split_last() else { return Err(io::ErrorKind::NotFound.into()) };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut open: Option<OwnedFd> = None;
         for folder in folders {
             let above = open.as_ref().map_or(self.root, AsFd::as_fd);
-            let next = rustix::fs::openat(above, OsStr::from_bytes(folder), flags, Mode::empty())?;
-            open = Some(next);
+            open = Some(open_directory(above, OsStr::from_bytes(folder), OFlags::PATH)?);
         }
         let folder = open.as_ref().map_or(self.root, AsFd::as_fd);
         rustix::fs::linkat(folder, OsStr::from_bytes(last), into, name, AtFlags::empty())?;
@@ -290,8 +284,7 @@ impl Extraction<'_> {
         let name = OsStr::from_bytes(&path.name);
         // Accessible only to the owner until it is complete.
         rustix::fs::mkdirat(into, name, Mode::RWXU)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = rustix::fs::openat(into, name, flags, Mode::empty())?;
+        let made = open_directory(into, name, OFlags::RDONLY)?;
         self.done.directories = self.done.directories.saturating_add(1);
         self.directory(made.as_fd(), node, Some(path), depth.saturating_add(1));
         self.finish(&made, node)?;
@@ -305,7 +298,8 @@ impl Extraction<'_> {
         node: &Node,
         path: &RelativePath,
     ) -> io::Result<Option<Identity>> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // A file is new with these flags, and a symlink of its name is not followed.
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(into, name, flags, Mode::RUSR | Mode::WUSR)?);
         let written = match self.contents(&file, node) {
             Ok(written) => written.map(|()| true),
@@ -413,6 +407,12 @@ impl Extraction<'_> {
         let mask = if self.options.owners { 0o7777 } else { 0o1777 };
         Mode::from_raw_mode(u32::from(node.mode & mask))
     }
+}
+
+/// Opens a directory, but not through a symlink.
+fn open_directory(above: BorrowedFd<'_>, name: &OsStr, access: OFlags) -> io::Result<OwnedFd> {
+    let flags = access | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(above, name, flags, Mode::empty())?)
 }
 
 /// The identity of the file with this name, without following symlinks.
@@ -564,6 +564,20 @@ mod tests {
     }
 
     #[test]
+    fn names_of_a_file_are_linked_only_if_it_counts_them() {
+        for (links, inodes) in [(1, 2), (2, 1), (3, 1)] {
+            let mut image = Image::new();
+            directory(&mut image, 2, DATA, &[("a", 13), ("b", 13)]);
+            image.extents(13, FILE, 0, &[]);
+            set(&mut image, 13, 0x1a, &[links]);
+            let folder = tempfile::tempdir().unwrap();
+            let fs = FileSystem::Ext4(image.open());
+            let done = run(&fs, "/", folder.path(), ExtractOptions::default());
+            assert_eq!((done.files, done.unwritten.len()), (inodes, 0), "{links}");
+        }
+    }
+
+    #[test]
     fn a_file_is_no_folder_to_extract_into() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
@@ -693,9 +707,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let fs = FileSystem::Ext4(image.open());
         let done = run(&fs, "/", folder.path(), ExtractOptions::default());
-        // Eight times the image: 64 MiB.
+        // Eight times the image: 64 MiB. From a shorter image, 64 MiB may be written, too.
         assert_eq!((done.files, std::fs::read_dir(folder.path()).unwrap().count()), (8, 8));
         assert_eq!(texts(&done.unread), ["/f18: contents: the files are far larger than the image"]);
+        let mut short = Image::new();
+        // 20 files of 50 KiB.
+        let names: Vec<_> = (0..20).map(|number| format!("{number:02}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).zip(12..).collect();
+        directory(&mut short, 2, DATA, &names);
+        for (_, inode) in &names {
+            short.extents(*inode, FILE, 50 * 1024, &[(0, 50, DATA + 1)]);
+        }
+        let fs = FileSystem::Ext4(short.open());
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(run(&fs, "/", folder.path(), ExtractOptions::default()).files, 20);
     }
 
     #[test]
@@ -723,6 +748,26 @@ mod tests {
     }
 
     #[test]
+    fn only_directories_are_opened_and_not_through_symlinks() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("directory")).unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        std::os::unix::fs::symlink("directory", folder.path().join("link")).unwrap();
+        let above = File::open(folder.path()).unwrap();
+        for access in [OFlags::RDONLY, OFlags::PATH] {
+            let open = |name| open_directory(above.as_fd(), OsStr::new(name), access);
+            let opened = open("directory").unwrap();
+            assert!(rustix::io::fcntl_getfd(&opened).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+            assert_eq!(
+                rustix::fs::fcntl_getfl(&opened).unwrap().contains(OFlags::PATH),
+                access == OFlags::PATH
+            );
+            assert!(open("file").is_err());
+            assert!(open("link").is_err());
+        }
+    }
+
+    #[test]
     fn hard_links_lead_only_to_the_extracted_file() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
@@ -730,14 +775,14 @@ mod tests {
         std::os::unix::fs::symlink("a", folder.path().join("other")).unwrap();
         let fs = all_kinds();
         let root = File::open(folder.path()).unwrap();
-        let work = Extraction {
+        let mut work = Extraction {
             fs: &fs,
             options: ExtractOptions::default(),
             root: root.as_fd(),
             done: Extracted::default(),
             first_names: BTreeMap::new(),
             visits: fs.visits(),
-            left: 0,
+            left: 1 << 20,
             is_stopped: false,
         };
         let path = |names: [&str; 3]| {
@@ -754,6 +799,12 @@ mod tests {
         assert!(!folder.path().join("link").exists());
         link(["a", "b", "file"], made).unwrap();
         assert_eq!(identity(root.as_fd(), OsStr::new("link")).unwrap(), made);
+        // Without a link, the file is copied.
+        let node = find(&fs, b"/file", Links::Keep).unwrap().node;
+        work.first_names.insert(13, (path(["a", "b", "file"]), Identity(made.0, made.1 + 1)));
+        work.entry(root.as_fd(), &RelativePath::below(None, b"copy"), &node, 0);
+        assert_eq!((work.done.files, work.done.unwritten.len()), (1, 0));
+        assert_eq!(std::fs::read(folder.path().join("copy")).unwrap().len(), 2500);
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use image_tree::Explain;
 
-use crate::bytes::Bytes;
 use crate::work::Work;
 use crate::{Ext4, Fat, FileSystem, Image, Partition, PartitionTable, ReadError, Swap, Window, ext4, fat};
 
@@ -73,11 +72,11 @@ impl Overview {
     pub fn read(image: &Image) -> Result<Self, ReadError> {
         let disk = &image.window;
         let Some(table) = PartitionTable::read(disk)? else {
-            let content = identify(disk, &Work::of(disk.length().min(fat::MAX_TABLES)));
+            let content = identify(disk, &fat::work(disk.length()));
             let volume = Volume { partition: None, window: disk.clone(), content };
             return Ok(Self { table: None, volumes: vec![volume], gaps: Vec::new() });
         };
-        let work = Work::of(disk.length().min(fat::MAX_TABLES));
+        let work = fat::work(disk.length());
         let mut first = BTreeMap::new();
         let volumes = table.partitions.iter().map(|partition| {
             let window = disk.part(partition.start, partition.size);
@@ -182,7 +181,7 @@ fn identify(window: &Window, work: &Work) -> VolumeContent {
         }
     }
     let first = window.bytes(0, 512).unwrap_or_default();
-    if fat::seems_to_be(&first) && Bytes(&first).le16(0x1fe) == 0xaa55 {
+    if fat::seems_to_be(&first) {
         return read(Fat::open_counted(window.clone(), work).map(FileSystem::Fat));
     }
     VolumeContent::Unknown
@@ -275,6 +274,33 @@ mod tests {
         assert_eq!(chosen(&all, None).unwrap(), (3, true), "the largest");
         put_ext4(&mut all, 100);
         assert_eq!(chosen(&all, None).unwrap(), (3, true));
+    }
+
+    #[test]
+    fn the_first_of_equal_file_systems_is_chosen() {
+        let mut all = disk(&[(LINUX, 1500, 300), (LINUX, 500, 300), (LINUX, 100, 299)]);
+        for sector in [1500, 500, 100] {
+            put_ext4(&mut all, sector);
+        }
+        assert_eq!(chosen(&all, None).unwrap(), (1, true));
+    }
+
+    #[test]
+    fn the_first_root_is_chosen_before_larger_file_systems() {
+        let mut all = disk(&[(LINUX, 100, 800), (LINUX, 1000, 100), (LINUX, 1500, 100), (LINUX, 2000, 200)]);
+        put_ext4(&mut all, 100);
+        for sector in [1500, 2000] {
+            put_fat(&mut all, sector);
+        }
+        let mut overview = read(&all);
+        // The type of a root. The first one has no file system.
+        let root =
+            [0x4f, 0x68, 0xbc, 0xe3, 0xe8, 0xcd, 0x4d, 0xb1, 0x96, 0xe7, 0xfb, 0xca, 0xf9, 0x84, 0xb7, 0x09];
+        for volume in &mut overview.volumes[1..] {
+            volume.partition.as_mut().unwrap().kind = PartitionType::Gpt(image_tree::Uuid(root));
+        }
+        let (volume, has_others) = overview.choose(None).unwrap();
+        assert_eq!((volume.partition.as_ref().unwrap().number, has_others), (3, true));
     }
 
     #[test]

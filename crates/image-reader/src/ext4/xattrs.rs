@@ -168,4 +168,100 @@ mod tests {
         let two = [entry(1, b"a", 0, 40), entry(1, b"b", 0, 40), vec![0; 24]].concat();
         assert_eq!(read(&two), None);
     }
+
+    /// An inode of 256 bytes with additional fields of this length, and bytes after them.
+    fn inode(extra: u8, rest: &[u8]) -> RawInode {
+        let mut bytes = vec![0; 256];
+        bytes[0x80] = extra;
+        let at = 128 + usize::from(extra);
+        bytes[at..at + rest.len()].copy_from_slice(rest);
+        RawInode { offset: 0, bytes, number: 12, seed: None }
+    }
+
+    const MAGIC: [u8; 4] = [0, 0, 2, 0xea];
+
+    /// A block of attributes: a header of 32 bytes, and entries.
+    fn block(entries: &[u8]) -> Vec<u8> {
+        let mut block = [&MAGIC[..], &[0; 28], entries].concat();
+        block.resize(1024, 0);
+        block
+    }
+
+    fn names(raw: &RawInode, block: Option<&[u8]>) -> Result<Vec<String>, String> {
+        let found = all(raw, block)
+            .map_err(|error| error.to_string().split("; ").next().unwrap_or_default().to_owned())?;
+        Ok(found.into_iter().map(|one| String::from_utf8(one.name).unwrap()).collect())
+    }
+
+    #[test]
+    fn attributes_are_in_the_inode_and_in_a_block() {
+        let own = [&MAGIC[..], &entry(1, b"a", 0, 0)].concat();
+        let other = block(&entry(4, b"b", 0, 0));
+        assert_eq!(names(&inode(32, &own), None).unwrap(), ["user.a"]);
+        assert_eq!(names(&inode(28, &own), Some(&other)).unwrap(), ["user.a", "trusted.b"]);
+        assert_eq!(names(&inode(32, &own[1..]), Some(&other)).unwrap(), ["trusted.b"]);
+        // A short inode has none, nor has one whose fields take all of it.
+        let short = RawInode { bytes: vec![0; 128], ..inode(0, &[]) };
+        assert_eq!(names(&short, None).unwrap(), [""; 0]);
+        assert_eq!(names(&inode(125, &[]), None).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn damaged_attributes_are_named() {
+        let bad = entry(1, b"a", 2000, 1);
+        let own = inode(32, &[&MAGIC[..], &bad].concat());
+        assert_eq!(
+            names(&own, None).unwrap_err(),
+            "inode 12: its extended attributes are not where they should be"
+        );
+        let error = |block: &[u8]| names(&inode(32, &[]), Some(block)).unwrap_err();
+        assert_eq!(
+            error(&block(&bad)),
+            "inode 12: the extended attributes in its block are not where they should be"
+        );
+        assert_eq!(error(&[0; 1024]), "inode 12: the block of its extended attributes has none");
+    }
+
+    #[test]
+    fn the_number_of_the_block_has_48_bits() {
+        let mut raw = inode(32, &[]);
+        assert_eq!(block_of(&raw), None);
+        raw.bytes[0x68] = 5;
+        assert_eq!(block_of(&raw), Some(5));
+        raw.bytes[0x76] = 7;
+        assert_eq!(block_of(&raw), Some(7 << 32 | 5));
+    }
+
+    #[test]
+    fn namespaces_have_numbers() {
+        let expected = [
+            (1, "user.x"),
+            (2, "system.posix_acl_accessx"),
+            (3, "system.posix_acl_defaultx"),
+            (4, "trusted.x"),
+            (6, "security.x"),
+            (7, "system.x"),
+            (8, "8.x"),
+        ];
+        for (index, name) in expected {
+            assert_eq!(full_name(index, b"x"), name.as_bytes());
+        }
+    }
+
+    #[test]
+    fn values_in_inodes_of_their_own_are_not_read() {
+        let mut list = entry(1, b"a", 0, 5000);
+        list[4] = 13;
+        list.resize(64, 0);
+        assert_eq!(read(&list), Some(vec![("user.a".to_owned(), None)]));
+    }
+
+    #[test]
+    fn other_lists_of_access_control_are_as_they_are_stored() {
+        // Another version, and a part of an entry.
+        for stored in [&[2, 0, 0, 0, 1, 0, 6, 0][..], &[1, 0, 0, 0, 1, 0, 6], &[1, 0]] {
+            assert_eq!(returned_acl(stored), None);
+        }
+        assert_eq!(returned_acl(&[1, 0, 0, 0]).unwrap(), [2, 0, 0, 0]);
+    }
 }

@@ -26,9 +26,14 @@ const MAX_RUNS: usize = 1 << 22;
 /// Cost of a step along a chain in \[bytes\]: more than its FAT entry, because a page may be read for it.
 const STEP: u64 = 64;
 /// Maximum image length for the limit of reading FATs, in \[bytes\]. They are read with holes, up to 64 GiB for all volumes.
-pub(crate) const MAX_TABLES: u64 = 4 << 30;
+const MAX_TABLES: u64 = 4 << 30;
 /// Name of the FAT in messages.
 const TABLE: &str = "file allocation table";
+
+/// The limit for reading the FATs and root directories of all volumes of an image of this length in \[bytes\].
+pub(crate) fn work(length: u64) -> Work {
+    Work::of(length.min(MAX_TABLES))
+}
 
 /// A FAT file system.
 #[derive(Debug)]
@@ -85,7 +90,7 @@ struct Table<'a> {
 impl Fat {
     /// Reads the boot sector, and counts free clusters.
     pub fn open(window: Window) -> Result<Self, ReadError> {
-        let work = Work::of(window.length().min(MAX_TABLES));
+        let work = work(window.length());
         Self::open_counted(window, &work)
     }
 
@@ -601,6 +606,15 @@ mod tests {
         let work = Work::left(2 * cost);
         let opened = [(); 3].map(|()| Fat::open_counted(window.clone(), &work).is_ok());
         assert_eq!(opened, [true, true, false]);
+    }
+
+    #[test]
+    fn at_most_64_gib_of_tables_are_read() {
+        for (length, limit) in [(1 << 30, 16 << 30), (4 << 30, 64 << 30), (8 << 30, 64 << 30)] {
+            let work = super::work(length);
+            work.spend("tables", limit).unwrap();
+            assert!(work.spend("tables", 1).is_err(), "{length}");
+        }
     }
 
     #[test]

@@ -404,7 +404,14 @@ mod tests {
         let unknown = "00000000-0000-0000-0000-000000000001";
         assert_eq!(texts(guid(esp)), ("esp".to_owned(), esp.to_owned()));
         assert_eq!(texts(guid(unknown)), (unknown.to_owned(), unknown.to_owned()));
-        assert_eq!([esp, root, unknown].map(|text| guid(text).is_root()), [false, true, false]);
+        // A hash tree of a root, /usr, and its hash tree.
+        let hashes = "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5";
+        let usr = "8484680c-9521-48c6-9c11-b0720656f69e";
+        let usr_hashes = "77ff5f63-e7b6-4633-acf4-1565b864c0e6";
+        let all = [esp, root, unknown, hashes, usr, usr_hashes].map(guid);
+        assert_eq!(all.map(|kind| kind.is_root()), [false, true, false, false, false, false]);
+        assert_eq!(all.map(|kind| kind.is_for_files()), [false, true, false, false, true, false]);
+        assert_eq!([0x83, 0x82].map(|byte| PartitionType::Mbr(byte).is_for_files()), [true, false]);
         assert!([0x05, 0x0f, 0x85].map(PartitionType::Mbr).iter().all(PartitionType::is_extended));
         assert!(![0x04, 0x83].map(PartitionType::Mbr).iter().any(PartitionType::is_extended));
     }
