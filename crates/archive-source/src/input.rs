@@ -41,8 +41,10 @@ pub(crate) struct Part {
     pub(crate) len: u64,
 }
 
-/// How much is read at once where headers are expected, in \[bytes\].
+/// How much is read at once where several headers are expected, in \[bytes\].
 const WINDOW: usize = 8192;
+/// The same after a long file. Another one may follow it, and to read what is not used takes longer than to read again.
+const NARROW: usize = 1024;
 
 /// An archive that is not compressed. Only its headers are read.
 pub(crate) struct Seeking {
@@ -61,9 +63,18 @@ impl Seeking {
         self.part.len - self.at
     }
 
-    fn read_window(&mut self) -> Result<(), Fault> {
-        let len = self.left().min(to_u64(WINDOW));
-        self.window.resize(to_usize(len), 0);
+    /// The place of the next bytes in the window, if all of them are there.
+    fn in_window(&self, len: usize) -> Option<std::ops::Range<usize>> {
+        let from = to_usize(self.at.checked_sub(self.window_start)?);
+        let end = from.checked_add(len)?;
+        (end <= self.window.len()).then_some(from..end)
+    }
+
+    /// Reads a window with at least `len` bytes.
+    fn read_window(&mut self, len: usize) -> Result<(), Fault> {
+        let is_near = self.at - self.window_start <= to_u64(WINDOW);
+        let wanted = len.max(if is_near { WINDOW } else { NARROW });
+        self.window.resize(to_usize(self.left().min(to_u64(wanted))), 0);
         self.window_start = self.at;
         let start = self.part.start + self.at;
         read_exact_at(&self.part.file, &mut self.window, start)
@@ -82,17 +93,13 @@ impl Input for Seeking {
         if buffer.len() > WINDOW {
             read_exact_at(&self.part.file, buffer, self.part.start + self.at)?;
         } else {
-            let in_window = |input: &Self| {
-                let from = to_usize(input.at.checked_sub(input.window_start)?);
-                input.window.get(from..from.checked_add(buffer.len())?).map(<[u8]>::to_vec)
-            };
-            let bytes = if let Some(bytes) = in_window(self) {
-                bytes
+            let place = if let Some(place) = self.in_window(buffer.len()) {
+                place
             } else {
-                self.read_window()?;
-                in_window(self).ok_or(Fault::Truncated)?
+                self.read_window(buffer.len())?;
+                self.in_window(buffer.len()).ok_or(Fault::Truncated)?
             };
-            buffer.copy_from_slice(&bytes);
+            buffer.copy_from_slice(&self.window[place]);
         }
         self.at += len;
         Ok(true)
