@@ -89,7 +89,7 @@ mod writer;
 mod xz;
 mod zero_runs;
 
-pub use base::{Base, Derived, Variant};
+pub use base::{Base, Begun, Derived, Variant};
 #[cfg(feature = "sha256")]
 pub use bmap::BlockMap;
 pub use companion::Companion;
