@@ -95,7 +95,9 @@ impl Prepared<'_> {
         let base = Base::open(image, self.image())?;
         // Verification needs the layout until the file is complete: then each is written alone.
         let most = if base.is_in_memory() && !options.verify { TOGETHER } else { 1 };
-        let group = most.min(self.plan.variants.len().div_ceil(rayon::current_num_threads()));
+        // Groups of one size, as many for each thread.
+        let (count, threads) = (self.plan.variants.len(), rayon::current_num_threads());
+        let group = count.div_ceil(threads * count.div_ceil(threads * most));
         self.each_group(group, observer, |variants| match variants {
             [variant] => vec![self.write_variant(&base, variant, &variant.path(image), options)],
             variants => self.write_together(&base, variants, image, options),
