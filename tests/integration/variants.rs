@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Run, UUID, Workspace, assert_sound, debugfs, sha256, tool};
+use crate::support::{Mounted, Run, UUID, Workspace, assert_sound, debugfs, sha256, tool};
 
 /// A text that fills several blocks.
 fn long(seed: usize) -> String {
@@ -277,6 +277,29 @@ fn a_variant_that_fails_is_named_and_the_others_are_written() {
     assert!(!workspace.path("uuid.img").exists());
     for name in names(&plan).iter().filter(|name| *name != "uuid.img") {
         assert_sound(&workspace.path(name));
+    }
+}
+
+#[test]
+fn in_memory_several_variants_are_written_together() {
+    // On one thread, all of them are one group.
+    for threads in ["1", "2", "16"] {
+        let mut plan = plan();
+        let failing = json!({ "/etc/gone": { "type": "file", "source": "gone" } });
+        plan["variants"].as_array_mut().unwrap().push(json!({ "output": "failing.img", "entries": failing }));
+        let workspace = Workspace::with_plan(&plan);
+        write_sources(&workspace);
+        let mounted = Mounted::tmpfs();
+        let folder = mounted.path().to_str().unwrap();
+        let image = format!("{folder}/base.img");
+        let run = workspace.snugfs(["build", "plan.json", "-o", &image, "--threads", threads]).failed_with(5);
+        assert!(run.stderr.contains("plan.variants[7].entries.\"/etc/gone\""), "{}", run.stderr);
+        plan["variants"].as_array_mut().unwrap().pop();
+        workspace.write("plan.json", plan.to_string());
+        assert_variants(&workspace, folder, &plan);
+        let blocks = |name: &str| std::fs::metadata(mounted.path().join(name)).unwrap().blocks();
+        assert!(blocks("label.img") <= blocks("base.img") + 64, "{}", blocks("label.img"));
+        assert!(!mounted.path().join("failing.img").exists());
     }
 }
 

@@ -8,7 +8,7 @@ use image_tree::io_reason;
 use serde_json::Value;
 use snugfs_core::human;
 use snugfs_core::{
-    Failure, FailureKind, Options, Prepared, Problem, SharedSources, Stage, Unit, VariantOptions,
+    Failure, FailureKind, Options, Prepared, Problem, SharedSources, SourceUse, Stage, Unit, VariantOptions,
     VariantsSummary, WriteOptions, prepare, run_stage, shown,
 };
 use snugfs_plan::{CompressionPlan, FramingPlan, Plan};
@@ -172,6 +172,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
         map: map_place.is_some(),
         raw_digest: output.wants_raw_digest,
         verify: output.is_verified,
+        sources: if variants_of.is_none() { SourceUse::Last } else { SourceUse::Again },
         frames: stores.as_ref().map(|stores| &stores.opened),
     };
     let name = output.name();
