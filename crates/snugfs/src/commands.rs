@@ -63,8 +63,9 @@ pub(crate) fn begin(args: &InputArgs, messages: &Messages) -> Result<Begun, Fail
     let progress = Progress::new(args.progress, messages);
     let read = || input::read_plan(args, messages);
     let ReadPlan { mut plan, sha256 } = run_stage(&progress, (Stage::Plan, Unit::Nothing, 0), read)?;
-    if let Some(name) = &args.layout.variant {
-        plan = variant_of(&plan, name)?;
+    match &args.layout.variant {
+        Some(name) => plan = variant_of(&plan, name)?,
+        None => output::check_variants(&plan)?,
     }
     for filesystem in plan.filesystems_mut() {
         if let Some(path) = &args.layout.layout_like {
