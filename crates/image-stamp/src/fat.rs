@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use fat_layout::{Bits, SLOTS};
+use fat_layout::{Bits, MAX_SLOT_LIST, SLOTS};
 use image_reader::{Fat, FatPlaces, FileSystem, ReadError};
 use image_tree::{MAX_SLOT, to_u64, to_usize};
 
@@ -13,8 +13,6 @@ use crate::steps::{Changes, Fill, Write, spread};
 
 /// The first cluster.
 const FIRST: u32 = 2;
-/// The longest list that is read, in \[bytes\].
-const MAX_LIST: u64 = 1 << 20;
 /// The longest table that is read, in \[bytes\]: that of 2^28 clusters.
 const MAX_TABLE: u64 = 1 << 30;
 /// Name of the tables in messages.
@@ -49,7 +47,7 @@ pub(crate) fn list(fat: &Fat) -> Result<Vec<(Vec<u8>, u64)>, ReadError> {
     let Some(bits) = bits(fat) else { return Ok(Vec::new()) };
     let FatPlaces { sector, reserved, .. } = fat.places();
     let start = bits.list_at().saturating_mul(sector);
-    let length = reserved.saturating_sub(start).min(MAX_LIST);
+    let length = reserved.saturating_sub(start).min(MAX_SLOT_LIST);
     let bytes = read(fat, "list of slots", start, length)?;
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let mut lines = bytes.get(..end).unwrap_or_default().split(|byte| *byte == b'\n');

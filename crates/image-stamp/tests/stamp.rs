@@ -11,7 +11,7 @@ use ext4_layout::Layout;
 use ext4_ondisk::inode::computed_checksum;
 use ext4_ondisk::{Inode, read_padded};
 use ext4_verify::{Findings, Severity, Unused};
-use fat_layout::{Bits, FatLayout};
+use fat_layout::{Bits, FatError, FatLayout};
 use image_assembly::Writer;
 use image_reader::{FileSystem, Image, Overview};
 use image_stamp::{Fill, Stamp, StampError, find, slots};
@@ -425,6 +425,51 @@ fn two_names_of_a_file_are_given_twice() {
         let error = Stamp::plan(fs, &fills).unwrap_err().to_string();
         assert_eq!(error, "/other: is given twice: /s000 is the same file; name each slot once");
     });
+}
+
+/// Ten directories with `count` slots each, and a line of 208 bytes for each slot.
+fn many_slots(count: usize) -> FileTree {
+    let directory = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
+    let marked = Metadata::root_owned(Permissions::from_mode(0o644), Timestamp::STORE);
+    let mut writer = TreeWriter::new(directory.clone(), Vec::new());
+    let directory = writer.metadata(&directory);
+    for above in 0..10 {
+        writer.begin_directory(Name::new(format!("d{above:02}").as_bytes()).unwrap(), directory).unwrap();
+        for number in 0..count {
+            let name = format!("{number:0200}");
+            writer.slot(Name::new(name.as_bytes()).unwrap(), &marked, 1).unwrap();
+        }
+        writer.end_directory();
+    }
+    writer.finish()
+}
+
+/// All slots that an image can have are found, and no image has more.
+#[test]
+fn a_list_of_slots_has_a_limit() {
+    let options = fat_layout::Options {
+        bytes: 0,
+        free_space: 0,
+        label: fat_layout::NO_LABEL,
+        id: 7,
+        bits: Some(Bits::Fat16),
+        sector: SectorSize::Bytes512,
+    };
+    let tree = many_slots(504);
+    let bytes = FatLayout::smallest(&tree, &options).unwrap();
+    let layout = FatLayout::plan(&tree, &fat_layout::Options { bytes, ..options }).unwrap();
+    let disk = Disk::new(&image_of(&layout, &tree));
+    assert_eq!(disk.with(slots).unwrap().len(), 5040);
+    let last = format!("/D09/{:0200}", 503);
+    disk.stamp(&[(&last, b"x")]);
+    assert_eq!(disk.read(&last), b"x");
+    let wrong = FatError::SlotList { bytes: 15 + 5050 * 208 };
+    assert_eq!(FatLayout::smallest(&many_slots(505), &options).unwrap_err(), wrong);
+    let error = FatLayout::plan(&many_slots(505), &fat_layout::Options { bytes, ..options }).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the list of slots has 1050415 bytes, but at most 1048576 are possible; make fewer slots, or shorten their paths"
+    );
 }
 
 #[test]
