@@ -55,7 +55,7 @@ impl<'f> Finder<'f> {
     /// If there is no such file, or it is not a slot.
     pub fn find(&self, path: &[u8]) -> Result<Slot, StampError> {
         let fs = self.fs;
-        let file = || image_reader::find(fs, path, Links::Follow);
+        let file = || image_reader::find(fs, path, Links::Follow).map_err(|error| why(fs, path, error));
         match fs {
             FileSystem::Ext4(ext4) => {
                 let Found { path, node } = file()?;
@@ -83,6 +83,19 @@ impl<'f> Finder<'f> {
         let slots = slots_of_fat(self.fs, fat)?.into_iter();
         Ok(self.fat.get_or_init(|| slots.map(|slot| (folded(&slot.path), slot)).collect()))
     }
+}
+
+/// The error of a path: if it is missing in a directory of which a part can't be read, it may be there.
+fn why(fs: &FileSystem, path: &[u8], error: ReadError) -> ReadError {
+    if !matches!(error, ReadError::NotFound { .. }) {
+        return error;
+    }
+    let slashes = path.iter().enumerate().rev().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+    let above = slashes.filter_map(|at| path.get(..at));
+    let found = above.filter_map(|above| image_reader::find(fs, above, Links::Follow).ok());
+    let deepest = found.into_iter().find(|found| found.node.is_directory());
+    let errors = deepest.and_then(|found| fs.entries(&found.node).ok()).map(|(_, errors)| errors);
+    errors.unwrap_or_default().into_iter().next().unwrap_or(error)
 }
 
 /// The slot with this path, as by [`Finder::find`].
