@@ -181,7 +181,7 @@ fn what_can_not_be_stamped_is_refused_and_unchanged() {
     failed("/etc/hostname=gone", 5, "gone: ");
     failed("etc=name", 2, "etc=name does not name a slot and a file; ");
     failed("3:/etc/hostname=name", 5, "partition");
-    failed("/etc/../etc/keys/key=name", 2, "/etc/keys/key is given twice");
+    failed("/etc/../etc/keys/key=name", 2, "/etc/keys/key: is given twice; name each slot once");
     workspace.snugfs(["build", "plan.json", "-o", "a.img.zst"]).succeeded();
     stamp(&workspace, "a.img.zst", ["/etc/hostname=name"])
         .failed_with(5)
@@ -235,6 +235,137 @@ fn a_list_of_devices_makes_an_image_each() {
     let run = workspace.snugfs(["stamp", "a.img", "--devices", "lists/long.csv", "-o", "out"]);
     run.failed_with(6).says("bad: a.img: /etc/hostname: the contents have 65 bytes, but the slot has 64");
     assert!(!Path::new(&workspace.path("out/bad.img")).exists());
+    workspace.write("lists/twice.csv", "name,/etc/hostname,/etc/../etc/hostname\na,1,2\n");
+    let run = workspace.snugfs(["stamp", "a.img", "--devices", "lists/twice.csv", "-o", "out"]);
+    run.failed_with(2).says("a: a.img: /etc/hostname: is given twice");
+    workspace.write("plain", "");
+    let run = workspace.snugfs(["stamp", "a.img", "--devices", "lists/all.csv", "-o", "plain"]);
+    run.failed_with(7).says("plain: can't be written: ").says("; name a folder");
+    let name = "n".repeat(300);
+    workspace.write("lists/name.csv", format!("name,/etc/hostname\n{name},x\n"));
+    let run = workspace.snugfs(["stamp", "a.img", "--devices", "lists/name.csv", "-o", "out"]);
+    run.failed_with(7).says("; give the device a shorter name");
+}
+
+/// The list may begin with a byte order mark, and its name may be in upper case.
+#[test]
+fn both_forms_of_lists_have_the_same_rules() {
+    let workspace = Workspace::with_plan(&plan());
+    workspace.build("a.img", []);
+    workspace.write("A.CSV", "\u{feff}name,/etc/hostname\none,board 1\n");
+    workspace
+        .write("A.JSON", "\u{feff}[{\"name\":\"one\",\"slots\":{\"/etc/hostname\":{\"text\":\"board 1\"}}}]");
+    for list in ["A.CSV", "A.JSON"] {
+        workspace
+            .snugfs(["stamp", "a.img", "--devices", list, "-o", list.strip_prefix("A.").unwrap()])
+            .succeeded();
+    }
+    assert_eq!(workspace.read("CSV/one.img"), workspace.read("JSON/one.img"));
+    workspace.write("open.csv", "name,/etc/hostname\na,\"1\nb,2\n");
+    let run = workspace.snugfs(["stamp", "a.img", "--devices", "open.csv", "-o", "out"]);
+    run.failed_with(5).says("open.csv: line 2: the quote at the start of a field has no end; ");
+    workspace.write("key.json", r#"[{"name":"a","slots":{},"slots":{"/etc/hostname":{"text":"x"}}}]"#);
+    let run = workspace.snugfs(["stamp", "a.img", "--devices", "key.json", "-o", "out"]);
+    run.failed_with(5).says("key.json: duplicate field `slots` at line 1 ");
+    assert!(!workspace.path("out").exists());
+}
+
+/// Images of devices never replace the base, the list or the contents.
+#[test]
+fn images_of_devices_never_replace_inputs() {
+    let workspace = Workspace::with_plan(&plan());
+    workspace.build("card.img", []);
+    workspace.write("keys/001.img", "one");
+    workspace.write("keys/002.img", "two");
+    let list = |text: &str| workspace.write("list.csv", text);
+    let refused = |output: &str, what: &str| {
+        let before = tree_of(&workspace);
+        let run = workspace.snugfs(["stamp", "card.img", "--devices", "list.csv", "-o", output]);
+        run.failed_with(2).says(what);
+        assert!(tree_of(&workspace) == before, "{output}");
+    };
+    list("name,/etc/hostname\nfirst,1\ncard,2\n");
+    refused(".", "--output-dir: ./card.img is also the image that is cloned; ");
+    list("name,file:/etc/hostname\n002,keys/001.img\n001,keys/002.img\n");
+    refused("keys", "--output-dir: keys/002.img is also the contents of /etc/hostname; ");
+    std::os::unix::fs::symlink("keys", workspace.path("other")).unwrap();
+    refused("other", "--output-dir: other/002.img is also the contents of /etc/hostname; ");
+    workspace.write("list.img", "name,/etc/hostname\nlist,1\n");
+    let run = workspace.snugfs(["stamp", "card.img", "--devices", "list.img", "-o", "."]);
+    run.failed_with(2).says("--output-dir: ./list.img is also the list of devices; ");
+    // A file that does not exist yet is not taken from the image of another device.
+    list("name,file:/etc/hostname\n003,keys/001.img\n004,keys/003.img\n");
+    let run = workspace.snugfs(["stamp", "card.img", "--devices", "list.csv", "-o", "keys"]);
+    run.failed_with(5).says("keys/003.img: no such file or directory");
+    assert!(!workspace.path("keys/003.img").exists());
+}
+
+/// All files, with their contents.
+fn tree_of(workspace: &Workspace) -> Vec<(String, Vec<u8>)> {
+    let files = ["card.img", "list.csv", "keys/001.img", "keys/002.img"];
+    let mut tree: Vec<_> = files.iter().map(|name| ((*name).to_owned(), workspace.read(name))).collect();
+    let folders = [workspace.names(), crate::support::sorted_names(&workspace.path("keys"))];
+    tree.extend(folders.concat().into_iter().map(|name| (name, Vec::new())));
+    tree
+}
+
+/// Another name of the file changes nothing: it is the one that is mounted.
+#[test]
+fn a_mounted_image_is_not_stamped_by_another_name() {
+    let workspace = Workspace::with_plan(&plan());
+    let image = workspace.build("a.img", []);
+    std::fs::hard_link(&image, workspace.path("b.img")).unwrap();
+    workspace.write("name", "board7\n");
+    let mounted = Mounted::new(&image);
+    stamp(&workspace, "b.img", ["/etc/hostname=name"]).failed_with(7).says("b.img: is in use: ");
+    drop(mounted);
+    stamp(&workspace, "b.img", ["/etc/hostname=name"]).succeeded();
+}
+
+#[test]
+fn a_file_has_one_content_whatever_its_names() {
+    let workspace = Workspace::with_plan(&plan());
+    let image = workspace.build("a.img", []);
+    let device = LoopDevice::new(&image, "512");
+    let folder = workspace.path("mounted");
+    std::fs::create_dir(&folder).unwrap();
+    Run::of(Command::new("mount").arg(&device.device).arg(&folder)).succeeded();
+    let linked = std::fs::hard_link(folder.join("etc/hostname"), folder.join("other"));
+    Run::of(Command::new("umount").arg(&folder)).succeeded();
+    drop(device);
+    linked.unwrap();
+    workspace.write("name", "board7\n");
+    workspace.write("name2", "board8\n");
+    let before = workspace.read("a.img");
+    let run = stamp(&workspace, "a.img", ["/etc/hostname=name", "/other=name2"]);
+    run.failed_with(2).says("a.img: /other: is given twice: /etc/hostname is the same file; ");
+    assert_eq!(workspace.read("a.img"), before);
+}
+
+#[test]
+fn what_is_no_image_or_damaged_is_named() {
+    let mut plan = plan();
+    plan["disk"] = json!({ "table": "gpt", "partitions": [
+        { "type": "esp", "content": { "kind": "fat", "entries": { "/a": { "type": "file", "slot": "8" } } } },
+        { "type": "root-arm64", "content": { "kind": "root" } } ] });
+    let workspace = Workspace::with_plan(&plan);
+    workspace.snugfs(["build", "plan.json", "-o", "a.img"]).succeeded();
+    let overview = workspace.snugfs(["inspect", "a.img", "--json"]).succeeded();
+    let overview: Value = serde_json::from_slice(&overview.stdout).unwrap();
+    let start = usize::try_from(overview["volumes"][1]["partition"]["start"].as_u64().unwrap()).unwrap();
+    let bytes = workspace.read("a.img");
+    workspace.write("cut.img", &bytes[..start + 65_536]);
+    workspace.write("name", "board7\n");
+    for slot in ["/etc/hostname=name", "2:/etc/hostname=name"] {
+        stamp(&workspace, "cut.img", [slot]).failed_with(5).says("is beyond the end of the image; ");
+    }
+    Run::of(Command::new("mkfifo").arg(workspace.path("pipe"))).succeeded();
+    stamp(&workspace, "pipe", ["/a=name"])
+        .failed_with(2)
+        .says("pipe: is neither a regular file nor a block device; ");
+    workspace.write("list.csv", "name,/a\nx,1\n");
+    let run = workspace.snugfs(["stamp", "pipe", "--devices", "list.csv", "-o", "out"]);
+    run.failed_with(2).says("pipe: is not a regular file");
 }
 
 /// A file of a mounted image that was a slot is an ordinary file of another image.

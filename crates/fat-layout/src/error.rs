@@ -2,6 +2,8 @@ use std::fmt;
 
 use image_tree::{Explain, Explanation, explained_errors};
 
+use crate::MAX_SLOT_LIST;
+
 /// The subject of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -87,6 +89,11 @@ pub enum FatError {
         /// Path of the directory.
         path: String,
     },
+    /// Too many slots.
+    SlotList {
+        /// Length of their list in \[bytes\].
+        bytes: u64,
+    },
     /// A file of 4 GiB or more.
     TooLarge {
         /// Path of the file.
@@ -161,6 +168,10 @@ impl FatError {
                 path,
                 "has more than the 65536 entries of 32 bytes that FAT allows".to_owned(),
                 "split it into several directories",
+            ),
+            Self::SlotList { bytes } => whole(
+                format!("the list of slots has {bytes} bytes, but at most {MAX_SLOT_LIST} are possible"),
+                "make fewer slots, or shorten their paths".to_owned(),
             ),
             Self::TooLarge { path, bytes } => {
                 at(path, format!("has {bytes} bytes, but FAT files must be smaller than 4 GiB"), "remove it")

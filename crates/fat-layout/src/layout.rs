@@ -11,7 +11,7 @@ use crate::directory::{self, ARCHIVE, DIRECTORY, ENTRY};
 use crate::error::FatError;
 use crate::geometry::{Geometry, TABLES};
 use crate::names::{self, EntryName};
-use crate::{Bits, Options, SLOTS};
+use crate::{Bits, MAX_SLOT_LIST, Options, SLOTS};
 
 /// Maximum number of entries in a directory (specification, section 6.5: 2 MiB).
 const MAX_ENTRIES: usize = 65_536;
@@ -76,14 +76,16 @@ impl FatLayout {
     /// # Errors
     /// Fails if FAT does not support the tree, or if the tree does not fit into the partition.
     pub fn plan(tree: &FileTree, options: &Options) -> Result<Self, FatError> {
-        let list = slot_list(tree);
-        let geometry = Geometry::of(options, to_u64(list.len()))?;
+        let list = slot_list(tree)?;
+        let length = to_u64(list.len());
+        let geometry = Geometry::of(options, length)?;
         let names = names_of(tree)?;
-        let allocation = match Allocation::of(tree, options, &geometry, &names)? {
+        let allocation = match Allocation::of(tree, options, &geometry, &names, length)? {
             Fit::Allocated(allocation) => allocation,
             Fit::Missing(missing) => {
                 let promised = options.free_space > 0 || !list.is_empty();
-                return Err(FatError::Full { missing, promised, more: more(tree, options, &names, missing) });
+                let more = more(tree, options, &names, length, missing);
+                return Err(FatError::Full { missing, promised, more });
             }
         };
         let (root, runs) = allocation.fill(tree, options, &names);
@@ -206,7 +208,7 @@ impl FatLayout {
 }
 
 /// The list of slots; empty without slots.
-fn slot_list(tree: &FileTree) -> String {
+pub(crate) fn slot_list(tree: &FileTree) -> Result<String, FatError> {
     let mut list = String::new();
     for (node, bytes) in tree.slots() {
         if list.is_empty() {
@@ -216,7 +218,8 @@ fn slot_list(tree: &FileTree) -> String {
         let path: Vec<_> = tree.path(node).parts().map(|name| [b"/", name.as_bytes()].concat()).collect();
         let _ = writeln!(list, "{bytes} {}", String::from_utf8_lossy(&path.concat()));
     }
-    list
+    let bytes = to_u64(list.len());
+    if bytes > MAX_SLOT_LIST { Err(FatError::SlotList { bytes }) } else { Ok(list) }
 }
 
 /// The names in each directory, in the order of the tree.
@@ -260,15 +263,16 @@ fn names_in(names: &Names, id: NodeId) -> &[EntryName] {
 }
 
 /// How much longer the partition must be, in \[bytes\], if `missing` \[bytes\] of clusters are missing; `None` if no length is
-/// sufficient. A longer partition also needs longer tables, and may have longer clusters.
-fn more(tree: &FileTree, options: &Options, names: &Names, missing: u64) -> Option<u64> {
+/// sufficient. A longer partition also needs longer tables, and may have longer clusters. `list` is the length of the list of slots
+/// in \[bytes\].
+fn more(tree: &FileTree, options: &Options, names: &Names, list: u64, missing: u64) -> Option<u64> {
     let mut bytes = options.bytes;
     let mut missing = missing;
     loop {
         bytes = bytes.checked_add(missing.next_multiple_of(options.sector.bytes()))?;
         let longer = Options { bytes, ..*options };
-        let geometry = Geometry::of(&longer, to_u64(slot_list(tree).len())).ok()?;
-        match Allocation::of(tree, &longer, &geometry, names).ok()? {
+        let geometry = Geometry::of(&longer, list).ok()?;
+        match Allocation::of(tree, &longer, &geometry, names, list).ok()? {
             Fit::Allocated(_) => return Some(bytes - options.bytes),
             Fit::Missing(still) => missing = still,
         }
@@ -290,22 +294,34 @@ struct Allocation {
     used: u64,
 }
 
-/// Whether a tree and the promised free space fit into a partition of the length in the options.
-pub(crate) fn fits(tree: &FileTree, options: &Options, names: &Names) -> Result<Result<(), u64>, FatError> {
-    let geometry = Geometry::of(options, to_u64(slot_list(tree).len()))?;
-    Ok(match Allocation::of(tree, options, &geometry, names)? {
+/// Whether a tree and the promised free space fit into a partition of the length in the options. `list` is the length of the list
+/// of slots in \[bytes\].
+pub(crate) fn fits(
+    tree: &FileTree,
+    options: &Options,
+    names: &Names,
+    list: u64,
+) -> Result<Result<(), u64>, FatError> {
+    let geometry = Geometry::of(options, list)?;
+    Ok(match Allocation::of(tree, options, &geometry, names, list)? {
         Fit::Allocated(_) => Ok(()),
         Fit::Missing(missing) => Err(missing),
     })
 }
 
 impl Allocation {
-    fn of(tree: &FileTree, options: &Options, geometry: &Geometry, names: &Names) -> Result<Fit, FatError> {
+    fn of(
+        tree: &FileTree,
+        options: &Options,
+        geometry: &Geometry,
+        names: &Names,
+        list: u64,
+    ) -> Result<Fit, FatError> {
         let mut allocated = BTreeMap::new();
         let mut used: u64 = 0;
         for (id, node) in tree.iter() {
             let bytes = match node.kind() {
-                NodeKind::Directory { .. } => directory_bytes(tree, id, options, geometry, names)?,
+                NodeKind::Directory { .. } => directory_bytes(tree, id, options, geometry, names, list)?,
                 _ => file_bytes(tree, id)?,
             };
             let clusters = bytes.div_ceil(geometry.cluster_bytes());
@@ -383,12 +399,13 @@ fn directory_bytes(
     options: &Options,
     geometry: &Geometry,
     names: &Names,
+    list: u64,
 ) -> Result<u64, FatError> {
     let own = if id == NodeId::ROOT { directory::label(&options.label).len() / ENTRY } else { 2 };
     let entries = names_in(names, id).iter().map(directory::entries_of).sum::<usize>() + own;
     if id == NodeId::ROOT && geometry.bits == Bits::Fat16 {
         let room = to_usize(geometry.root * geometry.sector) / ENTRY;
-        let fat32 = Geometry::is_possible(options, to_u64(slot_list(tree).len()), Bits::Fat32);
+        let fat32 = Geometry::is_possible(options, list, Bits::Fat32);
         return if entries > room { Err(FatError::RootFull { needed: entries, room, fat32 }) } else { Ok(0) };
     }
     if entries > MAX_ENTRIES {

@@ -71,3 +71,6 @@ impl Bits {
 /// The first line of a list of slots. A line for each slot follows: its room in \[bytes\], a space, and its path. NULs fill the
 /// rest of the reserved sectors.
 pub const SLOTS: &str = "snugfs slots 1";
+
+/// The longest list of slots, in \[bytes\].
+pub const MAX_SLOT_LIST: u64 = 1 << 20;

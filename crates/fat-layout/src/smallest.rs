@@ -3,7 +3,7 @@
 //! A longer partition may fit less: its clusters may be longer, and its tracks, too. So the search tries lengths from below, and
 //! skips only lengths that can't suffice.
 
-use image_tree::FileTree;
+use image_tree::{FileTree, to_u64};
 
 use crate::Options;
 use crate::error::FatError;
@@ -18,12 +18,13 @@ impl FatLayout {
     /// Fails if no partition of the FAT type is sufficient, or if FAT does not support the tree.
     pub fn smallest(tree: &FileTree, options: &Options) -> Result<u64, FatError> {
         let names = layout::names_of(tree)?;
+        let list = to_u64(layout::slot_list(tree)?.len());
         let sector = options.sector.bytes();
         // The lengths of tables, clusters and tracks are rounded, so a longer partition can gain this much more than its length.
         let rounding = 4 * MAX_CLUSTER_BYTES + MAX_TRACK * sector;
         let mut bytes = sector;
         loop {
-            let at_least = match layout::fits(tree, &Options { bytes, ..*options }, &names) {
+            let at_least = match layout::fits(tree, &Options { bytes, ..*options }, &names, list) {
                 Ok(Ok(())) => return Ok(bytes),
                 Ok(Err(missing)) => bytes.saturating_add(missing.saturating_sub(rounding)),
                 // This length is a whole number of MiB, and one MiB less is too short.

@@ -19,6 +19,13 @@ pub enum StampError {
         /// What is not as it was reserved.
         what: &'static str,
     },
+    /// Two contents for one file.
+    Twice {
+        /// The path of the slot.
+        path: Vec<u8>,
+        /// The path that it was first given with.
+        other: Vec<u8>,
+    },
     /// The contents are longer than the slot.
     TooLong {
         /// The path of the slot.
@@ -41,6 +48,8 @@ pub enum StampError {
     Unclean,
     /// A FAT file system that snugfs does not write.
     Fat12,
+    /// A FAT file system that uses only one of its tables.
+    NotMirrored,
 }
 
 impl From<ReadError> for StampError {
@@ -64,6 +73,14 @@ impl Explain for StampError {
                 format!("is no longer a slot: {what}"),
                 "write it on the running system, or start from the image that snugfs built",
             ),
+            Self::Twice { path, other } if path == other => {
+                Explanation::new(shown(path), "is given twice", "name each slot once")
+            }
+            Self::Twice { path, other } => Explanation::new(
+                shown(path),
+                format!("is given twice: {} is the same file", shown(other)),
+                "name each slot once",
+            ),
             Self::TooLong { path, bytes, room } => Explanation::new(
                 shown(path),
                 format!("the contents have {bytes} bytes, but the slot has {room}"),
@@ -78,6 +95,11 @@ impl Explain for StampError {
                 "",
                 "the file system was not unmounted, or its journal has changes that are not applied",
                 "mount and unmount it, or run e2fsck or fsck.vfat",
+            ),
+            Self::NotMirrored => Explanation::new(
+                "",
+                "the FAT file system uses only one of its allocation tables",
+                "stamp an image that snugfs built",
             ),
             Self::Fat12 => Explanation::new("", "is a FAT12 file system, which has no slots", ""),
         }

@@ -4,7 +4,7 @@
 use ext4_ondisk::extent::{self, ENTRY_SIZE, INODE_ENTRIES, MAX_EXTENT};
 use ext4_ondisk::inode::{self, FLAG_ENCRYPT, FLAG_EXTENTS, FLAG_INLINE_DATA, XATTR_OFFSET};
 use ext4_ondisk::xattr::{self, XattrEntry, name_index};
-use ext4_ondisk::{Extent, ExtentHeader, Inode, read_padded};
+use ext4_ondisk::{Extent, ExtentHeader, Inode, Superblock, read_padded, superblock};
 use image_reader::{Ext4, Node, RawInode, ReadError};
 use image_tree::{MAX_SLOT, to_u64};
 use zerocopy::IntoBytes;
@@ -72,9 +72,16 @@ fn value_of(list: &[u8], at: usize) -> Option<&[u8]> {
     }
 }
 
+/// Whether the file system was unmounted. Without a journal, Linux clears this bit of the superblock while it is mounted.
+fn is_clean(fs: &Ext4) -> Result<bool, ReadError> {
+    let bytes = window(fs, to_u64(superblock::OFFSET), to_u64(size_of::<Superblock>()))?;
+    let superblock: Superblock = read_padded(&bytes);
+    Ok(superblock.s_state.get() & superblock::STATE_CLEAN != 0)
+}
+
 /// Adds the changes that fill a slot.
 pub(crate) fn plan(fs: &Ext4, fill: Fill<'_>, changes: &mut Changes) -> Result<(), StampError> {
-    if fs.needs_recovery() {
+    if fs.needs_recovery() || !is_clean(fs)? {
         return Err(StampError::Unclean);
     }
     let slot = fill.slot;
@@ -112,10 +119,10 @@ pub(crate) fn plan(fs: &Ext4, fill: Fill<'_>, changes: &mut Changes) -> Result<(
     if inode.size() > 0 {
         let empty =
             with_size(&raw, &runs, (0, block)).ok_or_else(|| refused("its blocks are in too many places"))?;
-        changes.clear.push(Write { offset: raw.offset, bytes: empty });
+        changes.clear.push(Write::new(raw.offset, empty));
     }
     if size > 0 {
-        changes.lengths.push(Write { offset: raw.offset, bytes: filled });
+        changes.lengths.push(Write::new(raw.offset, filled));
     }
     Ok(())
 }

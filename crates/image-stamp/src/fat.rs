@@ -3,19 +3,22 @@
 
 use std::collections::BTreeSet;
 
-use fat_layout::{Bits, SLOTS};
-use image_reader::{Fat, FatPlaces, ReadError};
+use fat_layout::{Bits, MAX_SLOT_LIST, SLOTS};
+use image_reader::{Fat, FatPlaces, FileSystem, ReadError};
 use image_tree::{MAX_SLOT, to_u64, to_usize};
 
 use crate::error::StampError;
+use crate::slot::Slot;
 use crate::steps::{Changes, Fill, Write, spread};
 
 /// The first cluster.
 const FIRST: u32 = 2;
-/// The longest list that is read, in \[bytes\].
-const MAX_LIST: u64 = 1 << 20;
 /// The longest table that is read, in \[bytes\]: that of 2^28 clusters.
 const MAX_TABLE: u64 = 1 << 30;
+/// Name of the tables in messages.
+const TABLE: &str = "file allocation table";
+/// The entry of the last cluster of a chain. That of FAT16 is the lower half of it.
+const END: u32 = 0x0fff_ffff;
 /// Offsets of fields in a directory entry, in \[bytes\].
 const CLUSTER_HIGH: usize = 20;
 const CLUSTER_LOW: usize = 26;
@@ -44,7 +47,7 @@ pub(crate) fn list(fat: &Fat) -> Result<Vec<(Vec<u8>, u64)>, ReadError> {
     let Some(bits) = bits(fat) else { return Ok(Vec::new()) };
     let FatPlaces { sector, reserved, .. } = fat.places();
     let start = bits.list_at().saturating_mul(sector);
-    let length = reserved.saturating_sub(start).min(MAX_LIST);
+    let length = reserved.saturating_sub(start).min(MAX_SLOT_LIST);
     let bytes = read(fat, "list of slots", start, length)?;
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let mut lines = bytes.get(..end).unwrap_or_default().split(|byte| *byte == b'\n');
@@ -73,6 +76,19 @@ struct Table {
 }
 
 impl Table {
+    fn read(fat: &Fat, bits: Bits, places: &FatPlaces) -> Result<Self, ReadError> {
+        let length = places.table_bytes.min(MAX_TABLE);
+        let first = places.tables.first().copied().unwrap_or(places.reserved);
+        Ok(Self {
+            bytes: read(fat, TABLE, first, length)?,
+            bits,
+            clusters: places.clusters,
+            changed: BTreeSet::new(),
+            sector: to_usize(places.sector),
+            next: FIRST,
+        })
+    }
+
     fn width(&self) -> usize {
         if self.bits == Bits::Fat16 { 2 } else { 4 }
     }
@@ -112,6 +128,15 @@ impl Table {
         entry >= if self.bits == Bits::Fat16 { 0xfff8 } else { 0x0fff_fff8 }
     }
 
+    fn is_bad(&self, entry: u32) -> bool {
+        entry == if self.bits == Bits::Fat16 { 0xfff7 } else { 0x0fff_fff7 }
+    }
+
+    /// The clusters, each with its entry.
+    fn entries(&self) -> impl Iterator<Item = (u32, u32)> {
+        (FIRST..).map_while(|cluster| Some((cluster, self.get(cluster)?)))
+    }
+
     /// The clusters of a file of this number of clusters. `None` if the chain is not exactly as long.
     fn chain(&self, first: u32, clusters: u64) -> Option<Vec<u32>> {
         let mut chain = Vec::new();
@@ -140,104 +165,210 @@ impl Table {
     fn link(&mut self, chain: &[u32]) {
         let mut nexts = chain.iter().skip(1);
         for &cluster in chain {
-            let next = nexts.next().copied().unwrap_or(0x0fff_ffff);
-            // The end mark of FAT16 is the lower half of that of FAT32.
+            let next = nexts.next().copied().unwrap_or(END);
             self.set(cluster, next);
         }
     }
+
+    /// The bytes of a sector.
+    fn sector(&self, number: usize) -> &[u8] {
+        let from = number.saturating_mul(self.sector);
+        let end = from.saturating_add(self.sector).min(self.bytes.len());
+        self.bytes.get(from..end).unwrap_or_default()
+    }
+
+    /// What stores the sectors that changed, in all copies of the table. With `compare`, also those that differ in a copy: an
+    /// interrupted stamp has stored one copy and not the other.
+    fn writes(&self, fat: &Fat, places: &FatPlaces, compare: bool) -> Result<Vec<Write>, ReadError> {
+        let mut writes = Vec::new();
+        for (&at, copy) in places.tables.iter().zip(0_u32..) {
+            let mut sectors = self.changed.clone();
+            if compare && copy > 0 {
+                let stored = read(fat, TABLE, at, to_u64(self.bytes.len()))?;
+                let pairs = stored.chunks(self.sector).zip(self.bytes.chunks(self.sector)).enumerate();
+                sectors.extend(pairs.filter(|(_, (one, other))| one != other).map(|(number, _)| number));
+            }
+            for number in sectors {
+                let from = to_u64(number.saturating_mul(self.sector));
+                writes.push(Write::new(at.saturating_add(from), self.sector(number).to_vec()));
+            }
+        }
+        Ok(writes)
+    }
 }
 
-/// Adds the changes that fill slots.
-pub(crate) fn plan(fat: &Fat, fills: &[Fill<'_>], changes: &mut Changes) -> Result<(), StampError> {
-    let bits = bits(fat).ok_or(StampError::Fat12)?;
-    let places = fat.places();
-    let length = places.table_bytes.min(MAX_TABLE);
-    let first = places.tables.first().copied().unwrap_or(places.reserved);
-    let mut table = Table {
-        bytes: read(fat, "file allocation table", first, length)?,
-        bits,
-        clusters: places.clusters,
-        changed: BTreeSet::new(),
-        sector: to_usize(places.sector),
-        next: FIRST,
+/// Fails if the volume was not unmounted: by its second entry, as Windows says it, or by the boot sector, as Linux does
+/// (`FAT_STATE_DIRTY`).
+fn refuse_unclean(fat: &Fat, table: &Table) -> Result<(), StampError> {
+    let (clean, state) = match table.bits {
+        Bits::Fat16 => (0x8000, 37),
+        Bits::Fat32 => (0x0800_0000, 65),
     };
-    // The second entry says whether the volume was unmounted.
-    let clean = if bits == Bits::Fat16 { 0x8000 } else { 0x0800_0000 };
-    if table.entry(1).unwrap_or(0) & clean == 0 {
+    let boot = read(fat, "boot sector", 0, 512)?;
+    let is_dirty = boot.get(state).is_some_and(|state| state & 1 != 0);
+    if is_dirty || table.entry(1).unwrap_or(0) & clean == 0 {
         return Err(StampError::Unclean);
     }
-    let free = fat.free();
-    let (mut taken, mut freed) = (0_u64, 0_u64);
-    for fill in fills {
-        let (more, less) = plan_one(fat, &places, *fill, &mut table, free, changes)?;
-        (taken, freed) = (taken.saturating_add(more), freed.saturating_add(less));
-    }
-    let sector = table.sector;
-    for at in &places.tables {
-        for &number in &table.changed {
-            let from = number.saturating_mul(sector);
-            let end = from.saturating_add(sector).min(table.bytes.len());
-            let bytes = table.bytes.get(from..end).unwrap_or_default().to_vec();
-            changes.tables.push(Write { offset: at.saturating_add(to_u64(from)), bytes });
-        }
-    }
-    if taken != freed {
-        count(fat, &places, taken, freed, changes)?;
+    // `BPB_ExtFlags`: only one of the tables is in use.
+    if table.bits == Bits::Fat32 && boot.get(40).is_some_and(|flags| flags & 0x80 != 0) {
+        return Err(StampError::NotMirrored);
     }
     Ok(())
 }
 
-/// Adds the changes of one slot. Returns how many clusters it takes and frees.
-fn plan_one(
-    fat: &Fat,
-    places: &FatPlaces,
-    Fill { slot, contents }: Fill<'_>,
-    table: &mut Table,
-    free: u64,
-    changes: &mut Changes,
-) -> Result<(u64, u64), StampError> {
-    let refused = |what| StampError::Changed { path: slot.path.clone(), what };
-    let entry_at = fat.entry_offset(&slot.node).ok_or_else(|| refused("it has no directory entry"))?;
-    let mut entry = read(fat, "directory", entry_at, ENTRY)?;
-    let clusters_of = |bytes: u64| bytes.div_ceil(places.cluster.max(1));
-    let old = table.chain(fat.first_cluster(&slot.node), clusters_of(slot.node.size));
-    let old = old.ok_or_else(|| refused("its clusters do not match its length"))?;
-    let size = to_u64(contents.len());
-    let needed = clusters_of(size);
-    let offset = |cluster: u32| {
-        let index = u64::from(cluster).saturating_sub(FIRST.into());
-        (places.data.saturating_add(index.saturating_mul(places.cluster)), places.cluster)
-    };
-    let mut chain: Vec<u32> = old.iter().copied().take(to_usize(needed)).collect();
-    while to_u64(chain.len()) < needed {
-        let Some(cluster) = table.free() else {
-            return Err(StampError::NoClusters { path: slot.path.clone(), bytes: size, free });
-        };
-        chain.push(cluster);
-    }
-    let surplus: Vec<u32> = old.iter().copied().skip(chain.len()).collect();
-    let before = changes.contents.len();
-    let io = |reason| ReadError::Io { place: "contents".to_owned(), reason };
-    let all = chain.iter().chain(&surplus).map(|cluster| offset(*cluster));
-    spread(changes, fat.volume(), contents, all).map_err(io)?;
-    if changes.contents.len() == before && size == slot.node.size {
-        return Ok((0, 0));
-    }
-    if slot.node.size > 0 {
-        put_entry(&mut entry, 0, 0);
-        changes.clear.push(Write { offset: entry_at, bytes: entry.clone() });
-    }
-    if chain != old {
-        table.link(&chain);
-        for &cluster in &surplus {
-            table.set(cluster, 0);
+/// The clusters that are in use, but by no file or directory: what an interrupted stamp leaves.
+fn lost(fs: &FileSystem, fat: &Fat, table: &Table) -> Result<BTreeSet<u32>, ReadError> {
+    let mut reached = vec![false; table.entries().count()];
+    let mut visits = fs.visits();
+    let mut open = vec![fs.root()?];
+    while let Some(node) = open.pop() {
+        let mut at = fat.first_cluster(&node);
+        while let Some(entry) = table.get(at) {
+            match reached.get_mut(usize::try_from(at.saturating_sub(FIRST)).unwrap_or(usize::MAX)) {
+                Some(is_reached) if !*is_reached => *is_reached = true,
+                _ => break,
+            }
+            at = entry;
+        }
+        if node.is_directory() {
+            let (entries, errors) = visits.entries(fs, &node)?;
+            // The clusters of an entry that can't be read would seem to be lost.
+            if let Some(error) = errors.into_iter().next() {
+                return Err(error);
+            }
+            for entry in entries {
+                open.push(fs.node(&entry)?);
+            }
         }
     }
-    if size > 0 {
-        put_entry(&mut entry, chain.first().copied().unwrap_or(0), u32::try_from(size).unwrap_or(0));
-        changes.lengths.push(Write { offset: entry_at, bytes: entry });
+    let lost = table.entries().zip(reached).filter(|((_, entry), is_reached)| {
+        let is_used = *entry != 0 && !table.is_bad(*entry);
+        is_used && !is_reached
+    });
+    Ok(lost.map(|((cluster, _), _)| cluster).collect())
+}
+
+/// A slot that is filled.
+struct Filled<'f> {
+    fill: Fill<'f>,
+    /// The directory entry, and its offset in the volume in \[bytes\].
+    entry: Vec<u8>,
+    at: u64,
+    old: Vec<u32>,
+    new: Vec<u32>,
+}
+
+impl<'f> Filled<'f> {
+    /// The slot with those of its clusters that its contents still need.
+    fn read(fat: &Fat, cluster: u64, table: &Table, fill: Fill<'f>) -> Result<Self, StampError> {
+        let refused = |what| StampError::Changed { path: fill.slot.path.clone(), what };
+        let at = fat.entry_offset(&fill.slot.node).ok_or_else(|| refused("it has no directory entry"))?;
+        let entry = read(fat, "directory", at, ENTRY)?;
+        let clusters = fill.slot.node.size.div_ceil(cluster);
+        let old = table.chain(fat.first_cluster(&fill.slot.node), clusters);
+        let old = old.ok_or_else(|| refused("its clusters do not match its length"))?;
+        let needed = to_usize(to_u64(fill.contents.len()).div_ceil(cluster));
+        let new = old.iter().copied().take(needed).collect();
+        Ok(Self { fill, entry, at, old, new })
     }
-    Ok((to_u64(chain.len()), to_u64(old.len())))
+
+    /// Adds clusters: first those that become free, then others.
+    fn extend(
+        &mut self,
+        cluster: u64,
+        released: &mut BTreeSet<u32>,
+        table: &mut Table,
+    ) -> Result<(), StampError> {
+        let bytes = to_u64(self.fill.contents.len());
+        while to_u64(self.new.len()) < bytes.div_ceil(cluster) {
+            let Some(next) = released.pop_first().or_else(|| table.free()) else {
+                let free = to_u64(self.new.len()).saturating_mul(cluster);
+                return Err(StampError::NoClusters { path: self.fill.slot.path.clone(), bytes, free });
+            };
+            self.new.push(next);
+        }
+        Ok(())
+    }
+}
+
+/// Adds the changes that fill slots.
+///
+/// Clusters that lose their contents are free only after these are zeros; new ones are in use before they have contents. So if
+/// a stamp is interrupted, all contents are in files or in lost clusters, which the next stamp finds and clears.
+pub(crate) fn plan(
+    fs: &FileSystem,
+    fat: &Fat,
+    fills: &[Fill<'_>],
+    changes: &mut Changes,
+) -> Result<(), StampError> {
+    let bits = bits(fat).ok_or(StampError::Fat12)?;
+    let places = fat.places();
+    let cluster = places.cluster.max(1);
+    let mut table = Table::read(fat, bits, &places)?;
+    refuse_unclean(fat, &table)?;
+    let mut slots = fills
+        .iter()
+        .map(|fill| Filled::read(fat, cluster, &table, *fill))
+        .collect::<Result<Vec<_>, StampError>>()?;
+    let mut released = lost(fs, fat, &table)?;
+    released.extend(slots.iter().flat_map(|slot| slot.old.iter().skip(slot.new.len())));
+    for slot in &mut slots {
+        slot.extend(cluster, &mut released, &mut table)?;
+    }
+    let run = |number: u32| {
+        let index = u64::from(number).saturating_sub(FIRST.into());
+        (places.data.saturating_add(index.saturating_mul(places.cluster)), places.cluster)
+    };
+    let io = |reason| ReadError::Io { place: "contents".to_owned(), reason };
+    let mut is_grown = false;
+    for slot in &mut slots {
+        let Fill { slot: Slot { node, .. }, contents } = slot.fill;
+        let before = changes.contents.len();
+        let runs = slot.new.iter().map(|number| run(*number));
+        spread(changes, fat.volume(), contents, runs).map_err(io)?;
+        if slot.new == slot.old && changes.contents.len() == before && to_u64(contents.len()) == node.size {
+            continue;
+        }
+        if node.size > 0 {
+            put_entry(&mut slot.entry, 0, 0);
+            changes.clear.push(Write::new(slot.at, slot.entry.clone()));
+        }
+        if !contents.is_empty() {
+            let first = slot.new.first().copied().unwrap_or(0);
+            put_entry(&mut slot.entry, first, u32::try_from(contents.len()).unwrap_or(0));
+            changes.lengths.push(Write::new(slot.at, slot.entry.clone()));
+        }
+        if slot.new != slot.old {
+            table.link(&slot.new);
+        }
+        is_grown |= slot.new.len() > slot.old.len();
+    }
+    if is_grown {
+        for &number in &released {
+            table.set(number, END);
+        }
+        changes.reserve = table.writes(fat, &places, false)?;
+    }
+    for &number in &released {
+        table.set(number, 0);
+    }
+    for (offset, length) in joined(released.into_iter().map(run)) {
+        changes.add_zeros(fat.volume(), offset, length).map_err(io)?;
+    }
+    changes.tables.extend(table.writes(fat, &places, true)?);
+    count(fat, &places, &table, changes)
+}
+
+/// Ranges of the volume, where those that follow each other are one.
+fn joined(ranges: impl Iterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
+    let mut joined: Vec<(u64, u64)> = Vec::new();
+    for (offset, length) in ranges {
+        match joined.last_mut() {
+            Some(last) if last.0.saturating_add(last.1) == offset => last.1 = last.1.saturating_add(length),
+            _ => joined.push((offset, length)),
+        }
+    }
+    joined
 }
 
 fn put_entry(entry: &mut [u8], cluster: u32, size: u32) {
@@ -252,13 +383,7 @@ fn put_entry(entry: &mut [u8], cluster: u32, size: u32) {
 }
 
 /// Corrects the number of free clusters in `FSInfo` and its copy.
-fn count(
-    fat: &Fat,
-    places: &FatPlaces,
-    taken: u64,
-    freed: u64,
-    changes: &mut Changes,
-) -> Result<(), StampError> {
+fn count(fat: &Fat, places: &FatPlaces, table: &Table, changes: &mut Changes) -> Result<(), StampError> {
     if fat.bits() != 32 {
         return Ok(());
     }
@@ -267,6 +392,7 @@ fn count(
         Some(&[low, high, ..]) => u64::from(u16::from_le_bytes([low, high])),
         _ => 0,
     };
+    let free = u32::try_from(table.entries().filter(|(_, entry)| *entry == 0).count()).unwrap_or(u32::MAX);
     // The copy of `FSInfo` follows that of the boot sector.
     for sector in [word(48), word(50).saturating_add(1)] {
         let at = sector.saturating_mul(places.sector);
@@ -278,10 +404,11 @@ fn count(
             SIGNATURES.iter().all(|(at, text)| info.get(*at..).is_some_and(|rest| rest.starts_with(text)));
         let count =
             info.get(FREE_COUNT..).and_then(|rest| rest.first_chunk()).map(|raw| u32::from_le_bytes(*raw));
-        let Some(count) = count.filter(|count| is_info && *count != u32::MAX) else { continue };
-        let now = u64::from(count).saturating_add(freed).saturating_sub(taken);
-        let bytes = u32::try_from(now).unwrap_or(u32::MAX).to_le_bytes().to_vec();
-        changes.tables.push(Write { offset: at.saturating_add(to_u64(FREE_COUNT)), bytes });
+        // All ones: not known.
+        if is_info && count.is_some_and(|count| count != u32::MAX && count != free) {
+            let offset = at.saturating_add(to_u64(FREE_COUNT));
+            changes.tables.push(Write::new(offset, free.to_le_bytes().to_vec()));
+        }
     }
     Ok(())
 }

@@ -1,11 +1,16 @@
 //! Opens images to stamp, and clones them.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use image_tree::{to_u64, to_usize};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+
+/// How much is copied at once, in \[bytes\].
+const COPY: usize = 1 << 20;
 
 /// Opens an image for reading and writing: a regular file, or a block device that nothing else uses.
 ///
@@ -18,7 +23,8 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(File::from(fd))
 }
 
-/// Copies a file into an empty one. Both share their blocks if the file system can do that; else holes stay holes.
+/// Copies a file into an empty one. Both share their blocks if the file system can do that; else holes stay holes. The position in
+/// `from` does not matter, so several threads may copy it.
 ///
 /// # Errors
 /// If one of the two can't be read or written.
@@ -28,7 +34,6 @@ pub fn clone_file(from: &File, to: &File) -> io::Result<()> {
     }
     let length = from.metadata()?.len();
     to.set_len(length)?;
-    let (mut source, mut target) = (from, to);
     let mut at = 0;
     while at < length {
         at = match rustix::fs::seek(from, rustix::fs::SeekFrom::Data(at)) {
@@ -38,14 +43,32 @@ pub fn clone_file(from: &File, to: &File) -> io::Result<()> {
             Err(_) => at,
         };
         let end = rustix::fs::seek(from, rustix::fs::SeekFrom::Hole(at)).unwrap_or(length).min(length);
-        source.seek(SeekFrom::Start(at))?;
-        target.seek(SeekFrom::Start(at))?;
-        // The kernel copies: copy_file_range(2).
-        let copied = io::copy(&mut source.take(end.saturating_sub(at)), &mut target)?;
-        if copied == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        copy(from, to, at, end)?;
+        at = end;
+    }
+    Ok(())
+}
+
+/// Copies a range to the same place: in the kernel, if it can do that between these files.
+fn copy(from: &File, to: &File, mut at: u64, end: u64) -> io::Result<()> {
+    let mut buffer = Vec::new();
+    while at < end {
+        let left = to_usize(end.saturating_sub(at));
+        let (mut source, mut target) = (at, at);
+        let copied = if buffer.is_empty() {
+            rustix::fs::copy_file_range(from, Some(&mut source), to, Some(&mut target), left).unwrap_or(0)
+        } else {
+            0
+        };
+        if copied > 0 {
+            at = at.saturating_add(to_u64(copied));
+            continue;
         }
-        at = at.saturating_add(copied);
+        buffer.resize(COPY, 0);
+        let part = buffer.get_mut(..left.min(COPY)).unwrap_or_default();
+        from.read_exact_at(part, at)?;
+        to.write_all_at(part, at)?;
+        at = at.saturating_add(to_u64(part.len()));
     }
     Ok(())
 }

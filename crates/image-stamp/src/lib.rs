@@ -5,9 +5,9 @@
 //!
 //! The invariants:
 //! - [`Stamp::steps`] are in an order that survives a crash. With a sync after each step, a slot has its old contents, is empty,
-//!   or has its new contents, and the file system is sound in every state (a FAT file system may have lost clusters, which
-//!   fsck.vfat frees).
-//! - After the last step, the rest of a slot is zeros: nothing of older contents is left.
+//!   or has its new contents, and the file system is sound in every state. A FAT file system may have lost clusters, which
+//!   the next stamp clears, and which fsck.vfat frees.
+//! - After the last step, the rest of a slot is zeros: nothing of older contents is left, also of a stamp that was interrupted.
 //! - The image is untrusted: for any image, planning ends with a plan or an error.
 //!
 //! | module | contents |
@@ -29,5 +29,5 @@ mod steps;
 
 pub use error::StampError;
 pub use files::{clone_file, open};
-pub use slot::{Slot, find, slots};
+pub use slot::{Finder, Slot, find, slots};
 pub use steps::{Fill, Stamp, Write};

@@ -1,5 +1,7 @@
 //! The writes of a stamp, in an order that survives a crash.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -26,7 +28,13 @@ pub struct Write {
     /// Offset in the volume in \[bytes\].
     pub offset: u64,
     /// The bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: Cow<'static, [u8]>,
+}
+
+impl Write {
+    pub(crate) fn new(offset: u64, bytes: Vec<u8>) -> Self {
+        Self { offset, bytes: bytes.into() }
+    }
 }
 
 /// The changes of an image that fill slots.
@@ -41,9 +49,11 @@ pub struct Stamp {
 pub(crate) struct Changes {
     /// Empties slots that have contents.
     pub(crate) clear: Vec<Write>,
+    /// The allocation tables of FAT, with the clusters that get contents; none is free yet.
+    pub(crate) reserve: Vec<Write>,
     /// The contents, and zeros behind them.
     pub(crate) contents: Vec<Write>,
-    /// The allocation tables of FAT.
+    /// The allocation tables of FAT, as they stay.
     pub(crate) tables: Vec<Write>,
     /// The lengths.
     pub(crate) lengths: Vec<Write>,
@@ -51,6 +61,8 @@ pub(crate) struct Changes {
 
 /// Unit in which contents are compared and written, in \[bytes\].
 const UNIT: usize = 4096;
+/// The most zeros of a write.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 impl Changes {
     /// Adds what a range of the volume needs to have these bytes: nothing where it has them already.
@@ -63,11 +75,29 @@ impl Changes {
             if found != wanted {
                 match self.contents.last_mut() {
                     Some(last) if last.offset.saturating_add(to_u64(last.bytes.len())) == at => {
-                        last.bytes.extend_from_slice(wanted);
+                        last.bytes.to_mut().extend_from_slice(wanted);
                     }
-                    _ => self.contents.push(Write { offset: at, bytes: wanted.to_vec() }),
+                    _ => self.contents.push(Write::new(at, wanted.to_vec())),
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Adds zeros for a range of the volume, where it has other bytes. They take no memory, because a range may be long.
+    pub(crate) fn add_zeros(&mut self, window: &Window, offset: u64, length: u64) -> io::Result<()> {
+        let mut found = vec![0; to_usize(length).min(ZEROS.len())];
+        let mut at = offset;
+        let end = offset.saturating_add(length);
+        while at < end {
+            let part = to_usize(end.saturating_sub(at)).min(ZEROS.len());
+            let found = found.get_mut(..part).unwrap_or_default();
+            window.read(at, found)?;
+            if found.iter().any(|byte| *byte != 0) {
+                let bytes = ZEROS.get(..part).unwrap_or_default().into();
+                self.contents.push(Write { offset: at, bytes });
+            }
+            at = at.saturating_add(to_u64(part));
         }
         Ok(())
     }
@@ -77,9 +107,13 @@ impl Stamp {
     /// Plans to fill slots of a file system.
     ///
     /// # Errors
-    /// If contents are too long, if a slot is no longer as it was reserved, or if the file system was not unmounted.
+    /// If a slot is given twice, also by two names, if contents are too long, if a slot is no longer as it was reserved, or if the file system was not unmounted.
     pub fn plan(fs: &FileSystem, fills: &[Fill<'_>]) -> Result<Self, StampError> {
+        let mut seen = HashMap::new();
         for Fill { slot, contents } in fills {
+            if let Some(other) = seen.insert(slot.identity(fs), &slot.path) {
+                return Err(StampError::Twice { path: slot.path.clone(), other: other.clone() });
+            }
             let bytes = to_u64(contents.len());
             if bytes > slot.room {
                 return Err(StampError::TooLong { path: slot.path.clone(), bytes, room: slot.room });
@@ -92,10 +126,10 @@ impl Stamp {
                     ext4::plan(ext4, *fill, &mut changes)?;
                 }
             }
-            FileSystem::Fat(fat) => fat::plan(fat, fills, &mut changes)?,
+            FileSystem::Fat(fat) => fat::plan(fs, fat, fills, &mut changes)?,
         }
-        let Changes { clear, contents, tables, lengths } = changes;
-        let steps = [clear, contents, tables, lengths];
+        let Changes { clear, reserve, contents, tables, lengths } = changes;
+        let steps = [clear, reserve, contents, tables, lengths];
         Ok(Self { steps: steps.into_iter().filter(|step| !step.is_empty()).collect() })
     }
 

@@ -11,7 +11,7 @@ use ext4_layout::Layout;
 use ext4_ondisk::inode::computed_checksum;
 use ext4_ondisk::{Inode, read_padded};
 use ext4_verify::{Findings, Severity, Unused};
-use fat_layout::{Bits, FatLayout};
+use fat_layout::{Bits, FatError, FatLayout};
 use image_assembly::Writer;
 use image_reader::{FileSystem, Image, Overview};
 use image_stamp::{Fill, Stamp, StampError, find, slots};
@@ -116,6 +116,27 @@ impl Disk {
         self.plan(fills).unwrap().apply(self.file.as_file(), 0, false).unwrap();
     }
 
+    /// Number of free clusters of a FAT file system; fails if they are not zeros, or if the tables differ.
+    fn free_clusters(&self) -> usize {
+        let bytes = self.bytes();
+        self.with(|fs| {
+            let FileSystem::Fat(fat) = fs else { panic!("not FAT") };
+            let places = fat.places();
+            let to = |number: u64| usize::try_from(number).unwrap();
+            let tables: Vec<_> =
+                places.tables.iter().map(|at| &bytes[to(*at)..][..to(places.table_bytes)]).collect();
+            assert!(tables.iter().all(|table| *table == tables[0]), "the tables differ");
+            let entries = tables[0].chunks(if fat.bits() == 16 { 2 } else { 4 }).skip(2);
+            let clusters = bytes[to(places.data)..].chunks(to(places.cluster));
+            let all = entries.zip(clusters).take(to(places.clusters)).enumerate();
+            let free = all.filter(|(_, (entry, _))| entry.iter().all(|byte| *byte == 0));
+            free.inspect(|(number, (_, bytes))| {
+                assert!(bytes.iter().all(|byte| *byte == 0), "free cluster {number} is not zeros");
+            })
+            .count()
+        })
+    }
+
     fn read(&self, path: &str) -> Vec<u8> {
         self.with(|fs| {
             let mut bytes = Vec::new();
@@ -162,8 +183,9 @@ type Round = Vec<(usize, u64, u8)>;
 
 fn rounds() -> impl Strategy<Value = (Vec<u64>, Vec<Round>)> {
     let room = prop_oneof![1..9_u64, 4090..4100_u64, 1..70_000_u64];
-    let fill = (0..64_usize, prop_oneof![Just(0), 0..9_u64, Just(8)], 1..=255_u8);
-    (prop::collection::vec(room, 1..7), prop::collection::vec(prop::collection::vec(fill, 0..4), 1..5))
+    // Few different bytes, so that the disk often has what is written elsewhere.
+    let fill = (0..64_usize, prop_oneof![Just(0), 0..9_u64, Just(8)], prop_oneof![Just(1), 2..=255_u8]);
+    (prop::collection::vec(room, 1..9), prop::collection::vec(prop::collection::vec(fill, 0..9), 1..6))
 }
 
 fn run_rounds(disk: &Disk, rooms: &[u64], rounds: &[Round], mut check: impl FnMut(&Disk)) {
@@ -226,6 +248,7 @@ proptest! {
         run_rounds(&disk, &rooms, &rounds, |disk| {
             differs_only(&base, &disk.bytes(), &stampable);
             fsck("fsck.vfat", disk.file.path());
+            disk.free_clusters();
         });
     }
 }
@@ -273,7 +296,9 @@ fn a_crash_leaves_the_old_contents_none_or_the_new() {
         let before = disk.bytes();
         let mut seen = 0;
         let stamp = disk.plan(&named(&paths, &new)).unwrap();
-        assert_eq!(stamp.steps.len(), if program == "e2fsck" { 3 } else { 4 });
+        assert_eq!(stamp.steps.len(), if program == "e2fsck" { 3 } else { 5 });
+        let whole = Disk::new(&before);
+        whole.stamp(&named(&paths, &new));
         crashes(&before, &stamp, |image| {
             if program == "e2fsck" {
                 let findings = judge(&image);
@@ -289,13 +314,66 @@ fn a_crash_leaves_the_old_contents_none_or_the_new() {
             for (path, new) in paths.iter().zip(&new) {
                 assert!(crashed.read(path) == *new, "{path}");
             }
+            fsck(program, crashed.file.path());
             if program == "e2fsck" {
                 assert_eq!(judge(&crashed.bytes()).problems, []);
-                fsck(program, crashed.file.path());
+            } else {
+                assert_eq!(crashed.free_clusters(), whole.free_clusters());
             }
+            assert!(!crashed.bytes().windows(10).any(|bytes| bytes == [b'o'; 10]), "old contents are left");
+            // Other contents, after the crash, leave nothing of the new ones.
+            let empty = Disk::new(&image);
+            empty.stamp(&named(&paths, &vec![Vec::new(); paths.len()]));
+            assert!(empty.bytes() == base, "an interrupted stamp leaves something");
             seen += 1;
         });
         assert!(seen > 10, "{seen}");
+    }
+}
+
+/// A slot takes clusters that another one frees, and that have the right bytes already.
+#[test]
+fn contents_may_move_from_a_slot_to_another() {
+    for bits in [Bits::Fat16, Bits::Fat32] {
+        let rooms = [5000, 9000];
+        let paths = paths(rooms.len());
+        let (one, other) = (&*paths[0], &*paths[1]);
+        let disk = Disk::new(&fat(&rooms, bits, SectorSize::Bytes512).0);
+        let contents = [b'B'; 5000];
+        disk.stamp(&[(one, &contents)]);
+        disk.stamp(&[(one, b""), (other, &contents)]);
+        assert!(disk.read(other) == contents && disk.read(one).is_empty());
+        disk.stamp(&[(other, &[b'B'; 600]), (one, &contents)]);
+        assert!(disk.read(other) == [b'B'; 600] && disk.read(one) == contents);
+        fsck("fsck.vfat", disk.file.path());
+        disk.free_clusters();
+    }
+}
+
+/// If the file system is full, a stamp succeeds although an earlier one was interrupted.
+#[test]
+fn an_interrupted_stamp_takes_no_room() {
+    let room = 2 << 20;
+    let disk = Disk::new(&fat(&[room], Bits::Fat16, SectorSize::Bytes512).0);
+    let [old, new] = [b'o', b'n'].map(|byte| vec![byte; usize::try_from(room).unwrap()]);
+    let base = disk.bytes();
+    for filled in [false, true] {
+        if filled {
+            disk.stamp(&[("/dir/a long name 000", &old)]);
+        }
+        let before = disk.bytes();
+        let stamp = disk.plan(&[("/dir/a long name 000", &new)]).unwrap();
+        for steps in 0..=stamp.steps.len() {
+            disk.file.as_file().write_all_at(&before, 0).unwrap();
+            let interrupted = Stamp { steps: stamp.steps[..steps].to_vec() };
+            interrupted.apply(disk.file.as_file(), 0, false).unwrap();
+            disk.stamp(&[("/dir/a long name 000", b"short")]);
+            fsck("fsck.vfat", disk.file.path());
+            assert!(!disk.bytes().windows(20).any(|bytes| bytes == [b'o'; 20] || bytes == [b'n'; 20]));
+            disk.stamp(&[("/dir/a long name 000", &old)]);
+            disk.stamp(&[("/dir/a long name 000", b"")]);
+            assert!(disk.bytes() == base);
+        }
     }
 }
 
@@ -312,10 +390,86 @@ fn what_can_not_be_stamped_is_refused() {
     assert!(plain.starts_with("/p000: is not a slot; "), "{plain}");
     assert!(disk.with(|fs| matches!(find(fs, b"/dir"), Err(StampError::NotASlot { .. }))));
     // The flag of a journal that needs recovery: INCOMPAT_RECOVER of `s_feature_incompat`.
-    let mut image = base.clone();
-    image[1024 + 0x60] |= 4;
-    let disk = Disk::new(&image);
-    assert!(matches!(disk.plan(&[("/s000", b"x")]), Err(StampError::Unclean)));
+    let is_unclean = |base: &[u8], at: usize, change: fn(u8) -> u8| {
+        let mut image = base.to_vec();
+        image[at] = change(image[at]);
+        assert!(matches!(Disk::new(&image).plan(&[("/s000", b"x")]), Err(StampError::Unclean)), "{at}");
+    };
+    is_unclean(&base, 1024 + 0x60, |byte| byte | 4);
+    // Mounted without a journal: EXT2_VALID_FS of `s_state`.
+    is_unclean(&base, 1024 + 0x3a, |byte| byte & !1);
+    for (bits, state) in [(Bits::Fat16, 37), (Bits::Fat32, 65)] {
+        let (base, _) = fat(&[100, 200], bits, SectorSize::Bytes512);
+        is_unclean(&base, state, |byte| byte | 1);
+        let table = 512 * usize::from(u16::from_le_bytes([base[14], base[15]]));
+        // The upper bit of the second entry.
+        let (at, bit) = if bits == Bits::Fat16 { (table + 3, 0x80) } else { (table + 7, 8) };
+        is_unclean(&base, at, if bit == 8 { |byte| byte & !8 } else { |byte| byte & !0x80 });
+    }
+    // `BPB_ExtFlags`.
+    let (mut image, _) = fat(&[100, 200], Bits::Fat32, SectorSize::Bytes512);
+    image[40] |= 0x80;
+    assert!(matches!(Disk::new(&image).plan(&[("/s000", b"x")]), Err(StampError::NotMirrored)));
+}
+
+/// Linux may have made another name of a slot, which a command may not give other contents.
+#[test]
+fn two_names_of_a_file_are_given_twice() {
+    let (base, _) = ext4(&[100, 200], 0);
+    let disk = Disk::new(&base);
+    disk.with(|fs| {
+        let slot = find(fs, b"/s000").unwrap();
+        let mut other = slot.clone();
+        other.path = b"/other".to_vec();
+        let fills = [Fill { slot: &slot, contents: b"a" }, Fill { slot: &other, contents: b"b" }];
+        let error = Stamp::plan(fs, &fills).unwrap_err().to_string();
+        assert_eq!(error, "/other: is given twice: /s000 is the same file; name each slot once");
+    });
+}
+
+/// Ten directories with `count` slots each, and a line of 208 bytes for each slot.
+fn many_slots(count: usize) -> FileTree {
+    let directory = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
+    let marked = Metadata::root_owned(Permissions::from_mode(0o644), Timestamp::STORE);
+    let mut writer = TreeWriter::new(directory.clone(), Vec::new());
+    let directory = writer.metadata(&directory);
+    for above in 0..10 {
+        writer.begin_directory(Name::new(format!("d{above:02}").as_bytes()).unwrap(), directory).unwrap();
+        for number in 0..count {
+            let name = format!("{number:0200}");
+            writer.slot(Name::new(name.as_bytes()).unwrap(), &marked, 1).unwrap();
+        }
+        writer.end_directory();
+    }
+    writer.finish()
+}
+
+/// All slots that an image can have are found, and no image has more.
+#[test]
+fn a_list_of_slots_has_a_limit() {
+    let options = fat_layout::Options {
+        bytes: 0,
+        free_space: 0,
+        label: fat_layout::NO_LABEL,
+        id: 7,
+        bits: Some(Bits::Fat16),
+        sector: SectorSize::Bytes512,
+    };
+    let tree = many_slots(504);
+    let bytes = FatLayout::smallest(&tree, &options).unwrap();
+    let layout = FatLayout::plan(&tree, &fat_layout::Options { bytes, ..options }).unwrap();
+    let disk = Disk::new(&image_of(&layout, &tree));
+    assert_eq!(disk.with(slots).unwrap().len(), 5040);
+    let last = format!("/D09/{:0200}", 503);
+    disk.stamp(&[(&last, b"x")]);
+    assert_eq!(disk.read(&last), b"x");
+    let wrong = FatError::SlotList { bytes: 15 + 5050 * 208 };
+    assert_eq!(FatLayout::smallest(&many_slots(505), &options).unwrap_err(), wrong);
+    let error = FatLayout::plan(&many_slots(505), &fat_layout::Options { bytes, ..options }).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the list of slots has 1050415 bytes, but at most 1048576 are possible; make fewer slots, or shorten their paths"
+    );
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use csv_core::ReadRecordResult;
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use snugfs_core::{Failure, FailureKind, read_file, shown};
 
 use super::{Filling, Given, Target};
@@ -30,6 +31,7 @@ impl Wrong {
     }
 }
 
+const QUOTES: &str = "put quotes around the whole field, and double those in it";
 const FORM: &str = "see docs/how-to/stamp.md for the form of the list";
 
 /// Reads the list. File names in it start at its folder.
@@ -37,8 +39,10 @@ pub(super) fn read(list: &Path) -> Result<Vec<Device>, Failure> {
     let failed = |what: String, help: &str| Failure::new(FailureKind::Source, shown(list), what, help);
     let bytes = read_file(list).map_err(|error| failed(io_reason(&error), "name a CSV or JSON file"))?;
     let folder = list.parent().unwrap_or(Path::new(""));
-    let is_json = list.extension().is_some_and(|end| end == "json");
-    let found = if is_json { of_json(&bytes, folder) } else { of_csv(&bytes, folder) };
+    // Editors of Windows write a byte order mark.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let is_json = list.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
+    let found = if is_json { of_json(bytes, folder) } else { of_csv(bytes, folder) };
     let found = found.and_then(|devices| check_names(&devices).map(|()| devices));
     found.map_err(|wrong| {
         let what = if wrong.at.is_empty() { wrong.what } else { format!("{}: {}", wrong.at, wrong.what) };
@@ -61,8 +65,41 @@ fn check_names(devices: &[Device]) -> Result<(), Wrong> {
     if devices.is_empty() { Err(Wrong::new("", "has no devices", FORM)) } else { Ok(()) }
 }
 
+/// Fails if quotes don't surround a whole field, which the parser accepts (RFC 4180, section 2: a quote in a field is doubled).
+fn check_quotes(bytes: &[u8]) -> Result<(), Wrong> {
+    #[derive(PartialEq)]
+    enum At {
+        Start,
+        Plain,
+        /// Between quotes that began in this line.
+        Quoted(usize),
+        /// After a quote that ends a field, or that is the first of two.
+        Quote(usize),
+    }
+    let mut line = 1_usize;
+    let mut at = At::Start;
+    let wrong = |line: usize, what: &str| Err(Wrong::new(format!("line {line}"), what, QUOTES));
+    for &byte in bytes {
+        at = match (at, byte) {
+            (At::Start, b'"') => At::Quoted(line),
+            (At::Quoted(from), b'"') => At::Quote(from),
+            (At::Quoted(from), _) | (At::Quote(from), b'"') => At::Quoted(from),
+            (_, b',' | b'\n' | b'\r') => At::Start,
+            (At::Quote(_), _) => return wrong(line, "text follows the quote at the end of a field"),
+            (At::Start | At::Plain, _) => At::Plain,
+        };
+        line = line.saturating_add(usize::from(byte == b'\n'));
+    }
+    if let At::Quoted(from) = at {
+        wrong(from, "the quote at the start of a field has no end")
+    } else {
+        Ok(())
+    }
+}
+
 /// The records of a CSV file. Empty lines are none.
 fn records(mut bytes: &[u8]) -> Result<Vec<Vec<String>>, Wrong> {
+    check_quotes(bytes)?;
     let mut reader = csv_core::Reader::new();
     // A record is not longer than the file, and its fields end at different places or are empty.
     let (mut text, mut ends) =
@@ -101,6 +138,10 @@ fn of_csv(bytes: &[u8], folder: &Path) -> Result<Vec<Device>, Wrong> {
     let headers = records.next().unwrap_or_default();
     let name = headers.iter().position(|header| header == "name");
     let name = name.ok_or_else(|| Wrong::new("", "has no column \"name\"", FORM))?;
+    let mut seen = HashSet::new();
+    if let Some(twice) = headers.iter().find(|header| !seen.insert(*header)) {
+        return Err(Wrong::new("", format!("has two columns {twice:?}"), "remove one of them"));
+    }
     let mut devices = Vec::new();
     for (record, number) in records.zip(1_u64..) {
         if record.len() != headers.len() {
@@ -133,30 +174,72 @@ fn of_csv(bytes: &[u8], folder: &Path) -> Result<Vec<Device>, Wrong> {
     Ok(devices)
 }
 
+/// A device in JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    name: String,
+    slots: Fields,
+}
+
+/// The slots of a device in JSON, in their order.
+struct Fields(Vec<(String, Contents)>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Contents {
+    text: Option<String>,
+    source: Option<PathBuf>,
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = self::Fields;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object with the paths of slots")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+                let (mut fields, mut seen) = (Vec::new(), HashSet::new());
+                while let Some((key, contents)) = map.next_entry::<String, Contents>()? {
+                    if !seen.insert(key.clone()) {
+                        return Err(M::Error::custom(format!("duplicate field `{key}`")));
+                    }
+                    fields.push((key, contents));
+                }
+                Ok(self::Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
 fn of_json(bytes: &[u8], folder: &Path) -> Result<Vec<Device>, Wrong> {
-    let list: Value = serde_json::from_slice(bytes)
-        .map_err(|error| Wrong::new("", format!("is not valid JSON: {error}"), FORM))?;
-    let list = list.as_array().ok_or_else(|| Wrong::new("", "is not an array of devices", FORM))?;
-    let device = |(index, device): (usize, &Value)| {
-        let at = format!("[{index}]");
-        let name = device.get("name").and_then(Value::as_str);
-        let name = name.ok_or_else(|| Wrong::new(&at, "has no \"name\"", FORM))?;
-        let slots = device.get("slots").and_then(Value::as_object);
-        let slots = slots.ok_or_else(|| Wrong::new(&at, "has no \"slots\"", FORM))?;
-        let slots = slots.iter().map(|(key, value)| {
-            let at = format!("{at}.slots.{key:?}");
+    let rows: Vec<Row> = serde_json::from_slice(bytes).map_err(|error| {
+        let what = if error.is_data() { error.to_string() } else { format!("is not valid JSON: {error}") };
+        Wrong::new("", what, FORM)
+    })?;
+    let device = |(index, row): (usize, Row)| {
+        let slots = row.slots.0.into_iter().map(|(key, contents)| {
+            let at = format!("[{index}].slots.{key:?}");
             let target = Target::parse(key.as_bytes()).ok_or_else(|| Wrong::new(&at, "is no path", FORM))?;
-            let text = |name: &str| value.get(name).and_then(Value::as_str);
-            let given = match (text("text"), text("source")) {
-                (Some(text), None) => Given::Bytes(text.as_bytes().to_vec()),
-                (None, Some(file)) => Given::File(PathBuf::from(folder).join(file)),
+            let given = match (contents.text, contents.source) {
+                (Some(text), None) => Given::Bytes(text.into_bytes()),
+                (None, Some(file)) if file.as_os_str().is_empty() => {
+                    let help = "name a file; an empty \"text\" empties the slot";
+                    return Err(Wrong::new(&at, "\"source\" is empty", help));
+                }
+                (None, Some(file)) => Given::File(folder.join(file)),
                 _ => return Err(Wrong::new(&at, "has not one of \"text\" and \"source\"", FORM)),
             };
             Ok(Filling { target, given })
         });
-        Ok(Device { name: name.to_owned(), slots: slots.collect::<Result<_, _>>()? })
+        Ok(Device { name: row.name, slots: slots.collect::<Result<_, _>>()? })
     };
-    list.iter().enumerate().map(device).collect()
+    rows.into_iter().enumerate().map(device).collect()
 }
 
 #[cfg(test)]
@@ -208,10 +291,44 @@ mod tests {
         let short = shown(of_csv(b"name,/a\nx\n", Path::new(""))).unwrap_err();
         assert_eq!(short, "device 1 has 1 fields, but there are 2 columns");
         assert_eq!(shown(of_csv(b"name,/a\nx,\xff\n", Path::new(""))).unwrap_err(), "is not UTF-8");
+        for (csv, what) in [
+            ("name,2:/a\na,\"1\nb,2\n", "line 2the quote at the start of a field has no end"),
+            ("name,/a\na,1\nb,\"1\"x\n", "line 3text follows the quote at the end of a field"),
+            ("name,/a\na,\"\n\n\"\"\"x\n", "line 4text follows the quote at the end of a field"),
+            ("name,/a,/a\na,1,2\n", "has two columns \"/a\""),
+            ("name,/a,name\na,1,b\n", "has two columns \"name\""),
+        ] {
+            assert_eq!(shown(of_csv(csv.as_bytes(), Path::new(""))).unwrap_err(), what, "{csv:?}");
+        }
+        let quotes = b"name,/a\r\n\"x\",\"1\"\"\r\n,\"\r\ny,5\" disk\r\n\"\",";
+        let quoted = of_csv(quotes, Path::new("")).ok().map(|devices| devices.len());
+        assert_eq!(quoted, Some(3));
         for (json, what) in [
-            ("{}", "is not an array of devices"),
-            ("[{}]", "[0]has no \"name\""),
-            (r#"[{ "name": "x" }]"#, "[0]has no \"slots\""),
+            ("{}", "invalid type: map, expected a sequence at line 1 column 0"),
+            ("[", "is not valid JSON: EOF while parsing a list at line 1 column 1"),
+            ("[{}]", "missing field `name` at line 1 column 3"),
+            (r#"[{ "name": "x" }]"#, "missing field `slots` at line 1 column 16"),
+            (
+                r#"[{ "name": "x", "slot": {}, "slots": {} }]"#,
+                "unknown field `slot`, expected `name` or `slots` at line 1 column 22",
+            ),
+            (r#"[{ "name": "x", "name": "y", "slots": {} }]"#, "duplicate field `name` at line 1 column 22"),
+            (
+                r#"[{ "name": "x", "slots": { "2:/a": { "text": "" }, "2:/a": { "text": "1" } } }]"#,
+                "duplicate field `2:/a` at line 1 column 76",
+            ),
+            (
+                r#"[{ "name": "x", "slots": { "/a": { "text": "1", "source": 5 } } }]"#,
+                "invalid type: integer `5`, expected path string at line 1 column 59",
+            ),
+            (
+                r#"[{ "name": "x", "slots": { "/a": { "text": "1", "source": "5" } } }]"#,
+                "[0].slots.\"/a\"has not one of \"text\" and \"source\"",
+            ),
+            (
+                r#"[{ "name": "x", "slots": { "/a": { "source": "" } } }]"#,
+                "[0].slots.\"/a\"\"source\" is empty",
+            ),
             (
                 r#"[{ "name": "x", "slots": { "/a": {} } }]"#,
                 "[0].slots.\"/a\"has not one of \"text\" and \"source\"",

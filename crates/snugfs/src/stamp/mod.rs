@@ -1,24 +1,24 @@
 //! `snugfs stamp`: fills slots of a finished image or card. `image-stamp` plans the changes.
 
 mod devices;
+mod images;
 
-use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use device_flash::System;
-use image_assembly::NewFile;
-use image_reader::{FileSystem, Image, Overview, ReadError, Volume};
-use image_stamp::{Fill, Slot, Stamp, StampError};
+use image_assembly::Identity;
+use image_reader::{Image, Overview, ReadError, Volume};
+use image_stamp::{Fill, Finder, Slot, Stamp, StampError};
 use image_tree::{Explain, MAX_SLOT, escaped, io_reason, to_u64};
-use rayon::prelude::*;
 use snugfs_core::{Failure, FailureKind, Problem, human, shown};
 
-use self::devices::Device;
+use self::images::Clones;
 use crate::cli::{StampArgs, misuse};
 use crate::messages::Messages;
 use crate::signals;
@@ -84,15 +84,19 @@ pub(crate) fn run(args: &StampArgs, messages: &Messages) -> Result<(), Failure> 
     if let (Some(list), Some(folder)) = (&args.devices, &args.output_dir) {
         signals::remove_temporaries_on_signals();
         let devices = devices::read(list)?;
-        let count = images(args, &devices, (&fillings, &contents), folder)?;
+        let clones =
+            Clones { args, list, devices: &devices, fillings: &fillings, contents: &contents, folder };
+        let count = clones.make()?;
         let seconds = started.elapsed().as_secs_f64();
         messages.note(&shown(folder), format!("{}, {seconds:.2} s", human::counted(count, "image")));
         return Ok(());
     }
+    refuse_other_files(&args.image)?;
     refuse_in_use(&args.image)?;
     let file = image_stamp::open(&args.image).map_err(|error| unopened(&name, &error))?;
     let base = Base::open(&name, &file)?;
-    let found = fillings.iter().map(|filling| base.find(&filling.target)).collect::<Result<Vec<_>, _>>()?;
+    let slots = base.slots();
+    let found = fillings.iter().map(|filling| slots.find(&filling.target)).collect::<Result<Vec<_>, _>>()?;
     let stamps = base.stamp(&found.iter().collect::<Vec<_>>(), &contents)?;
     let bytes = stamps.apply(&file, true).map_err(|error| unwritten(&name, &error))?;
     let slots = human::counted(to_u64(fillings.len()), "slot");
@@ -139,10 +143,13 @@ fn read(given: &Given) -> Result<Vec<u8>, Failure> {
         Ok(_) if to_u64(bytes.len()) <= MAX_SLOT => Ok(bytes),
         Ok(_) => Err(too_large(&name)),
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(too_large(&name)),
-        Err(error) => {
-            Err(Failure::new(FailureKind::Source, name, io_reason(&error), "name a file that can be read"))
-        }
+        Err(error) => Err(unread(&name, &error)),
     }
+}
+
+/// The failure of a file with contents.
+fn unread(name: &str, error: &io::Error) -> Failure {
+    Failure::new(FailureKind::Source, name, io_reason(error), "name a file that can be read")
 }
 
 fn too_large(name: &str) -> Failure {
@@ -161,10 +168,26 @@ fn unopened(name: &str, error: &io::Error) -> Failure {
 
 fn unwritten(name: &str, error: &io::Error) -> Failure {
     let what = format!("can't be written: {}", io_reason(error));
-    Failure::new(FailureKind::Output, name, what, "run the same command again")
+    let help = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, then run the same command again"
+        }
+        _ => "run the same command again",
+    };
+    Failure::new(FailureKind::Output, name, what, help)
 }
 
-/// Fails if a device is in use, or if a loop device that is in use has the file.
+/// Fails if the image is a FIFO, a terminal or another file without a length. One that does not exist is an error later.
+fn refuse_other_files(image: &Path) -> Result<(), Failure> {
+    let Ok(found) = std::fs::metadata(image).map(|found| found.file_type()) else { return Ok(()) };
+    if found.is_file() || found.is_block_device() {
+        return Ok(());
+    }
+    let what = "is neither a regular file nor a block device";
+    Err(misuse(shown(image), what, "name an image or a device"))
+}
+
+/// Fails if a device is in use, or if a loop device that is in use has the file, whatever its name.
 fn refuse_in_use(image: &Path) -> Result<(), Failure> {
     let in_use = |by: &str| {
         Failure::new(
@@ -176,8 +199,10 @@ fn refuse_in_use(image: &Path) -> Result<(), Failure> {
     };
     let system = System::default();
     let Ok(path) = image.canonicalize() else { return Ok(()) };
+    let file = Identity::of_path(&path);
     for disk in system.disks() {
-        let is_it = path == disk.path() || (disk.connection == "loop" && Path::new(&disk.model) == path);
+        // That of a loop device is the file behind it.
+        let is_it = path == disk.path() || file.is(&Identity::of_path(&disk.path()));
         if let (true, Some(used)) = (is_it, disk.uses.first()) {
             return Err(in_use(&used.to_string()));
         }
@@ -223,6 +248,7 @@ impl Base {
     fn failed(&self, error: &StampError) -> Failure {
         let kind = match error {
             StampError::TooLong { .. } | StampError::NoClusters { .. } => FailureKind::Fit,
+            StampError::Twice { .. } => FailureKind::Usage,
             StampError::Read(error) => return Failure::of_image(&self.name, error),
             _ => FailureKind::Source,
         };
@@ -231,12 +257,6 @@ impl Base {
 
     /// Plans all changes. Each slot comes with the start of its volume in \[bytes\].
     fn stamp(&self, slots: &[&(u64, Slot)], contents: &[Vec<u8>]) -> Result<Stamps, Failure> {
-        for (index, (start, slot)) in slots.iter().enumerate() {
-            if slots.iter().take(index).any(|(other, before)| other == start && before.path == slot.path) {
-                let what = format!("{} is given twice", escaped(&slot.path));
-                return Err(misuse("command line", what, "name each slot once"));
-            }
-        }
         let mut stamps = Vec::new();
         for volume in &self.overview.volumes {
             let start = start_of(volume);
@@ -250,25 +270,43 @@ impl Base {
         Ok(Stamps(stamps))
     }
 
+    /// Finds the slots.
+    fn slots(&self) -> Slots<'_> {
+        let volumes = self.overview.volumes.iter();
+        let volumes = volumes.filter_map(|volume| Some((volume, Finder::new(volume.file_system().ok()?))));
+        Slots { base: self, volumes: volumes.collect() }
+    }
+}
+
+/// Finds the slots of an image.
+struct Slots<'b> {
+    base: &'b Base,
+    /// The volumes with a file system that can be read.
+    volumes: Vec<(&'b Volume, Finder<'b>)>,
+}
+
+impl Slots<'_> {
     /// The slot, and the start of its volume in \[bytes\].
     fn find(&self, target: &Target) -> Result<(u64, Slot), Failure> {
-        let unread = |error: ReadError| Failure::of_image(&self.name, &error);
+        let Self { base, volumes } = self;
+        let unread = |error: &ReadError| Failure::of_image(&base.name, error);
         if let Some(number) = target.partition {
-            let (volume, _) = self.overview.choose(Some(number)).map_err(unread)?;
-            let fs = volume.file_system().map_err(unread)?;
-            let slot = image_stamp::find(fs, &target.path).map_err(|error| self.failed(&error))?;
+            let (volume, _) = base.overview.choose(Some(number)).map_err(|error| unread(&error))?;
+            volume.file_system().map_err(|error| unread(&error))?;
+            let (_, finder) = volumes
+                .iter()
+                .find(|(other, _)| std::ptr::eq(*other, volume))
+                .expect("invariant: it has a file system");
+            let slot = finder.find(&target.path).map_err(|error| base.failed(&error))?;
             return Ok((start_of(volume), slot));
         }
         let mut found = Vec::new();
         let mut error = None;
-        for (volume, fs) in self.file_systems() {
-            match image_stamp::find(fs, &target.path) {
+        for (volume, finder) in volumes {
+            match finder.find(&target.path) {
                 Ok(slot) => found.push((volume, slot)),
-                // That it is no slot says more than that it is nowhere.
-                Err(new) => match (&error, &new) {
-                    (Some(StampError::NotASlot { .. }), StampError::Read(_)) => {}
-                    _ => error = Some(new),
-                },
+                Err(new) if error.as_ref().is_none_or(|old| weight(&new) >= weight(old)) => error = Some(new),
+                Err(_) => {}
             }
         }
         let several = found.len() > 1;
@@ -277,76 +315,27 @@ impl Base {
                 let number = volume.partition.as_ref().map_or(1, |partition| partition.number);
                 let what = format!("{target} is a slot of several partitions");
                 let help = format!("put the number of one before it, as in {number}:{target}");
-                Err(Failure::new(FailureKind::Usage, &*self.name, what, help))
+                Err(Failure::new(FailureKind::Usage, &*base.name, what, help))
             }
             (Some((volume, slot)), _) => Ok((start_of(volume), slot)),
-            (None, Some(error)) => Err(self.failed(&error)),
+            (None, Some(error)) => Err(base.failed(&error)),
             // The error of the only volume says why nothing can be read.
-            (None, None) => match self.overview.choose(None).and_then(|(volume, _)| volume.file_system()) {
-                Err(error) => Err(unread(error)),
-                Ok(_) => Err(unread(ReadError::NoFileSystem)),
+            (None, None) => match base.overview.choose(None).and_then(|(volume, _)| volume.file_system()) {
+                Err(error) => Err(unread(&error)),
+                Ok(_) => Err(unread(&ReadError::NoFileSystem)),
             },
         }
     }
-
-    fn file_systems(&self) -> impl Iterator<Item = (&Volume, &FileSystem)> {
-        self.overview.volumes.iter().filter_map(|volume| Some((volume, volume.file_system().ok()?)))
-    }
 }
 
-/// Makes an image for each device; returns how many.
-fn images(
-    args: &StampArgs,
-    devices: &[Device],
-    (fillings, contents): (&[Filling], &[Vec<u8>]),
-    folder: &Path,
-) -> Result<u64, Failure> {
-    let name = shown(&args.image);
-    let file = File::open(&args.image).map_err(|error| unopened(&name, &error))?;
-    if !file.metadata().map_err(|error| unopened(&name, &error))?.is_file() {
-        return Err(misuse(name, "is not a regular file, so it can't be cloned", "name an image"));
+/// How much an error of a volume says about a slot that is in none: that it is no slot says more than damage, and damage says
+/// more than that it is not there.
+fn weight(error: &StampError) -> u32 {
+    match error {
+        StampError::Read(ReadError::NotFound { .. }) => 0,
+        StampError::Read(_) => 1,
+        _ => 2,
     }
-    let base = Base::open(&name, &file)?;
-    std::fs::create_dir_all(folder).map_err(|error| unwritten(&shown(folder), &error))?;
-    // Once for all devices: their lists have the same slots.
-    let mut found = HashMap::new();
-    for Filling { target, .. } in fillings.iter().chain(devices.iter().flat_map(|device| &device.slots)) {
-        if !found.contains_key(target) {
-            found.insert(target.clone(), base.find(target)?);
-        }
-    }
-    let end = args.image.extension().unwrap_or(OsStr::new("img"));
-    let image = |device: &Device| {
-        let target =
-            folder.join([OsStr::new(&device.name), OsStr::new("."), end].into_iter().collect::<OsString>());
-        let shown_target = shown(&target);
-        let mut bytes = contents.to_vec();
-        for filling in &device.slots {
-            bytes.push(read(&filling.given)?);
-        }
-        let all = fillings.iter().chain(&device.slots);
-        let slots: Vec<_> = all.filter_map(|filling| found.get(&filling.target)).collect();
-        let stamps = base.stamp(&slots, &bytes).map_err(|failure| about(failure, &device.name))?;
-        // Each thread has a position of its own in the file.
-        let write = || {
-            let from = File::open(&args.image)?;
-            let new = NewFile::create(&target)?;
-            image_stamp::clone_file(&from, new.file())?;
-            stamps.apply(new.file(), false)?;
-            new.publish(args.sync)
-        };
-        write().map_err(|error| unwritten(&shown_target, &error))
-    };
-    let outcome: Vec<_> = devices.par_iter().map(image).collect();
-    // The first failure in the order of the list, so that the message does not depend on threads.
-    outcome.into_iter().collect::<Result<Vec<()>, _>>()?;
-    Ok(to_u64(devices.len()))
-}
-
-/// The same failure, with the name of a device before it.
-fn about(failure: Failure, device: &str) -> Failure {
-    let problems = failure.problems.into_iter().map(|problem| problem.within(device));
-    Failure::all(failure.kind, problems)
 }
 
 #[cfg(test)]
