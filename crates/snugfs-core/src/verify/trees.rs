@@ -14,11 +14,12 @@ use crate::human;
 /// How much a thread reads at once, in \[bytes\].
 const PART: u64 = 1 << 20;
 
-/// Problems and remarks about hash trees.
+const DAMAGED: dm_verity::Unsupported = dm_verity::Unsupported("the signature is damaged");
+
+/// Problems of hash trees.
 #[derive(Debug, Default)]
 pub(super) struct Trees {
     pub(super) problems: Vec<String>,
-    pub(super) warnings: Vec<String>,
     /// The starts of volumes with a tree that was compared, in \[bytes\].
     pub(super) checked: Vec<u64>,
 }
@@ -47,7 +48,15 @@ fn ext4_len(window: &Window) -> Option<u64> {
 fn superblock(window: &Window) -> Option<Result<Superblock, dm_verity::Unsupported>> {
     let mut bytes = [0; Superblock::LEN];
     window.read(0, &mut bytes).ok()?;
-    Superblock::parse(&bytes)
+    let damaged = || Superblock::has_damaged_signature(&bytes).then_some(Err(DAMAGED));
+    Superblock::parse(&bytes).or_else(damaged)
+}
+
+/// The bytes after an image's file system that belong to its hash tree. If its superblock is damaged, they may be all of them.
+pub(super) fn bytes_of(tree: &Window) -> u64 {
+    let len =
+        superblock(tree).and_then(Result::ok).and_then(|found| Geometry::new(found.data_blocks * BLOCK));
+    len.map_or(tree.length(), |geometry| geometry.hash_device_len())
 }
 
 /// The part of an image without a partition table that has its ext4 file system, if a hash tree follows.
@@ -127,8 +136,8 @@ fn one(trees: &mut Trees, place: &str, tree: &Window, data: &[Data<'_>]) -> Resu
     let found = match superblock(tree) {
         None => return Ok(false),
         Some(Err(why)) => {
-            trees.warnings.push(format!("{place}: the hash tree was not checked, because {}", why.0));
-            return Ok(false);
+            trees.problems.push(format!("{place}: the hash tree has a damaged superblock: {}", why.0));
+            return Ok(true);
         }
         Some(Ok(found)) => found,
     };
