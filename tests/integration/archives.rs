@@ -49,6 +49,74 @@ fn the_image_of_an_archive_is_that_of_its_folder() {
     }
 }
 
+/// Archives of a folder in the order of its names and in the reverse one, with entries that later ones replace.
+fn archives_in_any_order(workspace: &Workspace) {
+    for number in 0..60_usize {
+        let folder = format!("root/d{}", number % 7);
+        std::fs::create_dir_all(workspace.path(&folder)).unwrap();
+        let len = [0, 10, 700, 5000, 30_000, 70_000][number % 6] * (1 + number / 6);
+        let bytes: Vec<u8> = (0..len).map(|at| u8::try_from((at * at / 7 + number) % 251).unwrap()).collect();
+        workspace.write(&format!("{folder}/f{number}"), bytes);
+    }
+    let found =
+        Run::of(Command::new("find").arg(workspace.path("root")).args(["-printf", "%P\n"])).succeeded();
+    let mut names: Vec<&str> = found.text().lines().filter(|name| !name.is_empty()).collect();
+    names.sort_unstable();
+    for (archive, option) in [("sorted.tar", "--gzip"), ("reverse.tar", "--zstd"), ("twice.tar", "--xz")] {
+        match archive {
+            "reverse.tar" => names.reverse(),
+            "twice.tar" => names = [names.clone(), names.iter().rev().copied().collect()].concat(),
+            _ => {}
+        }
+        workspace.write("names", names.join("\n"));
+        let mut tar = Command::new(tool("tar"));
+        tar.current_dir(workspace.path("root")).args([
+            "--format=posix",
+            "--no-recursion",
+            "--hard-dereference",
+        ]);
+        tar.args([option, "-T", "../names", "-cf"]).arg(format!("../{archive}"));
+        Run::of(&mut tar).succeeded();
+    }
+}
+
+#[test]
+fn neither_the_order_of_an_archive_nor_its_compression_changes_any_output() {
+    let workspace = Workspace::with_plan(&with_kept_metadata("root"));
+    archives_in_any_order(&workspace);
+    let outputs: [(&str, &[&str]); 7] = [
+        ("raw.img", &[]),
+        ("verified.img", &["--verify-output"]),
+        ("hashed.img", &["--report", "report.json"]),
+        ("threads.img", &["--threads", "7"]),
+        ("x.img.zst", &[]),
+        ("x.qcow2", &[]),
+        ("card", &[]),
+    ];
+    let mut expected = Vec::new();
+    for source in ["root", "sorted.tar", "reverse.tar", "twice.tar"] {
+        workspace.write("plan.json", with_kept_metadata(source).to_string());
+        for (number, (name, options)) in outputs.into_iter().enumerate() {
+            if name == "card" {
+                std::fs::File::create(workspace.path(name)).unwrap().set_len(64 << 20).unwrap();
+                let device = LoopDevice::new(&workspace.path(name), "512");
+                workspace.snugfs(["build", "plan.json", "--device", "-o", &device.device]).succeeded();
+            } else {
+                workspace.snugfs([&["build", "plan.json", "-o", name], options].concat()).succeeded();
+            }
+            let digest = sha256(&workspace.read(name));
+            match expected.get(number) {
+                None => expected.push(digest),
+                Some(known) => assert_eq!(&digest, known, "{source}, {name}"),
+            }
+        }
+        let piped = workspace.snugfs(["build", "plan.json", "-o", "-"]).succeeded();
+        assert_eq!(sha256(&piped.stdout), expected[0], "{source}, standard output");
+    }
+    assert_fsck_clean(&workspace.path("raw.img"));
+    assert_verified(&workspace.path("raw.img"));
+}
+
 #[test]
 fn a_plan_is_made_for_each_kind_of_source() {
     let workspace = workspace_with("x.tar.gz", &["--gzip"]);

@@ -79,7 +79,7 @@ fn usage_errors_are_one_line_and_exit_2() {
         (&["build", "plan.json", "-o", "x.img", "--report", "x.img"], "--report"),
         (&["build", "plan.json", "--treads", "2"], "snugfs: command line: "),
         (&["help", "plam"], "plan"),
-        (&["help", "plan", "file"], "filesystem"),
+        (&["help", "plan", "folder"], "filesystem"),
         (&["help", "inspect", "rm"], "extract"),
         (&["help", "build", "x"], "leave it out"),
         (&["completions", "csh"], "zsh"),

@@ -264,7 +264,7 @@ fn rules_of_sizes_are_shown_with_their_sum() {
         assert!(ends(&["4", "empty"], &["5,242,880", "given"]), "{}", shown.text());
         assert!(ends(&["total"], &["210,763,776"]), "{}", shown.text());
         let number = |line: &[&str], at: usize| line[at].replace(',', "").parse::<u64>().unwrap();
-        let table = lines.iter().skip_while(|line| line.first() != Some(&"gpt"));
+        let table = lines.iter().skip_while(|line| line.get(1) != Some(&"gpt,"));
         let parts = table.clone().filter(|line| line.len() >= 5 && line[0].parse::<u32>().is_ok()).take(4);
         let bytes =
             |line: &Vec<&str>| number(line, line.iter().position(|word| word.contains(',')).unwrap() + 1);
@@ -696,7 +696,8 @@ fn a_swap_area_is_shown_and_checked() {
         let arguments = [&["verify", image], more].concat();
         workspace.snugfs(arguments)
     };
-    verify("disk.img", &[]).succeeded();
+    let checked = verify("disk.img", &[]).succeeded();
+    assert!(checked.text().contains("ext4 and swap headers are correct; "), "{}", checked.text());
     verify("disk.img", &["--against", "plan.json"]).succeeded();
     let shown = workspace.snugfs(["inspect", "disk.img"]).succeeded();
     assert!(
@@ -711,7 +712,7 @@ fn a_swap_area_is_shown_and_checked() {
     assert_eq!((&volume["holds"], &volume["swap"]["bytes"]), (&json!("swap"), &json!(1_044_480)));
     assert_eq!(volume["swap"]["label"], "fifteen bytes 1");
     let explained = workspace.snugfs(["explain", "plan.json"]).succeeded();
-    assert!(explained.text().contains("swap fifteen bytes 1"), "{}", explained.text());
+    assert!(explained.text().contains("swap      fifteen bytes 1"), "{}", explained.text());
 
     let good = workspace.read("disk.img");
     let start = usize::try_from(sfdisk(&workspace.path("disk.img")).1[2].0).unwrap();
@@ -724,7 +725,7 @@ fn a_swap_area_is_shown_and_checked() {
     damaged(1028, &[0, 1]);
     verify("bad.img", &[])
         .failed_with(8)
-        .says("partition 3: the swap area ends at byte 1052672, but there are only 1049088");
+        .says("partition 3: the swap area ends at byte 1052672, but there are only 1049088 (swap-header)");
     verify("bad.img", &["--against", "plan.json"]).failed_with(8).says("swap-area");
     damaged(1052, b"F");
     verify("bad.img", &[]).succeeded();
@@ -906,4 +907,72 @@ fn types_of_partitions_have_one_name() {
             assert_eq!(found["volumes"][1]["partition"]["typeName"], "linux");
         }
     }
+}
+
+#[test]
+fn types_of_a_gpt_have_the_names_of_plans_and_size_shows_the_whole_guid() {
+    let archs = [
+        "x86-64",
+        "x86",
+        "arm64",
+        "arm",
+        "riscv64",
+        "riscv32",
+        "loongarch64",
+        "ppc",
+        "ppc64",
+        "ppc64-le",
+        "mips-le",
+        "mips64-le",
+        "s390",
+        "s390x",
+        "ia64",
+        "alpha",
+        "arc",
+        "tilegx",
+    ];
+    let others = [
+        "esp",
+        "xbootldr",
+        "swap",
+        "home",
+        "srv",
+        "var",
+        "tmp",
+        "user-home",
+        "linux",
+        "bios-boot",
+        "microsoft-basic-data",
+        "linux-lvm",
+        "linux-raid",
+    ];
+    let of_arch = |arch: &str| {
+        ["root", "usr"]
+            .map(|part| ["", "-verity", "-verity-sig"].map(|end| format!("{part}-{arch}{end}")))
+            .concat()
+    };
+    let names: Vec<String> =
+        archs.iter().flat_map(|arch| of_arch(arch)).chain(others.map(str::to_owned)).collect();
+    assert_eq!(names.len(), 121);
+    let empty = |name: &String| json!({ "type": name, "size": 512, "align": 512 });
+    let mut partitions: Vec<Value> = names.iter().map(empty).collect();
+    partitions[0] = json!({ "type": names[0], "align": 512, "content": { "kind": "root" } });
+    let workspace = Workspace::with_plan(&json!({
+        "version": 1,
+        "filesystem": { "label": "sixteen bytes 16" },
+        "disk": { "table": "gpt", "id": "11111111-2222-4333-8444-555555555555", "partitions": partitions },
+    }));
+    workspace.snugfs(["build", "plan.json", "-o", "x.img"]).succeeded();
+    let shown = workspace.snugfs(["inspect", "x.img", "--json"]).succeeded();
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    let types = shown["volumes"].as_array().unwrap().iter().map(|volume| &volume["partition"]["typeName"]);
+    assert_eq!(types.collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
+    let size = workspace.snugfs(["size", "plan.json"]).succeeded();
+    let lines: Vec<&str> = size.text().lines().collect();
+    let at = lines.iter().position(|line| line.starts_with("table ")).unwrap();
+    assert_eq!(lines[at], "table    gpt, 11111111-2222-4333-8444-555555555555");
+    let heads = lines[at + 2].split_whitespace().collect::<Vec<_>>();
+    assert_eq!(heads, ["content", "label", "start", "bytes"]);
+    assert!(lines[at + 3].starts_with("  1  root      sixteen bytes 16 "), "{}", lines[at + 3]);
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{}", size.text());
 }

@@ -287,7 +287,7 @@ fn a_gpt_disk_of_sgdisk_is_also_read_from_its_backup() {
     assert_eq!((&json["table"]["type"], &json["table"]["guid"]), (&json!("gpt"), &json!(guid)));
     assert_eq!(json["table"]["warnings"], json!([]));
     assert_eq!(json["volumes"][0]["partition"]["typeName"], "esp");
-    assert_eq!(json["volumes"][1]["partition"]["typeName"], "linux-root-arm64");
+    assert_eq!(json["volumes"][1]["partition"]["typeName"], "root-arm64");
     let shown = workspace.snugfs(["inspect", "disk.img"]).succeeded();
     assert!(shown.text().lines().all(|line| line.chars().count() <= 80), "{}", shown.text());
     assert!(!shown.text().contains('\u{1b}'), "{}", shown.text());
@@ -297,7 +297,7 @@ fn a_gpt_disk_of_sgdisk_is_also_read_from_its_backup() {
     put(&disk, 512, &[0; 512]);
     let backup = workspace.snugfs(["inspect", "disk.img", "--json"]).succeeded();
     let json: serde_json::Value = serde_json::from_slice(&backup.stdout).unwrap();
-    assert_eq!(json["volumes"][1]["partition"]["typeName"], "linux-root-arm64");
+    assert_eq!(json["volumes"][1]["partition"]["typeName"], "root-arm64");
     assert!(json["table"]["warnings"][0].as_str().unwrap().contains("backup"));
 }
 
@@ -398,4 +398,54 @@ fn a_cycle_of_directories_is_read_once() {
     assert_eq!(listed.text(), "/:\nconfig.txt\nouter\n\n/outer:\ninner\n");
     let extracted = workspace.snugfs(["inspect", "ring.img", "extract", "/", "-o", "out"]);
     extracted.failed_with(5).says("/outer/inner: the directory: has a second name");
+}
+
+#[test]
+fn the_first_of_two_roots_is_taken() {
+    let file = |text: &str| json!({ "/f": { "type": "file", "text": text } });
+    let mut plan = json!({
+        "version": 1,
+        "entries": file("first"),
+        "disk": { "table": "gpt", "partitions": [
+            { "type": "linux", "content": { "kind": "ext4", "filesystem": { "freeSpace": "48MiB" } } },
+            { "type": "root-x86-64", "content": { "kind": "root" } },
+            { "type": "root-x86-64-verity", "size": "4KiB" },
+            { "type": "root-x86-64", "content": { "kind": "ext4", "entries": file("second") } },
+        ] },
+    });
+    for free_space in ["32MiB", "40MiB"] {
+        plan["disk"]["partitions"][3]["content"]["filesystem"] = json!({ "freeSpace": free_space });
+        let workspace = Workspace::with_plan(&plan);
+        workspace.snugfs(["build", "plan.json", "-o", "x.img"]).succeeded();
+        let run = workspace.snugfs(["inspect", "x.img", "cat", "/f"]).succeeded();
+        assert_eq!(run.text(), "first");
+        run.says("partition 2");
+    }
+}
+
+#[test]
+fn stat_shows_extended_attributes() {
+    // The list of a user with the id 7, as getxattr returns it.
+    let acl = "AgAAAAEABgD/////AgAEAAcAAAAEAAQA/////xAABAD/////IAAEAP////8=";
+    let xattrs = json!({
+        "security.selinux": "c3lzdGVtX3U6b2JqZWN0X3I6ZXRjX3Q6czAA", "user.bytes": "AQL/", "system.posix_acl_access": acl,
+    });
+    let workspace = Workspace::with_plan(&json!({
+        "version": 1,
+        "entries": { "/f": { "type": "file", "text": "", "xattrs": xattrs }, "/g": { "type": "fifo" } },
+    }));
+    workspace.build("x.img", []);
+    let text = workspace.snugfs(["inspect", "x.img", "stat", "/f"]).succeeded();
+    for line in [
+        "xattr     security.selinux = \"system_u:object_r:etc_t:s0\"",
+        "xattr     user.bytes = 0x0102ff",
+        "xattr     system.posix_acl_access = 0x0200000001000600ffffffff02000400",
+    ] {
+        assert!(text.text().lines().any(|shown| shown.starts_with(line)), "{}", text.text());
+    }
+    let json = |path: &str| {
+        let run = workspace.snugfs(["inspect", "x.img", "stat", path, "--json"]).succeeded();
+        serde_json::from_slice::<serde_json::Value>(&run.stdout).unwrap()["xattrs"].clone()
+    };
+    assert_eq!((json("/f"), json("/g")), (xattrs, json!({})));
 }

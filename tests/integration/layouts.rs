@@ -159,6 +159,9 @@ fn every_file_system_of_a_disk_follows_its_own() {
     let (differ, _) = different(&workspace, "1.img", "2.img");
     assert!(differ < 20, "{differ}");
     workspace.snugfs(["verify", "2.img", "--against", "plan.json", "--layout-like", "1.layout"]).succeeded();
+    let note = "note: 2.img: the files are those of the plan; if the image was built with --layout-like, add that option";
+    let run = workspace.snugfs(["verify", "2.img", "--against", "plan.json"]).failed_with(8);
+    assert_eq!(run.stderr.matches(note).count(), 1, "{}", run.stderr);
     // Without the record, the same files are in other places, but the comparison is of files.
     disk("anew.img", &[]);
     let (anew, _) = different(&workspace, "1.img", "anew.img");

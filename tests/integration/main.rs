@@ -24,6 +24,7 @@ mod help;
 mod hostile;
 mod inspect;
 mod layouts;
+mod legacy;
 mod long_sectors;
 mod messages;
 mod nix_copies;

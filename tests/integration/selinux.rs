@@ -74,6 +74,11 @@ fn labels_of_a_mounted_file_system_and_of_equal_store_files() {
                 "kind": "ext4",
                 "entries": { "/one/x": { "type": "file", "text": "" }, "/two": { "type": "fifo" } },
                 "selinux": { "fileContexts": "file_contexts", "mountPoint": "/data" }
+            } },
+            // By default, the mount of the partition.
+            { "type": "linux", "mount": "/data", "content": {
+                "kind": "ext4", "entries": { "/one": { "type": "fifo" } },
+                "selinux": { "fileContexts": "file_contexts" }
             } }
         ] });
     });
@@ -83,6 +88,10 @@ fn labels_of_a_mounted_file_system_and_of_equal_store_files() {
     let data = LoopDevice::of_partition(&workspace.path("x.img"), &places[1]);
     for (path, expected) in [("/", "data:t"), ("/one", "one:t"), ("/one/x", "one:t"), ("/two", "data:t")] {
         assert_eq!(label(Path::new(&data.device), path), shown(expected), "{path}");
+    }
+    let mounted = LoopDevice::of_partition(&workspace.path("x.img"), &places[2]);
+    for (path, expected) in [("/", "data:t"), ("/one", "one:t")] {
+        assert_eq!(label(Path::new(&mounted.device), path), shown(expected), "{path}");
     }
 }
 

@@ -444,3 +444,38 @@ fn warnings_of_other_partitions_name_their_place() {
     lines.sort_unstable();
     assert_eq!(lines, expected, "{}", run.stderr);
 }
+
+#[test]
+fn a_conflict_of_sources_has_a_remedy_that_works() {
+    let workspace = Workspace::new();
+    for tree in ["one", "two"] {
+        workspace.write(&format!("{tree}/etc/fstab"), tree);
+    }
+    let mut plan = json!({
+        "version": 1,
+        "trees": [{ "source": "one" }, { "source": "two" }],
+        "entries": { "/a/etc/fstab": { "type": "file", "text": "" } },
+    });
+    workspace.write("plan.json", plan.to_string());
+    let overlap = "plan.trees[1]: plan.trees[0] makes /etc/fstab too; write \"overlap\": \"later-wins\" in plan.trees[1], \
+                   or leave the file out with \"exclude\"";
+    workspace.snugfs(["check", "plan.json"]).failed_with(3).says(overlap);
+    plan["trees"][1]["overlap"] = json!("later-wins");
+    workspace.write("plan.json", plan.to_string());
+    workspace.snugfs(["check", "plan.json"]).succeeded();
+    // A pattern starts at the source, a path in the image at the target.
+    plan["trees"][0]["target"] = json!("/a");
+    workspace.write("plan.json", plan.to_string());
+    let exclude = "plan.entries.\"/a/etc/fstab\": plan.trees[0] makes /a/etc/fstab too; \
+                   add \"exclude\": [\"/etc/fstab\"] to plan.trees[0]";
+    workspace.snugfs(["check", "plan.json"]).failed_with(3).says(exclude);
+    plan["trees"][0]["exclude"] = json!(["/etc/fstab"]);
+    workspace.write("plan.json", plan.to_string());
+    workspace.snugfs(["check", "plan.json"]).succeeded();
+    // Where a directory is needed, the file can be left out, too.
+    plan["entries"] = json!({});
+    plan["trees"] = json!([{ "source": "one" }, { "source": "two", "target": "/etc/fstab" }]);
+    workspace.write("plan.json", plan.to_string());
+    let run = workspace.snugfs(["check", "plan.json"]).failed_with(3);
+    run.says("needs there; add \"exclude\": [\"/etc/fstab\"] to plan.trees[0]");
+}

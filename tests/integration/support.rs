@@ -298,6 +298,13 @@ impl Mounted {
         Self(folder)
     }
 
+    /// An empty file system in memory.
+    pub(crate) fn tmpfs() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Run::of(Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(folder.path())).succeeded();
+        Self(folder)
+    }
+
     /// The mount point.
     pub(crate) fn path(&self) -> &Path {
         self.0.path()

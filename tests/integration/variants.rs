@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Run, UUID, Workspace, assert_sound, debugfs, sha256, tool};
+use crate::support::{Mounted, Run, UUID, Workspace, assert_sound, debugfs, sha256, tool};
 
 /// A text that fills several blocks.
 fn long(seed: usize) -> String {
@@ -135,6 +135,52 @@ fn variants_need_a_raw_image_in_a_file_and_names_of_their_own() {
     let run = workspace.snugfs(["build", "plan.json", "-o", "label.img"]).failed_with(2);
     assert!(run.stderr.contains("label.img is also the image"), "{}", run.stderr);
     assert_eq!(workspace.names(), ["key", "plan.json", "tree"]);
+}
+
+#[test]
+fn names_of_variants_match_their_format() {
+    let mut plan = plan();
+    plan["output"] = json!({ "path": "base.img" });
+    let raw = |name: &str| format!("\"{name}\" is not the name of a raw image; use a name that ends in .img");
+    for (name, what) in [
+        ("b.img.zst", raw("b.img.zst")),
+        ("b.qcow2", raw("b.qcow2")),
+        ("b.img.lz4", "\"b.img.lz4\": snugfs cannot write lz4; use .img or .img.zst".to_owned()),
+    ] {
+        plan["variants"][1]["output"] = json!(name);
+        let workspace = Workspace::with_plan(&plan);
+        write_sources(&workspace);
+        for command in ["build", "check", "size"] {
+            let run = workspace.snugfs([command, "plan.json"]).failed_with(2);
+            run.says(&format!("plan.variants[1].output: {what}"));
+        }
+        assert_eq!(workspace.names(), ["key", "plan.json", "tree"]);
+    }
+    // One variant alone can have the format of its name.
+    plan["variants"][1]["output"] = json!("b.qcow2");
+    let workspace = Workspace::with_plan(&plan);
+    write_sources(&workspace);
+    workspace.snugfs(["build", "plan.json", "--variant", "b.qcow2"]).succeeded();
+    assert!(workspace.read("b.qcow2").starts_with(b"QFI\xfb"));
+    // -o can name a raw image where the plan names another format.
+    plan["output"] = json!({ "path": "base.qcow2" });
+    workspace.write("plan.json", plan.to_string());
+    workspace.snugfs(["build", "plan.json", "-o", "x.img"]).failed_with(2).says(&raw("b.qcow2"));
+}
+
+#[test]
+fn a_variant_with_the_name_of_the_image_is_refused_by_every_command() {
+    let mut plan = plan();
+    plan["output"] = json!({ "path": "out/base.img" });
+    plan["variants"][1]["output"] = json!("base.img");
+    let workspace = Workspace::with_plan(&plan);
+    write_sources(&workspace);
+    std::fs::create_dir(workspace.path("out")).unwrap();
+    for command in ["check", "size", "build"] {
+        let run = workspace.snugfs([command, "plan.json"]).failed_with(2);
+        run.says("plan.variants[1].output: out/base.img is also the image (plan.output.path)");
+    }
+    workspace.snugfs(["build", "plan.json", "-o", "out/other.img"]).succeeded();
 }
 
 #[test]
@@ -308,6 +354,29 @@ fn a_variant_that_fails_is_named_and_the_others_are_written() {
     assert!(!workspace.path("uuid.img").exists());
     for name in names(&plan).iter().filter(|name| *name != "uuid.img") {
         assert_sound(&workspace.path(name));
+    }
+}
+
+#[test]
+fn in_memory_several_variants_are_written_together() {
+    // On one thread, all of them are one group.
+    for threads in ["1", "2", "16"] {
+        let mut plan = plan();
+        let failing = json!({ "/etc/gone": { "type": "file", "source": "gone" } });
+        plan["variants"].as_array_mut().unwrap().push(json!({ "output": "failing.img", "entries": failing }));
+        let workspace = Workspace::with_plan(&plan);
+        write_sources(&workspace);
+        let mounted = Mounted::tmpfs();
+        let folder = mounted.path().to_str().unwrap();
+        let image = format!("{folder}/base.img");
+        let run = workspace.snugfs(["build", "plan.json", "-o", &image, "--threads", threads]).failed_with(5);
+        assert!(run.stderr.contains("plan.variants[7].entries.\"/etc/gone\""), "{}", run.stderr);
+        plan["variants"].as_array_mut().unwrap().pop();
+        workspace.write("plan.json", plan.to_string());
+        assert_variants(&workspace, folder, &plan);
+        let blocks = |name: &str| std::fs::metadata(mounted.path().join(name)).unwrap().blocks();
+        assert!(blocks("label.img") <= blocks("base.img") + 64, "{}", blocks("label.img"));
+        assert!(!mounted.path().join("failing.img").exists());
     }
 }
 

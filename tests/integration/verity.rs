@@ -240,21 +240,33 @@ fn compressed_frames_have_the_same_bytes() {
 fn damage_of_data_and_of_trees_is_found() {
     let workspace = disk_plan();
     let good = built(&workspace);
+    let checked = workspace.snugfs(["verify", "x.img"]).succeeded();
+    let all = ": partition table, ext4 and hash trees are correct; --against checks the rest\n";
+    assert!(checked.text().ends_with(all) && checked.text().contains("(not checked)"), "{checked:?}");
+    let compared = workspace.snugfs(["verify", "x.img", "--against", "plan.json"]).succeeded();
+    let all = ": every byte is correct, and it matches the plan\n";
+    assert!(compared.text().ends_with(all) && !compared.text().contains("not checked"), "{compared:?}");
     let found = partitions(&workspace.path("x.img"));
     let start = |index: usize| usize::try_from(found[index]["start"].as_u64().unwrap() * 512).unwrap();
     let second = &workspace.read("large")[4096..8192];
     let large = 4096 * good.chunks(4096).position(|block| block == second).unwrap();
-    for (at, what) in [
-        (large, "partition 5: the hash tree does not match partition 2: 1 block with another hash"),
-        (start(4) + 4096, "partition 5: the hash tree is damaged in its block 1"),
-        (start(4) + 3 * 4096, "partition 5: the hash tree does not match partition 2"),
+    let one = "partition 5: the hash tree does not match partition 2: 1 block with another hash";
+    for (at, what, code) in [
+        (large, one, "hash-tree-mismatch"),
+        (start(4) + 4096, "partition 5: the hash tree is damaged in its block 1", "hash-tree-damaged"),
+        (start(4) + 3 * 4096, "partition 5: the hash tree does not match partition 2", "hash-tree-mismatch"),
     ] {
         let mut bytes = good.clone();
         bytes[at] ^= 0x10;
         workspace.write("bad.img", bytes);
         let run = workspace.snugfs(["verify", "bad.img"]);
         assert_ne!(run.code, 0);
-        assert!(format!("{}{}", run.text(), run.stderr).contains(what), "{what}: {run:?}");
+        let line = run.stderr.lines().find(|line| line.contains(what)).unwrap_or_default();
+        assert!(line.ends_with(&format!(" ({code})")), "{what}: {run:?}");
+        let json = workspace.snugfs(["verify", "bad.img", "--json"]);
+        let tree = serde_json::from_slice::<Value>(&json.stdout).unwrap()["volumes"][4].clone();
+        assert_eq!((&tree["holds"], &tree["judged"]), (&json!("verity"), &json!(true)));
+        assert_eq!((&tree["problems"][0]["code"], &tree["counts"][code]), (&json!(code), &json!(1)));
         let run = workspace.snugfs(["verify", "bad.img", "--against", "plan.json"]);
         assert_ne!(run.code, 0, "{what}");
     }

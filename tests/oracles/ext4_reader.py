@@ -1,6 +1,6 @@
 """A small reader of ext4's metadata for the checks here: superblock, group descriptors, inodes, extents.
 
-It reads what a correct image with 4096-byte blocks, 64bit and flex_bg holds, straight from the format's
+It reads what a correct image with 4096-byte blocks and flex_bg holds, straight from the format's
 description; anything else raises `Malformed`. It shares nothing with the program that it judges.
 """
 
@@ -10,6 +10,7 @@ import struct
 SUPERBLOCK_OFFSET = 1024
 BLOCK_UNINIT, INODE_UNINIT, ITABLE_ZEROED = 2, 1, 4
 INODE_EXTENTS = 0x80000
+INCOMPAT_64BIT, RO_COMPAT_METADATA_CSUM = 0x80, 0x400
 
 
 class Malformed(Exception):
@@ -90,7 +91,8 @@ class Group:
         self.raw = raw
         for name, (low, high, form) in GROUP_FIELDS.items():
             shift = struct.calcsize(form) * 8
-            low, high = (struct.unpack_from("<" + form, raw, at)[0] for at in (low, high))
+            # A descriptor of 32 bytes has no high halves.
+            low, high = (struct.unpack_from("<" + form, raw, at)[0] if at < len(raw) else 0 for at in (low, high))
             setattr(self, name, low | high << shift)
         self.flags, self.checksum = struct.unpack_from("<H", raw, 0x12)[0], struct.unpack_from("<H", raw, 0x1E)[0]
 
@@ -121,8 +123,10 @@ class Image:
         sb = self.superblock
         if sb["magic"] != 0xEF53:
             raise Malformed("no ext4 superblock at byte 1024")
-        if sb["log_block_size"] != 2 or sb["inode_size"] != 256 or sb["desc_size"] != 64:
-            raise Malformed("not 4096-byte blocks, 256-byte inodes and 64-byte group descriptors")
+        has_64bit = bool(sb["feature_incompat"] & INCOMPAT_64BIT)
+        if sb["log_block_size"] != 2 or sb["inode_size"] != 256 or sb["desc_size"] != (64 if has_64bit else 0):
+            raise Malformed("not 4096-byte blocks, 256-byte inodes and group descriptors of 64 bytes, or 32 without 64bit")
+        self.descriptor_size = 64 if has_64bit else 32
         self.block_size = 4096
         self.blocks = sb["blocks_count_lo"] | sb["blocks_count_hi"] << 32
         self.free_blocks = sb["free_blocks_count_lo"] | sb["free_blocks_count_hi"] << 32
@@ -131,11 +135,12 @@ class Image:
         if not self.per_group or not self.inodes_per_group:
             raise Malformed("empty groups")
         self.group_count = -(-self.blocks // self.per_group)
-        self.gdt_blocks = -(-self.group_count * 64 // 4096)
+        self.gdt_blocks = -(-self.group_count * self.descriptor_size // 4096)
         self.reserved_gdt = sb["reserved_gdt_blocks"]
         self.backups = [group for group in range(1, self.group_count) if has_backup(group)]
         table = self.block_run(1, self.gdt_blocks)
-        self.groups = [Group(n, table[n * 64 : n * 64 + 64]) for n in range(self.group_count)]
+        size = self.descriptor_size
+        self.groups = [Group(n, table[n * size : n * size + size]) for n in range(self.group_count)]
 
     def read(self, offset, length):
         parts = []

@@ -2,7 +2,7 @@
 
 import struct
 
-from ext4_reader import SUPERBLOCK_OFFSET, crc32c, parse_superblock
+from ext4_reader import RO_COMPAT_METADATA_CSUM, SUPERBLOCK_OFFSET, crc32c, parse_superblock
 
 RESIZE_INODE = 7
 # i_size of the resize inode: the maximum that direct, indirect and double indirect blocks can map.
@@ -80,7 +80,8 @@ def backups(image):
         fields = parse_superblock(copy)
         if fields["block_group_nr"] != group & 0xFFFF or fields["state"] not in (0, 1):
             problems.append(f"group {group}: superblock copy: group {fields['block_group_nr']}, state {fields['state']}")
-        if fields["checksum"] != crc32c(0xFFFFFFFF, copy[:0x3FC]):
+        has_checksum = fields["feature_ro_compat"] & RO_COMPAT_METADATA_CSUM
+        if fields["checksum"] != (crc32c(0xFFFFFFFF, copy[:0x3FC]) if has_checksum else 0):
             problems.append(f"group {group}: superblock copy: wrong checksum")
         if any(rest):
             problems.append(f"group {group}: bytes after the superblock copy are not zero")

@@ -49,8 +49,9 @@ class Geometry:
             arguments += ["-J", f"size={self.journal // 256}"]
         if self.reserved_gdt:
             features.append("resize_inode")
-            gdt = -(-self.groups() // 64)
-            extended.append(f"resize={(gdt + self.reserved_gdt) * 64 * 32768}")
+            in_block = 4096 // (64 if "64bit" in self.features else 32)
+            gdt = -(-self.groups() // in_block)
+            extended.append(f"resize={(gdt + self.reserved_gdt) * in_block * 32768}")
         # Half a block more, because mke2fs rounds the percentage down.
         percent = (self.reserved_blocks + 0.5) * 100 / self.blocks if self.reserved_blocks else 0
         return [

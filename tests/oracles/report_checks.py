@@ -68,7 +68,7 @@ def against_plan(image, journal, plan):
         model = size_model.smallest(
             sb["inodes_count"] - sb["free_inodes_count"], used - (image.reserved_gdt > 0), free, inodes,
             plan_reader.size(settings["growTo"]), bytes_per_inode,
-            journal=None if journal_size is None else journal_size // 4096,
+            journal=None if journal_size is None else journal_size // 4096, descriptor_size=image.descriptor_size,
         )
         if image.blocks != model["blocks"]:
             problems.append(

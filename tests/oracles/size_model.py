@@ -1,13 +1,12 @@
 """An independent computation of the smallest ext4 geometry, to compare with the program's solver.
 
-4096-byte blocks, 256-byte inodes, 64-byte group descriptors, flex groups of 16, sparse_super, resize_inode.
+4096-byte blocks, 256-byte inodes, group descriptors of 64 bytes (32 without 64bit), flex groups of 16, sparse_super, resize_inode.
 """
 
 from ext4_reader import has_backup
 
 BLOCK = 4096
 PER_GROUP = 32768
-GDT_PER_BLOCK = BLOCK // 64
 INODES_PER_BLOCK = BLOCK // 256
 MAX_RESERVED_GDT = 1024
 # With more, the inode tables of a flex group would not fit into its first group.
@@ -37,10 +36,10 @@ def overhead(groups, inodes_per_group, gdt, reserved_gdt, journal):
     return (1 + backups(groups)) * (1 + gdt + reserved_gdt) + groups * tables + journal
 
 
-def reserved_gdt_blocks(groups, grow_to):
+def reserved_gdt_blocks(groups, grow_to, per_block):
     """The number of descriptor blocks that growth up to `grow_to` bytes needs in addition to those in use."""
     target = ceil(ceil(grow_to, BLOCK), PER_GROUP)
-    return max(0, min(MAX_RESERVED_GDT, ceil(target, GDT_PER_BLOCK) - ceil(groups, GDT_PER_BLOCK)))
+    return max(0, min(MAX_RESERVED_GDT, ceil(target, per_block) - ceil(groups, per_block)))
 
 
 def smallest_tail(groups, inodes_per_group, gdt, reserved_gdt):
@@ -54,18 +53,19 @@ def smallest_tail(groups, inodes_per_group, gdt, reserved_gdt):
     return tail
 
 
-def smallest(inodes_used, data_blocks, free_blocks, free_inodes, grow_to, bytes_per_inode=16384, journal=None):
+def smallest(inodes_used, data_blocks, free_blocks, free_inodes, grow_to, bytes_per_inode=16384, journal=None,
+             descriptor_size=64):
     """The smallest geometry as a dictionary. `data_blocks` is the number of blocks of files, directories (including the root and
     lost+found), slow symlinks, extent nodes and xattrs; `inodes_used` includes the reserved inodes."""
     floor = min(ceil(PER_GROUP * BLOCK, bytes_per_inode), MAX_INODES_PER_GROUP)
-    groups = 0
+    groups, per_block = 0, BLOCK // descriptor_size
     while True:
         groups += 1
         inodes_per_group = ceil(max(floor, ceil(inodes_used + free_inodes, groups)), INODES_PER_BLOCK) * INODES_PER_BLOCK
         if inodes_per_group > MAX_INODES_PER_GROUP:
             continue
-        gdt = ceil(groups, GDT_PER_BLOCK)
-        reserved = reserved_gdt_blocks(groups, grow_to or 0)
+        gdt = ceil(groups, per_block)
+        reserved = reserved_gdt_blocks(groups, grow_to or 0, per_block)
         length = journal if journal is not None else 1024
         for _ in range(8):
             need = overhead(groups, inodes_per_group, gdt, reserved, length) + (reserved > 0) + data_blocks + free_blocks

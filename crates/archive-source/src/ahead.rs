@@ -1,6 +1,6 @@
 //! Decompresses and hashes in a thread, while another one uses the bytes.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Bytes of a buffer.
@@ -12,7 +12,7 @@ const BUFFERS: usize = 8;
 /// itself.
 pub(crate) fn read<'r, T>(
     reader: Box<dyn Read + Send + 'r>,
-    work: impl FnOnce(Box<dyn Read + 'r>) -> T,
+    work: impl FnOnce(Box<dyn BufRead + 'r>) -> T,
 ) -> T {
     let (full, filled) = sync_channel(BUFFERS);
     let (empty, emptied) = sync_channel(BUFFERS + 2);
@@ -25,10 +25,11 @@ pub(crate) fn read<'r, T>(
                     fill(reader, &full, &emptied);
                 }
             });
-        match started {
-            Ok(_) => work(Box::new(Ahead { filled, empty, now: Vec::new(), at: 0 })),
-            Err(_) => work(take().unwrap_or_else(|| Box::new(io::empty()))),
+        if started.is_ok() {
+            return work(Box::new(Ahead { filled, empty, now: Vec::new(), at: 0 }));
         }
+        let reader = take().unwrap_or_else(|| Box::new(io::empty()));
+        work(Box::new(BufReader::with_capacity(BUFFER, reader)))
     })
 }
 
@@ -72,21 +73,31 @@ struct Ahead {
 
 impl Read for Ahead {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.fill_buf()?;
+        let len = into.len().min(bytes.len());
+        into[..len].copy_from_slice(&bytes[..len]);
+        self.consume(len);
+        Ok(len)
+    }
+}
+
+impl BufRead for Ahead {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.at == self.now.len() {
             let used = std::mem::take(&mut self.now);
             self.at = 0;
             if used.capacity() > 0 {
                 let _ = self.empty.try_send(used);
             }
-            match self.filled.recv() {
-                Ok(next) => self.now = next?,
-                // The other thread has ended.
-                Err(_) => return Ok(0),
+            // If the other thread has ended, nothing follows.
+            if let Ok(next) = self.filled.recv() {
+                self.now = next?;
             }
         }
-        let len = into.len().min(self.now.len() - self.at);
-        into[..len].copy_from_slice(&self.now[self.at..self.at + len]);
+        Ok(&self.now[self.at..])
+    }
+
+    fn consume(&mut self, len: usize) {
         self.at += len;
-        Ok(len)
     }
 }

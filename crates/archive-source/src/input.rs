@@ -1,6 +1,6 @@
 //! Reads an archive forwards, and says where the bytes of its files are kept.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -41,8 +41,10 @@ pub(crate) struct Part {
     pub(crate) len: u64,
 }
 
-/// How much is read at once where headers are expected, in \[bytes\].
+/// How much is read at once where several headers are expected, in \[bytes\].
 const WINDOW: usize = 8192;
+/// The same after a long file. Another one may follow it, and to read what is not used takes longer than to read again.
+const NARROW: usize = 1024;
 
 /// An archive that is not compressed. Only its headers are read.
 pub(crate) struct Seeking {
@@ -61,9 +63,18 @@ impl Seeking {
         self.part.len - self.at
     }
 
-    fn read_window(&mut self) -> Result<(), Fault> {
-        let len = self.left().min(to_u64(WINDOW));
-        self.window.resize(to_usize(len), 0);
+    /// The place of the next bytes in the window, if all of them are there.
+    fn in_window(&self, len: usize) -> Option<std::ops::Range<usize>> {
+        let from = to_usize(self.at.checked_sub(self.window_start)?);
+        let end = from.checked_add(len)?;
+        (end <= self.window.len()).then_some(from..end)
+    }
+
+    /// Reads a window with at least `len` bytes.
+    fn read_window(&mut self, len: usize) -> Result<(), Fault> {
+        let is_near = self.at - self.window_start <= to_u64(WINDOW);
+        let wanted = len.max(if is_near { WINDOW } else { NARROW });
+        self.window.resize(to_usize(self.left().min(to_u64(wanted))), 0);
         self.window_start = self.at;
         let start = self.part.start + self.at;
         read_exact_at(&self.part.file, &mut self.window, start)
@@ -82,17 +93,13 @@ impl Input for Seeking {
         if buffer.len() > WINDOW {
             read_exact_at(&self.part.file, buffer, self.part.start + self.at)?;
         } else {
-            let in_window = |input: &Self| {
-                let from = to_usize(input.at.checked_sub(input.window_start)?);
-                input.window.get(from..from.checked_add(buffer.len())?).map(<[u8]>::to_vec)
-            };
-            let bytes = if let Some(bytes) = in_window(self) {
-                bytes
+            let place = if let Some(place) = self.in_window(buffer.len()) {
+                place
             } else {
-                self.read_window()?;
-                in_window(self).ok_or(Fault::Truncated)?
+                self.read_window(buffer.len())?;
+                self.in_window(buffer.len()).ok_or(Fault::Truncated)?
             };
-            buffer.copy_from_slice(&bytes);
+            buffer.copy_from_slice(&self.window[place]);
         }
         self.at += len;
         Ok(true)
@@ -160,10 +167,9 @@ const CHANGED: &str = "the file became shorter";
 
 /// An archive that is read as a whole: it is compressed, or its digest is checked.
 pub(crate) struct Streaming<'r> {
-    reader: Box<dyn Read + 'r>,
+    reader: Box<dyn BufRead + 'r>,
     at: u64,
     keeps: Keeps<'r>,
-    buffer: Vec<u8>,
     is_compressed: bool,
 }
 
@@ -175,43 +181,60 @@ pub(crate) enum Keeps<'r> {
     Copied(&'r mut Temporary),
 }
 
-const BUFFER: usize = 256 << 10;
+/// Uses bytes as soon as they are read.
+type Take<'t, 'r> = &'t mut dyn FnMut(&mut Keeps<'r>, &[u8]) -> Result<(), Fault>;
 
 impl<'r> Streaming<'r> {
-    pub(crate) fn new(reader: Box<dyn Read + 'r>, keeps: Keeps<'r>, is_compressed: bool) -> Self {
-        Self { reader, at: 0, keeps, buffer: vec![0; BUFFER], is_compressed }
+    pub(crate) fn new(reader: Box<dyn BufRead + 'r>, keeps: Keeps<'r>, is_compressed: bool) -> Self {
+        Self { reader, at: 0, keeps, is_compressed }
     }
 
-    fn fault(&self, error: &io::Error) -> Fault {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof if error.to_string() == CHANGED => Fault::Changed,
-            _ if self.is_compressed => Fault::Compressed { reason: image_tree::io_reason(error) },
-            _ => Fault::Unreadable { reason: image_tree::io_reason(error) },
-        }
-    }
-
-    fn read(&mut self, into: &mut [u8]) -> Result<usize, Fault> {
-        loop {
-            match self.reader.read(into) {
-                Ok(read) => {
-                    self.at = self.at.saturating_add(to_u64(read));
-                    if self.at > limits::UNCOMPRESSED_BYTES {
-                        return Err(Fault::Limit { what: "more than 1 TiB of uncompressed bytes" });
-                    }
-                    return Ok(read);
-                }
+    /// Passes the next bytes to `take`, `most` of them at most, without copying them. Returns their number: 0 at the end.
+    fn next(&mut self, most: u64, take: Take<'_, 'r>) -> Result<usize, Fault> {
+        let bytes = loop {
+            match self.reader.fill_buf() {
+                // Borrowed twice: what was read is kept until it is consumed.
+                Ok(_) => break self.reader.fill_buf(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.fault(&error)),
+                Err(error) => break Err(error),
+            }
+        };
+        let bytes = bytes.map_err(|error| fault(&error, self.is_compressed))?;
+        let bytes = &bytes[..to_usize(most.min(to_u64(bytes.len())))];
+        let len = bytes.len();
+        self.at = self.at.saturating_add(to_u64(len));
+        if self.at > limits::UNCOMPRESSED_BYTES {
+            return Err(Fault::Limit { what: "more than 1 TiB of uncompressed bytes" });
+        }
+        take(&mut self.keeps, bytes)?;
+        self.reader.consume(len);
+        Ok(len)
+    }
+
+    /// Passes exactly `len` bytes to `take`.
+    fn exactly(&mut self, len: u64, take: Take<'_, 'r>) -> Result<(), Fault> {
+        let mut left = len;
+        while left > 0 {
+            match self.next(left, take)? {
+                0 => return Err(Fault::Truncated),
+                read => left -= to_u64(read),
             }
         }
+        Ok(())
     }
 
     /// Reads to the end, so that digests and checksums cover everything.
     pub(crate) fn drain(&mut self) -> Result<(), Fault> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        while self.read(&mut buffer)? > 0 {}
-        self.buffer = buffer;
+        while self.next(u64::MAX, &mut |_, _| Ok(()))? > 0 {}
         Ok(())
+    }
+}
+
+fn fault(error: &io::Error, is_compressed: bool) -> Fault {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof if error.to_string() == CHANGED => Fault::Changed,
+        _ if is_compressed => Fault::Compressed { reason: image_tree::io_reason(error) },
+        _ => Fault::Unreadable { reason: image_tree::io_reason(error) },
     }
 }
 
@@ -219,7 +242,12 @@ impl Input for Streaming<'_> {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<bool, Fault> {
         let mut done = 0;
         while done < buffer.len() {
-            match self.read(&mut buffer[done..])? {
+            let most = to_u64(buffer.len() - done);
+            let read = self.next(most, &mut |_, bytes| {
+                buffer[done..done + bytes.len()].copy_from_slice(bytes);
+                Ok(())
+            })?;
+            match read {
                 0 if done == 0 => return Ok(false),
                 0 => return Err(Fault::Truncated),
                 read => done += read,
@@ -229,47 +257,18 @@ impl Input for Streaming<'_> {
     }
 
     fn skip(&mut self, len: u64) -> Result<(), Fault> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let mut left = len;
-        while left > 0 {
-            let now = to_usize(left.min(to_u64(buffer.len())));
-            match self.read(&mut buffer[..now])? {
-                0 => return Err(Fault::Truncated),
-                read => left -= to_u64(read),
-            }
-        }
-        self.buffer = buffer;
-        Ok(())
+        self.exactly(len, &mut |_, _| Ok(()))
     }
 
     fn keep(&mut self, len: u64) -> Result<u64, Fault> {
         let start = match &mut self.keeps {
-            Keeps::InPlace(start) => {
-                let start = *start + self.at;
-                self.skip(len)?;
-                return Ok(start);
-            }
+            Keeps::InPlace(start) => *start + self.at,
             Keeps::Copied(temporary) => temporary.begin(len)?,
         };
-        let mut left = len;
-        while left > 0 {
-            let mut room = match &mut self.keeps {
-                Keeps::Copied(temporary) => temporary.room()?,
-                Keeps::InPlace(_) => Vec::new(),
-            };
-            let start = room.len();
-            let now = to_usize(left.min(to_u64(room.capacity() - start)));
-            room.resize(start + now, 0);
-            let read = self.read(&mut room[start..])?;
-            room.truncate(start + read);
-            if let Keeps::Copied(temporary) = &mut self.keeps {
-                temporary.give_back(room);
-            }
-            if read == 0 {
-                return Err(Fault::Truncated);
-            }
-            left -= to_u64(read);
-        }
+        self.exactly(len, &mut |keeps, bytes| match keeps {
+            Keeps::InPlace(_) => Ok(()),
+            Keeps::Copied(temporary) => temporary.append(bytes),
+        })?;
         Ok(start)
     }
 

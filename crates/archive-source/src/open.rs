@@ -1,6 +1,6 @@
 //! Opens archives and images, and reads all their layers.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -160,7 +160,7 @@ impl<'r> Reading<'r> {
         let Some((number, temporary)) = self.temporary.take() else { return Ok(()) };
         let folder = shown(self.options.temporary);
         let file = temporary.finish().map_err(|fault| fault.at(&folder, None))?;
-        self.opened[usize::from(number)].file = Some(Arc::new(file));
+        self.opened[usize::from(number)].file = Some(file);
         Ok(())
     }
 
@@ -219,7 +219,7 @@ pub(crate) fn is_among_first(
     } else {
         let reader = compression.reader(PartReader::new(part));
         let reader = reader.map_err(|error| whole(Fault::unreadable(error)))?;
-        Box::new(Streaming::new(reader, Keeps::InPlace(0), true))
+        Box::new(Streaming::new(Box::new(BufReader::new(reader)), Keeps::InPlace(0), true))
     };
     let mut members = Members::new(true);
     for _ in 0..count {

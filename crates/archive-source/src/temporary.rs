@@ -1,7 +1,10 @@
-//! An unnamed file with the decompressed contents of files. Blocks of zeros become holes.
+//! An unnamed file with the decompressed contents of files, written by a thread of its own. Blocks of zeros become holes.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
 
 use image_tree::{shown, to_u64};
 use rustix::fs::{Mode, OFlags};
@@ -18,13 +21,52 @@ const ALIGNED: u64 = 64 << 10;
 /// How much is written at once, in \[bytes\].
 const BUFFER: usize = 1 << 20;
 
+/// Number of full buffers that wait for the thread that writes them.
+const WAITING: usize = 4;
+
 /// The file while it is written.
 pub(crate) struct Temporary {
-    file: OwnedFd,
+    file: Arc<OwnedFd>,
     folder: PathBuf,
     buffer: Vec<u8>,
     /// Where the buffer begins in the file.
     start: u64,
+    writer: Option<Writer>,
+}
+
+/// A thread that writes full buffers, with their offsets, and returns them. If no thread can be started, there is none.
+struct Writer {
+    full: SyncSender<(Vec<u8>, u64)>,
+    empty: Receiver<Result<Vec<u8>, Errno>>,
+    thread: JoinHandle<()>,
+}
+
+impl Writer {
+    fn start(file: &Arc<OwnedFd>) -> Option<Self> {
+        let (full, filled) = sync_channel::<(Vec<u8>, u64)>(WAITING);
+        let (emptied, empty) = channel();
+        let file = Arc::clone(file);
+        let work = move || {
+            for (mut buffer, start) in filled {
+                let written = write(&file, &buffer, start);
+                buffer.clear();
+                // Nobody waits for the buffer if the archive has an error.
+                let _ = emptied.send(written.map(|()| buffer));
+            }
+        };
+        let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(work).ok()?;
+        Some(Self { full, empty, thread })
+    }
+
+    /// Waits until everything is written.
+    fn finish(self) -> Result<(), Errno> {
+        let Self { full, empty, thread } = self;
+        drop(full);
+        let written = empty.iter().try_for_each(|buffer| buffer.map(drop));
+        let ended = thread.join();
+        ended.expect("invariant: the thread does not panic");
+        written
+    }
 }
 
 impl Temporary {
@@ -37,7 +79,13 @@ impl Temporary {
             other => other,
         };
         let file = made.map_err(|errno| refused(folder, errno))?;
-        Ok(Self { file, folder: folder.to_owned(), buffer: Vec::with_capacity(BUFFER), start: 0 })
+        Ok(Self::of(file, folder))
+    }
+
+    fn of(file: OwnedFd, folder: &Path) -> Self {
+        let file = Arc::new(file);
+        let writer = Writer::start(&file);
+        Self { file, folder: folder.to_owned(), buffer: Vec::with_capacity(BUFFER), start: 0, writer }
     }
 
     fn end(&self) -> u64 {
@@ -54,59 +102,74 @@ impl Temporary {
         Ok(self.end())
     }
 
-    /// Lends the buffer, which has room for at least one byte.
-    pub(crate) fn room(&mut self) -> Result<Vec<u8>, Fault> {
-        if self.buffer.len() >= BUFFER {
-            self.flush()?;
-        }
-        Ok(std::mem::take(&mut self.buffer))
-    }
-
-    /// Takes the buffer back.
-    pub(crate) fn give_back(&mut self, buffer: Vec<u8>) {
-        self.buffer = buffer;
-    }
-
-    /// Writes the buffer, except its blocks of zeros.
-    fn flush(&mut self) -> Result<(), Fault> {
-        let (mut at, mut run) = (0, 0..0);
-        while at < self.buffer.len() {
-            let in_block = image_tree::to_usize(BLOCK - (self.start + to_u64(at)) % BLOCK);
-            let end = self.buffer.len().min(at + in_block);
-            if self.buffer[at..end].iter().all(|&byte| byte == 0) {
-                self.write(run.clone())?;
-                run = end..end;
-            } else {
-                run.end = end;
+    /// Adds bytes of the file that was begun.
+    pub(crate) fn append(&mut self, mut bytes: &[u8]) -> Result<(), Fault> {
+        while !bytes.is_empty() {
+            if self.buffer.len() >= BUFFER {
+                self.flush()?;
             }
-            at = end;
+            let (now, later) = bytes.split_at(bytes.len().min(BUFFER - self.buffer.len()));
+            self.buffer.extend_from_slice(now);
+            bytes = later;
         }
-        self.write(run)?;
-        self.start = self.end();
-        self.buffer.clear();
         Ok(())
     }
 
-    fn write(&self, range: std::ops::Range<usize>) -> Result<(), Fault> {
-        let mut at = self.start + to_u64(range.start);
-        let mut bytes = &self.buffer[range];
-        while !bytes.is_empty() {
-            let written = retry_on_intr(|| rustix::io::pwrite(&self.file, bytes, at));
-            let written = written.map_err(|errno| refused(&self.folder, errno))?;
-            bytes = &bytes[written..];
-            at += to_u64(written);
-        }
+    /// Writes the buffer, or has it written.
+    fn flush(&mut self) -> Result<(), Fault> {
+        let next = self.end();
+        let flushed = match &self.writer {
+            Some(writer) if !self.buffer.is_empty() => {
+                let full = std::mem::take(&mut self.buffer);
+                match writer.full.send((full, self.start)) {
+                    Ok(()) => writer.empty.try_recv().unwrap_or_else(|_| Ok(Vec::with_capacity(BUFFER))),
+                    // The thread ends when this is dropped.
+                    Err(_) => Err(Errno::PIPE),
+                }
+                .map(|buffer| self.buffer = buffer)
+            }
+            _ => write(&self.file, &self.buffer, self.start).map(|()| self.buffer.clear()),
+        };
+        flushed.map_err(|errno| refused(&self.folder, errno))?;
+        self.start = next;
         Ok(())
     }
 
     /// Ends the file.
-    pub(crate) fn finish(mut self) -> Result<OwnedFd, Fault> {
+    pub(crate) fn finish(mut self) -> Result<Arc<OwnedFd>, Fault> {
         self.flush()?;
+        let refused = |errno| refused(&self.folder, errno);
+        self.writer.take().map_or(Ok(()), Writer::finish).map_err(refused)?;
         // Zeros at the end were not written.
-        let set = retry_on_intr(|| rustix::fs::ftruncate(self.file.as_fd(), self.start));
-        set.map_err(|errno| refused(&self.folder, errno))?;
+        retry_on_intr(|| rustix::fs::ftruncate(self.file.as_fd(), self.start)).map_err(refused)?;
         Ok(self.file)
     }
+}
+
+/// Writes bytes to a file that is zero there, except blocks of zeros.
+fn write(file: &OwnedFd, bytes: &[u8], start: u64) -> Result<(), Errno> {
+    let (mut at, mut run) = (0, 0..0);
+    while at < bytes.len() {
+        let in_block = image_tree::to_usize(BLOCK - (start + to_u64(at)) % BLOCK);
+        let end = bytes.len().min(at + in_block);
+        if bytes[at..end].iter().all(|&byte| byte == 0) {
+            write_run(file, &bytes[run.clone()], start + to_u64(run.start))?;
+            run = end..end;
+        } else {
+            run.end = end;
+        }
+        at = end;
+    }
+    write_run(file, &bytes[run.clone()], start + to_u64(run.start))
+}
+
+fn write_run(file: &OwnedFd, mut bytes: &[u8], mut at: u64) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        let written = retry_on_intr(|| rustix::io::pwrite(file, bytes, at))?;
+        bytes = &bytes[written..];
+        at += to_u64(written);
+    }
+    Ok(())
 }
 
 fn refused(folder: &Path, errno: Errno) -> Fault {
@@ -135,25 +198,24 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{FileExt, MetadataExt};
 
-    fn add(temporary: &mut Temporary, mut bytes: &[u8]) -> u64 {
+    fn add(temporary: &mut Temporary, bytes: &[u8]) -> u64 {
         let start = temporary.begin(to_u64(bytes.len())).unwrap();
-        while !bytes.is_empty() {
-            let mut room = temporary.room().unwrap();
-            let (now, later) = bytes.split_at(bytes.len().min(room.capacity() - room.len()));
-            room.extend_from_slice(now);
-            temporary.give_back(room);
-            bytes = later;
-        }
+        bytes.chunks(3000).for_each(|part| temporary.append(part).unwrap());
         start
     }
 
     #[test]
     fn contents_are_where_it_says_and_zeros_are_holes() {
         let folder = tempfile::tempdir().unwrap();
-        for is_unlinked in [false, true] {
-            let mut temporary = Temporary::new(folder.path()).unwrap();
-            if is_unlinked {
-                temporary.file = unlinked(folder.path()).unwrap();
+        for (is_unlinked, has_thread) in [(false, true), (true, true), (false, false)] {
+            let temporary = Temporary::new(folder.path()).unwrap();
+            let mut temporary = if is_unlinked {
+                Temporary::of(unlinked(folder.path()).unwrap(), folder.path())
+            } else {
+                temporary
+            };
+            if !has_thread {
+                temporary.writer = None;
             }
             let mut large = vec![0; 5 << 20];
             large[(3 << 20) + 77] = 7;
@@ -161,7 +223,7 @@ mod tests {
                 [b"small".to_vec(), large, vec![], b"\0\0".to_vec(), vec![9; (2 << 20) + 1], vec![0; 70_000]];
             let starts: Vec<u64> = all.iter().map(|bytes| add(&mut temporary, bytes)).collect();
             assert_eq!(starts[1] % BLOCK, 0);
-            let file = std::fs::File::from(temporary.finish().unwrap());
+            let file = std::fs::File::from(temporary.finish().unwrap().try_clone().unwrap());
             for (bytes, start) in all.iter().zip(starts) {
                 let mut read = vec![1; bytes.len()];
                 file.read_exact_at(&mut read, start).unwrap();

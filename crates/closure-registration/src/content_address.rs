@@ -237,4 +237,36 @@ mod tests {
             assert!(error.starts_with("expected a content address, found "), "{error}");
         }
     }
+
+    /// Nix gives paths whose contents are one file, or have another algorithm, no references; texts can't refer to themselves.
+    #[test]
+    fn some_addresses_allow_no_references() {
+        let store = ImagePath::parse(b"/nix/store").unwrap();
+        let named =
+            |hash: &str, name: &str| StorePath::from_base_name(format!("{hash}-{name}").as_bytes()).unwrap();
+        let other = named(&"1".repeat(32), "other");
+        for (text, may_refer, may_refer_to_itself) in [
+            (format!("text:sha256:{SHA256}"), true, false),
+            (format!("fixed:r:sha256:{SHA256}"), true, true),
+            (format!("fixed:sha256:{SHA256}"), false, false),
+            (format!("fixed:r:sha1:{}", "0".repeat(40)), false, false),
+        ] {
+            let address = ContentAddress::parse(&text).unwrap();
+            let path_of = |references: &[StorePath], itself: bool| {
+                // A path's own digits are not part of its hash.
+                let path = named(&"0".repeat(32), "x");
+                let references =
+                    references.iter().chain(itself.then_some(&path)).cloned().collect::<Vec<_>>();
+                address.hash_part(&path, &references, &store).map(|hash| named(&hash, "x"))
+            };
+            let alone = path_of(&[], false).unwrap();
+            assert!(address.is_of(&alone, &[], &store), "{text}");
+            assert!(!address.is_of(&other, &[], &store), "{text}");
+            let others = [other.clone()];
+            assert_eq!(path_of(&others, false).is_some(), may_refer, "{text}");
+            assert!(!address.is_of(&alone, &others, &store), "{text}");
+            assert_eq!(path_of(&[], true).is_some(), may_refer_to_itself, "{text}");
+            assert!(!address.is_of(&alone, &[alone.clone()], &store), "{text}");
+        }
+    }
 }

@@ -217,7 +217,7 @@ impl Explain for ClosureError {
             Self::Missing { path, missing_from, referrers } => Explanation::new(
                 path.to_string(),
                 missing_from.to_string(),
-                about_missing(missing_from, referrers.as_ref()),
+                about_missing(referrers.as_ref()),
             ),
             Self::NotInTree { path } => Explanation::new(
                 path.to_string(),
@@ -258,14 +258,12 @@ impl fmt::Display for MissingFrom {
 }
 
 /// The help for a missing path: which paths refer to it.
-fn about_missing(missing_from: &MissingFrom, referrers: Option<&Referrers>) -> String {
+fn about_missing(referrers: Option<&Referrers>) -> String {
     match referrers {
         Some(Referrers { first, others: 0 }) => format!("{first} refers to it"),
         Some(Referrers { first, others }) => format!("{first} (and {others} more) refer to it"),
-        None if matches!(missing_from, MissingFrom::NotRegistered { .. }) => {
-            "register it or remove it from the list".to_owned()
-        }
-        None => String::new(),
+        // A path to which nothing refers is in the list.
+        None => "register it or remove it from the list".to_owned(),
     }
 }
 

@@ -253,6 +253,25 @@ mod tests {
         }
     }
 
+    /// As `builtins.parseDrvName` of Nix.
+    #[test]
+    fn a_version_begins_after_the_first_dash_without_a_letter_behind_it() {
+        for (name, expected) in [
+            ("hello-2.12.1", ("hello", Some("2.12.1"))),
+            ("hello", ("hello", None)),
+            ("linux-firmware-zstd", ("linux-firmware-zstd", None)),
+            ("python3.12-pip-24.0-doc", ("python3.12-pip", Some("24.0-doc"))),
+            ("a--b", ("a", Some("-b"))),
+            ("a-.5", ("a", Some(".5"))),
+            ("a-", ("a-", None)),
+            // The name would be empty.
+            ("-1", ("-1", None)),
+        ] {
+            let path = StorePath::from_base_name(format!("{HASH}-{name}").as_bytes()).unwrap();
+            assert_eq!(path.name_and_version(), expected, "{name}");
+        }
+    }
+
     #[test]
     fn requires_the_directory_of_the_store() {
         let path = parse("/nix/store", &format!("/nix/store/{HASH}-a")).unwrap();

@@ -110,9 +110,8 @@ impl Chain {
                 // The next partition begins where this one ends.
                 let least = start.saturating_add(self.sector).next_multiple_of(next_align);
                 let aligned = (wanted - wanted % next_align).max(least);
-                let is_last = self.links.iter().skip(position + 1).all(|link| link.size.is_ok());
-                let end = if is_last { link.latest_end } else { aligned.min(link.latest_end) };
-                end.saturating_sub(start)
+                // The last filling partition wants all that is left, so it ends there.
+                aligned.min(link.latest_end).saturating_sub(start)
             });
             if link.size.is_err() {
                 lengths.insert(link.index, len);

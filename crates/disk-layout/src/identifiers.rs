@@ -52,7 +52,10 @@ mod tests {
         {
             assert_ne!(one, other);
         }
-        assert_eq!((one[6] >> 4, one[8] >> 6), (8, 2));
+        for seed in 0..64 {
+            let guid = guid(&[seed; 16], "partition", 1);
+            assert_eq!((guid[6] >> 4, guid[8] >> 6), (8, 2), "version and variant");
+        }
         assert_ne!(number(&[1; 16], "disk"), number(&[2; 16], "disk"));
         let serial = fat_serial_number(&[1; 16], 1);
         assert_eq!(serial, fat_serial_number(&[1; 16], 1));

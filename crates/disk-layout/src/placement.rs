@@ -80,7 +80,7 @@ impl Placement {
             spans.push(Span { item, start: blob.offset, end });
         }
         let len = length(options, &spans, tail)?;
-        check(options, spans, len - tail)?;
+        check(options, spans)?;
         Ok(Self { len, head, tail, partitions })
     }
 }
@@ -114,7 +114,7 @@ fn length(options: &Options, spans: &[Span], tail: u64) -> Result<u64, DiskError
 }
 
 /// Checks that nothing overlaps, and that the table can address everything.
-fn check(options: &Options, mut spans: Vec<Span>, usable: u64) -> Result<(), DiskError> {
+fn check(options: &Options, mut spans: Vec<Span>) -> Result<(), DiskError> {
     spans.sort_by_key(|span| (span.start, span.end));
     for two in spans.windows(2) {
         if let [one, other] = two
@@ -122,11 +122,6 @@ fn check(options: &Options, mut spans: Vec<Span>, usable: u64) -> Result<(), Dis
         {
             return Err(DiskError::Overlap { one: *one, other: *other });
         }
-    }
-    if let Some(last) = spans.last()
-        && last.end > usable
-    {
-        return Err(DiskError::PastEnd { span: *last, usable });
     }
     let most = MBR_SECTORS * options.sector.bytes();
     let is_mbr = matches!(options.table, Table::Mbr(_));

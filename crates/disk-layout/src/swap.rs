@@ -88,6 +88,30 @@ mod tests {
         assert_eq!(last_page(1 << 50), u32::MAX - 1);
     }
 
+    /// The places are those of `union swap_header`.
+    #[test]
+    fn the_first_page_is_the_header() {
+        let area = SwapArea {
+            len: 12 * PAGE + 100,
+            uuid: *b"0123456789abcdef",
+            label: b"a label, too long".to_vec(),
+        };
+        assert_eq!(PieceSource::len(&area), 12 * 4096 + 100);
+        let Some(header) = area.pieces().next() else { panic!("an area has a header") };
+        let mut page = vec![0xaa; 4096];
+        area.generate(&header, &mut page);
+        let mut expected = vec![0; 4096];
+        expected[1024..1032].copy_from_slice(&[1, 0, 0, 0, 11, 0, 0, 0]);
+        expected[1036..1052].copy_from_slice(b"0123456789abcdef");
+        expected[1052..1067].copy_from_slice(b"a label, too lo");
+        expected[4086..].copy_from_slice(b"SWAPSPACE2");
+        assert_eq!(page, expected);
+        // A part of it.
+        let mut part = vec![0; 20];
+        area.generate(&Piece { offset: 1036, len: 20, ..header }, &mut part);
+        assert_eq!(part, expected[1036..1056]);
+    }
+
     #[test]
     fn pieces_cover_the_area() {
         for len in [SwapArea::MIN, SwapArea::MIN + 512, 3 << 20] {

@@ -82,3 +82,34 @@ fn all<T>(entries: impl Iterator<Item = Option<T>>, most: usize) -> Result<Vec<T
     }
     Ok(entries)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Length, Part, RoundTo};
+
+    #[test]
+    fn default_guids_are_derived_from_the_partitions_numbers() {
+        let partition = || Partition {
+            start: None,
+            align: Partition::ALIGNMENT,
+            size: Length::Content,
+            kind: Kind::Gpt([1; 16]),
+            bootable: false,
+            name: String::new(),
+            guid: None,
+            part: Part::Empty,
+        };
+        let options = Options {
+            table: Table::Gpt(None),
+            sector: image_tree::SectorSize::Bytes512,
+            size: None,
+            round_to: RoundTo::Blocks,
+            seed: [7; 16],
+            partitions: vec![partition(), partition()],
+            blobs: Vec::new(),
+        };
+        let expected = [1, 2].map(|number| identifiers::guid(&[7; 16], "gpt partition", number));
+        assert_eq!(Identifiers::of(&options).partitions, expected);
+    }
+}

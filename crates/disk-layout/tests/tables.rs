@@ -89,6 +89,9 @@ fn another_library_reads_both_copies_of_a_gpt() {
         );
         let guids: Vec<_> = table.partitions().values().map(|found| found.part_guid.into_bytes()).collect();
         assert_eq!(guids, disk.partition_guids());
+        // "Legacy BIOS Bootable" is bit 2.
+        let flags: Vec<_> = table.partitions().values().map(|found| found.flags).collect();
+        assert_eq!(flags, [4, 0, 0]);
         assert_eq!(TableId::Gpt(table.guid().into_bytes()), disk.table());
     }
     assert_eq!(disk.len() % 4096, 0);
@@ -136,6 +139,92 @@ fn another_library_reads_both_copies_of_a_gpt_with_long_sectors() {
     assert_eq!(at(6 * 4096, 12 * 4096).unwrap().len(), 12 * 4096);
     assert!(matches!(at(6 * 4096, 11 * 4096), Err(DiskError::PastEnd { .. })));
     assert!(matches!(at(5 * 4096, 12 * 4096), Err(DiskError::Overlap { .. })));
+}
+
+#[test]
+fn a_gpt_says_which_sectors_partitions_may_use() {
+    for (sector, bytes_of) in [(SectorSize::Bytes512, 512), (SectorSize::Bytes4096, 4096)] {
+        let partitions = vec![partition(None, MIB, Kind::Gpt(LINUX), 0)];
+        let disk = Disk::plan(Options { sector, ..options(Table::Gpt(None), partitions) }).unwrap();
+        let image = bytes(&disk);
+        let sectors = image.len() / bytes_of;
+        for header in [bytes_of, (sectors - 1) * bytes_of] {
+            let number = |at: usize| {
+                usize::try_from(u64::from_le_bytes(image[header + at..header + at + 8].try_into().unwrap()))
+                    .unwrap()
+            };
+            // After the protective MBR, the header and the entries, and before the entries and the header at the end.
+            let entries = 128 * 128 / bytes_of;
+            assert_eq!((number(40), number(48)), (2 + entries, sectors - 1 - 1 - entries), "{bytes_of}");
+        }
+    }
+}
+
+#[test]
+fn a_gpt_has_room_for_128_partitions() {
+    let partitions: Vec<_> = (0..128).map(|number| partition(None, MIB, Kind::Gpt(LINUX), number)).collect();
+    let disk = Disk::plan(options(Table::Gpt(None), partitions)).unwrap();
+    let image = bytes(&disk);
+    let table = gpt::GptConfig::new().writable(false).open_from_device(Cursor::new(image)).unwrap();
+    let names: Vec<_> = table.partitions().values().map(|found| found.name.clone()).collect();
+    assert_eq!(names, (0..128).map(|number| format!("part {number}")).collect::<Vec<_>>());
+    let tables: Vec<_> = disk.table_ranges().collect();
+    assert_eq!(tables, [0..34 * 512, disk.len() - 33 * 512..disk.len()]);
+}
+
+#[test]
+fn guids_that_are_set_later_are_in_both_tables() {
+    let partitions = (0..2).map(|number| partition(None, MIB, Kind::Gpt(LINUX), number)).collect();
+    let disk = Disk::plan(options(Table::Gpt(None), partitions)).unwrap();
+    let before = bytes(&disk);
+    let first = disk.partition_guids()[0];
+    disk.set_partition_guids(&[(1, [9; 16]), (5, [8; 16])]);
+    assert_eq!(disk.partition_guids(), [first, [9; 16]]);
+    let mut image = bytes(&disk);
+    let outside = |image: &[u8]| {
+        let mut image = image.to_vec();
+        for table in disk.table_ranges() {
+            image[usize::try_from(table.start).unwrap()..usize::try_from(table.end).unwrap()].fill(0);
+        }
+        image
+    };
+    assert!(outside(&before) == outside(&image), "only the tables change");
+    for damaged in [false, true] {
+        if damaged {
+            image[512..1024].fill(0);
+        }
+        let table =
+            gpt::GptConfig::new().writable(false).open_from_device(Cursor::new(image.clone())).unwrap();
+        let guids: Vec<_> = table.partitions().values().map(|found| found.part_guid.into_bytes()).collect();
+        assert_eq!(guids, [first, [9; 16]]);
+    }
+}
+
+#[test]
+fn a_partition_is_as_long_as_its_content_needs() {
+    let of = |len, size| {
+        let part = if len == 0 { Part::Empty } else { Part::File { file: NodeId::ROOT.into(), len } };
+        let one = Partition { size, part, ..partition(None, 0, Kind::Mbr(0x83), 0) };
+        Disk::places(&options(Table::Mbr(None), vec![one])).map(|places| places[0].len)
+    };
+    // In whole sectors, and never empty.
+    for (len, expected) in [(0, 512), (1, 512), (512, 512), (513, 1024), (5000, 5120)] {
+        assert_eq!(of(len, Length::Content), Ok(expected));
+    }
+    assert_eq!(of(1024, Length::Bytes(1024)), Ok(1024));
+    assert!(matches!(
+        of(1025, Length::Bytes(1024)),
+        Err(DiskError::TooSmall { size: 1024, needs: 1025, .. })
+    ));
+}
+
+#[test]
+fn an_empty_blob_is_nowhere() {
+    let blobs = [0, 440, 512, MIB + 5].map(|offset| Blob { offset, part: Part::Empty });
+    let partitions = || vec![partition(None, MIB, Kind::Mbr(0x83), 0)];
+    let with = Options { blobs: blobs.into(), ..options(Table::Mbr(None), partitions()) };
+    let without = Disk::plan(options(Table::Mbr(None), partitions())).unwrap();
+    assert!(bytes(&Disk::plan(with).unwrap()) == bytes(&without));
 }
 
 /// The bytes of the table at the start of a disk, which is too long to be written.
@@ -250,7 +339,7 @@ fn rejects_overlaps_and_items_after_the_end() {
     assert!(plan(vec![one(Some((1 << 41) - 512), 512)]).is_ok());
     assert!(matches!(plan(vec![one(Some(1 << 41), 512)]), Err(DiskError::TooLargeForMbr { .. })));
     assert!(matches!(plan(vec![one(Some(u64::MAX - 511), 512)]), Err(DiskError::Overflow { .. })));
-    assert!(matches!(plan(vec![one(Some(u64::MAX - 1023), 512)]), Err(DiskError::Overflow { .. })));
+    assert!(matches!(plan(vec![one(Some(u64::MAX - 1023), 512)]), Err(DiskError::TooLong { .. })));
     let blob = Blob { offset: u64::MAX, part: Part::File { file: NodeId::ROOT.into(), len: 2 } };
     let with_blob = Options { blobs: vec![blob], ..options(Table::Mbr(None), vec![one(None, 512)]) };
     assert!(matches!(Disk::plan(with_blob), Err(DiskError::Overflow { .. })));

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::Compatibility;
 use crate::dataspace::DataSpace;
 use crate::geometry::Geometry;
 use crate::numbering::Numbering;
@@ -15,6 +16,9 @@ pub(crate) struct Fill {
     used: Vec<Range<u64>>,
     /// By group.
     inodes: Vec<GroupInodes>,
+    /// Whether bitmaps that the kernel can compute are not written. Without checksums of the descriptors, the kernel reads all of
+    /// them.
+    skips_bitmaps: bool,
 }
 
 /// The used inodes of a group.
@@ -27,7 +31,12 @@ pub(crate) struct GroupInodes {
 }
 
 impl Fill {
-    pub(crate) fn of(geometry: &Geometry, numbering: &Numbering, placement: &Placement) -> Self {
+    pub(crate) fn of(
+        geometry: &Geometry,
+        numbering: &Numbering,
+        placement: &Placement,
+        compatibility: Compatibility,
+    ) -> Self {
         let per_group = u64::from(geometry.inodes_per_group);
         let mut inodes = vec![GroupInodes::default(); index(u64::from(geometry.groups))];
         for (group, first) in inodes.iter_mut().zip((0_u64..).map(|group| group * per_group)) {
@@ -38,7 +47,7 @@ impl Fill {
                 }
             }
         }
-        Self { used: placement.used.clone(), inodes }
+        Self { used: placement.used.clone(), inodes, skips_bitmaps: compatibility.has_checksums() }
     }
 
     /// The used parts of a group's data space, and that itself.
@@ -68,7 +77,12 @@ impl Fill {
     ) -> bool {
         let holds_tables = group.0.is_multiple_of(crate::geometry::GROUPS_PER_FLEX);
         let is_used = !self.data_of(geometry, space, group).0.is_empty();
-        !is_used && !holds_tables && group.0 + 1 < geometry.groups
+        self.skips_bitmaps && !is_used && !holds_tables && group.0 + 1 < geometry.groups
+    }
+
+    /// Whether a group has no inode in use, and its inode bitmap is not written.
+    pub(crate) fn is_inode_bitmap_unwritten(&self, group: GroupNr) -> bool {
+        self.skips_bitmaps && self.inodes_in(group).used == 0
     }
 
     /// The used inodes of a group.

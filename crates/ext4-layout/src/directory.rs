@@ -1,13 +1,13 @@
 //! Directories: one block of entries, or several with an htree index.
 //!
-//! A directory's shape depends only on names, so its blocks are counted first and generated later. Both use [`pack`],
-//! so they can't differ.
+//! A directory's shape depends only on names, so its blocks are counted first and generated later. Both use
+//! [`Directories::pack`], so they can't differ.
 
 use ext4_ondisk::directory::{HEADER_SIZE, MIN_ENTRY_SIZE, TAIL_SIZE, entry_size, file_type};
 use ext4_ondisk::dirhash::{DirHash, HashSeed};
 use ext4_ondisk::htree::{
     self, HtreeCount, HtreeEntry, HtreeInfo, INFO_OFFSET, NODE_ENTRIES_OFFSET, NODE_LIMIT,
-    ROOT_ENTRIES_OFFSET, ROOT_LIMIT,
+    NODE_LIMIT_WITHOUT_CHECKSUM, ROOT_ENTRIES_OFFSET, ROOT_LIMIT, ROOT_LIMIT_WITHOUT_CHECKSUM,
 };
 use ext4_ondisk::superblock::HASH_HALF_MD4;
 use ext4_ondisk::{Checksum, DirectoryEntry, DirectoryTail};
@@ -18,8 +18,6 @@ use crate::LayoutError;
 use crate::numbering::Numbering;
 use crate::units::{BLOCK_BYTES, InodeNr, narrow, wide};
 
-/// Space for entries in a block: all except its checksum.
-const ENTRY_BYTES: usize = BLOCK_BYTES - TAIL_SIZE;
 /// Entries for `.` and `..`.
 const DOTS_BYTES: usize = 2 * MIN_ENTRY_SIZE;
 /// Blocks of lost+found. Like mke2fs, so that e2fsck need not allocate any.
@@ -53,6 +51,22 @@ impl Shape {
 pub(crate) struct Directories<'t> {
     pub(crate) tree: &'t FileTree,
     pub(crate) seed: HashSeed,
+    /// Whether blocks end with a checksum.
+    pub(crate) has_checksums: bool,
+}
+
+/// Space for entries in a block in \[bytes\]: all except its checksum.
+const fn entry_bytes(has_checksums: bool) -> usize {
+    if has_checksums { BLOCK_BYTES - TAIL_SIZE } else { BLOCK_BYTES }
+}
+
+/// Maximum number of entries in the root of an index, and in its other blocks.
+const fn limits(has_checksums: bool) -> (u16, u16) {
+    if has_checksums {
+        (ROOT_LIMIT, NODE_LIMIT)
+    } else {
+        (ROOT_LIMIT_WITHOUT_CHECKSUM, NODE_LIMIT_WITHOUT_CHECKSUM)
+    }
 }
 
 impl Directories<'_> {
@@ -60,21 +74,22 @@ impl Directories<'_> {
     pub(crate) fn measure(&self, directory: NodeId, is_lost_found: bool) -> Result<Shape, LayoutError> {
         let bytes: usize =
             self.tree.children(directory).map(|child| entry_size(self.tree.name(child).len())).sum();
-        if bytes + DOTS_BYTES <= ENTRY_BYTES {
+        if bytes + DOTS_BYTES <= entry_bytes(self.has_checksums) {
             return Ok(Shape::Linear { empty: if is_lost_found { LOST_FOUND_BLOCKS - 1 } else { 0 } });
         }
         let entries = self.sorted(directory);
-        let leaves = wide(pack(self.tree, &entries).count());
-        let nodes = if leaves <= u64::from(ROOT_LIMIT) { 0 } else { leaves.div_ceil(u64::from(NODE_LIMIT)) };
-        if nodes > u64::from(ROOT_LIMIT) {
+        let leaves = wide(self.pack(&entries).count());
+        let (root_limit, node_limit) = limits(self.has_checksums);
+        let nodes = if leaves <= u64::from(root_limit) { 0 } else { leaves.div_ceil(u64::from(node_limit)) };
+        if nodes > u64::from(root_limit) {
             return Err(LayoutError::DirectoryTooLarge {
                 path: self.tree.path(directory),
                 entries: wide(entries.len()),
             });
         }
         Ok(Shape::Indexed {
-            nodes: narrow(nodes, "nodes are at most `ROOT_LIMIT`"),
-            leaves: narrow(leaves, "leaves are at most `ROOT_LIMIT` times `NODE_LIMIT`"),
+            nodes: narrow(nodes, "nodes are at most as many as the root has room for"),
+            leaves: narrow(leaves, "a root and its nodes have room for less than 2^18 leaves"),
         })
     }
 
@@ -95,12 +110,12 @@ impl Directories<'_> {
         directory: NodeId,
         shape: Shape,
         numbering: &Numbering,
-        filesystem: Checksum,
+        filesystem: Option<Checksum>,
         out: &mut [u8],
     ) {
         let inode = numbering.inode(directory);
         let parent = numbering.inode(self.tree.node(directory).parent());
-        let seed = inode.checksum_seed(filesystem);
+        let seed = filesystem.map(|filesystem| inode.checksum_seed(filesystem));
         match shape {
             Shape::Linear { .. } => {
                 let mut blocks = out.chunks_exact_mut(BLOCK_BYTES);
@@ -122,8 +137,7 @@ impl Directories<'_> {
                 let (index, leaf_blocks) = out.split_at_mut(BLOCK_BYTES * (1 + usize_of(nodes)));
                 let mut hashes = Vec::with_capacity(usize_of(leaves));
                 let mut last = None;
-                for (leaf, block) in pack(self.tree, &entries).zip(leaf_blocks.chunks_exact_mut(BLOCK_BYTES))
-                {
+                for (leaf, block) in self.pack(&entries).zip(leaf_blocks.chunks_exact_mut(BLOCK_BYTES)) {
                     let first = leaf.first().expect("invariant: a leaf has an entry").0.major;
                     hashes.push(if last == Some(first) { first | htree::CONTINUED } else { first });
                     last = leaf.last().map(|(hash, _)| hash.major);
@@ -150,33 +164,33 @@ impl Directories<'_> {
         };
         entries.add(numbering.inode(child), self.tree.name(child), kind);
     }
+
+    /// Divides sorted entries into leaf blocks, each as full as possible.
+    fn pack<'e>(
+        &self,
+        entries: &'e [(DirHash, NodeId)],
+    ) -> impl Iterator<Item = &'e [(DirHash, NodeId)]> + use<'_, 'e> {
+        let mut rest = entries;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let mut bytes = 0;
+            let fits = rest
+                .iter()
+                .take_while(|(_, child)| {
+                    bytes += entry_size(self.tree.name(*child).len());
+                    bytes <= entry_bytes(self.has_checksums)
+                })
+                .count();
+            let (leaf, after) = rest.split_at(fits);
+            rest = after;
+            Some(leaf)
+        })
+    }
 }
 
-/// Divides sorted entries into leaf blocks, each as full as possible.
-fn pack<'e>(
-    tree: &FileTree,
-    entries: &'e [(DirHash, NodeId)],
-) -> impl Iterator<Item = &'e [(DirHash, NodeId)]> {
-    let mut rest = entries;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let mut bytes = 0;
-        let fits = rest
-            .iter()
-            .take_while(|(_, child)| {
-                bytes += entry_size(tree.name(*child).len());
-                bytes <= ENTRY_BYTES
-            })
-            .count();
-        let (leaf, after) = rest.split_at(fits);
-        rest = after;
-        Some(leaf)
-    })
-}
-
-/// Fills a block with entries. The last one extends to the checksum.
+/// Fills a block with entries. The last one extends to the checksum, or to the end of the block.
 struct EntryWriter<'b> {
     block: &'b mut [u8],
     at: usize,
@@ -202,12 +216,14 @@ impl<'b> EntryWriter<'b> {
         self.at += len;
     }
 
-    fn finish(self, seed: Checksum) {
+    fn finish(self, seed: Option<Checksum>) {
         let last = self.last.unwrap_or(0);
-        let rec_len = block_length(ENTRY_BYTES - last);
-        put_bytes(self.block, last + 4, &rec_len.to_le_bytes());
-        let tail = DirectoryTail::of(seed, &self.block[..ENTRY_BYTES]);
-        put(self.block, ENTRY_BYTES, &tail);
+        let end = entry_bytes(seed.is_some());
+        put_bytes(self.block, last + 4, &block_length(end - last).to_le_bytes());
+        if let Some(seed) = seed {
+            let tail = DirectoryTail::of(seed, &self.block[..end]);
+            put(self.block, end, &tail);
+        }
     }
 }
 
@@ -217,7 +233,15 @@ fn block_length(bytes: usize) -> u16 {
 }
 
 /// Generates the root and the other blocks of the index. `hashes` has the first hash of each leaf.
-fn write_index(out: &mut [u8], inode: InodeNr, parent: InodeNr, nodes: u32, hashes: &[u32], seed: Checksum) {
+fn write_index(
+    out: &mut [u8],
+    inode: InodeNr,
+    parent: InodeNr,
+    nodes: u32,
+    hashes: &[u32],
+    seed: Option<Checksum>,
+) {
+    let (root_limit, node_limit) = limits(seed.is_some());
     let (root, others) = out.split_at_mut(BLOCK_BYTES);
     let dot = DirectoryEntry {
         inode: inode.0.into(),
@@ -246,11 +270,11 @@ fn write_index(out: &mut [u8], inode: InodeNr, parent: InodeNr, nodes: u32, hash
     let first_leaf = 1 + nodes;
     let leaves: Vec<(u32, u32)> = hashes.iter().copied().zip(first_leaf..).collect();
     if nodes == 0 {
-        write_entries(root, ROOT_ENTRIES_OFFSET, ROOT_LIMIT, &leaves, seed);
+        write_entries(root, ROOT_ENTRIES_OFFSET, root_limit, &leaves, seed);
         return;
     }
     let mut children = Vec::with_capacity(usize_of(nodes));
-    let parts = leaves.chunks(usize::from(NODE_LIMIT)).zip(1..);
+    let parts = leaves.chunks(usize::from(node_limit)).zip(1..);
     for ((part, number), block) in parts.zip(others.chunks_exact_mut(BLOCK_BYTES)) {
         // Without support for indexes, the block looks like one unused directory entry.
         let unused = DirectoryEntry {
@@ -260,14 +284,14 @@ fn write_index(out: &mut [u8], inode: InodeNr, parent: InodeNr, nodes: u32, hash
             file_type: file_type::UNKNOWN,
         };
         put(block, 0, &unused);
-        write_entries(block, NODE_ENTRIES_OFFSET, NODE_LIMIT, part, seed);
+        write_entries(block, NODE_ENTRIES_OFFSET, node_limit, part, seed);
         children.push((part.first().expect("invariant: a chunk has an item").0, number));
     }
-    write_entries(root, ROOT_ENTRIES_OFFSET, ROOT_LIMIT, &children, seed);
+    write_entries(root, ROOT_ENTRIES_OFFSET, root_limit, &children, seed);
 }
 
 /// Writes the entries (hash, block) of an index block, and its checksum.
-fn write_entries(block: &mut [u8], at: usize, limit: u16, entries: &[(u32, u32)], seed: Checksum) {
+fn write_entries(block: &mut [u8], at: usize, limit: u16, entries: &[(u32, u32)], seed: Option<Checksum>) {
     let count: u16 = narrow(wide(entries.len()), "a block of the index has at most its limit of entries");
     for (i, &(hash, target)) in entries.iter().enumerate() {
         put(block, at + htree::ENTRY_SIZE * i, &HtreeEntry { hash: hash.into(), block: target.into() });
@@ -275,11 +299,13 @@ fn write_entries(block: &mut [u8], at: usize, limit: u16, entries: &[(u32, u32)]
     // The first entry has no hash, 0 by definition; limit and count are stored in its place.
     let first = entries.first().expect("invariant: the index has a leaf").1;
     put(block, at, &HtreeCount { limit: limit.into(), count: count.into(), block: first.into() });
-    let used = at + htree::ENTRY_SIZE * entries.len();
-    let checksum = htree::computed_checksum(seed, &block[..used]);
-    // The checksum is the second word of the tail.
-    let tail = at + htree::ENTRY_SIZE * usize::from(limit);
-    put_bytes(block, tail + 4, &checksum.to_le_bytes());
+    if let Some(seed) = seed {
+        let used = at + htree::ENTRY_SIZE * entries.len();
+        let checksum = htree::computed_checksum(seed, &block[..used]);
+        // The checksum is the second word of the tail.
+        let tail = at + htree::ENTRY_SIZE * usize::from(limit);
+        put_bytes(block, tail + 4, &checksum.to_le_bytes());
+    }
 }
 
 /// Copies a structure into a block.

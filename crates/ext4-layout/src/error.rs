@@ -4,6 +4,8 @@ use image_tree::{
     BinarySize, Explain, Explanation, ImagePath, InvalidAcl, Permissions, XattrName, explained_errors,
 };
 
+use crate::Compatibility;
+
 /// A field of [`Options`](crate::Options), the subject of an error or warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -158,6 +160,8 @@ pub enum LayoutError {
     TooLarge {
         /// Minimum size in \[bytes\].
         bytes: u64,
+        /// Determines the maximum.
+        compatibility: Compatibility,
     },
     /// More reserved descriptor blocks than the resize inode can map.
     GrowthOutOfReach {
@@ -263,12 +267,16 @@ impl LayoutError {
                     format!("write at least {needed}")
                 },
             ),
-            Self::TooLarge { bytes } => (
+            Self::TooLarge { bytes, compatibility } => (
                 Subject::Options,
                 format!(
-                    "contents, {} and {} need at least {bytes} bytes, but a file system without meta_bg can have at most 128 TiB",
+                    "contents, {} and {} need at least {bytes} bytes, but a file system without {}",
                     name(FreeSpace),
-                    name(Size)
+                    name(Size),
+                    match compatibility {
+                        Compatibility::Current => "meta_bg can have at most 128 TiB",
+                        Compatibility::Legacy => "the feature 64bit can have at most 16 TiB - 128 MiB",
+                    }
                 ),
                 "lower one of them".to_owned(),
             ),

@@ -138,11 +138,16 @@ impl<'t> Extents<'t> {
     }
 
     /// Generates the tree's blocks, from the leaves up. `out` must be zeros and have their length.
-    pub(crate) fn write_nodes(&self, space: &DataSpace, inode_seed: Checksum, out: &mut [u8]) {
+    pub(crate) fn write_nodes(&self, space: &DataSpace, inode_seed: Option<Checksum>, out: &mut [u8]) {
         self.write_tree(space, Some((inode_seed, out)), &mut [0; 60]);
     }
 
-    fn write_tree(&self, space: &DataSpace, mut nodes: Option<(Checksum, &mut [u8])>, root: &mut [u8; 60]) {
+    fn write_tree(
+        &self,
+        space: &DataSpace,
+        mut nodes: Option<(Option<Checksum>, &mut [u8])>,
+        root: &mut [u8; 60],
+    ) {
         let mut level: Vec<Entry> = self.leaves(space).collect();
         let mut depth = 0;
         let mut next = self.nodes_start();
@@ -163,10 +168,12 @@ impl<'t> Extents<'t> {
     }
 }
 
-fn write_block(block: &mut [u8], depth: u16, entries: &[Entry], seed: Checksum) {
+fn write_block(block: &mut [u8], depth: u16, entries: &[Entry], seed: Option<Checksum>) {
     write_entries(block, depth, BLOCK_ENTRIES, entries.iter().copied());
-    let checksum = extent::computed_checksum(seed, block);
-    put_bytes(block, CHECKSUM_OFFSET, &checksum.to_le_bytes());
+    if let Some(seed) = seed {
+        let checksum = extent::computed_checksum(seed, block);
+        put_bytes(block, CHECKSUM_OFFSET, &checksum.to_le_bytes());
+    }
 }
 
 fn write_entries(out: &mut [u8], depth: u16, max: u16, entries: impl Iterator<Item = Entry>) {

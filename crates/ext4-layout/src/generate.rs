@@ -62,7 +62,7 @@ impl Layout {
             }
         } else if at < 2 * members {
             let group = member(at - members);
-            if self.fill.inodes_in(group).used > 0 {
+            if !self.fill.is_inode_bitmap_unwritten(group) {
                 self.fill.write_inode_bitmap(geometry, group, &self.inventory.numbering, block);
             }
         } else {
@@ -138,7 +138,8 @@ impl Layout {
         match tree.node(object.node).kind() {
             NodeKind::Directory { .. } => canvas.draw(contents.start, contents.len, |out| {
                 let shape = self.inventory.directory(object.node).shape;
-                let directories = Directories { tree, seed: self.inventory.seed };
+                let directories =
+                    Directories { tree, seed: self.inventory.seed, has_checksums: self.filesystem.is_some() };
                 directories.write(object.node, shape, &self.inventory.numbering, self.filesystem, out);
             }),
             NodeKind::Symlink { target } => {
@@ -151,7 +152,7 @@ impl Layout {
     }
 
     fn draw_extent_tree(&self, canvas: &mut Canvas<'_>, extents: &Extents<'_>, inode: InodeNr) {
-        let seed = inode.checksum_seed(self.filesystem);
+        let seed = self.filesystem.map(|filesystem| inode.checksum_seed(filesystem));
         canvas.draw(extents.nodes_start(), extents.nodes, |out| extents.write_nodes(&self.space, seed, out));
     }
 

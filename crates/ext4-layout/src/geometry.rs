@@ -3,17 +3,12 @@
 //! As with `flex_bg` and `sparse_super` of mke2fs, the tables of sixteen groups are together at the start
 //! of the first of them, and groups 1 and the powers of 3, 5 and 7 have copies of superblock and descriptors.
 
-use std::mem::size_of;
 use std::ops::Range;
 
-use ext4_ondisk::GroupDescriptor;
-
-use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, BlockNr, GroupNr, INODES_PER_BLOCK, wide};
+use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, BlockNr, GroupNr, INODES_PER_BLOCK};
 
 /// Number of groups whose tables are together; `s_log_groups_per_flex` is 4.
 pub(crate) const GROUPS_PER_FLEX: u32 = 16;
-/// Number of group descriptors in a block.
-pub(crate) const DESCS_PER_BLOCK: u64 = BLOCK_SIZE / wide(size_of::<GroupDescriptor>());
 /// Maximum number of descriptor blocks that the resize inode can reserve: the pointers in a block.
 pub(crate) const MAX_RESERVED_GDT: u64 = BLOCK_SIZE / 4;
 

@@ -1,7 +1,7 @@
 //! The group descriptors.
 
 use ext4_ondisk::group::{BLOCK_UNINIT, INODE_UNINIT, ITABLE_ZEROED};
-use ext4_ondisk::{Checksum, GroupDescriptor};
+use ext4_ondisk::{Checksum, GroupDescriptor, group};
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::bitmaps::Fill;
@@ -17,15 +17,18 @@ pub(crate) fn describe(
     space: &DataSpace,
     fill: &Fill,
     inventory: &Inventory,
-    filesystem: Checksum,
+    filesystem: Option<Checksum>,
 ) -> Vec<u8> {
     let directories = directories_by_group(geometry, inventory);
-    let mut table = Vec::with_capacity(index(u64::from(geometry.groups) * 64));
+    let size = if filesystem.is_some() { group::SIZE } else { group::SHORT_SIZE };
+    let mut table = Vec::with_capacity(index(u64::from(geometry.groups) * u64::from(size)));
     for (group, directories) in (0..geometry.groups).map(GroupNr).zip(directories) {
         let mut desc =
             descriptor((geometry, space), (fill, &inventory.numbering), group, directories, filesystem);
-        desc.bg_checksum = desc.computed_checksum(filesystem, group.0).into();
-        table.extend_from_slice(desc.as_bytes());
+        if let Some(filesystem) = filesystem {
+            desc.bg_checksum = desc.computed_checksum(filesystem, group.0).into();
+        }
+        table.extend_from_slice(&desc.as_bytes()[..usize::from(size)]);
     }
     table
 }
@@ -44,7 +47,7 @@ fn descriptor(
     (fill, numbering): (&Fill, &Numbering),
     group: GroupNr,
     directories: u32,
-    filesystem: Checksum,
+    filesystem: Option<Checksum>,
 ) -> GroupDescriptor {
     let mut desc = GroupDescriptor::new_zeroed();
     let mut flags = ITABLE_ZEROED;
@@ -55,23 +58,30 @@ fn descriptor(
     } else {
         let mut bitmap = [0; BLOCK_BYTES];
         fill.write_block_bitmap(geometry, space, group, &mut bitmap);
-        desc.set_block_bitmap_checksum(filesystem, &bitmap);
+        if let Some(filesystem) = filesystem {
+            desc.set_block_bitmap_checksum(filesystem, &bitmap);
+        }
     }
     desc.set_free_blocks_count(narrow(fill.free_blocks(geometry, space, group), "a group has 32,768 blocks"));
 
     desc.set_inode_bitmap(geometry.inode_bitmap(group).0);
     desc.set_inode_table(geometry.inode_table(group).0);
     let inodes = fill.inodes_in(group);
-    if inodes.used == 0 {
+    if fill.is_inode_bitmap_unwritten(group) {
         flags |= INODE_UNINIT;
     } else {
         let mut bitmap = [0; BLOCK_BYTES];
         fill.write_inode_bitmap(geometry, group, numbering, &mut bitmap);
         let bytes = index(u64::from(geometry.inodes_per_group / 8));
-        desc.set_inode_bitmap_checksum(filesystem, &bitmap[..bytes]);
+        if let Some(filesystem) = filesystem {
+            desc.set_inode_bitmap_checksum(filesystem, &bitmap[..bytes]);
+        }
     }
     desc.set_free_inodes_count(geometry.inodes_per_group - inodes.used);
-    desc.set_itable_unused(geometry.inodes_per_group - inodes.end);
+    // Only checksums of the descriptors give this field a meaning.
+    if filesystem.is_some() {
+        desc.set_itable_unused(geometry.inodes_per_group - inodes.end);
+    }
     desc.set_used_dirs_count(directories);
     desc.bg_flags = flags.into();
     desc

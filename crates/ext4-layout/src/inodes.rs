@@ -20,7 +20,7 @@ const POINTERS: u64 = BLOCK_SIZE / 4;
 const LINKS: &str = "`MAX_LINKS` is 65,000";
 
 impl Layout {
-    /// Generates an inode with its checksum. Reserved inodes that are not used are zeros, except the checksum; free ones are
+    /// Generates an inode. Reserved inodes that are not used are zeros, except the checksum; free ones are
     /// zeros.
     pub(crate) fn inode(&self, number: InodeNr) -> Inode {
         let mut inode = match (Slot::of(number), number) {
@@ -33,7 +33,9 @@ impl Layout {
             (None, JOURNAL) => self.journal_inode(),
             _ => Inode::new_zeroed(),
         };
-        inode.set_checksum(inode::computed_checksum(self.filesystem, number.0, inode.as_bytes()));
+        if let Some(filesystem) = self.filesystem {
+            inode.set_checksum(inode::computed_checksum(filesystem, number.0, inode.as_bytes()));
+        }
         inode
     }
 

@@ -1,7 +1,7 @@
 //! Measures the contents: inode numbers, shapes of directories, attributes, lengths in blocks.
 //!
-//! All of this depends on the tree, the UUID and whether the file system is sealed, but not on the geometry. So the
-//! solver can try geometries without the tree.
+//! All of this depends on the tree, the UUID, whether the file system is sealed and whether it has checksums, but not on the
+//! geometry. So the solver can try geometries without the tree.
 
 use ext4_ondisk::dirhash::HashSeed;
 use ext4_ondisk::inode::FAST_SYMLINK_MAX;
@@ -72,20 +72,21 @@ impl Inventory {
             plain_blocks: 0,
             large: Vec::new(),
         };
-        inventory.directories = inventory.measure_directories(options.sealed)?;
+        inventory.directories = inventory.measure_directories(options)?;
         inventory.measure_contents()?;
         Ok(inventory)
     }
 
-    fn measure_directories(&self, sealed: bool) -> Result<Vec<DirectoryRecord>, LayoutError> {
-        let directories = Directories { tree: &self.tree, seed: self.seed };
+    fn measure_directories(&self, options: &Options) -> Result<Vec<DirectoryRecord>, LayoutError> {
+        let has_checksums = options.compatibility.has_checksums();
+        let directories = Directories { tree: &self.tree, seed: self.seed, has_checksums };
         let mut records = Vec::new();
         for (node, entry) in self.tree.iter() {
             if !matches!(entry.kind(), NodeKind::Directory { .. }) {
                 continue;
             }
             let inode = self.numbering.inode(node);
-            let shape = directories.measure(node, inode == LOST_FOUND && !sealed)?;
+            let shape = directories.measure(node, inode == LOST_FOUND && !options.sealed)?;
             let is_directory =
                 |&child: &NodeId| matches!(self.tree.node(child).kind(), NodeKind::Directory { .. });
             let subdirectories = self.tree.children(node).filter(is_directory).count();

@@ -20,8 +20,8 @@ pub struct Layout {
     pub(crate) space: DataSpace,
     pub(crate) placement: Placement,
     pub(crate) fill: Fill,
-    /// Seed of all checksums.
-    pub(crate) filesystem: Checksum,
+    /// Seed of all checksums; `None` without `metadata_csum`.
+    pub(crate) filesystem: Option<Checksum>,
     /// The group descriptor table.
     pub(crate) descriptors: Vec<u8>,
     pub(crate) warnings: Vec<LayoutWarning>,
@@ -86,8 +86,9 @@ impl Layout {
         let solver::Solution { geometry, warnings } = solution;
         let space = DataSpace::of(&geometry);
         let placement = placement.unwrap_or_else(|| Placement::of(&inventory, &geometry, &space));
-        let fill = Fill::of(&geometry, &inventory.numbering, &placement);
-        let filesystem = Checksum::of_filesystem(&options.uuid);
+        let fill = Fill::of(&geometry, &inventory.numbering, &placement, options.compatibility);
+        let has_checksums = options.compatibility.has_checksums();
+        let filesystem = has_checksums.then(|| Checksum::of_filesystem(&options.uuid));
         let descriptors = groups::describe(&geometry, &space, &fill, &inventory, filesystem);
         let likeness = None;
         let mut layout = Self {

@@ -51,6 +51,6 @@ pub use areas::{Area, Purpose};
 pub use error::{LayoutError, LayoutWarning, OptionName, Subject};
 pub use layout::Layout;
 pub use numbering::MAX_LINKS;
-pub use options::{InvalidLabel, Options};
+pub use options::{Compatibility, InvalidLabel, Options};
 pub use previous::{Likeness, Place, Previous, Reason, Recorded};
 pub use summary::Summary;

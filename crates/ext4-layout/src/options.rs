@@ -1,11 +1,56 @@
 use std::fmt;
 
+use ext4_ondisk::group;
 use image_tree::Timestamp;
 
 use crate::LayoutError;
+use crate::units::{BLOCK_SIZE, BLOCKS_PER_GROUP};
 
 /// Maximum of the blocks for root, in \[thousandths of a percent\]: e2fsck and Linux reject more than half.
 const MOST_RESERVED: u32 = 50_000;
+
+/// Which systems can use a file system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compatibility {
+    /// Linux 3.6 and e2fsprogs 1.43, and later ones: `metadata_csum` and `64bit`.
+    #[default]
+    Current,
+    /// Older systems too: without `metadata_csum` and `64bit`. Metadata has no checksums, block numbers have 32 bits, group
+    /// descriptors 32 bytes.
+    Legacy,
+}
+
+impl Compatibility {
+    /// Whether metadata has checksums.
+    pub(crate) const fn has_checksums(self) -> bool {
+        matches!(self, Self::Current)
+    }
+
+    /// Size of a group descriptor in \[bytes\].
+    pub(crate) const fn descriptor_size(self) -> u16 {
+        match self {
+            Self::Current => group::SIZE,
+            Self::Legacy => group::SHORT_SIZE,
+        }
+    }
+
+    /// Number of group descriptors in a block.
+    pub(crate) const fn descriptors_per_block(self) -> u64 {
+        match self {
+            Self::Current => BLOCK_SIZE / 64,
+            Self::Legacy => BLOCK_SIZE / 32,
+        }
+    }
+
+    /// Maximum number of groups. With checksums 128 TiB: without `meta_bg` every backup has all descriptors, which then take half
+    /// a group. Otherwise the most with fewer than 2^32 blocks.
+    pub(crate) const fn most_groups(self) -> u64 {
+        match self {
+            Self::Current => 1 << 20,
+            Self::Legacy => (1 << 32) / BLOCKS_PER_GROUP - 1,
+        }
+    }
+}
 
 /// The properties of a file system, apart from its contents. Every field is within its range. The defaults suit a root file
 /// system that grows when it is first used.
@@ -16,6 +61,8 @@ pub struct Options {
     /// and there is no journal and no reserve for growth, whatever `journal_size` and `grow_to` are. The other fields still
     /// apply. Default: false.
     pub sealed: bool,
+    /// Which systems can use the file system. Default: current ones.
+    pub compatibility: Compatibility,
     /// The volume's name, filled up with NUL; see [`Self::with_label`]. Default: none.
     pub label: [u8; 16],
     /// The volume's UUID in the order of its text form, not zero; also seeds directory hashes and checksums. Default:
@@ -46,6 +93,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             sealed: false,
+            compatibility: Compatibility::Current,
             label: [0; 16],
             uuid: *b"\x44\x44\x44\x44\x44\x44\x44\x44\x88\x88\x88\x88\x88\x88\x88\x88",
             free_space: 32 << 20,
@@ -89,6 +137,7 @@ macro_rules! setters {
 
 setters! {
     with_sealed: sealed, bool;
+    with_compatibility: compatibility, Compatibility;
     with_label_bytes: label, [u8; 16];
     with_uuid: uuid, [u8; 16];
     with_free_space: free_space, u64;

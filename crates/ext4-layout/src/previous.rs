@@ -2,9 +2,10 @@
 //!
 //! The bytes of an image then depend on the tree, the options and these places.
 
-use crate::geometry::{DESCS_PER_BLOCK, Geometry, MAX_RESERVED_GDT};
+use crate::Compatibility;
+use crate::geometry::{Geometry, MAX_RESERVED_GDT};
 use crate::layout::Layout;
-use crate::solver::{MAX_GROUPS, MAX_INODES_PER_GROUP};
+use crate::solver::MAX_INODES_PER_GROUP;
 use crate::units::{BLOCKS_PER_GROUP, INODES_PER_BLOCK};
 use image_tree::NodeId;
 
@@ -41,6 +42,8 @@ pub struct Recorded {
     pub reserved_gdt_blocks: u64,
     /// Length of the journal in \[blocks\].
     pub journal_blocks: u64,
+    /// Determines the length of its group descriptors.
+    pub compatibility: Compatibility,
 }
 
 /// The places in an earlier image.
@@ -58,9 +61,10 @@ impl Previous {
     /// that is laid out anew. `None` if no image has these numbers.
     #[must_use]
     pub fn new(recorded: Recorded, places: Vec<Option<Place>>, slack: u32) -> Option<Self> {
-        let Recorded { blocks, groups, inodes_per_group, reserved_gdt_blocks, journal_blocks } = recorded;
+        let Recorded { blocks, groups, inodes_per_group, reserved_gdt_blocks, journal_blocks, compatibility } =
+            recorded;
         let number = u64::from(groups);
-        let is_possible = (1..=MAX_GROUPS).contains(&number)
+        let is_possible = (1..=compatibility.most_groups()).contains(&number)
             && blocks > (number - 1) * BLOCKS_PER_GROUP
             && blocks <= number * BLOCKS_PER_GROUP
             && inodes_per_group > 0
@@ -72,7 +76,7 @@ impl Previous {
             blocks,
             groups,
             inodes_per_group,
-            gdt: number.div_ceil(DESCS_PER_BLOCK),
+            gdt: number.div_ceil(compatibility.descriptors_per_block()),
             reserved_gdt: reserved_gdt_blocks,
             journal: journal_blocks,
         };
@@ -132,6 +136,7 @@ impl Layout {
             inodes_per_group: self.geometry.inodes_per_group,
             reserved_gdt_blocks: self.geometry.reserved_gdt,
             journal_blocks: self.geometry.journal,
+            compatibility: self.options.compatibility,
         }
     }
 

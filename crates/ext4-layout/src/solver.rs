@@ -5,9 +5,7 @@
 
 use crate::dataspace::DataSpace;
 use crate::extents::{Extents, Map};
-use crate::geometry::{
-    DESCS_PER_BLOCK, GROUPS_PER_FLEX, Geometry, MAX_RESERVED_GDT, default_journal, has_superblock,
-};
+use crate::geometry::{GROUPS_PER_FLEX, Geometry, MAX_RESERVED_GDT, default_journal, has_superblock};
 use crate::inventory::Inventory;
 use crate::placement::Placement;
 use crate::previous::Previous;
@@ -17,8 +15,6 @@ use crate::{LayoutError, LayoutWarning, Options};
 /// Maximum number of inodes in a group: sixteen inode tables and their bitmaps must fit into one group. Kernels before
 /// 3.11 could not grow file systems whose tables reach into the next one.
 pub(crate) const MAX_INODES_PER_GROUP: u64 = 32_640;
-/// Maximum number of groups, 128 TiB: without `meta_bg` every backup has all descriptors, which then take half a group.
-pub(crate) const MAX_GROUPS: u64 = 1 << 20;
 /// Limit for the resize inode, whose map has 32-bit block numbers, with blocks in every backup.
 const MAX_GROWTH_BLOCKS: u64 = 1 << 32;
 /// Minimum length of a journal in \[blocks\] (`JBD2_MIN_JOURNAL_BLOCKS`).
@@ -283,19 +279,19 @@ impl Task<'_> {
     }
 
     fn weigh_for(&self, groups: u64, journal: u64) -> Result<Option<Candidate>, LayoutError> {
-        if groups > MAX_GROUPS {
-            return Err(LayoutError::TooLarge {
-                bytes: groups.saturating_mul(BLOCKS_PER_GROUP * BLOCK_SIZE),
-            });
+        let compatibility = self.options.compatibility;
+        if groups > compatibility.most_groups() {
+            let bytes = groups.saturating_mul(BLOCKS_PER_GROUP * BLOCK_SIZE);
+            return Err(LayoutError::TooLarge { bytes, compatibility });
         }
-        let gdt = groups.div_ceil(DESCS_PER_BLOCK);
+        let gdt = groups.div_ceil(compatibility.descriptors_per_block());
         let (reserved_gdt, out_of_reach) = self.reserved_gdt(groups, gdt);
         let Some(inodes_per_group) = self.inodes_per_group(groups, gdt + reserved_gdt) else {
             return Ok(None);
         };
         let geometry = Geometry {
             blocks: groups * BLOCKS_PER_GROUP,
-            groups: narrow(groups, "more than `MAX_GROUPS` are refused above"),
+            groups: narrow(groups, "more than `most_groups` are refused above"),
             inodes_per_group,
             gdt,
             reserved_gdt,
@@ -331,11 +327,14 @@ impl Task<'_> {
         if groups * BLOCKS_PER_GROUP > MAX_GROWTH_BLOCKS {
             return (0, Some(MAX_GROWTH_BLOCKS * BLOCK_SIZE));
         }
-        let wanted = target_groups.div_ceil(DESCS_PER_BLOCK);
-        let blocks_each = DESCS_PER_BLOCK * BLOCKS_PER_GROUP;
+        let compatibility = self.options.compatibility;
+        let wanted = target_groups.div_ceil(compatibility.descriptors_per_block());
+        let blocks_each = compatibility.descriptors_per_block() * BLOCKS_PER_GROUP;
         let reachable = (gdt + MAX_RESERVED_GDT).min(MAX_GROWTH_BLOCKS / blocks_each);
-        if wanted > gdt && wanted > reachable {
-            return (reachable.saturating_sub(gdt), Some(reachable * blocks_each * BLOCK_SIZE));
+        let most_blocks = compatibility.most_groups() * BLOCKS_PER_GROUP;
+        if target_groups > compatibility.most_groups() || (wanted > gdt && wanted > reachable) {
+            let bytes = (reachable * blocks_each).min(most_blocks) * BLOCK_SIZE;
+            return (reachable.saturating_sub(gdt), Some(bytes));
         }
         // At least one: Linux converts a file system without a resize inode to meta_bg when it grows.
         (wanted.saturating_sub(gdt).max(1), None)

@@ -4,9 +4,10 @@ use ext4_ondisk::superblock::{
     CHECKSUM_CRC32C, DEFAULT_MOUNT_OPTS, ERRORS_CONTINUE, FLAG_SIGNED_HASH, HASH_HALF_MD4, MAGIC,
     MAX_MOUNT_COUNT, REV_DYNAMIC, STATE_CLEAN,
 };
-use ext4_ondisk::{Feature, Superblock, feature, group, inode, low8, low16, low32};
+use ext4_ondisk::{Feature, Superblock, feature, inode, low8, low16, low32};
 use zerocopy::FromZeros;
 
+use crate::Compatibility;
 use crate::geometry::GROUPS_PER_FLEX;
 use crate::layout::Layout;
 use crate::numbering::{JOURNAL, RESERVED_INODES};
@@ -40,6 +41,7 @@ impl Layout {
         FEATURES.into_iter().filter(|&feature| match feature {
             feature::HAS_JOURNAL => self.geometry.journal > 0,
             feature::RESIZE_INODE => self.geometry.reserved_gdt > 0,
+            feature::BIT64 | feature::METADATA_CSUM => self.options.compatibility == Compatibility::Current,
             feature::READONLY => self.options.sealed,
             _ => true,
         })
@@ -80,17 +82,21 @@ impl Layout {
         s.s_reserved_gdt_blocks = narrow::<u16>(geometry.reserved_gdt, "`MAX_RESERVED_GDT` is 1,024").into();
         s.s_hash_seed = self.options.uuid;
         s.s_def_hash_version = HASH_HALF_MD4;
-        s.s_desc_size = group::SIZE.into();
+        if s.has(feature::BIT64) {
+            s.s_desc_size = self.options.compatibility.descriptor_size().into();
+        }
         s.s_default_mount_opts = DEFAULT_MOUNT_OPTS.into();
         (s.s_min_extra_isize, s.s_want_extra_isize) = (inode::EXTRA_ISIZE.into(), inode::EXTRA_ISIZE.into());
         s.s_flags = FLAG_SIGNED_HASH.into();
         s.s_log_groups_per_flex = narrow(u64::from(GROUPS_PER_FLEX.ilog2()), "the logarithm of 16 is 4");
-        s.s_checksum_type = CHECKSUM_CRC32C;
         // 0 leaves counting to Linux, where a very long journal and the tables together are more than can be said.
         s.s_overhead_clusters = u32::try_from(geometry.overhead()).unwrap_or(0).into();
         self.set_superblock_times(&mut s);
         self.set_journal_fields(&mut s);
-        s.s_checksum = s.computed_checksum().into();
+        if s.has(feature::METADATA_CSUM) {
+            s.s_checksum_type = CHECKSUM_CRC32C;
+            s.s_checksum = s.computed_checksum().into();
+        }
         s
     }
 

@@ -103,11 +103,13 @@ impl Encoded {
     }
 
     /// Generates the block. Its checksum covers its number.
-    pub(crate) fn write_block(&self, at: BlockNr, filesystem: Checksum, out: &mut [u8]) {
+    pub(crate) fn write_block(&self, at: BlockNr, filesystem: Option<Checksum>, out: &mut [u8]) {
         if let Some(block) = &self.block {
             put_bytes(out, 0, block);
-            let checksum = xattr::computed_checksum(filesystem, at.0, out);
-            put_bytes(out, CHECKSUM_OFFSET, &checksum.to_le_bytes());
+            if let Some(filesystem) = filesystem {
+                let checksum = xattr::computed_checksum(filesystem, at.0, out);
+                put_bytes(out, CHECKSUM_OFFSET, &checksum.to_le_bytes());
+            }
         }
     }
 }

@@ -18,6 +18,8 @@ pub const ITABLE_ZEROED: u16 = 4;
 
 /// Value of `s_desc_size` for the whole structure, in \[bytes\].
 pub const SIZE: u16 = 64;
+/// Size of a descriptor without `64bit`, in \[bytes\]: the low halves. `s_desc_size` is then 0.
+pub const SHORT_SIZE: u16 = 32;
 
 /// A group descriptor as stored. [`read_padded`](crate::read_padded) gives a descriptor of 32 bytes high halves of 0.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]

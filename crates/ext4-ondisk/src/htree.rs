@@ -1,7 +1,6 @@
 //! The index of a directory, sorted by hash: a root in the directory's first block, and optionally a level of nodes.
 //!
-//! Source: kernel documentation, "Hash Tree Directories"; `fs/ext4/namei.c`. Sizes are those of blocks of 4096 bytes with
-//! checksums.
+//! Source: kernel documentation, "Hash Tree Directories"; `fs/ext4/namei.c`. Sizes are those of blocks of 4096 bytes.
 
 use std::mem::size_of;
 use zerocopy::little_endian::{U16, U32};
@@ -19,8 +18,12 @@ pub const NODE_ENTRIES_OFFSET: usize = 8;
 pub const ENTRY_SIZE: usize = 8;
 /// Entries that fit in the root, including the first (`dx_root_limit`).
 pub const ROOT_LIMIT: u16 = 507;
+/// The same without `metadata_csum`: an entry takes the place of the tail.
+pub const ROOT_LIMIT_WITHOUT_CHECKSUM: u16 = ROOT_LIMIT + 1;
 /// Entries that fit in a node, including the first (`dx_node_limit`).
 pub const NODE_LIMIT: u16 = 510;
+/// The same without `metadata_csum`.
+pub const NODE_LIMIT_WITHOUT_CHECKSUM: u16 = NODE_LIMIT + 1;
 /// Size of the tail with the checksum, in \[bytes\] (`struct dx_tail`): a reserved word and the checksum.
 pub const TAIL_SIZE: usize = 8;
 /// Bit of a hash in the index: names of this hash begin in the block before.
@@ -81,4 +84,5 @@ const _: () = {
     assert!(size_of::<HtreeEntry>() == ENTRY_SIZE);
     assert!(0x20 + ROOT_LIMIT * 8 + 8 == 4096);
     assert!(8 + NODE_LIMIT * 8 + 8 == 4096);
+    assert!(TAIL_SIZE == ENTRY_SIZE);
 };

@@ -7,6 +7,7 @@ use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::feature::{self, Feature, Word};
+use crate::group::SHORT_SIZE;
 use crate::halves::{high32, join64};
 use crate::{Checksum, low32};
 
@@ -321,7 +322,7 @@ impl Superblock {
 
     /// Size of a group descriptor in \[bytes\]: 32 without `64bit` (`EXT4_DESC_SIZE`).
     pub const fn descriptor_size(&self) -> u16 {
-        if self.has(feature::BIT64) { self.s_desc_size.get() } else { 32 }
+        if self.has(feature::BIT64) { self.s_desc_size.get() } else { SHORT_SIZE }
     }
 
     /// Time of creation in \[seconds\] since 1970, 40 bits.

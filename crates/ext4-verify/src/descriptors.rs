@@ -5,10 +5,10 @@ use std::ops::Range;
 use crate::checksum::Crc;
 use crate::claims::Claims;
 use crate::codes::Code;
-use crate::geometry::{BLOCK_BYTES, has_super};
-use crate::group::{BLOCK_UNINIT, DESC_BYTES, Group, INODE_UNINIT, ITABLE_ZEROED};
+use crate::geometry::{BLOCK, BLOCK_BYTES, has_super};
+use crate::group::{BLOCK_UNINIT, Group, INODE_UNINIT, ITABLE_ZEROED};
 use crate::image::Image;
-use crate::numbers::{is_zero, le16, le32, part};
+use crate::numbers::{is_zero, le16, le32, part, to_u64};
 use crate::problem::{Findings, Place};
 use crate::source::Unreadable;
 use crate::superblock::{self, TUNED};
@@ -57,7 +57,8 @@ pub(crate) fn read(
     let mut findable = true;
     for index in 0..geometry.gdt {
         let block = image.block(1 + index)?;
-        for (desc, number) in block.chunks_exact(DESC_BYTES).zip(index * 64..) {
+        let descs = block.chunks_exact(geometry.descriptor_bytes());
+        for (desc, number) in descs.zip(index * (BLOCK / to_u64(geometry.descriptor_bytes()))..) {
             match u32::try_from(number).ok().filter(|&group| group < geometry.groups) {
                 Some(number) => {
                     let group = Group::parse(desc);
@@ -86,7 +87,9 @@ fn fields(image: &Image<'_>, findings: &mut Findings, number: u32, group: &Group
             format!("checksum of the descriptor is {:#06x}, should be {computed:#06x}", le16(desc, 0x1e));
         findings.add(Code::DescriptorChecksum, place(), text);
     }
-    if group.flags & !(INODE_UNINIT | BLOCK_UNINIT | ITABLE_ZEROED) != 0 {
+    // Linux ignores the flags of groups that are not written, unless a checksum covers them.
+    let unwritten = if image.geometry().is_legacy { 0 } else { INODE_UNINIT | BLOCK_UNINIT };
+    if group.flags & !(unwritten | ITABLE_ZEROED) != 0 {
         findings.add(Code::DescriptorFlags, place(), format!("flags are {:#x}", group.flags));
     }
     if !group.has(ITABLE_ZEROED) {
@@ -177,7 +180,7 @@ pub(crate) fn backups(image: &Image<'_>, findings: &mut Findings) -> Result<(), 
             let (first, copy) = (image.block(index)?, image.block(range.start + index)?);
             if first != copy {
                 let text = format!("its copy of descriptor block {index} differs from the first");
-                let at_use = |at: usize| within(&DESCRIPTOR_AT_USE, at % DESC_BYTES);
+                let at_use = |at: usize| within(&DESCRIPTOR_AT_USE, at % geometry.descriptor_bytes());
                 let code = difference(image, &first, &copy, at_use, Code::BackupDescriptors);
                 findings.add(code, Place::Group(group), text);
             }
@@ -196,7 +199,8 @@ pub(crate) fn backups(image: &Image<'_>, findings: &mut Findings) -> Result<(), 
 fn backup_superblock(image: &Image<'_>, findings: &mut Findings, group: u32, block: &[u8]) {
     let place = || Place::Group(group);
     let copy = part(block, 0, superblock::BYTES);
-    let computed = Crc::START.over(part(copy, 0, superblock::CHECKSUM)).0;
+    let start = Crc::start(!image.geometry().is_legacy);
+    let computed = start.over(part(copy, 0, superblock::CHECKSUM)).value();
     let found = le32(copy, superblock::CHECKSUM);
     if found != computed {
         let text = format!("checksum of its superblock is {found:#010x}, should be {computed:#010x}");

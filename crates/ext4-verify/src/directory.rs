@@ -3,7 +3,6 @@
 
 use crate::codes::Code;
 use crate::context::InodeContext;
-use crate::geometry::ENTRY_BYTES;
 use crate::htree::Index;
 use crate::numbers::{byte, is_zero, le16, le32, part};
 
@@ -56,7 +55,9 @@ pub(crate) fn read_block<'b>(
     logical: u64,
     bytes: &'b [u8],
 ) -> Vec<Entry<'b>> {
-    tail(cx, logical, bytes);
+    if !cx.image.geometry().is_legacy {
+        tail(cx, logical, bytes);
+    }
     let mut entries = read_entries(cx, logical, bytes);
     if logical == 0 {
         dots(cx, parent, &entries, bytes);
@@ -72,12 +73,13 @@ pub(crate) fn read_block<'b>(
 
 /// Checks the checksum of a block, and the unused entry that makes room for it.
 fn tail(cx: &mut InodeContext<'_>, logical: u64, bytes: &[u8]) {
-    let tail = part(bytes, ENTRY_BYTES, 12);
+    let end = cx.image.geometry().entry_bytes();
+    let tail = part(bytes, end, 12);
     if le32(tail, 0) != 0 || le16(tail, 4) != 12 || byte(tail, 6) != 0 || byte(tail, 7) != 0xde {
         let text = format!("block {logical} does not end with a place for a checksum");
         cx.problem(Code::DirectoryTail, text);
     }
-    let computed = cx.inode.seed.over(part(bytes, 0, ENTRY_BYTES)).0;
+    let computed = cx.inode.seed.over(part(bytes, 0, end)).value();
     if le32(tail, 8) != computed {
         let text =
             format!("checksum of block {logical} is {:#010x}, should be {computed:#010x}", le32(tail, 8));
@@ -91,14 +93,15 @@ fn tail(cx: &mut InodeContext<'_>, logical: u64, bytes: &[u8]) {
     reason = "offsets in a structure of at most 4096 bytes, and entries of at most 65,535"
 )]
 fn read_entries<'b>(cx: &mut InodeContext<'_>, logical: u64, bytes: &'b [u8]) -> Vec<Entry<'b>> {
+    let end = cx.image.geometry().entry_bytes();
     let mut entries = Vec::new();
     let mut at = 0;
-    while at < ENTRY_BYTES {
+    while at < end {
         let raw = part(bytes, at, 8);
         let (length, name_len) = (usize::from(le16(raw, 4)), usize::from(byte(raw, 6)));
         let is_used = le32(raw, 0) != 0;
         let needed = if is_used { (8 + name_len).next_multiple_of(4) } else { 8 };
-        if length < needed || !length.is_multiple_of(4) || at + length > ENTRY_BYTES {
+        if length < needed || !length.is_multiple_of(4) || at + length > end {
             let text = format!(
                 "the entry at byte {at} of block {logical} is {length} bytes long, with a name of {name_len}"
             );
@@ -108,7 +111,7 @@ fn read_entries<'b>(cx: &mut InodeContext<'_>, logical: u64, bytes: &'b [u8]) ->
         if is_used {
             let name = part(bytes, at + 8, name_len);
             entries.push(Entry { inode: le32(raw, 0), kind: byte(raw, 7), length, name });
-        } else if at > 0 || length != ENTRY_BYTES {
+        } else if at > 0 || length != end {
             cx.problem(Code::EntryUnused, format!("the entry at byte {at} of block {logical} is unused"));
         }
         let behind = if is_used { at + 8 + name_len } else { at + 8 };

@@ -204,7 +204,7 @@ fn extent_index(
     }
     let bytes = cx.image.block(block)?;
     let at = 12 + 12 * usize::from(BLOCK_ENTRIES);
-    let computed = cx.inode.seed.over(part(&bytes, 0, at)).0;
+    let computed = cx.inode.seed.over(part(&bytes, 0, at)).value();
     if le32(&bytes, at) != computed {
         let text = format!(
             "checksum of extent block {block} is {:#010x}, should be {computed:#010x}",

@@ -9,8 +9,6 @@ use crate::numbers::to_u32;
 pub(crate) const BLOCK: u64 = 4096;
 /// The same as a length in memory.
 pub(crate) const BLOCK_BYTES: usize = 4096;
-/// What a block of a directory has for entries, in \[bytes\]: all but the twelve of its checksum.
-pub(crate) const ENTRY_BYTES: usize = BLOCK_BYTES - 12;
 /// Blocks in a group.
 pub(crate) const GROUP_BLOCKS: u64 = 32768;
 /// Groups whose bitmaps and tables are together.
@@ -26,6 +24,8 @@ pub(crate) struct Geometry {
     pub(crate) gdt: u64,
     /// Blocks kept for more of them.
     pub(crate) reserved_gdt: u64,
+    /// Whether there are no checksums and no high halves of block numbers: neither of the features `metadata_csum` and `64bit`.
+    pub(crate) is_legacy: bool,
 }
 
 #[expect(
@@ -35,22 +35,39 @@ pub(crate) struct Geometry {
 impl Geometry {
     /// `None` where the numbers can't be: every group must have some inodes in whole blocks of 16, and the first one
     /// must hold all descriptors.
-    pub(crate) fn new(blocks: u64, inodes_per_group: u32, reserved_gdt: u16) -> Option<Self> {
+    pub(crate) fn new(
+        blocks: u64,
+        inodes_per_group: u32,
+        reserved_gdt: u16,
+        is_legacy: bool,
+    ) -> Option<Self> {
         let groups = u32::try_from(blocks.div_ceil(GROUP_BLOCKS)).ok().filter(|&groups| groups > 0)?;
         let inodes = u64::from(groups) * u64::from(inodes_per_group);
         let geometry = Self {
             blocks,
             groups,
             inodes_per_group,
-            gdt: u64::from(groups).div_ceil(BLOCK / 64),
+            gdt: u64::from(groups).div_ceil(BLOCK / if is_legacy { 32 } else { 64 }),
             reserved_gdt: u64::from(reserved_gdt),
+            is_legacy,
         };
         let fits = (16..=32768).contains(&inodes_per_group)
             && inodes_per_group.is_multiple_of(16)
             && u32::try_from(inodes).is_ok()
             && reserved_gdt <= 1024
-            && geometry.super_blocks() < blocks.min(GROUP_BLOCKS);
+            && geometry.super_blocks() < blocks.min(GROUP_BLOCKS)
+            && !(is_legacy && blocks > u64::from(u32::MAX));
         fits.then_some(geometry)
+    }
+
+    /// Size of a group descriptor in \[bytes\].
+    pub(crate) fn descriptor_bytes(&self) -> usize {
+        if self.is_legacy { 32 } else { 64 }
+    }
+
+    /// What a block of a directory has for entries, in \[bytes\]: all but the twelve of its checksum.
+    pub(crate) fn entry_bytes(&self) -> usize {
+        if self.is_legacy { BLOCK_BYTES } else { BLOCK_BYTES - 12 }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -129,7 +146,7 @@ mod tests {
     /// `dumpe2fs` of 20 GiB made by mke2fs 1.47.0: tables of group 16 begin at 524288.
     #[test]
     fn tables_are_where_mke2fs_puts_them() {
-        let geometry = Geometry::new(5_242_880, 8192, 1024).unwrap();
+        let geometry = Geometry::new(5_242_880, 8192, 1024, false).unwrap();
         assert_eq!(geometry.usual_tables(16), [524_288, 524_304, 524_320]);
         assert_eq!(geometry.usual_tables(0), [1028, 1044, 1060]);
     }
@@ -145,7 +162,14 @@ mod tests {
             (100, 16, 100),
             (1 << 45, 8192, 0),
         ] {
-            assert!(Geometry::new(blocks, inodes, reserved).is_none(), "{blocks} {inodes} {reserved}");
+            for is_legacy in [false, true] {
+                let geometry = Geometry::new(blocks, inodes, reserved, is_legacy);
+                assert!(geometry.is_none(), "{blocks} {inodes} {reserved}");
+            }
+        }
+        for blocks in [(1 << 32) - 1, 1 << 32] {
+            let possible = [false, true].map(|legacy| Geometry::new(blocks, 8192, 0, legacy).is_some());
+            assert_eq!(possible, [true, blocks < 1 << 32], "{blocks}");
         }
     }
 }

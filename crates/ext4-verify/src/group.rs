@@ -5,8 +5,6 @@ use crate::numbers::{le16, le16_pair, le32_pair};
 pub(crate) const INODE_UNINIT: u16 = 1;
 pub(crate) const BLOCK_UNINIT: u16 = 2;
 pub(crate) const ITABLE_ZEROED: u16 = 4;
-/// The length of a descriptor in \[bytes\].
-pub(crate) const DESC_BYTES: usize = 64;
 
 /// The fields of a descriptor.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +22,7 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// Reads a descriptor. One of 32 bytes has no high halves.
     pub(crate) fn parse(desc: &[u8]) -> Self {
         Self {
             block_bitmap: le32_pair(desc, 0x00, 0x20),

@@ -7,11 +7,11 @@ use crate::codes::Code;
 use crate::context::InodeContext;
 use crate::dirhash::{Hash, Hasher};
 use crate::extents::Mapped;
-use crate::geometry::ENTRY_BYTES;
 use crate::numbers::{byte, is_zero, le16, le32, part};
 use crate::source::Unreadable;
 
-/// The offset of the first entry, and the most entries: in the root of an index, and in its other blocks.
+/// The offset of the first entry, and the most entries: in the root of an index, and in its other blocks. Without a checksum
+/// there is room for one more.
 const ROOT: (usize, u16) = (0x20, 507);
 const NODE: (usize, u16) = (8, 510);
 
@@ -164,7 +164,8 @@ fn add_leaves(
     reason = "offsets in a structure of at most 4096 bytes, and entries of at most 65,535"
 )]
 fn read_table(cx: &mut InodeContext<'_>, logical: u64, bytes: &[u8], form: (usize, u16)) -> Option<Table> {
-    let (at, room) = form;
+    let (at, with_checksum) = form;
+    let room = with_checksum + u16::from(cx.image.geometry().is_legacy);
     let (limit, count) = (le16(bytes, at), le16(bytes, at + 2));
     if limit != room {
         let text = format!("block {logical} of its index says room for {limit} entries, should be {room}");
@@ -177,7 +178,7 @@ fn read_table(cx: &mut InodeContext<'_>, logical: u64, bytes: &[u8], form: (usiz
     }
     let used = at + 8 * usize::from(count);
     let tail = at + 8 * usize::from(room);
-    let computed = cx.inode.seed.over(part(bytes, 0, used)).over(part(bytes, tail, 4)).over(&[0; 4]).0;
+    let computed = cx.inode.seed.over(part(bytes, 0, used)).over(part(bytes, tail, 4)).over(&[0; 4]).value();
     if le32(bytes, tail + 4) != computed {
         let found = le32(bytes, tail + 4);
         let text = format!("checksum of block {logical} is {found:#010x}, should be {computed:#010x}");
@@ -226,7 +227,7 @@ fn continued(cx: &mut InodeContext<'_>, mapped: &Mapped, index: &Index) -> Resul
         let bytes = cx.image.block(block)?;
         let mut at = 0;
         let mut continues = false;
-        while at < ENTRY_BYTES && le16(&bytes, at + 4) >= 8 {
+        while at < cx.image.geometry().entry_bytes() && le16(&bytes, at + 4) >= 8 {
             let name = part(&bytes, at + 8, usize::from(byte(&bytes, at + 6)));
             continues |= le32(&bytes, at) != 0 && index.hash(name) == from & !1;
             at += usize::from(le16(&bytes, at + 4));

@@ -6,7 +6,7 @@ use crate::codes::Code;
 use crate::context::InodeContext;
 use crate::extents;
 use crate::fields;
-use crate::geometry::BLOCK;
+use crate::geometry::{BLOCK, BLOCK_BYTES};
 use crate::image::Image;
 use crate::inode::FLAG_EXTENTS;
 use crate::numbers::{be32, byte, is_zero, le16, le32, part, to_u32, to_u64, to_usize};
@@ -215,7 +215,7 @@ fn journal_superblock(image: &Image<'_>, findings: &mut Findings, number: u64, b
         let text = format!("the journal has been used (features {})", journal_features(features));
         findings.add(Code::JournalUsed, place(), text);
     }
-    journal_checksum(findings, number, block, features[1] & 0x18 != 0);
+    journal_rest(findings, number, block, features[1] & 0x18 != 0, features[1] & 0x20 != 0);
 }
 
 /// The names that dumpe2fs prints for features of a journal; other bits as numbers. `words` are compatible, incompatible and
@@ -241,24 +241,49 @@ fn journal_features(words: [u32; 3]) -> String {
     names.join(", ")
 }
 
-/// Checks the checksum of the journal. Only Linux turns on the features for it, on mounting; without them the rest of the
-/// block is zero.
-fn journal_checksum(findings: &mut Findings, number: u64, block: &[u8], has_checksum: bool) {
-    let place = Place::Block(number);
-    if !has_checksum {
-        if !is_zero(part(block, 0x44, 4096)) {
-            let text = "something is behind the superblock of the journal";
-            findings.add(Code::MetadataPadding, place, text);
+/// Checks the fields after `s_nr_users`. Only Linux writes them: `s_head` when the log becomes empty, the checksum if its feature is
+/// on.
+fn journal_rest(
+    findings: &mut Findings,
+    number: u64,
+    block: &[u8],
+    has_checksum: bool,
+    has_fast_commits: bool,
+) {
+    let place = || Place::Block(number);
+    let head = be32(block, 0x58);
+    if head != 0 {
+        // `jbd2_mark_journal_empty` stores where the next transaction goes, `journal_reset` takes it only from within the log.
+        let (first, end) = (be32(block, 0x14), be32(block, 0x10));
+        if (first..end).contains(&head) {
+            findings.add(Code::JournalUsed, place(), format!("s_head of the journal is {head}, should be 0"));
+        } else {
+            let text = format!("s_head of the journal is {head}, its log is {first} to {end}");
+            findings.add(Code::JournalSuperblock, place(), text);
         }
-        return;
     }
+    // `s_dynsuper` and limits of transactions; `s_num_fc_blks`; `s_padding`; the users of an external journal.
+    let fast_commits = if has_fast_commits { 0x54..0x54 } else { 0x54..0x58 };
+    let unused = [0x44..0x50, 0x51..0x54, fast_commits, 0x5c..0xfc, 0x100..BLOCK_BYTES];
+    let is_clean = unused.into_iter().all(|range| is_zero(part(block, range.start, range.len())));
+    // The type of the checksum, and the checksum.
+    if !is_clean || !has_checksum && (byte(block, 0x50) != 0 || be32(block, 0xfc) != 0) {
+        let text = "an unused part of the journal's superblock is not zero";
+        findings.add(Code::MetadataPadding, place(), text);
+    }
+    if has_checksum {
+        journal_checksum(findings, number, block);
+    }
+}
+
+fn journal_checksum(findings: &mut Findings, number: u64, block: &[u8]) {
     let computed = Crc::START.over(part(block, 0, 0xfc)).over(&[0; 4]);
-    let computed = computed.over(part(block, 0x100, 0x300)).0;
+    let computed = computed.over(part(block, 0x100, 0x300)).value();
     let found = be32(block, 0xfc);
     if found != computed || byte(block, 0x50) != 4 {
         let text =
             format!("checksum of the journal's superblock is {found:#010x}, should be {computed:#010x}");
-        findings.add(Code::JournalChecksum, place, text);
+        findings.add(Code::JournalChecksum, Place::Block(number), text);
     }
 }
 

@@ -19,6 +19,9 @@ pub(crate) const GROUP_NR: usize = 0x5a;
 const COMPAT: u32 = 0x28;
 const INCOMPAT: u32 = 0x2c2;
 const RO_COMPAT: u32 = 0x46b;
+/// The features among them that old systems do not know: `64bit` and `metadata_csum`. An image has both or neither.
+const BIT64: u32 = 0x80;
+const METADATA_CSUM: u32 = 0x400;
 /// The features of a journal and of a reserve for growth.
 const HAS_JOURNAL: u32 = 0x4;
 const RESIZE_INODE: u32 = 0x10;
@@ -66,7 +69,7 @@ fn was_used(raw: &[u8]) -> bool {
 type Fixed = (usize, usize, u64, &'static str);
 
 /// Without these, nothing else can be found.
-const GEOMETRY: [Fixed; 8] = [
+const GEOMETRY: [Fixed; 7] = [
     (0x14, 4, 0, "s_first_data_block"),
     (0x18, 4, 2, "s_log_block_size"),
     (0x1c, 4, 2, "s_log_cluster_size"),
@@ -74,18 +77,16 @@ const GEOMETRY: [Fixed; 8] = [
     (0x24, 4, 32768, "s_clusters_per_group"),
     (0x4c, 4, 1, "s_rev_level"),
     (0x58, 2, 256, "s_inode_size"),
-    (0xfe, 2, 64, "s_desc_size"),
 ];
 
 /// Fields that are the same in every new file system.
-const FIXED: [Fixed; 7] = [
+const FIXED: [Fixed; 6] = [
     (0x48, 4, 0, "s_creator_os"),
     (0x54, 4, 11, "s_first_ino"),
     (GROUP_NR, 2, 0, "s_block_group_nr"),
     (0x15c, 2, 32, "s_min_extra_isize"),
     (0x15e, 2, 32, "s_want_extra_isize"),
     (0x174, 1, 4, "s_log_groups_per_flex"),
-    (0x175, 1, 1, "s_checksum_type"),
 ];
 
 /// A field that tune2fs changes: where, how long in \[bytes\], its value in a new file system, whether another one is valid,
@@ -160,18 +161,23 @@ pub(crate) fn check(raw: Vec<u8>, length: u64, findings: &mut Findings) -> Optio
         );
         return None;
     }
-    let computed = Crc::START.over(part(&raw, 0, CHECKSUM));
-    if le32(&raw, CHECKSUM) != computed.0 {
-        let text = format!("checksum is {:#010x}, should be {:#010x}", le32(&raw, CHECKSUM), computed.0);
+    let start = Crc::start(!is_legacy(&raw));
+    let computed = start.over(part(&raw, 0, CHECKSUM)).value();
+    if le32(&raw, CHECKSUM) != computed {
+        let text = format!("checksum is {:#010x}, should be {computed:#010x}", le32(&raw, CHECKSUM));
         findings.add(Code::SuperblockChecksum, Place::Superblock, text);
     }
     let mut readable = features(&raw, findings);
     readable &= fixed(&raw, &GEOMETRY, Code::SuperblockGeometry, findings);
+    let desc_size = [(0xfe, 2, if is_legacy(&raw) { 0 } else { 64 }, "s_desc_size")];
+    readable &= fixed(&raw, &desc_size, Code::SuperblockGeometry, findings);
     if !readable {
         return None;
     }
     let geometry = geometry(&raw, length, findings)?;
     fixed(&raw, &FIXED, Code::SuperblockField, findings);
+    let checksum_type = [(0x175, 1, u64::from(!is_legacy(&raw)), "s_checksum_type")];
+    fixed(&raw, &checksum_type, Code::SuperblockField, findings);
     settings(&raw, findings);
     for (from, to, name) in UNUSED {
         if !is_zero(raw.get(from..to).unwrap_or_default()) {
@@ -184,7 +190,7 @@ pub(crate) fn check(raw: Vec<u8>, length: u64, findings: &mut Findings) -> Optio
     let hash_seed = [0xec, 0xf0, 0xf4, 0xf8].map(|at| le32(&raw, at));
     Some(Superblock {
         geometry,
-        seed: Crc::START.over(&id(&raw, 0x68)),
+        seed: start.over(&id(&raw, 0x68)),
         hash_seed,
         signed_hash: le32(&raw, 0x160) & 2 == 0,
         has_journal: le32(&raw, 0x5c) & HAS_JOURNAL != 0,
@@ -193,12 +199,18 @@ pub(crate) fn check(raw: Vec<u8>, length: u64, findings: &mut Findings) -> Optio
     })
 }
 
+/// Whether it has no checksums and no high halves of block numbers.
+fn is_legacy(raw: &[u8]) -> bool {
+    le32(raw, 0x60) & BIT64 == 0 && le32(raw, 0x64) & METADATA_CSUM == 0
+}
+
 /// Checks the features; false where the rest can't be read with them.
 fn features(raw: &[u8], findings: &mut Findings) -> bool {
+    let without = if is_legacy(raw) { (BIT64, METADATA_CSUM) } else { (0, 0) };
     let words = [
         ("compatible", 0x5c, COMPAT, HAS_JOURNAL | RESIZE_INODE),
-        ("incompatible", 0x60, INCOMPAT, RECOVER),
-        ("read-only compatible", 0x64, RO_COMPAT, READ_ONLY),
+        ("incompatible", 0x60, INCOMPAT & !without.0, RECOVER),
+        ("read-only compatible", 0x64, RO_COMPAT & !without.1, READ_ONLY),
     ];
     let mut readable = true;
     for (name, at, always, sometimes) in words {
@@ -266,7 +278,7 @@ fn settings(raw: &[u8], findings: &mut Findings) {
 
 fn geometry(raw: &[u8], length: u64, findings: &mut Findings) -> Option<Geometry> {
     let blocks = le32_pair(raw, 0x04, 0x150);
-    let geometry = Geometry::new(blocks, le32(raw, 0x28), le16(raw, 0xce));
+    let geometry = Geometry::new(blocks, le32(raw, 0x28), le16(raw, 0xce), is_legacy(raw));
     let Some(geometry) = geometry else {
         let text = format!(
             "impossible geometry: {blocks} blocks, {} inodes per group, {} blocks reserved for descriptors",

@@ -54,8 +54,16 @@ pub(crate) fn inode_tables(
 
 fn unused_inode(findings: &mut Findings, number: u32, raw: &[u8]) {
     let place = || Where::of_inode(number).place();
-    if le16(raw, 0x1a) != 0 && le32(raw, 0x14) == 0 {
+    let (mode, deleted, links) = (le16(raw, 0x00), le32(raw, 0x14), le16(raw, 0x1a));
+    if links != 0 && deleted == 0 {
         findings.add_with(Code::InodeOrphan, place, "has links, but no name leads to it");
+    } else if mode != 0 && deleted == 0 {
+        // Linux sets the time when it deletes an inode, and e2fsck wants it where the table has to be read.
+        findings.add_with(
+            Code::InodeOrphan,
+            place,
+            "has a mode, but no name leads to it and it was not deleted",
+        );
     } else {
         findings.add_with(Code::InodeUnusedNotZero, place, "is unused and not zero");
     }
@@ -116,7 +124,7 @@ fn block_bitmap(
         }
         return Ok(free);
     }
-    let computed = image.seed().over(&bitmap).0;
+    let computed = image.seed().over(&bitmap).value();
     if group.block_bitmap_checksum != computed {
         let text = format!(
             "checksum of the block bitmap is {:#010x}, should be {computed:#010x}",
@@ -163,6 +171,8 @@ fn inode_bitmap(
         findings.add(Code::GroupFreeInodes, place(), text);
     }
     let unused = len - to_u32(runs(&used, u64::from(len)).last().map_or(0, |(from, count)| from + count));
+    // Without checksums of the descriptors, the field has no meaning.
+    let unused = if geometry.is_legacy { 0 } else { unused };
     if group.unused_inodes > unused {
         let text = format!("says that the last {} inodes are unused, only {unused} are", group.unused_inodes);
         findings.add(Code::ItableUnusedHides, place(), text);
@@ -181,7 +191,7 @@ fn inode_bitmap(
     }
     // Groups have a multiple of 16 inodes.
     let bytes = to_usize(u64::from(len / 8));
-    let computed = image.seed().over(part(&bitmap, 0, bytes)).0;
+    let computed = image.seed().over(part(&bitmap, 0, bytes)).value();
     if group.inode_bitmap_checksum != computed {
         let text = format!(
             "checksum of the inode bitmap is {:#010x}, should be {computed:#010x}",

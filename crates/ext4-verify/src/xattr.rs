@@ -98,7 +98,8 @@ fn xattr_block(cx: &mut InodeContext<'_>, found: &mut Vec<Attribute>) -> Result<
         cx.problem(Code::XattrHeader, text);
     }
     let seed = cx.image.seed().over(&at.to_le_bytes());
-    let computed = seed.over(part(&block, 0, 0x10)).over(&[0; 4]).over(part(&block, 0x14, BLOCK_BYTES)).0;
+    let computed =
+        seed.over(part(&block, 0, 0x10)).over(&[0; 4]).over(part(&block, 0x14, BLOCK_BYTES)).value();
     if le32(&block, 0x10) != computed {
         let text = format!(
             "checksum of attribute block {at} is {:#010x}, should be {computed:#010x}",

@@ -12,6 +12,7 @@ use snugfs_plan::AttributesPlan;
 
 use crate::characters::CharacterGlobs;
 use crate::error::ScanError;
+use crate::glob_error;
 
 /// A key of `plan.attributes`.
 #[derive(Clone, Debug)]
@@ -92,10 +93,10 @@ impl<'a> Attributes<'a> {
                     globs.push(glob);
                     patterns.push(position);
                 }
-                Err(error) => errors.push(ScanError::AttributesPattern {
-                    path: rule.path.clone(),
-                    reason: error.kind().to_string(),
-                }),
+                Err(error) => {
+                    let (reason, help) = glob_error::explain(error.kind());
+                    errors.push(ScanError::AttributesPattern { path: rule.path.clone(), reason, help });
+                }
             }
         }
         let character_globs = CharacterGlobs::new(&globs).unwrap_or_else(|error| {
@@ -221,5 +222,37 @@ mod tests {
         let attributes = Attributes::new(&plan, &mut errors);
         assert!(matches!(errors.as_slice(), [ScanError::AttributesPattern { .. }]), "{errors:?}");
         assert_eq!(attributes.matches(b"/usr/bin/[").len(), 1);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_pattern_has_one_remedy() {
+        let itself = |one| format!("add it, or write \"\\\\{one}\" for the character itself");
+        for (pattern, what, help) in [
+            ("/[", r#""[" has no "]""#, itself("[")),
+            ("/{a", r#""{" has no "}""#, itself("{")),
+            ("/?a}", r#""}" has no "{""#, itself("}")),
+            ("/[z-a]", "the range z-a ends before it begins", "write a-z".to_owned()),
+            (
+                "/a\\",
+                "it ends with a backslash, which needs a character after it",
+                r#"write "\\\\" for the character itself"#.to_owned(),
+            ),
+        ] {
+            let mut errors = Vec::new();
+            Attributes::new(&plan(&[pattern]), &mut errors);
+            let text = errors.iter().map(ToString::to_string).collect::<String>();
+            let expected = format!(": is not a valid pattern: {what}; {help}");
+            assert!(text.ends_with(&expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_stars_match_slashes_only_between_slashes_and_at_the_end() {
+        let plan = plan(&["/home/**x", "/srv/**/x", "/var/**"]);
+        let attributes = Attributes::new(&plan, &mut Vec::new());
+        let matches = |path: &str| !attributes.matches(path.as_bytes()).is_empty();
+        assert!(matches("/home/ax") && matches("/home/x") && !matches("/home/a/x"));
+        assert!(matches("/srv/x") && matches("/srv/a/b/x") && !matches("/srv/ax"));
+        assert!(matches("/var/a") && matches("/var/a/b") && !matches("/var"));
     }
 }

@@ -85,6 +85,8 @@ pub enum ScanError {
         path: ImagePath,
         /// What is wrong with it.
         reason: String,
+        /// What to do.
+        help: String,
     },
     /// A registered store path that does not exist.
     MissingStorePath {
@@ -253,6 +255,8 @@ pub enum ScanError {
         pattern: String,
         /// What is wrong with it.
         reason: String,
+        /// What to do.
+        help: String,
     },
     /// A file longer than any of ext4.
     FileTooLong {
@@ -476,16 +480,13 @@ impl ScanError {
                 return format!("{remedy}, or leave it out of the tree's xattrs");
             }
             Self::Archive { error, .. } => return error.explain().help,
-            Self::Pattern { .. } => "correct it",
+            Self::Pattern { help, .. } | Self::AttributesPattern { help, .. } => help,
             Self::Conflict { .. } | Self::NeedsDirectory { .. } => "leave one out",
             Self::InsideStorePath { .. } => "choose another place",
             Self::DisallowedXattr { .. } | Self::FileTooLong { .. } => "leave it out",
             Self::EmptyWithBytes { .. } => "copy it to a regular file first",
             Self::MissingPath { .. } => "add an entry for it or leave it out",
             Self::UnusedAttributes { .. } => "correct it or leave it out",
-            Self::AttributesPattern { .. } => {
-                "correct it; a \\ before * ? [ { or \\ makes them ordinary characters"
-            }
             Self::BadStoreName { .. } => "correct the registration",
             Self::SpecialInStore { .. } | Self::DeviceNumber { .. } => "remove it",
             Self::NotAFolder { .. } | Self::NotAFile { .. } => "name one",

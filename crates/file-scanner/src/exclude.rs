@@ -7,11 +7,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use globset::GlobBuilder;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use rustix::fs::{AtFlags, FileType};
 
 use crate::error::ScanError;
+use crate::glob_error;
 use crate::listing::Listing;
 
 /// The patterns of a tree. An excluded directory is left out with everything below it.
@@ -28,10 +30,12 @@ impl Exclude {
         if patterns.is_empty() {
             return Ok(None);
         }
-        let wrong = |pattern: &str, error: &ignore::Error| ScanError::Pattern {
-            tree,
-            pattern: pattern.to_owned(),
-            reason: error.to_string(),
+        let wrong = |pattern: &str, error: &ignore::Error| {
+            // The error has only a text, which is not about plans.
+            let kind = GlobBuilder::new(pattern).backslash_escape(true).build().err();
+            let unknown = || (error.to_string(), "correct it".to_owned());
+            let (reason, help) = kind.map_or_else(unknown, |error| glob_error::explain(error.kind()));
+            ScanError::Pattern { tree, pattern: pattern.to_owned(), reason, help }
         };
         let mut builder = GitignoreBuilder::new("");
         for pattern in patterns {

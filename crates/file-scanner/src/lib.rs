@@ -36,6 +36,7 @@ mod errors;
 mod exclude;
 mod flatten;
 mod found;
+mod glob_error;
 mod holes;
 mod host_xattrs;
 mod inspect;

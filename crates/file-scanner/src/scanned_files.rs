@@ -1,9 +1,12 @@
 //! The files of scanned trees, as [`Contents`] of an image.
 
 use std::fmt;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use image_tree::{Contents, ContentsError, Explain, FileBytes, FileReader, FileRef, FileTree, TreeId};
+use image_tree::{
+    Contents, ContentsError, Explain, FileBytes, FileReader, FileRef, FileSource, FileTree, NodeKind, Spool,
+    SpoolPlace, TreeId,
+};
 
 use crate::error::ErrorKind;
 use crate::opener::{Cursor, OpenFile, Opener, check_unchanged, host_path};
@@ -13,6 +16,7 @@ use crate::source_error::SourceError;
 pub struct ScannedFiles<'t> {
     /// By [`TreeId`].
     trees: Vec<(&'t FileTree, Opener<'t>)>,
+    is_last_use: bool,
 }
 
 impl<'t> ScannedFiles<'t> {
@@ -25,7 +29,15 @@ impl<'t> ScannedFiles<'t> {
     /// The files of several trees, in the order of their [`TreeId`]s. Does not open anything.
     #[must_use]
     pub fn of(trees: impl IntoIterator<Item = &'t FileTree>) -> Self {
-        Self { trees: trees.into_iter().map(|tree| (tree, Opener::new(tree))).collect() }
+        let trees = trees.into_iter().map(|tree| (tree, Opener::new(tree))).collect();
+        Self { trees, is_last_use: false }
+    }
+
+    /// Sets whether nobody reads the files again after an image of them was written. Then, the temporary files of compressed
+    /// archives become shorter while it is written.
+    #[must_use]
+    pub fn last_use(self, is_last_use: bool) -> Self {
+        Self { is_last_use, ..self }
     }
 
     fn tree(&self, id: TreeId) -> Option<&'t FileTree> {
@@ -52,6 +64,33 @@ impl Contents for ScannedFiles<'_> {
     fn shown(&self, file: FileRef) -> String {
         let Some(tree) = self.tree(file.tree) else { return String::new() };
         host_path(tree, tree.resolve(file.node))
+    }
+
+    fn spool(&self) -> Option<&dyn Spool> {
+        let mut containers = self
+            .trees
+            .iter()
+            .flat_map(|(tree, _)| tree.origins())
+            .filter_map(|origin| origin.container.as_ref());
+        containers.any(|container| container.is_private()).then_some(self)
+    }
+}
+
+impl Spool for ScannedFiles<'_> {
+    fn place(&self, file: FileRef) -> Option<SpoolPlace<'_>> {
+        let tree = self.tree(file.tree)?;
+        let NodeKind::File { source: FileSource::Range { origin, offset }, .. } =
+            tree.node(tree.resolve(file.node)).kind()
+        else {
+            return None;
+        };
+        let container =
+            tree.origin(origin).container.as_deref().filter(|container| container.is_private())?;
+        Some(SpoolPlace { fd: container.file.as_fd(), offset })
+    }
+
+    fn is_last_use(&self) -> bool {
+        self.is_last_use
     }
 }
 

@@ -147,6 +147,7 @@ fn read_node(fs: &FileSystem, node: &Node) -> Result<(), ReadError> {
         }
         _ => {}
     }
+    fs.attributes(node)?;
     Ok(())
 }
 

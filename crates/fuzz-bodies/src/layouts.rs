@@ -2,7 +2,7 @@
 
 use closure_registration::{NarPart, nar_parts, nar_size};
 use disk_layout::{Blob, Disk, Kind, Length, Part, Partition, RoundTo, Table, TableId};
-use ext4_layout::Layout;
+use ext4_layout::{Compatibility, Layout};
 use ext4_verify::{Unused, check};
 use fat_layout::{Bits, FatLayout};
 use image_containers::{DynamicVhd, FixedVhd, Qcow2, Simg, SparseVmdk, Tar, Vdi, Vhdx};
@@ -113,10 +113,14 @@ fn assert_same_names(tree: &FileTree, fs: &FileSystem) {
 
 fn ext4_options(choices: &mut Choices<'_>, flavour: Flavour) -> ext4_layout::Options {
     let any = |choices: &mut Choices<'_>| if flavour == Flavour::Any { choices.size() } else { 0 };
+    let byte = choices.byte().max(1);
+    // Of a byte that is read anyway, so that older inputs mean what they meant.
+    let compatibility = if byte % 4 == 3 { Compatibility::Legacy } else { Compatibility::Current };
     ext4_layout::Options::default()
+        .with_compatibility(compatibility)
         .with_sealed(false)
         .with_label_bytes(*b"FUZZ\0\0\0\0\0\0\0\0\0\0\0\0")
-        .with_uuid([choices.byte().max(1); 16])
+        .with_uuid([byte; 16])
         .with_free_space(u64::from(choices.byte()).saturating_mul(4096).saturating_add(any(choices)))
         .with_free_inodes(u64::from(choices.byte()).saturating_add(any(choices)))
         .with_size(match choices.below(4) {

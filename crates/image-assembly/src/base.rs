@@ -4,6 +4,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::error::{AssemblyError, Refusal};
 use crate::fill::{Filler, room};
-use crate::kernel_copy::kernel_copy;
+use crate::kernel_copy::{is_in_memory, kernel_copy};
 use crate::observer::Rejection;
 use crate::pending::{Pending, Unnamed};
 use crate::pieces::{PieceError, Pieces};
@@ -24,6 +25,9 @@ use crate::{to_u64, to_usize};
 
 /// Unit of comparison in \[bytes\]: the block size of the usual file systems, which share whole blocks.
 const BLOCK: usize = 4096;
+
+/// How much of the base is read for several variants at once, in \[bytes\]. It fits into the cache of a core.
+const TOGETHER: u64 = 256 << 10;
 
 /// Maximum length of bytes in memory that are not metadata, in \[bytes\].
 const PART: u64 = 1 << 20;
@@ -36,6 +40,7 @@ pub struct Base {
     pieces: Vec<Piece>,
     /// Where the bytes of files are, by file and offset in it.
     places: Vec<FilePlace>,
+    is_in_memory: bool,
 }
 
 /// The place of some bytes of a file in the image.
@@ -76,6 +81,71 @@ pub struct Derived {
     pub is_cloned: bool,
 }
 
+/// A variant whose file has no name yet.
+pub struct Begun {
+    pending: Pending,
+    path: PathBuf,
+    derived: Derived,
+    /// What it shares with the base and does not have yet, ascending by the place in the base.
+    rest: Vec<Shared>,
+}
+
+/// Bytes of the base that are also in a variant. In \[bytes\].
+struct Shared {
+    from: u64,
+    offset: u64,
+    len: u64,
+}
+
+impl Shared {
+    fn end(&self) -> u64 {
+        self.from + self.len
+    }
+}
+
+impl Begun {
+    /// Writes bytes of the base from `from` on to their places. Bytes come in ascending order; `first` is the first run that may
+    /// still need some.
+    fn put(&self, bytes: &[u8], from: u64, first: &mut usize) -> Result<(), AssemblyError> {
+        let end = from + to_u64(bytes.len());
+        while self.rest.get(*first).is_some_and(|shared| shared.end() <= from) {
+            *first += 1;
+        }
+        for shared in self.rest[*first..].iter().take_while(|shared| shared.from < end) {
+            let (start, end) = (shared.from.max(from), shared.end().min(end));
+            if start < end {
+                let bytes = &bytes[to_usize(start - from)..to_usize(end - from)];
+                let written = self.pending.file().write_all_at(bytes, shared.offset + (start - shared.from));
+                written.map_err(|error| AssemblyError::output(&self.path, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the file its name. `validate` can reject the image before.
+    ///
+    /// # Errors
+    /// If the file can't be flushed or named, or `validate` rejects it.
+    pub fn publish(
+        self,
+        sync: bool,
+        validate: &dyn Fn(&File) -> Result<(), Rejection>,
+    ) -> Result<Derived, AssemblyError> {
+        validate(self.pending.file()).map_err(AssemblyError::Rejected)?;
+        self.pending.publish(sync).map_err(|error| AssemblyError::output(&self.path, error))?;
+        Ok(self.derived)
+    }
+}
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Begun")
+            .field("path", &self.path)
+            .field("derived", &self.derived)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Consecutive bytes of a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Run {
@@ -108,7 +178,8 @@ impl Base {
         };
         let mut places: Vec<_> = pieces.iter().filter_map(place).collect();
         places.sort_unstable();
-        Ok(Self { file, path: path.to_owned(), len: image.len(), pieces, places })
+        let is_in_memory = is_in_memory(file.as_fd());
+        Ok(Self { file, path: path.to_owned(), len: image.len(), pieces, places, is_in_memory })
     }
 
     /// Writes an image to a regular file, which appears complete or not at all. An existing file is replaced. `validate` can
@@ -123,6 +194,22 @@ impl Base {
         sync: bool,
         validate: &dyn Fn(&File) -> Result<(), Rejection>,
     ) -> Result<Derived, AssemblyError> {
+        let begun = self.begin(variant, path)?;
+        let mut done = self.complete(vec![begun]);
+        done.pop().expect("invariant: as many as were begun")?.publish(sync, validate)
+    }
+
+    /// Whether the base is in memory, in tmpfs. Then several variants are written together in less time: see [`Self::complete`].
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        self.is_in_memory
+    }
+
+    /// Begins a file without a name, and writes the bytes that the base lacks.
+    ///
+    /// # Errors
+    /// If the base or a source can't be read, or the file can't be written.
+    pub fn begin(&self, variant: Variant<'_>, path: &Path) -> Result<Begun, AssemblyError> {
         let failed = |error: io::Error| AssemblyError::output(path, error);
         let Place::Name { folder, name } = place::find(path)? else {
             return Err(AssemblyError::refused(path, Refusal::Stream));
@@ -142,13 +229,64 @@ impl Base {
         let output = Positioned::new(pending.file(), path, true);
         let filler = Filler::new(variant.image, variant.contents);
         let mut work = Work { base: self, output, is_cloned, filler, buffer: Vec::new(), old: Vec::new() };
+        let mut rest = Vec::new();
         for run in self.runs(variant)? {
-            work.put(run)?;
+            match run {
+                Run::Base { offset, from, len } if self.is_in_memory && !is_cloned => {
+                    rest.push(Shared { from, offset, len });
+                }
+                run => work.put(run)?,
+            }
         }
         drop(work);
-        validate(pending.file()).map_err(AssemblyError::Rejected)?;
-        pending.publish(sync).map_err(failed)?;
-        Ok(Derived { bytes, is_cloned })
+        rest.sort_unstable_by_key(|shared| shared.from);
+        Ok(Begun { pending, path: path.to_owned(), derived: Derived { bytes, is_cloned }, rest })
+    }
+
+    /// Copies what variants share with the base and don't have yet. The base is read once for all of them: a part of it stays in
+    /// the processor's cache until it is in each file. Returns them in their order.
+    pub fn complete(&self, begun: Vec<Begun>) -> Vec<Result<Begun, AssemblyError>> {
+        let mut files: Vec<Result<Begun, AssemblyError>> = begun.into_iter().map(Ok).collect();
+        let all = || files.iter().flatten().flat_map(|begun| &begun.rest);
+        let (start, end) = (all().map(|shared| shared.from).min(), all().map(Shared::end).max());
+        let (Some(mut at), Some(end)) = (start, end) else { return files };
+        let mut buffer = Vec::new();
+        let mut firsts = vec![0; files.len()];
+        while at < end {
+            let data = self.next_data(at, end);
+            at = data.end;
+            for from in data.clone().step_by(to_usize(TOGETHER)) {
+                let bytes = room(&mut buffer, to_usize(TOGETHER.min(data.end - from)));
+                let read = self.file.read_exact_at(bytes, from);
+                for (file, first) in files.iter_mut().zip(&mut firsts) {
+                    let put = match (&*file, &read) {
+                        (Err(_), _) => Ok(()),
+                        (Ok(begun), Ok(())) => begun.put(bytes, from, first),
+                        (Ok(_), Err(error)) => Err(unreadable(&self.path, again(error))),
+                    };
+                    if let Err(error) = put {
+                        // Frees its space for the others.
+                        *file = Err(error);
+                    }
+                }
+            }
+        }
+        files
+    }
+
+    /// The next bytes from `at` on that are not in a hole of the file; none at `end`.
+    fn next_data(&self, at: u64, end: u64) -> Range<u64> {
+        let start = match rustix::fs::seek(&self.file, SeekFrom::Data(at)) {
+            Ok(data) => data.min(end),
+            // No data follows.
+            Err(Errno::NXIO) => end,
+            Err(_) => at,
+        };
+        let hole = match rustix::fs::seek(&self.file, SeekFrom::Hole(start)) {
+            Ok(hole) if hole > start => hole.min(end),
+            _ => end,
+        };
+        start..hole
     }
 
     /// The runs of a variant, in ascending order.
@@ -297,21 +435,11 @@ impl Work<'_> {
         let end = from + len;
         let mut at = from;
         while at < end {
-            let base = &self.base.file;
-            let data = match rustix::fs::seek(base, SeekFrom::Data(at)) {
-                Ok(data) => data.min(end),
-                // No data follows.
-                Err(Errno::NXIO) => end,
-                Err(_) => at,
-            };
-            let hole = match rustix::fs::seek(base, SeekFrom::Hole(data)) {
-                Ok(hole) if hole > data => hole.min(end),
-                _ => end,
-            };
-            if data < hole {
-                self.copy(data, offset + (data - from), hole - data)?;
+            let data = self.base.next_data(at, end);
+            if !data.is_empty() {
+                self.copy(data.start, offset + (data.start - from), data.end - data.start)?;
             }
-            at = hole;
+            at = data.end;
         }
         Ok(())
     }
@@ -357,6 +485,11 @@ fn changes(new: &[u8], old: &[u8], offset: u64) -> Vec<(usize, usize)> {
 
 fn read_base(base: &Base, offset: u64, bytes: &mut [u8]) -> Result<(), AssemblyError> {
     base.file.read_exact_at(bytes, offset).map_err(|error| unreadable(&base.path, error))
+}
+
+/// The same error for another file.
+fn again(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 fn unreadable(path: &Path, error: io::Error) -> AssemblyError {

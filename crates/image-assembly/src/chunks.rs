@@ -14,7 +14,7 @@ const LONG_ZEROS: u64 = 64 << 10;
 
 /// Maximum length of a part of a file that the kernel copies at once, in \[bytes\]. A multiple of every block size, so that
 /// file systems can clone.
-const KERNEL_COPY: u64 = 32 << 20;
+pub(crate) const KERNEL_COPY: u64 = 32 << 20;
 
 /// Consecutive bytes of the image.
 #[derive(Debug)]

@@ -24,9 +24,21 @@ pub(crate) fn large_file(shares_blocks: bool) -> u64 {
 
 /// Whether the file system of a file shares blocks between files.
 pub(crate) fn shares_blocks(file: BorrowedFd<'_>) -> bool {
+    has_type(file, &CLONING)
+}
+
+fn has_type(file: BorrowedFd<'_>, types: &[u32]) -> bool {
     // The type has 32 bits. The width and the sign of its field depend on the processor.
     let is = |kind: u32, stat: &StatFs| stat.f_type.to_le_bytes().starts_with(&kind.to_le_bytes());
-    rustix::fs::fstatfs(file).is_ok_and(|stat| CLONING.into_iter().any(|kind| is(kind, &stat)))
+    rustix::fs::fstatfs(file).is_ok_and(|stat| types.iter().any(|&kind| is(kind, &stat)))
+}
+
+/// The file system type of tmpfs.
+const TMPFS: u32 = 0x0102_1994;
+
+/// Whether a file is in memory.
+pub(crate) fn is_in_memory(file: BorrowedFd<'_>) -> bool {
+    has_type(file, &[TMPFS])
 }
 
 /// Copies bytes between two files in the kernel, which shares blocks if the file system can. Returns the number of copied

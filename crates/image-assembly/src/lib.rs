@@ -31,6 +31,7 @@
 //! | `chunks` | groups pieces into chunks, the units of work of a thread |
 //! | `fill` | fills buffers with the bytes of chunks |
 //! | `positioned`, `kernel_copy` | writes chunks at their offsets, from all threads |
+//! | `spooled` | files that are in temporary files, in another order than in the image |
 //! | `ring`, `stream`, `sink` | writes chunks in order, plain or compressed |
 //! | `observer`, `digest` | observers of the bytes, which can reject the image; SHA-256 |
 //! | `place`, `pending`, `device` | the place of an output; a file that appears complete or not at all; a block device |
@@ -78,6 +79,7 @@ mod ring;
 #[cfg(feature = "zstd")]
 mod seekable;
 mod sink;
+mod spooled;
 mod stream;
 mod temporaries;
 mod threads;
@@ -87,7 +89,7 @@ mod writer;
 mod xz;
 mod zero_runs;
 
-pub use base::{Base, Derived, Variant};
+pub use base::{Base, Begun, Derived, Variant};
 #[cfg(feature = "sha256")]
 pub use bmap::BlockMap;
 pub use companion::Companion;

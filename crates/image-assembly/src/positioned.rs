@@ -5,6 +5,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reader_threads::Member;
@@ -14,6 +15,7 @@ use crate::error::AssemblyError;
 use crate::fill::{Filler, room};
 use crate::kernel_copy::{large_file, shares_blocks};
 use crate::sink::ZEROS;
+use crate::spooled::Spooled;
 use crate::unordered::Patches;
 use crate::writer::Job;
 use crate::zero_runs;
@@ -35,9 +37,33 @@ pub(crate) struct Positioned<'o> {
 
 /// Writes the whole image.
 pub(crate) fn write(job: &Job<'_>, output: &Positioned<'_>) -> Result<(), AssemblyError> {
+    let spool = job.contents.spool().filter(|_| output.is_zero && job.unordered.is_none());
+    if let Some(spool) = spool
+        && let Some(spooled) = Spooled::of(job.image, spool)?
+    {
+        return write_spooled(job, &spooled, output);
+    }
     run(job, output.lone_file(), &|chunk, filler, buffer, member| {
         output.put(job, chunk, filler, buffer, member)
     })
+}
+
+/// Writes the other pieces, then those that are in temporary files.
+fn write_spooled(job: &Job<'_>, spooled: &Spooled<'_>, output: &Positioned<'_>) -> Result<(), AssemblyError> {
+    let rest = spooled.rest(job.image);
+    let done = AtomicU64::new(0);
+    // Of the zeros, most are the places of files.
+    let quiet = Job { image: &rest, progress: &|_| {}, ..*job };
+    run(&quiet, output.lone_file(), &|chunk, filler, buffer, member| {
+        output.put(&quiet, chunk, filler, buffer, member)?;
+        if !matches!(chunk.kind, Kind::Zeros { .. }) {
+            done.fetch_add(chunk.len, Ordering::Relaxed);
+            (job.progress)(chunk.len);
+        }
+        Ok(())
+    })?;
+    (job.progress)(job.image.len() - spooled.len - done.into_inner());
+    spooled.write(job, output)
 }
 
 /// Reads the whole image for the unordered observer.

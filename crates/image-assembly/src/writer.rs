@@ -179,6 +179,7 @@ impl fmt::Debug for Writer<'_> {
 }
 
 /// The parts of a write that all threads use.
+#[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
     pub(crate) image: &'a dyn PieceSource,
     pub(crate) contents: &'a dyn Contents,

@@ -97,6 +97,36 @@ mod tests {
     }
 
     #[test]
+    fn beginnings_are_those_of_the_contents() {
+        use std::io::{Seek, Write};
+        let text = b"text of a file";
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(text).unwrap();
+        let gz = gz.finish().unwrap();
+        let beginning = |bytes: &[u8], most| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(bytes).unwrap();
+            file.rewind().unwrap();
+            beginning(&file, most).unwrap()
+        };
+        for (most, found) in [(4, &text[..4]), (14, text), (50, text)] {
+            assert_eq!(beginning(text, most), found);
+            assert_eq!(beginning(&gz, most), found);
+        }
+        // A damaged one has nothing, or what is before the damage.
+        assert_eq!(beginning(&gz[..10], 50), b"");
+        assert!(text.starts_with(&beginning(&gz[..gz.len() - 9], 50)));
+    }
+
+    #[test]
+    fn formats_have_the_names_of_their_programs() {
+        assert_eq!(
+            [Compression::Zstd, Compression::Gzip, Compression::Xz].map(Compression::name),
+            ["zstd", "gzip", "xz"]
+        );
+    }
+
+    #[test]
     fn an_xz_stream_that_wants_much_memory_is_refused() {
         let mut options = liblzma::stream::LzmaOptions::new_preset(0).unwrap();
         options.dict_size(256 << 20);

@@ -300,6 +300,12 @@ fn unnamed(folder: &Path) -> io::Result<File> {
         return Ok(File::from(fd));
     }
     // Not every file system supports unnamed files.
+    deleted(folder)
+}
+
+/// A file that has a name only for a moment.
+fn deleted(folder: &Path) -> io::Result<File> {
+    let private = Mode::RUSR | Mode::WUSR;
     for number in 0..100 {
         let path = folder.join(format!(".snugfs-inspect-{}-{number}", std::process::id()));
         let made =
@@ -314,4 +320,192 @@ fn unnamed(folder: &Path) -> io::Result<File> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn xz(bytes: &[u8]) -> Vec<u8> {
+        let mut found = Vec::new();
+        liblzma::read::XzEncoder::new(bytes, 1).read_to_end(&mut found).unwrap();
+        found
+    }
+
+    /// A file with these bytes.
+    struct Stored {
+        folder: tempfile::TempDir,
+    }
+
+    impl Stored {
+        fn new(bytes: &[u8]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("image"), bytes).unwrap();
+            Self { folder }
+        }
+
+        fn path(&self) -> std::path::PathBuf {
+            self.folder.path().join("image")
+        }
+    }
+
+    fn first(error: &ReadError) -> String {
+        error.to_string().split("; ").next().unwrap_or_default().to_owned()
+    }
+
+    fn refused(bytes: &[u8]) -> [Option<String>; 2] {
+        let file = Stored::new(bytes);
+        let image = Image::open(&file.path()).err();
+        let stream = ImageStream::open(&file.path()).err();
+        [image.as_ref().map(first), stream.as_ref().map(first)]
+    }
+
+    /// Bytes that are not compressed well, and zeros at the end.
+    fn contents() -> Vec<u8> {
+        let mut bytes: Vec<u8> =
+            (0..150_000_u32).flat_map(|number| number.wrapping_mul(0x9e37_79b9).to_le_bytes()).collect();
+        bytes.resize(bytes.len() + 200_000, 0);
+        bytes
+    }
+
+    #[test]
+    fn other_formats_are_refused_also_if_they_are_compressed() {
+        for (at, magic, name, _) in FOREIGN {
+            let mut bytes = vec![0; 2000];
+            bytes[at..at + magic.len()].copy_from_slice(magic);
+            let is = format!("is {name}, which snugfs does not read");
+            assert_eq!(refused(&bytes), [Some(is.clone()), Some(is)]);
+            let contains = format!("contains {name}, which snugfs does not read");
+            for compressed in [gzip(&bytes), zstd::bulk::compress(&bytes, 1).unwrap(), xz(&bytes)] {
+                assert_eq!(refused(&compressed), [Some(contains.clone()), Some(contains.clone())]);
+            }
+        }
+        assert_eq!(refused(&[1; 2000]), [None, None]);
+        assert_eq!(refused(b""), [Some("is empty".to_owned()), Some("is empty".to_owned())]);
+    }
+
+    #[test]
+    fn only_files_and_block_devices_are_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(first(&Image::open(folder.path()).unwrap_err()), "is a folder");
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert_eq!(first(&Image::open(&pipe).unwrap_err()), "is neither a file nor a block device");
+        let absent = Image::open(&folder.path().join("absent")).unwrap_err();
+        assert_eq!(first(&absent), "no such file or directory");
+    }
+
+    #[test]
+    fn compressed_images_are_read_whole() {
+        let bytes = contents();
+        let (gz, zst, xz) = (gzip(&bytes), zstd::bulk::compress(&bytes, 1).unwrap(), xz(&bytes));
+        let length = |compressed: &[u8]| to_u64(compressed.len());
+        for (stored, container) in [
+            (&bytes, Container::Raw),
+            (&gz, Container::Gzip { compressed: length(&gz) }),
+            (&zst, Container::Zstd { compressed: length(&zst), seekable: false }),
+            (&xz, Container::Xz { compressed: length(&xz) }),
+        ] {
+            let file = Stored::new(stored);
+            let image = Image::open(&file.path()).unwrap();
+            assert_eq!(image.container, container);
+            assert_eq!(image.window.length(), to_u64(bytes.len()));
+            assert!(image.window.bytes(0, to_u64(bytes.len())).unwrap() == bytes);
+            let changed = Image::uncompressed(File::open(file.path()).unwrap());
+            assert_eq!(changed.is_ok(), container == Container::Raw);
+            let mut stream = ImageStream::open(&file.path()).unwrap();
+            assert_eq!(stream.length(), (container == Container::Raw).then_some(to_u64(bytes.len())));
+            let mut buffer = vec![0; bytes.len() + 7];
+            // The buffer is filled, except at the end.
+            assert_eq!(stream.fill(&mut buffer[..500_000]).unwrap(), 500_000);
+            assert_eq!(stream.fill(&mut buffer[500_000..]).unwrap(), bytes.len() - 500_000);
+            assert!(buffer[..bytes.len()] == bytes);
+            assert_eq!(stream.fill(&mut buffer).unwrap(), 0);
+        }
+    }
+
+    #[test]
+    fn truncated_and_damaged_images_are_named() {
+        let whole = gzip(&contents());
+        let mut damaged = whole.clone();
+        let at = damaged.len() - 6;
+        damaged[at] ^= 1;
+        let truncated = &whole[..whole.len() - 10];
+        let all = |bytes: &[u8]| {
+            let file = Stored::new(bytes);
+            let image = first(&Image::open(&file.path()).unwrap_err());
+            let mut stream = ImageStream::open(&file.path()).unwrap();
+            let streamed = first(&stream.fill(&mut vec![0; 1 << 20]).unwrap_err());
+            assert_eq!(image, streamed);
+            image
+        };
+        assert_eq!(all(truncated), "gzip: the compressed image is truncated");
+        assert!(all(&damaged).starts_with("gzip: corrupt gzip stream"), "{}", all(&damaged));
+    }
+
+    #[test]
+    fn errors_of_the_file_are_not_those_of_compression() {
+        struct Failing(Vec<io::Error>);
+        impl Read for Failing {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                if let Some(error) = self.0.pop() {
+                    return Err(error);
+                }
+                buffer.fill(7);
+                Ok(buffer.len())
+            }
+        }
+        let stream = |errors, compression| ImageStream {
+            reader: Box::new(Failing(errors)),
+            length: None,
+            compression,
+        };
+        let failed =
+            |error, compression| first(&stream(vec![error], compression).fill(&mut [0; 9]).unwrap_err());
+        let disk = || io::Error::from_raw_os_error(5);
+        assert_eq!(failed(disk(), Some("gzip")), "input/output error");
+        assert_eq!(failed(disk(), None), "input/output error");
+        assert_eq!(failed(io::Error::other("Odd"), Some("gzip")), "gzip: odd");
+        assert_eq!(failed(io::Error::other("Odd"), None), "odd");
+        // An interrupted read is tried again.
+        let mut buffer = [0; 9];
+        let mut interrupted = stream(vec![io::ErrorKind::Interrupted.into()], None);
+        assert_eq!((interrupted.fill(&mut buffer).unwrap(), buffer), (9, [7; 9]));
+    }
+
+    #[test]
+    fn temporary_files_are_private_and_have_no_name() {
+        let folder = tempfile::tempdir().unwrap();
+        // A file of another program may have the name.
+        let other = folder.path().join(format!(".snugfs-inspect-{}-0", std::process::id()));
+        std::fs::write(&other, "mine").unwrap();
+        for make in [unnamed, deleted] {
+            let mut file = make(folder.path()).unwrap();
+            let found = file.metadata().unwrap();
+            assert_eq!((found.mode() & 0o777, found.nlink()), (0o600, 0));
+            assert!(rustix::io::fcntl_getfd(&file).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+            file.write_all(b"text").unwrap();
+            file.seek(SeekFrom::Start(0)).unwrap();
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).unwrap();
+            assert_eq!(bytes, b"text");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read(&other).unwrap(), b"mine");
+        for number in 1..100 {
+            std::fs::write(
+                folder.path().join(format!(".snugfs-inspect-{}-{number}", std::process::id())),
+                "",
+            )
+            .unwrap();
+        }
+        assert_eq!(deleted(folder.path()).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
 }

@@ -141,3 +141,27 @@ fn unread(place: &str, error: &io::Error) -> Explanation {
     };
     Explanation::new(place, io_reason(error), help)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_limit_of_work_ends_all() {
+        assert!(ReadError::too_much("x", "what", "help").ends_all());
+        assert!(!ReadError::damaged("x", "what").ends_all());
+    }
+
+    #[test]
+    fn io_errors_say_what_to_do() {
+        let text = |kind: io::ErrorKind| {
+            let error = ReadError::io("place", kind.into());
+            error.to_string().split("; ").nth(1).map(str::to_owned)
+        };
+        assert_eq!(text(io::ErrorKind::NotFound).as_deref(), Some("name an image that exists"));
+        assert_eq!(text(io::ErrorKind::PermissionDenied).as_deref(), Some("check its permissions"));
+        assert_eq!(text(io::ErrorKind::Other).as_deref(), Some("check its disk"));
+        let end = ReadError::io("place", io::ErrorKind::UnexpectedEof.into()).to_string();
+        assert!(end.starts_with("place: is beyond the end of the image; "), "{end}");
+    }
+}

@@ -67,6 +67,15 @@ pub struct Node {
     pub(crate) place: Place,
 }
 
+/// An extended attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name, with its namespace; the number of the namespace and a dot, if that has no name.
+    pub name: Vec<u8>,
+    /// Its value as `getxattr` returns it; `None` if it is in an inode of its own, which is not read.
+    pub value: Option<Vec<u8>>,
+}
+
 /// What is needed to find the contents of a node.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
@@ -165,6 +174,14 @@ impl FileSystem {
         match self {
             Self::Ext4(ext4) => ext4.link_target(node),
             Self::Fat(_) => Err(ReadError::damaged("FAT", "does not support symlinks")),
+        }
+    }
+
+    /// The extended attributes of a node, in the order in which they are stored; none on FAT.
+    pub fn attributes(&self, node: &Node) -> Result<Vec<Attribute>, ReadError> {
+        match self {
+            Self::Ext4(ext4) => ext4.attributes(node),
+            Self::Fat(_) => Ok(Vec::new()),
         }
     }
 
@@ -312,5 +329,111 @@ impl Node {
             Place::Inode { .. } => self.inode.expect("invariant: `Ext4::node` sets the number"),
             Place::Fat(entry) => entry.cluster,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ext4::tests::{DATA, FILE, Image, directory};
+    use crate::fat::Fields;
+    use std::sync::Arc;
+
+    /// The pieces of a file: place and bytes, or the length of a hole.
+    fn pieces(extents: &[(u32, u32, u32)], size: u64) -> Vec<String> {
+        let mut image = Image::new();
+        image.extents(12, FILE, size, extents);
+        for block in DATA..64 {
+            image.block(block, &[block.to_le_bytes()[0]; 1024]);
+        }
+        let ext4 = image.open();
+        let node = ext4.node(12).unwrap();
+        let fs = FileSystem::Ext4(ext4);
+        let mut found = Vec::new();
+        let outcome = fs.each_piece(&node, |piece| {
+            found.push(match piece {
+                Piece::Data(at, bytes) => format!("{at}: {} of {}", bytes.len(), bytes[0]),
+                Piece::Hole(length) => format!("hole of {length}"),
+            });
+            Ok(())
+        });
+        outcome.unwrap().unwrap();
+        found
+    }
+
+    #[test]
+    fn files_are_data_and_holes_in_order() {
+        assert_eq!(pieces(&[], 0), [""; 0]);
+        assert_eq!(pieces(&[], 3000), ["hole of 3000"]);
+        assert_eq!(pieces(&[(0, 2, 20)], 2048), ["0: 2048 of 20"]);
+        assert_eq!(pieces(&[(0, 1, 20), (1, 1, 30)], 1500), ["0: 1024 of 20", "1024: 476 of 30"]);
+        assert_eq!(
+            pieces(&[(1, 1, 20), (4, 1, 30)], 9000),
+            ["hole of 1024", "1024: 1024 of 20", "hole of 2048", "4096: 1024 of 30", "hole of 3880"]
+        );
+        // Blocks after the end.
+        assert_eq!(pieces(&[(0, 1, 20), (1, 1, 30), (3, 1, 40)], 1024), ["0: 1024 of 20"]);
+        assert_eq!(pieces(&[(3, 1, 40)], 1024), ["hole of 1024"]);
+    }
+
+    #[test]
+    fn copies_have_zeros_for_holes() {
+        let mut image = Image::new();
+        // More than a buffer of zeros, not a multiple of it.
+        let size = (5 << 20) / 2 + 100;
+        image.extents(12, FILE, size, &[(1, 1, 20)]);
+        image.block(20, &[7; 1024]);
+        let ext4 = image.open();
+        let node = ext4.node(12).unwrap();
+        let fs = FileSystem::Ext4(ext4);
+        let mut bytes = Vec::new();
+        fs.copy(&node, &mut bytes).unwrap().unwrap();
+        let mut expected = vec![0; to_usize(size)];
+        expected[1024..2048].fill(7);
+        assert!(bytes == expected);
+        // Errors of the writer end the copy.
+        for room in [0, 1024] {
+            let mut short = vec![0; room];
+            let error = fs.copy(&node, &mut &mut short[..]).unwrap().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+        }
+    }
+
+    #[test]
+    fn directories_are_visited_once_and_have_as_many_entries_as_fit() {
+        let mut image = Image::new();
+        directory(&mut image, 2, DATA, &[("a", 12), ("b", 13)]);
+        image.extents(13, FILE, 0, &[]);
+        let names: Vec<_> = (0..2730).map(|number| format!("{number:04}")).collect();
+        let names: Vec<_> = names.iter().map(|name| (name.as_str(), 13)).collect();
+        directory(&mut image, 12, DATA + 1, &names);
+        let fs = FileSystem::Ext4(image.open());
+        let root = fs.root().unwrap();
+        let mut visits = fs.visits();
+        let (entries, errors) = visits.entries(&fs, &root).unwrap();
+        assert_eq!((entries.len(), errors.len()), (2, 0));
+        let error = visits.entries(&fs, &root).unwrap_err().to_string();
+        assert!(error.starts_with("the directory: has a second name"), "{error}");
+        // 65,536 bytes have room for 5,461 entries of 12 bytes.
+        let large = fs.node(&entries[0]).unwrap();
+        assert_eq!(visits.entries(&fs, &large).unwrap().0.len(), 2730);
+        assert_eq!(visits.left, 5461 - 2 - 2730);
+        assert!(matches!(visits.read(&fs, &large), Err(ReadError::TooMuch { .. })));
+        visits.left = 2730;
+        assert!(visits.read(&fs, &large).is_ok());
+    }
+
+    #[test]
+    fn nodes_belong_to_their_file_system() {
+        let mut bytes = Fields::clusters(20).sector();
+        bytes.resize(52 * 512, 0);
+        bytes[31 * 512..][..12].copy_from_slice(b"A          \x10");
+        let fat = FileSystem::Fat(Fat::open(Window::whole(Arc::new(bytes))).unwrap());
+        let ext4 = FileSystem::Ext4(Image::new().open());
+        let (entries, _) = fat.entries(&fat.root().unwrap()).unwrap();
+        assert!(fat.node(&entries[0]).unwrap().is_directory());
+        assert!(ext4.node(&entries[0]).is_err());
+        assert!(ext4.contents(&fat.root().unwrap()).is_err());
+        assert!(fat.contents(&ext4.root().unwrap()).is_err());
     }
 }

@@ -33,7 +33,7 @@ pub use error::ReadError;
 pub use ext4::{Ext4, RawInode};
 pub use extract::{ExtractOptions, Extracted, extract};
 pub use fat::{Fat, FatPlaces};
-pub use file_system::{Contents, Entry, FileSystem, Kind, Node, Run, Time, Usage, Visits};
+pub use file_system::{Attribute, Contents, Entry, FileSystem, Kind, Node, Run, Time, Usage, Visits};
 pub use lookup::{Found, Links, find};
 pub use overview::{Gap, Overview, Volume, VolumeContent};
 pub use source::{ReadAt, Window};

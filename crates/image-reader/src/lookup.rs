@@ -33,19 +33,24 @@ pub struct Found {
 const MAX_CACHED: usize = 1 << 22;
 
 /// A cache of directory entries, because paths with symlinks often lead through the same directories.
-#[derive(Default)]
 struct Directories {
     read: BTreeMap<u32, Vec<Entry>>,
     entries: usize,
+    most: usize,
 }
 
 impl Directories {
+    /// A cache of at most this number of entries, and of one directory with more.
+    fn new(most: usize) -> Self {
+        Self { read: BTreeMap::new(), entries: 0, most }
+    }
+
     fn entries(&mut self, fs: &FileSystem, directory: &Node) -> Result<&[Entry], ReadError> {
         let identity = directory.identity();
         if !self.read.contains_key(&identity) {
             let (entries, _) = fs.entries(directory)?;
-            if self.entries.saturating_add(entries.len()) > MAX_CACHED {
-                *self = Self::default();
+            if self.entries.saturating_add(entries.len()) > self.most {
+                *self = Self::new(self.most);
             }
             self.entries = self.entries.saturating_add(entries.len());
             self.read.insert(identity, entries);
@@ -60,7 +65,7 @@ pub fn find(fs: &FileSystem, path: &[u8], last: Links) -> Result<Found, ReadErro
     let mut open = vec![(Vec::new(), fs.root()?)];
     let mut parts: Vec<Vec<u8>> = parts(path);
     let mut links = 0_u32;
-    let mut directories = Directories::default();
+    let mut directories = Directories::new(MAX_CACHED);
     while let Some(part) = parts.pop() {
         let directory = open.last().map_or_else(|| fs.root(), |(_, node)| Ok(node.clone()))?;
         if !directory.is_directory() {
@@ -171,5 +176,86 @@ mod tests {
     fn parts_are_in_reverse_order() {
         assert_eq!(parts(b"//a/b/"), [b"b".to_vec(), b"a".to_vec()]);
         assert!(parts(b"/").is_empty());
+    }
+
+    use crate::ext4::tests::{DATA, Image, directory};
+
+    /// A file system with a directory of 3 entries, and symlinks: `l01` leads to `dir`, and each to the one before it.
+    fn file_system() -> FileSystem {
+        let mut image = Image::of_blocks(100);
+        let names: Vec<_> = (1..=20).map(|number| format!("l{number:02}")).collect();
+        let mut root = vec![("dir", 11), ("here", 12)];
+        for (number, name) in (13..).zip(&names) {
+            let target = if number == 13 { "dir" } else { &names[usize::try_from(number - 14).unwrap()] };
+            image.inode(number, 0o120_777, to_u64(target.len()), 0, target.as_bytes());
+            root.push((name, number));
+        }
+        image.inode(12, 0o120_777, 1, 0, b".");
+        directory(&mut image, 2, DATA, &root);
+        directory(&mut image, 11, DATA + 5, &[("configure", 12), ("other", 12), ("sub", 11)]);
+        FileSystem::Ext4(image.open())
+    }
+
+    use image_tree::to_u64;
+
+    fn found(path: &[u8]) -> Result<String, String> {
+        let found = find(&file_system(), path, Links::Follow);
+        found.map(|found| String::from_utf8(found.path).unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_path_has_at_most_forty_symlinks() {
+        assert_eq!(found(b"l20").unwrap(), "/dir");
+        assert_eq!(found(b"l20/../l20").unwrap(), "/dir");
+        let error = found(b"l20/../l20/../l01").unwrap_err();
+        assert!(error.starts_with("/l01: has too many symlinks"), "{error}");
+        assert_eq!(found(b"l20/../l19/../l01").unwrap(), "/dir");
+    }
+
+    #[test]
+    fn a_path_with_its_targets_has_at_most_64_kib() {
+        // The target has one byte.
+        for (length, is_long) in [(65_535, false), (65_536, true)] {
+            let path = [b"here/".to_vec(), vec![b'x'; length]].concat();
+            let error = found(&path).unwrap_err();
+            assert_eq!(error.contains("has too many symlinks"), is_long);
+            assert_eq!(error.contains("not in the image"), !is_long);
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_a_third_of_their_bytes_are_similar() {
+        let suggestion = |name: &str| {
+            let error = found(format!("dir/{name}").as_bytes()).unwrap_err();
+            error.split("; ").nth(1).map(str::to_owned)
+        };
+        let near = Some("did you mean /dir/configure?".to_owned());
+        let far = Some("list the files in the image".to_owned());
+        for (name, expected) in [
+            ("confiXXXe", &near),
+            ("confXXXXe", &far),
+            ("cnfigure", &near),
+            ("zub", &Some("did you mean /dir/sub?".to_owned())),
+            ("zzb", &far),
+        ] {
+            assert_eq!(&suggestion(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_cache_of_directories_is_limited() {
+        let fs = file_system();
+        let root = fs.root().unwrap();
+        let dir = fs.node(&fs.entries(&root).unwrap().0[0]).unwrap();
+        for (most, number) in [(25, 2), (24, 1), (1, 1)] {
+            let mut cache = Directories::new(most);
+            assert_eq!(cache.entries(&fs, &root).unwrap().len(), 22);
+            assert_eq!(cache.entries(&fs, &dir).unwrap().len(), 3);
+            assert_eq!(cache.read.len(), number, "{most}");
+            assert_eq!(cache.entries, if number == 2 { 25 } else { 3 });
+            // A directory in the cache is not read again.
+            assert_eq!(cache.entries(&fs, &dir).unwrap().len(), 3);
+            assert_eq!(cache.read.len(), number);
+        }
     }
 }

@@ -290,6 +290,8 @@ mod tests {
     fn decompresses_into_a_file_after_many_reads() {
         let frames: Vec<Vec<u8>> = (0..6).map(|number| vec![number; 4 << 20]).collect();
         let opened = Seekable::open(&Window::whole(Arc::new(compressed(&frames)))).unwrap().unwrap();
+        opened.read_exact_at(0, &mut [9]).unwrap();
+        assert!(opened.whole.get().is_none());
         for _ in 0..7 {
             for number in 0..6 {
                 let mut buffer = [9];
@@ -322,5 +324,25 @@ mod tests {
             let opened = Seekable::open(&Window::whole(Arc::new(wrong))).unwrap();
             assert!(opened.is_none(), "{from_end}");
         }
+    }
+
+    #[test]
+    fn frames_have_at_most_64_mib() {
+        for (length, is_usable) in [(64 << 20, true), ((64 << 20) + 1, false)] {
+            let mut file = compressed(&[vec![1; 100]]);
+            // The length of the frame, before the footer of 9 bytes.
+            let at = file.len() - 9 - 4;
+            file[at..at + 4].copy_from_slice(&u32::to_le_bytes(length));
+            let opened = Seekable::open(&Window::whole(Arc::new(file))).unwrap();
+            assert_eq!(opened.is_some(), is_usable, "{length}");
+        }
+    }
+
+    #[test]
+    fn structures_are_up_to_64_times_as_long_as_compressed() {
+        let file = compressed(&[vec![1; 100_000]]);
+        let length = to_u64(file.len());
+        let opened = Seekable::open(&Window::whole(Arc::new(file))).unwrap().unwrap();
+        assert_eq!((opened.length(), opened.stored()), (100_000, 64 * length));
     }
 }

@@ -150,4 +150,49 @@ mod tests {
         }
         assert_eq!(whole.part(200, 1).length(), 0);
     }
+
+    #[test]
+    fn by_default_everything_may_be_data() {
+        let bytes = vec![0; 100];
+        assert_eq!((bytes.next_data(7), bytes.stored()), (7, 100));
+    }
+
+    /// A file with these bytes at these offsets, and holes elsewhere.
+    fn sparse(length: u64, data: &[(u64, &[u8])]) -> FileSource {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(length).unwrap();
+        for (at, bytes) in data {
+            file.write_all_at(bytes, *at).unwrap();
+        }
+        FileSource { file, length }
+    }
+
+    #[test]
+    fn holes_of_files_are_not_stored() {
+        let megabyte = 1 << 20;
+        let holes = sparse(4 * megabyte, &[(megabyte, &[1; 4096])]);
+        let stored = holes.stored();
+        assert!((4096..megabyte).contains(&stored), "{stored}");
+        // Blocks may be longer than the file. Some file systems report no blocks.
+        assert_eq!(sparse(10, &[(0, &[1; 10])]).stored(), 10);
+        assert_eq!(sparse(megabyte, &[]).stored(), megabyte);
+        let window = Window::whole(Arc::new(holes));
+        assert_eq!(window.stored(), stored);
+        assert_eq!(window.part(0, 100).stored(), 100);
+    }
+
+    #[test]
+    fn data_are_found_after_holes() {
+        let megabyte = 1 << 20;
+        let whole = Window::whole(Arc::new(sparse(4 * megabyte, &[(megabyte, &[1; 4096])])));
+        assert_eq!([0, megabyte].map(|at| whole.next_data(at)), [megabyte; 2]);
+        assert_eq!([2 * megabyte, 5 * megabyte].map(|at| whole.next_data(at)), [4 * megabyte, 5 * megabyte]);
+        // Offsets are those in the window.
+        let part = whole.part(1000, 2 * megabyte);
+        assert_eq!(
+            [0, 1_600_000, 3 * megabyte].map(|at| part.next_data(at)),
+            [megabyte - 1000, 2 * megabyte, 3 * megabyte]
+        );
+        assert_eq!(whole.part(1000, 5000).next_data(1), 5000);
+    }
 }

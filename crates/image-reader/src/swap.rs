@@ -110,5 +110,9 @@ mod tests {
         assert_eq!(last.problems(4096), ["the swap area has no pages"]);
         let most = swap(&[(1024, &[1]), (1028, &[0xff; 8]), (4086, b"SWAPSPACE2")]).unwrap();
         assert_eq!(most.problems(4096).len(), 2);
+        for (bad, problems) in [(637_u32, 0), (638, 1)] {
+            let area = swap(&[(1024, &[1]), (1028, &[9]), (1032, &bad.to_le_bytes()), (4086, b"SWAPSPACE2")]);
+            assert_eq!(area.unwrap().problems(40_960).len(), problems, "{bad}");
+        }
     }
 }

@@ -133,6 +133,7 @@ fn look_into(fs: &FileSystem, seen: &mut Counts) {
                 seen.errors += 1;
                 continue;
             };
+            seen.errors += u64::from(fs.attributes(&node).is_err());
             match node.kind {
                 Kind::Directory if depth < 5 && seen.names < 20_000 => open.push((node, depth + 1)),
                 Kind::Symlink => seen.errors += u64::from(fs.link_target(&node).is_err()),

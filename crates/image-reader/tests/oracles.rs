@@ -5,7 +5,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use image_reader::{ExtractOptions, FileSystem, Image, Kind, Links, Overview, ReadError, extract, find};
+use image_reader::{
+    Attribute, ExtractOptions, FileSystem, Image, Kind, Links, Overview, ReadError, extract, find,
+};
 
 fn run(program: &str, arguments: &[&str]) -> String {
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
@@ -169,6 +171,41 @@ fn another_reader_finds_the_same_files() {
         }
         assert!(seen > 3000);
     });
+}
+
+#[test]
+fn attributes_in_inodes_and_blocks_are_those_that_debugfs_wrote() {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, empty) = (folder.path().join("image"), folder.path().join("empty"));
+    std::fs::write(&empty, "").unwrap();
+    let long = "long ".repeat(100);
+    // An inode of 128 bytes has no attributes in it.
+    for inode in ["128", "256"] {
+        run("mke2fs", &["-q", "-F", "-t", "ext4", "-I", inode, text(&image), "16M"]);
+        for request in [
+            format!("write {} file", text(&empty)),
+            "ea_set file security.selinux a:b:c".to_owned(),
+            "ea_set file user.short value".to_owned(),
+            format!("ea_set file user.long \"{long}\""),
+        ] {
+            run("debugfs", &["-w", "-R", &request, text(&image)]);
+        }
+        volume(&image, |fs| {
+            let node = find(fs, b"/file", Links::Keep).unwrap().node;
+            let mut found = fs.attributes(&node).unwrap();
+            found.sort_by(|a, b| a.name.cmp(&b.name));
+            let shown = |one: &Attribute| {
+                (
+                    String::from_utf8(one.name.clone()).unwrap(),
+                    String::from_utf8(one.value.clone().unwrap()).unwrap(),
+                )
+            };
+            let found: Vec<_> = found.iter().map(shown).collect();
+            let expected = [("security.selinux", "a:b:c"), ("user.long", &long), ("user.short", "value")];
+            assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+            assert_eq!(fs.attributes(&fs.root().unwrap()).unwrap(), []);
+        });
+    }
 }
 
 #[test]

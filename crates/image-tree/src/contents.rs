@@ -27,6 +27,29 @@ pub trait Contents: Sync {
     fn shown(&self, file: FileRef) -> String {
         format!("file {} of tree {}", file.node.index(), file.tree.index())
     }
+
+    /// Temporary files with contents of files, if there are any. They are read quickest in their own order. By default none.
+    fn spool(&self) -> Option<&dyn Spool> {
+        None
+    }
+}
+
+/// Temporary files that only this process has. They contain the bytes of other files, as those of a compressed archive.
+pub trait Spool: Sync {
+    /// Where the bytes of a file begin; `None` if they are not in a temporary file, or not all together.
+    fn place(&self, file: FileRef) -> Option<SpoolPlace<'_>>;
+
+    /// Whether the writer may shorten the temporary files while it writes the image, because nobody reads them afterwards.
+    fn is_last_use(&self) -> bool;
+}
+
+/// The place of a file in a temporary file.
+#[derive(Clone, Copy, Debug)]
+pub struct SpoolPlace<'s> {
+    /// The temporary file. It is the same one for files that are in it together.
+    pub fd: BorrowedFd<'s>,
+    /// Where the bytes begin, in \[bytes\].
+    pub offset: u64,
 }
 
 /// Opens the files of an image for one thread.

@@ -43,7 +43,9 @@ mod writer;
 pub use acl::{Acl, InvalidAcl};
 pub use binary_size::BinarySize;
 pub use builder::{BuildError, TreeBuilder};
-pub use contents::{Contents, ContentsError, FileBytes, FileReader, Forward, ReadAt, TreeContents};
+pub use contents::{
+    Contents, ContentsError, FileBytes, FileReader, Forward, ReadAt, Spool, SpoolPlace, TreeContents,
+};
 pub use display::{escaped, io_reason, shown};
 pub use explanation::{Explain, Explanation};
 pub use index::{MetadataId, NodeId, OriginId, TreeId};

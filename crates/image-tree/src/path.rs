@@ -148,6 +148,7 @@ mod tests {
         }
         assert_eq!(path("/").to_string(), "/");
         assert!(path("/").is_root());
+        assert!(!path("/a").is_root());
         assert_eq!(path("/").parts().count(), 0);
         assert_eq!(path("/a/b").parts().map(|n| n.to_string()).collect::<Vec<_>>(), ["a", "b"]);
     }

@@ -153,6 +153,47 @@ mod tests {
     }
 
     #[test]
+    fn contents_without_their_start_go_on_behind_it() {
+        let file = FileRef::from(NodeId::from_index(7).unwrap());
+        assert_eq!(Content::File { file, offset: 9 }.skip(5), Content::File { file, offset: 14 });
+        for other in [Content::Zeros, Content::Unused, Content::Metadata, Content::FileZeros { file }] {
+            assert_eq!(other.skip(5), other);
+        }
+    }
+
+    #[test]
+    fn zeros_are_known_before_the_image_is_written() {
+        let file = FileRef::from(NodeId::from_index(7).unwrap());
+        for zero in [Content::Zeros, Content::Unused, Content::FileZeros { file }] {
+            assert!(zero.is_zero(), "{zero:?}");
+        }
+        for other in [Content::Metadata, Content::File { file, offset: 0 }] {
+            assert!(!other.is_zero(), "{other:?}");
+        }
+    }
+
+    /// Free space, as much as its number.
+    struct Free(u64);
+
+    impl PieceSource for Free {
+        fn len(&self) -> u64 {
+            self.0
+        }
+
+        fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+            Box::new(Piece::unused(0, self.0, self.0))
+        }
+
+        fn generate(&self, _: &Piece, _: &mut [u8]) {}
+    }
+
+    #[test]
+    fn an_image_without_bytes_is_empty() {
+        assert!(Free(0).is_empty());
+        assert!(!Free(1).is_empty());
+    }
+
+    #[test]
     fn unused_pieces_cover_any_range() {
         for len in [1, PROBED - 1, PROBED, 2 * PROBED, 2 * PROBED + 1, 5 * PROBED] {
             for from in [0, 1, PROBED - 1, PROBED, PROBED + 1, 4 * PROBED].into_iter().filter(|at| *at < len)

@@ -195,6 +195,14 @@ pub struct Container {
     pub segments: Vec<Box<[Segment]>>,
 }
 
+impl Container {
+    /// Whether it is a temporary file of this process, which no other one can change.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.stamp.is_none()
+    }
+}
+
 /// Consecutive data of a sparse file in a [`Container`]. Segments are ascending and disjoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {

@@ -70,3 +70,46 @@ impl Differences {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn describe() -> (String, String) {
+        ("/a".to_owned(), "is odd".to_owned())
+    }
+
+    #[test]
+    fn counts_all_and_keeps_the_first_of_each_kind() {
+        let mut differences = Differences::default();
+        assert!(differences.is_empty());
+        for number in 1..=12 {
+            differences.add(Kind::TreeMode, || (format!("/{number}"), String::new()));
+        }
+        differences.add(Kind::TreeTime, describe);
+        differences.add_count(Kind::TreeOwner, 5);
+        assert!(!differences.is_empty());
+        assert_eq!(differences.count(), 12 + 1 + 5);
+        let kept: Vec<_> = differences.kept.iter().map(|difference| difference.place.as_str()).collect();
+        assert_eq!(kept, ["/1", "/2", "/3", "/4", "/5", "/6", "/7", "/8", "/9", "/10", "/a"]);
+    }
+
+    #[test]
+    fn no_differences_of_a_kind_are_no_difference() {
+        let mut differences = Differences::default();
+        differences.add_count(Kind::TreeMode, 0);
+        assert!(differences.is_empty());
+        assert_eq!(differences.count(), 0);
+    }
+
+    #[test]
+    fn places_have_the_partition_before_them() {
+        let mut differences = Differences::default();
+        differences.within("partition 2: ");
+        differences.add(Kind::TreeMode, describe);
+        differences.within("");
+        differences.add(Kind::TreeMode, describe);
+        let shown: Vec<_> = differences.kept.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["partition 2: /a: is odd (tree-mode)", "/a: is odd (tree-mode)"]);
+    }
+}

@@ -91,18 +91,31 @@ impl Read for FileBytes<'_> {
     }
 }
 
+/// Maximum number of entries that are read from an image, if its tree should have `expected` entries.
+pub(crate) fn max_entries(expected: usize) -> usize {
+    expected.saturating_mul(2).saturating_add(1 << 20)
+}
+
+/// Maximum number of runs of all files, which can share blocks. Each takes 24 bytes of memory. Images made by snugfs have less
+/// than two for each file.
+const MAX_RUNS: usize = 16 << 20;
+
 /// Collects the runs of the files of an image.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FileRuns {
     pub(crate) runs: Vec<Run>,
     pub(crate) ranges: Vec<Option<RunRange>>,
+    most: usize,
 }
 
-/// Maximum number of runs in memory. Images made by snugfs have less than two for each file.
-const MAX_RUNS: usize = 16 << 20;
+impl Default for FileRuns {
+    fn default() -> Self {
+        Self { runs: Vec::new(), ranges: Vec::new(), most: MAX_RUNS }
+    }
+}
 
 impl FileRuns {
-    /// Adds the runs of a file, and returns its source for the tree.
+    /// Adds the runs of a file, and returns its source for the tree. Above the limit, the location of the file is unknown.
     pub(crate) fn add(&mut self, runs: impl Iterator<Item = Run>) -> FileSource {
         let start = self.runs.len();
         for run in runs {
@@ -116,11 +129,158 @@ impl FileRuns {
                 _ => self.runs.push(run),
             }
         }
-        let is_known = self.runs.len() <= MAX_RUNS;
+        let is_known = self.runs.len() <= self.most;
         if !is_known {
             self.runs.truncate(start);
         }
         self.ranges.push(is_known.then_some(start..self.runs.len()));
         FileSource::Inline(u32::try_from(self.ranges.len() - 1).unwrap_or(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use image_reader::ReadAt;
+    use image_tree::{Metadata, Name, Permissions, Timestamp, TreeWriter, to_u64, to_usize};
+
+    /// An image in memory.
+    #[derive(Debug)]
+    pub(crate) struct Memory(Vec<u8>);
+
+    impl ReadAt for Memory {
+        fn length(&self) -> u64 {
+            to_u64(self.0.len())
+        }
+
+        fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+            let at = to_usize(offset);
+            buffer.copy_from_slice(self.0.get(at..at + buffer.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        }
+    }
+
+    impl Memory {
+        pub(crate) fn window(bytes: Vec<u8>) -> Window {
+            Window::whole(Arc::new(Self(bytes)))
+        }
+    }
+
+    /// Reads a file to its end, a few bytes at a time.
+    pub(crate) fn read(mut file: FileBytes<'_>, size: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut buffer = [0xaa; 3];
+        loop {
+            let read = file.read(&mut buffer).unwrap();
+            if read == 0 {
+                return bytes;
+            }
+            bytes.extend(&buffer[..read]);
+            assert!(bytes.len() <= size, "a file ends after its length");
+        }
+    }
+
+    fn run(at: u64, length: u64, from: u64) -> Run {
+        Run { at, length, from }
+    }
+
+    /// A tree with a file for each list of runs, all of this length, in an image with the bytes 0 to 99.
+    fn image(files: &[&[Run]], size: u64, most: usize) -> FoundTree {
+        let metadata = Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE);
+        let mut writer = TreeWriter::new(metadata.clone(), Vec::new());
+        let metadata = writer.metadata(&metadata);
+        let mut all = FileRuns { most, ..FileRuns::default() };
+        for (number, runs) in files.iter().enumerate() {
+            let source = all.add(runs.iter().copied());
+            writer.file(Name::new(format!("{number}").as_bytes()).unwrap(), metadata, size, source).unwrap();
+        }
+        FoundTree {
+            tree: writer.finish(),
+            inodes: vec![2, 13],
+            runs: all.runs,
+            ranges: all.ranges,
+            window: Memory::window((0..100).collect()),
+            cut_short: None,
+        }
+    }
+
+    fn node(index: usize) -> NodeId {
+        NodeId::from_index(index).unwrap()
+    }
+
+    #[test]
+    fn files_consist_of_their_runs_and_zeros() {
+        let cases: [(&[Run], [u8; 10]); 5] = [
+            (&[], [0; 10]),
+            // The last run goes past the end of the file.
+            (&[run(0, 16, 40)], [40, 41, 42, 43, 44, 45, 46, 47, 48, 49]),
+            (&[run(2, 3, 40)], [0, 0, 40, 41, 42, 0, 0, 0, 0, 0]),
+            (&[run(0, 2, 40), run(4, 2, 20), run(6, 2, 80)], [40, 41, 0, 0, 20, 21, 80, 81, 0, 0]),
+            (&[run(0, 4, 40), run(4, 4, 44), run(8, 4, 20)], [40, 41, 42, 43, 44, 45, 46, 47, 20, 21]),
+        ];
+        let found = image(&cases.map(|(runs, _)| runs), 10, MAX_RUNS);
+        for (number, (runs, bytes)) in cases.iter().enumerate() {
+            assert_eq!(read(found.open(node(number + 1)).unwrap(), 10), bytes, "{runs:?}");
+        }
+    }
+
+    #[test]
+    fn only_files_can_be_opened() {
+        assert!(image(&[], 0, MAX_RUNS).open(NodeId::ROOT).is_err());
+    }
+
+    #[test]
+    fn holes_reach_to_the_next_run_or_the_end() {
+        let found = image(&[&[run(2, 3, 40), run(5, 1, 20), run(8, 1, 80)]], 12, MAX_RUNS);
+        let mut file = found.open(node(1)).unwrap();
+        for (at, hole) in [2, 1, 0, 0, 0, 0, 2, 1, 0, 3, 2, 1, 0].into_iter().enumerate() {
+            assert_eq!(file.hole(), hole, "{at}");
+            file.skip(1);
+        }
+        // A run after the end of the file belongs to no byte of it.
+        let found = image(&[&[run(16, 4, 40)]], 10, MAX_RUNS);
+        assert_eq!(found.open(node(1)).unwrap().hole(), 10);
+    }
+
+    #[test]
+    fn reading_goes_on_after_skipped_bytes() {
+        let found = image(&[&[run(0, 10, 40)]], 10, MAX_RUNS);
+        let mut file = found.open(node(1)).unwrap();
+        file.skip(4);
+        assert_eq!(read(file, 6), [44, 45, 46, 47, 48, 49]);
+    }
+
+    #[test]
+    fn runs_are_joined_only_if_consecutive_in_file_and_image() {
+        for (second, count) in
+            [(run(4, 4, 44), 1), (run(4, 4, 50), 2), (run(6, 4, 44), 2), (run(6, 4, 50), 2)]
+        {
+            let mut files = FileRuns::default();
+            files.add([run(0, 4, 40), second].into_iter());
+            assert_eq!(files.runs.len(), count, "{second:?}");
+        }
+        // Runs of different files stay apart.
+        let mut files = FileRuns::default();
+        files.add([run(0, 4, 40)].into_iter());
+        files.add([run(4, 4, 44)].into_iter());
+        assert_eq!((files.runs.len(), files.ranges), (2, vec![Some(0..1), Some(1..2)]));
+    }
+
+    #[test]
+    fn files_above_the_limit_of_runs_are_not_read() {
+        let two = [run(0, 1, 40), run(2, 1, 50)];
+        let found = image(&[&two, &two, &[run(0, 1, 60)], &[run(0, 1, 70)]], 3, 3);
+        assert_eq!(read(found.open(node(1)).unwrap(), 3), [40, 0, 50]);
+        assert!(found.open(node(2)).is_err(), "would have runs 3 and 4");
+        assert_eq!(read(found.open(node(3)).unwrap(), 3), [60, 0, 0]);
+        assert!(found.open(node(4)).is_err());
+    }
+
+    #[test]
+    fn without_inodes_their_number_is_zero() {
+        let found = image(&[&[], &[]], 0, MAX_RUNS);
+        assert_eq!([0, 1, 2].map(|index| found.inode(node(index))), [2, 13, 0]);
     }
 }

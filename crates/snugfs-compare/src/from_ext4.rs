@@ -10,7 +10,7 @@ use image_tree::{
 };
 
 use crate::FoundTree;
-use crate::found::FileRuns;
+use crate::found::{FileRuns, max_entries};
 
 /// The block size that `ext4_verify` supports, in \[bytes\].
 const BLOCK: u64 = 4096;
@@ -74,7 +74,7 @@ impl Ext4Tree {
             firsts: HashMap::new(),
             files: FileRuns::default(),
             attributes: 0,
-            max_entries: expected.saturating_mul(2).saturating_add(1 << 20),
+            max_entries: max_entries(expected),
             cut_short: None,
         }
     }
@@ -220,9 +220,7 @@ impl Sorter<'_> {
         while let Some(entries) = open.last_mut() {
             let Some(position) = entries.next() else {
                 open.pop();
-                if !open.is_empty() {
-                    writer.end_directory();
-                }
+                writer.end_directory();
                 continue;
             };
             let entry = self.order.get(position).and_then(|&position| self.tree.entry(position));
@@ -282,5 +280,99 @@ impl Sorter<'_> {
             }
             Some(EntryKind::HardLink(_)) | None => Err(TreeError::BadHardLink { name: name.to_string() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::found::tests::{Memory, read};
+    use ext4_verify::Run as Blocks;
+
+    /// A tree of files in the root, with these runs and attributes.
+    fn tree(mut tree: Ext4Tree, files: &[(&str, &[Blocks], &[Attribute])]) -> Option<FoundTree> {
+        let root = ("", &[][..], &[][..]);
+        for (number, (name, runs, attributes)) in (ROOT..).zip(std::iter::once(&root).chain(files)) {
+            tree.found(Found {
+                directory: ROOT,
+                name: name.as_bytes(),
+                inode: number,
+                kind: if number == ROOT { Kind::Directory } else { Kind::File },
+                permissions: 0o755,
+                uid: 0,
+                gid: 0,
+                modified: (1, 0),
+                size: 3 * BLOCK,
+                target: b"",
+                device: (0, 0),
+                runs,
+                attributes,
+            });
+        }
+        tree.finish()
+    }
+
+    fn new(blocks: u8) -> Ext4Tree {
+        let bytes = (0..blocks).flat_map(|number| vec![number; 4096]).collect();
+        Ext4Tree::new(Memory::window(bytes), 0)
+    }
+
+    #[test]
+    fn unwritten_blocks_and_holes_are_zeros() {
+        let run = |logical, start, written| Blocks { logical, start, len: 1, written };
+        let found = tree(new(8), &[("a", &[run(0, 7, true), run(1, 6, false)], &[])]).unwrap();
+        let file = found.tree.children(NodeId::ROOT).next().unwrap();
+        let bytes = read(found.open(file).unwrap(), 12288);
+        assert_eq!(bytes.len(), 12288);
+        assert!(bytes[..4096].iter().all(|&byte| byte == 7));
+        assert!(bytes[4096..].iter().all(|&byte| byte == 0));
+        assert_eq!(found.cut_short, None);
+    }
+
+    #[test]
+    fn attributes_above_the_limit_are_not_compared() {
+        // A name takes up to 255 bytes of memory.
+        for (left, is_kept) in [(255 + 45, true), (255 + 44, false), (255, false)] {
+            let mut new = new(0);
+            new.attributes = MAX_XATTR_BYTES - left;
+            let attribute = Attribute { name: b"user.a".to_vec(), value: vec![1; 45] };
+            let found = tree(new, &[("a", &[], &[attribute])]).unwrap();
+            assert_eq!(found.cut_short.is_none(), is_kept, "{left}");
+            let file = found.tree.children(NodeId::ROOT).next().unwrap();
+            let xattrs = &found.tree.metadata(found.tree.node(file).metadata()).xattrs;
+            assert_eq!(xattrs.len(), usize::from(is_kept), "{left}");
+        }
+    }
+
+    #[test]
+    fn entries_above_the_limit_are_not_compared() {
+        for (most, names) in [(0, 0), (1, 1), (2, 2), (3, 2)] {
+            let mut new = new(0);
+            new.max_entries = most;
+            let found = tree(new, &[("a", &[], &[]), ("b", &[], &[])]).unwrap();
+            assert_eq!(found.tree.children(NodeId::ROOT).count(), names);
+            assert_eq!(found.cut_short.is_none(), most >= 2, "{most}");
+        }
+    }
+
+    #[test]
+    fn there_is_no_tree_without_a_root() {
+        let mut tree = new(0);
+        tree.found(Found {
+            directory: ROOT,
+            name: b"a",
+            inode: 12,
+            kind: Kind::Directory,
+            permissions: 0o755,
+            uid: 0,
+            gid: 0,
+            modified: (1, 0),
+            size: BLOCK,
+            target: b"",
+            device: (0, 0),
+            runs: &[],
+            attributes: &[],
+        });
+        assert!(tree.finish().is_none());
     }
 }

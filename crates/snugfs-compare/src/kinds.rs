@@ -1,14 +1,15 @@
-//! All kinds of differences, with code and meaning. docs/reference/verify-codes.md is generated from this table.
+//! All kinds of differences, and of problems of parts other than ext4, with code and meaning. docs/reference/verify-codes.md is
+//! generated from these tables.
 
 macro_rules! kinds {
-    ($($variant:ident $name:literal $meaning:literal;)*) => {
-        /// A kind of difference.
+    ($(#[$about:meta])* $kind:ident; $($variant:ident $name:literal $meaning:literal;)*) => {
+        $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Kind {
+        pub enum $kind {
             $(#[doc = $meaning] $variant,)*
         }
 
-        impl Kind {
+        impl $kind {
             /// All kinds, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
@@ -22,10 +23,18 @@ macro_rules! kinds {
                 match self { $(Self::$variant => $meaning,)* }
             }
         }
+
+        impl std::fmt::Display for $kind {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.name())
+            }
+        }
     };
 }
 
 kinds! {
+    /// A kind of difference.
+    Kind;
     TreeMissing "tree-missing" "a file of the plan is not in the image";
     TreeExtra "tree-extra" "a file in the image is not in the plan";
     TreeKind "tree-kind" "the kind differs: file, directory, symlink, device, FIFO or socket";
@@ -66,8 +75,11 @@ kinds! {
     ImageBytes "image-bytes" "bytes differ from those that build would write, although their meaning is the same";
 }
 
-impl std::fmt::Display for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
+kinds! {
+    /// A kind of damage outside of ext4.
+    PartCode;
+    PartitionTable "partition-table" "the partition table is damaged, its backup is not at the end, or a partition can't be read";
+    SwapHeader "swap-header" "Linux would refuse the swap area";
+    HashTreeMismatch "hash-tree-mismatch" "the data does not have the hashes of its hash tree, or is not in the image";
+    HashTreeDamaged "hash-tree-damaged" "a hash tree is cut off, or its upper blocks do not have the hashes of those below";
 }

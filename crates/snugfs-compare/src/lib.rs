@@ -7,7 +7,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `kinds`, `differences` | kinds of differences, and the list of those found |
+//! | `kinds`, `differences` | kinds of differences and of damage outside of ext4, and the list of the differences found |
 //! | `found` | the tree of an image, and the location of its files |
 //! | `from_ext4`, `from_fat` | readers of trees |
 //! | `trees` | comparison of trees |
@@ -25,6 +25,6 @@ pub use differences::{Difference, Differences};
 pub use found::{FileBytes, FoundTree};
 pub use from_ext4::Ext4Tree;
 pub use from_fat::fat_tree;
-pub use kinds::Kind;
+pub use kinds::{Kind, PartCode};
 pub use superblock::{Use, compare_superblocks};
 pub use trees::{Pair, Rules, compare_trees, shown_path};

@@ -298,26 +298,26 @@ fn below(tree: &FileTree, node: NodeId) -> String {
 }
 
 fn is_lost_found(tree: &FileTree, node: NodeId) -> bool {
-    node != NodeId::ROOT && tree.node(node).parent() == NodeId::ROOT && tree.name(node) == b"lost+found"
+    tree.node(node).parent() == NodeId::ROOT && tree.name(node) == b"lost+found"
 }
 
 /// Maximum length of a path or target in messages, in \[bytes\].
 const MAX_SHOWN: usize = 1024;
 
 fn shortened(text: &[u8]) -> String {
-    match text.get(..MAX_SHOWN) {
-        Some(begin) if text.len() > MAX_SHOWN => format!("{}...", escaped(begin)),
+    match text.split_at_checked(MAX_SHOWN) {
+        Some((begin, [_, ..])) => format!("{}...", escaped(begin)),
         _ => escaped(text).to_string(),
     }
 }
 
-/// The path of a node for messages: escaped, and shortened in the middle if it is very long.
+/// The path of a node for messages: escaped, and without its first directories if it is very long.
 pub fn shown_path(tree: &FileTree, node: NodeId) -> String {
     let mut parts: Vec<&[u8]> = Vec::new();
     let (mut at, mut length) = (node, 0);
     while at != NodeId::ROOT {
         length += 1 + tree.name(at).len();
-        if length > MAX_SHOWN && !parts.is_empty() {
+        if length > MAX_SHOWN {
             parts.push(b"...");
             break;
         }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use ext4_verify::{Attribute, Found, Kind as NodeType, Observer};
 use image_reader::{ReadAt, Window};
 use image_tree::{
-    FileSource, FileTree, Metadata, Name, Permissions, SpecialKind, Timestamp, TreeWriter, Xattr, XattrName,
+    FileSource, FileTree, Metadata, Name, NodeId, Permissions, SpecialKind, Timestamp, TreeWriter, Xattr,
+    XattrName,
 };
-use snugfs_compare::{Differences, Ext4Tree, FoundTree, Kind, Rules, compare_trees};
+use snugfs_compare::{Differences, Ext4Tree, FoundTree, Kind, Rules, compare_trees, shown_path};
 
 /// An image without bytes, of which only names are compared.
 #[derive(Debug)]
@@ -92,7 +93,6 @@ fn found(entries: &[Entry]) -> FoundTree {
 }
 
 fn expected() -> FileTree {
-    let name = |text: &'static str| Name::new(text.as_bytes()).unwrap();
     let metadata = Metadata::root_owned(Permissions::new(0o755).unwrap(), Timestamp::new(1, 0).unwrap());
     let mut writer = TreeWriter::new(metadata.clone(), Vec::new());
     let plain = writer.metadata(&metadata);
@@ -111,13 +111,39 @@ fn expected() -> FileTree {
 
 const ALL: Rules = Rules { metadata: true, directory_times: true, lost_found: true };
 
-/// The kinds of all differences, and the number of files whose contents are still to be compared.
-fn compare(entries: &[Entry], rules: Rules) -> (Vec<(Kind, u64)>, usize) {
-    let expected = expected();
+/// Compares an image with a tree. Gives the differences, and the number of files whose contents are still to be compared.
+fn compare_with(expected: &FileTree, entries: &[Entry], rules: Rules) -> (Differences, usize) {
     let inode = |node| u32::try_from(expected.resolve(node).index()).unwrap();
     let mut differences = Differences::default();
-    let pairs = compare_trees(&expected, &inode, &found(entries), rules, &mut differences);
-    (differences.counts.into_iter().collect(), pairs.len())
+    let pairs = compare_trees(expected, &inode, &found(entries), rules, &mut differences);
+    (differences, pairs.len())
+}
+
+/// The kinds of all differences, and the number of files whose contents are still to be compared.
+fn compare(entries: &[Entry], rules: Rules) -> (Vec<(Kind, u64)>, usize) {
+    let (differences, pairs) = compare_with(&expected(), entries, rules);
+    (differences.counts.into_iter().collect(), pairs)
+}
+
+/// The differences as they are shown.
+fn shown(expected: &FileTree, entries: &[Entry], rules: Rules) -> Vec<String> {
+    compare_with(expected, entries, rules).0.kept.iter().map(ToString::to_string).collect()
+}
+
+/// A tree of what the function adds to its root.
+fn tree(add: impl FnOnce(&mut TreeWriter, &Metadata)) -> FileTree {
+    let metadata = Metadata::root_owned(Permissions::new(0o755).unwrap(), Timestamp::new(1, 0).unwrap());
+    let mut writer = TreeWriter::new(metadata.clone(), Vec::new());
+    add(&mut writer, &metadata);
+    writer.finish()
+}
+
+fn name(text: &str) -> Name<'_> {
+    Name::new(text.as_bytes()).unwrap()
+}
+
+fn root() -> Entry {
+    entry(ROOT, "", ROOT, NodeType::Directory)
 }
 
 /// A change of an entry.
@@ -194,4 +220,168 @@ fn an_incomplete_tree_is_a_difference() {
     compare_trees(&expected, &inode, &tree, ALL, &mut differences);
     assert_eq!(differences.kept.len(), 1);
     assert_eq!(differences.kept[0].to_string(), "/: has too many names (tree-extra)");
+}
+
+#[test]
+fn names_of_one_file_must_be_separate_files_if_the_plan_says_so() {
+    let mut entries = image();
+    let file = entries.iter().find(|entry| entry.name == "file").unwrap().clone();
+    *entries.iter_mut().find(|entry| entry.name == "twin").unwrap() = Entry { name: "twin", ..file };
+    // The file has an attribute, which a separate file would not have.
+    let rules = ["has the attribute user.a, which is not in the plan (tree-xattr)"];
+    let link = "/twin: is a hard link to /file, should be a separate file (tree-links)";
+    assert_eq!(shown(&expected(), &entries, ALL), [&format!("/twin: {}", rules[0]), link]);
+}
+
+#[test]
+fn contents_are_compared_for_each_file_of_plan_and_image() {
+    let pairs = |change: Change, name| {
+        let mut entries = image();
+        change(entries.iter_mut().find(|entry| entry.name == name).unwrap());
+        compare(&entries, ALL).1
+    };
+    assert_eq!(pairs(|_| {}, "file"), 2, "two files, and a link to the first");
+    assert_eq!(
+        pairs(|entry| entry.inode = 18, "hard"),
+        3,
+        "two names of a file are files of their own in the image"
+    );
+    assert_eq!(pairs(|entry| entry.inode = 13, "twin"), 2, "two files of the plan are one in the image");
+}
+
+#[test]
+fn only_use_may_fill_lost_found() {
+    let plain = tree(|writer, metadata| {
+        let metadata = writer.metadata(metadata);
+        for directory in ["dir", "lost+found"] {
+            writer.begin_directory(name(directory), metadata).unwrap();
+            // Another directory of that name is an ordinary one.
+            if directory == "dir" {
+                writer.begin_directory(name("lost+found"), metadata).unwrap();
+                writer.end_directory();
+            }
+            writer.end_directory();
+        }
+    });
+    let directory =
+        |parent, name, inode| Entry { modified: (9, 0), ..entry(parent, name, inode, NodeType::Directory) };
+    let file = |parent, name| entry(parent, name, 20, NodeType::File);
+    let image = |parent, name| {
+        let root = Entry { modified: (9, 0), ..root() };
+        [
+            root,
+            directory(ROOT, "dir", 12),
+            directory(12, "lost+found", 13),
+            directory(ROOT, "lost+found", 11),
+            file(parent, name),
+        ]
+    };
+    let used = Rules { directory_times: false, lost_found: false, ..ALL };
+    let new = Rules { lost_found: true, ..used };
+    let extra = |path: &str| vec![format!("{path}: is a file, but is not in the plan (tree-extra)")];
+    assert_eq!(shown(&plain, &image(11, "#20"), used), [""; 0]);
+    assert_eq!(shown(&plain, &image(11, "#20"), new), extra("/lost+found/#20"));
+    for (parent, path) in [(ROOT, "/#20"), (12, "/dir/#20"), (13, "/dir/lost+found/#20")] {
+        assert_eq!(shown(&plain, &image(parent, "#20"), used), extra(path));
+    }
+    // The time of /lost+found, too, may change only by use.
+    let times = |rules| {
+        let shown = shown(&plain, &image(11, "#20"), Rules { directory_times: true, ..rules });
+        shown.into_iter().filter(|text| text.contains("time is 9, should be 1")).collect::<Vec<_>>()
+    };
+    let at = |path: &str| format!("{path}: time is 9, should be 1 (tree-time)");
+    assert_eq!(times(used), [at("/"), at("/dir"), at("/dir/lost+found")]);
+    assert_eq!(times(new), [at("/"), at("/dir"), at("/dir/lost+found"), at("/lost+found")]);
+}
+
+#[test]
+fn a_slot_holds_up_to_its_room() {
+    let slot = tree(|writer, metadata| {
+        writer.slot(name("slot"), metadata, 100).unwrap();
+    });
+    let rules = Rules { metadata: false, ..ALL };
+    for (size, differences) in [
+        (0, vec![]),
+        (1, vec![]),
+        (100, vec![]),
+        (101, vec!["/slot: has 101 bytes, but is a slot of 100 (tree-size)"]),
+    ] {
+        let entries = [root(), Entry { size, ..entry(ROOT, "slot", 12, NodeType::File) }];
+        assert_eq!(shown(&slot, &entries, rules), differences, "{size}");
+        // A stamp fills it with bytes that are not in the plan.
+        assert_eq!(compare_with(&slot, &entries, rules).1, 0);
+    }
+}
+
+#[test]
+fn whole_directories_are_one_difference_with_their_number_of_entries() {
+    let plan = tree(|writer, metadata| {
+        let metadata = writer.metadata(metadata);
+        for (directory, names) in [("a", &[][..]), ("b", &["x"]), ("c", &["x", "y"]), ("d", &["x", "y"])] {
+            writer.begin_directory(name(directory), metadata).unwrap();
+            for text in names {
+                writer.special(name(text), metadata, SpecialKind::Fifo).unwrap();
+            }
+            writer.end_directory();
+        }
+    });
+    let entries = [
+        root(),
+        entry(ROOT, "d", 12, NodeType::Socket),
+        entry(ROOT, "e", 13, NodeType::Directory),
+        entry(13, "x", 14, NodeType::Fifo),
+    ];
+    assert_eq!(
+        shown(&plan, &entries, ALL),
+        [
+            "/a: is not in the image, should be a directory (tree-missing)",
+            "/b: is not in the image, should be a directory with 1 entry below it (tree-missing)",
+            "/c: is not in the image, should be a directory with 2 entries below it (tree-missing)",
+            "/d: is a socket, should be a directory with 2 entries below it (tree-kind)",
+            "/e: is a directory with 1 entry below it, but is not in the plan (tree-extra)",
+        ]
+    );
+}
+
+#[test]
+fn long_targets_are_shortened_at_their_end() {
+    let link = |target: &[u8]| {
+        tree(|writer, metadata| {
+            let metadata = writer.metadata(metadata);
+            writer.symlink(name("link"), metadata, target).unwrap();
+        })
+    };
+    let entries = [root(), Entry { target: b"is", ..entry(ROOT, "link", 12, NodeType::Symlink) }];
+    for (length, text) in [
+        (3, "x".repeat(3)),
+        (1024, "x".repeat(1024)),
+        (1025, "x".repeat(1024) + "..."),
+        (4095, "x".repeat(1024) + "..."),
+    ] {
+        let differences = shown(&link(&vec![b'x'; length]), &entries, ALL);
+        assert_eq!(differences, [format!("/link: target is \"is\", should be \"{text}\" (tree-target)")]);
+    }
+}
+
+#[test]
+fn long_paths_lose_their_first_directories() {
+    let long = "d".repeat(255);
+    // Four of these names, with their slashes, have 1,024 bytes.
+    for (names, path) in [
+        (vec!["a"], "/a".to_owned()),
+        (vec![&long; 4], format!("/{long}").repeat(4)),
+        (vec!["a", &long, &long, &long, &long], "/...".to_owned() + &format!("/{long}").repeat(4)),
+        (vec![&long, &long, &long, &long, "a"], "/...".to_owned() + &format!("/{long}").repeat(3) + "/a"),
+        (vec!["new\nline"], "/new\\x0aline".to_owned()),
+    ] {
+        let plan = tree(|writer, metadata| {
+            let metadata = writer.metadata(metadata);
+            for text in &names {
+                writer.begin_directory(name(text), metadata).unwrap();
+            }
+        });
+        let node = NodeId::from_index(names.len()).unwrap();
+        assert_eq!(shown_path(&plan, node), path);
+        assert_eq!(shown_path(&plan, NodeId::ROOT), "/");
+    }
 }

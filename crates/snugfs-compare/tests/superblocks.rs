@@ -100,3 +100,20 @@ fn growth_may_use_reserved_blocks() {
     compare_superblocks(&expected, &found, Use::Mounted, &mut differences);
     assert!(differences.is_empty(), "{:?}", differences.kept);
 }
+
+#[test]
+fn messages_have_lengths_in_bytes_and_features_in_hexadecimal() {
+    let mut found = superblock();
+    found[BLOCKS] += 1;
+    found[FEATURES] += 1;
+    let mut differences = Differences::default();
+    compare_superblocks(&superblock(), &found, Use::None, &mut differences);
+    let shown: Vec<_> = differences.kept.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        [
+            "file system: has 413696 bytes, should have 409600 (filesystem-size)",
+            "file system: read-only compatible features are 0x65, should be 0x64 (filesystem-features)",
+        ]
+    );
+}

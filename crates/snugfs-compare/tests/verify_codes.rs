@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use ext4_verify::{Code, Severity};
-use snugfs_compare::Kind;
+use snugfs_compare::{Kind, PartCode};
 
 const ABOUT: &str = "# Codes of `snugfs verify`
 
@@ -18,6 +18,12 @@ const UNSOUND: &str = "
 ## Damage
 
 The file system is damaged, or not of the form that snugfs writes. The exit code is 8.
+";
+
+const PARTS: &str = "
+## Damage outside of ext4
+
+The partition table, a swap area or a hash tree of dm-verity is damaged. The exit code is 8.
 ";
 
 const FOREIGN: &str = "
@@ -47,6 +53,7 @@ fn page() -> String {
     };
     let mut page = ABOUT.to_owned();
     section(&mut page, UNSOUND, of(Severity::Unsound));
+    section(&mut page, PARTS, PartCode::ALL.iter().map(|code| (code.name(), code.meaning())));
     section(&mut page, FOREIGN, of(Severity::Foreign));
     section(&mut page, DIFFERENCES, Kind::ALL.iter().map(|kind| (kind.name(), kind.meaning())));
     page

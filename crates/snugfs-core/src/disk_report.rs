@@ -167,15 +167,19 @@ impl DiskReport {
     pub fn table(&self) -> String {
         let rules = self.has_rules();
         let mut table = format!(
-            "\n{:<10}{:<22}{:>16}{:>16}{}\n",
+            "\n{:<8} {}, {}\n\n{:<5}{:<10}{:<17}{:>16}{:>16}{}\n",
+            "table",
             self.table,
-            self.id.get(..20).unwrap_or(&self.id),
+            self.id,
+            "",
+            "content",
+            "label",
             "start",
             "bytes",
             if rules { "  size" } else { "" }
         );
         for partition in &self.partitions {
-            let what = format!("{} {}", partition.content, partition.label.as_deref().unwrap_or_default());
+            let (content, label) = (partition.content, partition.label.as_deref().unwrap_or_default());
             let start = crate::human::grouped(partition.start);
             let bytes = crate::human::grouped(partition.bytes);
             let rule = match partition.weight {
@@ -183,13 +187,13 @@ impl DiskReport {
                 Some(weight) if weight != 1 => format!("  fill {weight}"),
                 _ => format!("  {}", partition.size_rule),
             };
-            let what = what.trim_end();
-            let _ = writeln!(table, "  {:<8}{what:<22}{start:>16}{bytes:>16}{rule}", partition.number);
+            let number = partition.number;
+            let _ = writeln!(table, "{number:>3}  {content:<10}{label:<17}{start:>16}{bytes:>16}{rule}");
         }
         for blob in &self.blobs {
             let start = crate::human::grouped(blob.offset);
             let bytes = crate::human::grouped(blob.bytes);
-            let _ = writeln!(table, "  {:<8}{:<22}{start:>16}{bytes:>16}", "", "blob");
+            let _ = writeln!(table, "{:<5}{:<27}{start:>16}{bytes:>16}", "", "blob");
         }
         if rules {
             let partitions = self.partitions.iter().map(|partition| partition.bytes);
@@ -202,7 +206,7 @@ impl DiskReport {
             };
             for (what, bytes, rule) in [("table and gaps", rest, ""), ("total", self.bytes, rounded)] {
                 let bytes = crate::human::grouped(bytes);
-                let _ = writeln!(table, "  {:<8}{what:<22}{:>16}{bytes:>16}{rule}", "", "");
+                let _ = writeln!(table, "{:<5}{what:<27}{:>16}{bytes:>16}{rule}", "", "");
             }
         }
         table

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::failure::{Failure, FailureKind};
 
-/// Makes a plan with these sources, as JSON. Later ones are merged over earlier ones.
+/// Makes a plan with these sources, as JSON. Its image merges them.
 ///
 /// Store paths (of `/nix/store`) become a closure: `nix path-info` is run for them.
 ///

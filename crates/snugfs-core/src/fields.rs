@@ -7,7 +7,7 @@ use ext4_layout::{LayoutError, LayoutWarning, OptionName};
 use fat_layout::FatError;
 use file_scanner::{ScanError, ScanErrors, SourceError, SourceField, SourceId, Subject, Warning};
 use image_tree::{Explain, ImagePath, io_reason};
-use snugfs_plan::{ClosureSource, Location, VolumePlan};
+use snugfs_plan::{ClosureSource, Location, TreePlan, VolumePlan};
 
 use crate::boot::Added;
 use crate::failure::{Failure, FailureKind, kind_of_scan};
@@ -24,7 +24,7 @@ pub(crate) enum Scanned<'p> {
     File(&'p Location),
 }
 
-impl Scanned<'_> {
+impl<'p> Scanned<'p> {
     fn location(self, id: &SourceId, field: &SourceField) -> Option<Location> {
         let added = match self {
             Self::Volume(plan, _, added) => added.location(plan.trees.len(), id),
@@ -101,6 +101,8 @@ impl Scanned<'_> {
                 let folder = format!("{}.sourceDir", of_volume("closure"));
                 format!("{}, or correct {folder}", file_scanner::realise(path))
             }
+            ScanError::Conflict { path, one, other } => self.help_with_conflict(path, one, other)?,
+            ScanError::NeedsDirectory { path, one, .. } => self.help_to_exclude(path, one)?,
             ScanError::MissingPath { .. } => {
                 format!("create the path in {}, or leave out its attributes", of_volume("entries"))
             }
@@ -117,6 +119,42 @@ impl Scanned<'_> {
             _ => return None,
         };
         Some(help)
+    }
+
+    /// The tree of the plan that a source is, and its place.
+    fn tree(self, id: &SourceId) -> Option<(&'p TreePlan, Location)> {
+        match (self, id) {
+            (Self::Volume(plan, at, _), SourceId::Tree(index)) => {
+                Some((plan.trees.get(*index)?, at.key("trees").index(*index)))
+            }
+            _ => None,
+        }
+    }
+
+    /// What to do if two sources have a file at a path.
+    fn help_with_conflict(self, path: &str, one: &SourceId, other: &SourceId) -> Option<String> {
+        match (self.tree(one), self.tree(other)) {
+            (Some(_), Some((_, later))) => {
+                let help = format!("write \"overlap\": \"later-wins\" in {later}");
+                Some(format!("{help}, or leave the file out with \"exclude\""))
+            }
+            (Some(_), None) => self.help_to_exclude(path, one),
+            _ => self.help_to_exclude(path, other),
+        }
+    }
+
+    /// How a tree leaves out a file of the image; `None` if it is no tree of the plan.
+    fn help_to_exclude(self, path: &str, id: &SourceId) -> Option<String> {
+        let (tree, at) = self.tree(id)?;
+        let target = std::str::from_utf8(tree.target.as_bytes()).ok()?;
+        let pattern = path.strip_prefix(target.trim_end_matches('/'))?;
+        // Other characters have a meaning in patterns, or are escaped in the message.
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+@".contains(letter);
+        Some(if pattern.chars().all(is_plain) {
+            format!("add \"exclude\": [\"{pattern}\"] to {at}")
+        } else {
+            format!("leave the file out of {at} with \"exclude\"")
+        })
     }
 
     /// A warning about the sources. `None` if it does not apply to FAT.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use closure_registration::Closure;
 use data_encoding::HEXLOWER;
-use ext4_layout::{Layout, Likeness, Place, Previous, Reason, Recorded};
+use ext4_layout::{Compatibility, Layout, Likeness, Place, Previous, Reason, Recorded};
 use image_explain::PathSize;
 use image_tree::{FileTree, io_reason, shown};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,9 @@ struct FileSystemRecord {
     inodes_per_group: u32,
     reserved_gdt_blocks: u64,
     journal_blocks: u64,
+    /// Whether the group descriptors are those of `"compatibility": "legacy"`. Left out of the record if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    legacy: bool,
     /// Path, inode, first block, number of blocks.
     entries: Vec<(String, u32, u64, u64)>,
 }
@@ -71,8 +74,14 @@ impl LayoutRecord {
     pub(crate) fn of(prepared: &Prepared<'_>) -> Result<Self, Failure> {
         let file_systems = prepared.volumes().map(|volume| {
             let layout = &*volume.layout;
-            let Recorded { blocks, groups, inodes_per_group, reserved_gdt_blocks, journal_blocks } =
-                layout.recorded();
+            let Recorded {
+                blocks,
+                groups,
+                inodes_per_group,
+                reserved_gdt_blocks,
+                journal_blocks,
+                compatibility,
+            } = layout.recorded();
             let tree = layout.tree();
             let entries = tree.iter().filter_map(|(node, _)| {
                 let Place { inode, start, blocks, .. } = layout.place(node)?;
@@ -85,6 +94,7 @@ impl LayoutRecord {
                 inodes_per_group,
                 reserved_gdt_blocks,
                 journal_blocks,
+                legacy: compatibility == Compatibility::Legacy,
                 entries: entries.collect(),
             }
         });
@@ -209,6 +219,7 @@ impl Like<'_> {
             inodes_per_group: found.inodes_per_group,
             reserved_gdt_blocks: found.reserved_gdt_blocks,
             journal_blocks: found.journal_blocks,
+            compatibility: if found.legacy { Compatibility::Legacy } else { Compatibility::Current },
         };
         let places = places(found, tree, closure);
         Previous::new(recorded, places, self.slack).ok_or_else(|| {
@@ -302,6 +313,7 @@ mod tests {
             inodes_per_group: 8192,
             reserved_gdt_blocks: 7,
             journal_blocks: 1024,
+            legacy: false,
             entries: vec![("/a".into(), 12, 2000, 1), ("\0ff".into(), 13, 0, 0)],
         }];
         let sha256 = digest(&file_systems).unwrap();

@@ -97,7 +97,7 @@ pub use report::{Contents, Filesystem, Image, Report, StorePathReport, VariantsR
 pub use shared::SharedSources;
 pub use variants::{VariantOptions, VariantsSummary};
 pub use verity::VerityTree;
-pub use write::{WriteOptions, WrittenImage};
+pub use write::{SourceUse, WriteOptions, WrittenImage};
 
 impl Prepared<'_> {
     /// Where everything is in the image, for the next one (`plan.filesystem.layoutLike`).

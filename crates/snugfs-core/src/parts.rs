@@ -15,8 +15,8 @@ use image_tree::{
 };
 use serde::Serialize;
 use snugfs_plan::{
-    Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan, SwapPlan, TreeKind,
-    TreePlan, VolumePlan, VolumeRef,
+    Compatibility, Entry, EntryKind, FatBits, FatPlan, Location, PartitionContent, PartitionPlan, Plan,
+    SwapPlan, TreeKind, TreePlan, VolumePlan, VolumeRef,
 };
 
 use crate::boot::{self, Added, BootCode};
@@ -102,6 +102,10 @@ impl<'p> PlannedVolume<'p> {
         }
         ext4_layout::Options::default()
             .with_sealed(plan.sealed)
+            .with_compatibility(match plan.compatibility {
+                Compatibility::Current => ext4_layout::Compatibility::Current,
+                Compatibility::Legacy => ext4_layout::Compatibility::Legacy,
+            })
             .with_label_bytes(label)
             .with_uuid(plan.uuid)
             .with_free_space(plan.free_space)
@@ -333,7 +337,11 @@ impl Scanner<'_> {
             database::check_logs(closure, &scan.tree, at)?;
         }
         if let Some(selinux) = &plan.selinux {
-            warnings.extend(selinux::label(&mut scan.tree, selinux, at)?);
+            let partition = planned.partition.as_ref().and_then(|found| {
+                partitions(whole).find(|(index, _)| *index == found.index).map(|(_, partition)| partition)
+            });
+            let mount = partition.and_then(|partition| partition.mount.as_ref());
+            warnings.extend(selinux::label(&mut scan.tree, selinux, mount, at)?);
         }
         let replaced = scan.replaced.into_iter();
         let replaced =

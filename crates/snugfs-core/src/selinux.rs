@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use file_contexts::{FileContexts, FileKind, Texts};
-use image_tree::{FileTree, NodeId, NodeKind, SpecialKind, Xattr, XattrName, io_reason, shown};
+use image_tree::{FileTree, ImagePath, NodeId, NodeKind, SpecialKind, Xattr, XattrName, io_reason, shown};
 use snugfs_plan::{Location, SelinuxPlan};
 
 use crate::closure::{NOT_EXPANDED, is_unexpanded, read_all, too_long};
@@ -17,16 +17,18 @@ use crate::problem::Problem;
 /// The number of files in the warning about hard links.
 const NAMED: usize = 3;
 
-/// Labels every file of a tree. Returns warnings.
+/// Labels every file of a tree. `mount` is where the partition is mounted. Returns warnings.
 pub(crate) fn label(
     tree: &mut FileTree,
     plan: &SelinuxPlan,
+    mount: Option<&ImagePath>,
     volume: &Location,
 ) -> Result<Option<Problem>, Failure> {
     let at = volume.key("selinux").key("fileContexts");
     let contexts = read(&plan.file_contexts, &at)?;
     let mut labels = Labels::default();
-    let (nodes, in_doubt) = labels.of(tree, plan.mount_point.as_bytes(), &contexts);
+    let mount_point = plan.mount_point.as_ref().or(mount).map_or(&b"/"[..], ImagePath::as_bytes);
+    let (nodes, in_doubt) = labels.of(tree, mount_point, &contexts);
     tree.set_xattrs(&labels.xattrs, |node| nodes[node.index()]);
     if in_doubt.is_empty() {
         return Ok(None);

@@ -49,6 +49,9 @@ pub struct VariantsSummary {
     pub warnings: Vec<Problem>,
 }
 
+/// How many variants one thread writes together in memory, so that it reads what they share once.
+const TOGETHER: usize = 8;
+
 /// A variant that was laid out, and perhaps written.
 struct Done {
     bytes: u64,
@@ -66,11 +69,12 @@ impl Prepared<'_> {
         sources: &SharedSources,
         observer: &dyn Observer,
     ) -> Result<VariantsSummary, Failure> {
-        self.each_variant(observer, |variant| {
+        let check = |variant: &VariantPlan| {
             let plan = self.plan.with_variant(variant);
             let prepared = prepare_variant(&plan, sources)?;
             Ok(Done { bytes: prepared.bytes(), is_cloned: false, warnings: prepared.warnings })
-        })
+        };
+        self.each_group(1, observer, |variants| variants.iter().map(check).collect())
     }
 
     /// Writes all variants of the plan to the folder of `image`, the file that this image was written to without a container or
@@ -89,33 +93,48 @@ impl Prepared<'_> {
             return Ok(VariantsSummary::default());
         }
         let base = Base::open(image, self.image())?;
-        self.each_variant(observer, |variant| {
-            self.write_variant(&base, variant, &variant.path(image), options)
+        // Verification needs the layout until the file is complete: then each is written alone.
+        let most = if base.is_in_memory() && !options.verify { TOGETHER } else { 1 };
+        // Groups of one size, as many for each thread.
+        let (count, threads) = (self.plan.variants.len(), rayon::current_num_threads());
+        let group = count.div_ceil(threads * count.div_ceil(threads * most));
+        self.each_group(group, observer, |variants| match variants {
+            [variant] => vec![self.write_variant(&base, variant, &variant.path(image), options)],
+            variants => self.write_together(&base, variants, image, options),
         })
     }
 
-    fn each_variant(
+    /// Does work on groups of variants, on all threads.
+    fn each_group(
         &self,
+        group: usize,
         observer: &dyn Observer,
-        work: impl Fn(&VariantPlan) -> Result<Done, Failure> + Sync,
+        work: impl Fn(&[VariantPlan]) -> Vec<Result<Done, Failure>> + Sync,
     ) -> Result<VariantsSummary, Failure> {
         let variants = &self.plan.variants;
         let total = image_tree::to_u64(variants.len());
         run_stage(observer, (Stage::Variants, Unit::Images, total), || {
             let is_full = AtomicBool::new(false);
-            let one = |(index, variant): (usize, &VariantPlan)| {
+            let one = |(number, variants): (usize, &[VariantPlan])| {
                 if is_full.load(Ordering::Relaxed) {
-                    return None;
+                    return Vec::new();
                 }
-                let done = work(variant);
-                observer.advance(1);
-                if done.as_ref().is_err_and(|failure| failure.kind == FailureKind::Output) {
+                let done = work(variants);
+                observer.advance(image_tree::to_u64(variants.len()));
+                let fails = |done: &Result<Done, Failure>| {
+                    done.as_ref().is_err_and(|failure| failure.kind == FailureKind::Output)
+                };
+                if done.iter().any(fails) {
                     is_full.store(true, Ordering::Relaxed);
                 }
-                Some(done.map_err(|failure| located(failure, index, variant)))
+                let indices = number * group..;
+                let located = |((done, variant), index): ((Result<Done, Failure>, &VariantPlan), usize)| {
+                    done.map_err(|failure| located(failure, index, variant))
+                };
+                done.into_iter().zip(variants).zip(indices).map(located).collect()
             };
-            let all: Vec<Option<Result<Done, Failure>>> =
-                variants.par_iter().enumerate().with_max_len(1).map(one).collect();
+            let all: Vec<Vec<Result<Done, Failure>>> =
+                variants.par_chunks(group).enumerate().with_max_len(1).map(one).collect();
             let mut sum = VariantsSummary::default();
             for done in all.into_iter().flatten() {
                 let Done { bytes, is_cloned, warnings } = done?;
@@ -139,8 +158,60 @@ impl Prepared<'_> {
         path: &Path,
         options: VariantOptions<'_>,
     ) -> Result<Done, Failure> {
+        self.with_variant(variant, options.sources, |prepared, image| {
+            let validate = |file: &File| {
+                if options.verify {
+                    verify::output(prepared, file, &image_tree::shown(path), &()).map_err(Rejection::from)?;
+                }
+                Ok(())
+            };
+            Ok(base.write(image, path, options.sync, &validate)?)
+        })
+        .map(Done::of)
+    }
+
+    /// Writes several variants, without verification.
+    fn write_together(
+        &self,
+        base: &Base,
+        variants: &[VariantPlan],
+        image: &Path,
+        options: VariantOptions<'_>,
+    ) -> Vec<Result<Done, Failure>> {
+        let begin = |variant: &VariantPlan| {
+            let path = variant.path(image);
+            self.with_variant(variant, options.sources, |_, image| Ok(base.begin(image, &path)?))
+        };
+        let mut done: Vec<Result<Done, Failure>> = Vec::new();
+        let (mut files, mut places) = (Vec::new(), Vec::new());
+        for (index, variant) in variants.iter().enumerate() {
+            done.push(begin(variant).map(|(file, warnings)| {
+                files.push(file);
+                places.push(index);
+                Done { bytes: 0, is_cloned: false, warnings }
+            }));
+        }
+        for (file, index) in base.complete(files).into_iter().zip(places) {
+            let derived = file.and_then(|file| file.publish(options.sync, &|_| Ok(())));
+            let Some(slot) = done.get_mut(index) else { continue };
+            match (derived, slot) {
+                (Ok(derived), Ok(done)) => (done.bytes, done.is_cloned) = (derived.bytes, derived.is_cloned),
+                (Err(error), slot) => *slot = Err(error.into()),
+                (Ok(_), Err(_)) => {}
+            }
+        }
+        done
+    }
+
+    /// Lays out a variant and writes it. Returns the result and the layout's warnings.
+    fn with_variant<T>(
+        &self,
+        variant: &VariantPlan,
+        sources: &SharedSources,
+        write: impl FnOnce(&Prepared<'_>, Variant<'_>) -> Result<T, Failure>,
+    ) -> Result<(T, Vec<Problem>), Failure> {
         let plan = self.plan.with_variant(variant);
-        let prepared = prepare_variant(&plan, options.sources)?;
+        let prepared = prepare_variant(&plan, sources)?;
         let same: Vec<Vec<Option<NodeId>>> = self
             .trees()
             .iter()
@@ -153,14 +224,14 @@ impl Prepared<'_> {
         };
         let contents = ScannedFiles::of(prepared.trees());
         let image = Variant { image: prepared.image(), contents: &contents, same: &same };
-        let validate = |file: &File| {
-            if options.verify {
-                verify::output(&prepared, file, &image_tree::shown(path), &()).map_err(Rejection::from)?;
-            }
-            Ok(())
-        };
-        let Derived { bytes, is_cloned, .. } = base.write(image, path, options.sync, &validate)?;
-        Ok(Done { bytes, is_cloned, warnings: prepared.warnings })
+        let written = write(&prepared, image)?;
+        Ok((written, prepared.warnings))
+    }
+}
+
+impl Done {
+    fn of((Derived { bytes, is_cloned, .. }, warnings): (Derived, Vec<Problem>)) -> Self {
+        Self { bytes, is_cloned, warnings }
     }
 }
 

@@ -38,8 +38,19 @@ pub struct WriteOptions<'o> {
     pub raw_digest: bool,
     /// Check the written image and compare it with the plan before it gets its name. Only for [`Format::Raw`].
     pub verify: bool,
+    /// Whether the sources are read again afterwards.
+    pub sources: SourceUse,
     /// Where compressed frames are kept and found, if the plan asks for frames.
     pub frames: Option<&'o FrameStores>,
+}
+
+/// Whether sources are read again after an image was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceUse {
+    /// Perhaps.
+    Again,
+    /// No: the temporary files of compressed archives can become shorter while the image is written.
+    Last,
 }
 
 impl Default for WriteOptions<'_> {
@@ -57,6 +68,7 @@ impl Default for WriteOptions<'_> {
             map: false,
             raw_digest: false,
             verify: false,
+            sources: SourceUse::Again,
             frames: None,
         }
     }
@@ -171,7 +183,9 @@ impl Prepared<'_> {
         write: impl FnOnce(Writer<'_>) -> Result<Written, AssemblyError>,
     ) -> Result<WrittenImage, Failure> {
         options.check()?;
-        let files = ScannedFiles::of(self.trees());
+        // To compare the image with the plan, its sources are read again.
+        let files =
+            ScannedFiles::of(self.trees()).last_use(options.sources == SourceUse::Last && !options.verify);
         let contents = LateContents { files: &files, late: &self.verity.late };
         let readers = options.assembly.readers.max(options.assembly.threads).min(most_readers());
         let assembly = image_assembly::Options { readers, ..options.assembly };

@@ -260,7 +260,12 @@ static EXT4: Table = Table {
         kind_of("Another ext4 file system, with the same fields as the plan."),
         Field::optional("closure", Shape::Object(&CLOSURE), "Store paths to copy into the file system.")
             .or_null(),
-        Field::default("trees", Shape::List(&TREE), "[]", "Folders to copy into the file system."),
+        Field::default(
+            "trees",
+            Shape::List(&TREE),
+            "[]",
+            "Folders, archives and container images to copy into the file system.",
+        ),
         Field::default("entries", Shape::Entries, "{}", "Single files, by their path in the file system."),
         Field::default(
             "attributes",

@@ -315,8 +315,8 @@ pub struct AttributesPlan {
 pub struct SelinuxPlan {
     /// The `file_contexts` of the policy.
     pub file_contexts: PathBuf,
-    /// Where the machine mounts the file system.
-    pub mount_point: ImagePath,
+    /// Where the machine mounts the file system, if given. [`PartitionPlan::mount`] is the default, and after it the root.
+    pub mount_point: Option<ImagePath>,
 }
 
 /// How an fstab names file systems.
@@ -330,12 +330,24 @@ pub enum FstabTag {
     PartUuid,
 }
 
+/// `plan.filesystem.compatibility`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compatibility {
+    /// The features `metadata_csum` and `64bit`.
+    #[default]
+    Current,
+    /// Neither of them.
+    Legacy,
+}
+
 /// `plan.filesystem`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesystemPlan {
     /// Whether the file system is read-only for good. Then the defaults of the fields below are: no free space, no journal, no
     /// growth.
     pub sealed: bool,
+    /// Which systems can use the file system.
+    pub compatibility: Compatibility,
     /// The hash tree of dm-verity, if it has one. Then it is sealed.
     pub verity: Option<VerityPlan>,
     /// At most 16 bytes, no NUL.

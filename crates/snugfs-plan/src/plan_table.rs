@@ -16,7 +16,7 @@ pub(crate) static PLAN: Table = Table {
             "Store paths to copy into the image, with Nix's metadata.",
         )
         .or_null(),
-        Field::default("trees", Shape::List(&TREE), "[]", "Folders to copy into the image."),
+        Field::default("trees", Shape::List(&TREE), "[]", "Folders, archives and container images to copy into the image."),
         Field::default(
             "entries",
             Shape::Entries,
@@ -42,7 +42,7 @@ pub(crate) static PLAN: Table = Table {
         Field::optional(
             "boot",
             Shape::Boot,
-            "The boot loader of a NixOS system. Needs a disk and a closure.",
+            "The boot loader of a NixOS system. Needs a closure; systemd-boot, and GRUB with efi or bios, also need a disk.",
         )
         .or_null(),
         Field::default(

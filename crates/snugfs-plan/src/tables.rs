@@ -4,7 +4,7 @@
 use image_tree::Timestamp;
 
 use crate::choices::{Choices, Words};
-use crate::plan::{Adapter, Format, FstabTag, TreeKind, Verify};
+use crate::plan::{Adapter, Compatibility, Format, FstabTag, TreeKind, Verify};
 use crate::shapes::{CountRule, Field, Shape, SizeRule, Table};
 
 /// The version of the format.
@@ -475,14 +475,19 @@ pub(crate) static SELINUX: Table = Table {
             "The file_contexts of the policy. Files with the same name and .homedirs, .local, .subs or .subs_dist at its end \
              are read too.",
         ),
-        Field::default(
+        Field::optional(
             "mountPoint",
             Shape::ImagePath,
-            "\"/\"",
-            "Where the machine mounts the file system: the start of the paths that are looked up.",
-        ),
+            "Where the machine mounts the file system: the start of the paths that are looked up. By default, the mount of \
+             its partition, or / without one.",
+        )
+        .or_null(),
     ],
 };
+
+/// `plan.filesystem.compatibility`
+pub(crate) static COMPATIBILITIES: Words<Compatibility> =
+    Choices(&[("current", Compatibility::Current), ("legacy", Compatibility::Legacy)]);
 
 /// `plan.filesystem`
 pub(crate) static FILESYSTEM: Table = Table {
@@ -495,6 +500,13 @@ pub(crate) static FILESYSTEM: Table = Table {
             "false",
             "Whether the file system is read-only for good. It is then as small as possible, and Linux will only mount \
              it read-only.",
+        ),
+        Field::default(
+            "compatibility",
+            Shape::Word(&COMPATIBILITIES),
+            "\"current\"",
+            "\"legacy\" omits the features metadata_csum and 64bit, for systems that do not know them: old boot loaders, \
+             kernels and e2fsprogs.",
         ),
         Field::default(
             "verity",

@@ -182,12 +182,11 @@ impl<'a> Value<'a> {
         }
         if size < rule.min || size > rule.max {
             let zero = if rule.or_zero { "0, or " } else { "" };
-            let most = if rule.max == u64::MAX {
-                String::new()
-            } else {
-                format!(" and at most {}", in_bytes(rule.max))
+            let least = readable(rule.min);
+            let help = match rule.max {
+                u64::MAX => format!("write {zero}at least {least}"),
+                max => format!("write {zero}a size from {least} to {}", readable(max)),
             };
-            let help = format!("write {zero}at least {}{most}", in_bytes(rule.min));
             let which = if size < rule.min { "too small" } else { "too large" };
             return self.wrong(|| format!("{} is {which}", self.shown()), &help);
         }
@@ -288,7 +287,7 @@ impl<'a> Value<'a> {
         match ImagePath::parse(path.as_bytes()) {
             Ok(path) => Some(path),
             Err(InvalidPath::NotAbsolute(_)) => {
-                self.wrong(|| format!("the path {} is not absolute", quoted(path)), "let it begin with /")
+                self.wrong(|| format!("the path {} is not absolute", quoted(path)), &absolute(path))
             }
             Err(InvalidPath::BadPart { reason, .. }) => {
                 let help = match reason {
@@ -348,10 +347,18 @@ impl<'a> Value<'a> {
 }
 
 /// A size for messages, for example `4194304 bytes (4MiB)`.
-fn in_bytes(size: u64) -> String {
-    match scalars::with_unit(size) {
-        Some(short) => format!("{size} bytes ({short})"),
-        None => format!("{size} bytes"),
+/// `4MiB`, `1 byte`, `513 bytes`
+fn readable(size: u64) -> String {
+    let plural = if size == 1 { "" } else { "s" };
+    scalars::with_unit(size).unwrap_or_else(|| format!("{size} byte{plural}"))
+}
+
+/// What to write instead of a relative path.
+fn absolute(path: &str) -> String {
+    let path = format!("/{}", path.strip_prefix("./").unwrap_or(path));
+    match ImagePath::parse(path.as_bytes()) {
+        Ok(_) => format!("write {}: paths in the image begin with /", quoted(&path)),
+        Err(_) => "paths in the image begin with /".to_owned(),
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
 use serde_json::{Value, json};
 use snugfs_plan::{
-    ClosurePlan, ClosureSource, CompressionPlan, EntryKind, FilesystemPlan, FramingPlan, Plan, Verify,
-    VerityPlan, parse,
+    ClosurePlan, ClosureSource, Compatibility, CompressionPlan, EntryKind, FilesystemPlan, FramingPlan, Plan,
+    Verify, VerityPlan, parse,
 };
 
 fn path(text: &str) -> ImagePath {
@@ -78,6 +78,10 @@ fn expected(name: &str) -> Plan {
                 timestamp: Timestamp::new(0, 0).unwrap(),
                 ..root.filesystem.clone()
             };
+        }
+        "legacy" => {
+            let compatibility = Compatibility::Legacy;
+            root.filesystem = FilesystemPlan { compatibility, ..root.filesystem.clone() };
         }
         "seal" => {
             root.filesystem = sealed(&root.filesystem);

@@ -9,9 +9,9 @@ use image_tree::{ImagePath, Permissions, Timestamp, Xattr, XattrName};
 use serde_json::{Value, json};
 use snugfs_plan::{
     Adapter, AttributesPlan, BlobPlan, BootDirectory, BootLoaderPlan, BootPartition, ClosureSource,
-    CompressionPlan, Entry, EntryKind, EntryNames, ExtlinuxPlan, FatPlan, Format, FramingPlan, GrubEfiPlan,
-    OutputPlan, PartitionContent, PartitionType, Plan, Platforms, RoundTo, SwapPlan, SystemdBootPlan,
-    TablePlan, Verify, XattrPattern, parse, schema,
+    Compatibility, CompressionPlan, Entry, EntryKind, EntryNames, ExtlinuxPlan, FatPlan, Format, FramingPlan,
+    GrubEfiPlan, OutputPlan, PartitionContent, PartitionType, Plan, Platforms, RoundTo, SwapPlan,
+    SystemdBootPlan, TablePlan, Verify, XattrPattern, parse, schema,
 };
 
 fn read(plan: &Value) -> Plan {
@@ -58,7 +58,7 @@ fn defaults_of_the_schema_are_those_of_the_code() {
     merge("/attributes/~1a", defaults_of(&section("attributes")["additionalProperties"]));
     merge("/output/compression", defaults_of(compression));
     with["filesystem"] = defaults_of(section("filesystem"));
-    assert_eq!(with["filesystem"].as_object().unwrap().len(), 13);
+    assert_eq!(with["filesystem"].as_object().unwrap().len(), 14);
     assert_eq!(read(&with), read(&without));
 
     let mut least = json!({ "version": 1 });
@@ -73,6 +73,7 @@ fn least_plan_has_the_documented_defaults() {
     let plan = read(&json!({ "version": 1 }));
     assert!(plan.root.closure.is_none() && plan.root.trees.is_empty() && plan.root.entries.is_empty());
     let filesystem = &plan.root.filesystem;
+    assert_eq!(filesystem.compatibility, Compatibility::Current);
     assert_eq!(filesystem.label, b"");
     assert_eq!(filesystem.uuid[..6], [0x44; 6]);
     assert_eq!(filesystem.uuid[8..], [0x88; 8]);

@@ -12,8 +12,8 @@ use snugfs_core::{At, Failure, FailureKind};
 
 /// Builds ext4 images from a JSON plan: exactly as large as needed, the same bytes on every machine.
 ///
-/// A plan lists what goes into the image: folders, single files, a Nix closure. snugfs mounts nothing, needs no root
-/// rights and makes no temporary copy.
+/// A plan lists what goes into the image: folders, archives, container images, single files and Nix closures. snugfs mounts
+/// nothing, needs no root rights and makes no temporary copy.
 #[derive(Debug, Parser)]
 #[command(name = "snugfs", version, arg_required_else_help = true)]
 #[command(after_help = help::after(""), after_long_help = help::after_all())]
@@ -55,14 +55,15 @@ pub(crate) enum Command {
     ///
     /// The image is written under a temporary name and renamed when it is complete, so a failed build leaves an existing
     /// file untouched. A block device or a pipe may have been partly written. If the report can't be written after the
-    /// image, the image stays and the exit code is 7.
+    /// image, the image stays and the exit code is 7. If the plan has variants, they are written to the folder of the image.
     #[command(after_help = help::after("build"))]
     Build(BuildArgs),
     /// Write a plan for folders, archives, container images and store paths
     ///
-    /// The plan is one to start from: it names the sources and what they are, and everything else is the default. A
-    /// tar archive can be compressed with gzip, zstd or xz. A container image is an OCI image layout or an archive of docker
-    /// save. For paths in /nix/store, `nix path-info` is run, and the plan has their closure.
+    /// The plan is one to start from: it names the sources by absolute paths, and what they are. A folder that belongs to root
+    /// keeps its owners and extended attributes; remove `owner` and `xattrs` to give all files to root. Everything else is the
+    /// default. A tar archive can be compressed with gzip, zstd or xz. A container image is an OCI image layout or an archive of
+    /// docker save. For paths in /nix/store, `nix path-info` is run, and the plan has their closure.
     #[command(after_help = help::after("plan"))]
     Plan(PlanArgs),
     /// Write an image to a card or disk, only where it differs
@@ -75,10 +76,10 @@ pub(crate) enum Command {
     Flash(FlashArgs),
     /// Fill slots of a finished image or card
     ///
-    /// A slot is a file for which the plan reserved room (`"slot": "4KiB"`). Writes its contents, its length and the checksums
-    /// that depend on them, and changes nothing else: a secret or the name of a device gets into an image in milliseconds. Can
-    /// be repeated with other contents. If it is interrupted, a slot has its old contents, is empty, or has its new contents. With
-    /// --devices, clones the image for each device of a list and stamps the clones.
+    /// A slot is an empty file with reserved space (`"slot": "4KiB"` in the plan). Writes its contents, its length and the
+    /// checksums that depend on them, and changes nothing else: a secret or the name of a device gets into an image in
+    /// milliseconds. You can stamp a slot again. If it is interrupted, a slot has its old contents, is empty, or has its new
+    /// contents. With --devices, clones the image for each device of a list and stamps the clones.
     #[command(after_help = help::after("stamp"))]
     Stamp(StampArgs),
     /// Compress store paths in advance, for several images
@@ -124,7 +125,9 @@ pub(crate) enum Command {
     ///
     /// IMAGE is a file or a block device. It contains an ext4 file system or a disk with partitions (MBR, GPT), and may be
     /// compressed with zstd, gzip or xz. Checks every checksum, backup copy, count and index, and that unused space is zero: more
-    /// than e2fsck does. It is safe on damaged and malicious images: the image is only read, and nothing in it is trusted.
+    /// than e2fsck does. Also compares hash trees of dm-verity with their file systems, and checks the headers of swap areas. FAT
+    /// and other file systems are only checked with --against. It is safe on damaged and malicious images: the image is only
+    /// read, and nothing in it is trusted.
     #[command(after_help = help::after("verify"))]
     Verify(VerifyArgs),
     /// Print an entry for Raspberry Pi Imager, from a report
@@ -236,8 +239,8 @@ pub(crate) struct BuildArgs {
     /// Read the finished image again, check it and compare it with the plan
     ///
     /// Does what `verify --against` does, before the image gets its name. If it finds a problem, no image appears; a block
-    /// device has been overwritten by then. A compressed image is decompressed into TMPDIR. Not for standard output,
-    /// qcow2 and simg.
+    /// device has been overwritten by then. A compressed image is decompressed into TMPDIR. Only for raw images in a file or on a
+    /// device, compressed or not.
     #[arg(long)]
     pub(crate) verify_output: bool,
 
@@ -283,7 +286,7 @@ pub(crate) struct BuildArgs {
 
     /// Add the SHA-256 of the uncompressed image to the report
     ///
-    /// The report always contains the SHA-256 of the written file. Not for qcow2 and simg.
+    /// The report always contains the SHA-256 of the written file. Only for raw images, compressed or not.
     #[arg(long, requires = "report")]
     pub(crate) raw_digest: bool,
 
@@ -377,17 +380,19 @@ pub(crate) struct StampArgs {
     #[arg(value_name = "IMAGE|DEVICE", value_hint = ValueHint::FilePath)]
     pub(crate) image: PathBuf,
 
-    /// The path of a slot, and the file with its contents; `-` for standard input, nothing to empty the slot
+    /// The path of a slot, and the file with its contents
     ///
-    /// If slots of several partitions have the same path, put the number of the partition before it: 2:/etc/secret=FILE.
+    /// `-` reads standard input; `PATH=` empties the slot. If slots of several partitions have the same path, put the number of
+    /// the partition before it: 2:/etc/secret=FILE.
     #[arg(value_name = "[N:]PATH=FILE", required_unless_present = "devices")]
     pub(crate) slots: Vec<OsString>,
 
     /// Make an image for each device of this list
     ///
-    /// A CSV or JSON file; JSON if the name ends in .json. The column `name` of CSV, or the field of JSON, names the image. A CSV
-    /// column with the path of a slot has its text; one with `file:` before the path has names of files. Slots of the command
-    /// line are filled in every image.
+    /// A CSV or JSON file; JSON if the name ends in .json. The column `name` of CSV, or the field of JSON, names the image; .img is
+    /// added. In a column `/etc/hostname`, write the contents themselves. In a column `file:/etc/secret`, write the name of a file
+    /// with the contents, relative to the folder of the list. Slots of the command line are filled in every image. Slots that
+    /// neither names keep the contents that they have in IMAGE.
     #[arg(long, value_name = "LIST", value_hint = ValueHint::FilePath, requires = "output_dir")]
     pub(crate) devices: Option<PathBuf>,
 
@@ -527,14 +532,16 @@ pub(crate) struct HelpArgs {
     #[arg(value_name = "TOPIC", index = 1)]
     pub(crate) topic: Option<String>,
 
-    /// After `plan`, a section such as `filesystem`; after `inspect`, a command
+    /// After `plan`, a section or a field, such as `filesystem`; after `inspect`, a command
     #[arg(value_name = "PART", index = 2)]
     pub(crate) part: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
-    /// A folder, a tar archive, a container image or a store path; later ones are merged over earlier ones
+    /// A folder, a tar archive, a container image or a store path
+    ///
+    /// Several sources are merged. Two files at one path are an error, unless you add `"overlap": "later-wins"` to the later one.
     #[arg(value_name = "SOURCE", required = true, value_hint = ValueHint::AnyPath)]
     pub(crate) sources: Vec<PathBuf>,
 
@@ -566,7 +573,7 @@ pub(crate) struct InspectArgs {
 
     /// Number of the partition to look into [default: the root partition]
     ///
-    /// The default is the only partition with a file system. If there are several, it is the one with the type of a
+    /// The default is the only partition with a file system. If there are several, it is the first with the type of a
     /// root, or else the largest with ext4.
     #[arg(long, value_name = "N", global = true, display_order = 50)]
     pub(crate) partition: Option<u32>,

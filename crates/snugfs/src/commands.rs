@@ -8,7 +8,7 @@ use image_tree::io_reason;
 use serde_json::Value;
 use snugfs_core::human;
 use snugfs_core::{
-    Failure, FailureKind, Options, Prepared, Problem, SharedSources, Stage, Unit, VariantOptions,
+    Failure, FailureKind, Options, Prepared, Problem, SharedSources, SourceUse, Stage, Unit, VariantOptions,
     VariantsSummary, WriteOptions, prepare, run_stage, shown,
 };
 use snugfs_plan::{CompressionPlan, FramingPlan, Plan};
@@ -63,8 +63,9 @@ pub(crate) fn begin(args: &InputArgs, messages: &Messages) -> Result<Begun, Fail
     let progress = Progress::new(args.progress, messages);
     let read = || input::read_plan(args, messages);
     let ReadPlan { mut plan, sha256 } = run_stage(&progress, (Stage::Plan, Unit::Nothing, 0), read)?;
-    if let Some(name) = &args.layout.variant {
-        plan = variant_of(&plan, name)?;
+    match &args.layout.variant {
+        Some(name) => plan = variant_of(&plan, name)?,
+        None => output::check_variants(&plan)?,
     }
     for filesystem in plan.filesystems_mut() {
         if let Some(path) = &args.layout.layout_like {
@@ -171,6 +172,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
         map: map_place.is_some(),
         raw_digest: output.wants_raw_digest,
         verify: output.is_verified,
+        sources: if variants_of.is_none() { SourceUse::Last } else { SourceUse::Again },
         frames: stores.as_ref().map(|stores| &stores.opened),
     };
     let name = output.name();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use image_assembly::{Compression, Framing};
 use snugfs_core::{BlockCompression, Failure, format_name};
-use snugfs_plan::{CompressionPlan, Format, FramingPlan, OutputPlan};
+use snugfs_plan::{CompressionPlan, Format, FramingPlan, Location, OutputPlan, Plan};
 
 use crate::cli::misuse;
 use crate::output::field;
@@ -81,6 +81,11 @@ pub(crate) fn form_of_plan(plan: &OutputPlan) -> Result<Form, Failure> {
 }
 
 impl Form {
+    /// Whether it is a raw image that is not compressed.
+    pub(crate) fn is_plain(self) -> bool {
+        self.format == Format::Raw && self.compression.is_none() && self.blocks.is_none()
+    }
+
     /// The form of a format with the compression of a plan and the one that a name selects, which are alike.
     fn new(format: Format, planned: Option<CompressionPlan>, named: Option<Compression>) -> Self {
         let has_blocks = matches!(format, Format::Qcow2 | Format::Vmdk | Format::Ova) && named.is_none();
@@ -239,6 +244,31 @@ pub(crate) fn form(path: &Path, plan: &OutputPlan) -> Result<Form, (String, &'st
         return wrong(&what, "change the name or the format");
     }
     Ok(Form::new(format, plan.compression, compression.map(|(_, named)| named)))
+}
+
+/// Fails if a variant's name is not that of the format that its file has. `is_plain` is whether the image is raw and not compressed, as
+/// are then its variants.
+pub(crate) fn check_variants(plan: &Plan, is_plain: bool) -> Result<(), Failure> {
+    for (index, variant) in plan.variants.iter().enumerate() {
+        let wrong = |what: String, help: &str| {
+            let at = Location::plan().key("variants").index(index).key("output");
+            Err(misuse(at, what, help))
+        };
+        let name = &variant.output;
+        match form(Path::new(name), &plan.output) {
+            Ok(named) if is_plain && !named.is_plain() => {
+                let what = format!("{} is not the name of a raw image", quoted(name));
+                return wrong(what, "use a name that ends in .img");
+            }
+            Ok(_) => {}
+            Err((what, help)) => return wrong(format!("{}: {what}", quoted(name)), help),
+        }
+    }
+    Ok(())
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", image_tree::escaped(name.as_bytes()))
 }
 
 #[cfg(test)]

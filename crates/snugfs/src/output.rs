@@ -178,6 +178,16 @@ pub(crate) fn check_name(plan: &OutputPlan) -> Result<(), Failure> {
     plan.path.as_deref().map_or(Ok(()), |path| form_of_name(true, path, plan).map(drop))
 }
 
+/// Fails if the name of a variant does not match its format.
+pub(crate) fn check_variants(plan: &Plan) -> Result<(), Failure> {
+    let form = match &plan.output.path {
+        Some(path) => image_name::form(path, &plan.output).ok(),
+        None => image_name::form_of_plan(&plan.output).ok(),
+    };
+    // Without a form, the output itself is refused.
+    form.map_or(Ok(()), |form| image_name::check_variants(plan, form.is_plain()))
+}
+
 /// The image's path with `.bmap` instead of the ending of its compression, or with `.bmap` appended.
 pub(crate) fn map_path(image: &Path) -> PathBuf {
     let (name, _) = image_name::without_compression(image.as_os_str().as_bytes());

@@ -7,6 +7,7 @@ use image_assembly::Target;
 use snugfs_core::{Failure, FailureKind, VariantsSummary, human};
 use snugfs_plan::{Format, Location, Plan};
 
+use crate::image_name;
 use crate::output::Output;
 use crate::outputs::{Outputs, Role};
 
@@ -21,6 +22,7 @@ pub(crate) fn image<'a>(output: &Output<'a>, plan: &Plan) -> Result<Option<&'a P
     match output.target {
         // A device or a pipe has no folder for other images.
         Target::File(path) if is_plain && std::fs::metadata(path).map_or(true, |found| found.is_file()) => {
+            image_name::check_variants(plan, true)?;
             Ok(Some(path))
         }
         _ => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ext4_layout::Options;
+use ext4_layout::{Compatibility, Options};
 use image_tree::{FileTree, Metadata, Name, Permissions, SpecialKind, Timestamp, Xattr, XattrName};
 use sha2::{Digest, Sha256};
 
@@ -67,8 +67,23 @@ fn cases() -> Vec<(&'static str, FileTree, Options)> {
     let source = tree.writer.inline(b"x".to_vec());
     tree.writer.file(Name::new(b"attributes").unwrap(), id, 1, source).unwrap();
     tree.lost_found();
+    let legacy = growing.clone().with_compatibility(Compatibility::Legacy);
     let without_growth = growing.with_grow_to(None).with_journal_size(Some(0)).with_size(Some(32 << 20));
     cases.push(("attributes", tree.finish(), without_growth));
+
+    // Everything that has a checksum elsewhere: attributes, extent tree, index, leaves, bitmaps that are otherwise not written.
+    let mut tree = Tree::new();
+    let id = tree.writer.metadata(&metadata);
+    let source = tree.writer.inline(b"x".to_vec());
+    tree.writer.file(Name::new(b"attributes").unwrap(), id, 1, source).unwrap();
+    tree.blank("extents", 700 << 20);
+    tree.directory("indexed", |tree| {
+        for i in 0..3_000 {
+            tree.blank(&format!("{i:04}"), 0);
+        }
+    });
+    tree.lost_found();
+    cases.push(("legacy", tree.finish(), legacy.with_free_space(1 << 30)));
     cases
 }
 

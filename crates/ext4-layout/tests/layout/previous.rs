@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use ext4_layout::{Layout, Likeness, Options, Place, Previous, Reason, Recorded};
+use ext4_layout::{Compatibility, Layout, Likeness, Options, Place, Previous, Reason, Recorded};
 use image_tree::{FileTree, ImagePath};
 use proptest::prelude::*;
 
@@ -145,6 +145,23 @@ fn a_fixed_size_is_kept_and_a_full_one_is_laid_out_anew() {
     let tree = files(&[("b", 5000), ("c", 10_000)]);
     let new = Layout::plan_like(&tree, &fixed, &previous(&tree, &old, 5)).unwrap();
     assert_eq!(new.likeness(), Some(Likeness::Anew(Reason::NoRoom)));
+}
+
+#[test]
+fn a_legacy_layout_follows_and_is_followed() {
+    let folder = folder();
+    let of = |compatibility| {
+        options().with_compatibility(compatibility).with_grow_to(Some(1 << 40)).with_free_space(80 << 20)
+    };
+    let both = [Compatibility::Current, Compatibility::Legacy];
+    for (then, now) in both.into_iter().flat_map(|then| both.map(|now| (then, now))) {
+        let old = Layout::plan(&files(&[("a", 50), ("b", 50), ("c", 9000)]), &of(then)).unwrap();
+        let new = follow(&files(&[("b", 50), ("c", 9000), ("d", 70)]), &of(now), &old, folder.path());
+        if then == now {
+            assert_eq!(new.likeness(), Some(Likeness::Kept { moved: 1 }));
+            assert_eq!(place_of(&new, "/c"), place_of(&old, "/c"));
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ext4_layout::{Layout, Options};
+use ext4_layout::{Compatibility, Layout, Options};
 use ext4_view::{Ext4, FileType};
 use image_tree::{
     DataRun, FileSource, FileTree, Metadata, Name, NodeId, NodeKind, Permissions, SpecialKind, Timestamp,
@@ -66,10 +66,13 @@ pub(crate) fn random_options() -> impl Strategy<Value = Options> {
     let growth = prop_oneof![Just(None), Just(Some(1 << 40)), Just(Some(64 << 30))];
     let journal = prop_oneof![Just(None), Just(Some(0)), Just(Some(5 << 20))];
     let density = prop_oneof![Just(4096), Just(16384), Just(1 << 20)];
-    (any::<[u8; 16]>(), promises, growth, journal, density, 0..1_700_000_000_i64).prop_map(
-        |(uuid, (free_blocks, free_inodes), grow_to, journal_size, bytes_per_inode, time)| {
+    let compatibility = prop_oneof![Just(Compatibility::Current), Just(Compatibility::Legacy)];
+    let times = 0..1_700_000_000_i64;
+    (any::<[u8; 16]>(), promises, growth, journal, density, times, compatibility).prop_map(
+        |(uuid, (free_blocks, free_inodes), grow_to, journal_size, bytes_per_inode, time, compatibility)| {
             options()
                 .with_sealed(grow_to.is_none() && journal_size == Some(0))
+                .with_compatibility(compatibility)
                 .with_uuid(uuid)
                 .with_free_space(free_blocks * 4096)
                 .with_free_inodes(free_inodes)

@@ -1,6 +1,7 @@
 //! Lays out every kind of tree, and checks the images by e2fsck.
 
 use crate::support::{Tree, checked, debugfs, folder, options};
+use ext4_layout::Compatibility;
 use image_tree::{Metadata, Name, Permissions, SpecialKind, Timestamp, Xattr, XattrName};
 
 #[test]
@@ -108,6 +109,28 @@ fn directories_get_an_index_of_as_many_levels_as_they_need() {
             format!("{:08}", entries - 1)
         };
         assert!(debugfs(&image, &format!("stat /d/{last}")).contains("Type: regular"));
+    }
+}
+
+/// A full root of an index, and one entry more. The names are so long that a block has 18 with and without a checksum.
+#[test]
+fn an_index_without_checksums_has_room_for_one_more_block() {
+    for (compatibility, limit) in [(Compatibility::Current, 507), (Compatibility::Legacy, 508)] {
+        for (entries, levels) in [(limit * 18, 0), (limit * 18 + 1, 1)] {
+            let folder = folder();
+            let mut tree = Tree::new();
+            tree.directory("d", |tree| {
+                for i in 0..entries {
+                    tree.blank(&format!("{i:0208}"), 0);
+                }
+            });
+            tree.lost_found();
+            let options = options().with_compatibility(compatibility);
+            let image = checked(&tree.finish(), &options, folder.path());
+            let htree = debugfs(&image, "htree_dump /d");
+            assert!(htree.contains(&format!("Indirect levels: {levels}")), "{entries}");
+            assert!(htree.contains(&format!("Number of entries (limit): {limit}\n")), "{htree}");
+        }
     }
 }
 

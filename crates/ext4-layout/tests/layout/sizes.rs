@@ -1,7 +1,7 @@
 //! Lays out sizes on both sides of boundaries, and file systems too large to write.
 
 use crate::support::{Tree, assemble, assert_clean, checked, debugfs, folder, options};
-use ext4_layout::{Layout, LayoutError, LayoutWarning};
+use ext4_layout::{Compatibility, Layout, LayoutError, LayoutWarning, Options};
 use image_tree::{FileTree, PieceSource};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -283,6 +283,33 @@ fn rejects_options_out_of_range() {
     assert!(matches!(Layout::plan(&one_file(1), &inodes), Err(LayoutError::TooManyInodes { .. })));
     let huge = options().with_free_space(200 << 40);
     assert!(matches!(Layout::plan(&one_file(1), &huge), Err(LayoutError::TooLarge { .. })));
+}
+
+/// Without 64bit, all block numbers are below 2^32.
+#[test]
+fn a_legacy_file_system_ends_and_grows_before_16_tib() {
+    const MOST: u64 = (16 << 40) - GROUP;
+    let legacy = options().with_compatibility(Compatibility::Legacy);
+    let tree = one_file(1);
+    let far = legacy.clone().with_grow_to(Some(MOST + 4096));
+    match Layout::plan(&tree, &far).unwrap_err() {
+        LayoutError::GrowthOutOfReach { reachable, .. } => assert_eq!(reachable, MOST),
+        other => panic!("{other}"),
+    }
+    let folder = folder();
+    checked(&tree, &legacy.clone().with_grow_to(Some(MOST)), folder.path());
+    // A block has twice as many of the shorter descriptors.
+    let reserved = |options: &Options| {
+        let options = options.clone().with_grow_to(Some(1 << 40));
+        Layout::plan(&tree, &options).unwrap().summary().reserved_gdt_blocks
+    };
+    assert_eq!((reserved(&options()), reserved(&legacy)), (127, 63));
+    let largest = legacy.clone().with_size(Some(MOST)).with_bytes_per_inode(64 << 20);
+    assert_eq!(Layout::plan(&tree, &largest).unwrap().summary().blocks, MOST / 4096);
+    let larger = legacy.with_size(Some(MOST + 4096)).with_bytes_per_inode(64 << 20);
+    let error = Layout::plan(&tree, &larger).unwrap_err();
+    assert!(matches!(error, LayoutError::TooLarge { .. }), "{error}");
+    assert!(error.to_string().contains("without the feature 64bit"), "{error}");
 }
 
 /// Regression: a file started after the end of a size that the solver tried.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use ext4_layout::{Layout, Options};
+use ext4_layout::{Compatibility, Layout, Options};
 use ext4_verify::Source;
 use image_tree::{
     Content, FileSource, FileTree, Metadata, MetadataId, Name, NodeKind, Permissions, PieceSource,
@@ -98,19 +98,30 @@ impl Image {
         raw_crc(!0, &self.get(1024 + 0x68, 16))
     }
 
+    /// Whether there are no checksums, so that none is made right.
+    pub(crate) fn is_legacy(&self) -> bool {
+        self.n(1024 + 0x175, 1) == 0
+    }
+
     /// Makes the checksum of a superblock right.
     pub(crate) fn fix_super(&mut self, at: u64) {
+        if self.is_legacy() {
+            return;
+        }
         let crc = raw_crc(!0, &self.get(at, 0x3fc));
         self.put(at + 0x3fc, &crc.to_le_bytes());
     }
 
     /// Where a group's descriptor is.
-    pub(crate) fn desc(group: u64) -> u64 {
-        BLOCK + 64 * group
+    pub(crate) fn desc(&self, group: u64) -> u64 {
+        BLOCK + if self.is_legacy() { 32 } else { 64 } * group
     }
 
     pub(crate) fn fix_desc(&mut self, group: u64) {
-        let at = Self::desc(group);
+        if self.is_legacy() {
+            return;
+        }
+        let at = self.desc(group);
         let number = u32::try_from(group).unwrap().to_le_bytes();
         self.put(at + 0x1e, &[0; 2]);
         let crc = raw_crc(raw_crc(self.seed(), &number), &self.get(at, 64));
@@ -118,21 +129,29 @@ impl Image {
     }
 
     pub(crate) fn bitmap(&self, group: u64, field: u64) -> u64 {
-        (self.n(Self::desc(group) + field, 4) | self.n(Self::desc(group) + 0x20 + field, 4) << 32) * BLOCK
+        let low = self.n(self.desc(group) + field, 4);
+        let high = if self.is_legacy() { 0 } else { self.n(self.desc(group) + 0x20 + field, 4) };
+        (low | high << 32) * BLOCK
     }
 
     pub(crate) fn fix_block_bitmap(&mut self, group: u64) {
+        if self.is_legacy() {
+            return;
+        }
         let crc = raw_crc(self.seed(), &self.get(self.bitmap(group, 0), 4096)).to_le_bytes();
-        self.put(Self::desc(group) + 0x18, &crc[..2]);
-        self.put(Self::desc(group) + 0x38, &crc[2..]);
+        self.put(self.desc(group) + 0x18, &crc[..2]);
+        self.put(self.desc(group) + 0x38, &crc[2..]);
         self.fix_desc(group);
     }
 
     pub(crate) fn fix_inode_bitmap(&mut self, group: u64) {
+        if self.is_legacy() {
+            return;
+        }
         let len = narrow(self.n(1024 + 0x28, 4) / 8);
         let crc = raw_crc(self.seed(), &self.get(self.bitmap(group, 4), len)).to_le_bytes();
-        self.put(Self::desc(group) + 0x1a, &crc[..2]);
-        self.put(Self::desc(group) + 0x3a, &crc[2..]);
+        self.put(self.desc(group) + 0x1a, &crc[..2]);
+        self.put(self.desc(group) + 0x3a, &crc[2..]);
         self.fix_desc(group);
     }
 
@@ -149,6 +168,9 @@ impl Image {
     }
 
     pub(crate) fn fix_inode(&mut self, number: u64) {
+        if self.is_legacy() {
+            return;
+        }
         let at = self.inode(number);
         let mut bytes = self.get(at, 256);
         let has_high = u16::from_le_bytes([bytes[0x80], bytes[0x81]]) >= 4;
@@ -171,12 +193,18 @@ impl Image {
     }
 
     pub(crate) fn fix_directory(&mut self, number: u64, at: u64) {
+        if self.is_legacy() {
+            return;
+        }
         let crc = raw_crc(self.inode_seed(number), &self.get(at, 4084));
         self.put(at + 4092, &crc.to_le_bytes());
     }
 
     /// Makes the checksum of a block of an index right; its entries begin at `from`.
     pub(crate) fn fix_index(&mut self, number: u64, at: u64, from: u64) {
+        if self.is_legacy() {
+            return;
+        }
         let count = narrow(self.n(at + from + 2, 2));
         let room = if from == 0x20 { 507 } else { 510 };
         let crc = raw_crc(self.inode_seed(number), &self.get(at, narrow(from) + 8 * count));
@@ -186,11 +214,17 @@ impl Image {
     }
 
     pub(crate) fn fix_extents(&mut self, number: u64, at: u64) {
+        if self.is_legacy() {
+            return;
+        }
         let crc = raw_crc(self.inode_seed(number), &self.get(at, 4092));
         self.put(at + 4092, &crc.to_le_bytes());
     }
 
     pub(crate) fn fix_xattrs(&mut self, at: u64) {
+        if self.is_legacy() {
+            return;
+        }
         self.put(at + 0x10, &[0; 4]);
         let crc = raw_crc(raw_crc(self.seed(), &(at / BLOCK).to_le_bytes()), &self.get(at, 4096));
         self.put(at + 0x10, &crc.to_le_bytes());
@@ -206,8 +240,9 @@ impl Names {
     }
 }
 
-fn options() -> Options {
+fn options(compatibility: Compatibility) -> Options {
     Options::default()
+        .with_compatibility(compatibility)
         .with_sealed(false)
         .with_label_bytes(*b"TEST\0\0\0\0\0\0\0\0\0\0\0\0")
         .with_uuid(*b"snugfs test uuid")
@@ -246,15 +281,15 @@ impl Tree {
 }
 
 /// A small file system without journal and reserve.
-pub(crate) fn tiny() -> Image {
+pub(crate) fn tiny(compatibility: Compatibility) -> Image {
     let mut tree = Tree::new();
     tree.directory("lost+found", |_| {});
-    let options = options().with_free_space(0).with_free_inodes(0);
+    let options = options(compatibility).with_free_space(0).with_free_inodes(0);
     assemble(&tree.writer.finish(), &options)
 }
 
 /// A small file system with a file of each kind, an index, attributes in an inode and in a block, and a journal.
-pub(crate) fn middle() -> (Image, Names) {
+pub(crate) fn middle(compatibility: Compatibility) -> (Image, Names) {
     let mut tree = Tree::new();
     let mut names = BTreeMap::new();
     let plain = tree.plain;
@@ -287,13 +322,13 @@ pub(crate) fn middle() -> (Image, Names) {
     for (name, inode) in ["link", "longlink", "sub", "below", "xattr"].into_iter().zip(115..) {
         names.insert(name, inode);
     }
-    let options = options().with_free_space(8 << 20).with_free_inodes(100);
+    let options = options(compatibility).with_free_space(8 << 20).with_free_inodes(100);
     (assemble(&tree.writer.finish(), &options), Names(names))
 }
 
 /// All that there can be: 13 groups or so with copies in 1, 3, 5, 7, 9, a reserve, a journal, indexes of one and two
 /// levels, an extent tree of two, attributes in the inode and in a block, links, a device, a FIFO.
-pub(crate) fn full() -> (Image, Names) {
+pub(crate) fn full(compatibility: Compatibility) -> (Image, Names) {
     let mut tree = Tree::new();
     let mut names = BTreeMap::new();
     let plain = tree.plain;
@@ -352,7 +387,10 @@ pub(crate) fn full() -> (Image, Names) {
     let source = tree.writer.inline(b"key".to_vec());
     tree.writer.file(name("zacl"), metadata, 3, source).unwrap();
     names.insert("zacl", next + 5);
-    let options = options().with_free_space(1 << 30).with_grow_to(Some(64 << 30)).with_free_inodes(200_000);
+    let options = options(compatibility)
+        .with_free_space(1 << 30)
+        .with_grow_to(Some(64 << 30))
+        .with_free_inodes(200_000);
     (assemble(&tree.writer.finish(), &options), Names(names))
 }
 

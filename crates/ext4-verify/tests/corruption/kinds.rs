@@ -6,7 +6,7 @@ use crate::fields::{
     DESCRIPTOR, DOTS, EXTENT_BLOCK, Field, INDEX, INODES, JOURNAL, NODE, RESERVED, SB, SUPERBLOCK,
     XATTR_BLOCK,
 };
-use crate::image::{BLOCK, Image, Names};
+use crate::image::{BLOCK, Image, Names, narrow};
 
 pub(crate) struct Kind {
     pub(crate) name: String,
@@ -45,7 +45,7 @@ pub(crate) fn all(image: &Image, names: &Names) -> Vec<Kind> {
     let mut kinds = Vec::new();
     let k = &mut kinds;
     table(k, "superblock", SUPERBLOCK, SB, |image| image.fix_super(SB));
-    table(k, "descriptor", DESCRIPTOR, Image::desc(0), |image| image.fix_desc(0));
+    table(k, "descriptor", DESCRIPTOR, image.desc(0), |image| image.fix_desc(0));
     for (name, fields) in INODES {
         let number = names.of(name);
         table(k, name, fields, image.inode(number), move |image| image.fix_inode(number));
@@ -80,7 +80,7 @@ pub(crate) fn all(image: &Image, names: &Names) -> Vec<Kind> {
             ("boot block", 100, Code::MetadataPadding),
             ("behind the superblock", 3000, Code::MetadataPadding),
             ("superblock without its checksum", SB + 0x78, Code::SuperblockChecksum),
-            ("descriptor without its checksum", Image::desc(1) + 0x0c, Code::DescriptorChecksum),
+            ("descriptor without its checksum", image.desc(1) + 0x0c, Code::DescriptorChecksum),
             ("behind the last descriptor", BLOCK + 4000, Code::DescriptorsBehind),
             ("copy of the superblock in group 1", group + 0x88, Code::BackupSuperblock),
             ("its checksum", group + 0x3fc, Code::BackupChecksum),
@@ -103,7 +103,7 @@ pub(crate) fn all(image: &Image, names: &Names) -> Vec<Kind> {
             ("checksum of an inode without use", image.inode(4) + 0x7c, Code::InodeChecksum),
             ("unused inode", unused_inode + 0x10, Code::InodeUnusedNotZero),
             ("unused inode with a link", unused_inode + 0x1a, Code::InodeOrphan),
-            ("last inode of the table", unused_inode + 40_960, Code::InodeUnusedNotZero),
+            ("last inode of the table", unused_inode + 40_960, Code::InodeOrphan),
             ("directory without its checksum", image.first(sub) + 40, Code::DirectoryChecksum),
             ("leaf of an index without its checksum", leaf + 20, Code::DirectoryChecksum),
             ("index without its checksum", image.first(index) + 0x28, Code::HtreeChecksum),
@@ -117,6 +117,71 @@ pub(crate) fn all(image: &Image, names: &Names) -> Vec<Kind> {
     );
     flags(k, image, names);
     swaps(k, image, names);
+    kinds
+}
+
+/// Kinds that only a checksum reveals: the owner of a file may be any.
+const HIDDEN: [&str; 1] = ["inode without its checksum"];
+
+/// What reveals a kind instead of a checksum, or of a flag that needs one.
+const WITHOUT_CHECKSUM: [(&str, Code); 13] = [
+    ("superblock: s_blocks_count_hi", Code::SuperblockBlocks),
+    ("bitmap: blocks without checksum", Code::BlockNotMarked),
+    ("bitmap: inodes without checksum", Code::InodeNotMarked),
+    ("bitmap: inodes that are not written", Code::InodeLeaked),
+    ("superblock without its checksum", Code::BackupSuperblock),
+    ("descriptor without its checksum", Code::GroupFreeBlocks),
+    ("directory without its checksum", Code::EntryPadding),
+    ("leaf of an index without its checksum", Code::InodeOrphan),
+    ("index without its checksum", Code::HtreeContinued),
+    ("attribute block without its checksum", Code::XattrHash),
+    ("extent block without its checksum", Code::BlockShared),
+    ("swap: two descriptors", Code::BackupDescriptors),
+    ("swap: an inode for another", Code::EntryType),
+];
+
+/// All kinds of damage to an image of [`crate::image::full`] without checksums.
+pub(crate) fn legacy(image: &Image, names: &Names) -> Vec<Kind> {
+    let mut kinds = all(image, names);
+    kinds.retain(|kind| {
+        let is_high = kind.name.starts_with("descriptor: ")
+            && (kind.name.ends_with("_hi") || kind.name.ends_with("bg_reserved"));
+        let is_tail = kind.name.ends_with(" of the tail");
+        !is_high && !is_tail && !HIDDEN.contains(&&*kind.name)
+    });
+    for kind in &mut kinds {
+        if let Some((_, code)) = WITHOUT_CHECKSUM.iter().find(|(name, _)| *name == kind.name) {
+            kind.expected = *code;
+        }
+    }
+    let features: &[Field] = &[
+        (0x60, 4, 0x80, "64bit alone", Code::SuperblockFeatures),
+        (0x64, 4, 0x10, "uninit_bg", Code::SuperblockFeatures),
+        (0x64, 4, 0x400, "metadata_csum alone", Code::SuperblockFeatures),
+    ];
+    table(&mut kinds, "legacy: feature", features, SB, |_| {});
+    let (deep, file) = (names.of("deep"), names.of("file"));
+    let block = image.n(image.inode(names.of("xattr")) + 0x68, 4) * BLOCK;
+    bytes(
+        &mut kinds,
+        &[
+            ("legacy: s_checksum", SB + 0x3fc, Code::SuperblockChecksum),
+            ("legacy: bg_checksum", image.desc(3) + 0x1e, Code::DescriptorChecksum),
+            ("legacy: i_checksum_hi", image.inode(file) + 0x82, Code::InodeChecksum),
+            (
+                "legacy: checksum of a block of an index",
+                image.first(names.of("index")) + 4095,
+                Code::HtreePadding,
+            ),
+            ("legacy: checksum of an extent block", image.first(deep) + 4092, Code::ExtentChecksum),
+            ("legacy: checksum of an attribute block", block + 0x10, Code::XattrChecksum),
+            (
+                "legacy: behind the last entry of a directory",
+                image.first(names.of("sub")) + 4095,
+                Code::EntryPadding,
+            ),
+        ],
+    );
     kinds
 }
 
@@ -202,7 +267,7 @@ fn bitmaps(kinds: &mut Vec<Kind>, image: &Image) {
         }),
     );
     let group = image.n(SB, 4) / image.n(SB + 0x28, 4) - 1;
-    let used_group = (0..group).rev().find(|&group| image.n(Image::desc(group) + 0x12, 2) & 1 == 0).unwrap();
+    let used_group = (0..group).rev().find(|&group| image.n(image.desc(group) + 0x12, 2) & 1 == 0).unwrap();
     let used = image.bitmap(used_group, 4);
     let per_group = image.n(SB + 0x28, 4);
     add(
@@ -242,9 +307,11 @@ fn swaps(kinds: &mut Vec<Kind>, image: &Image, names: &Names) {
         "two descriptors",
         Code::DescriptorChecksum,
         Box::new(|image| {
-            let (a, b) = (image.get(Image::desc(1), 64), image.get(Image::desc(2), 64));
-            image.put(Image::desc(1), &b);
-            image.put(Image::desc(2), &a);
+            let (one, two) = (image.desc(1), image.desc(2));
+            let len = narrow(two - one);
+            let (a, b) = (image.get(one, len), image.get(two, len));
+            image.put(one, &b);
+            image.put(two, &a);
         }),
     );
     let (file, link, fifo) = (names.of("file"), names.of("link"), names.of("fifo"));

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ext4_layout::Compatibility;
 use ext4_verify::{Unused, check};
 
 use crate::image::{BLOCK, Image, full};
@@ -108,34 +109,45 @@ const REJECTED: [&str; 2] = ["link: i_size_lo, empty", "sub: ee_block, a hole wh
 
 #[test]
 fn e2fsck_and_linux_take_a_good_image_and_reject_damage() {
-    let (good, names) = full();
     let folder = tempfile::tempdir().unwrap();
     let (path, mount) = (folder.path().join("image"), folder.path().join("mount"));
     std::fs::create_dir(&mount).unwrap();
-    write(&good, &path);
-    assert_eq!((e2fsck(&path), linux(&path, &mount)), (None, None));
-    for name in REJECTED {
-        let kinds = kinds::all(&good, &names);
-        let kind = kinds.iter().find(|kind| kind.name == name).unwrap();
-        let mut image = good.clone();
-        (kind.damage)(&mut image);
-        write(&image, &path);
-        assert!(e2fsck(&path).is_some(), "e2fsck takes {name}");
-        assert!(linux(&path, &mount).is_some(), "Linux takes {name}");
+    for compatibility in [Compatibility::Current, Compatibility::Legacy] {
+        let (good, names) = full(compatibility);
+        write(&good, &path);
+        assert_eq!((e2fsck(&path), linux(&path, &mount)), (None, None));
+        for name in REJECTED {
+            let kinds = kinds::all(&good, &names);
+            let kind = kinds.iter().find(|kind| kind.name == name).unwrap();
+            let mut image = good.clone();
+            (kind.damage)(&mut image);
+            write(&image, &path);
+            assert!(e2fsck(&path).is_some(), "e2fsck takes {name}");
+            assert!(linux(&path, &mount).is_some(), "Linux takes {name}");
+        }
     }
 }
 
 #[test]
 fn what_e2fsck_or_linux_reject_is_unsound_in_use_too() {
-    let (good, names) = full();
-    let kinds = kinds::all(&good, &names);
+    let (good, names) = full(Compatibility::Current);
+    assert_rejected_is_unsound(&good, &kinds::all(&good, &names));
+}
+
+#[test]
+fn what_e2fsck_or_linux_reject_without_checksums_is_unsound_in_use_too() {
+    let (good, names) = full(Compatibility::Legacy);
+    assert_rejected_is_unsound(&good, &kinds::legacy(&good, &names));
+}
+
+fn assert_rejected_is_unsound(good: &Image, kinds: &[Kind]) {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
     let work = || {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("mount")).unwrap();
         while let Some(kind) = kinds.get(next.fetch_add(1, Ordering::Relaxed)) {
-            wrong.lock().unwrap().extend(sound_but_rejected(kind, &good, folder.path()));
+            wrong.lock().unwrap().extend(sound_but_rejected(kind, good, folder.path()));
         }
     };
     std::thread::scope(|scope| {

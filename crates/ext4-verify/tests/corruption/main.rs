@@ -11,17 +11,20 @@ mod random;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::Path;
 
+use ext4_layout::Compatibility::{Current, Legacy};
 use ext4_verify::{Code, Unused, check};
 
 use crate::image::{Image, full, tiny};
+use crate::kinds::Kind;
 
 /// Fewer kinds than these would be a loss.
 const KINDS: usize = 200;
 
 #[test]
 fn good_images_have_no_problem() {
-    for image in [tiny(), full().0] {
+    for image in [tiny(Current), full(Current).0, tiny(Legacy), full(Legacy).0] {
         let findings = check(&image, Unused::Zeros).unwrap();
         assert!(findings.is_empty(), "{:#?}", findings.problems);
     }
@@ -36,11 +39,21 @@ fn codes(image: &Image) -> Vec<&'static str> {
 /// beside it follows from the damage. `UPDATE_EXPECTED=1` writes that file; review the difference.
 #[test]
 fn every_kind_of_damage_is_reported_with_exactly_its_codes() {
-    let (good, names) = full();
-    let kinds = kinds::all(&good, &names);
+    let (good, names) = full(Current);
+    assert_codes(&good, &kinds::all(&good, &names), "codes.expected");
+}
+
+/// The same without checksums.
+#[test]
+fn every_kind_of_damage_is_reported_without_checksums_too() {
+    let (good, names) = full(Legacy);
+    assert_codes(&good, &kinds::legacy(&good, &names), "legacy-codes.expected");
+}
+
+fn assert_codes(good: &Image, kinds: &[Kind], expected: &str) {
     let mut missed = Vec::new();
     let mut text = String::new();
-    for kind in &kinds {
+    for kind in kinds {
         let mut image = good.clone();
         (kind.damage)(&mut image);
         let codes = codes(&image);
@@ -53,22 +66,47 @@ fn every_kind_of_damage_is_reported_with_exactly_its_codes() {
     let distinct: BTreeSet<_> = kinds.iter().map(|kind| kind.name.as_str()).collect();
     assert_eq!(distinct.len(), kinds.len(), "each kind has a name of its own");
     assert!(kinds.len() >= KINDS, "only {} kinds", kinds.len());
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corruption/codes.expected");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corruption").join(expected);
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         std::fs::write(path, text).unwrap();
         return;
     }
-    let expected = std::fs::read_to_string(path).unwrap();
+    let expected = std::fs::read_to_string(&path).unwrap();
     for (found, expected) in text.lines().zip(expected.lines()) {
         assert_eq!(found, expected, "if that is meant, run with UPDATE_EXPECTED=1 and review the difference");
     }
-    assert_eq!(text.lines().count(), expected.lines().count(), "codes.expected has a line for each kind");
+    assert_eq!(text.lines().count(), expected.lines().count(), "it has a line for each kind");
+}
+
+/// Linux writes these fields of a journal; those that it never writes stay zero.
+#[test]
+fn fields_of_a_used_journal_are_no_damage() {
+    const CHECKSUM_V3: u32 = 0x10;
+    const FAST_COMMIT: u32 = 0x20;
+    let (good, _) = full(Legacy);
+    let journal = good.first(8);
+    let last = u32::try_from(good.n(good.inode(8) + 4, 4) / image::BLOCK).unwrap() - 1;
+    let with = |fields: &[(u64, u32)]| {
+        let mut image = good.clone();
+        for &(at, value) in fields {
+            image.put(journal + at, &value.to_be_bytes());
+        }
+        codes(&image)
+    };
+    assert_eq!(with(&[(0x58, last)]), ["journal-used"]);
+    assert_eq!(with(&[(0x58, last + 1)]), ["journal-superblock"]);
+    assert_eq!(with(&[(0x24, 1), (0x58, 1)]), ["journal-used"]);
+    assert_eq!(with(&[(0x28, FAST_COMMIT), (0x54, 256)]), ["journal-used"]);
+    assert_eq!(with(&[(0x28, FAST_COMMIT), (0x5c, 1)]), ["metadata-padding", "journal-used"]);
+    // With the feature, the checksum covers the rest, which stays zero.
+    let checked = [(0x28, CHECKSUM_V3), (0x50, 4 << 24), (0x44, 1)];
+    assert_eq!(with(&checked), ["metadata-padding", "journal-checksum", "journal-used"]);
 }
 
 /// One block more than half of all is too many for root.
 #[test]
 fn half_of_all_blocks_may_be_reserved() {
-    let good = tiny();
+    let good = tiny(Current);
     let half = good.n(1024 + 0x04, 4) / 2;
     for (reserved, codes) in [(half, vec![]), (half + 1, vec!["superblock-reserved-blocks"])] {
         let mut image = good.clone();
@@ -111,12 +149,13 @@ fn check_random(good: &Image, data: &[u64], seed: u64) {
 #[test]
 fn whatever_an_image_says_its_check_ends() {
     let inputs = std::env::var("SNUGFS_FUZZ_INPUTS").ok().and_then(|text| text.parse().ok()).unwrap_or(5000);
-    let good = tiny();
-    let data = good.data();
-    for seed in 0..inputs {
-        check_random(&good, &data, seed);
+    for good in [tiny(Current), tiny(Legacy)] {
+        let data = good.data();
+        for seed in 0..inputs {
+            check_random(&good, &data, seed);
+        }
     }
-    println!("{inputs} damaged images checked");
+    println!("{inputs} damaged images of each kind checked");
 }
 
 /// The first problem with a code, as `verify` prints it.
@@ -128,7 +167,7 @@ fn first(image: &Image, code: Code) -> String {
 /// A wrong number of names is reported with a path, although names of files are not kept.
 #[test]
 fn a_wrong_link_count_is_reported_with_a_path() {
-    let (good, names) = full();
+    let (good, names) = full(Current);
     for (name, more, text) in [
         ("console", 1, "(/console): link count is 2, but it has 1 name"),
         ("console", 0xffff, "(/console): link count is 0, but it has 1 name"),
@@ -158,10 +197,10 @@ fn a_wrong_link_count_is_reported_with_a_path() {
 
 #[test]
 fn problems_are_in_words() {
-    let (good, _) = full();
+    let (good, _) = full(Current);
     let mut image = good.clone();
-    let bitmap = image.n(Image::desc(0) + 4, 4);
-    image.add(Image::desc(0) + 4, 4, 1);
+    let bitmap = image.n(image.desc(0) + 4, 4);
+    image.add(image.desc(0) + 4, 4, 1);
     image.fix_desc(0);
     let expected = format!("inode bitmap is at block {}, usually at {bitmap}", bitmap + 1);
     assert_eq!(first(&image, Code::TablesElsewhere), format!("group 0: {expected} (tables-elsewhere)"));

@@ -1,5 +1,6 @@
 //! Random damage to fields, with checksums made right again, checked as an image in use: what e2fsck rejects is unsound.
 
+use ext4_layout::Compatibility;
 use ext4_verify::{Unused, check};
 
 use crate::Random;
@@ -70,14 +71,23 @@ fn damage(image: &mut Image, good: &Image, names: &Names, random: &mut Random, i
 
 #[test]
 fn random_damage_that_e2fsck_rejects_is_unsound_in_use_too() {
+    assert_unsound(Compatibility::Current, INPUTS);
+}
+
+#[test]
+fn random_damage_without_checksums_that_e2fsck_rejects_is_unsound_in_use_too() {
+    assert_unsound(Compatibility::Legacy, INPUTS / 2);
+}
+
+fn assert_unsound(compatibility: Compatibility, usual: u64) {
     let inputs = std::env::var("SNUGFS_FUZZ_INPUTS").ok().and_then(|text| text.parse().ok());
-    let (good, names) = middle();
+    let (good, names) = middle(compatibility);
     assert!(check(&good, Unused::Zeros).unwrap().is_empty());
     let folder = tempfile::tempdir().unwrap();
     let (path, mount) = (folder.path().join("image"), folder.path().join("mount"));
     std::fs::create_dir(&mount).unwrap();
     let (mut sound, mut wrong) = (0, Vec::new());
-    for seed in 0..inputs.unwrap_or(INPUTS) {
+    for seed in 0..inputs.unwrap_or(usual) {
         let mut random = Random(seed);
         let mut image = good.clone();
         let mut what = damage(&mut image, &good, &names, &mut random, false);

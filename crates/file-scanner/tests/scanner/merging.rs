@@ -393,7 +393,7 @@ fn a_pattern_that_matches_nothing_or_is_none_is_an_error() {
     world.attributes.insert(path("/etc/["), attributes(Some(1), None, false));
     let error = world.errors().join("\n");
     assert!(
-        error.starts_with("the attributes of /etc/[: is not a valid pattern: unclosed character class"),
+        error.starts_with("the attributes of /etc/[: is not a valid pattern: \"[\" has no \"]\"; "),
         "{error}"
     );
 }

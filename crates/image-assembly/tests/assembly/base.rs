@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use file_scanner::ScannedFiles;
-use image_assembly::{AssemblyError, Base, Derived, ErrorKind, Rejection, Target, Variant};
+use image_assembly::{AssemblyError, Base, Begun, Derived, ErrorKind, Rejection, Target, Variant};
 use image_tree::{FileRef, PieceSource};
 
 use crate::support::*;
@@ -42,6 +42,7 @@ fn stay_move_vanish(folder: &Path, is_cloned: bool) {
     let base = base(&files, &folder.join("base"));
     let whole = Image::of_files(&files).0;
     let gap = Part::Zeros(3192);
+    let mut images = Vec::new();
     for (name, parts) in [
         ("same", whole.clone()),
         ("shorter", whole.iter().copied().take(4).collect()),
@@ -60,7 +61,48 @@ fn stay_move_vanish(folder: &Path, is_cloned: bool) {
         let derived = write(&base, &image, &files, &[], &path).unwrap();
         assert_eq!((derived.bytes, derived.is_cloned), (image.len(), is_cloned), "{name}");
         assert!(fs::read(&path).unwrap() == image.naive(&files), "{name}");
+        images.push((name, image));
     }
+    // All of them together.
+    let contents = ScannedFiles::new(&files.tree);
+    let start = |(name, image): &(&str, Image)| {
+        let variant = Variant { image, contents: &contents, same: &Some };
+        base.begin(variant, &folder.join(name)).unwrap()
+    };
+    let begun: Vec<Begun> = images.iter().map(start).collect();
+    for ((name, image), done) in images.iter().zip(base.complete(begun)) {
+        assert!(!folder.join(name).exists());
+        let derived = done.unwrap().publish(false, &|_| Ok(())).unwrap();
+        assert_eq!((derived.bytes, derived.is_cloned), (image.len(), is_cloned), "{name}");
+        assert!(fs::read(folder.join(name)).unwrap() == image.naive(&files), "{name}");
+    }
+}
+
+#[test]
+fn of_files_without_room_the_others_are_complete() {
+    let mounted = Mounted::new(&["-t", "tmpfs", "-o", "size=11m", "tmpfs"]);
+    let files = Files::new(&LENS);
+    let base = base(&files, &mounted.path().join("base"));
+    assert!(base.is_in_memory());
+    let image = Image::of_files(&files);
+    let contents = ScannedFiles::new(&files.tree);
+    let variant = Variant { image: &image, contents: &contents, same: &Some };
+    let paths: Vec<_> = (0..3).map(|number| mounted.path().join(format!("{number}"))).collect();
+    let begun = paths.iter().map(|path| base.begin(variant, path).unwrap()).collect();
+    let mut written = 0;
+    for (done, path) in base.complete(begun).into_iter().zip(&paths) {
+        match done {
+            Ok(begun) => {
+                begun.publish(false, &|_| Ok(())).unwrap();
+                assert!(fs::read(path).unwrap() == image.naive(&files));
+                written += 1;
+            }
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Output),
+        }
+    }
+    // Each has 3.3 MiB. What failed is given back at once.
+    assert_eq!(written, 2);
+    assert_eq!(names(mounted.path()).len(), 3);
 }
 
 #[test]

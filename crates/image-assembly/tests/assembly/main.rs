@@ -12,6 +12,7 @@ mod packed;
 mod programs;
 mod slow;
 mod sources;
+mod spooled;
 mod support;
 mod wrong_programs;
 mod zeros;

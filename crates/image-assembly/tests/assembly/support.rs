@@ -93,7 +93,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    fn len(self) -> u64 {
+    pub(crate) fn len(self) -> u64 {
         match self {
             Self::Zeros(len) | Self::Metadata(len) | Self::File { len, .. } => len,
         }

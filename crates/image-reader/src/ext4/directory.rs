@@ -25,15 +25,26 @@ struct Reader<'a> {
     errors: Vec<ReadError>,
     /// Number of errors.
     wrong: u64,
+    /// Maximum number of entries.
+    most: usize,
 }
 
 pub(super) fn entries(ext4: &Ext4, directory: &Node) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
+    limited_entries(ext4, directory, MAX_ENTRIES)
+}
+
+/// Reads a directory of at most this number of entries.
+fn limited_entries(
+    ext4: &Ext4,
+    directory: &Node,
+    most: usize,
+) -> Result<(Vec<Entry>, Vec<ReadError>), ReadError> {
     let place = named(directory);
     let Contents::Runs(runs) = ext4.contents(directory)? else {
         let what = "is stored in its inode (inline_data), which snugfs does not read";
         return Err(ReadError::unsupported(place, what, "mount the image instead"));
     };
-    let mut reader = Reader { ext4, place: &place, entries: Vec::new(), errors: Vec::new(), wrong: 0 };
+    let mut reader = Reader { ext4, place: &place, entries: Vec::new(), errors: Vec::new(), wrong: 0, most };
     let mut seen = 0_u64;
     for run in runs {
         let length = run.length.min(directory.size.saturating_sub(run.at));
@@ -74,10 +85,10 @@ impl Reader<'_> {
                 Ok(block) => self.block(&block),
                 Err(error) => self.error(ReadError::io(self.place, error)),
             }
-            if self.entries.len() > MAX_ENTRIES {
+            if self.entries.len() > self.most {
                 return Err(ReadError::unsupported(
                     self.place,
-                    format!("has more than {MAX_ENTRIES} entries"),
+                    format!("has more than {} entries", self.most),
                     "",
                 ));
             }
@@ -111,5 +122,157 @@ impl Reader<'_> {
             }
             rest = next;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{DATA, Image};
+    use super::*;
+
+    const FOLDER: u32 = 12;
+
+    /// Entries of 12 bytes in blocks of 1,024, which are 85 for each block and a rest.
+    fn block(names: &[&str]) -> Vec<u8> {
+        let mut block = Vec::new();
+        for name in names {
+            block.extend(13_u32.to_le_bytes());
+            block.extend([12, 0, u8::try_from(name.len()).unwrap(), 1]);
+            block.extend(name.as_bytes());
+            block.resize(block.len().next_multiple_of(12), 0);
+        }
+        let rest = u16::try_from(1024 - block.len()).unwrap();
+        if rest > 0 {
+            block.extend([0; 4]);
+            block.extend(rest.to_le_bytes());
+            block.resize(1024, 0);
+        }
+        block
+    }
+
+    /// A file system with a directory of these blocks.
+    fn image(blocks: &[Vec<u8>]) -> Image {
+        let number = u32::try_from(blocks.len()).unwrap();
+        let mut image = Image::of_blocks(DATA + number + 10);
+        image.extents(FOLDER, 0o040_755, u64::from(number) * 1024, &[(0, number, DATA)]);
+        for (at, block) in (DATA..).zip(blocks) {
+            image.block(at, block);
+        }
+        image
+    }
+
+    fn read(image: Image, most: usize) -> Result<(Vec<String>, Vec<String>), String> {
+        let ext4 = image.open();
+        let node = ext4.node(FOLDER).unwrap();
+        let (entries, errors) = limited_entries(&ext4, &node, most).map_err(|error| error.to_string())?;
+        let names = entries.into_iter().map(|entry| String::from_utf8(entry.name).unwrap()).collect();
+        let texts =
+            errors.iter().map(|error| error.to_string().split("; ").next().unwrap_or_default().to_owned());
+        Ok((names, texts.collect()))
+    }
+
+    fn names(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn names_of_all_blocks_are_read() {
+        let image = image(&[block(&[".", "..", "a", "b"]), block(&[]), block(&["c"; 85])]);
+        let (found, errors) = read(image, 87).unwrap();
+        assert_eq!(found, [names(&["a", "b"]), names(&["c"; 85])].concat());
+        assert_eq!(errors, [""; 0]);
+    }
+
+    #[test]
+    fn deleted_entries_are_skipped() {
+        let mut blocks = [block(&["a", "b", "c"])];
+        blocks[0][12..16].fill(0);
+        assert_eq!(read(image(&blocks), 9).unwrap(), (names(&["a", "c"]), vec![]));
+    }
+
+    #[test]
+    fn an_entry_leads_to_the_next_one() {
+        // The length of the second entry, the length of its name, and the names that are found.
+        for (length, name_len, found) in [
+            (12, 1, Some("a b c d")),
+            (12, 4, Some("a bxyz c d")),
+            (1012, 1, Some("a b d")),
+            (8, 1, None),
+            (0, 1, None),
+            (12, 5, None),
+            (14, 1, None),
+            (1016, 1, None),
+        ] {
+            let mut blocks = [block(&["a", "bxyz", "c"]), block(&["d"])];
+            blocks[0][16..18].copy_from_slice(&u16::to_le_bytes(length));
+            blocks[0][18] = name_len;
+            let (names, errors) = read(image(&blocks), 9).unwrap();
+            // The rest of a block is lost.
+            assert_eq!(names.join(" "), found.unwrap_or("a d"));
+            let error = format!("inode 12: has an entry of {length} bytes with a name of {name_len}");
+            assert_eq!(errors, if found.is_some() { vec![] } else { vec![error] });
+        }
+    }
+
+    #[test]
+    fn blocks_after_the_end_of_a_directory_are_ignored() {
+        let blocks = [block(&["a"]), block(&["b"]), block(&["c"])];
+        let mut one = image(&blocks);
+        one.extents(FOLDER, 0o040_755, 1024, &[(0, 3, DATA)]);
+        assert_eq!(read(one, 9).unwrap(), (names(&["a"]), vec![]));
+        let mut apart = image(&blocks);
+        apart.extents(FOLDER, 0o040_755, 1024, &[(0, 1, DATA), (1, 1, DATA + 2)]);
+        assert_eq!(read(apart, 9).unwrap(), (names(&["a"]), vec![]));
+    }
+
+    #[test]
+    fn a_directory_has_no_holes() {
+        let mut image = image(&[block(&["a"]), block(&["b"])]);
+        image.extents(FOLDER, 0o040_755, 3072, &[(0, 1, DATA), (2, 1, DATA + 1)]);
+        let (found, errors) = read(image, 9).unwrap();
+        assert_eq!((found, errors), (names(&["a", "b"]), names(&["inode 12: the directory has holes"])));
+    }
+
+    #[test]
+    fn a_part_after_the_end_of_the_image_is_one_error() {
+        let mut truncated = image(&[block(&["a"]), block(&["b"]), block(&["c"])]);
+        truncated.bytes.truncate(usize::try_from(DATA + 1).unwrap() * 1024);
+        let (found, errors) = read(truncated, 9).unwrap();
+        assert_eq!((found, errors), (names(&["a"]), vec![]));
+        let mut absent = image(&[block(&["a"]), block(&["b"])]);
+        absent.extents(FOLDER, 0o040_755, 3072, &[(0, 1, DATA), (1, 2, DATA + 5)]);
+        absent.bytes.truncate(usize::try_from(DATA + 5).unwrap() * 1024);
+        let (found, errors) = read(absent, 9).unwrap();
+        assert_eq!(found, ["a"]);
+        assert_eq!(errors, ["inode 12: is beyond the end of the image"]);
+    }
+
+    #[test]
+    fn many_errors_are_counted() {
+        let bad = |number| block(&vec!["a/b"; number]);
+        let errors = |blocks: &[Vec<u8>]| read(image(blocks), 9).map(|(_, errors)| errors);
+        let hundred = errors(&[bad(85), bad(15)]).unwrap();
+        assert_eq!(hundred, vec!["inode 12: the name \"a/b\" is not allowed"; 100]);
+        let more = errors(&[bad(85), bad(17)]).unwrap();
+        assert_eq!((more.len(), more[100].as_str()), (101, "inode 12: and 2 more such errors"));
+    }
+
+    #[test]
+    fn after_ten_thousand_errors_reading_stops() {
+        let bad = |number| block(&vec!["a/b"; number]);
+        for (last, is_read) in [(55, true), (56, false)] {
+            let mut blocks = vec![bad(85); 117];
+            blocks.extend([bad(last), block(&["end"])]);
+            let found = read(image(&blocks), 9);
+            assert_eq!(found.is_ok_and(|(found, _)| found == ["end"]), is_read, "{}", 117 * 85 + last);
+        }
+    }
+
+    #[test]
+    fn the_number_of_entries_is_limited() {
+        let blocks = [block(&["a"; 5]), block(&["b"; 5])];
+        assert_eq!(read(image(&blocks), 10).unwrap().0.len(), 10);
+        let error = read(image(&blocks), 9).unwrap_err();
+        assert!(error.starts_with("inode 12: has more than 9 entries"), "{error}");
     }
 }

@@ -101,7 +101,89 @@ fn modified(inode: &Inode) -> Time {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::Image;
     use super::*;
+
+    /// Reads an inode; an error is the first part of its message.
+    fn read_of(image: Image, number: u32) -> Result<Node, String> {
+        let window = image.window();
+        let superblock = Superblock::read(&window).unwrap();
+        let found = read(&window, &superblock, number);
+        found.map_err(|error| error.to_string().split("; ").next().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn nodes_have_the_fields_of_their_inode() {
+        let mut image = Image::new();
+        image.inode(32, 0o105_711, 5 << 32 | 7, 0, &[]);
+        let at = 5 * 1024 + 31 * 128;
+        image.bytes[at + 2] = 3;
+        image.bytes[at + 0x10] = 9;
+        image.bytes[at + 0x18] = 4;
+        image.bytes[at + 0x1a] = 2;
+        let node = read_of(image, 32).unwrap();
+        assert_eq!((node.kind, node.mode, node.size), (Kind::File, 0o5711, 5 << 32 | 7));
+        assert_eq!((node.uid, node.gid, node.links, node.inode), (3, 4, 2, Some(32)));
+        assert_eq!(node.modified, Time { seconds: 9, nanoseconds: 0 });
+    }
+
+    #[test]
+    fn inodes_are_numbered_from_one() {
+        for (number, error) in [
+            (0, "inode 0: does not exist, there are 32 inodes"),
+            (33, "inode 33: does not exist, there are 32 inodes"),
+            (1, "inode 1: has the mode 0o0"),
+        ] {
+            let found = read_of(Image::new(), number).unwrap_err();
+            assert!(found.starts_with(error.split(',').next().unwrap_or_default()), "{found}");
+        }
+    }
+
+    #[test]
+    fn every_group_has_a_table() {
+        // 16 inodes in each of two groups: the second table is in block 20.
+        let mut image = Image::new().field(0x28, 16);
+        image.put(2048 + 32 + 8, 20);
+        image.bytes[20 * 1024..][..2].copy_from_slice(&0o100_600_u16.to_le_bytes());
+        assert_eq!(read_of(image, 17).unwrap().mode, 0o600);
+    }
+
+    #[test]
+    fn tables_are_in_the_file_system() {
+        // Four inodes are in a part of the last block.
+        for (table, number, is_there) in [(63, 8, true), (63, 9, false), (64, 1, false), (0, 1, false)] {
+            let mut image = Image::new();
+            image.put(2048 + 8, table);
+            let found = read_of(image, number).unwrap_err();
+            let mode = format!("inode {number}: has the mode 0o0");
+            let gone = format!("inode {number}: its table is not in the file system");
+            assert_eq!(found, if is_there { mode } else { gone }, "{table}");
+        }
+    }
+
+    #[test]
+    fn checksums_of_inodes_are_compared() {
+        let image = || {
+            let mut image = Image::new().field(0x64, 0x400);
+            image.extents(12, 0o100_644, 0, &[]);
+            image
+        };
+        let at = 5 * 1024 + 11 * 128;
+        let mut right = image();
+        let superblock = Superblock::read(&Window::whole(std::sync::Arc::new(right.bytes.clone()))).unwrap();
+        let seed = superblock.checksum_seed.unwrap();
+        let sum = inode::computed_checksum(seed, 12, &right.bytes[at..at + 128]);
+        // Inodes of 128 bytes have only half of it.
+        right.bytes[at + 0x7c..at + 0x7e].copy_from_slice(&sum.to_le_bytes()[..2]);
+        assert!(read_of(right, 12).is_ok());
+        let wrong = |byte: usize| {
+            let mut image = image();
+            image.bytes[at + 0x7c] = byte.to_le_bytes()[0];
+            read_of(image, 12)
+        };
+        let errors = [1, 2].map(|byte| wrong(byte).unwrap_err());
+        assert_eq!(errors, ["inode 12: its checksum is wrong"; 2]);
+    }
 
     #[test]
     fn the_kind_comes_from_the_mode() {

@@ -177,3 +177,141 @@ fn unsupported(unknown: u32) -> ReadError {
         "mount the image instead",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Image;
+    use super::*;
+
+    fn read(image: Image) -> Result<Superblock, String> {
+        let found = Superblock::read(&image.window());
+        found.map_err(|error| error.to_string().split("; ").next().unwrap_or_default().to_owned())
+    }
+
+    fn error(image: Image) -> String {
+        read(image).unwrap_err()
+    }
+
+    const INCOMPATIBLE: usize = 0x60;
+    const READ_ONLY_COMPATIBLE: usize = 0x64;
+
+    #[test]
+    fn a_superblock_is_known_by_its_magic() {
+        assert!(is_there(&Image::new().window()));
+        let mut image = Image::new();
+        image.bytes[1024 + 0x39] = 0;
+        assert!(!is_there(&Window::whole(std::sync::Arc::new(image.bytes.clone()))));
+        assert_eq!(error(image), "superblock: is missing");
+    }
+
+    #[test]
+    fn unknown_features_are_refused_by_name() {
+        // Types, recovery, extents, mmp, flex_bg, ea_inode, csum_seed, largedir, inline_data, encrypt, casefold.
+        assert!(read(Image::new().field(INCOMPATIBLE, 0x3_e746)).is_ok());
+        for (bit, name) in [
+            (0x1, feature::COMPRESSION.name),
+            (0x8, feature::JOURNAL_DEV.name),
+            (0x10, feature::META_BG.name),
+            (0x1000, feature::DIRDATA.name),
+            (0x8000_0000, "0x80000000"),
+        ] {
+            let text = format!("superblock: the feature {name} is not supported");
+            assert_eq!(error(Image::new().field(INCOMPATIBLE, 0x42 | bit)), text);
+        }
+    }
+
+    #[test]
+    fn features_decide_the_generation() {
+        let generation = |compatible, incompatible| {
+            read(Image::new().field(0x5c, compatible).field(INCOMPATIBLE, incompatible)).unwrap().generation
+        };
+        assert_eq!(generation(0, 2), "ext2");
+        assert_eq!(generation(4, 2), "ext3");
+        assert_eq!([generation(4, 0x40), generation(0, 0x40)], ["ext4"; 2]);
+    }
+
+    #[test]
+    fn sizes_with_64_bits_decide_the_generation() {
+        // With 64bit, descriptors have a size of their own.
+        let image = Image::new().field(INCOMPATIBLE, 0x80).field(0xfc, 64 << 16);
+        let found = read(image).unwrap();
+        assert_eq!((found.generation, found.descriptor_size), ("ext4", 64));
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_a_warning() {
+        let image = || {
+            let mut image = Image::new().field(READ_ONLY_COMPATIBLE, 0x400);
+            // Checksums are CRC-32C.
+            image.bytes[1024 + 0x175] = 1;
+            let raw: Raw = read_padded(&image.bytes[1024..2048]);
+            image.field(0x3fc, raw.computed_checksum())
+        };
+        let right = read(image()).unwrap();
+        assert!(right.checksum_seed.is_some());
+        assert_eq!(right.warnings, [""; 0]);
+        assert_eq!(read(image().field(0x3fc, 0)).unwrap().warnings, ["superblock: its checksum is wrong"]);
+        assert!(read(Image::new()).unwrap().checksum_seed.is_none());
+    }
+
+    #[test]
+    fn sizes_must_be_possible() {
+        let blocks = |first, number| Image::new().field(0x14, first).field(4, number);
+        for (first, number, is_valid) in
+            [(1, 2, true), (0, 1, true), (1, 1, false), (0, 0, false), (2, 64, false)]
+        {
+            let found = read(blocks(first, number));
+            assert_eq!(found.is_ok(), is_valid, "{first} {number}");
+        }
+        assert_eq!(error(blocks(2, 64)), "superblock: has an invalid number of 64 blocks");
+        for (size, is_valid) in
+            [(128, true), (256, true), (1024, true), (64, false), (192, false), (2048, false), (0, false)]
+        {
+            assert_eq!(read(Image::new().field(0x58, size)).is_ok(), is_valid, "{size}");
+        }
+        let descriptors = |size: u32| Image::new().field(INCOMPATIBLE, 0xc2).field(0xfc, size << 16);
+        for (size, is_valid) in
+            [(32, true), (64, true), (1024, true), (16, false), (48, false), (2048, false)]
+        {
+            assert_eq!(read(descriptors(size)).is_ok(), is_valid, "{size}");
+        }
+        for (inodes, per_group, is_valid) in [(2, 1, true), (1, 1, false), (32, 0, false), (0, 0, false)] {
+            let found = read(Image::new().field(0, inodes).field(0x28, per_group));
+            assert_eq!(found.is_ok(), is_valid, "{inodes} {per_group}");
+        }
+    }
+
+    #[test]
+    fn free_counts_are_at_most_all() {
+        let found = read(Image::new().field(0xc, 65).field(0x10, 33)).unwrap();
+        assert_eq!((found.free_blocks, found.free_inodes), (64, 32));
+        let found = read(Image::new().field(0xc, 63).field(0x10, 31)).unwrap();
+        assert_eq!((found.free_blocks, found.free_inodes), (63, 31));
+    }
+
+    #[test]
+    fn a_truncated_image_is_a_warning() {
+        assert_eq!(read(Image::new()).unwrap().warnings, [""; 0]);
+        let mut image = Image::new();
+        image.bytes.pop();
+        let text = "the file system has 65536 bytes, but the image only 65535";
+        assert_eq!(read(image).unwrap().warnings, [text]);
+    }
+
+    #[test]
+    fn blocks_are_in_the_file_system() {
+        let found = read(Image::new()).unwrap();
+        for (block, number, offset) in [
+            (1, 63, Some(1024)),
+            (63, 1, Some(64_512)),
+            (0, 1, None),
+            (63, 2, None),
+            (64, 1, None),
+            (u64::MAX, 1, None),
+            (1, u64::MAX, None),
+        ] {
+            assert_eq!(found.offset_of(block, number), offset, "{block} {number}");
+        }
+        assert_eq!([0, 1023, 1024, 5000].map(|bytes| found.whole_blocks(bytes)), [0, 0, 1, 4]);
+    }
+}

@@ -148,3 +148,227 @@ pub(super) fn label_of(bytes: &[u8]) -> Vec<u8> {
     let label = bytes.trim_ascii_end();
     if label == b"NO NAME" { Vec::new() } else { label.to_vec() }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// The fields of a boot sector. Lengths are in sectors.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Fields {
+        pub(crate) sector: u16,
+        pub(crate) cluster: u8,
+        pub(crate) reserved: u16,
+        pub(crate) tables: u8,
+        /// Number of entries of the root directory.
+        pub(crate) root: u16,
+        pub(crate) total: u32,
+        pub(crate) table: u32,
+        /// Whether the length of a table is in the field of FAT32.
+        pub(crate) is_32: bool,
+    }
+
+    impl Fields {
+        /// Clusters of a sector after a boot sector, a table of 30 sectors, and a root directory of one.
+        pub(crate) fn clusters(number: u32) -> Self {
+            let (tables, root, table, is_32) = (1, 16, 30, false);
+            Self { sector: 512, cluster: 1, reserved: 1, tables, root, total: number + 32, table, is_32 }
+        }
+
+        /// The same for FAT32, whose root directory is in cluster 2.
+        pub(crate) fn clusters_32(number: u32) -> Self {
+            Self { root: 0, total: number + 31, is_32: true, ..Self::clusters(0) }
+        }
+
+        pub(crate) fn sector(self) -> Vec<u8> {
+            let mut raw = vec![0; 512];
+            raw[..3].copy_from_slice(&[0xeb, 0x3c, 0x90]);
+            raw[0xb..0xd].copy_from_slice(&self.sector.to_le_bytes());
+            raw[0xd] = self.cluster;
+            raw[0xe..0x10].copy_from_slice(&self.reserved.to_le_bytes());
+            raw[0x10] = self.tables;
+            raw[0x11..0x13].copy_from_slice(&self.root.to_le_bytes());
+            match u16::try_from(self.total) {
+                Ok(small) => raw[0x13..0x15].copy_from_slice(&small.to_le_bytes()),
+                Err(_) => raw[0x20..0x24].copy_from_slice(&self.total.to_le_bytes()),
+            }
+            raw[0x15] = 0xf8;
+            if self.is_32 {
+                raw[0x24..0x28].copy_from_slice(&self.table.to_le_bytes());
+                raw[0x2c] = 2;
+            } else {
+                raw[0x16..0x18].copy_from_slice(&u16::try_from(self.table).unwrap().to_le_bytes());
+            }
+            raw[0x1fe..].copy_from_slice(&[0x55, 0xaa]);
+            raw
+        }
+
+        fn read(self) -> Result<Boot, String> {
+            Boot::read(&Window::whole(Arc::new(self.sector()))).map_err(|error| error.to_string())
+        }
+    }
+
+    #[test]
+    fn boot_sectors_are_known_by_several_fields() {
+        let right = Fields::clusters(100).sector();
+        assert!(seems_to_be(&right));
+        let with = |changes: &[(usize, u8)]| {
+            let mut raw = right.clone();
+            for (at, value) in changes {
+                raw[*at] = *value;
+            }
+            seems_to_be(&raw)
+        };
+        // The other jump, sectors of 4,096 bytes, clusters of 128 sectors, two tables, a length in the field of FAT32.
+        for changes in [
+            &[(0, 0xe9), (2, 0)][..],
+            &[(0xc, 0x10)],
+            &[(0xd, 128)],
+            &[(0x10, 2)],
+            &[(0x16, 0), (0x24, 1)],
+            &[(0xe, 0), (0xf, 1)],
+        ] {
+            assert!(with(changes), "{changes:x?}");
+        }
+        for changes in [
+            &[(0, 0xea)][..],
+            &[(2, 0)],
+            &[(0x1fe, 0)],
+            &[(0x1ff, 0)],
+            &[(0xc, 1)],
+            &[(0xc, 0x20)],
+            &[(0xb, 0x80)],
+            &[(0xd, 0)],
+            &[(0xd, 3)],
+            &[(0xe, 0)],
+            &[(0x10, 0)],
+            &[(0x10, 3)],
+            &[(0x16, 0)],
+        ] {
+            assert!(!with(changes), "{changes:x?}");
+        }
+        assert_eq!(
+            Boot::read(&Window::whole(Arc::new(vec![0; 512]))).unwrap_err().to_string().split(';').next(),
+            Some("boot sector: is not a FAT boot sector")
+        );
+    }
+
+    #[test]
+    fn structures_follow_each_other() {
+        let fields = Fields {
+            sector: 1024,
+            cluster: 4,
+            reserved: 3,
+            tables: 2,
+            root: 33,
+            total: 3 + 2 * 5 + 2 + 4 * 100 + 3,
+            table: 5,
+            is_32: false,
+        };
+        let boot = fields.read().unwrap();
+        assert_eq!((boot.bits, boot.sector, boot.tables), (12, 1024, 2));
+        assert_eq!((boot.table, boot.table_bytes), (3 * 1024, 5 * 1024));
+        // The root directory has 33 entries, in two sectors.
+        assert_eq!((boot.fixed_root, boot.root_cluster), ((13 * 1024, 33 * 32), None));
+        assert_eq!((boot.data, boot.cluster_size, boot.clusters), (15 * 1024, 4096, 100));
+        assert_eq!(boot.bytes, 418 * 1024);
+        let boot = Fields::clusters_32(100).read().unwrap();
+        assert_eq!((boot.bits, boot.fixed_root, boot.root_cluster), (32, (31 * 512, 0), Some(2)));
+        assert_eq!((boot.data, boot.clusters), (31 * 512, 100));
+    }
+
+    #[test]
+    fn the_number_of_clusters_decides_the_width_of_entries() {
+        let bits = |clusters: u32, table| {
+            Fields { table, total: clusters + 2 + table, ..Fields::clusters(0) }.read()
+        };
+        for (clusters, expected) in [(1, 12), (4084, 12), (4085, 16), (65_524, 16)] {
+            assert_eq!(bits(clusters, 256).unwrap().bits, expected, "{clusters}");
+        }
+        assert!(bits(65_525, 600).unwrap_err().contains("has too many clusters"));
+        assert!(bits(0, 256).unwrap_err().contains("has no clusters for files"));
+        let short = Fields { total: 31, ..Fields::clusters(0) }.read().unwrap_err();
+        assert!(short.contains("has no clusters for files"), "{short}");
+        // FAT32 is known by its own field.
+        assert_eq!(Fields::clusters_32(1).read().unwrap().bits, 32);
+        let large = |clusters: u32| Fields {
+            table: 1 << 22,
+            total: clusters + 1 + (1 << 22),
+            ..Fields::clusters_32(0)
+        };
+        assert_eq!(large(0x0fff_fff4).read().unwrap().bits, 32);
+        assert!(large(0x0fff_fff5).read().unwrap_err().contains("has too many clusters"));
+        for wrong in [
+            Fields { root: 16, total: 132, ..Fields::clusters_32(100) },
+            Fields { root: 0, ..Fields::clusters(100) },
+        ] {
+            let error = wrong.read().unwrap_err();
+            assert!(error.contains("its root directory is not among its"), "{error}");
+        }
+    }
+
+    #[test]
+    fn tables_have_an_entry_for_each_cluster_and_two_more() {
+        let fields =
+            |table, clusters: u32| Fields { table, total: clusters + 2 + table, ..Fields::clusters(0) };
+        // 341 entries of 12 bits fit into a sector.
+        let boot = fields(1, 339).read().unwrap();
+        assert_eq!(boot.used_table(), Some(512));
+        assert!(fields(1, 340).read().unwrap_err().contains("its allocation table is too short"));
+        assert_eq!(fields(1, 1).read().unwrap().used_table(), Some(5), "36 bits");
+        assert_eq!(fields(16, 4094).read().unwrap().used_table(), Some(8192));
+        assert!(fields(16, 4095).read().is_err());
+    }
+
+    #[test]
+    fn clusters_are_numbered_from_two() {
+        let boot = Fields { cluster: 2, ..Fields::clusters(200) }.read().unwrap();
+        for (cluster, offset) in [
+            (0, None),
+            (1, None),
+            (2, Some(32 * 512)),
+            (3, Some(34 * 512)),
+            (101, Some(230 * 512)),
+            (102, None),
+            (u32::MAX, None),
+        ] {
+            assert_eq!(boot.offset_of(cluster), offset, "{cluster}");
+        }
+    }
+
+    #[test]
+    fn the_last_eight_numbers_end_a_chain() {
+        let fat_16 = Fields { table: 60, total: 5062, ..Fields::clusters(0) };
+        for (fields, first) in
+            [(Fields::clusters(9), 0xff8), (fat_16, 0xfff8), (Fields::clusters_32(9), 0x0fff_fff8)]
+        {
+            let boot = fields.read().unwrap();
+            assert_eq!([first - 1, first, first + 7].map(|entry| boot.is_end(entry)), [false, true, true]);
+        }
+    }
+
+    #[test]
+    fn labels_and_numbers_are_in_the_place_of_their_width() {
+        for (fields, id, label) in [(Fields::clusters(9), 0x27, 0x2b), (Fields::clusters_32(9), 0x43, 0x47)] {
+            let mut raw = fields.sector();
+            raw[id..id + 4].copy_from_slice(&[4, 3, 2, 1]);
+            raw[label..label + 11].copy_from_slice(b"A LABEL    ");
+            let boot = Boot::read(&Window::whole(Arc::new(raw.clone()))).unwrap();
+            assert_eq!((boot.id, boot.label.as_slice()), (0x0102_0304, &b"A LABEL"[..]));
+            raw[label..label + 11].copy_from_slice(b"NO NAME    ");
+            assert_eq!(Boot::read(&Window::whole(Arc::new(raw))).unwrap().label, b"");
+        }
+    }
+
+    #[test]
+    fn a_truncated_image_is_a_warning() {
+        let warnings = |length| {
+            let mut raw = Fields::clusters(9).sector();
+            raw.resize(length, 0);
+            Boot::read(&Window::whole(Arc::new(raw))).unwrap().warnings
+        };
+        assert_eq!(warnings(41 * 512), Vec::<String>::new());
+        assert_eq!(warnings(41 * 512 - 1), ["the file system has 20992 bytes, but the image only 20991"]);
+    }
+}

@@ -128,8 +128,23 @@ impl PartitionType {
 
     /// Whether it is a type for Linux root file systems.
     pub(crate) fn is_root(&self) -> bool {
-        types::name(*self).is_some_and(|name| name.starts_with("linux-root"))
+        types::name(*self).is_some_and(|name| name.starts_with("root-") && !is_of_hashes(name))
     }
+
+    /// Whether it is a type for file systems of Linux.
+    pub fn is_for_files(&self) -> bool {
+        const NAMES: [&str; 6] = ["linux", "home", "srv", "var", "tmp", "user-home"];
+        let is_for_files = |name: &str| {
+            let is_system = name.starts_with("root-") || name.starts_with("usr-");
+            NAMES.contains(&name) || (is_system && !is_of_hashes(name))
+        };
+        types::name(*self).is_some_and(is_for_files)
+    }
+}
+
+/// Whether a type's name is that of a hash tree or of its signature.
+fn is_of_hashes(name: &str) -> bool {
+    name.ends_with("-verity") || name.ends_with("-verity-sig")
 }
 
 /// The first of several warnings, and how many more there are.

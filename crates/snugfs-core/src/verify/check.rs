@@ -1,15 +1,15 @@
 //! Checks the parts of an image.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::ops::Range;
+use std::{fmt, io};
 
 use ext4_verify::{Findings, Severity, Source, Unused};
 use image_reader::{
     FileSystem, Image, Overview, Partition, PartitionTable, ReadError, Volume, VolumeContent, Window,
 };
 use image_tree::{Explanation, to_usize};
-use snugfs_compare::{Differences, Ext4Tree};
+use snugfs_compare::{Differences, Ext4Tree, PartCode};
 
 use super::trees::{self, Trees};
 use super::{damaged, swap};
@@ -84,8 +84,6 @@ pub struct Verdict {
     pub is_disk: bool,
     /// Problems of the partition table, and partitions that can't be read.
     pub table: Vec<String>,
-    /// Problems of hash trees.
-    pub trees: Vec<String>,
     /// What unused bytes may contain.
     pub terms: Terms,
     /// A remark about the partition table.
@@ -124,8 +122,38 @@ pub struct CheckedVolume {
     pub what: String,
     /// Problems; `None` if it is not ext4 or was not checked.
     pub findings: Option<Findings>,
-    /// Whether it is a hash tree that was compared with its data; then its problems are in [`Verdict::trees`].
-    pub is_compared_tree: bool,
+    /// Problems of its swap area or its hash tree; `None` if it has neither, or if they were not checked.
+    pub problems: Option<Vec<PartProblem>>,
+}
+
+impl CheckedVolume {
+    /// Whether it was checked. With a plan, only ext4 is checked, and everything is compared.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        self.findings.is_some() || self.problems.is_some()
+    }
+}
+
+/// A problem of a part of an image other than ext4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartProblem {
+    /// Its kind.
+    pub code: PartCode,
+    /// The subject, and what is wrong with it, on one line.
+    pub text: String,
+}
+
+impl PartProblem {
+    pub(super) fn new(code: PartCode, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
+impl fmt::Display for PartProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.text, self.code)
+    }
 }
 
 impl Verdict {
@@ -134,13 +162,19 @@ impl Verdict {
         let right = |findings: &Findings| if used { findings.is_sound() } else { findings.is_empty() };
         let holds = self.differences.as_ref().is_none_or(Differences::is_empty);
         let fits = used || self.terms.on == Medium::Device || self.note.is_none();
-        self.table.is_empty() && self.trees.is_empty() && fits && self.findings().all(right) && holds
+        self.has_sound_parts() && fits && self.findings().all(right) && holds
     }
 
     /// Whether there is no damage, in the partition table and in all checked file systems. Differences from a plan and from
     /// what snugfs writes do not count.
     pub fn is_sound(&self) -> bool {
-        self.table.is_empty() && self.trees.is_empty() && self.findings().all(Findings::is_sound)
+        self.has_sound_parts() && self.findings().all(Findings::is_sound)
+    }
+
+    /// Whether there is no damage outside of ext4.
+    fn has_sound_parts(&self) -> bool {
+        let problems = self.volumes.iter().filter_map(|volume| volume.problems.as_ref());
+        self.table.is_empty() && problems.flatten().next().is_none()
     }
 
     /// The findings of each checked file system.
@@ -200,13 +234,12 @@ pub(super) fn overview(
     // With a plan, the bytes of these volumes are compared instead.
     if all {
         table.extend(unreadable(overview));
-        table.extend(swap::problems(overview));
     }
     // With a plan, the bytes of trees are compared.
-    let trees = if all { trees::check(overview)? } else { Trees::default() };
+    let mut trees = if all { trees::check(overview)? } else { Trees::default() };
     let (mut volumes, mut warnings) = (Vec::new(), Vec::new());
     let mut checked = CheckedRanges::default();
-    for volume in &overview.volumes {
+    for (index, volume) in overview.volumes.iter().enumerate() {
         let (what, is_ext4) = match &volume.content {
             VolumeContent::FileSystem(FileSystem::Ext4(_)) => ("ext4".to_owned(), true),
             VolumeContent::FileSystem(FileSystem::Fat(fat)) => (format!("fat{}", fat.bits()), false),
@@ -235,8 +268,9 @@ pub(super) fn overview(
         };
         let partition = volume.partition.clone();
         let number = partition.as_ref().map(|partition| partition.number);
-        let is_compared_tree = volume.partition.is_some() && trees.checked.contains(&start(volume));
-        volumes.push(CheckedVolume { partition, number, what, findings, is_compared_tree });
+        let problems =
+            if all { trees.checked.remove(&index).or_else(|| swap::problems(volume)) } else { None };
+        volumes.push(CheckedVolume { partition, number, what, findings, problems });
     }
     for watched in watched.iter_mut().filter(|watched| watched.found.is_none()) {
         let window = image.part(watched.start, watched.length);
@@ -246,10 +280,10 @@ pub(super) fn overview(
             number: watched.number,
             what,
             findings: Some(ext4(Bytes { window: &window, tree: 0..0 }, terms.unused(false), Some(watched))?),
-            is_compared_tree: false,
+            problems: None,
         });
     }
-    Ok(Verdict { is_disk, table, trees: trees.problems, terms, note, warnings, volumes, differences: None })
+    Ok(Verdict { is_disk, table, terms, note, warnings, volumes, differences: None })
 }
 
 /// Partitions that can't be read and are not checked as ext4: the first ones, and the number of others.

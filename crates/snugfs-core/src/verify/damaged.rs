@@ -14,8 +14,6 @@ const GROUP: usize = 0x5a;
 const UUID: std::ops::Range<usize> = 0x68..0x78;
 /// The first copies, of group 1: their offset in \[bytes\], and the logarithm of their block size in \[KiB\].
 const COPIES: [(u64, u8); 3] = [(8193 << 10, 0), (16384 << 11, 1), (32768 << 12, 2)];
-/// Types of partitions for file systems of Linux, besides those of root file systems.
-const FOR_FILES: [&str; 4] = ["linux", "linux-home", "linux-srv", "linux-var"];
 /// The start of a partition that is searched for anything but zeros, in \[bytes\].
 const SEARCHED: u64 = 16 << 20;
 const BUFFER: u64 = 64 << 10;
@@ -49,8 +47,7 @@ pub(super) fn is_ext4(window: &Window) -> Result<bool, ReadError> {
 pub(super) fn warning(volume: &Volume) -> Result<Option<String>, ReadError> {
     let Some(partition) = &volume.partition else { return Ok(None) };
     let kind = partition.kind.name();
-    let is_for_files = kind.starts_with("linux-root") || FOR_FILES.contains(&kind.as_str());
-    if !is_for_files || is_blank(&volume.window)? {
+    if !partition.kind.is_for_files() || is_blank(&volume.window)? {
         return Ok(None);
     }
     Ok(Some(format!(

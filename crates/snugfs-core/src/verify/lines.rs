@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ext4_verify::{Code, Findings, Severity};
 use image_tree::to_u64;
-use snugfs_compare::Differences;
+use snugfs_compare::{Differences, PartCode};
 
 use super::{CheckedVolume, Verdict};
 use crate::human;
@@ -24,12 +24,12 @@ fn lines(verdict: &Verdict, used: bool) -> Vec<String> {
         .iter()
         .map(String::as_str)
         .chain(verdict.note)
-        .map(|what| format!("partition table: {what}"))
+        .map(|what| format!("partition table: {what} ({})", PartCode::PartitionTable))
         .collect();
-    lines.extend(verdict.trees.iter().cloned());
     for volume in &verdict.volumes {
-        let Some(findings) = &volume.findings else { continue };
         let place = place(volume);
+        lines.extend(volume.problems.iter().flatten().map(|problem| format!("{place}{problem}")));
+        let Some(findings) = &volume.findings else { continue };
         // With `used`, lines are either problems, or notes if there is no problem.
         let is_shown = |code: Code| !used || is_right || code.severity() == Severity::Unsound;
         let shown = findings.problems.iter().filter(|problem| is_shown(problem.code));

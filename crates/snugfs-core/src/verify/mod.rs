@@ -17,7 +17,7 @@ use image_reader::{FileSystem, Image, Overview, ReadError, VolumeContent, Window
 use image_tree::{NodeKind, PieceSource};
 use snugfs_compare::{Differences, Ext4Tree, Kind, Use};
 
-pub use check::{CheckedVolume, Medium, Terms, Verdict, image};
+pub use check::{CheckedVolume, Medium, PartProblem, Terms, Verdict, image};
 pub use trees::{FoundTree as FoundHashTree, hash_tree};
 
 use self::check::Watched;

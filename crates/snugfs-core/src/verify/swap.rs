@@ -1,24 +1,19 @@
 //! Checks the headers of swap areas.
 
 use disk_layout::{Disk, SwapArea};
-use image_reader::{Overview, Swap};
+use image_reader::{Swap, Volume};
 use image_tree::{Uuid, escaped};
-use snugfs_compare::Kind;
+use snugfs_compare::{Kind, PartCode};
 
 use super::Subject;
+use super::check::PartProblem;
 use crate::parts::PartContent;
 use crate::prepare::Prepared;
 
-/// The headers that Linux would refuse.
-pub(super) fn problems(overview: &Overview) -> Vec<String> {
-    let mut problems = Vec::new();
-    for volume in &overview.volumes {
-        let Some(swap) = volume.swap() else { continue };
-        let number = volume.partition.as_ref().map_or(0, |partition| partition.number);
-        let found = swap.problems(volume.window.length());
-        problems.extend(found.into_iter().map(|problem| format!("partition {number}: {problem}")));
-    }
-    problems
+/// The reasons why Linux would refuse the swap area of a volume; `None` if it has none.
+pub(super) fn problems(volume: &Volume) -> Option<Vec<PartProblem>> {
+    let found = volume.swap()?.problems(volume.window.length());
+    Some(found.into_iter().map(|text| PartProblem::new(PartCode::SwapHeader, text)).collect())
 }
 
 impl Subject<'_> {

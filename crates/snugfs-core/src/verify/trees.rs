@@ -1,5 +1,6 @@
 //! Finds the hash trees of dm-verity in an image, and compares them with the data.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -8,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dm_verity::{BLOCK, Geometry, HASH, HashTree, RootHash, Superblock, TreeHasher};
 use image_reader::{Overview, ReadError, Volume, Window};
 use image_tree::{Uuid, to_u64, to_usize};
+use snugfs_compare::PartCode;
 
+use super::check::PartProblem;
 use crate::human;
 
 /// How much a thread reads at once, in \[bytes\].
@@ -19,9 +22,8 @@ const DAMAGED: dm_verity::Unsupported = dm_verity::Unsupported("the signature is
 /// Problems of hash trees.
 #[derive(Debug, Default)]
 pub(super) struct Trees {
-    pub(super) problems: Vec<String>,
-    /// The starts of volumes with a tree that was compared, in \[bytes\].
-    pub(super) checked: Vec<u64>,
+    /// The problems of each tree that was compared, by the index of its volume.
+    pub(super) checked: BTreeMap<usize, Vec<PartProblem>>,
 }
 
 /// A volume that may be the data of a tree.
@@ -114,63 +116,69 @@ pub(super) fn check(overview: &Overview) -> Result<Trees, ReadError> {
         let number = volume.partition.as_ref().map(|partition| partition.number);
         number.map_or_else(|| "image".to_owned(), |number| format!("partition {number}"))
     };
-    for volume in &overview.volumes {
-        if volume.partition.is_none() {
-            if let Some((data, tree)) = split(&volume.window) {
-                let data = Data { name: "the file system".to_owned(), window: &data };
-                one(&mut trees, "image", &tree, &[data])?;
-            }
-        } else if superblock(&volume.window).is_some() {
+    for (index, volume) in overview.volumes.iter().enumerate() {
+        let checked = if volume.partition.is_none() {
+            let Some((data, tree)) = split(&volume.window) else { continue };
+            let data = Data { name: "the file system".to_owned(), window: &data };
+            one("image", &tree, &[data])?
+        } else if superblock(&volume.window).is_none() {
+            continue;
+        } else {
             let data = overview.volumes.iter().filter(|data| ext4_len(&data.window).is_some());
             let data: Vec<_> = data.map(|data| Data { name: name(data), window: &data.window }).collect();
-            if one(&mut trees, &name(volume), &volume.window, &data)? {
-                trees.checked.push(super::check::start(volume));
-            }
-        }
+            one(&name(volume), &volume.window, &data)?
+        };
+        trees.checked.extend(checked.map(|problems| (index, problems)));
     }
     Ok(trees)
 }
 
-/// Compares a tree with the data that fits best. A tree does not say where its data is. Returns whether it could be compared.
-fn one(trees: &mut Trees, place: &str, tree: &Window, data: &[Data<'_>]) -> Result<bool, ReadError> {
+/// Compares a tree with the data that fits best. A tree does not say where its data is. Returns the problems; `None` if there is no
+/// tree.
+fn one(place: &str, tree: &Window, data: &[Data<'_>]) -> Result<Option<Vec<PartProblem>>, ReadError> {
     let found = match superblock(tree) {
-        None => return Ok(false),
+        None => return Ok(None),
         Some(Err(why)) => {
-            trees.problems.push(format!("{place}: the hash tree has a damaged superblock: {}", why.0));
-            return Ok(true);
+            let what = format!("the hash tree has a damaged superblock: {}", why.0);
+            return Ok(Some(vec![PartProblem::new(PartCode::HashTreeDamaged, what)]));
         }
         Some(Ok(found)) => found,
     };
+    let problem = |code, what: &str| Ok(Some(vec![PartProblem::new(code, format!("the hash tree {what}"))]));
     let len = found.data_blocks * BLOCK;
     let geometry = Geometry::new(len).filter(|geometry| geometry.hash_device_len() <= tree.length());
     let Some(geometry) = geometry else {
-        trees.problems.push(format!("{place}: the hash tree is cut off"));
-        return Ok(true);
+        return problem(PartCode::HashTreeDamaged, "is cut off");
     };
     let mut stored = vec![0; to_usize(geometry.hash_device_len())];
     tree.read(0, &mut stored).map_err(|reason| ReadError::Io { place: place.to_owned(), reason })?;
-    let mut best: Option<(u64, String)> = None;
+    let mut best: Option<Difference> = None;
     for data in data.iter().filter(|data| ext4_len(data.window) == Some(len)) {
         let failed = |reason| ReadError::Io { place: data.name.clone(), reason };
         let Some(computed) = compute(data.window, &found).map_err(failed)? else { continue };
-        let Some((count, what)) = difference(&computed, &stored, &geometry, &data.name) else {
-            return Ok(true);
+        let Some(found) = difference(&computed, &stored, &geometry, &data.name) else {
+            return Ok(Some(Vec::new()));
         };
-        if best.as_ref().is_none_or(|(least, _)| count < *least) {
-            best = Some((count, what));
+        if best.as_ref().is_none_or(|best| found.blocks < best.blocks) {
+            best = Some(found);
         }
     }
-    match best {
-        Some((_, what)) => trees.problems.push(format!("{place}: the hash tree {what}")),
-        None => trees
-            .problems
-            .push(format!("{place}: no file system has the length of the hash tree's data, {len}")),
+    if let Some(Difference { code, what, .. }) = best {
+        return problem(code, &what);
     }
-    Ok(true)
+    let what = format!("covers {len} bytes, but no file system has this length");
+    problem(PartCode::HashTreeMismatch, &what)
+}
+
+/// How a tree differs from that of its data.
+struct Difference {
+    blocks: u64,
+    code: PartCode,
+    what: String,
 }
 
 /// The number of blocks that differ, and the first of them.
-fn difference(computed: &HashTree, stored: &[u8], geometry: &Geometry, data: &str) -> Option<(u64, String)> {
+fn difference(computed: &HashTree, stored: &[u8], geometry: &Geometry, data: &str) -> Option<Difference> {
     let hashes = |bytes: &[u8]| -> Vec<[u8; HASH]> {
         let level = geometry.levels().first().map_or(0, |level| to_usize(level.start * BLOCK));
         bytes[level..].as_chunks::<HASH>().0.to_vec()
@@ -181,14 +189,13 @@ fn difference(computed: &HashTree, stored: &[u8], geometry: &Geometry, data: &st
     if let Some(first) = blocks.next() {
         let count = 1 + to_u64(blocks.count());
         let many = human::counted(count, "block");
-        return Some((
-            count,
-            format!("does not match {data}: {many} with another hash, first block {first}"),
-        ));
+        let what = format!("does not match {data}: {many} with another hash, first block {first}");
+        return Some(Difference { blocks: count, code: PartCode::HashTreeMismatch, what });
     }
     let (ours, theirs) = (computed.bytes().chunks(4096), stored.chunks(4096));
     let first = ours.zip(theirs).position(|(one, other)| one != other)?;
-    Some((1, format!("is damaged in its block {first}")))
+    let what = format!("is damaged in its block {first}");
+    Some(Difference { blocks: 1, code: PartCode::HashTreeDamaged, what })
 }
 
 /// The tree that data should have; `None` if its parameters fit no tree.

@@ -6,7 +6,9 @@ use std::os::fd::BorrowedFd;
 use std::sync::OnceLock;
 
 use dm_verity::RootHash;
-use image_tree::{Contents, ContentsError, FileBytes, FileReader, FileRef, FileTree, ImagePath, TreeId};
+use image_tree::{
+    Contents, ContentsError, FileBytes, FileReader, FileRef, FileTree, ImagePath, Spool, TreeId,
+};
 use snugfs_plan::{Entry, EntryKind, Location, Plan, VolumeRef};
 
 use crate::failure::{Failure, FailureKind};
@@ -185,6 +187,11 @@ impl Contents for LateContents<'_> {
 
     fn shown(&self, file: FileRef) -> String {
         self.files.shown(file)
+    }
+
+    fn spool(&self) -> Option<&dyn Spool> {
+        // Texts are never in a temporary file.
+        self.files.spool()
     }
 }
 

@@ -190,7 +190,7 @@ pub(super) fn attributes(value: &Value<'_>) -> BTreeMap<ImagePath, AttributesPla
 pub(super) fn selinux(value: &Value<'_>, context: Context<'_>) -> Option<SelinuxPlan> {
     let object = value.object(&tables::SELINUX)?;
     let file_contexts = object.read("fileContexts", |value| context.host_path(value));
-    let mount_point = object.read_or_default("mountPoint", |value| value.image_path());
+    let mount_point = object.read("mountPoint", |value| value.image_path());
     Some(SelinuxPlan { file_contexts: file_contexts?, mount_point })
 }
 

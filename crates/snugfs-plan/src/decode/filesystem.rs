@@ -6,7 +6,7 @@ use super::context::Context;
 use crate::json::Json;
 use crate::object::Object;
 use crate::plan::{CompressionPlan, FilesystemPlan, FramingPlan, OutputPlan, VerityPlan};
-use crate::tables::{self, COMPRESSIONS, CompressionKind, MAX_LABEL};
+use crate::tables::{self, COMPATIBILITIES, COMPRESSIONS, CompressionKind, MAX_LABEL};
 use crate::value::Value;
 
 pub(super) fn filesystem(
@@ -38,6 +38,7 @@ fn decode(object: &Object<'_>, context: Context<'_>) -> FilesystemPlan {
     let timestamp = object.count_or_default::<i64>("timestamp");
     FilesystemPlan {
         sealed: object.is_sealed(),
+        compatibility: object.word_or_default("compatibility", &COMPATIBILITIES),
         verity: object.read_or_default("verity", verity),
         label: object.read_or_default("label", |value| value.label(MAX_LABEL)),
         uuid: object.read_or_default("uuid", |value| value.uuid()),

@@ -82,8 +82,9 @@ pub(super) fn page() -> String {
         let _ = write!(page, "\n{}\n", wrapped(rule, COLUMNS, ""));
     }
     let more = format!(
-        "`snugfs help plan SECTION` explains every field of a section: {}. `man snugfs-plan` explains all of them. \
-         `snugfs schema` prints a JSON Schema for editors.",
+        "`snugfs help plan SECTION` explains every field of a section: {}. SECTION can also be a part of these, a field or a \
+         kind, such as verity, slot or swap. `man snugfs-plan` explains all of them. `snugfs schema` prints a JSON Schema for \
+         editors. For the command that writes a plan, see `snugfs plan --help`.",
         names().join(", ")
     );
     let _ = write!(page, "\n{}\n", wrapped(&more, COLUMNS, ""));
@@ -114,24 +115,47 @@ fn name(section: &Section) -> Option<&str> {
     rest.split(['.', '[']).next()
 }
 
-/// The page of a section and of the sections below it.
+/// The page of a section and of the sections below it; or of all parts of the plan with this name: sections within others, fields, and
+/// the fields of a kind.
 pub(super) fn section(wanted: &str) -> Option<String> {
+    let guide = guide();
     let mut page = String::new();
-    for section in guide().iter().filter(|section| name(section) == Some(wanted)) {
-        let _ = write!(
-            page,
-            "{}{}\n{}\n",
-            if page.is_empty() { "" } else { "\n" },
-            section.place,
-            wrapped(section.about, COLUMNS, "  ")
-        );
-        for field in &section.fields {
-            let _ =
-                write!(page, "\n{}\n", wrapped(&format!("{}: {}", field.name, terms(field)), COLUMNS, "  "));
-            let _ = writeln!(page, "{}", wrapped(&field.about, COLUMNS, INDENT));
+    for section in guide.iter().filter(|section| name(section) == Some(wanted)) {
+        add(&mut page, section, |_| true);
+    }
+    if !page.is_empty() {
+        return Some(page);
+    }
+    for section in &guide {
+        let mut parts = section.place.split('.').map(|part| part.trim_end_matches("[]"));
+        if parts.any(|part| part == wanted) {
+            add(&mut page, section, |_| true);
+        } else {
+            let is_wanted = |field: &GuideField| field.name == wanted;
+            let is_of_kind = |field: &GuideField| field.only_for.contains(&wanted);
+            if section.fields.iter().any(is_of_kind) {
+                add(&mut page, section, |field| field.only_for.is_empty() || is_of_kind(field));
+            } else if section.fields.iter().any(is_wanted) {
+                add(&mut page, section, is_wanted);
+            }
         }
     }
     (!page.is_empty()).then_some(page)
+}
+
+/// Adds the fields of a section for which `is_shown` holds.
+fn add(page: &mut String, section: &Section, is_shown: impl Fn(&GuideField) -> bool) {
+    let _ = write!(
+        page,
+        "{}{}\n{}\n",
+        if page.is_empty() { "" } else { "\n" },
+        section.place,
+        wrapped(section.about, COLUMNS, "  ")
+    );
+    for field in section.fields.iter().filter(|field| is_shown(field)) {
+        let _ = write!(page, "\n{}\n", wrapped(&format!("{}: {}", field.name, terms(field)), COLUMNS, "  "));
+        let _ = writeln!(page, "{}", wrapped(&field.about, COLUMNS, INDENT));
+    }
 }
 
 /// The values of a field, its default, and the kinds that have it.
@@ -172,11 +196,23 @@ mod tests {
                 "variants"
             ]
         );
-        let pages = names().into_iter().map(|name| section(&name).unwrap()).chain([page()]);
+        let parts = ["verity", "swap", "slot", "partitions", "ext4"].map(str::to_owned);
+        let pages = names().into_iter().chain(parts).map(|name| section(&name).unwrap()).chain([page()]);
         for page in pages {
             assert!(page.lines().all(|line| line.chars().count() <= COLUMNS), "{page}");
         }
-        assert_eq!(section("files"), None);
+        assert_eq!(section("folders"), None);
+        let places = |wanted: &str| {
+            let page = section(wanted).unwrap();
+            page.lines().filter(|line| line.starts_with("plan.")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let content = "plan.disk.partitions[].content";
+        assert_eq!(places("verity"), ["plan.filesystem", "plan.filesystem.verity", content]);
+        assert_eq!(places("swap"), [content]);
+        assert_eq!(places("slot"), ["plan.entries.\"PATH\"", &format!("{content}.entries.\"PATH\"")]);
+        assert!(
+            section("swap").unwrap().contains("  label: ") && !section("swap").unwrap().contains("  bits: ")
+        );
         assert!(
             page().contains("Fields: type*, text, source, slot, holes, mode, uid, gid, xattrs, target,\n")
         );

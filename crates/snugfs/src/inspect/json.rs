@@ -1,10 +1,11 @@
 //! `inspect --json`. Bytes that are not UTF-8 are replaced, because JSON can't contain them.
 
 use image_reader::{
-    Container, FileSystem, Found, Image, Kind, Overview, PartitionTable, TableKind, Volume, VolumeContent,
+    Attribute, Container, FileSystem, Found, Image, Kind, Overview, PartitionTable, TableKind, Volume,
+    VolumeContent,
 };
 use image_stamp::Slot;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{listing, overview};
 use snugfs_core::{Failure, verify};
@@ -100,7 +101,11 @@ fn file_system(fs: &FileSystem) -> Value {
     })
 }
 
-pub(super) fn stat(found: &Found, target: Option<&[u8]>) -> Result<String, Failure> {
+pub(super) fn stat(
+    found: &Found,
+    target: Option<&[u8]>,
+    attributes: &[Attribute],
+) -> Result<String, Failure> {
     let node = &found.node;
     let device = match node.kind {
         Kind::Character(major, minor) | Kind::Block(major, minor) => Some((major, minor)),
@@ -121,7 +126,14 @@ pub(super) fn stat(found: &Found, target: Option<&[u8]>) -> Result<String, Failu
         "target": target.map(String::from_utf8_lossy),
         "major": device.map(|(major, _)| major),
         "minor": device.map(|(_, minor)| minor),
+        "xattrs": attributes.iter().map(xattr).collect::<Map<_, _>>(),
     }))
+}
+
+/// An extended attribute, with its value in base64 as in a plan.
+fn xattr(attribute: &Attribute) -> (String, Value) {
+    let value = attribute.value.as_ref().map(|value| data_encoding::BASE64.encode(value));
+    (String::from_utf8_lossy(&attribute.name).into_owned(), value.into())
 }
 
 pub(super) fn slots(slots: &[Slot]) -> Result<String, Failure> {

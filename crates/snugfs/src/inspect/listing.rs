@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::rc::Rc;
 
-use image_reader::{FileSystem, Found, Kind, Node, ReadError, Time};
+use image_reader::{Attribute, FileSystem, Found, Kind, Node, ReadError, Time};
 use image_stamp::Slot;
 use image_tree::{Explain, Explanation, escaped};
 
@@ -167,7 +167,7 @@ fn line(
 }
 
 /// The metadata of a file.
-pub(super) fn stat(found: &Found, target: Option<&[u8]>) -> String {
+pub(super) fn stat(found: &Found, target: Option<&[u8]>, attributes: &[Attribute]) -> String {
     let node = &found.node;
     let mut text = String::new();
     let mut row = |what: &str, value: String| {
@@ -191,7 +191,20 @@ pub(super) fn stat(found: &Found, target: Option<&[u8]>) -> String {
     if let Some(inode) = node.inode {
         row("inode", inode.to_string());
     }
+    for Attribute { name, value } in attributes {
+        let value = value.as_deref().map_or_else(|| "in another inode".to_owned(), value_text);
+        row("xattr", format!("{} = {value}", escaped(name)));
+    }
     text
+}
+
+/// The value of an extended attribute: as text, without the NUL at the end of labels, or in hexadecimal.
+fn value_text(value: &[u8]) -> String {
+    let text = value.strip_suffix(b"\0").unwrap_or(value);
+    match std::str::from_utf8(text) {
+        Ok(text) if !text.chars().any(char::is_control) => format!("\"{}\"", escaped(text.as_bytes())),
+        _ => value.iter().fold("0x".to_owned(), |text, byte| text + &format!("{byte:02x}")),
+    }
 }
 
 pub(super) fn kind_name(kind: Kind) -> &'static str {
@@ -255,6 +268,14 @@ fn time_with_seconds(time: Time) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_text_or_hexadecimal() {
+        assert_eq!(value_text(b"system_u:object_r:etc_t:s0\0"), "\"system_u:object_r:etc_t:s0\"");
+        assert_eq!(value_text(b""), "\"\"");
+        assert_eq!(value_text(&[1, 0, 0, 2, 0xff]), "0x01000002ff");
+        assert_eq!(value_text(b"a\x1b[31m"), "0x611b5b33316d");
+    }
 
     #[test]
     fn times_are_dates() {

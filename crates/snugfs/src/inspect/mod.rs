@@ -60,7 +60,14 @@ pub(crate) fn run(args: &InspectArgs, messages: &Messages) -> Result<(), Failure
                 _ => None,
             };
             let target = target.as_deref();
-            output::print(&if *json { json::stat(&found, target)? } else { listing::stat(&found, target) })
+            let attributes = fs.attributes(&found.node);
+            let known = attributes.as_deref().unwrap_or_default();
+            output::print(&if *json {
+                json::stat(&found, target, known)?
+            } else {
+                listing::stat(&found, target, known)
+            })?;
+            attributes.map(drop).map_err(failed)
         }
         InspectCommand::Slots { json } => {
             let slots = image_stamp::slots(fs).map_err(|error| {

@@ -143,7 +143,8 @@ impl Outputs {
         let variants = Location::plan().key("variants");
         for (index, path) in plan.variant_paths().enumerate() {
             let asked = variants.index(index).key("output").into();
-            self.add_named(Role::Image, Way::Planned, asked, &path);
+            // One with the path of the planned image is an error.
+            self.add_unless(Role::Image, Way::Planned, asked, &path, |other| other.way != Way::Planned);
         }
         for path in &plan.siblings {
             self.add_named(Role::Image, Way::Planned, variants.clone().into(), path);
@@ -159,9 +160,21 @@ impl Outputs {
     }
 
     fn add_named(&mut self, role: Role, way: Way, asked: At, path: &Path) {
+        self.add_unless(role, way, asked, path, |_| way == Way::Planned);
+    }
+
+    /// Adds a file, unless `is_enough` holds for an output of the same role and file.
+    fn add_unless(
+        &mut self,
+        role: Role,
+        way: Way,
+        asked: At,
+        path: &Path,
+        is_enough: impl Fn(&OutputFile) -> bool,
+    ) {
         let (name, identity) = (shown(path), Identity::of_path(path));
-        let is_known = self.all.iter().any(|other| other.role == role && other.identity.is(&identity));
-        if way != Way::Planned || !is_known {
+        let mut same = self.all.iter().filter(|other| other.role == role && other.identity.is(&identity));
+        if !same.any(is_enough) {
             self.all.push(OutputFile { role, way, asked, name, identity });
         }
     }

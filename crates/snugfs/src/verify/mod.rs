@@ -7,7 +7,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use image_reader::{Container, Image, ReadError};
-use snugfs_compare::Use;
+use snugfs_compare::{Differences, Kind, Use};
 use snugfs_core::verify::{self, CompareOptions, Medium, Terms, Verdict};
 use snugfs_core::{Failure, FailureKind, Problem, Stage, Unit, run_stage, shown};
 
@@ -58,9 +58,37 @@ fn against_plan(
     let length = if terms.on == Medium::Device && !args.used { prepared.bytes() } else { u64::MAX };
     let image = Image { container: image.container, window: image.window.part(0, length) };
     let total = prepared.compared_bytes();
-    run_stage(&begun.progress, (Stage::Compare, Unit::Bytes, total), || {
+    let verdict = run_stage(&begun.progress, (Stage::Compare, Unit::Bytes, total), || {
         prepared.compare(&image, CompareOptions::new(used, terms), &begun.progress)
-    })
+    })?;
+    let has_record =
+        snugfs_core::planned_volumes(&begun.plan).any(|volume| volume.plan.filesystem.layout_like.is_some());
+    if !has_record && verdict.is_sound() && verdict.differences.as_ref().is_some_and(is_only_of_layout) {
+        let note =
+            "the files are those of the plan; if the image was built with --layout-like, add that option";
+        messages.note(&format!("note: {}", shown(&args.image)), note);
+    }
+    Ok(verdict)
+}
+
+/// Whether there are differences, and all of them may come from another layout of the same files.
+fn is_only_of_layout(differences: &Differences) -> bool {
+    let is_of_layout = |kind: &Kind| {
+        matches!(
+            kind,
+            Kind::FilesystemSize
+                | Kind::FilesystemInodes
+                | Kind::FilesystemFreeSpace
+                | Kind::FilesystemFreeInodes
+                | Kind::FilesystemReserved
+                | Kind::FilesystemGrowth
+                | Kind::FilesystemJournal
+                | Kind::ImageSize
+                | Kind::DiskPartition
+                | Kind::ImageBytes
+        )
+    };
+    !differences.is_empty() && differences.counts.keys().all(is_of_layout)
 }
 
 fn result(args: &VerifyArgs, image: &Image, verdict: &Verdict, messages: &Messages) -> Result<(), Failure> {
