@@ -397,7 +397,7 @@ fn too_little_for_a_partition_that_takes_the_rest_is_an_error() {
         workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(6)
     };
     build("41MiB").says(
-        "plan.disk.partitions[1]: other parts leave nothing for it before 42991616; increase plan.disk.size",
+        "plan.disk.partitions[1]: it would start at 42991616, but the space for it ends at 42991616; increase plan.disk.size",
     );
     build("42MiB").says("plan.disk.partitions[1].size: 1.0 MiB is too little");
 }
@@ -497,6 +497,75 @@ fn firmware_that_does_not_fit_is_an_error_with_the_needed_size() {
     workspace.write("firmware/CONFIG.txt", "");
     let run = workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(6);
     run.says("/CONFIG.txt and /config.txt differ only in case");
+}
+
+#[test]
+fn free_space_that_no_fat_has_is_an_error_about_it() {
+    let plan = |fat: Value| {
+        let partitions = json!([fat, { "type": "linux", "content": { "kind": "root" } }]);
+        let workspace = workspace(json!({ "table": "gpt", "partitions": partitions }));
+        workspace.snugfs(["build", "plan.json", "-o", "disk.img"]).failed_with(6)
+    };
+    let fat = |free: u64, slot: &str| {
+        let entries = json!({ "/slot": { "type": "file", "slot": slot } });
+        json!({ "type": "esp", "content": { "kind": "fat", "freeSpace": free, "entries": entries } })
+    };
+    for (free, slot) in [(u64::MAX, "1KiB"), (u64::MAX - (1 << 20), "64MiB"), (1 << 42, "1KiB")] {
+        plan(fat(free, slot)).says(&format!(
+            "plan.disk.partitions[0].content.freeSpace: {free} bytes and the files are more than FAT32 can hold; decrease \
+             \"freeSpace\""
+        ));
+        let mut sized = fat(free, slot);
+        sized["size"] = json!("64MiB");
+        plan(sized).says("; leave some out, or decrease \"freeSpace\"");
+    }
+}
+
+#[test]
+fn a_disk_longer_than_a_file_or_shorter_than_its_table_is_an_error_about_its_length() {
+    let huge = 1_u64 << 63;
+    let root = || json!([{ "type": "linux", "content": { "kind": "root" } }]);
+    let fill = json!([{ "type": "linux", "size": "fill", "content": { "kind": "root" } }]);
+    let most = "but a file has at most 9223372036854775807";
+    for (disk, what) in [
+        (
+            json!({ "table": "gpt", "size": huge, "partitions": root() }),
+            format!("plan.disk: the disk would have {huge} bytes, {most}; decrease plan.disk.size"),
+        ),
+        (
+            json!({ "table": "gpt", "partitions": root(), "blobs": [{ "source": "blob", "offset": huge }] }),
+            "plan.disk.blobs[0]: the disk would have ".to_owned(),
+        ),
+        (
+            json!({ "table": "gpt", "partitions": [{ "type": "linux", "size": huge, "content": { "kind": "root" } }] }),
+            "plan.filesystem: contents, freeSpace and size need at least".to_owned(),
+        ),
+        (
+            json!({ "table": "gpt", "partitions": [{ "type": "linux", "size": huge }, { "type": "linux", "content": { "kind": "root" } }] }),
+            format!("{most}; use a smaller offset or size"),
+        ),
+        (
+            json!({ "table": "gpt", "roundTo": huge, "partitions": root() }),
+            "plan.disk: its rounded length is more than the 9223372036854775807 bytes that a file can have; decrease \
+             plan.disk.roundTo"
+                .to_owned(),
+        ),
+        (
+            json!({ "table": "gpt", "size": 512, "partitions": fill }),
+            "plan.disk: 512 bytes are too few for the partition table, which has 34304; increase plan.disk.size".to_owned(),
+        ),
+        (
+            json!({ "table": "mbr", "size": 512, "partitions": fill }),
+            "plan.disk.partitions[0]: it would start at 1048576, but the space for it ends at 512; increase".to_owned(),
+        ),
+    ] {
+        let workspace = workspace(disk);
+        workspace.write("blob", "blob");
+        for arguments in [&["build", "plan.json", "-o", "disk.img"][..], &["check", "plan.json"]] {
+            workspace.snugfs(arguments).failed_with(6).says(&what);
+        }
+        assert!(!workspace.path("disk.img").exists());
+    }
 }
 
 #[test]

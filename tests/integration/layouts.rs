@@ -225,3 +225,14 @@ fn a_record_that_does_not_fit_is_an_error_and_one_that_costs_too_much_a_warning(
     workspace.build("long.img", ["--layout-like", "big.layout", "--layout-slack", "1000"]);
     assert!(workspace.read("long.img").len() > 20 << 20);
 }
+
+#[test]
+fn a_record_can_go_to_standard_output() {
+    let (workspace, _) = workspace();
+    workspace.snugfs(["build", "plan.json", "-o", "x.img", "--layout-out", "x.json"]).succeeded();
+    let run = workspace.snugfs(["build", "plan.json", "-o", "x.img", "--layout-out", "-"]).succeeded();
+    assert_eq!(run.stdout, workspace.read("x.json"));
+    let run = workspace.snugfs(["size", "plan.json", "--layout-out", "-"]).failed_with(2);
+    run.says("--layout-out -: the table goes to standard output already; name a file");
+    assert!(!workspace.path("-").exists());
+}

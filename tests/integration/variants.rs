@@ -204,6 +204,83 @@ fn no_output_replaces_a_source_of_a_variant() {
 }
 
 #[test]
+fn no_output_of_a_build_is_a_source_of_that_build() {
+    type Change = fn(&mut Value, Value);
+    let disk = |partition: Value| json!({ "table": "gpt", "partitions": [{ "type": "linux", "content": { "kind": "root" } }, partition] });
+    let fat = |source: Value| {
+        let entries = json!({ "/f": { "type": "file", "source": source } });
+        json!({ "type": "esp", "content": { "kind": "fat", "entries": entries } })
+    };
+    let raw = |source: Value| json!({ "type": "linux", "content": { "kind": "raw", "source": source } });
+    let cases: [(Change, &str); 6] = [
+        (
+            |plan, source| {
+                plan["variants"][1]["entries"] = json!({ "/h": { "type": "file", "source": source } })
+            },
+            "plan.variants[1].entries.\"/h\".source",
+        ),
+        (
+            |plan, source| plan["entries"]["/h"] = json!({ "type": "file", "source": source }),
+            "plan.entries.\"/h\".source",
+        ),
+        (
+            |plan, source| plan["trees"] = json!([{ "source": "tree" }, { "source": source, "kind": "tar" }]),
+            "plan.trees[1].source",
+        ),
+        (
+            |plan, source| plan["disk"]["partitions"][1]["content"]["entries"]["/f"]["source"] = source,
+            "plan.disk.partitions[1].content.entries.\"/f\".source",
+        ),
+        (
+            |plan, source| plan["disk"]["partitions"][2]["content"]["source"] = source,
+            "plan.disk.partitions[2].content.source",
+        ),
+        (
+            |plan, source| plan["disk"]["blobs"] = json!([{ "source": source, "offset": "512KiB" }]),
+            "plan.disk.blobs[0].source",
+        ),
+    ];
+    let outputs = ["out/base.img", "out/../out/label.img", "out/base.img.bmap", "link"];
+    for (change, field) in &cases {
+        for source in outputs {
+            let mut plan = plan();
+            plan["output"] = json!({ "path": "out/base.img", "bmap": true });
+            if field.contains("disk") {
+                plan["disk"] = disk(fat(json!("key")));
+                plan["disk"]["partitions"].as_array_mut().unwrap().push(raw(json!("key")));
+            }
+            change(&mut plan, json!(source));
+            let workspace = Workspace::with_plan(&plan);
+            write_sources(&workspace);
+            std::fs::create_dir(workspace.path("out")).unwrap();
+            std::os::unix::fs::symlink("out/all.img", workspace.path("link")).unwrap();
+            for arguments in [["build", "plan.json"], ["check", "plan.json"], ["size", "plan.json"]] {
+                let run = workspace.snugfs(arguments).failed_with(2);
+                assert!(run.stderr.contains(&format!(" is also {field}")), "{source}: {}", run.stderr);
+            }
+            assert!(std::fs::read_dir(workspace.path("out")).unwrap().next().is_none(), "{field}: {source}");
+        }
+    }
+}
+
+#[test]
+fn maps_of_earlier_images_give_warnings_for_variants_too() {
+    let mut plan = plan();
+    plan["output"] = json!({ "path": "base.img", "bmap": true });
+    let workspace = Workspace::with_plan(&plan);
+    write_sources(&workspace);
+    workspace.snugfs(["build", "plan.json", "--variant", "uuid.img"]).succeeded();
+    let run = workspace.snugfs(["build", "plan.json"]).succeeded();
+    let of_maps = run.stderr.lines().filter(|line| line.contains("is the map of an earlier image"));
+    let found: Vec<_> = of_maps.collect();
+    assert!(matches!(found.as_slice(), [one] if one.contains("warning: uuid.img.bmap: ")), "{}", run.stderr);
+    assert!(workspace.path("base.img.bmap").is_file());
+    std::fs::remove_file(workspace.path("uuid.img.bmap")).unwrap();
+    let run = workspace.snugfs(["build", "plan.json"]).succeeded();
+    assert!(!run.stderr.contains("warning"), "{}", run.stderr);
+}
+
+#[test]
 fn outputs_in_a_source_folder_are_in_no_variant() {
     let mut plan = plan();
     plan["output"] = json!({ "path": "tree/base.img" });

@@ -1,9 +1,12 @@
 //! `plan.filesystem.verity`: hash trees as veritysetup makes them, and everything that depends on their root hashes.
 
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
+use image_reader::Image;
 use serde_json::{Value, json};
+use snugfs_core::verify::{self, Medium, Terms};
 
 use crate::support::{LoopDevice, Run, Workspace, plan_of_entries, sha256, tool};
 
@@ -267,6 +270,78 @@ fn damage_of_data_and_of_trees_is_found() {
         let run = workspace.snugfs(["verify", "bad.img", "--against", "plan.json"]);
         assert_ne!(run.code, 0, "{what}");
     }
+}
+
+#[test]
+fn every_bit_of_a_superblock_is_checked() {
+    let alone = Workspace::with_plan(&plan_of_entries(json!({})));
+    alone.change_plan(|plan| plan["filesystem"] = json!({ "seal": true, "verity": { "salt": SALT } }));
+    let disk = disk_plan();
+    disk.change_plan(|plan| {
+        plan["entries"] = json!({});
+        plan["filesystem"]["verity"] = json!({ "salt": SALT });
+        plan["disk"]["partitions"][0] = json!({ "type": "linux", "size": "1MiB" });
+        plan["disk"]["partitions"].as_array_mut().unwrap().truncate(5);
+    });
+    for workspace in [alone, disk] {
+        let good = built(&workspace);
+        let file = std::fs::OpenOptions::new().write(true).open(workspace.path("x.img")).unwrap();
+        let put = |at: usize, byte: u8| file.write_all_at(&[byte], at.try_into().unwrap()).unwrap();
+        let verify = || {
+            let image = Image::open(&workspace.path("x.img")).unwrap();
+            verify::image(&image, Terms::new(Medium::File, false)).unwrap()
+        };
+        assert!(verify().is_right(false));
+        let is_superblock = |block: &[u8]| block.starts_with(b"verity\0\0");
+        let start = 4096 * good.chunks(4096).position(is_superblock).unwrap();
+        for byte in (0..4096).filter(|byte| *byte < 128 || byte % 256 == 0) {
+            // After the numbers, the salt and zeros.
+            for bit in (0..8).filter(|bit| byte < 88 || *bit == byte % 8) {
+                put(start + byte, good[start + byte] ^ 1 << bit);
+                let found = verify();
+                let lines = found.lines(false).join("\n");
+                // Nothing else depends on the UUID of a tree.
+                assert_eq!(
+                    found.is_right(false),
+                    (16..32).contains(&byte),
+                    "byte {byte}, bit {bit}: {lines}"
+                );
+                assert!(
+                    found.is_right(false) || lines.contains("hash tree"),
+                    "byte {byte}, bit {bit}: {lines}"
+                );
+                put(start + byte, good[start + byte]);
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_after_a_tree_must_be_zero_as_after_a_file_system() {
+    let workspace = sealed_plan(&json!(true));
+    let good = built(&workspace);
+    let with = |end: &[u8]| workspace.write("longer.img", [&good, end].concat());
+    with(&[0; 4096]);
+    workspace.snugfs(["verify", "longer.img"]).succeeded();
+    let longer = with(&[[0; 4096], [7; 4096]].concat());
+    let run = workspace.snugfs(["verify", "longer.img"]).failed_with(8);
+    let text = format!("byte {} is behind its end and not zero (trailing-data)", good.len() + 4096);
+    assert!(run.stderr.contains(&text), "{}", run.stderr);
+    workspace.snugfs(["verify", "longer.img", "--used"]).succeeded();
+    workspace.snugfs(["verify", "longer.img", "--ignore-unused"]).succeeded();
+    let device = LoopDevice::new(&longer, "512");
+    workspace.snugfs(["verify", &device.device]).succeeded();
+}
+
+#[test]
+fn a_root_hash_can_go_to_standard_output() {
+    let workspace = sealed_plan(&json!(true));
+    let root_hash = workspace.snugfs(["roothash", "plan.json"]).succeeded();
+    let run = workspace.snugfs(["build", "plan.json", "-o", "x.img", "--roothash-out", "-"]).succeeded();
+    assert_eq!(run.text(), root_hash.text());
+    assert!(!workspace.path("-").exists());
+    let run = workspace.snugfs(["build", "plan.json", "-o", "-", "--roothash-out", "-"]).failed_with(2);
+    run.says("--roothash-out -: the image goes to standard output already; name a file for the root hash");
 }
 
 #[test]

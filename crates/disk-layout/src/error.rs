@@ -61,9 +61,27 @@ pub enum DiskError {
     NothingLeft {
         /// The partition.
         item: Item,
+        /// Where it would start, in \[bytes\].
+        start: u64,
         /// End of the space for it, in \[bytes\].
         limit: u64,
     },
+    /// A disk whose given length is too small for its partition table.
+    TooShort {
+        /// Length of the disk in \[bytes\].
+        size: u64,
+        /// Length of the partition table with its backup, in \[bytes\].
+        least: u64,
+    },
+    /// A disk that is longer than a file can be.
+    TooLong {
+        /// What makes it so long: the last item, or the disk's given length.
+        item: Item,
+        /// Length of the disk in \[bytes\].
+        bytes: u64,
+    },
+    /// A disk whose rounded length is longer than a file can be.
+    RoundedTooLong,
     /// A partition that takes what is left, on a disk whose length is not given.
     NoLength {
         /// The partition.
@@ -92,6 +110,9 @@ pub enum DiskError {
     Table(&'static str),
 }
 
+/// Maximum length of a file in \[bytes\]: offsets are signed (`off_t`).
+pub(crate) const MOST_BYTES: u64 = i64::MAX.cast_unsigned();
+
 /// The names that a program's messages use for the items of a disk.
 pub trait Names {
     /// The name of an item.
@@ -102,6 +123,11 @@ pub trait Names {
     /// The name of the option for the size of the disk.
     fn size(&self) -> String {
         "the size of the disk".to_owned()
+    }
+
+    /// The name of the option that rounds up the length of the disk.
+    fn round_to(&self) -> String {
+        "the rounding of the disk's length".to_owned()
     }
 
     /// The instruction to use a GUID partition table.
@@ -143,10 +169,33 @@ impl DiskError {
                 format!("the content has {needs} bytes, {} more than the partition's {size}", needs - size),
                 "make it larger".to_owned(),
             ),
-            Self::NothingLeft { item, limit } => (
+            Self::NothingLeft { item, start, limit } if start >= limit => (
+                *item,
+                format!("it would start at {start}, but the space for it ends at {limit}"),
+                format!("increase {}, or make others smaller", names.size()),
+            ),
+            Self::NothingLeft { item, limit, .. } => (
                 *item,
                 format!("other parts leave nothing for it before {limit}"),
                 format!("increase {}, or make others smaller", names.size()),
+            ),
+            Self::TooShort { size, least } => (
+                Item::Disk,
+                format!("{size} bytes are too few for the partition table, which has {least}"),
+                format!("increase {}", names.size()),
+            ),
+            Self::TooLong { item, bytes } => (
+                *item,
+                format!("the disk would have {bytes} bytes, but a file has at most {MOST_BYTES}"),
+                match item {
+                    Item::Disk => format!("decrease {}", names.size()),
+                    _ => "use a smaller offset or size".to_owned(),
+                },
+            ),
+            Self::RoundedTooLong => (
+                Item::Disk,
+                format!("its rounded length is more than the {MOST_BYTES} bytes that a file can have"),
+                format!("decrease {}", names.round_to()),
             ),
             Self::NoLength { item } => (
                 *item,

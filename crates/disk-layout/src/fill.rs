@@ -93,12 +93,13 @@ impl Chain {
             link.latest_end = latest;
             let least = link.size.unwrap_or(self.sector);
             let start = latest.checked_sub(least).map(|start| start - start % link.align);
-            let nothing = DiskError::NothingLeft { item: item(link), limit: self.limit };
+            let nothing = DiskError::NothingLeft { item: item(link), start: self.start, limit: self.limit };
             latest = start.ok_or(nothing)?;
         }
         let Some(first) = self.links.first() else { return Ok(()) };
         if first.latest_end < self.start.saturating_add(self.sector) {
-            return Err(DiskError::NothingLeft { item: item(first), limit: self.limit });
+            let (start, limit) = (self.start, self.limit);
+            return Err(DiskError::NothingLeft { item: item(first), start, limit });
         }
         let mut end = self.start;
         for (position, link) in self.links.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Places partitions and blobs. By default the disk is as long as needed. Nothing may overlap.
 
-use crate::error::{DiskError, Item, Span};
+use crate::error::{DiskError, Item, MOST_BYTES, Span};
 use crate::fill;
 use crate::options::{Length, Options, RoundTo, Table};
 
@@ -42,6 +42,9 @@ impl Placement {
             // At the start: protective MBR, header, entries. At the end: entries, header.
             Table::Gpt(_) => (2 * sector + GPT_ENTRIES, GPT_ENTRIES + sector),
         };
+        if let Some(size) = options.size.filter(|size| *size < head + tail) {
+            return Err(DiskError::TooShort { size, least: head + tail });
+        }
         let filled = fill::lengths(options, head, tail)?;
         let mut spans = vec![Span { item: Item::Table, start: BOOT_CODE, end: head }];
         let mut partitions = Vec::with_capacity(options.partitions.len());
@@ -101,8 +104,12 @@ fn length(options: &Options, spans: &[Span], tail: u64) -> Result<u64, DiskError
             // A disk that is too short for the backup table has no usable space.
             Err(DiskError::PastEnd { span: *last, usable: size.saturating_sub(tail) })
         }
+        (Some(size), _) if size > MOST_BYTES => Err(DiskError::TooLong { item: Item::Disk, bytes: size }),
         (Some(size), _) => Ok(size),
-        (None, _) => needs.ok_or(DiskError::Overflow { item: Item::Disk }),
+        (None, Some(last)) if end > MOST_BYTES - tail => {
+            Err(DiskError::TooLong { item: last.item, bytes: end.saturating_add(tail) })
+        }
+        (None, _) => needs.filter(|needs| *needs <= MOST_BYTES).ok_or(DiskError::RoundedTooLong),
     }
 }
 

@@ -339,7 +339,7 @@ fn rejects_overlaps_and_items_after_the_end() {
     assert!(plan(vec![one(Some((1 << 41) - 512), 512)]).is_ok());
     assert!(matches!(plan(vec![one(Some(1 << 41), 512)]), Err(DiskError::TooLargeForMbr { .. })));
     assert!(matches!(plan(vec![one(Some(u64::MAX - 511), 512)]), Err(DiskError::Overflow { .. })));
-    assert!(matches!(plan(vec![one(Some(u64::MAX - 1023), 512)]), Err(DiskError::Overflow { .. })));
+    assert!(matches!(plan(vec![one(Some(u64::MAX - 1023), 512)]), Err(DiskError::TooLong { .. })));
     let blob = Blob { offset: u64::MAX, part: Part::File { file: NodeId::ROOT.into(), len: 2 } };
     let with_blob = Options { blobs: vec![blob], ..options(Table::Mbr(None), vec![one(None, 512)]) };
     assert!(matches!(Disk::plan(with_blob), Err(DiskError::Overflow { .. })));
@@ -518,7 +518,8 @@ fn nothing_left_is_an_error() {
     let item = Item::Partition(1);
     assert_eq!(Disk::places(&of(None)).unwrap_err(), DiskError::NoLength { item });
     let limit = 16 * MIB;
-    assert_eq!(Disk::places(&of(Some(limit))).unwrap_err(), DiskError::NothingLeft { item, limit });
+    let nothing = DiskError::NothingLeft { item, start: limit, limit };
+    assert_eq!(Disk::places(&of(Some(limit))).unwrap_err(), nothing);
     assert_eq!(spans(&of(Some(limit + 512)))[1], (16 * MIB, 16 * MIB + 512));
 }
 
@@ -648,6 +649,27 @@ fn messages_name_what_can_be_changed() {
     );
     assert_eq!(
         plan(vec![fill(1, MIB)], vec![], Some(MIB)),
-        "partition 1: other parts leave nothing for it before 1048576; increase the size of the disk, or make others smaller"
+        "partition 1: it would start at 1048576, but the space for it ends at 1048576; increase the size of the disk, or make \
+         others smaller"
+    );
+    assert_eq!(
+        plan(vec![fill(1, MIB)], vec![], Some(511)),
+        "the disk: 511 bytes are too few for the partition table, which has 512; increase the size of the disk"
+    );
+    let huge = 1 << 63;
+    assert_eq!(
+        plan(vec![], vec![], Some(huge)),
+        "the disk: the disk would have 9223372036854775808 bytes, but a file has at most 9223372036854775807; decrease the \
+         size of the disk"
+    );
+    assert_eq!(
+        plan(vec![], blob(huge - 512, 512), None),
+        "blob 1: the disk would have 9223372036854775808 bytes, but a file has at most 9223372036854775807; use a smaller \
+         offset or size"
+    );
+    assert_eq!(
+        plan(vec![], blob(huge - 1024, 512), None),
+        "the disk: its rounded length is more than the 9223372036854775807 bytes that a file can have; decrease the rounding \
+         of the disk's length"
     );
 }

@@ -86,6 +86,12 @@ impl Superblock {
         bytes.starts_with(SIGNATURE).then(|| Self::parse_fields(bytes))
     }
 
+    /// Whether bytes are a superblock of this crate in everything but the signature.
+    #[must_use]
+    pub fn has_damaged_signature(bytes: &[u8; Self::LEN]) -> bool {
+        !bytes.starts_with(SIGNATURE) && Self::parse_fields(bytes).is_ok()
+    }
+
     fn parse_fields(bytes: &[u8; Self::LEN]) -> Result<Self, Unsupported> {
         let u32_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|index| bytes[at + index]));
         let u64_at = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| bytes[at + index]));
@@ -144,6 +150,21 @@ mod tests {
         assert_eq!(Superblock::parse(&bytes[..511]), None);
         assert_eq!(Superblock::parse(&[0; 512]), None);
         assert_eq!(Parameters::new([0; 16], vec![0; 257]), None);
+    }
+
+    #[test]
+    fn a_damaged_signature_is_recognised() {
+        let good = superblock().to_bytes();
+        assert!(!Superblock::has_damaged_signature(&good));
+        let with = |offset: usize| {
+            let mut bytes = good;
+            bytes[0] ^= 1;
+            bytes[offset] ^= 4;
+            Superblock::has_damaged_signature(&bytes)
+        };
+        assert!(with(0) && with(7) && with(UUID));
+        assert!(!with(8) && !with(ALGORITHM) && !with(69));
+        assert!(!Superblock::has_damaged_signature(&[0; Superblock::LEN]));
     }
 
     #[test]

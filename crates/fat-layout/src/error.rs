@@ -10,6 +10,8 @@ use crate::MAX_SLOT_LIST;
 pub enum Subject {
     /// The whole file system.
     FileSystem,
+    /// The promised free space.
+    FreeSpace,
     /// A path in the file system.
     Path(String),
 }
@@ -18,6 +20,7 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FileSystem => Ok(()),
+            Self::FreeSpace => f.write_str("the free space"),
             Self::Path(path) => f.write_str(path),
         }
     }
@@ -33,6 +36,11 @@ pub trait Names {
     /// The instruction to use FAT32.
     fn fat32(&self) -> String {
         "choose FAT32".to_owned()
+    }
+
+    /// The instruction to promise less free space.
+    fn less_free_space(&self) -> String {
+        "promise less".to_owned()
     }
 }
 
@@ -70,10 +78,21 @@ pub enum FatError {
     Full {
         /// Missing clusters in \[bytes\].
         missing: u64,
-        /// Whether the free space was promised.
+        /// Whether free space or slots were promised.
         promised: bool,
+        /// Whether less free space could be promised.
+        free_space: bool,
         /// How much longer the partition must be, in \[bytes\]; `None` if no length is sufficient for the FAT type.
         more: Option<u64>,
+    },
+    /// Contents that no partition of the FAT type can hold.
+    TooMuch {
+        /// Whether the type is FAT32.
+        fat32: bool,
+        /// The promised free space in \[bytes\].
+        free_space: u64,
+        /// Whether FAT32 would be sufficient.
+        other: bool,
     },
     /// More entries in the root directory than FAT16 has.
     RootFull {
@@ -146,16 +165,28 @@ impl FatError {
                     if *other { format!(", or {}", names.any_type()) } else { String::new() }
                 ),
             ),
-            Self::Full { missing, promised, more } => whole(
+            Self::Full { missing, promised, free_space, more } => whole(
                 format!(
                     "the files{} need {missing} bytes more than the partition has",
                     if *promised { " and the free space" } else { "" }
                 ),
                 match more {
                     Some(more) => format!("make it {more} bytes larger, as longer tables need space too"),
+                    None if *free_space => format!("leave some out, or {}", names.less_free_space()),
                     None => "leave some out".to_owned(),
                 },
             ),
+            Self::TooMuch { fat32, free_space, other } => {
+                let fat32_instead = if *other { format!(", or {}", names.fat32()) } else { String::new() };
+                if *free_space > 0 {
+                    let what =
+                        format!("{free_space} bytes and the files are more than {} can hold", name(*fat32));
+                    (Subject::FreeSpace, what, format!("{}{fat32_instead}", names.less_free_space()))
+                } else {
+                    let what = format!("the files are more than {} can hold", name(*fat32));
+                    whole(what, format!("leave some out{fat32_instead}"))
+                }
+            }
             Self::RootFull { needed, room, fat32 } => whole(
                 format!("the root directory needs {needed} entries of 32 bytes, but FAT16 has only {room}"),
                 if *fat32 {

@@ -84,8 +84,9 @@ impl FatLayout {
             Fit::Allocated(allocation) => allocation,
             Fit::Missing(missing) => {
                 let promised = options.free_space > 0 || !list.is_empty();
+                let free_space = options.free_space > 0;
                 let more = more(tree, options, &names, length, missing);
-                return Err(FatError::Full { missing, promised, more });
+                return Err(FatError::Full { missing, promised, free_space, more });
             }
         };
         let (root, runs) = allocation.fill(tree, options, &names);
@@ -269,7 +270,7 @@ fn more(tree: &FileTree, options: &Options, names: &Names, list: u64, missing: u
     let mut bytes = options.bytes;
     let mut missing = missing;
     loop {
-        bytes = bytes.checked_add(missing.next_multiple_of(options.sector.bytes()))?;
+        bytes = bytes.checked_add(missing.checked_next_multiple_of(options.sector.bytes())?)?;
         let longer = Options { bytes, ..*options };
         let geometry = Geometry::of(&longer, list).ok()?;
         match Allocation::of(tree, &longer, &geometry, names, list).ok()? {
@@ -336,7 +337,8 @@ impl Allocation {
             }
         }
         // Slots take free clusters when they are stamped.
-        let slots = tree.slots().map(|(_, bytes)| bytes.div_ceil(geometry.cluster_bytes())).sum::<u64>();
+        let slots = tree.slots().map(|(_, bytes)| bytes.div_ceil(geometry.cluster_bytes()));
+        let slots = slots.fold(0, u64::saturating_add);
         let promised = options.free_space.div_ceil(geometry.cluster_bytes()).saturating_add(slots);
         Ok(match used.saturating_add(promised).checked_sub(geometry.clusters) {
             None | Some(0) => Fit::Allocated(Self { clusters: allocated, used }),

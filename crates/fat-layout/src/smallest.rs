@@ -5,10 +5,10 @@
 
 use image_tree::{FileTree, to_u64};
 
-use crate::Options;
 use crate::error::FatError;
 use crate::geometry::{FAT32_FROM, MAX_CLUSTER_BYTES, MAX_TRACK};
 use crate::layout::{self, FatLayout};
+use crate::{Bits, Options};
 
 impl FatLayout {
     /// The length in \[bytes\] of the smallest partition that holds a tree and the promised free space. [`Options::bytes`] is
@@ -33,11 +33,21 @@ impl FatLayout {
                     // Without a given length, FAT32 is possible.
                     return Err(FatError::RootFull { needed, room, fat32: true });
                 }
+                Err(FatError::TooLong { .. }) => return Err(too_much(tree, options)),
                 Err(error) => return Err(error),
             };
-            let next = at_least.next_multiple_of(sector).max(bytes + sector);
+            let next = at_least.checked_next_multiple_of(sector).zip(bytes.checked_add(sector));
+            let Some((at_least, longer)) = next else { return Err(too_much(tree, options)) };
+            let next = at_least.max(longer);
             // There, clusters become shorter.
             bytes = if bytes < FAT32_FROM { next.min(FAT32_FROM) } else { next };
         }
     }
+}
+
+/// The error if no partition is long enough.
+fn too_much(tree: &FileTree, options: &Options) -> FatError {
+    let fat32 = options.bits != Some(Bits::Fat16);
+    let other = !fat32 && FatLayout::smallest(tree, &Options { bits: Some(Bits::Fat32), ..*options }).is_ok();
+    FatError::TooMuch { fat32, free_space: options.free_space, other }
 }

@@ -299,7 +299,7 @@ fn fills_a_partition_to_the_last_cluster() {
     assert_reads_back(&files(&[("all", Some(room))]), &options(9 * MIB, None));
     let tree = tree_of(&files(&[("all", Some(room + 1)), ("b", Some(1))]));
     let error = FatLayout::plan(&tree, &options(9 * MIB, None)).unwrap_err();
-    let FatError::Full { missing, more: Some(more), promised: false } = error else { panic!("{error}") };
+    let FatError::Full { missing, more: Some(more), promised: false, .. } = error else { panic!("{error}") };
     assert_eq!(missing, 2 * none.cluster_bytes);
     FatLayout::plan(&tree, &options(9 * MIB + more, None)).unwrap();
 }
@@ -428,6 +428,36 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any numbers give a layout or an error.
+    #[test]
+    fn no_number_is_too_large(
+        bytes in prop_oneof![Just(u64::MAX), Just(1 << 41), any::<u64>(), 0..u64::MAX],
+        free_space in prop_oneof![u64::MAX - 3 * MIB..=u64::MAX, (1 << 41) - 4 * GIB..(1 << 42), any::<u64>()],
+        bits in prop_oneof![Just(None), Just(Some(Bits::Fat16)), Just(Some(Bits::Fat32))],
+        long_sectors in any::<bool>(),
+    ) {
+        let sector = if long_sectors { SectorSize::Bytes4096 } else { SectorSize::Bytes512 };
+        let of = |bytes| Options { sector, free_space, ..options(bytes, bits) };
+        let tree = blank(&[1, 4 * GIB - 1]);
+        match FatLayout::smallest(&tree, &of(0)) {
+            Ok(smallest) => {
+                let found = FatLayout::plan(&tree, &of(smallest)).unwrap().summary();
+                prop_assert!(found.free_clusters * found.cluster_bytes >= free_space);
+            }
+            Err(error) => {
+                let is_too_much = matches!(error, FatError::TooMuch { .. });
+                prop_assert!(is_too_much && free_space > GIB, "{}", error);
+            }
+        }
+        if let Ok(layout) = FatLayout::plan(&tree, &of(bytes)) {
+            prop_assert_eq!(layout.len(), bytes);
+        }
+    }
+}
+
 /// Promised free space is counted in whole clusters, and the error for too short a partition names it.
 #[test]
 fn free_space_is_promised() {
@@ -439,6 +469,26 @@ fn free_space_is_promised() {
     let error = with(free + 1).unwrap_err();
     let message = "the files and the free space need 2048 bytes more than the partition has; make it ";
     assert!(error.to_string().starts_with(message), "{error}");
+}
+
+#[test]
+fn more_than_any_partition_holds_is_an_error_about_the_free_space() {
+    let error = |sizes: &[u64], free_space, bits| {
+        let options = Options { free_space, ..options(0, bits) };
+        FatLayout::smallest(&blank(sizes), &options).unwrap_err().to_string()
+    };
+    assert_eq!(
+        error(&[1], u64::MAX, None),
+        "the free space: 18446744073709551615 bytes and the files are more than FAT32 can hold; promise less"
+    );
+    assert_eq!(
+        error(&[1], 5 * GIB, Some(Bits::Fat16)),
+        "the free space: 5368709120 bytes and the files are more than FAT16 can hold; promise less, or choose FAT32"
+    );
+    assert_eq!(
+        error(&[3 * GIB, 3 * GIB], 0, Some(Bits::Fat16)),
+        "the files are more than FAT16 can hold; leave some out, or choose FAT32"
+    );
 }
 
 /// 40 MiB, a file of 40 MiB and 40 small ones.

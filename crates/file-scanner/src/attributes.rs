@@ -10,6 +10,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use image_tree::ImagePath;
 use snugfs_plan::AttributesPlan;
 
+use crate::characters::CharacterGlobs;
 use crate::error::ScanError;
 use crate::glob_error;
 
@@ -65,8 +66,11 @@ fn literal(pattern: &[u8]) -> Vec<u8> {
 #[derive(Debug)]
 pub(crate) struct Attributes<'a> {
     rules: Vec<Rule<'a>>,
+    /// For paths of ASCII, where bytes are characters.
     globs: GlobSet,
-    /// The rules of `globs`, by their position there.
+    /// The same patterns for other paths.
+    character_globs: CharacterGlobs,
+    /// The rules of the patterns, by their position there.
     patterns: Vec<usize>,
 }
 
@@ -79,13 +83,14 @@ impl<'a> Attributes<'a> {
         let mut rules: Vec<Rule<'a>> = attributes.iter().map(|(path, plan)| Rule::new(path, plan)).collect();
         rules.sort_by(Rule::compare);
         let mut builder = GlobSetBuilder::new();
-        let mut patterns = Vec::new();
+        let (mut patterns, mut globs) = (Vec::new(), Vec::new());
         for (position, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.is_pattern) {
             // Paths of a plan are UTF-8.
             let text = String::from_utf8_lossy(rule.path.as_bytes());
             match GlobBuilder::new(&text).literal_separator(true).backslash_escape(true).build() {
                 Ok(glob) => {
-                    builder.add(glob);
+                    builder.add(glob.clone());
+                    globs.push(glob);
                     patterns.push(position);
                 }
                 Err(error) => {
@@ -94,11 +99,15 @@ impl<'a> Attributes<'a> {
                 }
             }
         }
+        let character_globs = CharacterGlobs::new(&globs).unwrap_or_else(|error| {
+            errors.push(ScanError::Internal(format!("the patterns of attributes: {error}")));
+            CharacterGlobs::default()
+        });
         let globs = builder.build().unwrap_or_else(|error| {
             errors.push(ScanError::Internal(format!("the patterns of attributes: {error}")));
             GlobSet::empty()
         });
-        Self { rules, globs, patterns }
+        Self { rules, globs, character_globs, patterns }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -127,7 +136,11 @@ impl<'a> Attributes<'a> {
 
     /// The ranks of the patterns that match a path, ascending.
     pub(crate) fn matches(&self, path: &[u8]) -> Vec<usize> {
-        let mut found = self.globs.matches(Path::new(OsStr::from_bytes(path)));
+        let mut found = if path.is_ascii() {
+            self.globs.matches(Path::new(OsStr::from_bytes(path)))
+        } else {
+            self.character_globs.matches(path)
+        };
         found.sort_unstable();
         found.into_iter().map(|position| self.patterns[position]).collect()
     }
@@ -186,6 +199,20 @@ mod tests {
         assert_eq!(matching("/home/a*"), ["/**", "/home/*", "/home/a\\*"]);
         assert_eq!(matching("/home/.x/y"), ["/**"]);
         assert_eq!(matching("/homes/y"), ["/**"]);
+    }
+
+    #[test]
+    fn wildcards_match_characters_and_not_bytes() {
+        let plan = plan(&["/?", "/??", "/[!a]", "/[éö]", "/{é,x}"]);
+        let attributes = Attributes::new(&plan, &mut Vec::new());
+        let matching = |path: &[u8]| -> Vec<String> {
+            let found = attributes.matches(path).into_iter();
+            found.map(|rank| attributes.rule(rank).path.to_string()).collect()
+        };
+        assert_eq!(matching("/é".as_bytes()), ["/?", "/[!a]", "/[éö]", "/{é,x}"]);
+        assert_eq!(matching(b"/x"), ["/?", "/[!a]", "/{é,x}"]);
+        assert_eq!(matching("/éx".as_bytes()), ["/??"]);
+        assert_eq!(matching(b"/\xff"), ["/?", "/[!a]"]);
     }
 
     #[test]

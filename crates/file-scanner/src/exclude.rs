@@ -39,6 +39,10 @@ impl Exclude {
         };
         let mut builder = GitignoreBuilder::new("");
         for pattern in patterns {
+            if has_class_beyond_ascii(pattern) {
+                let reason = "classes match one byte, as in git, so the characters in [] must be ASCII";
+                return Err(ScanError::Pattern { tree, pattern: pattern.clone(), reason: reason.to_owned() });
+            }
             builder.add_line(None, pattern).map_err(|error| wrong(pattern, &error))?;
         }
         let all = patterns.join(" ");
@@ -87,6 +91,30 @@ impl Exclude {
     }
 }
 
+/// Whether there is a class such as `[éö]`, which would match the bytes of these characters.
+fn has_class_beyond_ascii(pattern: &str) -> bool {
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => drop(characters.next()),
+            '[' => {
+                let rest = characters.as_str();
+                let class = rest.strip_prefix(['!', '^']).unwrap_or(rest);
+                // As the first character, a bracket does not end the class.
+                let first = class.chars().next().map_or(0, char::len_utf8);
+                let Some(end) = class[first..].find(']') else { return false };
+                let (class, after) = class.split_at(first + end);
+                if !class.is_ascii() {
+                    return true;
+                }
+                characters = after.chars();
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
 /// The path of an entry of a directory.
 pub(crate) fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
     if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() }
@@ -116,6 +144,20 @@ mod tests {
         }
         assert_eq!(exclude.unused(&patterns), ["*.none"]);
         assert!(Exclude::new(0, &[]).unwrap().is_none());
+        for (pattern, is_wrong) in [
+            ("[éö]", true),
+            ("x[!a-é]", true),
+            ("[]é]", true),
+            ("é[a]é", false),
+            ("\\[é]", false),
+            ("[\\]é", false),
+            ("é?", false),
+            ("[é", false),
+            ("[é]", true),
+            ("[a][é]", true),
+        ] {
+            assert_eq!(Exclude::new(0, &[pattern.to_owned()]).is_err(), is_wrong, "{pattern}");
+        }
         assert!(matches!(Exclude::new(1, &["[z-a]".to_owned()]), Err(ScanError::Pattern { tree: 1, .. })));
     }
 }

@@ -18,6 +18,7 @@
 //! | `own` | output files of the program, which no tree includes |
 //! | `found` | the result of the walk |
 //! | `attributes` | the attributes of the plan in the order of their precedence; which patterns match a path |
+//! | `characters` | patterns for paths with characters other than ASCII |
 //! | `plan_tree` | the entries, targets and attributes of the plan, by path |
 //! | `merge` | merges all sources in depth-first order, finds conflicts |
 //! | `source_id` | the source of an error or a warning |
@@ -27,6 +28,7 @@
 
 mod archives;
 mod attributes;
+mod characters;
 mod contained;
 mod equal;
 mod error;

@@ -291,16 +291,22 @@ impl fat_layout::Names for FatNames {
     fn fat32(&self) -> String {
         "set \"bits\" to 32".to_owned()
     }
+
+    fn less_free_space(&self) -> String {
+        "decrease \"freeSpace\"".to_owned()
+    }
 }
 
 /// The failure of the layout of a FAT file system. `at` is its place in the plan.
 pub(crate) fn fat_failure(error: &FatError, at: &Location) -> Failure {
     let (subject, what, help) = error.message(&FatNames);
-    let what = match subject {
-        fat_layout::Subject::Path(path) => format!("{path}: {what}"),
-        _ => what,
-    };
-    Failure::new(FailureKind::Fit, at, what, help)
+    match subject {
+        fat_layout::Subject::Path(path) => {
+            Failure::new(FailureKind::Fit, at, format!("{path}: {what}"), help)
+        }
+        fat_layout::Subject::FreeSpace => Failure::new(FailureKind::Fit, at.key("freeSpace"), what, help),
+        _ => Failure::new(FailureKind::Fit, at, what, help),
+    }
 }
 
 /// The names of a disk's items. Blobs of the boot loader follow those of the plan, whose number this is.
@@ -316,6 +322,10 @@ impl disk_layout::Names for DiskNames {
 
     fn size(&self) -> String {
         "plan.disk.size".to_owned()
+    }
+
+    fn round_to(&self) -> String {
+        "plan.disk.roundTo".to_owned()
     }
 
     fn gpt(&self) -> String {

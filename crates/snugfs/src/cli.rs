@@ -265,13 +265,13 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) report: Option<PathBuf>,
 
-    /// Write a record of where everything is in the image to this file, for --layout-like
+    /// Write a record of where everything is in the image to this file, for --layout-like; `-` for standard output
     ///
     /// JSON; compressed with zstd if the name ends in .zst.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) layout_out: Option<PathBuf>,
 
-    /// Write the root hash of the root file system to this file, as 64 hexadecimal digits
+    /// Write the root hash of the root file system to this file, as 64 hexadecimal digits; `-` for standard output
     ///
     /// The plan needs filesystem.verity. The root hashes of other file systems are in the report.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

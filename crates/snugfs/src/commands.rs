@@ -14,7 +14,7 @@ use snugfs_core::{
 use snugfs_plan::{CompressionPlan, FramingPlan, Plan};
 
 use crate::cli::{
-    BuildArgs, CheckArgs, Command, InputArgs, LayerArgs, PlanArgs, RoothashArgs, SizeArgs, misuse,
+    BuildArgs, CheckArgs, Command, InputArgs, LayerArgs, PlanArgs, RoothashArgs, SizeArgs, is_dash, misuse,
 };
 use crate::input::{self, ReadPlan};
 use crate::messages::Messages;
@@ -142,8 +142,8 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     let report_place = ReportPlace::open(args.report.as_deref())?;
     let sbom_place = ReportPlace::open(args.sbom.as_deref())?;
     let layout_place = layout_place(args.layout_out.as_deref())?;
+    let hash_place = ReportPlace::open(args.roothash_out.as_deref())?;
     let map_place = map_path.as_deref().map(Companion::open).transpose()?;
-    let hash_place = args.roothash_out.as_deref().map(Companion::open).transpose()?;
     let prepared = begun.prepare(&outputs, messages)?;
     let mut report = prepared.report();
     report.set_plan(begun.sha256);
@@ -161,7 +161,7 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     }
     let layout = layout_place.map(|(place, path)| {
         let bytes = layout_record(&prepared, path)?;
-        place.reserve(image_tree::to_u64(bytes.len()))?;
+        place.reserve_bytes(image_tree::to_u64(bytes.len()))?;
         Ok::<_, Failure>((place, bytes))
     });
     let layout = layout.transpose()?;
@@ -182,12 +182,8 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     if let Some((place, map)) = map_place.zip(image.map) {
         place.write(map.text().as_bytes())?;
     }
-    if let Some(map) = output.stale_map(&plan.output) {
-        messages.warning(&Problem::new(
-            shown(&map),
-            "is the map of an earlier image, and bmaptool would use it for this one",
-            "remove it, or set plan.output.bmap",
-        ));
+    for warning in output.stale_maps(plan) {
+        messages.warning(&warning);
     }
     if let Some(stores) = stores {
         stores.finish(messages);
@@ -207,10 +203,10 @@ fn build(args: &BuildArgs, messages: &Messages) -> Result<(), Failure> {
     report.set_raw_digest(image.raw_sha256);
     report.set_times(&progress.times());
     if let Some(place) = report_place {
-        place.write(&report.json()?)?;
+        place.write(report.json()?.as_bytes())?;
     }
     if let Some((place, text)) = sbom_place {
-        place.write(&text)?;
+        place.write(text.as_bytes())?;
     }
     if let Some((place, bytes)) = layout {
         place.write(&bytes)?;
@@ -296,17 +292,11 @@ fn outputs(
     if let Some(map) = map {
         outputs.add(Role::Map, output::field("bmap").into(), map);
     }
+    if args.roothash_out.is_some() && plan.root.filesystem.verity.is_none() {
+        let what = "the root file system has no hash tree";
+        return Err(misuse("--roothash-out", what, "set plan.filesystem.verity, or leave it out"));
+    }
     ReportPlace::add_to(&mut outputs, args, output.target)?;
-    if let Some(path) = &args.layout_out {
-        outputs.add(Role::Layout, "--layout-out".into(), path);
-    }
-    if let Some(path) = &args.roothash_out {
-        if plan.root.filesystem.verity.is_none() {
-            let what = "the root file system has no hash tree";
-            return Err(misuse("--roothash-out", what, "set plan.filesystem.verity, or leave it out"));
-        }
-        outputs.add(Role::RootHash, "--roothash-out".into(), path);
-    }
     outputs.add_stderr();
     outputs.add_planned(plan);
     outputs.check(&args.input.plan, plan)?;
@@ -332,8 +322,8 @@ fn roothash(args: &RoothashArgs, messages: &Messages) -> Result<(), Failure> {
 }
 
 /// The file for the record of a layout, opened before the work begins.
-fn layout_place(path: Option<&Path>) -> Result<Option<(Companion, &Path)>, Failure> {
-    path.map(|path| Ok::<_, Failure>((Companion::open(path)?, path))).transpose()
+fn layout_place(path: Option<&Path>) -> Result<Option<(ReportPlace, &Path)>, Failure> {
+    Ok(ReportPlace::open(path)?.zip(path))
 }
 
 /// The bytes of the record for a file of this name.
@@ -345,6 +335,10 @@ fn size(args: &SizeArgs, messages: &Messages) -> Result<(), Failure> {
     let begun = begin(&args.input, messages)?;
     let mut outputs = Outputs::default();
     if let Some(path) = &args.layout_out {
+        if is_dash(path) {
+            let what = "the table goes to standard output already";
+            return Err(misuse("--layout-out -", what, "name a file for the record of the layout"));
+        }
         outputs.add(Role::Layout, "--layout-out".into(), path);
     }
     outputs.add_result(&args.input.plan, &begun.plan)?;
@@ -407,7 +401,7 @@ fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let sources: Vec<PathBuf> = args.sources.iter().map(resolve).collect();
     let text = snugfs_core::draft_plan(&sources)?;
     match ReportPlace::open(args.output.as_deref())? {
-        Some(place) => place.write(&text),
+        Some(place) => place.write(text.as_bytes()),
         None => output::print(&text),
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use image_assembly::{AssemblyError, Companion, Options, Refusal, Target};
 use image_tree::io_reason;
-use snugfs_core::{BlockCompression, Failure, FailureKind, NOT_EXPANDED, is_unexpanded, shown};
+use snugfs_core::{BlockCompression, Failure, FailureKind, NOT_EXPANDED, Problem, is_unexpanded, shown};
 use snugfs_plan::{Format, Location, OutputPlan, Plan};
 
 use crate::cli::{BuildArgs, is_dash, misuse};
@@ -85,12 +85,23 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// The map of an earlier image next to this one, if this one gets no map: bmaptool would use the wrong map.
-    pub(crate) fn stale_map(&self, plan: &OutputPlan) -> Option<PathBuf> {
-        match self.target {
-            Target::File(path) if !plan.bmap => Some(map_path(path)).filter(|map| map.is_file()),
-            _ => None,
+    /// Warnings about maps of earlier images next to images that get no map: bmaptool would use the wrong map.
+    pub(crate) fn stale_maps(&self, plan: &Plan) -> Vec<Problem> {
+        const SHOWN: usize = 10;
+        let Target::File(image) = self.target else { return Vec::new() };
+        let stale = |path: &Path| Some(map_path(path)).filter(|map| map.is_file());
+        let what = "is the map of an earlier image, and bmaptool would use it for this one";
+        let own = stale(image).filter(|_| !plan.output.bmap);
+        let own = own.map(|map| Problem::new(shown(&map), what, "remove it, or set plan.output.bmap"));
+        // Variants have no maps.
+        let stale: Vec<_> = plan.variants.iter().filter_map(|variant| stale(&variant.path(image))).collect();
+        let mut warnings: Vec<_> = own.into_iter().collect();
+        warnings.extend(stale.iter().take(SHOWN).map(|map| Problem::new(shown(map), what, "remove it")));
+        if let Some(more) = stale.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+            let what = format!("{more} more variants have maps of earlier images next to them");
+            warnings.push(Problem::new(Location::plan().key("variants"), what, "remove them"));
         }
+        warnings
     }
 
     /// The path of the image's map, if the plan asks for one.
@@ -230,7 +241,7 @@ fn target<'a>(args: &BuildArgs, path: &'a Path) -> Result<Target<'a>, Failure> {
     }
 }
 
-/// The target of the report or the bill of materials. It is opened before the work begins, so that errors are reported
+/// The target of the report or another output besides the image. It is opened before the work begins, so that errors are reported
 /// early.
 #[derive(Debug)]
 pub(crate) enum ReportPlace {
@@ -247,12 +258,15 @@ impl ReportPlace {
         Ok(path.map(place).transpose()?)
     }
 
-    /// Adds the report and the bill of materials to the outputs of the run.
+    /// Adds all outputs of the run besides the image and its map.
     pub(crate) fn add_to(outputs: &mut Outputs, args: &BuildArgs, image: Target<'_>) -> Result<(), Failure> {
-        for (role, option, path) in
-            [(Role::Report, "--report", args.report.as_deref()), (Role::Sbom, "--sbom", args.sbom.as_deref())]
-        {
-            let Some(path) = path else { continue };
+        for (role, option, path) in [
+            (Role::Report, "--report", &args.report),
+            (Role::Sbom, "--sbom", &args.sbom),
+            (Role::Layout, "--layout-out", &args.layout_out),
+            (Role::RootHash, "--roothash-out", &args.roothash_out),
+        ] {
+            let Some(path) = path.as_deref() else { continue };
             if !is_dash(path) {
                 outputs.add(role, option.into(), path);
             } else if image == Target::Stdout {
@@ -268,20 +282,23 @@ impl ReportPlace {
 
     /// Reserves disk space for a report that is somewhat longer than its known part.
     pub(crate) fn reserve(&self, known: &str) -> Result<(), Failure> {
-        const REST: usize = 4096;
+        const REST: u64 = 4096;
+        self.reserve_bytes(image_tree::to_u64(known.len()) + REST)
+    }
+
+    /// Reserves disk space.
+    pub(crate) fn reserve_bytes(&self, bytes: u64) -> Result<(), Failure> {
         match self {
             Self::Stdout => Ok(()),
-            Self::File(companion) => {
-                Ok(companion.reserve(u64::try_from(known.len() + REST).unwrap_or(u64::MAX))?)
-            }
+            Self::File(companion) => Ok(companion.reserve(bytes)?),
         }
     }
 
-    /// Writes the report. The file appears complete, or not at all.
-    pub(crate) fn write(self, json: &str) -> Result<(), Failure> {
+    /// Writes the output. A file appears complete, or not at all.
+    pub(crate) fn write(self, bytes: &[u8]) -> Result<(), Failure> {
         match self {
-            Self::Stdout => print(json),
-            Self::File(companion) => Ok(companion.write(json.as_bytes())?),
+            Self::Stdout => print_bytes(bytes),
+            Self::File(companion) => Ok(companion.write(bytes)?),
         }
     }
 }
@@ -295,8 +312,12 @@ fn folder_of(path: &Path) -> PathBuf {
 
 /// Writes a result to standard output. EPIPE is not an error (`snugfs … | head`).
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
+}
+
+fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             let help = "redirect it elsewhere";
             Err(Failure::new(FailureKind::Output, "standard output", io_reason(&error), help))

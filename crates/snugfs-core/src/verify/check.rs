@@ -1,32 +1,42 @@
 //! Checks the parts of an image.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::{fmt, io};
 
 use ext4_verify::{Findings, Severity, Source, Unused};
 use image_reader::{
     FileSystem, Image, Overview, Partition, PartitionTable, ReadError, Volume, VolumeContent, Window,
 };
-use image_tree::Explanation;
+use image_tree::{Explanation, to_usize};
 use snugfs_compare::{Differences, Ext4Tree, PartCode};
 
 use super::trees::{self, Trees};
 use super::{damaged, swap};
 
 /// Adapts a window for `ext4-verify`.
-struct Bytes<'w>(&'w Window);
+struct Bytes<'w> {
+    window: &'w Window,
+    /// The hash tree after the file system, in \[bytes\]: read as zeros, because it is checked by itself.
+    tree: Range<u64>,
+}
 
 impl Source for Bytes<'_> {
     fn length(&self) -> u64 {
-        self.0.length()
+        self.window.length()
     }
 
     fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, buffer)
+        self.window.read(offset, buffer)?;
+        let within = |at: u64| to_usize(at.saturating_sub(offset)).min(buffer.len());
+        let tree = within(self.tree.start)..within(self.tree.end);
+        buffer[tree].fill(0);
+        Ok(())
     }
 
     fn next_data(&self, offset: u64) -> u64 {
-        self.0.next_data(offset)
+        let found = self.window.next_data(offset);
+        if self.tree.contains(&found) { self.window.next_data(self.tree.end) } else { found }
     }
 }
 
@@ -227,7 +237,7 @@ pub(super) fn overview(
     }
     // With a plan, the bytes of trees are compared.
     let mut trees = if all { trees::check(overview)? } else { Trees::default() };
-    let (mut volumes, mut warnings) = (Vec::new(), std::mem::take(&mut trees.warnings));
+    let (mut volumes, mut warnings) = (Vec::new(), Vec::new());
     let mut checked = CheckedRanges::default();
     for (index, volume) in overview.volumes.iter().enumerate() {
         let (what, is_ext4) = match &volume.content {
@@ -248,9 +258,11 @@ pub(super) fn overview(
         // Overlapping partitions are reported with the table. No byte is checked as part of two file systems.
         let is_checked = ((is_ext4 && all) || watched.is_some()) && checked.add(volume);
         let findings = if is_checked {
-            let data = volume.partition.is_none().then(|| trees::split(&volume.window)).flatten();
-            let window = data.as_ref().map_or(&volume.window, |(data, _)| data);
-            Some(ext4(window, unused, watched)?)
+            let appended = volume.partition.is_none().then(|| trees::split(&volume.window)).flatten();
+            let tree = appended.map_or(0..0, |(data, tree)| {
+                data.length()..data.length().saturating_add(trees::bytes_of(&tree))
+            });
+            Some(ext4(Bytes { window: &volume.window, tree }, unused, watched)?)
         } else {
             None
         };
@@ -267,7 +279,7 @@ pub(super) fn overview(
             partition: None,
             number: watched.number,
             what,
-            findings: Some(ext4(&window, terms.unused(false), Some(watched))?),
+            findings: Some(ext4(Bytes { window: &window, tree: 0..0 }, terms.unused(false), Some(watched))?),
             problems: None,
         });
     }
@@ -313,8 +325,9 @@ pub(super) fn start(volume: &Volume) -> u64 {
     volume.partition.as_ref().map_or(0, |partition| partition.start)
 }
 
-fn ext4(window: &Window, unused: Unused, watched: Option<&mut Watched>) -> Result<Findings, ReadError> {
-    let bytes = Bytes(window);
+fn ext4(bytes: Bytes<'_>, unused: Unused, watched: Option<&mut Watched>) -> Result<Findings, ReadError> {
+    let length = if bytes.tree.is_empty() { bytes.window.length() } else { bytes.tree.start };
+    let window = bytes.window.part(0, length);
     let findings = match watched {
         None => ext4_verify::check(&bytes, unused),
         Some(watched) => {

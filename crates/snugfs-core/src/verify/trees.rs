@@ -17,10 +17,11 @@ use crate::human;
 /// How much a thread reads at once, in \[bytes\].
 const PART: u64 = 1 << 20;
 
-/// Problems and remarks about hash trees.
+const DAMAGED: dm_verity::Unsupported = dm_verity::Unsupported("the signature is damaged");
+
+/// Problems of hash trees.
 #[derive(Debug, Default)]
 pub(super) struct Trees {
-    pub(super) warnings: Vec<String>,
     /// The problems of each tree that was compared, by the index of its volume.
     pub(super) checked: BTreeMap<usize, Vec<PartProblem>>,
 }
@@ -49,7 +50,15 @@ fn ext4_len(window: &Window) -> Option<u64> {
 fn superblock(window: &Window) -> Option<Result<Superblock, dm_verity::Unsupported>> {
     let mut bytes = [0; Superblock::LEN];
     window.read(0, &mut bytes).ok()?;
-    Superblock::parse(&bytes)
+    let damaged = || Superblock::has_damaged_signature(&bytes).then_some(Err(DAMAGED));
+    Superblock::parse(&bytes).or_else(damaged)
+}
+
+/// The bytes after an image's file system that belong to its hash tree. If its superblock is damaged, they may be all of them.
+pub(super) fn bytes_of(tree: &Window) -> u64 {
+    let len =
+        superblock(tree).and_then(Result::ok).and_then(|found| Geometry::new(found.data_blocks * BLOCK));
+    len.map_or(tree.length(), |geometry| geometry.hash_device_len())
 }
 
 /// The part of an image without a partition table that has its ext4 file system, if a hash tree follows.
@@ -111,13 +120,13 @@ pub(super) fn check(overview: &Overview) -> Result<Trees, ReadError> {
         let checked = if volume.partition.is_none() {
             let Some((data, tree)) = split(&volume.window) else { continue };
             let data = Data { name: "the file system".to_owned(), window: &data };
-            one(&mut trees.warnings, "image", &tree, &[data])?
+            one("image", &tree, &[data])?
         } else if superblock(&volume.window).is_none() {
             continue;
         } else {
             let data = overview.volumes.iter().filter(|data| ext4_len(&data.window).is_some());
             let data: Vec<_> = data.map(|data| Data { name: name(data), window: &data.window }).collect();
-            one(&mut trees.warnings, &name(volume), &volume.window, &data)?
+            one(&name(volume), &volume.window, &data)?
         };
         trees.checked.extend(checked.map(|problems| (index, problems)));
     }
@@ -125,18 +134,13 @@ pub(super) fn check(overview: &Overview) -> Result<Trees, ReadError> {
 }
 
 /// Compares a tree with the data that fits best. A tree does not say where its data is. Returns the problems; `None` if there is no
-/// tree, or if it could not be compared.
-fn one(
-    warnings: &mut Vec<String>,
-    place: &str,
-    tree: &Window,
-    data: &[Data<'_>],
-) -> Result<Option<Vec<PartProblem>>, ReadError> {
+/// tree.
+fn one(place: &str, tree: &Window, data: &[Data<'_>]) -> Result<Option<Vec<PartProblem>>, ReadError> {
     let found = match superblock(tree) {
         None => return Ok(None),
         Some(Err(why)) => {
-            warnings.push(format!("{place}: the hash tree was not checked, because {}", why.0));
-            return Ok(None);
+            let what = format!("the hash tree has a damaged superblock: {}", why.0);
+            return Ok(Some(vec![PartProblem::new(PartCode::HashTreeDamaged, what)]));
         }
         Some(Ok(found)) => found,
     };

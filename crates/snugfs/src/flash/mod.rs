@@ -201,7 +201,8 @@ impl Flash<'_> {
                 "seconds": seconds,
             });
             let text = serde_json::to_string_pretty(&report);
-            place.write(&(text.map_err(|error| Failure::internal("report", error))? + "\n"))?;
+            let text = text.map_err(|error| Failure::internal("report", error))?;
+            place.write(format!("{text}\n").as_bytes())?;
         }
         Ok(())
     }

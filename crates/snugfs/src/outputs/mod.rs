@@ -192,15 +192,19 @@ impl Outputs {
     pub(crate) fn check(&self, plan_path: &Path, plan: &Plan) -> Result<(), Failure> {
         self.check_each_other()?;
         self.check_input(plan_path, "the plan")?;
-        // A file that does not exist yet can't be a source.
-        let there = || self.written().filter(|output| output.identity.file().is_some());
-        if there().next().is_none() {
-            return Ok(());
-        }
         for (field, path) in named::files(plan) {
-            let Ok(found) = std::fs::metadata(path) else { continue };
-            let source = Some(Inode { device: found.dev(), number: found.ino() });
-            if let Some(output) = there().find(|output| output.identity.file() == source) {
+            let is_source: Box<dyn Fn(&OutputFile) -> bool> = match std::fs::metadata(path) {
+                Ok(found) => {
+                    let source = Some(Inode { device: found.dev(), number: found.ino() });
+                    Box::new(move |output| output.identity.file() == source)
+                }
+                // An output of this run may exist when the source is read: variants are written after the image.
+                Err(_) => {
+                    let source = Identity::of_path(path);
+                    Box::new(move |output| output.identity.is(&source))
+                }
+            };
+            if let Some(output) = self.written().find(|output| is_source(output)) {
                 return Err(output.refused(&format!("is also {field}")));
             }
         }
