@@ -41,7 +41,9 @@ impl Exclude {
         for pattern in patterns {
             if has_class_beyond_ascii(pattern) {
                 let reason = "classes match one byte, as in git, so the characters in [] must be ASCII";
-                return Err(ScanError::Pattern { tree, pattern: pattern.clone(), reason: reason.to_owned() });
+                let help = "write a pattern for each character, or *".to_owned();
+                let (pattern, reason) = (pattern.clone(), reason.to_owned());
+                return Err(ScanError::Pattern { tree, pattern, reason, help });
             }
             builder.add_line(None, pattern).map_err(|error| wrong(pattern, &error))?;
         }
