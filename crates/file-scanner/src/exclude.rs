@@ -40,10 +40,10 @@ impl Exclude {
         let mut builder = GitignoreBuilder::new("");
         for pattern in patterns {
             if has_class_beyond_ascii(pattern) {
-                let reason =
-                    "classes match one byte, as in git, so the characters in [] must be ASCII".to_owned();
-                let help = "write a pattern for each character".to_owned();
-                return Err(ScanError::Pattern { tree, pattern: pattern.clone(), reason, help });
+                let reason = "classes match one byte, as in git, so the characters in [] must be ASCII";
+                let help = "write a pattern for each character, or *".to_owned();
+                let (pattern, reason) = (pattern.clone(), reason.to_owned());
+                return Err(ScanError::Pattern { tree, pattern, reason, help });
             }
             builder.add_line(None, pattern).map_err(|error| wrong(pattern, &error))?;
         }
