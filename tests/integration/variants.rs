@@ -215,7 +215,7 @@ fn no_output_of_a_build_is_a_source_of_that_build() {
     let cases: [(Change, &str); 6] = [
         (
             |plan, source| {
-                plan["variants"][1]["entries"] = json!({ "/h": { "type": "file", "source": source } })
+                plan["variants"][1]["entries"] = json!({ "/h": { "type": "file", "source": source } });
             },
             "plan.variants[1].entries.\"/h\".source",
         ),

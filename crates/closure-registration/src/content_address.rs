@@ -266,7 +266,7 @@ mod tests {
             assert_eq!(path_of(&others, false).is_some(), may_refer, "{text}");
             assert!(!address.is_of(&alone, &others, &store), "{text}");
             assert_eq!(path_of(&[], true).is_some(), may_refer_to_itself, "{text}");
-            assert!(!address.is_of(&alone, &[alone.clone()], &store), "{text}");
+            assert!(!address.is_of(&alone, std::slice::from_ref(&alone), &store), "{text}");
         }
     }
 }

@@ -9,8 +9,8 @@ use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use closure_registration::{
-    Closure, ClosureError, ClosureErrors, Source, StreamingHashes, VerifyError, verify_hashes, verify_sizes,
-    verify_sizes_then_hashes,
+    Changed, Closure, ClosureError, ClosureErrors, Source, StreamingHashes, VerifyError, verify_hashes,
+    verify_sizes, verify_sizes_then_hashes,
 };
 use common::{Item, Items, base_name, closure, directory, file, open, registration, store_dir, tree};
 use image_tree::{FileTree, ImagePath, NodeKind};
@@ -247,7 +247,7 @@ impl Read for Broken {
 fn a_file_that_can_not_be_read_is_named_with_the_reason() {
     let items = items();
     let (tree, closure) = (tree(&items), closure(&registration(&items)));
-    let error = verify_hashes(&closure, &tree, || |_| Ok::<_, ClosureError>(Broken), &|_| ()).unwrap_err();
+    let error = verify_hashes(&closure, &tree, || |_| Ok::<_, Changed>(Broken), &|_| ()).unwrap_err();
     assert!(matches!(&error, VerifyError::Read { reason, .. } if reason.to_string() == "a broken disk"));
     let explanations = error.explanations();
     assert_eq!(explanations.len(), 1);

@@ -262,7 +262,7 @@ pub(super) fn overview(
             let tree = appended.map_or(0..0, |(data, tree)| {
                 data.length()..data.length().saturating_add(trees::bytes_of(&tree))
             });
-            Some(ext4(Bytes { window: &volume.window, tree }, unused, watched)?)
+            Some(ext4(&Bytes { window: &volume.window, tree }, unused, watched)?)
         } else {
             None
         };
@@ -279,7 +279,7 @@ pub(super) fn overview(
             partition: None,
             number: watched.number,
             what,
-            findings: Some(ext4(Bytes { window: &window, tree: 0..0 }, terms.unused(false), Some(watched))?),
+            findings: Some(ext4(&Bytes { window: &window, tree: 0..0 }, terms.unused(false), Some(watched))?),
             problems: None,
         });
     }
@@ -325,15 +325,15 @@ pub(super) fn start(volume: &Volume) -> u64 {
     volume.partition.as_ref().map_or(0, |partition| partition.start)
 }
 
-fn ext4(bytes: Bytes<'_>, unused: Unused, watched: Option<&mut Watched>) -> Result<Findings, ReadError> {
+fn ext4(bytes: &Bytes<'_>, unused: Unused, watched: Option<&mut Watched>) -> Result<Findings, ReadError> {
     let length = if bytes.tree.is_empty() { bytes.window.length() } else { bytes.tree.start };
     let window = bytes.window.part(0, length);
     let findings = match watched {
-        None => ext4_verify::check(&bytes, unused),
+        None => ext4_verify::check(bytes, unused),
         Some(watched) => {
             let (_, tree) =
                 watched.found.insert((window.clone(), Ext4Tree::new(window.clone(), watched.entries)));
-            ext4_verify::check_and_show(&bytes, unused, tree)
+            ext4_verify::check_and_show(bytes, unused, tree)
         }
     };
     findings

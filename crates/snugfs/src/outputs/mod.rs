@@ -193,16 +193,14 @@ impl Outputs {
         self.check_each_other()?;
         self.check_input(plan_path, "the plan")?;
         for (field, path) in named::files(plan) {
-            let is_source: Box<dyn Fn(&OutputFile) -> bool> = match std::fs::metadata(path) {
-                Ok(found) => {
-                    let source = Some(Inode { device: found.dev(), number: found.ino() });
-                    Box::new(move |output| output.identity.file() == source)
-                }
-                // An output of this run may exist when the source is read: variants are written after the image.
-                Err(_) => {
-                    let source = Identity::of_path(path);
-                    Box::new(move |output| output.identity.is(&source))
-                }
+            // An output of this run may exist when the source is read: variants are written after the image.
+            let (inode, planned) = match std::fs::metadata(path) {
+                Ok(found) => (Some(Inode { device: found.dev(), number: found.ino() }), None),
+                Err(_) => (None, Some(Identity::of_path(path))),
+            };
+            let is_source = |output: &OutputFile| match &planned {
+                Some(source) => output.identity.is(source),
+                None => output.identity.file() == inode,
             };
             if let Some(output) = self.written().find(|output| is_source(output)) {
                 return Err(output.refused(&format!("is also {field}")));

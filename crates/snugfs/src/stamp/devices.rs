@@ -300,8 +300,8 @@ mod tests {
         ] {
             assert_eq!(shown(of_csv(csv.as_bytes(), Path::new(""))).unwrap_err(), what, "{csv:?}");
         }
-        let quotes = b"name,/a\r\n\"x\",\"1\"\"\r\n,\"\r\ny,5\" disk\r\n\"\",";
-        let quoted = of_csv(quotes, Path::new("")).ok().map(|devices| devices.len());
+        let list = b"name,/a\r\n\"x\",\"1\"\"\r\n,\"\r\ny,5\" disk\r\n\"\",";
+        let quoted = of_csv(list, Path::new("")).ok().map(|devices| devices.len());
         assert_eq!(quoted, Some(3));
         for (json, what) in [
             ("{}", "invalid type: map, expected a sequence at line 1 column 0"),
