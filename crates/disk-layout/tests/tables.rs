@@ -351,7 +351,9 @@ fn rejects_overlaps_and_items_after_the_end() {
     };
     assert_eq!(sized(2 * MIB + 33 * 512).unwrap().len(), 2 * MIB + 33 * 512);
     assert!(matches!(sized(2 * MIB + 32 * 512), Err(DiskError::PastEnd { .. })));
-    assert!(matches!(sized(512), Err(DiskError::PastEnd { .. })));
+    // 34 sectors of the table, and 33 of its backup.
+    assert!(matches!(sized(512), Err(DiskError::TooShort { size: 512, least: 34_304 })));
+    assert!(matches!(sized(34_304), Err(DiskError::PastEnd { .. })));
 }
 
 proptest! {

@@ -100,9 +100,9 @@ fn of_files_without_room_the_others_are_complete() {
             Err(error) => assert_eq!(error.kind(), ErrorKind::Output),
         }
     }
-    // Each has 3.3 MiB. What failed is given back at once.
-    assert_eq!(written, 2);
-    assert_eq!(names(mounted.path()).len(), 3);
+    // Each has 3.3 MiB, and all are written together, so up to two fit. What failed leaves nothing.
+    assert!(written <= 2);
+    assert_eq!(names(mounted.path()).len(), 1 + written);
 }
 
 #[test]
