@@ -523,6 +523,29 @@ fn nothing_left_is_an_error() {
     let nothing = DiskError::NothingLeft { item, start: limit, limit };
     assert_eq!(Disk::places(&of(Some(limit))).unwrap_err(), nothing);
     assert_eq!(spans(&of(Some(limit + 512)))[1], (16 * MIB, 16 * MIB + 512));
+    // The message says whether the partition would start behind the end, or others need what is left.
+    let text = |start: u64| DiskError::NothingLeft { item, start, limit: 512 }.to_string();
+    assert!(text(512).contains("it would start at 512, but the space for it ends at 512"), "{}", text(512));
+    assert!(text(0).contains("other parts leave nothing for it before 512"), "{}", text(0));
+}
+
+/// A file has at most 2⁶³ - 1 bytes.
+#[test]
+fn a_disk_is_not_longer_than_a_file_can_be() {
+    let most = i64::MAX.cast_unsigned();
+    let tail = 33 * 512;
+    let with_blob = |offset| {
+        let part = Part::File { file: NodeId::ROOT.into(), len: 1 };
+        let partitions = vec![partition(None, MIB, Kind::Gpt(LINUX), 0)];
+        Disk::plan(Options { blobs: vec![Blob { offset, part }], ..options(Table::Gpt(None), partitions) })
+    };
+    let item = Item::Blob(0);
+    // The backup table behind the blob would end one byte too late.
+    assert_eq!(with_blob(most - tail).unwrap_err(), DiskError::TooLong { item, bytes: most + 1 });
+    // It fits, but not up to the next block.
+    assert_eq!(with_blob(most - tail - 1).unwrap_err(), DiskError::RoundedTooLong);
+    let last_block = most - 4095 - tail;
+    assert_eq!(with_blob(last_block - 1).unwrap().len(), most - 4095);
 }
 
 fn fixed_clone(partition: &Partition) -> Partition {
