@@ -4,11 +4,12 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use image_tree::{
-    DataRun, FileRef, FileSource, FileStamp, FileTree, HOLE_GRAIN, ImagePath, MAX_SLOT, Metadata, MetadataId,
-    Name, NodeId, Origin, Permissions, SLOT_XATTR, SpecialKind, Timestamp, TreeContents, TreeError, TreeId,
-    TreeWriter, Xattr, XattrName,
+    Container, DataRun, FileRef, FileSource, FileStamp, FileTree, HOLE_GRAIN, ImagePath, MAX_SLOT, Metadata,
+    MetadataId, Name, NodeId, Origin, Permissions, SLOT_XATTR, SpecialKind, Timestamp, TreeContents,
+    TreeError, TreeId, TreeWriter, Xattr, XattrName,
 };
 
 fn name(text: &str) -> Name<'_> {
@@ -141,6 +142,16 @@ fn a_scanned_file_is_found_on_this_machine() {
     assert_eq!(source("/a/x"), Some(PathBuf::from("/srv/data/x")));
     assert_eq!(source("/b"), Some(PathBuf::from("/home/rootfs/b")));
     assert_eq!([source("/c"), source("/a"), source("/")], [None, None, None]);
+}
+
+#[test]
+fn only_a_file_that_nobody_can_change_has_no_stamp() {
+    let container = |stamp| {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        Container { file: Arc::new(file.into()), stamp, segments: Vec::new() }
+    };
+    assert!(container(None).is_private());
+    assert!(!container(Some((0, FileStamp::of_mtime(0, 0)))).is_private());
 }
 
 #[test]
