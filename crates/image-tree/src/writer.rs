@@ -20,6 +20,8 @@ pub struct TreeWriter {
     tree: TreeData,
     /// Only looked up, never iterated: the order of a `HashMap` is random.
     metadata_ids: HashMap<Metadata, MetadataId>,
+    /// The metadata that were asked for last: neighbours often have the same.
+    latest_metadata: MetadataId,
     /// The open directories, outermost first, each with its last entry.
     open: Vec<(NodeId, Option<NodeId>)>,
     /// Of `/lost+found`, until the tree has it.
@@ -121,6 +123,7 @@ impl TreeWriter {
         Self {
             tree,
             metadata_ids: HashMap::from([(root, MetadataId::FIRST)]),
+            latest_metadata: MetadataId::FIRST,
             open: vec![(NodeId::ROOT, None)],
             lost_found: None,
         }
@@ -171,12 +174,18 @@ impl TreeWriter {
 
     /// Adds metadata. Equal metadata have the same id, so call this once for many nodes that share it.
     pub fn metadata(&mut self, metadata: &Metadata) -> MetadataId {
-        if let Some(&id) = self.metadata_ids.get(metadata) {
-            return id;
+        if self.metadata_of(self.latest_metadata) == metadata {
+            return self.latest_metadata;
         }
-        let id = MetadataId::of_position(self.tree.metadata.len());
-        self.tree.metadata.push(metadata.clone());
-        self.metadata_ids.insert(metadata.clone(), id);
+        let id = if let Some(&id) = self.metadata_ids.get(metadata) {
+            id
+        } else {
+            let id = MetadataId::of_position(self.tree.metadata.len());
+            self.tree.metadata.push(metadata.clone());
+            self.metadata_ids.insert(metadata.clone(), id);
+            id
+        };
+        self.latest_metadata = id;
         id
     }
 
