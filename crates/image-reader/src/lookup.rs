@@ -232,8 +232,8 @@ mod tests {
         let near = Some("did you mean /dir/configure?".to_owned());
         let far = Some("list the files in the image".to_owned());
         for (name, expected) in [
-            ("confiXXXe", &near),
-            ("confXXXXe", &far),
+            ("confiabce", &near),
+            ("confabcde", &far),
             ("cnfigure", &near),
             ("zub", &Some("did you mean /dir/sub?".to_owned())),
             ("zzb", &far),
