@@ -11,11 +11,10 @@ CASES, case = collection()
 def while_it_waits(lab, output, change):
     """Builds, and changes sources between scan and copy.
 
-    strace stops the program in the first system call of the write stage: the one that sets the length of a raw image, or
-    starts a reader for a compressed one.
+    strace stops the program in the first system call of the write stage: the one that opens the output's folder for a new file.
     """
-    held = "ftruncate" if not output.endswith(".zst") else "clone3,clone"
-    trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={held}", "-e", f"inject={held}:delay_enter=600000"]
+    opens = ["-P", os.path.dirname(output), "-e", "trace=openat", "-e", "inject=openat:delay_enter=600000"]
+    trace = ["strace", "-f", "-qq", "-o", "/dev/null", *opens]
     command = [*trace, *lab.build(output), "--threads", "1", "--progress", "nix"]
     command = [word for index, word in enumerate(command) if command[index - 1 : index + 1] != ["--progress", "none"]]
     command.remove("--progress")
