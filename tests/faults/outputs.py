@@ -37,9 +37,9 @@ def full_at_every_stage(lab):
         for suffix in (".img", ".img.zst", ".img.gz", ".img.xz"):
             output, filler = os.path.join(at, f"x{suffix}"), os.path.join(at, "filler")
             taken = needed(lab, suffix)
-            for step in range(26):
+            for step in range(14):
                 with open(filler, "wb") as file:
-                    os.posix_fallocate(file.fileno(), 0, max(1, free(at) - taken * step // 22 - 4096))
+                    os.posix_fallocate(file.fileno(), 0, max(1, free(at) - taken * step // 12 - 4096))
                 run = lab.run(lab.build(output, "--sync", *(["--report", os.path.join(at, "report")] if step % 2 else [])))
                 run.ended((0, 7))
                 if run.code == 0:
