@@ -89,10 +89,11 @@ def merge_tool(environment):
 
 class Merged:
     """One crate with its mutants. `tree` is a copy of the checkout, which is changed. `suite` names the tests: None for those of the
-    crate, otherwise a package and the name of its test."""
+    crate, otherwise a package and the name of its test. With `quick`, only tests that take less than so many seconds run, and mutants
+    that are compiled alone are left out."""
 
-    def __init__(self, tree, environment, crate, mutants, suite=None):
-        self.tree, self.environment, self.crate = tree, environment, crate
+    def __init__(self, tree, environment, crate, mutants, suite=None, quick=None):
+        self.tree, self.environment, self.crate, self.quick = tree, environment, crate, quick
         self.package, self.targets = (suite[0], ["--test", suite[1]]) if suite else (crate, ["--lib", "--tests"])
         self.mutants = dict(enumerate(mutants))
         self.texts = {}
@@ -215,8 +216,11 @@ class Merged:
             with open(reached, "wb"):
                 pass
             started = time.monotonic()
-            passed = self.start(test.program, [test.name], {REACHED: reached}, 600)
+            passed = self.start(test.program, [test.name], {REACHED: reached}, self.quick or 600)
             test.seconds = time.monotonic() - started
+            if passed is None and self.quick:
+                self.tests.remove(test)
+                continue
             if not passed:
                 print(f"{self.crate}: {test.name} is left out: it fails here without a mutant, too", flush=True)
                 self.tests.remove(test)
@@ -229,7 +233,8 @@ class Merged:
         print(f"{self.crate}: {len(self.mutants)} mutants in one build", flush=True)
         self.baseline(self.build(until), scratch)
         seconds = sum(test.seconds for test in self.tests)
-        print(f"{self.crate}: {len(self.tests)} tests take {seconds:.1f} s; {len(self.alone)} mutants are compiled alone", flush=True)
+        alone = "left out" if self.quick else "compiled alone"
+        print(f"{self.crate}: {len(self.tests)} tests take {seconds:.1f} s; {len(self.alone)} mutants are {alone}", flush=True)
         # The quick ones first, if the time is limited.
         for number in sorted(self.mutants, key=lambda number: number in self.alone):
             if until and time.monotonic() > until:
@@ -237,6 +242,8 @@ class Merged:
             if number in self.unbuilt:
                 outcome = "Unviable"
             elif number in self.alone:
+                if self.quick:
+                    continue
                 outcome = self.outcome_alone(number, until)
             else:
                 outcome = self.outcome([test for test in self.tests if number in test.reached], {SWITCH: str(number)})
