@@ -196,5 +196,9 @@ mod tests {
         for bad in ["seventeen bytes..", "a\0b", "ääääääääa"] {
             assert_eq!(label(bad), Err(InvalidLabel { label: bad.to_owned() }));
         }
+        assert_eq!(
+            Options::default().with_label("a\0b").unwrap_err().to_string(),
+            r#"the label "a\0b" is longer than 16 bytes or contains a NUL byte"#
+        );
     }
 }

@@ -9,3 +9,4 @@ mod refused;
 mod shapes;
 mod sizes;
 mod support;
+mod whereabouts;
