@@ -210,3 +210,6 @@ fn lost_found(tree: &FileTree) -> Result<NodeId, LayoutError> {
         .filter(|&id| matches!(tree.node(id).kind(), NodeKind::Directory { .. }))
         .ok_or(LayoutError::NoLostFound)
 }
+
+#[cfg(test)]
+mod tests;

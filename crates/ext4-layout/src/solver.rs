@@ -15,6 +15,8 @@ use crate::{LayoutError, LayoutWarning, Options};
 /// Maximum number of inodes in a group: sixteen inode tables and their bitmaps must fit into one group. Kernels before
 /// 3.11 could not grow file systems whose tables reach into the next one.
 pub(crate) const MAX_INODES_PER_GROUP: u64 = 32_640;
+/// Maximum number of inodes: their numbers are below 2^32, and inode tables are whole blocks.
+const MAX_INODES: u64 = 0xffff_fff0;
 /// Limit for the resize inode, whose map has 32-bit block numbers, with blocks in every backup.
 const MAX_GROWTH_BLOCKS: u64 = 1 << 32;
 /// Minimum length of a journal in \[blocks\] (`JBD2_MIN_JOURNAL_BLOCKS`).
@@ -62,7 +64,7 @@ impl Candidate {
 /// Decides the geometry.
 pub(crate) fn solve(inventory: &Inventory, options: &Options) -> Result<Solution, LayoutError> {
     let inodes = inventory.numbering.used().saturating_add(options.free_inodes);
-    if inodes > u64::from(u32::MAX) {
+    if inodes > MAX_INODES {
         return Err(LayoutError::TooManyInodes { wanted: inodes });
     }
     if let Some(size) = options.journal_size
@@ -419,3 +421,6 @@ fn shortest(geometry: &Geometry, needed: u64) -> u64 {
     }
     needed.max(start + tail)
 }
+
+#[cfg(test)]
+mod tests;
