@@ -33,7 +33,9 @@ fn previous(numbers: [Option<u32>; 7]) -> Previous {
 
 #[test]
 fn slots_are_the_root_lost_found_and_inodes_from_12() {
-    for (inode, slot) in [(0, None), (1, None), (2, Some(0)), (3, None), (10, None), (11, Some(1)), (12, Some(2))] {
+    for (inode, slot) in
+        [(0, None), (1, None), (2, Some(0)), (3, None), (10, None), (11, Some(1)), (12, Some(2))]
+    {
         assert_eq!(Slot::of(InodeNr(inode)), slot.map(Slot), "{inode}");
     }
     for slot in [0, 1, 2, 1000] {

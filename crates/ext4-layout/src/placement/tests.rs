@@ -46,15 +46,20 @@ fn a_place_is_kept_if_the_same_blocks_have_it_in_the_new_file_system() {
     assert_eq!(start(100_000, 5), None);
     let shorter = DataSpace::of(&Geometry { blocks: 99_000, ..old });
     let former = Former { old: DataSpace::of(&old), new: &shorter };
-    assert_eq!(former.start(Place::new(12, 98_999, 1)).map(|data| shorter.block(data)), Some(BlockNr(98_999)));
+    assert_eq!(
+        former.start(Place::new(12, 98_999, 1)).map(|data| shorter.block(data)),
+        Some(BlockNr(98_999))
+    );
     assert_eq!(former.start(Place::new(12, 98_999, 2)), None);
 }
 
 fn tree() -> FileTree {
     let attribute = |len| {
         let name = image_tree::XattrName::parse(b"user.a").unwrap();
-        let mut metadata =
-            image_tree::Metadata::root_owned(image_tree::Permissions::STORE_FILE, image_tree::Timestamp::STORE);
+        let mut metadata = image_tree::Metadata::root_owned(
+            image_tree::Permissions::STORE_FILE,
+            image_tree::Timestamp::STORE,
+        );
         metadata.xattrs = vec![image_tree::Xattr { name, value: vec![b'v'; len] }];
         metadata
     };

@@ -18,11 +18,7 @@ fn empty() -> FileTree {
 
 /// No promises, no journal, no growth.
 fn options() -> Options {
-    Options::default()
-        .with_free_space(0)
-        .with_free_inodes(0)
-        .with_grow_to(None)
-        .with_journal_size(Some(0))
+    Options::default().with_free_space(0).with_free_inodes(0).with_grow_to(None).with_journal_size(Some(0))
 }
 
 fn with_task<T>(options: &Options, look: impl FnOnce(&Task<'_>) -> T) -> T {
@@ -82,7 +78,9 @@ fn a_journal_of_a_size_is_for_so_many_reserved_blocks() {
     }
     assert!(!growth_fits(1, 0) && !growth_fits(63, 0));
     assert!(growth_fits(0, MAX_RESERVED_GDT), "no journal has no limit");
-    for (reserved, shortest) in [(0, 1024), (239, 1024), (240, 4096), (1004, 4096), (1005, 8192), (1024, 8192)] {
+    for (reserved, shortest) in
+        [(0, 1024), (239, 1024), (240, 4096), (1004, 4096), (1005, 8192), (1024, 8192)]
+    {
         assert_eq!(shortest_for_growth(reserved), shortest, "{reserved}");
     }
 }
