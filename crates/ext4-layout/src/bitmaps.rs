@@ -151,6 +151,7 @@ mod tests {
     use super::*;
     use crate::Options;
     use crate::inventory::Inventory;
+    use crate::previous::{Place, Previous, Recorded};
 
     /// 20 groups; the last one has 100 blocks. Groups 0 and 16 have tables, groups 1, 3, 5, 7 and 9 copies of the superblock.
     fn geometry() -> Geometry {
@@ -225,8 +226,8 @@ mod tests {
         for number in 10..40 {
             tree.file(format!("/{number}"), "").unwrap();
         }
-        let options = Options::default();
-        let inventory = Inventory::of(&tree.finish().unwrap(), &options, None).unwrap();
+        let (tree, options) = (tree.finish().unwrap(), Options::default());
+        let inventory = Inventory::of(&tree, &options, None).unwrap();
         let geometry = geometry();
         let space = DataSpace::of(&geometry);
         let placement = Placement::of(&inventory, &geometry, &space);
@@ -239,15 +240,31 @@ mod tests {
         assert_eq!(counts, [(32, 32), (9, 9), (0, 0)]);
         let unwritten: Vec<_> = (0..3).map(|group| fill.is_inode_bitmap_unwritten(GroupNr(group))).collect();
         assert_eq!(unwritten, [false, false, true]);
-        let bitmap = |fill: &Fill, group| {
+        let bitmap = |fill: &Fill, inventory: &Inventory, group| {
             let mut bitmap = vec![0; 4096];
             fill.write_inode_bitmap(&geometry, GroupNr(group), &inventory.numbering, &mut bitmap);
             assert!(bitmap[4..].iter().all(|&byte| byte == 0xff), "no inodes are after the 32");
             [bitmap[0], bitmap[1], bitmap[2], bitmap[3]]
         };
-        assert_eq!(bitmap(&fill, 0), [0xff; 4]);
-        assert_eq!(bitmap(&fill, 1), [0xff, 1, 0, 0]);
-        assert_eq!(bitmap(&fill, 2), [0; 4]);
+        assert_eq!(bitmap(&fill, &inventory, 0), [0xff; 4]);
+        assert_eq!(bitmap(&fill, &inventory, 1), [0xff, 1, 0, 0]);
+        assert_eq!(bitmap(&fill, &inventory, 2), [0; 4]);
+        // The first two files keep inodes of the second group: 33 to 39 are of other files, 40 to 42 and 44 are free.
+        let recorded = Recorded {
+            blocks: geometry.blocks,
+            groups: geometry.groups,
+            inodes_per_group: geometry.inodes_per_group,
+            reserved_gdt_blocks: geometry.reserved_gdt,
+            journal_blocks: geometry.journal,
+            compatibility: options.compatibility,
+        };
+        let places = [None, Some(Place::new(43, 0, 0)), Some(Place::new(45, 0, 0))];
+        let previous = Previous::new(recorded, places.to_vec(), 0).unwrap();
+        let inventory = Inventory::of(&tree, &options, Some(&previous)).unwrap();
+        let fill = Fill::of(&geometry, &inventory.numbering, &placement, options.compatibility);
+        let inodes = fill.inodes_in(GroupNr(1));
+        assert_eq!((inodes.used, inodes.end), (9, 13));
+        assert_eq!(bitmap(&fill, &inventory, 1), [0b111_1111, 0b1_0100, 0, 0]);
         let legacy = Fill::of(&geometry, &inventory.numbering, &placement, Compatibility::Legacy);
         assert!(!legacy.is_inode_bitmap_unwritten(GroupNr(2)), "old kernels read all bitmaps");
     }
