@@ -70,14 +70,15 @@ fn inodes_of_an_earlier_image_are_kept_and_free_ones_filled() {
 
 #[test]
 fn an_inode_is_kept_only_if_it_can_be() {
-    let fresh = inodes(&Numbering::of(&tree(), None).unwrap());
+    let all = |numbering: &Numbering| (inodes(numbering), numbering.used(), numbering.slot_count());
+    let fresh = all(&Numbering::of(&tree(), None).unwrap());
     for (numbers, why) in [
         ([Some(30), None, None, None, None, Some(31), None], "the root and lost+found have their own"),
         ([None, None, None, Some(30), None, None, None], "a second name has the inode of its file"),
         ([None, Some(1), Some(2), None, Some(10), None, Some(11)], "reserved inodes are for others"),
         ([None, Some(65), Some(66), None, Some(u32::MAX), None, None], "the earlier image had 64"),
     ] {
-        assert_eq!(inodes(&Numbering::of(&tree(), Some(&previous(numbers))).unwrap()), fresh, "{why}");
+        assert_eq!(all(&Numbering::of(&tree(), Some(&previous(numbers))).unwrap()), fresh, "{why}");
     }
     let both = previous([None, Some(64), Some(64), None, Some(12), None, None]);
     let numbering = Numbering::of(&tree(), Some(&both)).unwrap();

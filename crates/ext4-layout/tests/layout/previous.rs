@@ -118,6 +118,26 @@ fn an_image_that_would_be_too_long_is_laid_out_anew() {
     follow(&tree, &sealed, &old, folder.path());
 }
 
+/// The image is as many blocks longer as the file before the one that stays had.
+#[test]
+fn an_image_may_be_longer_by_exactly_the_slack() {
+    let sealed = options().with_sealed(true).with_free_space(0);
+    let tree = files(&[("b", 3)]);
+    let anew = Layout::plan(&tree, &sealed).unwrap().recorded().blocks;
+    for slack in [0, 1, 10, 50, 100] {
+        let most = anew * u64::from(slack) / 100;
+        let like = |blocks| {
+            let old = Layout::plan(&files(&[("a", blocks), ("b", 3)]), &sealed).unwrap();
+            Layout::plan_like(&tree, &sealed, &previous(&tree, &old, slack)).unwrap()
+        };
+        let (longest, longer) = (like(most), like(most + 1));
+        assert_eq!(longest.likeness(), Some(Likeness::Kept { moved: 0 }), "{slack}");
+        assert_eq!(longest.recorded().blocks, anew + most);
+        let reason = Reason::TooLong { blocks: anew + most + 1 };
+        assert_eq!((longer.likeness(), longer.recorded().blocks), (Some(Likeness::Anew(reason)), anew));
+    }
+}
+
 #[test]
 fn other_numbers_of_groups_keep_what_is_not_in_the_way() {
     let folder = folder();
