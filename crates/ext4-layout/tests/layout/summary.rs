@@ -234,6 +234,30 @@ fn pieces_are_metadata_files_zeros_and_unused_blocks() {
     assert_eq!(two[..copy - 1].iter().map(|(_, len)| len).sum::<u64>(), 128 << 20);
 }
 
+/// A hole, and fixed metadata in the middle of the data. The journal leaves ten blocks of the first group.
+#[test]
+fn pieces_of_a_file_have_its_offsets() {
+    let mut tree = Tree::new();
+    tree.blank("a", 25 * 4096 - 100);
+    tree.writer.data_runs(vec![DataRun { start: 2, len: 1 }, DataRun { start: 5, len: 20 }]).unwrap();
+    tree.lost_found();
+    let in_first_group = 32_768 - (1 + 1 + 2 * 2 + 2 * 512);
+    let options = options().with_journal_size(Some((in_first_group - 15) * 4096)).with_free_space(8 << 20);
+    let layout = Layout::plan(&tree.finish(), &options).unwrap();
+    let of_file: Vec<_> = layout
+        .pieces()
+        .filter_map(|piece| match piece.content {
+            Content::File { offset, .. } => Some((piece.offset / 4096, offset, piece.len)),
+            _ => None,
+        })
+        .collect();
+    let second_group = 32_768 + 2;
+    assert_eq!(
+        of_file,
+        [(32_758, 2 * 4096, 4096), (32_759, 5 * 4096, 9 * 4096), (second_group, 14 * 4096, 11 * 4096 - 100)]
+    );
+}
+
 /// So that threads share the work. A directory is in one piece, because its blocks are made together.
 #[test]
 fn metadata_is_in_pieces_of_a_mebibyte_and_directories_in_one() {
