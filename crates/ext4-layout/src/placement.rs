@@ -58,9 +58,9 @@ impl<'t> Object<'t> {
         self.start.0..self.start.0 + self.blocks()
     }
 
-    /// Whether some of the blocks are metadata. `is_file`: whether the inode is a regular file.
+    /// Whether some of the blocks, of which there is at least one, are metadata. `is_file`: whether the inode is a regular file.
     fn has_metadata(&self, is_file: bool) -> bool {
-        (!is_file && self.contents.len > 0) || self.xattr_blocks + self.contents.nodes > 0
+        !is_file || self.xattr_blocks + self.contents.nodes > 0
     }
 }
 
@@ -94,7 +94,7 @@ impl Placement {
         let mut rest = Vec::new();
         for (slot, node) in inventory.objects() {
             let object = |start| Object::at(start, inventory, space, (slot, node));
-            let old = previous.place(node).filter(|place| place.blocks > 0);
+            let old = previous.place(node);
             let start = old.and_then(|place| former.start(place));
             match (start, old) {
                 _ if object(placement.own_end()).blocks() == 0 => {}

@@ -21,6 +21,7 @@ fn gaps_give_each_block_once_and_the_first_that_fits() {
     assert_eq!(gaps.find(|_| 5), Some(12..17));
     assert!(gaps.take(12..20) && gaps.take(30..90));
     assert_eq!(gaps.find(|_| 5), Some(95..100));
+    assert_eq!(gaps.ranges, BTreeMap::from([(95, 100)]));
     assert!(!Gaps::of(5..5).take(5..6));
 }
 

@@ -91,6 +91,16 @@ fn a_file_stays_when_others_come_and_go() {
 }
 
 #[test]
+fn only_inodes_with_blocks_can_move() {
+    let old = Layout::plan(&files(&[("a", 3), ("b", 0)]), &options()).unwrap();
+    let tree = files(&[("a", 0), ("b", 0), ("c", 0), ("d", 1)]);
+    let new = Layout::plan_like(&tree, &options(), &previous(&tree, &old, 0)).unwrap();
+    assert_eq!(new.likeness(), Some(Likeness::Kept { moved: 1 }));
+    assert_eq!(place_of(&new, "/d").start, place_of(&old, "/a").start);
+    assert_eq!(place_of(&new, "/a"), Place::new(12, 0, 0));
+}
+
+#[test]
 fn a_file_that_grows_stays_if_there_is_room_behind_it() {
     let folder = folder();
     let old = Layout::plan(&files(&[("a", 3), ("b", 10), ("c", 2)]), &options()).unwrap();
@@ -161,6 +171,7 @@ fn a_fixed_size_is_kept_and_a_full_one_is_laid_out_anew() {
     let old = Layout::plan(&files(&[("a", 5000), ("b", 5000)]), &fixed).unwrap();
     let new = follow(&files(&[("b", 5000), ("c", 4000)]), &fixed, &old, folder.path());
     assert_eq!(new.recorded().blocks, old.recorded().blocks);
+    assert_eq!(new.likeness(), Some(Likeness::Kept { moved: 1 }));
     // 10,000 blocks fit, but not in one piece beside b.
     let tree = files(&[("b", 5000), ("c", 10_000)]);
     let new = Layout::plan_like(&tree, &fixed, &previous(&tree, &old, 5)).unwrap();
