@@ -102,7 +102,7 @@ pub(crate) fn solve_like(
         Some(size) => u64::from(task.fitting(size).ok()??.groups),
         None => u64::from(previous.geometry().groups),
     };
-    // Numbers of groups that are too few. A number is tried once, so this ends.
+    // The largest number of groups that was too few. What is tried is above it, and lower than before or a group more than it.
     let mut too_few = 0;
     loop {
         let mut geometry = task.geometry_like(groups, previous, anew)?;
@@ -130,11 +130,9 @@ pub(crate) fn solve_like(
         if shortest(&geometry, 0) > geometry.blocks {
             return None;
         }
-        let fewer = geometry.blocks.div_ceil(BLOCKS_PER_GROUP).min(groups - 1);
-        if options.size.is_none()
-            && space.block(DataNr(needed - 1)).0 < fewer * BLOCKS_PER_GROUP
-            && fewer > too_few
-        {
+        // Groups after the last one that is needed go, as far as the others were not too few already.
+        let fewer = u64::from(space.block(DataNr(needed - 1)).group().0 + 1).max(too_few + 1);
+        if options.size.is_none() && fewer < groups {
             groups = fewer;
             continue;
         }

@@ -3,6 +3,7 @@ use image_tree::{FileTree, TreeBuilder};
 use super::*;
 use crate::Compatibility;
 use crate::numbering::RESERVED_INODES;
+use crate::previous::{Place, Recorded};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -265,4 +266,121 @@ fn inodes_and_journals_have_limits() {
     assert_eq!(with_journal(4 * MIB), Ok(1024));
     assert_eq!(with_journal(4 * MIB + 4095), Ok(1024));
     assert_eq!(with_journal(16 * TIB - 1), Ok(u64::from(u32::MAX)));
+}
+
+/// An earlier image of whole groups, without a reserve and a journal.
+fn recorded(groups: u32) -> Recorded {
+    Recorded {
+        blocks: u64::from(groups) * BLOCKS_PER_GROUP,
+        groups,
+        inodes_per_group: 8192,
+        reserved_gdt_blocks: 0,
+        journal_blocks: 0,
+        compatibility: Compatibility::Current,
+    }
+}
+
+#[test]
+fn the_density_and_the_journal_of_an_earlier_image_are_kept_if_they_can_be() {
+    let anew = Geometry { blocks: 0, groups: 1, inodes_per_group: 8192, gdt: 1, reserved_gdt: 0, journal: 0 };
+    let like = |options: &Options, recorded, anew_journal, groups| {
+        let previous = Previous::new(recorded, Vec::new(), 5).unwrap();
+        let anew = Geometry { journal: anew_journal, ..anew };
+        let geometry = with_task(options, |task| task.geometry_like(groups, &previous, &anew))?;
+        Some((geometry.blocks, geometry.inodes_per_group, geometry.journal, geometry.reserved_gdt))
+    };
+    let journal = |journal_blocks, anew_journal, options: &Options| {
+        let recorded = Recorded { journal_blocks, ..recorded(2) };
+        like(options, recorded, anew_journal, 1).map(|(_, _, journal, _)| journal)
+    };
+    let by_size = options().with_journal_size(None);
+    assert_eq!(journal(4096, 1024, &by_size), Some(4096));
+    assert_eq!(journal(0, 0, &by_size), Some(0));
+    assert_eq!(journal(0, 1024, &by_size), Some(1024));
+    assert_eq!(journal(1024, 0, &by_size), Some(0));
+    // 1,024 blocks are enough for 239 reserved ones: growth to 240 times 8 GiB.
+    assert_eq!(journal(1024, 4096, &by_size.clone().with_grow_to(Some(240 * 8 * GIB))), Some(1024));
+    assert_eq!(journal(1024, 4096, &by_size.clone().with_grow_to(Some(241 * 8 * GIB))), Some(4096));
+    assert_eq!(journal(4096, 1280, &options().with_journal_size(Some(5 * MIB))), Some(1280));
+
+    let inodes = |inodes_per_group, groups, options: &Options| {
+        let recorded = Recorded { inodes_per_group, ..recorded(20) };
+        like(options, recorded, 0, groups).map(|(blocks, inodes, _, _)| (blocks / BLOCKS_PER_GROUP, inodes))
+    };
+    assert_eq!(inodes(16_384, 3, &options()), Some((3, 16_384)));
+    assert_eq!(inodes(1024, 3, &options()), Some((3, 8192)));
+    // With 127 reserved blocks, 16 groups have room for 2,037 blocks of inodes each.
+    let grows = options().with_grow_to(Some(TIB));
+    assert_eq!(inodes(2_037 * 16, 16, &grows), Some((16, 2_037 * 16)));
+    assert_eq!(inodes(2_038 * 16, 16, &grows), Some((16, 8192)));
+    assert_eq!(inodes(2_038 * 16, 15, &grows), Some((15, 2_038 * 16)));
+    // What is out of reach for so few groups.
+    assert_eq!(inodes(8192, 1, &options().with_grow_to(Some(9 * TIB))), None);
+}
+
+/// The blocks, groups and moved inodes of a file system that follows an earlier one, in which a file of 100 blocks had a place.
+/// The root and lost+found always move: their places are not known.
+fn alike(options: &Options, recorded: Recorded, place: Place) -> Option<(u64, u32, u64)> {
+    let mut tree = TreeBuilder::new();
+    tree.lost_found().unwrap().external("/a", 100 * 4096, 0).unwrap();
+    let previous = Previous::new(recorded, vec![None, Some(place)], 5).unwrap();
+    let inventory = Inventory::of(&tree.finish().unwrap(), options, Some(&previous)).unwrap();
+    let anew = Geometry { blocks: 0, groups: 1, inodes_per_group: 8192, gdt: 1, reserved_gdt: 0, journal: 0 };
+    let alike = solve_like(&inventory, options, &previous, &anew)?;
+    let Geometry { blocks, groups, .. } = alike.solution.geometry;
+    Some((blocks, groups, alike.moved))
+}
+
+/// Number of the first block of a group.
+fn start(group: u64) -> u64 {
+    group * BLOCKS_PER_GROUP
+}
+
+#[test]
+fn a_file_system_that_follows_another_ends_with_what_it_needs() {
+    let at = |start| alike(&options(), recorded(20), Place::new(12, start, 100));
+    assert_eq!(at(20_000), Some((20_100, 1, 2)));
+    assert_eq!(at(start(5) - 100), Some((start(5), 5, 2)));
+    assert_eq!(at(start(6)), Some((start(6) + 100, 7, 2)));
+    // Groups 5 and 7 begin with a copy of the superblock.
+    assert_eq!(at(start(5) + 2), Some((start(5) + 102, 6, 2)));
+    assert_eq!(at(start(20) - 100), Some((start(20), 20, 2)));
+    // Nobody knows what had a place of more blocks, so it moves.
+    assert_eq!(at(start(20) - 99), Some((1 + 1 + 2 + 512 + 105, 1, 3)));
+    // An inode needs the groups up to its own.
+    let inode = |inode| alike(&options(), recorded(20), Place::new(inode, 20_000, 100));
+    assert_eq!(inode(3 * 8192), Some((start(2) + 1, 3, 2)));
+    assert_eq!(inode(3 * 8192 + 1), Some((start(3) + 2, 4, 2)));
+    // So does free space: 105 blocks are used, and group 0 has the tables of three groups, group 1 a copy of the superblock.
+    let roomy = options().with_free_space(start(2) * 4096);
+    let metadata = 2 + 3 * (2 + 512) + 2;
+    assert_eq!(
+        alike(&roomy, recorded(20), Place::new(12, 20_000, 100)),
+        Some((metadata + 105 + start(2), 3, 2))
+    );
+    // More groups than before.
+    assert_eq!(
+        alike(&roomy, recorded(1), Place::new(12, 20_000, 100)),
+        Some((metadata + 105 + start(2), 3, 2))
+    );
+}
+
+#[test]
+fn a_fixed_size_that_follows_another_keeps_what_is_before_its_end() {
+    let of = |blocks: u64, recorded, start| {
+        alike(&options().with_size(Some(blocks * 4096)), recorded, Place::new(12, start, 100))
+    };
+    assert_eq!(of(40_000, recorded(20), 35_000), Some((40_000, 2, 2)));
+    assert_eq!(of(40_000, recorded(20), 39_900), Some((40_000, 2, 2)));
+    assert_eq!(of(40_000, recorded(20), 39_901), Some((40_000, 2, 3)));
+    // Twice as many inodes as in a new file system. Group 16 needs blocks for its bitmaps and its table.
+    let dense = Recorded { inodes_per_group: 16_384, ..recorded(20) };
+    assert_eq!(of(start(16) + 2 + 512, recorded(20), 20_000), Some((start(16) + 2 + 512, 17, 2)));
+    assert_eq!(of(start(16) + 2 + 1023, dense, 20_000), None);
+    assert_eq!(of(start(16) + 2 + 1024, dense, 20_000), Some((start(16) + 2 + 1024, 17, 2)));
+    // Their table takes the room of the free space.
+    let full = options().with_size(Some(10_000 * 4096)).with_free_space((10_000 - 516 - 105) * 4096);
+    let sparse = Recorded { inodes_per_group: 1024, ..recorded(20) };
+    assert_eq!(alike(&full, sparse, Place::new(12, 9000, 100)), Some((10_000, 1, 2)));
+    assert_eq!(alike(&full, dense, Place::new(12, 9000, 100)), None);
 }
