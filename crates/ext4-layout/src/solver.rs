@@ -332,7 +332,7 @@ impl Task<'_> {
         let blocks_each = compatibility.descriptors_per_block() * BLOCKS_PER_GROUP;
         let reachable = (gdt + MAX_RESERVED_GDT).min(MAX_GROWTH_BLOCKS / blocks_each);
         let most_blocks = compatibility.most_groups() * BLOCKS_PER_GROUP;
-        if target_groups > compatibility.most_groups() || (wanted > gdt && wanted > reachable) {
+        if target_groups > compatibility.most_groups() || wanted > reachable {
             let bytes = (reachable * blocks_each).min(most_blocks) * BLOCK_SIZE;
             return (reachable.saturating_sub(gdt), Some(bytes));
         }

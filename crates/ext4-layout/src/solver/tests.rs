@@ -120,6 +120,90 @@ fn a_group_has_at_most_so_many_inodes() {
 }
 
 #[test]
+fn a_number_of_groups_has_these_tables() {
+    use Compatibility::{Current, Legacy};
+    let weigh = |options: &Options, groups| {
+        with_task(options, |task| task.weigh_for(groups, 0)).map(|candidate| {
+            let Geometry { blocks, groups, inodes_per_group, gdt, reserved_gdt, journal } =
+                candidate.unwrap().geometry;
+            assert_eq!((blocks, journal), (u64::from(groups) * BLOCKS_PER_GROUP, 0));
+            (groups, inodes_per_group, gdt, reserved_gdt)
+        })
+    };
+    assert_eq!(weigh(&options(), 3), Ok((3, 8192, 1, 0)));
+    assert_eq!(weigh(&options(), 65), Ok((65, 8192, 2, 0)));
+    // Descriptors and the reserve leave 2,039 blocks to each of sixteen groups.
+    let dense = options().with_bytes_per_inode(1024).with_grow_to(Some(TIB));
+    assert_eq!(weigh(&dense, 16), Ok((16, 2_037 * 16, 1, 127)));
+    assert_eq!(weigh(&dense, 65), Ok((65, 2_037 * 16, 2, 126)));
+    let legacy = options().with_compatibility(Legacy).with_bytes_per_inode(64 * MIB);
+    assert_eq!(weigh(&legacy, (1 << 17) - 1), Ok(((1 << 17) - 1, 16, 1024, 0)));
+    let too_large = |bytes, compatibility| Err(LayoutError::TooLarge { bytes, compatibility });
+    assert_eq!(weigh(&legacy, 1 << 17), too_large(16 * TIB, Legacy));
+    assert_eq!(weigh(&options(), (1 << 20) + 1), too_large(128 * TIB + 128 * MIB, Current));
+}
+
+/// Too many inodes for one group fewer make the file system longer than what is stored, and so its usual journal.
+#[test]
+fn the_journal_is_the_usual_one_of_the_size_found() {
+    let smallest = |groups: u64, free_blocks| {
+        let free_inodes = groups * MAX_INODES_PER_GROUP + 1 - u64::from(RESERVED_INODES);
+        let options = options()
+            .with_journal_size(None)
+            .with_bytes_per_inode(128 * MIB)
+            .with_free_inodes(free_inodes)
+            .with_free_space(free_blocks * 4096);
+        let geometry = with_task(&options, |task| task.smallest()).unwrap();
+        (geometry.blocks, u64::from(geometry.groups), geometry.journal)
+    };
+    // Group 8 has no copy of the superblock: a block of it is enough. From 8 groups on, a journal has 8,192 blocks.
+    assert_eq!(smallest(8, 0), (8 * BLOCKS_PER_GROUP + 1, 9, 8192));
+    // With free space up to the end of group 511, twice the 65,536 blocks do not fit before the end of group 512, which has the
+    // tables of one group.
+    let geometry = Geometry {
+        blocks: 0,
+        groups: 513,
+        inodes_per_group: 2037 * 16,
+        gdt: 9,
+        reserved_gdt: 0,
+        journal: 65_536,
+    };
+    let end = 512 * BLOCKS_PER_GROUP;
+    // The journal has an extent tree; the root and lost+found have five blocks.
+    let free = end - geometry.overhead() - 1 - 5;
+    assert_eq!(smallest(512, free), (end + 2 + 2037, 513, 65_536));
+    assert_eq!(smallest(512, free - 65_536 + BLOCKS_PER_GROUP), (end + BLOCKS_PER_GROUP, 513, 131_072));
+    assert_eq!(smallest(512, free - 65_536 + BLOCKS_PER_GROUP + 1), (end + 2 + 2037, 513, 65_536));
+}
+
+#[test]
+fn a_fixed_size_may_only_shorten_the_usual_journal() {
+    let own: u64 = 1 + 1 + 2 + 512 + 5;
+    let journal = |free_blocks: u64, journal_size, grow_to| {
+        let options = options()
+            .with_size(Some(128 * MIB))
+            .with_free_space(free_blocks * 4096)
+            .with_journal_size(journal_size)
+            .with_grow_to(grow_to);
+        let fitting = with_task(&options, |task| task.fitting(128 * MIB)).unwrap();
+        fitting.map(|geometry| geometry.journal)
+    };
+    let free_with = |journal: u64| 32_768 - own - journal;
+    assert_eq!(journal(free_with(4096), None, None), Some(4096));
+    assert_eq!(journal(free_with(4096) + 1, None, None), Some(1024));
+    assert_eq!(journal(free_with(1024), None, None), Some(1024));
+    assert_eq!(journal(free_with(1024) + 1, None, None), None);
+    assert_eq!(journal(free_with(4096), Some(16 * MIB), None), Some(4096));
+    assert_eq!(journal(free_with(4096) + 1, Some(16 * MIB), None), None);
+    // Growth needs 240 reserved blocks, and with them one for their map and a journal longer than 1,024 blocks.
+    let far = Some(241 * 8 * GIB);
+    assert_eq!(journal(free_with(4096) - 241, None, far), Some(4096));
+    assert_eq!(journal(free_with(4096) - 241 + 1, None, far), None);
+    let near = Some(240 * 8 * GIB);
+    assert_eq!(journal(free_with(4096) - 240 + 1, None, near), Some(1024));
+}
+
+#[test]
 fn inodes_per_group_follow_the_density_and_the_promise() {
     let used = u64::from(RESERVED_INODES);
     for (groups, bytes_per_inode, free_inodes, expected) in [
