@@ -56,12 +56,12 @@ pub(crate) struct Directories<'t> {
 }
 
 /// Space for entries in a block in \[bytes\]: all except its checksum.
-const fn entry_bytes(has_checksums: bool) -> usize {
+fn entry_bytes(has_checksums: bool) -> usize {
     if has_checksums { BLOCK_BYTES - TAIL_SIZE } else { BLOCK_BYTES }
 }
 
 /// Maximum number of entries in the root of an index, and in its other blocks.
-const fn limits(has_checksums: bool) -> (u16, u16) {
+fn limits(has_checksums: bool) -> (u16, u16) {
     if has_checksums {
         (ROOT_LIMIT, NODE_LIMIT)
     } else {

@@ -102,10 +102,18 @@ pub(crate) fn solve_like(
         Some(size) => u64::from(task.fitting(size).ok()??.groups),
         None => u64::from(previous.geometry().groups),
     };
-    // The largest number of groups that was too few. What is tried is above it, and lower than before or a group more than it.
+    // The largest number of groups that was too few. Each number above it is tried once, so this ends.
     let mut too_few = 0;
     loop {
-        let mut geometry = task.geometry_like(groups, previous, anew)?;
+        let Some(mut geometry) = task.geometry_like(groups, previous, anew) else {
+            // So few groups may be too few for the promised inodes, or for growth.
+            if options.size.is_none() && groups < u64::from(anew.groups) {
+                too_few = groups;
+                groups += 1;
+                continue;
+            }
+            return None;
+        };
         if let Some(size) = options.size {
             geometry.blocks = geometry.blocks.min(size / BLOCK_SIZE);
         }
@@ -130,10 +138,10 @@ pub(crate) fn solve_like(
         if shortest(&geometry, 0) > geometry.blocks {
             return None;
         }
-        // Groups after the last one that is needed go, as far as the others were not too few already.
-        let fewer = u64::from(space.block(DataNr(needed - 1)).group().0 + 1).max(too_few + 1);
-        if options.size.is_none() && fewer < groups {
-            groups = fewer;
+        // The last group goes if nothing is in it and the others were not too few already.
+        let used_groups = u64::from(space.block(DataNr(needed - 1)).group().0 + 1);
+        if options.size.is_none() && used_groups < groups && groups - 1 > too_few {
+            groups -= 1;
             continue;
         }
         let solution = Solution { geometry, warnings: task.warnings(&geometry) };

@@ -312,6 +312,27 @@ fn the_fewest_groups_are_a_full_group_each() {
     assert_eq!((usual(2048).blocks, usual(2048).journal), (2048 + 1024, 1024));
 }
 
+/// Between one number of groups and the next, inode tables and the reserve can become shorter by almost two blocks a group.
+#[test]
+fn no_sufficient_number_of_groups_is_skipped() {
+    for (free_inodes, free_blocks, grow_to, groups) in
+        [(903_564, 3_383_847, Some(3200 * MIB), 105), (1_295_381, 3_752_623, Some(14_720 * MIB), 117)]
+    {
+        let options = options()
+            .with_bytes_per_inode(16 * MIB)
+            .with_free_inodes(free_inodes)
+            .with_free_space(free_blocks * 4096)
+            .with_grow_to(grow_to);
+        with_task(&options, |task| {
+            assert_eq!(task.smallest().unwrap().groups, groups);
+            for fewer in 1..u64::from(groups) {
+                let candidate = task.weigh(fewer, None).unwrap();
+                assert!(candidate.is_none_or(|candidate| candidate.needed > fewer * BLOCKS_PER_GROUP));
+            }
+        });
+    }
+}
+
 #[test]
 fn a_fixed_size_that_ends_in_too_short_a_group_leaves_it_out() {
     let fitting = |size| with_task(&options().with_size(Some(size)), |task| task.fitting(size)).unwrap();
@@ -442,6 +463,9 @@ fn a_file_system_that_follows_another_ends_with_what_it_needs() {
         alike(&roomy, recorded(20), Place::new(12, 20_000, 100)),
         Some((metadata + 105 + start(2), 3, 2))
     );
+    // What one group can't grow to is refused, even if many groups could.
+    let far = options().with_grow_to(Some(9 * TIB));
+    assert_eq!(alike(&far, recorded(1), Place::new(12, 20_000, 100)), None);
     // More groups than before.
     assert_eq!(
         alike(&roomy, recorded(1), Place::new(12, 20_000, 100)),

@@ -164,6 +164,16 @@ fn other_numbers_of_groups_keep_what_is_not_in_the_way() {
     }
 }
 
+/// The contents are in the first of two groups, but one group has too few inodes.
+#[test]
+fn an_image_with_groups_for_its_inodes_follows_itself() {
+    let folder = folder();
+    let promised = options().with_free_inodes(40_000);
+    let old = Layout::plan(&files(&[("a", 3)]), &promised).unwrap();
+    let new = follow(&files(&[("a", 3), ("b", 1)]), &promised, &old, folder.path());
+    assert_eq!((new.likeness(), new.recorded()), (Some(Likeness::Kept { moved: 1 }), old.recorded()));
+}
+
 #[test]
 fn a_fixed_size_is_kept_and_a_full_one_is_laid_out_anew() {
     let folder = folder();
