@@ -148,7 +148,7 @@ impl Layout {
     }
 }
 
-/// Link count of a directory: its name, `.`, and `..` of each subdirectory. With dir_nlink, 1 means that there are too many to
+/// Link count of a directory: its name, `.`, and `..` of each subdirectory. With `dir_nlink`, 1 means that there are too many to
 /// count.
 fn directory_links(subdirectories: u32) -> u16 {
     let links = u64::from(subdirectories) + 2;

@@ -281,7 +281,9 @@ mod tests {
 
     #[test]
     fn the_inode_has_what_fits_and_the_block_the_rest() {
-        let cases: [(&[(&str, usize)], &[usize], &[usize]); 6] = [
+        /// Names and lengths of attributes, and which of them are in the inode and in the block.
+        type Case<'c> = (&'c [(&'c str, usize)], &'c [usize], &'c [usize]);
+        let cases: [Case<'_>; 6] = [
             // 88 bytes: an entry has 16, name and value are padded to four.
             (&[("user.a", 68)], &[0], &[]),
             (&[("user.a", 69)], &[], &[0]),

@@ -153,7 +153,7 @@ fn the_journal_is_the_usual_one_of_the_size_found() {
             .with_bytes_per_inode(128 * MIB)
             .with_free_inodes(free_inodes)
             .with_free_space(free_blocks * 4096);
-        let geometry = with_task(&options, |task| task.smallest()).unwrap();
+        let geometry = with_task(&options, |task| task.smallest().unwrap());
         (geometry.blocks, u64::from(geometry.groups), geometry.journal)
     };
     // Group 8 has no copy of the superblock: a block of it is enough. From 8 groups on, a journal has 8,192 blocks.
@@ -295,7 +295,7 @@ fn the_resize_map_and_the_journal_come_first() {
 fn the_fewest_groups_are_a_full_group_each() {
     let smallest = |free_space, journal_size| {
         let options = options().with_free_space(free_space).with_journal_size(journal_size);
-        with_task(&options, |task| task.smallest()).unwrap()
+        with_task(&options, |task| task.smallest().unwrap())
     };
     // A superblock, a block of descriptors, two bitmaps, 512 blocks of inodes; five blocks of directories.
     let own = 1 + 1 + 2 + 512 + 5;
@@ -463,7 +463,7 @@ fn a_file_system_that_follows_another_ends_with_what_it_needs() {
         alike(&roomy, recorded(20), Place::new(12, 20_000, 100)),
         Some((metadata + 105 + start(2), 3, 2))
     );
-    // What one group can't grow to is refused, even if many groups could.
+    // Growth that is out of reach for as many groups as anew is not made possible by more of them.
     let far = options().with_grow_to(Some(9 * TIB));
     assert_eq!(alike(&far, recorded(1), Place::new(12, 20_000, 100)), None);
     // More groups than before.
