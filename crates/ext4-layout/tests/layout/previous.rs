@@ -172,6 +172,11 @@ fn an_image_with_groups_for_its_inodes_follows_itself() {
     let old = Layout::plan(&files(&[("a", 3)]), &promised).unwrap();
     let new = follow(&files(&[("a", 3), ("b", 1)]), &promised, &old, folder.path());
     assert_eq!((new.likeness(), new.recorded()), (Some(Likeness::Kept { moved: 1 }), old.recorded()));
+    // An image of one group gets another one if more inodes are promised.
+    let old = Layout::plan(old.tree(), &options()).unwrap();
+    let new = follow(old.tree(), &promised, &old, folder.path());
+    assert!(matches!(new.likeness(), Some(Likeness::Kept { .. })), "{:?}", new.likeness());
+    assert_eq!((old.recorded().groups, new.recorded().groups), (1, 2));
 }
 
 #[test]
