@@ -22,13 +22,19 @@ fn options() -> Options {
     Options::default().with_free_space(0).with_free_inodes(0).with_grow_to(None).with_journal_size(Some(0))
 }
 
+/// Number of the first block of a group.
+fn start(group: u64) -> u64 {
+    group * BLOCKS_PER_GROUP
+}
+
+/// The solver's task for [`empty`].
 fn with_task<T>(options: &Options, look: impl FnOnce(&Task<'_>) -> T) -> T {
     let inventory = Inventory::of(&empty(), options, None).unwrap();
     let inodes = inventory.numbering.used() + options.free_inodes;
     look(&Task { inventory: &inventory, options, free_blocks: blocks_for(options.free_space), inodes })
 }
 
-/// A group more for every 128 MiB; with checksums, a block has the descriptors of 8 GiB, and without, those of 16 GiB.
+/// A group has 128 MiB. With checksums, a block has the descriptors of 8 GiB, and without, those of 16 GiB.
 #[test]
 fn reserves_the_descriptor_blocks_of_the_size_to_grow_to() {
     const LEGACY_MOST: u64 = 16 * TIB - 128 * MIB;
@@ -260,7 +266,6 @@ fn the_last_group_has_room_for_its_own_metadata() {
         reserved_gdt: 30,
         journal: 0,
     };
-    let start = |group: u64| group * 32_768;
     // Group 0 has a superblock with 32 blocks of descriptors, two bitmaps and ten blocks of inodes.
     assert_eq!(shortest(&of(1), 0), 33 + 2 + 10);
     // Group 1 has a copy, group 2 nothing, group 16 the tables of one group.
@@ -292,7 +297,7 @@ fn the_resize_map_and_the_journal_come_first() {
 }
 
 #[test]
-fn the_fewest_groups_are_a_full_group_each() {
+fn a_group_is_added_when_the_others_are_full() {
     let smallest = |free_space, journal_size| {
         let options = options().with_free_space(free_space).with_journal_size(journal_size);
         with_task(&options, |task| task.smallest().unwrap())
@@ -434,11 +439,6 @@ fn alike(options: &Options, recorded: Recorded, place: Place) -> Option<(u64, u3
     let alike = solve_like(&inventory, options, &previous, &anew)?;
     let Geometry { blocks, groups, .. } = alike.solution.geometry;
     Some((blocks, groups, alike.moved))
-}
-
-/// Number of the first block of a group.
-fn start(group: u64) -> u64 {
-    group * BLOCKS_PER_GROUP
 }
 
 #[test]

@@ -73,7 +73,7 @@ impl Tree {
         self
     }
 
-    /// The metadata of a file with an extended attribute of this length. More than 90 bytes need a block.
+    /// The metadata of a file with an extended attribute of this length. More than 68 bytes need a block.
     pub(crate) fn with_attribute(&mut self, len: usize) -> MetadataId {
         let mut metadata = Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE);
         metadata.xattrs = vec![Xattr { name: XattrName::parse(b"user.a").unwrap(), value: vec![b'v'; len] }];
