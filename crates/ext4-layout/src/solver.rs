@@ -331,13 +331,10 @@ impl Task<'_> {
         if target_groups < groups {
             return (0, None);
         }
-        // Like mke2fs: with blocks past 2^32, there is no resize inode.
-        if groups * BLOCKS_PER_GROUP > MAX_GROWTH_BLOCKS {
-            return (0, Some(MAX_GROWTH_BLOCKS * BLOCK_SIZE));
-        }
         let compatibility = self.options.compatibility;
         let wanted = target_groups.div_ceil(compatibility.descriptors_per_block());
         let blocks_each = compatibility.descriptors_per_block() * BLOCKS_PER_GROUP;
+        // Like mke2fs: with blocks past 2^32, there is no resize inode.
         let reachable = (gdt + MAX_RESERVED_GDT).min(MAX_GROWTH_BLOCKS / blocks_each);
         let most_blocks = compatibility.most_groups() * BLOCKS_PER_GROUP;
         if target_groups > compatibility.most_groups() || wanted > reachable {
