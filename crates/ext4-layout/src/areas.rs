@@ -53,7 +53,7 @@ impl Layout {
         areas.retain(|area| area.blocks > 0);
         areas.sort_by_key(|area| area.start);
         areas.dedup_by(|next, area| {
-            let continues = area.purpose == next.purpose && area.start + area.blocks == next.start;
+            let continues = area.purpose == next.purpose;
             area.blocks += if continues { next.blocks } else { 0 };
             continues
         });

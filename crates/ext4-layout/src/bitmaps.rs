@@ -149,6 +149,125 @@ fn set_bits(bitmap: &mut [u8], from: u64, to: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Options;
+    use crate::inventory::Inventory;
+    use crate::previous::{Place, Previous, Recorded};
+
+    /// 20 groups; the last one has 100 blocks. Groups 0 and 16 have tables, groups 1, 3, 5, 7 and 9 copies of the superblock.
+    fn geometry() -> Geometry {
+        Geometry {
+            blocks: 19 * BLOCKS_PER_GROUP + 100,
+            groups: 20,
+            inodes_per_group: 32,
+            gdt: 1,
+            reserved_gdt: 3,
+            journal: 0,
+        }
+    }
+
+    /// What is used: these parts of the blocks on disk, from the start to before the end.
+    fn fill(space: &DataSpace, blocks: &[Range<u64>], skips_bitmaps: bool) -> Fill {
+        let data = |block| space.before(BlockNr(block));
+        let used = blocks.iter().map(|range| data(range.start)..data(range.end)).collect();
+        Fill { used, inodes: Vec::new(), skips_bitmaps }
+    }
+
+    #[test]
+    fn a_block_is_free_if_it_is_neither_metadata_nor_used() {
+        let geometry = geometry();
+        let space = DataSpace::of(&geometry);
+        let start = |group: u64| group * BLOCKS_PER_GROUP;
+        let used = [500..600, start(1) - 10..start(1) + 50, start(4) - 3..start(4) + 3, start(6)..start(7)];
+        let fill = fill(&space, &used, true);
+        for group in (0..20).map(GroupNr) {
+            let range = geometry.group_range(group);
+            let mut bitmap = vec![0; 4096];
+            fill.write_block_bitmap(&geometry, &space, group, &mut bitmap);
+            let is_set = |bit: u64| bitmap[index(bit / 8)] >> (bit % 8) & 1 == 1;
+            let is_metadata = |block| geometry.island(group).contains(&block);
+            let is_used = |block| is_metadata(block) || used.iter().any(|range| range.contains(&block));
+            for block in range.clone() {
+                assert_eq!(is_set(block - range.start), is_used(block), "block {block} of {group:?}");
+            }
+            assert!((range.end - range.start..BLOCKS_PER_GROUP).all(is_set), "no blocks are after the end");
+            let free = range.filter(|&block| !is_used(block)).count();
+            assert_eq!(fill.free_blocks(&geometry, &space, group), crate::units::wide(free), "{group:?}");
+        }
+    }
+
+    #[test]
+    fn a_bitmap_is_not_written_for_a_group_with_nothing_but_its_own_metadata() {
+        let geometry = geometry();
+        let space = DataSpace::of(&geometry);
+        let start = |group: u64| group * BLOCKS_PER_GROUP;
+        // Up to the end of group 3; all of group 7, one block of group 9, the first one of group 11, the last one of group 13.
+        let used = [
+            start(2)..start(4),
+            start(7) + 5..start(8),
+            start(9) + 700..start(9) + 701,
+            start(11)..start(11) + 1,
+            start(14) - 1..start(14),
+        ];
+        let unwritten = |skips_bitmaps| {
+            let fill = fill(&space, &used, skips_bitmaps);
+            let is_unwritten =
+                |&group: &u32| fill.is_block_bitmap_unwritten(&geometry, &space, GroupNr(group));
+            (0..20).filter(is_unwritten).collect::<Vec<_>>()
+        };
+        // Groups 0 and 16 have tables, and the last group always has a bitmap.
+        assert_eq!(unwritten(true), [1, 4, 5, 6, 8, 10, 12, 14, 15, 17, 18]);
+        assert_eq!(unwritten(false), []);
+    }
+
+    #[test]
+    fn used_inodes_are_counted_and_marked_by_group() {
+        let mut tree = image_tree::TreeBuilder::new();
+        tree.lost_found().unwrap();
+        for number in 10..40 {
+            tree.file(format!("/{number}"), "").unwrap();
+        }
+        let (tree, options) = (tree.finish().unwrap(), Options::default());
+        let inventory = Inventory::of(&tree, &options, None).unwrap();
+        let geometry = geometry();
+        let space = DataSpace::of(&geometry);
+        let placement = Placement::of(&inventory, &geometry, &space);
+        let fill = Fill::of(&geometry, &inventory.numbering, &placement, options.compatibility);
+        // Eleven and 30 inodes: 32 in the first group, nine in the second.
+        let counts: Vec<_> = (0..3)
+            .map(|group| fill.inodes_in(GroupNr(group)))
+            .map(|inodes| (inodes.used, inodes.end))
+            .collect();
+        assert_eq!(counts, [(32, 32), (9, 9), (0, 0)]);
+        let unwritten: Vec<_> = (0..3).map(|group| fill.is_inode_bitmap_unwritten(GroupNr(group))).collect();
+        assert_eq!(unwritten, [false, false, true]);
+        let bitmap = |fill: &Fill, inventory: &Inventory, group| {
+            let mut bitmap = vec![0; 4096];
+            fill.write_inode_bitmap(&geometry, GroupNr(group), &inventory.numbering, &mut bitmap);
+            assert!(bitmap[4..].iter().all(|&byte| byte == 0xff), "no inodes are after the 32");
+            [bitmap[0], bitmap[1], bitmap[2], bitmap[3]]
+        };
+        assert_eq!(bitmap(&fill, &inventory, 0), [0xff; 4]);
+        assert_eq!(bitmap(&fill, &inventory, 1), [0xff, 1, 0, 0]);
+        assert_eq!(bitmap(&fill, &inventory, 2), [0; 4]);
+        // The first two files keep inodes of the second group: 33 to 39 are of other files, 40 to 42 and 44 are free.
+        let recorded = Recorded {
+            blocks: geometry.blocks,
+            groups: geometry.groups,
+            inodes_per_group: geometry.inodes_per_group,
+            reserved_gdt_blocks: geometry.reserved_gdt,
+            journal_blocks: geometry.journal,
+            compatibility: options.compatibility,
+        };
+        let places = [None, Some(Place::new(43, 0, 0)), Some(Place::new(45, 0, 0))];
+        let previous = Previous::new(recorded, places.to_vec(), 0).unwrap();
+        let inventory = Inventory::of(&tree, &options, Some(&previous)).unwrap();
+        let fill = Fill::of(&geometry, &inventory.numbering, &placement, options.compatibility);
+        let inodes = fill.inodes_in(GroupNr(1));
+        assert_eq!((inodes.used, inodes.end), (9, 13));
+        assert_eq!(bitmap(&fill, &inventory, 1), [0b111_1111, 0b1_0100, 0, 0]);
+        let legacy = Fill::of(&geometry, &inventory.numbering, &placement, Compatibility::Legacy);
+        assert!(!legacy.is_inode_bitmap_unwritten(GroupNr(2)), "old kernels read all bitmaps");
+    }
 
     #[test]
     fn bits_are_set_from_one_to_before_the_other() {

@@ -18,7 +18,7 @@ pub(crate) struct BlockRun {
 /// The map between data space and the file system.
 #[derive(Debug)]
 pub(crate) struct DataSpace {
-    /// Ascending in data space and on disk. The last one ends with the file system.
+    /// Ascending in data space and on disk, none empty. The last one ends with the file system.
     runs: Vec<Run>,
 }
 
@@ -139,6 +139,8 @@ mod tests {
             assert_eq!(space.data(space.block(DataNr(data))), Some(DataNr(data)));
         }
         assert_eq!(space.data(BlockNr(32_768)), None);
+        assert_eq!(space.data(BlockNr(100_000)), None);
+        assert!(space.runs.iter().all(|run| run.len > 0));
         assert_eq!(space.block(DataNr(32_768 - first)), BlockNr(32_768 + 129));
     }
 
@@ -152,6 +154,14 @@ mod tests {
         assert_eq!(space.extent_count(DataNr(0), 97_000), 4);
         assert_eq!(space.extent_count(DataNr(5), 0), 0);
         assert_eq!(space.runs(DataNr(space.len() - 1), 10).map(|run| run.len).sum::<u64>(), 1);
+        assert_eq!(space.runs(DataNr(space.len()), 10).count(), 0);
         assert_eq!(space.extent_count(DataNr(space.len() + 7), 10), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "invariant: the solver makes data space as long as what is placed in it")]
+    fn no_block_is_after_the_end() {
+        let space = space();
+        space.block(DataNr(space.len()));
     }
 }

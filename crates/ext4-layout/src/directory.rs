@@ -56,17 +56,24 @@ pub(crate) struct Directories<'t> {
 }
 
 /// Space for entries in a block in \[bytes\]: all except its checksum.
-const fn entry_bytes(has_checksums: bool) -> usize {
+fn entry_bytes(has_checksums: bool) -> usize {
     if has_checksums { BLOCK_BYTES - TAIL_SIZE } else { BLOCK_BYTES }
 }
 
 /// Maximum number of entries in the root of an index, and in its other blocks.
-const fn limits(has_checksums: bool) -> (u16, u16) {
+fn limits(has_checksums: bool) -> (u16, u16) {
     if has_checksums {
         (ROOT_LIMIT, NODE_LIMIT)
     } else {
         (ROOT_LIMIT_WITHOUT_CHECKSUM, NODE_LIMIT_WITHOUT_CHECKSUM)
     }
+}
+
+/// Number of blocks of the index of this number of leaves, besides its root; `None` if they are more than the root has room for.
+fn index_nodes(leaves: u64, has_checksums: bool) -> Option<u64> {
+    let (root_limit, node_limit) = limits(has_checksums);
+    let nodes = if leaves <= u64::from(root_limit) { 0 } else { leaves.div_ceil(u64::from(node_limit)) };
+    (nodes <= u64::from(root_limit)).then_some(nodes)
 }
 
 impl Directories<'_> {
@@ -79,14 +86,9 @@ impl Directories<'_> {
         }
         let entries = self.sorted(directory);
         let leaves = wide(self.pack(&entries).count());
-        let (root_limit, node_limit) = limits(self.has_checksums);
-        let nodes = if leaves <= u64::from(root_limit) { 0 } else { leaves.div_ceil(u64::from(node_limit)) };
-        if nodes > u64::from(root_limit) {
-            return Err(LayoutError::DirectoryTooLarge {
-                path: self.tree.path(directory),
-                entries: wide(entries.len()),
-            });
-        }
+        let nodes = index_nodes(leaves, self.has_checksums).ok_or_else(|| {
+            LayoutError::DirectoryTooLarge { path: self.tree.path(directory), entries: wide(entries.len()) }
+        })?;
         Ok(Shape::Indexed {
             nodes: narrow(nodes, "nodes are at most as many as the root has room for"),
             leaves: narrow(leaves, "a root and its nodes have room for less than 2^18 leaves"),
@@ -321,3 +323,6 @@ pub(crate) fn put_bytes(block: &mut [u8], at: usize, bytes: &[u8]) {
 fn usize_of(n: u32) -> usize {
     crate::units::index(u64::from(n))
 }
+
+#[cfg(test)]
+mod tests;

@@ -406,29 +406,4 @@ fn attributes_take(count: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reports_sizes_in_units_and_the_size_to_set_in_bytes() {
-        let message =
-            |size, needed, free_space| LayoutError::SizeTooSmall { size, needed, free_space }.to_string();
-        assert_eq!(
-            message(2 << 20, 42_987_520, 32 << 20),
-            "size: 2.0 MiB is too little: contents, metadata and free space need 41.0 MiB; \
-             write at least 42987520, or lower free_space"
-        );
-        assert_eq!(
-            message(4096, 2_101_248, 0),
-            "size: 4.0 KiB is too little: contents and metadata need 2.1 MiB; write at least 2101248"
-        );
-        let close = message((8 << 30) - 4096, 8 << 30, 0);
-        assert!(close.contains("7.9 GiB is too little: contents and metadata need 8.0 GiB;"), "{close}");
-    }
-
-    #[test]
-    fn reports_one_attribute_in_the_singular() {
-        assert_eq!(attributes_take(1), "extended attribute takes");
-        assert_eq!(attributes_take(2), "2 extended attributes take");
-    }
-}
+mod tests;

@@ -228,16 +228,78 @@ mod tests {
     use super::*;
     use crate::geometry::Geometry;
 
-    #[test]
-    fn holes_take_no_blocks_and_ranges_keep_their_offsets_in_the_file() {
-        let space = DataSpace::of(&Geometry {
+    fn space() -> DataSpace {
+        DataSpace::of(&Geometry {
             blocks: 100_000,
             groups: 4,
             inodes_per_group: 8192,
             gdt: 1,
             reserved_gdt: 127,
             journal: 0,
-        });
+        })
+    }
+
+    /// The extents below an entry, as Linux finds them: first block in the file, first block on disk, length. `node` gives the
+    /// bytes of a block on disk.
+    fn found<'n>(bytes: &[u8], max: u16, depth: u16, node: &dyn Fn(u64) -> &'n [u8]) -> Vec<(u64, u64, u64)> {
+        let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+        let word = |at: usize| u64::from(half(at)) | u64::from(half(at + 2)) << 16;
+        assert_eq!((half(0), half(4), half(6), word(8)), (0xf30a, max, depth, 0));
+        let mut all = Vec::new();
+        for at in (1..=usize::from(half(2))).map(|number| 12 * number) {
+            if depth == 0 {
+                let block = word(at + 8) | u64::from(half(at + 6)) << 32;
+                all.push((word(at), block, u64::from(half(at + 4))));
+            } else {
+                let block = word(at + 4) | u64::from(half(at + 8)) << 32;
+                let below = found(node(block), 340, depth - 1, node);
+                assert_eq!(below.first().map(|extent| extent.0), Some(word(at)));
+                all.extend(below);
+            }
+        }
+        all
+    }
+
+    /// Four extents are in the inode. A block has 340.
+    #[test]
+    fn every_extent_is_found_through_the_tree() {
+        let space = space();
+        for (count, depth) in [(1_u32, 0), (4, 0), (5, 1), (340, 1), (341, 1), (1360, 1), (1361, 2)] {
+            let runs: Vec<_> = (0..count).map(|n| DataRun { start: 3 * n, len: 1 + n % 2 }).collect();
+            let extents = Extents::at(DataNr(500), Map::Sparse(&runs), &space);
+            let mut at = 500;
+            let expected: Vec<_> = runs
+                .iter()
+                .map(|run| {
+                    let block = space.block(DataNr(at)).0;
+                    at += u64::from(run.len);
+                    (u64::from(run.start), block, u64::from(run.len))
+                })
+                .collect();
+            assert_eq!((extents.nodes_start(), extents.blocks()), (DataNr(at), extents.len + extents.nodes));
+            let mut nodes = vec![0; BLOCK_BYTES * index(extents.nodes)];
+            let seed = Checksum::of_filesystem(b"snugfs test uuid");
+            extents.write_nodes(&space, Some(seed), &mut nodes);
+            for node in nodes.chunks(BLOCK_BYTES) {
+                assert_eq!(node[CHECKSUM_OFFSET..], extent::computed_checksum(seed, node).to_le_bytes());
+            }
+            let node = |block| {
+                let number = index(space.data(BlockNr(block)).unwrap().0 - at);
+                &nodes[number * BLOCK_BYTES..(number + 1) * BLOCK_BYTES]
+            };
+            assert_eq!(found(&extents.root(&space), 4, depth, &node), expected, "{count} extents");
+            let mut without_checksums = vec![0; nodes.len()];
+            extents.write_nodes(&space, None, &mut without_checksums);
+            for (node, other) in without_checksums.chunks(BLOCK_BYTES).zip(nodes.chunks(BLOCK_BYTES)) {
+                assert_eq!(node[..CHECKSUM_OFFSET], other[..CHECKSUM_OFFSET]);
+                assert_eq!(node[CHECKSUM_OFFSET..], [0; 4]);
+            }
+        }
+    }
+
+    #[test]
+    fn holes_take_no_blocks_and_ranges_keep_their_offsets_in_the_file() {
+        let space = space();
         let runs = [DataRun { start: 3, len: 2 }, DataRun { start: 4_000_000_000, len: 1 }];
         let extents = Extents::at(DataNr(10), Map::Sparse(&runs), &space);
         assert_eq!((extents.len, extents.nodes), (3, 0));

@@ -164,6 +164,26 @@ mod tests {
         }
     }
 
+    /// `ext2fs_default_journal_size`: the length changes at these numbers of blocks.
+    #[test]
+    fn journals_have_the_lengths_of_mke2fs() {
+        let mut before = 0;
+        for (from, journal) in [
+            (2_048, 1_024),
+            (32_768, 4_096),
+            (262_144, 8_192),
+            (524_288, 16_384),
+            (4_194_304, 32_768),
+            (8_388_608, 65_536),
+            (16_777_216, 131_072),
+            (33_554_432, 262_144),
+        ] {
+            assert_eq!((default_journal(from - 1), default_journal(from)), (before, journal), "{from}");
+            before = journal;
+        }
+        assert_eq!((default_journal(0), default_journal(u64::MAX)), (0, 262_144));
+    }
+
     /// `mke2fs -b 4096` of e2fsprogs 1.47.0 on 2 GiB: 16 groups, 255 reserved blocks, 8192 inodes per group, a journal of
     /// 16384 blocks: overhead 26150; bitmaps from 257 and 273, tables from 289.
     #[test]

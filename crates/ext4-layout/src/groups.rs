@@ -86,3 +86,29 @@ fn descriptor(
     desc.bg_flags = flags.into();
     desc
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+
+    #[test]
+    fn directories_are_counted_in_the_group_of_their_inode() {
+        let mut tree = image_tree::TreeBuilder::new();
+        tree.lost_found().unwrap();
+        for number in 10..32 {
+            tree.directory(format!("/{number}")).unwrap();
+        }
+        let inventory = Inventory::of(&tree.finish().unwrap(), &Options::default(), None).unwrap();
+        let geometry = Geometry {
+            blocks: 100_000,
+            groups: 4,
+            inodes_per_group: 16,
+            gdt: 1,
+            reserved_gdt: 0,
+            journal: 0,
+        };
+        // The root is inode 2, lost+found 11, and the others are 12 to 33.
+        assert_eq!(directories_by_group(&geometry, &inventory), [7, 16, 1, 0]);
+    }
+}

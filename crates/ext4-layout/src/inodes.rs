@@ -105,10 +105,7 @@ impl Layout {
             NodeKind::Directory { .. } => {
                 inode.set_size(object.contents.len * BLOCK_SIZE);
                 let record = self.inventory.directory(object.node);
-                let links = u64::from(record.subdirectories) + 2;
-                // dir_nlink: 1 means that there are too many to count.
-                let links = if links > u64::from(MAX_LINKS) { 1 } else { links };
-                inode.i_links_count = narrow::<u16>(links, LINKS).into();
+                inode.i_links_count = directory_links(record.subdirectories).into();
                 if record.shape.is_indexed() {
                     inode.i_flags = FLAG_INDEX.into();
                 }
@@ -151,6 +148,13 @@ impl Layout {
     }
 }
 
+/// Link count of a directory: its name, `.`, and `..` of each subdirectory. With `dir_nlink`, 1 means that there are too many to
+/// count.
+fn directory_links(subdirectories: u32) -> u16 {
+    let links = u64::from(subdirectories) + 2;
+    if links > u64::from(MAX_LINKS) { 1 } else { narrow(links, LINKS) }
+}
+
 fn describe_special(kind: SpecialKind, inode: &mut Inode) -> u16 {
     let (kind, major, minor) = match kind {
         SpecialKind::Character { major, minor } => (mode::CHARACTER, major, minor),
@@ -168,4 +172,15 @@ fn set_blocks(inode: &mut Inode, blocks: u64) {
 
 fn inode_time(time: Timestamp) -> InodeTime {
     InodeTime { seconds: time.seconds(), nanoseconds: time.nanoseconds() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_has_up_to_65000_links() {
+        let links = [0, 1, 64_998, 64_999, u32::MAX].map(directory_links);
+        assert_eq!(links, [2, 3, 65_000, 1, 1]);
+    }
 }

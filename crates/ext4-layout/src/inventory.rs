@@ -224,3 +224,69 @@ fn check_types(tree: &FileTree) -> Result<(), LayoutError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use image_tree::{DataRun, Metadata, Name, Permissions, Timestamp, TreeWriter};
+
+    use super::*;
+    use crate::geometry::Geometry;
+    use crate::placement::Placement;
+    use crate::units::BlockNr;
+
+    /// Files of these sizes in \[bytes\], after one with five ranges, whose extent tree has a block.
+    fn measured(sizes: &[u64]) -> Result<Inventory, LayoutError> {
+        let metadata = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
+        let mut writer = TreeWriter::new(metadata.clone(), Vec::new());
+        let metadata = writer.metadata(&metadata);
+        let mut file = |name: String, size| {
+            writer.file(Name::new(name.as_bytes()).unwrap(), metadata, size, FileSource::Inline(0)).unwrap();
+            if name == "0" {
+                writer.data_runs((0..5).map(|n| DataRun { start: 2 * n, len: 1 }).collect()).unwrap();
+            }
+        };
+        file("0".to_owned(), 9 * 4096);
+        for (number, &size) in (1..).zip(sizes) {
+            file(number.to_string(), size);
+        }
+        writer.begin_directory(Name::new(b"lost+found").unwrap(), metadata).unwrap();
+        writer.end_directory();
+        Inventory::of(&writer.finish(), &Options::default(), None)
+    }
+
+    /// Logical block numbers have 32 bits, and none is 2^32 - 1.
+    #[test]
+    fn a_file_has_fewer_than_2_to_the_32_blocks() {
+        assert!(measured(&[(1 << 44) - 4096]).is_ok());
+        let size = (1 << 44) - 4095;
+        let path = image_tree::ImagePath::parse(b"/1").unwrap();
+        assert_eq!(measured(&[size]).unwrap_err(), LayoutError::FileTooLarge { path, size });
+    }
+
+    /// The second file begins around the end of the first group, and its number of extents depends on where. Fixed metadata
+    /// begins in groups 1, 3 and 5.
+    #[test]
+    fn counts_as_many_blocks_as_are_placed() {
+        let geometry = Geometry {
+            blocks: 8 * 32_768,
+            groups: 8,
+            inodes_per_group: 8192,
+            gdt: 1,
+            reserved_gdt: 0,
+            journal: 0,
+        };
+        let space = DataSpace::of(&geometry);
+        let group = |number: u64| space.before(BlockNr(number * 32_768));
+        // The root and lost+found have five blocks, the first file five and a block for its tree.
+        let until_group_1 = group(1) - 11;
+        let mut lengths = Vec::new();
+        for first in until_group_1 - 5..until_group_1 + 5 {
+            let inventory = measured(&[first * 4096, (group(5) - group(1) - 10) * 4096, 4096]).unwrap();
+            let placed = Placement::of(&inventory, &geometry, &space).used_blocks();
+            assert_eq!(inventory.blocks_from(DataNr(0), &space), placed, "{first}");
+            lengths.push(placed - first);
+        }
+        // From the second group on, it has four extents: two ranges of two groups, which are longer than an extent can be.
+        assert_eq!(lengths[4] - lengths[5], 1, "{lengths:?}");
+    }
+}

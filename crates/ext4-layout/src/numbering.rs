@@ -115,9 +115,8 @@ impl Numbering {
             let Some(place) = previous.place(id) else { continue };
             let is_reserved = id == NodeId::ROOT || id == lost_found;
             let is_own = !is_reserved && !matches!(node.kind(), NodeKind::HardLink { .. });
-            let Some(slot) = Slot::of(InodeNr(place.inode)).filter(|slot| is_own && slot.0 >= 2) else {
-                continue;
-            };
+            let Some(slot) = Slot::of(InodeNr(place.inode)).filter(|_| is_own) else { continue };
+            // The root and lost+found have theirs already.
             if u64::from(place.inode) > previous.most_inodes()
                 || self.owners.get(slot.index()).is_some_and(Option::is_some)
             {
@@ -210,3 +209,6 @@ fn lost_found(tree: &FileTree) -> Result<NodeId, LayoutError> {
         .filter(|&id| matches!(tree.node(id).kind(), NodeKind::Directory { .. }))
         .ok_or(LayoutError::NoLostFound)
 }
+
+#[cfg(test)]
+mod tests;

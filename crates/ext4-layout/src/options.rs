@@ -22,12 +22,12 @@ pub enum Compatibility {
 
 impl Compatibility {
     /// Whether metadata has checksums.
-    pub(crate) const fn has_checksums(self) -> bool {
+    pub(crate) fn has_checksums(self) -> bool {
         matches!(self, Self::Current)
     }
 
     /// Size of a group descriptor in \[bytes\].
-    pub(crate) const fn descriptor_size(self) -> u16 {
+    pub(crate) fn descriptor_size(self) -> u16 {
         match self {
             Self::Current => group::SIZE,
             Self::Legacy => group::SHORT_SIZE,
@@ -35,7 +35,7 @@ impl Compatibility {
     }
 
     /// Number of group descriptors in a block.
-    pub(crate) const fn descriptors_per_block(self) -> u64 {
+    pub(crate) fn descriptors_per_block(self) -> u64 {
         match self {
             Self::Current => BLOCK_SIZE / 64,
             Self::Legacy => BLOCK_SIZE / 32,
@@ -44,7 +44,7 @@ impl Compatibility {
 
     /// Maximum number of groups. With checksums 128 TiB: without `meta_bg` every backup has all descriptors, which then take half
     /// a group. Otherwise the most with fewer than 2^32 blocks.
-    pub(crate) const fn most_groups(self) -> u64 {
+    pub(crate) fn most_groups(self) -> u64 {
         match self {
             Self::Current => 1 << 20,
             Self::Legacy => (1 << 32) / BLOCKS_PER_GROUP - 1,
@@ -196,5 +196,9 @@ mod tests {
         for bad in ["seventeen bytes..", "a\0b", "ääääääääa"] {
             assert_eq!(label(bad), Err(InvalidLabel { label: bad.to_owned() }));
         }
+        assert_eq!(
+            Options::default().with_label("a\0b").unwrap_err().to_string(),
+            r#"the label "a\0b" is longer than 16 bytes or contains a NUL byte"#
+        );
     }
 }

@@ -58,9 +58,9 @@ impl<'t> Object<'t> {
         self.start.0..self.start.0 + self.blocks()
     }
 
-    /// Whether some of the blocks are metadata. `is_file`: whether the inode is a regular file.
+    /// Whether some of the blocks, of which there is at least one, are metadata. `is_file`: whether the inode is a regular file.
     fn has_metadata(&self, is_file: bool) -> bool {
-        (!is_file && self.contents.len > 0) || self.xattr_blocks + self.contents.nodes > 0
+        !is_file || self.xattr_blocks + self.contents.nodes > 0
     }
 }
 
@@ -88,13 +88,13 @@ impl Placement {
     ) -> Option<(Self, u64)> {
         let mut placement = Self::empty(inventory, geometry, space);
         let mut gaps = Gaps::of(placement.own_end().0..space.len());
-        let former = Former::of(geometry, space, previous);
+        let former = Former { old: DataSpace::of(previous.geometry()), new: space };
         // First what fits into its old place, so that nothing takes it; then what grew and has room after its old place.
         let mut grown = Vec::new();
         let mut rest = Vec::new();
         for (slot, node) in inventory.objects() {
             let object = |start| Object::at(start, inventory, space, (slot, node));
-            let old = previous.place(node).filter(|place| place.blocks > 0);
+            let old = previous.place(node);
             let start = old.and_then(|place| former.start(place));
             match (start, old) {
                 _ if object(placement.own_end()).blocks() == 0 => {}
@@ -204,26 +204,13 @@ impl Placement {
 struct Former<'s> {
     old: DataSpace,
     new: &'s DataSpace,
-    /// Whether both have the same islands, so that nothing need be compared.
-    is_same: bool,
 }
 
-impl<'s> Former<'s> {
-    fn of(geometry: &Geometry, space: &'s DataSpace, previous: &Previous) -> Self {
-        let old = previous.geometry();
-        let is_same =
-            Geometry { blocks: 0, journal: 0, ..*geometry } == Geometry { blocks: 0, journal: 0, ..*old };
-        Self { old: DataSpace::of(old), new: space, is_same }
-    }
-
+impl Former<'_> {
     /// The start in the new data space of what had this place, if all of it is there in the same blocks.
     fn start(&self, place: Place) -> Option<DataNr> {
         let block = BlockNr(place.start);
-        let start = self.new.data(block)?;
-        if self.is_same {
-            return Some(start);
-        }
-        let old = self.old.data(block)?;
+        let (old, start) = (self.old.data(block)?, self.new.data(block)?);
         let is_there = self.old.runs(old, place.blocks).eq(self.new.runs(start, place.blocks));
         is_there.then_some(start)
     }
@@ -280,22 +267,4 @@ impl Gaps {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gaps_give_each_block_once_and_the_first_that_fits() {
-        let mut gaps = Gaps::of(10..100);
-        assert!(gaps.take(20..30) && gaps.take(10..12) && gaps.take(90..95));
-        assert!(!gaps.take(29..31) && !gaps.take(9..13) && !gaps.take(99..101) && !gaps.take(5..7));
-        assert_eq!(gaps.ranges, BTreeMap::from([(12, 20), (30, 90), (95, 100)]));
-        assert_eq!(gaps.find(|_| 8), Some(12..20));
-        assert_eq!(gaps.find(|_| 9), Some(30..39));
-        assert_eq!(gaps.find(|start| if start == 30 { 70 } else { 5 }), Some(12..17));
-        assert_eq!(gaps.find(|_| 61), None);
-        assert_eq!(gaps.find(|_| 5), Some(12..17));
-        assert!(gaps.take(12..20) && gaps.take(30..90));
-        assert_eq!(gaps.find(|_| 5), Some(95..100));
-        assert!(!Gaps::of(5..5).take(5..6));
-    }
-}
+mod tests;

@@ -15,6 +15,8 @@ use crate::{LayoutError, LayoutWarning, Options};
 /// Maximum number of inodes in a group: sixteen inode tables and their bitmaps must fit into one group. Kernels before
 /// 3.11 could not grow file systems whose tables reach into the next one.
 pub(crate) const MAX_INODES_PER_GROUP: u64 = 32_640;
+/// Maximum number of inodes: their numbers are below 2^32, and inode tables are whole blocks.
+const MAX_INODES: u64 = 0xffff_fff0;
 /// Limit for the resize inode, whose map has 32-bit block numbers, with blocks in every backup.
 const MAX_GROWTH_BLOCKS: u64 = 1 << 32;
 /// Minimum length of a journal in \[blocks\] (`JBD2_MIN_JOURNAL_BLOCKS`).
@@ -62,7 +64,7 @@ impl Candidate {
 /// Decides the geometry.
 pub(crate) fn solve(inventory: &Inventory, options: &Options) -> Result<Solution, LayoutError> {
     let inodes = inventory.numbering.used().saturating_add(options.free_inodes);
-    if inodes > u64::from(u32::MAX) {
+    if inodes > MAX_INODES {
         return Err(LayoutError::TooManyInodes { wanted: inodes });
     }
     if let Some(size) = options.journal_size
@@ -100,10 +102,18 @@ pub(crate) fn solve_like(
         Some(size) => u64::from(task.fitting(size).ok()??.groups),
         None => u64::from(previous.geometry().groups),
     };
-    // Numbers of groups that are too few. A number is tried once, so this ends.
+    // The largest number of groups that was too few. Each number above it is tried once, so this ends.
     let mut too_few = 0;
     loop {
-        let mut geometry = task.geometry_like(groups, previous, anew)?;
+        let Some(mut geometry) = task.geometry_like(groups, previous, anew) else {
+            // So few groups may be too few for the promised inodes, or for growth.
+            if options.size.is_none() && groups < u64::from(anew.groups) {
+                too_few = groups;
+                groups += 1;
+                continue;
+            }
+            return None;
+        };
         if let Some(size) = options.size {
             geometry.blocks = geometry.blocks.min(size / BLOCK_SIZE);
         }
@@ -128,12 +138,10 @@ pub(crate) fn solve_like(
         if shortest(&geometry, 0) > geometry.blocks {
             return None;
         }
-        let fewer = geometry.blocks.div_ceil(BLOCKS_PER_GROUP).min(groups - 1);
-        if options.size.is_none()
-            && space.block(DataNr(needed - 1)).0 < fewer * BLOCKS_PER_GROUP
-            && fewer > too_few
-        {
-            groups = fewer;
+        // The last group goes if nothing is in it and the others were not too few already.
+        let used_groups = u64::from(space.block(DataNr(needed - 1)).group().0 + 1);
+        if options.size.is_none() && used_groups < groups && groups - 1 > too_few {
+            groups -= 1;
             continue;
         }
         let solution = Solution { geometry, warnings: task.warnings(&geometry) };
@@ -323,16 +331,13 @@ impl Task<'_> {
         if target_groups < groups {
             return (0, None);
         }
-        // Like mke2fs: with blocks past 2^32, there is no resize inode.
-        if groups * BLOCKS_PER_GROUP > MAX_GROWTH_BLOCKS {
-            return (0, Some(MAX_GROWTH_BLOCKS * BLOCK_SIZE));
-        }
         let compatibility = self.options.compatibility;
         let wanted = target_groups.div_ceil(compatibility.descriptors_per_block());
         let blocks_each = compatibility.descriptors_per_block() * BLOCKS_PER_GROUP;
+        // Like mke2fs: with blocks past 2^32, there is no resize inode.
         let reachable = (gdt + MAX_RESERVED_GDT).min(MAX_GROWTH_BLOCKS / blocks_each);
         let most_blocks = compatibility.most_groups() * BLOCKS_PER_GROUP;
-        if target_groups > compatibility.most_groups() || (wanted > gdt && wanted > reachable) {
+        if target_groups > compatibility.most_groups() || wanted > reachable {
             let bytes = (reachable * blocks_each).min(most_blocks) * BLOCK_SIZE;
             return (reachable.saturating_sub(gdt), Some(bytes));
         }
@@ -419,3 +424,6 @@ fn shortest(geometry: &Geometry, needed: u64) -> u64 {
     }
     needed.max(start + tail)
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,3 +117,65 @@ impl Layout {
         s.set_journal_backup(&inode.i_block, journal.len * BLOCK_SIZE);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use image_tree::{FileTree, Timestamp, TreeBuilder};
+
+    use super::*;
+    use crate::Options;
+
+    fn tree() -> FileTree {
+        let mut tree = TreeBuilder::new();
+        tree.lost_found().unwrap();
+        tree.finish().unwrap()
+    }
+
+    fn superblock(options: &Options, group: u32) -> Superblock {
+        Layout::plan(&tree(), options).unwrap().superblock(GroupNr(group))
+    }
+
+    #[test]
+    fn all_times_have_the_40_bits_of_the_options() {
+        for (seconds, low, high) in
+            [(1, 1, 0), (0x5000_0007, 0x5000_0007, 0), (0x3_1234_5678, 0x1234_5678, 3)]
+        {
+            let time = Timestamp::new(seconds, 0).unwrap();
+            let s = superblock(&Options::default().with_timestamp(time), 0);
+            assert_eq!([s.s_wtime, s.s_lastcheck, s.s_mkfs_time], [low; 3]);
+            assert_eq!([s.s_wtime_hi, s.s_lastcheck_hi, s.s_mkfs_time_hi], [high; 3]);
+        }
+    }
+
+    /// The numbers of `mke2fs -O metadata_csum,64bit`; the state and the number of the group differ in copies.
+    #[test]
+    fn copies_are_not_clean_and_know_their_group() {
+        let options = Options::default().with_free_space(1 << 30);
+        let [first, copy] = [0, 3].map(|group| superblock(&options, group));
+        assert_eq!((first.s_state, copy.s_state), (STATE_CLEAN.into(), 0.into()));
+        assert_eq!((first.s_block_group_nr, copy.s_block_group_nr), (0.into(), 3.into()));
+        assert_eq!(first.s_checksum, first.computed_checksum());
+        assert_eq!(copy.s_checksum, copy.computed_checksum());
+        for s in [first, copy] {
+            assert_eq!((s.s_first_ino, s.s_inode_size, s.s_desc_size), (11.into(), 256.into(), 64.into()));
+            assert_eq!((s.s_log_block_size, s.s_blocks_per_group), (2.into(), 32_768.into()));
+            assert_eq!((s.s_log_groups_per_flex, s.s_def_hash_version), (4, 1));
+            assert_eq!((s.s_uuid, s.s_hash_seed), (options.uuid, options.uuid));
+        }
+    }
+
+    /// e2fsck finds the journal by this copy, if the inode is lost: 15 words of the inode's map, and its size.
+    #[test]
+    fn the_superblock_has_a_copy_of_the_map_of_the_journal() {
+        let options = Options::default().with_journal_size(Some(8 << 20));
+        let layout = Layout::plan(&tree(), &options).unwrap();
+        let s = layout.superblock(GroupNr(0));
+        assert_eq!(s.s_journal_inum, 8);
+        let bytes = zerocopy::IntoBytes::as_bytes(&s.s_jnl_blocks);
+        assert_eq!(bytes[..60], layout.inode(JOURNAL).i_block);
+        assert_eq!(bytes[60..], [0, 0, 0, 0, 0, 0, 0x80, 0], "the high half of the size is first");
+        let without = superblock(&options.with_journal_size(Some(0)), 0);
+        assert_eq!(without.s_journal_inum, 0);
+        assert!(zerocopy::IntoBytes::as_bytes(&without.s_jnl_blocks).iter().all(|&byte| byte == 0));
+    }
+}

@@ -34,17 +34,17 @@ pub(crate) struct GroupNr(pub(crate) u32);
 
 impl BlockNr {
     /// The block this number of blocks later.
-    pub(crate) const fn plus(self, blocks: u64) -> Self {
+    pub(crate) fn plus(self, blocks: u64) -> Self {
         Self(self.0 + blocks)
     }
 
     /// Offset of the block in \[bytes\].
-    pub(crate) const fn byte_offset(self) -> u64 {
+    pub(crate) fn byte_offset(self) -> u64 {
         self.0 * BLOCK_SIZE
     }
 
     /// The block that contains a byte.
-    pub(crate) const fn of_byte(offset: u64) -> Self {
+    pub(crate) fn of_byte(offset: u64) -> Self {
         Self(offset / BLOCK_SIZE)
     }
 
@@ -56,7 +56,7 @@ impl BlockNr {
 
 impl DataNr {
     /// The block this number of blocks of data space later.
-    pub(crate) const fn plus(self, blocks: u64) -> Self {
+    pub(crate) fn plus(self, blocks: u64) -> Self {
         Self(self.0 + blocks)
     }
 }
@@ -76,7 +76,7 @@ impl GroupNr {
 }
 
 /// Number of blocks for this number of \[bytes\].
-pub(crate) const fn blocks_for(bytes: u64) -> u64 {
+pub(crate) fn blocks_for(bytes: u64) -> u64 {
     bytes.div_ceil(BLOCK_SIZE)
 }
 

@@ -253,6 +253,86 @@ mod tests {
             Encoded::of(&metadata(&[("user.a", exact + 1)])).unwrap_err(),
             Unstorable::TooLarge { by: 4 }
         );
+        // Two entries of 16 bytes, names of 4 and 8, values of 2,000 and 2,020.
+        let two = |len| Encoded::of(&metadata(&[("user.a", 2000), ("user.bcdef", len)])).map(|e| e.blocks());
+        assert_eq!(two(2016), Ok(1));
+        assert_eq!(two(2017), Err(Unstorable::TooLarge { by: 4 }));
+        assert_eq!(two(2100), Err(Unstorable::TooLarge { by: 84 }));
+    }
+
+    /// The attributes of an area, as Linux reads them: namespace, name, value. In an inode, hashes are 0.
+    fn decode(area: &[u8], entries: usize, with_hashes: bool) -> Vec<(u8, Vec<u8>, Vec<u8>)> {
+        let mut at = entries;
+        let mut found = Vec::new();
+        let number = |at: usize| usize::from(u16::from_le_bytes([area[at], area[at + 1]]));
+        while area[at..at + 4] != [0; 4] {
+            let (name_len, value_at, value_len) = (usize::from(area[at]), number(at + 2), number(at + 8));
+            let name = &area[at + ENTRY_SIZE..at + ENTRY_SIZE + name_len];
+            let value = &area[value_at..value_at + value_len];
+            let hash = if with_hashes { xattr::entry_hash(name, value) } else { 0 };
+            assert_eq!(area[at + 12..at + 16], hash.to_le_bytes());
+            assert_eq!(area[at + 4..at + 8], [0; 4], "no inode has the value");
+            assert_eq!(area[at + 10..at + 12], [0; 2]);
+            found.push((area[at + 1], name.to_vec(), value.to_vec()));
+            at += ENTRY_SIZE + name_len.next_multiple_of(4);
+        }
+        found
+    }
+
+    #[test]
+    fn the_inode_has_what_fits_and_the_block_the_rest() {
+        /// Names and lengths of attributes, and which of them are in the inode and in the block.
+        type Case<'c> = (&'c [(&'c str, usize)], &'c [usize], &'c [usize]);
+        let cases: [Case<'_>; 6] = [
+            // 88 bytes: an entry has 16, name and value are padded to four.
+            (&[("user.a", 68)], &[0], &[]),
+            (&[("user.a", 69)], &[], &[0]),
+            (&[("user.abcd", 66), ("user.b", 1)], &[0], &[1]),
+            (&[("user.abcde", 3), ("trusted.b", 40)], &[0, 1], &[]),
+            (&[("user.abcde", 3), ("trusted.b", 45), ("user.c", 0), ("user.d", 9)], &[0, 2, 3], &[1]),
+            (&[("user.long", 300), ("security.b", 90), ("user.it", 70), ("user.d", 7)], &[3], &[2, 0, 1]),
+        ];
+        for (xattrs, inner, outer) in cases {
+            let encoded = Encoded::of(&metadata(xattrs)).unwrap();
+            let expected = |order: &[usize]| -> Vec<_> {
+                let item = |&at: &usize| {
+                    let item = Item::of(&metadata(xattrs).xattrs[at]).unwrap().unwrap();
+                    (item.index, item.name, item.value)
+                };
+                order.iter().map(item).collect()
+            };
+            let in_inode = encoded.in_inode.as_ref().map(|area| {
+                assert_eq!(area[..4], MAGIC.to_le_bytes());
+                decode(&area[INODE_HEADER_SIZE..], 0, false)
+            });
+            assert_eq!(in_inode.unwrap_or_default(), expected(inner), "{xattrs:?}");
+            assert_eq!(encoded.in_inode.is_some(), !inner.is_empty());
+            assert_eq!(encoded.blocks(), u64::from(!outer.is_empty()));
+            let in_block = encoded.block.as_ref().map(|block| {
+                assert_eq!(block.len(), BLOCK_BYTES);
+                decode(block, HEADER_SIZE, true)
+            });
+            assert_eq!(in_block.unwrap_or_default(), expected(outer), "{xattrs:?}");
+        }
+    }
+
+    #[test]
+    fn the_checksum_of_a_block_covers_its_number() {
+        let encoded = Encoded::of(&metadata(&[("user.a", 300)])).unwrap();
+        let written = |number, filesystem| {
+            let mut out = vec![0; BLOCK_BYTES];
+            encoded.write_block(BlockNr(number), filesystem, &mut out);
+            out
+        };
+        let filesystem = Checksum::of_filesystem(b"snugfs test uuid");
+        let plain = written(7, None);
+        assert_eq!(plain, encoded.block.clone().unwrap().into_vec());
+        for number in [7, 8] {
+            let mut expected = plain.clone();
+            let checksum = xattr::computed_checksum(filesystem, number, &plain);
+            put_bytes(&mut expected, CHECKSUM_OFFSET, &checksum.to_le_bytes());
+            assert_eq!(written(number, Some(filesystem)), expected);
+        }
     }
 
     #[test]

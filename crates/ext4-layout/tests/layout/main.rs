@@ -8,4 +8,6 @@ mod properties;
 mod refused;
 mod shapes;
 mod sizes;
+mod summary;
 mod support;
+mod whereabouts;

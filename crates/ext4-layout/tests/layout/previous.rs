@@ -91,6 +91,16 @@ fn a_file_stays_when_others_come_and_go() {
 }
 
 #[test]
+fn only_inodes_with_blocks_can_move() {
+    let old = Layout::plan(&files(&[("a", 3), ("b", 0)]), &options()).unwrap();
+    let tree = files(&[("a", 0), ("b", 0), ("c", 0), ("d", 1)]);
+    let new = Layout::plan_like(&tree, &options(), &previous(&tree, &old, 0)).unwrap();
+    assert_eq!(new.likeness(), Some(Likeness::Kept { moved: 1 }));
+    assert_eq!(place_of(&new, "/d").start, place_of(&old, "/a").start);
+    assert_eq!(place_of(&new, "/a"), Place::new(12, 0, 0));
+}
+
+#[test]
 fn a_file_that_grows_stays_if_there_is_room_behind_it() {
     let folder = folder();
     let old = Layout::plan(&files(&[("a", 3), ("b", 10), ("c", 2)]), &options()).unwrap();
@@ -118,6 +128,26 @@ fn an_image_that_would_be_too_long_is_laid_out_anew() {
     follow(&tree, &sealed, &old, folder.path());
 }
 
+/// The image is as many blocks longer as the file before the one that stays had.
+#[test]
+fn an_image_may_be_longer_by_exactly_the_slack() {
+    let sealed = options().with_sealed(true).with_free_space(0);
+    let tree = files(&[("b", 3)]);
+    let anew = Layout::plan(&tree, &sealed).unwrap().recorded().blocks;
+    for slack in [0, 1, 10, 50, 100] {
+        let most = anew * u64::from(slack) / 100;
+        let like = |blocks| {
+            let old = Layout::plan(&files(&[("a", blocks), ("b", 3)]), &sealed).unwrap();
+            Layout::plan_like(&tree, &sealed, &previous(&tree, &old, slack)).unwrap()
+        };
+        let (longest, longer) = (like(most), like(most + 1));
+        assert_eq!(longest.likeness(), Some(Likeness::Kept { moved: 0 }), "{slack}");
+        assert_eq!(longest.recorded().blocks, anew + most);
+        let reason = Reason::TooLong { blocks: anew + most + 1 };
+        assert_eq!((longer.likeness(), longer.recorded().blocks), (Some(Likeness::Anew(reason)), anew));
+    }
+}
+
 #[test]
 fn other_numbers_of_groups_keep_what_is_not_in_the_way() {
     let folder = folder();
@@ -134,6 +164,21 @@ fn other_numbers_of_groups_keep_what_is_not_in_the_way() {
     }
 }
 
+/// The contents are in the first of two groups, but one group has too few inodes.
+#[test]
+fn an_image_with_groups_for_its_inodes_follows_itself() {
+    let folder = folder();
+    let promised = options().with_free_inodes(40_000);
+    let old = Layout::plan(&files(&[("a", 3)]), &promised).unwrap();
+    let new = follow(&files(&[("a", 3), ("b", 1)]), &promised, &old, folder.path());
+    assert_eq!((new.likeness(), new.recorded()), (Some(Likeness::Kept { moved: 1 }), old.recorded()));
+    // An image of one group gets another one if more inodes are promised.
+    let old = Layout::plan(old.tree(), &options()).unwrap();
+    let new = follow(old.tree(), &promised, &old, folder.path());
+    assert!(matches!(new.likeness(), Some(Likeness::Kept { .. })), "{:?}", new.likeness());
+    assert_eq!((old.recorded().groups, new.recorded().groups), (1, 2));
+}
+
 #[test]
 fn a_fixed_size_is_kept_and_a_full_one_is_laid_out_anew() {
     let folder = folder();
@@ -141,6 +186,7 @@ fn a_fixed_size_is_kept_and_a_full_one_is_laid_out_anew() {
     let old = Layout::plan(&files(&[("a", 5000), ("b", 5000)]), &fixed).unwrap();
     let new = follow(&files(&[("b", 5000), ("c", 4000)]), &fixed, &old, folder.path());
     assert_eq!(new.recorded().blocks, old.recorded().blocks);
+    assert_eq!(new.likeness(), Some(Likeness::Kept { moved: 1 }));
     // 10,000 blocks fit, but not in one piece beside b.
     let tree = files(&[("b", 5000), ("c", 10_000)]);
     let new = Layout::plan_like(&tree, &fixed, &previous(&tree, &old, 5)).unwrap();

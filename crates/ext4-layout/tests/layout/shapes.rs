@@ -79,7 +79,38 @@ fn attributes_owners_and_late_times_are_stored() {
     );
     for path in ["/a", "/b", "/c", "/d"] {
         assert!(debugfs(&image, &format!("ea_list {path}")).lines().count() > 90, "{path}");
+        // The low half of the seconds; nanoseconds, and two bits for the other half.
+        let stat = debugfs(&image, &format!("stat {path}"));
+        assert!(stat.contains("mtime: 0x7fffffff:ee6b27ff"), "{path}: {stat}");
     }
+}
+
+/// Times, and what mke2fs writes into the inodes of bad blocks, of the reserve and of the journal.
+#[test]
+fn reserved_inodes_are_those_of_mke2fs() {
+    let folder = folder();
+    let mut tree = Tree::new();
+    tree.lost_found();
+    let time = Timestamp::new(0x5000_0007, 0).unwrap();
+    let options = options()
+        .with_timestamp(time)
+        .with_journal_size(Some(4 << 20))
+        .with_grow_to(Some(1 << 40))
+        .with_free_space(300 << 20);
+    let image = checked(&tree.finish(), &options, folder.path());
+    let shown = |inode: &str, texts: &[&str]| {
+        let stat = debugfs(&image, &format!("stat {inode}"));
+        for text in texts.iter().chain(&["ctime: 0x50000007", "atime: 0x50000007", "mtime: 0x50000007"]) {
+            assert!(stat.contains(text), "{inode}: {text}: {stat}");
+        }
+    };
+    shown("<1>", &["Mode:  0000", "Links: 0", "Size: 0", "Blockcount: 0"]);
+    // All that pointers can address. Its blocks are the map, and 127 reserved ones in groups 0 and 1.
+    shown(
+        "<7>",
+        &["Type: regular", "Mode:  0600", "Links: 1 ", "Size: 4299210752", "Blockcount: 2040", "(DIND)"],
+    );
+    shown("<8>", &["Type: regular", "Mode:  0600", "Links: 1 ", "Size: 4194304", "Blockcount: 8192"]);
 }
 
 #[test]
@@ -110,6 +141,25 @@ fn directories_get_an_index_of_as_many_levels_as_they_need() {
         };
         assert!(debugfs(&image, &format!("stat /d/{last}")).contains("Type: regular"));
     }
+}
+
+/// A journal takes the first group but for 15 blocks, of which the root has one and lost+found four.
+#[test]
+fn fixed_metadata_may_be_in_the_middle_of_a_directory() {
+    let folder = folder();
+    let mut tree = Tree::new();
+    tree.directory("d", |tree| {
+        for number in 0..300 {
+            tree.blank(&format!("{number:0255}"), 0);
+        }
+    });
+    tree.lost_found();
+    // Of two groups: superblock, descriptors, bitmaps and inode tables.
+    let in_first_group = 32_768 - (1 + 1 + 2 * 2 + 2 * 512);
+    let options = options().with_journal_size(Some((in_first_group - 15) * 4096)).with_free_space(8 << 20);
+    let image = checked(&tree.finish(), &options, folder.path());
+    let extents = debugfs(&image, "extents /d");
+    assert!(extents.contains(" 32758 - 32767 ") && extents.contains(" 32770 - 32780 "), "{extents}");
 }
 
 /// A full root of an index, and one entry more. The names are so long that a block has 18 with and without a checksum.

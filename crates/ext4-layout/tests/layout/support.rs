@@ -10,7 +10,7 @@ use ext4_layout::{Layout, Options, Purpose};
 use ext4_verify::Unused;
 use image_tree::{
     Content, FileSource, FileTree, Metadata, MetadataId, Name, NodeKind, Permissions, PieceSource, Timestamp,
-    TreeWriter,
+    TreeWriter, Xattr, XattrName,
 };
 
 /// The options of plan-v1 without a growth reserve, nothing promised.
@@ -64,6 +64,20 @@ impl Tree {
             .file(Name::new(name.as_bytes()).unwrap(), self.plain, u64::try_from(text.len()).unwrap(), source)
             .unwrap();
         self
+    }
+
+    /// An empty file with room for `size` bytes.
+    pub(crate) fn slot(&mut self, name: &str, size: u64) -> &mut Self {
+        let metadata = Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE);
+        self.writer.slot(Name::new(name.as_bytes()).unwrap(), &metadata, size).unwrap();
+        self
+    }
+
+    /// The metadata of a file with an extended attribute of this length. More than 68 bytes need a block.
+    pub(crate) fn with_attribute(&mut self, len: usize) -> MetadataId {
+        let mut metadata = Metadata::root_owned(Permissions::STORE_FILE, Timestamp::STORE);
+        metadata.xattrs = vec![Xattr { name: XattrName::parse(b"user.a").unwrap(), value: vec![b'v'; len] }];
+        self.writer.metadata(&metadata)
     }
 
     /// With lost+found, unless a name that sorts behind it was added already.
