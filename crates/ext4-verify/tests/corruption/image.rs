@@ -326,8 +326,8 @@ pub(crate) fn middle(compatibility: Compatibility) -> (Image, Names) {
     (assemble(&tree.writer.finish(), &options), Names(names))
 }
 
-/// All that there can be: 13 groups or so with copies in 1, 3, 5, 7, 9, a reserve, a journal, indexes of one and two
-/// levels, an extent tree of two, attributes in the inode and in a block, links, a device, a FIFO.
+/// All that there can be, except what [`two_levels`] has: 13 groups or so with copies in 1, 3, 5, 7, 9, a reserve, a journal, an
+/// index, an extent tree of two levels, attributes in the inode and in a block, links, a device, a FIFO.
 pub(crate) fn full(compatibility: Compatibility) -> (Image, Names) {
     let mut tree = Tree::new();
     let mut names = BTreeMap::new();
@@ -343,14 +343,7 @@ pub(crate) fn full(compatibility: Compatibility) -> (Image, Names) {
     let file = tree.writer.file(name("file"), plain, 5000, source).unwrap();
     names.insert("file", 15);
     tree.writer.hard_link(name("hard"), file).unwrap();
-    tree.directory("huge", |tree| {
-        for index in 0..8200 {
-            let text = format!("{index:0240}");
-            tree.writer.file(name(&text), plain, 0, FileSource::Inline(0)).unwrap();
-        }
-    });
-    names.insert("huge", 16);
-    let mut next = 17 + 8200;
+    let mut next = 16;
     tree.directory("index", |tree| {
         for index in 0..1000 {
             let text = format!("name-{index:05}");
@@ -392,6 +385,21 @@ pub(crate) fn full(compatibility: Compatibility) -> (Image, Names) {
         .with_grow_to(Some(64 << 30))
         .with_free_inodes(200_000);
     (assemble(&tree.writer.finish(), &options), Names(names))
+}
+
+/// A directory with an index of two levels. Its check takes longer than that of [`full`].
+pub(crate) fn two_levels(compatibility: Compatibility) -> (Image, Names) {
+    let mut tree = Tree::new();
+    let plain = tree.plain;
+    tree.directory("huge", |tree| {
+        for index in 0..8200 {
+            let text = format!("{index:0240}");
+            tree.writer.file(name(&text), plain, 0, FileSource::Inline(0)).unwrap();
+        }
+    });
+    tree.directory("lost+found", |_| {});
+    let options = options(compatibility).with_free_space(0).with_free_inodes(0);
+    (assemble(&tree.writer.finish(), &options), Names(BTreeMap::from([("huge", 12)])))
 }
 
 fn assemble(tree: &FileTree, options: &Options) -> Image {
