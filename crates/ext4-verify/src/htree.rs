@@ -263,4 +263,10 @@ mod tests {
         let last = Bounds { from: 0x21, until: None };
         assert!(last.contains(0x20) && last.contains(u32::MAX - 1) && !last.contains(0x1e));
     }
+
+    #[test]
+    fn bounds_are_shown_as_hashes() {
+        assert_eq!(Bounds { from: 0x10, until: Some(0x21) }.to_string(), "0x00000010 to 0x00000021");
+        assert_eq!(Bounds { from: 0, until: None }.to_string(), "0x00000000 and more");
+    }
 }

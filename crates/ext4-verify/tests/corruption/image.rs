@@ -345,13 +345,13 @@ pub(crate) fn full(compatibility: Compatibility) -> (Image, Names) {
     tree.writer.hard_link(name("hard"), file).unwrap();
     let mut next = 16;
     tree.directory("index", |tree| {
-        for index in 0..1000 {
+        for index in 0..700 {
             let text = format!("name-{index:05}");
             tree.writer.file(name(&text), plain, 0, FileSource::Inline(0)).unwrap();
         }
     });
     names.insert("index", next);
-    next += 1001;
+    next += 701;
     tree.writer.symlink(name("link"), plain, b"file").unwrap();
     names.insert("link", next);
     tree.writer.symlink(name("longlink"), plain, &[b'l'; 100]).unwrap();
@@ -383,7 +383,8 @@ pub(crate) fn full(compatibility: Compatibility) -> (Image, Names) {
     let options = options(compatibility)
         .with_free_space(1 << 30)
         .with_grow_to(Some(64 << 30))
-        .with_free_inodes(200_000);
+        .with_bytes_per_inode(1 << 17)
+        .with_free_inodes(1000);
     (assemble(&tree.writer.finish(), &options), Names(names))
 }
 
