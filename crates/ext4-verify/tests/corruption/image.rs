@@ -256,12 +256,13 @@ fn options(compatibility: Compatibility) -> Options {
         .with_timestamp(Timestamp::STORE)
 }
 
-struct Tree {
-    writer: TreeWriter,
-    plain: MetadataId,
+pub(crate) struct Tree {
+    pub(crate) writer: TreeWriter,
+    /// Of root, without attributes.
+    pub(crate) plain: MetadataId,
 }
 
-fn name(text: &str) -> Name<'_> {
+pub(crate) fn name(text: &str) -> Name<'_> {
     Name::new(text.as_bytes()).unwrap()
 }
 
@@ -273,19 +274,25 @@ impl Tree {
         Self { writer, plain }
     }
 
-    fn directory(&mut self, text: &str, fill: impl FnOnce(&mut Self)) {
+    pub(crate) fn directory(&mut self, text: &str, fill: impl FnOnce(&mut Self)) {
         self.writer.begin_directory(name(text), self.plain).unwrap();
         fill(self);
         self.writer.end_directory();
     }
 }
 
-/// A small file system without journal and reserve.
-pub(crate) fn tiny(compatibility: Compatibility) -> Image {
+/// A small file system without journal and reserve, for trees of a few entries. Inodes are numbered from 12 on, in the order of
+/// the tree; lost+found has 11.
+pub(crate) fn small(change: impl FnOnce(Options) -> Options, fill: impl FnOnce(&mut Tree)) -> Image {
     let mut tree = Tree::new();
-    tree.directory("lost+found", |_| {});
-    let options = options(compatibility).with_free_space(0).with_free_inodes(0);
-    assemble(&tree.writer.finish(), &options)
+    fill(&mut tree);
+    let options = options(Compatibility::Current).with_free_space(0).with_free_inodes(0);
+    assemble(&tree.writer.finish(), &change(options))
+}
+
+/// A file system with nothing in it, without journal and reserve.
+pub(crate) fn tiny(compatibility: Compatibility) -> Image {
+    small(|options| options.with_compatibility(compatibility), |tree| tree.directory("lost+found", |_| {}))
 }
 
 /// A small file system with a file of each kind, an index, attributes in an inode and in a block, and a journal.

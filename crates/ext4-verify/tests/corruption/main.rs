@@ -7,7 +7,9 @@ mod fields;
 mod image;
 mod kinds;
 mod linux;
+mod observed;
 mod random;
+mod slots;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
