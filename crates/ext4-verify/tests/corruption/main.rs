@@ -10,6 +10,7 @@ mod linux;
 mod observed;
 mod random;
 mod slots;
+mod used;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
