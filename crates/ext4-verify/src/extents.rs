@@ -358,3 +358,6 @@ pub(crate) fn special(cx: &mut InodeContext<'_>, is_device: bool) {
         cx.problem(Code::InodeSize, format!("has {} bytes", inode.size));
     }
 }
+
+#[cfg(test)]
+mod tests;

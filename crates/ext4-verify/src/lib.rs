@@ -42,6 +42,8 @@ mod observer;
 mod paths;
 mod problem;
 mod reserved;
+#[cfg(test)]
+mod sample;
 mod sets;
 mod source;
 mod stages;
