@@ -12,7 +12,7 @@ const OTHER: u16 = 0x20;
 /// The list as `getxattr` gives it (version 2, an id with every entry); `None` where Linux would not take it
 /// (`posix_acl_valid`).
 pub(crate) fn as_read(stored: &[u8]) -> Option<Vec<u8>> {
-    if le32(stored, 0) != 1 || stored.len() < 4 {
+    if le32(stored, 0) != 1 {
         return None;
     }
     let mut read = 2_u32.to_le_bytes().to_vec();

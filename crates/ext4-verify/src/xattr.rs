@@ -246,3 +246,6 @@ fn hash(entry: &Entry<'_>, signed: bool) -> u32 {
         hash.rotate_left(16) ^ u32::try_from(crate::numbers::le(word, 0, 4)).unwrap_or_default()
     })
 }
+
+#[cfg(test)]
+mod tests;
