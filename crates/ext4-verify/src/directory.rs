@@ -183,3 +183,6 @@ fn hashes<'b>(cx: &mut InodeContext<'_>, logical: u64, index: &Index, names: imp
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

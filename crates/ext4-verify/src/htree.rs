@@ -244,29 +244,4 @@ fn continued(cx: &mut InodeContext<'_>, mapped: &Mapped, index: &Index) -> Resul
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hash_belongs_to_two_blocks_only_where_it_continues() {
-        let (ends, continues) =
-            (Bounds { from: 0x10, until: Some(0x20) }, Bounds { from: 0x10, until: Some(0x21) });
-        for (hash, in_first, in_second) in [
-            (0x0e, false, false),
-            (0x10, true, true),
-            (0x1e, true, true),
-            (0x20, false, true),
-            (0x22, false, false),
-        ] {
-            assert_eq!((ends.contains(hash), continues.contains(hash)), (in_first, in_second), "{hash:#x}");
-        }
-        let last = Bounds { from: 0x21, until: None };
-        assert!(last.contains(0x20) && last.contains(u32::MAX - 1) && !last.contains(0x1e));
-    }
-
-    #[test]
-    fn bounds_are_shown_as_hashes() {
-        assert_eq!(Bounds { from: 0x10, until: Some(0x21) }.to_string(), "0x00000010 to 0x00000021");
-        assert_eq!(Bounds { from: 0, until: None }.to_string(), "0x00000000 and more");
-    }
-}
+mod tests;
