@@ -9,6 +9,7 @@ mod kinds;
 mod linux;
 mod observed;
 mod random;
+mod reserved;
 mod slots;
 mod used;
 
