@@ -1,4 +1,4 @@
-//! An inode in an otherwise empty file system without checksums, for tests of the checks of one inode.
+//! File systems without checksums, of a few blocks that are not zero, for tests of single checks.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +20,7 @@ pub(crate) const BLOCKS: u64 = 1 << 20;
 
 /// Blocks that are not zero.
 #[derive(Default)]
-struct Blocks(BTreeMap<u64, Vec<u8>>);
+pub(crate) struct Blocks(pub(crate) BTreeMap<u64, Vec<u8>>);
 
 impl Source for Blocks {
     fn length(&self) -> u64 {
@@ -33,6 +33,19 @@ impl Source for Blocks {
             *byte = block.and_then(|block| block.get(to_usize(at % BLOCK))).copied().unwrap_or(0);
         }
         Ok(())
+    }
+}
+
+/// What is known of a file system of this geometry; the superblock itself is zero.
+pub(crate) fn superblock(geometry: Geometry) -> Superblock {
+    Superblock {
+        geometry,
+        raw: vec![0; 1024],
+        seed: Crc::start(false),
+        hash_seed: [1, 2, 3, 4],
+        signed_hash: true,
+        has_journal: false,
+        has_resize_inode: false,
     }
 }
 
@@ -77,15 +90,7 @@ impl Sample {
             raw[*at..*at + bytes.len()].copy_from_slice(bytes);
         }
         let geometry = Geometry::new(BLOCKS, 1024, 0, true).unwrap();
-        let sb = Superblock {
-            geometry,
-            raw: vec![0; 1024],
-            seed: Crc::start(false),
-            hash_seed: [1, 2, 3, 4],
-            signed_hash: true,
-            has_journal: false,
-            has_resize_inode: false,
-        };
+        let sb = superblock(geometry);
         let (image, inode) = (Image::new(&self.blocks, sb), Inode::parse(12, raw, Crc::start(false)));
         let (mut claims, mut findings) = (Claims::new(geometry), Findings::default());
         let mut cx = InodeContext {
