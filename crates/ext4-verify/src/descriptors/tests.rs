@@ -228,3 +228,29 @@ fn descriptors_are_read_up_to_the_last_group() {
     block[32 + 8..32 + 12].fill(0xff);
     assert_eq!(found(&block).0, None);
 }
+
+/// The descriptors of 129 groups, 128 in the first block and one in the second.
+#[test]
+fn descriptors_go_on_in_the_next_block() {
+    let mut blocks = vec![0; 8192];
+    for (group, desc) in (0..129_u64).zip(blocks.chunks_exact_mut(32)) {
+        let number = |table: u64| u32::try_from(32768 * group + table).unwrap().to_le_bytes();
+        for (at, table) in [(0, 10), (4, 11), (8, 12)] {
+            desc[at..at + 4].copy_from_slice(&number(table));
+        }
+        desc[0x12] = 4;
+    }
+    blocks[4096 + 4095] = 1;
+    let (first, second) = blocks.split_at(4096);
+    let data = [(1, first.to_vec()), (2, second.to_vec())];
+    let (groups, texts) = check(129 * 32768, 0, &data, |image, findings| {
+        let groups = read(image, &mut Claims::new(image.geometry()), findings).unwrap().unwrap();
+        findings.problems.retain(|problem| problem.code != Code::TablesElsewhere);
+        groups
+    });
+    assert_eq!(
+        (groups.len(), groups[127].table, groups[128].table),
+        (129, 127 * 32768 + 12, 128 * 32768 + 12)
+    );
+    assert_eq!(texts, ["block 2: has something behind the last descriptor (descriptors-behind)"]);
+}

@@ -12,6 +12,7 @@ mod observed;
 mod random;
 mod reserved;
 mod slots;
+mod superblock;
 mod used;
 
 use std::collections::BTreeSet;
