@@ -8,6 +8,7 @@ mod fields;
 mod image;
 mod kinds;
 mod linux;
+mod names;
 mod observed;
 mod random;
 mod reserved;
