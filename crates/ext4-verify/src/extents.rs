@@ -360,4 +360,5 @@ pub(crate) fn special(cx: &mut InodeContext<'_>, is_device: bool) {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers of a test")]
 mod tests;

@@ -135,7 +135,7 @@ mod tests {
         for (sectors, expected) in [(23, &["inode-blocks"][..]), (24, &[]), (25, &["inode-blocks"])] {
             assert_eq!(inode().with(0x1c, &[sectors]).check(|cx| blocks(cx, 3)).1, expected, "{sectors}");
         }
-        let (_, findings) = inode().with(0x74, &[1]).findings(|cx| blocks(cx, 3));
+        let ((), findings) = inode().with(0x74, &[1]).findings(|cx| blocks(cx, 3));
         let text = "inode 12: i_blocks is 4294967296, should be 24 (inode-blocks)";
         assert_eq!(findings.problems[0].to_string(), text);
     }

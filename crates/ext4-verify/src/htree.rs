@@ -244,4 +244,5 @@ fn continued(cx: &mut InodeContext<'_>, mapped: &Mapped, index: &Index) -> Resul
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers of a test")]
 mod tests;

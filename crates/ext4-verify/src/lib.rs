@@ -43,6 +43,7 @@ mod paths;
 mod problem;
 mod reserved;
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers of a test")]
 mod sample;
 mod sets;
 mod source;

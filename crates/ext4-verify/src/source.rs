@@ -86,7 +86,8 @@ mod tests {
     #[test]
     fn memory_is_read_up_to_its_end() {
         let bytes = vec![1, 2, 3, 4];
-        for source in [&bytes as &dyn Source, &Slice(&bytes)] {
+        let sources: [&dyn Source; 2] = [&bytes, &Slice(&bytes)];
+        for source in sources {
             let mut two = [0; 2];
             source.read(2, &mut two).unwrap();
             assert_eq!((source.length(), two), (4, [3, 4]));

@@ -248,4 +248,5 @@ fn hash(entry: &Entry<'_>, signed: bool) -> u32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers of a test")]
 mod tests;

@@ -70,7 +70,7 @@ fn copies_are_compared_byte_by_byte() {
         block
     }
     let good = (START, copy());
-    assert_eq!(copies(40_000, &[good.clone()]), [""; 0]);
+    assert_eq!(copies(40_000, std::slice::from_ref(&good)), [""; 0]);
     for (block, at, expected) in [
         (
             START + 1,
@@ -253,4 +253,16 @@ fn descriptors_go_on_in_the_next_block() {
         (129, 127 * 32768 + 12, 128 * 32768 + 12)
     );
     assert_eq!(texts, ["block 2: has something behind the last descriptor (descriptors-behind)"]);
+}
+
+/// Superblock, descriptors and reserve take four blocks, of which the last group has three.
+#[test]
+fn a_group_that_is_too_short_is_all_in_use() {
+    let ((), texts) = check(32768 + 3, 2, &[], |image, findings| {
+        let mut claims = Claims::new(image.geometry());
+        read(image, &mut claims, findings).unwrap();
+        let used = [3, 4, 32768, 32770].map(|block| claims.blocks.contains(block));
+        assert_eq!(used, [true, false, true, true]);
+    });
+    assert!(texts.iter().all(|text| !text.ends_with(" (block-outside)")), "{texts:?}");
 }

@@ -155,7 +155,9 @@ fn a_name_is_in_a_directory_once() {
         (&[], 0),
     ] {
         let mut names = Names::default();
-        given.iter().for_each(|name| names.add(name));
+        for name in given {
+            names.add(name);
+        }
         let ((), codes) = directory().check(|cx| names.check_repeated(cx));
         assert_eq!(codes, vec!["entry-duplicate"; count], "{given:?}");
     }

@@ -166,7 +166,7 @@ fn an_index_leads_to_a_node_one_level_below_that_begins_with_its_block() {
         (1, 500, 0, &["extent-index"]),
         (0, 500, 1, &["extent-depth"]),
         (0, BLOCKS, 0, &["block-outside"]),
-        (0, 1 << 32 | 500, 0, &["block-outside"]),
+        (0, (1 << 32) + 500, 0, &["block-outside"]),
     ] {
         let root = Sample::new(FILE, 0, &node(4, 1, &[index(first, block)]));
         let below = node(340, depth, &[entry(0, 1, 1000)]);

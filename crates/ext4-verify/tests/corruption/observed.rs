@@ -12,7 +12,7 @@ struct Lines(Vec<String>);
 impl Observer for Lines {
     fn found(&mut self, found: Found<'_>) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut line = format!(
+        let mut parts = vec![format!(
             "{}/{} {} {:?} {:o} {}:{} {:?} {}",
             found.directory,
             text(found.name),
@@ -23,21 +23,21 @@ impl Observer for Lines {
             found.gid,
             found.modified,
             found.size
-        );
+        )];
         if !found.target.is_empty() {
-            line += &format!(" -> {}", text(found.target));
+            parts.push(format!("-> {}", text(found.target)));
         }
         if matches!(found.kind, Kind::Block | Kind::Character) {
-            line += &format!(" {:?}", found.device);
+            parts.push(format!("{:?}", found.device));
         }
         for Run { logical, start, len, written } in found.runs {
             assert!(*start > 0 && *written);
-            line += &format!(" [{logical}+{len}]");
+            parts.push(format!("[{logical}+{len}]"));
         }
         for Attribute { name, value } in found.attributes {
-            line += &format!(" {}={}", text(name), text(value));
+            parts.push(format!("{}={}", text(name), text(value)));
         }
-        self.0.push(line);
+        self.0.push(parts.join(" "));
     }
 }
 
