@@ -179,3 +179,29 @@ fn names_are_in_the_block_of_an_index_that_their_hash_belongs_to() {
     }
     assert!(ranges > 0);
 }
+
+/// The last twelve bytes of a block are an unused entry of a type of its own, and the checksum.
+#[test]
+fn a_block_of_a_directory_ends_with_its_checksum() {
+    let good = tiny(Current);
+    let block = good.first(2);
+    for at in [4084, 4087, 4088, 4089, 4090, 4091] {
+        let mut image = good.clone();
+        image.add(block + at, 1, 1);
+        assert_eq!(codes(&image), ["directory-tail"], "{at}");
+    }
+    for at in [4092, 4095] {
+        let mut image = good.clone();
+        image.add(block + at, 1, 1);
+        assert_eq!(codes(&image), ["directory-checksum"], "{at}");
+    }
+    let mut image = good.clone();
+    image.put(block + 4083, &[1]);
+    assert_eq!(codes(&image), ["directory-checksum", "entry-padding"]);
+    let found = u32::try_from(good.n(block + 4092, 4)).unwrap();
+    let text = first(&image, Code::DirectoryChecksum);
+    assert!(
+        text.starts_with(&format!("inode 2 (/): checksum of block 0 is {found:#010x}, should be 0x")),
+        "{text}"
+    );
+}
