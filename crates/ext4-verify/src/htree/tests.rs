@@ -130,6 +130,11 @@ fn the_header_of_an_index_has_fixed_values() {
         let (index, codes) = read(&[bytes, vec![]]);
         assert_eq!((codes, index.leaf(1).is_some()), (expected.to_vec(), is_read), "{at:#x}");
     }
+    // An index of two levels is read in spite of such a value, too.
+    let mut bytes = root(1, &[(0, 1)]);
+    bytes[0x18] = 1;
+    let (index, codes) = read(&[bytes, node(&[(0, 2)]), vec![]]);
+    assert_eq!((codes, index.leaf(2).is_some()), (vec!["htree-header"], true));
     let mut bytes = root(0, &[(0, 1)]);
     bytes[0x1c] = 0;
     assert_eq!(read(&[bytes, vec![]]).0.hash(b"a"), Hasher::new(Hash::Legacy, true, [0; 4]).hash(b"a"));
