@@ -39,10 +39,9 @@ impl Set {
             if at.is_multiple_of(8) {
                 // Whole bytes at once, as long as none of their numbers is in the set.
                 let (page, byte, _) = place(at);
-                let most = (BYTES - byte).min(to_usize((end - at) / 8));
-                let bytes = self.page_mut(page).and_then(|page| page.get_mut(byte..byte + most));
-                let bytes = bytes.unwrap_or_default();
-                let free = bytes.iter().take_while(|byte| **byte == 0).count();
+                let bytes = self.page_mut(page).and_then(|page| page.get_mut(byte..)).unwrap_or_default();
+                let most = to_usize((end - at) / 8);
+                let free = bytes.iter().take(most).take_while(|byte| **byte == 0).count();
                 bytes.iter_mut().take(free).for_each(|byte| *byte = 0xff);
                 at += 8 * to_u64(free);
             }
