@@ -205,3 +205,26 @@ fn a_block_of_a_directory_ends_with_its_checksum() {
         "{text}"
     );
 }
+
+/// The superblock says whether characters are signed; snugfs writes that they are.
+#[test]
+fn hashes_of_names_depend_on_the_sign_of_characters() {
+    let good = small(
+        |options| options,
+        |tree| {
+            let plain = tree.plain;
+            tree.directory("dir", |tree| {
+                for index in 0..60 {
+                    let text = format!("{index:060}äöüß");
+                    tree.writer.file(name(&text), plain, 0, FileSource::Inline(0)).unwrap();
+                }
+            });
+            tree.directory("lost+found", |_| {});
+        },
+    );
+    assert_eq!(codes(&good), [""; 0]);
+    let mut unsigned = good;
+    unsigned.put(1024 + 0x160, &[2]);
+    unsigned.fix_super(1024);
+    assert_eq!(codes(&unsigned), ["superblock-tuned", "htree-range"]);
+}

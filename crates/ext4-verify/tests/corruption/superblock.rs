@@ -106,3 +106,36 @@ fn records_of_errors_are_empty() {
         assert_eq!(texts(&good, at, &[0x40]), [expected], "{at:#x}");
     }
 }
+
+/// Only where growth is possible can it have used up the reserve.
+#[test]
+fn a_mount_is_no_growth() {
+    for good in [tiny(Current), full(Current).0] {
+        assert_eq!(texts(&good, 0x34, &[1]), ["s_mnt_count is not zero (superblock-use)"]);
+    }
+}
+
+/// The codes of an image with other bytes at two places of its superblock.
+fn codes_of_two(one: (u64, u8), other: (u64, u8)) -> Vec<&'static str> {
+    let mut image = tiny(Current);
+    for (at, byte) in [one, other] {
+        image.put(SB + at, &[byte]);
+    }
+    image.fix_super(SB);
+    crate::codes(&image)
+}
+
+#[test]
+fn nothing_else_is_read_where_features_or_sizes_are_unknown() {
+    const FIRST_INODE: (u64, u8) = (0x54, 12);
+    // A compatible feature changes no structure.
+    assert_eq!(codes_of_two((0x5c, 0x29), FIRST_INODE), ["superblock-features", "superblock-field"]);
+    for one in [(0x60, 0xc3), (0x64, 0x6f)] {
+        assert_eq!(codes_of_two(one, FIRST_INODE), ["superblock-features"], "{:#x}", one.0);
+    }
+    for one in [(0x18, 1), (0xfe, 32)] {
+        assert_eq!(codes_of_two(one, FIRST_INODE), ["superblock-geometry"], "{:#x}", one.0);
+    }
+    assert_eq!(codes_of_two((0x28, 1), FIRST_INODE), ["superblock-blocks"]);
+    assert_eq!(codes_of_two((0x06, 1), FIRST_INODE), ["image-too-short"]);
+}

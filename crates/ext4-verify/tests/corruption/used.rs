@@ -63,6 +63,22 @@ fn copies_of_a_used_file_system_may_be_older_than_the_first() {
     }
 }
 
+/// Times of mounts and writes, the count of mounts, and the kilobytes written.
+#[test]
+fn each_sign_of_use_explains_copies_that_are_older() {
+    let (good, _) = full(Current);
+    for (at, code) in [
+        (0x2c, "superblock-use"),
+        (0x275, "superblock-use"),
+        (0x34, "superblock-use"),
+        (0x178, "superblock-use"),
+        (0x30, "superblock-times"),
+        (0x274, "superblock-times"),
+    ] {
+        assert_eq!(with(&good, &[(at, &[7])]), [code, "backup-old"], "{at:#x}");
+    }
+}
+
 /// Linux writes checksums for the groups that it adds.
 #[test]
 fn a_bitmap_that_is_not_written_may_be_other_than_zero_after_use() {
