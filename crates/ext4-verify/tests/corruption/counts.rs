@@ -1,7 +1,10 @@
 //! Bitmaps, tables and counts of groups against what is in use.
 
+use std::cell::RefCell;
+use std::io;
+
 use ext4_layout::Compatibility::{Current, Legacy};
-use ext4_verify::{Code, Unused, check};
+use ext4_verify::{Code, Source, Unused, check};
 
 use crate::image::{BLOCK, Image, full, small, tiny};
 use crate::{codes, first};
@@ -91,6 +94,13 @@ fn inodes_are_reported_with_their_number() {
         image.fix_inode_bitmap(0);
     });
     assert_eq!(missing, "inode 11: is used, but marked free (inode-not-marked)");
+    // The last one of a group.
+    let number = good.n(1024 + 0x28, 4);
+    let leaked = text(&good, Code::InodeLeaked, |image| {
+        image.put(bitmap + number / 8 - 1, &[0x80]);
+        image.fix_inode_bitmap(0);
+    });
+    assert_eq!(leaked, format!("inode {number}: is marked used, but no name leads to it (inode-leaked)"));
     // Of another group, and in a later block of its table.
     let (mut image, _) = full(Current);
     let number = 2 * image.n(1024 + 0x28, 4) + 35;
@@ -194,4 +204,54 @@ fn a_block_bitmap_is_not_written_only_where_nothing_is_in_use() {
         assert!(findings.counts.contains_key(&Code::BlockUninit), "{group}");
         assert!(!findings.counts.contains_key(&Code::UninitBitmap), "{group}");
     }
+}
+
+/// The first group of any file system has inodes in use.
+#[test]
+fn an_inode_bitmap_is_not_written_only_where_nothing_is_in_use() {
+    let mut image = with_room();
+    let (at, bitmap) = (image.desc(0), image.bitmap(0, 4));
+    image.put(at + 0x12, &[image.get(at + 0x12, 1)[0] | 1]);
+    image.put(at + 0x1a, &[0; 2]);
+    image.put(at + 0x3a, &[0; 2]);
+    image.put(bitmap, &[0; 4096]);
+    image.fix_desc(0);
+    assert_eq!(codes(&image), ["inode-uninit"]);
+}
+
+/// An image that notes which holes of the inode tables are read.
+struct Watched<'i> {
+    image: &'i Image,
+    tables: Vec<std::ops::Range<u64>>,
+    holes: RefCell<Vec<u64>>,
+}
+
+impl Source for Watched<'_> {
+    fn length(&self) -> u64 {
+        self.image.length()
+    }
+
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let in_table = self.tables.iter().any(|table| table.contains(&offset));
+        if in_table && self.image.next_data(offset) >= offset + crate::image::wide(buffer.len()) {
+            self.holes.borrow_mut().push(offset);
+        }
+        self.image.read(offset, buffer)
+    }
+
+    fn next_data(&self, offset: u64) -> u64 {
+        self.image.next_data(offset)
+    }
+}
+
+/// Most of the tables of a large file system are holes.
+#[test]
+fn holes_of_inode_tables_are_not_read() {
+    let (image, _) = full(Current);
+    let blocks = image.n(1024 + 0x28, 4) / 16;
+    let groups = image.len.div_ceil(32768 * BLOCK);
+    let tables = (0..groups).map(|group| image.bitmap(group, 8)).map(|start| start..start + blocks * BLOCK);
+    let watched = Watched { image: &image, tables: tables.collect(), holes: RefCell::default() };
+    assert!(check(&watched, Unused::Zeros).unwrap().is_empty());
+    assert_eq!(watched.holes.into_inner(), [0; 0]);
 }
