@@ -1,6 +1,6 @@
 //! What the superblock says, in words.
 
-use ext4_layout::Compatibility::Current;
+use ext4_layout::Compatibility::{Current, Legacy};
 use ext4_verify::{Unused, check};
 
 use crate::fields::SB;
@@ -112,6 +112,19 @@ fn records_of_errors_are_empty() {
 fn a_mount_is_no_growth() {
     for good in [tiny(Current), full(Current).0] {
         assert_eq!(texts(&good, 0x34, &[1]), ["s_mnt_count is not zero (superblock-use)"]);
+    }
+}
+
+/// An image for old systems has neither checksums nor block numbers of 64 bits.
+#[test]
+fn checksums_and_64_bits_go_together() {
+    let good = tiny(Legacy);
+    for (at, byte, text) in [
+        (0x60, 0xc2, "read-only compatible features are 0x6b: beyond those of snugfs 0x0, missing 0x400"),
+        (0x65, 0x04, "incompatible features are 0x242: beyond those of snugfs 0x0, missing 0x80"),
+    ] {
+        let found = texts(&good, at, &[byte]);
+        assert!(found.iter().any(|found| found.starts_with(text)), "{at:#x}: {found:?}");
     }
 }
 
