@@ -46,6 +46,27 @@ fn lost_found_is_a_directory_of_the_root() {
     assert_eq!(codes(&image), ["lost-found"]);
 }
 
+/// A directory of the right name and inode, but not in the root.
+#[test]
+fn lost_found_is_not_in_another_directory() {
+    let mut image = small(
+        |options| options,
+        |tree| {
+            tree.directory("dir", |tree| tree.directory("directory1", |_| {}));
+            tree.directory("lost+found", |_| {});
+        },
+    );
+    // The entries behind the dots: of the root, which begins with that of `dir`, and of `dir`.
+    let (root, dir) = (image.first(2), image.first(12));
+    image.put(root + 36, &[13]);
+    image.put(root + 44, b"directory1");
+    image.put(dir + 24, &[11]);
+    image.put(dir + 32, b"lost+found");
+    image.fix_directory(2, root);
+    image.fix_directory(12, dir);
+    assert_eq!(codes(&image), ["directory-parent", "lost-found"]);
+}
+
 fn with_directory() -> Image {
     small(
         |options| options,

@@ -1,9 +1,10 @@
 //! What an observer is shown of the inodes of a file system.
 
-use ext4_verify::{Attribute, Found, Kind, Observer, Run, Unused, check_and_show};
+use ext4_verify::{Attribute, Code, Found, Kind, Observer, Run, Unused, check_and_show};
 use image_tree::{Metadata, Permissions, SpecialKind, Timestamp, Xattr, XattrName};
 
-use crate::image::{Image, name, small};
+use crate::image::{BLOCK, Image, name, small};
+use crate::{codes, first};
 
 /// One line for each name that is shown.
 #[derive(Default)]
@@ -126,4 +127,35 @@ fn a_damaged_inode_is_shown_as_far_as_it_can_be_read() {
     image.fix_inode(15);
     let file = shown(&image).into_iter().find(|line| line.starts_with("14/file")).unwrap();
     assert!(file.contains("File 6751") && !file.contains('['), "{file}");
+}
+
+/// Without extents, nothing says where the contents of a file are. Other flags change nothing.
+#[test]
+fn a_file_with_wrong_flags_is_read_if_it_has_extents() {
+    for (flags, is_read) in [(0x0008_0100_u32, true), (0x100, false), (0, false)] {
+        let mut image = image();
+        let at = image.inode(15) + 0x20;
+        image.put(at, &flags.to_le_bytes());
+        image.fix_inode(15);
+        let codes = codes(&image);
+        assert!(codes.contains(&"inode-flags"), "{flags:#x}: {codes:?}");
+        // Blocks that are not read are in use by nothing.
+        assert_eq!(codes.contains(&"block-leaked"), !is_read, "{flags:#x}: {codes:?}");
+        let file = shown(&image).into_iter().find(|line| line.starts_with("14/file"));
+        assert_eq!(file.is_some_and(|line| line.contains("[0+2]")), is_read, "{flags:#x}");
+    }
+}
+
+#[test]
+fn an_attribute_block_has_as_many_users_as_it_says() {
+    let good = image();
+    let block = good.n(good.inode(15) + 0x68, 4);
+    assert!(block > 0);
+    for users in [0, 2] {
+        let mut image = good.clone();
+        image.put(block * BLOCK + 4, &[users]);
+        image.fix_xattrs(block * BLOCK);
+        let text = format!("block {block}: says {users} users of its attributes, but has 1 (xattr-count)");
+        assert_eq!(first(&image, Code::XattrCount), text);
+    }
 }
