@@ -155,3 +155,96 @@ impl Claims {
         self.directories.get(to_usize(u64::from(group))).copied().unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of two groups with 1024 inodes each.
+    fn claims() -> Claims {
+        Claims::new(Geometry::new(40_000, 1024, 0, false).unwrap())
+    }
+
+    /// Claims blocks; gives whether that was possible, and the problem.
+    fn claim(claims: &mut Claims, start: u64, len: u64) -> (bool, Option<String>) {
+        let mut findings = Findings::default();
+        let possible = claims.claim(&mut findings, start, len, &|| "contents".to_owned());
+        (possible, findings.problems.first().map(ToString::to_string))
+    }
+
+    #[test]
+    fn a_block_has_one_user() {
+        let mut claims = claims();
+        assert_eq!(claim(&mut claims, 1000, 10), (true, None));
+        let shared = "block 1009: is used twice, the second time as contents (block-shared)";
+        assert_eq!(claim(&mut claims, 1009, 1), (false, Some(shared.to_owned())));
+        assert_eq!(claim(&mut claims, 1010, 1), (true, None));
+    }
+
+    #[test]
+    fn a_claim_is_inside_of_the_file_system_and_not_at_its_superblock() {
+        let mut claims = claims();
+        assert_eq!(claim(&mut claims, 39_990, 10), (true, None));
+        assert_eq!(claim(&mut claims, 0, 0), (true, None));
+        for (start, len, text) in [
+            (39_999, 2, "block 39999: contents is outside: blocks 39999 to 40000 (block-outside)"),
+            (0, 1, "block 0: contents is outside: blocks 0 to 0 (block-outside)"),
+            (
+                u64::MAX,
+                2,
+                "block 18446744073709551615: contents is outside: blocks 18446744073709551615 to \
+                 18446744073709551614 (block-outside)",
+            ),
+        ] {
+            assert_eq!(claim(&mut claims, start, len), (false, Some(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn names_are_counted_unless_an_inode_has_the_one_that_it_says() {
+        let mut claims = claims();
+        claims.first_name(20, 1, 0);
+        claims.first_name(19, 3, 1);
+        claims.another_name(19, 2);
+        claims.first_name(18, 1, 3);
+        claims.another_name(18, 4);
+        claims.another_name(18, 5);
+        claims.first_name(17, 0, 6);
+        let links = claims.take_links();
+        let links: Vec<_> =
+            links.iter().map(|(number, named)| (*number, named.links.said, named.links.counted)).collect();
+        assert_eq!(links, [(17, 0, 1), (18, 1, 3), (19, 3, 2)]);
+        assert!(claims.take_links().is_empty());
+    }
+
+    #[test]
+    fn users_of_attribute_blocks_are_counted() {
+        let mut claims = claims();
+        assert!(!claims.another_user(500));
+        claims.first_user(500, 3);
+        claims.first_user(400, 1);
+        assert!(claims.another_user(500));
+        let blocks = claims.take_xattr_blocks();
+        let blocks: Vec<_> =
+            blocks.iter().map(|(block, users)| (*block, users.said, users.counted)).collect();
+        assert_eq!(blocks, [(400, 1, 1), (500, 3, 2)]);
+        assert!(claims.take_xattr_blocks().is_empty());
+    }
+
+    #[test]
+    fn directories_are_counted_by_group() {
+        let mut claims = claims();
+        // The last of the first group, the first and the last of the second, and one that does not exist.
+        for number in [1024, 1025, 2048, 2049] {
+            claims.add_directory(number);
+        }
+        assert_eq!([0, 1, 2].map(|group| claims.directories(group)), [1, 2, 0]);
+    }
+
+    #[test]
+    fn an_inode_is_claimed_once() {
+        let mut claims = claims();
+        assert!(!claims.has_inode(2048) && claims.claim_inode(2048) && claims.has_inode(2048));
+        assert!(!claims.claim_inode(2048));
+    }
+}

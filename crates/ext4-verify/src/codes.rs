@@ -190,3 +190,15 @@ impl std::fmt::Display for Code {
         f.write_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_names_of_their_own() {
+        let names: std::collections::BTreeSet<_> = Code::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        assert!(names.contains("inode-links") && names.iter().all(|name| !name.is_empty()));
+    }
+}

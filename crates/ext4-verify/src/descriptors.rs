@@ -244,3 +244,6 @@ fn difference(
     let old = one.iter().zip(other).enumerate().all(|(at, (a, b))| a == b || at_use(at));
     if old && image.sb.was_used() { Code::BackupOld } else { code }
 }
+
+#[cfg(test)]
+mod tests;

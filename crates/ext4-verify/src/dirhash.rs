@@ -138,4 +138,44 @@ mod tests {
             }
         }
     }
+
+    /// The kernel's functions, computed by hand for machines on which characters are unsigned.
+    #[test]
+    fn characters_above_127_depend_on_the_flag_of_the_superblock() {
+        let name = "größe".as_bytes();
+        for (hash, signed, wanted) in [
+            (Hash::HalfMd4, true, 0x7463_79ce),
+            (Hash::HalfMd4, false, 0x4fdf_3816),
+            (Hash::Legacy, true, 0x9d04_0690),
+            (Hash::Legacy, false, 0x098d_2490),
+        ] {
+            assert_eq!(Hasher::new(hash, signed, SEED).hash(name), wanted, "{hash:?} {signed}");
+            assert_eq!(
+                Hasher::new(hash, signed, SEED).hash(b"hello"),
+                Hasher::new(hash, true, SEED).hash(b"hello")
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_seed_md4_begins_with_its_constants() {
+        assert_eq!(Hasher::new(Hash::HalfMd4, true, [0; 4]).hash(b"hello"), 0x1746_da32);
+        assert_eq!(
+            Hasher::new(Hash::HalfMd4, true, [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476])
+                .hash(b"hello"),
+            0x1746_da32
+        );
+    }
+
+    /// Linux takes 0xfffffffe for the end of a directory, and gives such a name the hash before it.
+    #[test]
+    fn no_name_has_the_hash_of_the_end() {
+        assert_eq!(Hasher::new(Hash::Legacy, true, SEED).hash(b"fuhuyjl"), 0xffff_fffc);
+    }
+
+    #[test]
+    fn hashes_have_the_numbers_of_the_format() {
+        let known: Vec<_> = (0..=u8::MAX).filter_map(Hash::of_number).collect();
+        assert_eq!(known, [Hash::Legacy, Hash::HalfMd4]);
+    }
 }

@@ -358,3 +358,7 @@ pub(crate) fn special(cx: &mut InodeContext<'_>, is_device: bool) {
         cx.problem(Code::InodeSize, format!("has {} bytes", inode.size));
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers of a test")]
+mod tests;

@@ -172,4 +172,69 @@ mod tests {
             assert_eq!(possible, [true, blocks < 1 << 32], "{blocks}");
         }
     }
+
+    fn is_possible(blocks: u64, inodes_per_group: u32, reserved: u16) -> bool {
+        Geometry::new(blocks, inodes_per_group, reserved, false).is_some()
+    }
+
+    #[test]
+    fn groups_have_whole_blocks_of_inodes_up_to_one_for_each_block() {
+        for (inodes, possible) in
+            [(0, false), (8, false), (16, true), (24, false), (32, true), (32768, true), (32784, false)]
+        {
+            assert_eq!(is_possible(1000, inodes, 0), possible, "{inodes}");
+        }
+        // Inodes have numbers of 32 bits.
+        assert!(is_possible(131_071 * GROUP_BLOCKS, 32768, 0));
+        assert!(!is_possible(131_072 * GROUP_BLOCKS, 32768, 0));
+        assert!(is_possible(131_072 * GROUP_BLOCKS, 32752, 0));
+    }
+
+    #[test]
+    fn a_group_holds_superblock_descriptors_and_reserve() {
+        for (blocks, reserved, possible) in [
+            (2, 0, false),
+            (3, 0, true),
+            (102, 100, false),
+            (103, 100, true),
+            (GROUP_BLOCKS, 1024, true),
+            (GROUP_BLOCKS, 1025, false),
+        ] {
+            assert_eq!(is_possible(blocks, 16, reserved), possible, "{blocks} {reserved}");
+        }
+    }
+
+    #[test]
+    fn descriptors_of_64_bytes_take_twice_the_room() {
+        let sizes = |groups: u64, is_legacy| {
+            let geometry = Geometry::new(groups * GROUP_BLOCKS, 16, 10, is_legacy).unwrap();
+            (geometry.descriptor_bytes(), geometry.gdt, geometry.super_blocks())
+        };
+        assert_eq!((sizes(64, false), sizes(65, false)), ((64, 1, 12), (64, 2, 13)));
+        assert_eq!((sizes(128, true), sizes(129, true)), ((32, 1, 12), (32, 2, 13)));
+    }
+
+    #[test]
+    fn inodes_are_numbered_from_1_on_through_all_groups() {
+        let geometry = Geometry::new(2 * GROUP_BLOCKS + 5, 1024, 0, false).unwrap();
+        assert_eq!((geometry.groups, geometry.inodes(), geometry.table_blocks()), (3, 3072, 64));
+        for (inode, place) in [(1, (0, 0)), (1024, (0, 1023)), (1025, (1, 0)), (3072, (2, 1023))] {
+            assert_eq!(geometry.place_of(inode), place, "{inode}");
+        }
+        assert_eq!([0, 1, 2].map(|group| geometry.first_inode(group)), [1, 1025, 2049]);
+        assert_eq!([0, 1, 2].map(|group| geometry.group(group)), [0..32768, 32768..65536, 65536..65541]);
+        assert_eq!(geometry.bytes(), 65541 * 4096);
+        assert_eq!(geometry.backups().collect::<Vec<_>>(), [1]);
+    }
+
+    /// Tables of sixteen groups together, or of fewer at the end.
+    #[test]
+    fn tables_of_the_last_groups_are_closer_together() {
+        let geometry = Geometry::new(20 * GROUP_BLOCKS, 1024, 0, false).unwrap();
+        // Group 16 has no copy, its four members have 64 blocks of inodes each.
+        let start = 16 * GROUP_BLOCKS;
+        assert_eq!(geometry.usual_tables(16), [start, start + 4, start + 8]);
+        assert_eq!(geometry.usual_tables(19), [start + 3, start + 7, start + 8 + 3 * 64]);
+        assert_eq!(geometry.usual_tables(15), [17, 33, 34 + 15 * 64]);
+    }
 }

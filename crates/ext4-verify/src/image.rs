@@ -91,3 +91,102 @@ impl<'s> Image<'s> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::Group;
+    use crate::sample::{Blocks, superblock};
+
+    /// A file system of two groups, with inode tables at the blocks 10 and 200.
+    fn with_image<T>(source: &dyn Source, check: impl FnOnce(&Image<'_>) -> T) -> T {
+        let geometry = Geometry::new(40_000, 1024, 0, true).unwrap();
+        let mut image = Image::new(source, superblock(geometry));
+        image.groups = [10, 200].map(|table| Group { table, ..Group::parse(&[]) }).to_vec();
+        check(&image)
+    }
+
+    /// Blocks that hold their own number in each of their inodes.
+    fn numbered(blocks: &[u64]) -> Blocks {
+        let block = |number: u64| -> Vec<u8> {
+            let inode = |index: u8| [vec![u8::try_from(number).unwrap(), index], vec![0; 254]].concat();
+            (0..16).flat_map(inode).collect()
+        };
+        Blocks(blocks.iter().map(|&number| (number, block(number))).collect())
+    }
+
+    #[test]
+    fn inodes_are_in_the_table_of_their_group() {
+        let source = numbered(&[10, 11, 73, 200, 201]);
+        with_image(&source, |image| {
+            // The first and the last of a block, of a group; one block after the other, and back.
+            for (number, block, index) in [
+                (1, 10, 0),
+                (16, 10, 15),
+                (17, 11, 0),
+                (2, 10, 1),
+                (1024, 73, 15),
+                (1025, 200, 0),
+                (1041, 201, 0),
+            ] {
+                let inode = image.inode(number).unwrap();
+                assert_eq!(
+                    (inode.number, inode.raw.len(), &inode.raw[..2]),
+                    (number, 256, &[block, index][..])
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn bytes_are_read_from_a_place_in_a_block() {
+        with_image(&numbered(&[11]), |image| {
+            assert_eq!(image.bytes(11, 256, 3).unwrap(), [11, 1, 0]);
+            assert_eq!(image.block(11).unwrap()[..2], [11, 0]);
+        });
+    }
+
+    /// One byte in a hole: data begins a few bytes before it.
+    struct Hole {
+        at: u64,
+    }
+
+    impl Source for Hole {
+        fn length(&self) -> u64 {
+            1 << 40
+        }
+
+        fn read(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()> {
+            buffer.fill(0);
+            let within = self.at.checked_sub(offset).map(to_usize);
+            if let Some(byte) = within.and_then(|within| buffer.get_mut(within)) {
+                *byte = 1;
+            }
+            Ok(())
+        }
+
+        fn next_data(&self, offset: u64) -> u64 {
+            if offset > self.at { u64::MAX } else { offset.max(self.at.saturating_sub(5)) }
+        }
+    }
+
+    #[test]
+    fn the_first_byte_that_is_not_zero_is_found_between_two_places() {
+        const FAR: u64 = 1 << 39;
+        for (at, from, to, found) in [
+            (100, 0, 101, true),
+            (100, 0, 100, false),
+            (100, 100, 101, true),
+            (100, 101, 200, false),
+            (100, 100, 100, false),
+            (FAR, 0, FAR + 1, true),
+            (FAR, 0, FAR, false),
+            (FAR, FAR - (3 << 20), FAR + 1, true),
+        ] {
+            let wanted = found.then_some(at);
+            with_image(&Hole { at }, |image| {
+                assert_eq!(image.first_not_zero(from, to).unwrap(), wanted, "{at}: {from} to {to}");
+            });
+        }
+    }
+}

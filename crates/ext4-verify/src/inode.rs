@@ -156,3 +156,104 @@ impl Inode {
         self.flags & flag != 0
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers of a test")]
+mod tests {
+    use super::*;
+
+    /// The types of `include/uapi/linux/stat.h`, and those of entries (kernel documentation, "Directory Entries").
+    #[test]
+    fn types_have_the_numbers_of_linux() {
+        let kinds: Vec<_> =
+            (0..16).filter_map(|high| Some((high, Kind::of_mode(high << 12 | 0o7777)?))).collect();
+        let types = kinds.iter().map(|&(high, kind)| (high, kind, kind.entry_type(), kind.name()));
+        assert_eq!(
+            types.collect::<Vec<_>>(),
+            [
+                (0x1, Kind::Fifo, 5, "a FIFO"),
+                (0x2, Kind::Character, 3, "a character device"),
+                (0x4, Kind::Directory, 2, "a directory"),
+                (0x6, Kind::Block, 4, "a block device"),
+                (0x8, Kind::File, 1, "a file"),
+                (0xa, Kind::Symlink, 7, "a symlink"),
+                (0xc, Kind::Socket, 6, "a socket"),
+            ]
+        );
+    }
+
+    /// An inode of a file system with checksums: what is at some places, the rest is zero.
+    fn inode(fields: &[(usize, &[u8])]) -> Inode {
+        let mut raw = vec![0; 256];
+        for (at, bytes) in fields {
+            raw[*at..*at + bytes.len()].copy_from_slice(bytes);
+        }
+        Inode::parse(12, raw, Crc::START)
+    }
+
+    #[test]
+    fn numbers_are_made_of_their_halves() {
+        let halves = inode(&[
+            (0x00, &[0xff, 0x8f]),
+            (0x02, &[1, 2]),
+            (0x78, &[3, 4]),
+            (0x18, &[5, 6]),
+            (0x7a, &[7, 8]),
+            (0x04, &[1, 2, 3, 4]),
+            (0x6c, &[5, 6, 7, 8]),
+            (0x1c, &[1, 2, 3, 4]),
+            (0x74, &[5, 6]),
+            (0x68, &[6, 5, 4, 3]),
+            (0x76, &[2, 1]),
+            (0x1a, &[9, 8]),
+        ]);
+        assert_eq!((halves.uid(), halves.gid(), halves.permissions()), (0x0403_0201, 0x0807_0605, 0o7777));
+        assert_eq!(
+            (halves.size, halves.sectors, halves.xattr_block),
+            (0x0807_0605_0403_0201, 0x0605_0403_0201, 0x0102_0304_0506)
+        );
+        assert_eq!((halves.links, halves.kind), (0x0809, Some(Kind::File)));
+    }
+
+    /// The first and the last time of each of the four ranges of 32 bits (kernel documentation, "Inode Timestamps").
+    #[test]
+    fn times_go_on_past_2038() {
+        for (low, extra, wanted) in [
+            (0_u32, 0_u32, (0, 0)),
+            (0x8000_0000, 0, (-0x8000_0000, 0)),
+            (0xffff_ffff, 0, (-1, 0)),
+            (0x7fff_ffff, 0, (0x7fff_ffff, 0)),
+            (0x8000_0000, 1, (0x8000_0000, 0)),
+            (0x7fff_ffff, 3, (0x3_7fff_ffff, 0)),
+            (1, 999_999_999 << 2 | 2, (0x2_0000_0001, 999_999_999)),
+        ] {
+            let inode = inode(&[(0x10, &low.to_le_bytes()), (0x88, &extra.to_le_bytes())]);
+            assert_eq!(inode.mtime(), wanted, "{low:#x} {extra:#x}");
+        }
+    }
+
+    /// `old_decode_dev` and `new_decode_dev` of Linux.
+    #[test]
+    fn devices_are_in_the_old_form_or_in_the_new_one() {
+        for (old, new, wanted) in [
+            (0x0501_u32, 0_u32, (5, 1)),
+            (0xffff, 0, (255, 255)),
+            (0, 0x1234_5678, (0x456, 0x1_2378)),
+            (0, 0xfff0_0000, (0, 0xf_ff00)),
+            (0, 0x000f_ffff, (0xfff, 0xff)),
+            (0, 0, (0, 0)),
+        ] {
+            let inode = inode(&[(0x28, &old.to_le_bytes()), (0x2c, &new.to_le_bytes())]);
+            assert_eq!(inode.device(), wanted, "{old:#x} {new:#x}");
+        }
+    }
+
+    #[test]
+    fn only_some_flags_are_those_of_chattr() {
+        assert_eq!(Kind::Directory.user_flags(), 0x2203_c0ff);
+        assert_eq!(Kind::File.user_flags(), 0x0200_c0ff);
+        for kind in [Kind::Symlink, Kind::Character, Kind::Block, Kind::Fifo, Kind::Socket] {
+            assert_eq!(kind.user_flags(), 0xc0);
+        }
+    }
+}

@@ -42,6 +42,9 @@ mod observer;
 mod paths;
 mod problem;
 mod reserved;
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers of a test")]
+mod sample;
 mod sets;
 mod source;
 mod stages;

@@ -68,3 +68,48 @@ pub(crate) fn to_u64(number: usize) -> u64 {
 pub(crate) fn to_u32(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BYTES: [u8; 8] = [0x01, 0x82, 0x03, 0x84, 0x05, 0x86, 0x07, 0x88];
+
+    #[test]
+    fn numbers_have_their_lowest_byte_first_except_in_the_journal() {
+        assert_eq!((byte(&BYTES, 1), le16(&BYTES, 1), le32(&BYTES, 1)), (0x82, 0x0382, 0x0584_0382));
+        assert_eq!(be32(&BYTES, 1), 0x8203_8405);
+        assert_eq!((le16_pair(&BYTES, 0, 6), le32_pair(&BYTES, 4, 0)), (0x8807_8201, 0x8403_8201_8807_8605));
+        assert_eq!(
+            (le(&BYTES, 1, 1), le(&BYTES, 1, 3), le(&BYTES, 0, 8)),
+            (0x82, 0x84_0382, 0x8807_8605_8403_8201)
+        );
+    }
+
+    #[test]
+    fn bytes_past_the_end_count_as_zeros() {
+        assert_eq!((byte(&BYTES, 8), le16(&BYTES, 6), le16(&BYTES, 7), le32(&BYTES, 5)), (0, 0x8807, 0, 0));
+        assert_eq!((be32(&BYTES, 5), le(&BYTES, 7, 4), le16(&BYTES, usize::MAX)), (0, 0x88, 0));
+        assert_eq!(
+            (part(&BYTES, 6, 5), part(&BYTES, 8, 1), part(&BYTES, 9, 1)),
+            (&BYTES[6..], &[][..], &[][..])
+        );
+        assert_eq!(id(&BYTES, 0), [0; 16]);
+        assert_eq!(id(&[7; 17], 1), [7; 16]);
+    }
+
+    #[test]
+    fn zeros_are_zero_at_every_place() {
+        assert!(is_zero(&[]) && is_zero(&[0; 100]));
+        for at in 0..100 {
+            let mut bytes = [0; 100];
+            bytes[at] = 0x80;
+            assert!(!is_zero(&bytes), "{at}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_are_the_largest() {
+        assert_eq!((to_u32(7), to_u32(1 << 32), to_usize(7), to_u64(7)), (7, u32::MAX, 7, 7));
+    }
+}

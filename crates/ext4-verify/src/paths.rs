@@ -146,4 +146,42 @@ mod tests {
         let shown = path(directories.entry(7, b"x", 14)).1.unwrap();
         assert!(shown.starts_with("/.../ddd") && shown.ends_with("d/x") && shown.len() < 1100, "{shown}");
     }
+
+    #[test]
+    fn paths_of_1024_bytes_after_their_first_slash_are_whole() {
+        for (length, is_whole) in [(254, true), (255, false)] {
+            let mut directories = Directories::default();
+            directories.add(0, b"", ROOT);
+            for (parent, length) in (0..).zip([length, 255, 255, 255]) {
+                directories.add(parent, &vec![b'd'; length], 20);
+            }
+            let Place::Inode(_, Some(path)) = directories.entry(4, b"x", 21).place() else {
+                panic!("no path")
+            };
+            assert_eq!(path.starts_with(b"/ddd"), is_whole, "{length}");
+            assert_eq!(path.len(), if is_whole { 1025 } else { 4 + 3 * 256 + 2 });
+        }
+    }
+
+    #[test]
+    fn directories_are_known_by_their_position() {
+        let mut directories = Directories::default();
+        directories.add(0, b"", ROOT);
+        directories.add(0, b"usr", 12);
+        directories.add(1, b"lib", 13);
+        assert_eq!((directories.len(), directories.inode(2), directories.parent_inode(2)), (3, 13, 12));
+        assert_eq!(
+            (directories.inode(0), directories.parent_inode(0), directories.parent_inode(1)),
+            (ROOT, ROOT, ROOT)
+        );
+        // Positions that are not there count as the root.
+        assert_eq!((directories.inode(3), directories.parent_inode(3)), (ROOT, ROOT));
+        assert!(matches!(directories.at(3).place(), Place::Inode(ROOT, None)));
+        assert!(directories.contains(13, b"lib"));
+        assert!(!directories.contains(12, b"lib") && !directories.contains(13, b"usr"));
+        let place = directories.entry(2, b"x", 14);
+        assert_eq!((place.directory_inode(), place.name()), (13, &b"x"[..]));
+        let place = Where::of_inode(14);
+        assert_eq!((place.directory_inode(), place.name()), (ROOT, &b""[..]));
+    }
 }

@@ -107,3 +107,47 @@ impl Findings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_are_one_line_each() {
+        for (place, text) in [
+            (Place::Image, "file system"),
+            (Place::Superblock, "superblock"),
+            (Place::Group(3), "group 3"),
+            (Place::Block(70), "block 70"),
+            (Place::Inode(12, None), "inode 12"),
+            (Place::Inode(12, Some(b"/a\nb".to_vec())), "inode 12 (/a\\x0ab)"),
+            (Place::Path(b"/lost+found".to_vec()), "/lost+found"),
+        ] {
+            let problem = Problem { code: Code::InodeLinks, place, text: "is wrong".to_owned() };
+            assert_eq!(problem.to_string(), format!("{text}: is wrong (inode-links)"));
+        }
+    }
+
+    #[test]
+    fn ten_problems_of_each_kind_are_kept_and_all_are_counted() {
+        let mut findings = Findings::default();
+        assert!(findings.is_empty() && findings.is_sound() && findings.keeps_another(Code::TrailingData));
+        for number in 0..12 {
+            assert_eq!(findings.keeps_another(Code::BlockShared), number < 10);
+            findings.add(Code::BlockShared, Place::Block(number), "");
+            findings.add_with(Code::BlockLeaked, || Place::Block(number), "");
+        }
+        findings.add(Code::TrailingData, Place::Image, "");
+        let kept = |code| findings.problems.iter().filter(|problem| problem.code == code).count();
+        assert_eq!((kept(Code::BlockShared), kept(Code::BlockLeaked), kept(Code::TrailingData)), (10, 10, 1));
+        assert_eq!((findings.count(Severity::Unsound), findings.count(Severity::Foreign)), (24, 1));
+        assert!(!findings.is_empty() && !findings.is_sound());
+    }
+
+    #[test]
+    fn a_file_system_that_another_program_changed_is_sound() {
+        let mut findings = Findings::default();
+        findings.add(Code::TrailingData, Place::Image, "");
+        assert!(findings.is_sound() && !findings.is_empty());
+    }
+}

@@ -39,10 +39,9 @@ impl Set {
             if at.is_multiple_of(8) {
                 // Whole bytes at once, as long as none of their numbers is in the set.
                 let (page, byte, _) = place(at);
-                let most = (BYTES - byte).min(to_usize((end - at) / 8));
-                let bytes = self.page_mut(page).and_then(|page| page.get_mut(byte..byte + most));
-                let bytes = bytes.unwrap_or_default();
-                let free = bytes.iter().take_while(|byte| **byte == 0).count();
+                let bytes = self.page_mut(page).and_then(|page| page.get_mut(byte..)).unwrap_or_default();
+                let most = to_usize((end - at) / 8);
+                let free = bytes.iter().take(most).take_while(|byte| **byte == 0).count();
                 bytes.iter_mut().take(free).for_each(|byte| *byte = 0xff);
                 at += 8 * to_u64(free);
             }
@@ -166,5 +165,70 @@ mod tests {
         assert_eq!(runs(&[0, 0xff, 0xff, 1], 32).collect::<Vec<_>>(), [(8, 17)]);
         assert_eq!(runs(&[0xff; 2], 13).collect::<Vec<_>>(), [(0, 13)]);
         assert_eq!(runs(&[0; 2], 16).count(), 0);
+    }
+
+    /// Against a list of numbers, at the borders of bytes and pages.
+    #[test]
+    fn ranges_of_every_kind_are_added_as_their_numbers_are() {
+        let borders =
+            [0, 1, 7, 8, 9, 15, 16, 17, 32_759, 32_760, 32_767, 32_768, 32_769, 32_776, 65_535, 65_536];
+        for (index, &start) in borders.iter().enumerate() {
+            for &end in &borders[index..] {
+                let mut set = Set::below(65_536);
+                assert_eq!(set.insert_range(start, end), Ok(()), "{start}..{end}");
+                for border in borders {
+                    for number in border.saturating_sub(1)..border + 2 {
+                        assert_eq!(
+                            set.contains(number),
+                            (start..end).contains(&number),
+                            "{start}..{end}: {number}"
+                        );
+                    }
+                }
+                let count: u32 =
+                    (0..2).filter_map(|page| set.page(page)).flatten().map(|byte| byte.count_ones()).sum();
+                assert_eq!(u64::from(count), end - start);
+                // What is in already is not added again, in whole bytes neither.
+                let again = set.insert_range(0, 65_536);
+                assert_eq!(again, if start == end { Ok(()) } else { Err(start) });
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_behind_the_pages_are_out_of_range() {
+        let mut set = Set::below(PAGE);
+        assert_eq!(set.insert_range(PAGE - 3, PAGE + 1), Err(PAGE));
+        assert!(set.contains(PAGE - 1) && !set.contains(PAGE) && set.page(1).is_none());
+        assert!(Set::below(PAGE + 1).insert(PAGE) && !Set::below(0).insert(0));
+    }
+
+    #[test]
+    fn bitmaps_of_ranges_go_over_pages() {
+        let mut set = Set::below(4 * PAGE);
+        set.insert_range(2 * PAGE, 2 * PAGE + 3).unwrap();
+        for (range, bits) in [
+            (PAGE + 32_764..2 * PAGE + 4, 0b0111_0000),
+            (2 * PAGE..2 * PAGE + 8, 0b0000_0111),
+            (2 * PAGE + 2..2 * PAGE + 10, 0b0000_0001),
+            (2 * PAGE - 8..2 * PAGE, 0),
+            (3 * PAGE..3 * PAGE + 8, 0),
+            (5 * PAGE..5 * PAGE + 8, 0),
+        ] {
+            assert_eq!(set.bits(range.clone()), [bits], "{range:?}");
+        }
+        assert_eq!(set.bits(2 * PAGE..2 * PAGE + 9), [0b0000_0111, 0]);
+        assert_eq!(set.bits(2 * PAGE..2 * PAGE), [0; 0]);
+    }
+
+    #[test]
+    fn bits_behind_a_bitmap_are_not_set() {
+        assert_eq!(runs(&[0xff], 100).collect::<Vec<_>>(), [(0, 8)]);
+        assert_eq!(
+            runs(&[0b0101_0101, 0x80], 16).collect::<Vec<_>>(),
+            [(0, 1), (2, 1), (4, 1), (6, 1), (15, 1)]
+        );
+        assert_eq!(runs(&[0xfe, 0xff, 0x01], 24).collect::<Vec<_>>(), [(1, 16)]);
+        assert!(bit(&[0, 2], 9) && !bit(&[0, 2], 8) && !bit(&[0xff], 8));
     }
 }

@@ -61,3 +61,49 @@ impl std::fmt::Display for Unreadable {
 }
 
 impl std::error::Error for Unreadable {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A slice has no length of its own, so it can't be a trait object.
+    struct Slice<'b>(&'b [u8]);
+
+    impl Source for Slice<'_> {
+        fn length(&self) -> u64 {
+            self.0.length()
+        }
+
+        fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+            self.0.read(offset, buffer)
+        }
+
+        fn next_data(&self, offset: u64) -> u64 {
+            self.0.next_data(offset)
+        }
+    }
+
+    #[test]
+    fn memory_is_read_up_to_its_end() {
+        let bytes = vec![1, 2, 3, 4];
+        let sources: [&dyn Source; 2] = [&bytes, &Slice(&bytes)];
+        for source in sources {
+            let mut two = [0; 2];
+            source.read(2, &mut two).unwrap();
+            assert_eq!((source.length(), two), (4, [3, 4]));
+            assert_eq!(source.read(3, &mut two).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+            assert_eq!(source.read(u64::MAX, &mut two).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+            // Nothing is known of holes.
+            assert_eq!(source.next_data(3), 3);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_reported_with_its_place() {
+        let unreadable = Unreadable { offset: 4096, error: io::Error::other("Input/output error") };
+        assert_eq!(
+            unreadable.to_string(),
+            "byte 4096 of the file system can't be read: Input/output error; see that its disk is sound"
+        );
+    }
+}

@@ -41,6 +41,12 @@ pub(crate) fn attribute_users(claims: &mut Claims, findings: &mut Findings) {
     }
 }
 
+/// The links of a directory: its name, its dot, and the dots of the directories in it; 1 if these are too many to count.
+fn links_of_directory(subdirectories: u64) -> u64 {
+    let links = subdirectories.saturating_add(2);
+    if links > MOST_LINKS { 1 } else { links }
+}
+
 /// `1 name`, `2 names`.
 fn names(count: u32) -> String {
     format!("{count} {}", if count == 1 { "name" } else { "names" })
@@ -153,8 +159,7 @@ impl Walk<'_, '_> {
             cx.problem(Code::DirectoryLinear, text);
         }
         let subdirectories = self.directory_blocks(position, &inode, &mapped, index.as_ref())?;
-        let counted = subdirectories.saturating_add(2);
-        let wanted = if counted > MOST_LINKS { 1 } else { counted };
+        let wanted = links_of_directory(subdirectories);
         if u64::from(inode.links) != wanted {
             let text = format!("link count is {}, should be {wanted}", inode.links);
             self.visitor.context(&inode, self.directories.at(position)).problem(Code::InodeLinks, text);
@@ -234,5 +239,20 @@ impl Walk<'_, '_> {
             self.visitor.show_again(&inode, at);
         }
         Ok(is_directory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_with_more_links_than_linux_counts_has_one() {
+        assert_eq!([0, 1, 64_998, 64_999, u64::MAX].map(links_of_directory), [2, 3, 65_000, 1, 1]);
+    }
+
+    #[test]
+    fn names_are_counted_in_words() {
+        assert_eq!([0, 1, 2].map(names), ["0 names", "1 name", "2 names"]);
     }
 }

@@ -256,12 +256,13 @@ fn options(compatibility: Compatibility) -> Options {
         .with_timestamp(Timestamp::STORE)
 }
 
-struct Tree {
-    writer: TreeWriter,
-    plain: MetadataId,
+pub(crate) struct Tree {
+    pub(crate) writer: TreeWriter,
+    /// Of root, without attributes.
+    pub(crate) plain: MetadataId,
 }
 
-fn name(text: &str) -> Name<'_> {
+pub(crate) fn name(text: &str) -> Name<'_> {
     Name::new(text.as_bytes()).unwrap()
 }
 
@@ -273,19 +274,25 @@ impl Tree {
         Self { writer, plain }
     }
 
-    fn directory(&mut self, text: &str, fill: impl FnOnce(&mut Self)) {
+    pub(crate) fn directory(&mut self, text: &str, fill: impl FnOnce(&mut Self)) {
         self.writer.begin_directory(name(text), self.plain).unwrap();
         fill(self);
         self.writer.end_directory();
     }
 }
 
-/// A small file system without journal and reserve.
-pub(crate) fn tiny(compatibility: Compatibility) -> Image {
+/// A small file system without journal and reserve, for trees of a few entries. Inodes are numbered from 12 on, in the order of
+/// the tree; lost+found has 11.
+pub(crate) fn small(change: impl FnOnce(Options) -> Options, fill: impl FnOnce(&mut Tree)) -> Image {
     let mut tree = Tree::new();
-    tree.directory("lost+found", |_| {});
-    let options = options(compatibility).with_free_space(0).with_free_inodes(0);
-    assemble(&tree.writer.finish(), &options)
+    fill(&mut tree);
+    let options = options(Compatibility::Current).with_free_space(0).with_free_inodes(0);
+    assemble(&tree.writer.finish(), &change(options))
+}
+
+/// A file system with nothing in it, without journal and reserve.
+pub(crate) fn tiny(compatibility: Compatibility) -> Image {
+    small(|options| options.with_compatibility(compatibility), |tree| tree.directory("lost+found", |_| {}))
 }
 
 /// A small file system with a file of each kind, an index, attributes in an inode and in a block, and a journal.
@@ -326,8 +333,8 @@ pub(crate) fn middle(compatibility: Compatibility) -> (Image, Names) {
     (assemble(&tree.writer.finish(), &options), Names(names))
 }
 
-/// All that there can be: 13 groups or so with copies in 1, 3, 5, 7, 9, a reserve, a journal, indexes of one and two
-/// levels, an extent tree of two, attributes in the inode and in a block, links, a device, a FIFO.
+/// All that there can be, except what [`two_levels`] has: 13 groups or so with copies in 1, 3, 5, 7, 9, a reserve, a journal, an
+/// index, an extent tree of two levels, attributes in the inode and in a block, links, a device, a FIFO.
 pub(crate) fn full(compatibility: Compatibility) -> (Image, Names) {
     let mut tree = Tree::new();
     let mut names = BTreeMap::new();
@@ -343,22 +350,15 @@ pub(crate) fn full(compatibility: Compatibility) -> (Image, Names) {
     let file = tree.writer.file(name("file"), plain, 5000, source).unwrap();
     names.insert("file", 15);
     tree.writer.hard_link(name("hard"), file).unwrap();
-    tree.directory("huge", |tree| {
-        for index in 0..8200 {
-            let text = format!("{index:0240}");
-            tree.writer.file(name(&text), plain, 0, FileSource::Inline(0)).unwrap();
-        }
-    });
-    names.insert("huge", 16);
-    let mut next = 17 + 8200;
+    let mut next = 16;
     tree.directory("index", |tree| {
-        for index in 0..1000 {
+        for index in 0..700 {
             let text = format!("name-{index:05}");
             tree.writer.file(name(&text), plain, 0, FileSource::Inline(0)).unwrap();
         }
     });
     names.insert("index", next);
-    next += 1001;
+    next += 701;
     tree.writer.symlink(name("link"), plain, b"file").unwrap();
     names.insert("link", next);
     tree.writer.symlink(name("longlink"), plain, &[b'l'; 100]).unwrap();
@@ -390,8 +390,24 @@ pub(crate) fn full(compatibility: Compatibility) -> (Image, Names) {
     let options = options(compatibility)
         .with_free_space(1 << 30)
         .with_grow_to(Some(64 << 30))
-        .with_free_inodes(200_000);
+        .with_bytes_per_inode(1 << 17)
+        .with_free_inodes(1000);
     (assemble(&tree.writer.finish(), &options), Names(names))
+}
+
+/// A directory with an index of two levels. Its check takes longer than that of [`full`].
+pub(crate) fn two_levels(compatibility: Compatibility) -> (Image, Names) {
+    let mut tree = Tree::new();
+    let plain = tree.plain;
+    tree.directory("huge", |tree| {
+        for index in 0..8200 {
+            let text = format!("{index:0240}");
+            tree.writer.file(name(&text), plain, 0, FileSource::Inline(0)).unwrap();
+        }
+    });
+    tree.directory("lost+found", |_| {});
+    let options = options(compatibility).with_free_space(0).with_free_inodes(0);
+    (assemble(&tree.writer.finish(), &options), Names(BTreeMap::from([("huge", 12)])))
 }
 
 fn assemble(tree: &FileTree, options: &Options) -> Image {

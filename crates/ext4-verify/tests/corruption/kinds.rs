@@ -54,14 +54,11 @@ pub(crate) fn all(image: &Image, names: &Names) -> Vec<Kind> {
         let what = format!("inode {number}");
         table(k, &what, fields, image.inode(number), move |image| image.fix_inode(number));
     }
-    let (sub, index, huge, deep) = (names.of("sub"), names.of("index"), names.of("huge"), names.of("deep"));
+    let (sub, index, deep) = (names.of("sub"), names.of("index"), names.of("deep"));
     let at = image.first(sub);
     table(k, "directory", DOTS, at, move |image| image.fix_directory(sub, at));
     let at = image.first(index);
     table(k, "index", INDEX, at, move |image| image.fix_index(index, at, 0x20));
-    let root = image.first(huge);
-    let node = root + image.n(root + 0x24, 4) * BLOCK;
-    table(k, "index of two levels", NODE, node, move |image| image.fix_index(huge, node, 8));
     let block = image.n(image.inode(names.of("xattr")) + 0x68, 4) * BLOCK;
     table(k, "attribute block", XATTR_BLOCK, block, move |image| image.fix_xattrs(block));
     let tree = image.first(deep);
@@ -117,6 +114,16 @@ pub(crate) fn all(image: &Image, names: &Names) -> Vec<Kind> {
     );
     flags(k, image, names);
     swaps(k, image, names);
+    kinds
+}
+
+/// All kinds of damage to [`crate::image::two_levels`].
+pub(crate) fn two_levels(image: &Image, names: &Names) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    let huge = names.of("huge");
+    let root = image.first(huge);
+    let node = root + image.n(root + 0x24, 4) * BLOCK;
+    table(&mut kinds, "index of two levels", NODE, node, move |image| image.fix_index(huge, node, 8));
     kinds
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ext4_layout::Compatibility;
 use ext4_verify::{Unused, check};
 
-use crate::image::{BLOCK, Image, full};
+use crate::image::{BLOCK, Image, full, two_levels};
 use crate::kinds::{self, Kind};
 
 /// What e2fsck offers to tidy up is no damage.
@@ -132,12 +132,16 @@ fn e2fsck_and_linux_take_a_good_image_and_reject_damage() {
 fn what_e2fsck_or_linux_reject_is_unsound_in_use_too() {
     let (good, names) = full(Compatibility::Current);
     assert_rejected_is_unsound(&good, &kinds::all(&good, &names));
+    let (good, names) = two_levels(Compatibility::Current);
+    assert_rejected_is_unsound(&good, &kinds::two_levels(&good, &names));
 }
 
 #[test]
 fn what_e2fsck_or_linux_reject_without_checksums_is_unsound_in_use_too() {
     let (good, names) = full(Compatibility::Legacy);
     assert_rejected_is_unsound(&good, &kinds::legacy(&good, &names));
+    let (good, names) = two_levels(Compatibility::Legacy);
+    assert_rejected_is_unsound(&good, &kinds::two_levels(&good, &names));
 }
 
 fn assert_rejected_is_unsound(good: &Image, kinds: &[Kind]) {

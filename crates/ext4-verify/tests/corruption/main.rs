@@ -3,11 +3,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
+mod counts;
 mod fields;
 mod image;
 mod kinds;
 mod linux;
+mod names;
+mod observed;
 mod random;
+mod reserved;
+mod slots;
+mod superblock;
+mod used;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -16,7 +23,7 @@ use std::path::Path;
 use ext4_layout::Compatibility::{Current, Legacy};
 use ext4_verify::{Code, Unused, check};
 
-use crate::image::{Image, full, tiny};
+use crate::image::{Image, full, tiny, two_levels};
 use crate::kinds::Kind;
 
 /// Fewer kinds than these would be a loss.
@@ -24,9 +31,11 @@ const KINDS: usize = 200;
 
 #[test]
 fn good_images_have_no_problem() {
-    for image in [tiny(Current), full(Current).0, tiny(Legacy), full(Legacy).0] {
-        let findings = check(&image, Unused::Zeros).unwrap();
-        assert!(findings.is_empty(), "{:#?}", findings.problems);
+    for compatibility in [Current, Legacy] {
+        for image in [tiny(compatibility), full(compatibility).0, two_levels(compatibility).0] {
+            let findings = check(&image, Unused::Zeros).unwrap();
+            assert!(findings.is_empty(), "{:#?}", findings.problems);
+        }
     }
 }
 
@@ -40,42 +49,51 @@ fn codes(image: &Image) -> Vec<&'static str> {
 #[test]
 fn every_kind_of_damage_is_reported_with_exactly_its_codes() {
     let (good, names) = full(Current);
-    assert_codes(&good, &kinds::all(&good, &names), "codes.expected");
+    let (large, large_names) = two_levels(Current);
+    let (kinds, of_levels) = (kinds::all(&good, &names), kinds::two_levels(&large, &large_names));
+    assert_codes(&[(good, kinds), (large, of_levels)], "codes.expected");
 }
 
 /// The same without checksums.
 #[test]
 fn every_kind_of_damage_is_reported_without_checksums_too() {
     let (good, names) = full(Legacy);
-    assert_codes(&good, &kinds::legacy(&good, &names), "legacy-codes.expected");
+    let (large, large_names) = two_levels(Legacy);
+    let (kinds, of_levels) = (kinds::legacy(&good, &names), kinds::two_levels(&large, &large_names));
+    assert_codes(&[(good, kinds), (large, of_levels)], "legacy-codes.expected");
 }
 
-fn assert_codes(good: &Image, kinds: &[Kind], expected: &str) {
-    let mut missed = Vec::new();
+/// Damages good images in every way that goes with them.
+fn assert_codes(cases: &[(Image, Vec<Kind>)], expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corruption").join(expected);
+    let is_update = std::env::var_os("UPDATE_EXPECTED").is_some();
+    let known = if is_update { String::new() } else { std::fs::read_to_string(&path).unwrap() };
+    let mut lines = known.lines();
     let mut text = String::new();
-    for kind in kinds {
+    let mut distinct = BTreeSet::new();
+    for (good, kind) in cases.iter().flat_map(|(good, kinds)| kinds.iter().map(move |kind| (good, kind))) {
         let mut image = good.clone();
         (kind.damage)(&mut image);
         let codes = codes(&image);
-        if !codes.contains(&kind.expected.name()) {
-            missed.push(format!("{}: expected {}, found {codes:?}", kind.name, kind.expected));
+        assert!(
+            codes.contains(&kind.expected.name()),
+            "{}: expected {}, found {codes:?}",
+            kind.name,
+            kind.expected
+        );
+        let line = format!("{}: {}", kind.name, codes.join(" "));
+        if !is_update {
+            let hint = "if that is meant, run with UPDATE_EXPECTED=1 and review the difference";
+            assert_eq!(Some(line.as_str()), lines.next(), "{hint}");
         }
-        writeln!(text, "{}: {}", kind.name, codes.join(" ")).unwrap();
+        writeln!(text, "{line}").unwrap();
+        assert!(distinct.insert(&kind.name), "{}: each kind has a name of its own", kind.name);
     }
-    assert!(missed.is_empty(), "{} of {} kinds:\n{}", missed.len(), kinds.len(), missed.join("\n"));
-    let distinct: BTreeSet<_> = kinds.iter().map(|kind| kind.name.as_str()).collect();
-    assert_eq!(distinct.len(), kinds.len(), "each kind has a name of its own");
-    assert!(kinds.len() >= KINDS, "only {} kinds", kinds.len());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corruption").join(expected);
-    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+    assert_eq!(lines.next(), None, "each line of {expected} is of a kind");
+    assert!(distinct.len() >= KINDS, "only {} kinds", distinct.len());
+    if is_update {
         std::fs::write(path, text).unwrap();
-        return;
     }
-    let expected = std::fs::read_to_string(&path).unwrap();
-    for (found, expected) in text.lines().zip(expected.lines()) {
-        assert_eq!(found, expected, "if that is meant, run with UPDATE_EXPECTED=1 and review the difference");
-    }
-    assert_eq!(text.lines().count(), expected.lines().count(), "it has a line for each kind");
 }
 
 /// Linux writes these fields of a journal; those that it never writes stay zero.
@@ -182,8 +200,9 @@ fn a_wrong_link_count_is_reported_with_a_path() {
         assert_eq!(first(&image, Code::InodeLinks), expected);
     }
     // In a directory with an index of two levels, and for ten inodes only.
-    let mut image = good.clone();
-    for number in 17..30 {
+    let (mut image, names) = two_levels(Current);
+    let first = names.of("huge") + 1;
+    for number in first..first + 13 {
         image.add(image.inode(number) + 0x1a, 2, 1);
         image.fix_inode(number);
     }
