@@ -481,3 +481,65 @@ fn a_later_tree_replaces_no_directory_no_entry_and_no_store_path() {
         assert!(errors.iter().any(|error| error.contains(path)), "{path}: {errors:#?}");
     }
 }
+
+#[test]
+fn the_root_has_the_metadata_of_its_entry() {
+    let mut world = World::new();
+    let mut root = entry(EntryKind::Directory);
+    (root.permissions, root.uid, root.gid) = (Permissions::new(0o750), 3, 4);
+    world.entry("/", root);
+    assert!(world.dump().starts_with("/ 0750 3:4 42.0 directory\n"), "{}", world.dump());
+    world.attributes.insert(path("/"), attributes(Some(5), None, false));
+    assert!(world.dump().starts_with("/ 0750 5:4 42.0 directory\n"), "{}", world.dump());
+    world.entry("/", text("no directory"));
+    assert_eq!(
+        world.errors(),
+        ["the entry /: makes /, but not as the directory that the file system needs there; leave one out"]
+    );
+}
+
+#[test]
+fn only_the_folder_of_the_root_for_lost_files_is_special() {
+    let mut world = World::new();
+    world.entry("/var/lost+found/x", text(""));
+    world.entry("/other/y", text(""));
+    let dump = world.dump();
+    for line in ["/lost+found 0700", "/var/lost+found 0755", "/other 0755"] {
+        assert!(dump.lines().any(|found| found.starts_with(line)), "{line} in {dump}");
+    }
+}
+
+#[test]
+fn only_attributes_of_the_path_itself_warn_about_what_it_cannot_have() {
+    let mut world = World::new();
+    world.symlink("tree/link", "x");
+    world.write("tree/file", "");
+    world.tree("tree", "/home");
+    let user = AttributesPlan { xattrs: vec![xattr("user.a", b"1")], ..attributes(None, None, true) };
+    world.attributes.insert(path("/home"), user.clone());
+    world.attributes.insert(path("/home/*"), user.clone());
+    let scan = world.scan().unwrap();
+    assert!(scan.warnings.is_empty(), "{:?}", scan.warnings);
+    world.attributes.insert(path("/home/file"), user.clone());
+    assert!(world.scan().unwrap().warnings.is_empty());
+    world.attributes.insert(path("/home/link"), user);
+    let expected = [file_scanner::Warning::Xattrs { path: path("/home/link") }];
+    assert_eq!(world.scan().unwrap().warnings, expected);
+}
+
+#[test]
+fn modes_outside_of_store_paths_can_be_set() {
+    let mut world = World::new();
+    world.write("store/aaa-x", "");
+    world.write("tree/aaa-x", "");
+    world.store("store", &["aaa-x"]);
+    // The same name as that of a store path, as deep as one.
+    world.tree("tree", "/opt/store");
+    world.attributes.insert(path("/opt/store/aaa-x"), attributes(None, Some(0o600), false));
+    world.attributes.insert(path("/opt"), attributes(None, Some(0o711), true));
+    assert!(world.dump().contains("/opt/store/aaa-x 0600 0:0 42.0 file 0"), "{}", world.dump());
+    // A store without store paths is a directory as others.
+    world.store("store", &[]);
+    world.attributes.insert(path("/"), attributes(None, Some(0o711), true));
+    assert!(world.dump().contains("/nix/store 0711 0:0 42.0 directory"), "{}", world.dump());
+}
