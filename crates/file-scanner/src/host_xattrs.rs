@@ -59,11 +59,16 @@ pub(crate) fn of_entry(
         |list| rustix::fs::llistxattr(path, list),
         |name, value| rustix::fs::lgetxattr(path, name, value),
     );
-    match found {
-        Err(XattrError::List(Errno::NOENT | Errno::NOTDIR)) if !Path::new("/proc/self/fd").exists() => {
-            Err(XattrError::NoProc)
+    found.map_err(|error| error.through_proc(Path::new("/proc/self/fd").exists()))
+}
+
+impl XattrError {
+    /// The error of a path below /proc/self/fd.
+    fn through_proc(self, has_proc: bool) -> Self {
+        match self {
+            Self::List(Errno::NOENT | Errno::NOTDIR) if !has_proc => Self::NoProc,
+            other => other,
         }
-        other => other,
     }
 }
 
@@ -210,5 +215,22 @@ mod tests {
         let xattrs = collect(&wanted, list, get).unwrap();
         let shown: Vec<_> = xattrs.iter().map(|xattr| (xattr.name.to_string(), &xattr.value[..])).collect();
         assert_eq!(shown, [("user.a".to_owned(), &b"a"[..]), ("user.b".to_owned(), b"b")]);
+    }
+
+    #[test]
+    fn only_without_proc_is_a_missing_entry_the_fault_of_proc() {
+        for (errno, has_proc, is_no_proc) in [
+            (Errno::NOENT, false, true),
+            (Errno::NOTDIR, false, true),
+            (Errno::NOENT, true, false),
+            (Errno::IO, false, false),
+        ] {
+            let error = XattrError::List(errno).through_proc(has_proc);
+            assert_eq!(matches!(error, XattrError::NoProc), is_no_proc, "{errno} {has_proc}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let directory = OwnedFd::from(std::fs::File::open(folder.path()).unwrap());
+        let missing = of_entry(&directory, c"missing", &all());
+        assert!(matches!(missing, Err(XattrError::List(Errno::NOENT))), "{missing:?}");
     }
 }
