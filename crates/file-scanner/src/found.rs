@@ -156,7 +156,7 @@ pub(crate) struct FoundDirectory {
     pub(crate) in_parent: u32,
     /// Metadata of a directory of a tree; not of a root.
     pub(crate) own: Option<Box<(HostMetadata, Vec<Xattr>)>>,
-    /// The names; `None` if nothing of it was read.
+    /// The names; `None` if it is empty.
     pub(crate) listing: Option<Arc<Listing>>,
     pub(crate) parts: Vec<Part>,
 }

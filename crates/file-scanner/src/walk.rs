@@ -218,7 +218,9 @@ impl<'a> Walk<'a> {
             all.push(FoundDirectory::new(directory.id, u32::try_from(index).ok()?));
         }
         let found = all.get_mut(directory.id.index())?;
-        found.listing.get_or_insert_with(|| Arc::clone(&directory.listing));
+        if directory.listing.len() > 0 {
+            found.listing.get_or_insert_with(|| Arc::clone(&directory.listing));
+        }
         found.parts.resize_with(directory.listing.len().div_ceil(BATCH), Part::default);
         if let Some(slot) = found.parts.get_mut(batch) {
             *slot = part;
@@ -409,5 +411,23 @@ mod tests {
             let error = Problem::System(errno).of_entry(is_store_path).into_error("/x".to_owned());
             assert_eq!(error, expected);
         }
+    }
+
+    #[test]
+    fn an_empty_directory_needs_no_memory_for_names() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["empty", "full", "full/inner"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let plan = TreePlan::new(folder.path().to_owned(), image_tree::ImagePath::root());
+        let fd = OwnedFd::from(std::fs::File::open(folder.path()).unwrap());
+        let listing = Listing::read(fd.as_fd()).unwrap();
+        let (policy, path) = (Policy::Tree(&plan), folder.path().to_owned());
+        let root = WalkRoot { policy, path, fd: Some(Arc::new(fd)), listing, exclude: None };
+        let found = walk(vec![root], &ScanOptions::default()).unwrap();
+        let names = |directory: &FoundDirectory| directory.listing.as_ref().map(|listing| listing.len());
+        let mut names: Vec<_> = found.directories.iter().map(names).collect();
+        names.sort_unstable();
+        assert_eq!(names, [None, None, Some(1), Some(2)]);
     }
 }

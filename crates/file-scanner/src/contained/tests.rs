@@ -13,18 +13,24 @@ fn container(segments: &[Segment]) -> Container {
 
 #[test]
 fn a_sparse_file_is_its_segments_and_zeros_between_them() {
-    let segments = [(3, 4, 20), (7, 2, 5), (12, 3, 30), (16, 1, 50)];
-    let segments = segments.map(|(start, len, offset)| Segment { start, len, offset });
-    let expected = [0, 0, 0, 21, 22, 23, 24, 6, 7, 0, 0, 0, 31, 32, 33, 0, 51, 0, 0];
-    let container = container(&segments);
-    let file = ContainedFile { container: &container, size: 19, map: Map::Segments(&segments), at: 0 };
-    for (offset, len) in (0..22).flat_map(|offset| (0..22).map(move |len| (offset, len))) {
-        let mut buffer = vec![99; len];
-        let read = file.clone().read_at(&mut buffer, to_u64(offset)).unwrap();
-        let left = expected.get(offset..).unwrap_or_default();
-        assert_eq!(read > 0, len > 0 && !left.is_empty(), "{len} bytes at {offset}");
-        assert_eq!(buffer[..read], left[..read], "{len} bytes at {offset}");
-        assert!(buffer[read..].iter().all(|byte| *byte == 99), "{len} bytes at {offset}");
+    let between = [(3, 4, 20), (7, 2, 5), (12, 3, 30), (16, 1, 50)];
+    let at_the_start = [(0, 4, 20), (6, 2, 5)];
+    for (segments, expected) in [
+        (&between[..], &[0, 0, 0, 21, 22, 23, 24, 6, 7, 0, 0, 0, 31, 32, 33, 0, 51, 0, 0][..]),
+        (&at_the_start, &[21, 22, 23, 24, 0, 0, 6, 7]),
+    ] {
+        let segment = |&(start, len, offset)| Segment { start, len, offset };
+        let segments: Vec<Segment> = segments.iter().map(segment).collect();
+        let (container, size) = (container(&segments), to_u64(expected.len()));
+        let file = ContainedFile { container: &container, size, map: Map::Segments(&segments), at: 0 };
+        for (offset, len) in (0..22).flat_map(|offset| (0..22).map(move |len| (offset, len))) {
+            let mut buffer = vec![99; len];
+            let read = file.clone().read_at(&mut buffer, to_u64(offset)).unwrap();
+            let left = expected.get(offset..).unwrap_or_default();
+            assert_eq!(read > 0, len > 0 && !left.is_empty(), "{len} bytes at {offset}");
+            assert_eq!(buffer[..read], left[..read], "{len} bytes at {offset}");
+            assert!(buffer[read..].iter().all(|byte| *byte == 99), "{len} bytes at {offset}");
+        }
     }
 }
 
