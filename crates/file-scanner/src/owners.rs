@@ -110,14 +110,15 @@ fn is_named(value: &str, library: &str) -> bool {
     names.any(|name| name.starts_with(library))
 }
 
-/// Whether a library is loaded. Without /proc, whether this program is linked dynamically.
+/// Whether a library is loaded.
 fn is_loaded(library: &str) -> bool {
-    match std::fs::read_to_string("/proc/self/maps") {
-        Ok(maps) => {
-            maps.lines().any(|line| line.rsplit('/').next().is_some_and(|name| name.starts_with(library)))
-        }
-        Err(_) => !cfg!(target_feature = "crt-static"),
-    }
+    is_mapped(std::fs::read_to_string("/proc/self/maps").ok().as_deref(), library)
+}
+
+/// Whether a library is in `/proc/self/maps`. Without /proc, whether this program is linked dynamically.
+fn is_mapped(maps: Option<&str>, library: &str) -> bool {
+    let Some(maps) = maps else { return cfg!(not(target_feature = "crt-static")) };
+    maps.lines().any(|line| line.rsplit('/').next().is_some_and(|name| name.starts_with(library)))
 }
 
 #[cfg(test)]
@@ -164,6 +165,15 @@ mod tests {
         for value in ["", "/opt/libfakeroot/libother.so", "notlibfakeroot.so"] {
             assert!(!is_named(value, "libfakeroot"), "{value}");
         }
+    }
+
+    #[test]
+    fn a_library_is_loaded_if_a_file_with_its_name_is_mapped() {
+        let maps = "7f00-7f01 r-xp 00000000 08:01 5    /usr/lib/libfakeroot/libother.so\n\
+            7f02-7f03 r-xp 00000000 08:01 6    /usr/lib/x/libpseudo.so\n7f04-7f05 rw-p 00000000 00:00 0\n";
+        assert!(is_mapped(Some(maps), PSEUDO) && is_mapped(Some(maps), "libother"));
+        assert!(!is_mapped(Some(maps), "libfakeroot") && !is_mapped(Some(""), PSEUDO));
+        assert_eq!(is_mapped(None, PSEUDO), cfg!(not(target_feature = "crt-static")));
     }
 
     #[test]
