@@ -4,6 +4,7 @@
 
 mod again;
 mod archives;
+mod attributes;
 mod deep;
 mod deterministic;
 mod equal;
