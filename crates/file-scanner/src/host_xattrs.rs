@@ -204,7 +204,7 @@ mod tests {
             let value: Vec<u8> = b"abcdefg".iter().copied().cycle().take(len).collect();
             assert_eq!(read(|buffer| fill(buffer, &value)), Ok(value.clone()), "{len}");
         }
-        assert_eq!(read(|buffer| fill(buffer, &[0; 65_537])), Err(Errno::RANGE));
+        assert_eq!(read(|buffer| fill(buffer, &vec![0; 65_537])), Err(Errno::RANGE));
     }
 
     #[test]

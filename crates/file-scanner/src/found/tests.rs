@@ -75,9 +75,11 @@ fn what_is_known_of_an_entry_is_found_by_its_position() {
     let xattr = |value: u8| vec![Xattr { name: XattrName::parse(b"user.a").unwrap(), value: vec![value] }];
     // The same position of each part has something else, and one of them nothing.
     for (number, value) in [(0, 1_u8), (1, 2), (2, 3)] {
-        let mut tree = TreePart::default();
-        tree.metadata = (0..10).map(|uid| metadata(100 * u32::from(value) + uid)).collect();
-        tree.places = vec![Place::Range { origin: value.into(), offset: 9 }; 10];
+        let mut tree = TreePart {
+            metadata: (0..10).map(|uid| metadata(100 * u32::from(value) + uid)).collect(),
+            places: vec![Place::Range { origin: value.into(), offset: 9 }; 10],
+            ..TreePart::default()
+        };
         if value != 2 {
             tree.links.push((3, Inode { device: 7, number: value.into() }));
             tree.xattrs.push((3, xattr(value)));
