@@ -84,7 +84,8 @@ fn without_root<T: Send>(call: impl FnOnce() -> T + Send) -> T {
         if rustix::process::geteuid().is_root() {
             let nobody = rustix::thread::Uid::from_raw(65534);
             // Of this thread only.
-            rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+            let set = rustix::thread::set_thread_res_uid(nobody, nobody, nobody);
+            set.expect("the user namespace of the tests has a user 65534");
         }
         call()
     };
