@@ -66,7 +66,7 @@ fn data_runs(
     Ok(Some(runs.list))
 }
 
-/// Reads some units, and adds those with data.
+/// Reads a part of a file that begins with a block, and adds the blocks with data.
 fn read_runs(
     read: impl Fn(&mut [u8], u64) -> Result<usize, Errno>,
     bytes: Range<u64>,
