@@ -255,4 +255,14 @@ mod tests {
         assert!(matches("/srv/x") && matches("/srv/a/b/x") && !matches("/srv/ax"));
         assert!(matches("/var/a") && matches("/var/a/b") && !matches("/var"));
     }
+
+    #[test]
+    fn an_escaped_character_counts_as_text() {
+        let plan = plan(&["/a\\*bc*", "/a\\*b{c,d}", "/a\\*", "/a*"]);
+        let attributes = Attributes::new(&plan, &mut Vec::new());
+        let order: Vec<String> = attributes.rules.iter().map(|rule| rule.path.to_string()).collect();
+        assert_eq!(order, ["/a*", "/a\\x5c*", "/a\\x5c*b{c,d}", "/a\\x5c*bc*"]);
+        let literals: Vec<&[u8]> = attributes.rules.iter().map(|rule| &rule.literal[..]).collect();
+        assert_eq!(literals, [&b"/a"[..], b"/a*", b"/a*b", b"/a*bc"]);
+    }
 }

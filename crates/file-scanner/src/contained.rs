@@ -115,3 +115,6 @@ impl<'t> From<ContainedFile<'t>> for FileBytes<'t> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

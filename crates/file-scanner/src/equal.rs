@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 
 use crate::contained::ContainedFile;
@@ -129,28 +129,19 @@ impl<'t> Alike<'t> {
             OpenFile::Contained(file) => Opened::Contained(file),
         };
         let mut hasher = Sha256::new();
-        loop {
-            let read = match &mut file {
-                Opened::File(file) => file.read(buffer),
-                Opened::Contained(file) => file.read(buffer),
-            };
-            match read {
-                Ok(0) => break,
-                Ok(got) => {
-                    hasher.update(&buffer[..got]);
-                    progress(to_u64(got));
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
-                    return Err(SourceError::Unreadable {
-                        path: host_path(self.tree, node),
-                        reason: reason(errno),
-                        remedy: remedy(errno),
-                    });
-                }
-            }
-        }
+        let add = |bytes: &[u8]| {
+            hasher.update(bytes);
+            progress(to_u64(bytes.len()));
+        };
+        let read = match &mut file {
+            Opened::File(file) => read_all(file, buffer, add),
+            Opened::Contained(file) => read_all(file, buffer, add),
+        };
+        read.map_err(|error| {
+            let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
+            let path = host_path(self.tree, node);
+            SourceError::Unreadable { path, reason: reason(errno), remedy: remedy(errno) }
+        })?;
         let fd = match &file {
             Opened::File(file) => file.as_fd(),
             Opened::Contained(file) => file.file(),
@@ -158,5 +149,47 @@ impl<'t> Alike<'t> {
         // This also compares the length with that of the scan.
         check_unchanged(self.tree, node, fd)?;
         Ok(hasher.finalize().into())
+    }
+}
+
+/// Reads a file to its end. A read that a signal interrupted is repeated.
+fn read_all(file: &mut impl Read, buffer: &mut [u8], mut add: impl FnMut(&[u8])) -> io::Result<()> {
+    loop {
+        match file.read(buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => add(&buffer[..read]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers each read with the next of these results.
+    struct Answers(Vec<io::Result<&'static [u8]>>);
+
+    impl Read for Answers {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let bytes = if self.0.is_empty() { &[] } else { self.0.remove(0)? };
+            buffer[..bytes.len()].copy_from_slice(bytes);
+            Ok(bytes.len())
+        }
+    }
+
+    #[test]
+    fn only_an_interrupted_read_is_repeated() {
+        let read = |answers| {
+            let mut all = Vec::new();
+            let read = read_all(&mut Answers(answers), &mut [0; 8], |bytes| all.extend_from_slice(bytes));
+            (all, read.map_err(|error| error.kind()))
+        };
+        let error = |kind: ErrorKind| Err(kind.into());
+        let interrupted = vec![Ok(&b"one"[..]), error(ErrorKind::Interrupted), Ok(b"two")];
+        assert_eq!(read(interrupted), (b"onetwo".to_vec(), Ok(())));
+        let failed = vec![Ok(&b"one"[..]), error(ErrorKind::PermissionDenied), Ok(b"two")];
+        assert_eq!(read(failed), (b"one".to_vec(), Err(ErrorKind::PermissionDenied)));
     }
 }

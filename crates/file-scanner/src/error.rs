@@ -615,4 +615,24 @@ mod tests {
         assert_eq!(error.message(&name).1, "<tree 0> makes /a too");
         assert_eq!(error.to_string(), "the entry /a: tree 0 makes /a too; leave one out");
     }
+
+    #[test]
+    fn system_errors_have_a_remedy() {
+        const OTHER: &str = "check that other programs can read it";
+        const DISK: &str = "check the disk that holds it";
+        for (errno, text, help) in [
+            (Errno::ACCESS, "permission denied", RUN_AS),
+            (Errno::PERM, "permission denied", RUN_AS),
+            (Errno::LOOP, "a symlink is in the way", "name what the symlink leads to"),
+            (Errno::NOENT, "it does not exist", OTHER),
+            (Errno::IO, "Input/output error (os error 5)", DISK),
+            (Errno::UCLEAN, "Structure needs cleaning (os error 117)", DISK),
+            (Errno::BADMSG, "Bad message (os error 74)", DISK),
+            (Errno::NODEV, "No such device (os error 19)", OTHER),
+        ] {
+            let error = ScanError::unreadable("/x".to_owned(), errno);
+            assert_eq!(error.to_string(), format!("/x: can't be read: {text}; {help}"));
+            assert_eq!(error.kind(), ErrorKind::Source);
+        }
+    }
 }

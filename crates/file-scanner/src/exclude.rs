@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use globset::GlobBuilder;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::FileType;
 
 use crate::error::ScanError;
+use crate::flags::ITSELF;
 use crate::glob_error;
 use crate::listing::Listing;
 
@@ -79,11 +80,8 @@ impl Exclude {
     /// Removes what is left out from the listing of a directory, before anything is known of it but its names.
     pub(crate) fn leave_out(&self, path: &[u8], directory: BorrowedFd<'_>, listing: &mut Listing) {
         let is_directory = |index: usize| match listing.file_type(index) {
-            FileType::Unknown => {
-                let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-                rustix::fs::statat(directory, listing.c_name(index), flags)
-                    .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
-            }
+            FileType::Unknown => rustix::fs::statat(directory, listing.c_name(index), ITSELF)
+                .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory),
             listed => listed == FileType::Directory,
         };
         let wanted: Vec<bool> = (0..listing.len())
@@ -124,6 +122,8 @@ pub(crate) fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+
     use super::*;
 
     #[test]
@@ -161,5 +161,28 @@ mod tests {
             assert_eq!(Exclude::new(0, &[pattern.to_owned()]).is_err(), is_wrong, "{pattern}");
         }
         assert!(matches!(Exclude::new(1, &["[z-a]".to_owned()]), Err(ScanError::Pattern { tree: 1, .. })));
+    }
+
+    /// Some file systems list no types. A symlink to a directory is none.
+    #[test]
+    fn patterns_for_directories_match_only_directories_of_unknown_type() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("directory")).unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        std::os::unix::fs::symlink("directory", folder.path().join("symlink")).unwrap();
+        let fd = std::fs::File::open(folder.path()).unwrap();
+        let patterns = ["directory/", "file/", "symlink/", "missing/"].map(str::to_owned);
+        let names = ["directory", "file", "missing", "symlink"].map(|name| name.as_bytes().to_vec());
+        let listed = Listing::read(fd.as_fd()).unwrap();
+        for (mut listing, left) in [
+            (Listing::of_names(&names).unwrap(), &["file", "missing", "symlink"][..]),
+            (listed, &["file", "symlink"]),
+        ] {
+            let exclude = Exclude::new(0, &patterns).unwrap().unwrap();
+            exclude.leave_out(b"", fd.as_fd(), &mut listing);
+            let names: Vec<&[u8]> = (0..listing.len()).map(|index| listing.name(index)).collect();
+            assert_eq!(names, left.iter().map(|name| name.as_bytes()).collect::<Vec<_>>());
+            assert_eq!(exclude.unused(&patterns), &patterns[1..]);
+        }
     }
 }

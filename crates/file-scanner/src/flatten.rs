@@ -48,12 +48,13 @@ struct Flatten<'a> {
     store_modes: BTreeSet<usize>,
 }
 
-/// Merges all sources into one tree, or returns all errors.
+/// Merges all sources into one tree, or returns all errors. `namespace` is that of this process.
 pub(crate) fn flatten<'a>(
     sources: &'a Sources<'a>,
     plan: (&'a PlanTree<'a>, &'a Attributes<'a>),
     found: &'a Found,
     files: &'a EntryFiles,
+    namespace: Namespace,
 ) -> Result<Scan, Vec<Located>> {
     let link_attributes = if !plan.1.is_empty() && found.has_links() {
         link_attributes(Merge::new(sources, plan, found), found)
@@ -83,7 +84,7 @@ pub(crate) fn flatten<'a>(
         link_attributes,
         store: Vec::new(),
         warnings: Warnings::new(sources.trees.len()),
-        namespace: Namespace::of_this_process(),
+        namespace,
         store_modes: BTreeSet::new(),
     };
     let errors = flatten.run();
@@ -462,3 +463,6 @@ fn valid(name: &[u8]) -> Result<Name<'_>, ScanError> {
     // Linux has no other names, and those of the plan were checked.
     Name::new(name).map_err(|invalid| ScanError::Internal(invalid.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,7 @@ pub(crate) enum XattrError {
 const ATTEMPTS: usize = 3;
 
 /// Maximum length of a list and of a value in Linux, in \[bytes\]: `XATTR_LIST_MAX`, `XATTR_SIZE_MAX`.
-const MAX: usize = 64 * 1024;
+const MAX: usize = 64 << 10;
 
 /// The attributes of an open directory that match a pattern, sorted.
 pub(crate) fn of_descriptor(fd: BorrowedFd<'_>, wanted: &[XattrPattern]) -> Result<Vec<Xattr>, XattrError> {
@@ -59,11 +59,16 @@ pub(crate) fn of_entry(
         |list| rustix::fs::llistxattr(path, list),
         |name, value| rustix::fs::lgetxattr(path, name, value),
     );
-    match found {
-        Err(XattrError::List(Errno::NOENT | Errno::NOTDIR)) if !Path::new("/proc/self/fd").exists() => {
-            Err(XattrError::NoProc)
+    found.map_err(|error| error.through_proc(Path::new("/proc/self/fd").exists()))
+}
+
+impl XattrError {
+    /// The error of a path below /proc/self/fd.
+    fn through_proc(self, has_proc: bool) -> Self {
+        match self {
+            Self::List(Errno::NOENT | Errno::NOTDIR) if !has_proc => Self::NoProc,
+            other => other,
         }
-        other => other,
     }
 }
 
@@ -191,5 +196,41 @@ mod tests {
         let list = |buffer: &mut [u8]| fill(buffer, b"system.posix_acl_default\0");
         let get = |_: &[u8], buffer: &mut [u8]| fill(buffer, b"\x02\0\0\0\x01");
         assert!(matches!(collect(&all(), list, get), Err(XattrError::Acl(_, InvalidAcl::Form))));
+    }
+
+    #[test]
+    fn values_of_any_length_that_linux_allows_are_read() {
+        for len in [0, 1, 256, 257, 65_535, 65_536] {
+            let value: Vec<u8> = b"abcdefg".iter().copied().cycle().take(len).collect();
+            assert_eq!(read(|buffer| fill(buffer, &value)), Ok(value.clone()), "{len}");
+        }
+        assert_eq!(read(|buffer| fill(buffer, &vec![0; 65_537])), Err(Errno::RANGE));
+    }
+
+    #[test]
+    fn a_name_is_only_kept_once_and_only_if_it_is_wanted() {
+        let wanted = [XattrPattern { prefix: "user.".to_owned(), wildcard: true }];
+        let list = |buffer: &mut [u8]| fill(buffer, b"user.b\0trusted.t\0user.a\0user.b\0");
+        let get = |name: &[u8], buffer: &mut [u8]| fill(buffer, &name[name.len() - 1..]);
+        let xattrs = collect(&wanted, list, get).unwrap();
+        let shown: Vec<_> = xattrs.iter().map(|xattr| (xattr.name.to_string(), &xattr.value[..])).collect();
+        assert_eq!(shown, [("user.a".to_owned(), &b"a"[..]), ("user.b".to_owned(), b"b")]);
+    }
+
+    #[test]
+    fn only_without_proc_is_a_missing_entry_the_fault_of_proc() {
+        for (errno, has_proc, is_no_proc) in [
+            (Errno::NOENT, false, true),
+            (Errno::NOTDIR, false, true),
+            (Errno::NOENT, true, false),
+            (Errno::IO, false, false),
+        ] {
+            let error = XattrError::List(errno).through_proc(has_proc);
+            assert_eq!(matches!(error, XattrError::NoProc), is_no_proc, "{errno} {has_proc}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let directory = OwnedFd::from(std::fs::File::open(folder.path()).unwrap());
+        let missing = of_entry(&directory, c"missing", &all());
+        assert!(matches!(missing, Err(XattrError::List(Errno::NOENT))), "{missing:?}");
     }
 }

@@ -3,11 +3,12 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
-use image_tree::{DataRun, HOLE_GRAIN, SpecialKind};
-use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
+use image_tree::{DataRun, SpecialKind};
+use rustix::fs::{Access, AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
 use snugfs_plan::TreePlan;
 
+use crate::flags::{FILE, ITSELF};
 use crate::found::{DirectoryId, HostMetadata, Kind, Part, TreePart, mode_bits, stamp};
 use crate::holes;
 use crate::host_xattrs::{self, XattrError};
@@ -55,8 +56,11 @@ impl From<XattrError> for Problem {
 /// The kind of a directory that the walk has not numbered yet.
 const UNNUMBERED: Kind = Kind::Directory(DirectoryId(u32::MAX));
 
-/// Maximum length of a symlink target in ext4, in \[bytes\]: a block without the NUL, also `PATH_MAX` of Linux.
-const MAX_TARGET: usize = 4095;
+/// Maximum length of a symlink target in ext4, in \[bytes\]: a block without the NUL.
+const MAX_TARGET: u16 = 4095;
+
+/// Maximum length of a path in Linux with its NUL, in \[bytes\].
+const PATH_MAX: usize = 4096;
 
 /// Adds an entry to a part. Returns true for a directory, which then needs a number.
 pub(crate) fn entry(directory: &OpenDirectory<'_>, index: usize, part: &mut Part) -> Result<bool, Problem> {
@@ -132,7 +136,7 @@ fn tree_kind(
                 return Err(Problem::EmptyWithBytes);
             }
             let kind = readable_file(&directory.fd, name, stat)?;
-            let runs = if plan.keep_holes { data_runs(&directory.fd, name, stat)? } else { None };
+            let runs = if plan.keep_holes { holes::of_entry(&directory.fd, name, stat, FILE)? } else { None };
             account(part, &kind, runs.as_deref(), stat);
             if let Some(runs) = runs {
                 let position = part.kinds.len();
@@ -164,13 +168,12 @@ fn tree_extras(tree: &mut TreePart, position: usize, stat: &Stat) {
 }
 
 fn stat(directory: &OpenDirectory<'_>, name: &CStr) -> Result<Stat, Errno> {
-    rustix::fs::statat(&directory.fd, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)
+    rustix::fs::statat(&directory.fd, name, ITSELF)
 }
 
 /// Whether a file of length 0 has contents, as in /proc. False if it can't be opened.
 pub(crate) fn has_contents(directory: impl AsFd, name: impl rustix::path::Arg) -> bool {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    rustix::fs::openat(directory, name, flags, Mode::empty())
+    rustix::fs::openat(directory, name, FILE, Mode::empty())
         .is_ok_and(|fd| rustix::io::read(&fd, &mut [0_u8; 1]).is_ok_and(|read| read > 0))
 }
 
@@ -186,27 +189,11 @@ pub(crate) fn is_readable(directory: impl AsFd, name: impl rustix::path::Arg, st
     everybody || !rustix::fs::accessat(directory, name, Access::READ_OK, AtFlags::EACCESS).is_err_and(refused)
 }
 
-/// The data runs of a sparse file.
-pub(crate) fn data_runs(
-    directory: impl AsFd,
-    name: impl rustix::path::Arg + Copy,
-    stat: &Stat,
-) -> Result<Option<Vec<DataRun>>, Errno> {
-    let (size, blocks) = (u64::try_from(stat.st_size), u64::try_from(stat.st_blocks));
-    match (size, blocks) {
-        (Ok(size), Ok(blocks)) if holes::may_have_holes(size, blocks) => {
-            holes::of_entry(directory, name, size)
-        }
-        _ => Ok(None),
-    }
-}
-
 /// Adds the space of a file. `runs` are its data runs if it has holes.
 fn account(part: &mut Part, kind: &Kind, runs: Option<&[DataRun]>, stat: &Stat) {
     let Kind::File { size, .. } = kind else { return };
-    let stored = |runs: &[DataRun]| runs.iter().map(|run| u64::from(run.len) * HOLE_GRAIN).sum();
     let position = part.kinds.len();
-    let more = part.room.add(runs.map_or(*size, stored), stat);
+    let more = part.room.add(runs.map_or(*size, holes::stored_bytes), stat);
     part.inflated.extend(more.map(|more| (position, more)));
 }
 
@@ -216,22 +203,30 @@ fn file(stat: &Stat) -> Result<Kind, Problem> {
 }
 
 fn symlink(directory: &OpenDirectory<'_>, name: &CStr, part: &mut Part) -> Result<Kind, Problem> {
-    let mut buffer = [0; MAX_TARGET + 1];
+    let mut buffer = [0; PATH_MAX];
     let len = match rustix::fs::readlinkat_raw(&directory.fd, name, &mut buffer) {
         // It is no longer a symlink.
         Err(Errno::INVAL) => return Err(Problem::Changed),
         other => other?,
     };
-    let target = &buffer[..len];
-    if target.is_empty() || len > MAX_TARGET {
-        return Err(Problem::Target(len));
-    }
     let start = u32::try_from(part.targets.len()).map_err(|_| Problem::TooMany)?;
-    part.targets.extend_from_slice(target);
-    Ok(Kind::Symlink { start, len: u16::try_from(len).map_err(|_| Problem::Target(len))? })
+    let kind = Kind::Symlink { start, len: target_len(len)? };
+    part.targets.extend_from_slice(&buffer[..len]);
+    Ok(kind)
+}
+
+/// The length of a symlink target, if ext4 can have it.
+fn target_len(len: usize) -> Result<u16, Problem> {
+    match u16::try_from(len) {
+        Ok(len @ 1..=MAX_TARGET) => Ok(len),
+        _ => Err(Problem::Target(len)),
+    }
 }
 
 fn device(stat: &Stat) -> Result<(u32, u32), Problem> {
     let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
     if major < 1 << 12 && minor < 1 << 20 { Ok((major, minor)) } else { Err(Problem::DeviceNumber) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `listing` | the names of one directory, sorted |
 //! | `walk`, `tasks`, `inspect`, `host_xattrs`, `holes` | directories in parallel, one entry, its extended attributes, its holes |
+//! | `flags` | how files are opened |
 //! | `owners`, `mounts` | whether the shown owners are real; other file systems below a tree |
 //! | `archives` | archives and container images, as directories of the walk |
 //! | `exclude` | patterns of what is left out |
@@ -34,6 +35,7 @@ mod equal;
 mod error;
 mod errors;
 mod exclude;
+mod flags;
 mod flatten;
 mod found;
 mod glob_error;

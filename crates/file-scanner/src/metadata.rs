@@ -184,4 +184,48 @@ mod tests {
         assert_eq!(symlink.xattrs, [xattr("trusted.t", "2")]);
         assert!(apply(&mut base(), &plan, InodeKind::Directory));
     }
+
+    #[test]
+    fn linux_allows_attributes_by_the_type_of_file() {
+        use InodeKind::{Directory, File, Special, Symlink};
+        for (namespace, allowed) in [
+            (XattrNamespace::User, &[Directory, File][..]),
+            (XattrNamespace::PosixAclDefault, &[Directory]),
+            (XattrNamespace::PosixAclAccess, &[Directory, File, Special]),
+            (XattrNamespace::Trusted, &[Directory, File, Symlink, Special]),
+            (XattrNamespace::Security, &[Directory, File, Symlink, Special]),
+        ] {
+            for kind in [Directory, File, Symlink, Special] {
+                assert_eq!(allows(kind, namespace), allowed.contains(&kind), "{namespace:?} {kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_tree_keeps_what_its_plan_says() {
+        let host = HostMetadata { mode: 0o4755, uid: 5, gid: 6, seconds: 77, nanoseconds: 8 };
+        let slot =
+            Xattr { name: XattrName::parse(image_tree::SLOT_XATTR.as_bytes()).unwrap(), value: vec![] };
+        let xattrs = [slot, xattr("user.a", "1")];
+        let mut plan = TreePlan::new("/x".into(), image_tree::ImagePath::root());
+        let kept = |plan: &TreePlan, kind| {
+            let (metadata, dropped) = of_tree(plan, host, kind, &xattrs, Timestamp::STORE).unwrap();
+            assert_eq!(metadata.xattrs, [xattr("user.a", "1")], "a slot of a mounted image is a file");
+            let (uid, gid, seconds) = (metadata.uid, metadata.gid, metadata.mtime.seconds());
+            (metadata.permissions.bits(), uid, gid, seconds, dropped)
+        };
+        assert_eq!(kept(&plan, InodeKind::File), (0o755, 0, 0, 1, true));
+        // Whatever mode is shown of a symlink.
+        assert_eq!(kept(&plan, InodeKind::Symlink), (0o777, 0, 0, 1, false));
+        plan.keep_owner = Some(true);
+        assert_eq!(kept(&plan, InodeKind::File), (0o4755, 5, 6, 1, false));
+        (plan.keep_owner, plan.keep_times) = (Some(false), Some(true));
+        assert_eq!(kept(&plan, InodeKind::File), (0o755, 0, 0, 77, true));
+        assert_eq!(kept(&plan, InodeKind::Symlink), (0o777, 0, 0, 77, false));
+        let far = HostMetadata { seconds: 1 << 40, ..host };
+        let result = of_tree(&plan, far, InodeKind::File, &[], Timestamp::STORE);
+        assert_eq!(result.unwrap_err(), TimeOutOfRange);
+        plan.keep_times = Some(false);
+        assert!(of_tree(&plan, far, InodeKind::File, &[], Timestamp::STORE).is_ok());
+    }
 }

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, OsString};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use image_tree::shown;
-use rustix::fs::{AtFlags, FileType, StatxAttributes, StatxFlags};
+use rustix::fs::{FileType, StatxAttributes, StatxFlags};
 
 use crate::error::ScanError;
+use crate::flags::ITSELF;
 use crate::found::{DirectoryId, Found};
 use crate::inspect::Problem;
 use crate::listing::Listing;
@@ -49,15 +50,14 @@ impl MountPoints {
         if self.names.as_ref().is_some_and(|names| !names.contains(name.to_bytes())) {
             return false;
         }
-        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
         let directory = directory.as_fd();
-        if let Ok(found) = rustix::fs::statx(directory, name, flags, StatxFlags::TYPE)
+        if let Ok(found) = rustix::fs::statx(directory, name, ITSELF, StatxFlags::TYPE)
             && found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)
         {
             return found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
         }
         // Before Linux 5.8.
-        rustix::fs::statat(directory, name, flags).is_ok_and(|stat| stat.st_dev != device)
+        is_of_another_device(directory, name, device)
     }
 
     /// The entries of a directory, except directories, at which something is mounted.
@@ -70,6 +70,11 @@ impl MountPoints {
         let files = candidates.into_iter().filter(is_file);
         files.filter(|index| self.is_mounted(&directory, listing.c_name(*index), device)).collect()
     }
+}
+
+/// Whether an entry of a directory is not in the file system `device`. That is a sign of a mount.
+fn is_of_another_device(directory: BorrowedFd<'_>, name: &CStr, device: u64) -> bool {
+    rustix::fs::statat(directory, name, ITSELF).is_ok_and(|stat| stat.st_dev != device)
 }
 
 /// The last names of the mount points below some folders, from the fifth field of the lines of `/proc/self/mountinfo`.
@@ -144,21 +149,4 @@ pub(crate) fn warnings(found: &Found, first_tree: usize) -> Vec<Warning> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_the_last_parts_of_mount_points_without_their_escapes() {
-        let table = b"22 1 0:5 / / rw - ext4 /dev/vda rw\n23 22 0:6 / /a/b\\040c rw,nosuid shared:1 - tmpfs none rw\n\
-            24 22 0:7 /etc/hosts /x\\134y\\012 ro - ext4 /dev/vda ro\n";
-        let below = |folders: &[&str]| -> Vec<String> {
-            let folders: Vec<PathBuf> = folders.iter().map(PathBuf::from).collect();
-            let names = names(table, &folders).into_iter();
-            names.map(|name| String::from_utf8(name).unwrap()).collect()
-        };
-        assert_eq!(below(&["/"]), ["b c", "x\\y\n"]);
-        assert_eq!(below(&["/a", "/b"]), ["b c"]);
-        assert_eq!(below(&["/a/b"]), [""; 0]);
-        assert_eq!(unescaped(b"\\04"), b"\\04");
-    }
-}
+mod tests;

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use image_tree::{FileSource, FileStamp, FileTree, NodeId, NodeKind, OriginId, escaped, shown};
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{FileType, Mode};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::contained::{self, ContainedFile};
 use crate::error::{reason, remedy};
+use crate::flags::{BELOW, FILE, FOLLOWED_FILE, FOLLOWED_STEP, STEP};
 use crate::owners;
 use crate::source_error::SourceError;
 
@@ -61,12 +62,6 @@ const LEAP: usize = 8;
 /// Maximum length of a path in a system call, in \[bytes\]: less than `PATH_MAX` of Linux, 4096 with the NUL.
 const MAX_PATH: usize = 4000;
 
-/// A FIFO in place of the file must not block the program, and a terminal must not become its controlling terminal.
-const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
-
-/// For directories that are not listed.
-const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
 impl<'t> Opener<'t> {
     /// Creates an opener without opening anything.
     #[must_use]
@@ -100,11 +95,12 @@ impl<'t> Opener<'t> {
         } else {
             let top =
                 depth.checked_sub(1).map_or(Some(NodeId::ROOT), |last| chain.iter().rev().nth(last).copied());
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let fd = match &origin.folder {
                 // The path can lead elsewhere by now.
                 Some(folder) => Arc::clone(folder),
-                None => Arc::new(retry_on_intr(|| rustix::fs::open(&origin.source, flags, Mode::empty()))?),
+                None => Arc::new(retry_on_intr(|| {
+                    rustix::fs::open(&origin.source, FOLLOWED_STEP, Mode::empty())
+                })?),
             };
             Root::Folder { fd, top: top.ok_or(Errno::NOENT)? }
         };
@@ -116,18 +112,7 @@ impl<'t> Opener<'t> {
         let mut held: Option<OwnedFd> = None;
         let mut rest = names;
         loop {
-            let mut path = Vec::new();
-            let mut taken = 0;
-            for name in rest {
-                if taken > 0 && path.len() + name.len() >= MAX_PATH {
-                    break;
-                }
-                if taken > 0 {
-                    path.push(b'/');
-                }
-                path.extend_from_slice(name);
-                taken += 1;
-            }
+            let (taken, path) = path_of(rest);
             let (now, later) = rest.split_at(taken);
             let base = held.as_ref().map_or(from, AsFd::as_fd);
             let next = self.leap(base, &path, now)?;
@@ -142,8 +127,7 @@ impl<'t> Opener<'t> {
     /// Opens a directory in one call, if the kernel can guarantee not to follow symlinks on the way.
     fn leap(&self, from: BorrowedFd<'_>, path: &[u8], names: &[&[u8]]) -> Result<OwnedFd, Errno> {
         if names.len() > 1 && !self.no_openat2.load(Ordering::Relaxed) {
-            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-            match retry_on_intr(|| rustix::fs::openat2(from, path, STEP, Mode::empty(), resolve)) {
+            match retry_on_intr(|| rustix::fs::openat2(from, path, STEP, Mode::empty(), BELOW)) {
                 // An old kernel, or a sandbox that blocks unknown system calls.
                 Err(Errno::NOSYS | Errno::PERM) => self.no_openat2.store(true, Ordering::Relaxed),
                 Err(Errno::AGAIN) => {}
@@ -158,6 +142,23 @@ impl<'t> Opener<'t> {
         }
         held.ok_or(Errno::NOENT)
     }
+}
+
+/// The path of the first names, as many as a system call takes, and their number.
+fn path_of(names: &[&[u8]]) -> (usize, Vec<u8>) {
+    let mut path = Vec::new();
+    let mut taken = 0;
+    for name in names {
+        if path.len() + name.len() >= MAX_PATH {
+            break;
+        }
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name);
+        taken += 1;
+    }
+    (taken, path)
 }
 
 impl<'t> Cursor<'_, 't> {
@@ -183,15 +184,13 @@ impl<'t> Cursor<'_, 't> {
         match opener.root(origin, node)? {
             Root::File => {
                 let source = &opener.tree.origin(origin).source;
-                retry_on_intr(|| rustix::fs::open(source, FILE, Mode::empty()))
+                retry_on_intr(|| rustix::fs::open(source, FOLLOWED_FILE, Mode::empty()))
             }
             Root::Folder { fd, top } => {
                 let parent = opener.tree.node(node).parent();
                 let directory = self.directory(origin, fd.as_fd(), *top, parent)?;
                 let name = opener.tree.name(node);
-                retry_on_intr(|| {
-                    rustix::fs::openat(directory, name, FILE.union(OFlags::NOFOLLOW), Mode::empty())
-                })
+                retry_on_intr(|| rustix::fs::openat(directory, name, FILE, Mode::empty()))
             }
         }
     }
@@ -250,10 +249,7 @@ pub fn check_unchanged(tree: &FileTree, node: NodeId, fd: BorrowedFd<'_>) -> Res
     let (size, stamp) = match tree.node(node).kind() {
         NodeKind::File { source: FileSource::Inline(_) | FileSource::Slot(_), .. } => return Ok(()),
         NodeKind::File { size, source: FileSource::Scanned { stamp, .. } } => (size, stamp),
-        NodeKind::File { .. } if contained::container(tree, node).is_some() => {
-            return check_container(tree, node);
-        }
-        _ => return Err(SourceError::NotAFile { path: tree.path(node).to_string() }),
+        _ => return check_container(tree, node),
     };
     let stat = rustix::fs::fstat(fd).map_err(|errno| refused(tree, node, errno))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -267,7 +263,9 @@ pub fn check_unchanged(tree: &FileTree, node: NodeId, fd: BorrowedFd<'_>) -> Res
 }
 
 fn check_container(tree: &FileTree, node: NodeId) -> Result<(), SourceError> {
-    let Some(container) = contained::container(tree, node) else { return Ok(()) };
+    let Some(container) = contained::container(tree, node) else {
+        return Err(SourceError::NotAFile { path: tree.path(node).to_string() });
+    };
     match contained::is_unchanged(container) {
         Ok(true) => Ok(()),
         Ok(false) => Err(SourceError::Changed { path: host_path(tree, node) }),
@@ -306,36 +304,4 @@ fn refused(tree: &FileTree, node: NodeId, errno: Errno) -> SourceError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Sources, scan};
-    use image_tree::{ImagePath, Timestamp};
-    use std::collections::BTreeMap;
-
-    #[test]
-    fn without_openat2_symlinks_are_refused_just_the_same() {
-        let folder = tempfile::tempdir().unwrap();
-        let inner = folder.path().join("a/b/c");
-        std::fs::create_dir_all(&inner).unwrap();
-        std::fs::write(inner.join("file"), "").unwrap();
-        let tree = snugfs_plan::TreePlan::new(folder.path().to_owned(), ImagePath::root());
-        let sources = Sources {
-            store: None,
-            trees: &[tree],
-            entries: &BTreeMap::new(),
-            attributes: &BTreeMap::new(),
-            inline: Vec::new(),
-            folders: Vec::new(),
-            lost_and_found: true,
-            timestamp: Timestamp::STORE,
-        };
-        let tree = scan(&sources, &|_| {}).unwrap().tree;
-        let file = tree.find(&ImagePath::parse(b"/a/b/c/file").unwrap()).unwrap();
-        let opener = Opener::new(&tree);
-        opener.no_openat2.store(true, Ordering::Relaxed);
-        assert!(opener.cursor().open(file).is_ok());
-        std::fs::rename(folder.path().join("a/b"), folder.path().join("moved")).unwrap();
-        std::os::unix::fs::symlink("../moved", folder.path().join("a/b")).unwrap();
-        assert!(matches!(opener.cursor().open(file), Err(SourceError::Replaced { .. })));
-    }
-}
+mod tests;

@@ -84,30 +84,41 @@ impl Overflow {
 /// A library in `LD_PRELOAD` that shows other owners, modes and devices, but is not loaded, because this program is linked
 /// statically or against another C library.
 pub(crate) fn library_without_effect() -> Option<&'static str> {
-    let wanted = preloaded(&std::env::var("LD_PRELOAD").unwrap_or_default())?;
-    (!is_loaded(wanted)).then_some(wanted.trim_start_matches("lib"))
+    let value = preload();
+    let library = LIBRARIES.into_iter().find(|library| is_named(&value, library) && !is_loaded(library))?;
+    Some(library.trim_start_matches("lib"))
 }
 
 /// Whether pseudo is loaded. It remembers the path of each descriptor, but does not intercept `openat2(2)`. To open a file below
 /// such a descriptor then fails with `EFAULT`.
 pub(crate) fn pseudo_is_loaded() -> bool {
-    preloaded(&std::env::var("LD_PRELOAD").unwrap_or_default()) == Some(PSEUDO) && is_loaded(PSEUDO)
+    is_in_effect(&preload(), PSEUDO)
 }
 
-/// The library in a value of `LD_PRELOAD`, whose file names are separated by spaces or colons (`ld.so(8)`).
-fn preloaded(value: &str) -> Option<&'static str> {
+fn preload() -> String {
+    std::env::var("LD_PRELOAD").unwrap_or_default()
+}
+
+/// Whether a library is in a value of `LD_PRELOAD` and loaded.
+fn is_in_effect(value: &str, library: &str) -> bool {
+    is_named(value, library) && is_loaded(library)
+}
+
+/// Whether a library is in a value of `LD_PRELOAD`, whose file names are separated by spaces or colons (`ld.so(8)`).
+fn is_named(value: &str, library: &str) -> bool {
     let mut names = value.split([' ', ':']).filter_map(|path| path.rsplit('/').next());
-    names.find_map(|name| LIBRARIES.into_iter().find(|library| name.starts_with(library)))
+    names.any(|name| name.starts_with(library))
 }
 
-/// Whether a library is loaded. Without /proc, whether this program is linked dynamically.
+/// Whether a library is loaded.
 fn is_loaded(library: &str) -> bool {
-    match std::fs::read_to_string("/proc/self/maps") {
-        Ok(maps) => {
-            maps.lines().any(|line| line.rsplit('/').next().is_some_and(|name| name.starts_with(library)))
-        }
-        Err(_) => !cfg!(target_feature = "crt-static"),
-    }
+    is_mapped(std::fs::read_to_string("/proc/self/maps").ok().as_deref(), library)
+}
+
+/// Whether a library is in `/proc/self/maps`. Without /proc, whether this program is linked dynamically.
+fn is_mapped(maps: Option<&str>, library: &str) -> bool {
+    let Some(maps) = maps else { return cfg!(not(target_feature = "crt-static")) };
+    maps.lines().any(|line| line.rsplit('/').next().is_some_and(|name| name.starts_with(library)))
 }
 
 #[cfg(test)]
@@ -148,12 +159,30 @@ mod tests {
             "libfoo.so:/host/lib/libfakeroot.so",
             "libfoo.so libfakeroot-0.so ",
         ] {
-            assert_eq!(preloaded(value), Some("libfakeroot"), "{value}");
+            assert!(is_named(value, "libfakeroot") && !is_named(value, PSEUDO), "{value}");
         }
-        assert_eq!(preloaded("libpseudo.so"), Some("libpseudo"));
+        assert!(is_named("libpseudo.so", PSEUDO));
         for value in ["", "/opt/libfakeroot/libother.so", "notlibfakeroot.so"] {
-            assert_eq!(preloaded(value), None, "{value}");
+            assert!(!is_named(value, "libfakeroot"), "{value}");
         }
-        assert!(!is_loaded("libfakeroot") && !is_loaded(PSEUDO));
+    }
+
+    #[test]
+    fn a_library_is_loaded_if_a_file_with_its_name_is_mapped() {
+        let maps = "7f00-7f01 r-xp 00000000 08:01 5    /usr/lib/libfakeroot/libother.so\n\
+            7f02-7f03 r-xp 00000000 08:01 6    /usr/lib/x/libpseudo.so\n7f04-7f05 rw-p 00000000 00:00 0\n";
+        assert!(is_mapped(Some(maps), PSEUDO) && is_mapped(Some(maps), "libother"));
+        assert!(!is_mapped(Some(maps), "libfakeroot") && !is_mapped(Some(""), PSEUDO));
+        assert_eq!(is_mapped(None, PSEUDO), cfg!(not(target_feature = "crt-static")));
+    }
+
+    #[test]
+    fn a_library_is_in_effect_if_it_is_preloaded_and_loaded() {
+        // This program itself is loaded as a library is.
+        let program = "file_scanner";
+        assert!(is_loaded(program) && !is_loaded("libfakeroot") && !is_loaded(PSEUDO));
+        assert!(is_in_effect("/x/file_scanner.so", program));
+        assert!(!is_in_effect("/x/other.so", program));
+        assert!(!is_in_effect("/x/libpseudo.so", PSEUDO));
     }
 }

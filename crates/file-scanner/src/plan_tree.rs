@@ -207,3 +207,44 @@ impl<'a> PlanTree<'a> {
         with(&mut self.nodes[id.0]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use image_tree::{Permissions, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn nodes_names_and_targets_are_counted() {
+        let entry =
+            |kind| Entry { kind, permissions: None, uid: 0, gid: 0, xattrs: Vec::new(), keep_holes: true };
+        let path = |text: &str| ImagePath::parse(text.as_bytes()).unwrap();
+        let entries = BTreeMap::from([
+            (path("/etc/link"), entry(EntryKind::Symlink(b"target".to_vec()))),
+            (path("/etc/text"), entry(EntryKind::Text(b"a long text".to_vec()))),
+        ]);
+        let permissions = Permissions::STORE_FILE;
+        let inline = InlineFile { path: path("/in"), bytes: b"bytes".to_vec(), permissions };
+        let attributes = BTreeMap::new();
+        let mut sources = Sources {
+            store: None,
+            trees: &[],
+            entries: &entries,
+            attributes: &attributes,
+            inline: vec![inline],
+            folders: vec![path("/etc/abcdef")],
+            lost_and_found: true,
+            timestamp: Timestamp::STORE,
+        };
+        let totals = |sources: &Sources<'_>| {
+            let attributes = Attributes::new(sources.attributes, &mut Vec::new());
+            PlanTree::new(sources, &attributes, &mut Vec::new()).totals()
+        };
+        // The root, etc, link, text, in, abcdef, lost+found.
+        assert_eq!(totals(&sources), (7, 3 + 4 + 4 + 2 + 6 + 10 + "target".len()));
+        let none = BTreeMap::new();
+        (sources.entries, sources.lost_and_found) = (&none, false);
+        (sources.inline, sources.folders) = (Vec::new(), Vec::new());
+        assert_eq!(totals(&sources), (1, 0));
+    }
+}

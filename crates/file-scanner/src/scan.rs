@@ -8,11 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use archive_source::Archive;
-use image_tree::{
-    Container, DataRun, FileStamp, HOLE_GRAIN, ImagePath, Origin, OwnFile, Permissions, Timestamp, shown,
-};
+use image_tree::{Container, DataRun, FileStamp, ImagePath, Origin, OwnFile, Permissions, Timestamp, shown};
 use reader_threads::READERS;
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, Stat};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 use snugfs_plan::{EntryKind, TreeKind, TreePlan};
@@ -21,6 +19,7 @@ use crate::attributes::Attributes;
 use crate::error::ScanError;
 use crate::errors::{ScanErrors, shortened};
 use crate::exclude::Exclude;
+use crate::flags::{FOLLOWED_DIRECTORY, FOLLOWED_FILE};
 use crate::found::{DirectoryId, Found, Room, mode_bits, stamp};
 use crate::listing::{ListError, Listing};
 use crate::metadata::{InodeKind, allows};
@@ -227,7 +226,8 @@ pub fn scan_again(
     let Walked(found) = &now;
     files.set_origins(&found.origins, sources);
     let place = |source| place(sources, source);
-    let mut scan = flatten::flatten(sources, (&plan, &attributes), &found.found, &files)
+    let namespace = owners::Namespace::of_this_process();
+    let mut scan = flatten::flatten(sources, (&plan, &attributes), &found.found, &files, namespace)
         .map_err(|errors| ScanErrors::new(shortened(errors, place)))?;
     scan.warnings.extend(found.warnings.iter().cloned());
     *walked = Some(now);
@@ -346,7 +346,11 @@ fn raise_descriptor_limit() {
 /// How many threads can read sources at once before too many files are open.
 #[must_use]
 pub fn most_readers() -> NonZeroUsize {
-    let limit = rustix::process::getrlimit(Resource::Nofile).current;
+    readers_within(rustix::process::getrlimit(Resource::Nofile).current)
+}
+
+/// How many threads can read at once if a process may have so many open files; `None` is no limit.
+fn readers_within(limit: Option<u64>) -> NonZeroUsize {
     let files = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let readers = files.saturating_sub(OTHER_FILES) / FILES_OF_A_READER;
     NonZeroUsize::new(readers).unwrap_or(NonZeroUsize::MIN)
@@ -411,8 +415,8 @@ fn list_store_paths(store: &StoreSource) -> Result<Listing, ScanError> {
 /// Opens the folder of a source. A symlink to a folder is followed.
 fn open_folder(path: &Path, source_ref: &SourceRef<'_>) -> Result<OwnedFd, ScanError> {
     let (source, shown) = (source_ref.id(), shown(path));
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())).map_err(|errno| match errno {
+    let open = || rustix::fs::open(path, FOLLOWED_DIRECTORY, Mode::empty());
+    rustix::io::retry_on_intr(open).map_err(|errno| match errno {
         Errno::NOENT => ScanError::NoSource { source, path: shown },
         Errno::NOTDIR => ScanError::NotAFolder { source, path: shown },
         Errno::MFILE | Errno::NFILE => ScanError::TooManyOpen { path: shown },
@@ -444,7 +448,7 @@ fn stat_entry_files(sources: &Sources<'_>, errors: &mut Vec<ScanError>) -> Entry
         let EntryKind::Source(source) = &entry.kind else { continue };
         match stat_entry_file((source, entry.keep_holes), &SourceRef::Entry(target)) {
             Ok((file, stat)) => {
-                let data = file.runs.as_ref().map_or(file.size, |runs| data_bytes(runs));
+                let data = file.runs.as_ref().map_or(file.size, |runs| holes::stored_bytes(runs));
                 let more = all.room.add(data, &stat);
                 all.inflated.extend(more.map(|more| (more, source.clone())));
                 all.files.insert(index, file);
@@ -470,10 +474,6 @@ impl EntryFiles {
     }
 }
 
-fn data_bytes(runs: &[DataRun]) -> u64 {
-    runs.iter().map(|run| u64::from(run.len) * HOLE_GRAIN).sum()
-}
-
 fn stat_entry_file(
     (source, keep_holes): (&Path, bool),
     source_ref: &SourceRef<'_>,
@@ -495,8 +495,12 @@ fn stat_entry_file(
     if !inspect::is_readable(rustix::fs::CWD, source, &stat) {
         return Err(ScanError::unreadable(path, Errno::ACCESS));
     }
-    let runs = if keep_holes { data_runs(source, &stat) } else { Ok(None) };
-    let runs = runs.map_err(|errno| ScanError::unreadable(path.clone(), errno))?;
+    let runs = if keep_holes {
+        holes::of_entry(rustix::fs::CWD, source, &stat, FOLLOWED_FILE)
+            .map_err(|errno| ScanError::unreadable(path.clone(), errno))?
+    } else {
+        None
+    };
     let file = EntryFile {
         origin: 0,
         size: u64::try_from(stat.st_size).map_err(|_| ScanError::Changed { path })?,
@@ -507,15 +511,23 @@ fn stat_entry_file(
     Ok((file, stat))
 }
 
-/// The data runs of a sparse file. A symlink is followed.
-fn data_runs(source: &Path, stat: &Stat) -> Result<Option<Vec<DataRun>>, Errno> {
-    let (Ok(size), Ok(blocks)) = (u64::try_from(stat.st_size), u64::try_from(stat.st_blocks)) else {
-        return Ok(None);
-    };
-    if !holes::may_have_holes(size, blocks) {
-        return Ok(None);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A thread that reads has up to 52 open files, and the sources have 32.
+    #[test]
+    fn readers_have_all_the_files_that_they_need() {
+        for (limit, readers) in [
+            (Some(0), 1),
+            (Some(32 + 52), 1),
+            (Some(32 + 2 * 52 - 1), 1),
+            (Some(32 + 2 * 52), 2),
+            (Some(1024), 19),
+            (Some(1 << 20), 20_164),
+        ] {
+            assert_eq!(readers_within(limit).get(), readers, "{limit:?}");
+        }
+        assert!(readers_within(None).get() > 1 << 40);
     }
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let fd = rustix::io::retry_on_intr(|| rustix::fs::open(source, flags, Mode::empty()))?;
-    holes::of_file(fd.as_fd(), size)
 }

@@ -93,7 +93,7 @@ impl<T: Send> Drop for Working<'_, T> {
         state.working -= 1;
         state.ended |= std::thread::panicking();
         let is_last = state.working == 0 && state.stack.is_empty();
-        if (is_last || state.ended) && state.idle > 0 {
+        if is_last || state.ended {
             self.0.changed.notify_all();
         }
     }
@@ -140,5 +140,47 @@ mod tests {
             });
         };
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err());
+    }
+
+    #[test]
+    fn a_waiting_thread_does_a_task_that_another_one_makes() {
+        let tasks = Tasks::new(vec![1]);
+        let counts = || {
+            let state = tasks.state();
+            (state.working, state.idle, state.stack.len())
+        };
+        assert_eq!((tasks.take(), counts()), (Some(1), (1, 0, 0)));
+        std::thread::scope(|scope| {
+            let waiting = [(); 2].map(|()| scope.spawn(|| tasks.take()));
+            while counts().1 < 2 {
+                std::thread::yield_now();
+            }
+            tasks.add(&mut vec![2, 3]);
+            let mut done = waiting.map(|thread| thread.join().unwrap());
+            done.sort_unstable();
+            assert_eq!(done, [Some(2), Some(3)]);
+        });
+        assert_eq!(counts(), (3, 0, 0));
+        for left in [2, 1, 0] {
+            drop(Working(&tasks));
+            assert_eq!(counts(), (left, 0, 0));
+        }
+        assert_eq!(tasks.take(), None);
+    }
+
+    #[test]
+    fn nothing_is_done_after_a_thread_panicked() {
+        let take = |panics: bool| {
+            let tasks = Tasks::new(vec![1, 2]);
+            let work = || {
+                assert_eq!(tasks.take(), Some(2));
+                let _working = Working(&tasks);
+                assert!(!panics, "the test's panic");
+            };
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            assert_eq!(result.is_err(), panics);
+            tasks.take()
+        };
+        assert_eq!((take(false), take(true)), (Some(1), None));
     }
 }

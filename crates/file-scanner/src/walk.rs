@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use image_tree::{Inode, OwnFile, Xattr, shown};
 use reader_threads::Member;
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use snugfs_plan::TreePlan;
 
 use crate::error::{ScanError, reason, remedy};
 use crate::errors::Located;
 use crate::exclude::{self, Exclude};
+use crate::flags::{DIRECTORY, ITSELF};
 use crate::found::{BATCH, DirectoryId, Found, FoundDirectory, HostMetadata, Kind, Part};
 use crate::host_xattrs::{self, XattrError};
 use crate::inspect::{self, Problem};
@@ -48,16 +49,16 @@ pub(crate) struct WalkRoot<'a> {
 
 /// A directory whose entries are being inspected.
 pub(crate) struct OpenDirectory<'a> {
-    id: DirectoryId,
+    pub(crate) id: DirectoryId,
     pub(crate) policy: Policy<'a>,
     /// Whether its entries are store paths.
-    top_of_store: bool,
+    pub(crate) top_of_store: bool,
     pub(crate) fd: Arc<OwnedFd>,
     pub(crate) listing: Arc<Listing>,
     /// The number of its file system; 0 in a store, where it is not used.
-    device: u64,
+    pub(crate) device: u64,
     /// What is left out, and the directory's path below the source, if anything is.
-    exclude: Option<(Arc<Exclude>, Vec<u8>)>,
+    pub(crate) exclude: Option<(Arc<Exclude>, Vec<u8>)>,
 }
 
 enum Task<'a> {
@@ -79,10 +80,6 @@ struct Walk<'a> {
 
 /// Number of entries after which a thread checks whether it waits.
 const STEP: usize = 16;
-
-/// Flags to open a directory by its name in the directory above.
-pub(crate) const DIRECTORY: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Walks all sources. Root `i` is directory `i` of the result.
 pub(crate) fn walk(roots: Vec<WalkRoot<'_>>, options: &ScanOptions<'_>) -> Result<Found, Vec<Located>> {
@@ -184,10 +181,10 @@ impl<'a> Walk<'a> {
             match inspect::entry(directory, index, &mut part) {
                 Ok(true) => children.push((part.kinds.len().saturating_sub(1), index)),
                 Ok(false) => {}
-                Err(Problem::System(Errno::NOENT)) if directory.top_of_store => {
-                    self.problem(directory.id, Some(index), Problem::MissingStorePath);
+                Err(problem) => {
+                    let problem = problem.of_entry(directory.top_of_store);
+                    self.problem(directory.id, Some(index), problem);
                 }
-                Err(problem) => self.problem(directory.id, Some(index), problem),
             }
             if index % STEP == 0 {
                 member.check();
@@ -221,10 +218,10 @@ impl<'a> Walk<'a> {
             all.push(FoundDirectory::new(directory.id, u32::try_from(index).ok()?));
         }
         let found = all.get_mut(directory.id.index())?;
-        if found.listing.is_none() && directory.listing.len() > 0 {
-            found.listing = Some(Arc::clone(&directory.listing));
-            found.parts.resize_with(directory.listing.len().div_ceil(BATCH), Part::default);
+        if directory.listing.len() > 0 {
+            found.listing.get_or_insert_with(|| Arc::clone(&directory.listing));
         }
+        found.parts.resize_with(directory.listing.len().div_ceil(BATCH), Part::default);
         if let Some(slot) = found.parts.get_mut(batch) {
             *slot = part;
         }
@@ -244,8 +241,7 @@ impl<'a> Walk<'a> {
             is_mount = plan.one_file_system != Some(false)
                 && self.mount_points.is_mounted(&parent.fd, name, parent.device);
             if is_mount && plan.one_file_system == Some(true) {
-                let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-                let own = HostMetadata::of(&rustix::fs::statat(&parent.fd, name, flags)?);
+                let own = HostMetadata::of(&rustix::fs::statat(&parent.fd, name, ITSELF)?);
                 self.own(
                     id,
                     own,
@@ -347,6 +343,14 @@ impl<'a> Walk<'a> {
 }
 
 impl Problem {
+    /// The problem of an entry. One that vanished has changed, but a store path must have been there.
+    fn of_entry(self, is_store_path: bool) -> Self {
+        match self {
+            Self::System(Errno::NOENT) if is_store_path => Self::MissingStorePath,
+            other => other,
+        }
+    }
+
     pub(crate) fn into_error(self, path: String) -> ScanError {
         match self {
             Self::System(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::STALE) | Self::Changed => {
@@ -391,4 +395,39 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn into_inner<T>(mutex: Mutex<T>) -> T {
     mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_store_path_can_be_missing() {
+        for (errno, is_store_path, expected) in [
+            (Errno::NOENT, true, ScanError::MissingStorePath { path: "/x".to_owned() }),
+            (Errno::NOENT, false, ScanError::Changed { path: "/x".to_owned() }),
+            (Errno::IO, true, ScanError::unreadable("/x".to_owned(), Errno::IO)),
+        ] {
+            let error = Problem::System(errno).of_entry(is_store_path).into_error("/x".to_owned());
+            assert_eq!(error, expected);
+        }
+    }
+
+    #[test]
+    fn an_empty_directory_needs_no_memory_for_names() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["empty", "full", "full/inner"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let plan = TreePlan::new(folder.path().to_owned(), image_tree::ImagePath::root());
+        let fd = OwnedFd::from(std::fs::File::open(folder.path()).unwrap());
+        let listing = Listing::read(fd.as_fd()).unwrap();
+        let (policy, path) = (Policy::Tree(&plan), folder.path().to_owned());
+        let root = WalkRoot { policy, path, fd: Some(Arc::new(fd)), listing, exclude: None };
+        let found = walk(vec![root], &ScanOptions::default()).unwrap();
+        let names = |directory: &FoundDirectory| directory.listing.as_ref().map(|listing| listing.len());
+        let mut names: Vec<_> = found.directories.iter().map(names).collect();
+        names.sort_unstable();
+        assert_eq!(names, [None, None, Some(1), Some(2)]);
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use file_scanner::{Sources, scan};
+use file_scanner::{Sources, most_readers, scan};
 use image_tree::{ImagePath, Timestamp};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use snugfs_plan::TreePlan;
@@ -15,6 +15,9 @@ fn a_wide_and_a_deep_tree_need_few_descriptors_and_the_soft_limit_is_raised() {
         fs::create_dir(folder.path().join(format!("wide{wide}"))).unwrap();
     }
     fs::create_dir_all(folder.path().join("deep/".repeat(300))).unwrap();
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(300), maximum }).unwrap();
+    assert_eq!(most_readers().get(), 5);
     setrlimit(Resource::Nofile, Rlimit { current: Some(16), maximum: Some(64) }).unwrap();
 
     let trees = [TreePlan::new(folder.path().to_owned(), ImagePath::root())];

@@ -7,21 +7,7 @@ use file_scanner::{ErrorKind, Opener, ScannedFiles, check_unchanged};
 use image_tree::{Contents, FileBytes, NodeId};
 use snugfs_plan::{EntryKind, TreeKind};
 
-use crate::support::{World, attributes, chmod, entry, own_lines, path, text, xattr};
-
-/// Archives a folder of the world with GNU tar.
-fn tar(world: &World, folder: &str, archive: &str, options: &[&str]) {
-    let done = Command::new("tar")
-        .args(["--format=posix", "--mtime=@77", "--owner=5", "--group=6", "--numeric-owner"])
-        .args(options)
-        .arg("-C")
-        .arg(world.at(folder))
-        .arg("-cf")
-        .args([world.at(archive).as_os_str(), ".".as_ref()])
-        .status()
-        .unwrap();
-    assert!(done.success());
-}
+use crate::support::{World, attributes, chmod, entry, own_lines, path, tar, text, xattr};
 
 fn world() -> World {
     let world = World::new();
@@ -227,4 +213,52 @@ fn the_archive_of_an_image_is_noticed() {
     world.tree("x.tar", "/");
     let warnings = world.scan().unwrap().warnings;
     assert!(warnings[0].to_string().contains("copies the files of a container image"), "{warnings:?}");
+}
+
+#[test]
+fn a_warning_names_five_attributes_that_ext4_does_not_have() {
+    let mut world = World::new();
+    world.write("files/f", "");
+    let option = ["a", "b", "c", "d", "e", "f", "g"].map(|name| format!("SCHILY.xattr.com.apple.{name}:=1"));
+    tar(&world, "files", "x.tar", &[&format!("--pax-option={}", option.join(","))]);
+    world.tree("x.tar", "/");
+    let warning = world.scan().unwrap().warnings[0].to_string();
+    assert_eq!(warning.matches("com.apple.").count(), 5, "{warning}");
+}
+
+#[test]
+fn an_entry_of_a_large_directory_is_named() {
+    let mut world = World::new();
+    for number in 0..600 {
+        world.mkdir(&format!("files/{number}"), 0o755);
+    }
+    tar(&world, "files", "x.tar", &["--exclude=./599"]);
+    // It is too far in the future for ext4.
+    let mut append = Command::new("tar");
+    append.args(["--format=posix", "--mtime=@1099511627776", "-C"]).arg(world.at("files"));
+    append.arg("-rf").arg(world.at("x.tar")).arg("./599");
+    assert!(append.status().unwrap().success());
+    world.tree("x.tar", "/");
+    let [error] = &world.errors()[..] else { panic!("one error") };
+    assert!(error.starts_with("FOLDER/x.tar/599: its time is outside 1901-12-13"), "{error}");
+}
+
+#[test]
+fn archives_and_folders_go_beside_a_store() {
+    let mut world = world();
+    tar(&world, "files", "x.tar", &[]);
+    world.write("store/aaa-x", "");
+    world.write("folder/a", "");
+    world.store("store", &["aaa-x"]);
+    world.tree("folder", "/folder");
+    world.tree("x.tar", "/archive");
+    let dump = world.dump();
+    for line in [
+        "/archive/etc/hostname 0644 5:6 77.0 range 4",
+        "/archive/etc/ssl/key 0644 5:6 77.0 range 3",
+        "/folder/a 0644 0:0 42.0 file 0",
+        "/nix/store/aaa-x 0444 0:0 1.0 file 0",
+    ] {
+        assert!(own_lines(&dump).contains(&line), "{line} in {dump}");
+    }
 }

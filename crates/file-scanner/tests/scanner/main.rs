@@ -2,11 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers may fail as the test itself")]
 
+mod again;
 mod archives;
+mod attributes;
 mod deep;
 mod deterministic;
 mod equal;
+mod faked;
 mod holes;
+mod images;
 mod merging;
 mod mounts;
 mod opening;

@@ -2,9 +2,9 @@ use std::fs;
 
 use file_scanner::{ErrorKind, InlineFile};
 use image_tree::Permissions;
-use snugfs_plan::{AttributesPlan, Entry, EntryKind};
+use snugfs_plan::EntryKind;
 
-use crate::support::{World, attributes, entry, own_lines, path, text, xattr};
+use crate::support::{World, attributes, entry, own_lines, path, text};
 
 #[test]
 fn an_empty_plan_has_its_root_and_lost_and_found() {
@@ -148,58 +148,6 @@ fn nothing_goes_into_a_store_path() {
     assert!(world.dump().contains("/nix/store/.keep 0644"), "beside the store paths there is room");
 }
 
-#[test]
-fn attributes_are_applied_parents_first_and_never_to_the_mode_of_a_symlink() {
-    let mut world = World::new();
-    world.write("tree/home/pi/.profile", "");
-    world.write("tree/home/pi/sub/x", "");
-    world.symlink("tree/home/pi/link", "x");
-    world.tree("tree", "/");
-    world.entry("/home/pi/text", text(""));
-    let user =
-        AttributesPlan { xattrs: vec![xattr("user.a", b"1")], ..attributes(Some(1000), Some(0o700), true) };
-    world.attributes.insert(path("/home/pi"), user);
-    world.attributes.insert(path("/home/pi/sub"), attributes(None, Some(0o711), true));
-    world.attributes.insert(path("/home/pi/sub/x"), attributes(Some(5), None, false));
-    world.attributes.insert(path("/"), attributes(None, Some(0o711), false));
-    let dump = world.dump();
-    assert!(dump.starts_with("/ 0711 0:0"), "{dump}");
-    let expected = [
-        "/home 0755 0:0 42.0 directory",
-        "/home/pi 0700 1000:0 42.0 directory user.a=1",
-        "/home/pi/.profile 0700 1000:0 42.0 file 0 user.a=1",
-        "/home/pi/link 0777 1000:0 42.0 symlink x",
-        "/home/pi/sub 0711 1000:0 42.0 directory user.a=1",
-        "/home/pi/sub/x 0711 5:0 42.0 file 0 user.a=1",
-        "/home/pi/text 0700 1000:0 42.0 text 0  user.a=1",
-    ];
-    assert_eq!(own_lines(&dump), expected);
-}
-
-#[test]
-fn refuses_attributes_that_linux_does_not_allow_for_an_entry() {
-    let mut world = World::new();
-    let with = |kind, names: &[&str]| Entry {
-        xattrs: names.iter().map(|name| xattr(name, b"1")).collect(),
-        ..entry(kind)
-    };
-    world.entry("/directory", with(EntryKind::Directory, &["user.a", "system.posix_acl_default"]));
-    world.entry("/fifo", with(EntryKind::Fifo, &["user.a"]));
-    world.entry("/file", with(EntryKind::Text(Vec::new()), &["user.a", "system.posix_acl_default"]));
-    world.entry("/symlink", with(EntryKind::Symlink(b"x".to_vec()), &["user.a", "security.x"]));
-    let refused = |path: &str, name: &str, what: &str| {
-        format!(
-            "the attribute {name} of the entry {path}: Linux lets no {what} have this attribute; leave it out"
-        )
-    };
-    let expected = [
-        refused("/fifo", "user.a", "FIFO"),
-        refused("/file", "system.posix_acl_default", "file"),
-        refused("/symlink", "user.a", "symlink"),
-    ];
-    assert_eq!(world.errors(), expected);
-}
-
 /// Files of /proc have the length 0.
 #[test]
 fn a_file_of_length_0_with_contents_is_an_error() {
@@ -218,74 +166,6 @@ fn a_file_of_length_0_with_contents_is_an_error() {
     let mut world = World::new();
     world.tree("unused", "/random").source = "/proc/sys/kernel/random".into();
     assert!(world.errors().contains(&says("/proc/sys/kernel/random/boot_id")));
-}
-
-#[test]
-fn attributes_do_not_change_modes_in_store_paths() {
-    for (at, recursive, refused) in [
-        ("/nix/store/aaa-x/bin", false, true),
-        ("/nix/store/aaa-x", false, true),
-        ("/nix", true, true),
-        ("/", true, true),
-        ("/nix/store", false, false),
-        ("/nix/store/beside", false, false),
-    ] {
-        let mut world = World::new();
-        world.write("store/aaa-x/bin/run", "#!");
-        world.store("store", &["aaa-x"]);
-        world.entry("/nix/store/beside", text(""));
-        world.attributes.insert(path(at), attributes(None, Some(0o700), recursive));
-        let errors =
-            if refused { world.errors() } else { world.dump().lines().take(0).map(str::to_owned).collect() };
-        let expected = format!(
-            "the mode of the attributes of {at}: reaches into store paths, whose modes belong to their hashes; leave it out, or name paths outside /nix/store"
-        );
-        assert_eq!(errors, if refused { vec![expected] } else { Vec::new() }, "{at}");
-    }
-}
-
-#[test]
-fn attributes_apply_to_store_paths_too() {
-    let mut world = World::new();
-    world.write("store/aaa-x/bin/x", "");
-    world.store("store", &["aaa-x"]);
-    world.attributes.insert(path("/nix/store"), attributes(None, Some(0o1775), false));
-    world.attributes.insert(path("/nix/store/aaa-x/bin"), attributes(Some(3), None, true));
-    let expected = [
-        "/nix 0755 0:0 42.0 directory",
-        "/nix/store 1775 0:0 42.0 directory",
-        "/nix/store/aaa-x 0555 0:0 1.0 directory",
-        "/nix/store/aaa-x/bin 0555 3:0 1.0 directory",
-        "/nix/store/aaa-x/bin/x 0444 3:0 1.0 file 0",
-    ];
-    assert_eq!(own_lines(&world.dump()), expected);
-}
-
-#[test]
-fn attributes_of_a_missing_path_are_errors() {
-    let mut world = World::new();
-    world.entry("/etc/hostname", text(""));
-    for absent in ["/etc/hostname/x", "/etc/x", "/home", "/home/pi"] {
-        world.attributes.insert(path(absent), attributes(Some(1), None, false));
-    }
-    let errors = world.scan().unwrap_err();
-    assert_eq!(errors.kind(), ErrorKind::Plan);
-    let expected = ["/etc/hostname/x", "/etc/x", "/home", "/home/pi"].map(|absent| {
-        format!("the attributes of {absent}: nothing makes this path; add an entry for it or leave it out")
-    });
-    assert_eq!(world.errors(), expected);
-}
-
-#[test]
-fn attributes_that_a_path_cannot_have_are_left_out_with_a_warning() {
-    let mut world = World::new();
-    world.entry("/link", entry(EntryKind::Symlink(b"x".to_vec())));
-    let user = AttributesPlan { xattrs: vec![xattr("user.a", b"1")], ..attributes(None, None, false) };
-    world.attributes.insert(path("/link"), user);
-    let scan = world.scan().unwrap();
-    assert_eq!(scan.warnings.len(), 1);
-    assert_eq!(scan.warnings, [file_scanner::Warning::Xattrs { path: path("/link") }]);
-    assert!(!crate::support::dump(&scan.tree).contains("user.a"));
 }
 
 #[test]
@@ -339,96 +219,6 @@ fn a_folder_of_the_program_is_created_unless_something_else_is_there() {
 }
 
 #[test]
-fn patterns_of_attributes_apply_before_more_specific_ones_and_exact_paths() {
-    let mut world = World::new();
-    for file in ["home/a/.ssh/key", "home/b/.ssh/key", "home/b/notes", "etc/x.key", "etc/[x]"] {
-        world.write(&format!("tree/{file}"), "");
-    }
-    world.tree("tree", "/");
-    world.entry("/etc/y.key", text(""));
-    world.attributes.insert(path("/**/*.key"), attributes(Some(1), Some(0o640), false));
-    world.attributes.insert(path("/etc/*.key"), attributes(Some(2), None, false));
-    world.attributes.insert(path("/etc/y.key"), attributes(None, Some(0o600), false));
-    world.attributes.insert(path("/etc/\\[x]"), attributes(Some(3), None, false));
-    // Both directories, with everything below them.
-    world.attributes.insert(path("/home/{a,b}"), attributes(Some(7), None, true));
-    world.attributes.insert(path("/home/*/.ssh"), attributes(None, Some(0o700), true));
-    world.attributes.insert(path("/home/b"), attributes(Some(8), None, true));
-    let expected = [
-        "/etc 0755 0:0 42.0 directory",
-        "/etc/[x] 0644 3:0 42.0 file 0",
-        "/etc/x.key 0640 2:0 42.0 file 0",
-        "/etc/y.key 0600 2:0 42.0 text 0 ",
-        "/home 0755 0:0 42.0 directory",
-        "/home/a 0755 7:0 42.0 directory",
-        "/home/a/.ssh 0700 7:0 42.0 directory",
-        "/home/a/.ssh/key 0700 7:0 42.0 file 0",
-        "/home/b 0755 8:0 42.0 directory",
-        "/home/b/.ssh 0700 8:0 42.0 directory",
-        "/home/b/.ssh/key 0700 8:0 42.0 file 0",
-        "/home/b/notes 0644 8:0 42.0 file 0",
-    ];
-    assert_eq!(own_lines(&world.dump()), expected);
-}
-
-#[test]
-fn a_pattern_that_matches_nothing_or_is_none_is_an_error() {
-    let mut world = World::new();
-    world.write("tree/etc/x", "");
-    world.tree("tree", "/");
-    world.attributes.insert(path("/etc/?"), attributes(Some(1), None, false));
-    world.attributes.insert(path("/etc/*/x"), attributes(Some(1), None, false));
-    // The root is no match.
-    world.attributes.insert(path("/{,x}"), attributes(Some(1), None, false));
-    assert_eq!(world.scan().unwrap_err().kind(), ErrorKind::Plan);
-    let expected = ["/etc/*/x", "/{,x}"].map(|pattern| {
-        format!(
-            "the attributes of {pattern}: the pattern matches nothing in the image; correct it or leave it out"
-        )
-    });
-    let mut errors = world.errors();
-    errors.sort();
-    assert_eq!(errors, expected);
-    world.attributes.clear();
-    world.attributes.insert(path("/etc/["), attributes(Some(1), None, false));
-    let error = world.errors().join("\n");
-    assert!(
-        error.starts_with("the attributes of /etc/[: is not a valid pattern: \"[\" has no \"]\"; "),
-        "{error}"
-    );
-}
-
-#[test]
-fn patterns_reach_names_of_hard_links_and_store_paths_but_not_modes_there() {
-    let mut world = World::new();
-    world.write("tree/a", "");
-    fs::hard_link(world.at("tree/a"), world.at("tree/b.key")).unwrap();
-    world.tree("tree", "/");
-    world.write("store/aaa-x/bin/run", "#!");
-    world.store("store", &["aaa-x"]);
-    world.attributes.insert(path("/*.key"), attributes(None, Some(0o600), false));
-    world.attributes.insert(path("/nix/store/*-x/**"), attributes(Some(3), None, false));
-    let expected = [
-        "/a 0600 0:0 42.0 file 0",
-        "/b.key 0600 0:0 42.0 link /a",
-        "/nix 0755 0:0 42.0 directory",
-        "/nix/store 0755 0:0 42.0 directory",
-        "/nix/store/aaa-x 0555 0:0 1.0 directory",
-        "/nix/store/aaa-x/bin 0555 3:0 1.0 directory",
-        "/nix/store/aaa-x/bin/run 0444 3:0 1.0 file 2",
-    ];
-    assert_eq!(own_lines(&world.dump()), expected);
-    for (pattern, recursive) in [("/**/run", false), ("/n*", true), ("/nix/store/a*", false)] {
-        world.attributes.clear();
-        world.attributes.insert(path(pattern), attributes(None, Some(0o755), recursive));
-        let error = format!(
-            "the mode of the attributes of {pattern}: reaches into store paths, whose modes belong to their hashes; leave it out, or name paths outside /nix/store"
-        );
-        assert_eq!(world.errors(), [error]);
-    }
-}
-
-#[test]
 fn files_of_a_later_tree_replace_those_of_earlier_ones_if_it_says_so() {
     let mut world = World::new();
     world.write("one/a", "1");
@@ -479,5 +269,32 @@ fn a_later_tree_replaces_no_directory_no_entry_and_no_store_path() {
     assert_eq!(errors.len(), 4, "{errors:#?}");
     for path in ["/dir", "/file", "/entry", "aaa-x"] {
         assert!(errors.iter().any(|error| error.contains(path)), "{path}: {errors:#?}");
+    }
+}
+
+#[test]
+fn the_root_has_the_metadata_of_its_entry() {
+    let mut world = World::new();
+    let mut root = entry(EntryKind::Directory);
+    (root.permissions, root.uid, root.gid) = (Permissions::new(0o750), 3, 4);
+    world.entry("/", root);
+    assert!(world.dump().starts_with("/ 0750 3:4 42.0 directory\n"), "{}", world.dump());
+    world.attributes.insert(path("/"), attributes(Some(5), None, false));
+    assert!(world.dump().starts_with("/ 0750 5:4 42.0 directory\n"), "{}", world.dump());
+    world.entry("/", text("no directory"));
+    assert_eq!(
+        world.errors(),
+        ["the entry /: makes /, but not as the directory that the file system needs there; leave one out"]
+    );
+}
+
+#[test]
+fn only_the_folder_of_the_root_for_lost_files_is_special() {
+    let mut world = World::new();
+    world.entry("/var/lost+found/x", text(""));
+    world.entry("/other/y", text(""));
+    let dump = world.dump();
+    for line in ["/lost+found 0700", "/var/lost+found 0755", "/other 0755"] {
+        assert!(dump.lines().any(|found| found.starts_with(line)), "{line} in {dump}");
     }
 }

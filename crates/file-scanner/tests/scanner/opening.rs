@@ -220,3 +220,24 @@ fn files_of_several_trees_are_contents_of_an_image() {
     assert!(contents.check(missing, fd.as_fd()).unwrap_err().is_internal());
     assert!(reader.open(NodeId::ROOT.into()).unwrap_err().is_internal());
 }
+
+#[test]
+fn a_file_in_a_merged_directory_is_read_from_its_own_source() {
+    let mut world = World::new();
+    let files = ["one/d/e/a", "two/d/e/b", "one/d/e/c", "three/e/d", "two/d/f", "one/d/g"];
+    for file in files {
+        world.write(file, file);
+    }
+    for (source, target) in [("one", "/"), ("two", "/"), ("three", "/d")] {
+        world.tree(source, target);
+    }
+    let tree = world.scan().unwrap().tree;
+    let opener = Opener::new(&tree);
+    let mut cursor = opener.cursor();
+    for file in files.iter().chain(files.iter().rev()) {
+        let name = file.rsplit('/').next().unwrap();
+        let at = if file.contains("/e/") { format!("/d/e/{name}") } else { format!("/d/{name}") };
+        let node = tree.find(&path(&at)).unwrap();
+        assert_eq!(read(&tree, node, cursor.open(node).unwrap()), *file);
+    }
+}

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use file_scanner::{InlineFile, OwnFile, Scan, ScanErrors, ScanOptions, Sources, StoreSource, scan_with};
 use image_tree::{
@@ -122,7 +123,11 @@ impl World {
     }
 
     pub(crate) fn scan_with(&self, options: &ScanOptions<'_>) -> Result<Scan, ScanErrors> {
-        let sources = Sources {
+        scan_with(&self.sources(), options)
+    }
+
+    pub(crate) fn sources(&self) -> Sources<'_> {
+        Sources {
             store: self.store.clone(),
             trees: &self.trees,
             entries: &self.entries,
@@ -131,8 +136,7 @@ impl World {
             folders: self.folders.clone(),
             lost_and_found: true,
             timestamp: Timestamp::new(42, 0).unwrap(),
-        };
-        scan_with(&sources, options)
+        }
     }
 
     /// The errors of a failing scan, without the path of this world's folder.
@@ -149,6 +153,20 @@ impl World {
 
 pub(crate) fn wildcard(prefix: &str) -> XattrPattern {
     XattrPattern { prefix: prefix.to_owned(), wildcard: true }
+}
+
+/// Archives a folder of the world with GNU tar.
+pub(crate) fn tar(world: &World, folder: &str, archive: &str, options: &[&str]) {
+    let done = Command::new("tar")
+        .args(["--format=posix", "--mtime=@77", "--owner=5", "--group=6", "--numeric-owner"])
+        .args(options)
+        .arg("-C")
+        .arg(world.at(folder))
+        .arg("-cf")
+        .args([world.at(archive).as_os_str(), ".".as_ref()])
+        .status()
+        .unwrap();
+    assert!(done.success());
 }
 
 /// Sets permission bits. A sandbox may forbid the set-id bits.
