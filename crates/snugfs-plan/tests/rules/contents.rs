@@ -1,4 +1,4 @@
-//! Trees, entries, and what they may not have in common.
+//! Trees, entries, closures, and conflicts between their paths.
 
 use serde_json::{Value, json};
 use snugfs_plan::{FstabTag, TreeKind, XattrPattern};
@@ -82,6 +82,21 @@ fn fstabs_name_file_systems_as_the_plan_says() {
     let expected =
         [("/a", FstabTag::Uuid), ("/b", FstabTag::Uuid), ("/c", FstabTag::Label), ("/d", FstabTag::PartUuid)];
     assert_eq!(plan.root.fstabs.into_iter().collect::<Vec<_>>(), expected.map(|(at, tag)| (path(at), tag)));
+}
+
+/// The variant is as a plan with its entries.
+#[test]
+fn a_variant_replaces_and_adds_fstabs() {
+    let by_uuid = || json!({ "type": "fstab" });
+    let plan = |entries: Value, variant: Value| json!({ "entries": entries, "variants": [{ "output": "1.img", "entries": variant }] });
+    let of_plan = json!({ "/a": by_uuid(), "/b": by_uuid(), "/c": by_uuid() });
+    let by_label = json!({ "type": "fstab", "by": "label" });
+    let empty = json!({ "type": "file", "text": "" });
+    let plan = read(&plan(of_plan, json!({ "/b": by_label, "/c": empty, "/d": by_label })));
+    let variant = plan.with_variant(&plan.variants[0]).root;
+    let replaced =
+        read(&json!({ "entries": { "/a": by_uuid(), "/b": by_label, "/c": empty, "/d": by_label } })).root;
+    assert_eq!((variant.fstabs, variant.entries), (replaced.fstabs, replaced.entries));
 }
 
 #[test]

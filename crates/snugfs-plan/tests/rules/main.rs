@@ -1,4 +1,4 @@
-//! Rules of plans, each with the least plan that shows it.
+//! Rules of plans, each with the smallest plan that shows it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what a test can't do without ends it")]
 

@@ -1,4 +1,4 @@
-//! What other crates ask a plan.
+//! Functions of plans for other crates.
 
 use std::path::PathBuf;
 
