@@ -106,7 +106,6 @@ impl Cursor<'_> {
                     depth = depth.checked_sub(1)?;
                     self.at += 1;
                 }
-                b',' | b':' => self.at += 1,
                 b'"' => self.skip_string()?,
                 _ => self.skip_word(),
             }
@@ -142,7 +141,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// Skips a number, true, false or null.
+    /// Skips a number, true, false or null, and a comma or a colon before it.
     fn skip_word(&mut self) {
         self.at += 1;
         while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) {

@@ -45,6 +45,12 @@ mod tests {
         assert_eq!(find("inodes"), None);
         assert_eq!(find("x"), None);
         assert_eq!(find(""), None);
-        assert_eq!(find(&"label".repeat(100)), None);
+    }
+
+    #[test]
+    fn names_of_more_than_forty_bytes_are_not_compared() {
+        let known = "x".repeat(40);
+        let is_found = |len: usize| nearest(&"x".repeat(len), [known.as_str()].into_iter()).is_some();
+        assert_eq!([39, 40, 41].map(is_found), [true, true, false]);
     }
 }

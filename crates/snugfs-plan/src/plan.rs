@@ -38,6 +38,8 @@ pub struct VariantPlan {
     pub uuid: Option<[u8; 16]>,
     /// Entries of the root that are added, or replace those with the same path.
     pub entries: BTreeMap<ImagePath, Entry>,
+    /// The files of `entries` whose text is made from the disk's partitions.
+    pub fstabs: BTreeMap<ImagePath, FstabTag>,
 }
 
 /// An ext4 file system and its contents.
@@ -113,6 +115,8 @@ impl VolumePlan {
         volume.filesystem.label = variant.label.clone().unwrap_or(volume.filesystem.label);
         volume.filesystem.uuid = variant.uuid.unwrap_or(volume.filesystem.uuid);
         volume.entries.extend(variant.entries.iter().map(|(path, entry)| (path.clone(), entry.clone())));
+        volume.fstabs.retain(|path, _| !variant.entries.contains_key(path));
+        volume.fstabs.extend(variant.fstabs.iter().map(|(path, tag)| (path.clone(), *tag)));
         volume
     }
 }

@@ -154,6 +154,7 @@ mod tests {
         log.add(&Place::PLAN.key("x"), || ("wrong".to_owned(), "leave it out".to_owned()));
         let problems = log.into_problems();
         assert_eq!(problems.to_string(), "plan:7:13: not JSON; correct it\nplan.x: wrong; leave it out");
+        assert_eq!((problems.len(), (&problems).into_iter().count()), (2, 2));
     }
 
     #[test]

@@ -106,6 +106,16 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_32_bits_are_one_to_eight_hexadecimal_digits() {
+        assert_eq!(hexadecimal_u32("0"), Some(0));
+        assert_eq!(hexadecimal_u32("2178694E"), Some(0x2178_694e));
+        assert_eq!(hexadecimal_u32("ffffffff"), Some(u32::MAX));
+        for text in ["", "000000001", "100000000", "+1", "0x1", "1g"] {
+            assert_eq!(hexadecimal_u32(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn base64_has_one_text_for_equal_bytes() {
         // RFC 4648, section 10.
         for (text, bytes) in [

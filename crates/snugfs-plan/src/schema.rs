@@ -254,6 +254,21 @@ mod tests {
     }
 
     #[test]
+    fn only_sizes_without_a_rule_share_a_definition() {
+        let any = SizeRule { min: 0, max: u64::MAX, step: 1, or_zero: false };
+        assert_eq!(size(&any), json!({ "$ref": "#/$defs/size" }));
+        let limits = |rule: &SizeRule| {
+            let whole = &size(rule)["anyOf"][0];
+            (whole["minimum"].as_u64(), whole["maximum"].as_u64(), whole["multipleOf"].as_u64())
+        };
+        assert_eq!(limits(&SizeRule { min: 1, ..any }), (Some(1), Some(u64::MAX), None));
+        assert_eq!(limits(&SizeRule { max: 9, ..any }), (Some(0), Some(9), None));
+        assert_eq!(limits(&SizeRule { step: 2, ..any }), (Some(0), Some(u64::MAX), Some(2)));
+        let zero = size(&SizeRule { min: 4, or_zero: true, ..any });
+        assert_eq!((&zero["anyOf"][0], &zero["anyOf"][1]["minimum"]), (&json!({ "const": 0 }), &json!(4)));
+    }
+
+    #[test]
     fn every_object_is_closed_and_every_field_described() {
         let schema = schema();
         assert_eq!(schema["additionalProperties"], json!(false));

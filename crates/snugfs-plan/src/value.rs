@@ -180,14 +180,15 @@ impl<'a> Value<'a> {
         if size == 0 && rule.or_zero {
             return Some(size);
         }
-        if size < rule.min || size > rule.max {
+        let which =
+            if size < rule.min { Some("too small") } else { (size > rule.max).then_some("too large") };
+        if let Some(which) = which {
             let zero = if rule.or_zero { "0, or " } else { "" };
             let least = readable(rule.min);
             let help = match rule.max {
                 u64::MAX => format!("write {zero}at least {least}"),
                 max => format!("write {zero}a size from {least} to {}", readable(max)),
             };
-            let which = if size < rule.min { "too small" } else { "too large" };
             return self.wrong(|| format!("{} is {which}", self.shown()), &help);
         }
         if size % rule.step != 0 {

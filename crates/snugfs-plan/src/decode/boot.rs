@@ -149,7 +149,7 @@ fn extra_files(value: &Value<'_>, context: Context<'_>) -> BTreeMap<ImagePath, P
         let path = if name.starts_with('/') {
             item.wrong(|| format!("the path {} begins with /", quoted(name)), "leave the first / out")
         } else {
-            item.parse_image_path(&format!("/{name}")).filter(|path| !path.is_root())
+            item.parse_image_path(&format!("/{name}"))
         };
         let source = context.host_path(&item);
         if name.is_empty() {

@@ -69,9 +69,7 @@ pub(super) fn form(text: &[u8], line: usize, column: usize) -> Option<(&'static 
         return Some(TOML);
     }
     let here = text.lines().nth(line.checked_sub(1)?)?.get(column.checked_sub(1)?..)?;
-    let before = text.lines().nth(line - 1)?.get(..column - 1)?.trim_start();
-    let is_comment = |text: &str| ["//", "/*", "#"].iter().any(|mark| text.starts_with(mark));
-    (is_comment(here) || is_comment(before)).then_some(COMMENT)
+    ["//", "/*", "#"].iter().any(|mark| here.starts_with(mark)).then_some(COMMENT)
 }
 
 #[cfg(test)]
@@ -104,6 +102,7 @@ mod tests {
             (b"{\n  version = 1;\n}\n".to_vec(), "is Nix"),
             (b"{ version = 1; }".to_vec(), "is Nix"),
             (b"let x = 1; in { }".to_vec(), "is Nix"),
+            (b"{ pkgs }: pkgs.hello".to_vec(), "is Nix"),
             (b"{\n  // why\n  \"version\": 1\n}".to_vec(), "has a comment"),
             (b"{ \"version\": 1, /* x */ \"trees\": [] }".to_vec(), "has a comment"),
             (b"# why\n{ \"version\": 1 }".to_vec(), "has a comment"),
@@ -126,6 +125,10 @@ mod tests {
             "{ \"a\": \"# = ;\", }",
             "{\"url\": \"http://x\",}",
             "nonsense",
+            "{ \"a\": {}: 1 }",
+            "{\n  \"version\": 1;\n}",
+            "{\n  version = 1\n}",
+            "[1]\n[2]",
         ] {
             assert!(message(text.as_bytes()).contains("not JSON: "), "{}", message(text.as_bytes()));
         }

@@ -38,5 +38,12 @@ fn variant(value: &Value<'_>, context: Context<'_>) -> Option<VariantPlan> {
     let (label, uuid) =
         (object.read("label", |value| value.label(MAX_LABEL)), object.read("uuid", |value| value.uuid()));
     let entries = object.read_or_default("entries", |value| Some(contents::entries(value, context)));
-    Some(VariantPlan { output: object.read("output", |value| value.file_name())?, label, uuid, entries })
+    let fstabs = object.read_or_default("entries", |value| Some(contents::fstabs(value)));
+    Some(VariantPlan {
+        output: object.read("output", |value| value.file_name())?,
+        label,
+        uuid,
+        entries,
+        fstabs,
+    })
 }
