@@ -140,3 +140,106 @@ impl Fields<'_> {
 pub(crate) fn put(target: &mut [u8], at: usize, bytes: &[u8]) {
     target[at..at + bytes.len()].copy_from_slice(bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use image_tree::SectorSize;
+
+    use super::*;
+
+    /// Offset, bytes and meaning of the fields that are not 0 (specification, sections 3.1 to 3.3).
+    type Expected<'a> = &'a [(usize, &'a [u8], &'a str)];
+
+    fn check(bytes: u64, sector: SectorSize, bits: Bits, fields: Expected<'_>) {
+        let options = Options {
+            bytes,
+            free_space: 0,
+            label: *b"ELEVENBYTES",
+            id: 0x1234_5678,
+            bits: Some(bits),
+            sector,
+        };
+        let geometry = Geometry::of(&options, 0).unwrap();
+        let mut expected = vec![0; 512];
+        let end = if bits == Bits::Fat16 { 38 } else { 66 };
+        for (at, bytes, _) in fields {
+            put(&mut expected, *at, bytes);
+        }
+        put(&mut expected, 3, b"mkfs.fat");
+        put(&mut expected, end - 2, &[0x80, 0, 0x29, 0x78, 0x56, 0x34, 0x12]);
+        put(&mut expected, end + 5, b"ELEVENBYTES");
+        put(&mut expected, 510, &[0x55, 0xaa]);
+        let found = boot_sector(&options, &geometry);
+        for (at, bytes, what) in fields {
+            assert_eq!(&found[*at..at + bytes.len()], *bytes, "{what}");
+        }
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_boot_sector_has_the_fields_of_its_type() {
+        let code = b"\xf4\xeb\xfd";
+        check(
+            32 << 20,
+            SectorSize::Bytes512,
+            Bits::Fat16,
+            &[
+                (0, b"\xeb\x3c\x90", "jump"),
+                (11, &[0, 2], "sector"),
+                (13, &[4], "sectors of a cluster"),
+                (14, &[4, 0], "reserved"),
+                (16, &[2], "tables"),
+                (17, &[0, 2], "entries of the root"),
+                (21, &[0xf8], "media"),
+                (22, &[64, 0], "table"),
+                (24, &[32, 0], "sectors of a track"),
+                (26, &[4, 0], "heads"),
+                (32, &[0, 0, 1, 0], "sectors from 65,536 on"),
+                (54, b"FAT16   ", "type"),
+                (62, code, "code"),
+            ],
+        );
+        check(
+            32 << 20,
+            SectorSize::Bytes4096,
+            Bits::Fat16,
+            &[
+                (0, b"\xeb\x3c\x90", "jump"),
+                (11, &[0, 16], "sector"),
+                (13, &[1], "sectors of a cluster"),
+                (14, &[1, 0], "reserved"),
+                (16, &[2], "tables"),
+                (17, &[0, 2], "entries of the root"),
+                (19, &[0, 32], "sectors below 65,536"),
+                (21, &[0xf8], "media"),
+                (22, &[4, 0], "table"),
+                (24, &[32, 0], "sectors of a track"),
+                (26, &[2, 0], "heads"),
+                (54, b"FAT16   ", "type"),
+                (62, code, "code"),
+            ],
+        );
+        check(
+            300 << 20,
+            SectorSize::Bytes512,
+            Bits::Fat32,
+            &[
+                (0, b"\xeb\x58\x90", "jump"),
+                (11, &[0, 2], "sector"),
+                (13, &[8], "sectors of a cluster"),
+                (14, &[32, 0], "reserved"),
+                (16, &[2], "tables"),
+                (21, &[0xf8], "media"),
+                (24, &[63, 0], "sectors of a track"),
+                (26, &[16, 0], "heads"),
+                (32, &[0xe8, 0x5f, 9, 0], "sectors"),
+                (36, &[0x58, 2, 0, 0], "table"),
+                (44, &[2, 0, 0, 0], "first cluster of the root"),
+                (48, &[1, 0], "FSInfo"),
+                (50, &[6, 0], "copy of the boot sector"),
+                (82, b"FAT32   ", "type"),
+                (90, code, "code"),
+            ],
+        );
+    }
+}

@@ -103,4 +103,52 @@ mod tests {
         assert_eq!((&bytes[84..86], &bytes[90..96]), (&[0x12, 0][..], &[0x56, 0x34, 7, 0, 0, 0][..]));
         assert_eq!(DATE, 0x2821);
     }
+
+    #[test]
+    fn an_entry_has_all_fields() {
+        let name = EntryName { short: *b"README  TXT", case: 0x18, long: None };
+        let bytes = named(&name, ARCHIVE, 0x0123_4567, 0x89ab_cdef);
+        let expected =
+            b"README  TXT\x20\x18\0\0\0\x21\x28\x21\x28\x23\x01\0\0\x21\x28\x67\x45\xef\xcd\xab\x89";
+        assert_eq!((&bytes[..], entries_of(&name)), (&expected[..], 1));
+        assert_eq!(label(b"FIRMWARE   ")[..16], *b"FIRMWARE   \x08\0\0\0\0");
+        assert_eq!((label(b"FIRMWARE   ").len(), label(&NO_LABEL).len()), (ENTRY, 0));
+        let both = dots(0x0123_4567, 0x89ab_cdef);
+        assert_eq!(both.len(), 2 * ENTRY);
+        for (bytes, name, cluster) in [
+            (&both[..32], b".          ", [0x23, 1, 0x67, 0x45]),
+            (&both[32..], b"..         ", [0xab, 0x89, 0xef, 0xcd]),
+        ] {
+            assert_eq!((&bytes[..11], bytes[11], &bytes[28..]), (&name[..], DIRECTORY, &[0; 4][..]));
+            assert_eq!([&bytes[20..22], &bytes[26..28]].concat(), cluster);
+        }
+    }
+
+    /// The last entry ends with a NUL and 0xffff, unless the name fills it.
+    #[test]
+    fn long_names_fill_entries_of_13_units() {
+        let name_of = |len: usize| {
+            let long: Vec<u16> = (0..len).map(|unit| u16::try_from(0x100 + unit).unwrap()).collect();
+            EntryName { short: *b"A          ", case: 0, long: Some(long) }
+        };
+        for (len, expected) in [(1, 1), (12, 1), (13, 1), (14, 2), (26, 2), (27, 3), (255, 20)] {
+            let name = name_of(len);
+            let bytes = named(&name, 0, 0, 0);
+            assert_eq!((entries_of(&name), bytes.len()), (expected + 1, (expected + 1) * ENTRY));
+            let mut units = Vec::new();
+            for (number, entry) in (1..).zip(bytes.chunks(ENTRY).rev().skip(1)) {
+                assert_eq!(entry[0], if usize::from(number) == expected { number | 0x40 } else { number });
+                assert_eq!((entry[11], entry[12], &entry[26..28]), (0x0f, 0, &[0, 0][..]));
+                units.extend([&entry[1..11], &entry[14..26], &entry[28..]].concat());
+            }
+            let units: Vec<u16> =
+                units.chunks(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
+            let mut padded = name.long.unwrap();
+            if !padded.len().is_multiple_of(UNITS) {
+                padded.push(0);
+            }
+            padded.resize(expected * UNITS, 0xffff);
+            assert_eq!(units, padded, "{len}");
+        }
+    }
 }

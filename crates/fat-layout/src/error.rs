@@ -232,3 +232,139 @@ explained_errors!(FatError);
 fn name(fat32: bool) -> &'static str {
     if fat32 { "FAT32" } else { "FAT16" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of another program.
+    struct OtherNames;
+
+    impl Names for OtherNames {
+        fn any_type(&self) -> String {
+            "delete `type`".to_owned()
+        }
+
+        fn fat32(&self) -> String {
+            "set `type` to fat32".to_owned()
+        }
+
+        fn less_free_space(&self) -> String {
+            "lower `free`".to_owned()
+        }
+    }
+
+    #[test]
+    fn messages_name_the_place_the_fault_and_what_to_do() {
+        use FatError::{
+            DirectoryFull, Full, Kind, Name, RootFull, SameName, SlotList, TooLarge, TooLong, TooMuch,
+            TooShort,
+        };
+        let (path, other) = ("/a/b".to_owned(), "/a/B".to_owned());
+        let full = |promised, free_space, more| Full { missing: 2048, promised, free_space, more };
+        for (error, expected) in [
+            (
+                TooShort { bytes: 9, fat32: false, least: 3 << 20, other: false },
+                "9 bytes are too few for FAT16; make the partition at least 3 MiB long",
+            ),
+            (
+                TooShort { bytes: 9, fat32: true, least: 33 << 20, other: true },
+                "9 bytes are too few for FAT32; make the partition at least 33 MiB long, or leave out the FAT type",
+            ),
+            (
+                TooLong { bytes: 9, fat32: true, other: false },
+                "9 bytes are too many for FAT32; make the partition smaller",
+            ),
+            (
+                TooLong { bytes: 9, fat32: false, other: true },
+                "9 bytes are too many for FAT16; make the partition smaller, or leave out the FAT type",
+            ),
+            (
+                full(false, false, Some(4096)),
+                "the files need 2048 bytes more than the partition has; make it 4096 bytes larger, as longer tables need space too",
+            ),
+            (
+                full(true, true, None),
+                "the files and the free space need 2048 bytes more than the partition has; leave some out, or promise less",
+            ),
+            (
+                full(true, false, None),
+                "the files and the free space need 2048 bytes more than the partition has; leave some out",
+            ),
+            (
+                TooMuch { fat32: false, free_space: 0, other: true },
+                "the files are more than FAT16 can hold; leave some out, or choose FAT32",
+            ),
+            (
+                TooMuch { fat32: true, free_space: 0, other: false },
+                "the files are more than FAT32 can hold; leave some out",
+            ),
+            (
+                TooMuch { fat32: true, free_space: 1, other: false },
+                "the free space: 1 bytes and the files are more than FAT32 can hold; promise less",
+            ),
+            (
+                TooMuch { fat32: false, free_space: 1, other: true },
+                "the free space: 1 bytes and the files are more than FAT16 can hold; promise less, or choose FAT32",
+            ),
+            (
+                RootFull { needed: 513, room: 512, fat32: false },
+                "the root directory needs 513 entries of 32 bytes, but FAT16 has only 512; move files into folders",
+            ),
+            (
+                RootFull { needed: 513, room: 512, fat32: true },
+                "the root directory needs 513 entries of 32 bytes, but FAT16 has only 512; move files into folders, or choose FAT32",
+            ),
+            (
+                DirectoryFull { path: path.clone() },
+                "/a/b: has more than the 65536 entries of 32 bytes that FAT allows; split it into several directories",
+            ),
+            (
+                SlotList { bytes: 1_048_577 },
+                "the list of slots has 1048577 bytes, but at most 1048576 are possible; make fewer slots, or shorten their paths",
+            ),
+            (
+                TooLarge { path: path.clone(), bytes: 1 << 32 },
+                "/a/b: has 4294967296 bytes, but FAT files must be smaller than 4 GiB; remove it",
+            ),
+            (
+                Kind { path: path.clone(), what: "a symlink" },
+                "/a/b: is a symlink, which FAT does not support; replace it by a file",
+            ),
+            (
+                Name { path: path.clone(), why: "it is empty" },
+                "/a/b: FAT does not allow this name: it is empty; rename it",
+            ),
+            (
+                SameName { one: path, other },
+                "/a/b and /a/B differ only in case, which FAT ignores; rename one of them",
+            ),
+        ] {
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn messages_use_the_words_of_the_program() {
+        for (error, subject, help) in [
+            (
+                FatError::TooShort { bytes: 9, fat32: false, least: 3 << 20, other: true },
+                Subject::FileSystem,
+                "make the partition at least 3 MiB long, or delete `type`",
+            ),
+            (
+                FatError::TooMuch { fat32: false, free_space: 1, other: true },
+                Subject::FreeSpace,
+                "lower `free`, or set `type` to fat32",
+            ),
+            (
+                FatError::Full { missing: 1, promised: true, free_space: true, more: None },
+                Subject::FileSystem,
+                "leave some out, or lower `free`",
+            ),
+        ] {
+            let (found, _, text) = error.message(&OtherNames);
+            assert_eq!((found, text.as_str()), (subject, help));
+        }
+    }
+}

@@ -192,11 +192,12 @@ impl FatLayout {
             while self.runs.get(run).is_some_and(|run| run.first + run.clusters <= cluster) {
                 run += 1;
             }
+            // Runs have no gaps, so a cluster before the last one in use is in a run.
             let value = match (cluster, self.runs.get(run)) {
                 // The media byte, and in the next entry the flag that the volume is clean (specification, section 4).
                 (0, _) => 0x0fff_ff00 | u32::from(MEDIA),
                 (1, _) => 0x0fff_ffff,
-                (_, Some(run)) if cluster >= run.first => {
+                (_, Some(run)) => {
                     let is_last = cluster + 1 == run.first + run.clusters;
                     if is_last { 0x0fff_ffff } else { cluster + 1 }
                 }
@@ -504,4 +505,34 @@ fn metadata(start: u64, len: u64) -> impl Iterator<Item = Piece> + Send {
 
 fn zeros(from: u64, to: u64) -> impl Iterator<Item = Piece> + Send {
     (to > from).then(|| Piece { offset: from, len: to - from, content: Content::Zeros }).into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use image_tree::{Metadata, Name, Permissions, Timestamp, TreeWriter};
+
+    use super::*;
+
+    /// A line of the list has 513 bytes here, and the last one as many as are left.
+    #[test]
+    fn the_list_of_slots_has_at_most_1_mib() {
+        let metadata = Metadata::root_owned(Permissions::DIRECTORY, Timestamp::STORE);
+        let tree = |last: usize| {
+            let mut writer = TreeWriter::new(metadata.clone(), Vec::new());
+            let id = writer.metadata(&metadata);
+            let folder = "d".repeat(255);
+            writer.begin_directory(Name::new(folder.as_bytes()).unwrap(), id).unwrap();
+            for number in 0..2044 {
+                let len = if number < 2043 { 253 } else { last };
+                let name = format!("{number:04}{}", "n".repeat(len - 4));
+                writer.slot(Name::new(name.as_bytes()).unwrap(), &metadata, 1).unwrap();
+            }
+            writer.finish()
+        };
+        let fixed = SLOTS.len() + 1 + 2043 * 513 + 260;
+        let last = to_usize(MAX_SLOT_LIST) - fixed;
+        let longest = slot_list(&tree(last)).unwrap();
+        assert_eq!((to_u64(longest.len()), longest.lines().count()), (MAX_SLOT_LIST, 2045));
+        assert_eq!(slot_list(&tree(last + 1)), Err(FatError::SlotList { bytes: MAX_SLOT_LIST + 1 }));
+    }
 }

@@ -139,12 +139,30 @@ mod tests {
             ("README.txt", b"README  TXT", LOWER_EXTENSION),
             ("overlays", b"OVERLAYS   ", LOWER_BASE),
             ("a-b_1.c~d", b"A-B_1   C~D", LOWER_BASE | LOWER_EXTENSION),
+            ("12345678.123", b"12345678123", 0),
+            ("!#$%&'()", b"!#$%&'()   ", 0),
+            ("A", b"A          ", 0),
         ] {
             assert_eq!(exact(name), Some((*short, case)), "{name}");
         }
-        for name in
-            ["Readme.txt", "config.json", "bcm2711-rpi-4-b.dtb", ".hidden", "a.b.c", "ü", "a b", "x+y"]
-        {
+        // Mixed case; longer than 8 and 3 characters; an empty part; characters that only long names have.
+        for name in [
+            "Readme.txt",
+            "README.Txt",
+            "config.json",
+            "bcm2711-rpi-4-b.dtb",
+            "123456789",
+            "a.1234",
+            ".hidden",
+            ".txt",
+            "a.",
+            "a.b.c",
+            "ü",
+            "a b",
+            "x+y",
+            "a.x+y",
+            "x+y.a",
+        ] {
             assert_eq!(exact(name), None, "{name}");
         }
     }
@@ -156,6 +174,30 @@ mod tests {
         let expected: [&ShortName; 6] =
             [b"LONGNA~1TXT", b"LONGNA~2TXT", b"LONGNA~3TXT", b"_N_COD~1   ", b"A~1     LON", b"~1         "];
         assert_eq!(shorts, expected.map(|short| *short));
+        // The number takes the place of the last characters, and skips names that are taken.
+        let mut names: Vec<String> = (0..12).map(|number| format!("Long name {number:02}.txt")).collect();
+        names.push("LONGN~10.TXT".to_owned());
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let shorts = in_directory(&names);
+        assert_eq!((&shorts[0].short, &shorts[8].short), (b"LONGNA~1TXT", b"LONGNA~9TXT"));
+        assert_eq!((&shorts[9].short, &shorts[10].short), (b"LONGN~11TXT", b"LONGN~12TXT"));
+        assert_eq!((&shorts[12].short, &shorts[12].long), (b"LONGN~10TXT", &None));
+        // Each base and extension counts by itself.
+        let names =
+            in_directory(&["Long name.a", "Long name.b", "Short name.a", "a,b", "a+b.c", "A.B C.D", "ab.c"]);
+        let expected: [&ShortName; 7] = [
+            b"LONGNA~1A  ",
+            b"LONGNA~1B  ",
+            b"SHORTN~1A  ",
+            b"A_B~1      ",
+            b"A_B~1   C  ",
+            b"ABC~1   D  ",
+            b"AB      C  ",
+        ];
+        for (name, short) in names.iter().zip(expected) {
+            assert_eq!(&name.short, short);
+        }
+        assert_eq!(names[0].long, Some("Long name.a".encode_utf16().collect()));
         let many: Vec<String> = (0..20_000).map(|number| format!("Same beginning {number}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let shorts: BTreeSet<_> = in_directory(&many).into_iter().map(|name| name.short).collect();
@@ -164,11 +206,37 @@ mod tests {
 
     #[test]
     fn rejects_names_that_fat_does_not_allow() {
-        assert_eq!(check(b"a b"), Ok("a b"));
-        let long = "n".repeat(256);
-        for name in [&b"a\xff"[..], b"a:b", b"a\n", b"a.", b"a ", long.as_bytes()] {
-            assert!(check(name).is_err(), "{name:?}");
+        let (longest, long) = ("n".repeat(255), "n".repeat(256));
+        // This character has two UTF-16 units.
+        let (wide, too_wide) = (format!("n{}", "😀".repeat(127)), "😀".repeat(128));
+        for name in ["a b", ".a", "a.b.c", "+,;=[]", "ü", &longest, &wide] {
+            assert_eq!(check(name.as_bytes()), Ok(name));
         }
-        assert_eq!(folded("Übung"), folded("übung"));
+        assert_eq!(check(b"a\xff"), Err("it is not UTF-8"));
+        for forbidden in "\"*/:<>?\\|\0\n\x7f".chars() {
+            let name = format!("a{forbidden}b");
+            assert_eq!(
+                check(name.as_bytes()),
+                Err("it has a control character or one of \"*/:<>?\\|"),
+                "{name:?}"
+            );
+        }
+        for name in ["a.", "a ", "."] {
+            assert_eq!(check(name.as_bytes()), Err("it ends with a dot or a space"));
+        }
+        for name in [long, too_wide] {
+            assert_eq!(check(name.as_bytes()), Err("it has more than 255 UTF-16 units"));
+        }
+    }
+
+    #[test]
+    fn names_are_compared_without_case() {
+        for (one, other) in [("Übung.TXT", "übung.txt"), ("ŸÐŁ", "ÿðł")] {
+            assert_eq!((folded(one), folded(other)), (one.to_uppercase(), one.to_uppercase()));
+        }
+        assert_eq!(
+            (folded("ß"), folded("ss"), folded("ŉ")),
+            ("ß".to_owned(), "SS".to_owned(), "ŉ".to_owned())
+        );
     }
 }

@@ -1,12 +1,12 @@
 //! The smallest partition for a tree and free space.
 //!
-//! A longer partition may fit less: its clusters may be longer, and its tracks, too. So the search tries lengths from below, and
-//! skips only lengths that can't suffice.
+//! A longer partition may fit less: its clusters may be longer, and its tracks, too. Or much more, if longer clusters need shorter
+//! tables. So the search tries lengths from below, and skips only lengths that can't suffice.
 
 use image_tree::{FileTree, to_u64};
 
 use crate::error::FatError;
-use crate::geometry::{FAT32_FROM, MAX_CLUSTER_BYTES, MAX_TRACK};
+use crate::geometry::{CHANGES, MAX_CLUSTER_BYTES, MAX_TRACK};
 use crate::layout::{self, FatLayout};
 use crate::{Bits, Options};
 
@@ -20,7 +20,8 @@ impl FatLayout {
         let names = layout::names_of(tree)?;
         let list = to_u64(layout::slot_list(tree)?.len());
         let sector = options.sector.bytes();
-        // The lengths of tables, clusters and tracks are rounded, so a longer partition can gain this much more than its length.
+        // The lengths of tables, clusters and tracks are rounded, so a longer partition can gain this much more than its length. The
+        // tables of FAT16 become at most 128 KiB shorter when its clusters become longer.
         let rounding = 4 * MAX_CLUSTER_BYTES + MAX_TRACK * sector;
         let mut bytes = sector;
         loop {
@@ -39,8 +40,8 @@ impl FatLayout {
             let next = at_least.checked_next_multiple_of(sector).zip(bytes.checked_add(sector));
             let Some((at_least, longer)) = next else { return Err(too_much(tree, options)) };
             let next = at_least.max(longer);
-            // There, clusters become shorter.
-            bytes = if bytes < FAT32_FROM { next.min(FAT32_FROM) } else { next };
+            let change = CHANGES.into_iter().map(|at| at.next_multiple_of(sector)).find(|at| bytes < *at);
+            bytes = change.map_or(next, |change| next.min(change));
         }
     }
 }
