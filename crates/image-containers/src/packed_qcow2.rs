@@ -231,3 +231,22 @@ impl PackedFile for File {
         Ok(header.bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The offset of a compressed cluster has 54 bits.
+    #[test]
+    fn a_file_ends_before_16_pib() {
+        let image = PackedQcow2::new(1 << 20, BlockCompression::Deflate { level: 1 }).unwrap();
+        let at = (1 << OFFSET_BITS) - CLUSTER;
+        let mut file = File { image, at, next: 0, l2: Vec::new(), l1: vec![0], refcounts: Vec::new() };
+        let end = (1 << OFFSET_BITS) - at;
+        for len in [end, end + 1] {
+            let error =
+                file.block(&PackedBlock::Compressed(vec![0; to_usize(len)]), &mut Vec::new()).unwrap_err();
+            assert_eq!(error.to_string(), "a qcow2 file has at most 16 PiB");
+        }
+    }
+}

@@ -211,3 +211,172 @@ impl<'i> PieceMover<'i> {
         Some(Piece { len, ..piece })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use image_tree::NodeId;
+
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+    const BLOCK: u64 = 4096;
+
+    /// An image of pieces of these kinds and lengths.
+    struct Image(Vec<(Content, u64)>);
+
+    impl PieceSource for Image {
+        fn len(&self) -> u64 {
+            self.0.iter().map(|piece| piece.1).sum()
+        }
+
+        fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
+            let mut at = 0;
+            Box::new(self.0.iter().map(move |&(content, len)| {
+                at += len;
+                Piece { offset: at - len, len, content }
+            }))
+        }
+
+        fn generate(&self, _: &Piece, _: &mut [u8]) {}
+    }
+
+    fn file(offset: u64) -> Content {
+        Content::File { file: NodeId::ROOT.into(), offset }
+    }
+
+    fn list(pieces: Vec<(Content, u64)>, block: u64) -> Vec<(u64, u64, Kind)> {
+        runs(&Image(pieces), block).into_iter().map(|(run, kind)| (run.first, run.count, kind)).collect()
+    }
+
+    #[test]
+    fn a_block_with_several_kinds_has_the_greatest() {
+        use Kind::{Data, Unused, Zeros};
+        let (zeros, unused, metadata) = (Content::Zeros, Content::Unused, Content::Metadata);
+        let file_zeros = Content::FileZeros { file: NodeId::ROOT.into() };
+        for (pieces, expected) in [
+            (vec![(unused, BLOCK)], vec![(0, 1, Unused)]),
+            (vec![(unused, 5000), (zeros, 3 * BLOCK - 5000)], vec![(0, 1, Unused), (1, 2, Zeros)]),
+            (vec![(zeros, 5000), (unused, 3 * BLOCK - 5000)], vec![(0, 2, Zeros), (2, 1, Unused)]),
+            (vec![(zeros, 5000), (file_zeros, 3 * BLOCK - 5000)], vec![(0, 3, Zeros)]),
+            (vec![(zeros, 1), (metadata, BLOCK - 1), (zeros, 1)], vec![(0, 1, Data), (1, 1, Zeros)]),
+            (vec![(metadata, 1), (zeros, 1), (file(0), 1), (unused, BLOCK - 3)], vec![(0, 1, Data)]),
+            (vec![(unused, 100), (zeros, 100), (file(0), 100)], vec![(0, 1, Data)]),
+            (vec![(metadata, BLOCK), (file(0), BLOCK), (metadata, 1)], vec![(0, 3, Data)]),
+        ] {
+            assert_eq!(list(pieces, BLOCK), expected);
+        }
+    }
+
+    /// Runs of zeros have any length.
+    #[test]
+    fn runs_of_data_end_after_256_mib() {
+        use Kind::{Data, Unused, Zeros};
+        let blocks = |mib: u64| mib * MIB / BLOCK;
+        assert_eq!(
+            list(
+                vec![(file(0), 600 * MIB), (Content::Zeros, 600 * MIB), (Content::Unused, 600 * MIB)],
+                BLOCK
+            ),
+            [
+                (0, blocks(256), Data),
+                (blocks(256), blocks(256), Data),
+                (blocks(512), blocks(88), Data),
+                (blocks(600), blocks(600), Zeros),
+                (blocks(1200), blocks(600), Unused),
+            ]
+        );
+        // A run is filled by the next piece.
+        assert_eq!(
+            list(vec![(file(0), 200 * MIB), (file(0), 100 * MIB)], BLOCK),
+            [(0, blocks(256), Data), (blocks(256), blocks(44), Data)]
+        );
+        assert_eq!(
+            list(vec![(file(0), 256 * MIB), (file(0), 1)], BLOCK),
+            [(0, blocks(256), Data), (blocks(256), 1, Data)]
+        );
+        // The unit is the block of the format.
+        assert_eq!(
+            list(vec![(file(0), 600 * MIB)], 2 * MIB),
+            [(0, 128, Data), (128, 128, Data), (256, 44, Data)]
+        );
+    }
+
+    #[test]
+    fn a_piece_of_metadata_is_in_one_run() {
+        use Kind::Data;
+        let blocks = |mib: u64| mib * MIB / BLOCK;
+        assert_eq!(list(vec![(Content::Metadata, 600 * MIB)], BLOCK), [(0, blocks(600), Data)]);
+        for (before, len) in
+            [(255 * MIB, 3 * MIB), (256 * MIB - 1, 3 * MIB), (256 * MIB - BLOCK - 1, 2 * MIB)]
+        {
+            let end = (before + len).div_ceil(BLOCK);
+            assert_eq!(list(vec![(file(0), before), (Content::Metadata, len)], BLOCK), [(0, end, Data)]);
+        }
+        // After a full run, another one begins.
+        assert_eq!(
+            list(vec![(file(0), 256 * MIB), (Content::Metadata, 3 * MIB), (file(0), MIB)], BLOCK),
+            [(0, blocks(256), Data), (blocks(256), blocks(4), Data)]
+        );
+        assert_eq!(
+            list(vec![(Content::Metadata, 300 * MIB), (file(0), MIB)], BLOCK),
+            [(0, blocks(300), Data), (blocks(300), blocks(1), Data)]
+        );
+    }
+
+    #[test]
+    fn needed_blocks_are_joined() {
+        let pieces = vec![
+            (Content::Unused, BLOCK),
+            (file(0), 300 * MIB),
+            (Content::Zeros, 5 * BLOCK),
+            (Content::Unused, BLOCK + 1),
+            (Content::Metadata, BLOCK - 1),
+            (Content::Unused, BLOCK),
+            (Content::Zeros, 1),
+        ];
+        let data = 300 * MIB / BLOCK;
+        assert_eq!(needed_blocks(&Image(pieces), BLOCK), [(1, data + 5), (data + 7, 1), (data + 9, 1)]);
+    }
+
+    #[test]
+    fn data_blocks_are_stored_one_after_another() {
+        let image = Image(vec![
+            (Content::Zeros, BLOCK),
+            (file(0), 2 * BLOCK + 10),
+            (Content::Unused, 3 * BLOCK - 10),
+            (file(500), BLOCK),
+            (Content::Metadata, 100),
+        ]);
+        let data = DataBlocks::of(&image, BLOCK);
+        assert_eq!(data.count(), 5);
+        let places: Vec<_> = (0..9).map(|block| data.before(block)).collect();
+        assert_eq!(places, [None, Some(0), Some(1), Some(2), None, None, Some(3), Some(4), None]);
+        let pieces: Vec<_> =
+            data.pieces(&image, 1000).map(|piece| (piece.offset, piece.len, piece.content)).collect();
+        let expected = [
+            (1000, 2 * BLOCK + 10, file(0)),
+            (1000 + 2 * BLOCK + 10, BLOCK - 10, Content::Unused),
+            (1000 + 3 * BLOCK, BLOCK, file(500)),
+            (1000 + 4 * BLOCK, 100, Content::Metadata),
+            // After the end of the image.
+            (1000 + 4 * BLOCK + 100, BLOCK - 100, Content::Zeros),
+        ];
+        assert_eq!(pieces, expected);
+    }
+
+    /// The part of a file that is in another run has another offset.
+    #[test]
+    fn pieces_are_split_at_the_ends_of_runs() {
+        let image = Image(vec![(file(7), 10 * BLOCK)]);
+        let mut mover = PieceMover::of(&image);
+        let mut moved = |first, count, at| -> Vec<_> {
+            let pieces = mover.moved(Run { first, count }, BLOCK, at);
+            pieces.into_iter().map(|piece| (piece.offset, piece.len, piece.content)).collect()
+        };
+        assert_eq!(moved(0, 2, 100), [(100, 2 * BLOCK, file(7))]);
+        assert_eq!(moved(2, 1, 50), [(50, BLOCK, file(7 + 2 * BLOCK))]);
+        // Those before the run are passed over.
+        assert_eq!(moved(5, 2, 0), [(0, 2 * BLOCK, file(7 + 5 * BLOCK))]);
+        assert_eq!(moved(9, 2, 0), [(0, BLOCK, file(7 + 9 * BLOCK)), (BLOCK, BLOCK, Content::Zeros)]);
+    }
+}

@@ -297,3 +297,37 @@ impl std::fmt::Debug for DynamicVhd<'_> {
         write!(f, "DynamicVhd {{ {} blocks with data }}", self.blocks.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By the pseudocode in the specification's appendix "CHS Calculation", on both sides of its limits.
+    #[test]
+    fn the_geometry_is_that_of_the_specification() {
+        for (sectors, expected) in [
+            (1, (0, 4, 17)),
+            (67, (0, 4, 17)),
+            (68, (1, 4, 17)),
+            (69_631, (1023, 4, 17)),
+            (69_632, (140, 16, 31)),
+            (69_649, (819, 5, 17)),
+            (87_039, (1023, 5, 17)),
+            (87_040, (175, 16, 31)),
+            (278_527, (1023, 16, 17)),
+            (278_528, (561, 16, 31)),
+            (278_545, (561, 16, 31)),
+            (507_903, (1023, 16, 31)),
+            (507_904, (503, 16, 63)),
+            (1_032_192, (1024, 16, 63)),
+            (66_059_279, (65_534, 16, 63)),
+            (66_059_280, (16_191, 16, 255)),
+            (267_382_799, (65_534, 16, 255)),
+            (267_382_800, (65_535, 16, 255)),
+            (267_386_880, (65_535, 16, 255)),
+            (1 << 32, (65_535, 16, 255)),
+        ] {
+            assert_eq!(geometry(sectors), expected, "{sectors}");
+        }
+    }
+}

@@ -500,3 +500,17 @@ impl std::fmt::Debug for SparseVmdk<'_> {
         write!(f, "SparseVmdk {{ {} of {} grains }}", self.data.count(), self.grains())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_sectors_of_32_bits() {
+        let disk = StreamVmdk::new(1 << 20, Uuid([0; 16])).unwrap();
+        let mut file = File { disk, at: u64::from(u32::MAX), next: 0, table: Vec::new(), directory: vec![0] };
+        assert_eq!(file.sector().unwrap(), u32::MAX);
+        file.at += 1;
+        assert_eq!(file.sector().unwrap_err().to_string(), "a VMDK file has at most 2 TiB");
+    }
+}

@@ -3,7 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
 
 mod archive;
+mod descriptors;
+mod lengths;
 mod packed;
+mod readers;
+mod strict;
 mod support;
 mod used_device;
 mod virtual_disks;

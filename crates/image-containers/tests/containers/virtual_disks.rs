@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::process::Command;
 
-use image_containers::{Adapter, ContainerError, DynamicVhd, FixedVhd, SparseVmdk, Vdi, Vhdx};
+use image_containers::{ContainerError, DynamicVhd, FixedVhd, SparseVmdk, Vdi, Vhdx};
 use image_tree::{Content, NodeId, PieceSource, Uuid};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -59,7 +59,7 @@ fn image() -> impl Strategy<Value = Image> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
 
     #[test]
     fn every_byte_is_read_back(image in image()) {
@@ -70,25 +70,6 @@ proptest! {
         prop_assert!(converted(&Vhdx::new(&image, ID).unwrap(), "vhdx") == expected, "VHDX");
         prop_assert!(converted(&sparse_vmdk(&image), "vmdk") == expected, "VMDK");
     }
-}
-
-#[test]
-fn lengths_that_a_format_can_not_have_are_refused() {
-    let image = |len| Image(vec![(Content::Unused, len)]);
-    let odd = |block| Some(ContainerError::OddLength { len: MIB + 512, block });
-    assert_eq!(FixedVhd::new(&image(MIB + 512), ID).err(), odd(MIB));
-    assert!(DynamicVhd::new(&image(MIB + 512), ID).is_ok() && Vdi::new(&image(MIB + 512), ID).is_ok());
-    let refused = |error| matches!(error, Some(ContainerError::OddLength { block: 512, .. }));
-    assert!(refused(DynamicVhd::new(&image(MIB + 511), ID).err()));
-    assert!(refused(Vdi::new(&image(MIB + 511), ID).err()));
-    assert!(Vhdx::new(&image(MIB + 512), ID).is_ok() && refused(Vhdx::new(&image(MIB + 511), ID).err()));
-    assert!(Vhdx::new(&image(64 << 40), ID).is_ok());
-    assert!(matches!(Vhdx::new(&image((64 << 40) + 512), ID).err(), Some(ContainerError::TooLong { .. })));
-    let long = image((2040 << 30) + MIB);
-    assert!(matches!(FixedVhd::new(&long, ID).err(), Some(ContainerError::TooLong { .. })));
-    assert!(matches!(DynamicVhd::new(&long, ID).err(), Some(ContainerError::TooLong { .. })));
-    assert!(DynamicVhd::new(&image(2040 << 30), ID).is_ok() && Vdi::new(&long, ID).is_ok());
-    assert!(matches!(Vdi::new(&image((1 << 49) + 512), ID).err(), Some(ContainerError::TooLong { .. })));
 }
 
 /// The limit is that of the file: its grains are at sectors of 32 bits.
@@ -107,15 +88,10 @@ fn sparse_vmdk_has_a_name_and_fewer_sectors_than_32_bits() {
     let full = SparseVmdk::new(&longest, ID, "x").unwrap().len() - (64 << 10) + most.0;
     assert!(full / 512 < 1 << 32, "{full}");
     assert!(longest.len() > 2046 << 30 && SparseVmdk::new(&longest, ID, "x").unwrap().len() < 600 * MIB);
-    for name in ["a\"b", "a\nb", &"x".repeat(101)] {
+    for name in ["a\"b", "a\nb", "a\rb", "a\0b", &"x".repeat(101)] {
         assert_eq!(SparseVmdk::new(&short, ID, name).err(), Some(ContainerError::Member), "{name}");
     }
-    let vmdk = SparseVmdk::new(&short, ID, "vm-1.vmdk").unwrap().with_adapter(Adapter::Ide);
-    let text = String::from_utf8_lossy(&bytes(&vmdk)[512..21 * 512]).into_owned();
-    for line in ["createType=\"monolithicSparse\"", "RW 2 SPARSE \"vm-1.vmdk\"", "ddb.adapterType = \"ide\""]
-    {
-        assert!(text.lines().any(|found| found == line), "{line}: {text}");
-    }
+    assert!(SparseVmdk::new(&short, ID, &"x".repeat(100)).is_ok());
 }
 
 /// Readers take the redundant directory where the other is damaged: both say the same of every grain.
