@@ -232,7 +232,7 @@ impl Base {
         let mut rest = Vec::new();
         for run in self.runs(variant)? {
             match run {
-                Run::Base { offset, from, len } if self.is_in_memory && !is_cloned => {
+                Run::Base { offset, from, len } if self.is_in_memory => {
                     rest.push(Shared { from, offset, len });
                 }
                 run => work.put(run)?,
@@ -279,14 +279,11 @@ impl Base {
         let start = match rustix::fs::seek(&self.file, SeekFrom::Data(at)) {
             Ok(data) => data.min(end),
             // No data follows.
-            Err(Errno::NXIO) => end,
-            Err(_) => at,
+            Err(Errno::NXIO) => return end..end,
+            Err(_) => return at..end,
         };
-        let hole = match rustix::fs::seek(&self.file, SeekFrom::Hole(start)) {
-            Ok(hole) if hole > start => hole.min(end),
-            _ => end,
-        };
-        start..hole
+        let hole = rustix::fs::seek(&self.file, SeekFrom::Hole(start));
+        start..hole.map_or(end, |hole| hole.min(end))
     }
 
     /// The runs of a variant, in ascending order.
@@ -453,13 +450,13 @@ impl Work<'_> {
                 at = zeros;
                 continue;
             }
-            let data = self.base.data_end(at).min(end);
+            let len = self.base.data_end(at).min(end) - at;
             let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            if rustix::fs::fallocate(self.output.file, flags, at, data - at).is_err() {
+            if rustix::fs::fallocate(self.output.file, flags, at, len).is_err() {
                 let zeros = Positioned::new(self.output.file, self.output.path, false);
-                zeros.put_zeros(at, data - at)?;
+                zeros.put_zeros(at, len)?;
             }
-            at = data;
+            at += len;
         }
         Ok(())
     }
@@ -500,3 +497,6 @@ fn all_pieces(image: &dyn PieceSource) -> Result<Vec<Piece>, PieceError> {
     let mut pieces = Pieces::of(image);
     std::iter::from_fn(|| pieces.next().transpose()).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,6 +82,8 @@ mod sink;
 mod spooled;
 mod stream;
 mod temporaries;
+#[cfg(test)]
+mod testing;
 mod threads;
 mod unordered;
 mod writer;
