@@ -226,3 +226,6 @@ impl<C> Drop for Works<C> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

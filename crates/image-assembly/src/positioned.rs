@@ -255,3 +255,6 @@ impl<'i> List<'i> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
