@@ -112,12 +112,14 @@ impl Begun {
             *first += 1;
         }
         for shared in self.rest[*first..].iter().take_while(|shared| shared.from < end) {
-            let (start, end) = (shared.from.max(from), shared.end().min(end));
-            if start < end {
-                let bytes = &bytes[to_usize(start - from)..to_usize(end - from)];
-                let written = self.pending.file().write_all_at(bytes, shared.offset + (start - shared.from));
-                written.map_err(|error| AssemblyError::output(&self.path, error))?;
+            let common = shared.from.max(from)..shared.end().min(end);
+            if common.is_empty() {
+                continue;
             }
+            let bytes = &bytes[to_usize(common.start - from)..to_usize(common.end - from)];
+            let at = shared.offset + (common.start - shared.from);
+            let written = self.pending.file().write_all_at(bytes, at);
+            written.map_err(|error| AssemblyError::output(&self.path, error))?;
         }
         Ok(())
     }

@@ -121,3 +121,13 @@ pub use zero_runs::KnownZeros;
 pub fn zstd_version() -> &'static str {
     zstd::zstd_safe::version_string()
 }
+
+#[cfg(all(test, feature = "zstd"))]
+mod tests {
+    #[test]
+    fn the_version_of_zstd_is_the_one_that_is_compiled_in() {
+        let number = zstd::zstd_safe::version_number();
+        let expected = format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100);
+        assert_eq!(super::zstd_version(), expected);
+    }
+}

@@ -287,3 +287,89 @@ mod frame {
         Ok(encoder)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::data;
+
+    /// Takes at most ten bytes at a time, or claims to have taken more.
+    #[derive(Default)]
+    struct Output {
+        bytes: Vec<u8>,
+        claims: usize,
+        flushed: usize,
+    }
+
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(10);
+            self.bytes.extend_from_slice(&bytes[..taken]);
+            Ok(taken + self.claims)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.flushed += 1;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_an_output_took_is_counted_and_hashed() {
+        let mut output = Output::default();
+        let mut tally = Tally::new(&mut output, true);
+        let bytes = data(0, 25);
+        assert_eq!(tally.write(&bytes).unwrap(), 10);
+        assert_eq!(tally.bytes, 10);
+        tally.write_all(&bytes[10..]).unwrap();
+        assert_eq!(tally.write(&[]).unwrap(), 0);
+        tally.flush().unwrap();
+        assert_eq!(tally.bytes, 25);
+        #[cfg(feature = "sha256")]
+        assert_eq!(tally.sha256(), Some(Sha256::digest(&bytes).into()));
+        assert_eq!((output.bytes, output.flushed), (bytes, 1));
+        let mut output = Output::default();
+        assert_eq!(Tally::new(&mut output, false).sha256(), None);
+    }
+
+    #[test]
+    fn an_output_can_not_take_more_than_it_is_given() {
+        for (claims, len, is_error) in [(0, 10, false), (1, 9, true), (1, 11, false)] {
+            let mut output = Output { claims, ..Output::default() };
+            let result = Tally::new(&mut output, false).write(&data(0, len));
+            assert_eq!(result.is_err(), is_error, "{claims} more than {len}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_output_keeps_its_text() {
+        assert_eq!(OutputError(io::Error::other("disk on fire")).to_string(), "disk on fire");
+    }
+
+    #[test]
+    fn a_plain_sink_takes_bytes_and_any_number_of_zeros() {
+        let mut output = Vec::new();
+        let mut expected = Vec::new();
+        let (mut sink, without_workers) =
+            Sink::new(Tally::new(&mut output, false), &Options::default(), None, 0).unwrap();
+        assert!(!without_workers);
+        for len in [0, 1, ZEROS.len(), ZEROS.len() + 1, 3 * ZEROS.len() - 5] {
+            let bytes = data(to_u64(len), 7);
+            sink.write_all(&bytes).unwrap();
+            sink.write_zeros(to_u64(len)).unwrap();
+            expected.extend(bytes);
+            expected.resize(expected.len() + len, 0);
+        }
+        let (tally, start) = sink.finish().unwrap();
+        assert_eq!((tally.bytes, start.len()), (to_u64(expected.len()), 0));
+        assert!(output == expected);
+    }
+
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn zstd_has_as_many_workers_as_threads_up_to_a_limit() {
+        for (threads, workers) in [(1, 1), (3, 3), (64, 64), (1000, 64)] {
+            assert_eq!(frame::workers(std::num::NonZeroUsize::new(threads).unwrap()), workers);
+        }
+    }
+}

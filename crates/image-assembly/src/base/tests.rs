@@ -286,6 +286,9 @@ fn only_blocks_that_differ_are_written_to_a_clone() {
     }
     let other = Piece { offset: BLOCK, len: BLOCK, content: from_file(2, 0) };
     assert!(matches!(work.put(Run::Piece(other)), Err(AssemblyError::Output { .. })));
+    // An output that is not a clone is zero already.
+    work.is_cloned = false;
+    work.put(Run::Zeros { offset: 0, len: BLOCK }).unwrap();
 }
 
 #[test]
@@ -359,4 +362,18 @@ fn only_what_is_shared_with_a_base_in_memory_is_left_for_later() {
         begun.unwrap().publish(false, &|_| Ok(())).unwrap();
         assert!(std::fs::read(&path).unwrap() == image.naive(&files));
     }
+}
+
+#[test]
+fn the_base_is_read_up_to_its_end() {
+    let files = files();
+    let image = List(vec![(M, 30 * BLOCK), (from_file(0, 0), 5000)]);
+    let base = Base { is_in_memory: true, file: in_memory(&image.naive(&files)), ..open(&image, &files).1 };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("variant");
+    let image = List(vec![(from_file(0, 0), 5000)]);
+    let begun = base.begin(variant(&image, &files), &path).unwrap();
+    let [begun] = base.complete(vec![begun]).try_into().unwrap();
+    begun.unwrap().publish(false, &|_| Ok(())).unwrap();
+    assert!(std::fs::read(&path).unwrap() == image.naive(&files));
 }

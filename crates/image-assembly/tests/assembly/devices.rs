@@ -9,20 +9,20 @@ use image_assembly::{AssemblyError, Refusal, Target};
 use crate::support::*;
 
 /// A device of `len` bytes, all 0xff.
-struct Loop {
+pub(crate) struct Loop {
     name: String,
     disk: tempfile::NamedTempFile,
 }
 
 impl Loop {
-    fn new(len: u64) -> Self {
+    pub(crate) fn new(len: u64) -> Self {
         let disk = tempfile::NamedTempFile::new().unwrap();
         fs::write(disk.path(), vec![0xff; usize::try_from(len).unwrap()]).unwrap();
         let name = run("losetup", &["--find", "--show", disk.path().to_str().unwrap()]);
         Self { name, disk }
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         Path::new(&self.name)
     }
 }

@@ -14,5 +14,6 @@ mod slow;
 mod sources;
 mod spooled;
 mod support;
+mod unordered;
 mod wrong_programs;
 mod zeros;
