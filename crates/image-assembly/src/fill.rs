@@ -215,12 +215,9 @@ impl Ahead {
         file: FileRef,
         reader: &'r mut dyn FileReader,
     ) -> Result<FileBytes<'r>, ContentsError> {
-        if self.open.front().is_some_and(|(open, _)| *open == file)
-            && let Some((_, fd)) = self.open.pop_front()
-        {
-            return Ok(FileBytes::Fd(fd));
-        }
-        reader.open(file)
+        let is_open = self.open.front().is_some_and(|(open, _)| *open == file);
+        let open = if is_open { self.open.pop_front() } else { None };
+        open.map_or_else(|| reader.open(file), |(_, fd)| Ok(FileBytes::Fd(fd)))
     }
 }
 

@@ -48,9 +48,8 @@ impl Pending {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = Arc::new(rustix::fs::open(folder, flags, Mode::empty())?);
         let name = name.to_owned();
-        if unnamed == Unnamed::Try
-            && let Some(file) = without_name(&folder)?
-        {
+        let without = if unnamed == Unnamed::Try { without_name(&folder)? } else { None };
+        if let Some(file) = without {
             return Ok(Self { folder, name, file, temporary: None });
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;

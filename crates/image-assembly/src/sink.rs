@@ -365,6 +365,32 @@ mod tests {
         assert!(output == expected);
     }
 
+    /// Shorter jobs than zstd's, up to the levels for which that makes a difference in memory.
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn jobs_of_zstd_have_six_mebibytes_at_lower_levels() {
+        use zstd::stream::raw::CParameter;
+        let bytes = data(0, 17 << 20);
+        let encode = |mut encoder: Encoder<'static, Vec<u8>>| {
+            encoder.write_all(&bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        for (level, workers, job) in
+            [(1, 1, Some(6 << 20)), (8, 2, Some(6 << 20)), (9, 1, None), (1, 0, None)]
+        {
+            let mut expected = Encoder::new(Vec::new(), level).unwrap();
+            expected.multithread(workers).unwrap();
+            if let Some(job) = job {
+                expected.set_parameter(CParameter::JobSize(job)).unwrap();
+            }
+            expected.include_checksum(true).unwrap();
+            expected.set_pledged_src_size(Some(to_u64(bytes.len()))).unwrap();
+            let workers = usize::try_from(workers).unwrap();
+            let encoder = frame::encoder(Vec::new(), level, to_u64(bytes.len()), workers).unwrap();
+            assert!(encode(encoder) == encode(expected), "level {level}, {workers} workers");
+        }
+    }
+
     #[cfg(feature = "zstd")]
     #[test]
     fn zstd_has_as_many_workers_as_threads_up_to_a_limit() {

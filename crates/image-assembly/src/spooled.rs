@@ -83,11 +83,9 @@ impl<'s> Spooled<'s> {
         while let Some(piece) = pieces.next()? {
             let Content::File { file, offset } = piece.content else {
                 let padding = u16::try_from(piece.len).unwrap_or(PADDING);
-                if let (Some(last), true) = (entries.last_mut(), end == Some(piece.offset))
-                    && piece.content.is_zero()
-                    && padding < PADDING
-                {
-                    let last: &mut Entry<'_> = last;
+                let follows = end == Some(piece.offset) && piece.content.is_zero();
+                let last: Option<&mut Entry<'_>> = entries.last_mut();
+                if let Some(last) = last.filter(|_| follows && padding < PADDING) {
                     last.padding = padding;
                 }
                 continue;

@@ -76,6 +76,18 @@ pub(crate) fn data(seed: u64, len: u64) -> Vec<u8> {
     (seed..seed + len).map(|number| u8::try_from(number % 251).unwrap() + 1).collect()
 }
 
+/// Bytes that hardly compress.
+pub(crate) fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let words = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    words.flatten().take(len).collect()
+}
+
 /// Files in memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Files(pub(crate) Vec<Vec<u8>>);

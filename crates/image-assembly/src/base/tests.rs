@@ -195,6 +195,8 @@ fn variants() -> Vec<List> {
             (from_file(1, 3 * MIB), 9),
         ]),
         List(vec![(Z, BLOCK), (from_file(0, 0), 5000), (Z, 4 * MIB)]),
+        // Zeros where the first file was, and everything else where it was.
+        List([&image[..1], &[(Z, 5000)], &image[2..]].concat()),
     ]
 }
 

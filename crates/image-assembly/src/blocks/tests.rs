@@ -1,3 +1,5 @@
+use std::sync::atomic::AtomicUsize;
+
 use super::*;
 use crate::testing::data;
 
@@ -117,32 +119,39 @@ fn whole_blocks_of_zeros_are_not_looked_at() {
     }
 }
 
-/// A format whose blocks are never done.
+/// A format whose blocks are never done. It counts those that are being compressed.
 struct Waits;
 
+type Counter = Arc<AtomicUsize>;
+
 impl Format for Waits {
-    type Settings = u64;
+    type Settings = (u64, Counter);
     type Compressed = ();
     type Ending = ();
 
     const HISTORY: usize = 0;
 
-    fn block(_: &u64) -> usize {
+    fn block(_: &Self::Settings) -> usize {
         LEN
     }
 
-    fn memory(&memory: &u64) -> u64 {
-        memory
+    fn memory(settings: &Self::Settings) -> u64 {
+        settings.0
     }
 
-    fn compress(_: &u64, block: &Block) -> io::Result<()> {
-        loop {
-            block.check_wanted()?;
+    fn compress(settings: &Self::Settings, block: &Block) -> io::Result<()> {
+        settings.1.fetch_add(1, Ordering::SeqCst);
+        let error = loop {
+            if let Err(error) = block.check_wanted() {
+                break error;
+            }
             thread::yield_now();
-        }
+        };
+        settings.1.fetch_sub(1, Ordering::SeqCst);
+        Err(error)
     }
 
-    fn begin(_: &u64, _: &mut impl Write) -> io::Result<Self> {
+    fn begin(_: &Self::Settings, _: &mut impl Write) -> io::Result<Self> {
         Ok(Self)
     }
 
@@ -157,11 +166,18 @@ impl Format for Waits {
 
 #[test]
 fn blocks_that_nobody_wants_any_more_end() {
-    let mut blocks: Blocks<_, Waits> = Blocks::new(Vec::new(), 1, NonZeroUsize::new(2).unwrap()).unwrap();
+    let running = Counter::default();
+    let settings = (1, Arc::clone(&running));
+    let mut blocks: Blocks<_, Waits> =
+        Blocks::new(Vec::new(), settings, NonZeroUsize::new(2).unwrap()).unwrap();
     blocks.write_all(&[0; 2 * LEN]).unwrap();
     blocks.write_all(&[0; 1]).unwrap();
     assert_eq!(blocks.works.queue.len(), 2);
+    while running.load(Ordering::SeqCst) < 2 {
+        thread::yield_now();
+    }
     drop(blocks);
+    assert_eq!(running.load(Ordering::SeqCst), 0);
     let block = Block { history: vec![], bytes: vec![], is_last: true, stopped: Arc::default() };
     assert!(block.check_wanted().is_ok());
     block.stopped.store(true, Ordering::Relaxed);
@@ -174,7 +190,8 @@ fn as_many_blocks_are_compressed_at_once_as_threads_and_memory_allow() {
         [(1, 1, 1), (8, 1, 8), (1000, 1, 64), (64, MEMORY / 5, 5), (64, 3 * MEMORY, 1), (3, 0, 3)]
     {
         let blocks: Blocks<_, Waits> =
-            Blocks::new(Vec::new(), memory, NonZeroUsize::new(threads).unwrap()).unwrap();
+            Blocks::new(Vec::new(), (memory, Counter::default()), NonZeroUsize::new(threads).unwrap())
+                .unwrap();
         assert_eq!(blocks.threads, most, "{threads} threads, {memory} bytes for a block");
     }
 }
@@ -184,4 +201,22 @@ fn a_block_that_is_lost_is_an_error() {
     let lost: Work<()> = Work::Running(thread::spawn(|| panic!("on purpose")));
     assert!(lost.wait().is_err());
     assert!(Work::Done(Ok(())).wait().is_ok());
+}
+
+#[test]
+fn a_flush_reaches_the_output() {
+    struct Flushed(bool);
+    impl Write for Flushed {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.0 = true;
+            Ok(())
+        }
+    }
+    let mut blocks: Blocks<_, Notes> = Blocks::new(Flushed(false), true, NonZeroUsize::MIN).unwrap();
+    blocks.flush().unwrap();
+    assert!(blocks.writer.0);
 }

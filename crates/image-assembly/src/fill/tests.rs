@@ -214,3 +214,108 @@ fn errors_of_a_file_name_it() {
     let failed = text(Missing::Failed(io::ErrorKind::TimedOut.into()));
     assert!(failed.starts_with("file 3 of tree 0: can't be read: "), "{failed}");
 }
+
+/// Files of this machine: a descriptor each, or a part of one that has all of them.
+struct OnDisk {
+    files: Files,
+    all: File,
+    is_range: bool,
+}
+
+impl OnDisk {
+    fn new(files: &Files, is_range: bool) -> Self {
+        Self { files: files.clone(), all: in_memory(&files.0.concat()), is_range }
+    }
+}
+
+impl Contents for OnDisk {
+    fn reader(&self) -> Box<dyn FileReader + '_> {
+        Box::new(self)
+    }
+}
+
+impl FileReader for &OnDisk {
+    fn open(&mut self, file: FileRef) -> Result<FileBytes<'_>, ContentsError> {
+        let OnDisk { files, all, is_range } = self;
+        let index = file.node.index();
+        let offset = files.0[..index].iter().map(|bytes| to_u64(bytes.len())).sum();
+        Ok(if *is_range {
+            FileBytes::Range { fd: all.as_fd(), offset }
+        } else {
+            FileBytes::Fd(in_memory(&files.0[index]).into())
+        })
+    }
+}
+
+/// A large file with zeros in it, and others.
+fn some_files() -> Files {
+    let mut files = Files(vec![data(3, 5000), data(0, 5 << 19), data(9, 70_000)]);
+    files.0[1][300_000..2_000_000].fill(0);
+    files
+}
+
+/// Runs a test with a thread that does not wait, and with one that does.
+fn with_members(test: impl Fn(&mut Member<'_>) + Sync) {
+    reader_threads::run(1, 1, &test);
+    let once = std::sync::Once::new();
+    reader_threads::run(1, 2, &|member| once.call_once(|| test(member)));
+}
+
+#[test]
+fn a_buffer_gets_the_bytes_of_its_pieces() {
+    let files = some_files();
+    let image = List(vec![
+        (from_file(0, 7), 4993),
+        (Z, 100),
+        (M, 4096),
+        (hole(1), 300),
+        (from_file(2, 0), 70_000),
+        (U, 5),
+        (from_file(1, 299_000), 2000),
+    ]);
+    let expected = image.naive(&files);
+    for is_range in [false, true] {
+        let on_disk = OnDisk::new(&files, is_range);
+        let contents: [&dyn Contents; 2] = [&files, &on_disk];
+        for contents in contents {
+            with_members(|member| {
+                let pieces = image.pieces().collect();
+                let chunk = Chunk {
+                    number: 0,
+                    offset: 0,
+                    len: image.len(),
+                    kind: crate::chunks::Kind::Buffer,
+                    pieces,
+                };
+                let mut buffer = vec![7; 2 << 20];
+                assert!(Filler::new(&image, contents).fill(&chunk, &mut buffer, member).unwrap() == expected);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_part_of_a_file_is_copied_to_its_place() {
+    use std::os::unix::fs::MetadataExt;
+    let files = some_files();
+    let image = List(vec![(M, 9 << 16), (from_file(1, 100), 2_500_000)]);
+    let mut expected = image.naive(&files);
+    expected[..9 << 16].fill(0);
+    for is_range in [false, true] {
+        let on_disk = OnDisk::new(&files, is_range);
+        let contents: [&dyn Contents; 2] = [&files, &on_disk];
+        for contents in contents {
+            with_members(|member| {
+                let disk = tempfile::NamedTempFile::new().unwrap();
+                let output = Positioned::new(disk.as_file(), disk.path(), true);
+                let (kind, pieces) = (crate::chunks::Kind::Buffer, Vec::new());
+                let chunk = Chunk { number: 0, offset: 9 << 16, len: 2_500_000, kind, pieces };
+                let mut filler = Filler::new(&image, contents);
+                filler.copy(&chunk, (file(1), 100), &output, &mut Vec::new(), member).unwrap();
+                assert!(std::fs::read(disk.path()).unwrap() == expected);
+                let stored = disk.as_file().metadata().unwrap().blocks() * 512;
+                assert!(output.looks_for_zeros() <= (stored < 1_000_000), "{stored} bytes");
+            });
+        }
+    }
+}

@@ -135,6 +135,7 @@ fn units(places: &[(usize, u64)], lens: &[u64]) -> Vec<(usize, u64, u64)> {
 
 #[test]
 fn small_files_near_each_other_are_one_unit() {
+    const GAP: u64 = 64 << 10;
     // From the end to the start; what is between two files is at most `GAP` bytes.
     let two = |first: u64, len: u64, second: u64| units(&[(0, first), (0, second)], &[len, 100]);
     assert_eq!(two(0, 50, 50), [(2, 0, 150)]);
@@ -213,12 +214,13 @@ fn a_temporary_file_becomes_shorter_when_its_end_is_not_needed() {
 
 #[test]
 fn a_temporary_file_becomes_shorter_by_much_or_not_at_all() {
-    for (len, second) in [(SHORTENED, Some(SHORTENED)), (SHORTENED - 1, None)] {
-        let places = Places::new(&[Some((0, 0)), Some((0, SHORTENED)), Some((0, SHORTENED + len))]);
-        let entries = entries(&places, &[SHORTENED, len, 2 * MIB]);
+    let much = 16 * MIB;
+    for (len, second) in [(much, Some(much)), (much - 1, None)] {
+        let places = Places::new(&[Some((0, 0)), Some((0, much)), Some((0, much + len))]);
+        let entries = entries(&places, &[much, len, 2 * MIB]);
         let list = list(&entries);
         let ends: Vec<_> = std::iter::from_fn(|| list.take().map(|unit| list.end(&unit))).collect();
-        assert_eq!(ends, [Some(SHORTENED + len), second, Some(0)], "{len}");
+        assert_eq!(ends, [Some(much + len), second, Some(0)], "{len}");
     }
 }
 
