@@ -71,8 +71,8 @@ impl Pending {
         }
         self.take_name()?;
         if sync {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            File::from(rustix::fs::openat(&*self.folder, ".", flags, Mode::empty())?).sync_all()?;
+            let folder = rustix::fs::openat(&*self.folder, ".", OFlags::CLOEXEC, Mode::empty())?;
+            File::from(folder).sync_all()?;
         }
         Ok(())
     }
