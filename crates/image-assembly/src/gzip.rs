@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn all_blocks_are_one_member() {
-        let whole = [data(0, 700_000), noise(2_800_000)].concat();
+        let whole = [noise(300_000), data(0, 2 << 20)].concat();
         for len in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, whole.len()] {
             for (level, extra) in [(1, 4), (5, 0), (9, 2)] {
                 let bytes = &whole[..len];

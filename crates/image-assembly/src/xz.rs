@@ -226,9 +226,9 @@ mod tests {
 
     #[test]
     fn all_blocks_are_one_stream() {
-        let whole = [data(0, 700_000), noise(2_800_000)].concat();
+        let whole = [noise(300_000), data(0, 2 << 20)].concat();
         let block = Xz::block(&0);
-        for len in [0, 1, SLICE, SLICE + 1, block - 1, block, block + 1, whole.len()] {
+        for len in [0, 1, SLICE + 1, block, block + 1, whole.len()] {
             let bytes = &whole[..len];
             let threads = std::num::NonZeroUsize::new(2).unwrap();
             let mut blocks: Blocks<_, Xz> = Blocks::new(Vec::new(), 0, threads).unwrap();
