@@ -7,6 +7,7 @@ mod bytes;
 mod compressed;
 mod devices;
 mod frames;
+mod no_threads;
 mod outputs;
 mod packed;
 mod programs;
