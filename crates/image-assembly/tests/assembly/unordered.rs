@@ -18,10 +18,10 @@ use crate::devices::Loop;
 use crate::support::*;
 
 /// Keeps all bytes, and checks that none comes twice.
-struct Seen(Mutex<Vec<Option<u8>>>);
+pub(crate) struct Seen(Mutex<Vec<Option<u8>>>);
 
 impl Seen {
-    fn new(len: usize) -> Self {
+    pub(crate) fn new(len: usize) -> Self {
         Self(Mutex::new(vec![None; len]))
     }
 
@@ -32,7 +32,7 @@ impl Seen {
         }
     }
 
-    fn all(self) -> Vec<u8> {
+    pub(crate) fn all(self) -> Vec<u8> {
         self.0.into_inner().unwrap().into_iter().map(|byte| byte.expect("a byte did not come")).collect()
     }
 }
