@@ -64,23 +64,23 @@ mod tests {
     use crate::testing::file;
 
     /// Notes what it is told, with its name.
-    struct Notes<'n>(char, &'n std::cell::RefCell<String>, bool);
+    struct Notes<'n>(char, &'n std::cell::RefCell<Vec<String>>, bool);
 
     impl Observer for Notes<'_> {
         fn file_bytes(&mut self, _: FileRef, bytes: &[u8]) {
-            self.1.borrow_mut().push_str(&format!("{}f{} ", self.0, bytes.len()));
+            self.1.borrow_mut().push(format!("{}f{} ", self.0, bytes.len()));
         }
 
         fn bytes(&mut self, bytes: &[u8]) {
-            self.1.borrow_mut().push_str(&format!("{}b{} ", self.0, bytes.len()));
+            self.1.borrow_mut().push(format!("{}b{} ", self.0, bytes.len()));
         }
 
         fn zeros(&mut self, len: u64) {
-            self.1.borrow_mut().push_str(&format!("{}z{len} ", self.0));
+            self.1.borrow_mut().push(format!("{}z{len} ", self.0));
         }
 
         fn finish(&mut self) -> Result<(), Rejection> {
-            self.1.borrow_mut().push_str(&format!("{}end ", self.0));
+            self.1.borrow_mut().push(format!("{}end ", self.0));
             if self.2 { Err("rejected".into()) } else { Ok(()) }
         }
     }
@@ -94,6 +94,6 @@ mod tests {
         observers.bytes(&[1; 3]);
         observers.zeros(4);
         assert!(observers.finish().is_err());
-        assert_eq!(*notes.borrow(), "af2 bf2 cf2 ab3 bb3 cb3 az4 bz4 cz4 aend bend ");
+        assert_eq!(notes.borrow().concat(), "af2 bf2 cf2 ab3 bb3 cb3 az4 bz4 cz4 aend bend ");
     }
 }

@@ -143,7 +143,9 @@ mod tests {
         observer.bytes(&[7, 8]);
         observer.zeros(3);
         for (index, parts) in stored.iter().enumerate() {
-            parts.iter().for_each(|bytes| observer.file_bytes(file(index), bytes));
+            for bytes in parts {
+                observer.file_bytes(file(index), bytes);
+            }
         }
         observer.finish().unwrap();
         assert!(seen.is_done && seen.all == [7, 8, 0, 0, 0]);

@@ -141,7 +141,7 @@ mod tests {
     fn a_thread_compresses_whole_blocks_and_the_file_has_them_in_order() {
         let format: Arc<dyn PackedFormat> = Arc::new(Numbers);
         let part = Packed::block(&format);
-        assert!(part >= 1 << 20 && part < (1 << 20) + 300 && part % 300 == 0);
+        assert_eq!(part, (1_usize << 20).next_multiple_of(300));
         let mut blocks: Compressor<_, Packed> =
             Compressor::new(Vec::new(), Arc::clone(&format), NonZeroUsize::MIN).unwrap();
         let (first, last) = (data(0, to_u64(2 * part)), data(7, 1000));

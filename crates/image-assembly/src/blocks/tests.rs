@@ -113,7 +113,7 @@ fn whole_blocks_of_zeros_are_not_looked_at() {
         blocks.write_zeros(zeros).unwrap();
         let found = blocks.finish().unwrap().1.into_iter().map(|seen| match seen {
             Seen::Block { bytes, is_last, .. } => block(&bytes, is_last),
-            zeros => zeros,
+            zeros @ Seen::Zeros(_) => zeros,
         });
         assert_eq!(found.collect::<Vec<_>>(), seen, "{zeros} after {before}");
     }

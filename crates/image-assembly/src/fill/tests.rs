@@ -100,6 +100,14 @@ fn copied(copy: impl FnOnce(Placed, &Positioned<'_>, &mut Vec<u8>)) -> Vec<u8> {
     std::fs::read(disk.path()).unwrap()
 }
 
+struct Whole<'b>(&'b [u8]);
+impl ReadAt for Whole<'_> {
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        buffer.copy_from_slice(&self.0[to_usize(offset)..][..buffer.len()]);
+        Ok(buffer.len())
+    }
+}
+
 #[test]
 fn a_large_part_is_copied_in_memory_if_the_kernel_does_not() {
     let bytes = data(0, 3 * CHUNK);
@@ -109,13 +117,6 @@ fn a_large_part_is_copied_in_memory_if_the_kernel_does_not() {
         copy_part(in_memory(&bytes).as_fd(), placed, output, buffer, &unexpected).unwrap();
     });
     assert!(of_file == expected);
-    struct Whole<'b>(&'b [u8]);
-    impl ReadAt for Whole<'_> {
-        fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-            buffer.copy_from_slice(&self.0[to_usize(offset)..][..buffer.len()]);
-            Ok(buffer.len())
-        }
-    }
     let of_reader = copied(|placed, output, buffer| {
         copy_by_reading(&mut Whole(&bytes), placed, output, buffer, &unexpected).unwrap();
     });

@@ -203,9 +203,9 @@ fn a_temporary_file_becomes_shorter_when_its_end_is_not_needed() {
     let places = Places::new(&[Some((0, 0)), Some((0, 20 * MIB)), Some((0, 40 * MIB)), Some((0, 60 * MIB))]);
     let entries = entries(&places, &[20 * MIB; 4]);
     let list = list(&entries);
-    let [last, third] = [(); 2].map(|()| list.take().unwrap());
-    assert_eq!(list.end(&third), Some(80 * MIB), "the last one is under way");
-    assert_eq!(list.end(&last), Some(40 * MIB), "the second is to come");
+    let [fourth, third] = [(); 2].map(|()| list.take().unwrap());
+    assert_eq!(list.end(&third), Some(80 * MIB), "the fourth is under way");
+    assert_eq!(list.end(&fourth), Some(40 * MIB), "the second is to come");
     let second = list.take().unwrap();
     let first = list.take().unwrap();
     assert_eq!(list.end(&second), Some(20 * MIB));

@@ -6,10 +6,10 @@ use crate::testing::*;
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
 
 /// Bytes with zeros in the given ranges of grains.
-fn zeros_in(grains: u64, zeros: &[Range<u64>]) -> Vec<u8> {
+fn zeros_in(grains: u64, zeros: &[(u64, u64)]) -> Vec<u8> {
     let mut bytes = data(0, grains * GRAIN);
-    for range in zeros {
-        bytes[to_usize(range.start * GRAIN)..to_usize(range.end * GRAIN)].fill(0);
+    for (start, end) in zeros {
+        bytes[to_usize(start * GRAIN)..to_usize(end * GRAIN)].fill(0);
     }
     bytes
 }
@@ -29,7 +29,7 @@ fn zeros_are_only_zeros() {
 #[test]
 fn bytes_are_divided_into_whole_grains_of_zeros_and_the_rest() {
     let grain = to_usize(GRAIN);
-    let bytes = zeros_in(6, &[1..3, 4..5]);
+    let bytes = zeros_in(6, &[(1, 3), (4, 5)]);
     let all = |bytes: &[u8], offset| cut(bytes, offset).collect::<Vec<_>>();
     assert_eq!(
         all(&bytes, 3 * GRAIN),
@@ -68,31 +68,31 @@ fn runs_of(bytes: &[u8], placed: Placed) -> Vec<Range<u64>> {
 
 #[test]
 fn runs_of_a_file_are_whole_grains_of_the_image() {
-    let bytes = zeros_in(8, &[0..2, 3..4, 6..8]);
-    let grains = |ranges: &[Range<u64>]| -> Vec<_> {
-        ranges.iter().map(|range| range.start * GRAIN..range.end * GRAIN).collect()
+    let bytes = zeros_in(8, &[(0, 2), (3, 4), (6, 8)]);
+    let grains = |ranges: &[(u64, u64)]| -> Vec<_> {
+        ranges.iter().map(|(start, end)| start * GRAIN..end * GRAIN).collect()
     };
     for (from, offset, len, runs) in [
-        (0, 5, 8, &[5..7, 8..9, 11..13][..]),
-        (0, 0, 3, &[0..2]),
-        (1, 1, 7, &[1..2, 3..4, 6..8]),
-        (2, 1, 5, &[2..3, 5..6]),
+        (0, 5, 8, &[(5, 7), (8, 9), (11, 13)][..]),
+        (0, 0, 3, &[(0, 2)]),
+        (1, 1, 7, &[(1, 2), (3, 4), (6, 8)]),
+        (2, 1, 5, &[(2, 3), (5, 6)]),
         (2, 9, 1, &[]),
-        (3, 9, 1, &[9..10]),
+        (3, 9, 1, &[(9, 10)]),
     ] {
         let placed = Placed { from: from * GRAIN, offset: offset * GRAIN, len: len * GRAIN };
         assert_eq!(runs_of(&bytes, placed), grains(runs), "{len} grains from {from}");
     }
     // The file begins within a grain of the image: one of the first two grains of zeros is whole, and one of the last.
     let placed = Placed { from: 0, offset: GRAIN + 7, len: 8 * GRAIN };
-    assert_eq!(runs_of(&bytes, placed), grains(&[2..3, 8..9]));
+    assert_eq!(runs_of(&bytes, placed), grains(&[(2, 3), (8, 9)]));
     let placed = Placed { from: 7, offset: GRAIN + 7, len: 8 * GRAIN - 7 };
-    assert_eq!(runs_of(&bytes, placed), grains(&[2..3, 4..5, 7..9]));
+    assert_eq!(runs_of(&bytes, placed), grains(&[(2, 3), (4, 5), (7, 9)]));
     let placed = Placed { from: 7, offset: GRAIN + 7, len: 8 * GRAIN - 8 };
-    assert_eq!(runs_of(&bytes, placed), grains(&[2..3, 4..5, 7..8]));
+    assert_eq!(runs_of(&bytes, placed), grains(&[(2, 3), (4, 5), (7, 8)]));
     // A byte at the end of a grain makes it no zeros, and so does one at its start.
     for at in [GRAIN - 1, to_u64(PROBE), to_u64(PROBE) - 1, 0] {
-        let mut bytes = zeros_in(1, &[0..1]);
+        let mut bytes = zeros_in(1, &[(0, 1)]);
         bytes[to_usize(at)] = 1;
         assert_eq!(runs_of(&bytes, Placed { from: 0, offset: 0, len: GRAIN }), [], "{at}");
     }
@@ -131,7 +131,7 @@ fn known_pieces(list: &List, files: &Files) -> Vec<(Content, u64)> {
 
 #[test]
 fn known_zeros_are_pieces_of_their_own() {
-    let files = Files(vec![zeros_in(6, &[1..3, 5..6]), zeros_in(2, &[0..2]), data(0, 3 * GRAIN)]);
+    let files = Files(vec![zeros_in(6, &[(1, 3), (5, 6)]), zeros_in(2, &[(0, 2)]), data(0, 3 * GRAIN)]);
     let list = List(vec![
         (M, GRAIN),
         (from_file(0, 0), 6 * GRAIN),
@@ -164,7 +164,7 @@ fn known_zeros_are_pieces_of_their_own() {
 #[test]
 fn a_piece_that_can_contain_no_grain_is_not_opened() {
     // The second file can't be opened.
-    let contents = Files(vec![zeros_in(1, &[0..1])]);
+    let contents = Files(vec![zeros_in(1, &[(0, 1)])]);
     for (len, is_opened) in [(GRAIN - 1, false), (GRAIN, true)] {
         let list = List(vec![(from_file(0, 0), GRAIN), (from_file(7, 0), len)]);
         let found = KnownZeros::find(&list, &contents, (ONE, ONE), &|_| {});

@@ -3,7 +3,8 @@ use crate::testing::*;
 
 /// Frames of these lengths.
 fn frames<'i>(image: &'i List, lens: &[u64]) -> Frames<'i> {
-    Frames { pieces: Pieces::of(image), rest: None, lens: lens.to_vec().into_iter(), next: 0 }
+    let lens = lens.to_vec();
+    Frames { pieces: Pieces::of(image), rest: None, lens: lens.into_iter(), next: 0 }
 }
 
 #[test]
