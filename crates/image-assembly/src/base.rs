@@ -221,12 +221,8 @@ impl Base {
             other => failed(other.into()),
         })?;
         let bytes = variant.image.len();
-        let is_cloned = match rustix::fs::ioctl_ficlone(pending.file(), &self.file) {
-            Ok(()) => true,
-            Err(full @ (Errno::NOSPC | Errno::DQUOT)) => return Err(failed(full.into())),
-            // Another file system, or one that does not clone.
-            Err(_) => false,
-        };
+        // What is shared with a base in memory is written later, to a file that is zero until then.
+        let is_cloned = !self.is_in_memory && self.clone_to(pending.file()).map_err(failed)?;
         pending.file().set_len(bytes).map_err(failed)?;
         let output = Positioned::new(pending.file(), path, true);
         let filler = Filler::new(variant.image, variant.contents);
@@ -243,6 +239,14 @@ impl Base {
         drop(work);
         rest.sort_unstable_by_key(|shared| shared.from);
         Ok(Begun { pending, path: path.to_owned(), derived: Derived { bytes, is_cloned }, rest })
+    }
+
+    /// Makes an empty file a clone of the base. False if the file system does not clone, or is another one.
+    fn clone_to(&self, file: &File) -> io::Result<bool> {
+        match rustix::fs::ioctl_ficlone(file, &self.file) {
+            Err(full @ (Errno::NOSPC | Errno::DQUOT)) => Err(full.into()),
+            cloned => Ok(cloned.is_ok()),
+        }
     }
 
     /// Copies what variants share with the base and don't have yet. The base is read once for all of them: a part of it stays in
