@@ -126,6 +126,12 @@ fn known_pieces(list: &List, files: &Files) -> Vec<(Content, u64)> {
     let known = KnownZeros::find(list, files, (ONE, ONE), &progress).unwrap();
     assert_eq!((done.into_inner(), known.len()), (list.len(), list.len()));
     crate::check_pieces(&known).unwrap();
+    // Metadata is that of the image.
+    for piece in known.pieces().filter(|piece| piece.content == M) {
+        let mut bytes = vec![0; to_usize(piece.len)];
+        known.generate(&piece, &mut bytes);
+        assert!(bytes == data(piece.offset, piece.len));
+    }
     known.pieces().map(|piece| (piece.content, piece.len)).collect()
 }
 
