@@ -278,7 +278,7 @@ mod frame {
     ) -> io::Result<Encoder<'static, W>> {
         let mut encoder = Encoder::new(writer, level)?;
         encoder.multithread(narrow(to_u64(workers), "there are at most `MOST_WORKERS`"))?;
-        if level <= SHORT_JOBS && workers > 0 {
+        if level <= SHORT_JOBS {
             encoder.set_parameter(CParameter::JobSize(JOB))?;
         }
         encoder.include_checksum(true)?;
@@ -338,6 +338,21 @@ mod tests {
             let mut output = Output { claims, ..Output::default() };
             let result = Tally::new(&mut output, false).write(&data(0, len));
             assert_eq!(result.is_err(), is_error, "{claims} more than {len}");
+        }
+    }
+
+    #[test]
+    fn a_flush_reaches_the_output() {
+        #[cfg(feature = "zstd")]
+        let seekable = Some(Compression::Zstd { level: 1, framing: Framing::Seekable });
+        #[cfg(not(feature = "zstd"))]
+        let seekable = None;
+        for compression in [None, seekable] {
+            let mut output = Output::default();
+            let options = Options { compression, ..Options::default() };
+            let tally = Tally::new(&mut output, false);
+            Sink::new(tally, &options, None, 0).unwrap().0.flush().unwrap();
+            assert_eq!(output.flushed, 1, "{compression:?}");
         }
     }
 

@@ -195,7 +195,7 @@ fn put_small(
     run.write()
 }
 
-/// Bytes that follow each other in the image, written at once.
+/// Bytes that follow each other in the image, written with as few calls as Linux allows.
 struct Joined<'b> {
     at: u64,
     end: u64,
@@ -205,7 +205,7 @@ struct Joined<'b> {
 
 impl<'b> Joined<'b> {
     fn add(&mut self, bytes: &'b [u8], entry: &Entry<'_>) -> Result<(), AssemblyError> {
-        if entry.at != self.end || self.parts.len() + 2 > MOST_PARTS {
+        if entry.at != self.end {
             self.write()?;
             self.at = entry.at;
         }
@@ -232,9 +232,6 @@ impl<'b> Joined<'b> {
         Ok(())
     }
 }
-
-/// Maximum number of parts of one write. Linux accepts 1024.
-const MOST_PARTS: usize = 512;
 
 /// The units of work.
 struct List<'s> {

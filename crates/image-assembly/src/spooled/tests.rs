@@ -1,6 +1,7 @@
 use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use image_tree::SpoolPlace;
+use image_tree::{Contents, ContentsError, FileBytes, FileReader, SpoolPlace};
 
 use super::List as Units;
 use super::*;
@@ -266,4 +267,106 @@ fn any_number_of_files_that_follow_each_other_are_written() {
     }
     joined.write().unwrap();
     assert!(std::fs::read(disk.path()).unwrap() == expected);
+}
+
+#[test]
+fn files_are_written_together_if_nothing_is_between_them() {
+    let disk = tempfile::NamedTempFile::new().unwrap();
+    let output = Positioned::new(disk.as_file(), disk.path(), true);
+    let fd = disk.as_file().as_fd();
+    let mut joined = Joined { at: 0, end: 0, parts: Vec::new(), output: &output };
+    // Each has its bytes and the zeros after them.
+    for (at, padding, parts) in [(100, 20, 2), (130, 0, 4), (140, 0, 6), (151, 3, 2), (164, 1, 4), (0, 7, 2)]
+    {
+        let entry = Entry { fd, from: 0, at, len: 10, padding, file: file(0) };
+        joined.add(&[7; 10], &entry).unwrap();
+        assert_eq!(joined.parts.len(), parts, "{at}");
+    }
+}
+
+/// Files that are all in the first temporary file.
+struct InSpool {
+    files: Files,
+    places: Places,
+}
+
+impl Contents for InSpool {
+    fn reader(&self) -> Box<dyn FileReader + '_> {
+        Box::new(self)
+    }
+
+    fn spool(&self) -> Option<&dyn Spool> {
+        Some(&self.places)
+    }
+}
+
+impl FileReader for &InSpool {
+    fn open(&mut self, of: FileRef) -> Result<FileBytes<'_>, ContentsError> {
+        let SpoolPlace { fd, offset } = self.places.place(of).unwrap();
+        Ok(FileBytes::Range { fd, offset })
+    }
+}
+
+const LENS: [u64; 6] = [100, 5000, KERNEL_COPY + MIB, 70_000, 2 * MIB, 9];
+
+impl InSpool {
+    /// Files of [`LENS`], in another order than in the image, with gaps.
+    fn new() -> Self {
+        let files = Files(LENS.iter().zip(0..).map(|(&len, seed)| data(seed, len)).collect());
+        let (mut at, mut places) = (7, vec![None; LENS.len()]);
+        for (index, gap) in [(3, 0), (0, 5), (5, 0), (2, 1000), (1, 0), (4, 0)] {
+            at += gap;
+            places[index] = Some((0, at));
+            at += LENS[index];
+        }
+        let places = Places::new(&places);
+        for (bytes, place) in files.0.iter().zip(&places.1) {
+            std::os::unix::fs::FileExt::write_all_at(&places.0[0], bytes, place.unwrap().1).unwrap();
+        }
+        Self { files, places }
+    }
+}
+
+/// An image of these files, one of them in two parts.
+fn image_of_files() -> List {
+    let pieces = LENS.iter().enumerate().flat_map(|(index, &len)| {
+        let cut = if index == 3 { 4096 } else { 0 };
+        let (first, second) = (from_file(index, 0), from_file(index, cut));
+        let parts = [(first, cut), (Z, cut), (second, len - cut), (Z, 4096 - len % 4096)];
+        parts.into_iter().filter(|part| part.1 > 0)
+    });
+    List(pieces.collect())
+}
+
+#[test]
+fn files_come_from_the_temporary_file_to_their_places() {
+    let (contents, image) = (InSpool::new(), image_of_files());
+    let disk = tempfile::NamedTempFile::new().unwrap();
+    disk.as_file().set_len(image.len()).unwrap();
+    let output = Positioned::new(disk.as_file(), disk.path(), true);
+    let done = AtomicU64::new(0);
+    let progress = |bytes| _ = done.fetch_add(bytes, Ordering::Relaxed);
+    let options = crate::Options::default();
+    let job =
+        Job { image: &image, contents: &contents, options: &options, progress: &progress, unordered: None };
+    let spooled = Spooled::of(&image, &contents.places).unwrap().unwrap();
+    spooled.write(&job, &output).unwrap();
+    assert!(std::fs::read(disk.path()).unwrap() == image.naive(&contents.files));
+    assert_eq!((done.into_inner(), spooled.len), (LENS.iter().sum(), LENS.iter().sum()));
+    assert_eq!(contents.places.0[0].metadata().unwrap().len(), 0);
+}
+
+#[test]
+fn the_rest_of_an_image_is_written_before_them() {
+    let contents = InSpool::new();
+    let image = List([vec![(M, 3 * 4096)], image_of_files().0, vec![(M, 5)]].concat());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image");
+    let done = AtomicU64::new(0);
+    let progress = |bytes| _ = done.fetch_add(bytes, Ordering::Relaxed);
+    let writer = crate::Writer::new(&image, &contents).progress(&progress);
+    writer.write(crate::Target::File(&path)).unwrap();
+    assert!(std::fs::read(&path).unwrap() == image.naive(&contents.files));
+    assert_eq!(done.into_inner(), image.len());
+    assert_eq!(contents.places.0[0].metadata().unwrap().len(), 0);
 }

@@ -209,8 +209,10 @@ fn stored_frames_have_their_bytes_in_every_output() {
         assert!(zstd::decode_all(&*first).unwrap() == expected);
         let missing = *store.missing.lock().unwrap();
         for options in [unhashed, frames(2, true)] {
-            write(&image, &files, &path, options, of_store());
+            let written = write(&image, &files, &path, options, of_store());
             assert!(fs::read(&path).unwrap() == first, "{options:?}");
+            let sha256 = options.digest.then(|| <[u8; 32]>::from(Sha256::digest(&first)));
+            assert_eq!(written.sha256, sha256);
             let (scanned, mut stream) = (ScannedFiles::new(&files.tree), Vec::new());
             let writer = Writer::new(&image, &scanned).options(options).frames(of_store());
             writer.write_to(&mut stream).unwrap();
