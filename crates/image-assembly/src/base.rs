@@ -112,12 +112,14 @@ impl Begun {
             *first += 1;
         }
         for shared in self.rest[*first..].iter().take_while(|shared| shared.from < end) {
-            let (start, end) = (shared.from.max(from), shared.end().min(end));
-            if start < end {
-                let bytes = &bytes[to_usize(start - from)..to_usize(end - from)];
-                let written = self.pending.file().write_all_at(bytes, shared.offset + (start - shared.from));
-                written.map_err(|error| AssemblyError::output(&self.path, error))?;
+            let common = shared.from.max(from)..shared.end().min(end);
+            if common.is_empty() {
+                continue;
             }
+            let bytes = &bytes[to_usize(common.start - from)..to_usize(common.end - from)];
+            let at = shared.offset + (common.start - shared.from);
+            let written = self.pending.file().write_all_at(bytes, at);
+            written.map_err(|error| AssemblyError::output(&self.path, error))?;
         }
         Ok(())
     }
@@ -219,12 +221,8 @@ impl Base {
             other => failed(other.into()),
         })?;
         let bytes = variant.image.len();
-        let is_cloned = match rustix::fs::ioctl_ficlone(pending.file(), &self.file) {
-            Ok(()) => true,
-            Err(full @ (Errno::NOSPC | Errno::DQUOT)) => return Err(failed(full.into())),
-            // Another file system, or one that does not clone.
-            Err(_) => false,
-        };
+        // What is shared with a base in memory is written later, to a file that is zero until then.
+        let is_cloned = !self.is_in_memory && self.clone_to(pending.file()).map_err(failed)?;
         pending.file().set_len(bytes).map_err(failed)?;
         let output = Positioned::new(pending.file(), path, true);
         let filler = Filler::new(variant.image, variant.contents);
@@ -232,7 +230,7 @@ impl Base {
         let mut rest = Vec::new();
         for run in self.runs(variant)? {
             match run {
-                Run::Base { offset, from, len } if self.is_in_memory && !is_cloned => {
+                Run::Base { offset, from, len } if self.is_in_memory => {
                     rest.push(Shared { from, offset, len });
                 }
                 run => work.put(run)?,
@@ -241,6 +239,14 @@ impl Base {
         drop(work);
         rest.sort_unstable_by_key(|shared| shared.from);
         Ok(Begun { pending, path: path.to_owned(), derived: Derived { bytes, is_cloned }, rest })
+    }
+
+    /// Makes an empty file a clone of the base. False if the file system does not clone, or is another one.
+    fn clone_to(&self, file: &File) -> io::Result<bool> {
+        match rustix::fs::ioctl_ficlone(file, &self.file) {
+            Err(full @ (Errno::NOSPC | Errno::DQUOT)) => Err(full.into()),
+            cloned => Ok(cloned.is_ok()),
+        }
     }
 
     /// Copies what variants share with the base and don't have yet. The base is read once for all of them: a part of it stays in
@@ -279,14 +285,11 @@ impl Base {
         let start = match rustix::fs::seek(&self.file, SeekFrom::Data(at)) {
             Ok(data) => data.min(end),
             // No data follows.
-            Err(Errno::NXIO) => end,
-            Err(_) => at,
+            Err(Errno::NXIO) => return end..end,
+            Err(_) => return at..end,
         };
-        let hole = match rustix::fs::seek(&self.file, SeekFrom::Hole(start)) {
-            Ok(hole) if hole > start => hole.min(end),
-            _ => end,
-        };
-        start..hole
+        let hole = rustix::fs::seek(&self.file, SeekFrom::Hole(start));
+        start..hole.map_or(end, |hole| hole.min(end))
     }
 
     /// The runs of a variant, in ascending order.
@@ -453,13 +456,13 @@ impl Work<'_> {
                 at = zeros;
                 continue;
             }
-            let data = self.base.data_end(at).min(end);
+            let len = self.base.data_end(at).min(end) - at;
             let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-            if rustix::fs::fallocate(self.output.file, flags, at, data - at).is_err() {
+            if rustix::fs::fallocate(self.output.file, flags, at, len).is_err() {
                 let zeros = Positioned::new(self.output.file, self.output.path, false);
-                zeros.put_zeros(at, data - at)?;
+                zeros.put_zeros(at, len)?;
             }
-            at = data;
+            at += len;
         }
         Ok(())
     }
@@ -500,3 +503,6 @@ fn all_pieces(image: &dyn PieceSource) -> Result<Vec<Piece>, PieceError> {
     let mut pieces = Pieces::of(image);
     std::iter::from_fn(|| pieces.next().transpose()).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,10 +133,9 @@ impl<W: Write, F: Format> Blocks<W, F> {
                 self.compress(false)?;
             }
             let whole = left - left % to_u64(self.block);
-            if self.filling.is_empty()
-                && whole > 0
-                && let Some(zeros) = F::zeros(&self.settings, whole)
-            {
+            let is_whole = self.filling.is_empty() && whole > 0;
+            let zeros = if is_whole { F::zeros(&self.settings, whole) } else { None };
+            if let Some(zeros) = zeros {
                 self.works.queue.push_back(Work::Done(Ok(zeros)));
                 left -= whole;
                 continue;
@@ -226,3 +225,6 @@ impl<C> Drop for Works<C> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -162,4 +162,39 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_range_may_begin_the_image_and_have_zeros_in_it() {
+        let mut image = vec![0_u8; 3 * 4096 + 100];
+        image[5000..5100].fill(1);
+        image[3 * 4096..].fill(2);
+        let mut map = BlockMap::new(to_u64(image.len()), vec![(0, 2), (3, 1)]);
+        map.zeros(5000);
+        map.bytes(&image[5000..5100]);
+        map.zeros(3 * 4096 - 5100);
+        map.bytes(&image[3 * 4096..]);
+        let digests: Vec<_> = map.ranges.iter().map(|range| hexadecimal(&range.digest)).collect();
+        let expected = [&image[..8192], &image[3 * 4096..]].map(|bytes| hexadecimal(&Sha256::digest(bytes)));
+        assert_eq!(digests, expected);
+        assert_eq!(BlockMap::block(), 4096);
+    }
+
+    #[test]
+    fn zeros_between_ranges_cost_nothing_however_many_they_are() {
+        let mut map = BlockMap::new((1 << 50) + 4096, vec![(1 << 38, 1)]);
+        map.zeros(1 << 50);
+        map.bytes(&[3; 4096]);
+        map.zeros(1 << 50);
+        assert_eq!(map.ranges[0].digest, <[u8; 32]>::from(Sha256::digest([3; 4096])));
+    }
+
+    #[test]
+    fn the_map_has_its_own_digest() {
+        assert_eq!(hexadecimal(&[0x0f, 0xa0]), "0fa0");
+        let text = BlockMap::new(5, vec![(0, 1)]).text();
+        let (before, after) = text.split_once("<BmapFileChecksum> ").unwrap();
+        let (digest, after) = after.split_at(64);
+        let hashed = format!("{before}<BmapFileChecksum> {}{after}", "0".repeat(64));
+        assert_eq!(digest, hexadecimal(&Sha256::digest(hashed)));
+    }
 }

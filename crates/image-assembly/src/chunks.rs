@@ -91,7 +91,7 @@ impl<'i> Chunks<'i> {
             let room = CHUNK - chunk.len;
             let whole = piece.len <= room || (piece.content == Content::Metadata && chunk.len == 0);
             // A piece that fits into the next chunk is not split, because its file would be opened twice.
-            let cut = piece.content != Content::Metadata && piece.len > CHUNK && room > 0;
+            let cut = piece.content != Content::Metadata && piece.len > CHUNK;
             if !whole && !cut {
                 self.rest = Some(piece);
                 break;
@@ -166,105 +166,4 @@ impl<'i> Chunks<'i> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const M: Content = Content::Metadata;
-    const Z: Content = Content::Zeros;
-    const F: Content = Content::File {
-        file: FileRef { tree: image_tree::TreeId::FIRST, node: image_tree::NodeId::ROOT },
-        offset: 0,
-    };
-
-    struct List(Vec<(Content, u64)>);
-
-    impl PieceSource for List {
-        fn len(&self) -> u64 {
-            self.0.iter().map(|piece| piece.1).sum()
-        }
-
-        fn pieces(&self) -> Box<dyn Iterator<Item = Piece> + Send + '_> {
-            let mut at = 0;
-            Box::new(self.0.iter().map(move |&(content, len)| {
-                let piece = Piece { offset: at, len, content };
-                at += len;
-                piece
-            }))
-        }
-
-        fn generate(&self, _: &Piece, _: &mut [u8]) {}
-    }
-
-    /// The kind, length and number of pieces of each chunk.
-    fn cut(pieces: &[(Content, u64)], lone_file: Option<u64>) -> Vec<(Kind, u64, usize)> {
-        let list = List(pieces.to_vec());
-        let mut chunks = Chunks::of(&list, lone_file);
-        let mut chunk = Chunk::new();
-        let mut seen = Vec::new();
-        let mut at = 0;
-        while chunks.next(&mut chunk).unwrap() {
-            assert_eq!((chunk.offset, chunk.number), (at, u64::try_from(seen.len()).unwrap()));
-            at += chunk.len;
-            seen.push((chunk.kind, chunk.len, chunk.pieces.len()));
-        }
-        assert_eq!(at, list.len());
-        seen
-    }
-
-    #[test]
-    fn small_pieces_share_a_chunk_and_long_zeros_stand_alone() {
-        let pieces = [(M, 4096), (F, 100), (Z, 3996), (M, 4096), (Z, 32 << 10), (Z, 32 << 10), (F, 5)];
-        assert_eq!(
-            cut(&pieces, None),
-            [(Kind::Buffer, 12288, 4), (Kind::Zeros { of: None }, 64 << 10, 0), (Kind::Buffer, 5, 1)]
-        );
-    }
-
-    #[test]
-    fn metadata_is_never_cut() {
-        let pieces = [(M, 4096), (M, CHUNK + 4096), (M, CHUNK - 4096), (M, 8192)];
-        assert_eq!(
-            cut(&pieces, None),
-            [
-                (Kind::Buffer, 4096, 1),
-                (Kind::Buffer, CHUNK + 4096, 1),
-                (Kind::Buffer, CHUNK - 4096, 1),
-                (Kind::Buffer, 8192, 1)
-            ]
-        );
-    }
-
-    #[test]
-    fn files_are_cut_only_where_no_chunk_could_hold_them() {
-        let pieces = [(M, 4096), (F, CHUNK), (M, 4096), (F, 2 * CHUNK)];
-        assert_eq!(
-            cut(&pieces, None),
-            [
-                (Kind::Buffer, 4096, 1),
-                (Kind::Buffer, CHUNK, 1),
-                (Kind::Buffer, CHUNK, 2),
-                (Kind::Buffer, CHUNK, 1),
-                (Kind::Buffer, 4096, 1)
-            ]
-        );
-    }
-
-    #[test]
-    fn large_files_are_left_to_the_kernel_in_aligned_parts() {
-        let pieces = [(M, 4096), (F, KERNEL_COPY + (1 << 20) + 7), (Z, 4089), (M, 4096)];
-        let part = |from| Kind::File {
-            file: FileRef { tree: image_tree::TreeId::FIRST, node: image_tree::NodeId::ROOT },
-            from,
-        };
-        assert_eq!(
-            cut(&pieces, Some(1 << 20)),
-            [
-                (Kind::Buffer, 4096, 1),
-                (part(0), KERNEL_COPY, 0),
-                (part(KERNEL_COPY), (1 << 20) + 7, 0),
-                (Kind::Zeros { of: None }, 4089, 0),
-                (Kind::Buffer, 4096, 1)
-            ]
-        );
-    }
-}
+mod tests;

@@ -164,4 +164,27 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn the_digest_of_an_image_is_that_of_its_bytes_and_zeros() {
+        let mut image = vec![7; 10];
+        let mut digest = ImageDigest::default();
+        digest.bytes(&image);
+        for len in [0, 1, ZEROS.len(), ZEROS.len() + 1, 3 * ZEROS.len() - 5] {
+            digest.zeros(to_u64(len));
+            image.resize(image.len() + len, 0);
+        }
+        assert_eq!(digest.sha256(), <[u8; 32]>::from(Sha256::digest(&image)));
+    }
+
+    #[test]
+    fn the_start_of_a_file_is_read_back() {
+        let bytes = crate::testing::data(0, to_u64(2 * BUFFER + 9));
+        let file = crate::testing::in_memory(&bytes);
+        for len in [0, 1, BUFFER, BUFFER + 1, 2 * BUFFER + 9] {
+            let expected: [u8; 32] = Sha256::digest(&bytes[..len]).into();
+            assert_eq!(read_back(&file, to_u64(len)).unwrap(), expected, "{len}");
+        }
+        assert!(read_back(&file, to_u64(bytes.len()) + 1).is_err());
+    }
 }

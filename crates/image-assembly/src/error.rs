@@ -128,15 +128,14 @@ impl AssemblyError {
         Self::Output { path: shown(path), error: error.into() }
     }
 
-    /// An error when a stream is written. Errors of the output are marked, and those of the system have a number; those of the
+    /// An error when a stream is written. Errors of the output are marked, and those of the system have a kind; those of the
     /// compressor have neither.
     pub(crate) fn sink(path: &Path, error: io::Error) -> Self {
         let error = match error.downcast::<OutputError>() {
             Ok(OutputError(error)) => return Self::output(path, error),
             Err(error) => error,
         };
-        let is_of_system = error.raw_os_error().is_some() || error.kind() != io::ErrorKind::Other;
-        if is_of_system { Self::output(path, error) } else { Self::Compressor(error) }
+        if error.kind() == io::ErrorKind::Other { Self::Compressor(error) } else { Self::output(path, error) }
     }
 
     /// An output that is refused.
@@ -237,6 +236,30 @@ impl From<PieceError> for AssemblyError {
     }
 }
 
+/// Of several errors, the one at the lowest place.
+#[derive(Debug, Default)]
+pub(crate) struct FirstError(Option<(u64, AssemblyError)>);
+
+impl FirstError {
+    /// Adds the error at a place. Of two at one place, the first stays.
+    pub(crate) fn add(&mut self, place: u64, error: AssemblyError) {
+        match &self.0 {
+            Some((lowest, _)) if *lowest <= place => {}
+            _ => self.0 = Some((place, error)),
+        }
+    }
+
+    /// Whether there is an error.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Fails with the error, if there is one.
+    pub(crate) fn take(&mut self) -> Result<(), AssemblyError> {
+        self.0.take().map_or(Ok(()), |(_, error)| Err(error))
+    }
+}
+
 /// What to do if the system refuses to write an output.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
@@ -255,30 +278,4 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_is_one_line_with_place_mistake_and_remedy() {
-        let full = AssemblyError::output(Path::new("/a\nb"), io::Error::from_raw_os_error(28));
-        assert_eq!(
-            full.to_string(),
-            "/a\\x0ab: can't be written: no space left on device; free some space or choose another place"
-        );
-        assert_eq!(full.kind(), ErrorKind::Output);
-        let small = Refusal::DeviceTooSmall { has: 4096, needs: 8192 };
-        assert_eq!(
-            AssemblyError::refused(Path::new("/dev/x"), small).to_string(),
-            "/dev/x: holds 4096 bytes, the image needs 8192; use a larger device"
-        );
-        let silent =
-            AssemblyError::sink(Path::new("/a"), io::Error::other("Allocation error : not enough memory"));
-        assert!(
-            silent.to_string().starts_with("the compressor: allocation error : not enough memory; ask for")
-        );
-        let full = AssemblyError::sink(Path::new("/a"), io::Error::from_raw_os_error(28));
-        assert_eq!(full.kind(), ErrorKind::Output);
-        let ended = AssemblyError::Ended { path: "/s".into() };
-        assert_eq!(ended.kind(), ErrorKind::Source);
-    }
-}
+mod tests;

@@ -11,7 +11,6 @@ use image_tree::{
 };
 use reader_threads::Member;
 use rustix::fs::Advice;
-use rustix::io::retry_on_intr;
 
 use crate::chunks::{CHUNK, Chunk};
 use crate::error::AssemblyError;
@@ -216,12 +215,9 @@ impl Ahead {
         file: FileRef,
         reader: &'r mut dyn FileReader,
     ) -> Result<FileBytes<'r>, ContentsError> {
-        if self.open.front().is_some_and(|(open, _)| *open == file)
-            && let Some((_, fd)) = self.open.pop_front()
-        {
-            return Ok(FileBytes::Fd(fd));
-        }
-        reader.open(file)
+        let is_open = self.open.front().is_some_and(|(open, _)| *open == file);
+        let open = if is_open { self.open.pop_front() } else { None };
+        open.map_or_else(|| reader.open(file), |(_, fd)| Ok(FileBytes::Fd(fd)))
     }
 }
 
@@ -295,18 +291,17 @@ pub(crate) fn part<'w>(
 }
 
 /// Fills the buffer from a file.
-pub(crate) fn read_at(fd: BorrowedFd<'_>, mut from: u64, mut bytes: &mut [u8]) -> Result<(), Missing> {
-    while !bytes.is_empty() {
-        match retry_on_intr(|| rustix::io::pread(fd, &mut *bytes, from)) {
-            Ok(0) => return Err(Missing::Ended),
-            Ok(read) => {
-                from += to_u64(read);
-                bytes = &mut bytes[read..];
-            }
-            Err(errno) => return Err(Missing::Failed(errno.into())),
-        }
+pub(crate) fn read_at(fd: BorrowedFd<'_>, from: u64, bytes: &mut [u8]) -> Result<(), Missing> {
+    read_all(&mut Opened(fd), from, bytes)
+}
+
+/// An open file of this machine.
+struct Opened<'f>(BorrowedFd<'f>);
+
+impl ReadAt for Opened<'_> {
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        Ok(rustix::io::pread(self.0, buffer, offset)?)
     }
-    Ok(())
 }
 
 /// Fills the buffer from a reader. The buffer is reused: if the reader claims more bytes than it wrote, bytes of another file
@@ -348,3 +343,6 @@ pub(crate) fn explain(
     }
     missing(contents, file, why)
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,3 +104,48 @@ impl Format for Gzip {
         output.write_all(&[a, b, c, d])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::blocks::Blocks;
+    use crate::testing::{data, noise};
+
+    fn compressed(bytes: &[u8], level: u32, threads: usize) -> Vec<u8> {
+        let threads = NonZeroUsize::new(threads).unwrap();
+        let mut blocks: Blocks<_, Gzip> = Blocks::new(Vec::new(), level, threads).unwrap();
+        blocks.write_all(bytes).unwrap();
+        blocks.finish().unwrap().0
+    }
+
+    #[test]
+    fn all_blocks_are_one_member() {
+        let whole = [noise(300_000), data(0, 2 << 20)].concat();
+        for len in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, whole.len()] {
+            for (level, extra) in [(1, 4), (5, 0), (9, 2)] {
+                let bytes = &whole[..len];
+                let member = compressed(bytes, level, 2);
+                assert_eq!(member[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, extra, 3]);
+                let mut decoder = flate2::bufread::GzDecoder::new(&*member);
+                let mut found = Vec::new();
+                decoder.read_to_end(&mut found).unwrap();
+                assert!(found == bytes && decoder.into_inner().is_empty(), "{len} bytes, level {level}");
+                assert!(level != 5 || compressed(bytes, level, 1) == member);
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_has_a_mebibyte_and_uses_the_32_kib_before_it() {
+        assert_eq!((Gzip::block(&5), Gzip::HISTORY), (1 << 20, 32 << 10));
+        assert_eq!(Gzip::memory(&5), (2 << 20) + (512 << 10));
+        // A period that fits into the history, in several blocks.
+        let period = noise(30_000);
+        let [one, three] = [BLOCK, 3 * BLOCK]
+            .map(|len| compressed(&period.iter().copied().cycle().take(len).collect::<Vec<_>>(), 6, 2).len());
+        assert!(three - one < one, "{one} and {three} bytes");
+    }
+}

@@ -190,4 +190,60 @@ mod tests {
         let pipe = Identity::of_stream(&writer);
         assert!(pipe.is(&pipe) && pipe.path().is_none());
     }
+
+    #[test]
+    fn an_output_is_its_inode_and_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image");
+        let new = Identity::of_path(&path);
+        assert_eq!((new.file(), new.is_behind_device()), (None, false));
+        fs::write(&path, "").unwrap();
+        let there = Identity::of_path(&path);
+        assert_eq!(there.file(), Some(inode(&fs::metadata(&path).unwrap())));
+        assert_eq!(there.path(), Some(fs::canonicalize(&path).unwrap().as_path()));
+        // The file that was not there yet has the same name.
+        assert!(new.is(&there) && there.is(&new));
+        let own = there.own_file().unwrap();
+        assert_eq!(own.folder, inode(&fs::metadata(folder.path()).unwrap()));
+        assert_eq!((own.name, own.temporary_prefix), (b"image".to_vec(), Some(b".image.snugfs-".to_vec())));
+        let other = Identity::of_path(&folder.path().join("other"));
+        assert!(!other.is(&new) && !other.is(&there));
+        // Two files that exist have different inodes.
+        fs::write(folder.path().join("other"), "").unwrap();
+        assert!(!Identity::of_path(&folder.path().join("other")).is(&there));
+    }
+
+    #[test]
+    fn a_device_is_the_file_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk");
+        fs::write(&path, "").unwrap();
+        let file = Identity::of_path(&path);
+        let device = Identity { backing: Some(Box::new(file.clone())), ..Identity::default() };
+        assert!(device.is(&file) && file.is(&device) && device.is(&device));
+        assert_eq!(
+            (device.file(), device.path(), device.own_file()),
+            (file.file(), file.path(), file.own_file())
+        );
+        assert!(device.is_behind_device() && !file.is_behind_device());
+        let other = Identity::of_path(&folder.path().join("other"));
+        assert!(!device.is(&other) && !other.is(&device));
+        // Other devices equal nothing.
+        let unknown = Identity::default();
+        assert!(!unknown.is(&unknown) && !unknown.is(&device));
+    }
+
+    /// The system appends this to the path of an open file that was removed.
+    #[test]
+    fn a_stream_has_no_name_after_its_file_was_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let file = fs::File::create(&path).unwrap();
+        fs::write(folder.path().join("out (deleted)"), "").unwrap();
+        fs::remove_file(&path).unwrap();
+        let stream = Identity::of_stream(&file);
+        assert_eq!((stream.path(), stream.file()), (None, Some(inode(&file.metadata().unwrap()))));
+        let null = Identity::of_stream(fs::File::open("/dev/null").unwrap());
+        assert_eq!((null.file(), null.path()), (None, None));
+    }
 }

@@ -52,8 +52,7 @@ pub(crate) fn kernel_copy(
     let mut done = 0;
     while done < len {
         let left = len - done;
-        // Whole blocks first: with an incomplete block at the end, some file systems clone nothing.
-        let now = if left > BLOCK { left - left % BLOCK } else { left };
+        let now = whole_blocks(left);
         let (mut source, mut target) = (from.1 + done, to.1 + done);
         match rustix::fs::copy_file_range(from.0, Some(&mut source), to.0, Some(&mut target), to_usize(now)) {
             Ok(0) => break,
@@ -65,6 +64,14 @@ pub(crate) fn kernel_copy(
         }
     }
     Ok(done)
+}
+
+/// How much is copied at once. Whole blocks first: with an incomplete block at the end, some file systems clone nothing.
+fn whole_blocks(left: u64) -> u64 {
+    match left - left % BLOCK {
+        0 => left,
+        whole => whole,
+    }
 }
 
 #[cfg(test)]
@@ -85,6 +92,21 @@ mod tests {
         let written = std::fs::read(target.path()).unwrap();
         assert!(written[4096..] == bytes[8..70_009] && written[..4096] == [0; 4096]);
         assert_eq!(copy(80_000, 0, 4096), 4);
+    }
+
+    #[test]
+    fn whole_blocks_come_before_the_rest() {
+        for (left, now) in [(1, 1), (4095, 4095), (4096, 4096), (4097, 4096), (8191, 4096), (8192, 8192)] {
+            assert_eq!(whole_blocks(left), now);
+        }
+    }
+
+    #[test]
+    fn types_of_file_systems_are_known() {
+        let [memory, disk] = [crate::testing::in_memory(b""), File::open("/proc/self/stat").unwrap()];
+        assert!(is_in_memory(memory.as_fd()) && !is_in_memory(disk.as_fd()));
+        assert!(!shares_blocks(memory.as_fd()) && !shares_blocks(disk.as_fd()));
+        assert_eq!([false, true].map(large_file), [1 << 20, 64 << 10]);
     }
 
     #[test]

@@ -82,6 +82,8 @@ mod sink;
 mod spooled;
 mod stream;
 mod temporaries;
+#[cfg(test)]
+mod testing;
 mod threads;
 mod unordered;
 mod writer;
@@ -118,4 +120,14 @@ pub use zero_runs::KnownZeros;
 #[must_use]
 pub fn zstd_version() -> &'static str {
     zstd::zstd_safe::version_string()
+}
+
+#[cfg(all(test, feature = "zstd"))]
+mod tests {
+    #[test]
+    fn the_version_of_zstd_is_the_one_that_is_compiled_in() {
+        let number = zstd::zstd_safe::version_number();
+        let expected = format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100);
+        assert_eq!(super::zstd_version(), expected);
+    }
 }

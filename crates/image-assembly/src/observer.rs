@@ -57,3 +57,43 @@ impl Observer for Observers<'_> {
         self.0.iter_mut().try_for_each(|observer| observer.finish())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::file;
+
+    /// Notes what it is told, with its name.
+    struct Notes<'n>(char, &'n std::cell::RefCell<Vec<String>>, bool);
+
+    impl Observer for Notes<'_> {
+        fn file_bytes(&mut self, _: FileRef, bytes: &[u8]) {
+            self.1.borrow_mut().push(format!("{}f{} ", self.0, bytes.len()));
+        }
+
+        fn bytes(&mut self, bytes: &[u8]) {
+            self.1.borrow_mut().push(format!("{}b{} ", self.0, bytes.len()));
+        }
+
+        fn zeros(&mut self, len: u64) {
+            self.1.borrow_mut().push(format!("{}z{len} ", self.0));
+        }
+
+        fn finish(&mut self) -> Result<(), Rejection> {
+            self.1.borrow_mut().push(format!("{}end ", self.0));
+            if self.2 { Err("rejected".into()) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn observers_are_called_in_their_order_until_one_rejects_the_image() {
+        let notes = std::cell::RefCell::default();
+        let mut three = [Notes('a', &notes, false), Notes('b', &notes, true), Notes('c', &notes, false)];
+        let mut observers = Observers(three.iter_mut().map(|notes| -> &mut dyn Observer { notes }).collect());
+        observers.file_bytes(file(0), &[1; 2]);
+        observers.bytes(&[1; 3]);
+        observers.zeros(4);
+        assert!(observers.finish().is_err());
+        assert_eq!(notes.borrow().concat(), "af2 bf2 cf2 ab3 bb3 cb3 az4 bz4 cz4 aend bend ");
+    }
+}

@@ -144,3 +144,24 @@ pub struct Written {
     /// that with workers.
     pub without_workers: bool,
 }
+
+#[cfg(all(test, feature = "gzip", feature = "sha256", feature = "xz", feature = "zstd"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_neither_compressed_nor_hashed_by_default() {
+        let options = Options::default();
+        assert!(!options.is_compressed() && !options.is_hashed() && options.read_back);
+        let level = 1;
+        for (compression, name) in [
+            (Compression::Zstd { level: 1, framing: Framing::Single }, "zstd"),
+            (Compression::Gzip { level }, "gzip"),
+            (Compression::Xz { level }, "xz"),
+        ] {
+            assert_eq!(compression.name(), name);
+            assert!(Options { compression: Some(compression), ..options }.is_compressed());
+        }
+        assert!(Options { digest: true, ..options }.is_hashed());
+    }
+}

@@ -83,3 +83,81 @@ impl Format for Packed {
         Ok(start)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::blocks::Blocks as Compressor;
+    use crate::testing::data;
+
+    /// Blocks of 300 bytes, which are written as they are. Of zeros, their number is written.
+    #[derive(Debug)]
+    struct Numbers;
+
+    impl PackedFormat for Numbers {
+        fn image_len(&self) -> u64 {
+            0
+        }
+
+        fn block(&self) -> usize {
+            300
+        }
+
+        fn compress(&self, blocks: &[u8]) -> io::Result<Vec<PackedBlock>> {
+            Ok(blocks.chunks(300).map(|block| PackedBlock::Plain(block.to_vec())).collect())
+        }
+
+        fn is_patched(&self) -> bool {
+            true
+        }
+
+        fn begin(&self, output: &mut Vec<u8>) -> Box<dyn PackedFile> {
+            output.extend(b"begin ");
+            Box::new(Self)
+        }
+    }
+
+    impl PackedFile for Numbers {
+        fn block(&mut self, block: &PackedBlock, output: &mut Vec<u8>) -> io::Result<()> {
+            let PackedBlock::Plain(bytes) = block else { unreachable!("all blocks are plain") };
+            output.extend(bytes);
+            Ok(())
+        }
+
+        fn zeros(&mut self, count: u64, output: &mut Vec<u8>) -> io::Result<()> {
+            output.extend(format!(" {count} ").bytes());
+            Ok(())
+        }
+
+        fn end(self: Box<Self>, output: &mut Vec<u8>) -> io::Result<Vec<u8>> {
+            output.extend(b" end");
+            Ok(b"BEGIN".to_vec())
+        }
+    }
+
+    #[test]
+    fn a_thread_compresses_whole_blocks_and_the_file_has_them_in_order() {
+        let format: Arc<dyn PackedFormat> = Arc::new(Numbers);
+        let part = Packed::block(&format);
+        assert_eq!(part, (1_usize << 20).next_multiple_of(300));
+        let mut blocks: Compressor<_, Packed> =
+            Compressor::new(Vec::new(), Arc::clone(&format), NonZeroUsize::MIN).unwrap();
+        let (first, last) = (data(0, to_u64(2 * part)), data(7, 1000));
+        blocks.write_all(&first).unwrap();
+        blocks.write_zeros(to_u64(3 * part)).unwrap();
+        blocks.write_all(&last).unwrap();
+        let (file, start) = blocks.finish().unwrap();
+        let zeros = format!(" {} ", 3 * part / 300);
+        assert!(file == [b"begin ", &first[..], zeros.as_bytes(), &last, b" end"].concat());
+        assert_eq!(start, b"BEGIN");
+    }
+
+    #[test]
+    fn each_thread_has_room_for_its_blocks_twice() {
+        let format: Arc<dyn PackedFormat> = Arc::new(Numbers);
+        assert_eq!(Packed::memory(&format), 2 * to_u64(Packed::block(&format)) + STATE);
+        assert_eq!(Packed::memory(&format) >> 20, 4);
+    }
+}

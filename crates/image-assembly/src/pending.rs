@@ -48,9 +48,8 @@ impl Pending {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = Arc::new(rustix::fs::open(folder, flags, Mode::empty())?);
         let name = name.to_owned();
-        if unnamed == Unnamed::Try
-            && let Some(file) = without_name(&folder)?
-        {
+        let without = if unnamed == Unnamed::Try { without_name(&folder)? } else { None };
+        if let Some(file) = without {
             return Ok(Self { folder, name, file, temporary: None });
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
@@ -72,8 +71,8 @@ impl Pending {
         }
         self.take_name()?;
         if sync {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            File::from(rustix::fs::openat(&*self.folder, ".", flags, Mode::empty())?).sync_all()?;
+            let folder = rustix::fs::openat(&*self.folder, ".", OFlags::CLOEXEC, Mode::empty())?;
+            File::from(folder).sync_all()?;
         }
         Ok(())
     }
@@ -254,6 +253,53 @@ mod tests {
             assert!(pending.publish(false).is_err());
             assert_eq!(names(folder.path()), ["image"]);
         }
+    }
+
+    /// The descriptor of the folder is only for names in it.
+    #[test]
+    fn other_programs_inherit_no_open_file() {
+        use rustix::io::{FdFlags, fcntl_getfd};
+        let folder = tempfile::tempdir().unwrap();
+        for unnamed in [Unnamed::Try, Unnamed::Never] {
+            let pending = Pending::create(folder.path(), OsStr::new("image"), unnamed).unwrap();
+            for flags in [fcntl_getfd(pending.file()), fcntl_getfd(&*pending.folder)] {
+                assert!(flags.unwrap().contains(FdFlags::CLOEXEC), "{unnamed:?}");
+            }
+            let flags = rustix::fs::fcntl_getfl(&*pending.folder).unwrap();
+            assert!(flags.contains(OFlags::PATH | OFlags::DIRECTORY));
+            pending.file().write_all(b"readable").unwrap();
+            let mut text = [0; 8];
+            std::os::unix::fs::FileExt::read_exact_at(pending.file(), &mut text, 0).unwrap();
+            assert_eq!(&text, b"readable");
+        }
+    }
+
+    #[test]
+    fn a_file_has_a_name_in_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new");
+        let file = NewFile::create(&path).unwrap();
+        file.file().write_all(b"new").unwrap();
+        assert!(!path.exists());
+        file.publish(true).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(NewFile::create(Path::new("/")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        // A name alone is in the working directory.
+        assert!(NewFile::create(Path::new("name")).is_ok());
+        assert!(NewFile::create(&path.join("below")).is_err());
+    }
+
+    #[test]
+    fn there_are_as_many_temporary_names_as_are_tried() {
+        let attempts = std::cell::Cell::new(0);
+        let taken = |_: &OsStr| -> rustix::io::Result<()> {
+            attempts.set(attempts.get() + 1);
+            Err(if attempts.get() > 50 { Errno::EXIST } else { Errno::INTR })
+        };
+        assert_eq!(with_free_name(OsStr::new("x"), taken).unwrap_err(), Errno::EXIST);
+        assert_eq!(attempts.get(), TRIES);
+        let refused = |_: &OsStr| -> rustix::io::Result<()> { Err(Errno::ROFS) };
+        assert_eq!(with_free_name(OsStr::new("x"), refused).unwrap_err(), Errno::ROFS);
     }
 
     #[test]

@@ -94,3 +94,91 @@ fn name_of(path: &Path) -> Result<Resolved, Refusal> {
     };
     Ok(Resolved::Name { folder, name: name.to_owned() })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// The folder and the name of an output.
+    fn name(path: &Path) -> (PathBuf, OsString) {
+        match resolve(path).unwrap() {
+            Resolved::Name { folder, name } => (folder, name),
+            Resolved::Stream(_) => panic!("a stream"),
+        }
+    }
+
+    fn refusal(path: &Path) -> Refusal {
+        match resolve(path) {
+            Err(AssemblyError::Refused { refusal, .. }) => refusal,
+            _ => panic!("not refused: {}", path.display()),
+        }
+    }
+
+    #[test]
+    fn an_output_has_a_name_in_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = fs::canonicalize(folder.path()).map(|path| (path, folder)).unwrap();
+        let at = |name: &str| folder.0.join(name);
+        fs::write(at("file"), "").unwrap();
+        fs::create_dir(at("below")).unwrap();
+        symlink("below/target", at("link")).unwrap();
+        symlink("link", at("second")).unwrap();
+        for (path, parent, last) in [
+            ("file", "", "file"),
+            ("new", "", "new"),
+            ("below/../file", "", "file"),
+            ("link", "below", "target"),
+            ("second", "below", "target"),
+        ] {
+            let (found, name) = name(&at(path));
+            assert_eq!(
+                (fs::canonicalize(found).unwrap(), name),
+                (fs::canonicalize(at(parent)).unwrap(), last.into())
+            );
+        }
+        assert_eq!(name(Path::new("surely-new")), (".".into(), "surely-new".into()));
+        assert_eq!(name(Path::new("/surely-new")), ("/".into(), "surely-new".into()));
+    }
+
+    #[test]
+    fn what_can_be_no_output_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "").unwrap();
+        symlink("circle", at("circle")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        for (path, expected) in [
+            (at(""), Refusal::Directory),
+            (at("new/"), Refusal::NoName),
+            (at("new/."), Refusal::NoName),
+            (at("file/new"), Refusal::NoFolder),
+            (at("circle"), Refusal::SymlinkLoop),
+            (at("socket"), Refusal::Socket),
+        ] {
+            assert_eq!(refusal(&path), expected, "{}", path.display());
+        }
+        // The error of the system is another one.
+        let long = at(&"n".repeat(300));
+        assert!(matches!(resolve(&long), Err(AssemblyError::Output { .. })));
+    }
+
+    #[test]
+    fn a_chain_of_symlinks_may_have_forty_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |number: usize| folder.path().join(number.to_string());
+        for number in 1..=41 {
+            symlink(at(number - 1), at(number)).unwrap();
+        }
+        assert_eq!(name(&at(39)).1, "0");
+        assert_eq!(refusal(&at(41)), Refusal::SymlinkLoop);
+    }
+
+    #[test]
+    fn a_character_device_is_a_stream() {
+        assert!(matches!(resolve(Path::new("/dev/null")), Ok(Resolved::Stream(_))));
+        assert!(matches!(find(Path::new("/dev/null")), Ok(Place::Stream(_))));
+        assert!(matches!(find(Path::new("surely-new")), Ok(Place::Name { .. })));
+    }
+}

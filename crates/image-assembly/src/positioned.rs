@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use reader_threads::Member;
 
 use crate::chunks::{CHUNK, Chunk, Chunks, Kind};
-use crate::error::AssemblyError;
+use crate::error::{AssemblyError, FirstError};
 use crate::fill::{Filler, room};
 use crate::kernel_copy::{large_file, shares_blocks};
 use crate::sink::ZEROS;
@@ -84,14 +84,11 @@ type Work<'w> =
 
 fn run(job: &Job<'_>, lone_file: Option<u64>, work: &Work<'_>) -> Result<(), AssemblyError> {
     let chunks = Chunks::of(job.image, lone_file);
-    let list = List(Mutex::new(State { chunks, failed: None }));
+    let list = List(Mutex::new(State { chunks, failed: FirstError::default() }));
     let useful = to_usize(job.image.len().div_ceil(CHUNK));
     let (threads, readers) = (job.options.threads.get().min(useful), job.options.readers.get().min(useful));
     reader_threads::run(threads, readers, &|member| take_chunks(job, work, &list, member));
-    match list.state().failed.take() {
-        Some((_, error)) => Err(error),
-        None => Ok(()),
-    }
+    list.state().failed.take()
 }
 
 fn take_chunks(job: &Job<'_>, work: &Work<'_>, list: &List<'_>, member: &mut Member<'_>) {
@@ -101,7 +98,7 @@ fn take_chunks(job: &Job<'_>, work: &Work<'_>, list: &List<'_>, member: &mut Mem
     while !member.is_spare() && list.take(&mut chunk) {
         match work(&chunk, &mut filler, &mut buffer, member) {
             Ok(()) => (job.progress)(chunk.len),
-            Err(error) => return list.fail(chunk.number, error),
+            Err(error) => return list.state().failed.add(chunk.number, error),
         }
     }
 }
@@ -232,8 +229,8 @@ struct List<'i>(Mutex<State<'i>>);
 
 struct State<'i> {
     chunks: Chunks<'i>,
-    /// The lowest number of a chunk with an error, and the error.
-    failed: Option<(u64, AssemblyError)>,
+    /// By the number of the chunk.
+    failed: FirstError,
 }
 
 impl<'i> List<'i> {
@@ -244,23 +241,20 @@ impl<'i> List<'i> {
     /// Makes `chunk` the next one to do; false when there is none, or an error.
     fn take(&self, chunk: &mut Chunk) -> bool {
         let mut state = self.state();
-        if state.failed.is_some() {
+        if state.failed.is_set() {
             return false;
         }
         match state.chunks.next(chunk) {
             Ok(more) => more,
             Err(error) => {
                 // All lower chunks are already taken.
-                state.failed = Some((state.chunks.number(), error.into()));
+                let number = state.chunks.number();
+                state.failed.add(number, error.into());
                 false
             }
         }
     }
-
-    fn fail(&self, number: u64, error: AssemblyError) {
-        let mut state = self.state();
-        if state.failed.as_ref().is_none_or(|lowest| number < lowest.0) {
-            state.failed = Some((number, error));
-        }
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -202,3 +202,6 @@ impl Filled {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ impl SeekTable {
 
     /// The table, as a skippable frame.
     pub(crate) fn bytes(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(self.frames.len() * 8 + 17);
+        let mut bytes = Vec::new();
         bytes.extend(SKIPPABLE.to_le_bytes());
         bytes.extend(narrow(self.frames.len() * 8 + 9)?.to_le_bytes());
         for (compressed, decompressed) in &self.frames {
@@ -120,5 +120,68 @@ impl<W: Write> Write for Seekable<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::data;
+
+    /// The lengths in the table at the end of a file: compressed and decompressed.
+    fn table(file: &[u8]) -> Vec<(u32, u32)> {
+        let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+        let footer = file.len() - 9;
+        assert_eq!((number(footer + 5), file[footer + 4]), (MAGIC, 0));
+        let count = usize::try_from(number(footer)).unwrap();
+        let start = footer - count * 8;
+        assert_eq!((number(start - 8), number(start - 4)), (SKIPPABLE, number(footer) * 8 + 9));
+        (0..count).map(|index| (number(start + index * 8), number(start + index * 8 + 4))).collect()
+    }
+
+    #[test]
+    fn frames_have_one_length_and_are_in_the_table() {
+        let frame = u32::try_from(FRAME).unwrap();
+        let whole = [data(0, 1000), vec![0; 2 * FRAME], data(5, 3000)].concat();
+        for (len, lens) in [
+            (0, &[][..]),
+            (1, &[1][..]),
+            (FRAME, &[frame]),
+            (FRAME + 1, &[frame, 1]),
+            (whole.len(), &[frame, frame, 4000]),
+        ] {
+            let bytes = &whole[..len];
+            let mut seekable = Seekable::new(Vec::new(), 1, NonZeroUsize::new(2).unwrap());
+            bytes.chunks(1_000_000).for_each(|part| seekable.write_all(part).unwrap());
+            let file = seekable.finish().unwrap();
+            assert!(zstd::decode_all(&*file).unwrap() == bytes, "{len}");
+            let found = table(&file);
+            assert_eq!(found.iter().map(|frame| frame.1).collect::<Vec<_>>(), lens, "{len}");
+            let mut at = 0;
+            for (compressed, decompressed) in found {
+                let end = at + usize::try_from(compressed).unwrap();
+                let frame = zstd::decode_all(&file[at..end]).unwrap();
+                assert_eq!(frame.len(), usize::try_from(decompressed).unwrap());
+                at = end;
+            }
+        }
+    }
+
+    #[test]
+    fn as_many_frames_as_threads_are_collected() {
+        let mut seekable = Seekable::new(Vec::new(), 1, NonZeroUsize::new(2).unwrap());
+        let frame = vec![0; FRAME];
+        for (expected, is_written) in [(1, false), (2, false), (1, true), (2, true)] {
+            seekable.write_all(&frame).unwrap();
+            assert_eq!((seekable.batch.len(), !seekable.writer.is_empty()), (expected, is_written));
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_too_long_for_the_table_is_an_error() {
+        let mut table = SeekTable::default();
+        assert!(table.add(usize::MAX, 1).is_err() && table.add(1, 1 << 32).is_err());
+        assert!(table.add(7, usize::try_from(u32::MAX).unwrap()).is_ok());
+        assert_eq!(table.frames, [(7, u32::MAX)]);
     }
 }

@@ -278,12 +278,139 @@ mod frame {
     ) -> io::Result<Encoder<'static, W>> {
         let mut encoder = Encoder::new(writer, level)?;
         encoder.multithread(narrow(to_u64(workers), "there are at most `MOST_WORKERS`"))?;
-        if level <= SHORT_JOBS && workers > 0 {
+        if level <= SHORT_JOBS {
             encoder.set_parameter(CParameter::JobSize(JOB))?;
         }
         encoder.include_checksum(true)?;
         encoder.include_contentsize(true)?;
         encoder.set_pledged_src_size(Some(len))?;
         Ok(encoder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::data;
+
+    /// Takes at most ten bytes at a time, or claims to have taken more.
+    #[derive(Default)]
+    struct Output {
+        bytes: Vec<u8>,
+        claims: usize,
+        flushed: usize,
+    }
+
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(10);
+            self.bytes.extend_from_slice(&bytes[..taken]);
+            Ok(taken + self.claims)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.flushed += 1;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_an_output_took_is_counted_and_hashed() {
+        let mut output = Output::default();
+        let mut tally = Tally::new(&mut output, true);
+        let bytes = data(0, 25);
+        assert_eq!(tally.write(&bytes).unwrap(), 10);
+        assert_eq!(tally.bytes, 10);
+        tally.write_all(&bytes[10..]).unwrap();
+        assert_eq!(tally.write(&[]).unwrap(), 0);
+        tally.flush().unwrap();
+        assert_eq!(tally.bytes, 25);
+        #[cfg(feature = "sha256")]
+        assert_eq!(tally.sha256(), Some(Sha256::digest(&bytes).into()));
+        assert_eq!((output.bytes, output.flushed), (bytes, 1));
+        let mut output = Output::default();
+        assert_eq!(Tally::new(&mut output, false).sha256(), None);
+    }
+
+    #[test]
+    fn an_output_can_not_take_more_than_it_is_given() {
+        for (claims, len, is_error) in [(0, 10, false), (1, 9, true), (1, 11, false)] {
+            let mut output = Output { claims, ..Output::default() };
+            let result = Tally::new(&mut output, false).write(&data(0, len));
+            assert_eq!(result.is_err(), is_error, "{claims} more than {len}");
+        }
+    }
+
+    #[test]
+    fn a_flush_reaches_the_output() {
+        #[cfg(feature = "zstd")]
+        let seekable = Some(Compression::Zstd { level: 1, framing: Framing::Seekable });
+        #[cfg(not(feature = "zstd"))]
+        let seekable = None;
+        for compression in [None, seekable] {
+            let mut output = Output::default();
+            let options = Options { compression, ..Options::default() };
+            let tally = Tally::new(&mut output, false);
+            Sink::new(tally, &options, None, 0).unwrap().0.flush().unwrap();
+            assert_eq!(output.flushed, 1, "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_output_keeps_its_text() {
+        assert_eq!(OutputError(io::Error::other("disk on fire")).to_string(), "disk on fire");
+    }
+
+    #[test]
+    fn a_plain_sink_takes_bytes_and_any_number_of_zeros() {
+        let mut output = Vec::new();
+        let mut expected = Vec::new();
+        let (mut sink, without_workers) =
+            Sink::new(Tally::new(&mut output, false), &Options::default(), None, 0).unwrap();
+        assert!(!without_workers);
+        for len in [0, 1, ZEROS.len(), ZEROS.len() + 1, 3 * ZEROS.len() - 5] {
+            let bytes = data(to_u64(len), 7);
+            sink.write_all(&bytes).unwrap();
+            sink.write_zeros(to_u64(len)).unwrap();
+            expected.extend(bytes);
+            expected.resize(expected.len() + len, 0);
+        }
+        let (tally, start) = sink.finish().unwrap();
+        assert_eq!((tally.bytes, start.len()), (to_u64(expected.len()), 0));
+        assert!(output == expected);
+    }
+
+    /// Shorter jobs than zstd's, up to the levels for which that makes a difference in memory.
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn jobs_of_zstd_have_six_mebibytes_at_lower_levels() {
+        use zstd::stream::raw::CParameter;
+        let bytes = data(0, 17 << 20);
+        let encode = |mut encoder: Encoder<'static, Vec<u8>>| {
+            encoder.write_all(&bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        for (level, workers, job) in
+            [(1, 1, Some(6 << 20)), (8, 2, Some(6 << 20)), (9, 1, None), (1, 0, None)]
+        {
+            let mut expected = Encoder::new(Vec::new(), level).unwrap();
+            expected.multithread(workers).unwrap();
+            if let Some(job) = job {
+                expected.set_parameter(CParameter::JobSize(job)).unwrap();
+            }
+            expected.include_checksum(true).unwrap();
+            expected.set_pledged_src_size(Some(to_u64(bytes.len()))).unwrap();
+            let workers = usize::try_from(workers).unwrap();
+            let encoder = frame::encoder(Vec::new(), level, to_u64(bytes.len()), workers).unwrap();
+            assert!(encode(encoder) == encode(expected), "level {level}, {workers} workers");
+        }
+    }
+
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn zstd_has_as_many_workers_as_threads_up_to_a_limit() {
+        for (threads, workers) in [(1, 1), (3, 3), (64, 64), (1000, 64)] {
+            assert_eq!(frame::workers(std::num::NonZeroUsize::new(threads).unwrap()), workers);
+        }
     }
 }

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use image_tree::{Content, FileRef, Piece, PieceSource, Spool};
@@ -13,7 +13,7 @@ use reader_threads::Member;
 use rustix::io::retry_on_intr;
 
 use crate::chunks::{CHUNK, Chunk, KERNEL_COPY, Kind};
-use crate::error::AssemblyError;
+use crate::error::{AssemblyError, FirstError};
 use crate::fill::{Filler, missing, read_at, room};
 use crate::pieces::{PieceError, Pieces};
 use crate::positioned::Positioned;
@@ -83,11 +83,9 @@ impl<'s> Spooled<'s> {
         while let Some(piece) = pieces.next()? {
             let Content::File { file, offset } = piece.content else {
                 let padding = u16::try_from(piece.len).unwrap_or(PADDING);
-                if let (Some(last), true) = (entries.last_mut(), end == Some(piece.offset))
-                    && piece.content.is_zero()
-                    && padding < PADDING
-                {
-                    let last: &mut Entry<'_> = last;
+                let follows = end == Some(piece.offset) && piece.content.is_zero();
+                let last: Option<&mut Entry<'_>> = entries.last_mut();
+                if let Some(last) = last.filter(|_| follows && padding < PADDING) {
                     last.padding = padding;
                 }
                 continue;
@@ -111,7 +109,7 @@ impl<'s> Spooled<'s> {
 
     /// Writes them to their places in an output that has all other bytes already.
     pub(crate) fn write(&self, job: &Job<'_>, output: &Positioned<'_>) -> Result<(), AssemblyError> {
-        let state = State { next: 0, rest: None, begun: Vec::new(), kept: (-1, 0), failed: None };
+        let state = State::default();
         let list = List {
             entries: &self.entries,
             large: output.lone_file().unwrap_or(CHUNK).min(CHUNK),
@@ -121,10 +119,7 @@ impl<'s> Spooled<'s> {
         let (threads, readers) =
             (job.options.threads.get().min(useful), job.options.readers.get().min(useful));
         reader_threads::run(threads, readers, &|member| self.take_units(job, output, &list, member));
-        match list.state().failed.take() {
-            Some((_, error)) => Err(error),
-            None => Ok(()),
-        }
+        list.state().failed.take()
     }
 
     fn take_units(&self, job: &Job<'_>, output: &Positioned<'_>, list: &List<'_>, member: &mut Member<'_>) {
@@ -140,7 +135,7 @@ impl<'s> Spooled<'s> {
                 entries => put_small(job, entries, output, &mut buffer, member),
             };
             if let Err(error) = put {
-                return list.fail(unit.offset(), error);
+                return list.state().failed.add(unit.offset(), error);
             }
             (job.progress)(unit.len());
             if let Some(len) = list.end(&unit).filter(|_| self.spool.is_last_use()) {
@@ -200,7 +195,7 @@ fn put_small(
     run.write()
 }
 
-/// Bytes that follow each other in the image, written at once.
+/// Bytes that follow each other in the image, written with as few calls as Linux allows.
 struct Joined<'b> {
     at: u64,
     end: u64,
@@ -210,14 +205,12 @@ struct Joined<'b> {
 
 impl<'b> Joined<'b> {
     fn add(&mut self, bytes: &'b [u8], entry: &Entry<'_>) -> Result<(), AssemblyError> {
-        if entry.at != self.end || self.parts.len() + 2 > MOST_PARTS {
+        if entry.at != self.end {
             self.write()?;
             self.at = entry.at;
         }
         self.parts.push(IoSlice::new(bytes));
-        if entry.padding > 0 {
-            self.parts.push(IoSlice::new(&ZEROS[..usize::from(entry.padding)]));
-        }
+        self.parts.push(IoSlice::new(&ZEROS[..usize::from(entry.padding)]));
         self.end = entry.at + entry.len + u64::from(entry.padding);
         Ok(())
     }
@@ -240,9 +233,6 @@ impl<'b> Joined<'b> {
     }
 }
 
-/// Maximum number of parts of one write. Linux accepts 1024.
-const MOST_PARTS: usize = 512;
-
 /// The units of work.
 struct List<'s> {
     entries: &'s [Entry<'s>],
@@ -251,6 +241,7 @@ struct List<'s> {
     state: Mutex<State>,
 }
 
+#[derive(Default)]
 struct State {
     /// The number of entries that were taken. Of a large one, `rest` \[bytes\] are left.
     next: usize,
@@ -258,8 +249,9 @@ struct State {
     /// The ends of the units that were begun, and the number of the first entry of each.
     begun: Vec<(usize, u64)>,
     /// The last temporary file that became shorter, and its length in \[bytes\].
-    kept: (i32, u64),
-    failed: Option<(u64, AssemblyError)>,
+    kept: Option<(RawFd, u64)>,
+    /// By the offset in the image.
+    failed: FirstError,
 }
 
 /// What a thread does at once: some small files, or a part of a large one.
@@ -303,7 +295,7 @@ impl<'s> List<'s> {
     /// The next unit; `None` when there is none, or an error.
     fn take(&self) -> Option<Unit<'s>> {
         let mut state = self.state();
-        if state.failed.is_some() {
+        if state.failed.is_set() {
             return None;
         }
         let first = state.next;
@@ -346,19 +338,12 @@ impl<'s> List<'s> {
             state.begun.iter().filter(|(first, _)| is_beside(&self.entries[*first])).map(|(_, end)| *end);
         let needed = begun.chain(next).max().unwrap_or(0);
         let fd = unit.fd().as_raw_fd();
-        let kept = if state.kept.0 == fd { state.kept.1 } else { u64::MAX };
-        let is_less = needed.saturating_add(SHORTENED) <= kept || (needed == 0 && kept > 0);
+        let kept = state.kept.filter(|kept| kept.0 == fd).map_or(u64::MAX, |kept| kept.1);
+        let is_less = needed.saturating_add(SHORTENED) <= kept || needed == 0;
         if is_less {
-            state.kept = (fd, needed);
+            state.kept = Some((fd, needed));
         }
         is_less.then_some(needed)
-    }
-
-    fn fail(&self, offset: u64, error: AssemblyError) {
-        let mut state = self.state();
-        if state.failed.as_ref().is_none_or(|lowest| offset < lowest.0) {
-            state.failed = Some((offset, error));
-        }
     }
 }
 
@@ -397,3 +382,6 @@ impl PieceSource for Rest<'_> {
         self.image.generate(piece, buffer);
     }
 }
+
+#[cfg(test)]
+mod tests;

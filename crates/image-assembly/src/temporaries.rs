@@ -68,3 +68,56 @@ impl Temporaries {
         self.forget(temporary);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::pending::{Pending, Unnamed};
+
+    const FOLDER: &str = "IMAGE_ASSEMBLY_TEMPORARIES";
+
+    /// A process that ends early leaves no temporary name, and makes none while it ends.
+    #[test]
+    fn a_process_that_ends_removes_its_temporary_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "temporaries::tests::child", "--ignored"]).env(FOLDER, folder.path());
+        let output = child.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        let mut names: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names.len(), 2, "{names:?}");
+        assert!(names[0].to_string_lossy().starts_with(".complete.") && names[1] == "complete");
+    }
+
+    /// Not a test: another one runs it in a process of its own.
+    #[test]
+    #[ignore = "run by another test"]
+    fn child() {
+        let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
+        let create = |name: &str| Pending::create(&folder, OsStr::new(name), Unnamed::Never).unwrap();
+        let pending = [create("first"), create("second")];
+        create("complete").publish(false).unwrap();
+        drop(create("dropped"));
+        // Another process may use the name that a complete file had until then.
+        let earlier = format!(".complete.snugfs-{}-0", std::process::id());
+        std::fs::write(folder.join(earlier), "").unwrap();
+        remove_temporaries();
+        let (sender, receiver) = mpsc::channel();
+        let folder = folder.clone();
+        std::thread::spawn(move || {
+            let late = Pending::create(&folder, OsStr::new("late"), Unnamed::Never);
+            let _ = sender.send(late.is_ok());
+        });
+        assert!(receiver.recv_timeout(Duration::from_millis(50)).is_err(), "a name after the end");
+        // Without their destructors.
+        std::mem::forget(pending);
+        std::process::exit(0);
+    }
+}

@@ -192,6 +192,8 @@ fn number(bytes: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blocks::Blocks;
+    use crate::testing::{data, noise};
 
     #[test]
     fn numbers_have_seven_bits_a_byte() {
@@ -219,6 +221,24 @@ mod tests {
         assert!(take_apart(&stream, 6).is_none());
         for end in 0..stream.len() {
             assert!(take_apart(&stream[..end], 5).is_none(), "{end}");
+        }
+    }
+
+    #[test]
+    fn all_blocks_are_one_stream() {
+        let whole = [noise(300_000), data(0, 2 << 20)].concat();
+        let block = Xz::block(&0);
+        for len in [0, 1, SLICE + 1, block, block + 1, whole.len()] {
+            let bytes = &whole[..len];
+            let threads = std::num::NonZeroUsize::new(2).unwrap();
+            let mut blocks: Blocks<_, Xz> = Blocks::new(Vec::new(), 0, threads).unwrap();
+            blocks.write_all(bytes).unwrap();
+            let stream = blocks.finish().unwrap().0;
+            let mut decoder = Stream::new_stream_decoder(u64::MAX, 0).unwrap();
+            let mut found = Vec::with_capacity(len + 1);
+            let status = decoder.process_vec(&stream, &mut found, Action::Finish).unwrap();
+            assert_eq!(status, Status::StreamEnd);
+            assert!(found == bytes && decoder.total_in() == to_u64(stream.len()), "{len} bytes");
         }
     }
 

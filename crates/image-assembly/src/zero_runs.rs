@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use image_tree::{Content, Contents, FileBytes, FileReader, FileRef, Piece, PieceSource};
 use reader_threads::Member;
 
-use crate::error::AssemblyError;
+use crate::error::{AssemblyError, FirstError};
 use crate::fill::{Missing, explain, missing, part, read_all, read_at, room};
 use crate::pieces::Pieces;
 use crate::{to_u64, to_usize};
@@ -131,13 +131,12 @@ impl<'i> KnownZeros<'i> {
         (threads, readers): (NonZeroUsize, NonZeroUsize),
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Self, AssemblyError> {
-        let state = Mutex::new(Search { pieces: Pieces::of(image), runs: Vec::new(), failed: None });
+        let state =
+            Mutex::new(Search { pieces: Pieces::of(image), runs: Vec::new(), failed: FirstError::default() });
         let work = |member: &mut Member<'_>| search(&state, contents, progress, member);
         reader_threads::run(threads.get(), readers.get(), &work);
-        let Search { mut runs, failed, .. } = state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, error)) = failed {
-            return Err(error);
-        }
+        let Search { mut runs, mut failed, .. } = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        failed.take()?;
         runs.sort_by_key(|run| run.start);
         Ok(Self { image, runs })
     }
@@ -146,8 +145,8 @@ impl<'i> KnownZeros<'i> {
 struct Search<'i> {
     pieces: Pieces<'i>,
     runs: Vec<Range<u64>>,
-    /// The lowest offset of a piece with an error, and the error.
-    failed: Option<(u64, AssemblyError)>,
+    /// By the offset of the piece.
+    failed: FirstError,
 }
 
 fn lock<'s, 'i>(state: &'s Mutex<Search<'i>>) -> MutexGuard<'s, Search<'i>> {
@@ -169,10 +168,7 @@ fn search(
         member.begin();
         let placed = Placed { from: offset, offset: piece.offset, len: piece.len };
         if let Err(error) = look(&mut *reader, contents, file, placed, &mut buffer, &mut runs) {
-            let mut state = lock(state);
-            if state.failed.as_ref().is_none_or(|(lowest, _)| piece.offset < *lowest) {
-                state.failed = Some((piece.offset, error));
-            }
+            lock(state).failed.add(piece.offset, error);
             break;
         }
         member.check();
@@ -186,7 +182,7 @@ fn next(state: &Mutex<Search<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Option<(P
     let mut state = lock(state);
     let mut passed = 0;
     let found = loop {
-        if state.failed.is_some() {
+        if state.failed.is_set() {
             break None;
         }
         match state.pieces.next() {
@@ -196,7 +192,7 @@ fn next(state: &Mutex<Search<'_>>, progress: &(dyn Fn(u64) + Sync)) -> Option<(P
             },
             Ok(None) => break None,
             // All lower pieces are already being searched.
-            Err(error) => state.failed = Some((u64::MAX, error.into())),
+            Err(error) => state.failed.add(u64::MAX, error.into()),
         }
     };
     drop(state);
@@ -279,3 +275,6 @@ impl fmt::Debug for KnownZeros<'_> {
         write!(f, "KnownZeros {{ {} bytes, {} runs }}", self.image.len(), self.runs.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,3 +77,53 @@ pub(super) fn pad(frame: &mut Vec<u8>) {
     frame.extend(zeros.to_le_bytes());
     frame.resize(frame.len() + to_usize(zeros.into()), 0);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::data;
+
+    #[test]
+    fn a_skippable_frame_fills_the_last_block() {
+        // The length of a frame, and that of its blocks. The header needs eight bytes.
+        for (len, blocks) in
+            [(0, 0), (1, 4096), (4088, 4096), (4089, 8192), (4095, 8192), (4096, 4096), (4097, 8192)]
+        {
+            let mut frame = data(0, len);
+            pad(&mut frame);
+            assert_eq!(frame.len(), blocks, "{len}");
+            let (contents, filled) = frame.split_at(to_usize(len));
+            assert_eq!(contents, data(0, len));
+            if let Some((header, zeros)) = filled.split_at_checked(8) {
+                assert_eq!(header[..4], [0x53, 0x2a, 0x4d, 0x18]);
+                assert_eq!(header[4..], u32::try_from(zeros.len()).unwrap().to_le_bytes());
+                assert!(zeros.iter().all(|byte| *byte == 0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_has_its_length_a_checksum_and_its_contents() {
+        let mut compressor = FrameCompressor::new(3).unwrap();
+        let mut frame = vec![9; 20];
+        for len in [0, 1, 128 << 10, (128 << 10) + 1, 500_000] {
+            for zeros in [false, true] {
+                let bytes = if zeros { vec![0; to_usize(len)] } else { data(0, len) };
+                if zeros {
+                    compressor.zeros(len, &mut frame).unwrap();
+                } else {
+                    compressor.bytes(&bytes, &mut frame).unwrap();
+                }
+                let padded = {
+                    let mut padded = frame.clone();
+                    pad(&mut padded);
+                    padded
+                };
+                assert!(zstd::decode_all(&*padded).unwrap() == bytes, "{len}, {zeros}");
+                assert_eq!(zstd::zstd_safe::get_frame_content_size(&frame).unwrap(), Some(len));
+                assert_eq!(zstd::zstd_safe::find_frame_compressed_size(&frame), Ok(frame.len()));
+                assert_eq!(frame[4] & 4, 4, "Content_Checksum_flag of RFC 8878, 3.1.1.1.1");
+            }
+        }
+    }
+}

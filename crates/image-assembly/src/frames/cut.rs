@@ -192,3 +192,6 @@ fn kind(piece: &Piece, last: Option<Kind>, source: &dyn FrameSource) -> Kind {
         (Content::Zeros | Content::Unused | Content::Metadata, _) => Kind::Other,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,8 +50,7 @@ impl<'i> Frames<'i> {
         frame.number = self.next;
         frame.len = 0;
         let Some(len) = self.lens.next() else {
-            // Checks that the pieces end here.
-            return self.pieces.next().map(|piece| piece.is_some());
+            return if self.pieces.next()?.is_none() { Ok(false) } else { Err(PieceError::Lost) };
         };
         while frame.len < len {
             let piece = match self.rest.take() {
@@ -79,3 +78,6 @@ impl<'i> Frames<'i> {
         Ok(Piece { len, ..piece })
     }
 }
+
+#[cfg(test)]
+mod tests;

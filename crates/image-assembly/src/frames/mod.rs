@@ -87,3 +87,18 @@ pub struct StoredFrame {
     /// Length with the skippable frame that fills the last block, in \[bytes\].
     pub len: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::file;
+
+    #[test]
+    fn without_a_source_every_file_is_a_unit_with_a_hash_of_its_own() {
+        let unit = |index| ().unit(file(index));
+        assert_eq!(unit(1), Unit { first: file(1), hash: 0x9e37_79b9 });
+        assert_eq!(unit(2), Unit { first: file(2), hash: 0x3c6e_f372 });
+        let mut identity = Vec::new();
+        assert!(!().identify(file(1), &mut identity) && identity.is_empty());
+    }
+}

@@ -40,6 +40,14 @@ struct State<'i> {
     complete: bool,
 }
 
+impl State<'_> {
+    /// Whether one more frame may be taken.
+    fn has_room(&self) -> bool {
+        let waiting = self.frames.number() - self.next;
+        waiting - self.stored < self.most_new && self.stored < MOST_STORED
+    }
+}
+
 impl<'i> Order<'i> {
     pub(super) fn new(frames: Frames<'i>, workers: usize, most_new: u64) -> Self {
         let state = State {
@@ -65,8 +73,7 @@ impl<'i> Order<'i> {
     pub(super) fn take(&self, frame: &mut Frame) -> bool {
         let mut state = self.state();
         while !state.ended {
-            let ahead = state.frames.number() - state.next;
-            if ahead - state.stored >= state.most_new || state.stored >= MOST_STORED {
+            if !state.has_room() {
                 state = self.to_workers.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
@@ -181,3 +188,6 @@ impl<'i> Order<'i> {
         self.to_writer.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

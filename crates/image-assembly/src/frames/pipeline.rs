@@ -67,6 +67,20 @@ struct Contents {
 }
 
 impl Done {
+    /// A frame without contents, for tests.
+    #[cfg(test)]
+    pub(super) fn of(len: u64, is_stored: bool) -> Self {
+        let stored = || StoredFrame { file: tempfile::tempfile().expect("there is room"), frame: 0, len: 0 };
+        let new = Compressed::New { bytes: Vec::new(), frame: 0 };
+        Self { len, compressed: if is_stored { Compressed::Stored(stored()) } else { new }, contents: None }
+    }
+
+    /// Its length in the image, in \[bytes\].
+    #[cfg(test)]
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
     /// Whether it takes no memory.
     pub(super) fn is_stored(&self) -> bool {
         matches!(self.compressed, Compressed::Stored(_)) && self.contents.is_none()

@@ -165,4 +165,10 @@ fn large_files_share_their_blocks_if_the_file_system_can() {
         let extents = run("filefrag", &["-v", out.to_str().unwrap()]);
         assert!(extents.contains("shared"), "{extents}");
     }
+    // A clone costs the same for any length, so smaller files share their blocks too.
+    let files = Files::within(mounted.path(), &[200 * KIB, 10]);
+    let options = image_assembly::Options { digest: false, ..options(2, None) };
+    Image::of_files(&files).write(&files, Target::File(&out), &options).unwrap();
+    let extents = run("filefrag", &["-v", out.to_str().unwrap()]);
+    assert!(extents.contains("shared"), "{extents}");
 }

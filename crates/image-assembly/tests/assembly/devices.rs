@@ -4,25 +4,25 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use image_assembly::{AssemblyError, Refusal, Target};
+use image_assembly::{AssemblyError, Identity, Refusal, Target};
 
 use crate::support::*;
 
 /// A device of `len` bytes, all 0xff.
-struct Loop {
+pub(crate) struct Loop {
     name: String,
     disk: tempfile::NamedTempFile,
 }
 
 impl Loop {
-    fn new(len: u64) -> Self {
+    pub(crate) fn new(len: u64) -> Self {
         let disk = tempfile::NamedTempFile::new().unwrap();
         fs::write(disk.path(), vec![0xff; usize::try_from(len).unwrap()]).unwrap();
         let name = run("losetup", &["--find", "--show", disk.path().to_str().unwrap()]);
         Self { name, disk }
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         Path::new(&self.name)
     }
 }
@@ -78,6 +78,17 @@ fn refuses_devices_that_are_too_small_in_use_or_not_requested() {
         assert_eq!(refusal(small.write(&files, Target::Device(device.path()), &opts)), Refusal::DeviceInUse);
     }
     assert!(fs::read(device.disk.path()).unwrap().iter().all(|&byte| byte == 0xff));
+}
+
+/// It is changed when the device is written.
+#[test]
+fn a_device_and_the_file_behind_it_are_one_output() {
+    let device = Loop::new(MIB);
+    let [of_device, of_file] = [device.path(), device.disk.path()].map(Identity::of_path);
+    assert!(of_device.is(&of_file) && of_file.is(&of_device) && of_device.is_behind_device());
+    assert_eq!(of_device.path(), Some(fs::canonicalize(device.disk.path()).unwrap().as_path()));
+    let other = Loop::new(MIB);
+    assert!(!of_device.is(&Identity::of_path(other.path())));
 }
 
 #[test]

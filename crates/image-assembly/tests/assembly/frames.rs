@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use file_scanner::ScannedFiles;
 use image_assembly::{
     Compression, FrameKey, FrameSource, FrameStore, Frames, Framing, ImageDigest, Options, StoredFrame,
     Target, Unit, Writer, Written,
 };
-use image_tree::FileRef;
+use image_tree::{Contents, ContentsError, FileBytes, FileReader, FileRef};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -188,6 +190,96 @@ fn stored_frames_are_neither_read_nor_compressed() {
     let error = writer.observer(&mut digest).write(Target::File(&path)).unwrap_err();
     assert!(error.to_string().contains("file0000"), "{error}");
     assert!(fs::read(&path).unwrap() == first, "the earlier image stays");
+}
+
+/// The kernel copies stored frames to files. To a stream, or if the output is hashed, they are read.
+#[test]
+fn stored_frames_have_their_bytes_in_every_output() {
+    let files = Files::new(&[3 * MIB, 2 * MIB + 5, 700, 9]);
+    let image = image(&files, &[0, 1, 2], 4096);
+    let expected = image.naive(&files);
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("image.zst");
+    for identifies in [false, true] {
+        let (store, source) = (Store::default(), Source { identifies });
+        let of_store = || Frames { source: &source, store: Some(&store) };
+        let unhashed = Options { digest: false, ..frames(2, true) };
+        write(&image, &files, &path, unhashed, of_store());
+        let first = fs::read(&path).unwrap();
+        assert!(zstd::decode_all(&*first).unwrap() == expected);
+        let missing = *store.missing.lock().unwrap();
+        for options in [unhashed, frames(2, true)] {
+            let written = write(&image, &files, &path, options, of_store());
+            assert!(fs::read(&path).unwrap() == first, "{options:?}");
+            let sha256 = options.digest.then(|| <[u8; 32]>::from(Sha256::digest(&first)));
+            assert_eq!(written.sha256, sha256);
+            let (scanned, mut stream) = (ScannedFiles::new(&files.tree), Vec::new());
+            let writer = Writer::new(&image, &scanned).options(options).frames(of_store());
+            writer.write_to(&mut stream).unwrap();
+            assert!(stream == first, "{options:?}");
+        }
+        assert_eq!(*store.missing.lock().unwrap(), missing);
+    }
+}
+
+/// The compressed and decompressed lengths in the table of frames.
+fn table(file: &[u8]) -> Vec<(u32, u32)> {
+    let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+    let count = usize::try_from(number(file.len() - 9)).unwrap();
+    let start = file.len() - 9 - count * 8;
+    (0..count).map(|index| (number(start + index * 8), number(start + index * 8 + 4))).collect()
+}
+
+#[test]
+fn only_a_frame_that_ends_within_a_block_is_followed_by_a_skippable_one() {
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("image.zst");
+    let mut counts = BTreeSet::new();
+    // Bytes that can't be compressed: the frame is a few bytes longer.
+    for len in 4065..=4090 {
+        let files = Files::new(&[len, 9]);
+        let image = Image(vec![Part::File { index: 0, from: 0, len }]);
+        write(&image, &files, &path, frames(1, true), Frames::default());
+        let table = table(&fs::read(&path).unwrap());
+        assert!(table.iter().all(|frame| frame.0 > 0), "{table:?}");
+        counts.insert((table.len(), table[0].0 == 4096));
+    }
+    assert_eq!(counts.into_iter().collect::<Vec<_>>(), [(1, true), (2, false)]);
+}
+
+/// Counts how often files are opened.
+struct Counting<'f>(ScannedFiles<'f>, AtomicUsize);
+
+impl Contents for Counting<'_> {
+    fn reader(&self) -> Box<dyn FileReader + '_> {
+        Box::new(CountingReader(self.0.reader(), &self.1))
+    }
+}
+
+struct CountingReader<'f>(Box<dyn FileReader + 'f>, &'f AtomicUsize);
+
+impl FileReader for CountingReader<'_> {
+    fn open(&mut self, file: FileRef) -> Result<FileBytes<'_>, ContentsError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.open(file)
+    }
+}
+
+#[test]
+fn a_file_is_read_once() {
+    let files = Files::new(&[3 * MIB, 2 * MIB, 9]);
+    let image = image(&files, &[0, 1], 4096);
+    for identifies in [false, true] {
+        let (store, source) = (Store::default(), Source { identifies });
+        let counting = Counting(ScannedFiles::new(&files.tree), AtomicUsize::new(0));
+        let mut digest = ImageDigest::default();
+        // As many readers as threads, so that no file is opened ahead.
+        let options = Options { readers: NonZeroUsize::MIN, ..frames(1, false) };
+        let writer = Writer::new(&image, &counting).options(options).observer(&mut digest);
+        let writer = writer.frames(Frames { source: &source, store: Some(&store) });
+        writer.write_to(&mut Vec::new()).unwrap();
+        assert_eq!(counting.1.into_inner(), 2, "{identifies}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use file_scanner::ScannedFiles;
-use image_assembly::{AssemblyError, ErrorKind, Options, Refusal, Target, Writer};
+use image_assembly::{AssemblyError, Companion, ErrorKind, Options, Refusal, Target, Writer};
 use image_tree::{Piece, PieceSource};
 
 use crate::support::*;
@@ -127,6 +127,20 @@ fn a_full_file_system_is_an_error_without_leftovers() {
             assert_eq!(names(small.path()).len(), usize::from(old.is_some()));
         }
     }
+}
+
+#[test]
+fn space_for_a_companion_is_reserved_before_it_is_written() {
+    let small = Mounted::new(&["-t", "tmpfs", "-o", "size=4m", "none"]);
+    let path = small.path().join("report");
+    let companion = Companion::open(&path).unwrap();
+    companion.reserve(MIB).unwrap();
+    let error = companion.reserve(8 * MIB).unwrap_err();
+    assert!(error.to_string().contains("no space left on device"), "{error}");
+    companion.write(b"short").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"short");
+    // A stream has no length.
+    Companion::open(Path::new("/dev/null")).unwrap().reserve(8 * MIB).unwrap();
 }
 
 /// A file without a name gets one only through /proc.

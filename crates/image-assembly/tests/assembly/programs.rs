@@ -113,6 +113,9 @@ fn any_writer_gets_a_frame_and_its_errors_are_returned() {
     Writer::new(&image, &contents).options(options(2, Some(1))).write_to(&mut frame).unwrap();
     assert!(zstd::decode_all(&*frame).unwrap() == image.naive(&files));
     for level in [None, Some(1)] {
+        let unhashed = Options { digest: false, ..options(2, level) };
+        let written = Writer::new(&image, &contents).options(unhashed).write_to(&mut io::sink()).unwrap();
+        assert_eq!(written.sha256, None);
         let writer = Writer::new(&image, &contents).options(options(2, level));
         let error = writer.write_to(&mut Full(2 << 20)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Output);

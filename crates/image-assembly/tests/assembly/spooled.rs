@@ -11,6 +11,7 @@ use image_assembly::{ErrorKind, Options, Target, Writer};
 use image_tree::{Contents, ContentsError, FileBytes, FileReader, FileRef, Spool, SpoolPlace};
 
 use crate::support::*;
+use crate::unordered::Seen;
 
 /// Some of the files in temporary files.
 struct Spooling<'f> {
@@ -172,6 +173,22 @@ fn the_image_is_the_same_in_any_order_and_temporary_files_end_empty() {
             }
         }
     }
+}
+
+/// Its bytes are not read in the order of the temporary files then.
+#[test]
+fn an_unordered_observer_gets_every_byte() {
+    let mut chance = Chance(1);
+    let files = Files::new(&lens(&mut chance));
+    let image = image(&files, &mut chance);
+    let expected = image.naive(&files);
+    let contents = Spooling::new(&files, &mut chance, false);
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("image");
+    let seen = Seen::new(expected.len());
+    let options = Options { digest: false, ..options(2, None) };
+    Writer::new(&image, &contents).options(options).unordered(&seen).write(Target::File(&path)).unwrap();
+    assert!(seen.all() == expected && fs::read(&path).unwrap() == expected);
 }
 
 #[test]
