@@ -283,12 +283,13 @@ impl Base {
     /// The next bytes from `at` on that are not in a hole of the file; none at `end`.
     fn next_data(&self, at: u64, end: u64) -> Range<u64> {
         let start = match rustix::fs::seek(&self.file, SeekFrom::Data(at)) {
-            Ok(data) => data.min(end),
+            // A FUSE file system can report any numbers.
+            Ok(data) => data.clamp(at, end),
             // No data follows.
             Err(Errno::NXIO) => return end..end,
             Err(_) => return at..end,
         };
-        let hole = rustix::fs::seek(&self.file, SeekFrom::Hole(start));
+        let hole = rustix::fs::seek(&self.file, SeekFrom::Hole(start)).ok().filter(|hole| *hole > start);
         start..hole.map_or(end, |hole| hole.min(end))
     }
 
