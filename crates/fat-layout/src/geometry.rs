@@ -29,15 +29,6 @@ pub(crate) const MAX_CLUSTER_BYTES: u64 = 64 << 10;
 const FAT32_FROM: u64 = 512 << 20;
 /// Maximum partition lengths in \[bytes\] for which FAT32 has clusters of 512 bytes, 4, 8 and 16 KiB; after them, of 4 to 32 KiB.
 const MAX_FOR_CLUSTERS: [u64; 4] = [260 << 20, 8 << 30, 16 << 30, 32 << 30];
-/// Partition lengths in \[bytes\] from which clusters can be shorter, or tables much shorter: where the type becomes FAT32, or the
-/// clusters of FAT32 longer.
-pub(crate) const CHANGES: [u64; 5] = [
-    MAX_FOR_CLUSTERS[0] + 1,
-    FAT32_FROM,
-    MAX_FOR_CLUSTERS[1] + 1,
-    MAX_FOR_CLUSTERS[2] + 1,
-    MAX_FOR_CLUSTERS[3] + 1,
-];
 /// Maximum length of a track in \[sectors\].
 pub(crate) const MAX_TRACK: u64 = 63;
 
@@ -115,6 +106,13 @@ impl Geometry {
             Bits::Fat32 => 4,
         }
     }
+}
+
+/// The next longer partition length in \[bytes\] from which clusters can be shorter, or tables much shorter: where the type becomes
+/// FAT32, or the clusters of FAT32 longer.
+pub(crate) fn next_change(bytes: u64, sector: u64) -> Option<u64> {
+    let longer = MAX_FOR_CLUSTERS.map(|most| most + sector);
+    longer.into_iter().chain([FAT32_FROM]).filter(|change| bytes < *change).min()
 }
 
 /// Why a partition length does not suit a FAT type.

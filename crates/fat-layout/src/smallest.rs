@@ -6,7 +6,7 @@
 use image_tree::{FileTree, to_u64};
 
 use crate::error::FatError;
-use crate::geometry::{CHANGES, MAX_CLUSTER_BYTES, MAX_TRACK};
+use crate::geometry::{MAX_CLUSTER_BYTES, MAX_TRACK, next_change};
 use crate::layout::{self, FatLayout};
 use crate::{Bits, Options};
 
@@ -22,7 +22,8 @@ impl FatLayout {
         let sector = options.sector.bytes();
         // The lengths of tables, clusters and tracks are rounded, so a longer partition can gain this much more than its length. The
         // tables of FAT16 become at most 128 KiB shorter when its clusters become longer.
-        let rounding = 4 * MAX_CLUSTER_BYTES + MAX_TRACK * sector;
+        let track = MAX_TRACK * sector;
+        let rounding = 4 * MAX_CLUSTER_BYTES + track;
         let mut bytes = sector;
         loop {
             let at_least = match layout::fits(tree, &Options { bytes, ..*options }, &names, list) {
@@ -40,8 +41,7 @@ impl FatLayout {
             let next = at_least.checked_next_multiple_of(sector).zip(bytes.checked_add(sector));
             let Some((at_least, longer)) = next else { return Err(too_much(tree, options)) };
             let next = at_least.max(longer);
-            let change = CHANGES.into_iter().map(|at| at.next_multiple_of(sector)).find(|at| bytes < *at);
-            bytes = change.map_or(next, |change| next.min(change));
+            bytes = next_change(bytes, sector).map_or(next, |change| next.min(change));
         }
     }
 }

@@ -77,6 +77,12 @@ impl Volume {
         }
     }
 
+    /// Place of the first free cluster.
+    pub(crate) fn free_at(&self) -> usize {
+        let free = (2..self.clusters + 2).find(|cluster| self.next(*cluster) == 0);
+        self.cluster_at(free.unwrap_or(self.clusters + 2))
+    }
+
     /// The entry of the last cluster of a file.
     pub(crate) fn end(&self) -> usize {
         if self.bits == Bits::Fat16 { 0xffff } else { 0x0fff_ffff }
