@@ -40,7 +40,7 @@ impl FrameCompressor {
     /// Writes the frame of `bytes` to `output`.
     pub(super) fn bytes(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
         output.clear();
-        output.reserve(zstd::zstd_safe::compress_bound(bytes.len()) + to_usize(BLOCK + HEADER));
+        output.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
         self.compressor.compress_to_buffer(bytes, output)?;
         Ok(())
     }
