@@ -213,6 +213,18 @@ mod tests {
         assert!(!Identity::of_path(&folder.path().join("other")).is(&there));
     }
 
+    /// It has no name that is replaced: its readers have it open.
+    #[test]
+    fn a_named_pipe_is_its_inode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600));
+        rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, mode, 0).unwrap();
+        let pipe = Identity::of_path(&path);
+        assert_eq!((pipe.file(), pipe.path()), (Some(inode(&fs::metadata(&path).unwrap())), None));
+        assert!(pipe.is(&Identity::of_path(&path)) && pipe.own_file().is_none());
+    }
+
     #[test]
     fn a_device_is_the_file_behind_it() {
         let folder = tempfile::tempdir().unwrap();

@@ -155,6 +155,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_block_becomes_is_written_at_once() {
+        let format: Arc<dyn PackedFormat> = Arc::new(Numbers);
+        let mut output = Vec::new();
+        let mut packed = Packed::begin(&format, &mut output).unwrap();
+        assert_eq!(output, b"begin ");
+        packed.put(&Blocks::Zeros(3), &mut output).unwrap();
+        assert_eq!(output, b"begin  3 ");
+        packed.put(&Blocks::Packed(vec![PackedBlock::Plain(b"block".to_vec())]), &mut output).unwrap();
+        assert_eq!(output, b"begin  3 block");
+    }
+
+    #[test]
     fn each_thread_has_room_for_its_blocks_twice() {
         let format: Arc<dyn PackedFormat> = Arc::new(Numbers);
         assert_eq!(Packed::memory(&format), 2 * to_u64(Packed::block(&format)) + STATE);

@@ -163,5 +163,6 @@ mod tests {
     fn the_level_and_the_kind_of_identity_matter() {
         assert_ne!(FrameKey::of_bytes(b"x", 3), FrameKey::of_bytes(b"x", 4));
         assert_ne!(FrameKey::of_bytes(b"", 3), key(&[]).unwrap());
+        assert_eq!(FrameKey([7; 32]).as_bytes(), &[7; 32]);
     }
 }

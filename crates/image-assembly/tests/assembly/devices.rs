@@ -80,6 +80,17 @@ fn refuses_devices_that_are_too_small_in_use_or_not_requested() {
     assert!(fs::read(device.disk.path()).unwrap().iter().all(|&byte| byte == 0xff));
 }
 
+#[test]
+fn a_device_may_be_exactly_as_long_as_the_image() {
+    let device = Loop::new(MIB);
+    let files = Files::new(&[10]);
+    for (len, is_refused) in [(MIB, false), (MIB + 512, true)] {
+        let image = Image(vec![Part::Metadata(len)]);
+        let written = image.write(&files, Target::Device(device.path()), &options(2, None));
+        assert_eq!(written.is_err(), is_refused, "{len}");
+    }
+}
+
 /// It is changed when the device is written.
 #[test]
 fn a_device_and_the_file_behind_it_are_one_output() {
