@@ -8,7 +8,7 @@ use image_tree::{PackedBlock, PackedFile, PackedFormat, narrow, to_u64, to_usize
 
 use crate::ContainerError;
 use crate::compression::{BlockCompression, Compressor, Wrapper, is_zero};
-use crate::qcow2::{CLUSTER, COPIED, Header, REFCOUNTS, TABLE_ENTRIES, check};
+use crate::qcow2::{CLUSTER, COPIED, Header, TABLE_ENTRIES, check, refcounts};
 
 /// Length of the sectors in which compressed clusters are counted, in \[bytes\].
 const SECTOR: u64 = 512;
@@ -202,17 +202,8 @@ impl PackedFile for File {
         self.end_l2(output);
         let l1 = std::mem::take(&mut self.l1);
         let l1_at = self.table(&l1, output);
-        // The refcount blocks and their table must also cover themselves.
         let before = self.at / CLUSTER;
-        let (mut blocks, mut table) = (1, 1);
-        loop {
-            let needed = (before + blocks + table).div_ceil(REFCOUNTS);
-            let needed_table = needed.div_ceil(TABLE_ENTRIES);
-            if (needed, needed_table) == (blocks, table) {
-                break;
-            }
-            (blocks, table) = (needed, needed_table);
-        }
+        let (blocks, table) = refcounts(before);
         let mut counts = std::mem::take(&mut self.refcounts);
         counts.resize(to_usize(before + blocks + table), 1);
         let counts: Vec<u8> = counts.iter().flat_map(|count| count.to_be_bytes()).collect();
@@ -236,12 +227,59 @@ impl PackedFile for File {
 mod tests {
     use super::*;
 
+    fn file(len: u64, at: u64) -> File {
+        let image = PackedQcow2::new(len, BlockCompression::Deflate { level: 1 }).unwrap();
+        let refcounts = vec![1; to_usize(at / CLUSTER)];
+        File { image, at, next: 0, l2: Vec::new(), l1: vec![0], refcounts }
+    }
+
+    /// An entry has the offset of a compressed cluster and the number of sectors after its first one.
+    #[test]
+    fn compressed_clusters_end_in_the_sector_of_their_last_byte() {
+        let mut file = file(1 << 20, CLUSTER);
+        for (len, offset, more) in [
+            (512, 65_536, 0),
+            (513, 66_048, 1),
+            (511, 66_561, 0),
+            (1, 67_072, 0),
+            (1023, 67_073, 1),
+            (1024, 68_096, 1),
+            (1025, 69_120, 2),
+        ] {
+            file.block(&PackedBlock::Compressed(vec![1; len]), &mut Vec::new()).unwrap();
+            assert_eq!(file.l2.last(), Some(&(COMPRESSED | more << 54 | offset)), "{len}");
+        }
+        assert_eq!(file.refcounts, [1, 7]);
+    }
+
+    /// 32,765 clusters, the L1 table, a refcount block and its table fill this block. One more cluster needs a second block.
+    #[test]
+    fn refcount_blocks_cover_all_clusters() {
+        for (clusters, blocks) in [(32_765, 1), (32_766, 2)] {
+            let mut output = Vec::new();
+            let header = Box::new(file(1 << 20, clusters * CLUSTER)).end(&mut output).unwrap();
+            let all = clusters + 1 + blocks + 1;
+            assert_eq!(to_u64(output.len()), (all - clusters) * CLUSTER);
+            let number = |bytes: &[u8], at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap());
+            assert_eq!(number(&header, 40), clusters * CLUSTER);
+            let table = number(&header, 48);
+            assert_eq!(table, (all - 1) * CLUSTER);
+            let table = &output[to_usize(table - clusters * CLUSTER)..];
+            let entries: Vec<u64> = (0..3).map(|at| number(table, at * 8)).collect();
+            let place = |block: u64| if block < blocks { (clusters + 1 + block) * CLUSTER } else { 0 };
+            assert_eq!(entries, [place(0), place(1), 0]);
+            let counts = &output[to_usize(CLUSTER)..to_usize((1 + blocks) * CLUSTER)];
+            let used = counts.chunks_exact(2).take_while(|count| *count == [0, 1]).count();
+            assert_eq!(to_u64(used), all);
+            assert!(counts[2 * used..].iter().all(|byte| *byte == 0));
+        }
+    }
+
     /// The offset of a compressed cluster has 54 bits.
     #[test]
     fn a_file_ends_before_16_pib() {
-        let image = PackedQcow2::new(1 << 20, BlockCompression::Deflate { level: 1 }).unwrap();
         let at = (1 << OFFSET_BITS) - CLUSTER;
-        let mut file = File { image, at, next: 0, l2: Vec::new(), l1: vec![0], refcounts: Vec::new() };
+        let mut file = File { at, ..file(1 << 20, CLUSTER) };
         let end = (1 << OFFSET_BITS) - at;
         for len in [end, end + 1] {
             let error =

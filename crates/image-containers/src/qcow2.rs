@@ -13,7 +13,7 @@ pub(crate) const CLUSTER: u64 = 1 << CLUSTER_BITS;
 /// Number of table entries (8 bytes) in a cluster.
 pub(crate) const TABLE_ENTRIES: u64 = CLUSTER / 8;
 /// Number of refcounts (16 bits) in a cluster.
-pub(crate) const REFCOUNTS: u64 = CLUSTER / 2;
+const REFCOUNTS: u64 = CLUSTER / 2;
 /// `QCOW_OFLAG_COPIED`: the refcount of the cluster is exactly one.
 pub(crate) const COPIED: u64 = 1 << 63;
 /// QEMU's limit of the L1 table, in \[bytes\] (`QCOW_MAX_L1_SIZE`).
@@ -34,6 +34,21 @@ pub(crate) fn check(len: u64) -> Result<(), ContainerError> {
         return Err(ContainerError::TooLong { len, most: MAX_L1_BYTES / 8 * TABLE_ENTRIES * CLUSTER });
     }
     Ok(())
+}
+
+/// The number of refcount blocks for a file with this number of other clusters, and the number of clusters of their table.
+pub(crate) fn refcounts(others: u64) -> (u64, u64) {
+    let (mut blocks, mut table) = (1, 1);
+    loop {
+        // They must also cover themselves.
+        let clusters = others + blocks + table;
+        let needed = clusters.div_ceil(REFCOUNTS);
+        let needed_table = needed.div_ceil(TABLE_ENTRIES);
+        if (needed, needed_table) == (blocks, table) {
+            return (blocks, table);
+        }
+        (blocks, table) = (needed, needed_table);
+    }
 }
 
 /// The header of a file. Offsets are in \[bytes\].
@@ -145,21 +160,8 @@ impl<'i> Qcow2<'i> {
         }
         let l2 = to_u64(l2_tables.len());
         let l1 = l1_entries.div_ceil(TABLE_ENTRIES);
-        let mut tables = Tables { refcount_table: 1, refcount_blocks: 1, l1, l1_entries, l2 };
-        loop {
-            let clusters = tables.data_at() + data_clusters;
-            let blocks = clusters.div_ceil(REFCOUNTS);
-            let table = blocks.div_ceil(TABLE_ENTRIES);
-            if (blocks, table) == (tables.refcount_blocks, tables.refcount_table) {
-                break;
-            }
-            // The refcount blocks and their table must also cover themselves.
-            tables.refcount_blocks = blocks.max(tables.refcount_blocks);
-            tables.refcount_table = table.max(tables.refcount_table);
-            if blocks < tables.refcount_blocks {
-                break;
-            }
-        }
+        let (refcount_blocks, refcount_table) = refcounts(1 + l1 + l2 + data_clusters);
+        let tables = Tables { refcount_table, refcount_blocks, l1, l1_entries, l2 };
         Ok(Self { image, runs, tables, l2_tables, data_clusters })
     }
 

@@ -290,6 +290,12 @@ mod tests {
             list(vec![(file(0), 200 * MIB), (file(0), 100 * MIB)], BLOCK),
             [(0, blocks(256), Data), (blocks(256), blocks(44), Data)]
         );
+        for first in [1, BLOCK, BLOCK + 1, 1000 * BLOCK] {
+            assert_eq!(
+                list(vec![(file(0), first), (file(0), 600 * MIB - first)], BLOCK),
+                [(0, blocks(256), Data), (blocks(256), blocks(256), Data), (blocks(512), blocks(88), Data),]
+            );
+        }
         assert_eq!(
             list(vec![(file(0), 256 * MIB), (file(0), 1)], BLOCK),
             [(0, blocks(256), Data), (blocks(256), 1, Data)]

@@ -69,7 +69,7 @@ impl<'i> Vdi<'i> {
         for number in [narrow(ALIGNMENT, why), data_at, 0, 0, 0, 512, 0] {
             bytes.extend(u32::to_le_bytes(number));
         }
-        bytes.extend(self.image.len().next_multiple_of(512).to_le_bytes());
+        bytes.extend(self.image.len().to_le_bytes());
         // Block size, no extra data in front of a block; blocks of the image and of the file.
         for number in [narrow(BLOCK, why), 0, narrow(self.blocks(), why), narrow(self.data.count(), why)] {
             bytes.extend(u32::to_le_bytes(number));
@@ -82,11 +82,8 @@ impl<'i> Vdi<'i> {
         header
     }
 
-    fn generate_map(&self, first: u64, buffer: &mut [u8]) {
-        for (entry, block) in buffer.chunks_exact_mut(4).zip(first..) {
-            if block >= self.blocks() {
-                break;
-            }
+    fn generate_map(&self, buffer: &mut [u8]) {
+        for (entry, block) in buffer.chunks_exact_mut(4).zip(0..self.blocks()) {
             let place = self
                 .data
                 .before(block)
@@ -120,7 +117,7 @@ impl PieceSource for Vdi<'_> {
             if piece.offset == 0 {
                 buffer.copy_from_slice(&self.header());
             } else {
-                self.generate_map((piece.offset - ALIGNMENT) / 4, buffer);
+                self.generate_map(buffer);
             }
             return;
         };

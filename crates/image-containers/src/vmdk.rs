@@ -438,11 +438,11 @@ impl<'i> SparseVmdk<'i> {
         bytes
     }
 
-    /// Generates a directory and its tables from its sector `first` on. They begin at sector `at` of the file.
-    fn generate_tables(&self, at: u64, first: u64, buffer: &mut [u8]) {
+    /// Generates a directory and its tables, which begin at sector `at` of the file.
+    fn generate_tables(&self, at: u64, buffer: &mut [u8]) {
         let why = "`SparseVmdk::new` limits the length of the file";
         let entries = TABLE_ENTRIES / TABLE_SECTORS;
-        for (sector, bytes) in (first..).zip(buffer.chunks_mut(to_usize(SECTOR))) {
+        for (sector, bytes) in (0..).zip(buffer.chunks_mut(to_usize(SECTOR))) {
             for (number, entry) in (0..).zip(bytes.chunks_exact_mut(4)) {
                 let value = if sector < self.directory() {
                     let table = sector * entries + number;
@@ -471,7 +471,8 @@ impl PieceSource for SparseVmdk<'_> {
             Piece { offset: head, len: tables, content: Content::Metadata },
             Piece { offset: head + tables, len: data_at - head - tables, content: Content::Zeros },
         ];
-        Box::new(front.into_iter().filter(|piece| piece.len > 0).chain(self.data.pieces(self.image, data_at)))
+        // The tables end at an odd sector, so there are always zeros after them.
+        Box::new(front.into_iter().chain(self.data.pieces(self.image, data_at)))
     }
 
     fn generate(&self, piece: &Piece, buffer: &mut [u8]) {
@@ -479,19 +480,13 @@ impl PieceSource for SparseVmdk<'_> {
             return self.data.generate(self.image, piece, offset, buffer);
         }
         let redundant = 1 + DESCRIPTOR_SECTORS;
-        let Some(mut sector) = (piece.offset / SECTOR).checked_sub(redundant) else {
-            let at = to_usize(piece.offset);
-            return buffer.copy_from_slice(&self.head()[at..at + buffer.len()]);
-        };
-        let each = self.directory_and_tables();
-        let mut rest = buffer;
-        if sector < each {
-            let in_first = rest.len().min(to_usize((each - sector) * SECTOR));
-            let (first, second) = rest.split_at_mut(in_first);
-            self.generate_tables(redundant, sector, first);
-            (sector, rest) = (each, second);
+        if piece.offset == 0 {
+            return buffer.copy_from_slice(&self.head());
         }
-        self.generate_tables(redundant + each, sector - each, rest);
+        let each = self.directory_and_tables();
+        let (first, second) = buffer.split_at_mut(to_usize(each * SECTOR));
+        self.generate_tables(redundant, first);
+        self.generate_tables(redundant + each, second);
     }
 }
 

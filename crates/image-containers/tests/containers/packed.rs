@@ -62,12 +62,20 @@ fn written(format: &dyn PackedFormat, image: &dyn Bytes, together: u64) -> Vec<u
     let block = u64::try_from(format.block()).unwrap();
     let mut at = 0;
     while at < image.len() {
-        let len = (block * together).min(image.len() - at);
+        let mut len = (block * together).min(image.len() - at);
         if !image.is_zero(at, len) {
             for block in &format.compress(&image.bytes(at, len)).unwrap() {
                 file.block(block, &mut bytes).unwrap();
             }
         } else if together > 1 {
+            // All that follow, over any number of tables.
+            loop {
+                let next = (block * together).min(image.len() - at - len);
+                if next == 0 || !image.is_zero(at + len, next) {
+                    break;
+                }
+                len += next;
+            }
             file.zeros(len.div_ceil(block), &mut bytes).unwrap();
         } else {
             file.block(&PackedBlock::Zeros, &mut bytes).unwrap();

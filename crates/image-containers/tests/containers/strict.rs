@@ -96,6 +96,10 @@ fn fixed_vhd() {
         let container = FixedVhd::new(&image, ID).unwrap();
         assert!(read_fixed_vhd(&Reader::of(&container), ID) == bytes(&image));
     }
+    // 150 cylinders of 4 heads and 17 sectors.
+    let image = Image(vec![(UNUSED, 5 * MIB)]);
+    let footer = Reader::of(&FixedVhd::new(&image, ID).unwrap()).bytes(5 * MIB, 512);
+    assert_eq!(footer[56..60], [0, 150, 4, 17]);
 }
 
 #[test]
@@ -120,8 +124,8 @@ fn vhdx() {
         let container = Vhdx::new(&image, ID).unwrap();
         read_vhdx(&Reader::of(&container), ID).assert_is(&Reader::of(&image), &format!("{image:?}"));
     }
-    // The block table has more than 1 MiB from about 128 GiB on.
-    for len in [127 * GIB, 128 * GIB] {
+    // The block table fills 1 MiB with 131,041 blocks.
+    for len in [131_040 * MIB, 131_041 * MIB, 131_042 * MIB] {
         let image = Image(vec![(UNUSED, len - 512), (METADATA, 512)]);
         let container = Vhdx::new(&image, ID).unwrap();
         let disk = read_vhdx(&Reader::of(&container), ID);
@@ -136,8 +140,8 @@ fn sparse_vmdk() {
         let container = SparseVmdk::new(&image, ID, "disk.vmdk").unwrap();
         read_sparse_vmdk(&Reader::of(&container)).assert_is(&Reader::of(&image), &format!("{image:?}"));
     }
-    // 128 tables fill a sector of the directory.
-    for len in [4 * GIB - 64 * KIB, 4 * GIB, 4 * GIB + 512] {
+    // 128 tables fill a sector of the directory. 141 tables end a sector after a multiple of 64 KiB.
+    for len in [4 * GIB - 64 * KIB, 4 * GIB, 4 * GIB + 512, 141 * 32 * MIB] {
         let image = Image(vec![(UNUSED, len - 512), (METADATA, 512)]);
         let container = SparseVmdk::new(&image, ID, "disk.vmdk").unwrap();
         let disk = read_sparse_vmdk(&Reader::of(&container));
