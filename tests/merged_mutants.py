@@ -5,6 +5,7 @@ Compiling a mutant takes longer than running the tests that notice it. So a crat
 
 import collections
 import contextlib
+import ctypes
 import dataclasses
 import json
 import os
@@ -24,6 +25,9 @@ QUICK = 0.1
 # A test that runs or allocates without an end must fail, and must not take the machine with it.
 CPU_SECONDS = 300
 MEMORY = 8 << 30
+# Tests name these as outputs, and a mutant may replace an output.
+DEVICES = ("/dev/null", "/dev/full", "/dev/zero")
+CLONE_NEWNS = 0x20000
 # A test is stopped after this many times the time that it takes without a mutant, and not before `WAIT_SECONDS`.
 PATIENCE = 20
 WAIT_SECONDS = 10
@@ -71,6 +75,18 @@ class Test:
     seconds: float = 0.0
     # Numbers of the mutants that it reaches.
     reached: frozenset = frozenset()
+
+
+def protect():
+    """Moves this process and its tests to a mount namespace of their own, if it is root. There a mutant can't replace devices, and
+    what a stopped test has mounted ends with this process."""
+    if os.geteuid():
+        return
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS):
+        raise Broken(f"a mount namespace: {os.strerror(ctypes.get_errno())}; run it as another user")
+    commands = [["--make-rprivate", "/"], *(["--bind", device, device] for device in DEVICES)]
+    for command in commands:
+        subprocess.run(["mount", *command], check=True)
 
 
 def merge_tool(environment):
