@@ -375,14 +375,14 @@ mod tests {
     fn pieces_are_split_at_the_ends_of_runs() {
         let image = Image(vec![(file(7), 10 * BLOCK)]);
         let mut mover = PieceMover::of(&image);
-        let mut moved = |first, count, at| -> Vec<_> {
+        let mut pieces_of = |first, count, at| -> Vec<_> {
             let pieces = mover.moved(Run { first, count }, BLOCK, at);
             pieces.into_iter().map(|piece| (piece.offset, piece.len, piece.content)).collect()
         };
-        assert_eq!(moved(0, 2, 100), [(100, 2 * BLOCK, file(7))]);
-        assert_eq!(moved(2, 1, 50), [(50, BLOCK, file(7 + 2 * BLOCK))]);
+        assert_eq!(pieces_of(0, 2, 100), [(100, 2 * BLOCK, file(7))]);
+        assert_eq!(pieces_of(2, 1, 50), [(50, BLOCK, file(7 + 2 * BLOCK))]);
         // Those before the run are passed over.
-        assert_eq!(moved(5, 2, 0), [(0, 2 * BLOCK, file(7 + 5 * BLOCK))]);
-        assert_eq!(moved(9, 2, 0), [(0, BLOCK, file(7 + 9 * BLOCK)), (BLOCK, BLOCK, Content::Zeros)]);
+        assert_eq!(pieces_of(5, 2, 0), [(0, 2 * BLOCK, file(7 + 5 * BLOCK))]);
+        assert_eq!(pieces_of(9, 2, 0), [(0, BLOCK, file(7 + 9 * BLOCK)), (BLOCK, BLOCK, Content::Zeros)]);
     }
 }

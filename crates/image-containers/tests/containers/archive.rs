@@ -107,14 +107,14 @@ fn names_that_an_archive_can_not_have_are_refused() {
 }
 
 /// The header of a member, field by field.
-pub(crate) fn expected_header(name: &str, len: u64, magic: &[u8; 8]) -> Vec<u8> {
+pub(crate) fn expected_header(name: &str, len: u64, magic: [u8; 8]) -> Vec<u8> {
     let mut header = vec![0; 512];
     let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, name.as_bytes());
     put(100, b"0000644\x000000000\x000000000\0");
     put(124, format!("{len:011o}\0").as_bytes());
     put(136, b"00000000000\0        0");
-    put(257, magic);
+    put(257, &magic);
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
     header
@@ -135,7 +135,7 @@ fn an_archive_is_padded_to_a_record() {
         let tar = Tar::new(&image, "boot/disk.raw").unwrap();
         assert_eq!(PieceSource::len(&tar), expected, "{len}");
         let archive = bytes(&tar);
-        assert_eq!(archive[..512], expected_header("boot/disk.raw", len, b"ustar  \0"));
+        assert_eq!(archive[..512], expected_header("boot/disk.raw", len, *b"ustar  \0"));
         let end = 512 + usize::try_from(len).unwrap();
         assert!(archive[512..end] == bytes(&image) && archive[end..].iter().all(|byte| *byte == 0));
     }

@@ -158,7 +158,7 @@ fn guid(text: &str) -> Vec<u8> {
 pub(crate) fn read_vhdx(file: &dyn Bytes, id: Uuid) -> Disk {
     const MIB: u64 = 1 << 20;
     let first = file.bytes(0, MIB);
-    let mut used = vec![0..8];
+    let mut used = Vec::new();
     assert_eq!(&first[..8], b"vhdxfile");
     for (sequence, at) in [(1_u64, 64 << 10), (2, 128 << 10)] {
         let header = &first[at..at + 4096];
@@ -221,7 +221,7 @@ pub(crate) fn read_vhdx(file: &dyn Bytes, id: Uuid) -> Disk {
         check_crc(table);
         used.push(at..at + (64 << 10));
     }
-    let unused = (0..first.len()).filter(|at| !used.iter().any(|used| used.contains(at)));
+    let unused = (8..first.len()).filter(|at| !used.iter().any(|used| used.contains(at)));
     assert!(unused.into_iter().all(|at| first[at] == 0));
     assert!(file.is_zero(MIB, MIB), "the log is empty");
     let table = file.bytes(3 * MIB, table_len);
@@ -347,7 +347,7 @@ pub(crate) fn read_qcow2(file: &dyn Bytes) -> Disk {
         let entry = big_u64(&l1, place(number * 8));
         if entry != 0 {
             assert!(number < l1_entries);
-            assert_eq!(entry, next * CLUSTER | COPIED);
+            assert_eq!(entry, (next * CLUSTER) | COPIED);
             tables.insert(number, file.bytes(next * CLUSTER, CLUSTER));
             next += 1;
         }
@@ -358,7 +358,7 @@ pub(crate) fn read_qcow2(file: &dyn Bytes) -> Disk {
         for entry in 0..8192 {
             let place = big_u64(&table, place(entry * 8));
             if place != 0 {
-                assert_eq!(place, next * CLUSTER | COPIED);
+                assert_eq!(place, (next * CLUSTER) | COPIED);
                 blocks.insert(number * 8192 + entry, file.bytes(next * CLUSTER, CLUSTER));
                 next += 1;
             }
