@@ -55,7 +55,7 @@ impl<'i> Vdi<'i> {
     fn header(&self) -> [u8; HEADER] {
         let why = "`Vdi::new` limits the number of blocks";
         let mut bytes = Vec::with_capacity(HEADER);
-        let text = b"<<< Oracle VM `VirtualBox` Disk Image >>>\n";
+        let text = b"<<< Oracle VM VirtualBox Disk Image >>>\n";
         bytes.extend(text);
         bytes.resize(64, 0);
         // Signature, version 1.1, length of the header, type: dynamic; no flags.

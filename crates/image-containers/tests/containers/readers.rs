@@ -108,9 +108,8 @@ pub(crate) fn read_vdi(file: &dyn Bytes, id: Uuid) -> Disk {
     let entries = len.div_ceil(BLOCK);
     let data_at = BLOCK + (entries * 4).next_multiple_of(BLOCK);
     let count = (file.len() - data_at) / BLOCK;
-    // The text is for people.
-    let text = header[..64].iter().position(|byte| *byte == b'\n').unwrap();
-    let mut expected = header[..=text].to_vec();
+    // The text that VirtualBox writes.
+    let mut expected = b"<<< Oracle VM VirtualBox Disk Image >>>\n".to_vec();
     expected.resize(64, 0);
     let number = |number: u64| u32::try_from(number).unwrap().to_le_bytes();
     for field in [0xbeda_107f, 0x1_0001, 400, 1, 0] {
